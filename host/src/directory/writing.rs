@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Whoever only looks whether a writer lives holds the lock for a moment: so often we ask again.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: u32 = 8;
 
 /// The file of a running fetch. Its exclusive lock says that the writer lives.
 #[derive(Debug)]
