@@ -291,8 +291,8 @@ impl Shared {
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
-        let mut size = CacheSize::default();
         let count = || -> io::Result<CacheSize> {
+            let mut size = CacheSize::default();
             for file in self.directory.cached_files()? {
                 size.images += 1;
                 size.bytes += file?.1.size;
