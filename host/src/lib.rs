@@ -5,6 +5,7 @@
 
 mod books;
 mod cache;
+mod capability;
 mod checksum;
 mod clean;
 mod config;
@@ -19,6 +20,7 @@ mod prune;
 mod reading;
 mod reconcile;
 mod removing;
+mod runtime;
 mod sync;
 mod tee;
 #[cfg(feature = "tokio")]
