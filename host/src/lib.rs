@@ -40,7 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Features: `cli` (default) builds the command line, `tokio` the [asynchronous API](tokio),
+//! Features: `cli` (default) builds the command line, `tokio` the [asynchronous API](crate::tokio),
 //! `conformance` the suite that every driver must pass.
 
 #![deny(missing_docs)]
