@@ -3,7 +3,8 @@
 use image_cache_guest_toolchain::{Guest, build_script};
 use std::process::ExitCode;
 
-const GUESTS: [Guest; 1] = [Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" }];
+const GUESTS: [Guest; 1] =
+    [Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" }];
 
 fn main() -> ExitCode {
     match build_script(&GUESTS) {

@@ -2,7 +2,8 @@
 
 use crate::types::{CachedImage, Error};
 use crate::{
-    CacheSize, ConfigurationError, Description, Eviction, Hit, Leftover, LeftoverState, Oldest, Options, Victim,
+    CacheSize, ConfigurationError, Description, Eviction, Hit, Leftover, LeftoverState, Oldest,
+    Options, Victim,
 };
 
 /// How many records the defaults ask for at once.
@@ -23,7 +24,12 @@ pub trait Driver: Sized + 'static {
     fn configure(options: Options) -> Result<Self, ConfigurationError>;
 
     /// Admission: may this image be cached? `size` is in bytes, where it is known. By default: yes.
-    fn is_cacheable(&mut self, image_id: String, size: Option<u64>, now: u64) -> Result<bool, Error> {
+    fn is_cacheable(
+        &mut self,
+        image_id: String,
+        size: Option<u64>,
+        now: u64,
+    ) -> Result<bool, Error> {
         let _ = (image_id, size, now);
         Ok(true)
     }
@@ -42,7 +48,11 @@ pub trait Driver: Sized + 'static {
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error>;
 
     /// A page of records: at most `limit`, ascending by the bytes of the id, from the first after `after`; empty at the end.
-    fn cached_images(&mut self, after: Option<String>, limit: u32) -> Result<Vec<CachedImage>, Error>;
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error>;
 
     /// How many records there are, and their bytes. By default it pages through all: override it where the storage can sum.
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
@@ -58,7 +68,9 @@ pub trait Driver: Sized + 'static {
     /// default the least recently accessed, found by paging through all records: override it where the storage can sort.
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         let mut oldest = Oldest::new(request);
-        for_each_record(self, |image| oldest.offer(&image.image_id, image.size, image.last_accessed))?;
+        for_each_record(self, |image| {
+            oldest.offer(&image.image_id, image.size, image.last_accessed)
+        })?;
         Ok(oldest.into_victims())
     }
 
@@ -83,7 +95,10 @@ pub fn stalled_leftovers(mut leftovers: Vec<Leftover>, stalled_before: u64) -> V
     leftovers
 }
 
-fn for_each_record(driver: &mut impl Driver, mut visit: impl FnMut(&CachedImage)) -> Result<(), Error> {
+fn for_each_record(
+    driver: &mut impl Driver,
+    mut visit: impl FnMut(&CachedImage),
+) -> Result<(), Error> {
     let mut after = None;
     loop {
         let page = driver.cached_images(after.take(), PAGE)?;

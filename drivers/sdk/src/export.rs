@@ -3,7 +3,9 @@
 use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::log::{Level, log};
 use crate::types::{CachedImage, Error};
-use crate::{CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, Options, Victim};
+use crate::{
+    CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, Options, Victim,
+};
 use std::any::Any;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -25,14 +27,16 @@ macro_rules! export_driver {
                     const { ::std::cell::RefCell::new(::std::option::Option::None) };
             }
             impl $crate::Slot for $driver {
-                fn slot() -> &'static ::std::thread::LocalKey<::std::cell::RefCell<::std::option::Option<Self>>> {
+                fn slot() -> &'static ::std::thread::LocalKey<
+                    ::std::cell::RefCell<::std::option::Option<Self>>,
+                > {
                     &INSTANCE
                 }
             }
             #[allow(dead_code, reason = "exported for WebAssembly only")]
             type Component = $crate::Exported<$driver>;
             #[cfg(target_family = "wasm")]
-            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
         };
     };
 }
@@ -93,7 +97,11 @@ impl<D: Slot> Guest for Exported<D> {
         with(|driver: &mut D| driver.select_victims(request))
     }
 
-    fn select_leftovers(leftovers: Vec<Leftover>, stalled_before: u64, now: u64) -> Result<Vec<Leftover>, Error> {
+    fn select_leftovers(
+        leftovers: Vec<Leftover>,
+        stalled_before: u64,
+        now: u64,
+    ) -> Result<Vec<Leftover>, Error> {
         with(|driver: &mut D| driver.select_leftovers(leftovers, stalled_before, now))
     }
 }
@@ -108,7 +116,9 @@ fn with<D: Slot, T>(call: impl FnOnce(&mut D) -> Result<T, Error>) -> Result<T, 
 /// Makes a panic say what and where in the host's log; the trap that follows has no words.
 fn report_panics() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic_message(panic)))));
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic_message(panic))))
+    });
 }
 
 fn panic_message(panic: &PanicHookInfo<'_>) -> String {

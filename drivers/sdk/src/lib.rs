@@ -150,7 +150,8 @@ pub mod prelude {
     pub use crate::sql::{Statement, Value};
     pub use crate::types::{CachedImage, Checksum, ChecksumAlgorithm, Error};
     pub use crate::{
-        CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, LeftoverState, Options, Victim,
+        CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, LeftoverState,
+        Options, Victim,
     };
     pub use crate::{attributes, export_driver, files, sql};
 }

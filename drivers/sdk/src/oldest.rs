@@ -44,7 +44,9 @@ impl Oldest {
         }
         // Most images of a large cache are younger than all that is needed: those cost a comparison.
         let enough = self.bytes >= self.bytes_needed || self.heap.len() >= self.limit;
-        if enough && self.heap.peek().is_some_and(|(a, id, _)| (*a, id.as_str()) < (accessed, image_id)) {
+        if enough
+            && self.heap.peek().is_some_and(|(a, id, _)| (*a, id.as_str()) < (accessed, image_id))
+        {
             return;
         }
         self.heap.push((accessed, image_id.to_string(), size));
@@ -76,7 +78,8 @@ mod tests {
 
     /// What it ought to name: everything sorted, taken from the front.
     fn plainly(images: &[(String, u64, u64)], request: &Eviction) -> Vec<Victim> {
-        let mut sorted: Vec<_> = images.iter().filter(|i| !request.exclude.contains(&i.0)).collect();
+        let mut sorted: Vec<_> =
+            images.iter().filter(|i| !request.exclude.contains(&i.0)).collect();
         sorted.sort_by_key(|i| (i.2, i.0.clone()));
         let (mut victims, mut bytes) = (Vec::new(), 0u64);
         for (image_id, size, _) in sorted {
@@ -98,13 +101,18 @@ mod tests {
         };
         for round in 0..500 {
             let count = random(60);
-            let mut images: Vec<_> = (0..count).map(|n| (format!("image-{n}"), random(9), random(20))).collect();
+            let mut images: Vec<_> =
+                (0..count).map(|n| (format!("image-{n}"), random(9), random(20))).collect();
             images.push(("x".into(), 3, 0));
             let needed = if round % 7 == 0 { u64::MAX } else { random(200) };
             let request = request(needed, random(40) as u32);
             let mut oldest = Oldest::new(request.clone());
             images.iter().for_each(|(id, size, accessed)| oldest.offer(id, *size, *accessed));
-            assert_eq!(oldest.into_victims(), plainly(&images, &request), "{request:?} of {images:?}");
+            assert_eq!(
+                oldest.into_victims(),
+                plainly(&images, &request),
+                "{request:?} of {images:?}"
+            );
         }
     }
 

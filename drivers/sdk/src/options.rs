@@ -40,7 +40,9 @@ impl Options {
         accepted: &str,
     ) -> Result<Option<T>, ConfigurationError> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        let fault = |_| ConfigurationError::InvalidOption(format!("option {name}: {value:?} is not {accepted}"));
+        let fault = |_| {
+            ConfigurationError::InvalidOption(format!("option {name}: {value:?} is not {accepted}"))
+        };
         value.parse().map(Some).map_err(fault)
     }
 
@@ -55,7 +57,10 @@ impl Options {
             [] => "this driver takes none".to_string(),
             known => format!("this driver takes {}", known.join(", ")),
         };
-        Err(ConfigurationError::InvalidOption(format!("unknown option {}; {accepted}", unknown.join(", "))))
+        Err(ConfigurationError::InvalidOption(format!(
+            "unknown option {}; {accepted}",
+            unknown.join(", ")
+        )))
     }
 }
 
@@ -93,12 +98,16 @@ mod tests {
         let mut some = options(&[("b", "1"), ("a", "2")]);
         assert_eq!(some.take("a").as_deref(), Some("2"));
         assert_eq!(some.take("c"), None);
-        assert_eq!(words(some.finish().unwrap_err()), r#"unknown option "b"; this driver takes a, c"#);
+        assert_eq!(
+            words(some.finish().unwrap_err()),
+            r#"unknown option "b"; this driver takes a, c"#
+        );
     }
 
     #[test]
     fn a_value_that_does_not_parse_is_named() {
-        let error = options(&[("age", "old")]).take_parsed::<u64>("age", "a number of days").unwrap_err();
+        let error =
+            options(&[("age", "old")]).take_parsed::<u64>("age", "a number of days").unwrap_err();
         assert_eq!(words(error), r#"option age: "old" is not a number of days"#);
     }
 }

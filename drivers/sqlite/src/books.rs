@@ -21,7 +21,8 @@ const COUNT: &str = "UPDATE cached_images SET \
     last_accessed = max(ifnull(CAST(last_accessed AS REAL), 0.0), ?3) WHERE image_id = ?1";
 
 /// Summed as a double: exact up to 2^53 bytes, and never an overflow, whatever stands there.
-const SIZE: &str = "SELECT count(*), total(max(ifnull(CAST(size AS INTEGER), 0), 0)) FROM cached_images";
+const SIZE: &str =
+    "SELECT count(*), total(max(ifnull(CAST(size AS INTEGER), 0), 0)) FROM cached_images";
 
 /// Writes a record, in place of any that is there.
 pub fn insert(image: CachedImage) -> Statement {
@@ -56,7 +57,10 @@ pub fn count(hits: Vec<Hit>) -> Vec<Statement> {
 pub fn delete(image_ids: Vec<String>) -> Vec<Statement> {
     let chunks = image_ids.chunks(IDS_PER_DELETE);
     let statement = |ids: &[String]| Statement {
-        sql: format!("DELETE FROM cached_images WHERE image_id IN (?{})", ", ?".repeat(ids.len() - 1)),
+        sql: format!(
+            "DELETE FROM cached_images WHERE image_id IN (?{})",
+            ", ?".repeat(ids.len() - 1)
+        ),
         parameters: ids.iter().cloned().map(Value::Text).collect(),
     };
     chunks.map(statement).collect()
@@ -74,11 +78,14 @@ pub fn page(
     limit: u32,
     mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<CachedImage>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM cached_images WHERE image_id > ?1 ORDER BY image_id LIMIT ?2");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM cached_images WHERE image_id > ?1 ORDER BY image_id LIMIT ?2"
+    );
     let limit = limit.min(ROWS_PER_PAGE);
     let mut after = Value::Text(after.unwrap_or_default());
     loop {
-        let statement = Statement { sql: sql.clone(), parameters: vec![after, integer(limit.into())] };
+        let statement =
+            Statement { sql: sql.clone(), parameters: vec![after, integer(limit.into())] };
         let rows = query(&statement)?;
         let Some(last) = rows.last().and_then(|row| row.first()) else { return Ok(Vec::new()) };
         after = last.clone();
@@ -109,7 +116,14 @@ mod tests {
     }
 
     fn row(id: &str) -> Vec<Value> {
-        vec![Value::Text(id.into()), Value::Null, Value::Null, Value::Null, Value::Null, Value::Null]
+        vec![
+            Value::Text(id.into()),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+        ]
     }
 
     #[test]

@@ -40,7 +40,11 @@ impl Driver for Sqlite {
         Ok(rows.into_iter().find_map(record::from_row))
     }
 
-    fn cached_images(&mut self, after: Option<String>, limit: u32) -> Result<Vec<CachedImage>, Error> {
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
         books::page(after, limit, |statement| Ok(sql::query(statement)?.rows))
     }
 

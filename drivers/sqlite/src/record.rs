@@ -8,7 +8,8 @@ pub const COLUMNS: &str = "image_id, last_accessed, last_modified, size, hits, c
 
 /// The record in a row of [`COLUMNS`], or none where the id is no image's: such a row has no file, and never will.
 pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
-    let [id, last_accessed, last_modified, size, hits, checksum] = <[Value; 6]>::try_from(row).ok()?;
+    let [id, last_accessed, last_modified, size, hits, checksum] =
+        <[Value; 6]>::try_from(row).ok()?;
     let checksum = match checksum {
         Value::Text(hex) => checksum_from_hex(hex.trim()),
         _ => None,
@@ -107,7 +108,8 @@ mod tests {
         let record = from_row(row(Value::Text("a".into()), Value::Null)).expect("a sound row");
         assert_eq!((record.last_accessed, record.last_modified), (1_250_000, 3_000_000));
         assert_eq!((record.size, record.hits, record.checksum), (10, 0, None));
-        let empty = from_row(row(Value::Text("a".into()), Value::Text(String::new()))).expect("a sound row");
+        let empty = from_row(row(Value::Text("a".into()), Value::Text(String::new())))
+            .expect("a sound row");
         assert_eq!(empty.checksum, None);
         let md5 = Value::Text("D41D8CD98F00B204E9800998ECF8427E".into());
         let summed = from_row(row(Value::Text("a".into()), md5)).expect("a sound row");

@@ -14,17 +14,20 @@ const INDEX: &str = "CREATE INDEX IF NOT EXISTS cached_images_by_last_accessed \
 const FOUND: &str = "SELECT name, pk FROM pragma_table_info('cached_images') ORDER BY cid";
 
 /// What the table must have, in any order.
-const EXPECTED: [&str; 6] = ["image_id", "last_accessed", "last_modified", "size", "hits", "checksum"];
+const EXPECTED: [&str; 6] =
+    ["image_id", "last_accessed", "last_modified", "size", "hits", "checksum"];
 
 /// Sees to the table and its index.
 pub fn prepare() -> Result<(), ConfigurationError> {
     let found = sql::query(&plain(FOUND)).map_err(|error| failed("reading the schema", &error))?;
     if found.rows.is_empty() {
-        sql::execute(&plain(TABLE)).map_err(|error| failed("making the table cached_images", &error))?;
+        sql::execute(&plain(TABLE))
+            .map_err(|error| failed("making the table cached_images", &error))?;
     } else {
         check(found.rows).map_err(ConfigurationError::Unsupported)?;
     }
-    sql::execute(&plain(INDEX)).map_err(|error| failed("making the index of cached_images", &error))?;
+    sql::execute(&plain(INDEX))
+        .map_err(|error| failed("making the index of cached_images", &error))?;
     Ok(())
 }
 
@@ -39,7 +42,8 @@ fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
         }
         found.push(name.to_lowercase());
     }
-    let same = found.len() == EXPECTED.len() && EXPECTED.iter().all(|name| found.iter().any(|f| f == name));
+    let same = found.len() == EXPECTED.len()
+        && EXPECTED.iter().all(|name| found.iter().any(|f| f == name));
     if !same {
         return Err(format!(
             "the table cached_images has other columns: found {}; expected {}. Move the database away, or configure another one",
@@ -49,7 +53,9 @@ fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
     }
     if key != ["image_id"] {
         let key = if key.is_empty() { "none".to_string() } else { key.join(", ") };
-        return Err(format!("the primary key of the table cached_images is to be image_id, and is {key}"));
+        return Err(format!(
+            "the primary key of the table cached_images is to be image_id, and is {key}"
+        ));
     }
     Ok(())
 }
@@ -73,22 +79,28 @@ mod tests {
     use super::*;
 
     fn rows(columns: &[(&str, i64)]) -> Vec<Vec<Value>> {
-        let row = |(name, key): &(&str, i64)| vec![Value::Text(name.to_string()), Value::Integer(*key)];
+        let row =
+            |(name, key): &(&str, i64)| vec![Value::Text(name.to_string()), Value::Integer(*key)];
         columns.iter().map(row).collect()
     }
 
     #[test]
     fn the_columns_may_come_in_any_order() {
-        let mut columns: Vec<_> = EXPECTED.iter().map(|name| (*name, i64::from(*name == "image_id"))).collect();
+        let mut columns: Vec<_> =
+            EXPECTED.iter().map(|name| (*name, i64::from(*name == "image_id"))).collect();
         columns.reverse();
         assert_eq!(check(rows(&columns)), Ok(()));
     }
 
     #[test]
     fn other_columns_are_refused_by_name() {
-        let words = check(rows(&[("image_id", 1), ("colour", 0)])).expect_err("columns are missing");
+        let words =
+            check(rows(&[("image_id", 1), ("colour", 0)])).expect_err("columns are missing");
         assert!(words.contains("found image_id, colour;"), "{words}");
-        assert!(words.contains("expected image_id, last_accessed, last_modified, size, hits, checksum"), "{words}");
+        assert!(
+            words.contains("expected image_id, last_accessed, last_modified, size, hits, checksum"),
+            "{words}"
+        );
     }
 
     #[test]

@@ -86,7 +86,9 @@ mod tests {
     /// Answers as SQLite would, from rows sorted by access.
     fn table(rows: u64) -> impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error> {
         move |statement| {
-            let [Value::Real(after), Value::Text(after_id), Value::Integer(limit)] = statement.parameters.as_slice() else {
+            let [Value::Real(after), Value::Text(after_id), Value::Integer(limit)] =
+                statement.parameters.as_slice()
+            else {
                 panic!("{statement:?}")
             };
             if statement.sql == NEVER_ACCESSED {
@@ -105,7 +107,8 @@ mod tests {
 
     fn ids(bytes_needed: u64, exclude: &[&str], limit: u32) -> Vec<String> {
         let exclude = exclude.iter().map(|id| id.to_string()).collect();
-        let victims = select(Eviction { now: 0, bytes_needed, exclude, limit }, table(5000)).expect("no query fails");
+        let victims = select(Eviction { now: 0, bytes_needed, exclude, limit }, table(5000))
+            .expect("no query fails");
         victims.into_iter().map(|victim| victim.image_id).collect()
     }
 

@@ -28,9 +28,13 @@ pub struct Workspace {
 impl Workspace {
     /// Of the package that cargo is running (a build script, or `cargo run`): the nearest directory above it with a `Cargo.lock`.
     pub fn of_this_package() -> Result<Workspace> {
-        let package = env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set: run this by cargo")?;
-        let root = Path::new(&package).ancestors().find(|directory| directory.join("Cargo.lock").is_file());
-        let root = root.with_context(|| format!("no Cargo.lock above {}", Path::new(&package).display()))?;
+        let package = env::var_os("CARGO_MANIFEST_DIR")
+            .context("CARGO_MANIFEST_DIR is not set: run this by cargo")?;
+        let root = Path::new(&package)
+            .ancestors()
+            .find(|directory| directory.join("Cargo.lock").is_file());
+        let root =
+            root.with_context(|| format!("no Cargo.lock above {}", Path::new(&package).display()))?;
         let target = target_directory().unwrap_or_else(|| root.join("target"));
         Ok(Workspace { root: root.to_path_buf(), target: target.join("guests") })
     }
@@ -46,7 +50,11 @@ fn target_directory() -> Option<PathBuf> {
 /// Compiles guests, all by one cargo, and makes each a component. What is up to date is not compiled again (under a second).
 ///
 /// Several may run at once: cargo's lock on the target directory makes the second wait.
-pub fn build(toolchain: &Toolchain, workspace: &Workspace, guests: &[Guest]) -> Result<Vec<Component>> {
+pub fn build(
+    toolchain: &Toolchain,
+    workspace: &Workspace,
+    guests: &[Guest],
+) -> Result<Vec<Component>> {
     let mut command = command(toolchain);
     command.current_dir(&workspace.root);
     command.args(["build", "--locked", "--lib", "--profile", "guest", "--target", TARGET]);
@@ -56,13 +64,20 @@ pub fn build(toolchain: &Toolchain, workspace: &Workspace, guests: &[Guest]) -> 
     }
     // Nothing reads standard output while cargo runs: all goes to standard error, which is passed on as it comes.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    let status = status.with_context(|| format!("{} does not run", command.get_program().display()))?;
+    let status =
+        status.with_context(|| format!("{} does not run", command.get_program().display()))?;
     if !status.success() {
         let packages: Vec<_> = guests.iter().map(|guest| guest.package).collect();
-        bail!("compiling {} with {toolchain} failed ({status}); its words are above", packages.join(", "));
+        bail!(
+            "compiling {} with {toolchain} failed ({status}); its words are above",
+            packages.join(", ")
+        );
     }
     let results = workspace.target.join(TARGET).join("guest");
-    guests.iter().map(|guest| Component::of_module(guest.package, &results.join(file_name(guest.package)))).collect()
+    guests
+        .iter()
+        .map(|guest| Component::of_module(guest.package, &results.join(file_name(guest.package))))
+        .collect()
 }
 
 fn file_name(package: &str) -> String {
@@ -72,7 +87,9 @@ fn file_name(package: &str) -> String {
 /// The nested cargo, with none of the settings that were made for another compiler or target.
 fn command(toolchain: &Toolchain) -> Command {
     let (cargo, rustc) = match toolchain {
-        Toolchain::WithTarget { cargo, rustc } | Toolchain::WithSource { cargo, rustc } => (cargo, rustc),
+        Toolchain::WithTarget { cargo, rustc } | Toolchain::WithSource { cargo, rustc, .. } => {
+            (cargo, rustc)
+        }
     };
     let mut command = Command::new(cargo);
     for (name, _) in env::vars_os() {
@@ -83,7 +100,10 @@ fn command(toolchain: &Toolchain) -> Command {
     command.env("RUSTC", rustc);
     // Set and empty, it beats flags in a configuration file, which are for the host: guests are compiled alike everywhere.
     command.env("CARGO_ENCODED_RUSTFLAGS", "");
-    if let Toolchain::WithSource { .. } = toolchain {
+    if let Toolchain::WithSource { linker, .. } = toolchain {
+        if let Some(linker) = linker {
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
         command.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
         // Debian's tools find one another here, whatever else is called the same.
         let path = env::var_os("PATH").unwrap_or_default();
@@ -107,7 +127,8 @@ fn is_foreign(name: &OsStr) -> bool {
         "CARGO_NET_",
         "CARGO_TERM_",
     ];
-    const DROPPED: [&str; 6] = ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "DEP_"];
+    const DROPPED: [&str; 6] =
+        ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "DEP_"];
     const DROPPED_WHOLE: [&str; 10] = [
         "MAKEFLAGS",
         "MFLAGS",
@@ -131,10 +152,24 @@ mod tests {
 
     #[test]
     fn settings_for_another_compiler_are_dropped_and_registries_stay() {
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_BUILD_TARGET", "MAKEFLAGS", "CARGO"] {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "CARGO_BUILD_TARGET",
+            "MAKEFLAGS",
+            "CARGO",
+        ] {
             assert!(is_foreign(OsStr::new(name)), "{name}");
         }
-        for name in ["CARGO_HOME", "CARGO_REGISTRIES_MINE_TOKEN", "CARGO_NET_OFFLINE", "HTTPS_PROXY", "PATH", "HOME"] {
+        for name in [
+            "CARGO_HOME",
+            "CARGO_REGISTRIES_MINE_TOKEN",
+            "CARGO_NET_OFFLINE",
+            "HTTPS_PROXY",
+            "PATH",
+            "HOME",
+        ] {
             assert!(!is_foreign(OsStr::new(name)), "{name}");
         }
     }

@@ -24,8 +24,10 @@ impl Component {
     pub(crate) fn of_module(package: &str, path: &Path) -> Result<Component> {
         let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let encode = || ComponentEncoder::default().validate(true).module(&module)?.encode();
-        let bytes = encode().with_context(|| format!("making a component of {}", path.display()))?;
-        let imports = imports(&bytes).with_context(|| format!("reading the imports of {package}"))?;
+        let bytes =
+            encode().with_context(|| format!("making a component of {}", path.display()))?;
+        let imports =
+            imports(&bytes).with_context(|| format!("reading the imports of {package}"))?;
         Ok(Component { package: package.into(), bytes, imports })
     }
 
@@ -35,7 +37,11 @@ impl Component {
         if foreign.is_empty() {
             return Ok(self);
         }
-        bail!("{} imports {}; a driver may import nothing but {OURS}*", self.package, foreign.join(", "))
+        bail!(
+            "{} imports {}; a driver may import nothing but {OURS}*",
+            self.package,
+            foreign.join(", ")
+        )
     }
 }
 

@@ -11,6 +11,9 @@ use std::process::Command;
 /// The oldest compiler that the workspace takes, as `rust-version` has it.
 const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
+/// The linker of Debian's Rust for WebAssembly.
+const DEBIAN_LINKER: &str = "/usr/bin/rust-lld";
+
 /// A Rust that can compile guests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,6 +31,8 @@ pub enum Toolchain {
         cargo: PathBuf,
         /// Its `rustc`.
         rustc: PathBuf,
+        /// What links WebAssembly, where that is another toolchain's.
+        linker: Option<PathBuf>,
     },
 }
 
@@ -55,7 +60,9 @@ impl Toolchain {
 impl fmt::Display for Toolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Toolchain::WithTarget { rustc, .. } => write!(f, "{} (with the target {TARGET})", rustc.display()),
+            Toolchain::WithTarget { rustc, .. } => {
+                write!(f, "{} (with the target {TARGET})", rustc.display())
+            }
             Toolchain::WithSource { rustc, .. } => {
                 write!(f, "{} (compiling the standard library from its source)", rustc.display())
             }
@@ -65,9 +72,9 @@ impl fmt::Display for Toolchain {
 
 /// The Rust that compiles the workspace, where it has the target.
 fn in_use() -> Result<Toolchain, String> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let Some(sysroot) = answer(Path::new(&rustc), &["--print", "sysroot"]).map(PathBuf::from) else {
-        return Err(format!("{} does not run", Path::new(&rustc).display()));
+    let rustc = rustc_in_use();
+    let Some(sysroot) = sysroot_in_use() else {
+        return Err(format!("{} does not run", rustc.display()));
     };
     let library = sysroot.join("lib/rustlib").join(TARGET).join("lib");
     if !library.is_dir() {
@@ -75,8 +82,18 @@ fn in_use() -> Result<Toolchain, String> {
     }
     // By absolute paths, so that a nested cargo needs neither rustup's proxies nor its variables.
     let within = |name: &str| Some(sysroot.join("bin").join(name)).filter(|path| path.is_file());
-    let cargo = within("cargo").or_else(|| env::var_os("CARGO").map(PathBuf::from)).unwrap_or_else(|| "cargo".into());
-    Ok(Toolchain::WithTarget { cargo, rustc: within("rustc").unwrap_or_else(|| rustc.into()) })
+    let cargo = within("cargo")
+        .or_else(|| env::var_os("CARGO").map(PathBuf::from))
+        .unwrap_or_else(|| "cargo".into());
+    Ok(Toolchain::WithTarget { cargo, rustc: within("rustc").unwrap_or(rustc) })
+}
+
+fn rustc_in_use() -> PathBuf {
+    env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
+}
+
+fn sysroot_in_use() -> Option<PathBuf> {
+    answer(&rustc_in_use(), &["--print", "sysroot"]).map(PathBuf::from)
 }
 
 /// Debian's Rust, in whatever version that serves.
@@ -96,18 +113,42 @@ fn debian() -> Result<Toolchain, String> {
     let sysroot = answer(&rustc, &["--print", "sysroot"]).unwrap_or_default();
     let source = Path::new(&sysroot).join("lib/rustlib/src/rust/library");
     if !source.join("std/Cargo.toml").is_file() {
-        return Err(format!("{} has no source of the standard library in {}", rustc.display(), source.display()));
+        return Err(format!(
+            "{} has no source of the standard library in {}",
+            rustc.display(),
+            source.display()
+        ));
     }
-    if !has_linker(Path::new(&sysroot)) {
-        return Err(format!("{} has no rust-lld", rustc.display()));
+    if Path::new(DEBIAN_LINKER).is_file() || linker_in(Path::new(&sysroot)).is_some() {
+        return Ok(Toolchain::WithSource { cargo, rustc, linker: None });
     }
-    Ok(Toolchain::WithSource { cargo, rustc })
+    // Any rust-lld links WebAssembly, and rustup brings one with every toolchain.
+    match sysroot_in_use().and_then(|sysroot| linker_in(&sysroot)) {
+        Some(linker) => Ok(Toolchain::WithSource { cargo, rustc, linker: Some(linker) }),
+        None => Err(missing_linker().map_or_else(
+            || format!("{} has no linker: there is no {DEBIAN_LINKER}", rustc.display()),
+            |package| {
+                format!(
+                    "{} has no linker: {DEBIAN_LINKER} needs the package {package}",
+                    rustc.display()
+                )
+            },
+        )),
+    }
 }
 
-fn has_linker(sysroot: &Path) -> bool {
-    let in_path = Path::new("/usr/bin/rust-lld").is_file();
+/// The package that Debian's rust-lld needs and only recommends: it is a link to the linker of one version of LLVM, whose
+/// package has the same name (`lld-22`). None where nothing is missing, or no link is there.
+pub(crate) fn missing_linker() -> Option<String> {
+    let target = Path::new(DEBIAN_LINKER).read_link().ok()?;
+    let name = target.file_name()?.to_str()?;
+    (!Path::new(DEBIAN_LINKER).is_file() && name.starts_with("lld-")).then(|| name.to_string())
+}
+
+/// The linker that a toolchain keeps beside its libraries.
+fn linker_in(sysroot: &Path) -> Option<PathBuf> {
     let triples = sysroot.join("lib/rustlib").read_dir().into_iter().flatten().flatten();
-    in_path || triples.map(|triple| triple.path().join("bin/rust-lld")).any(|path| path.is_file())
+    triples.map(|triple| triple.path().join("bin/rust-lld")).find(|path| path.is_file())
 }
 
 /// The first line that a command prints, where it succeeds.
@@ -133,7 +174,10 @@ mod tests {
 
     #[test]
     fn versions_are_compared_by_number() {
-        assert_eq!(version_of("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"), (1, 96));
+        assert_eq!(
+            version_of("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
+            (1, 96)
+        );
         assert_eq!(version_of("cargo 1.65.0"), (1, 65));
         assert_eq!(version_of("1.95"), (1, 95));
         assert_eq!(version_of(""), (0, 0));

@@ -1,5 +1,6 @@
 //! Installs a toolchain for guests: by rustup, unless it is forbidden to, else Debian's packages.
 
+use crate::find::missing_linker;
 use crate::{TARGET, Toolchain};
 use anyhow::{Context, Result};
 use std::env;
@@ -10,8 +11,7 @@ use std::process::{Command, Stdio};
 pub(crate) const RUSTUP_COMMAND: &str = "rustup target add wasm32-unknown-unknown";
 
 /// What to run on Debian.
-pub(crate) const DEBIAN_COMMAND: &str =
-    "apt-get update && apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src rust-web-llvm";
+pub(crate) const DEBIAN_COMMAND: &str = "apt-get update && apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src rust-web-llvm";
 
 /// Debian's Rust, its library's source, and the linker for WebAssembly.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm"];
@@ -37,7 +37,8 @@ impl Toolchain {
                 }
             }
         }
-        Toolchain::find().with_context(|| format!("nothing could be installed ({})", faults.join("; ")))
+        Toolchain::find()
+            .with_context(|| format!("nothing could be installed ({})", faults.join("; ")))
     }
 }
 
@@ -64,15 +65,25 @@ fn from_debian(say: &mut dyn FnMut(&str)) -> Result<(), String> {
         return Err("apt-get needs root, or sudo without a password".into());
     };
     let packages = DEBIAN_PACKAGES.join(" ");
-    say(&format!("Installing Debian's own Rust beside yours (170 MB to fetch, 1 GB on disk): {packages}"));
+    say(&format!(
+        "Installing Debian's own Rust beside yours (170 MB to fetch, 1 GB on disk): {packages}"
+    ));
     apt_get(before, &["update", "-q"])?;
     let install = ["install", "-y", "-q", "--no-install-recommends"];
-    apt_get(before, &[&install[..], &DEBIAN_PACKAGES[..]].concat())
+    apt_get(before, &[&install[..], &DEBIAN_PACKAGES[..]].concat())?;
+    if let Some(linker) = missing_linker()
+        && Toolchain::find().is_err()
+    {
+        say(&format!("Installing the linker that it needs: {linker}"));
+        apt_get(before, &[&install[..], &[&linker]].concat())?;
+    }
+    Ok(())
 }
 
 fn apt_get(before: &[&str], arguments: &[&str]) -> Result<(), String> {
     // Through `env`, since sudo clears the environment.
-    let command = [before, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat();
+    let command =
+        [before, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat();
     run(command[0], &command[1..])
 }
 

@@ -17,13 +17,16 @@ pub fn build_script(guests: &[Guest]) -> Result<Vec<PathBuf>> {
     for path in SHARED.into_iter().chain(directories) {
         println!("cargo::rerun-if-changed={}", workspace.root.join(path).display());
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: this is for build scripts")?);
+    let out = PathBuf::from(
+        env::var_os("OUT_DIR").context("OUT_DIR is not set: this is for build scripts")?,
+    );
     let components = build(&Toolchain::find()?, &workspace, guests)?;
     let write = |component: Component| {
         let component = component.confined()?;
         let name = component.package.rsplit('-').next().unwrap_or(&component.package);
         let path = out.join(format!("{name}.wasm"));
-        fs::write(&path, &component.bytes).with_context(|| format!("writing {}", path.display()))?;
+        fs::write(&path, &component.bytes)
+            .with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     };
     components.into_iter().map(write).collect()
