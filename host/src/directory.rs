@@ -12,7 +12,6 @@ mod owner;
 mod queue;
 mod writing;
 
-pub(crate) use lock::DirectoryLock;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 
