@@ -5,6 +5,7 @@
 
 mod books;
 mod cache;
+mod capability;
 mod checksum;
 mod clean;
 mod config;
@@ -19,6 +20,7 @@ mod prune;
 mod reading;
 mod reconcile;
 mod removing;
+mod runtime;
 mod sync;
 mod tee;
 #[cfg(feature = "tokio")]
@@ -30,7 +32,8 @@ pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
 pub use driver::{
-    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, LeftoverState, Victim,
+    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection, Leftover,
+    LeftoverState, LoadError, Victim, inspect,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
