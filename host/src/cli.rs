@@ -39,9 +39,13 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Also --help and --version; where they cannot be printed there is nobody to tell.
-            let _ = error.print();
-            return if error.use_stderr() { Code::Usage.into() } else { Code::Done.into() };
+            // Also --help and --version.
+            let printed = error.print().is_ok();
+            return match (error.use_stderr(), printed) {
+                (true, _) => Code::Usage.into(),
+                (false, true) => Code::Done.into(),
+                (false, false) => Code::Failed.into(),
+            };
         }
     };
     log_to_stderr(arguments.global.verbose);

@@ -54,7 +54,14 @@ pub struct Global {
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
     /// How answers are printed
-    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Format::Table,
+        value_name = "table|json",
+        hide_possible_values = true,
+        global = true
+    )]
     pub format: Format,
     /// Say more on standard error; twice for still more
     #[arg(short, long, action = ArgAction::Count, global = true)]
@@ -168,7 +175,8 @@ pub enum Driver {
     /// Show a driver's imports, exports, version and size, and whether it would load
     Inspect {
         /// A built-in or configured name, or a component's path
+        // Not `driver`: that is the global flag.
         #[arg(value_name = "NAME|FILE")]
-        driver: String,
+        name: String,
     },
 }

@@ -48,7 +48,7 @@ struct Inspected<'a> {
 pub fn driver(session: &Session, command: &Driver) -> anyhow::Result<Code> {
     match command {
         Driver::List => list(session),
-        Driver::Inspect { driver } => inspect_one(session, driver),
+        Driver::Inspect { name } => inspect_one(session, name),
     }
 }
 
