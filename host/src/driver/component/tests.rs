@@ -250,7 +250,11 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
     assert_eq!(aside(), 1);
     put(&cache, &driver, "a", 1, 1);
     // Another process did the same meanwhile: the driver goes on with the database that is there now.
-    std::fs::rename(&database, cache.place.path().join("elsewhere.db")).expect("it moves");
+    for ending in ["", "-wal", "-shm"] {
+        let name = format!("cache.db{ending}");
+        let from = cache.directory.path().join(&name);
+        std::fs::rename(from, cache.place.path().join(name)).expect("it moves");
+    }
     std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
     driver.set_database_aside().expect("it moves");
