@@ -2,7 +2,8 @@
 
 use image_cache::{DriverConfig, Error, Expected, Grant, ImageCache, Outcome};
 use image_cache_tests::{
-    Mount, Place, Source, Tested, bytes, drip, fill, listed, md5_hex, serve, with_both_drivers, wrong_md5,
+    Mount, Place, Source, Tested, bytes, drip, fill, listed, md5_hex, serve, with_both_drivers,
+    wrong_md5,
 };
 use std::fs;
 use std::io;
@@ -21,21 +22,36 @@ with_both_drivers![
 const MIB: usize = 1 << 20;
 
 /// Reads an image that the cache cannot keep: whole, verified, counted, and nothing remains of it.
-fn assert_passes(place: &Place, cache: &ImageCache, id: &str, source: Source, image: &[u8]) -> Tested {
+fn assert_passes(
+    place: &Place,
+    cache: &ImageCache,
+    id: &str,
+    source: Source,
+    image: &[u8],
+) -> Tested {
     let failures = cache.status()?.cache_failures;
     let expected = Expected::nothing().with_md5(&md5_hex(image))?.with_size(image.len() as u64);
     let mut reader = cache.caching_reader(id, source, expected)?;
     let (came, end) = drip(&mut reader, 10_000);
     end?;
     assert!(came == image, "the reader gets every byte");
-    let Some(Outcome::CacheFailed(reason)) = reader.outcome() else { panic!("{:?}", reader.outcome()) };
+    let Some(Outcome::CacheFailed(reason)) = reader.outcome() else {
+        panic!("{:?}", reader.outcome())
+    };
     assert!(!reason.is_empty());
     assert_eq!(cache.status()?.cache_failures, failures + 1);
-    assert!(!cache.is_cached(id)? && !cache.is_being_cached(id)? && !place.books_in_step().contains_key(id));
+    assert!(
+        !cache.is_cached(id)?
+            && !cache.is_being_cached(id)?
+            && !place.books_in_step().contains_key(id)
+    );
 
     let wrong = Expected::nothing().with_md5(&wrong_md5(image))?;
     let (came, end) = drip(&mut cache.caching_reader(id, image, wrong)?, 10_000);
-    assert!(came.len() < image.len() && end.is_err_and(|e| e.kind() == io::ErrorKind::InvalidData), "still verified");
+    assert!(
+        came.len() < image.len() && end.is_err_and(|e| e.kind() == io::ErrorKind::InvalidData),
+        "still verified"
+    );
     Ok(())
 }
 
@@ -48,7 +64,11 @@ fn a_full_disk_costs_the_reader_nothing(place: &Place) -> Tested {
     assert_passes(place, &cache, "large", Source::of(&image[..]), &image)?;
     let outcome = cache.cache_image("large", &image[..], Expected::nothing())?;
     assert!(matches!(outcome, Outcome::CacheFailed(reason) if reason.contains("space")));
-    assert_eq!((place.names("incomplete").len(), place.names("invalid").len()), (0, 0), "rolled back");
+    assert_eq!(
+        (place.names("incomplete").len(), place.names("invalid").len()),
+        (0, 0),
+        "rolled back"
+    );
     assert!(cache.is_queued("large")?);
     fill(&cache, "small", &bytes(3, MIB));
     assert!(serve(&cache, "small")? == bytes(3, MIB) && serve(&cache, "good")? == bytes(2, 1000));
@@ -80,13 +100,17 @@ fn a_disk_that_is_full_at_the_last_moment_loses_no_image(place: &Place) -> Teste
 
 /// Asks again for half a minute: what is repaired is tried again after a pause.
 fn until(mut done: impl FnMut() -> bool) -> bool {
-    (0..300).any(|_| done() || {
-        std::thread::sleep(Duration::from_millis(100));
-        false
+    (0..300).any(|_| {
+        done() || {
+            std::thread::sleep(Duration::from_millis(100));
+            false
+        }
     })
 }
 
-fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(place: &Place) -> Tested {
+fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(
+    place: &Place,
+) -> Tested {
     let (cache, image) = (place.open(), bytes(5, 300_000));
     fs::create_dir(place.path("incomplete/a"))?;
     assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
@@ -114,7 +138,8 @@ fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(place: &Place)
 fn a_file_removed_while_it_is_written_costs_the_reader_nothing(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(7, 600_000));
     let incomplete = place.path("incomplete/a");
-    let source = Source::of(&image[..]).then(move || fs::remove_file(incomplete).expect("it is being written"));
+    let source = Source::of(&image[..])
+        .then(move || fs::remove_file(incomplete).expect("it is being written"));
     assert_passes(place, &cache, "a", source, &image)?;
     let (incomplete, other) = (place.path("incomplete/a"), b"another program's");
     let replace = move || {
@@ -145,17 +170,27 @@ fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Test
     let (cache, image) = (place.open(), bytes(9, 1000));
     fill(&cache, "before", b"image");
     place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
-    let mut reader = cache.caching_reader("a", &image[..], Expected::nothing().with_md5(&md5_hex(&image))?)?;
+    let mut reader =
+        cache.caching_reader("a", &image[..], Expected::nothing().with_md5(&md5_hex(&image))?)?;
     let (came, end) = drip(&mut reader, 100);
     end?;
-    assert!(came == image && serve(&cache, "before")? == b"image", "images are served without books");
+    assert!(
+        came == image && serve(&cache, "before")? == b"image",
+        "images are served without books"
+    );
     if cache.is_cached("a")? {
         assert!(serve(&cache, "a")? == image);
     } else {
-        assert!(matches!(reader.outcome(), Some(Outcome::CacheFailed(_))), "{:?}", reader.outcome());
+        assert!(
+            matches!(reader.outcome(), Some(Outcome::CacheFailed(_))),
+            "{:?}",
+            reader.outcome()
+        );
     }
     assert!(matches!(cache.cached_images(), Err(Error::Books { .. }) | Ok(_)));
-    place.database().execute_batch("DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images")?;
+    place.database().execute_batch(
+        "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
+    )?;
     assert!(until(|| listed(&cache).contains(&"before".to_owned())));
     if !cache.is_cached("a")? {
         fill(&cache, "a", &image);
@@ -182,11 +217,16 @@ fn an_image_that_the_driver_refuses_passes_through_verified() -> Tested {
         assert!(came == image);
         assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
     }
-    for (expected, source) in [(sized().with_md5(&wrong_md5(&image))?, &image[..]), (sized(), &image[..4999])] {
+    for (expected, source) in
+        [(sized().with_md5(&wrong_md5(&image))?, &image[..]), (sized(), &image[..4999])]
+    {
         let (came, end) = drip(&mut cache.caching_reader("a", source, expected)?, 1);
         assert!(came.len() < source.len() && end.is_err());
     }
     assert_eq!(cache.cache_image("a", &image[..], sized())?, Outcome::RefusedByDriver);
-    assert_eq!((cache.status()?.cache_failures, place.images().len(), place.names("invalid").len()), (0, 0, 0));
+    assert_eq!(
+        (cache.status()?.cache_failures, place.images().len(), place.names("invalid").len()),
+        (0, 0, 0)
+    );
     Ok(())
 }

@@ -38,7 +38,10 @@ fn all_of_invalid_goes_and_what_is_stalled(place: &Place) -> Tested {
     place.put("invalid/new", b"123");
     age(&place.put("invalid/old", b""), 48 * HOUR)?;
     assert_eq!(cache.clean(None)?, cleaned(1, 2, 10));
-    assert_eq!((place.names("incomplete"), place.names("invalid").len()), (BTreeSet::from(["young".into()]), 0));
+    assert_eq!(
+        (place.names("incomplete"), place.names("invalid").len()),
+        (BTreeSet::from(["young".into()]), 0)
+    );
     assert_eq!(serve(&cache, "good")?, b"image");
     Ok(())
 }

@@ -5,7 +5,8 @@
 
 use image_cache::{Expected, Outcome};
 use image_cache_tests::{
-    Mount, Place, Source, Tested, bytes, fill, is_root, listed, md5_hex, read_all, serve, set_times, with_both_drivers,
+    Mount, Place, Source, Tested, bytes, fill, is_root, listed, md5_hex, read_all, serve,
+    set_times, with_both_drivers,
 };
 use std::fs::{self, File};
 use std::io::Read;
@@ -50,7 +51,10 @@ fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(place: &Place) -> Tes
     let old = SystemTime::now() - Duration::from_secs(86_400);
     set_times(&orphan, old, old)?;
     let cache = place.open_with(|config| config.max_size(1000));
-    assert_eq!((listed(&cache), cache.cache_size()?.bytes), (vec!["good".to_owned(), "orphan".to_owned()], 6000));
+    assert_eq!(
+        (listed(&cache), cache.cache_size()?.bytes),
+        (vec!["good".to_owned(), "orphan".to_owned()], 6000)
+    );
     let pruned = cache.prune()?;
     assert_eq!((pruned.images, pruned.bytes), (1, 5000), "and not every good image");
     assert_eq!(listed(&cache), ["good"]);
@@ -84,7 +88,10 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(place: &Place) -> Tested {
 
     let Some(mount) = Mount::ext4(&after) else { return Ok(()) };
     let place = Place::at(place.driver(), mount.path().join("cache"));
-    assert!(fs::read(place.path("a"))? == image, "neither short nor full of zeros, and in its place");
+    assert!(
+        fs::read(place.path("a"))? == image,
+        "neither short nor full of zeros, and in its place"
+    );
     let cache = place.open();
     assert_eq!((listed(&cache), serve(&cache, "a")? == image), (vec!["a".to_owned()], true));
     place.books_in_step();
@@ -113,7 +120,16 @@ fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(place: &P
 fn fault_6_journals_and_lock_files_are_no_images(place: &Place) -> Tested {
     let cache = place.open_with(|config| config.max_size(5));
     fill(&cache, "a", b"image");
-    let beside = [".image-cache", "a", "cache.db", "cache.db-shm", "cache.db-wal", "incomplete", "invalid", "queue"];
+    let beside = [
+        ".image-cache",
+        "a",
+        "cache.db",
+        "cache.db-shm",
+        "cache.db-wal",
+        "incomplete",
+        "invalid",
+        "queue",
+    ];
     for name in place.names("") {
         assert!(beside.contains(&name.as_str()), "{name} would count as an image to Glance");
     }

@@ -1,7 +1,9 @@
 //! Image ids: what is refused is refused everywhere before any file is touched; what is accepted works.
 
 use image_cache::{Error, Expected, ImageCache};
-use image_cache_tests::{Place, Source, Tested, fill, listed, queued, read_all, serve, with_both_drivers};
+use image_cache_tests::{
+    Place, Source, Tested, fill, listed, queued, read_all, serve, with_both_drivers,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -101,13 +103,17 @@ fn snapshot(directory: &Path) -> BTreeMap<String, (u64, u64, i64, i64)> {
 fn assert_refused(cache: &ImageCache, id: &str, operations: &[(&str, Operation)]) {
     for (name, operation) in operations {
         match operation(cache, id) {
-            Err(Error::InvalidImageId(error)) => assert!(!error.reason.is_empty(), "{name}({id:?})"),
+            Err(Error::InvalidImageId(error)) => {
+                assert!(!error.reason.is_empty(), "{name}({id:?})")
+            }
             other => panic!("{name}({id:?}) answers {other:?}"),
         }
     }
 }
 
-fn every_refused_id_is_refused_by_every_operation_before_any_file_is_touched(place: &Place) -> Tested {
+fn every_refused_id_is_refused_by_every_operation_before_any_file_is_touched(
+    place: &Place,
+) -> Tested {
     let cache = place.open();
     // So that there would be something to find.
     place.put("invalid/a", b"image");
@@ -125,8 +131,21 @@ fn every_refused_id_is_refused_by_every_operation_before_any_file_is_touched(pla
 fn an_odd_but_sound_id_goes_through_its_whole_life(place: &Place) -> Tested {
     let cache = place.open();
     let (longest, wide) = ("x".repeat(255), format!("{}a", "é".repeat(127)));
-    let odd = ["a", " ", "a b", "é", "e\u{301}", "ノ", "😀", "\u{feff}", "a\\b", "%2e%2e", "~", "-rf", "--", "a..", "*?[]"];
-    let near = ["cache.db-x", "cache.db2", "Cache.db", "CACHE.DB", "QUEUE", "queue.", "incomplete2", "invalid ", "cache.dbwal"];
+    let odd = [
+        "a", " ", "a b", "é", "e\u{301}", "ノ", "😀", "\u{feff}", "a\\b", "%2e%2e", "~", "-rf",
+        "--", "a..", "*?[]",
+    ];
+    let near = [
+        "cache.db-x",
+        "cache.db2",
+        "Cache.db",
+        "CACHE.DB",
+        "QUEUE",
+        "queue.",
+        "incomplete2",
+        "invalid ",
+        "cache.dbwal",
+    ];
     let quoted = ["'; DROP TABLE cached_images; --", "\"", "NULL", "0", "true", "$HOME"];
     for id in odd.into_iter().chain(near).chain(quoted).chain([longest.as_str(), wide.as_str()]) {
         assert!(cache.queue_image(id)? && queued(&cache) == [id], "{id:?}");
@@ -136,7 +155,10 @@ fn an_odd_but_sound_id_goes_through_its_whole_life(place: &Place) -> Tested {
         assert_eq!((serve(&cache, id)?.as_slice(), cache.hit_count(id)?), (image, 1), "{id:?}");
         assert_eq!(listed(&cache), [id]);
         assert!(cache.delete_cached_image(id)?, "{id:?}");
-        assert!(read_all(cache.caching_reader(id, image, Expected::nothing().with_size(0))?).is_err(), "{id:?}");
+        assert!(
+            read_all(cache.caching_reader(id, image, Expected::nothing().with_size(0))?).is_err(),
+            "{id:?}"
+        );
         assert_eq!(cache.clean(None)?.invalid, 1, "{id:?}");
     }
     assert!(place.images().is_empty());
@@ -145,7 +167,9 @@ fn an_odd_but_sound_id_goes_through_its_whole_life(place: &Place) -> Tested {
 
 fn the_configured_database_and_its_side_files_are_no_images(place: &Place) -> Tested {
     let cache = place.open_with(|config| config.sqlite_db("./mine.db"));
-    for id in ["mine.db", "mine.db-wal", "mine.db-shm", "mine.db-journal", "cache.db", "cache.db-wal"] {
+    for id in
+        ["mine.db", "mine.db-wal", "mine.db-shm", "mine.db-journal", "cache.db", "cache.db-wal"]
+    {
         // What an id is in itself knows of no configuration.
         assert_refused(&cache, id, &OPERATIONS[..15]);
     }

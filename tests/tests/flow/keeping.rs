@@ -1,7 +1,9 @@
 //! What lies on disk after an image was cached: whose it is, and in whose format.
 
 use image_cache::Expected;
-use image_cache_tests::{Place, Tested, bytes, fill, is_root, md5_hex, read_all, serve, with_both_drivers};
+use image_cache_tests::{
+    Place, Tested, bytes, fill, is_root, md5_hex, read_all, serve, with_both_drivers,
+};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,20 +38,29 @@ fn use_everything(place: &Place) -> Tested {
     fill(&cache, "cached", &bytes(1, 1000));
     serve(&cache, "cached")?;
     cache.queue_image("queued")?;
-    let failed = cache.caching_reader("invalid", &b"image"[..], Expected::nothing().with_size(4))?;
+    let failed =
+        cache.caching_reader("invalid", &b"image"[..], Expected::nothing().with_size(4))?;
     assert!(read_all(failed).is_err());
     // Without a clean close, so that what lies there only while the cache is open is seen, too.
     let _writer = cache.caching_reader("incomplete", &b"image"[..], Expected::nothing())?;
     let names: Vec<String> = everything(place).into_iter().map(|found| found.0).collect();
-    for name in ["cached", "queue/queued", "invalid/invalid", "incomplete/incomplete", ".image-cache/lock"] {
+    for name in
+        ["cached", "queue/queued", "invalid/invalid", "incomplete/incomplete", ".image-cache/lock"]
+    {
         assert!(names.iter().any(|found| found == name), "{name} is missing in {names:?}");
     }
     assert_eq!(names.iter().any(|name| name == "cache.db"), place.driver() == "sqlite");
     let base = fs::metadata(place.dir())?;
     for (name, user, group, mode) in everything(place) {
         assert_eq!((user, group), (base.uid(), base.gid()), "{name}");
-        let most = if place.path(&name).is_dir() { base.mode() & 0o777 } else { base.mode() & 0o666 };
-        assert_eq!(mode & !most, 0, "{name} has mode {mode:o}, the base directory {:o}", base.mode());
+        let most =
+            if place.path(&name).is_dir() { base.mode() & 0o777 } else { base.mode() & 0o666 };
+        assert_eq!(
+            mode & !most,
+            0,
+            "{name} has mode {mode:o}, the base directory {:o}",
+            base.mode()
+        );
         assert_eq!(mode & 0o600, 0o600, "{name} has mode {mode:o}");
     }
     Ok(())
@@ -117,11 +128,15 @@ fn glance_finds_its_own_table_in_a_directory_that_sqlite_filled() -> Tested {
     serve(&cache, "a")?;
     drop(cache);
     let database = place.database();
-    let mut columns = database.prepare("SELECT name, type, pk FROM pragma_table_info('cached_images')")?;
+    let mut columns =
+        database.prepare("SELECT name, type, pk FROM pragma_table_info('cached_images')")?;
     let columns = columns
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?
+        .query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        })?
         .collect::<Result<Vec<_>, _>>()?;
-    let columns: Vec<_> = columns.iter().map(|(name, kind, key)| (name.as_str(), kind.as_str(), *key)).collect();
+    let columns: Vec<_> =
+        columns.iter().map(|(name, kind, key)| (name.as_str(), kind.as_str(), *key)).collect();
     let expected = [
         ("image_id", "TEXT", 1),
         ("last_accessed", "REAL", 0),
@@ -132,7 +147,8 @@ fn glance_finds_its_own_table_in_a_directory_that_sqlite_filled() -> Tested {
     ];
     assert_eq!(columns, expected);
     let row = "SELECT image_id, typeof(last_accessed), typeof(last_modified), size, hits, checksum FROM cached_images";
-    let row: (String, String, String, i64, i64, String) = database.query_row(row, [], |row| row.try_into())?;
+    let row: (String, String, String, i64, i64, String) =
+        database.query_row(row, [], |row| row.try_into())?;
     assert_eq!(row, ("a".into(), "real".into(), "real".into(), 5, 1, md5_hex(b"image")));
     Ok(())
 }
@@ -149,6 +165,9 @@ fn glance_finds_its_own_attribute_in_a_directory_that_xattr_filled() -> Tested {
     drop(cache);
     assert_eq!(xattr::get(place.path("a"), "user.hits")?.as_deref(), Some(&b"12"[..]));
     let accessed = fs::metadata(place.path("a"))?.accessed()?;
-    assert!(accessed > fs::metadata(place.path("a"))?.modified()?, "Glance takes the order from the access time");
+    assert!(
+        accessed > fs::metadata(place.path("a"))?.modified()?,
+        "Glance takes the order from the access time"
+    );
     Ok(())
 }

@@ -5,6 +5,7 @@ mod cleaning;
 mod filling;
 mod glance_faults;
 mod image_ids;
+mod in_tokio;
 mod keeping;
 mod many_threads;
 mod model;

@@ -1,7 +1,9 @@
 //! Many threads over several caches on one directory: no hit is lost, no file is torn.
 
 use image_cache::{Expected, ImageCache, Outcome};
-use image_cache_tests::{Place, Tested, bytes, drip, fill, listed, md5_hex, read_all, with_both_drivers};
+use image_cache_tests::{
+    Place, Tested, bytes, drip, fill, listed, md5_hex, read_all, with_both_drivers,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,8 +17,15 @@ const THREADS: usize = 8;
 const IDS: [&str; 4] = ["a", "b", "c", "d"];
 
 /// Runs the same in each thread, over two caches on one directory.
-fn in_threads(place: &Place, max_size: u64, work: impl Fn(usize, &ImageCache) + Sync) -> [ImageCache; 2] {
-    let caches = [place.open_with(|config| config.max_size(max_size)), place.open_with(|config| config.max_size(max_size))];
+fn in_threads(
+    place: &Place,
+    max_size: u64,
+    work: impl Fn(usize, &ImageCache) + Sync,
+) -> [ImageCache; 2] {
+    let caches = [
+        place.open_with(|config| config.max_size(max_size)),
+        place.open_with(|config| config.max_size(max_size)),
+    ];
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (cache, work) = (&caches[thread % 2], &work);
@@ -36,7 +45,8 @@ fn every_hit_that_was_made_is_counted(place: &Place) -> Tested {
     let caches = in_threads(place, 1 << 30, |thread, cache| {
         for round in 0..100 {
             let n = (thread + round) % 4;
-            let reader = cache.open_for_read(IDS[n]).expect("opening works").expect("nobody deletes it");
+            let reader =
+                cache.open_for_read(IDS[n]).expect("opening works").expect("nobody deletes it");
             if round % 5 == 0 {
                 // Abandoned: no hit.
                 continue;
@@ -75,13 +85,17 @@ fn mix(thread: usize, cache: &ImageCache, cached: &AtomicU64) {
         let expected = Expected::nothing().with_md5(&md5_hex(&image)).expect("it has 32 digits");
         match (thread + round) % 6 {
             0 | 1 => {
-                let mut reader = cache.caching_reader(id, &image[..], expected).expect("the id is sound");
+                let mut reader =
+                    cache.caching_reader(id, &image[..], expected).expect("the id is sound");
                 let (came, end) = drip(&mut reader, 5000);
                 end.expect("the source is sound");
                 assert!(came == image);
                 let outcome = reader.outcome();
                 assert!(!matches!(outcome, Some(Outcome::CacheFailed(_)) | None), "{outcome:?}");
-                cached.fetch_add(u64::from(matches!(outcome, Some(Outcome::Cached(_)))), Ordering::Relaxed);
+                cached.fetch_add(
+                    u64::from(matches!(outcome, Some(Outcome::Cached(_)))),
+                    Ordering::Relaxed,
+                );
             }
             2 => drop(cache.caching_reader(id, &image[..], expected).expect("the id is sound")),
             3 => drop(cache.delete_cached_image(id).expect("deleting works")),
@@ -99,7 +113,10 @@ fn no_reader_ever_sees_a_torn_image(place: &Place) -> Tested {
     let cached = AtomicU64::new(0);
     let caches = in_threads(place, 300_000, |thread, cache| mix(thread, cache, &cached));
     assert!(cached.load(Ordering::Relaxed) > 0);
-    assert_eq!(caches.each_ref().map(|cache| cache.status().map_or(1, |status| status.cache_failures)), [0, 0]);
+    assert_eq!(
+        caches.each_ref().map(|cache| cache.status().map_or(1, |status| status.cache_failures)),
+        [0, 0]
+    );
     let names: Vec<String> = place.images().into_keys().collect();
     assert_eq!((listed(&caches[0]), listed(&caches[1])), (names.clone(), names.clone()));
     for id in names {

@@ -35,8 +35,15 @@ fn make(folder: &Path, outside: &Path) -> Tested {
 fn assert_no_images(place: &Place, cache: &ImageCache) -> Tested {
     for id in IDS {
         assert!(!cache.is_cached(id)? && !cache.is_being_cached(id)?, "{id}");
-        assert_eq!((cache.image_size(id)?, cache.hit_count(id)?, cache.cached_image(id)?), (None, 0, None), "{id}");
-        assert!(cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(), "{id}");
+        assert_eq!(
+            (cache.image_size(id)?, cache.hit_count(id)?, cache.cached_image(id)?),
+            (None, 0, None),
+            "{id}"
+        );
+        assert!(
+            cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(),
+            "{id}"
+        );
         assert!(!cache.delete_cached_image(id)?, "{id}");
     }
     assert_eq!((listed(cache), cache.cache_size()?), (vec![], CacheSize::default()));
@@ -85,10 +92,16 @@ fn files_under_names_that_are_no_ids_are_left_alone(place: &Place) -> Tested {
     drop(cache);
     let cache = place.open_with(|config| config.max_size(0));
     let status = cache.status()?;
-    assert_eq!((listed(&cache), queued(&cache), cache.cache_size()?), (vec![], vec![], CacheSize::default()));
+    assert_eq!(
+        (listed(&cache), queued(&cache), cache.cache_size()?),
+        (vec![], vec![], CacheSize::default())
+    );
     assert_eq!((status.queued, status.invalid, status.incomplete), (0, 0, 0));
     assert_eq!((cache.delete_all_cached_images()?, cache.delete_all_queued_images()?), (0, 0));
-    assert_eq!((cache.prune()?.images, cache.clean(Some(std::time::Duration::ZERO))?), (0, Default::default()));
+    assert_eq!(
+        (cache.prune()?.images, cache.clean(Some(std::time::Duration::ZERO))?),
+        (0, Default::default())
+    );
     // A database's left-over journal is SQLite's to remove.
     for name in names.iter().filter(|name| !name.starts_with("cache.db")) {
         assert!(place.path(name).exists(), "{name}");

@@ -1,7 +1,9 @@
 //! Opening a cache: what is made, what is warned of, and what is refused in clear words.
 
 use image_cache::{Error, ImageCache};
-use image_cache_tests::{Mount, Place, Tested, bytes, fill, is_root, listed, serve, with_both_drivers};
+use image_cache_tests::{
+    Mount, Place, Tested, bytes, fill, is_root, listed, serve, with_both_drivers,
+};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -46,13 +48,19 @@ fn a_file_where_a_directory_should_be_is_an_error_that_names_it(place: &Place) -
     fs::write(place.dir(), "a file")?;
     let (kind, words) = refusal(place)?;
     assert_eq!(kind, io::ErrorKind::NotADirectory, "{words}");
-    assert!(words.contains(&place.dir().display().to_string()) && words.contains("image_cache_dir"), "{words}");
+    assert!(
+        words.contains(&place.dir().display().to_string()) && words.contains("image_cache_dir"),
+        "{words}"
+    );
     assert_eq!(fs::read(place.dir())?, b"a file");
     fs::remove_file(place.dir())?;
     for name in ["incomplete", "invalid", "queue", ".image-cache"] {
         let file = place.put(name, b"a file");
         let (_, words) = refusal(place)?;
-        assert!(words.contains(&file.display().to_string()) && words.contains("move it away"), "{words}");
+        assert!(
+            words.contains(&file.display().to_string()) && words.contains("move it away"),
+            "{words}"
+        );
         assert_eq!(fs::read(&file)?, b"a file");
         fs::remove_file(file)?;
     }
@@ -85,7 +93,11 @@ fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -
     for place in [place, &new] {
         let (kind, words) = refusal(place)?;
         assert_eq!(kind, io::ErrorKind::ReadOnlyFilesystem, "{words}");
-        assert!(words.contains(&place.dir().display().to_string()) && words.contains("mount it writable"), "{words}");
+        assert!(
+            words.contains(&place.dir().display().to_string())
+                && words.contains("mount it writable"),
+            "{words}"
+        );
     }
     Ok(())
 }
@@ -94,8 +106,11 @@ fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -
 #[test]
 #[ignore = "it is the process that another test starts as another user"]
 fn opening_as_somebody_else() -> Tested {
-    let (Ok(dir), Ok(driver)) = (std::env::var("OPEN_DIR"), std::env::var("OPEN_DRIVER")) else { return Ok(()) };
-    let (kind, words) = refusal(&Place::at(if driver == "sqlite" { "sqlite" } else { "xattr" }, dir))?;
+    let (Ok(dir), Ok(driver)) = (std::env::var("OPEN_DIR"), std::env::var("OPEN_DRIVER")) else {
+        return Ok(());
+    };
+    let (kind, words) =
+        refusal(&Place::at(if driver == "sqlite" { "sqlite" } else { "xattr" }, dir))?;
     println!("\nrefused: {kind:?}: {words}");
     Ok(())
 }
@@ -124,8 +139,14 @@ fn somebody_else_s_directory_is_an_error_that_names_it(place: &Place) -> Tested 
         }
     };
     let said = String::from_utf8_lossy(&output.stdout);
-    let refused = said.lines().find(|line| line.starts_with("refused:")).unwrap_or_else(|| panic!("{output:?}"));
-    assert!(refused.contains("PermissionDenied") && refused.contains("run as its owner"), "{refused}");
+    let refused = said
+        .lines()
+        .find(|line| line.starts_with("refused:"))
+        .unwrap_or_else(|| panic!("{output:?}"));
+    assert!(
+        refused.contains("PermissionDenied") && refused.contains("run as its owner"),
+        "{refused}"
+    );
     assert!(refused.contains(&place.dir().display().to_string()), "{refused}");
     Ok(())
 }
@@ -137,7 +158,10 @@ fn an_unsupported_file_system_is_warned_of_and_works() -> Tested {
     let cache = place.open();
     let warnings = cache.status()?.warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains(&place.dir().display().to_string()) && warnings[0].contains("locks"), "{warnings:?}");
+    assert!(
+        warnings[0].contains(&place.dir().display().to_string()) && warnings[0].contains("locks"),
+        "{warnings:?}"
+    );
     fill(&cache, "a", b"image");
     assert_eq!(serve(&cache, "a")?, b"image");
     assert_eq!(place.books_in_step()["a"].hits, 1);
@@ -156,7 +180,10 @@ fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
         Err(error) => {
             assert_eq!(place.driver(), "sqlite", "{error}");
             assert!(matches!(error, Error::NoDriver { .. }), "{error:?}");
-            assert!(error.to_string().contains("sqlite") && error.to_string().contains("full"), "{error}");
+            assert!(
+                error.to_string().contains("sqlite") && error.to_string().contains("full"),
+                "{error}"
+            );
         }
     }
     fs::remove_file(hog)?;

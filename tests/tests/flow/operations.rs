@@ -1,7 +1,9 @@
 //! What each operation answers.
 
 use image_cache::{CacheSize, Error, Expected, ImageCache, Outcome};
-use image_cache_tests::{Place, Source, Tested, bytes, fill, listed, md5_hex, queued, read_all, serve, with_both_drivers};
+use image_cache_tests::{
+    Place, Source, Tested, bytes, fill, listed, md5_hex, queued, read_all, serve, with_both_drivers,
+};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::atomic::Ordering;
 
@@ -24,20 +26,27 @@ fn every_answer_follows_an_image_from_absent_to_cached(place: &Place) -> Tested 
     let (cache, image) = (place.open(), bytes(1, 70_000));
     assert!(!cache.is_cached("a")? && !cache.is_queued("a")? && !cache.is_being_cached("a")?);
     assert!(cache.is_cacheable("a", None)? && cache.is_cacheable("a", Some(70_000))?);
-    assert_eq!((cache.image_size("a")?, cache.hit_count("a")?, cache.cached_image("a")?), (None, 0, None));
+    assert_eq!(
+        (cache.image_size("a")?, cache.hit_count("a")?, cache.cached_image("a")?),
+        (None, 0, None)
+    );
     assert!(cache.open_for_read("a")?.is_none() && cache.open_range("a", 0..1)?.is_none());
     assert_eq!((cache.cached_images()?, cache.cache_size()?), (vec![], CacheSize::default()));
 
     let mut reader = cache.caching_reader("a", &image[..], Expected::nothing())?;
     reader.read_exact(&mut [0; 1000])?;
-    assert!(cache.is_being_cached("a")? && !cache.is_cached("a")? && !cache.is_cacheable("a", None)?);
+    assert!(
+        cache.is_being_cached("a")? && !cache.is_cached("a")? && !cache.is_cacheable("a", None)?
+    );
     assert!(cache.image_size("a")?.is_none() && listed(&cache).is_empty());
     assert_eq!(reader.outcome(), None);
 
     reader.read_to_end(&mut Vec::new())?;
     let Some(Outcome::Cached(record)) = reader.outcome() else { panic!("{:?}", reader.outcome()) };
     assert_eq!((record.size, record.hits, record.image_id.as_str()), (70_000, 0, "a"));
-    assert!(cache.is_cached("a")? && !cache.is_being_cached("a")? && !cache.is_cacheable("a", None)?);
+    assert!(
+        cache.is_cached("a")? && !cache.is_being_cached("a")? && !cache.is_cacheable("a", None)?
+    );
     assert_eq!((cache.image_size("a")?, listed(&cache)), (Some(70_000), vec!["a".to_owned()]));
     assert_eq!(cache.cache_size()?, CacheSize { images: 1, bytes: 70_000 });
     assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
@@ -80,7 +89,10 @@ fn a_deleted_image_can_be_cached_again(place: &Place) -> Tested {
 
 fn records_are_listed_by_the_bytes_of_their_ids(place: &Place) -> Tested {
     let cache = place.open();
-    let mut ids = vec!["b", "a", "B", "é", "a b", "ab", "a-1", "%_'\"--;", "ノ", "10", "9", "a.b", "😀", "\u{ffee}"];
+    let mut ids = vec![
+        "b", "a", "B", "é", "a b", "ab", "a-1", "%_'\"--;", "ノ", "10", "9", "a.b", "😀",
+        "\u{ffee}",
+    ];
     ids.iter().for_each(|id| drop(fill(&cache, id, id.as_bytes())));
     ids.sort_unstable_by_key(|id| id.as_bytes());
     assert_eq!(listed(&cache), ids);
@@ -96,7 +108,11 @@ fn a_file_is_cached_from_where_it_stands(place: &Place) -> Tested {
     let mut file = tempfile::tempfile()?;
     file.write_all(&image)?;
     file.seek(SeekFrom::Start(1000))?;
-    let outcome = cache.cache_image_file("a", &mut file, Expected::nothing().with_md5(&md5_hex(&image[1000..]))?)?;
+    let outcome = cache.cache_image_file(
+        "a",
+        &mut file,
+        Expected::nothing().with_md5(&md5_hex(&image[1000..]))?,
+    )?;
     assert!(matches!(outcome, Outcome::Cached(record) if record.size == 4000));
     assert_eq!(serve(&cache, "a")?, image[1000..]);
     Ok(())
@@ -107,7 +123,8 @@ fn a_file_of_another_length_than_expected_is_refused(place: &Place) -> Tested {
     let mut file = tempfile::tempfile()?;
     file.write_all(b"12345")?;
     file.rewind()?;
-    let error = cache.cache_image_file("a", &mut file, Expected::nothing().with_size(6)).unwrap_err();
+    let error =
+        cache.cache_image_file("a", &mut file, Expected::nothing().with_size(6)).unwrap_err();
     assert!(matches!(error, Error::SizeMismatch { expected: 6, found: 5, .. }), "{error}");
     assert!(!cache.is_cached("a")?);
     Ok(())
@@ -124,7 +141,10 @@ fn an_image_that_is_not_cacheable_costs_its_source_no_read(place: &Place) -> Tes
         assert_eq!(reads.load(Ordering::Relaxed), 0);
     }
     writer.read_to_end(&mut Vec::new())?;
-    assert_eq!((serve(&cache, "cached")?, serve(&cache, "coming")?), (b"image".to_vec(), b"image".to_vec()));
+    assert_eq!(
+        (serve(&cache, "cached")?, serve(&cache, "coming")?),
+        (b"image".to_vec(), b"image".to_vec())
+    );
     Ok(())
 }
 
@@ -136,7 +156,10 @@ fn status_counts_what_lies_in_the_directory(place: &Place) -> Tested {
     drop(cache.caching_reader("d", &b"x"[..], Expected::nothing())?);
     let _writer = cache.caching_reader("e", &b"x"[..], Expected::nothing())?;
     let status = cache.status()?;
-    assert_eq!((status.driver.name.as_str(), status.driver.version.is_empty()), (place.driver(), false));
+    assert_eq!(
+        (status.driver.name.as_str(), status.driver.version.is_empty()),
+        (place.driver(), false)
+    );
     assert_eq!((status.cached, status.max_size), (CacheSize { images: 2, bytes: 100 }, 12_345));
     assert_eq!((status.queued, status.incomplete, status.invalid), (1, 1, 1));
     assert_eq!((status.warnings.as_slice(), status.cache_failures), (&[][..], 0));
@@ -169,7 +192,9 @@ fn clones_are_one_cache(place: &Place) -> Tested {
     let clone = cache.clone();
     drop(cache);
     let filling = clone.clone();
-    std::thread::spawn(move || fill(&filling, "a", b"image")).join().map_err(|_| "the thread panicked")?;
+    std::thread::spawn(move || fill(&filling, "a", b"image"))
+        .join()
+        .map_err(|_| "the thread panicked")?;
     let reader = clone.open_for_read("a")?.ok_or("it was cached")?;
     drop(clone);
     assert_eq!(read_all(reader)?, b"image");

@@ -1,7 +1,9 @@
 //! Eviction: how much goes, and in which order.
 
 use image_cache::{Expected, ImageCache, Pruned};
-use image_cache_tests::{Place, Tested, bytes, fill, listed, read_all, serve, set_times, with_both_drivers};
+use image_cache_tests::{
+    Place, Tested, bytes, fill, listed, read_all, serve, set_times, with_both_drivers,
+};
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
@@ -39,7 +41,10 @@ fn exactly_at_the_limit_nothing_is_evicted(place: &Place) -> Tested {
     assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(0, 0), 3));
     drop(cache);
     let cache = with_limit(place, 2999);
-    assert_eq!((cache.prune()?, listed(&cache)), (pruned(1, 1000), vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(
+        (cache.prune()?, listed(&cache)),
+        (pruned(1, 1000), vec!["a".to_owned(), "b".to_owned()])
+    );
     assert_eq!(cache.prune()?, pruned(0, 0));
     assert_eq!(place.books_in_step().len(), 2);
     Ok(())
@@ -101,7 +106,10 @@ fn an_image_that_is_being_read_is_kept_and_named(place: &Place) -> Tested {
     let kept: Vec<&str> = answer.kept.iter().map(|kept| kept.image_id.as_str()).collect();
     assert_eq!(kept, ["read"]);
     assert!(answer.kept[0].reason.contains("read"), "{}", answer.kept[0].reason);
-    assert_eq!((listed(&cache), read_all(&mut reader)?), (vec!["read".to_owned()], image[1000..].to_vec()));
+    assert_eq!(
+        (listed(&cache), read_all(&mut reader)?),
+        (vec!["read".to_owned()], image[1000..].to_vec())
+    );
     drop(reader);
     assert_eq!(cache.prune()?, pruned(1, 100_000));
     Ok(())

@@ -1,7 +1,9 @@
 //! The queue, its order above all.
 
 use image_cache::Expected;
-use image_cache_tests::{Place, Source, Tested, fill, queued, read_all, set_times, with_both_drivers};
+use image_cache_tests::{
+    Place, Source, Tested, fill, queued, read_all, set_times, with_both_drivers,
+};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -21,7 +23,8 @@ with_both_drivers![
 /// Seconds and nanoseconds of the entries' modification times, in the order in which they are listed.
 fn times(place: &Place, ids: &[String]) -> Vec<(i64, i64)> {
     let time = |id: &String| {
-        let metadata = std::fs::metadata(place.path("queue").join(id)).expect("a queued image has its entry");
+        let metadata =
+            std::fs::metadata(place.path("queue").join(id)).expect("a queued image has its entry");
         (metadata.mtime(), metadata.mtime_nsec())
     };
     ids.iter().map(time).collect()
@@ -36,8 +39,14 @@ fn the_queue_keeps_its_order_however_fast_it_grows(place: &Place) -> Tested {
     }
     assert_eq!(queued(&cache), ids);
     let times = times(place, &ids);
-    assert!(times.is_sorted_by(|a, b| a < b), "strictly increasing, for whoever else reads the queue");
-    assert!(times.is_sorted_by(|a, b| (a.0, a.1 / 1000) < (b.0, b.1 / 1000)), "and by microseconds");
+    assert!(
+        times.is_sorted_by(|a, b| a < b),
+        "strictly increasing, for whoever else reads the queue"
+    );
+    assert!(
+        times.is_sorted_by(|a, b| (a.0, a.1 / 1000) < (b.0, b.1 / 1000)),
+        "and by microseconds"
+    );
     drop(cache);
     assert_eq!(queued(&place.open()), ids);
     Ok(())
@@ -87,7 +96,9 @@ fn threads_queue_into_one_order(place: &Place) -> Tested {
                 for n in 0..50 {
                     // All of them want the shared ones, too.
                     cache.queue_image(&format!("shared-{n}")).expect("queueing works");
-                    assert!(cache.queue_image(&format!("{thread}-{n:02}")).expect("queueing works"));
+                    assert!(
+                        cache.queue_image(&format!("{thread}-{n:02}")).expect("queueing works")
+                    );
                 }
             });
         }
@@ -142,7 +153,8 @@ fn an_image_whose_fetch_failed_stays_in_the_queue(place: &Place) -> Tested {
     let failing = Source::of("ima").then_fails(|| std::io::ErrorKind::ConnectionReset.into());
     assert!(cache.cache_image("fails", failing, Expected::nothing()).is_err());
     drop(cache.caching_reader("dropped", &b"image"[..], Expected::nothing())?);
-    let reader = cache.caching_reader("mismatch", &b"image"[..], Expected::nothing().with_size(4))?;
+    let reader =
+        cache.caching_reader("mismatch", &b"image"[..], Expected::nothing().with_size(4))?;
     assert!(read_all(reader).is_err());
     assert_eq!(queued(&cache), ids);
     Ok(())

@@ -1,7 +1,9 @@
 //! Reading what is cached: bytes, hits, and what an abandoned read must leave alone.
 
 use image_cache::Expected;
-use image_cache_tests::{Place, Tested, bytes, drip, fill, read_all, serve, set_times, with_both_drivers};
+use image_cache_tests::{
+    Place, Tested, bytes, drip, fill, read_all, serve, set_times, with_both_drivers,
+};
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -51,7 +53,10 @@ fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(place: &Place) ->
     fill(&cache, "a", &image);
     let long_ago = SystemTime::now() - Duration::from_secs(100_000);
     set_times(&place.path("a"), long_ago, fs::metadata(place.path("a"))?.modified()?)?;
-    let times = || fs::metadata(place.path("a")).map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()));
+    let times = || {
+        fs::metadata(place.path("a"))
+            .map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()))
+    };
     let (before, books) = (times()?, cache.cached_image("a")?);
     for taken in [0, 1, 5000, 9999] {
         let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
@@ -68,7 +73,11 @@ fn a_filling_reader_counts_no_hit(place: &Place) -> Tested {
     assert!(read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)? == image);
     assert_eq!(cache.hit_count("a")?, 0);
     assert!(read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)? == image);
-    assert_eq!(cache.hit_count("a")?, 0, "nor one that reads its own source though the image is cached");
+    assert_eq!(
+        cache.hit_count("a")?,
+        0,
+        "nor one that reads its own source though the image is cached"
+    );
     Ok(())
 }
 
@@ -92,8 +101,15 @@ fn a_range_is_cut_to_the_image(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(5, 1000));
     fill(&cache, "a", &image);
     let backwards = std::ops::Range { start: 700, end: 300 };
-    let cases = [(0..1000, 0..1000), (900..u64::MAX, 900..1000), (1000..2000, 0..0), (u64::MAX..u64::MAX, 0..0)];
-    for (asked, given) in cases.into_iter().chain([(backwards, 0..0), (5..5, 0..0), (999..1000, 999..1000)]) {
+    let cases = [
+        (0..1000, 0..1000),
+        (900..u64::MAX, 900..1000),
+        (1000..2000, 0..0),
+        (u64::MAX..u64::MAX, 0..0),
+    ];
+    for (asked, given) in
+        cases.into_iter().chain([(backwards, 0..0), (5..5, 0..0), (999..1000, 999..1000)])
+    {
         let reader = cache.open_range("a", asked.clone())?.ok_or("it was cached")?;
         assert_eq!(reader.size(), given.len() as u64, "{asked:?}");
         assert!(read_all(reader)? == image[given], "{asked:?}");
@@ -207,7 +223,10 @@ fn gathered_hits_are_written_when_the_cache_is_dropped(place: &Place) -> Tested 
 
 fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested {
     let cache = place.open_with(|config| config.hit_delay(LONG));
-    for remove in [|cache: &image_cache::ImageCache| cache.delete_cached_image("a").map(u64::from), |cache| cache.delete_all_cached_images()] {
+    for remove in [
+        |cache: &image_cache::ImageCache| cache.delete_cached_image("a").map(u64::from),
+        |cache| cache.delete_all_cached_images(),
+    ] {
         fill(&cache, "a", b"image");
         serve(&cache, "a")?;
         assert_eq!(remove(&cache)?, 1);
@@ -236,7 +255,10 @@ fn an_image_that_is_not_cached_opens_as_nothing(place: &Place) -> Tested {
     place.put("invalid/broken", b"image");
     place.put("queue/wanted", b"");
     for id in ["coming", "broken", "wanted", "unknown"] {
-        assert!(cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(), "{id}");
+        assert!(
+            cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(),
+            "{id}"
+        );
     }
     Ok(())
 }
@@ -248,7 +270,9 @@ fn books_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
     fill(&cache, "a", b"image");
     place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
     assert_eq!((serve(&cache, "a")?, serve(&cache, "a")?), (b"image".to_vec(), b"image".to_vec()));
-    place.database().execute_batch("DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images")?;
+    place.database().execute_batch(
+        "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
+    )?;
     assert_eq!(serve(&cache, "a")?, b"image");
     cache.flush()?;
     assert_eq!(place.books_in_step()["a"].hits, 3);

@@ -1,7 +1,9 @@
 //! Opening brings the books into step with what others did to the directory, or to the books.
 
 use image_cache::Expected;
-use image_cache_tests::{Place, Tested, bytes, fill, listed, md5_hex, serve, set_times, with_both_drivers};
+use image_cache_tests::{
+    Place, Tested, bytes, fill, listed, md5_hex, serve, set_times, with_both_drivers,
+};
 use std::fs;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,7 +32,10 @@ fn a_file_without_a_record_is_adopted(place: &Place) -> Tested {
     let cache = place.open();
     let record = cache.cached_image("a")?.ok_or("it was adopted")?;
     assert_eq!((record.size, record.hits, record.checksum), (1234, 0, None));
-    assert_eq!((record.last_accessed, record.last_modified), (after_1970(ACCESSED), after_1970(MODIFIED)));
+    assert_eq!(
+        (record.last_accessed, record.last_modified),
+        (after_1970(ACCESSED), after_1970(MODIFIED))
+    );
     assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], image));
     assert_eq!(place.books_in_step()["a"].hits, 1);
     Ok(())
@@ -41,7 +46,11 @@ fn a_record_without_its_file_is_forgotten(place: &Place) -> Tested {
     fill(&cache, "gone", b"image");
     fill(&cache, "kept", b"image");
     fs::remove_file(place.path("gone"))?;
-    assert_eq!((listed(&cache), cache.cached_image("gone")?), (vec!["kept".to_owned()], None), "never listed but gone");
+    assert_eq!(
+        (listed(&cache), cache.cached_image("gone")?),
+        (vec!["kept".to_owned()], None),
+        "never listed but gone"
+    );
     drop(cache);
     drop(place.open());
     assert_eq!(place.books_in_step().len(), 1);
@@ -61,7 +70,9 @@ fn a_file_of_another_size_has_a_new_record_without_a_checksum(place: &Place) -> 
 }
 
 fn a_file_of_another_time_has_no_checksum_any_more(place: &Place) -> Tested {
-    for shifted in [|time: SystemTime| time - Duration::from_secs(10), |time| time + Duration::from_secs(10)] {
+    for shifted in
+        [|time: SystemTime| time - Duration::from_secs(10), |time| time + Duration::from_secs(10)]
+    {
         let cache = place.open();
         let record = fill(&cache, "a", b"image");
         drop(cache);
@@ -90,7 +101,8 @@ fn a_replaced_file_starts_anew(place: &Place) -> Tested {
 }
 
 fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -> Tested {
-    let elsewhere = Place::at(if place.driver() == "sqlite" { "xattr" } else { "sqlite" }, place.dir());
+    let elsewhere =
+        Place::at(if place.driver() == "sqlite" { "xattr" } else { "sqlite" }, place.dir());
     let cache = place.open();
     for (seed, id) in ["kept", "deleted", "replaced", "read"].into_iter().enumerate() {
         fill(&cache, id, &bytes(seed as u64, 100));
@@ -115,8 +127,13 @@ fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -
     let books = place.books_in_step();
     assert_eq!(books["kept"].checksum, Some(md5_hex(&bytes(0, 100))));
     let replaced = md5_hex(&bytes(9, 100));
-    assert!(books["replaced"].checksum.as_ref().is_none_or(|sum| *sum == replaced), "not that of its predecessor");
-    for (id, image) in [("kept", bytes(0, 100)), ("replaced", bytes(9, 100)), ("new", bytes(10, 50))] {
+    assert!(
+        books["replaced"].checksum.as_ref().is_none_or(|sum| *sum == replaced),
+        "not that of its predecessor"
+    );
+    for (id, image) in
+        [("kept", bytes(0, 100)), ("replaced", bytes(9, 100)), ("new", bytes(10, 50))]
+    {
         assert!(serve(&cache, id)? == image, "{id}");
     }
     Ok(())
@@ -164,7 +181,10 @@ fn a_directory_that_glance_filled_with_sqlite_keeps_hits_and_ages() -> Tested {
     let cache = place.open();
     let record = cache.cached_image("a")?.ok_or("it is Glance's")?;
     assert_eq!((record.size, record.hits, record.checksum), (5, 7, None));
-    assert_eq!((record.last_accessed, record.last_modified), (after_1970(ACCESSED), after_1970(MODIFIED)));
+    assert_eq!(
+        (record.last_accessed, record.last_modified),
+        (after_1970(ACCESSED), after_1970(MODIFIED))
+    );
     assert_eq!(listed(&cache), ["a"]);
     serve(&cache, "a")?;
     assert_eq!(place.books_in_step()["a"].hits, 8);
@@ -184,7 +204,10 @@ fn a_directory_that_glance_filled_with_attributes_keeps_hits_and_ages() -> Teste
     assert_eq!(listed(&cache), ["a", "empty", "garbage", "negative"]);
     let record = cache.cached_image("a")?.ok_or("it is Glance's")?;
     assert_eq!((record.size, record.hits, record.checksum), (5, 3, None));
-    assert_eq!((record.last_accessed, record.last_modified), (after_1970(ACCESSED), after_1970(MODIFIED)));
+    assert_eq!(
+        (record.last_accessed, record.last_modified),
+        (after_1970(ACCESSED), after_1970(MODIFIED))
+    );
     for id in ["a", "garbage", "negative", "empty"] {
         serve(&cache, id)?;
     }

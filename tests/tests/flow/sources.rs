@@ -1,7 +1,9 @@
 //! Sources that fail, break off, panic or lie: nothing is cached, and the reader hears exactly what happened.
 
 use image_cache::{Error, Expected, ImageCache, Outcome};
-use image_cache_tests::{Place, Source, Tested, bytes, drip, fill, md5_hex, serve, with_both_drivers};
+use image_cache_tests::{
+    Place, Source, Tested, bytes, drip, fill, md5_hex, serve, with_both_drivers,
+};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,14 +69,19 @@ fn assert_rolled_back(place: &Place, cache: &ImageCache, id: &str) {
 fn an_error_reaches_the_reader_unchanged_and_stays(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(1, 300_000));
     for kind in KINDS {
-        for (read, expected) in [(1000, Expected::nothing()), (1 << 20, Expected::nothing().with_size(300_000))] {
+        for (read, expected) in
+            [(1000, Expected::nothing()), (1 << 20, Expected::nothing().with_size(300_000))]
+        {
             cache.queue_image("a")?;
             let source = Source::of(&image[..]).then_fails(boom(kind));
             let mut reader = cache.caching_reader("a", source, expected)?;
             let (came, end) = drip(&mut reader, read);
             let error = end.expect_err("the source failed");
             assert!(error.kind() == kind && is_first_boom(&error), "{kind}: {error:?}");
-            assert!(came.len() < image.len() && image.starts_with(&came), "{kind}: a stream that looks whole");
+            assert!(
+                came.len() < image.len() && image.starts_with(&came),
+                "{kind}: a stream that looks whole"
+            );
             for _ in 0..3 {
                 let (came, end) = drip(&mut reader, read);
                 assert!(came.is_empty() && end.is_err_and(|again| again.kind() == kind), "{kind}");

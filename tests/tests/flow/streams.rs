@@ -1,7 +1,9 @@
 //! Any image, any chunks, any promise: what a reader gets is always a prefix, and whole only if it is right.
 
 use image_cache::{Expected, ImageCache, Outcome};
-use image_cache_tests::{Place, Source, Tested, bytes, md5_hex, serve, with_both_drivers, wrong_md5};
+use image_cache_tests::{
+    Place, Source, Tested, bytes, md5_hex, serve, with_both_drivers, wrong_md5,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::io::Read;
@@ -32,7 +34,8 @@ fn stream() -> impl Strategy<Value = Stream> {
     let size = prop_oneof![0..20usize, 0..5000usize, 262_100..262_200usize, 524_200..800_000usize];
     let step = || prop_oneof![1..4usize, 1..5000usize, 200_000..600_000usize];
     let error = prop_oneof![Just(0), Just(-1), Just(1), -5000..5000i64];
-    let promise = (proptest::option::of(proptest::bool::weighted(0.7)), proptest::option::of(error));
+    let promise =
+        (proptest::option::of(proptest::bool::weighted(0.7)), proptest::option::of(error));
     let reads = proptest::collection::vec(step(), 1..4);
     (any::<u64>(), size, step(), reads, promise, any::<bool>()).prop_map(
         |(seed, size, chunk, reads, (md5, error), interrupted)| {
@@ -67,9 +70,11 @@ fn check(cache: &ImageCache, stream: &Stream) -> Result<(), TestCaseError> {
         let md5 = if right { md5_hex(&image) } else { wrong_md5(&image) };
         expected = expected.with_md5(&md5).expect("it has 32 digits");
     }
-    let promised = stream.promise.size.map(|error| (stream.size as u64).saturating_add_signed(error));
+    let promised =
+        stream.promise.size.map(|error| (stream.size as u64).saturating_add_signed(error));
     expected.size = promised;
-    let right = stream.promise.md5 != Some(false) && promised.is_none_or(|size| size == stream.size as u64);
+    let right =
+        stream.promise.md5 != Some(false) && promised.is_none_or(|size| size == stream.size as u64);
 
     let source = Source::of(&image[..]).in_chunks(stream.chunk);
     let source = if stream.interrupted { source.interrupted() } else { source };
@@ -79,7 +84,11 @@ fn check(cache: &ImageCache, stream: &Stream) -> Result<(), TestCaseError> {
     prop_assert_eq!(ended_well, right);
     if right {
         prop_assert_eq!(came.len(), image.len());
-        prop_assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))), "{:?}", reader.outcome());
+        prop_assert!(
+            matches!(reader.outcome(), Some(Outcome::Cached(_))),
+            "{:?}",
+            reader.outcome()
+        );
         prop_assert!(serve(cache, "a").expect("it is cached") == image);
         prop_assert!(cache.delete_cached_image("a").expect("it can be deleted"));
     } else {

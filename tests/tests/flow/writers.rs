@@ -1,7 +1,9 @@
 //! Several writers of one image, and what dead ones leave behind.
 
 use image_cache::{CachingReader, Expected, ImageCache, Outcome};
-use image_cache_tests::{Place, Tested, bytes, drip, fill, md5_hex, read_all, serve, with_both_drivers};
+use image_cache_tests::{
+    Place, Tested, bytes, drip, fill, md5_hex, read_all, serve, with_both_drivers,
+};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
@@ -15,7 +17,10 @@ with_both_drivers![
     writers_of_different_images_do_not_wait_for_each_other,
 ];
 
-fn start<'a>(cache: &ImageCache, image: &'a [u8]) -> Result<CachingReader<&'a [u8]>, image_cache::Error> {
+fn start<'a>(
+    cache: &ImageCache,
+    image: &'a [u8],
+) -> Result<CachingReader<&'a [u8]>, image_cache::Error> {
     cache.caching_reader("a", image, Expected::nothing())
 }
 
@@ -33,7 +38,10 @@ fn a_second_writer_reads_past_the_cache(place: &Place) -> Tested {
     first.read_to_end(&mut Vec::new())?;
     assert!(matches!(first.outcome(), Some(Outcome::Cached(_))));
     assert!(serve(&other_cache, "a")? == image);
-    assert_eq!((place.books_in_step()["a"].checksum.clone(), place.names("invalid").len()), (Some(md5_hex(&image)), 0));
+    assert_eq!(
+        (place.books_in_step()["a"].checksum.clone(), place.names("invalid").len()),
+        (Some(md5_hex(&image)), 0)
+    );
     Ok(())
 }
 
@@ -52,14 +60,22 @@ fn of_racing_writers_one_wins_and_its_bytes_are_the_image(place: &Place) -> Test
             reader.outcome().cloned()
         };
         let outcomes: Vec<Option<Outcome>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..images.len()).map(|writer| scope.spawn(move || race(writer))).collect();
+            let threads: Vec<_> =
+                (0..images.len()).map(|writer| scope.spawn(move || race(writer))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no writer panics")).collect()
         });
-        let winners: Vec<usize> =
-            (0..images.len()).filter(|n| matches!(outcomes[*n], Some(Outcome::Cached(_)))).collect();
+        let winners: Vec<usize> = (0..images.len())
+            .filter(|n| matches!(outcomes[*n], Some(Outcome::Cached(_))))
+            .collect();
         let [winner] = winners[..] else { panic!("round {round}: {outcomes:?}") };
-        let lost = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::BeingCached | Outcome::AlreadyCached));
-        assert_eq!(outcomes.iter().filter(|outcome| lost(outcome)).count(), 7, "round {round}: {outcomes:?}");
+        let lost = |outcome: &Option<Outcome>| {
+            matches!(outcome, Some(Outcome::BeingCached | Outcome::AlreadyCached))
+        };
+        assert_eq!(
+            outcomes.iter().filter(|outcome| lost(outcome)).count(),
+            7,
+            "round {round}: {outcomes:?}"
+        );
         assert!(serve(&caches[0], "a")? == images[winner], "round {round}");
         assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&images[winner])));
         assert!(caches[round % 2].delete_cached_image("a")?);
@@ -83,7 +99,10 @@ fn what_a_dead_writer_left_is_replaced_at_once(place: &Place) -> Tested {
 #[test]
 #[ignore = "it is the process that another test kills"]
 fn a_writer_that_waits_to_be_killed() -> Tested {
-    let (Ok(dir), Ok(driver)) = (std::env::var("WRITER_DIR"), std::env::var("WRITER_DRIVER")) else { return Ok(()) };
+    let (Ok(dir), Ok(driver)) = (std::env::var("WRITER_DIR"), std::env::var("WRITER_DRIVER"))
+    else {
+        return Ok(());
+    };
     let place = Place::at(if driver == "sqlite" { "sqlite" } else { "xattr" }, dir);
     let cache = place.open();
     let image = bytes(5, 900_000);

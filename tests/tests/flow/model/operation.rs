@@ -90,7 +90,8 @@ fn fetch() -> impl Strategy<Value = Fetch> {
         1 => Just(Promise::WrongMd5),
         1 => Just(Promise::WrongSize),
     ];
-    let ending = prop_oneof![6 => Just(Ending::Whole), 1 => Just(Ending::Fails), 1 => Just(Ending::Dropped)];
+    let ending =
+        prop_oneof![6 => Just(Ending::Whole), 1 => Just(Ending::Fails), 1 => Just(Ending::Dropped)];
     let size = prop_oneof![1 => Just(0usize), 6 => 1..1500usize];
     (0..IDS.len(), any::<u64>(), size, 1..600usize, promise, ending, any::<bool>()).prop_map(
         |(id, seed, size, chunk, promise, ending, drained)| {

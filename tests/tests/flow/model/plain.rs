@@ -102,8 +102,10 @@ impl Plain {
     /// Images and bytes that went, and how many could not.
     pub fn prune(&mut self) -> (u64, u64, usize) {
         let (mut images, mut bytes) = (0, 0);
-        let size = |images: &[Image]| images.iter().map(|image| image.bytes.len() as u64).sum::<u64>();
-        while size(&self.images) > self.max_size || (self.max_size == 0 && !self.images.is_empty()) {
+        let size =
+            |images: &[Image]| images.iter().map(|image| image.bytes.len() as u64).sum::<u64>();
+        while size(&self.images) > self.max_size || (self.max_size == 0 && !self.images.is_empty())
+        {
             bytes += self.images.remove(0).bytes.len() as u64;
             images += 1;
         }
