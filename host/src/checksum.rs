@@ -2,7 +2,8 @@
 
 use md5::{Digest, Md5};
 use std::fmt;
-use std::str::FromStr;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 /// The algorithm of a [`Checksum`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,5 +79,108 @@ impl Checksum {
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.value)
+    }
+}
+
+/// A block's worth of bytes: what is written and hashed at once.
+pub(crate) const BLOCK: usize = 256 * 1024;
+
+/// Blocks on their way to the thread that hashes them.
+const BLOCKS_UNDER_WAY: usize = 8;
+
+/// Computes an MD5 beside whatever else is done with the bytes: from the second block on, in a thread of
+/// its own, since MD5 is slower than copying and writing together.
+pub(crate) struct Md5Digest {
+    state: State,
+}
+
+enum State {
+    Here(Md5),
+    Thread { blocks: SyncSender<Vec<u8>>, done_with: Receiver<Vec<u8>>, thread: JoinHandle<Md5> },
+}
+
+impl Md5Digest {
+    pub fn new() -> Self {
+        Md5Digest { state: State::Here(Md5::new()) }
+    }
+
+    /// Takes the next bytes, and answers an empty buffer for those after them.
+    pub fn update(&mut self, block: Vec<u8>) -> Vec<u8> {
+        if block.len() >= BLOCK
+            && let State::Here(md5) = &self.state
+            && let Ok(thread) = in_thread(md5.clone())
+        {
+            self.state = thread;
+        }
+        match &mut self.state {
+            State::Here(md5) => {
+                md5.update(&block);
+                emptied(block)
+            }
+            State::Thread { blocks, done_with, .. } => {
+                // The thread ends only when this sender is dropped.
+                let _ = blocks.send(block);
+                done_with.try_recv().map_or_else(|_| Vec::with_capacity(BLOCK), emptied)
+            }
+        }
+    }
+
+    /// The digest of all that was given, in lower-case hexadecimal; an error only if the hashing thread
+    /// was lost.
+    pub fn finish(self) -> std::io::Result<Checksum> {
+        let md5 = match self.state {
+            State::Here(md5) => md5,
+            State::Thread { blocks, done_with, thread } => {
+                drop(blocks);
+                drop(done_with);
+                thread.join().map_err(|_| std::io::Error::other("the thread that computes the MD5 was lost"))?
+            }
+        };
+        Ok(Checksum { algorithm: ChecksumAlgorithm::Md5, value: hex::encode(md5.finalize()).into() })
+    }
+}
+
+fn in_thread(mut md5: Md5) -> std::io::Result<State> {
+    let (blocks, incoming) = sync_channel::<Vec<u8>>(BLOCKS_UNDER_WAY);
+    let (give_back, done_with) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("image-cache-md5".into()).spawn(move || {
+        for block in incoming {
+            md5.update(&block);
+            // Nobody takes buffers back once the stream has ended.
+            let _ = give_back.send(block);
+        }
+        md5
+    })?;
+    Ok(State::Thread { blocks, done_with, thread })
+}
+
+fn emptied(mut block: Vec<u8>) -> Vec<u8> {
+    block.clear();
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_the_same_whether_a_thread_computes_it_or_not() {
+        for sizes in [vec![], vec![5], vec![BLOCK], vec![3, BLOCK, BLOCK, 5]] {
+            let mut digest = Md5Digest::new();
+            for size in &sizes {
+                digest.update(vec![7; *size]);
+            }
+            let whole = hex::encode(Md5::digest(vec![7; sizes.iter().sum()]));
+            let found = digest.finish().unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(found.value(), whole, "blocks of {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_md5_is_refused_by_name() {
+        for bad in ["", "xyz", "d41d8cd98f00b204e9800998ecf8427", "g41d8cd98f00b204e9800998ecf8427e", "é"] {
+            let error = Checksum::new(ChecksumAlgorithm::Md5, bad).map(|_| ()).map_err(|e| e.to_string());
+            assert!(error.is_err_and(|e| e.contains("32 hexadecimal digits")), "{bad:?}");
+        }
     }
 }

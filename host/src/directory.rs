@@ -1,0 +1,273 @@
+//! The cache directory: the only place that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`.
+//!
+//! Everything goes through handles of directories that were opened once, and names that are one checked
+//! component, so nothing outside the base directory can be reached. The directory is shared with other
+//! processes; [`lock`](Directory::lock) orders what changes both files and books, a lock on an open
+//! file says that it is being written (exclusive) or read (shared).
+
+mod leftovers;
+mod lock;
+mod opening;
+mod owner;
+mod queue;
+mod writing;
+
+pub(crate) use opening::DirectoryFault;
+pub(crate) use writing::{Incomplete, Published, Taken};
+
+use crate::image_id::{ImageId, InvalidImageId, belongs_to_database};
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, ReadDir};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// An open cache directory.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    base: Dir,
+    incomplete: Dir,
+    invalid: Dir,
+    queue: Dir,
+    own: Dir,
+    /// The sqlite driver's database where it lies in the base directory itself: no image may have its name.
+    database: Arc<str>,
+    owner: owner::Owner,
+}
+
+/// What a file's inode says, its times cut to microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileInfo {
+    pub size: u64,
+    pub modified: SystemTime,
+    pub accessed: SystemTime,
+}
+
+/// What became of an attempt to evict an image.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    Evicted { size: u64 },
+    BeingRead,
+    Gone,
+}
+
+impl Directory {
+    /// The base directory, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `.image-cache/`: what is kept beside Glance's layout.
+    pub fn own_dir(&self) -> &Dir {
+        &self.own
+    }
+
+    /// Checks an image id, the configured database's name included.
+    pub fn image_id(&self, id: &str) -> Result<ImageId, InvalidImageId> {
+        if belongs_to_database(id, &self.database) {
+            return Err(InvalidImageId::new(id, "the name is kept for the configured database"));
+        }
+        id.parse()
+    }
+
+    /// Opens a cached image for reading; neither this nor a read changes its times where the system
+    /// permits that.
+    pub fn open_cached(&self, id: &ImageId) -> io::Result<Option<File>> {
+        open_regular(&self.base, id)
+    }
+
+    /// What the inode of a cached image says.
+    pub fn cached_file(&self, id: &ImageId) -> io::Result<Option<FileInfo>> {
+        Ok(stat_regular(&self.base, id)?.map(|stat| FileInfo::new(&stat)))
+    }
+
+    /// One pass over the cached images, in no order.
+    pub fn cached_files(&self) -> io::Result<CachedFiles> {
+        Ok(CachedFiles { entries: self.base.entries()?, database: Arc::clone(&self.database) })
+    }
+
+    /// Sets the access time of a cached image; false where there is none.
+    pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
+        let times = accessed_only(at);
+        let done = rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
+        found(done).map(|done| done.is_some())
+    }
+
+    /// Removes a cached image; false where there is none. Whoever reads it goes on reading.
+    pub fn remove_cached(&self, id: &ImageId) -> io::Result<bool> {
+        remove_regular(&self.base, id)
+    }
+
+    /// Removes a cached image, unless somebody reads it.
+    pub fn evict(&self, id: &ImageId) -> io::Result<Eviction> {
+        let Some(file) = self.open_cached(id)? else { return Ok(Eviction::Gone) };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Eviction::BeingRead),
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+        let size = file.metadata()?.len();
+        if !same_inode(&self.base, id, &file)? || !self.remove_cached(id)? {
+            return Ok(Eviction::Gone);
+        }
+        Ok(Eviction::Evicted { size })
+    }
+
+    /// Gives a file that we made the base directory's owner, and of its mode what a file needs.
+    pub fn adopt_owner(&self, file: &File) -> io::Result<()> {
+        self.owner.give_to_file(file)
+    }
+}
+
+/// One pass over the cached images; see [`Directory::cached_files`].
+pub(crate) struct CachedFiles {
+    entries: ReadDir,
+    database: Arc<str>,
+}
+
+impl Iterator for CachedFiles {
+    type Item = io::Result<(ImageId, FileInfo)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match self.entries.next()? {
+                Ok(entry) => entry,
+                Err(e) => return Some(Err(e)),
+            };
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if belongs_to_database(name, &self.database) {
+                continue;
+            }
+            let Ok(id) = name.parse::<ImageId>() else { continue };
+            match entry_info(&entry) {
+                Ok(Some(info)) => return Some(Ok((id, info))),
+                Ok(None) => {}
+                Err(e) => return Some(Err(e)),
+            }
+        }
+    }
+}
+
+/// What a directory entry's inode says; nothing for what is no regular file or has gone meanwhile.
+fn entry_info(entry: &cap_std::fs::DirEntry) -> io::Result<Option<FileInfo>> {
+    if !entry.file_type()?.is_file() {
+        return Ok(None);
+    }
+    let metadata = match entry.metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    Ok(metadata.is_file().then(|| FileInfo {
+        size: metadata.len(),
+        modified: metadata.modified().map_or(UNIX_EPOCH, |t| to_micros(t.into_std())),
+        accessed: metadata.accessed().map_or(UNIX_EPOCH, |t| to_micros(t.into_std())),
+    }))
+}
+
+impl FileInfo {
+    fn new(stat: &Stat) -> Self {
+        FileInfo {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            accessed: time(stat.st_atime, stat.st_atime_nsec),
+        }
+    }
+
+    /// The same of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(FileInfo::new(&rustix::fs::fstat(file)?))
+    }
+}
+
+/// Sets the access time of an open file.
+pub(crate) fn set_file_accessed(file: &File, at: SystemTime) -> io::Result<()> {
+    Ok(rustix::fs::futimens(file, &accessed_only(at))?)
+}
+
+/// Cuts a time to microseconds, the unit of the books; before 1970 is 1970.
+pub(crate) fn to_micros(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    UNIX_EPOCH + Duration::new(since.as_secs(), since.subsec_micros() * 1000)
+}
+
+fn time(seconds: i64, nanoseconds: u64) -> SystemTime {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let micros = u32::try_from(nanoseconds / 1000).unwrap_or(0);
+    UNIX_EPOCH + Duration::new(seconds, micros * 1000)
+}
+
+fn timespec(time: SystemTime) -> Timespec {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timespec {
+        tv_sec: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: since.subsec_nanos().into(),
+    }
+}
+
+fn accessed_only(at: SystemTime) -> Timestamps {
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    Timestamps { last_access: timespec(at), last_modification: omit }
+}
+
+fn open_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<File>> {
+    let open = |flags: OFlags| {
+        let mut options = OpenOptions::new();
+        // Non-blocking, so that a pipe under an image's name cannot hang the opening.
+        let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
+        options.read(true).follow(FollowSymlinks::No).custom_flags(flags);
+        dir.open_with(id.as_str(), &options)
+    };
+    let opened = match open(OFlags::NOATIME) {
+        // Only a file's owner may leave its access time alone.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(OFlags::empty()),
+        other => other,
+    };
+    let file = match opened {
+        Ok(file) => file.into_std(),
+        Err(e) if is_no_file(&e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
+    let stat = found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))?;
+    Ok(stat.filter(is_regular))
+}
+
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
+    if stat_regular(dir, id)?.is_none() {
+        return Ok(false);
+    }
+    found(rustix::fs::unlinkat(dir, id.as_str(), AtFlags::empty())).map(|done| done.is_some())
+}
+
+fn same_inode(dir: &Dir, id: &ImageId, file: &File) -> io::Result<bool> {
+    let ours = rustix::fs::fstat(file)?;
+    Ok(stat_regular(dir, id)?.is_some_and(|s| (s.st_dev, s.st_ino) == (ours.st_dev, ours.st_ino)))
+}
+
+/// Turns "no such file" into nothing.
+fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whether opening failed because there is no regular file: none at all, a symbolic link, a socket or a
+/// device without a driver.
+fn is_no_file(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::NXIO))
+}

@@ -1,0 +1,85 @@
+//! Opening the base directory, and making what is missing in it.
+
+use super::Directory;
+use super::owner::Owner;
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// What could not be opened, and why.
+#[derive(Debug)]
+pub(crate) struct DirectoryFault {
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+/// File systems on which locks, renames and syncs were tested: `statfs(2)`'s magic numbers.
+const SUPPORTED: [(&str, u64); 4] =
+    [("ext4", 0xEF53), ("xfs", 0x5846_5342), ("btrfs", 0x9123_683E), ("tmpfs", 0x0102_1994)];
+
+impl Directory {
+    /// Opens the directory at `path`, an ambient path; makes it and its directories where they are missing.
+    pub fn open(path: &Path, database: &Path) -> Result<Directory, DirectoryFault> {
+        let fault = |source| DirectoryFault { path: path.to_owned(), source };
+        if !path.exists() {
+            DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(fault)?;
+        }
+        let base = Dir::open_ambient_dir(path, ambient_authority()).map_err(fault)?;
+        let path = path.canonicalize().map_err(fault)?;
+        let stat = rustix::fs::fstat(&base).map_err(|e| fault(e.into()))?;
+        let owner = Owner::of(&stat);
+        let made = |name: &str| {
+            make(&base, name, owner).map_err(|source| DirectoryFault { path: path.join(name), source })
+        };
+        let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
+        let (queue, own) = (made("queue")?, made(".image-cache")?);
+        let database = database.to_str().unwrap_or("cache.db").into();
+        let directory =
+            Directory { path: path.clone(), base, incomplete, invalid, queue, own, database, owner };
+        directory.prove_writable()?;
+        directory.note_queue_order().map_err(|source| DirectoryFault { path, source })?;
+        Ok(directory)
+    }
+
+    /// A cache that cannot write is found out now, not at the first image.
+    fn prove_writable(&self) -> Result<(), DirectoryFault> {
+        for (dir, name) in
+            [(&self.base, ""), (&self.incomplete, "incomplete"), (&self.invalid, "invalid"), (&self.queue, "queue")]
+        {
+            let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+            rustix::fs::accessat(dir, ".", access, rustix::fs::AtFlags::EACCESS)
+                .map_err(|e| DirectoryFault { path: self.path.join(name), source: e.into() })?;
+        }
+        Ok(())
+    }
+
+    /// A warning where the file system is none of those that were tested.
+    pub fn file_system_warning(&self) -> Option<String> {
+        let kind = rustix::fs::fstatfs(&self.base).ok()?.f_type.cast_unsigned();
+        if SUPPORTED.iter().any(|(_, magic)| *magic == kind) {
+            return None;
+        }
+        let names: Vec<&str> = SUPPORTED.iter().map(|(name, _)| *name).collect();
+        Some(format!(
+            "{} lies on a file system (type {kind:#x}) on which locks may not hold: use {}, or let one process at a time use the cache",
+            self.path.display(),
+            names.join(", ")
+        ))
+    }
+}
+
+fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
+    match base.create_dir(name) {
+        Ok(()) => {
+            let dir = base.open_dir_nofollow(name)?;
+            owner.give_to_directory(&dir)?;
+            Ok(dir)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => base.open_dir_nofollow(name),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,59 @@
+//! Owner and mode of what the cache makes: the base directory's, less what is not needed.
+
+use rustix::fs::{Gid, Mode, OFlags, Stat, Uid};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+/// Whom the base directory belongs to, and who may do what with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    user: Uid,
+    group: Gid,
+    mode: u32,
+}
+
+impl Owner {
+    pub fn of(base: &Stat) -> Self {
+        Owner {
+            user: Uid::from_raw(base.st_uid),
+            group: Gid::from_raw(base.st_gid),
+            mode: base.st_mode & 0o777,
+        }
+    }
+
+    /// The mode of a directory that we make.
+    pub fn directory_mode(self) -> u32 {
+        self.mode | 0o700
+    }
+
+    /// A file needs no execute permission.
+    pub fn file_mode(self) -> u32 {
+        (self.mode & 0o666) | 0o600
+    }
+
+    pub fn give_to_file(self, file: &File) -> io::Result<()> {
+        self.give(file, self.file_mode())
+    }
+
+    /// The handle may be one that only names the directory: owner and mode need one that opens it.
+    pub fn give_to_directory(self, directory: impl AsFd) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(directory, ".", flags, Mode::empty())?;
+        self.give(opened, self.directory_mode())
+    }
+
+    fn give(self, made: impl AsFd, mode: u32) -> io::Result<()> {
+        let made = made.as_fd();
+        let now = rustix::fs::fstat(made)?;
+        let (user, group) = (Uid::from_raw(now.st_uid), Gid::from_raw(now.st_gid));
+        // Only root can give a file away; anybody else makes files of their own.
+        if rustix::process::geteuid().is_root() && (user, group) != (self.user, self.group) {
+            rustix::fs::fchown(made, Some(self.user), Some(self.group))?;
+        }
+        if now.st_mode & 0o777 != mode {
+            rustix::fs::fchmod(made, Mode::from_raw_mode(mode))?;
+        }
+        Ok(())
+    }
+}

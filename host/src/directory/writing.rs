@@ -1,0 +1,203 @@
+//! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
+
+use super::{Directory, FileInfo, OpenOptions, open_regular, remove_regular, same_inode};
+use crate::image_id::ImageId;
+use cap_std::fs::OpenOptionsExt;
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever only looks whether a writer lives holds the lock for a moment: so often we ask again.
+const ATTEMPTS: u32 = 8;
+
+/// The file of a running fetch. Its exclusive lock says that the writer lives.
+#[derive(Debug)]
+pub(crate) struct Incomplete {
+    directory: Arc<Directory>,
+    image_id: ImageId,
+    file: File,
+    size: u64,
+    /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
+    pending: bool,
+}
+
+/// The answer to the wish to write an image.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Ours(Incomplete),
+    AlreadyCached,
+    BeingWritten,
+}
+
+/// The answer to the wish to publish one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    Done,
+    /// Somebody else put a file in its place meanwhile; that one stays.
+    AlreadyCached,
+}
+
+impl Incomplete {
+    /// Takes `incomplete/<id>` exclusively. A leftover of a dead writer is replaced, never written into:
+    /// its inode may be that of an image that was published while we waited for its lock.
+    pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<Taken> {
+        for _ in 0..ATTEMPTS {
+            if directory.cached_file(image_id)?.is_some() {
+                return Ok(Taken::AlreadyCached);
+            }
+            if let Some(file) = create(directory, image_id)? {
+                let ours = Incomplete {
+                    directory: Arc::clone(directory),
+                    image_id: image_id.clone(),
+                    file,
+                    size: 0,
+                    pending: true,
+                };
+                // It may have been published between the look and the lock.
+                if directory.cached_file(image_id)?.is_some() {
+                    ours.discard();
+                    return Ok(Taken::AlreadyCached);
+                }
+                return Ok(Taken::Ours(ours));
+            }
+            if !clear_dead(directory, image_id)? {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(Taken::BeingWritten)
+    }
+
+    /// Appends to the file.
+    pub fn write_all(&mut self, block: &[u8]) -> io::Result<()> {
+        self.file.write_all(block)?;
+        self.size += block.len() as u64;
+        Ok(())
+    }
+
+    /// The open file, for its attributes and times.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Flushes content and size to disk, and answers what the inode then says.
+    pub fn flush_to_disk(&self) -> io::Result<FileInfo> {
+        self.file.sync_all()?;
+        let info = FileInfo::of(&self.file)?;
+        if info.size != self.size {
+            let message = format!("{} bytes were written, but the file has {}", self.size, info.size);
+            return Err(io::Error::other(message));
+        }
+        Ok(info)
+    }
+
+    /// Moves the file to its place among the cached images. Call with the directory locked.
+    pub fn publish(mut self) -> io::Result<Published> {
+        let (from, to, id) = (&self.directory.incomplete, &self.directory.base, self.image_id.as_str());
+        if !same_inode(from, &self.image_id, &self.file)? {
+            self.pending = false;
+            return Err(io::Error::other(format!("somebody removed incomplete/{id} while it was written")));
+        }
+        match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
+                self.discard();
+                return Ok(Published::AlreadyCached);
+            }
+            Err(rustix::io::Errno::EXIST) => {
+                return Err(io::Error::other(format!("{id} in the cache directory is no regular file; move it away")));
+            }
+            Err(e) => return Err(e.into()),
+        }
+        self.pending = false;
+        // From now on it is a cached image, which only a reader's shared lock protects from eviction.
+        let _ = self.file.lock_shared();
+        Ok(Published::Done)
+    }
+
+    /// Removes the file: it held nothing worth a look.
+    pub fn discard(mut self) {
+        self.remove();
+    }
+
+    fn remove(&mut self) {
+        if std::mem::take(&mut self.pending)
+            && same_inode(&self.directory.incomplete, &self.image_id, &self.file).unwrap_or(false)
+            && let Err(error) = remove_regular(&self.directory.incomplete, &self.image_id)
+        {
+            // `clean` removes it later; a new fetch replaces it at once.
+            tracing::warn!(image = %self.image_id, %error, "cannot remove the incomplete file");
+        }
+    }
+}
+
+impl Drop for Incomplete {
+    /// A fetch that failed or broke off: the file goes to `invalid/`, for whoever wants to know why.
+    fn drop(&mut self) {
+        if !self.pending {
+            return;
+        }
+        let (from, to, id) = (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
+        if same_inode(from, &self.image_id, &self.file).unwrap_or(false)
+            && rustix::fs::renameat(from, id, to, id).is_ok()
+        {
+            self.pending = false;
+        }
+        self.remove();
+    }
+}
+
+impl Directory {
+    /// Flushes the base directory to disk, so that what was published stays published.
+    pub fn flush_to_disk(&self) -> io::Result<()> {
+        // The handle that we hold only names the directory; flushing needs one that opens it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.base, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::fsync(opened)?)
+    }
+}
+
+/// Makes and locks the file; nothing where one is there already.
+fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(directory.owner.file_mode());
+    let file = match directory.incomplete.open_with(image_id.as_str(), &options) {
+        Ok(file) => file.into_std(),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        // Somebody took the new file for a leftover before we had its lock.
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
+    if !same_inode(&directory.incomplete, image_id, &file)? {
+        return Ok(None);
+    }
+    directory.adopt_owner(&file)?;
+    Ok(Some(file))
+}
+
+/// Removes the file of a writer that is dead; false where it lives.
+fn clear_dead(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
+    let Some(file) = open_regular(&directory.incomplete, image_id)? else {
+        return match directory.incomplete.symlink_metadata(image_id.as_str()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Ok(_) => Err(io::Error::other(format!(
+                "incomplete/{image_id} is no regular file; remove it by hand"
+            ))),
+            Err(e) => Err(e),
+        };
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
+    if same_inode(&directory.incomplete, image_id, &file)? {
+        remove_regular(&directory.incomplete, image_id)?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,229 @@
+//! One fetch: its bytes are counted, hashed and written to `incomplete/`, and at its end judged and published.
+//!
+//! The cache's own troubles never reach whoever reads: the fill goes on without its file, still counting
+//! and hashing, and says in its [`Outcome`] what happened.
+
+use crate::cache::Shared;
+use crate::checksum::{BLOCK, Checksum, Md5Digest};
+use crate::directory::{Incomplete, Published, Taken};
+use crate::driver::CachedImage;
+use crate::error::{Error, Result};
+use crate::expected::{Expected, Outcome};
+use crate::image_id::ImageId;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A running fetch. Dropped before [`finish`](Fill::finish), it leaves its file in `invalid/`.
+pub(crate) struct Fill {
+    shared: Arc<Shared>,
+    image_id: ImageId,
+    expected: Expected,
+    received: u64,
+    block: Vec<u8>,
+    /// None where nobody wants to know it.
+    digest: Option<Md5Digest>,
+    target: Target,
+}
+
+enum Target {
+    File(Incomplete),
+    /// Nothing is cached, for this reason.
+    Nowhere(Outcome),
+}
+
+impl Fill {
+    /// Takes the image's place in `incomplete/`, unless it is not to be cached.
+    pub fn start(shared: Arc<Shared>, image_id: ImageId, expected: Expected) -> Result<Fill> {
+        let target = take(&shared, &image_id, expected.size);
+        let is_wanted = matches!(target, Target::File(_)) || expected.md5.is_some();
+        let digest = is_wanted.then(Md5Digest::new);
+        Ok(Fill { shared, image_id, expected, received: 0, block: Vec::new(), digest, target })
+    }
+
+    /// Takes the next bytes; an error where they are more than the image may have.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.received += bytes.len() as u64;
+        if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
+            self.reject();
+            return Err(self.size_mismatch(expected));
+        }
+        if self.digest.is_none() {
+            return Ok(());
+        }
+        while !bytes.is_empty() {
+            if self.block.capacity() == 0 {
+                self.block.reserve_exact(BLOCK);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == BLOCK {
+                self.write_block();
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the source: compares what came with what was expected, and publishes the image.
+    pub fn finish(mut self) -> Result<Outcome> {
+        self.write_block();
+        if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
+            self.reject();
+            return Err(self.size_mismatch(expected));
+        }
+        let digest = self.digest.take().map(Md5Digest::finish).transpose();
+        let digest = digest.map_err(Error::image("hash", &self.image_id))?;
+        if let (Some(expected), Some(found)) = (&self.expected.md5, &digest)
+            && expected != found
+        {
+            let (image_id, expected, found) =
+                (self.image_id.clone(), expected.to_string(), found.to_string());
+            self.reject();
+            return Err(Error::ChecksumMismatch { image_id, expected, found });
+        }
+        match std::mem::replace(&mut self.target, Target::Nowhere(Outcome::AlreadyCached)) {
+            Target::Nowhere(outcome) => Ok(outcome),
+            Target::File(file) => Ok(self.commit(file, digest)),
+        }
+    }
+
+    /// The source failed or lied: the file goes to `invalid/`, at once.
+    pub fn reject(&mut self) {
+        self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
+    }
+
+    /// The image that is fetched.
+    pub fn image_id(&self) -> &ImageId {
+        &self.image_id
+    }
+
+    /// Why nothing will be cached, where that is certain already.
+    pub fn futile(&self) -> Option<&Outcome> {
+        match &self.target {
+            Target::File(_) => None,
+            Target::Nowhere(outcome) => Some(outcome),
+        }
+    }
+
+    fn write_block(&mut self) {
+        if self.block.is_empty() {
+            return;
+        }
+        if let Target::File(file) = &mut self.target
+            && let Err(error) = file.write_all(&self.block)
+        {
+            let outcome = self.give_up(format!("cannot write to the cache: {error}"));
+            // What was written is of no use to anybody, and the disk may be full.
+            if let Target::File(file) = std::mem::replace(&mut self.target, Target::Nowhere(outcome)) {
+                file.discard();
+            }
+        }
+        let block = std::mem::take(&mut self.block);
+        if let Some(digest) = &mut self.digest {
+            self.block = digest.update(block);
+        }
+    }
+
+    /// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
+    fn commit(&self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
+        let outcome = match self.publish(file, checksum) {
+            Ok(outcome) => outcome,
+            Err(error) => return self.give_up(format!("cannot publish it: {error}")),
+        };
+        if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
+            self.settle_entry();
+        }
+        outcome
+    }
+
+    fn publish(&self, file: Incomplete, checksum: Option<Checksum>) -> std::io::Result<Outcome> {
+        let Shared { directory, books, .. } = &*self.shared;
+        let info = match file.flush_to_disk() {
+            Ok(info) => info,
+            Err(error) => {
+                file.discard();
+                return Err(error);
+            }
+        };
+        let record = CachedImage {
+            image_id: self.image_id.clone(),
+            size: info.size,
+            hits: 0,
+            last_accessed: SystemTime::now(),
+            last_modified: info.modified,
+            checksum,
+        };
+        let _lock = directory.lock()?;
+        if directory.cached_file(&self.image_id)?.is_some() {
+            file.discard();
+            return Ok(Outcome::AlreadyCached);
+        }
+        // The record goes first: a crash in between leaves a record without a file, which opening
+        // forgets, never a file that is served but not listed. Without its record the image is
+        // published all the same, and adopted when the books work again.
+        let recorded = books.record_cached(&record, Some(file.file()));
+        if let Err(error) = &recorded {
+            tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
+        }
+        match file.publish() {
+            Ok(Published::Done) => Ok(Outcome::Cached(record)),
+            Ok(Published::AlreadyCached) => {
+                books.out_of_step();
+                Ok(Outcome::AlreadyCached)
+            }
+            Err(error) => {
+                if books.forget(std::slice::from_ref(&self.image_id)).is_err() {
+                    tracing::warn!(image = %self.image_id, "a record without a file remains for now");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What follows publishing, and cannot undo it.
+    fn settle_entry(&self) {
+        let directory = &self.shared.directory;
+        if let Err(error) = directory.flush_to_disk() {
+            tracing::warn!(image = %self.image_id, %error, "the directory cannot be flushed: a power loss could lose the image");
+        }
+        if let Err(error) = directory.dequeue(&self.image_id) {
+            tracing::warn!(image = %self.image_id, %error, "the image is cached, but stays in the queue");
+        }
+        self.shared.settle();
+    }
+
+    fn give_up(&self, reason: String) -> Outcome {
+        self.shared.note_failure(&self.image_id, &reason);
+        Outcome::CacheFailed(reason)
+    }
+
+    fn size_mismatch(&self, expected: u64) -> Error {
+        Error::SizeMismatch { image_id: self.image_id.clone(), expected, found: self.received }
+    }
+}
+
+/// Asks whether the image may be cached, and takes its place if so.
+fn take(shared: &Arc<Shared>, image_id: &ImageId, size: Option<u64>) -> Target {
+    let failed = |reason: String| {
+        shared.note_failure(image_id, &reason);
+        Target::Nowhere(Outcome::CacheFailed(reason))
+    };
+    // The directory is asked first: an image that is there needs no driver to say so.
+    match shared.directory.cached_file(image_id) {
+        Ok(None) => {}
+        Ok(Some(_)) => return Target::Nowhere(Outcome::AlreadyCached),
+        Err(error) => return failed(format!("cannot look at the cache: {error}")),
+    }
+    shared.settle();
+    match shared.books.is_cacheable(image_id, size, SystemTime::now()) {
+        Ok(true) => {}
+        Ok(false) => return Target::Nowhere(Outcome::RefusedByDriver),
+        Err(error) => return failed(error.to_string()),
+    }
+    match Incomplete::take(&shared.directory, image_id) {
+        Ok(Taken::Ours(file)) => Target::File(file),
+        Ok(Taken::AlreadyCached) => Target::Nowhere(Outcome::AlreadyCached),
+        Ok(Taken::BeingWritten) => Target::Nowhere(Outcome::BeingCached),
+        Err(error) => failed(format!("cannot write to the cache: {error}")),
+    }
+}

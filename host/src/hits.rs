@@ -1,0 +1,100 @@
+//! Hits on their way into the books: written at once, or gathered for a while.
+
+use crate::books::Books;
+use crate::driver::Hit;
+use crate::error::Result;
+use crate::sync::lock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+/// Hits that wait for books that work again; beyond that the oldest are given up.
+const WAITING_AT_MOST: usize = 100_000;
+
+/// Hits that one call hands to the driver.
+const HITS_PER_CALL: usize = 1000;
+
+#[derive(Debug)]
+pub(crate) struct HitLog {
+    books: Arc<Books>,
+    delay: Duration,
+    waiting: Mutex<Vec<Hit>>,
+    /// Whether a thread waits for the end of the window.
+    scheduled: AtomicBool,
+    /// Held while hits are written, so that they reach the books in their order.
+    writing: Mutex<()>,
+}
+
+impl HitLog {
+    pub fn new(books: Arc<Books>, delay: Duration) -> Arc<HitLog> {
+        Arc::new(HitLog { books, delay, waiting: Mutex::default(), scheduled: AtomicBool::new(false), writing: Mutex::default() })
+    }
+
+    /// Takes a hit. What cannot be written waits for the next one: a read never fails for its books.
+    pub fn count(self: &Arc<Self>, hit: Hit) {
+        lock(&self.waiting).push(hit);
+        if self.delay.is_zero() || !self.write_later() {
+            self.write();
+        }
+    }
+
+    /// Writes all that was gathered.
+    pub fn flush(&self) -> Result<()> {
+        let _writing = lock(&self.writing);
+        loop {
+            let mut batch = std::mem::take(&mut *lock(&self.waiting));
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut written = 0;
+            for hits in batch.chunks(HITS_PER_CALL) {
+                if let Err(error) = self.books.record_hits(hits) {
+                    batch.drain(..written);
+                    self.put_back(batch);
+                    return Err(error);
+                }
+                written += hits.len();
+            }
+        }
+    }
+
+    fn write(&self) {
+        if let Err(error) = self.flush() {
+            tracing::warn!(%error, "hits wait until the books can be written");
+        }
+    }
+
+    fn put_back(&self, mut unwritten: Vec<Hit>) {
+        let mut waiting = lock(&self.waiting);
+        unwritten.append(&mut waiting);
+        let too_many = unwritten.len().saturating_sub(WAITING_AT_MOST);
+        if too_many > 0 {
+            tracing::warn!(hits = too_many, "hits were lost: the books have failed for too long");
+            unwritten.drain(..too_many);
+        }
+        *waiting = unwritten;
+    }
+
+    /// The first hit of a window starts a thread that writes at its end; none runs while nothing is read.
+    fn write_later(self: &Arc<Self>) -> bool {
+        if self.scheduled.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        let (log, delay): (Weak<HitLog>, _) = (Arc::downgrade(self), self.delay);
+        let thread = std::thread::Builder::new().name("image-cache-hits".into()).spawn(move || {
+            std::thread::sleep(delay);
+            if let Some(log) = log.upgrade() {
+                log.scheduled.store(false, Ordering::Release);
+                log.write();
+            }
+        });
+        self.scheduled.fetch_and(thread.is_ok(), Ordering::AcqRel);
+        thread.is_ok()
+    }
+}
+
+impl Drop for HitLog {
+    fn drop(&mut self) {
+        self.write();
+    }
+}

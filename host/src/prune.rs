@@ -1,0 +1,123 @@
+//! Evicting images in the driver's order until the cache is small enough.
+
+use crate::cache::{Kept, Shared};
+use crate::directory;
+use crate::driver::Eviction;
+use crate::error::Result;
+use crate::image_id::ImageId;
+use crate::removing::{BATCH, Removal, remove_batch};
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+/// Victims that are asked for at once: a driver that must look at every image for them looks seldom.
+const VICTIMS: u32 = 10_000;
+
+/// Rounds in which nothing could be evicted before the driver is taken to lead us in circles.
+const VAIN_ROUNDS: u32 = 8;
+
+/// What [`ImageCache::prune`](crate::ImageCache::prune) did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many images were evicted.
+    pub images: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+    /// Images that the driver named but that could not be evicted, being read for instance.
+    pub kept: Vec<Kept>,
+}
+
+pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
+    shared.bring_up_to_date();
+    let mut run = Run { shared, pruned: Pruned::default(), passed_over: BTreeMap::new(), vain: 0 };
+    // First what the policy wants gone whatever the size, then what the size demands.
+    while run.round(0, u64::MAX)? {}
+    let max_size = shared.config.max_size;
+    loop {
+        let size = shared.cache_size()?;
+        let excess = size.bytes.saturating_sub(max_size);
+        // A limit of 0 empties the cache, of empty images too.
+        let needed = if max_size == 0 && size.images > 0 { u64::MAX } else { excess };
+        if needed == 0 || !run.round(needed, needed)? {
+            break;
+        }
+    }
+    run.pruned.kept =
+        run.passed_over.into_iter().filter_map(|(image_id, reason)| Some(Kept { image_id, reason: reason? })).collect();
+    Ok(run.pruned)
+}
+
+struct Run<'a> {
+    shared: &'a Shared,
+    pruned: Pruned,
+    /// Images not to be named again, with the reason where they are still there.
+    passed_over: BTreeMap<ImageId, Option<String>>,
+    vain: u32,
+}
+
+impl Run<'_> {
+    /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
+    fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
+        let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
+        let request = Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit: VICTIMS };
+        let victims = self.shared.books.select_victims(&request)?;
+        if victims.is_empty() {
+            return Ok(false);
+        }
+        let ids: Vec<ImageId> = victims.into_iter().map(|victim| victim.image_id).collect();
+        let (mut freed, before) = (0u64, self.pruned.images);
+        let mut rest = &ids[..];
+        while !rest.is_empty() && freed < enough {
+            let (batch, others) = rest.split_at(self.fitting(rest, enough - freed));
+            freed = freed.saturating_add(self.evict(batch)?);
+            rest = others;
+        }
+        if self.pruned.images > before {
+            self.vain = 0;
+            return Ok(true);
+        }
+        self.vain += 1;
+        if self.vain == VAIN_ROUNDS {
+            self.shared.books.distrust("it names victims that cannot be evicted, again and again");
+        }
+        Ok(self.vain < VAIN_ROUNDS)
+    }
+
+    /// How many of the first images have to go for `bytes`: no image more than needed, no batch too large.
+    fn fitting(&self, ids: &[ImageId], bytes: u64) -> usize {
+        let mut sum = 0u64;
+        for (n, id) in ids.iter().take(BATCH).enumerate() {
+            let size = self.shared.directory.cached_file(id).ok().flatten().map_or(0, |info| info.size);
+            sum = sum.saturating_add(size);
+            if sum >= bytes {
+                return n + 1;
+            }
+        }
+        ids.len().min(BATCH)
+    }
+
+    fn evict(&mut self, ids: &[ImageId]) -> Result<u64> {
+        let mut freed = 0;
+        for image in remove_batch(self.shared, ids, evict)? {
+            match image.size {
+                Some(size) => {
+                    self.pruned.images += 1;
+                    freed += size;
+                }
+                None => {
+                    self.passed_over.insert(image.image_id, image.kept);
+                }
+            }
+        }
+        self.pruned.bytes += freed;
+        Ok(freed)
+    }
+}
+
+fn evict(shared: &Shared, id: &ImageId) -> Removal {
+    match shared.directory.evict(id) {
+        Ok(directory::Eviction::Evicted { size }) => Ok(Some(size)),
+        Ok(directory::Eviction::Gone) => Ok(None),
+        Ok(directory::Eviction::BeingRead) => Err("it is being read".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}

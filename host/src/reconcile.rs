@@ -1,0 +1,87 @@
+//! Bringing the books into step with the directory, which is right about what is cached.
+
+use crate::cache::{PAGE, Shared};
+use crate::directory::FileInfo;
+use crate::driver::CachedImage;
+use crate::error::{Error, Result};
+use crate::image_id::ImageId;
+use std::collections::BTreeMap;
+use std::io;
+
+/// Adopts files without a record, forgets records without a file, and replaces records of another file.
+/// Not with the directory locked: each repair takes the lock and looks again.
+pub(crate) fn reconcile(shared: &Shared) -> Result<()> {
+    let files: io::Result<BTreeMap<ImageId, FileInfo>> =
+        shared.directory.cached_files().and_then(Iterator::collect);
+    let mut files = shared.in_directory("read", "", files)?;
+    let mut doubtful = Vec::new();
+    let mut after = None;
+    loop {
+        let page = shared.books.cached_images(after.as_ref(), PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.image_id.clone());
+        for record in page {
+            if !files.remove(&record.image_id).is_some_and(|file| agree(&record, &file)) {
+                doubtful.push(record.image_id);
+            }
+        }
+    }
+    doubtful.extend(files.into_keys());
+    let mut repairs = 0u64;
+    for id in &doubtful {
+        repairs += u64::from(repair(shared, id)?);
+    }
+    if repairs > 0 {
+        tracing::info!(repairs, "the books were brought into step with the directory");
+    }
+    Ok(())
+}
+
+/// Whether a record is of this file.
+fn agree(record: &CachedImage, file: &FileInfo) -> bool {
+    record.size == file.size && record.last_modified == file.modified
+}
+
+/// Looks again under the lock, and repairs what is still wrong; whether there was anything.
+fn repair(shared: &Shared, id: &ImageId) -> Result<bool> {
+    let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
+    let _lock = shared.directory.lock().map_err(in_file)?;
+    let file = shared.directory.cached_file(id).map_err(in_file)?;
+    let record = shared.books.cached_image(id)?;
+    let adopted = match (file, record) {
+        (None, None) => return Ok(false),
+        (None, Some(_)) => {
+            tracing::debug!(image = %id, "its file is gone: the record is forgotten");
+            shared.books.forget(std::slice::from_ref(id))?;
+            return Ok(true);
+        }
+        (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
+        (Some(file), Some(record)) => renewed(&record, &file),
+        (Some(file), None) => adopted(id, &file),
+    };
+    tracing::debug!(image = %id, "it is adopted from its file");
+    shared.books.record_cached(&adopted, None)?;
+    Ok(true)
+}
+
+fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
+    CachedImage {
+        image_id: id.clone(),
+        size: file.size,
+        hits: 0,
+        last_accessed: file.accessed,
+        last_modified: file.modified,
+        checksum: None,
+    }
+}
+
+/// The record of a file with another size or time. One made a little after the file was last written to
+/// is Glance's of the very same file (it notes the time of its own commit): hits and last access are
+/// true. Any other is of a file that was replaced meanwhile.
+fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
+    let same = record.size == file.size && record.last_modified >= file.modified;
+    if !same {
+        return adopted(&record.image_id, file);
+    }
+    CachedImage { last_modified: file.modified, checksum: None, ..record.clone() }
+}

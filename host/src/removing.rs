@@ -1,0 +1,117 @@
+//! Taking images out of the cache and the queue: file first, then books, so that a crash in between
+//! leaves a record without its file, which opening forgets.
+
+use crate::cache::{ImageCache, Shared};
+use crate::error::{Error, Result};
+use crate::image_id::ImageId;
+use std::io;
+use std::time::SystemTime;
+
+/// Images that are removed under one hold of the directory's lock.
+pub(crate) const BATCH: usize = 64;
+
+impl ImageCache {
+    /// Puts an image at the end of the queue; false where it is cached, being cached or queued already.
+    pub fn queue_image(&self, id: &str) -> Result<bool> {
+        let shared = self.shared();
+        let id = shared.image_id(id)?;
+        let enqueue = || {
+            let _lock = shared.directory.lock()?;
+            if shared.directory.cached_file(&id)?.is_some() || shared.directory.is_being_written(&id)? {
+                return Ok(false);
+            }
+            shared.directory.enqueue(&id, SystemTime::now())
+        };
+        enqueue().map_err(Error::image("queue", &id))
+    }
+
+    /// The queued images, in the order in which they were queued.
+    pub fn queued_images(&self) -> Result<Vec<ImageId>> {
+        self.shared().in_directory("read", "queue", self.shared().directory.queued())
+    }
+
+    /// Takes an image out of the queue; whether it was there.
+    pub fn delete_queued_image(&self, id: &str) -> Result<bool> {
+        let id = self.shared().image_id(id)?;
+        self.shared().directory.dequeue(&id).map_err(Error::image("remove from the queue", &id))
+    }
+
+    /// Empties the queue; how many images were in it.
+    pub fn delete_all_queued_images(&self) -> Result<u64> {
+        let mut removed = 0;
+        for id in self.queued_images()? {
+            removed += u64::from(self.delete_queued_image(id.as_str())?);
+        }
+        Ok(removed)
+    }
+
+    /// Removes a cached image, file and record; whether it was there. Whoever reads it reads on to its end.
+    pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
+        let id = self.shared().image_id(id)?;
+        self.shared().settle();
+        Ok(remove_batch(self.shared(), std::slice::from_ref(&id), delete)?.iter().any(|image| image.size.is_some()))
+    }
+
+    /// Removes all cached images; how many there were.
+    pub fn delete_all_cached_images(&self) -> Result<u64> {
+        let shared = self.shared();
+        shared.settle();
+        let ids: io::Result<Vec<ImageId>> =
+            shared.directory.cached_files().and_then(|files| files.map(|file| Ok(file?.0)).collect());
+        let mut removed = 0;
+        for ids in shared.in_directory("read", "", ids)?.chunks(BATCH) {
+            let images = remove_batch(shared, ids, delete)?;
+            removed += images.iter().filter(|image| image.size.is_some()).count() as u64;
+        }
+        Ok(removed)
+    }
+}
+
+/// What became of one image of a batch.
+pub(crate) struct Removed {
+    pub image_id: ImageId,
+    /// The bytes that it had, or nothing where it is still there or was not there.
+    pub size: Option<u64>,
+    /// Why it is still there.
+    pub kept: Option<String>,
+}
+
+/// What a removal may answer: how many bytes are gone, or why the image stays.
+pub(crate) type Removal = Result<Option<u64>, String>;
+
+/// Removes images and their records under one lock, since between the two another process could cache an
+/// image anew and lose its record to us. What cannot be removed is told; only the lock can fail.
+pub(crate) fn remove_batch(
+    shared: &Shared,
+    ids: &[ImageId],
+    remove: impl Fn(&Shared, &ImageId) -> Removal,
+) -> Result<Vec<Removed>> {
+    let _lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
+    let mut images = Vec::with_capacity(ids.len());
+    let mut gone = Vec::with_capacity(ids.len());
+    for id in ids {
+        let (size, kept) = match remove(shared, id) {
+            Ok(size) => (size, None),
+            Err(reason) => (None, Some(reason)),
+        };
+        if kept.is_none() {
+            gone.push(id.clone());
+        }
+        images.push(Removed { image_id: id.clone(), size, kept });
+    }
+    if !gone.is_empty()
+        && let Err(error) = shared.books.forget(&gone)
+    {
+        // The images are gone; the records follow when the books work again.
+        tracing::warn!(%error, "records of removed images remain for now");
+    }
+    Ok(images)
+}
+
+fn delete(shared: &Shared, id: &ImageId) -> Removal {
+    let remove = || -> io::Result<Option<u64>> {
+        let Some(info) = shared.directory.cached_file(id)? else { return Ok(None) };
+        Ok(shared.directory.remove_cached(id)?.then_some(info.size))
+    };
+    remove().map_err(|e| e.to_string())
+}
