@@ -6,18 +6,16 @@
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::driver::{CallError, Driver, DriverError};
+use crate::driver::{CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim};
 use crate::error::{Error, Result};
+use crate::image_id::ImageId;
 use crate::sync::{lock, read, write};
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime};
-
-use crate::driver::{CachedImage, Eviction, Hit, Leftover, Victim};
-use crate::image_id::ImageId;
 
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
@@ -69,7 +67,11 @@ pub(crate) struct Books {
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
     failures: Mutex<VecDeque<Instant>>,
-    out_of_step: AtomicBool,
+    /// Counts the occasions on which books and directory fell out of step.
+    slips: AtomicU64,
+    /// How many of them have been repaired.
+    repaired: AtomicU64,
+    /// Held while the books are reconciled; after a vain attempt, when the next one may be made.
     next_reconcile: Mutex<Option<Instant>>,
 }
 
@@ -88,7 +90,9 @@ impl Books {
             directory,
             in_use: RwLock::new(Arc::new(in_use)),
             failures: Mutex::default(),
-            out_of_step: AtomicBool::new(true),
+            // Others may have used the directory since.
+            slips: AtomicU64::new(1),
+            repaired: AtomicU64::new(0),
             next_reconcile: Mutex::default(),
         })
     }
@@ -102,28 +106,36 @@ impl Books {
         }
     }
 
-    /// Runs `reconcile` if something could not be written before, unless that just failed again.
-    /// Never call it with the directory locked.
+    /// Runs `reconcile` if something could not be written before, unless that just failed again; waits for
+    /// whoever is at it. Never call it with the directory locked.
     pub fn settle(&self, reconcile: impl FnOnce() -> Result<()>) -> Result<()> {
-        if !self.out_of_step.load(Ordering::Acquire) {
+        if self.in_step() {
             return Ok(());
         }
         let mut next = lock(&self.next_reconcile);
-        if next.is_some_and(|at| Instant::now() < at) || !self.out_of_step.swap(false, Ordering::AcqRel) {
+        if self.in_step() || next.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
+        // What slips while this runs is not repaired by it.
+        let slips = self.slips.load(Ordering::Acquire);
         let result = reconcile();
-        *next = None;
-        if result.is_err() {
-            self.out_of_step.store(true, Ordering::Release);
-            *next = Some(Instant::now() + RECONCILE_PAUSE);
+        *next = match result {
+            Ok(()) => None,
+            Err(_) => Some(Instant::now() + RECONCILE_PAUSE),
+        };
+        if result.is_ok() {
+            self.repaired.store(slips, Ordering::Release);
         }
         result
     }
 
     /// Says that books and directory differ.
     pub fn out_of_step(&self) {
-        self.out_of_step.store(true, Ordering::Release);
+        self.slips.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn in_step(&self) -> bool {
+        self.slips.load(Ordering::Acquire) == self.repaired.load(Ordering::Acquire)
     }
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {

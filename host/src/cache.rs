@@ -264,7 +264,8 @@ impl ImageCache {
         &self.shared
     }
 
-    fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
+    /// Starts a fetch of the image.
+    pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
         Fill::start(Arc::clone(&self.shared), self.shared.image_id(id)?, expected)
     }
 }

@@ -1,4 +1,23 @@
-//! What the host asks of a driver, in the host's own types; each is checked when it comes from a guest.
+//! Drivers: what the host asks of one, in the host's own types, and the component that answers.
+
+pub(crate) mod bindings;
+mod clock;
+mod compile_cache;
+mod component;
+mod convert;
+mod error;
+mod inspect;
+mod instance;
+mod load;
+pub(crate) mod state;
+mod world;
+
+pub(crate) use clock::Deadline;
+pub(crate) use compile_cache::digest;
+pub use component::Driver;
+pub(crate) use convert::{printable, system_time, timestamp};
+pub use error::{CallError, DriverError, LoadError};
+pub use inspect::{Inspection, inspect};
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;

@@ -81,6 +81,10 @@ pub enum Error {
         /// What it answered, or how it failed.
         reason: String,
     },
+    /// The tokio runtime stopped in the middle of the operation.
+    #[cfg(feature = "tokio")]
+    #[error("the tokio runtime stopped in the middle of the operation; what was unfinished is undone")]
+    RuntimeStopped,
     /// Neither the configured driver nor the sqlite driver could be used.
     #[error("no driver can be used: {configured}: {reason}{}", fallback_words(configured, fallback_reason))]
     NoDriver {

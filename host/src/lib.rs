@@ -21,6 +21,8 @@ mod reconcile;
 mod removing;
 mod sync;
 mod tee;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use books::{DriverStatus, Fallback};
 pub use cache::{ImageCache, Kept, Status};

@@ -1,2 +1,45 @@
-//! d
-fn main() {}
+//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | bench`.
+
+mod demo;
+mod drivers;
+mod steps;
+
+use anyhow::{Result, bail};
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  drivers      see to the toolchain for drivers, build them, and show what each imports
+  test         formatting, lints, documentation and all tests
+  demo [FILE]  run the cache on a real image, step by step
+  bench        run the benchmarks";
+
+fn main() -> ExitCode {
+    match run(env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<()> {
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["drivers"] => drivers::build_and_show(),
+        ["test"] => steps::test(),
+        ["demo"] => demo::run(None),
+        ["demo", file] => demo::run(Some(PathBuf::from(file))),
+        ["bench", rest @ ..] => steps::bench(rest),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("no command given\n{USAGE}"),
+        _ => bail!("unknown command: {}\n{USAGE}", arguments.join(" ")),
+    }
+}

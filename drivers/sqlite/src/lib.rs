@@ -1,1 +1,70 @@
-//! d
+//! The built-in sqlite driver: Glance's table `cached_images`, least recently accessed first.
+//!
+//! The host has SQLite, its files and its locks; the schema and every statement are here.
+
+mod books;
+mod record;
+mod schema;
+mod victims;
+
+use image_cache_driver_sdk::prelude::*;
+
+/// The driver keeps nothing in memory.
+struct Sqlite;
+
+impl Driver for Sqlite {
+    fn describe() -> Description {
+        Description { name: "sqlite".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    fn configure(options: Options) -> Result<Self, ConfigurationError> {
+        options.finish()?;
+        schema::prepare()?;
+        Ok(Sqlite)
+    }
+
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        sql::execute(&books::insert(image)).map(drop)
+    }
+
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        run(books::count(hits))
+    }
+
+    fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        run(books::delete(image_ids))
+    }
+
+    fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
+        let rows = sql::query(&books::select_one(image_id))?.rows;
+        Ok(rows.into_iter().find_map(record::from_row))
+    }
+
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
+        books::page(after, limit, |statement| Ok(sql::query(statement)?.rows))
+    }
+
+    fn cache_size(&mut self) -> Result<CacheSize, Error> {
+        let rows = sql::query(&books::select_size())?.rows;
+        Ok(books::size_from_rows(&rows))
+    }
+
+    fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        victims::select(request, |statement| Ok(sql::query(statement)?.rows))
+    }
+}
+
+/// One statement alone, several in one transaction.
+fn run(statements: Vec<Statement>) -> Result<(), Error> {
+    match statements.as_slice() {
+        [] => Ok(()),
+        [one] => sql::execute(one).map(drop),
+        several => sql::execute_all(several).map(drop),
+    }
+}
+
+export_driver!(Sqlite);

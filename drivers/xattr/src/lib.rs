@@ -1,1 +1,140 @@
-//! d
+//! The built-in xattr driver: Glance's attributes on the cached files, least recently accessed first.
+//!
+//! An image is in the books when its file has the attribute `hits`. Size and times are the file's own. The host maps the names
+//! to `user.hits` and `user.checksum`; what they hold is decided here.
+
+mod attribute;
+mod hits;
+mod walk;
+
+use attribute::{CHECKSUM, HITS};
+use image_cache_driver_sdk::{Oldest, prelude::*};
+
+/// Files asked for at once in a pass over the directory.
+const FILES_AT_ONCE: u32 = 1000;
+
+/// What an instance remembers, all of it to be had again from the directory.
+#[derive(Default)]
+struct Xattr {
+    walk: walk::Walk,
+    counted: hits::Counted,
+}
+
+impl Driver for Xattr {
+    fn describe() -> Description {
+        Description { name: "xattr".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    fn configure(options: Options) -> Result<Self, ConfigurationError> {
+        options.finish()?;
+        if attributes::is_supported() {
+            return Ok(Xattr::default());
+        }
+        Err(ConfigurationError::Unsupported(
+            "the file system of the cache directory has no user attributes (user.*), where this driver keeps its books; \
+             use ext4, xfs, btrfs or a tmpfs that has them, or the sqlite driver"
+                .into(),
+        ))
+    }
+
+    /// The mark, `hits`, comes last: a call that breaks off leaves no half record.
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        let id = &image.image_id;
+        let file = files::stat(id)?.ok_or(Error::NotFound)?;
+        match &image.checksum {
+            Some(sum) => attributes::set(id, CHECKSUM, &attribute::of_checksum(sum, &file))?,
+            None => attribute::remove(id, CHECKSUM)?,
+        }
+        files::set_accessed(id, image.last_accessed)?;
+        attributes::set(id, HITS, image.hits.to_string().as_bytes())
+    }
+
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        hits::record(&mut self.counted, hits)
+    }
+
+    /// The mark goes first. Attributes went with the file, where that is gone already.
+    fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        for id in &image_ids {
+            self.counted.forget(id);
+            attribute::remove(id, HITS)?;
+            attribute::remove(id, CHECKSUM)?;
+        }
+        Ok(())
+    }
+
+    fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
+        record(&image_id)
+    }
+
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
+        let mut images = Vec::new();
+        self.walk.start(after);
+        while images.len() < limit as usize {
+            let Some(id) = self.walk.next(|offer| for_each_file(|file| offer(file.image_id)))?
+            else {
+                break;
+            };
+            images.extend(record(&id)?);
+        }
+        self.walk.end(images.last().map(|image| image.image_id.as_str()));
+        Ok(images)
+    }
+
+    fn cache_size(&mut self) -> Result<CacheSize, Error> {
+        let mut size = CacheSize { images: 0, bytes: 0 };
+        let mut fault = None;
+        for_each_file(|file| match attribute::read(&file.image_id, HITS) {
+            Ok(Some(_)) => {
+                size.images += 1;
+                size.bytes = size.bytes.saturating_add(file.size);
+            }
+            Ok(None) => {}
+            Err(error) => fault = Some(error),
+        })?;
+        fault.map_or(Ok(size), Err)
+    }
+
+    /// All files, since the host has adopted each before it asks.
+    fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        if request.bytes_needed == 0 {
+            return Ok(Vec::new());
+        }
+        let mut oldest = Oldest::new(request);
+        for_each_file(|file| oldest.offer(&file.image_id, file.size, file.accessed))?;
+        Ok(oldest.into_victims())
+    }
+}
+
+/// The record on a file, or none where there is no file, or it is not in the books.
+fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
+    let Some(file) = files::stat(image_id)? else { return Ok(None) };
+    let Some(hits) = attribute::read(image_id, HITS)? else { return Ok(None) };
+    let checksum = attribute::read(image_id, CHECKSUM)?;
+    Ok(Some(CachedImage {
+        hits: attribute::to_hits(&hits),
+        checksum: checksum.and_then(|text| attribute::to_checksum(&text, &file)),
+        image_id: file.image_id,
+        size: file.size,
+        last_accessed: file.accessed,
+        last_modified: file.modified,
+    }))
+}
+
+/// One pass over the cached files, in no order.
+fn for_each_file(mut visit: impl FnMut(files::File)) -> Result<(), Error> {
+    let listing = files::list_cached()?;
+    loop {
+        let some = listing.next(FILES_AT_ONCE)?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        some.into_iter().for_each(&mut visit);
+    }
+}
+
+export_driver!(Xattr);

@@ -106,9 +106,12 @@ impl Incomplete {
         }
         match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => {
+            Err(rustix::io::Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
                 self.discard();
                 return Ok(Published::AlreadyCached);
+            }
+            Err(rustix::io::Errno::EXIST) => {
+                return Err(io::Error::other(format!("{id} in the cache directory is no regular file; move it away")));
             }
             Err(e) => return Err(e.into()),
         }

@@ -1,1 +1,1 @@
-//! d
+//! A driver of the tests that misbehaves to order.

@@ -1,0 +1,135 @@
+//! From the WIT interface's functions to a [`Driver`]: the instance's one value, and the panic hook.
+
+use crate::bindings::exports::image_cache::driver::driver::Guest;
+use crate::log::{Level, log};
+use crate::types::{CachedImage, Error};
+use crate::{
+    CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, Options, Victim,
+};
+use std::any::Any;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::panic::PanicHookInfo;
+use std::sync::Once;
+use std::thread::LocalKey;
+
+/// Exports a [`Driver`] as the component's one export, `driver`. Call it once in the crate, at its top.
+///
+/// On targets other than WebAssembly it only checks the type, so that the crate's unit tests run natively.
+///
+/// The [crate's documentation](crate) has an example.
+#[macro_export]
+macro_rules! export_driver {
+    ($driver:ty) => {
+        const _: () = {
+            ::std::thread_local! {
+                static INSTANCE: ::std::cell::RefCell<::std::option::Option<$driver>> =
+                    const { ::std::cell::RefCell::new(::std::option::Option::None) };
+            }
+            impl $crate::Slot for $driver {
+                fn slot() -> &'static ::std::thread::LocalKey<
+                    ::std::cell::RefCell<::std::option::Option<Self>>,
+                > {
+                    &INSTANCE
+                }
+            }
+            #[allow(dead_code, reason = "exported for WebAssembly only")]
+    type Component = $crate::Exported<$driver>;
+            #[cfg(target_family = "wasm")]
+            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+        };
+    };
+}
+
+/// Where an instance keeps its driver; [`export_driver!`](crate::export_driver) implements it.
+#[doc(hidden)]
+pub trait Slot: Driver {
+    /// The instance's only value. A guest has one thread.
+    fn slot() -> &'static LocalKey<RefCell<Option<Self>>>;
+}
+
+/// The exported functions for the driver `D`.
+#[doc(hidden)]
+pub struct Exported<D>(PhantomData<D>);
+
+impl<D: Slot> Guest for Exported<D> {
+    fn describe() -> Description {
+        report_panics();
+        D::describe()
+    }
+
+    fn configure(options: Vec<(String, String)>) -> Result<(), ConfigurationError> {
+        report_panics();
+        let driver = D::configure(Options::from(options))?;
+        D::slot().set(Some(driver));
+        Ok(())
+    }
+
+    fn is_cacheable(image_id: String, size: Option<u64>, now: u64) -> Result<bool, Error> {
+        with(|driver: &mut D| driver.is_cacheable(image_id, size, now))
+    }
+
+    fn record_cached(image: CachedImage) -> Result<(), Error> {
+        with(|driver: &mut D| driver.record_cached(image))
+    }
+
+    fn record_hits(hits: Vec<Hit>) -> Result<(), Error> {
+        with(|driver: &mut D| driver.record_hits(hits))
+    }
+
+    fn forget(image_ids: Vec<String>) -> Result<(), Error> {
+        with(|driver: &mut D| driver.forget(image_ids))
+    }
+
+    fn get_cached_image(image_id: String) -> Result<Option<CachedImage>, Error> {
+        with(|driver: &mut D| driver.cached_image(image_id))
+    }
+
+    fn get_cached_images(after: Option<String>, limit: u32) -> Result<Vec<CachedImage>, Error> {
+        with(|driver: &mut D| driver.cached_images(after, limit))
+    }
+
+    fn get_cache_size() -> Result<CacheSize, Error> {
+        with(|driver: &mut D| driver.cache_size())
+    }
+
+    fn select_victims(request: Eviction) -> Result<Vec<Victim>, Error> {
+        with(|driver: &mut D| driver.select_victims(request))
+    }
+
+    fn select_leftovers(
+        leftovers: Vec<Leftover>,
+        stalled_before: u64,
+        now: u64,
+    ) -> Result<Vec<Leftover>, Error> {
+        with(|driver: &mut D| driver.select_leftovers(leftovers, stalled_before, now))
+    }
+}
+
+fn with<D: Slot, T>(call: impl FnOnce(&mut D) -> Result<T, Error>) -> Result<T, Error> {
+    D::slot().with_borrow_mut(|slot| match slot {
+        Some(driver) => call(driver),
+        None => Err(Error::Other("the driver was not configured".into())),
+    })
+}
+
+/// Makes a panic say what and where in the host's log; the trap that follows has no words.
+fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic_message(panic))))
+    });
+}
+
+fn panic_message(panic: &PanicHookInfo<'_>) -> String {
+    let words = payload_text(panic.payload());
+    match panic.location() {
+        Some(place) => format!("panic at {place}: {words}"),
+        None => format!("panic: {words}"),
+    }
+}
+
+fn payload_text(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words")
+}

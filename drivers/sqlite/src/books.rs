@@ -1,0 +1,168 @@
+//! The statements that keep the records, and what their answers mean.
+//!
+//! Texts stay the same from call to call, so that the host's prepared statements serve again.
+
+use crate::record::{COLUMNS, from_row, integer, seconds, whole};
+use image_cache_driver_sdk::prelude::*;
+use std::collections::BTreeMap;
+
+/// Ids in one DELETE, well within what SQLite allows.
+const IDS_PER_DELETE: usize = 500;
+
+/// Rows in one page: within the host's caps on rows and bytes, with room.
+const ROWS_PER_PAGE: u32 = 4000;
+
+const INSERT: &str = "INSERT OR REPLACE INTO cached_images \
+    (image_id, last_accessed, last_modified, size, hits, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+/// The fast path. Glance may have left NULL, and SQLite accepts text in any column: neither may stop the count.
+const COUNT: &str = "UPDATE cached_images SET \
+    hits = max(ifnull(CAST(hits AS INTEGER), 0), 0) + ?2, \
+    last_accessed = max(ifnull(CAST(last_accessed AS REAL), 0.0), ?3) WHERE image_id = ?1";
+
+/// Summed as a double: exact up to 2^53 bytes, and never an overflow, whatever stands there.
+const SIZE: &str =
+    "SELECT count(*), total(max(ifnull(CAST(size AS INTEGER), 0), 0)) FROM cached_images";
+
+/// Writes a record, in place of any that is there.
+pub fn insert(image: CachedImage) -> Statement {
+    let checksum = image.checksum.map_or(Value::Null, |checksum| Value::Text(checksum.value));
+    let parameters = vec![
+        Value::Text(image.image_id),
+        seconds(image.last_accessed),
+        seconds(image.last_modified),
+        integer(image.size),
+        integer(image.hits),
+        checksum,
+    ];
+    Statement { sql: INSERT.into(), parameters }
+}
+
+/// Counts hits: a statement for each image.
+pub fn count(hits: Vec<Hit>) -> Vec<Statement> {
+    let mut images: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for hit in hits {
+        let (count, at) = images.entry(hit.image_id).or_default();
+        *count += 1;
+        *at = hit.at.max(*at);
+    }
+    let update = |(image_id, (count, at))| Statement {
+        sql: COUNT.into(),
+        parameters: vec![Value::Text(image_id), integer(count), seconds(at)],
+    };
+    images.into_iter().map(update).collect()
+}
+
+/// Removes records: a statement for each 500.
+pub fn delete(image_ids: Vec<String>) -> Vec<Statement> {
+    let chunks = image_ids.chunks(IDS_PER_DELETE);
+    let statement = |ids: &[String]| Statement {
+        sql: format!(
+            "DELETE FROM cached_images WHERE image_id IN (?{})",
+            ", ?".repeat(ids.len() - 1)
+        ),
+        parameters: ids.iter().cloned().map(Value::Text).collect(),
+    };
+    chunks.map(statement).collect()
+}
+
+/// The row of one image.
+pub fn select_one(image_id: String) -> Statement {
+    let sql = format!("SELECT {COLUMNS} FROM cached_images WHERE image_id = ?1");
+    Statement { sql, parameters: vec![Value::Text(image_id)] }
+}
+
+/// A page of records after an id. Rows that hold no image are passed over, however many: only an empty page ends the list.
+pub fn page(
+    after: Option<String>,
+    limit: u32,
+    mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
+) -> Result<Vec<CachedImage>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM cached_images WHERE image_id > ?1 ORDER BY image_id LIMIT ?2"
+    );
+    let limit = limit.min(ROWS_PER_PAGE);
+    let mut after = Value::Text(after.unwrap_or_default());
+    loop {
+        let statement =
+            Statement { sql: sql.clone(), parameters: vec![after, integer(limit.into())] };
+        let rows = query(&statement)?;
+        let Some(last) = rows.last().and_then(|row| row.first()) else { return Ok(Vec::new()) };
+        after = last.clone();
+        let images: Vec<_> = rows.into_iter().filter_map(from_row).collect();
+        if !images.is_empty() {
+            return Ok(images);
+        }
+    }
+}
+
+/// One row: how many, and how many bytes.
+pub fn select_size() -> Statement {
+    Statement { sql: SIZE.into(), parameters: Vec::new() }
+}
+
+/// What [`select_size`] answered.
+pub fn size_from_rows(rows: &[Vec<Value>]) -> CacheSize {
+    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, whole);
+    CacheSize { images: column(0), bytes: column(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(image_id: &str, at: u64) -> Hit {
+        Hit { image_id: image_id.into(), at }
+    }
+
+    fn row(id: &str) -> Vec<Value> {
+        vec![
+            Value::Text(id.into()),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+        ]
+    }
+
+    #[test]
+    fn hits_of_one_image_are_one_statement() {
+        let statements = count(vec![hit("b", 2_000_000), hit("a", 3_000_000), hit("b", 1_000_000)]);
+        let text = |id: &str| Value::Text(id.into());
+        let parameters: Vec<_> = statements.iter().map(|s| s.parameters.clone()).collect();
+        let a = vec![text("a"), Value::Integer(1), Value::Real(3.0)];
+        assert_eq!(parameters, [a, vec![text("b"), Value::Integer(2), Value::Real(2.0)]]);
+        assert!(statements.iter().all(|s| s.sql == COUNT));
+    }
+
+    #[test]
+    fn many_records_go_with_few_statements() {
+        let statements = delete((0..1001).map(|n| n.to_string()).collect());
+        let counts: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();
+        assert_eq!(counts, [500, 500, 1]);
+        assert_eq!(statements[2].sql, "DELETE FROM cached_images WHERE image_id IN (?)");
+        assert_eq!(statements[0].sql.matches('?').count(), 500);
+        assert!(delete(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_page_of_nothing_but_odd_rows_does_not_end_the_list() {
+        let mut pages = vec![vec![row("b")], vec![row("../x"), row("/y")]];
+        let mut asked = Vec::new();
+        let images = page(None, 2, |statement| {
+            asked.push(statement.parameters[0].clone());
+            Ok(pages.pop().unwrap_or_default())
+        });
+        let ids: Vec<_> = images.expect("no query fails").into_iter().map(|i| i.image_id).collect();
+        assert_eq!(ids, ["b"]);
+        assert_eq!(asked, [Value::Text(String::new()), Value::Text("/y".into())]);
+    }
+
+    #[test]
+    fn the_size_is_taken_from_the_first_row() {
+        let rows = vec![vec![Value::Integer(2), Value::Real(30.0)]];
+        assert_eq!(size_from_rows(&rows), CacheSize { images: 2, bytes: 30 });
+        assert_eq!(size_from_rows(&[]), CacheSize { images: 0, bytes: 0 });
+    }
+}

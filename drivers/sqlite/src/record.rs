@@ -1,0 +1,128 @@
+//! Between a row of `cached_images` and a record; what Glance or a hand wrote there is taken as well as it can be.
+
+use image_cache_driver_sdk::checksum_from_hex;
+use image_cache_driver_sdk::prelude::*;
+
+/// The columns that [`from_row`] reads, in its order.
+pub const COLUMNS: &str = "image_id, last_accessed, last_modified, size, hits, checksum";
+
+/// The record in a row of [`COLUMNS`], or none where the id is no image's: such a row has no file, and never will.
+pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
+    let [id, last_accessed, last_modified, size, hits, checksum] =
+        <[Value; 6]>::try_from(row).ok()?;
+    let checksum = match checksum {
+        Value::Text(hex) => checksum_from_hex(hex.trim()),
+        _ => None,
+    };
+    Some(CachedImage {
+        image_id: image_id(id)?,
+        size: whole(&size),
+        hits: whole(&hits),
+        last_accessed: timestamp(&last_accessed),
+        last_modified: timestamp(&last_modified),
+        checksum,
+    })
+}
+
+/// The id in a column, or none where it cannot be an image's. The host makes the same check, and would refuse the whole page.
+pub fn image_id(value: Value) -> Option<String> {
+    let Value::Text(id) = value else { return None };
+    let sound = !id.is_empty() && id.len() <= 255 && !id.starts_with('.');
+    (sound && !id.chars().any(|c| c == '/' || c.is_control())).then_some(id)
+}
+
+/// A number of bytes or hits; what is negative or no number is 0.
+pub fn whole(value: &Value) -> u64 {
+    match value {
+        Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
+        Value::Real(n) => *n as u64, // Saturates, and not-a-number is 0.
+        Value::Text(text) => text.trim().parse().unwrap_or(0),
+        Value::Null | Value::Blob(_) => 0,
+    }
+}
+
+/// Seconds since the epoch, as microseconds; what is negative or no number is 0.
+pub fn timestamp(value: &Value) -> u64 {
+    match value {
+        Value::Integer(seconds) => u64::try_from(*seconds).unwrap_or(0).saturating_mul(1_000_000),
+        Value::Real(seconds) => microseconds(*seconds),
+        Value::Text(text) => text.trim().parse().map_or(0, microseconds),
+        Value::Null | Value::Blob(_) => 0,
+    }
+}
+
+/// Microseconds as seconds. [`timestamp`] gives the same microseconds back up to the year 2242, where a double's steps reach one.
+pub fn seconds(timestamp: u64) -> Value {
+    Value::Real(timestamp as f64 / 1e6)
+}
+
+/// An unsigned number as SQLite's signed one; what is too large is the largest.
+pub fn integer(n: u64) -> Value {
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// The whole seconds apart, since their product with a million would be rounded once more.
+fn microseconds(seconds: f64) -> u64 {
+    let fraction = (seconds.fract() * 1e6).round() as u64;
+    (seconds.trunc() as u64).saturating_mul(1_000_000).saturating_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn microseconds_survive_as_seconds() {
+        let mut at = 0u64;
+        let mut step = 1u64;
+        while at < 8_589_934_592_000_000 {
+            for near in [at, at + 1, at + 499_999, at + 999_999] {
+                assert_eq!(timestamp(&seconds(near)), near);
+            }
+            step = (step * 21 / 16 + 7) % 40_000_000_000_003;
+            at += step;
+        }
+    }
+
+    #[test]
+    fn odd_times_and_numbers_are_clamped() {
+        assert_eq!(timestamp(&Value::Real(-5.5)), 0);
+        assert_eq!(timestamp(&Value::Real(f64::NAN)), 0);
+        assert_eq!(timestamp(&Value::Real(f64::INFINITY)), u64::MAX);
+        assert_eq!(timestamp(&Value::Integer(7)), 7_000_000);
+        assert_eq!(timestamp(&Value::Integer(i64::MAX)), u64::MAX);
+        assert_eq!(timestamp(&Value::Null), 0);
+        assert_eq!(timestamp(&Value::Text("1.5".into())), 1_500_000);
+        assert_eq!(timestamp(&Value::Text("yesterday".into())), 0);
+        assert_eq!(whole(&Value::Integer(-1)), 0);
+        assert_eq!(whole(&Value::Real(1e300)), u64::MAX);
+        assert_eq!(whole(&Value::Text("12".into())), 12);
+        assert_eq!(whole(&Value::Blob(vec![1])), 0);
+    }
+
+    #[test]
+    fn a_row_of_glance_is_a_record() {
+        let row = |id: Value, sum: Value| {
+            vec![id, Value::Real(1.25), Value::Integer(3), Value::Integer(10), Value::Null, sum]
+        };
+        let record = from_row(row(Value::Text("a".into()), Value::Null)).expect("a sound row");
+        assert_eq!((record.last_accessed, record.last_modified), (1_250_000, 3_000_000));
+        assert_eq!((record.size, record.hits, record.checksum), (10, 0, None));
+        let empty = from_row(row(Value::Text("a".into()), Value::Text(String::new())))
+            .expect("a sound row");
+        assert_eq!(empty.checksum, None);
+        let md5 = Value::Text("D41D8CD98F00B204E9800998ECF8427E".into());
+        let summed = from_row(row(Value::Text("a".into()), md5)).expect("a sound row");
+        let value = summed.checksum.map(|c| c.value);
+        assert_eq!(value.as_deref(), Some("d41d8cd98f00b204e9800998ecf8427e"));
+    }
+
+    #[test]
+    fn what_can_be_no_image_is_passed_over() {
+        for id in ["", "/etc/passwd", "../x", ".hidden", "a\0b", "a\nb", &"x".repeat(256)] {
+            assert_eq!(image_id(Value::Text(id.into())), None, "{id:?}");
+        }
+        assert_eq!(image_id(Value::Null), None);
+        assert!(from_row(vec![Value::Null]).is_none());
+    }
+}

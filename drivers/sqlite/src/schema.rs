@@ -1,0 +1,112 @@
+//! Glance's table: made where it is not there, and refused where it has other columns.
+
+use image_cache_driver_sdk::prelude::*;
+
+/// As Glance has it, in its order.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS cached_images (image_id TEXT PRIMARY KEY, \
+    last_accessed REAL, last_modified REAL, size INTEGER, hits INTEGER, checksum TEXT)";
+
+/// The order of eviction. Glance takes no notice of it.
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS cached_images_by_last_accessed \
+    ON cached_images (last_accessed, image_id)";
+
+/// Each column of the table, and whether it is the primary key.
+const FOUND: &str = "SELECT name, pk FROM pragma_table_info('cached_images') ORDER BY cid";
+
+/// What the table must have, in any order.
+const EXPECTED: [&str; 6] =
+    ["image_id", "last_accessed", "last_modified", "size", "hits", "checksum"];
+
+/// Sees to the table and its index.
+pub fn prepare() -> Result<(), ConfigurationError> {
+    let found = sql::query(&plain(FOUND)).map_err(|error| failed("reading the schema", &error))?;
+    if found.rows.is_empty() {
+        sql::execute(&plain(TABLE))
+            .map_err(|error| failed("making the table cached_images", &error))?;
+    } else {
+        check(found.rows).map_err(ConfigurationError::Unsupported)?;
+    }
+    sql::execute(&plain(INDEX))
+        .map_err(|error| failed("making the index of cached_images", &error))?;
+    Ok(())
+}
+
+/// Compares the columns that are there (name, primary key) with those that must be.
+fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
+    let mut found = Vec::new();
+    let mut key = Vec::new();
+    for row in rows {
+        let [Value::Text(name), in_key] = row.as_slice() else { continue };
+        if *in_key != Value::Integer(0) {
+            key.push(name.to_lowercase());
+        }
+        found.push(name.to_lowercase());
+    }
+    let same = found.len() == EXPECTED.len()
+        && EXPECTED.iter().all(|name| found.iter().any(|f| f == name));
+    if !same {
+        return Err(format!(
+            "the table cached_images has other columns: found {}; expected {}. Move the database away, or configure another one",
+            found.join(", "),
+            EXPECTED.join(", ")
+        ));
+    }
+    if key != ["image_id"] {
+        let key = if key.is_empty() { "none".to_string() } else { key.join(", ") };
+        return Err(format!(
+            "the primary key of the table cached_images is to be image_id, and is {key}"
+        ));
+    }
+    Ok(())
+}
+
+fn failed(doing: &str, error: &Error) -> ConfigurationError {
+    let why = match error {
+        Error::Other(words) => words.clone(),
+        Error::Busy => "another process has the database locked".into(),
+        Error::Full => "the disk, or the database's share of it, is full".into(),
+        other => format!("{other:?}"),
+    };
+    ConfigurationError::Other(format!("{doing}: {why}"))
+}
+
+fn plain(sql: &str) -> Statement {
+    Statement { sql: sql.into(), parameters: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(columns: &[(&str, i64)]) -> Vec<Vec<Value>> {
+        let row =
+            |(name, key): &(&str, i64)| vec![Value::Text(name.to_string()), Value::Integer(*key)];
+        columns.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_columns_may_come_in_any_order() {
+        let mut columns: Vec<_> =
+            EXPECTED.iter().map(|name| (*name, i64::from(*name == "image_id"))).collect();
+        columns.reverse();
+        assert_eq!(check(rows(&columns)), Ok(()));
+    }
+
+    #[test]
+    fn other_columns_are_refused_by_name() {
+        let words =
+            check(rows(&[("image_id", 1), ("colour", 0)])).expect_err("columns are missing");
+        assert!(words.contains("found image_id, colour;"), "{words}");
+        assert!(
+            words.contains("expected image_id, last_accessed, last_modified, size, hits, checksum"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn a_table_without_its_key_is_refused() {
+        let columns: Vec<_> = EXPECTED.iter().map(|name| (*name, 0)).collect();
+        let words = check(rows(&columns)).expect_err("there is no key");
+        assert!(words.ends_with("is to be image_id, and is none"), "{words}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Compiles guests with a cargo of their own, apart from the one that may be running.
+
+use crate::{Component, TARGET, Toolchain};
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A member of the workspace that is compiled to a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guest {
+    /// The package's name.
+    pub package: &'static str,
+    /// Its directory, relative to the workspace's.
+    pub directory: &'static str,
+}
+
+/// Where the sources lie, and where results go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// The directory of the workspace's `Cargo.toml`.
+    pub root: PathBuf,
+    /// The target directory of guests: `guests` in the workspace's own, the same for every profile.
+    pub target: PathBuf,
+}
+
+impl Workspace {
+    /// Of the package that cargo is running (a build script, or `cargo run`): the nearest directory above it with a `Cargo.lock`.
+    pub fn of_this_package() -> Result<Workspace> {
+        let package = env::var_os("CARGO_MANIFEST_DIR")
+            .context("CARGO_MANIFEST_DIR is not set: run this by cargo")?;
+        let root = Path::new(&package)
+            .ancestors()
+            .find(|directory| directory.join("Cargo.lock").is_file());
+        let root =
+            root.with_context(|| format!("no Cargo.lock above {}", Path::new(&package).display()))?;
+        let target = target_directory().unwrap_or_else(|| root.join("target"));
+        Ok(Workspace { root: root.to_path_buf(), target: target.join("guests") })
+    }
+}
+
+/// The target directory in use, wherever it was put: cargo marks its top with a CACHEDIR.TAG.
+fn target_directory() -> Option<PathBuf> {
+    let inside = env::var_os("OUT_DIR").map(PathBuf::from).or_else(|| env::current_exe().ok())?;
+    let marked = |directory: &&Path| directory.join("CACHEDIR.TAG").is_file();
+    inside.ancestors().find(marked).map(Path::to_path_buf)
+}
+
+/// Compiles guests, all by one cargo, and makes each a component. What is up to date is not compiled again (under a second).
+///
+/// Several may run at once: cargo's lock on the target directory makes the second wait.
+pub fn build(
+    toolchain: &Toolchain,
+    workspace: &Workspace,
+    guests: &[Guest],
+) -> Result<Vec<Component>> {
+    let mut command = command(toolchain);
+    command.current_dir(&workspace.root);
+    command.args(["build", "--locked", "--lib", "--profile", "guest", "--target", TARGET]);
+    command.arg("--target-dir").arg(&workspace.target);
+    for guest in guests {
+        command.args(["--package", guest.package]);
+    }
+    // Nothing reads standard output while cargo runs: all goes to standard error, which is passed on as it comes.
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status =
+        status.with_context(|| format!("{} does not run", command.get_program().display()))?;
+    if !status.success() {
+        let packages: Vec<_> = guests.iter().map(|guest| guest.package).collect();
+        bail!(
+            "compiling {} with {toolchain} failed ({status}); its words are above",
+            packages.join(", ")
+        );
+    }
+    let results = workspace.target.join(TARGET).join("guest");
+    guests
+        .iter()
+        .map(|guest| Component::of_module(guest.package, &results.join(file_name(guest.package))))
+        .collect()
+}
+
+fn file_name(package: &str) -> String {
+    format!("{}.wasm", package.replace('-', "_"))
+}
+
+/// The nested cargo, with none of the settings that were made for another compiler or target.
+fn command(toolchain: &Toolchain) -> Command {
+    let (cargo, rustc) = match toolchain {
+        Toolchain::WithTarget { cargo, rustc } | Toolchain::WithSource { cargo, rustc, .. } => {
+            (cargo, rustc)
+        }
+    };
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        if is_foreign(&name) {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUSTC", rustc);
+    // Set and empty, it beats flags in a configuration file, which are for the host: guests are compiled alike everywhere.
+    command.env("CARGO_ENCODED_RUSTFLAGS", "");
+    if let Toolchain::WithSource { linker, .. } = toolchain {
+        if let Some(linker) = linker {
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+        command.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
+        // Debian's tools find one another here, whatever else is called the same.
+        let path = env::var_os("PATH").unwrap_or_default();
+        let debian = ["/usr/bin", "/bin"].into_iter().map(PathBuf::from);
+        if let Ok(path) = env::join_paths(debian.chain(env::split_paths(&path))) {
+            command.env("PATH", path);
+        }
+    }
+    command
+}
+
+/// Whether a variable was set for another cargo, compiler or build script. Where crates come from (registries, mirrors,
+/// proxies, cargo's home) stays.
+fn is_foreign(name: &OsStr) -> bool {
+    const KEPT: [&str; 7] = [
+        "CARGO_HOME",
+        "CARGO_REGISTRY_",
+        "CARGO_REGISTRIES_",
+        "CARGO_SOURCE_",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_TERM_",
+    ];
+    const DROPPED: [&str; 6] =
+        ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "DEP_"];
+    const DROPPED_WHOLE: [&str; 10] = [
+        "MAKEFLAGS",
+        "MFLAGS",
+        "LD_LIBRARY_PATH",
+        "OUT_DIR",
+        "TARGET",
+        "HOST",
+        "NUM_JOBS",
+        "OPT_LEVEL",
+        "PROFILE",
+        "DEBUG",
+    ];
+    let Some(name) = name.to_str() else { return false };
+    let starts = |list: &[&str]| list.iter().any(|start| name.starts_with(start));
+    (starts(&DROPPED) && !starts(&KEPT)) || DROPPED_WHOLE.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_for_another_compiler_are_dropped_and_registries_stay() {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "CARGO_BUILD_TARGET",
+            "MAKEFLAGS",
+            "CARGO",
+        ] {
+            assert!(is_foreign(OsStr::new(name)), "{name}");
+        }
+        for name in [
+            "CARGO_HOME",
+            "CARGO_REGISTRIES_MINE_TOKEN",
+            "CARGO_NET_OFFLINE",
+            "HTTPS_PROXY",
+            "PATH",
+            "HOME",
+        ] {
+            assert!(!is_foreign(OsStr::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_package_gives_a_file_with_underscores() {
+        assert_eq!(file_name("image-cache-driver-sqlite"), "image_cache_driver_sqlite.wasm");
+    }
+}

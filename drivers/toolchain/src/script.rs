@@ -1,0 +1,33 @@
+//! What a build script does that embeds guests.
+
+use crate::{Component, Guest, Toolchain, Workspace, build};
+use anyhow::{Context, Result};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+/// What every guest is made of, beside its own directory.
+const SHARED: [&str; 4] = ["wit", "drivers/sdk", "Cargo.toml", "Cargo.lock"];
+
+/// Builds guests, writes each to `OUT_DIR/NAME.wasm`, where NAME is the last word of its package's name, and answers those
+/// paths. Tells cargo when to run the script again. Each must import nothing but the project's own interfaces.
+pub fn build_script(guests: &[Guest]) -> Result<Vec<PathBuf>> {
+    let workspace = Workspace::of_this_package()?;
+    let directories = guests.iter().map(|guest| guest.directory);
+    for path in SHARED.into_iter().chain(directories) {
+        println!("cargo::rerun-if-changed={}", workspace.root.join(path).display());
+    }
+    let out = PathBuf::from(
+        env::var_os("OUT_DIR").context("OUT_DIR is not set: this is for build scripts")?,
+    );
+    let components = build(&Toolchain::find()?, &workspace, guests)?;
+    let write = |component: Component| {
+        let component = component.confined()?;
+        let name = component.package.rsplit('-').next().unwrap_or(&component.package);
+        let path = out.join(format!("{name}.wasm"));
+        fs::write(&path, &component.bytes)
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
+    };
+    components.into_iter().map(write).collect()
+}

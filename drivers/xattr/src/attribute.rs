@@ -1,0 +1,89 @@
+//! The attributes' names, and what their bytes mean.
+
+use image_cache_driver_sdk::attributes;
+use image_cache_driver_sdk::checksum_from_hex;
+use image_cache_driver_sdk::files::File;
+use image_cache_driver_sdk::types::{Checksum, Error};
+
+/// Hits, as decimal text: Glance's. Its presence puts the image in the books.
+pub const HITS: &str = "hits";
+
+/// The checksum, with what it was of: `HEX SIZE MODIFIED`, in bytes and microseconds. Glance has none.
+pub const CHECKSUM: &str = "checksum";
+
+/// An attribute's bytes; none where there is no such attribute, or no such file any more.
+pub fn read(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    match attributes::get(image_id, name) {
+        Err(Error::NotFound) => Ok(None),
+        answer => answer,
+    }
+}
+
+/// Removes an attribute, if the file and the attribute are there.
+pub fn remove(image_id: &str, name: &str) -> Result<(), Error> {
+    match attributes::remove(image_id, name) {
+        Err(Error::NotFound) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// The hits in an attribute; what is negative or no number is 0.
+pub fn to_hits(bytes: &[u8]) -> u64 {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+/// The attribute that binds a checksum to the file that it is of.
+pub fn of_checksum(checksum: &Checksum, file: &File) -> Vec<u8> {
+    format!("{} {} {}", checksum.value, file.size, file.modified).into_bytes()
+}
+
+/// The checksum in an attribute; none where it is of other bytes: the file's size or modification time differs, or was not noted.
+pub fn to_checksum(bytes: &[u8], file: &File) -> Option<Checksum> {
+    let mut words = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
+    let hex = words.next()?;
+    let size: u64 = words.next()?.parse().ok()?;
+    let modified: u64 = words.next()?.parse().ok()?;
+    let same = size == file.size && modified == file.modified;
+    if same { checksum_from_hex(hex) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image_cache_driver_sdk::types::ChecksumAlgorithm;
+
+    fn file(size: u64, modified: u64) -> File {
+        File { image_id: "a".into(), size, modified, accessed: 0 }
+    }
+
+    #[test]
+    fn garbage_is_no_hits() {
+        assert_eq!(to_hits(b"12"), 12);
+        assert_eq!(to_hits(b" 7\n"), 7);
+        for garbage in [&b""[..], b"-3", b"many", b"1.5", b"\xff\xfe", b"99999999999999999999999"] {
+            assert_eq!(to_hits(garbage), 0, "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_holds_only_for_the_file_it_was_made_of() {
+        let sum =
+            Checksum { algorithm: ChecksumAlgorithm::Md5, value: "0123456789abcdef".repeat(2) };
+        let bytes = of_checksum(&sum, &file(10, 99));
+        assert_eq!(to_checksum(&bytes, &file(10, 99)), Some(sum));
+        assert_eq!(to_checksum(&bytes, &file(11, 99)), None);
+        assert_eq!(to_checksum(&bytes, &file(10, 98)), None);
+    }
+
+    #[test]
+    fn a_checksum_that_is_bound_to_nothing_is_none() {
+        let hex = "0123456789abcdef".repeat(2);
+        for text in
+            [hex.as_str(), "", "x 10 99", "zz", &format!("{hex} 10"), &format!("{hex} ten 99")]
+        {
+            assert_eq!(to_checksum(text.as_bytes(), &file(10, 99)), None, "{text:?}");
+        }
+        assert_eq!(to_checksum(b"\xff 1 2", &file(1, 2)), None);
+    }
+}

@@ -1,0 +1,283 @@
+//! The capability `attributes`: extended attributes of cached images, in the driver's own name space.
+
+use super::{Error, Images, io_error};
+use crate::directory::Directory;
+use crate::driver::bindings::image_cache::driver::attributes as wit;
+use crate::driver::state::HostState;
+use crate::driver::{Deadline, printable};
+use cap_std::fs::OpenOptions;
+use std::borrow::Cow;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use xattr::FileExt;
+
+/// Longest value, in bytes.
+const MAX_VALUE: usize = 4096;
+
+/// Longest name inside the name space, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Most attributes that a driver may give an image.
+const MAX_ATTRIBUTES: usize = 32;
+
+/// What the built-in xattr driver names: Glance's attributes, and no other of the user's.
+const GLANCE: [&str; 2] = ["hits", "checksum"];
+
+/// Before a lock file's lock, so that threads of this process wait for each other without sleeping.
+static PROCESS: Mutex<()> = Mutex::new(());
+
+/// Which names a driver may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NameSpace {
+    /// `user.hits` and `user.checksum`, as Glance has them.
+    Glance,
+    /// `user.image-cache.DRIVER.*`.
+    Driver(String),
+}
+
+/// A driver's way to the attributes.
+#[derive(Debug)]
+pub(crate) struct Attributes {
+    names: NameSpace,
+    deadline: Deadline,
+    lock: Option<File>,
+    supported: Option<bool>,
+}
+
+impl Attributes {
+    pub fn new(names: NameSpace, deadline: Deadline) -> Self {
+        Attributes { names, deadline, lock: None, supported: None }
+    }
+
+    /// Whether the cache's file system keeps user attributes: tried once, on a file of our own.
+    fn is_supported(&mut self, directory: &Directory) -> bool {
+        *self.supported.get_or_insert_with(|| match probe(directory) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "the cache's file system keeps no user attributes");
+                false
+            }
+        })
+    }
+
+    fn get(&self, images: &Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let name = self.names.full(name)?;
+        let value = image_file(images, id)?.get_xattr(&name).map_err(|e| io_error(&e))?;
+        if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE) {
+            return Err(Error::TooLarge);
+        }
+        Ok(value)
+    }
+
+    fn set(&mut self, images: &Images, id: &str, name: &str, value: &[u8]) -> Result<(), Error> {
+        if value.len() > MAX_VALUE {
+            return Err(Error::TooLarge);
+        }
+        let name = self.names.full(name)?;
+        let file = image_file(images, id)?;
+        let _locked = self.lock(&images.directory)?;
+        if self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
+            return Err(Error::TooLarge);
+        }
+        file.set_xattr(&name, value).map_err(|e| io_error(&e))
+    }
+
+    fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), Error> {
+        let name = self.names.full(name)?;
+        let file = image_file(images, id)?;
+        let _locked = self.lock(&images.directory)?;
+        match file.remove_xattr(&name) {
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
+            other => other.map_err(|e| io_error(&e)),
+        }
+    }
+
+    /// Reads, adds and writes under the lock. What is no number counts as 0, as if it were not there.
+    fn add(&mut self, images: &Images, id: &str, name: &str, delta: i64) -> Result<i64, Error> {
+        let name = self.names.full(name)?;
+        let file = image_file(images, id)?;
+        let _locked = self.lock(&images.directory)?;
+        let now = file.get_xattr(&name).map_err(|e| io_error(&e))?;
+        if now.is_none() && self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
+            return Err(Error::TooLarge);
+        }
+        let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
+        file.set_xattr(&name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
+        Ok(sum)
+    }
+
+    /// Waits for the lock of all processes, no longer than the call may take.
+    fn lock(&mut self, directory: &Directory) -> Result<Locked<'_>, Error> {
+        let thread = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock.is_none() {
+            self.lock = Some(open_lock(directory).map_err(|e| io_error(&e))?);
+        }
+        let Some(file) = self.lock.as_ref() else { return Err(Error::Busy) };
+        let mut pause = Duration::from_micros(20);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Locked { file, _thread: thread }),
+                Err(TryLockError::Error(e)) => return Err(io_error(&e)),
+                Err(TryLockError::WouldBlock) if self.deadline.passed() => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Both locks, until it is dropped.
+struct Locked<'a> {
+    file: &'a File,
+    _thread: MutexGuard<'static, ()>,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // An error leaves the lock on: `lock` then waits for itself, and the driver is told that it is busy.
+        let _ = self.file.unlock();
+    }
+}
+
+impl NameSpace {
+    /// An attribute's name in the file system.
+    fn full(&self, name: &str) -> Result<Cow<'static, str>, Error> {
+        match self {
+            NameSpace::Glance => match name {
+                "hits" => Ok("user.hits".into()),
+                "checksum" => Ok("user.checksum".into()),
+                _ => Err(Error::Denied),
+            },
+            NameSpace::Driver(driver) => {
+                let safe = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
+                if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(safe) {
+                    return Err(Error::InvalidArgument);
+                }
+                Ok(format!("user.image-cache.{driver}.{name}").into())
+            }
+        }
+    }
+
+    /// Whether `name` would be one attribute too many.
+    fn is_crowded(&self, file: &File, name: &str) -> io::Result<bool> {
+        let NameSpace::Driver(driver) = self else { return Ok(GLANCE.len() > MAX_ATTRIBUTES) };
+        let prefix = format!("user.image-cache.{driver}.");
+        let mut others = 0;
+        for found in file.list_xattr()? {
+            match found.to_str() {
+                Some(found) if found == name => return Ok(false),
+                Some(found) if found.starts_with(&prefix) => others += 1,
+                _ => {}
+            }
+        }
+        Ok(others >= MAX_ATTRIBUTES)
+    }
+}
+
+/// A counter's value; 0 for what is no decimal number.
+fn decimal(value: &[u8]) -> i64 {
+    std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The image's open file: the unpublished one while it is recorded, else the published one.
+fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, Error> {
+    let id = images.id(id)?;
+    if let Some(file) = images.unpublished(&id) {
+        return Ok(CowFile::Borrowed(file));
+    }
+    match images.directory.open_cached(&id) {
+        Ok(Some(file)) => Ok(CowFile::Owned(file)),
+        Ok(None) => Err(Error::NotFound),
+        Err(e) => Err(io_error(&e)),
+    }
+}
+
+enum CowFile<'a> {
+    Borrowed(&'a File),
+    Owned(File),
+}
+
+impl std::ops::Deref for CowFile<'_> {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            CowFile::Borrowed(file) => file,
+            CowFile::Owned(file) => file,
+        }
+    }
+}
+
+fn open_lock(directory: &Directory) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true);
+    let file = directory.own_dir().open_with("attributes.lock", &options)?.into_std();
+    if let Err(error) = directory.adopt_owner(&file) {
+        // Another user made it, and we may use it all the same.
+        tracing::debug!(%error, "the owner of attributes.lock stays as it is");
+    }
+    Ok(file)
+}
+
+/// Sets an attribute on a file of our own and takes it away again.
+fn probe(directory: &Directory) -> io::Result<()> {
+    let own = directory.own_dir();
+    let name = format!("attribute-probe.{}.{:?}", std::process::id(), std::thread::current().id());
+    let file = own.create(&name)?.into_std();
+    let tried = file.set_xattr("user.image-cache.probe", b"1");
+    own.remove_file(&name)?;
+    tried
+}
+
+impl wit::Host for HostState {
+    fn is_supported(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.charged(|state| {
+            let Ok((attributes, images)) = state.attributes() else { return false };
+            attributes.is_supported(&images.directory)
+        }))
+    }
+
+    fn get(&mut self, id: String, name: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+        Ok(self.charged(|state| {
+            let (attributes, images) = state.attributes()?;
+            attributes.get(images, &id, &name)
+        }))
+    }
+
+    fn set(&mut self, id: String, name: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.charged(|state| {
+            let (attributes, images) = state.attributes()?;
+            attributes.set(images, &id, &name, &value)
+        }))
+    }
+
+    fn remove(&mut self, id: String, name: String) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.charged(|state| {
+            let (attributes, images) = state.attributes()?;
+            attributes.remove(images, &id, &name)
+        }))
+    }
+
+    fn add(&mut self, id: String, name: String, delta: i64) -> wasmtime::Result<Result<i64, Error>> {
+        Ok(self.charged(|state| {
+            let (attributes, images) = state.attributes()?;
+            attributes.add(images, &id, &name, delta)
+        }))
+    }
+}
+
+/// A driver's name as part of a file's or an attribute's name. What is not safe there becomes `_`, and a digest then
+/// tells such names apart.
+pub(crate) fn safe_name(driver: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let stem = driver.rsplit('/').next().unwrap_or(driver);
+    let stem = stem.strip_suffix(".wasm").unwrap_or(stem);
+    let short: String = stem.chars().take(48).map(|c| if safe(c) { c } else { '_' }).collect();
+    if short == stem && !short.is_empty() {
+        return short;
+    }
+    let digest = hex::encode(&crate::driver::digest(stem.as_bytes())[..4]);
+    printable(&format!("{short}-{digest}"), MAX_NAME)
+}

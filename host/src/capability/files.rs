@@ -1,0 +1,101 @@
+//! The capability `files`: what the directory says of the cached files, never their bytes.
+
+use super::{Error, Images, io_error};
+use crate::directory::{CachedFiles, FileInfo, set_file_accessed};
+use crate::driver::bindings::image_cache::driver::files as wit;
+use crate::driver::state::HostState;
+use crate::driver::{system_time, timestamp};
+use wasmtime::component::Resource;
+
+/// Most entries that one page of a listing holds.
+const MAX_PAGE: u32 = 10_000;
+
+/// Most listings that a driver may hold open at once.
+const MAX_LISTINGS: usize = 16;
+
+/// One pass over the cached files.
+pub(crate) struct Listing(CachedFiles);
+
+fn entry(id: &str, info: &FileInfo) -> wit::File {
+    wit::File {
+        image_id: id.into(),
+        size: info.size,
+        modified: timestamp(info.modified),
+        accessed: timestamp(info.accessed),
+    }
+}
+
+fn stat(images: &Images, id: &str) -> Result<Option<wit::File>, Error> {
+    let id = images.id(id)?;
+    let info = match images.unpublished(&id) {
+        Some(file) => FileInfo::of(file).map(Some),
+        None => images.directory.cached_file(&id),
+    };
+    let info = info.map_err(|e| io_error(&e))?;
+    Ok(info.map(|info| entry(id.as_str(), &info)))
+}
+
+fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Error> {
+    let (id, at) = (images.id(id)?, system_time(at));
+    let found = match images.unpublished(&id) {
+        Some(file) => set_file_accessed(file, at).map(|()| true),
+        None => images.directory.set_accessed(&id, at),
+    };
+    if found.map_err(|e| io_error(&e))? { Ok(()) } else { Err(Error::NotFound) }
+}
+
+impl HostState {
+    fn list(&mut self) -> Result<Resource<Listing>, Error> {
+        if self.listings >= MAX_LISTINGS {
+            return Err(Error::TooLarge);
+        }
+        let files = self.images()?.directory.cached_files().map_err(|e| io_error(&e))?;
+        let listing = self.table.push(Listing(files)).map_err(|_| Error::TooLarge)?;
+        self.listings += 1;
+        Ok(listing)
+    }
+}
+
+/// As many entries as asked for; fewer, but at least one, when the time of the call runs out.
+fn page(listing: &mut Listing, limit: u32, passed: impl Fn() -> bool) -> Result<Vec<wit::File>, Error> {
+    let limit = limit.min(MAX_PAGE) as usize;
+    let mut page = Vec::with_capacity(limit.min(256));
+    for found in listing.0.by_ref().take(limit) {
+        let (id, info) = found.map_err(|e| io_error(&e))?;
+        page.push(entry(id.as_str(), &info));
+        if page.len() % 64 == 0 && passed() {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+impl wit::Host for HostState {
+    fn stat(&mut self, image_id: String) -> wasmtime::Result<Result<Option<wit::File>, Error>> {
+        Ok(self.charged(|state| stat(state.images()?, &image_id)))
+    }
+
+    fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<Listing>, Error>> {
+        Ok(self.charged(HostState::list))
+    }
+
+    fn set_accessed(&mut self, image_id: String, at: u64) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.charged(|state| set_accessed(state.images()?, &image_id, at)))
+    }
+}
+
+impl wit::HostListing for HostState {
+    fn next(&mut self, listing: Resource<Listing>, limit: u32) -> wasmtime::Result<Result<Vec<wit::File>, Error>> {
+        self.charged(|state| {
+            let deadline = state.clock.deadline().clone();
+            let listing = state.table.get_mut(&listing)?;
+            Ok(page(listing, limit, || deadline.passed()))
+        })
+    }
+
+    fn drop(&mut self, listing: Resource<Listing>) -> wasmtime::Result<()> {
+        self.table.delete(listing)?;
+        self.listings = self.listings.saturating_sub(1);
+        Ok(())
+    }
+}

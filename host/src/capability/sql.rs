@@ -1,0 +1,166 @@
+//! The capability `sql`: one database of the driver's own in the cache directory, over one long-lived connection.
+
+mod confinement;
+mod execution;
+mod opening;
+mod setting_aside;
+
+use super::Error;
+use crate::directory::Directory;
+use crate::driver::bindings::image_cache::driver::sql as wit;
+use crate::driver::state::HostState;
+use crate::driver::{Deadline, printable};
+use opening::{Identity, Open};
+use rusqlite::ErrorCode;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which database is a driver's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At this path below the base directory: the built-in sqlite driver's.
+    Base(PathBuf),
+    /// This file of `.image-cache/drivers/`.
+    Driver(String),
+}
+
+/// A driver's database, opened at first use.
+#[derive(Debug)]
+pub(crate) struct Database {
+    directory: Arc<Directory>,
+    path: PathBuf,
+    /// Whether `path` lies in `.image-cache/drivers/`, which is then ours to make.
+    in_drivers: bool,
+    deadline: Deadline,
+    open: Option<Open>,
+    /// Whether it was seen in this call that the connection's file is still the one at `path`.
+    checked: bool,
+    /// What SQLite said in this call of a corrupt database.
+    corruption: Option<String>,
+    /// The file that was found corrupt, until it is set aside.
+    condemned: Option<Identity>,
+}
+
+impl Database {
+    pub fn new(directory: Arc<Directory>, place: &Place, deadline: Deadline) -> Self {
+        let (path, in_drivers) = match place {
+            Place::Base(below) => (directory.path().join(below), false),
+            Place::Driver(name) => (directory.path().join(".image-cache/drivers").join(name), true),
+        };
+        Database { directory, path, in_drivers, deadline, open: None, checked: false, corruption: None, condemned: None }
+    }
+
+    /// Forgets what was seen during the last call.
+    pub fn begin_call(&mut self) {
+        self.checked = false;
+        self.corruption = None;
+    }
+
+    /// What SQLite said during this call, if it found the database corrupt or no database.
+    pub fn corruption(&self) -> Option<&str> {
+        self.corruption.as_deref()
+    }
+
+    fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Error> {
+        execution::check(statement)?;
+        let result = self.open()?.execute(statement);
+        result.map_err(|fault| self.answer(fault))
+    }
+
+    fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Error> {
+        execution::check(statement)?;
+        let result = self.open()?.query(statement);
+        result.map_err(|fault| self.answer(fault))
+    }
+
+    fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Error> {
+        if statements.len() > execution::MAX_STATEMENTS {
+            return Err(Error::TooLarge);
+        }
+        statements.iter().try_for_each(execution::check)?;
+        let result = self.open()?.execute_all(statements);
+        result.map_err(|fault| self.answer(fault))
+    }
+
+    /// The connection, on the file that is at its path now.
+    fn open(&mut self) -> Result<&mut Open, Error> {
+        if !self.checked {
+            // Another process may have set the file aside; what was written into it would be lost.
+            let now = opening::identity(&self.path).ok().flatten();
+            self.open.take_if(|open| now != Some(open.identity()));
+            self.checked = true;
+        }
+        if self.open.is_none() {
+            match Open::new(&self.directory, &self.path, self.in_drivers, &self.deadline) {
+                Ok(open) => self.open = Some(open),
+                Err(fault) => return Err(self.answer(fault)),
+            }
+        }
+        let open = self.open.as_mut().ok_or(Error::Busy)?;
+        open.set_patience(&self.deadline);
+        Ok(open)
+    }
+
+    /// A fault in the interface's words; a corrupt database is remembered.
+    fn answer(&mut self, fault: Fault) -> Error {
+        let error = match fault {
+            Fault::Answer(error) => return error,
+            Fault::Sqlite(error) => error,
+        };
+        let words = printable(&error.to_string(), 500);
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
+            Some(ErrorCode::DiskFull) => Error::Full,
+            Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig) => Error::TooLarge,
+            Some(ErrorCode::AuthorizationForStatementDenied) => Error::Denied,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                self.condemned = match &self.open {
+                    Some(open) => Some(open.identity()),
+                    None => opening::identity(&self.path).ok().flatten(),
+                };
+                self.corruption = Some(words.clone());
+                Error::Other(words)
+            }
+            _ => match error {
+                rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => Error::InvalidArgument,
+                _ => Error::Other(words),
+            },
+        }
+    }
+}
+
+/// Why a statement was not carried out.
+#[derive(Debug)]
+enum Fault {
+    Answer(Error),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sqlite(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Answer(error)
+    }
+}
+
+impl wit::Host for HostState {
+    fn execute(&mut self, statement: wit::Statement) -> wasmtime::Result<Result<u64, Error>> {
+        Ok(self.charged(|state| state.database()?.execute(&statement)))
+    }
+
+    fn query(&mut self, statement: wit::Statement) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
+        Ok(self.charged(|state| state.database()?.query(&statement)))
+    }
+
+    fn execute_all(&mut self, statements: Vec<wit::Statement>) -> wasmtime::Result<Result<Vec<u64>, Error>> {
+        Ok(self.charged(|state| state.database()?.execute_all(&statements)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

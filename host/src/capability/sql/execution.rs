@@ -1,0 +1,138 @@
+//! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
+
+use super::confinement::{MAX_PARAMETERS, MAX_SQL, MAX_VALUE};
+use super::opening::Open;
+use super::{Error, Fault, wit};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, Statement, TransactionBehavior};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+/// Most statements of one transaction.
+pub(super) const MAX_STATEMENTS: usize = 20_000;
+
+/// Most rows of a result.
+const MAX_ROWS: usize = 10_000;
+
+/// Most bytes of a result.
+const MAX_RESULT: usize = 8 << 20;
+
+/// Refuses a statement that is too large, before SQLite sees it.
+pub(super) fn check(statement: &wit::Statement) -> Result<(), Error> {
+    let longest = statement.parameters.iter().map(|value| match value {
+        wit::Value::Text(text) => text.len(),
+        wit::Value::Blob(blob) => blob.len(),
+        _ => 0,
+    });
+    let too_long = longest.max().is_some_and(|length| length > MAX_VALUE as usize);
+    if statement.sql.len() > MAX_SQL || statement.parameters.len() > MAX_PARAMETERS || too_long {
+        return Err(Error::TooLarge);
+    }
+    if statement.sql.contains('\0') {
+        return Err(Error::InvalidArgument);
+    }
+    Ok(())
+}
+
+impl Open {
+    /// Rows changed.
+    pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Fault> {
+        execute(&self.connection, statement)
+    }
+
+    pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Fault> {
+        let mut prepared = self.connection.prepare_cached(&statement.sql)?;
+        bind(&mut prepared, &statement.parameters)?;
+        let columns = columns(&prepared)?;
+        let mut result = wit::QueryResult { rows: Vec::new(), columns };
+        let (width, mut bytes) = (result.columns.len(), 0);
+        let mut rows = prepared.raw_query();
+        while let Some(row) = rows.next()? {
+            let values = values(row, width, &mut bytes)?;
+            if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
+                return Err(Error::TooLarge.into());
+            }
+            result.rows.push(values);
+        }
+        Ok(result)
+    }
+
+    /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
+    /// of it.
+    pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Fault> {
+        let Open { connection, ours, .. } = self;
+        let as_host = |on: bool| ours.store(on, Ordering::Relaxed);
+        as_host(true);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        as_host(false);
+        let transaction = transaction?;
+        let changed: Result<Vec<u64>, Fault> = statements.iter().map(|one| execute(&transaction, one)).collect();
+        as_host(true);
+        let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
+        as_host(false);
+        let changed = changed?;
+        ended?;
+        Ok(changed)
+    }
+}
+
+fn execute(connection: &Connection, statement: &wit::Statement) -> Result<u64, Fault> {
+    let mut prepared = connection.prepare_cached(&statement.sql)?;
+    bind(&mut prepared, &statement.parameters)?;
+    let before = connection.total_changes();
+    let changed = prepared.raw_execute()?;
+    // SQLite goes on answering the last number for a statement that changes no row.
+    if connection.total_changes() == before {
+        return Ok(0);
+    }
+    Ok(changed as u64)
+}
+
+fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), Fault> {
+    if statement.parameter_count() != parameters.len() {
+        return Err(Error::InvalidArgument.into());
+    }
+    for (index, value) in (1..).zip(parameters) {
+        let value = match value {
+            wit::Value::Null => ValueRef::Null,
+            wit::Value::Integer(number) => ValueRef::Integer(*number),
+            wit::Value::Real(number) => ValueRef::Real(*number),
+            wit::Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            wit::Value::Blob(bytes) => ValueRef::Blob(bytes),
+        };
+        statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
+    }
+    Ok(())
+}
+
+/// The names of the result's columns. rusqlite panics over a name that is not UTF-8, which a damaged schema may hold.
+fn columns(statement: &Statement<'_>) -> Result<Vec<String>, Fault> {
+    let names = || statement.column_names().map(str::to_owned).collect();
+    catch_unwind(AssertUnwindSafe(names)).map_err(|_| not_text("a column's name"))
+}
+
+fn values(row: &Row<'_>, width: usize, bytes: &mut usize) -> Result<Vec<wit::Value>, Fault> {
+    let mut values = Vec::with_capacity(width);
+    for column in 0..width {
+        *bytes += size_of::<wit::Value>();
+        values.push(match row.get_ref(column)? {
+            ValueRef::Null => wit::Value::Null,
+            ValueRef::Integer(number) => wit::Value::Integer(number),
+            ValueRef::Real(number) => wit::Value::Real(number),
+            ValueRef::Text(text) => {
+                *bytes += text.len();
+                let text = std::str::from_utf8(text).map_err(|_| not_text("a text in the database"))?;
+                wit::Value::Text(text.to_owned())
+            }
+            ValueRef::Blob(blob) => {
+                *bytes += blob.len();
+                wit::Value::Blob(blob.to_owned())
+            }
+        });
+    }
+    Ok(values)
+}
+
+fn not_text(what: &str) -> Fault {
+    Fault::Answer(Error::Other(format!("{what} is not UTF-8")))
+}

@@ -1,0 +1,137 @@
+//! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
+
+use super::{Error, Fault, confinement};
+use crate::capability::io_error;
+use crate::directory::Directory;
+use crate::driver::{Deadline, printable};
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{FileType, Gid, Mode, Uid};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest wait for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Prepared statements that are kept.
+const STATEMENTS: usize = 64;
+
+/// Making a database file closes a descriptor of it, and that would drop the locks of any other connection of this
+/// process on the same file: so files are made and opened one at a time.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Device and inode: which file a connection has open.
+pub(super) type Identity = (u64, u64);
+
+/// An open, confined connection.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub connection: Connection,
+    identity: Identity,
+    /// Whether the host's own statements are running, which need no permission.
+    pub ours: Arc<AtomicBool>,
+    patience: Duration,
+}
+
+impl Open {
+    pub fn new(directory: &Directory, path: &Path, in_drivers: bool, deadline: &Deadline) -> Result<Self, Fault> {
+        let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = made(directory, path, in_drivers).map_err(|e| opening_fault(path, &e))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        let ours = Arc::new(AtomicBool::new(true));
+        let patience = PATIENCE.min(deadline.remaining());
+        connection.busy_timeout(patience)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        confinement::confine(&mut connection, &ours, deadline)?;
+        set_up(&connection)?;
+        ours.store(false, Ordering::Relaxed);
+        Ok(Open { connection, identity, ours, patience })
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Waits for other processes no longer than the call may take.
+    pub fn set_patience(&mut self, deadline: &Deadline) {
+        let patience = PATIENCE.min(deadline.remaining());
+        if patience != self.patience && self.connection.busy_timeout(patience).is_ok() {
+            self.patience = patience;
+        }
+    }
+}
+
+/// Which regular file is at `path`; nothing where none is.
+pub(super) fn identity(path: &Path) -> io::Result<Option<Identity>> {
+    let stat = match rustix::fs::lstat(path) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other?,
+    };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is no regular file; move it away, or configure another database"));
+    }
+    Ok(Some((stat.st_dev, stat.st_ino)))
+}
+
+/// Makes sure that the file is there. One that is there is not opened: closing it would drop SQLite's locks on it.
+fn made(directory: &Directory, path: &Path, in_drivers: bool) -> io::Result<Identity> {
+    if in_drivers {
+        make_drivers_directory(directory, path)?;
+    }
+    if let Some(identity) = identity(path)? {
+        return Ok(identity);
+    }
+    let new = File::options().write(true).create_new(true).mode(0o600).open(path);
+    match new {
+        Ok(file) => directory.adopt_owner(&file)?,
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(e),
+    }
+    identity(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Makes `.image-cache/drivers/` with the owner and mode of `.image-cache/` itself.
+fn make_drivers_directory(directory: &Directory, path: &Path) -> io::Result<()> {
+    let Some(drivers) = path.parent() else { return Ok(()) };
+    match std::fs::DirBuilder::new().mode(0o700).create(drivers) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other?,
+    }
+    let (made, like) = (File::open(drivers)?, rustix::fs::fstat(directory.own_dir())?);
+    if rustix::process::geteuid().is_root() {
+        rustix::fs::fchown(&made, Some(Uid::from_raw(like.st_uid)), Some(Gid::from_raw(like.st_gid)))?;
+    }
+    rustix::fs::fchmod(&made, Mode::from_raw_mode(like.st_mode & 0o777))?;
+    Ok(())
+}
+
+/// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,
+/// not the machine.
+fn set_up(connection: &Connection) -> Result<(), Fault> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        tracing::debug!(%mode, "the database keeps its journal mode");
+    }
+    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON")?;
+    confinement::cap_pages(connection)?;
+    Ok(())
+}
+
+fn opening_fault(path: &Path, error: &io::Error) -> Fault {
+    let answer = match io_error(error) {
+        Error::Other(_) | Error::NotFound | Error::Denied => {
+            Error::Other(printable(&format!("cannot open {}: {error}", path.display()), 500))
+        }
+        other => other,
+    };
+    Fault::Answer(answer)
+}

@@ -1,0 +1,159 @@
+//! Building a configuration in code; also the common ground of the layers.
+
+use super::fault::{Rejected, quoted};
+use super::layers::plain_driver;
+use super::{
+    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_STALL_TIME,
+    DriverConfig, check,
+};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options on their way to a [`Config`]; see [`Config::builder`].
+#[derive(Debug, Clone, Default)]
+pub struct ConfigBuilder {
+    pub(super) dir: Option<PathBuf>,
+    pub(super) driver: Option<String>,
+    pub(super) max_size: Option<u64>,
+    pub(super) stall_time: Option<Duration>,
+    pub(super) sqlite_db: Option<PathBuf>,
+    pub(super) hit_delay: Option<Duration>,
+    pub(super) drivers: BTreeMap<String, DriverConfig>,
+}
+
+impl ConfigBuilder {
+    pub(super) fn new(dir: PathBuf) -> ConfigBuilder {
+        ConfigBuilder { dir: Some(dir), ..ConfigBuilder::default() }
+    }
+
+    /// A built-in driver, one that [`define_driver`](Self::define_driver) defines, or the path of
+    /// a component. Default: `sqlite`.
+    #[must_use]
+    pub fn driver(mut self, name: impl Into<String>) -> Self {
+        self.driver = Some(name.into());
+        self
+    }
+
+    /// Bytes above which pruning evicts; 0 empties the cache. Default: 10 GiB.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = Some(bytes);
+        self
+    }
+
+    /// After how long an incomplete file is stalled. Default: a day.
+    #[must_use]
+    pub fn stall_time(mut self, time: Duration) -> Self {
+        self.stall_time = Some(time);
+        self
+    }
+
+    /// The sqlite driver's database, relative to the base directory. Default: `cache.db`.
+    #[must_use]
+    pub fn sqlite_db(mut self, path: impl Into<PathBuf>) -> Self {
+        self.sqlite_db = Some(path.into());
+        self
+    }
+
+    /// How long hits may be gathered before they are written. Default: not at all.
+    #[must_use]
+    pub fn hit_delay(mut self, time: Duration) -> Self {
+        self.hit_delay = Some(time);
+        self
+    }
+
+    /// Makes a driver known under a name of its own.
+    #[must_use]
+    pub fn define_driver(mut self, name: impl Into<String>, driver: DriverConfig) -> Self {
+        self.drivers.insert(name.into(), driver);
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// Every fault, not only the first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let error = image_cache::Config::builder("/var/lib/images")
+    ///     .sqlite_db("../cache.db")
+    ///     .hit_delay(Duration::from_secs(86_400))
+    ///     .build()
+    ///     .unwrap_err();
+    /// assert_eq!(error.faults.len(), 2);
+    /// ```
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let faults = self.faults();
+        if faults.is_empty() { Ok(self.finish()) } else { Err(ConfigError { faults }) }
+    }
+
+    fn faults(&self) -> Vec<ConfigFault> {
+        let mut faults = Vec::new();
+        let mut hold = |key: &str, checked: Result<(), Rejected>| {
+            faults.extend(checked.err().map(|rejected| rejected.at("the builder", key)));
+        };
+        hold(ConfigOption::Dir.name(), check::dir(self.dir.as_deref().unwrap_or("".as_ref())));
+        if let Some(driver) = &self.driver {
+            hold(ConfigOption::Driver.name(), check::driver(driver));
+        }
+        if let Some(size) = self.max_size {
+            let fits = i64::try_from(size).map(drop);
+            hold(
+                ConfigOption::MaxSize.name(),
+                fits.map_err(|_| Rejected::new(format!("{size} bytes"), check::MAX_SIZE)),
+            );
+        }
+        if let Some(time) = self.stall_time {
+            hold(
+                ConfigOption::StallTime.name(),
+                check::at_most(time, check::MAX_STALL_TIME, check::STALL_TIME),
+            );
+        }
+        if let Some(path) = &self.sqlite_db {
+            hold(ConfigOption::SqliteDb.name(), plain_database(path).map(drop));
+        }
+        if let Some(time) = self.hit_delay {
+            hold(
+                ConfigOption::HitDelay.name(),
+                check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY),
+            );
+        }
+        for (name, driver) in &self.drivers {
+            for (key, rejected) in check::driver_config(name, driver) {
+                hold(driver_key(name, key).as_str(), Err(rejected));
+            }
+        }
+        faults
+    }
+
+    /// Fills in the defaults; everything was checked.
+    pub(super) fn finish(self) -> Config {
+        let database = self.sqlite_db.and_then(|path| plain_database(&path).ok());
+        Config {
+            dir: self.dir.unwrap_or_default(),
+            driver: self.driver.map_or_else(|| "sqlite".to_owned(), plain_driver),
+            max_size: self.max_size.unwrap_or(DEFAULT_MAX_SIZE),
+            stall_time: self.stall_time.unwrap_or(DEFAULT_STALL_TIME),
+            sqlite_db: database.unwrap_or_else(|| "cache.db".into()),
+            hit_delay: self.hit_delay.unwrap_or_default(),
+            drivers: self.drivers,
+        }
+    }
+}
+
+fn plain_database(path: &std::path::Path) -> Result<PathBuf, Rejected> {
+    match path.to_str() {
+        Some(path) => check::sqlite_db(path),
+        None => Err(Rejected::new(quoted(&path.to_string_lossy()), check::SQLITE_DB)),
+    }
+}
+
+/// The key of a fault in a driver's table; `within` is empty where the fault is the table's.
+pub(super) fn driver_key(name: &str, within: &str) -> String {
+    match within {
+        "" => format!("drivers.{name}"),
+        _ => format!("drivers.{name}.{within}"),
+    }
+}

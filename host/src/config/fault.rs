@@ -1,0 +1,100 @@
+//! What is wrong with a configuration: every fault with its place and its remedy.
+
+use std::fmt;
+use std::path::Path;
+
+/// One fault in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// Where it stands: a file with its line, a flag, an environment variable, or the builder.
+    pub origin: String,
+    /// The option, with its table (`drivers.lfu.sha256`); empty where the fault is the file's.
+    pub key: String,
+    /// What was found.
+    pub found: String,
+    /// What is accepted instead.
+    pub accepted: String,
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "found {}; accepted: {}", self.found, self.accepted)
+    }
+}
+
+/// Every fault of a configuration, in the order of its layers; shown one a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The faults; never empty.
+    pub faults: Vec<ConfigFault>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.faults.as_slice() {
+            [fault] => write!(f, "the configuration has a fault: {fault}"),
+            faults => {
+                write!(f, "the configuration has {} faults:", faults.len())?;
+                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A value that is not accepted, before it is known where it stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rejected {
+    pub(super) found: String,
+    pub(super) accepted: String,
+}
+
+impl Rejected {
+    pub(super) fn new(found: impl Into<String>, accepted: impl Into<String>) -> Rejected {
+        Rejected { found: found.into(), accepted: accepted.into() }
+    }
+
+    pub(super) fn at(self, origin: impl Into<String>, key: impl Into<String>) -> ConfigFault {
+        ConfigFault {
+            origin: origin.into(),
+            key: key.into(),
+            found: self.found,
+            accepted: self.accepted,
+        }
+    }
+}
+
+/// How a text is shown in a fault: quoted, escaped, and not endless.
+pub(super) fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(120).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("{shown:?}")
+}
+
+/// A line of a file, as the origin of a fault; lines count from 1.
+pub(super) fn at_line(path: &Path, line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("{}:{line}", path.display()),
+        None => path.display().to_string(),
+    }
+}
+
+/// What is accepted in place of an unknown name: the nearest known one first.
+pub(super) fn known(name: &str, names: &[&str]) -> String {
+    let nearest = names
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&name.to_ascii_lowercase(), known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 4 + 1);
+    match nearest {
+        Some((_, nearest)) => format!("{} (did you mean {nearest}?)", names.join(", ")),
+        None => names.join(", "),
+    }
+}

@@ -1,0 +1,113 @@
+//! The six options that a file, the environment and a flag can set, and what each accepts.
+
+use super::ConfigBuilder;
+use super::check;
+use super::fault::{Rejected, quoted};
+use super::value::{self, Given};
+use std::path::PathBuf;
+
+/// An option that can come from a file, the environment or a flag.
+///
+/// ```
+/// use image_cache::ConfigOption;
+/// assert_eq!(ConfigOption::MaxSize.name(), "image_cache_max_size");
+/// assert_eq!(ConfigOption::MaxSize.variable(), "IMAGE_CACHE_MAX_SIZE");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ConfigOption {
+    /// `image_cache_dir`
+    Dir,
+    /// `image_cache_driver`
+    Driver,
+    /// `image_cache_max_size`
+    MaxSize,
+    /// `image_cache_stall_time`
+    StallTime,
+    /// `image_cache_sqlite_db`
+    SqliteDb,
+    /// `image_cache_hit_delay`
+    HitDelay,
+}
+
+impl ConfigOption {
+    /// Every option, in the order of the documentation.
+    pub const ALL: [ConfigOption; 6] = [
+        ConfigOption::Dir,
+        ConfigOption::Driver,
+        ConfigOption::MaxSize,
+        ConfigOption::StallTime,
+        ConfigOption::SqliteDb,
+        ConfigOption::HitDelay,
+    ];
+
+    /// The five that the cache shares with Glance; its files may hold them.
+    pub(super) const OF_GLANCE: [ConfigOption; 5] = [
+        ConfigOption::Dir,
+        ConfigOption::Driver,
+        ConfigOption::MaxSize,
+        ConfigOption::StallTime,
+        ConfigOption::SqliteDb,
+    ];
+
+    /// The key in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConfigOption::Dir => "image_cache_dir",
+            ConfigOption::Driver => "image_cache_driver",
+            ConfigOption::MaxSize => "image_cache_max_size",
+            ConfigOption::StallTime => "image_cache_stall_time",
+            ConfigOption::SqliteDb => "image_cache_sqlite_db",
+            ConfigOption::HitDelay => "image_cache_hit_delay",
+        }
+    }
+
+    /// The environment variable.
+    pub fn variable(self) -> String {
+        self.name().to_ascii_uppercase()
+    }
+
+    /// Reads a value, holds it against what is accepted, and puts it in place of an earlier one.
+    pub(super) fn set(self, given: &Given<'_>, into: &mut ConfigBuilder) -> Result<(), Rejected> {
+        match self {
+            ConfigOption::Dir => {
+                let dir = PathBuf::from(given.os_text(check::DIR)?);
+                check::dir(&dir)?;
+                into.dir = Some(dir);
+            }
+            ConfigOption::Driver => {
+                let driver = given.text(check::DRIVER)?;
+                check::driver(driver)?;
+                into.driver = Some(driver.to_owned());
+            }
+            ConfigOption::MaxSize => into.max_size = Some(value::bytes(given, check::MAX_SIZE)?),
+            ConfigOption::StallTime => {
+                let time = value::time(given, check::STALL_TIME)?;
+                check::at_most(time, check::MAX_STALL_TIME, check::STALL_TIME)?;
+                into.stall_time = Some(time);
+            }
+            ConfigOption::SqliteDb => {
+                let database = given.text(check::SQLITE_DB)?;
+                into.sqlite_db = Some(check::sqlite_db(database)?);
+            }
+            ConfigOption::HitDelay => {
+                let time = value::time(given, check::HIT_DELAY)?;
+                check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY)?;
+                into.hit_delay = Some(time);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Given<'a> {
+    fn text(&self, accepted: &str) -> Result<&'a str, Rejected> {
+        let text = self.os_text(accepted)?;
+        text.to_str().ok_or_else(|| {
+            Rejected::new(
+                format!("{}, which is not UTF-8", quoted(&text.to_string_lossy())),
+                accepted,
+            )
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! How long one call into a driver has run, in the guest and in the host on its behalf.
+
+use crate::config::Limits;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+/// When the call that is running must be over; shared with whatever works for it in the host.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Deadline(Arc<AtomicU64>);
+
+/// What [`Deadline`] counts its microseconds from.
+static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Deadline {
+    /// Sets it, for everybody who shares it.
+    pub fn set(&self, at: Instant) {
+        let micros = at.saturating_duration_since(*BASE).as_micros();
+        self.0.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How much time is left; nothing once it has passed.
+    pub fn remaining(&self) -> Duration {
+        let at = Duration::from_micros(self.0.load(Ordering::Relaxed));
+        at.saturating_sub(BASE.elapsed())
+    }
+
+    /// Whether it has passed.
+    pub fn passed(&self) -> bool {
+        self.remaining().is_zero()
+    }
+}
+
+/// The two clocks of a call: the guest's own time, and the time of the whole call.
+#[derive(Debug)]
+pub(crate) struct CallClock {
+    limits: Limits,
+    deadline: Deadline,
+    started: Instant,
+    in_host: Duration,
+}
+
+/// Why a call was cut short.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Overtime {
+    #[error("it computed for more than {0:?}, which is all that a call may take")]
+    Guest(Duration),
+    #[error("the call took more than {0:?} with its calls of the host, which is all that it may take")]
+    Call(Duration),
+}
+
+impl CallClock {
+    pub fn new(limits: Limits, deadline: Deadline) -> Self {
+        CallClock { limits, deadline, started: Instant::now(), in_host: Duration::ZERO }
+    }
+
+    /// Starts both clocks anew.
+    pub fn start(&mut self) {
+        self.started = Instant::now();
+        self.in_host = Duration::ZERO;
+        self.deadline.set(self.started + self.limits.call_time);
+    }
+
+    /// What the host did for the guest is not the guest's time.
+    pub fn spent_in_host(&mut self, time: Duration) {
+        self.in_host += time;
+    }
+
+    /// Whether the call may go on.
+    pub fn check(&self) -> Result<(), Overtime> {
+        let total = self.started.elapsed();
+        if total > self.limits.call_time {
+            return Err(Overtime::Call(self.limits.call_time));
+        }
+        if total.saturating_sub(self.in_host) > self.limits.guest_time {
+            return Err(Overtime::Guest(self.limits.guest_time));
+        }
+        Ok(())
+    }
+
+    /// The deadline that host calls keep.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+}

@@ -1,0 +1,246 @@
+//! Compiled components on disk, so that a program which runs for a moment need not compile: best effort, never needed.
+//!
+//! Loading compiled code is trusting it, so the directory is used only where nobody but us can have written into it.
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// So many compiled components are kept; what was compiled first goes first.
+const MAX_ENTRIES: usize = 64;
+
+/// The ending of an entry's name.
+const ENDING: &str = ".cwasm";
+
+/// Where compiled components lie.
+#[derive(Debug, Clone)]
+pub(super) struct CompileCache {
+    directory: Result<PathBuf, String>,
+}
+
+/// A component ready to be instantiated.
+pub(super) struct Compiled {
+    pub component: Component,
+    /// Whether it came out of the cache.
+    pub from_cache: bool,
+    /// Why the cache could not be used, where it could not.
+    pub cache_fault: Option<String>,
+}
+
+impl CompileCache {
+    /// The user's: `$CACHE_DIRECTORY` (systemd's), `$XDG_CACHE_HOME/image-cache` or `~/.cache/image-cache`, and there
+    /// `compiled/`.
+    pub fn of_user() -> Self {
+        let directory = of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
+        let fault = "none of CACHE_DIRECTORY, XDG_CACHE_HOME and HOME names an absolute directory";
+        CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
+    }
+
+    /// One in `directory`, which is made where it is missing.
+    #[cfg(test)]
+    pub fn at(directory: PathBuf) -> Self {
+        CompileCache { directory: Ok(directory) }
+    }
+
+    /// Takes the component of these bytes from the cache, or compiles it and puts it there. The error is the compiler's.
+    pub fn compile(&self, engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> Result<Compiled, String> {
+        let name = entry_name(engine, digest);
+        let directory = self.directory.clone().and_then(|directory| {
+            trusted(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+            Ok(directory)
+        });
+        if let Ok(directory) = &directory
+            && let Some(component) = load(engine, &directory.join(&name))
+        {
+            return Ok(Compiled { component, from_cache: true, cache_fault: None });
+        }
+        let component = Component::from_binary(engine, bytes).map_err(|e| compiler_words(&e))?;
+        let stored = directory.and_then(|directory| {
+            store(&directory, &name, &component).map_err(|e| format!("{}: {e}", directory.display()))
+        });
+        if let Err(fault) = &stored {
+            tracing::debug!(%fault, "compiled code is not kept for the next start");
+        }
+        Ok(Compiled { component, from_cache: false, cache_fault: stored.err() })
+    }
+}
+
+/// The digest that names a component here, and that a pin is compared with.
+pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // systemd may name several, separated by colons.
+    let systemd = variable("CACHE_DIRECTORY").map(|value| {
+        PathBuf::from(value.to_string_lossy().split(':').next().unwrap_or_default())
+    });
+    let home = |name: &str, below: &str| variable(name).map(|value| Path::new(&value).join(below));
+    [systemd, home("XDG_CACHE_HOME", "image-cache"), home("HOME", ".cache/image-cache")]
+        .into_iter()
+        .flatten()
+        .find(|directory| directory.is_absolute())
+        .map(|directory| directory.join("compiled"))
+}
+
+/// A component and everything of the engine that its code depends on.
+fn entry_name(engine: &Engine, digest: &[u8; 32]) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{}-{:016x}{ENDING}", hex::encode(digest), hasher.finish())
+}
+
+/// Makes the directory where it is missing, and makes sure that it is ours alone.
+fn trusted(directory: &Path) -> io::Result<()> {
+    if !directory.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    let stat = rustix::fs::fstat(rustix::fs::openat(CWD, directory, flags, Mode::empty())?)?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    if stat.st_mode & 0o077 != 0 {
+        return Err(io::Error::other("it is open to others; set its mode to 0700"));
+    }
+    Ok(())
+}
+
+/// The entry at `path`, if it is there, ours, and of this engine.
+fn load(engine: &Engine, path: &Path) -> Option<Component> {
+    let stat = rustix::fs::lstat(path).ok()?;
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0;
+    if !ours || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    // SAFETY: the file must hold what `Component::serialize` wrote, unchanged while it is mapped. It lies in a directory
+    // that is ours alone (checked by `trusted` just before), where only `store` writes: it flushes a file to disk before
+    // that gets its name, and never writes to one that has it. wasmtime itself refuses code of another version or
+    // configuration.
+    match unsafe { Component::deserialize_file(engine, path) } {
+        Ok(component) => Some(component),
+        Err(error) => {
+            tracing::debug!(%error, path = %path.display(), "compiled code cannot be used; it is made anew");
+            None
+        }
+    }
+}
+
+/// Writes an entry under a name of its own, flushes it, and only then gives it its name.
+fn store(directory: &Path, name: &str, component: &Component) -> io::Result<()> {
+    let code = component.serialize().map_err(io::Error::other)?;
+    let temporary = directory.join(format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
+    let written = write_new(&temporary, &code).and_then(|()| std::fs::rename(&temporary, directory.join(name)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written?;
+    forget_old(directory)
+}
+
+fn write_new(path: &Path, code: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
+    file.write_all(code)?;
+    // A file that a power failure left half written must never have an entry's name.
+    file.sync_data()
+}
+
+/// Removes what was compiled first, and what a killed process left half written.
+fn forget_old(directory: &Path) -> io::Result<()> {
+    let mut entries: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(directory)?.flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        entries.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+    }
+    entries.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, path) in entries.iter().skip(MAX_ENTRIES) {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// The compiler's reason in one line.
+fn compiler_words(error: &wasmtime::Error) -> String {
+    let chain: Vec<String> = error.chain().map(|cause| super::convert::printable(&cause.to_string(), 500)).collect();
+    format!("it does not compile: {}", chain.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const COMPONENT: &str = "(component (core module (func (export \"f\"))))";
+
+    fn compile(cache: &CompileCache) -> Compiled {
+        let engine = crate::runtime::engine().expect("an engine");
+        let bytes = wat::parse_str(COMPONENT).expect("valid text");
+        cache.compile(engine, &bytes, &digest(&bytes)).expect("it compiles")
+    }
+
+    #[test]
+    fn the_second_time_nothing_is_compiled() {
+        let place = tempfile::tempdir().expect("a directory");
+        let cache = CompileCache::at(place.path().join("compiled"));
+        let first = compile(&cache);
+        assert!(!first.from_cache);
+        assert_eq!(first.cache_fault, None);
+        assert!(compile(&cache).from_cache);
+    }
+
+    #[test]
+    fn damaged_code_is_compiled_anew() {
+        let place = tempfile::tempdir().expect("a directory");
+        let cache = CompileCache::at(place.path().join("compiled"));
+        compile(&cache);
+        for entry in std::fs::read_dir(place.path().join("compiled")).expect("a list").flatten() {
+            std::fs::write(entry.path(), b"damaged").expect("it can be written");
+        }
+        assert!(!compile(&cache).from_cache);
+        assert!(compile(&cache).from_cache);
+    }
+
+    #[test]
+    fn a_directory_that_is_open_to_others_is_not_trusted() {
+        let place = tempfile::tempdir().expect("a directory");
+        let cache = CompileCache::at(place.path().join("compiled"));
+        compile(&cache);
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(place.path().join("compiled"), open).expect("the mode changes");
+        let again = compile(&cache);
+        assert!(!again.from_cache);
+        assert!(again.cache_fault.is_some_and(|fault| fault.contains("0700")));
+    }
+
+    #[test]
+    fn the_newest_entries_are_kept() {
+        let place = tempfile::tempdir().expect("a directory");
+        for n in 0..MAX_ENTRIES + 5 {
+            std::fs::write(place.path().join(format!("{n}{ENDING}")), b"").expect("it can be written");
+        }
+        forget_old(place.path()).expect("old ones go");
+        assert_eq!(std::fs::read_dir(place.path()).expect("a list").count(), MAX_ENTRIES);
+    }
+
+    #[test]
+    fn the_directory_is_the_services_before_the_users() {
+        let both = |name: &str| match name {
+            "CACHE_DIRECTORY" => Some("/var/cache/images:/var/cache/more".into()),
+            "HOME" => Some("/home/somebody".into()),
+            _ => None,
+        };
+        assert_eq!(of_environment(both), Some("/var/cache/images/compiled".into()));
+        let home = |name: &str| (name == "HOME").then(|| "/home/somebody".into());
+        assert_eq!(of_environment(home), Some("/home/somebody/.cache/image-cache/compiled".into()));
+        assert_eq!(of_environment(|_| Some("relative".into())), None);
+    }
+}

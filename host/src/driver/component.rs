@@ -1,0 +1,235 @@
+//! A loaded driver: calls from any thread, one at a time, to the instance of the moment.
+
+use super::bindings::exports::image_cache::driver::driver::Guest;
+use super::bindings::image_cache::driver::types;
+use super::convert::{self, Lie};
+use super::error::CallError;
+use super::instance::{Live, Template};
+use super::state::{Home, HostState};
+use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
+use crate::capability::Subject;
+use crate::image_id::ImageId;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
+use wasmtime::Store;
+
+/// A driver that was loaded and configured. `Send + Sync`; calls wait for each other.
+///
+/// After a trap, a deadline or an answer that no driver may give, its instance is thrown away, and the next call is
+/// made on a new one.
+pub struct Driver {
+    home: Home,
+    name: String,
+    version: String,
+    template: Template,
+    slot: Mutex<Slot>,
+}
+
+/// The instance, or what is kept for the next one.
+#[derive(Default)]
+struct Slot {
+    live: Option<Live>,
+    idle: Option<HostState>,
+}
+
+impl Driver {
+    pub(super) fn new(home: Home, description: (String, String), template: Template, live: Live) -> Self {
+        let (name, version) = description;
+        let slot = Mutex::new(Slot { live: Some(live), idle: None });
+        Driver { home, name, version, template, slot }
+    }
+
+    /// The driver as it was configured: a built-in name, a name of `[drivers.NAME]`, or a path.
+    pub fn name(&self) -> &str {
+        &self.home.name
+    }
+
+    /// What the driver calls itself.
+    pub fn own_name(&self) -> &str {
+        &self.name
+    }
+
+    /// The driver's own version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether the policy lets an image in; `size` in bytes, where it is known.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn is_cacheable(&self, image_id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool, CallError> {
+        let work = |guest: &Guest, store: &mut _| guest.call_is_cacheable(store, image_id.as_str(), size, timestamp(now));
+        self.call("is-cacheable", work, Ok)
+    }
+
+    /// Writes a record, in place of any that is there. `file` is the file that the image's attributes are meant to be
+    /// on, where it is not published yet.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn record_cached(&self, image: &CachedImage, file: Option<&File>) -> Result<(), CallError> {
+        let file = file.map(File::try_clone).transpose();
+        let file = file.map_err(|e| CallError::Failed(format!("record-cached could not be tried: {e}")))?;
+        let subject = file.map(|file| Subject { image_id: image.image_id.clone(), file });
+        let image = convert::image_to_guest(image);
+        let work = |guest: &Guest, store: &mut Store<HostState>| {
+            store.data_mut().set_subject(subject);
+            let result = guest.call_record_cached(&mut *store, &image);
+            store.data_mut().set_subject(None);
+            result
+        };
+        self.call("record-cached", work, Ok)
+    }
+
+    /// Counts hits, oldest first; one of an image without a record is passed over.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn record_hits(&self, hits: &[Hit]) -> Result<(), CallError> {
+        let hits = convert::hits_to_guest(hits);
+        self.call("record-hits", |guest, store| guest.call_record_hits(store, &hits), Ok)
+    }
+
+    /// Removes records; an image without one is passed over.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn forget(&self, ids: &[ImageId]) -> Result<(), CallError> {
+        let ids = convert::ids_to_guest(ids);
+        self.call("forget", |guest, store| guest.call_forget(store, &ids), Ok)
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn cached_image(&self, id: &ImageId) -> Result<Option<CachedImage>, CallError> {
+        let work = |guest: &Guest, store: &mut _| guest.call_get_cached_image(store, id.as_str());
+        self.call("get-cached-image", work, |image| convert::record_of(id, image))
+    }
+
+    /// A page of records in the order of their ids, behind `after`; an empty one ends the list.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>, CallError> {
+        let work = |guest: &Guest, store: &mut _| guest.call_get_cached_images(store, after.map(ImageId::as_str), limit);
+        self.call("get-cached-images", work, |images| convert::page(after, limit, images))
+    }
+
+    /// Images and bytes in the books.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn cache_size(&self) -> Result<CacheSize, CallError> {
+        self.call("get-cache-size", |guest, store| guest.call_get_cache_size(store), convert::cache_size)
+    }
+
+    /// What to evict, first to go first.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn select_victims(&self, eviction: &Eviction<'_>) -> Result<Vec<Victim>, CallError> {
+        let request = convert::eviction_to_guest(eviction);
+        let work = |guest: &Guest, store: &mut _| guest.call_select_victims(store, &request);
+        self.call("select-victims", work, |victims| convert::victims(eviction, victims))
+    }
+
+    /// Which of a page of leftovers are to be removed now.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn select_leftovers(
+        &self,
+        leftovers: &[Leftover],
+        stalled_before: SystemTime,
+        now: SystemTime,
+    ) -> Result<Vec<Leftover>, CallError> {
+        let offered = convert::leftovers_to_guest(leftovers);
+        let (before, now) = (timestamp(stalled_before), timestamp(now));
+        let work = |guest: &Guest, store: &mut _| guest.call_select_leftovers(store, &offered, before, now);
+        self.call("select-leftovers", work, |chosen| convert::leftovers(leftovers, &chosen))
+    }
+
+    /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
+    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, nothing is
+    /// moved, and the answer is `.image-cache/` itself.
+    pub(crate) fn set_database_aside(&self) -> io::Result<PathBuf> {
+        let mut slot = self.slot();
+        slot.retire();
+        slot.idle.get_or_insert_with(|| HostState::new(&self.home)).set_database_aside()
+    }
+
+    /// One call on the instance, made anew where there is none; `check` holds what came back against what was asked.
+    fn call<R, T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<Result<R, types::Error>>,
+        check: impl FnOnce(R) -> Result<T, Lie>,
+    ) -> Result<T, CallError> {
+        let mut slot = self.slot();
+        let live = slot.live(&self.template, &self.home)?;
+        let answer = live.call(name, work);
+        let corruption = live.state().corruption().map(str::to_owned);
+        let result = match answer {
+            Ok(Ok(returned)) => check(returned).map_err(|lie| CallError::Failed(format!("{name} answered wrongly: {lie}"))),
+            Ok(Err(refusal)) => Err(CallError::Refused(refusal.into())),
+            Err(failed) => Err(failed),
+        };
+        if matches!(result, Err(CallError::Failed(_))) {
+            slot.retire();
+        }
+        match corruption {
+            Some(words) => Err(CallError::Corrupt(words)),
+            None => result,
+        }
+    }
+
+    /// The slot. Where a thread panicked over it, what it held is not trusted any more.
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(|poisoned| {
+            self.slot.clear_poison();
+            let mut slot = poisoned.into_inner();
+            *slot = Slot::default();
+            slot
+        })
+    }
+}
+
+impl Slot {
+    fn live(&mut self, template: &Template, home: &Home) -> Result<&mut Live, CallError> {
+        if self.live.is_none() {
+            let state = self.idle.take().unwrap_or_else(|| HostState::new(home));
+            match template.start(state) {
+                Ok(live) => self.live = Some(live),
+                Err(born) => {
+                    self.idle = Some(born.state);
+                    return Err(born.error);
+                }
+            }
+        }
+        self.live.as_mut().ok_or_else(|| CallError::Failed("there is no instance".into()))
+    }
+
+    /// Drops the instance, and keeps what the next one can use.
+    fn retire(&mut self) {
+        if let Some(live) = self.live.take() {
+            self.idle = Some(live.into_state());
+        }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Driver { home, name, version, .. } = self;
+        f.debug_struct("Driver").field("configured", &home.name).field("name", name).field("version", version).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! One instance of a driver behind a store: made, configured, called within its bounds, and thrown away after a trap.
+
+use super::bindings::exports::image_cache::driver::driver::Guest;
+use super::bindings::image_cache::driver as imports;
+use super::bindings::{ImageCacheDriver, ImageCacheDriverPre};
+use super::clock::Overtime;
+use super::convert::{self, printable};
+use super::error::CallError;
+use super::state::HostState;
+use crate::capability::wasi;
+use crate::config::{Grant, Limits};
+use crate::runtime::Running;
+use std::collections::BTreeSet;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// Bytes that one call may pass out of a guest.
+const MAX_PASSED: usize = 32 << 20;
+
+/// Component-model handles that a guest may hold.
+const MAX_HANDLES: usize = 1000;
+
+/// What an instance is made from.
+pub(super) struct Template {
+    pre: ImageCacheDriverPre<HostState>,
+    options: Vec<(String, String)>,
+    limits: Limits,
+}
+
+/// An instance.
+pub(super) struct Live {
+    store: Store<HostState>,
+    bindings: ImageCacheDriver,
+}
+
+/// Why there is no instance; the state is for the next attempt.
+pub(super) struct StillBorn {
+    pub state: HostState,
+    pub error: CallError,
+}
+
+impl Template {
+    /// Links a component with what it was granted, and nothing else.
+    pub fn new(
+        engine: &Engine,
+        component: &Component,
+        grants: &BTreeSet<Grant>,
+        options: Vec<(String, String)>,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
+        let linker = linker(engine, grants).map_err(unlinkable)?;
+        let pre = linker.instantiate_pre(component).and_then(ImageCacheDriverPre::new).map_err(unlinkable)?;
+        Ok(Template { pre, options, limits })
+    }
+
+    /// A new instance, not configured yet.
+    pub fn instantiate(&self, state: HostState) -> Result<Live, Box<StillBorn>> {
+        let mut store = Store::new(self.pre.engine(), state.renewed(&self.limits));
+        store.limiter(|state| &mut state.bounds);
+        store.set_hostcall_fuel(MAX_PASSED);
+        store.set_max_component_handles(MAX_HANDLES);
+        store.epoch_deadline_callback(|context| {
+            context.data().clock.check()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        let made = timed(&mut store, |store| self.pre.instantiate(store));
+        match made {
+            Ok(bindings) => Ok(Live { store, bindings }),
+            Err(error) => {
+                let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
+                Err(Box::new(StillBorn { state: store.into_data(), error }))
+            }
+        }
+    }
+
+    /// A new instance, configured.
+    pub fn start(&self, state: HostState) -> Result<Live, Box<StillBorn>> {
+        let mut live = self.instantiate(state)?;
+        match live.configure(&self.options) {
+            Ok(()) => Ok(live),
+            Err(error) => Err(Box::new(StillBorn { state: live.into_state(), error })),
+        }
+    }
+}
+
+impl Live {
+    /// One call, within its bounds. A trap or a deadline is an error after which the instance is of no use.
+    pub fn call<R>(
+        &mut self,
+        call: &str,
+        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        let Live { store, bindings } = self;
+        let result = timed(store, |store| work(bindings.image_cache_driver_driver(), store));
+        result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
+    }
+
+    /// The driver's name and version.
+    pub fn describe(&mut self) -> Result<(String, String), CallError> {
+        let description = self.call("describe", |guest, store| guest.call_describe(store))?;
+        convert::description(description).map_err(|lie| CallError::Failed(format!("describe: {lie}")))
+    }
+
+    fn configure(&mut self, options: &[(String, String)]) -> Result<(), CallError> {
+        let answer = self.call("configure", |guest, store| guest.call_configure(store, options));
+        if let Some(words) = self.state().corruption() {
+            return Err(CallError::Corrupt(words.into()));
+        }
+        answer?.map_err(|error| CallError::Failed(convert::configuration_error(error)))
+    }
+
+    pub fn state(&self) -> &HostState {
+        self.store.data()
+    }
+
+    pub fn state_mut(&mut self) -> &mut HostState {
+        self.store.data_mut()
+    }
+
+    pub fn into_state(self) -> HostState {
+        self.store.into_data()
+    }
+}
+
+/// Runs guest code with its clocks started and the ticker awake.
+fn timed<R>(store: &mut Store<HostState>, work: impl FnOnce(&mut Store<HostState>) -> R) -> R {
+    let _running = Running::start();
+    store.data_mut().begin_call();
+    store.set_epoch_deadline(1);
+    work(store)
+}
+
+fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    imports::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    for grant in grants {
+        match grant {
+            Grant::Sql => imports::sql::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
+            Grant::Attributes => imports::attributes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
+            Grant::Files => imports::files::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
+            Grant::Wasi => wasi::link(&mut linker)?,
+        }
+    }
+    Ok(linker)
+}
+
+/// Why a call ended, and what the guest said last: the text of its panic, if it has a panic hook.
+fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
+    let reason = match error.downcast_ref::<Overtime>() {
+        Some(overtime) => format!("{call} was cut short: {overtime}"),
+        None => format!("{call} failed: {}", printable(&error.root_cause().to_string(), 1024)),
+    };
+    match state.log.last_error() {
+        Some(words) => format!("{reason}; it said: {words}"),
+        None => reason,
+    }
+}
+
+fn chain(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
+    causes.join(": ")
+}

@@ -1,0 +1,237 @@
+//! From a configured name to a driver: found, read, pinned, held against its grants, compiled, linked, configured.
+
+use super::compile_cache::{CompileCache, Compiled, digest};
+use super::component::Driver;
+use super::error::{CallError, LoadError};
+use super::instance::{Live, StillBorn, Template};
+use super::state::{Home, HostState};
+use super::world::World;
+use crate::config::{Config, DriverConfig, Grant, Limits};
+use crate::directory::Directory;
+use crate::runtime;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Largest component that is read, in bytes.
+const MAX_COMPONENT: u64 = 32 << 20;
+
+/// The drivers that come with the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BuiltIn {
+    Sqlite,
+    Xattr,
+}
+
+impl BuiltIn {
+    pub const ALL: [BuiltIn; 2] = [BuiltIn::Sqlite, BuiltIn::Xattr];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            BuiltIn::Sqlite => "sqlite",
+            BuiltIn::Xattr => "xattr",
+        }
+    }
+
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            BuiltIn::Sqlite => include_bytes!(concat!(env!("OUT_DIR"), "/sqlite.wasm")),
+            BuiltIn::Xattr => include_bytes!(concat!(env!("OUT_DIR"), "/xattr.wasm")),
+        }
+    }
+
+    fn grants(self) -> BTreeSet<Grant> {
+        match self {
+            BuiltIn::Sqlite => BTreeSet::from([Grant::Sql]),
+            BuiltIn::Xattr => BTreeSet::from([Grant::Attributes, Grant::Files]),
+        }
+    }
+}
+
+/// A driver that was found, and what the configuration says of it.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub name: String,
+    pub source: Source,
+    pub pin: Option<[u8; 32]>,
+    pub grants: BTreeSet<Grant>,
+    pub options: Vec<(String, String)>,
+    pub limits: Limits,
+}
+
+/// Where a component comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    BuiltIn(BuiltIn),
+    File(PathBuf),
+}
+
+/// A component's bytes, and what was found in them.
+pub(super) struct Examined {
+    pub bytes: Cow<'static, [u8]>,
+    pub digest: [u8; 32],
+    pub world: World,
+    /// What keeps it from being this driver; empty: it may be compiled.
+    pub faults: Vec<String>,
+}
+
+impl Driver {
+    /// Takes every step from the configured name to a driver that can be called. A database that SQLite finds corrupt on
+    /// the way is set aside, with a warning.
+    ///
+    /// # Errors
+    /// Every reason that the step which failed has, with what to do about it.
+    pub(crate) fn load(name: &str, config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
+        let failed = |faults| LoadError::new(name, faults);
+        let candidate = find(name, config).map_err(|fault| failed(vec![fault]))?;
+        let examined = examine(&candidate).map_err(|fault| failed(vec![fault]))?;
+        if !examined.faults.is_empty() {
+            return Err(failed(examined.faults));
+        }
+        let (template, _) = prepare(&candidate, &examined, &CompileCache::of_user()).map_err(|fault| failed(vec![fault]))?;
+        let home = candidate.home(config, Some(directory));
+        let mut live = start(&template, HostState::new(&home), name).map_err(|error| failed(vec![error.to_string()]))?;
+        let description = live.describe().map_err(|error| failed(vec![error.to_string()]))?;
+        Ok(Driver::new(home, description, template, live))
+    }
+}
+
+/// A configured instance; after a corrupt database was set aside, if it comes to that.
+fn start(template: &Template, state: HostState, name: &str) -> Result<Live, CallError> {
+    let StillBorn { mut state, error } = match template.start(state) {
+        Ok(live) => return Ok(live),
+        Err(born) => *born,
+    };
+    let CallError::Corrupt(words) = &error else { return Err(error) };
+    let aside = state.set_database_aside().map_err(|e| {
+        CallError::Corrupt(format!("{words}; it could not be set aside either: {e}; move it away yourself"))
+    })?;
+    tracing::warn!(
+        driver = name,
+        "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
+        aside.display()
+    );
+    template.start(state).map_err(|born| born.error)
+}
+
+impl Candidate {
+    fn built_in(built_in: BuiltIn) -> Self {
+        Candidate {
+            name: built_in.name().into(),
+            source: Source::BuiltIn(built_in),
+            pin: None,
+            grants: built_in.grants(),
+            options: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn configured(name: &str, driver: &DriverConfig) -> Self {
+        Candidate {
+            name: name.into(),
+            source: Source::File(driver.component.clone()),
+            pin: driver.sha256,
+            grants: driver.grants.clone(),
+            options: driver.options.clone().into_iter().collect(),
+            limits: driver.limits,
+        }
+    }
+
+    pub fn home(&self, config: &Config, cache: Option<Arc<Directory>>) -> Home {
+        let built_in = match self.source {
+            Source::BuiltIn(built_in) => Some(built_in),
+            Source::File(_) => None,
+        };
+        let sqlite_db = config.sqlite_db.clone();
+        Home { name: self.name.clone(), built_in, limits: self.limits, cache, sqlite_db }
+    }
+}
+
+/// The driver of this name: a built-in one (letter case ignored), one of `[drivers.NAME]`, or a file.
+pub(super) fn find(name: &str, config: &Config) -> Result<Candidate, String> {
+    if let Some(built_in) = BuiltIn::ALL.into_iter().find(|b| b.name().eq_ignore_ascii_case(name)) {
+        return Ok(Candidate::built_in(built_in));
+    }
+    if let Some(driver) = config.drivers.get(name) {
+        return Ok(Candidate::configured(name, driver));
+    }
+    if name.contains('/') || name.ends_with(".wasm") {
+        return Ok(Candidate::configured(name, &DriverConfig { component: name.into(), ..ungranted() }));
+    }
+    if name.eq_ignore_ascii_case("centralized_db") {
+        return Err("Glance's centralized_db keeps its books in Glance's own database server, which only Glance can use; \
+                    set image_cache_driver to sqlite or xattr"
+            .into());
+    }
+    let configured = config.drivers.keys().map(|name| format!("{name:?}"));
+    let known: Vec<String> = BuiltIn::ALL.iter().map(|b| format!("{:?}", b.name())).chain(configured).collect();
+    Err(format!("no driver has this name; known are {}, and a path to a component (with a '/' in it, or ending in .wasm)", known.join(", ")))
+}
+
+/// A file that is named as a driver gets nothing: grants are given in `[drivers.NAME]`.
+fn ungranted() -> DriverConfig {
+    DriverConfig {
+        component: PathBuf::new(),
+        sha256: None,
+        grants: BTreeSet::new(),
+        options: std::collections::BTreeMap::new(),
+        limits: Limits::default(),
+    }
+}
+
+/// Reads a component and looks at its pin and its rim; nothing is compiled. The error is that of reading, or says what
+/// the bytes are instead of a component.
+pub(super) fn examine(candidate: &Candidate) -> Result<Examined, String> {
+    let bytes = match &candidate.source {
+        Source::BuiltIn(built_in) => Cow::Borrowed(built_in.bytes()),
+        Source::File(path) => Cow::Owned(read(path)?),
+    };
+    let digest = digest(&bytes);
+    let pin = candidate.pin.filter(|pin| *pin != digest).map(|pin| {
+        format!(
+            "its SHA-256 is {}, not {} as pinned; if the change is meant, correct `sha256` in [drivers.{}]",
+            hex::encode(digest),
+            hex::encode(pin),
+            candidate.name
+        )
+    });
+    let world = World::read(&bytes).map_err(|fault| match &candidate.source {
+        Source::File(path) => format!("{}: {fault}", path.display()),
+        Source::BuiltIn(_) => fault,
+    })?;
+    let faults = pin.into_iter().chain(world.faults(&candidate.name, &candidate.grants)).collect();
+    Ok(Examined { bytes, digest, world, faults })
+}
+
+/// Compiles, or finds it compiled, and links.
+pub(super) fn prepare(
+    candidate: &Candidate,
+    examined: &Examined,
+    cache: &CompileCache,
+) -> Result<(Template, Compiled), String> {
+    let engine = runtime::engine()?;
+    let compiled = cache.compile(engine, &examined.bytes, &examined.digest)?;
+    let (grants, options) = (&candidate.grants, candidate.options.clone());
+    let template = Template::new(engine, &compiled.component, grants, options, candidate.limits)?;
+    Ok((template, compiled))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let fault = |e: std::io::Error| format!("{} cannot be read: {e}", path.display());
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(fault)?.is_file() {
+        return Err(format!("{} is no file; give the path of a component", path.display()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(fault)?.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(fault)?;
+    if bytes.len() as u64 > MAX_COMPONENT {
+        return Err(format!("{} has more than {} MiB, the most that is read", path.display(), MAX_COMPONENT >> 20));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What the host keeps for one driver's instance: its clocks, its bounds, and what it was granted.
+
+use super::clock::{CallClock, Deadline};
+use super::load::BuiltIn;
+use crate::capability::attributes::{Attributes, NameSpace, safe_name};
+use crate::capability::log::Log;
+use crate::capability::sql::{Database, Place};
+use crate::capability::{Error, Images, Subject};
+use crate::config::Limits;
+use crate::directory::Directory;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::component::ResourceTable;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::WasiCtx;
+
+/// Elements of all tables of a guest.
+const MAX_TABLE: usize = 100_000;
+
+/// Core instances, memories and tables of one component, adapters included.
+const MAX_PARTS: usize = 32;
+
+/// Resources of the host that a guest may hold at once.
+const MAX_RESOURCES: usize = 1000;
+
+/// Whose capabilities these are, and where they lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    /// The driver as configured.
+    pub name: String,
+    pub built_in: Option<BuiltIn>,
+    pub limits: Limits,
+    /// The cache; none where a component is only looked at.
+    pub cache: Option<Arc<Directory>>,
+    /// The built-in sqlite driver's database, below the base directory.
+    pub sqlite_db: PathBuf,
+}
+
+/// A store's data. It outlives its instance: the next one gets the same connection.
+pub(crate) struct HostState {
+    pub clock: CallClock,
+    pub log: Log,
+    pub table: ResourceTable,
+    /// Listings that the guest holds open.
+    pub listings: usize,
+    pub wasi: Option<WasiCtx>,
+    pub bounds: StoreLimits,
+    images: Option<Images>,
+    database: Option<Database>,
+    attributes: Option<Attributes>,
+}
+
+impl HostState {
+    pub fn new(home: &Home) -> Self {
+        let deadline = Deadline::default();
+        let cache = || home.cache.clone();
+        let place = match home.built_in {
+            Some(BuiltIn::Sqlite) => Place::Base(home.sqlite_db.clone()),
+            _ => Place::Driver(format!("{}.db", safe_name(&home.name))),
+        };
+        let names = match home.built_in {
+            Some(BuiltIn::Xattr) => NameSpace::Glance,
+            _ => NameSpace::Driver(safe_name(&home.name)),
+        };
+        HostState {
+            log: Log::new(&home.name),
+            table: resources(),
+            listings: 0,
+            wasi: None,
+            bounds: bounds(&home.limits),
+            images: cache().map(|directory| Images { directory, subject: None }),
+            database: cache().map(|directory| Database::new(directory, &place, deadline.clone())),
+            attributes: cache().map(|_| Attributes::new(names, deadline.clone())),
+            clock: CallClock::new(home.limits, deadline),
+        }
+    }
+
+    /// For a new instance: what the last one held is dropped.
+    pub fn renewed(mut self, limits: &Limits) -> Self {
+        self.table = resources();
+        self.listings = 0;
+        self.wasi = None;
+        self.bounds = bounds(limits);
+        self.set_subject(None);
+        self
+    }
+
+    pub fn begin_call(&mut self) {
+        self.clock.start();
+        self.log.begin_call();
+        if let Some(database) = &mut self.database {
+            database.begin_call();
+        }
+    }
+
+    /// Works for the guest; the time is the host's.
+    pub fn charged<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let started = Instant::now();
+        let result = work(self);
+        self.clock.spent_in_host(started.elapsed());
+        result
+    }
+
+    /// Says which unpublished file an image's attributes and file are during a call.
+    pub fn set_subject(&mut self, subject: Option<Subject>) {
+        if let Some(images) = &mut self.images {
+            images.subject = subject;
+        }
+    }
+
+    pub fn images(&self) -> Result<&Images, Error> {
+        self.images.as_ref().ok_or(Error::Denied)
+    }
+
+    pub fn attributes(&mut self) -> Result<(&mut Attributes, &Images), Error> {
+        self.attributes.as_mut().zip(self.images.as_ref()).ok_or(Error::Denied)
+    }
+
+    pub fn database(&mut self) -> Result<&mut Database, Error> {
+        self.database.as_mut().ok_or(Error::Denied)
+    }
+
+    /// What SQLite said in this call of a corrupt database.
+    pub fn corruption(&self) -> Option<&str> {
+        self.database.as_ref()?.corruption()
+    }
+
+    /// Moves a database that was found corrupt into `.image-cache/`.
+    pub fn set_database_aside(&mut self) -> io::Result<PathBuf> {
+        match &mut self.database {
+            Some(database) => database.set_aside(),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+fn resources() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MAX_RESOURCES);
+    table
+}
+
+fn bounds(limits: &Limits) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(usize::try_from(limits.memory).unwrap_or(usize::MAX))
+        .table_elements(MAX_TABLE)
+        .instances(MAX_PARTS)
+        .memories(MAX_PARTS)
+        .tables(MAX_PARTS)
+        .trap_on_grow_failure(true)
+        .build()
+}

@@ -1,0 +1,143 @@
+//! The one wasmtime engine of the process: what guests may use of WebAssembly, and the ticks that interrupt them.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wasmparser::WasmFeatures;
+use wasmtime::{Config, Engine, Strategy};
+
+/// How often a running guest's clock is looked at: a deadline is kept to this much.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+/// After so many ticks without a call the ticker sleeps until the next one.
+const IDLE_TICKS: u32 = 100;
+
+/// Bytes of native stack that a guest may use.
+const MAX_STACK: usize = 512 << 10;
+
+/// WebAssembly that no driver needs, and where most of the advisories of a runtime lie.
+const SWITCHED_OFF: WasmFeatures = WasmFeatures::THREADS
+    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::STACK_SWITCHING)
+    .union(WasmFeatures::CM_ASYNC);
+
+/// Calls that are running now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+/// Whether the ticker sleeps, or is about to.
+static PARKED: AtomicBool = AtomicBool::new(false);
+static TICKER: OnceLock<Thread> = OnceLock::new();
+
+/// The engine, made at first use; why there is none, where that failed.
+pub(crate) fn engine() -> Result<&'static Engine, String> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)
+}
+
+/// Keeps the ticks coming while a guest runs. It costs two atomic operations, and a system call after
+/// half a second without any call.
+pub(crate) struct Running(());
+
+impl Running {
+    pub fn start() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        if PARKED.load(Ordering::SeqCst)
+            && PARKED.swap(false, Ordering::SeqCst)
+            && let Some(ticker) = TICKER.get()
+        {
+            ticker.unpark();
+        }
+        Running(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn new_engine() -> Result<Engine, String> {
+    let words = |e: &dyn std::fmt::Display| format!("WebAssembly cannot run in this process: {e}");
+    let engine = Engine::new(&engine_config()).map_err(|e| words(&e))?;
+    let ticked = engine.clone();
+    let ticker = thread::Builder::new()
+        .name("image-cache-tick".into())
+        .spawn(move || tick(&ticked))
+        .map_err(|e| words(&e))?;
+    // Set once: this function runs once.
+    let _ = TICKER.set(ticker.thread().clone());
+    Ok(engine)
+}
+
+fn engine_config() -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .concurrency_support(false)
+        .wasm_features(SWITCHED_OFF, false)
+        .epoch_interruption(true)
+        .max_wasm_stack(MAX_STACK);
+    config
+}
+
+/// Counts the epoch up while calls run. The order of the two flags lets no call slip through: the ticker
+/// says that it sleeps, then looks for calls; a call says that it runs, then looks for a sleeper.
+fn tick(engine: &Engine) {
+    let mut idle = 0;
+    loop {
+        idle = if RUNNING.load(Ordering::Relaxed) == 0 { idle + 1 } else { 0 };
+        if idle > IDLE_TICKS {
+            PARKED.store(true, Ordering::SeqCst);
+            while PARKED.load(Ordering::SeqCst) && RUNNING.load(Ordering::SeqCst) == 0 {
+                thread::park();
+            }
+            PARKED.store(false, Ordering::SeqCst);
+            idle = 0;
+        }
+        thread::sleep(TICK);
+        engine.increment_epoch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Instance, Module, Store};
+
+    #[test]
+    fn a_guest_that_loops_is_interrupted_after_the_ticker_has_slept() {
+        let engine = engine().expect("an engine");
+        thread::sleep(TICK * (IDLE_TICKS + 20));
+        let module = Module::new(engine, LOOP).expect("it compiles");
+        let mut store = Store::new(engine, ());
+        store.set_epoch_deadline(2);
+        let _running = Running::start();
+        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+        let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("f");
+        let trap = f.call(&mut store, ()).expect_err("it loops for ever");
+        assert_eq!(trap.downcast_ref::<wasmtime::Trap>(), Some(&wasmtime::Trap::Interrupt));
+    }
+
+    #[test]
+    fn what_drivers_do_not_need_is_switched_off() {
+        let engine = engine().expect("an engine");
+        for text in [
+            "(module (memory i64 1))",
+            "(module (memory 1 1 shared))",
+            "(module (memory 1) (memory 1))",
+            "(module (type (struct)))",
+            "(module (tag))",
+        ] {
+            let bytes = wat::parse_str(text).expect("valid text");
+            assert!(Module::new(engine, bytes).is_err(), "{text}");
+        }
+    }
+}

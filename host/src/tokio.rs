@@ -1,0 +1,206 @@
+//! The cache for tokio: the same operations over `AsyncRead` and `Stream`, none of which blocks the runtime.
+//!
+//! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
+
+mod filling;
+
+use crate::cache::ImageCache;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::expected::{Expected, Outcome};
+use bytes::Bytes;
+use filling::Filling;
+use futures_util::stream::{self, Stream, StreamExt};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::pin::Pin;
+use ::tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+/// Bytes that are read from disk or a source at once.
+const CHUNK: usize = 256 * 1024;
+
+/// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
+pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// The bytes of an image to be read; the same as an [`ImageStream`].
+pub type ImageReader = StreamReader<ImageStream, Bytes>;
+
+/// An [`ImageCache`] for tokio.
+///
+/// ```
+/// use image_cache::tokio::AsyncImageCache;
+/// use image_cache::{Config, Expected};
+/// use ::tokio::io::AsyncReadExt;
+/// # let scratch = tempfile::tempdir()?;
+/// # let directory = scratch.path().join("cache");
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let cache = AsyncImageCache::open(Config::builder(directory).build()?).await?;
+///
+/// let slow_store: &[u8] = b"an image";
+/// let mut image = Vec::new();
+/// cache.caching_reader("cirros", slow_store, Expected::nothing()).await?.read_to_end(&mut image).await?;
+///
+/// let mut cached = cache.open_for_read("cirros").await?.expect("it was cached");
+/// let mut again = Vec::new();
+/// cached.read_to_end(&mut again).await?;
+/// assert_eq!(image, again);
+/// // Any other operation, off the runtime's threads.
+/// assert_eq!(cache.run(|cache| cache.cached_images()).await?.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct AsyncImageCache {
+    cache: ImageCache,
+}
+
+impl From<ImageCache> for AsyncImageCache {
+    fn from(cache: ImageCache) -> Self {
+        AsyncImageCache { cache }
+    }
+}
+
+impl AsyncImageCache {
+    /// [`ImageCache::open`].
+    pub async fn open(config: Config) -> Result<Self> {
+        Ok(blocking(move || ImageCache::open(config)).await?.into())
+    }
+
+    /// Runs any operation on a thread where it may block.
+    pub async fn run<T, F>(&self, operation: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ImageCache) -> Result<T> + Send + 'static,
+    {
+        let cache = self.cache.clone();
+        blocking(move || operation(&cache)).await
+    }
+
+    /// [`ImageCache::caching_reader`] over a stream of chunks. Each chunk is handed on when the next one
+    /// has come, the last one when the image was verified and published.
+    pub async fn caching_stream<S>(&self, id: &str, source: S, expected: Expected) -> Result<ImageStream>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let passing = Passing {
+            source: Box::pin(source),
+            filling: Some(Filling::start(&self.cache, id, expected).await?),
+            held: None,
+        };
+        Ok(Box::pin(stream::try_unfold(passing, Passing::next)))
+    }
+
+    /// [`ImageCache::caching_reader`] over an `AsyncRead`.
+    pub async fn caching_reader<R>(&self, id: &str, source: R, expected: Expected) -> Result<ImageReader>
+    where
+        R: AsyncRead + Send + 'static,
+    {
+        let chunks = ReaderStream::with_capacity(source, CHUNK);
+        Ok(StreamReader::new(self.caching_stream(id, chunks, expected).await?))
+    }
+
+    /// [`ImageCache::cache_image`] over an `AsyncRead`.
+    pub async fn cache_image<R>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome>
+    where
+        R: AsyncRead + Send + 'static,
+    {
+        let mut chunks = Box::pin(ReaderStream::with_capacity(source, CHUNK));
+        let mut filling = Filling::start(&self.cache, id, expected).await?;
+        loop {
+            if let Some(outcome) = filling.futile() {
+                return Ok(outcome);
+            }
+            match chunks.next().await {
+                Some(Ok(chunk)) => filling.push(chunk).await?,
+                Some(Err(source)) => {
+                    filling.reject().await;
+                    return Err(Error::SourceFailed { image_id: id.parse()?, source });
+                }
+                None => return filling.finish().await,
+            }
+        }
+    }
+
+    /// [`ImageCache::open_for_read`].
+    pub async fn open_for_read(&self, id: &str) -> Result<Option<ImageReader>> {
+        self.open_range(id, 0..u64::MAX).await
+    }
+
+    /// [`ImageCache::open_range`].
+    pub async fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
+        Ok(self.stream_range(id, range).await?.map(StreamReader::new))
+    }
+
+    /// [`ImageCache::open_range`] as a stream of chunks.
+    pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
+        let id = id.to_owned();
+        let reader = self.run(move |cache| cache.open_range(&id, range)).await?;
+        Ok(reader.map(|reader| -> ImageStream { Box::pin(stream::try_unfold(reader, next_chunk)) }))
+    }
+}
+
+async fn next_chunk<R: Read + Send + 'static>(mut reader: R) -> io::Result<Option<(Bytes, R)>> {
+    blocking(move || {
+        let mut chunk = vec![0; CHUNK];
+        let count = loop {
+            match reader.read(&mut chunk) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        chunk.truncate(count);
+        Ok((count > 0).then(|| (chunk.into(), reader)))
+    })
+    .await
+}
+
+/// The passing reader for streams.
+struct Passing<S> {
+    source: Pin<Box<S>>,
+    filling: Option<Filling>,
+    /// The last chunk that came: nobody may take the image for whole before it was verified.
+    held: Option<Bytes>,
+}
+
+impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        loop {
+            let Some(filling) = &mut self.filling else { return Ok(None) };
+            match self.source.next().await {
+                Some(Ok(chunk)) if chunk.is_empty() => {}
+                Some(Ok(chunk)) => {
+                    filling.push(chunk.clone()).await?;
+                    if let Some(ready) = self.held.replace(chunk) {
+                        return Ok(Some((ready, self)));
+                    }
+                }
+                Some(Err(error)) => {
+                    filling.reject().await;
+                    return Err(error);
+                }
+                None => {
+                    if let Some(filling) = self.filling.take() {
+                        filling.finish().await?;
+                    }
+                    return Ok(self.held.take().map(|last| (last, self)));
+                }
+            }
+        }
+    }
+}
+
+/// Runs what may block on tokio's threads for that.
+async fn blocking<T, E, F>(work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+{
+    match ::tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
+        Err(_) => Err(Error::RuntimeStopped.into()),
+    }
+}

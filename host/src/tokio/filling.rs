@@ -1,0 +1,113 @@
+//! A fill whose work is done on threads that may block, beside the waiting for its source.
+
+use super::{CHUNK, blocking};
+use crate::cache::ImageCache;
+use crate::error::{Error, Result};
+use crate::expected::{Expected, Outcome};
+use crate::fill::Fill;
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+/// A running fetch, fed in the background.
+pub(super) struct Filling {
+    state: State,
+    /// What came since the background took its last portion.
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    received: u64,
+    size: Option<u64>,
+}
+
+enum State {
+    Idle(Box<Fill>),
+    Busy(JoinHandle<(Box<Fill>, Result<()>)>),
+    Lost,
+}
+
+impl Filling {
+    pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
+        let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
+        let fill = blocking(move || cache.fill(&id, expected)).await?;
+        Ok(Filling { state: State::Idle(Box::new(fill)), waiting: Vec::new(), waiting_bytes: 0, received: 0, size })
+    }
+
+    /// Takes the next chunk; an error where the image has become longer than it may be.
+    pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
+        self.received += chunk.len() as u64;
+        self.waiting_bytes += chunk.len();
+        self.waiting.push(chunk);
+        // Too many bytes must be an error now, before anybody gets the last byte that was promised.
+        let too_long = self.size.is_some_and(|size| self.received > size);
+        if self.waiting_bytes < CHUNK && !too_long {
+            return Ok(());
+        }
+        self.feed().await?;
+        if too_long {
+            let fill = self.idle().await?;
+            self.state = State::Idle(fill);
+        }
+        Ok(())
+    }
+
+    /// The end of the source: the verdict, and the image published.
+    pub async fn finish(mut self) -> Result<Outcome> {
+        self.feed().await?;
+        let fill = self.idle().await?;
+        blocking(move || fill.finish()).await
+    }
+
+    /// The source failed: the file goes to `invalid/`.
+    pub async fn reject(&mut self) {
+        if let Ok(mut fill) = self.idle().await {
+            let rejected = blocking(move || {
+                fill.reject();
+                Ok::<_, Error>(())
+            });
+            // A runtime that stops drops the fill, which does the same.
+            let _ = rejected.await;
+        }
+    }
+
+    /// Why nothing will be cached, where that is known.
+    pub fn futile(&self) -> Option<Outcome> {
+        match &self.state {
+            State::Idle(fill) => fill.futile().cloned(),
+            State::Busy(_) | State::Lost => None,
+        }
+    }
+
+    /// Hands what waits to the background, once that is done with the portion before.
+    async fn feed(&mut self) -> Result<()> {
+        let mut fill = self.idle().await?;
+        let chunks = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        self.state = State::Busy(tokio::task::spawn_blocking(move || {
+            let result = chunks.iter().try_for_each(|chunk| fill.push(chunk));
+            (fill, result)
+        }));
+        Ok(())
+    }
+
+    /// Waits for the background.
+    async fn idle(&mut self) -> Result<Box<Fill>> {
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Idle(fill) => Ok(fill),
+            State::Busy(task) => {
+                let (fill, result) = task.await.map_err(|_| Error::RuntimeStopped)?;
+                result.map(|()| fill)
+            }
+            State::Lost => Err(Error::RuntimeStopped),
+        }
+    }
+}
+
+impl Drop for Filling {
+    /// A fill that is dropped moves its file: not on a thread of the runtime.
+    fn drop(&mut self) {
+        if let State::Idle(fill) = std::mem::replace(&mut self.state, State::Lost)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn_blocking(move || drop(fill));
+        }
+    }
+}

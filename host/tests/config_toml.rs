@@ -1,0 +1,326 @@
+//! TOML configurations: what is understood, and every fault at once with its line.
+
+use image_cache::{Config, ConfigError, Grant};
+use std::path::Path;
+use std::time::Duration;
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    Config::from_toml(text, Path::new("/etc/cache/image-cache.toml"))
+}
+
+/// What a configuration with only this line beside the directory is faulted for.
+fn faults(line: &str) -> Vec<String> {
+    let text = format!("image_cache_dir = \"/c\"\n{line}\n");
+    read(&text)
+        .err()
+        .map(|error| error.faults.iter().map(ToString::to_string).collect())
+        .unwrap_or_default()
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let config = read("image_cache_dir = \"/c\"").unwrap();
+    assert_eq!(config.dir, Path::new("/c"));
+    assert_eq!(config.driver, "sqlite");
+    assert_eq!(config.max_size, 10_737_418_240);
+    assert_eq!(config.stall_time, Duration::from_secs(86_400));
+    assert_eq!(config.sqlite_db, Path::new("cache.db"));
+    assert_eq!(config.hit_delay, Duration::ZERO);
+    assert!(config.drivers.is_empty());
+}
+
+#[test]
+fn every_option_is_read() {
+    let digest = "00".repeat(31) + "fF";
+    let config = read(&format!(
+        r#"
+        image_cache_dir = "relative/cache"
+        image_cache_driver = "lfu"
+        image_cache_max_size = "500MB"
+        image_cache_stall_time = "2h"
+        image_cache_sqlite_db = "./books/cache.db"
+        image_cache_hit_delay = "500ms"
+
+        [drivers.lfu]
+        component = "drivers/lfu.wasm"
+        sha256 = "{digest}"
+        grants = ["sql", "files"]
+        options = {{ half_life = "24h" }}
+        limits = {{ memory = "32 MiB", guest_time = "500ms", call_time = 1 }}
+
+        [drivers.absolute]
+        component = "/usr/lib/absolute.wasm"
+        "#
+    ))
+    .unwrap();
+    assert_eq!(config.dir, Path::new("relative/cache"));
+    assert_eq!(config.driver, "lfu");
+    assert_eq!(config.max_size, 500_000_000);
+    assert_eq!(config.stall_time, Duration::from_secs(7_200));
+    assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
+    assert_eq!(config.hit_delay, Duration::from_millis(500));
+    let lfu = &config.drivers["lfu"];
+    assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
+    assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
+    assert_eq!(lfu.grants.iter().copied().collect::<Vec<_>>(), [Grant::Sql, Grant::Files]);
+    assert_eq!(lfu.options["half_life"], "24h");
+    assert_eq!(lfu.limits.memory, 32 << 20);
+    assert_eq!(lfu.limits.guest_time, Duration::from_millis(500));
+    assert_eq!(lfu.limits.call_time, Duration::from_secs(1));
+    assert_eq!(config.drivers["absolute"].component, Path::new("/usr/lib/absolute.wasm"));
+}
+
+#[test]
+fn good_values_are_accepted() {
+    for line in [
+        "image_cache_max_size = 0",
+        "image_cache_max_size = 9223372036854775807",
+        "image_cache_max_size = 10_737_418_240",
+        "image_cache_max_size = 0x10",
+        "image_cache_stall_time = 0",
+        "image_cache_stall_time = \"1000 days\"",
+        "image_cache_hit_delay = 3600",
+        "image_cache_driver = \"XATTR\"",
+        "image_cache_driver = \"centralized_db\"",
+        "image_cache_sqlite_db = \"books.sqlite\"",
+        "image_cache_sqlite_db = \".hidden\"",
+        "drivers = {}",
+    ] {
+        assert_eq!(faults(line), Vec::<String>::new(), "{line}");
+    }
+}
+
+#[test]
+fn bad_values_name_line_key_found_and_accepted() {
+    for (line, key, found) in [
+        ("image_cache_max_sise = 5", "image_cache_max_sise", "did you mean image_cache_max_size?"),
+        ("max_size = 5", "max_size", "an unknown option"),
+        ("image_cache_max_size = -1", "image_cache_max_size", "found -1;"),
+        ("image_cache_max_size = 1.5", "image_cache_max_size", "found 1.5;"),
+        ("image_cache_max_size = \"ten\"", "image_cache_max_size", "found \"ten\";"),
+        ("image_cache_max_size = true", "image_cache_max_size", "found true;"),
+        ("image_cache_max_size = [1]", "image_cache_max_size", "found an array;"),
+        (
+            "image_cache_max_size = \"8 EiB\"",
+            "image_cache_max_size",
+            "0 to 9223372036854775807 bytes",
+        ),
+        (
+            "image_cache_max_size = 9223372036854775808",
+            "image_cache_max_size",
+            "9223372036854775808",
+        ),
+        ("image_cache_stall_time = -1", "image_cache_stall_time", "found -1;"),
+        ("image_cache_stall_time = 0.5", "image_cache_stall_time", "found 0.5;"),
+        ("image_cache_stall_time = \"1001 years\"", "image_cache_stall_time", "1000 years"),
+        ("image_cache_stall_time = 1979-05-27", "image_cache_stall_time", "a date"),
+        ("image_cache_hit_delay = \"2h\"", "image_cache_hit_delay", "found 2h;"),
+        ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
+        ("image_cache_driver = 5", "image_cache_driver", "found 5;"),
+        ("image_cache_sqlite_db = \"/tmp/cache.db\"", "image_cache_sqlite_db", "which is absolute"),
+        (
+            "image_cache_sqlite_db = \"../cache.db\"",
+            "image_cache_sqlite_db",
+            "which leaves the directory",
+        ),
+        (
+            "image_cache_sqlite_db = \"a/../../b\"",
+            "image_cache_sqlite_db",
+            "which leaves the directory",
+        ),
+        ("image_cache_sqlite_db = \".\"", "image_cache_sqlite_db", "which is the directory itself"),
+        ("image_cache_sqlite_db = \"\"", "image_cache_sqlite_db", "which is no file's name"),
+        ("image_cache_sqlite_db = \"a/\"", "image_cache_sqlite_db", "which is no file's name"),
+        ("image_cache_sqlite_db = \"a\\nb\"", "image_cache_sqlite_db", "which is no file's name"),
+    ] {
+        let faults = faults(line);
+        assert_eq!(faults.len(), 1, "{line}: {faults:?}");
+        assert!(
+            faults[0].starts_with(&format!("/etc/cache/image-cache.toml:2: {key}: found ")),
+            "{}",
+            faults[0]
+        );
+        assert!(faults[0].contains(found), "{line}: {}", faults[0]);
+        assert!(faults[0].contains("; accepted: "), "{}", faults[0]);
+    }
+}
+
+#[test]
+fn the_database_takes_no_name_of_the_caches() {
+    for name in [
+        "incomplete",
+        "invalid",
+        "queue",
+        "queue/books.db",
+        ".image-cache",
+        ".image-cache/x.db",
+        "cache.db-wal",
+        "cache.db-shm",
+        "cache.db-journal",
+        "image_cache_db_init",
+        "checkme",
+        "./queue",
+    ] {
+        let faults = faults(&format!("image_cache_sqlite_db = \"{name}\""));
+        assert!(
+            faults.len() == 1 && faults[0].contains("kept for the cache's own use"),
+            "{name}: {faults:?}"
+        );
+    }
+    let long = "x".repeat(248);
+    assert!(faults(&format!("image_cache_sqlite_db = \"{long}\""))[0].contains("too long"));
+}
+
+#[test]
+fn an_empty_or_missing_directory_is_a_fault() {
+    let error = read("image_cache_dir = \"\"").unwrap_err();
+    assert_eq!(error.faults.len(), 1, "{error}");
+    let error = read("").unwrap_err();
+    assert_eq!(error.faults.len(), 1, "{error}");
+    assert!(
+        error.to_string().contains("image_cache_dir: found nothing; accepted: a directory"),
+        "{error}"
+    );
+    assert!(read("image_cache_dir = \"a\\u0000b\"").is_err());
+}
+
+#[test]
+fn bad_drivers_name_the_line_and_the_table() {
+    for (table, key, found) in [
+        ("[drivers.lfu]", "drivers.lfu.component", "found no path"),
+        ("[drivers.lfu]\ncomponent = 5", "drivers.lfu.component", "found 5;"),
+        ("[drivers.lfu]\ncomponent = \"\"", "drivers.lfu.component", "found \"\";"),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\ncomponents = \"x\"",
+            "drivers.lfu.components",
+            "did you mean component?",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nsha256 = \"abc\"",
+            "drivers.lfu.sha256",
+            "64 hexadecimal digits",
+        ),
+        ("[drivers.lfu]\ncomponent = \"x\"\nsha256 = 5", "drivers.lfu.sha256", "found 5;"),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\ngrants = \"sql\"",
+            "drivers.lfu.grants",
+            "found \"sql\"; accepted: an array",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\ngrants = [\"net\"]",
+            "drivers.lfu.grants",
+            "\"sql\", \"attributes\", \"files\" and \"wasi\"",
+        ),
+        ("[drivers.lfu]\ncomponent = \"x\"\ngrants = [7]", "drivers.lfu.grants", "found 7;"),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\noptions = { a = 1 }",
+            "drivers.lfu.options.a",
+            "found 1; accepted: text",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\noptions = 1",
+            "drivers.lfu.options",
+            "found 1; accepted: a table",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = 1",
+            "drivers.lfu.limits",
+            "found 1; accepted: a table",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { cpu = 1 }",
+            "drivers.lfu.limits.cpu",
+            "memory, guest_time, call_time",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { memory = 5 }",
+            "drivers.lfu.limits.memory",
+            "1 MiB to 4 GiB",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { call_time = \"1h\" }",
+            "drivers.lfu.limits.call_time",
+            "10 ms to 10 min",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { call_time = \"x\" }",
+            "drivers.lfu.limits.call_time",
+            "found \"x\";",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits.guest_time = 5",
+            "drivers.lfu.limits.guest_time",
+            "more than the whole call may take",
+        ),
+        ("[drivers.SQLite]\ncomponent = \"x\"", "drivers.SQLite", "would hide a built-in driver"),
+        ("[drivers.\"a/b\"]\ncomponent = \"x\"", "drivers.a/b", "1 to 64 letters"),
+        ("drivers = 5", "drivers", "found 5; accepted: a table"),
+        ("drivers.lfu = 5", "drivers.lfu", "found 5; accepted: a table"),
+    ] {
+        let faults = faults(table);
+        assert_eq!(faults.len(), 1, "{table}: {faults:?}");
+        let line = 1 + table.lines().count().max(1);
+        let expected = format!("/etc/cache/image-cache.toml:{line}: {key}: found ");
+        let at_table = format!("/etc/cache/image-cache.toml:2: {key}: found ");
+        assert!(
+            faults[0].starts_with(&expected) || faults[0].starts_with(&at_table),
+            "{table}: {}",
+            faults[0]
+        );
+        assert!(faults[0].contains(found), "{table}: {}", faults[0]);
+    }
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    let error = read(
+        r#"
+        image_cache_max_size = "much"
+        image_cache_stall_time = -5
+        colour = "blue"
+
+        [drivers.xattr]
+        component = "x.wasm"
+        grants = ["net", "sql", "root"]
+        limits = { guest_time = 5, memory = 1 }
+        "#,
+    )
+    .unwrap_err();
+    let keys: Vec<_> = error.faults.iter().map(|fault| fault.key.as_str()).collect();
+    for key in [
+        "image_cache_max_size",
+        "image_cache_stall_time",
+        "colour",
+        "drivers.xattr",
+        "drivers.xattr.grants",
+        "drivers.xattr.limits.guest_time",
+        "drivers.xattr.limits.memory",
+        "image_cache_dir",
+    ] {
+        assert!(keys.contains(&key), "{key} is not in {keys:?}");
+    }
+    assert_eq!(error.faults.len(), 9, "{error}");
+    assert_eq!(error.to_string().lines().count(), 10, "{error}");
+}
+
+#[test]
+fn every_syntax_error_has_its_line() {
+    let error =
+        read("image_cache_dir = \"/c\"\nimage_cache_max_size = 10 GiB\n\n[drivers\n").unwrap_err();
+    let origins: Vec<_> = error.faults.iter().map(|fault| fault.origin.as_str()).collect();
+    assert!(origins.contains(&"/etc/cache/image-cache.toml:2"), "{error}");
+    assert!(origins.contains(&"/etc/cache/image-cache.toml:4"), "{error}");
+    assert!(error.to_string().contains("text stands in double quotes"), "{error}");
+    assert!(read("image_cache_dir = \"a\"\nimage_cache_dir = \"b\"").is_err(), "a repeated key");
+}
+
+#[test]
+fn a_relative_driver_path_starts_at_the_files_directory() {
+    let driver = |text: &str| read(&format!("image_cache_dir = \"/c\"\n{text}")).unwrap().driver;
+    assert_eq!(driver("image_cache_driver = \"lfu.wasm\""), "/etc/cache/lfu.wasm");
+    assert_eq!(driver("image_cache_driver = \"./lfu\""), "/etc/cache/./lfu");
+    assert_eq!(driver("image_cache_driver = \"/opt/lfu.wasm\""), "/opt/lfu.wasm");
+    assert_eq!(driver("image_cache_driver = \"Sqlite\""), "sqlite");
+    let named = "image_cache_driver = \"lfu.wasm\"\n[drivers.\"lfu.wasm\"]\ncomponent = \"x\"";
+    assert_eq!(driver(named), "lfu.wasm");
+}

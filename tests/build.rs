@@ -1,0 +1,23 @@
+//! Builds the guests of the tests, and tells them where they lie.
+
+use image_cache_guest_toolchain::{Guest, build_script};
+use std::process::ExitCode;
+
+const GUESTS: [Guest; 1] =
+    [Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" }];
+
+fn main() -> ExitCode {
+    match build_script(&GUESTS) {
+        Ok(paths) => {
+            for path in paths {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().to_uppercase();
+                println!("cargo::rustc-env=GUEST_{name}={}", path.display());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask drivers`: the toolchain, then each guest with its size and imports.
+
+use anyhow::Result;
+use image_cache_guest_toolchain::{Component, Guest, Toolchain, Workspace, build};
+use std::time::Instant;
+
+/// All guests of the workspace: the built-in drivers, and those of the tests.
+const GUESTS: [Guest; 3] = [
+    Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
+    Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
+    Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
+];
+
+/// Sees to the toolchain, and says what it does.
+pub fn toolchain() -> Result<Toolchain> {
+    let toolchain = Toolchain::find_or_install(|words| println!("{words}"))?;
+    println!("Drivers are compiled by {toolchain}");
+    Ok(toolchain)
+}
+
+/// Builds all guests, and prints each component's size and imports. One that imports anything foreign is an error.
+pub fn build_and_show() -> Result<()> {
+    let toolchain = toolchain()?;
+    let start = Instant::now();
+    let components = build(&toolchain, &Workspace::of_this_package()?, &GUESTS)?;
+    println!("Built in {:.1} s", start.elapsed().as_secs_f64());
+    for component in components {
+        show(&component);
+        component.confined()?;
+    }
+    Ok(())
+}
+
+fn show(component: &Component) {
+    println!("{}: {:.1} KiB", component.package, component.bytes.len() as f64 / 1024.0);
+    for import in &component.imports {
+        println!("  imports {import}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Steps that are other commands: announced, timed, and the first that fails ends the run.
+
+use crate::drivers;
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+/// `cargo xtask test`: all that must hold before a change is taken.
+pub fn test() -> Result<()> {
+    let start = Instant::now();
+    drivers::toolchain()?;
+    step("Formatting", cargo(&["fmt", "--all", "--check"]))?;
+    step(
+        "Lints",
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
+    doc.env("RUSTDOCFLAGS", "-Dwarnings");
+    step("Documentation", doc)?;
+    step("Tests", cargo(&["test", "--workspace", "--all-features", "--locked"]))?;
+    println!("\nAll passed in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// `cargo xtask bench`: what the benchmark is given is passed on.
+pub fn bench(arguments: &[&str]) -> Result<()> {
+    drivers::toolchain()?;
+    let mut bench = cargo(&["bench", "--package", "image-cache-tests", "--bench", "cache", "--"]);
+    bench.args(arguments);
+    step("Benchmarks", bench)
+}
+
+/// Runs one step, with its output where it belongs.
+pub fn step(name: &str, mut command: Command) -> Result<()> {
+    println!("\n=== {name}: {}", words(&command));
+    let start = Instant::now();
+    let status = command
+        .status()
+        .with_context(|| format!("{} does not run", command.get_program().display()))?;
+    let seconds = start.elapsed().as_secs_f64();
+    if !status.success() {
+        bail!("{name} failed after {seconds:.0} s ({status}): {}", words(&command));
+    }
+    println!("--- {name}: {seconds:.0} s");
+    Ok(())
+}
+
+/// The cargo that runs this, in the workspace's directory.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+fn words(command: &Command) -> String {
+    let program = PathBuf::from(command.get_program());
+    let mut words = vec![program.file_name().unwrap_or_default().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
+    words.join(" ")
+}
