@@ -8,6 +8,8 @@ mod cache;
 mod checksum;
 mod clean;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod directory;
 mod driver;
 mod error;
