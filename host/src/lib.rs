@@ -1,10 +1,53 @@
 //! A disk cache for large images (VM disks, ISOs; 1 MiB to 100 GiB) whose books are kept by WebAssembly
 //! components.
+//!
+//! [`ImageCache`] streams an image from a slow [source](std::io::Read) to its reader and keeps a verified copy
+//! in a directory that OpenStack Glance can use, too. Which images are cached, and which are evicted first, is
+//! decided by a *driver*: a component behind the WIT interface `image-cache:driver/driver`, chosen in the
+//! [`Config`]. A driver that cannot be used is replaced by the built-in sqlite driver, and
+//! [`ImageCache::driver`] says why.
+//!
+//! ```
+//! use image_cache::{Config, Error, Expected, ImageCache, Outcome};
+//! use std::io::{Cursor, Read};
+//!
+//! # let scratch = tempfile::tempdir()?;
+//! # let directory = scratch.path().join("cache");
+//! let config = Config::builder(directory).driver("sqlite").max_size(50 << 30).build()?;
+//! let cache = ImageCache::open(config)?;
+//!
+//! // A cold image: read through the slow store. The last byte comes when size and MD5 have been verified.
+//! let slow_store = Cursor::new(b"hello");
+//! let expected = Expected::nothing().with_size(5).with_md5("5d41402abc4b2a76b9719d911017c592")?;
+//! let mut reader = cache.caching_reader("greeting", slow_store, expected)?;
+//! let mut image = Vec::new();
+//! reader.read_to_end(&mut image)?;
+//! assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
+//!
+//! // A warm one: from local disk, whole or in part. Each read that reaches its end is a hit.
+//! let mut part = String::new();
+//! cache.open_range("greeting", 1..4)?.expect("it was cached").read_to_string(&mut part)?;
+//! assert_eq!((part.as_str(), cache.hit_count("greeting")?), ("ell", 1));
+//!
+//! // A store that sends something else than it promised is found out before the end, and nothing is cached.
+//! let lie = Expected::nothing().with_size(6);
+//! let refused = cache.cache_image("other", Cursor::new(b"hello"), lie);
+//! assert!(matches!(refused, Err(Error::SizeMismatch { expected: 6, found: 5, .. })));
+//!
+//! // From time to time: down to the maximal size, and rid of what failed fetches left behind.
+//! assert_eq!(cache.prune()?.images, 0);
+//! assert_eq!(cache.clean(None)?.invalid, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Features: `cli` (default) builds the command line, `tokio` the [asynchronous API](crate::tokio),
+//! `conformance` the suite that every driver must pass.
 
 #![deny(missing_docs)]
 
 mod books;
 mod cache;
+mod capability;
 mod checksum;
 mod clean;
 mod config;
@@ -21,6 +64,7 @@ mod prune;
 mod reading;
 mod reconcile;
 mod removing;
+mod runtime;
 mod sync;
 mod tee;
 #[cfg(feature = "tokio")]
@@ -40,3 +84,8 @@ pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use tee::CachingReader;
+
+/// The examples of the README, compiled by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -34,9 +34,9 @@ macro_rules! export_driver {
                 }
             }
             #[allow(dead_code, reason = "exported for WebAssembly only")]
-    type Component = $crate::Exported<$driver>;
+            type Component = $crate::Exported<$driver>;
             #[cfg(target_family = "wasm")]
-            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
         };
     };
 }

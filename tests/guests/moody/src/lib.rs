@@ -1,1 +1,166 @@
-//! A driver of the tests that misbehaves to order.
+//! A driver of the tests that misbehaves to order: sound books in memory, and one fault.
+//!
+//! Options: `fault` (one of [`orders::Fault`]'s names), `in` (the export that has it, such as `record-hits`; the lies have
+//! one of their own), `after` (how many calls of that export go well first, in each instance), and `refuse-larger`
+//! (bytes above which an image is not cacheable). The books are lost with the instance; nothing but `log` is imported.
+
+mod orders;
+
+use image_cache_driver_sdk::{Oldest, prelude::*};
+use orders::{Fault, Orders};
+use std::collections::BTreeMap;
+
+/// How many more than asked for a lie names at most.
+const FAR_TOO_MANY: u32 = 100_000;
+
+struct Moody {
+    books: BTreeMap<String, CachedImage>,
+    orders: Orders,
+    refuse_larger: Option<u64>,
+}
+
+impl Driver for Moody {
+    fn describe() -> Description {
+        Description { name: "moody".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    fn configure(mut options: Options) -> Result<Self, ConfigurationError> {
+        let refuse_larger = options.take_parsed("refuse-larger", "a number of bytes")?;
+        let mut orders = Orders::take(&mut options)?;
+        options.finish()?;
+        match orders.meet("configure") {
+            Ok(false) => Ok(Moody { books: BTreeMap::new(), orders, refuse_larger }),
+            Ok(true) => Err(ConfigurationError::Other("refused, as ordered".into())),
+            Err(Error::Unsupported) => {
+                Err(ConfigurationError::Unsupported("unsupported, as ordered".into()))
+            }
+            Err(Error::InvalidArgument) => {
+                Err(ConfigurationError::InvalidOption("invalid, as ordered".into()))
+            }
+            Err(error) => Err(ConfigurationError::Other(format!("{error:?}"))),
+        }
+    }
+
+    fn is_cacheable(
+        &mut self,
+        _image_id: String,
+        size: Option<u64>,
+        _now: u64,
+    ) -> Result<bool, Error> {
+        let refused = self.orders.meet("is-cacheable")?;
+        let too_large = self.refuse_larger.zip(size).is_some_and(|(limit, size)| size > limit);
+        Ok(!refused && !too_large)
+    }
+
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        self.orders.meet("record-cached")?;
+        self.books.insert(image.image_id.clone(), image);
+        Ok(())
+    }
+
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        self.orders.meet("record-hits")?;
+        for hit in hits {
+            if let Some(image) = self.books.get_mut(&hit.image_id) {
+                image.hits = image.hits.saturating_add(1);
+                image.last_accessed = image.last_accessed.max(hit.at);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        self.orders.meet("forget")?;
+        for id in image_ids {
+            self.books.remove(&id);
+        }
+        Ok(())
+    }
+
+    fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
+        self.orders.meet("get-cached-image")?;
+        Ok(self.books.get(&image_id).cloned())
+    }
+
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
+        let lie = if self.orders.meet("get-cached-images")? { self.orders.fault() } else { None };
+        let after = if lie == Some(Fault::EndlessPage) { None } else { after };
+        let rest = self
+            .books
+            .values()
+            .filter(|image| after.as_ref().is_none_or(|after| image.image_id > *after));
+        let mut page: Vec<_> = rest.take(limit as usize).cloned().collect();
+        match lie {
+            Some(Fault::Unsorted) => page.reverse(),
+            Some(Fault::TooMany) => page = repeated(page, limit),
+            Some(Fault::PathImage) if after.is_none() => page.insert(0, stranger("../x")),
+            Some(Fault::ForeignImage) if after.is_none() => page.insert(0, stranger("!foreign")),
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    fn cache_size(&mut self) -> Result<CacheSize, Error> {
+        if self.orders.meet("get-cache-size")? {
+            return Ok(CacheSize { images: u64::MAX, bytes: u64::MAX });
+        }
+        let bytes = self.books.values().fold(0u64, |sum, image| sum.saturating_add(image.size));
+        Ok(CacheSize { images: self.books.len() as u64, bytes })
+    }
+
+    fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        let lie = if self.orders.meet("select-victims")? { self.orders.fault() } else { None };
+        let limit = request.limit;
+        let excluded =
+            request.exclude.iter().map(|id| Victim { image_id: id.clone(), size: 1 }).collect();
+        let mut oldest = Oldest::new(request);
+        self.books
+            .values()
+            .for_each(|image| oldest.offer(&image.image_id, image.size, image.last_accessed));
+        let named = |id: &str| vec![Victim { image_id: id.into(), size: 1 }];
+        Ok(match lie {
+            Some(Fault::ForeignVictim) => named("foreign"),
+            Some(Fault::PathVictim) => named("../x"),
+            Some(Fault::ExcludedVictim) => excluded,
+            Some(Fault::TooMany) => repeated(oldest.into_victims(), limit),
+            Some(Fault::NoVictim) => Vec::new(),
+            _ => oldest.into_victims(),
+        })
+    }
+
+    fn select_leftovers(
+        &mut self,
+        mut leftovers: Vec<Leftover>,
+        stalled_before: u64,
+        _now: u64,
+    ) -> Result<Vec<Leftover>, Error> {
+        if self.orders.meet("select-leftovers")? {
+            let state = LeftoverState::Invalid;
+            leftovers.push(Leftover { image_id: "../x".into(), state, size: 1, modified: 0 });
+            return Ok(leftovers);
+        }
+        Ok(image_cache_driver_sdk::stalled_leftovers(leftovers, stalled_before))
+    }
+}
+
+/// The same over and over, one more than `limit`.
+fn repeated<T: Clone>(page: Vec<T>, limit: u32) -> Vec<T> {
+    page.iter().cycle().take(limit.min(FAR_TOO_MANY) as usize + 1).cloned().collect()
+}
+
+fn stranger(id: &str) -> CachedImage {
+    CachedImage {
+        image_id: id.into(),
+        size: 1,
+        hits: 1,
+        last_accessed: 1,
+        last_modified: 1,
+        checksum: None,
+    }
+}
+
+export_driver!(Moody);
