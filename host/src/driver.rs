@@ -81,7 +81,7 @@ pub struct Victim {
 }
 
 /// Where a leftover lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LeftoverState {
     /// In `incomplete/`, its writer gone.
     Incomplete,

@@ -1,16 +1,16 @@
 //! The capability `attributes`: extended attributes of cached images, in the driver's own name space.
 
+mod lock;
+
 use super::{Error, Images, io_error};
 use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::attributes as wit;
 use crate::driver::state::HostState;
 use crate::driver::{Deadline, printable};
-use cap_std::fs::OpenOptions;
+use lock::Lock;
 use std::borrow::Cow;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use xattr::FileExt;
 
 /// Longest value, in bytes.
@@ -24,9 +24,6 @@ const MAX_ATTRIBUTES: usize = 32;
 
 /// What the built-in xattr driver names: Glance's attributes, and no other of the user's.
 const GLANCE: [&str; 2] = ["hits", "checksum"];
-
-/// Before a lock file's lock, so that threads of this process wait for each other without sleeping.
-static PROCESS: Mutex<()> = Mutex::new(());
 
 /// Which names a driver may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +39,13 @@ pub(crate) enum NameSpace {
 pub(crate) struct Attributes {
     names: NameSpace,
     deadline: Deadline,
-    lock: Option<File>,
+    lock: Lock,
     supported: Option<bool>,
 }
 
 impl Attributes {
     pub fn new(names: NameSpace, deadline: Deadline) -> Self {
-        Attributes { names, deadline, lock: None, supported: None }
+        Attributes { names, deadline, lock: Lock::default(), supported: None }
     }
 
     /// Whether the cache's file system keeps user attributes: tried once, on a file of our own.
@@ -64,7 +61,7 @@ impl Attributes {
 
     fn get(&self, images: &Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let name = self.names.full(name)?;
-        let value = image_file(images, id)?.get_xattr(&name).map_err(|e| io_error(&e))?;
+        let value = image_file(images, id)?.get_xattr(&*name).map_err(|e| io_error(&e))?;
         if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE) {
             return Err(Error::TooLarge);
         }
@@ -77,18 +74,18 @@ impl Attributes {
         }
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
-        let _locked = self.lock(&images.directory)?;
+        let _locked = self.lock.hold(&images.directory, &self.deadline)?;
         if self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
             return Err(Error::TooLarge);
         }
-        file.set_xattr(&name, value).map_err(|e| io_error(&e))
+        file.set_xattr(&*name, value).map_err(|e| io_error(&e))
     }
 
     fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), Error> {
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
-        let _locked = self.lock(&images.directory)?;
-        match file.remove_xattr(&name) {
+        let _locked = self.lock.hold(&images.directory, &self.deadline)?;
+        match file.remove_xattr(&*name) {
             Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
             other => other.map_err(|e| io_error(&e)),
         }
@@ -98,46 +95,14 @@ impl Attributes {
     fn add(&mut self, images: &Images, id: &str, name: &str, delta: i64) -> Result<i64, Error> {
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
-        let _locked = self.lock(&images.directory)?;
-        let now = file.get_xattr(&name).map_err(|e| io_error(&e))?;
+        let _locked = self.lock.hold(&images.directory, &self.deadline)?;
+        let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
         if now.is_none() && self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
             return Err(Error::TooLarge);
         }
         let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
-        file.set_xattr(&name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
+        file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
         Ok(sum)
-    }
-
-    /// Waits for the lock of all processes, no longer than the call may take.
-    fn lock(&mut self, directory: &Directory) -> Result<Locked<'_>, Error> {
-        let thread = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.lock.is_none() {
-            self.lock = Some(open_lock(directory).map_err(|e| io_error(&e))?);
-        }
-        let Some(file) = self.lock.as_ref() else { return Err(Error::Busy) };
-        let mut pause = Duration::from_micros(20);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Locked { file, _thread: thread }),
-                Err(TryLockError::Error(e)) => return Err(io_error(&e)),
-                Err(TryLockError::WouldBlock) if self.deadline.passed() => return Err(Error::Busy),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
-            }
-            pause = (pause * 2).min(Duration::from_millis(2));
-        }
-    }
-}
-
-/// Both locks, until it is dropped.
-struct Locked<'a> {
-    file: &'a File,
-    _thread: MutexGuard<'static, ()>,
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        // An error leaves the lock on: `lock` then waits for itself, and the driver is told that it is busy.
-        let _ = self.file.unlock();
     }
 }
 
@@ -210,17 +175,6 @@ impl std::ops::Deref for CowFile<'_> {
     }
 }
 
-fn open_lock(directory: &Directory) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    let file = directory.own_dir().open_with("attributes.lock", &options)?.into_std();
-    if let Err(error) = directory.adopt_owner(&file) {
-        // Another user made it, and we may use it all the same.
-        tracing::debug!(%error, "the owner of attributes.lock stays as it is");
-    }
-    Ok(file)
-}
-
 /// Sets an attribute on a file of our own and takes it away again.
 fn probe(directory: &Directory) -> io::Result<()> {
     let own = directory.own_dir();
@@ -239,14 +193,23 @@ impl wit::Host for HostState {
         }))
     }
 
-    fn get(&mut self, id: String, name: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+    fn get(
+        &mut self,
+        id: String,
+        name: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         Ok(self.charged(|state| {
             let (attributes, images) = state.attributes()?;
             attributes.get(images, &id, &name)
         }))
     }
 
-    fn set(&mut self, id: String, name: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
+    fn set(
+        &mut self,
+        id: String,
+        name: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.charged(|state| {
             let (attributes, images) = state.attributes()?;
             attributes.set(images, &id, &name, &value)
@@ -260,7 +223,12 @@ impl wit::Host for HostState {
         }))
     }
 
-    fn add(&mut self, id: String, name: String, delta: i64) -> wasmtime::Result<Result<i64, Error>> {
+    fn add(
+        &mut self,
+        id: String,
+        name: String,
+        delta: i64,
+    ) -> wasmtime::Result<Result<i64, Error>> {
         Ok(self.charged(|state| {
             let (attributes, images) = state.attributes()?;
             attributes.add(images, &id, &name, delta)

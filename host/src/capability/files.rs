@@ -14,7 +14,7 @@ const MAX_PAGE: u32 = 10_000;
 const MAX_LISTINGS: usize = 16;
 
 /// One pass over the cached files.
-pub(crate) struct Listing(CachedFiles);
+pub struct Listing(CachedFiles);
 
 fn entry(id: &str, info: &FileInfo) -> wit::File {
     wit::File {
@@ -57,7 +57,11 @@ impl HostState {
 }
 
 /// As many entries as asked for; fewer, but at least one, when the time of the call runs out.
-fn page(listing: &mut Listing, limit: u32, passed: impl Fn() -> bool) -> Result<Vec<wit::File>, Error> {
+fn page(
+    listing: &mut Listing,
+    limit: u32,
+    passed: impl Fn() -> bool,
+) -> Result<Vec<wit::File>, Error> {
     let limit = limit.min(MAX_PAGE) as usize;
     let mut page = Vec::with_capacity(limit.min(256));
     for found in listing.0.by_ref().take(limit) {
@@ -85,7 +89,11 @@ impl wit::Host for HostState {
 }
 
 impl wit::HostListing for HostState {
-    fn next(&mut self, listing: Resource<Listing>, limit: u32) -> wasmtime::Result<Result<Vec<wit::File>, Error>> {
+    fn next(
+        &mut self,
+        listing: Resource<Listing>,
+        limit: u32,
+    ) -> wasmtime::Result<Result<Vec<wit::File>, Error>> {
         self.charged(|state| {
             let deadline = state.clock.deadline().clone();
             let listing = state.table.get_mut(&listing)?;

@@ -23,7 +23,13 @@ pub(crate) struct Log {
 
 impl Log {
     pub fn new(driver: &str) -> Self {
-        Log { driver: driver.into(), second: Instant::now(), in_second: 0, left_out: 0, last_error: None }
+        Log {
+            driver: driver.into(),
+            second: Instant::now(),
+            in_second: 0,
+            left_out: 0,
+            last_error: None,
+        }
     }
 
     /// Forgets the last error, and reports what was left out.

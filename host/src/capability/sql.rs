@@ -47,7 +47,16 @@ impl Database {
             Place::Base(below) => (directory.path().join(below), false),
             Place::Driver(name) => (directory.path().join(".image-cache/drivers").join(name), true),
         };
-        Database { directory, path, in_drivers, deadline, open: None, checked: false, corruption: None, condemned: None }
+        Database {
+            directory,
+            path,
+            in_drivers,
+            deadline,
+            open: None,
+            checked: false,
+            corruption: None,
+            condemned: None,
+        }
     }
 
     /// Forgets what was seen during the last call.
@@ -122,7 +131,9 @@ impl Database {
                 Error::Other(words)
             }
             _ => match error {
-                rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => Error::InvalidArgument,
+                rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => {
+                    Error::InvalidArgument
+                }
                 _ => Error::Other(words),
             },
         }
@@ -153,11 +164,17 @@ impl wit::Host for HostState {
         Ok(self.charged(|state| state.database()?.execute(&statement)))
     }
 
-    fn query(&mut self, statement: wit::Statement) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
+    fn query(
+        &mut self,
+        statement: wit::Statement,
+    ) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
         Ok(self.charged(|state| state.database()?.query(&statement)))
     }
 
-    fn execute_all(&mut self, statements: Vec<wit::Statement>) -> wasmtime::Result<Result<Vec<u64>, Error>> {
+    fn execute_all(
+        &mut self,
+        statements: Vec<wit::Statement>,
+    ) -> wasmtime::Result<Result<Vec<u64>, Error>> {
         Ok(self.charged(|state| state.database()?.execute_all(&statements)))
     }
 }

@@ -33,13 +33,19 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
     let mut poll = linker.instance("wasi:io/poll@0.2.12")?;
-    poll.func_wrap("[method]pollable.block", |mut store: StoreContextMut<'_, HostState>, (one,): (Resource<DynPollable>,)| {
-        wait(store.data_mut(), &[one])?;
-        Ok(())
-    })?;
-    poll.func_wrap("poll", |mut store: StoreContextMut<'_, HostState>, (all,): (Vec<Resource<DynPollable>>,)| {
-        Ok((wait(store.data_mut(), &all)?,))
-    })?;
+    poll.func_wrap(
+        "[method]pollable.block",
+        |mut store: StoreContextMut<'_, HostState>, (one,): (Resource<DynPollable>,)| {
+            wait(store.data_mut(), &[one])?;
+            Ok(())
+        },
+    )?;
+    poll.func_wrap(
+        "poll",
+        |mut store: StoreContextMut<'_, HostState>, (all,): (Vec<Resource<DynPollable>>,)| {
+            Ok((wait(store.data_mut(), &all)?,))
+        },
+    )?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -65,7 +71,10 @@ fn pause(deadline: &Deadline) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn ready(table: &mut ResourceTable, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
+fn ready(
+    table: &mut ResourceTable,
+    pollables: &[Resource<DynPollable>],
+) -> wasmtime::Result<Vec<u32>> {
     let mut ready = Vec::new();
     for (index, pollable) in (0_u32..).zip(pollables) {
         if table.ready(Resource::new_borrow(pollable.rep()))? {

@@ -45,7 +45,9 @@ pub(crate) struct CallClock {
 pub(crate) enum Overtime {
     #[error("it computed for more than {0:?}, which is all that a call may take")]
     Guest(Duration),
-    #[error("the call took more than {0:?} with its calls of the host, which is all that it may take")]
+    #[error(
+        "the call took more than {0:?} with its calls of the host, which is all that it may take"
+    )]
     Call(Duration),
 }
 

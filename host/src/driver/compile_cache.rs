@@ -39,7 +39,8 @@ impl CompileCache {
     /// The user's: `$CACHE_DIRECTORY` (systemd's), `$XDG_CACHE_HOME/image-cache` or `~/.cache/image-cache`, and there
     /// `compiled/`.
     pub fn of_user() -> Self {
-        let directory = of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
+        let directory =
+            of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
         let fault = "none of CACHE_DIRECTORY, XDG_CACHE_HOME and HOME names an absolute directory";
         CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
     }
@@ -51,7 +52,12 @@ impl CompileCache {
     }
 
     /// Takes the component of these bytes from the cache, or compiles it and puts it there. The error is the compiler's.
-    pub fn compile(&self, engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> Result<Compiled, String> {
+    pub fn compile(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: &[u8; 32],
+    ) -> Result<Compiled, String> {
         let name = entry_name(engine, digest);
         let directory = self.directory.clone().and_then(|directory| {
             trusted(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
@@ -64,7 +70,8 @@ impl CompileCache {
         }
         let component = Component::from_binary(engine, bytes).map_err(|e| compiler_words(&e))?;
         let stored = directory.and_then(|directory| {
-            store(&directory, &name, &component).map_err(|e| format!("{}: {e}", directory.display()))
+            store(&directory, &name, &component)
+                .map_err(|e| format!("{}: {e}", directory.display()))
         });
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "compiled code is not kept for the next start");
@@ -74,15 +81,14 @@ impl CompileCache {
 }
 
 /// The digest that names a component here, and that a pin is compared with.
-pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
 fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // systemd may name several, separated by colons.
-    let systemd = variable("CACHE_DIRECTORY").map(|value| {
-        PathBuf::from(value.to_string_lossy().split(':').next().unwrap_or_default())
-    });
+    let systemd = variable("CACHE_DIRECTORY")
+        .map(|value| PathBuf::from(value.to_string_lossy().split(':').next().unwrap_or_default()));
     let home = |name: &str, below: &str| variable(name).map(|value| Path::new(&value).join(below));
     [systemd, home("XDG_CACHE_HOME", "image-cache"), home("HOME", ".cache/image-cache")]
         .into_iter()
@@ -137,8 +143,10 @@ fn load(engine: &Engine, path: &Path) -> Option<Component> {
 /// Writes an entry under a name of its own, flushes it, and only then gives it its name.
 fn store(directory: &Path, name: &str, component: &Component) -> io::Result<()> {
     let code = component.serialize().map_err(io::Error::other)?;
-    let temporary = directory.join(format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
-    let written = write_new(&temporary, &code).and_then(|()| std::fs::rename(&temporary, directory.join(name)));
+    let temporary =
+        directory.join(format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
+    let written = write_new(&temporary, &code)
+        .and_then(|()| std::fs::rename(&temporary, directory.join(name)));
     if written.is_err() {
         let _ = std::fs::remove_file(&temporary);
     }
@@ -147,7 +155,8 @@ fn store(directory: &Path, name: &str, component: &Component) -> io::Result<()> 
 }
 
 fn write_new(path: &Path, code: &[u8]) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
     file.write_all(code)?;
     // A file that a power failure left half written must never have an entry's name.
@@ -170,7 +179,8 @@ fn forget_old(directory: &Path) -> io::Result<()> {
 
 /// The compiler's reason in one line.
 fn compiler_words(error: &wasmtime::Error) -> String {
-    let chain: Vec<String> = error.chain().map(|cause| super::convert::printable(&cause.to_string(), 500)).collect();
+    let chain: Vec<String> =
+        error.chain().map(|cause| super::convert::printable(&cause.to_string(), 500)).collect();
     format!("it does not compile: {}", chain.join(": "))
 }
 
@@ -225,7 +235,8 @@ mod tests {
     fn the_newest_entries_are_kept() {
         let place = tempfile::tempdir().expect("a directory");
         for n in 0..MAX_ENTRIES + 5 {
-            std::fs::write(place.path().join(format!("{n}{ENDING}")), b"").expect("it can be written");
+            std::fs::write(place.path().join(format!("{n}{ENDING}")), b"")
+                .expect("it can be written");
         }
         forget_old(place.path()).expect("old ones go");
         assert_eq!(std::fs::read_dir(place.path()).expect("a list").count(), MAX_ENTRIES);

@@ -37,7 +37,12 @@ struct Slot {
 }
 
 impl Driver {
-    pub(super) fn new(home: Home, description: (String, String), template: Template, live: Live) -> Self {
+    pub(super) fn new(
+        home: Home,
+        description: (String, String),
+        template: Template,
+        live: Live,
+    ) -> Self {
         let (name, version) = description;
         let slot = Mutex::new(Slot { live: Some(live), idle: None });
         Driver { home, name, version, template, slot }
@@ -62,8 +67,16 @@ impl Driver {
     ///
     /// # Errors
     /// As every call: see [`CallError`].
-    pub fn is_cacheable(&self, image_id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool, CallError> {
-        let work = |guest: &Guest, store: &mut _| guest.call_is_cacheable(store, image_id.as_str(), size, timestamp(now));
+    pub fn is_cacheable(
+        &self,
+        image_id: &ImageId,
+        size: Option<u64>,
+        now: SystemTime,
+    ) -> Result<bool, CallError> {
+        let id = image_id.as_str().to_owned();
+        let work = |guest: &Guest, store: &mut _| {
+            guest.call_is_cacheable(store, &id, size, timestamp(now))
+        };
         self.call("is-cacheable", work, Ok)
     }
 
@@ -74,7 +87,8 @@ impl Driver {
     /// As every call: see [`CallError`].
     pub fn record_cached(&self, image: &CachedImage, file: Option<&File>) -> Result<(), CallError> {
         let file = file.map(File::try_clone).transpose();
-        let file = file.map_err(|e| CallError::Failed(format!("record-cached could not be tried: {e}")))?;
+        let file =
+            file.map_err(|e| CallError::Failed(format!("record-cached could not be tried: {e}")))?;
         let subject = file.map(|file| Subject { image_id: image.image_id.clone(), file });
         let image = convert::image_to_guest(image);
         let work = |guest: &Guest, store: &mut Store<HostState>| {
@@ -109,7 +123,8 @@ impl Driver {
     /// # Errors
     /// As every call: see [`CallError`].
     pub fn cached_image(&self, id: &ImageId) -> Result<Option<CachedImage>, CallError> {
-        let work = |guest: &Guest, store: &mut _| guest.call_get_cached_image(store, id.as_str());
+        let asked = id.as_str().to_owned();
+        let work = |guest: &Guest, store: &mut _| guest.call_get_cached_image(store, &asked);
         self.call("get-cached-image", work, |image| convert::record_of(id, image))
     }
 
@@ -117,8 +132,15 @@ impl Driver {
     ///
     /// # Errors
     /// As every call: see [`CallError`].
-    pub fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>, CallError> {
-        let work = |guest: &Guest, store: &mut _| guest.call_get_cached_images(store, after.map(ImageId::as_str), limit);
+    pub fn cached_images(
+        &self,
+        after: Option<&ImageId>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, CallError> {
+        let behind = after.map(|id| id.as_str().to_owned());
+        let work = |guest: &Guest, store: &mut _| {
+            guest.call_get_cached_images(store, behind.as_ref(), limit)
+        };
         self.call("get-cached-images", work, |images| convert::page(after, limit, images))
     }
 
@@ -127,7 +149,11 @@ impl Driver {
     /// # Errors
     /// As every call: see [`CallError`].
     pub fn cache_size(&self) -> Result<CacheSize, CallError> {
-        self.call("get-cache-size", |guest, store| guest.call_get_cache_size(store), convert::cache_size)
+        self.call(
+            "get-cache-size",
+            |guest, store| guest.call_get_cache_size(store),
+            convert::cache_size,
+        )
     }
 
     /// What to evict, first to go first.
@@ -152,7 +178,9 @@ impl Driver {
     ) -> Result<Vec<Leftover>, CallError> {
         let offered = convert::leftovers_to_guest(leftovers);
         let (before, now) = (timestamp(stalled_before), timestamp(now));
-        let work = |guest: &Guest, store: &mut _| guest.call_select_leftovers(store, &offered, before, now);
+        let work = |guest: &Guest, store: &mut _| {
+            guest.call_select_leftovers(store, &offered, before, now)
+        };
         self.call("select-leftovers", work, |chosen| convert::leftovers(leftovers, &chosen))
     }
 
@@ -177,7 +205,8 @@ impl Driver {
         let answer = live.call(name, work);
         let corruption = live.state().corruption().map(str::to_owned);
         let result = match answer {
-            Ok(Ok(returned)) => check(returned).map_err(|lie| CallError::Failed(format!("{name} answered wrongly: {lie}"))),
+            Ok(Ok(returned)) => check(returned)
+                .map_err(|lie| CallError::Failed(format!("{name} answered wrongly: {lie}"))),
             Ok(Err(refusal)) => Err(CallError::Refused(refusal.into())),
             Err(failed) => Err(failed),
         };
@@ -227,7 +256,11 @@ impl Slot {
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Driver { home, name, version, .. } = self;
-        f.debug_struct("Driver").field("configured", &home.name).field("name", name).field("version", version).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("configured", &home.name)
+            .field("name", name)
+            .field("version", version)
+            .finish_non_exhaustive()
     }
 }
 

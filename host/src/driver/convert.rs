@@ -5,7 +5,7 @@ use super::bindings::image_cache::driver::types;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, LeftoverState, Victim};
 use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::image_id::ImageId;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Later times are cut to this, in microseconds since 1970: what a double holds exactly, in the year 2255.
@@ -63,7 +63,9 @@ pub(super) fn image_to_guest(image: &CachedImage) -> types::CachedImage {
 }
 
 pub(super) fn hits_to_guest(hits: &[Hit]) -> Vec<wit::Hit> {
-    hits.iter().map(|hit| wit::Hit { image_id: hit.image_id.as_str().into(), at: timestamp(hit.at) }).collect()
+    hits.iter()
+        .map(|hit| wit::Hit { image_id: hit.image_id.as_str().into(), at: timestamp(hit.at) })
+        .collect()
 }
 
 pub(super) fn ids_to_guest(ids: &[ImageId]) -> Vec<String> {
@@ -97,7 +99,9 @@ pub(super) fn description(description: wit::Description) -> Result<(String, Stri
     for (what, text) in [("name", &description.name), ("version", &description.version)] {
         if text.is_empty() || text.len() > MAX_DESCRIPTION || text.chars().any(char::is_control) {
             let shown = printable(text, MAX_DESCRIPTION);
-            return Err(format!("a {what} is 1 to {MAX_DESCRIPTION} printable bytes, not {shown:?}"));
+            return Err(format!(
+                "a {what} is 1 to {MAX_DESCRIPTION} printable bytes, not {shown:?}"
+            ));
         }
     }
     Ok((description.name, description.version))
@@ -117,23 +121,36 @@ pub(super) fn configuration_error(error: wit::ConfigurationError) -> String {
 }
 
 /// One record, which must be that of `asked`.
-pub(super) fn record_of(asked: &ImageId, image: Option<types::CachedImage>) -> Result<Option<CachedImage>, Lie> {
+pub(super) fn record_of(
+    asked: &ImageId,
+    image: Option<types::CachedImage>,
+) -> Result<Option<CachedImage>, Lie> {
     let Some(image) = image.map(record).transpose()? else { return Ok(None) };
     if image.image_id != *asked {
-        return Err(format!("asked for the record of {asked:?}, it answered that of {:?}", image.image_id));
+        return Err(format!(
+            "asked for the record of {asked:?}, it answered that of {:?}",
+            image.image_id
+        ));
     }
     Ok(Some(image))
 }
 
 /// A page of records: strictly ascending, all behind `after`, no more than `limit`.
-pub(super) fn page(after: Option<&ImageId>, limit: u32, images: Vec<types::CachedImage>) -> Result<Vec<CachedImage>, Lie> {
+pub(super) fn page(
+    after: Option<&ImageId>,
+    limit: u32,
+    images: Vec<types::CachedImage>,
+) -> Result<Vec<CachedImage>, Lie> {
     at_most(limit, images.len(), "records")?;
     let mut page: Vec<CachedImage> = Vec::with_capacity(images.len());
     for image in images {
         let image = record(image)?;
         let before = page.last().map(|last| &last.image_id).or(after);
         if before.is_some_and(|before| *before >= image.image_id) {
-            return Err(format!("records ascend by id, but {:?} came after {:?}", image.image_id, before));
+            return Err(format!(
+                "records ascend by id, but {:?} came after {:?}",
+                image.image_id, before
+            ));
         }
         page.push(image);
     }
@@ -145,7 +162,10 @@ pub(super) fn cache_size(size: wit::CacheSize) -> Result<CacheSize, Lie> {
 }
 
 /// Victims: no more than asked for, none twice, none that was excluded.
-pub(super) fn victims(eviction: &Eviction<'_>, victims: Vec<wit::Victim>) -> Result<Vec<Victim>, Lie> {
+pub(super) fn victims(
+    eviction: &Eviction<'_>,
+    victims: Vec<wit::Victim>,
+) -> Result<Vec<Victim>, Lie> {
     at_most(eviction.limit, victims.len(), "victims")?;
     let mut barred: HashSet<&str> = eviction.exclude.iter().map(ImageId::as_str).collect();
     let one = |victim: &wit::Victim| {
@@ -154,27 +174,37 @@ pub(super) fn victims(eviction: &Eviction<'_>, victims: Vec<wit::Victim>) -> Res
     let checked: Vec<Victim> = victims.iter().map(one).collect::<Result<_, Lie>>()?;
     for victim in &checked {
         if !barred.insert(victim.image_id.as_str()) {
-            return Err(format!("it named {:?} for eviction, which was excluded or named before", victim.image_id));
+            return Err(format!(
+                "it named {:?} for eviction, which was excluded or named before",
+                victim.image_id
+            ));
         }
     }
     Ok(checked)
 }
 
 /// Leftovers to remove: only such as were offered, none twice. What is answered is what was offered.
-pub(super) fn leftovers(offered: &[Leftover], chosen: &[wit::Leftover]) -> Result<Vec<Leftover>, Lie> {
-    let mut open: std::collections::HashMap<(&str, LeftoverState), &Leftover> =
+pub(super) fn leftovers(
+    offered: &[Leftover],
+    chosen: &[wit::Leftover],
+) -> Result<Vec<Leftover>, Lie> {
+    let mut open: HashMap<_, _> =
         offered.iter().map(|l| ((l.image_id.as_str(), l.state), l)).collect();
-    let one = |leftover: &wit::Leftover| {
+    let mut checked = Vec::with_capacity(chosen.len().min(offered.len()));
+    for leftover in chosen {
         let state = match leftover.state {
             wit::LeftoverState::Incomplete => LeftoverState::Incomplete,
             wit::LeftoverState::Invalid => LeftoverState::Invalid,
         };
-        open.remove(&(leftover.image_id.as_str(), state)).cloned().ok_or_else(|| {
+        let Some(known) = open.remove(&(leftover.image_id.as_str(), state)) else {
             let id = printable(&leftover.image_id, 255);
-            format!("it wants the leftover {id:?} removed, which was not offered or was named before")
-        })
-    };
-    chosen.iter().map(one).collect()
+            return Err(format!(
+                "it wants the leftover {id:?} removed, which was not offered or was named before"
+            ));
+        };
+        checked.push(known.clone());
+    }
+    Ok(checked)
 }
 
 fn record(image: types::CachedImage) -> Result<CachedImage, Lie> {

@@ -68,7 +68,12 @@ impl Inspection {
         if self.faults.is_empty() { self.run(&candidate, &examined, config) } else { Ok(()) }
     }
 
-    fn run(&mut self, candidate: &Candidate, examined: &Examined, config: &Config) -> Result<(), String> {
+    fn run(
+        &mut self,
+        candidate: &Candidate,
+        examined: &Examined,
+        config: &Config,
+    ) -> Result<(), String> {
         let started = Instant::now();
         let (template, compiled) = prepare(candidate, examined, &CompileCache::of_user())?;
         self.compile_time = started.elapsed();

@@ -50,7 +50,10 @@ impl Template {
     ) -> Result<Self, String> {
         let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
         let linker = linker(engine, grants).map_err(unlinkable)?;
-        let pre = linker.instantiate_pre(component).and_then(ImageCacheDriverPre::new).map_err(unlinkable)?;
+        let pre = linker
+            .instantiate_pre(component)
+            .and_then(ImageCacheDriverPre::new)
+            .map_err(unlinkable)?;
         Ok(Template { pre, options, limits })
     }
 
@@ -99,7 +102,8 @@ impl Live {
     /// The driver's name and version.
     pub fn describe(&mut self) -> Result<(String, String), CallError> {
         let description = self.call("describe", |guest, store| guest.call_describe(store))?;
-        convert::description(description).map_err(|lie| CallError::Failed(format!("describe: {lie}")))
+        convert::description(description)
+            .map_err(|lie| CallError::Failed(format!("describe: {lie}")))
     }
 
     fn configure(&mut self, options: &[(String, String)]) -> Result<(), CallError> {
@@ -112,10 +116,6 @@ impl Live {
 
     pub fn state(&self) -> &HostState {
         self.store.data()
-    }
-
-    pub fn state_mut(&mut self) -> &mut HostState {
-        self.store.data_mut()
     }
 
     pub fn into_state(self) -> HostState {
@@ -137,8 +137,12 @@ fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<
     for grant in grants {
         match grant {
             Grant::Sql => imports::sql::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
-            Grant::Attributes => imports::attributes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
-            Grant::Files => imports::files::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
+            Grant::Attributes => {
+                imports::attributes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
+            }
+            Grant::Files => {
+                imports::files::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
+            }
             Grant::Wasi => wasi::link(&mut linker)?,
         }
     }
@@ -158,6 +162,7 @@ fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String 
 }
 
 fn chain(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> = error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
+    let causes: Vec<String> =
+        error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
     causes.join(": ")
 }

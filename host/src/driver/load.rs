@@ -84,7 +84,11 @@ impl Driver {
     ///
     /// # Errors
     /// Every reason that the step which failed has, with what to do about it.
-    pub(crate) fn load(name: &str, config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
+    pub(crate) fn load(
+        name: &str,
+        config: &Config,
+        directory: Arc<Directory>,
+    ) -> Result<Driver, LoadError> {
         Driver::load_with(name, config, directory, Vec::new())
     }
 
@@ -102,9 +106,11 @@ impl Driver {
         if !examined.faults.is_empty() {
             return Err(failed(examined.faults));
         }
-        let (template, _) = prepare(&candidate, &examined, &CompileCache::of_user()).map_err(|fault| failed(vec![fault]))?;
+        let (template, _) = prepare(&candidate, &examined, &CompileCache::of_user())
+            .map_err(|fault| failed(vec![fault]))?;
         let home = candidate.home(config, Some(directory));
-        let mut live = start(&template, HostState::new(&home), name).map_err(|error| failed(vec![error.to_string()]))?;
+        let mut live = start(&template, HostState::new(&home), name)
+            .map_err(|error| failed(vec![error.to_string()]))?;
         let description = live.describe().map_err(|error| failed(vec![error.to_string()]))?;
         Ok(Driver::new(home, description, template, live))
     }
@@ -118,7 +124,9 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
     };
     let CallError::Corrupt(words) = &error else { return Err(error) };
     let aside = state.set_database_aside().map_err(|e| {
-        CallError::Corrupt(format!("{words}; it could not be set aside either: {e}; move it away yourself"))
+        CallError::Corrupt(format!(
+            "{words}; it could not be set aside either: {e}; move it away yourself"
+        ))
     })?;
     tracing::warn!(
         driver = name,
@@ -170,7 +178,10 @@ pub(super) fn find(name: &str, config: &Config) -> Result<Candidate, String> {
         return Ok(Candidate::configured(name, driver));
     }
     if name.contains('/') || name.ends_with(".wasm") {
-        return Ok(Candidate::configured(name, &DriverConfig { component: name.into(), ..ungranted() }));
+        return Ok(Candidate::configured(
+            name,
+            &DriverConfig { component: name.into(), ..ungranted() },
+        ));
     }
     if name.eq_ignore_ascii_case("centralized_db") {
         return Err("Glance's centralized_db keeps its books in Glance's own database server, which only Glance can use; \
@@ -178,8 +189,12 @@ pub(super) fn find(name: &str, config: &Config) -> Result<Candidate, String> {
             .into());
     }
     let configured = config.drivers.keys().map(|name| format!("{name:?}"));
-    let known: Vec<String> = BuiltIn::ALL.iter().map(|b| format!("{:?}", b.name())).chain(configured).collect();
-    Err(format!("no driver has this name; known are {}, and a path to a component (with a '/' in it, or ending in .wasm)", known.join(", ")))
+    let known: Vec<String> =
+        BuiltIn::ALL.iter().map(|b| format!("{:?}", b.name())).chain(configured).collect();
+    Err(format!(
+        "no driver has this name; known are {}, and a path to a component (with a '/' in it, or ending in .wasm)",
+        known.join(", ")
+    ))
 }
 
 /// A file that is named as a driver gets nothing: grants are given in `[drivers.NAME]`.
@@ -237,9 +252,17 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("{} is no file; give the path of a component", path.display()));
     }
     let mut bytes = Vec::new();
-    File::open(path).map_err(fault)?.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(fault)?;
+    File::open(path)
+        .map_err(fault)?
+        .take(MAX_COMPONENT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fault)?;
     if bytes.len() as u64 > MAX_COMPONENT {
-        return Err(format!("{} has more than {} MiB, the most that is read", path.display(), MAX_COMPONENT >> 20));
+        return Err(format!(
+            "{} has more than {} MiB, the most that is read",
+            path.display(),
+            MAX_COMPONENT >> 20
+        ));
     }
     Ok(bytes)
 }

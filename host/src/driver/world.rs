@@ -2,7 +2,7 @@
 
 use crate::config::Grant;
 use std::collections::BTreeSet;
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Parser, Payload};
 
 /// The package of the interface, and the one major version of it that the host speaks.
 const PACKAGE: &str = "image-cache:driver";
@@ -116,7 +116,11 @@ fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
             "attributes" => Some(Grant::Attributes),
             "files" => Some(Grant::Files),
             _ if FREE.contains(&name) => None,
-            _ => return Err(format!("it imports {import}, which this host does not have; update the host")),
+            _ => {
+                return Err(format!(
+                    "it imports {import}, which this host does not have; update the host"
+                ));
+            }
         };
         if !speaks(version) {
             return Err(format!(
@@ -129,15 +133,25 @@ fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     let package = import.split('/').next().unwrap_or_default();
     if !import.starts_with("wasi:") {
         let known = "types, log, sql, attributes and files";
-        return Err(format!("it imports {import}, which no grant covers; a driver may import {PACKAGE}'s {known}"));
+        return Err(format!(
+            "it imports {import}, which no grant covers; a driver may import {PACKAGE}'s {known}"
+        ));
     }
     if WASI_PACKAGES.contains(&package) && split_version(import).1.starts_with("0.2.") {
         return Ok(Some(Grant::Wasi));
     }
-    Err(format!("it imports {import}, which the grant \"wasi\" does not cover: that is {} at 0.2", WASI_PACKAGES.join(", ")))
+    Err(format!(
+        "it imports {import}, which the grant \"wasi\" does not cover: that is {} at 0.2",
+        WASI_PACKAGES.join(", ")
+    ))
 }
 
-fn ungranted(driver: &str, imports: &[&str], granted: &BTreeSet<Grant>, wanted: &BTreeSet<Grant>) -> String {
+fn ungranted(
+    driver: &str,
+    imports: &[&str],
+    granted: &BTreeSet<Grant>,
+    wanted: &BTreeSet<Grant>,
+) -> String {
     let all: Vec<String> = granted.union(wanted).map(|grant| format!("\"{grant}\"")).collect();
     let place = if driver.contains('/') || driver.ends_with(".wasm") { "NAME" } else { driver };
     format!(
@@ -160,8 +174,13 @@ fn split_version(name: &str) -> (&str, &str) {
 /// Whether a version is one of those the host speaks: semantic versions of one major number, no pre-releases.
 fn speaks(version: &str) -> bool {
     let mut parts = version.split('.');
-    let number = |part: Option<&str>| part.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
-    parts.next() == Some(MAJOR) && number(parts.next()) && number(parts.next()) && parts.next().is_none()
+    let number = |part: Option<&str>| {
+        part.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    parts.next() == Some(MAJOR)
+        && number(parts.next())
+        && number(parts.next())
+        && parts.next().is_none()
 }
 
 fn listed(before: &str, names: &[String]) -> String {

@@ -47,13 +47,18 @@ const SWITCHES: [(DbConfig, bool); 5] = [
 ];
 
 /// Pragmas that read the schema of the driver's own tables.
-const PRAGMAS: [&str; 6] = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"];
+const PRAGMAS: [&str; 6] =
+    ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"];
 
 /// Functions that reach outside of the database, where SQLite was built with them.
 const FUNCTIONS: [&str; 5] = ["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"];
 
 /// Puts the bounds on a new connection. While `ours` is set, the host's own statements pass.
-pub(super) fn confine(connection: &mut Connection, ours: &Arc<AtomicBool>, deadline: &Deadline) -> Result<()> {
+pub(super) fn confine(
+    connection: &mut Connection,
+    ours: &Arc<AtomicBool>,
+    deadline: &Deadline,
+) -> Result<()> {
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }
@@ -82,10 +87,14 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
     let allowed = match context.action {
         Select | Recursive | Read { .. } => true,
         Insert { .. } | Update { .. } | Delete { .. } => !temporary,
-        CreateTable { .. } | CreateIndex { .. } | CreateView { .. } | CreateTrigger { .. } => !temporary,
+        CreateTable { .. } | CreateIndex { .. } | CreateView { .. } | CreateTrigger { .. } => {
+            !temporary
+        }
         DropTable { .. } | DropIndex { .. } | DropView { .. } | DropTrigger { .. } => !temporary,
         AlterTable { .. } | Reindex { .. } | Analyze { .. } => !temporary,
-        Function { function_name } => !FUNCTIONS.iter().any(|name| function_name.eq_ignore_ascii_case(name)),
+        Function { function_name } => {
+            !FUNCTIONS.iter().any(|name| function_name.eq_ignore_ascii_case(name))
+        }
         Pragma { pragma_name, pragma_value } => may_read(pragma_name, pragma_value),
         // ATTACH (and so VACUUM), DETACH, transactions of its own, virtual and temporary tables, and what is new.
         _ => false,

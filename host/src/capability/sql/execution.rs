@@ -66,7 +66,8 @@ impl Open {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         as_host(false);
         let transaction = transaction?;
-        let changed: Result<Vec<u64>, Fault> = statements.iter().map(|one| execute(&transaction, one)).collect();
+        let changed: Result<Vec<u64>, Fault> =
+            statements.iter().map(|one| execute(&transaction, one)).collect();
         as_host(true);
         let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
         as_host(false);
@@ -121,7 +122,8 @@ fn values(row: &Row<'_>, width: usize, bytes: &mut usize) -> Result<Vec<wit::Val
             ValueRef::Real(number) => wit::Value::Real(number),
             ValueRef::Text(text) => {
                 *bytes += text.len();
-                let text = std::str::from_utf8(text).map_err(|_| not_text("a text in the database"))?;
+                let text =
+                    std::str::from_utf8(text).map_err(|_| not_text("a text in the database"))?;
                 wit::Value::Text(text.to_owned())
             }
             ValueRef::Blob(blob) => {

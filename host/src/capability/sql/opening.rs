@@ -39,7 +39,12 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub fn new(directory: &Directory, path: &Path, in_drivers: bool, deadline: &Deadline) -> Result<Self, Fault> {
+    pub fn new(
+        directory: &Directory,
+        path: &Path,
+        in_drivers: bool,
+        deadline: &Deadline,
+    ) -> Result<Self, Fault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let identity = made(directory, path, in_drivers).map_err(|e| opening_fault(path, &e))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -77,7 +82,9 @@ pub(super) fn identity(path: &Path) -> io::Result<Option<Identity>> {
         other => other?,
     };
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(io::Error::other("it is no regular file; move it away, or configure another database"));
+        return Err(io::Error::other(
+            "it is no regular file; move it away, or configure another database",
+        ));
     }
     Ok(Some((stat.st_dev, stat.st_ino)))
 }
@@ -108,7 +115,11 @@ fn make_drivers_directory(directory: &Directory, path: &Path) -> io::Result<()> 
     }
     let (made, like) = (File::open(drivers)?, rustix::fs::fstat(directory.own_dir())?);
     if rustix::process::geteuid().is_root() {
-        rustix::fs::fchown(&made, Some(Uid::from_raw(like.st_uid)), Some(Gid::from_raw(like.st_gid)))?;
+        rustix::fs::fchown(
+            &made,
+            Some(Uid::from_raw(like.st_uid)),
+            Some(Gid::from_raw(like.st_gid)),
+        )?;
     }
     rustix::fs::fchmod(&made, Mode::from_raw_mode(like.st_mode & 0o777))?;
     Ok(())

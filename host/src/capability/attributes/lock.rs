@@ -1,0 +1,62 @@
+//! The lock under which attributes are changed, in one process and in many.
+
+use super::{Error, io_error};
+use crate::directory::Directory;
+use crate::driver::Deadline;
+use cap_std::fs::OpenOptions;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Taken before the file's lock, so that threads of this process wait for each other without sleeping.
+static PROCESS: Mutex<()> = Mutex::new(());
+
+/// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
+#[derive(Debug, Default)]
+pub(super) struct Lock(Option<File>);
+
+/// Both locks, until it is dropped.
+pub(super) struct Held<'a> {
+    file: &'a File,
+    _thread: MutexGuard<'static, ()>,
+}
+
+impl Lock {
+    /// Waits for the lock, no longer than the call may take.
+    pub fn hold(&mut self, directory: &Directory, deadline: &Deadline) -> Result<Held<'_>, Error> {
+        let thread = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut self.0 {
+            Some(file) => file,
+            none => none.insert(open(directory).map_err(|e| io_error(&e))?),
+        };
+        let mut pause = Duration::from_micros(20);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Held { file, _thread: thread }),
+                Err(TryLockError::Error(e)) => return Err(io_error(&e)),
+                Err(TryLockError::WouldBlock) if deadline.passed() => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Unlocking an open file of our own does not fail; were it to, the next holder of this handle has the lock anyway.
+        let _ = self.file.unlock();
+    }
+}
+
+fn open(directory: &Directory) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true);
+    let file = directory.own_dir().open_with("attributes.lock", &options)?.into_std();
+    if let Err(error) = directory.adopt_owner(&file) {
+        // Another user made it, and it serves all the same.
+        tracing::debug!(%error, "the owner of attributes.lock stays as it is");
+    }
+    Ok(file)
+}
