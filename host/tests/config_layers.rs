@@ -62,7 +62,7 @@ fn the_faults_of_all_layers_come_together() {
     let in_file = format!("{}:1", path.display());
     assert_eq!(
         origins,
-        [in_file.as_str(), "$IMAGE_CACHE_STALL_TIME", "--hit-delay", "the configuration"]
+        [in_file.as_str(), "$IMAGE_CACHE_STALL_TIME", "--hit-delay", ""]
     );
 }
 

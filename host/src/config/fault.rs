@@ -6,7 +6,8 @@ use std::path::Path;
 /// One fault in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// Where it stands: a file with its line, a flag, an environment variable, or the builder.
+    /// Where it stands: a file with its line, a flag, an environment variable, or the
+    /// builder; empty where it stands nowhere.
     pub origin: String,
     /// The option, with its table (`drivers.lfu.sha256`); empty where the fault is the file's.
     pub key: String,
@@ -18,7 +19,9 @@ pub struct ConfigFault {
 
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
+        if !self.origin.is_empty() {
+            write!(f, "{}: ", self.origin)?;
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }

@@ -102,7 +102,7 @@ impl ConfigLayers {
                 dir.variable()
             );
             self.faults
-                .push(Rejected::new("nothing", accepted).at("the configuration", dir.name()));
+                .push(Rejected::new("nothing", accepted).at("", dir.name()));
         }
         if !self.faults.is_empty() {
             return Err(ConfigError { faults: self.faults });

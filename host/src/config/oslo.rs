@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
 fn value<'a>(ini: &'a Ini, section: &str, key: &str) -> Option<&'a str> {
     let properties = ini.section_all(Some(section));
     let all = properties.flat_map(|properties| properties.iter());
-    let last = all.filter(|(name, _)| name.lines().last() == Some(key)).last()?.1.trim();
+    let last = all.filter(|(name, _)| name.lines().last() == Some(key)).next_back()?.1.trim();
     let unquoted =
         ['"', '\''].iter().find_map(|quote| last.strip_prefix(*quote)?.strip_suffix(*quote));
     Some(unquoted.unwrap_or(last))

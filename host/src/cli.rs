@@ -1,0 +1,116 @@
+//! From arguments to library calls to an exit code: what every command goes through.
+
+mod add;
+mod args;
+mod confirm;
+mod drivers;
+mod exit;
+mod get;
+mod images;
+mod output;
+mod output_file;
+mod progress;
+mod queue;
+mod upkeep;
+
+use args::{Arguments, Command, Global};
+use clap::{CommandFactory, Parser};
+use exit::Code;
+use image_cache::{Config, ConfigError, ConfigLayers, ConfigOption, ImageCache};
+use output::Format;
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// What a command works with: the configuration, and where its answer goes.
+struct Session {
+    config: Config,
+    format: Format,
+}
+
+impl Session {
+    fn open(&self) -> Result<ImageCache, image_cache::Error> {
+        ImageCache::open(self.config.clone())
+    }
+}
+
+/// Runs the program; nothing in it ends the process before everything is dropped.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Also --help and --version.
+            let printed = error.print().is_ok();
+            return match (error.use_stderr(), printed) {
+                (true, _) => Code::Usage.into(),
+                (false, true) => Code::Done.into(),
+                (false, false) => Code::Failed.into(),
+            };
+        }
+    };
+    log_to_stderr(arguments.global.verbose);
+    match run(&arguments) {
+        Ok(code) => code.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<Code> {
+    let global = &arguments.global;
+    let session = || -> Result<Session, ConfigError> {
+        Ok(Session { config: configuration(global, ConfigLayers::new())?, format: global.format })
+    };
+    match &arguments.command {
+        Command::Add(add) => add::add(&session()?, add),
+        Command::Get(get) => get::get(&session()?, get),
+        Command::List => images::list(&session()?),
+        Command::Show { id } => images::show(&session()?, id),
+        Command::Queue(command) => queue::queue(&session()?, command),
+        Command::Delete(which) => images::delete(&session()?, which),
+        Command::Prune => upkeep::prune(&session()?),
+        Command::Clean => upkeep::clean(&session()?),
+        Command::Status => upkeep::status(&session()?),
+        Command::Driver(command) => {
+            // A driver's author has no cache; none is opened, so any directory will do.
+            let layers = ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
+            let session = Session { config: configuration(global, layers)?, format: global.format };
+            drivers::driver(&session, command)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "image-cache", &mut script);
+            output::print(&script)?;
+            Ok(Code::Done)
+        }
+    }
+}
+
+fn configuration(global: &Global, mut layers: ConfigLayers) -> Result<Config, ConfigError> {
+    if let Some(path) = &global.config {
+        layers = layers.file(path);
+    }
+    layers = layers.environment(std::env::vars_os());
+    for (flag, option, value) in global.options() {
+        layers = layers.flag(flag, option, value);
+    }
+    layers.build()
+}
+
+/// Warnings always; `-v` adds what the cache does, `-vv` why.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,image_cache={level}"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .without_time()
+        .log_internal_errors(false);
+    // It fails only where one is set already, and nobody did.
+    let _ = subscriber.try_init();
+}

@@ -1,0 +1,182 @@
+//! The command line's grammar: commands, flags, and their help.
+
+use super::output::Format;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use image_cache::{ConfigOption, ImageId};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done (add: the image is cached now, or was already)
+  1  failed
+  2  usage or configuration
+  3  no such image
+  4  checksum or size mismatch
+
+Each option can also come from the configuration file, under its own name, or from the
+environment, in capitals: IMAGE_CACHE_DIR, IMAGE_CACHE_DRIVER, IMAGE_CACHE_MAX_SIZE,
+IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY. A flag beats the
+environment, which beats the file.";
+
+/// A disk cache for large images, with drivers in WebAssembly.
+#[derive(Debug, Parser)]
+#[command(name = "image-cache", version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Configuration: TOML, or an oslo.config file such as glance-api.conf
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// image_cache_dir: the cache directory, made where it is missing
+    #[arg(long, value_name = "DIR", global = true)]
+    cache_dir: Option<OsString>,
+    /// image_cache_driver: sqlite, xattr, a name from [drivers.NAME], or a component's path [default: sqlite]
+    #[arg(long, value_name = "NAME", global = true)]
+    driver: Option<OsString>,
+    /// image_cache_max_size: above it prune evicts; bytes, or with a unit [default: 10 GiB]
+    #[arg(long, value_name = "SIZE", global = true, allow_negative_numbers = true)]
+    max_size: Option<OsString>,
+    /// image_cache_stall_time: after it an incomplete file is stalled; seconds, or with a unit [default: 24h]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    stall_time: Option<OsString>,
+    /// image_cache_sqlite_db: the sqlite driver's database inside the cache directory [default: cache.db]
+    #[arg(long, value_name = "PATH", global = true)]
+    sqlite_db: Option<OsString>,
+    /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    hit_delay: Option<OsString>,
+    /// How answers are printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Format::Table,
+        value_name = "table|json",
+        hide_possible_values = true,
+        global = true
+    )]
+    pub format: Format,
+    /// Say more on standard error; twice for still more
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+impl Global {
+    /// The options that were given as flags.
+    pub fn options(&self) -> impl Iterator<Item = (&'static str, ConfigOption, &OsStr)> {
+        [
+            ("--cache-dir", ConfigOption::Dir, &self.cache_dir),
+            ("--driver", ConfigOption::Driver, &self.driver),
+            ("--max-size", ConfigOption::MaxSize, &self.max_size),
+            ("--stall-time", ConfigOption::StallTime, &self.stall_time),
+            ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
+            ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
+        ]
+        .into_iter()
+        .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Cache an image
+    Add(Add),
+    /// Write a cached image to standard output or a file
+    Get(Get),
+    /// List the cached images
+    List,
+    /// Show one cached image
+    Show {
+        /// The image
+        id: ImageId,
+    },
+    /// Images that are wanted
+    #[command(subcommand)]
+    Queue(Queue),
+    /// Remove cached images; what was not there makes the exit code 3, the others are removed all the same
+    Delete(Which),
+    /// Evict until the cached images have at most image_cache_max_size
+    Prune,
+    /// Remove what failed or stalled fetches left behind (--stall-time says what is stalled)
+    Clean,
+    /// Show driver, sizes and counts
+    Status,
+    /// Look at drivers
+    #[command(subcommand)]
+    Driver(Driver),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    /// The image
+    pub id: ImageId,
+    /// A file with its bytes, or - for standard input
+    pub source: PathBuf,
+    /// The MD5 that the bytes must have
+    #[arg(long, value_name = "HEX")]
+    pub md5: Option<String>,
+    /// How many bytes there must be
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The image
+    pub id: ImageId,
+    /// Write into this file instead, all or nothing; - is standard output, even a terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Queue {
+    /// Put images into the queue
+    Add {
+        /// The images, first wanted first
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<ImageId>,
+    },
+    /// List the queue, oldest first
+    List,
+    /// Take images out of the queue
+    Remove(Which),
+}
+
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The images
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub ids: Vec<ImageId>,
+    /// All of them; asks first
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Driver {
+    /// List the built-in and the configured drivers, and whether each would load
+    List,
+    /// Show a driver's imports, exports, version and size, and whether it would load
+    Inspect {
+        /// A built-in or configured name, or a component's path
+        // Not `driver`: that is the global flag.
+        #[arg(value_name = "NAME|FILE")]
+        name: String,
+    },
+}

@@ -1,0 +1,116 @@
+//! Exit codes, and errors in words on standard error.
+
+use super::output::printable;
+use image_cache::{Error, ImageId};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Wrong usage, or a faulty configuration.
+    Usage = 2,
+    /// An image is not there.
+    NoSuchImage = 3,
+    /// The bytes are not those that were promised.
+    Mismatch = 4,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> ExitCode {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// What only the command line can find wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Asked in a way that cannot be answered.
+    #[error("{0}")]
+    Usage(String),
+    /// Not cached, or not queued.
+    #[error("image {id}: {what}")]
+    NoSuchImage { id: ImageId, what: String },
+    /// Whoever read our output has gone; there is nobody to tell.
+    #[error("standard output was closed")]
+    OutputClosed,
+}
+
+/// Says what went wrong, and answers the exit code that tells it to scripts.
+pub fn report(error: &anyhow::Error) -> Code {
+    if !matches!(error.downcast_ref(), Some(Failure::OutputClosed)) {
+        note("error", &in_full(error));
+    }
+    code(error)
+}
+
+/// A line for the person at the terminal; where standard error is closed, for nobody.
+pub fn note(kind: &str, text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{kind}: {}", printable(text));
+}
+
+fn code(error: &anyhow::Error) -> Code {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return match failure {
+            Failure::Usage(_) => Code::Usage,
+            Failure::NoSuchImage { .. } => Code::NoSuchImage,
+            Failure::OutputClosed => Code::Failed,
+        };
+    }
+    if error.is::<image_cache::ConfigError>() {
+        return Code::Usage;
+    }
+    let io_error = error.downcast_ref::<io::Error>();
+    match error.downcast_ref::<Error>().or_else(|| io_error.and_then(Error::of_io)) {
+        Some(Error::InvalidImageId(_) | Error::InvalidChecksum(_) | Error::Config(_)) => Code::Usage,
+        Some(Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. }) => Code::Mismatch,
+        _ if error.is::<image_cache::InvalidChecksum>() => Code::Usage,
+        _ => Code::Failed,
+    }
+}
+
+/// The error with its causes, each said once: the library's errors name theirs themselves.
+fn in_full(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn errors_map_to_their_codes() {
+        let id: ImageId = "a".parse().expect("a plain name is an id");
+        let mismatch = Error::SizeMismatch { image_id: id.clone(), expected: 1, found: 2 };
+        assert_eq!(code(&mismatch.into()), Code::Mismatch);
+        let mismatch = Error::ChecksumMismatch { image_id: id.clone(), expected: "a".into(), found: "b".into() };
+        assert_eq!(code(&io::Error::from(mismatch).into()), Code::Mismatch);
+        let invalid = "a/b".parse::<ImageId>().map_err(Error::from).expect_err("a slash is refused");
+        assert_eq!(code(&invalid.into()), Code::Usage);
+        let missing = Failure::NoSuchImage { id: id.clone(), what: "it is not cached".into() };
+        assert_eq!(code(&missing.into()), Code::NoSuchImage);
+        let failed = Error::SourceFailed { image_id: id, source: io::Error::other("gone") };
+        assert_eq!(code(&failed.into()), Code::Failed);
+        assert_eq!(code(&io::Error::other("disk").into()), Code::Failed);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let id: ImageId = "a".parse().expect("a plain name is an id");
+        let error = anyhow::Error::from(Error::SourceFailed { image_id: id, source: io::Error::other("gone") });
+        assert_eq!(in_full(&error).matches("gone").count(), 1);
+        let error = Err::<(), _>(io::Error::other("disk")).context("cannot read x").expect_err("it is an error");
+        assert_eq!(in_full(&error), "cannot read x: disk");
+    }
+}

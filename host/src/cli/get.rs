@@ -1,0 +1,62 @@
+//! `get`: a cached image to standard output or into a file.
+
+use super::args::Get;
+use super::exit::{Code, Failure};
+use super::images::not_cached;
+use super::output::{stdout, write_error};
+use super::output_file::OutputFile;
+use super::{Session, progress};
+use anyhow::Context;
+use image_cache::CachedReader;
+use indicatif::ProgressBar;
+use std::io::{self, IsTerminal, Read, Write};
+
+const BLOCK: usize = 256 << 10;
+
+pub fn get(session: &Session, get: &Get) -> anyhow::Result<Code> {
+    if get.output.is_none() && io::stdout().is_terminal() {
+        let text = "standard output is a terminal: give --output FILE, or --output - to have the bytes there";
+        return Err(Failure::Usage(text.to_owned()).into());
+    }
+    let cache = session.open()?;
+    let Some(mut reader) = cache.open_for_read(get.id.as_str())? else {
+        return Err(not_cached(&cache, &get.id));
+    };
+    let bar = progress::bytes(get.id.as_str(), Some(reader.size()));
+    match get.output.as_ref().filter(|path| path.as_os_str() != "-") {
+        None => {
+            let mut stdout = stdout().map_err(write_error)?;
+            pass(&mut reader, &bar, |block| stdout.write_all(block), write_error)?;
+        }
+        Some(path) => {
+            let cannot = || format!("cannot write {}", path.display());
+            let mut file = OutputFile::create(path).with_context(cannot)?;
+            pass(&mut reader, &bar, |block| file.write_all(block), |error| anyhow::Error::from(error).context(cannot()))?;
+            file.commit().with_context(cannot)?;
+        }
+    }
+    bar.finish_and_clear();
+    cache.flush()?;
+    Ok(Code::Done)
+}
+
+/// Passes the image on block by block; a failing reader and a failing writer are told apart.
+fn pass(
+    reader: &mut CachedReader,
+    bar: &ProgressBar,
+    mut write: impl FnMut(&[u8]) -> io::Result<()>,
+    write_error: impl Fn(io::Error) -> anyhow::Error,
+) -> anyhow::Result<()> {
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                write(&buffer[..count]).map_err(&write_error)?;
+                bar.inc(count as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(anyhow::Error::from(error).context("cannot read the cached image")),
+        }
+    }
+}

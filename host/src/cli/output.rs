@@ -1,0 +1,153 @@
+//! Answers on standard output, as tables or JSON, and text that is safe to show on a terminal.
+
+use super::exit::Failure;
+use bytesize::ByteSize;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The last second of the year 9999: RFC 3339 has four digits for the year.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Columns for people
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+impl Format {
+    /// Prints the answer: as JSON, or as the text that `table` makes of it.
+    pub fn print<T: Serialize>(self, answer: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        let mut text = match self {
+            Format::Json => serde_json::to_string_pretty(answer)?,
+            Format::Table => table(answer),
+        };
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        print(text.as_bytes())
+    }
+}
+
+/// Standard output without a buffer of lines before it.
+pub fn stdout() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// Writes it all to standard output.
+pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    stdout().and_then(|mut stdout| stdout.write_all(bytes)).map_err(write_error)
+}
+
+/// What a failed write to standard output is: that nobody reads any more is no news to anybody.
+pub fn write_error(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::OutputClosed.into(),
+        _ => anyhow::Error::from(error).context("cannot write to standard output"),
+    }
+}
+
+/// Columns under a header; every cell is made safe to show.
+pub fn columns<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell).replace('\n', " "))));
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    table.trim_fmt()
+}
+
+/// Names with their values, one a line; a value of many lines stays in its column.
+pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.add_rows(facts.into_iter().map(|(name, value)| [name.to_owned(), printable(&value)]));
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    table.trim_fmt()
+}
+
+/// The text with everything escaped that would steer a terminal or change the order of what is read.
+pub fn printable(text: &str) -> String {
+    let hides = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if hides(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+/// A time to the microsecond, in UTC, as RFC 3339 has it.
+pub fn exact_time(time: SystemTime) -> String {
+    humantime::format_rfc3339_micros(in_range(time)).to_string()
+}
+
+/// A time to the second, in UTC.
+pub fn short_time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(in_range(time)).to_string()
+}
+
+/// Bytes in the unit that suits them.
+pub fn short_size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().iec().to_string()
+}
+
+/// Bytes in the unit that suits them, and exactly.
+pub fn size(bytes: u64) -> String {
+    format!("{} ({bytes} bytes)", short_size(bytes))
+}
+
+/// So many of something: `1 image`, `2 images`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Files can have times that RFC 3339 has no words for.
+fn in_range(time: SystemTime) -> SystemTime {
+    time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_escaped() {
+        assert_eq!(printable("plain ünïcode 日本\n"), "plain ünïcode 日本\n");
+        assert_eq!(printable("a\u{1b}[2Jb\r\u{9b}\u{202e}c\u{7f}"), "a\\u{1b}[2Jb\\r\\u{9b}\\u{202e}c\\u{7f}");
+    }
+
+    #[test]
+    fn times_out_of_range_do_not_panic() {
+        assert_eq!(exact_time(UNIX_EPOCH - Duration::from_secs(5)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(short_time(UNIX_EPOCH + LAST_SECOND * 2), "9999-12-31T23:59:59Z");
+        assert_eq!(exact_time(UNIX_EPOCH + Duration::from_micros(1_500_000)), "1970-01-01T00:00:01.500000Z");
+    }
+
+    #[test]
+    fn columns_line_up_and_hold_one_row_a_line() {
+        let text = columns(["ID", "SIZE"], [["a".into(), "1".into()], ["long\nid".into(), "22".into()]]);
+        assert_eq!(text, "ID       SIZE\na        1\nlong id  22");
+    }
+
+    #[test]
+    fn numbers_have_their_plural() {
+        assert_eq!(count(1, "image"), "1 image");
+        assert_eq!(count(0, "image"), "0 images");
+        assert_eq!(size(10 << 30), "10.0 GiB (10737418240 bytes)");
+    }
+}

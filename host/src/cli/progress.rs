@@ -1,0 +1,36 @@
+//! Progress on long work, on standard error, where a terminal is there.
+
+use super::output::printable;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+const BAR: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+const SPINNER: &str = "{spinner} {msg} {bytes} {binary_bytes_per_sec}";
+const WAITING: &str = "{spinner} {msg} {elapsed}";
+
+/// Bytes that pass; `total` where it is known. Gone from the terminal once it is dropped.
+pub fn bytes(what: &str, total: Option<u64>) -> ProgressBar {
+    match total {
+        Some(total) => start(what, Some(total), BAR),
+        None => start(what, None, SPINNER),
+    }
+}
+
+/// Work whose length nobody knows.
+pub fn waiting(what: &str) -> ProgressBar {
+    start(what, None, WAITING)
+}
+
+fn start(what: &str, total: Option<u64>, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(printable(what));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
