@@ -11,7 +11,7 @@ use tempfile::TempDir;
 fn failures(orders: &[(&str, &str)]) -> Result<BTreeMap<&'static str, String>, Box<dyn std::error::Error>> {
     let scratch = tempfile::tempdir()?;
     let results = conformance::run(&config(&scratch, orders)?, scratch.path());
-    assert_eq!(results.len(), conformance::CASES.len());
+    assert_eq!(results.len(), CASES.len());
     let failed = results.into_iter().filter_map(|result| match result.outcome {
         CaseOutcome::Passed => None,
         CaseOutcome::Failed(failure) => Some((result.name, failure.to_string())),
@@ -74,7 +74,7 @@ fn every_fault_is_found_by_the_case_that_is_there_for_it() -> Tested {
 #[test]
 fn a_driver_that_cannot_be_loaded_fails_every_case() -> Tested {
     let failed = failures(&[("fault", "trap"), ("in", "configure")])?;
-    assert_eq!(failed.len(), conformance::CASES.len());
+    assert_eq!(failed.len(), CASES.len());
     assert!(failed.values().all(|failure| failure.contains("the driver loads")), "{failed:?}");
     Ok(())
 }
