@@ -76,11 +76,6 @@ impl Incomplete {
         Ok(())
     }
 
-    /// Bytes written so far.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The open file, for its attributes and times.
     pub fn file(&self) -> &File {
         &self.file
