@@ -48,15 +48,25 @@ impl Place {
     pub fn books(&self) -> BTreeMap<String, Row> {
         match self.driver() {
             "sqlite" => rows(&self.path("cache.db")),
-            _ => self.images().into_keys().filter_map(|id| Some((id.clone(), attributes(&self.path(&id))?))).collect(),
+            _ => self
+                .images()
+                .into_keys()
+                .filter_map(|id| Some((id.clone(), attributes(&self.path(&id))?)))
+                .collect(),
         }
     }
 
     /// The books, once it is sure that they say of each image what its file says, and of nothing else.
     pub fn books_in_step(&self) -> BTreeMap<String, Row> {
         let books = self.books();
-        let said = books.iter().map(|(id, row)| (id.clone(), OnDisk { size: row.size, modified: row.modified }));
-        assert_eq!(said.collect::<BTreeMap<_, _>>(), self.images(), "the books (left) and the directory (right)");
+        let said = books
+            .iter()
+            .map(|(id, row)| (id.clone(), OnDisk { size: row.size, modified: row.modified }));
+        assert_eq!(
+            said.collect::<BTreeMap<_, _>>(),
+            self.images(),
+            "the books (left) and the directory (right)"
+        );
         books
     }
 
@@ -100,11 +110,13 @@ fn attributes(file: &Path) -> Option<Row> {
     let (size, modified) = (metadata.len(), micros(&metadata));
     // The checksum holds for the file whose size and modification time stand behind it.
     let behind = format!(" {size} {modified}");
-    let checksum = text("user.checksum").and_then(|sum| Some(sum.strip_suffix(&behind)?.to_owned()));
+    let checksum =
+        text("user.checksum").and_then(|sum| Some(sum.strip_suffix(&behind)?.to_owned()));
     Some(Row { size, modified, hits, checksum })
 }
 
 fn micros(metadata: &fs::Metadata) -> u64 {
-    let (seconds, nanoseconds) = (metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned());
+    let (seconds, nanoseconds) =
+        (metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned());
     seconds * 1_000_000 + nanoseconds / 1000
 }
