@@ -76,7 +76,9 @@ impl Case {
     /// afterwards. `config.dir` and the database's name are not used, and nothing else is touched.
     pub fn run(&self, config: &Config, scratch: &Path) -> CaseResult {
         let start = Instant::now();
-        let verdict = subject::in_new_directory(scratch, |directory| (self.check)(Subject::new(config, directory)?));
+        let verdict = subject::in_new_directory(scratch, |directory| {
+            (self.check)(Subject::new(config, directory)?)
+        });
         let outcome = match verdict {
             Ok(()) => CaseOutcome::Passed,
             Err(failure) => CaseOutcome::Failed(failure),

@@ -90,7 +90,11 @@ pub fn assert_fell_back(cache: &ImageCache, configured: &str, words: &[&str]) {
     let fallback = status.fallback.unwrap_or_else(|| panic!("{configured} was not refused"));
     assert_eq!(fallback.configured, configured);
     for word in words {
-        assert!(fallback.reason.contains(word), "{word:?} is not in the reason: {}", fallback.reason);
+        assert!(
+            fallback.reason.contains(word),
+            "{word:?} is not in the reason: {}",
+            fallback.reason
+        );
     }
 }
 
@@ -104,8 +108,15 @@ pub fn assert_works(cache: &ImageCache) {
     let (id, image) = ("does-it-work", bytes(7, 100_000));
     let record = fill(cache, id, &image);
     assert_eq!(record.size, 100_000);
-    assert!(serve(cache, id).is_ok_and(|served| served == image), "the image is not served as it came");
-    assert!(cache.hit_count(id).is_ok_and(|hits| hits == 1), "the read was not counted: {:?}", cache.hit_count(id));
+    assert!(
+        serve(cache, id).is_ok_and(|served| served == image),
+        "the image is not served as it came"
+    );
+    assert!(
+        cache.hit_count(id).is_ok_and(|hits| hits == 1),
+        "the read was not counted: {:?}",
+        cache.hit_count(id)
+    );
     assert!(listed(cache).contains(&id.to_owned()), "the image is not listed: {:?}", listed(cache));
     assert!(matches!(cache.delete_cached_image(id), Ok(true)));
     assert!(matches!(cache.is_cached(id), Ok(false)));

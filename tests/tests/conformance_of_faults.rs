@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 /// Runs the whole suite against the misbehaving driver; the failures by the name of their case.
-fn failures(orders: &[(&str, &str)]) -> Result<BTreeMap<&'static str, String>, Box<dyn std::error::Error>> {
+fn failures(
+    orders: &[(&str, &str)],
+) -> Result<BTreeMap<&'static str, String>, Box<dyn std::error::Error>> {
     let scratch = tempfile::tempdir()?;
     let results = conformance::run(&config(&scratch, orders)?, scratch.path());
     assert_eq!(results.len(), CASES.len());
@@ -36,7 +38,10 @@ fn books_in_memory_fail_where_books_are_to_last_or_to_be_shared_and_nowhere_else
         "what_was_forgotten_stays_forgotten_after_a_restart",
     ];
     let missing: Vec<_> = expected.iter().filter(|name| !failed.contains(name)).collect();
-    let more: Vec<_> = failed.iter().filter(|name| !expected.contains(name) && !name.contains("instance")).collect();
+    let more: Vec<_> = failed
+        .iter()
+        .filter(|name| !expected.contains(name) && !name.contains("instance"))
+        .collect();
     assert!(missing.is_empty() && more.is_empty(), "not found: {missing:?}; found, too: {more:?}");
     Ok(())
 }
@@ -65,7 +70,8 @@ fn every_fault_is_found_by_the_case_that_is_there_for_it() -> Tested {
         let scratch = tempfile::tempdir()?;
         let sound = case.run(&config(&scratch, &[])?, scratch.path());
         assert_eq!(sound.outcome, CaseOutcome::Passed, "{name} fails without a fault");
-        let faulty = case.run(&config(&scratch, &[("fault", fault), ("in", export)])?, scratch.path());
+        let faulty =
+            case.run(&config(&scratch, &[("fault", fault), ("in", export)])?, scratch.path());
         assert_ne!(faulty.outcome, CaseOutcome::Passed, "{name} does not find {fault} in {export}");
     }
     Ok(())

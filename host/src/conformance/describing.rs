@@ -13,6 +13,9 @@ pub(super) fn an_unknown_option_is_refused(subject: Subject) -> Verdict {
     // Without the option it did load: the option is all that it can refuse.
     match subject.load_with_option("no-driver-has-this-option", "1") {
         Err(_) => Ok(()),
-        Ok(_) => Err(Failure::new("configure refuses the option no-driver-has-this-option", "it was accepted")),
+        Ok(_) => Err(Failure::new(
+            "configure refuses the option no-driver-has-this-option",
+            "it was accepted",
+        )),
     }
 }

@@ -20,7 +20,9 @@ pub(super) fn forgetting_leaves_the_others_alone(subject: Subject) -> Verdict {
     equal("images and bytes", &subject.books.size()?, &CacheSize { images: 2, bytes: 5 })
 }
 
-pub(super) fn unknown_images_are_passed_over_when_others_are_forgotten(subject: Subject) -> Verdict {
+pub(super) fn unknown_images_are_passed_over_when_others_are_forgotten(
+    subject: Subject,
+) -> Verdict {
     subject.books.add_all(&[image("a", 1), image("b", 2), image("c", 3)])?;
     subject.books.forget(&["unknown"])?;
     subject.books.remove(&["no", "a", "never", "c", "none"])?;

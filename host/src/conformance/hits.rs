@@ -40,7 +40,8 @@ pub(super) fn two_hits_of_one_image_in_a_batch_count_twice(subject: Subject) -> 
 
 pub(super) fn a_hit_leaves_all_else_in_the_record_alone(subject: Subject) -> Verdict {
     let checksum = "d41d8cd98f00b204e9800998ecf8427e";
-    let checksum = crate::checksum::Checksum::new(crate::checksum::ChecksumAlgorithm::Md5, checksum).ok();
+    let checksum =
+        crate::checksum::Checksum::new(crate::checksum::ChecksumAlgorithm::Md5, checksum).ok();
     let record = CachedImage { checksum, ..image("whole", 12_345) };
     subject.books.add(&record)?;
     subject.books.hit("whole", at(1))?;
@@ -69,7 +70,13 @@ pub(super) fn a_hit_of_an_unknown_image_is_passed_over(subject: Subject) -> Verd
 
 pub(super) fn unknown_images_in_a_batch_do_not_stop_the_others(subject: Subject) -> Verdict {
     subject.books.add_all(&[image("a", 1), image("b", 2)])?;
-    subject.books.hits(&[("no", at(1)), ("a", at(2)), ("no", at(3)), ("b", at(4)), ("none", at(5))])?;
+    subject.books.hits(&[
+        ("no", at(1)),
+        ("a", at(2)),
+        ("no", at(3)),
+        ("b", at(4)),
+        ("none", at(5)),
+    ])?;
     equal("hits of a", &subject.books.hit_count("a")?, &1)?;
     equal("hits of b", &subject.books.hit_count("b")?, &1)?;
     subject.books.lacks("no")?;
@@ -103,7 +110,8 @@ pub(super) fn a_thousand_hits_fit_in_one_batch(subject: Subject) -> Verdict {
     for name in &names {
         subject.books.add(&image(name, 10))?;
     }
-    let hits: Vec<_> = names.iter().cycle().take(1000).zip(1..).map(|(name, n)| (name.as_str(), at(n))).collect();
+    let hits: Vec<_> =
+        names.iter().cycle().take(1000).zip(1..).map(|(name, n)| (name.as_str(), at(n))).collect();
     subject.books.hits(&hits)?;
     for (name, last) in names.iter().zip(991..) {
         let found = subject.books.known(name)?;

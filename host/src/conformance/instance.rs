@@ -3,7 +3,9 @@
 use super::failure::{Failure, Verdict, equal};
 use super::subject::{cannot, id, ids, write_file};
 use crate::directory::Directory;
-use crate::driver::{CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim};
+use crate::driver::{
+    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim,
+};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -60,7 +62,8 @@ impl Instance {
     }
 
     pub fn hits(&self, hits: &[(&str, SystemTime)]) -> Verdict {
-        let hits: Vec<Hit> = hits.iter().map(|(name, at)| Hit { image_id: id(name), at: *at }).collect();
+        let hits: Vec<Hit> =
+            hits.iter().map(|(name, at)| Hit { image_id: id(name), at: *at }).collect();
         self.ask("record-hits", |driver| driver.record_hits(&hits))
     }
 
@@ -132,7 +135,10 @@ impl Instance {
             }
             images.extend(page);
         }
-        Err(Failure::new("a page without records at the end of the list", format!("{PAGES_AT_MOST} pages with records")))
+        Err(Failure::new(
+            "a page without records at the end of the list",
+            format!("{PAGES_AT_MOST} pages with records"),
+        ))
     }
 
     pub fn size(&self) -> Verdict<CacheSize> {
@@ -141,17 +147,28 @@ impl Instance {
 
     pub fn victims(&self, bytes_needed: u64, exclude: &[&str], limit: u32) -> Verdict<Vec<Victim>> {
         let exclude = ids(exclude);
-        let request = Eviction { now: super::subject::at(1000), bytes_needed, exclude: &exclude, limit };
+        let request =
+            Eviction { now: super::subject::at(1000), bytes_needed, exclude: &exclude, limit };
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 
     /// The victims' ids in their order.
-    pub fn victim_ids(&self, bytes_needed: u64, exclude: &[&str], limit: u32) -> Verdict<Vec<String>> {
+    pub fn victim_ids(
+        &self,
+        bytes_needed: u64,
+        exclude: &[&str],
+        limit: u32,
+    ) -> Verdict<Vec<String>> {
         let victims = self.victims(bytes_needed, exclude, limit)?;
         Ok(victims.into_iter().map(|victim| victim.image_id.as_str().to_owned()).collect())
     }
 
-    pub fn leftovers(&self, offered: &[Leftover], stalled_before: SystemTime, now: SystemTime) -> Verdict<Vec<Leftover>> {
+    pub fn leftovers(
+        &self,
+        offered: &[Leftover],
+        stalled_before: SystemTime,
+        now: SystemTime,
+    ) -> Verdict<Vec<Leftover>> {
         self.ask("select-leftovers", |driver| driver.select_leftovers(offered, stalled_before, now))
     }
 

@@ -11,7 +11,11 @@ pub(super) fn leftover(name: &str, state: LeftoverState, seconds: i64) -> Leftov
 /// Holds that each answer is one of those offered, as it was given and once.
 fn among(answer: &[Leftover], offered: &[Leftover]) -> Verdict {
     for (place, leftover) in answer.iter().enumerate() {
-        holds(offered.contains(leftover), "only leftovers that were offered, as they were given", leftover)?;
+        holds(
+            offered.contains(leftover),
+            "only leftovers that were offered, as they were given",
+            leftover,
+        )?;
         holds(!answer[..place].contains(leftover), "each leftover once", &answer)?;
     }
     Ok(())
@@ -42,7 +46,10 @@ pub(super) fn leftovers_to_remove_are_among_those_offered(subject: Subject) -> V
 }
 
 pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(subject: Subject) -> Verdict {
-    let offered = [leftover("twice", LeftoverState::Incomplete, 50), leftover("twice", LeftoverState::Invalid, -50)];
+    let offered = [
+        leftover("twice", LeftoverState::Incomplete, 50),
+        leftover("twice", LeftoverState::Invalid, -50),
+    ];
     among(&subject.books.leftovers(&offered, at(0), at(100))?, &offered)
 }
 

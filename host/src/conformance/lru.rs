@@ -12,14 +12,25 @@ const MANY: u32 = 1000;
 
 /// Four images of 10 bytes; the order of their ids is not that of their accesses, which is `c a d b`.
 fn with_four(subject: &Subject) -> Verdict {
-    let images = [("a", 20), ("b", 40), ("c", 10), ("d", 30)].map(|(name, at)| image_accessed(name, 10, at));
+    let images =
+        [("a", 20), ("b", 40), ("c", 10), ("d", 30)].map(|(name, at)| image_accessed(name, 10, at));
     subject.books.add_all(&images)
 }
 
-fn evicted(subject: &Subject, bytes_needed: u64, exclude: &[&str], limit: u32, expected: &[&str]) -> Verdict {
+fn evicted(
+    subject: &Subject,
+    bytes_needed: u64,
+    exclude: &[&str],
+    limit: u32,
+    expected: &[&str],
+) -> Verdict {
     let victims = subject.books.victim_ids(bytes_needed, exclude, limit)?;
     let expected: Vec<String> = expected.iter().map(|name| (*name).to_owned()).collect();
-    equal(&format!("victims for {bytes_needed} bytes without {exclude:?}, at most {limit}"), &victims, &expected)
+    equal(
+        &format!("victims for {bytes_needed} bytes without {exclude:?}, at most {limit}"),
+        &victims,
+        &expected,
+    )
 }
 
 pub(super) fn the_least_recently_accessed_image_goes_first(subject: Subject) -> Verdict {
@@ -67,7 +78,10 @@ pub(super) fn images_accessed_at_the_same_time_go_by_their_ids(subject: Subject)
         subject.books.add(&image_accessed(name, 10, 5))?;
     }
     // A microsecond is time enough.
-    let earlier = CachedImage { last_accessed: at(5) - Duration::from_micros(1), ..image_accessed("z", 10, 0) };
+    let earlier = CachedImage {
+        last_accessed: at(5) - Duration::from_micros(1),
+        ..image_accessed("z", 10, 0)
+    };
     subject.books.add(&earlier)?;
     evicted(&subject, u64::MAX, &[], MANY, &["z", "B", "a", "aa", "b", "ä"])?;
     evicted(&subject, 30, &[], MANY, &["z", "B", "a"])
@@ -98,7 +112,8 @@ pub(super) fn the_order_holds_over_many_images(subject: Subject) -> Verdict {
     for count in [1, 999, 1000, 1001, 1500] {
         let victims = subject.books.victim_ids(7 * count, &[], 10_000)?;
         equal(&format!("victims for {count} images"), &(victims.len() as u64), &count)?;
-        let wrong = victims.iter().zip(&oldest).find(|(name, image)| *name != image.image_id.as_str());
+        let wrong =
+            victims.iter().zip(&oldest).find(|(name, image)| *name != image.image_id.as_str());
         equal("the first victim out of order", &wrong.map(|(name, _)| name), &None)?;
     }
     Ok(())
@@ -113,13 +128,18 @@ pub(super) fn the_order_survives_a_restart(subject: Subject) -> Verdict {
 
 pub(super) fn every_image_is_admitted(subject: Subject) -> Verdict {
     for size in [None, Some(0), Some(1 << 53), Some(i64::MAX.unsigned_abs())] {
-        equal(&format!("admission of {size:?} bytes"), &subject.books.admits("any", size, at(0))?, &true)?;
+        equal(
+            &format!("admission of {size:?} bytes"),
+            &subject.books.admits("any", size, at(0))?,
+            &true,
+        )?;
     }
     Ok(())
 }
 
 pub(super) fn every_invalid_leftover_goes(subject: Subject) -> Verdict {
-    let offered = [-1000, 0, 100, 1000].map(|at| leftover(&format!("broken-{at}"), LeftoverState::Invalid, at));
+    let offered = [-1000, 0, 100, 1000]
+        .map(|at| leftover(&format!("broken-{at}"), LeftoverState::Invalid, at));
     equal("leftovers to remove", &removed(&subject, &offered)?, &offered.to_vec())
 }
 
@@ -127,7 +147,8 @@ pub(super) fn an_incomplete_leftover_goes_when_it_has_stalled(subject: Subject) 
     let micro = Duration::from_micros(1);
     let old = leftover("old", LeftoverState::Incomplete, -1000);
     let stalled = leftover("just-stalled", LeftoverState::Incomplete, 0);
-    let almost = Leftover { modified: at(0) + micro, ..leftover("almost", LeftoverState::Incomplete, 0) };
+    let almost =
+        Leftover { modified: at(0) + micro, ..leftover("almost", LeftoverState::Incomplete, 0) };
     let young = leftover("young", LeftoverState::Incomplete, 99);
     let future = leftover("of-the-future", LeftoverState::Incomplete, 1000);
     let offered = [old.clone(), almost, stalled.clone(), young, future];

@@ -31,7 +31,9 @@ pub(super) fn a_page_starts_behind_the_id_given(subject: Subject) -> Verdict {
 
 pub(super) fn a_page_may_start_behind_an_id_that_is_not_in_the_books(subject: Subject) -> Verdict {
     with_seven(&subject)?;
-    for (after, first) in [("0", 0), ("AA", 1), ("Zebra", 2), ("a ", 3), ("aa", 5), ("b", 6), ("ö", 7)] {
+    for (after, first) in
+        [("0", 0), ("AA", 1), ("Zebra", 2), ("a ", 3), ("aa", 5), ("b", 6), ("ö", 7)]
+    {
         let page = subject.books.page_ids(Some(after), 7)?;
         equal(&format!("the page behind {after}"), &page, &owned(&SEVEN[first..]))?;
     }
@@ -66,7 +68,11 @@ pub(super) fn a_limit_may_be_larger_than_the_books(subject: Subject) -> Verdict 
 pub(super) fn an_empty_page_ends_the_list(subject: Subject) -> Verdict {
     with_seven(&subject)?;
     for (after, limit) in [("ä", 1), ("ä", 100), ("\u{10ffff}", 7)] {
-        equal(&format!("the page behind {after}"), &subject.books.page_ids(Some(after), limit)?, &Vec::new())?;
+        equal(
+            &format!("the page behind {after}"),
+            &subject.books.page_ids(Some(after), limit)?,
+            &Vec::new(),
+        )?;
     }
     Ok(())
 }
@@ -93,7 +99,8 @@ pub(super) fn a_list_goes_on_where_its_last_image_was_forgotten(subject: Subject
 }
 
 pub(super) fn more_than_a_thousand_records_are_listed_in_pages(subject: Subject) -> Verdict {
-    let mut expected: Vec<String> = (0..1234).map(|n| format!("{:x}-image-{n}", n * 7919 % 256)).collect();
+    let mut expected: Vec<String> =
+        (0..1234).map(|n| format!("{:x}-image-{n}", n * 7919 % 256)).collect();
     for name in &expected {
         subject.books.add(&image(name, 1))?;
     }

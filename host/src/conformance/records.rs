@@ -23,7 +23,10 @@ pub(super) fn an_unknown_image_has_no_record(subject: Subject) -> Verdict {
 }
 
 pub(super) fn a_record_is_found_as_it_was_written(subject: Subject) -> Verdict {
-    let record = CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, 'a')), ..image("debian-12", 70_000) };
+    let record = CachedImage {
+        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'a')),
+        ..image("debian-12", 70_000)
+    };
     subject.books.add(&record)?;
     subject.books.has(&record)
 }
@@ -31,7 +34,10 @@ pub(super) fn a_record_is_found_as_it_was_written(subject: Subject) -> Verdict {
 pub(super) fn a_record_is_listed_as_it_is_found(subject: Subject) -> Verdict {
     let records = [
         CachedImage { hits: 3, ..image("alpine", 1) },
-        CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, 'b')), ..image("bookworm", 2) },
+        CachedImage {
+            checksum: Some(checksum(ChecksumAlgorithm::Md5, 'b')),
+            ..image("bookworm", 2)
+        },
         image_accessed("centos", 3, 99),
     ];
     subject.books.add_all(&records)?;
@@ -49,7 +55,10 @@ pub(super) fn a_record_may_come_with_hits(subject: Subject) -> Verdict {
 }
 
 pub(super) fn a_record_replaces_the_one_before(subject: Subject) -> Verdict {
-    let before = CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, 'c')), ..image("rolling", 10) };
+    let before = CachedImage {
+        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'c')),
+        ..image("rolling", 10)
+    };
     subject.books.add(&before)?;
     let after = CachedImage {
         size: 25,
@@ -74,7 +83,11 @@ pub(super) fn hits_are_replaced_with_the_record(subject: Subject) -> Verdict {
 }
 
 pub(super) fn a_record_written_twice_is_one_record(subject: Subject) -> Verdict {
-    let record = CachedImage { hits: 2, checksum: Some(checksum(ChecksumAlgorithm::Md5, 'e')), ..image("same", 10) };
+    let record = CachedImage {
+        hits: 2,
+        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'e')),
+        ..image("same", 10)
+    };
     subject.books.add(&record)?;
     subject.books.record(&record, None)?;
     equal("the list", &subject.books.list()?, &vec![record])?;
@@ -100,9 +113,12 @@ pub(super) fn times_are_exact_to_the_microsecond(subject: Subject) -> Verdict {
 }
 
 pub(super) fn every_kind_of_checksum_is_kept(subject: Subject) -> Verdict {
-    for algorithm in [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512] {
-        let record =
-            CachedImage { checksum: Some(checksum(algorithm, '9')), ..image(&format!("{algorithm:?}"), 10) };
+    for algorithm in [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512]
+    {
+        let record = CachedImage {
+            checksum: Some(checksum(algorithm, '9')),
+            ..image(&format!("{algorithm:?}"), 10)
+        };
         subject.books.add(&record)?;
         subject.books.has(&record)?;
     }
@@ -110,7 +126,10 @@ pub(super) fn every_kind_of_checksum_is_kept(subject: Subject) -> Verdict {
 }
 
 pub(super) fn a_record_without_a_checksum_has_none(subject: Subject) -> Verdict {
-    subject.books.add(&CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, '1')), ..image("with", 10) })?;
+    subject.books.add(&CachedImage {
+        checksum: Some(checksum(ChecksumAlgorithm::Md5, '1')),
+        ..image("with", 10)
+    })?;
     subject.books.add(&image("without", 10))?;
     equal("the checksum", &subject.books.known("without")?.checksum, &None)
 }
@@ -131,8 +150,13 @@ pub(super) fn a_checksum_is_replaced_by_none_and_by_another(subject: Subject) ->
     Ok(())
 }
 
-pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(subject: Subject) -> Verdict {
-    let record = CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, '5')), ..image("fresh", 4096) };
+pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(
+    subject: Subject,
+) -> Verdict {
+    let record = CachedImage {
+        checksum: Some(checksum(ChecksumAlgorithm::Md5, '5')),
+        ..image("fresh", 4096)
+    };
     let unpublished = subject.unpublished(&record)?;
     subject.books.record(&record, Some(&unpublished.file))?;
     unpublished.publish()?;
@@ -154,5 +178,6 @@ pub(super) fn a_publication_that_failed_can_be_forgotten(subject: Subject) -> Ve
 /// A checksum of one digit, repeated.
 fn checksum(algorithm: ChecksumAlgorithm, digit: char) -> Checksum {
     let digits = digit.to_string().repeat(algorithm.hex_digits());
-    Checksum::new(algorithm, &digits).expect("it has as many hexadecimal digits as the algorithm wants")
+    Checksum::new(algorithm, &digits)
+        .expect("it has as many hexadecimal digits as the algorithm wants")
 }

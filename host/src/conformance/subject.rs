@@ -25,14 +25,16 @@ pub struct Subject {
 
 impl Subject {
     pub(super) fn new(config: &Config, directory: &Path) -> Verdict<Subject> {
-        let config = Config { dir: directory.to_owned(), sqlite_db: "cache.db".into(), ..config.clone() };
+        let config =
+            Config { dir: directory.to_owned(), sqlite_db: "cache.db".into(), ..config.clone() };
         let directory = Directory::open(&config.dir, &config.sqlite_db)
             .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
         Subject::load(config, Arc::new(directory))
     }
 
     fn load(config: Config, directory: Arc<Directory>) -> Verdict<Subject> {
-        let driver = Driver::load(&config.driver, &config, Arc::clone(&directory)).map_err(not_loaded)?;
+        let driver =
+            Driver::load(&config.driver, &config, Arc::clone(&directory)).map_err(not_loaded)?;
         let books = Instance::new(driver, Arc::clone(&directory));
         Ok(Subject { config, directory, books })
     }
@@ -46,14 +48,20 @@ impl Subject {
     /// Loads the driver a second time, as another process would, beside the first.
     pub(super) fn another_instance(&self) -> Verdict<Instance> {
         let directory = Arc::clone(&self.directory);
-        let driver = Driver::load(&self.config.driver, &self.config, Arc::clone(&directory)).map_err(not_loaded)?;
+        let driver = Driver::load(&self.config.driver, &self.config, Arc::clone(&directory))
+            .map_err(not_loaded)?;
         Ok(Instance::new(driver, directory))
     }
 
     /// Tries to load the driver with one more option.
     pub(super) fn load_with_option(&self, name: &str, value: &str) -> Result<Driver, LoadError> {
         let option = (name.to_owned(), value.to_owned());
-        Driver::load_with(&self.config.driver, &self.config, Arc::clone(&self.directory), vec![option])
+        Driver::load_with(
+            &self.config.driver,
+            &self.config,
+            Arc::clone(&self.directory),
+            vec![option],
+        )
     }
 
     /// Puts a file that matches the record beside its place, as a fetch that is about to be published.

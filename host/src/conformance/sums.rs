@@ -26,7 +26,11 @@ pub(super) fn list_and_sums_agree(subject: Subject) -> Verdict {
     subject.books.remove(&names)?;
     let list = subject.books.list()?;
     let bytes = list.iter().map(|image| image.size).sum();
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: list.len() as u64, bytes })?;
+    equal(
+        "images and bytes",
+        &subject.books.size()?,
+        &CacheSize { images: list.len() as u64, bytes },
+    )?;
     equal("images", &list.len(), &26)
 }
 
@@ -48,7 +52,14 @@ pub(super) fn an_image_of_no_bytes_is_an_image(subject: Subject) -> Verdict {
 /// size from the file, and not every file system has files as large as the books' numbers: then the file's
 /// size is right, too.
 pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Subject) -> Verdict {
-    let sizes = [i32::MAX as u64, u64::from(u32::MAX), u64::from(u32::MAX) + 1, (1 << 43) + 7, TWO_TO_THE_53 - 1, TWO_TO_THE_53];
+    let sizes = [
+        i32::MAX as u64,
+        u64::from(u32::MAX),
+        u64::from(u32::MAX) + 1,
+        (1 << 43) + 7,
+        TWO_TO_THE_53 - 1,
+        TWO_TO_THE_53,
+    ];
     for size in sizes {
         let record = image("large", size);
         let possible = place_largest(&subject, &record)?;
@@ -56,7 +67,11 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Subject) -> Verdict {
         let found = subject.books.known("large")?.size;
         holds(found == size || found == possible, format!("a size of {size} bytes"), &found)?;
         equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: found })?;
-        equal("victims", &subject.books.victims(1, &[], 10)?.first().map(|victim| victim.size), &Some(found))?;
+        equal(
+            "victims",
+            &subject.books.victims(1, &[], 10)?.first().map(|victim| victim.size),
+            &Some(found),
+        )?;
     }
     Ok(())
 }

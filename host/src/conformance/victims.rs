@@ -11,7 +11,9 @@ const MANY: u32 = 1000;
 /// Ten images of 10, 20, … 100 bytes: 550 in all.
 fn with_ten(subject: &Subject) -> Verdict<Vec<CachedImage>> {
     let images: Vec<CachedImage> = (1..=10)
-        .map(|n: u32| image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, i64::from(n * 7 % 10)))
+        .map(|n: u32| {
+            image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, i64::from(n * 7 % 10))
+        })
         .collect();
     subject.books.add_all(&images)?;
     Ok(images)
@@ -21,7 +23,11 @@ fn with_ten(subject: &Subject) -> Verdict<Vec<CachedImage>> {
 fn distinct_among(victims: &[Victim], images: &[CachedImage]) -> Verdict {
     let mut seen = BTreeSet::new();
     for Victim { image_id, .. } in victims {
-        holds(images.iter().any(|image| image.image_id == *image_id), "only cached images", image_id)?;
+        holds(
+            images.iter().any(|image| image.image_id == *image_id),
+            "only cached images",
+            image_id,
+        )?;
         holds(seen.insert(image_id), "each victim once", &victims)?;
     }
     Ok(())
@@ -78,7 +84,11 @@ pub(super) fn excluded_images_are_never_victims(subject: Subject) -> Verdict {
     }
     equal("all others", &subject.books.victims(u64::MAX, &excluded, MANY)?.len(), &7)?;
     let all: Vec<&str> = images.iter().map(|image| image.image_id.as_str()).collect();
-    equal("victims where all are excluded", &subject.books.victims(u64::MAX, &all, MANY)?, &Vec::new())
+    equal(
+        "victims where all are excluded",
+        &subject.books.victims(u64::MAX, &all, MANY)?,
+        &Vec::new(),
+    )
 }
 
 pub(super) fn an_unknown_image_may_be_excluded(subject: Subject) -> Verdict {
@@ -92,7 +102,11 @@ pub(super) fn there_are_no_more_victims_than_the_limit(subject: Subject) -> Verd
     for limit in 1..=11u32 {
         let victims = subject.books.victims(u64::MAX, &[], limit)?;
         distinct_among(&victims, &images)?;
-        equal(&format!("victims up to a limit of {limit}"), &victims.len(), &10.min(limit as usize))?;
+        equal(
+            &format!("victims up to a limit of {limit}"),
+            &victims.len(),
+            &10.min(limit as usize),
+        )?;
     }
     Ok(())
 }
@@ -101,7 +115,11 @@ pub(super) fn victims_cover_the_bytes_needed(subject: Subject) -> Verdict {
     with_ten(&subject)?;
     for bytes_needed in [1, 10, 11, 100, 101, 300, 549, 550] {
         let victims = subject.books.victims(bytes_needed, &[], MANY)?;
-        holds(bytes(&victims) >= bytes_needed, format!("victims of {bytes_needed} bytes"), &victims)?;
+        holds(
+            bytes(&victims) >= bytes_needed,
+            format!("victims of {bytes_needed} bytes"),
+            &victims,
+        )?;
     }
     let victims = subject.books.victims(400, &["image-09"], MANY)?;
     holds(bytes(&victims) >= 400, "victims of 400 bytes beside the excluded one", &victims)
@@ -148,5 +166,9 @@ pub(super) fn naming_victims_changes_no_record(subject: Subject) -> Verdict {
         subject.books.victims(bytes_needed, &["image-04"], 5)?;
     }
     equal("the list", &subject.books.list()?, &before)?;
-    if before.len() == images.len() { Ok(()) } else { Err(Failure::new("ten images", before.len().to_string())) }
+    if before.len() == images.len() {
+        Ok(())
+    } else {
+        Err(Failure::new("ten images", before.len().to_string()))
+    }
 }

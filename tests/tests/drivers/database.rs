@@ -57,7 +57,9 @@ fn integrity(database: &Path) -> rusqlite::Result<String> {
 
 fn refusal(config: image_cache::ConfigBuilder) -> Tested<(String, String, String)> {
     match ImageCache::open(config.build()?) {
-        Err(Error::NoDriver { configured, reason, fallback_reason }) => Ok((configured, reason, fallback_reason)),
+        Err(Error::NoDriver { configured, reason, fallback_reason }) => {
+            Ok((configured, reason, fallback_reason))
+        }
         other => Err(format!("not refused for want of a driver: {other:?}").into()),
     }
 }
@@ -108,7 +110,8 @@ fn an_empty_database_is_no_corrupt_one() -> Tested {
 }
 
 #[test]
-fn a_database_that_becomes_corrupt_while_it_is_open_is_rebuilt_and_every_image_is_served() -> Tested {
+fn a_database_that_becomes_corrupt_while_it_is_open_is_rebuilt_and_every_image_is_served() -> Tested
+{
     let trial = Trial::new();
     let ids = filled(&trial, IMAGES);
     let cache = open(config(&trial));
@@ -145,8 +148,11 @@ fn a_sound_database_with_other_columns_is_refused_and_left_alone() -> Tested {
     let (configured, reason, _) = refusal(config(&trial))?;
     assert_eq!(configured, "sqlite");
     assert!(reason.contains("colour") && reason.contains("last_accessed"), "{reason}");
-    let colour: String = Connection::open(trial.path("cache.db"))?
-        .query_row("SELECT colour FROM cached_images WHERE image_id = 'precious'", [], |row| row.get(0))?;
+    let colour: String = Connection::open(trial.path("cache.db"))?.query_row(
+        "SELECT colour FROM cached_images WHERE image_id = 'precious'",
+        [],
+        |row| row.get(0),
+    )?;
     assert_eq!(colour, "blue");
     assert_eq!(fs::read(trial.path("cache.db"))?.len(), before.len());
     assert!(set_aside(&trial)?.is_empty());
@@ -157,13 +163,19 @@ fn a_sound_database_with_other_columns_is_refused_and_left_alone() -> Tested {
 fn where_sqlite_cannot_take_the_place_both_reasons_are_told() -> Tested {
     let trial = Trial::new();
     fs::create_dir_all(trial.dir())?;
-    Connection::open(trial.path("cache.db"))?.execute_batch("CREATE TABLE cached_images (colour TEXT)")?;
+    Connection::open(trial.path("cache.db"))?
+        .execute_batch("CREATE TABLE cached_images (colour TEXT)")?;
     let (configured, reason, fallback_reason) = refusal(trial.config(trial.component("text")))?;
     assert_eq!(configured, "tried");
     assert!(reason.contains("it is text"), "{reason}");
     assert!(fallback_reason.contains("colour"), "{fallback_reason}");
-    let error = ImageCache::open(trial.config(trial.component("text")).build()?).map(drop).map_err(|e| e.to_string());
-    assert!(error.as_ref().is_err_and(|e| e.contains("it is text") && e.contains("colour")), "{error:?}");
+    let error = ImageCache::open(trial.config(trial.component("text")).build()?)
+        .map(drop)
+        .map_err(|e| e.to_string());
+    assert!(
+        error.as_ref().is_err_and(|e| e.contains("it is text") && e.contains("colour")),
+        "{error:?}"
+    );
     Ok(())
 }
 

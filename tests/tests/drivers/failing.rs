@@ -200,7 +200,11 @@ fn long_words_of_a_driver_are_cut() {
         // The third failure may already have been this one: then the words are in the reason.
         Ok(()) => cache.driver().fallback.map(|fallback| fallback.reason).unwrap_or_default(),
     };
-    assert!(words.contains("ordered to say much") && words.len() < 4096, "{} bytes: {words}", words.len());
+    assert!(
+        words.contains("ordered to say much") && words.len() < 4096,
+        "{} bytes: {words}",
+        words.len()
+    );
     assert!(!words.contains('\n'), "{words}");
 }
 
@@ -219,11 +223,15 @@ fn an_image_that_the_driver_refuses_passes_through_and_is_not_cached() -> Tested
     assert!(cache.is_cacheable("small", Some(1000))?);
     assert!(!cache.is_cacheable("large", Some(1001))?);
     let image = bytes(9, 1001);
-    let mut reader = cache.caching_reader("large", &image[..], Expected::nothing().with_size(1001))?;
+    let mut reader =
+        cache.caching_reader("large", &image[..], Expected::nothing().with_size(1001))?;
     assert!(read_all(&mut reader)? == image);
     assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
     assert!(!cache.is_cached("large")?);
-    assert!(matches!(cache.cache_image("small", &image[..1000], Expected::nothing().with_size(1000))?, Outcome::Cached(_)));
+    assert!(matches!(
+        cache.cache_image("small", &image[..1000], Expected::nothing().with_size(1000))?,
+        Outcome::Cached(_)
+    ));
     assert_no_fallback(&cache);
     Ok(())
 }

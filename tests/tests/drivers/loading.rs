@@ -72,7 +72,8 @@ fn a_component_of_another_world_is_no_driver() -> Tested {
 
 #[test]
 fn a_driver_of_another_major_version_is_refused() -> Tested {
-    let second = r#"(component (instance $i) (export "image-cache:driver/driver@2.0.0" (instance $i)))"#;
+    let second =
+        r#"(component (instance $i) (export "image-cache:driver/driver@2.0.0" (instance $i)))"#;
     refused_wat(second, &["driver@2.0.0", "another major version", "1.x"])?;
     let import = r#"(component (import "image-cache:driver/log@2.0.0" (instance)) (instance $i)
         (export "image-cache:driver/driver@1.0.0" (instance $i)))"#;
@@ -81,7 +82,8 @@ fn a_driver_of_another_major_version_is_refused() -> Tested {
 
 #[test]
 fn a_driver_without_the_functions_of_one_is_refused() -> Tested {
-    let hollow = r#"(component (instance $i) (export "image-cache:driver/driver@1.0.0" (instance $i)))"#;
+    let hollow =
+        r#"(component (instance $i) (export "image-cache:driver/driver@1.0.0" (instance $i)))"#;
     refused_wat(hollow, &["cannot be linked"])
 }
 
@@ -108,7 +110,9 @@ fn imports_that_were_not_granted_are_refused_all_at_once() -> Tested {
 
 #[test]
 fn imports_that_nobody_can_grant_are_refused_whatever_is_granted() -> Tested {
-    for import in ["acme:network/sockets@1.0.0", "image-cache:driver/network@1.0.0", "wasi:http/types@0.2.0"] {
+    for import in
+        ["acme:network/sockets@1.0.0", "image-cache:driver/network@1.0.0", "wasi:http/types@0.2.0"]
+    {
         let text = format!(
             r#"(component (import "{import}" (instance)) (instance $i)
             (export "image-cache:driver/driver@1.0.0" (instance $i)))"#
@@ -124,7 +128,11 @@ fn imports_that_nobody_can_grant_are_refused_whatever_is_granted() -> Tested {
 #[test]
 fn a_missing_file_is_no_driver() {
     let trial = Trial::new();
-    fell_back(&trial, DriverConfig::new(trial.beside("not-there.wasm")), &["not-there.wasm", "cannot be read"]);
+    fell_back(
+        &trial,
+        DriverConfig::new(trial.beside("not-there.wasm")),
+        &["not-there.wasm", "cannot be read"],
+    );
 }
 
 #[test]
@@ -132,7 +140,8 @@ fn a_directory_or_a_pipe_is_no_driver() -> Tested {
     let trial = Trial::new();
     fell_back(&trial, DriverConfig::new("/"), &["is no file"]);
     let pipe = trial.beside("pipe");
-    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+    let (kind, mode) =
+        (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0)?;
     fell_back(&trial, DriverConfig::new(pipe), &["is no file"]);
     Ok(())
@@ -150,7 +159,8 @@ fn a_file_that_is_too_large_is_not_read() -> Tested {
 #[test]
 fn an_unknown_name_falls_back_and_the_known_ones_are_named() -> Tested {
     let trial = Trial::new();
-    let cache = open(Config::builder(trial.dir()).define_driver("lfu", moody(&[])).driver("sqllite"));
+    let cache =
+        open(Config::builder(trial.dir()).define_driver("lfu", moody(&[])).driver("sqllite"));
     assert_fell_back(&cache, "sqllite", &["\"sqlite\"", "\"xattr\"", "\"lfu\""]);
     assert_works(&cache);
     Ok(())
@@ -193,7 +203,9 @@ fn a_driver_may_be_named_by_its_path() {
 
 #[test]
 fn letter_case_in_the_names_of_built_in_drivers_is_ignored() {
-    for (given, name) in [("SQLite", "sqlite"), ("XATTR", "xattr"), ("sqlite", "sqlite"), ("xAttr", "xattr")] {
+    for (given, name) in
+        [("SQLite", "sqlite"), ("XATTR", "xattr"), ("sqlite", "sqlite"), ("xAttr", "xattr")]
+    {
         let trial = Trial::new();
         let cache = open(Config::builder(trial.dir()).driver(given));
         assert_no_fallback(&cache);
@@ -233,7 +245,10 @@ fn xattr_where_there_are_no_user_attributes_falls_back() {
     let cache = open(Config::builder(mount.path().join("cache")).driver("xattr"));
     assert_fell_back(&cache, "xattr", &["user attributes"]);
     assert_works(&cache);
-    assert!(cache.status().is_ok_and(|status| !status.warnings.is_empty()), "a ramfs was not warned of");
+    assert!(
+        cache.status().is_ok_and(|status| !status.warnings.is_empty()),
+        "a ramfs was not warned of"
+    );
 }
 
 #[test]

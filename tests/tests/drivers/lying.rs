@@ -170,7 +170,8 @@ fn a_liar_leaves_the_next_driver_sound_books() -> Tested {
     prune_at_last(&cache)?;
     drop(cache);
     for driver in ["xattr", "sqlite"] {
-        let cache = image_cache_tests::components::open(Config::builder(trial.dir()).driver(driver));
+        let cache =
+            image_cache_tests::components::open(Config::builder(trial.dir()).driver(driver));
         assert_eq!(listed(&cache).len(), 2, "{driver}");
         assert_works(&cache);
     }
