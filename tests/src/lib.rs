@@ -2,6 +2,7 @@
 //! themselves, and a look at directory and books that asks neither the cache nor its drivers.
 
 mod books;
+pub mod components;
 mod mount;
 mod place;
 mod source;
@@ -15,7 +16,7 @@ use md5::{Digest, Md5};
 use std::io::{self, Read};
 
 /// What a test answers; an error of any kind fails it.
-pub type Tested = Result<(), Box<dyn std::error::Error>>;
+pub type Tested<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Makes two tests of each function that takes a `&Place`: one with each built-in driver.
 #[macro_export]

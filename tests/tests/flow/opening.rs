@@ -7,6 +7,7 @@ use image_cache_tests::{
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 with_both_drivers![
@@ -125,13 +126,14 @@ fn somebody_else_s_directory_is_an_error_that_names_it(place: &Place) -> Tested 
     for open in [scratch, place.dir()] {
         fs::set_permissions(open, fs::Permissions::from_mode(0o755))?;
     }
-    let child = Command::new(std::env::current_exe()?)
+    let mut child = Command::new(std::env::current_exe()?);
+    child
         .args(["--exact", "opening::opening_as_somebody_else", "--ignored", "--nocapture"])
         .env("OPEN_DIR", place.dir())
         .env("OPEN_DRIVER", place.driver())
-        .current_dir("/");
-    let child = std::os::unix::process::CommandExt::uid({ child }, 65_534).output();
-    let output = match child {
+        .current_dir("/")
+        .uid(65_534);
+    let output = match child.output() {
         Ok(output) => output,
         Err(error) => {
             eprintln!("SKIPPED: another user cannot start this program: {error}");

@@ -152,7 +152,7 @@ fn a_live_writer_and_the_queue_outlive_an_emptied_cache(place: &Place) -> Tested
 }
 
 fn an_image_that_was_there_before_the_books_goes_by_its_file_s_age(place: &Place) -> Tested {
-    let ago = |hours| SystemTime::now() - Duration::from_secs(3600 * hours);
+    let ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
     for (id, hours) in [("b", 1), ("a", 2), ("c", 3)] {
         set_times(&place.put(id, &[0; 100]), ago(hours), ago(hours))?;
     }

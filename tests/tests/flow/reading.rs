@@ -1,6 +1,6 @@
 //! Reading what is cached: bytes, hits, and what an abandoned read must leave alone.
 
-use image_cache::Expected;
+use image_cache::{Expected, ImageCache};
 use image_cache_tests::{
     Place, Tested, bytes, drip, fill, read_all, serve, set_times, with_both_drivers,
 };
@@ -223,10 +223,9 @@ fn gathered_hits_are_written_when_the_cache_is_dropped(place: &Place) -> Tested 
 
 fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested {
     let cache = place.open_with(|config| config.hit_delay(LONG));
-    for remove in [
-        |cache: &image_cache::ImageCache| cache.delete_cached_image("a").map(u64::from),
-        |cache| cache.delete_all_cached_images(),
-    ] {
+    let one = |cache: &ImageCache| cache.delete_cached_image("a").map(u64::from);
+    let all = |cache: &ImageCache| cache.delete_all_cached_images();
+    for remove in [one, all] {
         fill(&cache, "a", b"image");
         serve(&cache, "a")?;
         assert_eq!(remove(&cache)?, 1);
