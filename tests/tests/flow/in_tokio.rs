@@ -284,7 +284,8 @@ fn waiting_for_the_disk_does_not_block_the_runtime(place: &Place) -> Tested {
     run(async {
         let image = bytes(11, 1000);
         // Whoever publishes waits for this lock, half a minute and no longer.
-        let lock = std::fs::File::open(place.path(".image-cache/lock"))?;
+        let lock = place.path(".image-cache/lock");
+        let lock = std::fs::File::options().write(true).create(true).truncate(false).open(lock)?;
         lock.lock()?;
         let release = async {
             for _ in 0..100 {

@@ -18,4 +18,5 @@ mod reading;
 mod reconciling;
 mod sources;
 mod streams;
+mod stubborn;
 mod writers;

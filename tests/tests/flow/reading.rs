@@ -2,7 +2,8 @@
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::{
-    Place, Tested, bytes, drip, fill, read_all, serve, set_times, with_both_drivers,
+    Place, Tested, bytes, drip, fill, md5_hex, read_all, say_and_wait, serve, set_times, until,
+    wait_for, with_both_drivers,
 };
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -20,8 +21,10 @@ with_both_drivers![
     a_deleted_image_is_read_to_its_end,
     a_replaced_image_is_read_to_its_own_end,
     hits_survive_reopening,
+    hits_survive_a_kill,
     gathered_hits_are_written_by_a_flush,
     gathered_hits_are_written_when_the_cache_is_dropped,
+    gathered_hits_are_written_by_themselves,
     the_hits_of_a_deleted_image_are_not_its_successor_s,
     an_image_cut_short_on_disk_is_an_error_and_no_hit,
     an_image_that_is_not_cached_opens_as_nothing,
@@ -196,6 +199,28 @@ fn hits_survive_reopening(place: &Place) -> Tested {
     Ok(())
 }
 
+/// Runs as another process, under the test that kills it.
+#[test]
+#[ignore = "it is the process that another test kills"]
+fn a_reader_that_waits_to_be_killed() -> Tested {
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let cache = place.open();
+    fill(&cache, "a", b"image");
+    (0..3).try_for_each(|_| serve(&cache, "a").map(drop))?;
+    say_and_wait("served")
+}
+
+fn hits_survive_a_kill(place: &Place) -> Tested {
+    let mut child = place.in_child("reading::a_reader_that_waits_to_be_killed")?.spawn()?;
+    wait_for(&mut child, "served")?;
+    child.kill()?;
+    child.wait()?;
+    let cache = place.open();
+    assert_eq!((cache.hit_count("a")?, serve(&cache, "a")?), (3, b"image".to_vec()));
+    assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(b"image")));
+    Ok(())
+}
+
 fn gathered_hits_are_written_by_a_flush(place: &Place) -> Tested {
     let cache = place.open_with(|config| config.hit_delay(LONG));
     fill(&cache, "a", b"image");
@@ -206,6 +231,16 @@ fn gathered_hits_are_written_by_a_flush(place: &Place) -> Tested {
     assert_eq!(place.books()["a"].hits, 2);
     serve(&cache, "a")?;
     assert_eq!(cache.hit_count("a")?, 3, "this process knows of it all the same");
+    Ok(())
+}
+
+fn gathered_hits_are_written_by_themselves(place: &Place) -> Tested {
+    let cache = place.open_with(|config| config.hit_delay(Duration::from_millis(20)));
+    fill(&cache, "a", b"image");
+    for hits in 1..=2 {
+        serve(&cache, "a")?;
+        assert!(until(|| place.books()["a"].hits == hits), "hit {hits}");
+    }
     Ok(())
 }
 

@@ -58,9 +58,9 @@ pub enum Operation {
     Reopen(u64, bool),
 }
 
-/// 30 to 60 operations.
-pub fn sequence() -> impl Strategy<Value = Vec<Operation>> {
-    proptest::collection::vec(operation(), 30..60)
+/// 30 to 60 operations, and whether everything is looked at after each.
+pub fn sequence() -> impl Strategy<Value = Vec<(Operation, bool)>> {
+    proptest::collection::vec((operation(), any::<bool>()), 30..60)
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
