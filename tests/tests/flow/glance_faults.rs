@@ -6,7 +6,7 @@
 use image_cache::{Expected, Outcome};
 use image_cache_tests::{
     Mount, Place, Source, Tested, bytes, fill, is_root, listed, md5_hex, read_all, serve,
-    set_times, with_both_drivers,
+    set_times, skip, with_both_drivers,
 };
 use std::fs::{self, File};
 use std::io::Read;
