@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, Outcome};
-use image_cache_tests::{Place, Tested, bytes, fill, md5_hex, with_both_drivers, wrong_md5};
+use image_cache_tests::{Place, Tested, bytes, md5_hex, with_both_drivers, wrong_md5};
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use tokio::io::AsyncReadExt;

@@ -60,7 +60,7 @@ pub enum Operation {
 
 /// 30 to 60 operations, and whether everything is looked at after each.
 pub fn sequence() -> impl Strategy<Value = Vec<(Operation, bool)>> {
-    proptest::collection::vec((operation(), any::<bool>()), 30..60)
+    proptest::collection::vec((operation(), proptest::bool::weighted(0.15)), 30..60)
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
