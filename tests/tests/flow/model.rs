@@ -19,8 +19,12 @@ with_both_drivers![any_sequence_of_operations_agrees_with_a_plain_model];
 
 fn any_sequence_of_operations_agrees_with_a_plain_model(place: &Place) -> Tested {
     let driver = place.driver();
-    let config =
-        Config { cases: 64, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+    let config = Config {
+        cases: 160,
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..Config::default()
+    };
     let result = TestRunner::new(config).run(&operation::sequence(), |operations| {
         let mut run = Run::new(driver);
         for (n, (operation, look)) in operations.iter().enumerate() {
