@@ -72,7 +72,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
         Command::Status => upkeep::status(&session()?),
         Command::Driver(command) => {
             // A driver's author has no cache; none is opened, so any directory will do.
-            let layers = ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
+            let layers =
+                ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
             let session = Session { config: configuration(global, layers)?, format: global.format };
             drivers::driver(&session, command)
         }
