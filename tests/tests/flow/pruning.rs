@@ -14,6 +14,7 @@ with_both_drivers![
     no_more_goes_than_must,
     a_limit_of_zero_empties_the_cache_of_empty_images_too,
     an_image_that_is_being_read_is_kept_and_named,
+    pruning_ends_where_everything_is_being_read,
     the_next_image_goes_in_the_place_of_one_being_read,
     half_of_many_images_are_the_older_half,
     a_live_writer_and_the_queue_outlive_an_emptied_cache,
@@ -112,6 +113,18 @@ fn an_image_that_is_being_read_is_kept_and_named(place: &Place) -> Tested {
     );
     drop(reader);
     assert_eq!(cache.prune()?, pruned(1, 100_000));
+    Ok(())
+}
+
+fn pruning_ends_where_everything_is_being_read(place: &Place) -> Tested {
+    let cache = with_limit(place, 0);
+    fill_all(&cache, &["a", "b", "c"], 10);
+    let readers: Result<Vec<_>, _> =
+        ["a", "b", "c"].iter().map(|id| cache.open_for_read(id)).collect();
+    let answer = cache.prune()?;
+    assert_eq!((answer.images, answer.bytes, answer.kept.len()), (0, 0, 3));
+    drop(readers);
+    assert_eq!(cache.prune()?, pruned(3, 30));
     Ok(())
 }
 
