@@ -123,18 +123,23 @@ fn inspected(it: &Inspection) -> Inspected<'_> {
 }
 
 fn table(it: &Inspection) -> String {
-    let version = it.description.as_ref().map_or_else(|| "-".to_owned(), |(name, version)| format!("{name} {version}"));
-    let compiled = if it.from_compile_cache { "taken from the compile cache" } else { "compiled" };
-    let mut lines = vec![
-        ("name", it.name.clone()),
-        ("source", it.source.clone()),
-        ("version", version),
-        ("size", size(it.size_bytes)),
-        ("sha256", it.sha256.clone()),
-        ("imports", it.imports.join("\n")),
-        ("exports", it.exports.join("\n")),
-        ("code", format!("{compiled} in {:.1} ms", it.compile_time.as_secs_f64() * 1e3)),
-    ];
+    let or_none = |lines: &[String]| if lines.is_empty() { "-".to_owned() } else { lines.join("\n") };
+    let mut lines = vec![("name", it.name.clone())];
+    // A file that could not be read has none of these.
+    if !it.sha256.is_empty() {
+        lines.extend([
+            ("source", it.source.clone()),
+            ("size", size(it.size_bytes)),
+            ("sha256", it.sha256.clone()),
+            ("imports", or_none(&it.imports)),
+            ("exports", or_none(&it.exports)),
+        ]);
+    }
+    if let Some((name, version)) = &it.description {
+        let compiled = if it.from_compile_cache { "taken from the compile cache" } else { "compiled" };
+        lines.push(("version", format!("{name} {version}")));
+        lines.push(("code", format!("{compiled} in {:.1} ms", it.compile_time.as_secs_f64() * 1e3)));
+    }
     lines.extend(it.compile_cache_fault.iter().map(|fault| ("not kept", fault.clone())));
     lines.push(("would load", yes_or(it.faults.is_empty(), "NO")));
     lines.extend(it.faults.iter().map(|fault| ("fault", fault.clone())));

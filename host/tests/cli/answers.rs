@@ -1,0 +1,157 @@
+//! What each command prints, in both formats.
+
+use super::{HELLO_MD5, Scratch};
+use serde_json::{Value, json};
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn add_answers_what_became_of_the_image() {
+    let scratch = Scratch::new();
+    let source = scratch.write("source", "hello");
+    let source = source.to_str().expect("a plain path");
+    let md5 = HELLO_MD5.to_uppercase();
+    let cached = scratch.json(["add", "a", source, "--md5", &md5, "--size", "5"]);
+    assert_eq!(cached, json!({"image_id": "a", "cached": true, "size": 5, "checksum": HELLO_MD5, "reason": null}));
+    let again = scratch.json(["add", "a", source]);
+    assert_eq!(
+        again,
+        json!({"image_id": "a", "cached": true, "size": 5, "checksum": HELLO_MD5, "reason": "already-cached"})
+    );
+    assert_eq!(scratch.run(["add", "b", source]).done(), "b is cached: 5 B\n");
+    assert_eq!(scratch.run(["add", "b", source]).done(), "b is already cached: 5 B\n");
+}
+
+#[test]
+fn list_and_show_answer_whole_records() {
+    let scratch = Scratch::new();
+    assert_eq!(scratch.json(["list"]), json!([]));
+    for id in ["b", "a", "ünïcode id"] {
+        scratch.add_hello(id);
+    }
+    assert_eq!(scratch.run(["get", "a"]).done(), "hello");
+    let list = scratch.json(["list"]);
+    let list = list.as_array().expect("an array");
+    let ids: Vec<_> = list.iter().map(|record| record["image_id"].as_str().expect("text")).collect();
+    assert_eq!(ids, ["a", "b", "ünïcode id"]);
+    let mut expected = ["image_id", "size", "hits", "last_accessed", "last_modified", "checksum"];
+    expected.sort_unstable();
+    assert_eq!(keys(&list[0]), expected);
+    assert_eq!((&list[0]["hits"], &list[1]["hits"]), (&json!(1), &json!(0)));
+    assert_eq!((&list[0]["size"], &list[0]["checksum"]), (&json!(5), &json!(HELLO_MD5)));
+    for time in ["last_accessed", "last_modified"] {
+        let time = list[0][time].as_str().expect("text");
+        assert!(time.len() == 27 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
+    }
+    assert_eq!(scratch.json(["show", "a"]), list[0]);
+    let table = scratch.run(["list"]);
+    assert_eq!(table.done().lines().count(), 4);
+    assert!(table.text().starts_with("ID "), "{}", table.text());
+    assert!(table.text().contains(HELLO_MD5));
+    let shown = scratch.run(["show", "a"]);
+    assert!(shown.done().contains("size           5 B (5 bytes)"), "{}", shown.text());
+}
+
+#[test]
+fn show_and_get_of_what_is_not_cached_end_with_3_and_say_what_is_known() {
+    let scratch = Scratch::new();
+    for command in ["show", "get"] {
+        let answer = scratch.run([command, "a"]);
+        answer.failed(3, "image a: it is not cached");
+        assert_eq!(answer.text(), "");
+    }
+    scratch.run(["queue", "add", "a"]);
+    scratch.run(["show", "a"]).failed(3, "it is queued");
+    scratch.feed(["add", "a", "-", "--size", "9"], b"hello").failed(4, "9 bytes were expected");
+    scratch.run(["show", "a"]).failed(3, "invalid/");
+}
+
+#[test]
+fn queue_keeps_the_order_and_says_why_an_image_needs_no_place() {
+    let scratch = Scratch::new();
+    scratch.add_hello("cached");
+    let added = scratch.json(["queue", "add", "z", "a", "cached", "z"]);
+    assert_eq!(
+        added,
+        json!([
+            {"image_id": "z", "queued": true, "reason": null},
+            {"image_id": "a", "queued": true, "reason": null},
+            {"image_id": "cached", "queued": false, "reason": "already-cached"},
+            {"image_id": "z", "queued": true, "reason": "already-queued"},
+        ])
+    );
+    assert_eq!(scratch.json(["queue", "list"]), json!([{"image_id": "z"}, {"image_id": "a"}]));
+    assert_eq!(scratch.run(["queue", "list"]).done(), "ID\nz\na\n");
+    let removed = scratch.command(["--format", "json", "queue", "remove", "nowhere", "z"]).answer();
+    removed.failed(3, "image nowhere: it is not queued");
+    assert_eq!(removed.json(), json!({"images": 1, "missing": ["nowhere"]}));
+    assert_eq!(scratch.json(["queue", "remove", "--all", "--yes"]), json!({"images": 1, "missing": []}));
+    assert_eq!(scratch.run(["queue", "list"]).done(), "ID\n");
+}
+
+#[test]
+fn delete_removes_the_others_and_ends_with_3_for_a_missing_one() {
+    let scratch = Scratch::new();
+    for id in ["a", "b", "c"] {
+        scratch.add_hello(id);
+    }
+    let answer = scratch.run(["delete", "a", "nowhere", "b"]);
+    answer.failed(3, "image nowhere: it is not cached");
+    assert_eq!(answer.text(), "removed 2 images\n");
+    assert_eq!(scratch.json(["delete", "c"]), json!({"images": 1, "missing": []}));
+    scratch.add_hello("d");
+    assert_eq!(scratch.run(["delete", "--all", "--yes"]).done(), "removed 1 image\n");
+    assert_eq!(scratch.run(["delete", "--all", "--yes"]).done(), "removed 0 images\n");
+    assert_eq!(scratch.json(["list"]), json!([]));
+}
+
+#[test]
+fn prune_evicts_the_least_recently_used() {
+    let scratch = Scratch::new();
+    for id in ["a", "b", "c"] {
+        scratch.add_hello(id);
+    }
+    scratch.run(["get", "a"]).done();
+    assert_eq!(scratch.json(["prune", "--max-size", "15"]), json!({"images": 0, "bytes": 0, "kept": []}));
+    assert_eq!(scratch.json(["prune", "--max-size", "14"]), json!({"images": 1, "bytes": 5, "kept": []}));
+    assert_eq!(scratch.run(["show", "b"]).code, Some(3));
+    assert_eq!(scratch.run(["prune", "--max-size=0"]).done(), "evicted 2 images, 10 B (10 bytes)\n");
+}
+
+#[test]
+fn status_has_the_keys_that_scripts_rely_on() {
+    let scratch = Scratch::new();
+    scratch.add_hello("a");
+    scratch.run(["queue", "add", "b"]).done();
+    let status = scratch.json(["status", "--max-size", "1 GiB"]);
+    let version = status["driver"]["version"].clone();
+    assert!(version.is_string());
+    assert_eq!(
+        status,
+        json!({
+            "driver": {"name": "sqlite", "version": version, "fallback": null},
+            "cached": {"images": 1, "bytes": 5},
+            "max_size": 1 << 30,
+            "queued": 1,
+            "incomplete": 0,
+            "invalid": 0,
+        })
+    );
+    let table = scratch.run(["status"]);
+    assert!(table.done().contains("1 image, 5 B (5 bytes)"), "{}", table.text());
+    assert!(table.text().contains("10.0 GiB (10737418240 bytes), 0 % used"), "{}", table.text());
+}
+
+#[test]
+fn completions_version_and_help_need_no_configuration() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let answer: super::Answer = super::bare().args(["completions", shell]).output().expect("the binary runs").into();
+        assert!(answer.done().contains("image-cache"), "{shell}");
+    }
+    let version: super::Answer = super::bare().arg("--version").output().expect("the binary runs").into();
+    assert_eq!(version.done(), format!("image-cache {}\n", env!("CARGO_PKG_VERSION")));
+    let help: super::Answer = super::bare().arg("--help").output().expect("the binary runs").into();
+    assert!(help.done().contains("Exit codes:"));
+}
