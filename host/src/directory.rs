@@ -117,11 +117,6 @@ impl Directory {
         Ok(Eviction::Evicted { size })
     }
 
-    /// Whether `file` is what the image's name leads to now.
-    pub fn is_current(&self, id: &ImageId, file: &File) -> io::Result<bool> {
-        same_inode(&self.base, id, file)
-    }
-
     /// Gives a file that we made the base directory's owner, and of its mode what a file needs.
     pub fn adopt_owner(&self, file: &File) -> io::Result<()> {
         self.owner.give_to_file(file)

@@ -10,6 +10,8 @@ mod inspect;
 mod instance;
 mod load;
 pub(crate) mod state;
+#[cfg(test)]
+mod testing;
 mod world;
 
 pub(crate) use clock::Deadline;

@@ -112,11 +112,14 @@ mod tests {
     use super::*;
     use wasmtime::{Instance, Module, Store};
 
+    const LOOP: &str = r#"(module (func (export "f") (loop br 0)))"#;
+
     #[test]
     fn a_guest_that_loops_is_interrupted_after_the_ticker_has_slept() {
         let engine = engine().expect("an engine");
         thread::sleep(TICK * (IDLE_TICKS + 20));
-        let module = Module::new(engine, LOOP).expect("it compiles");
+        let module =
+            Module::new(engine, wat::parse_str(LOOP).expect("valid text")).expect("it compiles");
         let mut store = Store::new(engine, ());
         store.set_epoch_deadline(2);
         let _running = Running::start();

@@ -1,1 +1,95 @@
-//! d
+//! The harness of the tests: a fresh cache for each, sources that fail to order, mounts that clean up after
+//! themselves, and a look at directory and books that asks neither the cache nor its drivers.
+
+mod books;
+mod mount;
+mod place;
+mod source;
+
+pub use books::{OnDisk, Row};
+pub use mount::Mount;
+pub use place::{Place, fill, listed, queued, serve, set_times};
+pub use source::Source;
+
+use md5::{Digest, Md5};
+use std::io::{self, Read};
+
+/// What a test answers; an error of any kind fails it.
+pub type Tested = Result<(), Box<dyn std::error::Error>>;
+
+/// Makes two tests of each function that takes a `&Place`: one with each built-in driver.
+#[macro_export]
+macro_rules! with_both_drivers {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn sqlite() -> $crate::Tested {
+                super::$name(&$crate::Place::new("sqlite"))
+            }
+
+            #[test]
+            fn xattr() -> $crate::Tested {
+                super::$name(&$crate::Place::new("xattr"))
+            }
+        }
+    )+};
+}
+
+/// Bytes that look random, the same for the same seed; shorter ones are the start of longer ones.
+pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D;
+    let mut next = || {
+        // splitmix64
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    };
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        bytes.extend_from_slice(&next().to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// The MD5 of some bytes, in lower-case hexadecimal.
+pub fn md5_hex(bytes: &[u8]) -> String {
+    hex::encode(Md5::digest(bytes))
+}
+
+/// An MD5 that these bytes do not have.
+pub fn wrong_md5(bytes: &[u8]) -> String {
+    let right = md5_hex(bytes);
+    let last = if right.ends_with('0') { '1' } else { '0' };
+    format!("{}{last}", &right[..31])
+}
+
+/// Reads with a buffer of `size` bytes until the end or the first error, and answers what came before it.
+pub fn drip(reader: &mut impl Read, size: usize) -> (Vec<u8>, io::Result<()>) {
+    let (mut all, mut buffer) = (Vec::new(), vec![0; size]);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return (all, Ok(())),
+            Ok(count) => all.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (all, Err(error)),
+        }
+    }
+}
+
+/// Everything that a reader has.
+pub fn read_all(mut reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    reader.read_to_end(&mut all)?;
+    Ok(all)
+}
+
+/// Whether the tests run as root; says aloud what is left out where they do not.
+pub fn is_root(what: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("SKIPPED: {what} needs root");
+    }
+    root
+}

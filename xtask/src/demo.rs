@@ -47,7 +47,7 @@ fn found_or_made() -> Result<PathBuf> {
     if installed.is_file() {
         return Ok(installed);
     }
-    let directory = Workspace::of_this_package()?.target.with_file_name("demo");
+    let directory = Workspace::of_this_package()?.root.join("target/demo");
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
     let made = [directory.join(ISO), directory.join("demo.qcow2")];
     if let Some(image) = made.iter().find(|image| image.is_file()) {

@@ -24,7 +24,7 @@
 //!         options.finish()?; // It takes none: any that is there is refused by name.
 //!         let table = "CREATE TABLE IF NOT EXISTS images \
 //!                      (id TEXT PRIMARY KEY, size INTEGER, hits INTEGER, accessed INTEGER, modified INTEGER)";
-//!         sql::execute(&statement(table, vec![])).map_err(|e| ConfigurationError::Other(e.to_string()))?;
+//!         sql::execute(&statement(table, vec![])).map_err(|e| ConfigurationError::Other(error_words(&e).into()))?;
 //!         Ok(LargestFirst)
 //!     }
 //!
@@ -113,12 +113,14 @@
 
 mod checksum;
 mod driver;
+mod error;
 mod export;
 mod oldest;
 mod options;
 
 pub use checksum::checksum_from_hex;
 pub use driver::{Driver, stalled_leftovers};
+pub use error::error_words;
 pub use oldest::Oldest;
 pub use options::Options;
 
@@ -153,5 +155,5 @@ pub mod prelude {
         CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, LeftoverState,
         Options, Victim,
     };
-    pub use crate::{attributes, export_driver, files, sql};
+    pub use crate::{attributes, error_words, export_driver, files, sql};
 }

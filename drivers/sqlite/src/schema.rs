@@ -38,9 +38,9 @@ fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
     for row in rows {
         let [Value::Text(name), in_key] = row.as_slice() else { continue };
         if *in_key != Value::Integer(0) {
-            key.push(name.to_lowercase());
+            key.push(name.to_ascii_lowercase());
         }
-        found.push(name.to_lowercase());
+        found.push(name.to_ascii_lowercase());
     }
     let same = found.len() == EXPECTED.len()
         && EXPECTED.iter().all(|name| found.iter().any(|f| f == name));
@@ -61,13 +61,7 @@ fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
 }
 
 fn failed(doing: &str, error: &Error) -> ConfigurationError {
-    let why = match error {
-        Error::Other(words) => words.clone(),
-        Error::Busy => "another process has the database locked".into(),
-        Error::Full => "the disk, or the database's share of it, is full".into(),
-        other => format!("{other:?}"),
-    };
-    ConfigurationError::Other(format!("{doing}: {why}"))
+    ConfigurationError::Other(format!("{doing}: {}", error_words(error)))
 }
 
 fn plain(sql: &str) -> Statement {

@@ -25,7 +25,7 @@ pub fn select(
 ) -> Result<Vec<Victim>, Error> {
     let mut chosen = Chosen::new(request);
     for sql in [NEVER_ACCESSED, ACCESSED] {
-        let mut place = (Value::Real(f64::NEG_INFINITY), Value::Text(String::new()));
+        let mut place = (Value::Real(f64::MIN), Value::Text(String::new()));
         let mut page = FIRST_PAGE;
         while !chosen.enough() {
             let parameters = vec![place.0, place.1, integer(page.into())];

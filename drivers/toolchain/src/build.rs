@@ -4,6 +4,7 @@ use crate::{Component, TARGET, Toolchain};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,7 +22,8 @@ pub struct Guest {
 pub struct Workspace {
     /// The directory of the workspace's `Cargo.toml`.
     pub root: PathBuf,
-    /// The target directory of guests: `guests` in the workspace's own, the same for every profile.
+    /// The target directory of guests: `guests` in the workspace's own, the same for every profile, or a directory in there where
+    /// the workspace's lies elsewhere.
     pub target: PathBuf,
 }
 
@@ -35,9 +37,23 @@ impl Workspace {
             .find(|directory| directory.join("Cargo.lock").is_file());
         let root =
             root.with_context(|| format!("no Cargo.lock above {}", Path::new(&package).display()))?;
-        let target = target_directory().unwrap_or_else(|| root.join("target"));
-        Ok(Workspace { root: root.to_path_buf(), target: target.join("guests") })
+        let target = target_directory().unwrap_or_else(|| root.join("target")).join("guests");
+        // One that several workspaces share needs a place for each: guests of the same name would replace one another.
+        let target = if is_within(&target, root) { target } else { target.join(fingerprint(root)) };
+        Ok(Workspace { root: root.to_path_buf(), target })
     }
+}
+
+fn is_within(target: &Path, root: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let above = target.parent().unwrap_or(target);
+    real(above).starts_with(real(root))
+}
+
+fn fingerprint(root: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    root.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// The target directory in use, wherever it was put: cargo marks its top with a CACHEDIR.TAG.
@@ -149,6 +165,13 @@ fn is_foreign(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shared_target_directory_is_told_from_the_workspaces_own() {
+        assert!(is_within(Path::new("/no/such/work/target/guests"), Path::new("/no/such/work")));
+        assert!(!is_within(Path::new("/no/such/shared/guests"), Path::new("/no/such/work")));
+        assert_ne!(fingerprint(Path::new("/a")), fingerprint(Path::new("/b")));
+    }
 
     #[test]
     fn settings_for_another_compiler_are_dropped_and_registries_stay() {

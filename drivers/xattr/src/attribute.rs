@@ -29,8 +29,8 @@ pub fn remove(image_id: &str, name: &str) -> Result<(), Error> {
 
 /// The hits in an attribute; what is negative or no number is 0.
 pub fn to_hits(bytes: &[u8]) -> u64 {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
+    let text = std::str::from_utf8(bytes.trim_ascii()).unwrap_or_default();
+    text.parse().unwrap_or(0)
 }
 
 /// The attribute that binds a checksum to the file that it is of.

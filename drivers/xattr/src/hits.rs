@@ -47,9 +47,10 @@ pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
             Ok(true) => done = true,
             Ok(false) => {}
             Err(error) if !done => return Err(error),
-            Err(error) => {
-                log(Level::Warn, &format!("a hit of {} was not counted: {error:?}", hit.image_id))
-            }
+            Err(error) => log(
+                Level::Warn,
+                &format!("a hit of {} was not counted: {}", hit.image_id, error_words(&error)),
+            ),
         }
     }
     Ok(())
@@ -69,7 +70,10 @@ fn count(counted: &mut Counted, hit: &Hit) -> Result<bool, Error> {
         Err(error) => return Err(error),
     }
     if let Err(error) = touch(hit) {
-        log(Level::Warn, &format!("the access time of {} was not set: {error:?}", hit.image_id));
+        log(
+            Level::Warn,
+            &format!("the access time of {} was not set: {}", hit.image_id, error_words(&error)),
+        );
     }
     Ok(true)
 }

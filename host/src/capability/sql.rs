@@ -130,6 +130,8 @@ impl Database {
                 self.corruption = Some(words.clone());
                 Error::Other(words)
             }
+            // A text without a statement in it.
+            Some(ErrorCode::ApiMisuse) => Error::InvalidArgument,
             _ => match error {
                 rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => {
                     Error::InvalidArgument

@@ -1,6 +1,6 @@
 //! Owner and mode of what the cache makes: the base directory's, less what is not needed.
 
-use rustix::fs::{Gid, Mode, Stat, Uid};
+use rustix::fs::{Gid, Mode, OFlags, Stat, Uid};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -36,8 +36,11 @@ impl Owner {
         self.give(file, self.file_mode())
     }
 
+    /// The handle may be one that only names the directory: owner and mode need one that opens it.
     pub fn give_to_directory(self, directory: impl AsFd) -> io::Result<()> {
-        self.give(directory, self.directory_mode())
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(directory, ".", flags, Mode::empty())?;
+        self.give(opened, self.directory_mode())
     }
 
     fn give(self, made: impl AsFd, mode: u32) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use super::{Directory, FileInfo, OpenOptions, open_regular, remove_regular, same_inode};
 use crate::image_id::ImageId;
 use cap_std::fs::OpenOptionsExt;
-use rustix::fs::RenameFlags;
+use rustix::fs::{Mode, OFlags, RenameFlags};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -74,11 +74,6 @@ impl Incomplete {
         self.file.write_all(block)?;
         self.size += block.len() as u64;
         Ok(())
-    }
-
-    /// Bytes written so far.
-    pub fn size(&self) -> u64 {
-        self.size
     }
 
     /// The open file, for its attributes and times.
@@ -156,7 +151,10 @@ impl Drop for Incomplete {
 impl Directory {
     /// Flushes the base directory to disk, so that what was published stays published.
     pub fn flush_to_disk(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.base)?)
+        // The handle that we hold only names the directory; flushing needs one that opens it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.base, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::fsync(opened)?)
     }
 }
 

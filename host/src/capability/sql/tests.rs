@@ -1,1 +1,254 @@
-//! Tests.
+//! What a guest's SQL can do, and all that it cannot.
+
+use super::*;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+struct Books {
+    _place: tempfile::TempDir,
+    base: PathBuf,
+    database: Database,
+    deadline: Deadline,
+}
+
+fn books() -> Books {
+    let place = tempfile::tempdir().expect("a directory");
+    let directory =
+        Arc::new(Directory::open(place.path(), Path::new("cache.db")).expect("it opens"));
+    let deadline = Deadline::default();
+    deadline.set(Instant::now() + Duration::from_secs(60));
+    let base = directory.path().to_owned();
+    let mut database = Database::new(directory, &Place::Base("cache.db".into()), deadline.clone());
+    database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is made");
+    Books { _place: place, base, database, deadline }
+}
+
+fn text(sql: &str) -> wit::Statement {
+    with(sql, Vec::new())
+}
+
+fn with(sql: &str, parameters: Vec<wit::Value>) -> wit::Statement {
+    wit::Statement { sql: sql.into(), parameters }
+}
+
+/// An error's arm; its words do not matter.
+fn arm(error: &Error) -> &'static str {
+    match error {
+        Error::Busy => "busy",
+        Error::Full => "full",
+        Error::NotFound => "not-found",
+        Error::Unsupported => "unsupported",
+        Error::Denied => "denied",
+        Error::TooLarge => "too-large",
+        Error::InvalidArgument => "invalid-argument",
+        Error::Other(_) => "other",
+    }
+}
+
+#[test]
+fn values_come_back_as_they_went_in() {
+    let mut books = books();
+    let values = vec![
+        wit::Value::Null,
+        wit::Value::Integer(i64::MIN),
+        wit::Value::Real(0.1),
+        wit::Value::Text("ünï\u{1F600}".into()),
+        wit::Value::Blob(vec![0, 255]),
+    ];
+    let result = books
+        .database
+        .query(&with("SELECT ?1 a, ?2 b, ?3 c, ?4 d, ?5 e", values.clone()))
+        .expect("a row");
+    assert_eq!(result.columns, ["a", "b", "c", "d", "e"]);
+    assert_eq!(format!("{:?}", result.rows), format!("{:?}", vec![values]));
+    let insert = with("INSERT INTO t(v) VALUES (?)", vec![wit::Value::Integer(1)]);
+    assert_eq!(books.database.execute(&insert).expect("it is inserted"), 1);
+    assert_eq!(books.database.execute(&text("CREATE TABLE u(x)")).expect("it is made"), 0);
+    assert_eq!(
+        books.database.execute(&text("UPDATE t SET v = 2 WHERE id = 99")).expect("no row"),
+        0
+    );
+}
+
+#[test]
+fn sql_that_reaches_out_of_the_database_is_denied() {
+    let mut books = books();
+    for sql in [
+        "ATTACH '/tmp/elsewhere.db' AS x",
+        "DETACH main",
+        "VACUUM",
+        "VACUUM INTO '/tmp/copy.db'",
+        "BEGIN",
+        "COMMIT",
+        "SAVEPOINT s",
+        "PRAGMA writable_schema = ON",
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA max_page_count = 1000000000",
+        "PRAGMA user_version = 7",
+        "PRAGMA trusted_schema = ON",
+        "PRAGMA database_list",
+        "SELECT * FROM pragma_database_list",
+        "SELECT load_extension('x')",
+        "CREATE TEMP TABLE x(y)",
+        "CREATE VIRTUAL TABLE x USING fts5(y)",
+    ] {
+        let error = books.database.query(&text(sql)).expect_err(sql);
+        assert!(matches!(arm(&error), "denied" | "other"), "{sql}: {error:?}");
+        if !sql.contains("load_extension") && !sql.contains("pragma_") {
+            assert_eq!(arm(&error), "denied", "{sql}: {error:?}");
+        }
+    }
+    assert!(books.database.execute(&text("UPDATE sqlite_schema SET sql = ''")).is_err());
+    for sql in
+        ["PRAGMA table_info(t)", "SELECT * FROM pragma_table_info('t')", "PRAGMA user_version"]
+    {
+        assert!(!books.database.query(&text(sql)).expect(sql).rows.is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
+    let mut books = books();
+    let endless =
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r";
+    books.deadline.set(Instant::now() + Duration::from_millis(50));
+    let error = books.database.query(&text(endless)).expect_err("it never ends");
+    assert_eq!(arm(&error), "too-large");
+    books.deadline.set(Instant::now() + Duration::from_secs(60));
+    books.database.query(&text("SELECT 1")).expect("the connection goes on");
+}
+
+#[test]
+fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
+    let mut books = books();
+    let rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10001) SELECT n FROM r";
+    let bytes = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 50) SELECT zeroblob(200000) FROM r";
+    let many = format!("SELECT {}1", "?,".repeat(1001));
+    for statement in [
+        text(rows),
+        text(bytes),
+        text("SELECT zeroblob(1000000)"),
+        text(&format!("SELECT 1 -- {}", "x".repeat(70_000))),
+        with("SELECT ?", vec![wit::Value::Text("x".repeat(300_000))]),
+        with(&many, vec![wit::Value::Null; 1001]),
+    ] {
+        let error = books.database.query(&statement).expect_err("it is too large");
+        assert_eq!(arm(&error), "too-large", "{:.80}", statement.sql);
+    }
+    let flood = vec![text("SELECT 1"); execution::MAX_STATEMENTS + 1];
+    assert_eq!(arm(&books.database.execute_all(&flood).expect_err("too many")), "too-large");
+}
+
+#[test]
+fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
+    let mut books = books();
+    for (statement, expected) in [
+        (text("SELECT 1; SELECT 2"), "invalid-argument"),
+        (text("SELECT 1\0"), "invalid-argument"),
+        (text("SELECT ?"), "invalid-argument"),
+        (text(""), "invalid-argument"),
+        (text("-- nothing"), "invalid-argument"),
+        (with("SELECT 1", vec![wit::Value::Null]), "invalid-argument"),
+        (text("SELEKT"), "other"),
+        (text("SELECT CAST(x'ff' AS TEXT)"), "other"),
+    ] {
+        let error = books.database.query(&statement).expect_err("it makes no sense");
+        assert_eq!(arm(&error), expected, "{}", statement.sql);
+    }
+    assert_eq!(
+        arm(&books.database.execute(&text("SELECT 1")).expect_err("it has rows")),
+        "invalid-argument"
+    );
+}
+
+#[test]
+fn all_statements_of_a_transaction_are_carried_out_or_none() {
+    let mut books = books();
+    let one = || with("INSERT INTO t VALUES (?, 'x')", vec![wit::Value::Integer(1)]);
+    let count = |books: &mut Books| {
+        format!("{:?}", books.database.query(&text("SELECT count(*) FROM t")).expect("a row").rows)
+    };
+    assert!(books.database.execute_all(&[one(), one()]).is_err());
+    assert_eq!(count(&mut books), "[[Value::Integer(0)]]");
+    assert!(books.database.execute_all(&[one(), text("COMMIT"), one()]).is_err());
+    assert_eq!(count(&mut books), "[[Value::Integer(0)]]");
+    assert_eq!(books.database.execute_all(&[one(), text("DELETE FROM t")]).expect("both"), [1, 1]);
+}
+
+#[test]
+fn a_database_in_use_is_busy_no_longer_than_the_call_may_take() {
+    let mut books = books();
+    let other = rusqlite::Connection::open(books.base.join("cache.db")).expect("it opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("it begins");
+    books.deadline.set(Instant::now() + Duration::from_millis(50));
+    let error =
+        books.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect_err("it is busy");
+    assert_eq!(arm(&error), "busy");
+}
+
+#[test]
+fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
+    let books = books();
+    let mode = |name: &str| rustix::fs::stat(books.base.join(name)).expect("it is there").st_mode;
+    assert_eq!(mode("cache.db") & 0o777, (mode("") & 0o666) | 0o600);
+    let directory =
+        Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
+    let target = tempfile::NamedTempFile::new().expect("a file");
+    std::os::unix::fs::symlink(target.path(), books.base.join("link.db")).expect("it links");
+    std::fs::create_dir(books.base.join("folder.db")).expect("it is made");
+    for name in ["link.db", "folder.db"] {
+        let mut database = Database::new(
+            Arc::clone(&directory),
+            &Place::Base(name.into()),
+            books.deadline.clone(),
+        );
+        let error = database.query(&text("SELECT 1")).expect_err("it is no regular file");
+        assert!(format!("{error:?}").contains("no regular file"), "{error:?}");
+    }
+}
+
+#[test]
+fn books_of_other_drivers_lie_in_a_directory_of_their_own() {
+    let books = books();
+    let directory =
+        Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
+    let mut database =
+        Database::new(directory, &Place::Driver("mine.db".into()), books.deadline.clone());
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    assert!(books.base.join(".image-cache/drivers/mine.db").is_file());
+}
+
+#[test]
+fn a_database_that_was_replaced_is_opened_anew_at_the_next_call() {
+    let mut books = books();
+    books.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("it is inserted");
+    for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
+        std::fs::rename(books.base.join(name), books.base.join(format!(".image-cache/{name}")))
+            .expect("it moves");
+    }
+    books.database.begin_call();
+    let tables =
+        books.database.query(&text("SELECT count(*) FROM sqlite_schema")).expect("a new database");
+    assert_eq!(format!("{:?}", tables.rows), "[[Value::Integer(0)]]");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
+    let mut books = books();
+    drop(books.database.open.take());
+    std::fs::write(
+        books.base.join("cache.db"),
+        "no database, and long enough to be looked at".repeat(100),
+    )
+    .expect("written");
+    std::fs::write(books.base.join("cache.db-journal"), "").expect("written");
+    books.database.begin_call();
+    assert_eq!(arm(&books.database.query(&text("SELECT 1")).expect_err("it is none")), "other");
+    assert!(books.database.corruption().is_some_and(|words| words.contains("not a database")));
+    let aside = books.database.set_aside().expect("it moves");
+    assert!(aside.is_file() && !books.base.join("cache.db").exists());
+    books.database.begin_call();
+    books.database.query(&text("SELECT 1")).expect("a new one");
+    assert_eq!(books.database.set_aside().expect("nothing to do"), books.base.join(".image-cache"));
+    assert!(books.base.join("cache.db").exists());
+}

@@ -37,7 +37,7 @@ impl Driver for Moody {
             Err(Error::InvalidArgument) => {
                 Err(ConfigurationError::InvalidOption("invalid, as ordered".into()))
             }
-            Err(error) => Err(ConfigurationError::Other(format!("{error:?}"))),
+            Err(error) => Err(ConfigurationError::Other(error_words(&error).into())),
         }
     }
 

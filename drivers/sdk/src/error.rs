@@ -1,0 +1,23 @@
+//! Errors in words, for a log or the operator.
+
+use crate::types::Error;
+
+/// What an error means, in words. (The generated `Display` is its name, and costs a driver more code.)
+///
+/// ```
+/// use image_cache_driver_sdk::{error_words, types::Error};
+/// assert_eq!(error_words(&Error::Full), "the storage is full");
+/// assert_eq!(error_words(&Error::Other("no such table: images".into())), "no such table: images");
+/// ```
+pub fn error_words(error: &Error) -> &str {
+    match error {
+        Error::Busy => "the storage is in use by somebody else",
+        Error::Full => "the storage is full",
+        Error::NotFound => "the image is not there",
+        Error::Unsupported => "the place where the cache lies cannot do this",
+        Error::Denied => "not granted, or outside what was granted",
+        Error::TooLarge => "more rows, bytes or time than a call may take",
+        Error::InvalidArgument => "an argument is malformed or out of range",
+        Error::Other(words) => words,
+    }
+}

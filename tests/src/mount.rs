@@ -1,0 +1,71 @@
+//! File systems that are mounted for one test.
+
+use rustix::mount::{MountFlags, UnmountFlags};
+use std::ffi::CString;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// A file system of its own; unmounted when dropped.
+pub struct Mount {
+    point: TempDir,
+}
+
+impl Mount {
+    /// A tmpfs of so many bytes; none, said aloud, where mounting is not permitted.
+    pub fn tmpfs(bytes: u64) -> Option<Mount> {
+        Mount::new("tmpfs", "tmpfs", &format!("size={bytes}"))
+    }
+
+    /// A ramfs: a file system without user attributes, and none of the supported ones.
+    pub fn ramfs() -> Option<Mount> {
+        Mount::new("ramfs", "ramfs", "")
+    }
+
+    /// An ext4 in a file, through a loop device: what the file holds is what the disk would hold.
+    pub fn ext4(disk: &Path) -> Option<Mount> {
+        let point = TempDir::new().ok()?;
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "ext4", "-o", "loop"]).arg(disk).arg(point.path()).stderr(Stdio::null());
+        match mount.status() {
+            Ok(status) if status.success() => Some(Mount { point }),
+            other => {
+                eprintln!("SKIPPED: an ext4 cannot be mounted from a file: {other:?}");
+                None
+            }
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.point.path()
+    }
+
+    /// From now on nothing can be written.
+    pub fn make_read_only(&self) -> io::Result<()> {
+        Ok(rustix::mount::mount_remount(self.path(), MountFlags::RDONLY, c"")?)
+    }
+
+    fn new(source: &str, kind: &str, options: &str) -> Option<Mount> {
+        let point = TempDir::new().ok()?;
+        let options = CString::new(options).ok()?;
+        let flags = MountFlags::empty();
+        match rustix::mount::mount(source, point.path(), kind, flags, options.as_c_str()) {
+            Ok(()) => Some(Mount { point }),
+            Err(error) => {
+                eprintln!("SKIPPED: a {kind} cannot be mounted: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Files may still be open; the file system goes with the last of them.
+        if let Err(error) = rustix::mount::unmount(self.path(), UnmountFlags::DETACH) {
+            eprintln!("{} cannot be unmounted: {error}", self.path().display());
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The cache fails: whoever reads never notices, nothing half remains, and the next fetch goes well.
+
+use image_cache::{DriverConfig, Error, Expected, Grant, ImageCache, Outcome};
+use image_cache_tests::{
+    Mount, Place, Source, Tested, bytes, drip, fill, listed, md5_hex, serve, with_both_drivers,
+    wrong_md5,
+};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+with_both_drivers![
+    a_full_disk_costs_the_reader_nothing,
+    a_disk_that_is_full_at_the_last_moment_loses_no_image,
+    a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing,
+    what_is_no_image_in_the_image_s_place_costs_the_reader_nothing,
+    a_file_removed_while_it_is_written_costs_the_reader_nothing,
+    a_lost_directory_costs_the_reader_nothing,
+];
+
+const MIB: usize = 1 << 20;
+
+/// Reads an image that the cache cannot keep: whole, verified, counted, and nothing remains of it.
+fn assert_passes(
+    place: &Place,
+    cache: &ImageCache,
+    id: &str,
+    source: Source,
+    image: &[u8],
+) -> Tested {
+    let failures = cache.status()?.cache_failures;
+    let expected = Expected::nothing().with_md5(&md5_hex(image))?.with_size(image.len() as u64);
+    let mut reader = cache.caching_reader(id, source, expected)?;
+    let (came, end) = drip(&mut reader, 10_000);
+    end?;
+    assert!(came == image, "the reader gets every byte");
+    let Some(Outcome::CacheFailed(reason)) = reader.outcome() else {
+        panic!("{:?}", reader.outcome())
+    };
+    assert!(!reason.is_empty());
+    assert_eq!(cache.status()?.cache_failures, failures + 1);
+    assert!(
+        !cache.is_cached(id)?
+            && !cache.is_being_cached(id)?
+            && !place.books_in_step().contains_key(id)
+    );
+
+    let wrong = Expected::nothing().with_md5(&wrong_md5(image))?;
+    let (came, end) = drip(&mut cache.caching_reader(id, image, wrong)?, 10_000);
+    assert!(
+        came.len() < image.len() && end.is_err_and(|e| e.kind() == io::ErrorKind::InvalidData),
+        "still verified"
+    );
+    Ok(())
+}
+
+fn a_full_disk_costs_the_reader_nothing(place: &Place) -> Tested {
+    let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
+    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    let (cache, image) = (place.open(), bytes(1, 8 * MIB));
+    fill(&cache, "good", &bytes(2, 1000));
+    cache.queue_image("large")?;
+    assert_passes(place, &cache, "large", Source::of(&image[..]), &image)?;
+    let outcome = cache.cache_image("large", &image[..], Expected::nothing())?;
+    assert!(matches!(outcome, Outcome::CacheFailed(reason) if reason.contains("space")));
+    assert_eq!(
+        (place.names("incomplete").len(), place.names("invalid").len()),
+        (0, 0),
+        "rolled back"
+    );
+    assert!(cache.is_queued("large")?);
+    fill(&cache, "small", &bytes(3, MIB));
+    assert!(serve(&cache, "small")? == bytes(3, MIB) && serve(&cache, "good")? == bytes(2, 1000));
+    assert_eq!(place.books_in_step().len(), 2);
+    Ok(())
+}
+
+/// Until there is room for no byte more.
+fn hog(folder: &Path) {
+    let mut hog = fs::File::create(folder.join("hog")).expect("a file can be made");
+    while io::copy(&mut io::repeat(1), &mut hog).is_ok() {}
+}
+
+fn a_disk_that_is_full_at_the_last_moment_loses_no_image(place: &Place) -> Tested {
+    let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
+    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    let (cache, image) = (place.open(), bytes(4, MIB));
+    // Whole blocks, so that every byte is on disk when the books are to be written.
+    let folder = mount.path().to_owned();
+    let source = Source::of(&image[..]).then(move || hog(&folder));
+    let outcome = cache.cache_image("a", source, Expected::nothing())?;
+    assert!(matches!(outcome, Outcome::Cached(_)), "{outcome:?}");
+    assert!(serve(&cache, "a")? == image);
+    fs::remove_file(mount.path().join("hog"))?;
+    assert!(until(|| listed(&cache) == ["a"]), "adopted as soon as the books can be written");
+    place.books_in_step();
+    Ok(())
+}
+
+/// Asks again for half a minute: what is repaired is tried again after a pause.
+fn until(mut done: impl FnMut() -> bool) -> bool {
+    (0..300).any(|_| {
+        done() || {
+            std::thread::sleep(Duration::from_millis(100));
+            false
+        }
+    })
+}
+
+fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(
+    place: &Place,
+) -> Tested {
+    let (cache, image) = (place.open(), bytes(5, 300_000));
+    fs::create_dir(place.path("incomplete/a"))?;
+    assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
+    assert!(cache.is_cacheable("a", None)?, "nobody writes it");
+    fs::remove_dir(place.path("incomplete/a"))?;
+    fill(&cache, "a", &image);
+    Ok(())
+}
+
+fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(6, 300_000));
+    cache.queue_image("a")?;
+    fs::create_dir(place.path("a"))?;
+    assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
+    assert!(cache.is_queued("a")? && place.names("incomplete").is_empty());
+    fs::remove_dir(place.path("a"))?;
+    std::os::unix::fs::symlink("/dev/null", place.path("a"))?;
+    assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
+    fs::remove_file(place.path("a"))?;
+    fill(&cache, "a", &image);
+    place.books_in_step();
+    Ok(())
+}
+
+fn a_file_removed_while_it_is_written_costs_the_reader_nothing(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(7, 600_000));
+    let incomplete = place.path("incomplete/a");
+    let source = Source::of(&image[..])
+        .then(move || fs::remove_file(incomplete).expect("it is being written"));
+    assert_passes(place, &cache, "a", source, &image)?;
+    let (incomplete, other) = (place.path("incomplete/a"), b"another program's");
+    let replace = move || {
+        fs::remove_file(&incomplete).expect("it is being written");
+        fs::write(&incomplete, other).expect("it can be written");
+    };
+    assert_passes(place, &cache, "a", Source::of(&image[..]).then(replace), &image)?;
+    fill(&cache, "a", &image);
+    assert!(serve(&cache, "a")? == image);
+    Ok(())
+}
+
+fn a_lost_directory_costs_the_reader_nothing(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(8, 300_000));
+    fs::remove_dir(place.path("incomplete"))?;
+    let mut reader = cache.caching_reader("a", &image[..], Expected::nothing())?;
+    let (came, end) = drip(&mut reader, 1000);
+    end?;
+    assert!(came == image && matches!(reader.outcome(), Some(Outcome::CacheFailed(_))));
+    drop(cache);
+    fill(&place.open(), "a", &image);
+    Ok(())
+}
+
+#[test]
+fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Tested {
+    let place = Place::new("sqlite");
+    let (cache, image) = (place.open(), bytes(9, 1000));
+    fill(&cache, "before", b"image");
+    place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
+    let mut reader =
+        cache.caching_reader("a", &image[..], Expected::nothing().with_md5(&md5_hex(&image))?)?;
+    let (came, end) = drip(&mut reader, 100);
+    end?;
+    assert!(
+        came == image && serve(&cache, "before")? == b"image",
+        "images are served without books"
+    );
+    if cache.is_cached("a")? {
+        assert!(serve(&cache, "a")? == image);
+    } else {
+        assert!(
+            matches!(reader.outcome(), Some(Outcome::CacheFailed(_))),
+            "{:?}",
+            reader.outcome()
+        );
+    }
+    assert!(matches!(cache.cached_images(), Err(Error::Books { .. }) | Ok(_)));
+    place.database().execute_batch(
+        "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
+    )?;
+    assert!(until(|| listed(&cache).contains(&"before".to_owned())));
+    if !cache.is_cached("a")? {
+        fill(&cache, "a", &image);
+    }
+    assert!(until(|| listed(&cache) == ["a", "before"]));
+    place.books_in_step();
+    Ok(())
+}
+
+#[test]
+fn an_image_that_the_driver_refuses_passes_through_verified() -> Tested {
+    let place = Place::new("moody");
+    let mut moody = DriverConfig::new(env!("GUEST_MOODY"));
+    moody.grants.insert(Grant::Sql);
+    moody.options.insert("refuse-larger".into(), "1000".into());
+    let cache = place.open_with(|config| config.define_driver("moody", moody));
+    let image = bytes(10, 5000);
+    assert!(!cache.is_cacheable("a", Some(1001))? && cache.is_cacheable("a", Some(1000))?);
+    let sized = || Expected::nothing().with_size(5000);
+    for expected in [sized(), sized().with_md5(&md5_hex(&image))?] {
+        let mut reader = cache.caching_reader("a", &image[..], expected)?;
+        let (came, end) = drip(&mut reader, 999);
+        end?;
+        assert!(came == image);
+        assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
+    }
+    for (expected, source) in
+        [(sized().with_md5(&wrong_md5(&image))?, &image[..]), (sized(), &image[..4999])]
+    {
+        let (came, end) = drip(&mut cache.caching_reader("a", source, expected)?, 1);
+        assert!(came.len() < source.len() && end.is_err());
+    }
+    assert_eq!(cache.cache_image("a", &image[..], sized())?, Outcome::RefusedByDriver);
+    assert_eq!(
+        (cache.status()?.cache_failures, place.images().len(), place.names("invalid").len()),
+        (0, 0, 0)
+    );
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! The same cache for tokio, on a runtime of one thread: what blocks it would stop the test.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use image_cache::tokio::AsyncImageCache;
+use image_cache::{Error, Expected, Outcome};
+use image_cache_tests::{Place, Tested, bytes, fill, md5_hex, with_both_drivers, wrong_md5};
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+with_both_drivers![
+    a_stream_fills_the_cache_and_the_next_one_comes_from_it,
+    the_last_chunk_comes_only_after_the_verdict,
+    a_reader_never_gets_all_of_a_wrong_image,
+    a_source_s_error_reaches_the_reader_unchanged,
+    a_reader_that_failed_stays_in_error,
+    a_stream_dropped_early_leaves_nothing_cached,
+    a_stream_dropped_outside_the_runtime_leaves_nothing_cached,
+    an_abandoned_read_counts_nothing,
+    a_range_is_streamed_and_counted_once,
+    draining_answers_what_it_answers_without_tokio,
+    waiting_for_the_disk_does_not_block_the_runtime,
+    a_source_may_wait_for_another_task,
+];
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime can be made").block_on(work)
+}
+
+/// A stream of these bytes, in chunks.
+fn chunks(
+    image: &[u8],
+    chunk: usize,
+) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let chunks: Vec<_> =
+        image.chunks(chunk).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    stream::iter(chunks)
+}
+
+/// What came, and how it ended.
+async fn collect(mut stream: image_cache::tokio::ImageStream) -> (Vec<u8>, io::Result<()>) {
+    let mut all = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        match chunk {
+            Ok(chunk) => all.extend_from_slice(&chunk),
+            Err(error) => return (all, Err(error)),
+        }
+    }
+    (all, Ok(()))
+}
+
+fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        for (id, size, chunk) in [
+            ("empty", 0, 1),
+            ("small", 10, 1),
+            ("large", 900_000, 70_000),
+            ("whole", 500_000, 1 << 20),
+        ] {
+            let image = bytes(1, size);
+            let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(size as u64);
+            let (came, end) =
+                collect(cache.caching_stream(id, chunks(&image, chunk), expected).await?).await;
+            end?;
+            assert!(came == image, "{id}");
+            let mut again = Vec::new();
+            cache.open_for_read(id).await?.ok_or("it was cached")?.read_to_end(&mut again).await?;
+            assert!(again == image, "{id}");
+            assert_eq!(cache.run(move |cache| cache.hit_count(id)).await?, 1, "{id}");
+        }
+        assert!(cache.open_for_read("unknown").await?.is_none());
+        assert!(matches!(cache.open_for_read("../x").await.err(), Some(Error::InvalidImageId(_))));
+        place.books_in_step();
+        Ok(())
+    })
+}
+
+fn the_last_chunk_comes_only_after_the_verdict(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        for (size, chunk) in
+            [(0, 1), (1, 1), (2, 1), (1000, 300), (600_000, 600_000), (600_000, 100_000)]
+        {
+            let image = bytes(2, size);
+            let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
+            let longer = Expected::nothing().with_size(size as u64 + 1);
+            let shorter = Expected::nothing().with_size((size as u64).saturating_sub(1));
+            for (n, expected) in [wrong, longer, shorter].into_iter().enumerate() {
+                if expected.size == Some(size as u64) {
+                    continue;
+                }
+                let case = format!("{size} bytes in chunks of {chunk}, promise {n}");
+                let least = expected.size.unwrap_or(u64::MAX).min(size as u64).max(1);
+                let (came, end) =
+                    collect(cache.caching_stream("a", chunks(&image, chunk), expected).await?)
+                        .await;
+                let error = end.expect_err(&case);
+                assert!(
+                    (came.len() as u64) < least && image.starts_with(&came),
+                    "{case}: {} came",
+                    came.len()
+                );
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "{case}");
+                assert!(
+                    Error::of_io(&error).is_some_and(|error| error.to_string().contains("image a")),
+                    "{case}"
+                );
+                assert!(
+                    place.images().is_empty() && place.names("incomplete").is_empty(),
+                    "{case}"
+                );
+                assert_eq!(place.names("invalid").len(), 1, "{case}");
+            }
+        }
+        Ok(())
+    })
+}
+
+fn a_reader_never_gets_all_of_a_wrong_image(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(3, 300_000);
+        for expected in [
+            Expected::nothing().with_md5(&wrong_md5(&image))?,
+            Expected::nothing().with_size(299_999),
+        ] {
+            let source = io::Cursor::new(image.clone());
+            let mut reader = cache.caching_reader("a", source, expected).await?;
+            let mut came = Vec::new();
+            let error = reader.read_to_end(&mut came).await.expect_err("it is wrong");
+            assert!(came.len() < 299_999 && error.kind() == ErrorKind::InvalidData);
+        }
+        assert!(place.images().is_empty());
+        Ok(())
+    })
+}
+
+fn failing(image: &[u8]) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let boom = || Err(io::Error::new(ErrorKind::ConnectionReset, Error::from(bad_id())));
+    chunks(image, 1000).chain(stream::iter([boom()]))
+}
+
+/// An error that no cache makes of itself here.
+fn bad_id() -> image_cache::InvalidImageId {
+    "..".parse::<image_cache::ImageId>().expect_err("it starts with a dot")
+}
+
+fn a_source_s_error_reaches_the_reader_unchanged(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(4, 5000);
+        cache.run(|cache| cache.queue_image("a")).await?;
+        let (came, end) =
+            collect(cache.caching_stream("a", failing(&image), Expected::nothing()).await?).await;
+        let error = end.expect_err("the source failed");
+        assert!(came.len() < 5000 && image.starts_with(&came));
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert!(matches!(Error::of_io(&error), Some(Error::InvalidImageId(_))), "{error:?}");
+        assert!(place.images().is_empty() && place.names("incomplete").is_empty());
+        assert!(place.names("invalid").contains("a") && place.names("queue").contains("a"));
+        Ok(())
+    })
+}
+
+fn a_reader_that_failed_stays_in_error(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(5, 5000);
+        let source = tokio_util::io::StreamReader::new(failing(&image));
+        let mut reader = cache.caching_reader("a", source, Expected::nothing()).await?;
+        assert!(reader.read_to_end(&mut Vec::new()).await.is_err());
+        assert!(
+            reader.read(&mut [0; 10]).await.is_err(),
+            "an end here would look like that of a whole image"
+        );
+        Ok(())
+    })
+}
+
+/// Waits for what runs in the background.
+async fn until(mut done: impl FnMut() -> bool) -> bool {
+    for _ in 0..3000 {
+        if done() {
+            return true;
+        }
+        let pause = || std::thread::sleep(std::time::Duration::from_millis(10));
+        tokio::task::spawn_blocking(pause).await.expect("it does not panic");
+    }
+    false
+}
+
+fn a_stream_dropped_early_leaves_nothing_cached(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(6, 1_000_000);
+        for taken in [0, 1, 5] {
+            let mut stream =
+                cache.caching_stream("a", chunks(&image, 100_000), Expected::nothing()).await?;
+            for _ in 0..taken {
+                stream.next().await.ok_or("there is more")??;
+            }
+            drop(stream);
+            let gone =
+                || place.names("incomplete").is_empty() && place.names("invalid").contains("a");
+            assert!(until(gone).await, "{taken} chunks taken");
+            assert!(place.images().is_empty());
+            cache.run(|cache| cache.clean(None)).await?;
+        }
+        Ok(())
+    })
+}
+
+fn a_stream_dropped_outside_the_runtime_leaves_nothing_cached(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    let stream = run(cache.caching_stream("a", chunks(&bytes(7, 1000), 10), Expected::nothing()))?;
+    drop(stream);
+    assert!(place.names("incomplete").is_empty() && place.images().is_empty());
+    assert!(place.names("invalid").contains("a"));
+    Ok(())
+}
+
+fn an_abandoned_read_counts_nothing(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "a", &bytes(8, 1000));
+    let cache = AsyncImageCache::from(cache);
+    run(async {
+        let mut reader = cache.open_for_read("a").await?.ok_or("it was cached")?;
+        reader.read_exact(&mut [0; 999]).await?;
+        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 0, "one byte is missing");
+        drop(reader);
+        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 0);
+        Ok(())
+    })
+}
+
+fn a_range_is_streamed_and_counted_once(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(9, 900_000));
+    fill(&cache, "a", &image);
+    let cache = AsyncImageCache::from(cache);
+    run(async {
+        let stream = cache.stream_range("a", 100_000..800_000).await?.ok_or("it was cached")?;
+        let (came, end) = collect(stream).await;
+        end?;
+        assert!(came == image[100_000..800_000]);
+        let mut reader = cache.open_range("a", 899_990..u64::MAX).await?.ok_or("it was cached")?;
+        let mut tail = Vec::new();
+        reader.read_to_end(&mut tail).await?;
+        assert!(tail == image[899_990..]);
+        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 2);
+        Ok(())
+    })
+}
+
+fn draining_answers_what_it_answers_without_tokio(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(10, 600_000);
+        let source = || io::Cursor::new(image.clone());
+        let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
+        let refused = cache.cache_image("a", source(), wrong).await;
+        assert!(matches!(refused, Err(Error::ChecksumMismatch { .. })), "{refused:?}");
+        let refused = cache.cache_image("a", source(), Expected::nothing().with_size(5)).await;
+        assert!(matches!(refused, Err(Error::SizeMismatch { expected: 5, .. })), "{refused:?}");
+        let failing = tokio_util::io::StreamReader::new(failing(&image));
+        let failed = cache.cache_image("a", failing, Expected::nothing()).await;
+        assert!(matches!(failed, Err(Error::SourceFailed { .. })), "{failed:?}");
+        let outcome =
+            cache.cache_image("a", source(), Expected::nothing().with_size(600_000)).await?;
+        assert!(matches!(outcome, Outcome::Cached(record) if record.size == 600_000));
+        assert_eq!(
+            cache.cache_image("a", source(), Expected::nothing()).await?,
+            Outcome::AlreadyCached
+        );
+        assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
+        Ok(())
+    })
+}
+
+fn waiting_for_the_disk_does_not_block_the_runtime(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(11, 1000);
+        // Whoever publishes waits for this lock, half a minute and no longer.
+        let lock = std::fs::File::open(place.path(".image-cache/lock"))?;
+        lock.lock()?;
+        let release = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            drop(lock);
+        };
+        let source = io::Cursor::new(image.clone());
+        let (outcome, ()) =
+            tokio::join!(cache.cache_image("a", source, Expected::nothing()), release);
+        assert!(matches!(outcome, Ok(Outcome::Cached(_))), "{outcome:?}");
+        Ok(())
+    })
+}
+
+fn a_source_may_wait_for_another_task(place: &Place) -> Tested {
+    let cache = AsyncImageCache::from(place.open());
+    run(async {
+        let image = bytes(12, 300_000);
+        let (mut sender, receiver) = tokio::io::duplex(1000);
+        let mut reader =
+            cache.caching_reader("a", receiver, Expected::nothing().with_size(300_000)).await?;
+        let send = async {
+            sender.write_all(&image[..200_000]).await?;
+            // The cache answers other questions meanwhile.
+            let coming = cache.run(|cache| cache.is_being_cached("a")).await;
+            assert!(matches!(coming, Ok(true)), "{coming:?}");
+            sender.write_all(&image[200_000..]).await?;
+            sender.shutdown().await
+        };
+        let mut came = Vec::new();
+        let (received, sent) = tokio::join!(reader.read_to_end(&mut came), send);
+        sent?;
+        assert_eq!((received?, came == image), (300_000, true));
+        assert_eq!(cache.run(|cache| cache.is_cached("a")).await?, true);
+        Ok(())
+    })
+}

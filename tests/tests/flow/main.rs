@@ -1,0 +1,21 @@
+//! The whole flow, with real drivers on real file systems. One program, so that it is linked once.
+
+mod cache_faults;
+mod cleaning;
+mod filling;
+mod glance_faults;
+mod image_ids;
+mod in_tokio;
+mod keeping;
+mod many_threads;
+mod model;
+mod no_images;
+mod opening;
+mod operations;
+mod pruning;
+mod queue;
+mod reading;
+mod reconciling;
+mod sources;
+mod streams;
+mod writers;

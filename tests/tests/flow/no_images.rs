@@ -1,0 +1,143 @@
+//! What lies in the directory but is no image: never counted, listed, adopted, removed or served.
+
+use image_cache::{CacheSize, Expected, ImageCache};
+use image_cache_tests::{Place, Tested, fill, listed, queued, with_both_drivers};
+use rustix::fs::{CWD, FileType, Mode};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+with_both_drivers![
+    what_is_no_regular_file_is_no_image,
+    what_is_no_regular_file_is_no_image_after_reopening_either,
+    files_under_names_that_are_no_ids_are_left_alone,
+    what_is_no_regular_file_is_not_queued,
+    a_symbolic_link_leads_no_writer_out_of_the_directory,
+];
+
+const IDS: [&str; 6] = ["directory", "link", "dangling", "loop", "pipe", "socket"];
+
+/// One of each, under an image's name.
+fn make(folder: &Path, outside: &Path) -> Tested {
+    fs::create_dir(folder.join("directory"))?;
+    fs::write(folder.join("directory/file"), "in a directory")?;
+    symlink(outside, folder.join("link"))?;
+    symlink("nowhere", folder.join("dangling"))?;
+    symlink("loop", folder.join("loop"))?;
+    rustix::fs::mknodat(CWD, folder.join("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    UnixListener::bind(folder.join("socket"))?;
+    Ok(())
+}
+
+fn assert_no_images(place: &Place, cache: &ImageCache) -> Tested {
+    for id in IDS {
+        assert!(!cache.is_cached(id)? && !cache.is_being_cached(id)?, "{id}");
+        assert_eq!(
+            (cache.image_size(id)?, cache.hit_count(id)?, cache.cached_image(id)?),
+            (None, 0, None),
+            "{id}"
+        );
+        assert!(
+            cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(),
+            "{id}"
+        );
+        assert!(!cache.delete_cached_image(id)?, "{id}");
+    }
+    assert_eq!((listed(cache), cache.cache_size()?), (vec![], CacheSize::default()));
+    assert_eq!((cache.delete_all_cached_images()?, cache.prune()?.images), (0, 0));
+    for id in IDS {
+        assert!(fs::symlink_metadata(place.path(id)).is_ok(), "{id} is still there");
+    }
+    Ok(())
+}
+
+fn what_is_no_regular_file_is_no_image(place: &Place) -> Tested {
+    let outside = tempfile::NamedTempFile::new()?;
+    fs::write(outside.path(), "outside")?;
+    let cache = place.open_with(|config| config.max_size(0));
+    make(place.dir(), outside.path())?;
+    assert_no_images(place, &cache)?;
+    assert_eq!(fs::read(outside.path())?, b"outside");
+    Ok(())
+}
+
+fn what_is_no_regular_file_is_no_image_after_reopening_either(place: &Place) -> Tested {
+    let outside = tempfile::NamedTempFile::new()?;
+    let cache = place.open();
+    // Records of images in whose place something else lies now.
+    IDS.iter().for_each(|id| drop(fill(&cache, id, b"image")));
+    drop(cache);
+    IDS.iter().try_for_each(|id| fs::remove_file(place.path(id)))?;
+    make(place.dir(), outside.path())?;
+    let cache = place.open_with(|config| config.max_size(0));
+    assert_no_images(place, &cache)?;
+    assert!(place.books_in_step().is_empty());
+    assert!(outside.path().exists());
+    Ok(())
+}
+
+fn files_under_names_that_are_no_ids_are_left_alone(place: &Place) -> Tested {
+    let not_utf8 = OsStr::from_bytes(b"\xff\xfe");
+    let names = ["checkme", "image_cache_db_init", ".nfs0001", "cache.db-journal", "tab\tbed"];
+    let cache = place.open_with(|config| config.max_size(0));
+    names.iter().for_each(|name| drop(place.put(name, b"")));
+    fs::write(place.dir().join(not_utf8), "image")?;
+    for folder in ["queue", "invalid", "incomplete"] {
+        place.put(&format!("{folder}/checkme"), b"");
+        fs::write(place.path(folder).join(not_utf8), "")?;
+    }
+    drop(cache);
+    let cache = place.open_with(|config| config.max_size(0));
+    let status = cache.status()?;
+    assert_eq!(
+        (listed(&cache), queued(&cache), cache.cache_size()?),
+        (vec![], vec![], CacheSize::default())
+    );
+    assert_eq!((status.queued, status.invalid, status.incomplete), (0, 0, 0));
+    assert_eq!((cache.delete_all_cached_images()?, cache.delete_all_queued_images()?), (0, 0));
+    assert_eq!(
+        (cache.prune()?.images, cache.clean(Some(std::time::Duration::ZERO))?),
+        (0, Default::default())
+    );
+    // A database's left-over journal is SQLite's to remove.
+    for name in names.iter().filter(|name| !name.starts_with("cache.db")) {
+        assert!(place.path(name).exists(), "{name}");
+    }
+    assert!(place.dir().join(not_utf8).exists());
+    for folder in ["queue", "invalid", "incomplete"] {
+        assert_eq!(place.names(folder).len(), 2, "{folder}");
+    }
+    Ok(())
+}
+
+fn what_is_no_regular_file_is_not_queued(place: &Place) -> Tested {
+    let outside = tempfile::NamedTempFile::new()?;
+    let cache = place.open();
+    make(&place.path("queue"), outside.path())?;
+    for id in IDS {
+        assert!(!cache.is_queued(id)? && !cache.delete_queued_image(id)?, "{id}");
+    }
+    assert_eq!((queued(&cache), cache.delete_all_queued_images()?), (vec![], 0));
+    assert_eq!(place.names("queue").len(), IDS.len());
+    drop(cache);
+    assert_eq!(queued(&place.open()), [""; 0]);
+    Ok(())
+}
+
+fn a_symbolic_link_leads_no_writer_out_of_the_directory(place: &Place) -> Tested {
+    let outside = tempfile::NamedTempFile::new()?;
+    fs::write(outside.path(), "outside")?;
+    let cache = place.open();
+    for folder in ["", "incomplete", "invalid"] {
+        let id = format!("in-{folder}");
+        symlink(outside.path(), place.path(folder).join(&id))?;
+        // Whatever becomes of it, it happens in the directory.
+        let _ = cache.cache_image(&id, &b"written through"[..], Expected::nothing());
+        let _ = cache.cache_image(&id, &b"written through"[..], Expected::nothing().with_size(1));
+        assert_eq!(fs::read(outside.path())?, b"outside", "{id}");
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Opening a cache: what is made, what is warned of, and what is refused in clear words.
+
+use image_cache::{Error, ImageCache};
+use image_cache_tests::{
+    Mount, Place, Tested, bytes, fill, is_root, listed, serve, with_both_drivers,
+};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+with_both_drivers![
+    a_missing_directory_is_made_with_its_own,
+    a_file_where_a_directory_should_be_is_an_error_that_names_it,
+    a_link_to_a_directory_is_followed_only_for_the_base,
+    a_read_only_file_system_is_an_error_that_names_the_directory,
+    somebody_else_s_directory_is_an_error_that_names_it,
+    a_full_file_system_is_an_error_or_works,
+    several_caches_share_a_directory,
+    what_others_keep_in_the_directory_stays,
+];
+
+/// Opening fails, and says where and what to do.
+fn refusal(place: &Place) -> Result<(io::ErrorKind, String), Box<dyn std::error::Error>> {
+    match ImageCache::open(place.config().build()?) {
+        Err(error) => {
+            let Error::Directory { source, .. } = &error else { panic!("{error:?}") };
+            Ok((source.kind(), error.to_string()))
+        }
+        Ok(cache) => panic!("it opens: {:?}", cache.status()),
+    }
+}
+
+fn a_missing_directory_is_made_with_its_own(place: &Place) -> Tested {
+    let nested = Place::at(place.driver(), place.path("not/there/yet"));
+    let cache = nested.open();
+    let names = nested.names("");
+    for name in ["incomplete", "invalid", "queue", ".image-cache"] {
+        assert!(names.contains(name) && nested.path(name).is_dir(), "{name} in {names:?}");
+    }
+    assert_eq!((listed(&cache).len(), cache.status()?.warnings.len()), (0, 0));
+    let mode = fs::metadata(nested.dir())?.permissions().mode();
+    assert_eq!(mode & 0o007, 0, "images are nobody else's business: {mode:o}");
+    Ok(())
+}
+
+fn a_file_where_a_directory_should_be_is_an_error_that_names_it(place: &Place) -> Tested {
+    fs::write(place.dir(), "a file")?;
+    let (kind, words) = refusal(place)?;
+    assert_eq!(kind, io::ErrorKind::NotADirectory, "{words}");
+    assert!(
+        words.contains(&place.dir().display().to_string()) && words.contains("image_cache_dir"),
+        "{words}"
+    );
+    assert_eq!(fs::read(place.dir())?, b"a file");
+    fs::remove_file(place.dir())?;
+    for name in ["incomplete", "invalid", "queue", ".image-cache"] {
+        let file = place.put(name, b"a file");
+        let (_, words) = refusal(place)?;
+        assert!(
+            words.contains(&file.display().to_string()) && words.contains("move it away"),
+            "{words}"
+        );
+        assert_eq!(fs::read(&file)?, b"a file");
+        fs::remove_file(file)?;
+    }
+    drop(place.open());
+    Ok(())
+}
+
+fn a_link_to_a_directory_is_followed_only_for_the_base(place: &Place) -> Tested {
+    let real = tempfile::tempdir()?;
+    symlink(real.path(), place.dir())?;
+    let cache = place.open();
+    fill(&cache, "a", b"image");
+    drop(cache);
+    assert_eq!(fs::read(real.path().join("a"))?, b"image");
+    let elsewhere = tempfile::tempdir()?;
+    fs::remove_dir(place.path("incomplete"))?;
+    symlink(elsewhere.path(), place.path("incomplete"))?;
+    let (_, words) = refusal(place)?;
+    assert!(words.contains("incomplete"), "{words}");
+    assert_eq!(fs::read_dir(elsewhere.path())?.count(), 0);
+    Ok(())
+}
+
+fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -> Tested {
+    let Some(mount) = Mount::tmpfs(4 << 20) else { return Ok(()) };
+    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    fill(&place.open(), "a", b"image");
+    let new = Place::at(place.driver(), mount.path().join("new"));
+    mount.make_read_only()?;
+    for place in [place, &new] {
+        let (kind, words) = refusal(place)?;
+        assert_eq!(kind, io::ErrorKind::ReadOnlyFilesystem, "{words}");
+        assert!(
+            words.contains(&place.dir().display().to_string())
+                && words.contains("mount it writable"),
+            "{words}"
+        );
+    }
+    Ok(())
+}
+
+/// Runs as another user, under the test below.
+#[test]
+#[ignore = "it is the process that another test starts as another user"]
+fn opening_as_somebody_else() -> Tested {
+    let (Ok(dir), Ok(driver)) = (std::env::var("OPEN_DIR"), std::env::var("OPEN_DRIVER")) else {
+        return Ok(());
+    };
+    let (kind, words) =
+        refusal(&Place::at(if driver == "sqlite" { "sqlite" } else { "xattr" }, dir))?;
+    println!("\nrefused: {kind:?}: {words}");
+    Ok(())
+}
+
+fn somebody_else_s_directory_is_an_error_that_names_it(place: &Place) -> Tested {
+    if !is_root("becoming another user") {
+        return Ok(());
+    }
+    fill(&place.open(), "a", b"image");
+    // They may look, and even come here, but write nothing.
+    let scratch = place.dir().parent().ok_or("it lies in a scratch directory")?;
+    for open in [scratch, place.dir()] {
+        fs::set_permissions(open, fs::Permissions::from_mode(0o755))?;
+    }
+    let child = Command::new(std::env::current_exe()?)
+        .args(["--exact", "opening::opening_as_somebody_else", "--ignored", "--nocapture"])
+        .env("OPEN_DIR", place.dir())
+        .env("OPEN_DRIVER", place.driver())
+        .current_dir("/");
+    let child = std::os::unix::process::CommandExt::uid({ child }, 65_534).output();
+    let output = match child {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("SKIPPED: another user cannot start this program: {error}");
+            return Ok(());
+        }
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let refused = said
+        .lines()
+        .find(|line| line.starts_with("refused:"))
+        .unwrap_or_else(|| panic!("{output:?}"));
+    assert!(
+        refused.contains("PermissionDenied") && refused.contains("run as its owner"),
+        "{refused}"
+    );
+    assert!(refused.contains(&place.dir().display().to_string()), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn an_unsupported_file_system_is_warned_of_and_works() -> Tested {
+    let Some(mount) = Mount::ramfs() else { return Ok(()) };
+    let place = Place::at("sqlite", mount.path().join("cache"));
+    let cache = place.open();
+    let warnings = cache.status()?.warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains(&place.dir().display().to_string()) && warnings[0].contains("locks"),
+        "{warnings:?}"
+    );
+    fill(&cache, "a", b"image");
+    assert_eq!(serve(&cache, "a")?, b"image");
+    assert_eq!(place.books_in_step()["a"].hits, 1);
+    Ok(())
+}
+
+fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
+    let Some(mount) = Mount::tmpfs(1 << 20) else { return Ok(()) };
+    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    place.put("a", b"image");
+    let hog = mount.path().join("hog");
+    assert!(fs::write(&hog, bytes(1, 2 << 20)).is_err(), "it is full now");
+    match ImageCache::open(place.config().build()?) {
+        // The directory needs no room; the books may.
+        Ok(cache) => assert_eq!(serve(&cache, "a")?, b"image"),
+        Err(error) => {
+            assert_eq!(place.driver(), "sqlite", "{error}");
+            assert!(matches!(error, Error::NoDriver { .. }), "{error:?}");
+            assert!(
+                error.to_string().contains("sqlite") && error.to_string().contains("full"),
+                "{error}"
+            );
+        }
+    }
+    fs::remove_file(hog)?;
+    let cache = place.open();
+    assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], b"image".to_vec()));
+    place.books_in_step();
+    Ok(())
+}
+
+fn several_caches_share_a_directory(place: &Place) -> Tested {
+    let caches: Vec<ImageCache> = (0..4).map(|_| place.open()).collect();
+    for (n, cache) in caches.iter().enumerate() {
+        fill(cache, &n.to_string(), b"image");
+    }
+    for cache in &caches {
+        assert_eq!(listed(cache), ["0", "1", "2", "3"]);
+        serve(cache, "0")?;
+    }
+    assert_eq!(caches[3].hit_count("0")?, 4);
+    drop(caches);
+    assert_eq!(place.books_in_step()["0"].hits, 4);
+    Ok(())
+}
+
+fn what_others_keep_in_the_directory_stays(place: &Place) -> Tested {
+    let kept = ["checkme", ".profile", "folder/file", "queue/.hidden"];
+    kept.iter().for_each(|name| drop(place.put(name, b"theirs")));
+    drop(place.open());
+    let cache = place.open_with(|config| config.max_size(0));
+    cache.prune()?;
+    cache.delete_all_cached_images()?;
+    for name in kept {
+        assert_eq!(fs::read(place.path(name))?, b"theirs", "{name}");
+    }
+    Ok(())
+}

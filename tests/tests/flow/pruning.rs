@@ -1,0 +1,162 @@
+//! Eviction: how much goes, and in which order.
+
+use image_cache::{Expected, ImageCache, Pruned};
+use image_cache_tests::{
+    Place, Tested, bytes, fill, listed, read_all, serve, set_times, with_both_drivers,
+};
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+with_both_drivers![
+    exactly_at_the_limit_nothing_is_evicted,
+    the_least_recently_used_goes_first,
+    an_abandoned_read_leaves_the_order_alone,
+    no_more_goes_than_must,
+    a_limit_of_zero_empties_the_cache_of_empty_images_too,
+    an_image_that_is_being_read_is_kept_and_named,
+    the_next_image_goes_in_the_place_of_one_being_read,
+    half_of_many_images_are_the_older_half,
+    a_live_writer_and_the_queue_outlive_an_emptied_cache,
+    an_image_that_was_there_before_the_books_goes_by_its_file_s_age,
+];
+
+fn with_limit(place: &Place, bytes: u64) -> ImageCache {
+    place.open_with(|config| config.max_size(bytes))
+}
+
+fn pruned(images: u64, bytes: u64) -> Pruned {
+    Pruned { images, bytes, kept: Vec::new() }
+}
+
+fn fill_all(cache: &ImageCache, ids: &[&str], size: usize) {
+    for (seed, id) in ids.iter().enumerate() {
+        fill(cache, id, &bytes(seed as u64, size));
+    }
+}
+
+fn exactly_at_the_limit_nothing_is_evicted(place: &Place) -> Tested {
+    let cache = with_limit(place, 3000);
+    assert_eq!(cache.prune()?, pruned(0, 0));
+    fill_all(&cache, &["c", "a", "b"], 1000);
+    assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(0, 0), 3));
+    drop(cache);
+    let cache = with_limit(place, 2999);
+    assert_eq!(
+        (cache.prune()?, listed(&cache)),
+        (pruned(1, 1000), vec!["a".to_owned(), "b".to_owned()])
+    );
+    assert_eq!(cache.prune()?, pruned(0, 0));
+    assert_eq!(place.books_in_step().len(), 2);
+    Ok(())
+}
+
+fn the_least_recently_used_goes_first(place: &Place) -> Tested {
+    let cache = with_limit(place, 10_000);
+    fill_all(&cache, &["d", "c", "b", "a"], 100);
+    serve(&cache, "d")?;
+    serve(&cache, "b")?;
+    drop(cache);
+    for (limit, left) in [(399, "abd"), (299, "bd"), (199, "b"), (99, "")] {
+        let cache = with_limit(place, limit);
+        assert_eq!(cache.prune()?, pruned(1, 100));
+        assert_eq!(listed(&cache).concat(), left);
+    }
+    Ok(())
+}
+
+fn an_abandoned_read_leaves_the_order_alone(place: &Place) -> Tested {
+    let cache = with_limit(place, 199);
+    fill_all(&cache, &["b", "a"], 100);
+    cache.open_for_read("b")?.ok_or("it was cached")?.read_exact(&mut [0; 99])?;
+    assert_eq!((cache.prune()?, listed(&cache)), (pruned(1, 100), vec!["a".to_owned()]));
+    Ok(())
+}
+
+fn no_more_goes_than_must(place: &Place) -> Tested {
+    let cache = with_limit(place, 1000);
+    for (id, size) in [("first", 10), ("second", 500), ("third", 400), ("fourth", 300)] {
+        fill(&cache, id, &bytes(0, size));
+    }
+    // 1210 bytes: the first alone does not make room, the first two do.
+    assert_eq!(cache.prune()?, pruned(2, 510));
+    assert_eq!(listed(&cache), ["fourth", "third"]);
+    Ok(())
+}
+
+fn a_limit_of_zero_empties_the_cache_of_empty_images_too(place: &Place) -> Tested {
+    let cache = with_limit(place, 0);
+    fill_all(&cache, &["empty", "void"], 0);
+    assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(2, 0), 0));
+    fill_all(&cache, &["empty", "void"], 0);
+    fill_all(&cache, &["a", "b"], 10);
+    assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(4, 20), 0));
+    assert!(place.books_in_step().is_empty());
+    assert_eq!(cache.prune()?, pruned(0, 0));
+    Ok(())
+}
+
+fn an_image_that_is_being_read_is_kept_and_named(place: &Place) -> Tested {
+    let (cache, image) = (with_limit(place, 0), bytes(7, 100_000));
+    fill(&cache, "read", &image);
+    fill_all(&cache, &["a", "b"], 10);
+    let mut reader = cache.open_for_read("read")?.ok_or("it was cached")?;
+    reader.read_exact(&mut [0; 1000])?;
+    let answer = cache.prune()?;
+    assert_eq!((answer.images, answer.bytes), (2, 20));
+    let kept: Vec<&str> = answer.kept.iter().map(|kept| kept.image_id.as_str()).collect();
+    assert_eq!(kept, ["read"]);
+    assert!(answer.kept[0].reason.contains("read"), "{}", answer.kept[0].reason);
+    assert_eq!(
+        (listed(&cache), read_all(&mut reader)?),
+        (vec!["read".to_owned()], image[1000..].to_vec())
+    );
+    drop(reader);
+    assert_eq!(cache.prune()?, pruned(1, 100_000));
+    Ok(())
+}
+
+fn the_next_image_goes_in_the_place_of_one_being_read(place: &Place) -> Tested {
+    let cache = with_limit(place, 250);
+    fill_all(&cache, &["oldest", "older", "newest"], 100);
+    let other = place.open();
+    let _reader = other.open_for_read("oldest")?.ok_or("it was cached")?;
+    let answer = cache.prune()?;
+    assert_eq!((answer.images, answer.bytes, answer.kept.len()), (1, 100, 1));
+    assert_eq!(listed(&cache), ["newest", "oldest"]);
+    Ok(())
+}
+
+fn half_of_many_images_are_the_older_half(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    let cache = with_limit(place, 1500);
+    let ids: Vec<String> = (0..300).map(|n| format!("{:03}", n * 7 % 300)).collect();
+    ids.iter().for_each(|id| drop(fill(&cache, id, b"ten bytes.")));
+    assert_eq!(cache.prune()?, pruned(150, 1500));
+    let mut young = ids[150..].to_vec();
+    young.sort();
+    assert_eq!(listed(&cache), young);
+    assert_eq!(place.books_in_step().len(), 150);
+    Ok(())
+}
+
+fn a_live_writer_and_the_queue_outlive_an_emptied_cache(place: &Place) -> Tested {
+    let (cache, image) = (with_limit(place, 0), bytes(3, 300_000));
+    fill(&cache, "a", b"image");
+    cache.queue_image("wanted")?;
+    let mut writer = cache.caching_reader("coming", &image[..], Expected::nothing())?;
+    writer.read_exact(&mut [0; 1000])?;
+    assert_eq!(cache.prune()?, pruned(1, 5));
+    writer.read_to_end(&mut Vec::new())?;
+    assert_eq!((serve(&cache, "coming")?, cache.is_queued("wanted")?), (image, true));
+    Ok(())
+}
+
+fn an_image_that_was_there_before_the_books_goes_by_its_file_s_age(place: &Place) -> Tested {
+    let ago = |hours| SystemTime::now() - Duration::from_secs(3600 * hours);
+    for (id, hours) in [("b", 1), ("a", 2), ("c", 3)] {
+        set_times(&place.put(id, &[0; 100]), ago(hours), ago(hours))?;
+    }
+    let cache = with_limit(place, 199);
+    assert_eq!((cache.prune()?, listed(&cache)), (pruned(2, 200), vec!["b".to_owned()]));
+    Ok(())
+}

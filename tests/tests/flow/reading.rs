@@ -1,0 +1,280 @@
+//! Reading what is cached: bytes, hits, and what an abandoned read must leave alone.
+
+use image_cache::Expected;
+use image_cache_tests::{
+    Place, Tested, bytes, drip, fill, read_all, serve, set_times, with_both_drivers,
+};
+use std::fs;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+with_both_drivers![
+    a_whole_read_counts_one_hit_once,
+    an_abandoned_read_counts_nothing_and_leaves_the_times_alone,
+    a_filling_reader_counts_no_hit,
+    a_range_counts_at_its_last_byte,
+    a_range_is_cut_to_the_image,
+    a_reader_seeks_within_what_was_asked_for,
+    an_empty_image_is_served_and_counted,
+    a_deleted_image_is_read_to_its_end,
+    a_replaced_image_is_read_to_its_own_end,
+    hits_survive_reopening,
+    gathered_hits_are_written_by_a_flush,
+    gathered_hits_are_written_when_the_cache_is_dropped,
+    the_hits_of_a_deleted_image_are_not_its_successor_s,
+    an_image_cut_short_on_disk_is_an_error_and_no_hit,
+    an_image_that_is_not_cached_opens_as_nothing,
+];
+
+const LONG: Duration = Duration::from_secs(3000);
+
+fn a_whole_read_counts_one_hit_once(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(1, 10_000));
+    fill(&cache, "a", &image);
+    fill(&cache, "other", &image);
+    for (n, size) in [1, 999, 5000, 10_000, 1 << 20].into_iter().enumerate() {
+        let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+        assert_eq!((reader.size(), reader.image_size()), (10_000, 10_000));
+        let (came, end) = drip(&mut reader, size);
+        end?;
+        assert!(came == image);
+        assert_eq!(reader.read(&mut [0; 10])?, 0);
+        reader.rewind()?;
+        assert!(read_all(&mut reader)? == image, "again");
+        assert_eq!(cache.hit_count("a")?, n as u64 + 1);
+    }
+    assert_eq!((cache.hit_count("other")?, place.books_in_step()["a"].hits), (0, 5));
+    Ok(())
+}
+
+fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(2, 10_000));
+    fill(&cache, "a", &image);
+    let long_ago = SystemTime::now() - Duration::from_secs(100_000);
+    set_times(&place.path("a"), long_ago, fs::metadata(place.path("a"))?.modified()?)?;
+    let times = || {
+        fs::metadata(place.path("a"))
+            .map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()))
+    };
+    let (before, books) = (times()?, cache.cached_image("a")?);
+    for taken in [0, 1, 5000, 9999] {
+        let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+        reader.read_exact(&mut vec![0; taken])?;
+        drop(reader);
+        assert_eq!((cache.hit_count("a")?, times()?), (0, before), "{taken} bytes taken");
+    }
+    assert_eq!(cache.cached_image("a")?, books);
+    Ok(())
+}
+
+fn a_filling_reader_counts_no_hit(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(3, 10_000));
+    assert!(read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)? == image);
+    assert_eq!(cache.hit_count("a")?, 0);
+    assert!(read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)? == image);
+    assert_eq!(
+        cache.hit_count("a")?,
+        0,
+        "nor one that reads its own source though the image is cached"
+    );
+    Ok(())
+}
+
+fn a_range_counts_at_its_last_byte(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(4, 10_000));
+    fill(&cache, "a", &image);
+    let mut reader = cache.open_range("a", 1000..3000)?.ok_or("it was cached")?;
+    assert_eq!((reader.size(), reader.image_size()), (2000, 10_000));
+    let mut part = vec![0; 1999];
+    reader.read_exact(&mut part)?;
+    assert!(part == image[1000..2999]);
+    assert_eq!(cache.hit_count("a")?, 0);
+    assert_eq!(read_all(&mut reader)?, image[2999..3000]);
+    assert_eq!(cache.hit_count("a")?, 1);
+    drop(reader);
+    assert_eq!(cache.hit_count("a")?, 1);
+    Ok(())
+}
+
+fn a_range_is_cut_to_the_image(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(5, 1000));
+    fill(&cache, "a", &image);
+    let backwards = std::ops::Range { start: 700, end: 300 };
+    let cases = [
+        (0..1000, 0..1000),
+        (900..u64::MAX, 900..1000),
+        (1000..2000, 0..0),
+        (u64::MAX..u64::MAX, 0..0),
+    ];
+    for (asked, given) in
+        cases.into_iter().chain([(backwards, 0..0), (5..5, 0..0), (999..1000, 999..1000)])
+    {
+        let reader = cache.open_range("a", asked.clone())?.ok_or("it was cached")?;
+        assert_eq!(reader.size(), given.len() as u64, "{asked:?}");
+        assert!(read_all(reader)? == image[given], "{asked:?}");
+    }
+    Ok(())
+}
+
+fn a_reader_seeks_within_what_was_asked_for(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(6, 10_000));
+    fill(&cache, "a", &image);
+    let mut reader = cache.open_range("a", 1000..9000)?.ok_or("it was cached")?;
+    let mut four = [0; 4];
+    for (to, position) in [
+        (SeekFrom::Start(10), 10),
+        (SeekFrom::Current(86), 100),
+        (SeekFrom::End(-10), 7990),
+        (SeekFrom::Current(-7994), 0),
+    ] {
+        assert_eq!(reader.seek(to)?, position, "{to:?}");
+        reader.read_exact(&mut four)?;
+        let start = 1000 + usize::try_from(position)?;
+        assert_eq!(four, image[start..start + 4], "{to:?}");
+        assert_eq!(reader.stream_position()?, position + 4);
+    }
+    for to in [SeekFrom::Current(-5), SeekFrom::End(-8001), SeekFrom::End(i64::MIN)] {
+        assert_eq!(reader.seek(to).map_err(|e| e.kind()), Err(ErrorKind::InvalidInput), "{to:?}");
+        assert_eq!(reader.stream_position()?, 4, "where it stood");
+    }
+    assert_eq!(reader.seek(SeekFrom::Start(9000))?, 9000);
+    assert_eq!(reader.read(&mut four)?, 0, "behind the end is nothing");
+    assert_eq!(cache.hit_count("a")?, 0);
+    let _ = reader.seek(SeekFrom::Start(u64::MAX));
+    reader.rewind()?;
+    assert!(read_all(&mut reader)? == image[1000..9000]);
+    assert_eq!(cache.hit_count("a")?, 1);
+    Ok(())
+}
+
+fn an_empty_image_is_served_and_counted(place: &Place) -> Tested {
+    let cache = place.open();
+    assert_eq!(fill(&cache, "a", &[]).size, 0);
+    assert_eq!(cache.image_size("a")?, Some(0));
+    drop(cache.open_for_read("a")?.ok_or("it was cached")?);
+    assert_eq!(cache.hit_count("a")?, 0);
+    assert_eq!(serve(&cache, "a")?, b"");
+    assert_eq!((cache.hit_count("a")?, place.books_in_step()["a"].hits), (1, 1));
+    Ok(())
+}
+
+fn a_deleted_image_is_read_to_its_end(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(7, 100_000));
+    fill(&cache, "a", &image);
+    let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+    reader.read_exact(&mut [0; 10])?;
+    assert!(cache.delete_cached_image("a")? && cache.open_for_read("a")?.is_none());
+    assert!(read_all(reader)? == image[10..]);
+    assert_eq!((cache.hit_count("a")?, place.books_in_step().len()), (0, 0));
+    Ok(())
+}
+
+fn a_replaced_image_is_read_to_its_own_end(place: &Place) -> Tested {
+    let (cache, image, other) = (place.open(), bytes(8, 100_000), bytes(9, 100_000));
+    fill(&cache, "a", &image);
+    let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+    reader.read_exact(&mut [0; 10])?;
+    cache.delete_cached_image("a")?;
+    fill(&cache, "a", &other);
+    assert!(read_all(reader)? == image[10..] && serve(&cache, "a")? == other);
+    Ok(())
+}
+
+fn hits_survive_reopening(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "a", b"image");
+    serve(&cache, "a")?;
+    serve(&cache, "a")?;
+    let accessed = cache.cached_image("a")?.ok_or("it was cached")?.last_accessed;
+    drop(cache);
+    let cache = place.open();
+    let record = cache.cached_image("a")?.ok_or("it was cached")?;
+    assert_eq!((record.hits, record.last_accessed), (2, accessed));
+    serve(&cache, "a")?;
+    assert_eq!(cache.hit_count("a")?, 3);
+    Ok(())
+}
+
+fn gathered_hits_are_written_by_a_flush(place: &Place) -> Tested {
+    let cache = place.open_with(|config| config.hit_delay(LONG));
+    fill(&cache, "a", b"image");
+    serve(&cache, "a")?;
+    serve(&cache, "a")?;
+    assert_eq!(place.books()["a"].hits, 0, "gathered, not written");
+    cache.flush()?;
+    assert_eq!(place.books()["a"].hits, 2);
+    serve(&cache, "a")?;
+    assert_eq!(cache.hit_count("a")?, 3, "this process knows of it all the same");
+    Ok(())
+}
+
+fn gathered_hits_are_written_when_the_cache_is_dropped(place: &Place) -> Tested {
+    let cache = place.open_with(|config| config.hit_delay(LONG));
+    fill(&cache, "a", b"image");
+    let clone = cache.clone();
+    serve(&cache, "a")?;
+    drop(cache);
+    serve(&clone, "a")?;
+    drop(clone);
+    assert_eq!(place.books_in_step()["a"].hits, 2);
+    Ok(())
+}
+
+fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested {
+    let cache = place.open_with(|config| config.hit_delay(LONG));
+    for remove in [
+        |cache: &image_cache::ImageCache| cache.delete_cached_image("a").map(u64::from),
+        |cache| cache.delete_all_cached_images(),
+    ] {
+        fill(&cache, "a", b"image");
+        serve(&cache, "a")?;
+        assert_eq!(remove(&cache)?, 1);
+        fill(&cache, "a", b"another");
+        assert_eq!(cache.hit_count("a")?, 0);
+        cache.delete_cached_image("a")?;
+    }
+    Ok(())
+}
+
+fn an_image_cut_short_on_disk_is_an_error_and_no_hit(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "a", &bytes(10, 100_000));
+    let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+    reader.read_exact(&mut [0; 10])?;
+    fs::File::options().write(true).open(place.path("a"))?.set_len(50_000)?;
+    let (came, end) = drip(&mut reader, 4096);
+    assert_eq!((came.len(), end.map_err(|e| e.kind())), (49_990, Err(ErrorKind::UnexpectedEof)));
+    assert_eq!(place.books()["a"].hits, 0);
+    Ok(())
+}
+
+fn an_image_that_is_not_cached_opens_as_nothing(place: &Place) -> Tested {
+    let cache = place.open();
+    let _writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
+    place.put("invalid/broken", b"image");
+    place.put("queue/wanted", b"");
+    for id in ["coming", "broken", "wanted", "unknown"] {
+        assert!(
+            cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(),
+            "{id}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn books_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
+    let place = Place::new("sqlite");
+    let cache = place.open();
+    fill(&cache, "a", b"image");
+    place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
+    assert_eq!((serve(&cache, "a")?, serve(&cache, "a")?), (b"image".to_vec(), b"image".to_vec()));
+    place.database().execute_batch(
+        "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
+    )?;
+    assert_eq!(serve(&cache, "a")?, b"image");
+    cache.flush()?;
+    assert_eq!(place.books_in_step()["a"].hits, 3);
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Opening brings the books into step with what others did to the directory, or to the books.
+
+use image_cache::Expected;
+use image_cache_tests::{
+    Place, Tested, bytes, fill, listed, md5_hex, serve, set_times, with_both_drivers,
+};
+use std::fs;
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+with_both_drivers![
+    a_file_without_a_record_is_adopted,
+    a_record_without_its_file_is_forgotten,
+    a_file_of_another_size_has_a_new_record_without_a_checksum,
+    a_file_of_another_time_has_no_checksum_any_more,
+    a_replaced_file_starts_anew,
+    changing_the_driver_there_and_back_loses_and_invents_nothing,
+    every_failure_of_a_fetch_leaves_the_books_in_step,
+    thousands_of_images_are_adopted,
+];
+
+fn after_1970(micros: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(micros)
+}
+
+const MODIFIED: u64 = 1_600_000_000_123_457;
+const ACCESSED: u64 = 1_650_000_000_765_431;
+
+fn a_file_without_a_record_is_adopted(place: &Place) -> Tested {
+    let image = bytes(1, 1234);
+    set_times(&place.put("a", &image), after_1970(ACCESSED), after_1970(MODIFIED))?;
+    let cache = place.open();
+    let record = cache.cached_image("a")?.ok_or("it was adopted")?;
+    assert_eq!((record.size, record.hits, record.checksum), (1234, 0, None));
+    assert_eq!(
+        (record.last_accessed, record.last_modified),
+        (after_1970(ACCESSED), after_1970(MODIFIED))
+    );
+    assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], image));
+    assert_eq!(place.books_in_step()["a"].hits, 1);
+    Ok(())
+}
+
+fn a_record_without_its_file_is_forgotten(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "gone", b"image");
+    fill(&cache, "kept", b"image");
+    fs::remove_file(place.path("gone"))?;
+    assert_eq!(
+        (listed(&cache), cache.cached_image("gone")?),
+        (vec!["kept".to_owned()], None),
+        "never listed but gone"
+    );
+    drop(cache);
+    drop(place.open());
+    assert_eq!(place.books_in_step().len(), 1);
+    Ok(())
+}
+
+fn a_file_of_another_size_has_a_new_record_without_a_checksum(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "a", b"image");
+    drop(cache);
+    fs::File::options().append(true).open(place.path("a"))?.write_all(b" and more")?;
+    let cache = place.open();
+    let record = cache.cached_image("a")?.ok_or("it is there")?;
+    assert_eq!((record.size, record.checksum), (14, None));
+    assert_eq!(place.books_in_step()["a"].checksum, None);
+    Ok(())
+}
+
+fn a_file_of_another_time_has_no_checksum_any_more(place: &Place) -> Tested {
+    for shifted in
+        [|time: SystemTime| time - Duration::from_secs(10), |time| time + Duration::from_secs(10)]
+    {
+        let cache = place.open();
+        let record = fill(&cache, "a", b"image");
+        drop(cache);
+        let modified = shifted(record.last_modified);
+        set_times(&place.path("a"), record.last_accessed, modified)?;
+        let cache = place.open();
+        let adopted = cache.cached_image("a")?.ok_or("it is there")?;
+        assert_eq!((adopted.last_modified, adopted.checksum), (modified, None));
+        place.books_in_step();
+        cache.delete_cached_image("a")?;
+    }
+    Ok(())
+}
+
+fn a_replaced_file_starts_anew(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "a", b"image");
+    serve(&cache, "a")?;
+    drop(cache);
+    fs::remove_file(place.path("a"))?;
+    place.put("a", b"other");
+    let record = place.open().cached_image("a")?.ok_or("it is there")?;
+    assert_eq!((record.size, record.hits, record.checksum), (5, 0, None));
+    place.books_in_step();
+    Ok(())
+}
+
+fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -> Tested {
+    let elsewhere =
+        Place::at(if place.driver() == "sqlite" { "xattr" } else { "sqlite" }, place.dir());
+    let cache = place.open();
+    for (seed, id) in ["kept", "deleted", "replaced", "read"].into_iter().enumerate() {
+        fill(&cache, id, &bytes(seed as u64, 100));
+    }
+    (0..3).try_for_each(|_| serve(&cache, "kept").map(drop))?;
+    serve(&cache, "replaced")?;
+    drop(cache);
+
+    let other = elsewhere.open();
+    assert_eq!(listed(&other), ["deleted", "kept", "read", "replaced"]);
+    other.delete_cached_image("deleted")?;
+    other.delete_cached_image("replaced")?;
+    fill(&other, "replaced", &bytes(9, 100));
+    fill(&other, "new", &bytes(10, 50));
+    serve(&other, "read")?;
+    drop(other);
+    elsewhere.books_in_step();
+
+    let cache = place.open();
+    assert_eq!(listed(&cache), ["kept", "new", "read", "replaced"]);
+    assert_eq!((cache.hit_count("kept")?, cache.hit_count("replaced")?), (3, 0));
+    let books = place.books_in_step();
+    assert_eq!(books["kept"].checksum, Some(md5_hex(&bytes(0, 100))));
+    let replaced = md5_hex(&bytes(9, 100));
+    assert!(
+        books["replaced"].checksum.as_ref().is_none_or(|sum| *sum == replaced),
+        "not that of its predecessor"
+    );
+    for (id, image) in
+        [("kept", bytes(0, 100)), ("replaced", bytes(9, 100)), ("new", bytes(10, 50))]
+    {
+        assert!(serve(&cache, id)? == image, "{id}");
+    }
+    Ok(())
+}
+
+fn every_failure_of_a_fetch_leaves_the_books_in_step(place: &Place) -> Tested {
+    let cache = place.open();
+    fill(&cache, "good", b"image");
+    drop(cache.caching_reader("dropped", &b"image"[..], Expected::nothing())?);
+    assert!(cache.cache_image("long", &b"image"[..], Expected::nothing().with_size(4)).is_err());
+    assert_eq!(place.books_in_step().len(), 1);
+    drop(cache);
+    assert_eq!(listed(&place.open()), ["good"]);
+    Ok(())
+}
+
+fn thousands_of_images_are_adopted(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    // More than the books are read at once.
+    let ids: Vec<String> = (0..2100).map(|n| format!("{n:04}")).collect();
+    ids.iter().for_each(|id| drop(place.put(id, id.as_bytes())));
+    let cache = place.open();
+    assert_eq!(listed(&cache), ids);
+    drop(cache);
+    ids.iter().step_by(2).try_for_each(|id| fs::remove_file(place.path(id)))?;
+    let cache = place.open();
+    assert_eq!(listed(&cache).len(), 1050);
+    assert_eq!(place.books_in_step().len(), 1050);
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_glance_filled_with_sqlite_keeps_hits_and_ages() -> Tested {
+    let place = Place::new("sqlite");
+    set_times(&place.put("a", b"image"), after_1970(MODIFIED), after_1970(MODIFIED))?;
+    place.put("image_cache_db_init", b"");
+    // As Glance makes it: it notes the time of its commit, after the last byte was written, and no checksum.
+    place.database().execute_batch(&format!(
+        "CREATE TABLE cached_images (image_id TEXT PRIMARY KEY, last_accessed REAL DEFAULT 0.0,
+            last_modified REAL DEFAULT 0.0, size INTEGER DEFAULT 0, hits INTEGER DEFAULT 0, checksum TEXT);
+         INSERT INTO cached_images VALUES ('a', {}, {}, 5, 7, NULL), ('gone', 1.0, 1.0, 5, 1, NULL)",
+        ACCESSED as f64 / 1e6,
+        (MODIFIED + 20_000) as f64 / 1e6,
+    ))?;
+    let cache = place.open();
+    let record = cache.cached_image("a")?.ok_or("it is Glance's")?;
+    assert_eq!((record.size, record.hits, record.checksum), (5, 7, None));
+    assert_eq!(
+        (record.last_accessed, record.last_modified),
+        (after_1970(ACCESSED), after_1970(MODIFIED))
+    );
+    assert_eq!(listed(&cache), ["a"]);
+    serve(&cache, "a")?;
+    assert_eq!(place.books_in_step()["a"].hits, 8);
+    assert!(place.path("image_cache_db_init").exists());
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_glance_filled_with_attributes_keeps_hits_and_ages() -> Tested {
+    let place = Place::new("xattr");
+    for (id, hits) in [("a", "3"), ("garbage", "many"), ("negative", "-1"), ("empty", "")] {
+        let file = place.put(id, b"image");
+        xattr::set(&file, "user.hits", hits.as_bytes())?;
+        set_times(&file, after_1970(ACCESSED), after_1970(MODIFIED))?;
+    }
+    let cache = place.open();
+    assert_eq!(listed(&cache), ["a", "empty", "garbage", "negative"]);
+    let record = cache.cached_image("a")?.ok_or("it is Glance's")?;
+    assert_eq!((record.size, record.hits, record.checksum), (5, 3, None));
+    assert_eq!(
+        (record.last_accessed, record.last_modified),
+        (after_1970(ACCESSED), after_1970(MODIFIED))
+    );
+    for id in ["a", "garbage", "negative", "empty"] {
+        serve(&cache, id)?;
+    }
+    assert_eq!((cache.hit_count("a")?, cache.hit_count("garbage")?), (4, 1));
+    Ok(())
+}
