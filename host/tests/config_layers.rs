@@ -60,10 +60,7 @@ fn the_faults_of_all_layers_come_together() {
         .unwrap_err();
     let origins: Vec<_> = error.faults.iter().map(|fault| fault.origin.clone()).collect();
     let in_file = format!("{}:1", path.display());
-    assert_eq!(
-        origins,
-        [in_file.as_str(), "$IMAGE_CACHE_STALL_TIME", "--hit-delay", ""]
-    );
+    assert_eq!(origins, [in_file.as_str(), "$IMAGE_CACHE_STALL_TIME", "--hit-delay", ""]);
 }
 
 #[test]

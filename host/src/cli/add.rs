@@ -32,7 +32,9 @@ pub fn add(session: &Session, add: &Add) -> anyhow::Result<Code> {
     bar.finish_and_clear();
     let (answer, words) = answer(&cache, add, outcome?)?;
     session.format.print(&answer, |answer| match answer.size {
-        Some(size) if answer.cached => format!("{} is {words}: {}", answer.image_id, short_size(size)),
+        Some(size) if answer.cached => {
+            format!("{} is {words}: {}", answer.image_id, short_size(size))
+        }
         _ => String::new(),
     })?;
     if !answer.cached {
@@ -42,20 +44,38 @@ pub fn add(session: &Session, add: &Add) -> anyhow::Result<Code> {
 }
 
 /// The answer, and what it comes to in words.
-fn answer<'a>(cache: &ImageCache, add: &'a Add, outcome: Outcome) -> anyhow::Result<(Answer<'a>, String)> {
+fn answer<'a>(
+    cache: &ImageCache,
+    add: &'a Add,
+    outcome: Outcome,
+) -> anyhow::Result<(Answer<'a>, String)> {
     let image_id = add.id.as_str();
-    let no = |reason| Answer { image_id, cached: false, size: None, checksum: None, reason: Some(reason) };
+    let no = |reason| Answer {
+        image_id,
+        cached: false,
+        size: None,
+        checksum: None,
+        reason: Some(reason),
+    };
     let (record, reason) = match outcome {
         Outcome::Cached(image) => (Some(image), None),
         Outcome::AlreadyCached => (cache.cached_image(image_id)?, Some("already-cached")),
         Outcome::BeingCached => {
-            return Ok((no("being-cached"), "another process is caching it; wait for that one".to_owned()));
+            return Ok((
+                no("being-cached"),
+                "another process is caching it; wait for that one".to_owned(),
+            ));
         }
         Outcome::RefusedByDriver => {
             let driver = cache.driver().name;
-            return Ok((no("refused-by-driver"), format!("driver {driver} does not want it; see the driver's options")));
+            return Ok((
+                no("refused-by-driver"),
+                format!("driver {driver} does not want it; see the driver's options"),
+            ));
         }
-        Outcome::CacheFailed(why) => return Ok((no("cache-failed"), format!("{why}; mend that and add it again"))),
+        Outcome::CacheFailed(why) => {
+            return Ok((no("cache-failed"), format!("{why}; mend that and add it again")));
+        }
         other => return Ok((no("unknown"), format!("{other:?}"))),
     };
     // Somebody may have removed it since, or the books may be away: the file's size is still true.
@@ -83,6 +103,7 @@ fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
         return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(cannot);
     }
     // Standard input may be a file that somebody has read from already.
-    let position = if metadata.is_file() { file.stream_position().with_context(cannot)? } else { 0 };
+    let position =
+        if metadata.is_file() { file.stream_position().with_context(cannot)? } else { 0 };
     Ok((file, metadata.is_file().then(|| metadata.len().saturating_sub(position))))
 }

@@ -62,7 +62,8 @@ fn list(session: &Session) -> anyhow::Result<Code> {
     }
     let inspections: Vec<(bool, Inspection)> =
         names.iter().map(|name| (*name == config.driver, inspect(name, config))).collect();
-    let entries: Vec<Entry<'_>> = inspections.iter().map(|(selected, it)| entry(*selected, it)).collect();
+    let entries: Vec<Entry<'_>> =
+        inspections.iter().map(|(selected, it)| entry(*selected, it)).collect();
     session.format.print(&entries, |entries| {
         columns(["NAME", "VERSION", "SIZE", "SELECTED", "LOADS", "SOURCE"], entries.iter().map(row))
     })?;
@@ -78,7 +79,10 @@ fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
     if inspection.faults.is_empty() {
         return Ok(Code::Done);
     }
-    note("error", &format!("driver {} would not load: {}", inspection.name, inspection.faults.join("; ")));
+    note(
+        "error",
+        &format!("driver {} would not load: {}", inspection.name, inspection.faults.join("; ")),
+    );
     Ok(Code::Failed)
 }
 
@@ -123,7 +127,8 @@ fn inspected(it: &Inspection) -> Inspected<'_> {
 }
 
 fn table(it: &Inspection) -> String {
-    let or_none = |lines: &[String]| if lines.is_empty() { "-".to_owned() } else { lines.join("\n") };
+    let or_none =
+        |lines: &[String]| if lines.is_empty() { "-".to_owned() } else { lines.join("\n") };
     let mut lines = vec![("name", it.name.clone())];
     // A file that could not be read has none of these.
     if !it.sha256.is_empty() {
@@ -136,9 +141,11 @@ fn table(it: &Inspection) -> String {
         ]);
     }
     if let Some((name, version)) = &it.description {
-        let compiled = if it.from_compile_cache { "taken from the compile cache" } else { "compiled" };
+        let compiled =
+            if it.from_compile_cache { "taken from the compile cache" } else { "compiled" };
         lines.push(("version", format!("{name} {version}")));
-        lines.push(("code", format!("{compiled} in {:.1} ms", it.compile_time.as_secs_f64() * 1e3)));
+        lines
+            .push(("code", format!("{compiled} in {:.1} ms", it.compile_time.as_secs_f64() * 1e3)));
     }
     lines.extend(it.compile_cache_fault.iter().map(|fault| ("not kept", fault.clone())));
     lines.push(("would load", yes_or(it.faults.is_empty(), "NO")));

@@ -66,7 +66,9 @@ fn code(error: &anyhow::Error) -> Code {
     }
     let io_error = error.downcast_ref::<io::Error>();
     match error.downcast_ref::<Error>().or_else(|| io_error.and_then(Error::of_io)) {
-        Some(Error::InvalidImageId(_) | Error::InvalidChecksum(_) | Error::Config(_)) => Code::Usage,
+        Some(Error::InvalidImageId(_) | Error::InvalidChecksum(_) | Error::Config(_)) => {
+            Code::Usage
+        }
         Some(Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. }) => Code::Mismatch,
         _ if error.is::<image_cache::InvalidChecksum>() => Code::Usage,
         _ => Code::Failed,
@@ -94,9 +96,14 @@ mod tests {
         let id: ImageId = "a".parse().expect("a plain name is an id");
         let mismatch = Error::SizeMismatch { image_id: id.clone(), expected: 1, found: 2 };
         assert_eq!(code(&mismatch.into()), Code::Mismatch);
-        let mismatch = Error::ChecksumMismatch { image_id: id.clone(), expected: "a".into(), found: "b".into() };
+        let mismatch = Error::ChecksumMismatch {
+            image_id: id.clone(),
+            expected: "a".into(),
+            found: "b".into(),
+        };
         assert_eq!(code(&io::Error::from(mismatch).into()), Code::Mismatch);
-        let invalid = "a/b".parse::<ImageId>().map_err(Error::from).expect_err("a slash is refused");
+        let invalid =
+            "a/b".parse::<ImageId>().map_err(Error::from).expect_err("a slash is refused");
         assert_eq!(code(&invalid.into()), Code::Usage);
         let missing = Failure::NoSuchImage { id: id.clone(), what: "it is not cached".into() };
         assert_eq!(code(&missing.into()), Code::NoSuchImage);
@@ -108,9 +115,14 @@ mod tests {
     #[test]
     fn a_cause_is_said_once() {
         let id: ImageId = "a".parse().expect("a plain name is an id");
-        let error = anyhow::Error::from(Error::SourceFailed { image_id: id, source: io::Error::other("gone") });
+        let error = anyhow::Error::from(Error::SourceFailed {
+            image_id: id,
+            source: io::Error::other("gone"),
+        });
         assert_eq!(in_full(&error).matches("gone").count(), 1);
-        let error = Err::<(), _>(io::Error::other("disk")).context("cannot read x").expect_err("it is an error");
+        let error = Err::<(), _>(io::Error::other("disk"))
+            .context("cannot read x")
+            .expect_err("it is an error");
         assert_eq!(in_full(&error), "cannot read x: disk");
     }
 }

@@ -31,7 +31,12 @@ pub fn get(session: &Session, get: &Get) -> anyhow::Result<Code> {
         Some(path) => {
             let cannot = || format!("cannot write {}", path.display());
             let mut file = OutputFile::create(path).with_context(cannot)?;
-            pass(&mut reader, &bar, |block| file.write_all(block), |error| anyhow::Error::from(error).context(cannot()))?;
+            pass(
+                &mut reader,
+                &bar,
+                |block| file.write_all(block),
+                |error| anyhow::Error::from(error).context(cannot()),
+            )?;
             file.commit().with_context(cannot)?;
         }
     }
@@ -56,7 +61,9 @@ fn pass(
                 bar.inc(count as u64);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(anyhow::Error::from(error).context("cannot read the cached image")),
+            Err(error) => {
+                return Err(anyhow::Error::from(error).context("cannot read the cached image"));
+            }
         }
     }
 }

@@ -29,7 +29,10 @@ pub fn list(session: &Session) -> anyhow::Result<Code> {
     let images = session.open()?.cached_images()?;
     let records: Vec<Record<'_>> = images.iter().map(record).collect();
     session.format.print(&records, |_| {
-        columns(["ID", "SIZE", "HITS", "LAST ACCESSED", "LAST MODIFIED", "CHECKSUM"], images.iter().map(row))
+        columns(
+            ["ID", "SIZE", "HITS", "LAST ACCESSED", "LAST MODIFIED", "CHECKSUM"],
+            images.iter().map(row),
+        )
     })?;
     Ok(Code::Done)
 }
@@ -69,7 +72,8 @@ pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
     if cache.is_queued(id.as_str()).unwrap_or(false) {
         what += "; it is queued";
     }
-    let left_behind = |place: &str| cache.config().dir.join(place).join(id.as_str()).symlink_metadata().is_ok();
+    let left_behind =
+        |place: &str| cache.config().dir.join(place).join(id.as_str()).symlink_metadata().is_ok();
     if cache.is_being_cached(id.as_str()).unwrap_or(false) {
         what += "; it is being cached right now";
     } else if left_behind("incomplete") {

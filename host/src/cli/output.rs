@@ -23,7 +23,11 @@ pub enum Format {
 
 impl Format {
     /// Prints the answer: as JSON, or as the text that `table` makes of it.
-    pub fn print<T: Serialize>(self, answer: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    pub fn print<T: Serialize>(
+        self,
+        answer: &T,
+        table: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<()> {
         let mut text = match self {
             Format::Json => serde_json::to_string_pretty(answer)?,
             Format::Table => table(answer),
@@ -54,7 +58,10 @@ pub fn write_error(error: io::Error) -> anyhow::Error {
 }
 
 /// Columns under a header; every cell is made safe to show.
-pub fn columns<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub fn columns<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell).replace('\n', " "))));
@@ -128,19 +135,26 @@ mod tests {
     #[test]
     fn what_would_steer_a_terminal_is_escaped() {
         assert_eq!(printable("plain ünïcode 日本\n"), "plain ünïcode 日本\n");
-        assert_eq!(printable("a\u{1b}[2Jb\r\u{9b}\u{202e}c\u{7f}"), "a\\u{1b}[2Jb\\r\\u{9b}\\u{202e}c\\u{7f}");
+        assert_eq!(
+            printable("a\u{1b}[2Jb\r\u{9b}\u{202e}c\u{7f}"),
+            "a\\u{1b}[2Jb\\r\\u{9b}\\u{202e}c\\u{7f}"
+        );
     }
 
     #[test]
     fn times_out_of_range_do_not_panic() {
         assert_eq!(exact_time(UNIX_EPOCH - Duration::from_secs(5)), "1970-01-01T00:00:00.000000Z");
         assert_eq!(short_time(UNIX_EPOCH + LAST_SECOND * 2), "9999-12-31T23:59:59Z");
-        assert_eq!(exact_time(UNIX_EPOCH + Duration::from_micros(1_500_000)), "1970-01-01T00:00:01.500000Z");
+        assert_eq!(
+            exact_time(UNIX_EPOCH + Duration::from_micros(1_500_000)),
+            "1970-01-01T00:00:01.500000Z"
+        );
     }
 
     #[test]
     fn columns_line_up_and_hold_one_row_a_line() {
-        let text = columns(["ID", "SIZE"], [["a".into(), "1".into()], ["long\nid".into(), "22".into()]]);
+        let text =
+            columns(["ID", "SIZE"], [["a".into(), "1".into()], ["long\nid".into(), "22".into()]]);
         assert_eq!(text, "ID       SIZE\na        1\nlong id  22");
     }
 

@@ -83,7 +83,10 @@ fn directory(target: &Path) -> &Path {
 
 fn named(target: &Path) -> io::Result<(File, TempPath)> {
     let permissions = Permissions::from_mode(0o666);
-    let file = Builder::new().prefix(".image-cache-").permissions(permissions).tempfile_in(directory(target))?;
+    let file = Builder::new()
+        .prefix(".image-cache-")
+        .permissions(permissions)
+        .tempfile_in(directory(target))?;
     Ok(file.into_parts())
 }
 

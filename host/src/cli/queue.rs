@@ -40,7 +40,8 @@ pub fn queue(session: &Session, command: &Queue) -> anyhow::Result<Code> {
 
 fn add(session: &Session, ids: &[ImageId]) -> anyhow::Result<Code> {
     let cache = session.open()?;
-    let queued: Result<Vec<Queued<'_>>, _> = ids.iter().map(|id| add_one(&cache, id.as_str())).collect();
+    let queued: Result<Vec<Queued<'_>>, _> =
+        ids.iter().map(|id| add_one(&cache, id.as_str())).collect();
     session.format.print(&queued?, |queued| columns(["ID", "STATE"], queued.iter().map(row)))?;
     Ok(Code::Done)
 }
@@ -61,7 +62,8 @@ fn add_one<'a>(cache: &ImageCache, image_id: &'a str) -> image_cache::Result<Que
 
 fn list(session: &Session) -> anyhow::Result<Code> {
     let ids = session.open()?.queued_images()?;
-    let waiting: Vec<Waiting<'_>> = ids.iter().map(|id| Waiting { image_id: id.as_str() }).collect();
+    let waiting: Vec<Waiting<'_>> =
+        ids.iter().map(|id| Waiting { image_id: id.as_str() }).collect();
     session.format.print(&waiting, |waiting| {
         columns(["ID"], waiting.iter().map(|waiting| [waiting.image_id.to_owned()]))
     })?;

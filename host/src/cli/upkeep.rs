@@ -61,14 +61,24 @@ struct Cleaned<'a> {
 pub fn status(session: &Session) -> anyhow::Result<Code> {
     let status = session.open()?.status()?;
     session.format.print(&overview(&status), |_| {
-        let mut lines = vec![("driver", format!("{} {}", status.driver.name, status.driver.version))];
+        let mut lines =
+            vec![("driver", format!("{} {}", status.driver.name, status.driver.version))];
         if let Some(fallback) = &status.driver.fallback {
-            lines.push(("FALLBACK", format!("in place of {}: {}", fallback.configured, fallback.reason)));
+            lines.push((
+                "FALLBACK",
+                format!("in place of {}: {}", fallback.configured, fallback.reason),
+            ));
         }
         lines.extend([
             ("directory", session.config.dir.display().to_string()),
-            ("cached", format!("{}, {}", count(status.cached.images, "image"), size(status.cached.bytes))),
-            ("max size", format!("{}{}", size(status.max_size), share(status.cached, status.max_size))),
+            (
+                "cached",
+                format!("{}, {}", count(status.cached.images, "image"), size(status.cached.bytes)),
+            ),
+            (
+                "max size",
+                format!("{}{}", size(status.max_size), share(status.cached, status.max_size)),
+            ),
             ("queued", status.queued.to_string()),
             ("incomplete", status.incomplete.to_string()),
             ("invalid", status.invalid.to_string()),
@@ -84,10 +94,11 @@ pub fn prune(session: &Session) -> anyhow::Result<Code> {
     let bar = progress::waiting("evicting");
     let pruned = cache.prune()?;
     bar.finish_and_clear();
-    let answer = Pruned { images: pruned.images, bytes: pruned.bytes, kept: still_there(&pruned.kept) };
-    session
-        .format
-        .print(&answer, |answer| format!("evicted {}, {}", count(answer.images, "image"), size(answer.bytes)))?;
+    let answer =
+        Pruned { images: pruned.images, bytes: pruned.bytes, kept: still_there(&pruned.kept) };
+    session.format.print(&answer, |answer| {
+        format!("evicted {}, {}", count(answer.images, "image"), size(answer.bytes))
+    })?;
     Ok(Code::Done)
 }
 
@@ -110,7 +121,9 @@ fn still_there(kept: &[Kept]) -> Vec<StillThere<'_>> {
     for Kept { image_id, reason } in kept {
         note("note", &format!("image {image_id} is still there: {reason}"));
     }
-    kept.iter().map(|kept| StillThere { image_id: kept.image_id.as_str(), reason: &kept.reason }).collect()
+    kept.iter()
+        .map(|kept| StillThere { image_id: kept.image_id.as_str(), reason: &kept.reason })
+        .collect()
 }
 
 fn overview(status: &Status) -> Overview<'_> {
@@ -119,7 +132,8 @@ fn overview(status: &Status) -> Overview<'_> {
         driver: Driver {
             name: &status.driver.name,
             version: &status.driver.version,
-            fallback: fallback.map(|it| Fallback { configured: &it.configured, reason: &it.reason }),
+            fallback: fallback
+                .map(|it| Fallback { configured: &it.configured, reason: &it.reason }),
         },
         cached: Cached { images: status.cached.images, bytes: status.cached.bytes },
         max_size: status.max_size,

@@ -101,8 +101,7 @@ impl ConfigLayers {
                 "a directory, from --cache-dir, ${} or a configuration file",
                 dir.variable()
             );
-            self.faults
-                .push(Rejected::new("nothing", accepted).at("", dir.name()));
+            self.faults.push(Rejected::new("nothing", accepted).at("", dir.name()));
         }
         if !self.faults.is_empty() {
             return Err(ConfigError { faults: self.faults });

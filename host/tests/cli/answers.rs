@@ -14,7 +14,10 @@ fn add_answers_what_became_of_the_image() {
     let source = source.to_str().expect("a plain path");
     let md5 = HELLO_MD5.to_uppercase();
     let cached = scratch.json(["add", "a", source, "--md5", &md5, "--size", "5"]);
-    assert_eq!(cached, json!({"image_id": "a", "cached": true, "size": 5, "checksum": HELLO_MD5, "reason": null}));
+    assert_eq!(
+        cached,
+        json!({"image_id": "a", "cached": true, "size": 5, "checksum": HELLO_MD5, "reason": null})
+    );
     let again = scratch.json(["add", "a", source]);
     assert_eq!(
         again,
@@ -34,7 +37,8 @@ fn list_and_show_answer_whole_records() {
     assert_eq!(scratch.run(["get", "a"]).done(), "hello");
     let list = scratch.json(["list"]);
     let list = list.as_array().expect("an array");
-    let ids: Vec<_> = list.iter().map(|record| record["image_id"].as_str().expect("text")).collect();
+    let ids: Vec<_> =
+        list.iter().map(|record| record["image_id"].as_str().expect("text")).collect();
     assert_eq!(ids, ["a", "b", "ünïcode id"]);
     let mut expected = ["image_id", "size", "hits", "last_accessed", "last_modified", "checksum"];
     expected.sort_unstable();
@@ -87,7 +91,10 @@ fn queue_keeps_the_order_and_says_why_an_image_needs_no_place() {
     let removed = scratch.command(["--format", "json", "queue", "remove", "nowhere", "z"]).answer();
     removed.failed(3, "image nowhere: it is not queued");
     assert_eq!(removed.json(), json!({"images": 1, "missing": ["nowhere"]}));
-    assert_eq!(scratch.json(["queue", "remove", "--all", "--yes"]), json!({"images": 1, "missing": []}));
+    assert_eq!(
+        scratch.json(["queue", "remove", "--all", "--yes"]),
+        json!({"images": 1, "missing": []})
+    );
     assert_eq!(scratch.run(["queue", "list"]).done(), "ID\n");
 }
 
@@ -114,10 +121,19 @@ fn prune_evicts_the_least_recently_used() {
         scratch.add_hello(id);
     }
     scratch.run(["get", "a"]).done();
-    assert_eq!(scratch.json(["prune", "--max-size", "15"]), json!({"images": 0, "bytes": 0, "kept": []}));
-    assert_eq!(scratch.json(["prune", "--max-size", "14"]), json!({"images": 1, "bytes": 5, "kept": []}));
+    assert_eq!(
+        scratch.json(["prune", "--max-size", "15"]),
+        json!({"images": 0, "bytes": 0, "kept": []})
+    );
+    assert_eq!(
+        scratch.json(["prune", "--max-size", "14"]),
+        json!({"images": 1, "bytes": 5, "kept": []})
+    );
     assert_eq!(scratch.run(["show", "b"]).code, Some(3));
-    assert_eq!(scratch.run(["prune", "--max-size=0"]).done(), "evicted 2 images, 10 B (10 bytes)\n");
+    assert_eq!(
+        scratch.run(["prune", "--max-size=0"]).done(),
+        "evicted 2 images, 10 B (10 bytes)\n"
+    );
 }
 
 #[test]

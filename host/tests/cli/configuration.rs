@@ -29,7 +29,11 @@ fn bad_usage_ends_with_2() {
     ] {
         let answer = scratch.run(&arguments);
         assert_eq!(answer.code, Some(2), "{arguments:?}: {}", answer.err);
-        assert!(!answer.err.is_empty() && answer.text().is_empty(), "{arguments:?}: {}", answer.text());
+        assert!(
+            !answer.err.is_empty() && answer.text().is_empty(),
+            "{arguments:?}: {}",
+            answer.text()
+        );
     }
     assert!(!scratch.cache_dir().exists(), "nothing was touched");
 }
@@ -39,13 +43,41 @@ fn refused_ids_end_with_2_before_anything_is_touched() {
     let scratch = Scratch::new();
     let long = "x".repeat(256);
     for id in [
-        "", ".", "..", "../x", "/etc/passwd", "a/b", ".hidden", "incomplete", "invalid", "queue", "cache.db", "cache.db-wal",
-        "cache.db-shm", "cache.db-journal", "image_cache_db_init", "checkme", "a\nb", "a\u{1b}[2J", "a\u{9b}b", &long,
+        "",
+        ".",
+        "..",
+        "../x",
+        "/etc/passwd",
+        "a/b",
+        ".hidden",
+        "incomplete",
+        "invalid",
+        "queue",
+        "cache.db",
+        "cache.db-wal",
+        "cache.db-shm",
+        "cache.db-journal",
+        "image_cache_db_init",
+        "checkme",
+        "a\nb",
+        "a\u{1b}[2J",
+        "a\u{9b}b",
+        &long,
     ] {
-        for command in [["add", id, "-"].as_slice(), &["get", id], &["show", id], &["queue", "add", id], &["delete", "ok", id]] {
+        for command in [
+            ["add", id, "-"].as_slice(),
+            &["get", id],
+            &["show", id],
+            &["queue", "add", id],
+            &["delete", "ok", id],
+        ] {
             let answer = scratch.feed(command, b"");
             assert_eq!(answer.code, Some(2), "{command:?}: {}", answer.err);
-            assert!(!answer.err.contains('\u{1b}') && !answer.err.contains('\u{9b}'), "{:?}", answer.err);
+            assert!(
+                !answer.err.contains('\u{1b}') && !answer.err.contains('\u{9b}'),
+                "{:?}",
+                answer.err
+            );
         }
     }
     assert!(!scratch.cache_dir().exists(), "nothing was touched");
@@ -59,7 +91,8 @@ fn refused_ids_end_with_2_before_anything_is_touched() {
 #[test]
 fn every_layers_faults_are_reported_at_once() {
     let scratch = Scratch::new();
-    let file = scratch.write("cache.toml", "image_cache_max_sise = 5\n[drivers.sqlite]\ncomponent = \"x\"\n");
+    let file = scratch
+        .write("cache.toml", "image_cache_max_sise = 5\n[drivers.sqlite]\ncomponent = \"x\"\n");
     let answer = bare()
         .arg("--config")
         .arg(&file)
@@ -82,9 +115,13 @@ fn every_layers_faults_are_reported_at_once() {
 #[test]
 fn a_configuration_that_cannot_be_read_ends_with_2() {
     let scratch = Scratch::new();
-    scratch.run(["--config", "/nowhere.toml", "status"]).failed(2, "/nowhere.toml: found No such file");
+    scratch
+        .run(["--config", "/nowhere.toml", "status"])
+        .failed(2, "/nowhere.toml: found No such file");
     let broken = scratch.write("broken.toml", "image_cache_max_size = 10 GiB\n");
-    scratch.run(["--config", broken.to_str().expect("a plain path"), "status"]).failed(2, "broken.toml:1: found ");
+    scratch
+        .run(["--config", broken.to_str().expect("a plain path"), "status"])
+        .failed(2, "broken.toml:1: found ");
 }
 
 #[test]

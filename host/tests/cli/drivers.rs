@@ -14,7 +14,10 @@ fn the_built_in_drivers_would_load() {
     let list = list.as_array().expect("an array");
     assert_eq!(list.len(), 2);
     for (entry, name) in list.iter().zip(["sqlite", "xattr"]) {
-        assert_eq!((&entry["name"], &entry["loads"], &entry["faults"]), (&json!(name), &json!(true), &json!([])));
+        assert_eq!(
+            (&entry["name"], &entry["loads"], &entry["faults"]),
+            (&json!(name), &json!(true), &json!([]))
+        );
         assert_eq!(entry["selected"], json!(name == "sqlite"));
         assert!(entry["version"].is_string());
         let inspected = bare().args(["--format", "json", "driver", "inspect", name]).answer();
@@ -24,7 +27,9 @@ fn the_built_in_drivers_would_load() {
         assert_eq!(inspected["description"]["version"], entry["version"]);
         assert_eq!(inspected["sha256"].as_str().map(str::len), Some(64));
         let imports = inspected["imports"].as_array().expect("an array");
-        assert!(imports.iter().all(|import| import.as_str().is_some_and(|name| name.starts_with("image-cache:driver/"))));
+        assert!(imports.iter().all(|import| {
+            import.as_str().is_some_and(|name| name.starts_with("image-cache:driver/"))
+        }));
         let exports = inspected["exports"].as_array().expect("an array");
         assert!(exports.contains(&json!("image-cache:driver/driver@1.0.0")), "{exports:?}");
     }
@@ -48,7 +53,11 @@ fn a_driver_that_would_not_load_is_said_why() {
         assert_eq!(answer.json()["loads"], false);
         assert_ne!(answer.json()["faults"], json!([]));
         let table = bare().args(["driver", "inspect"]).arg(&path).answer();
-        assert!(table.code == Some(1) && table.text().contains("would load  NO"), "{}", table.text());
+        assert!(
+            table.code == Some(1) && table.text().contains("would load  NO"),
+            "{}",
+            table.text()
+        );
     }
     for name in ["centralized_db", "/nowhere/driver.wasm", "a\u{1b}[2J"] {
         let answer = bare().args(["driver", "inspect", name]).answer();
@@ -65,10 +74,17 @@ fn configured_drivers_are_listed_with_the_selected_one() {
         "cache.toml",
         "image_cache_driver = \"nobody\"\n[drivers.broken]\ncomponent = \"broken.wasm\"\ngrants = [\"sql\"]\n",
     );
-    let answer = bare().arg("--config").arg(&file).args(["--format", "json", "driver", "list"]).answer();
+    let answer =
+        bare().arg("--config").arg(&file).args(["--format", "json", "driver", "list"]).answer();
     assert_eq!(answer.code, Some(0), "{}", answer.err);
     let list = answer.json();
-    let of = |key: &str| list.as_array().expect("an array").iter().map(|entry| entry[key].clone()).collect::<Vec<_>>();
+    let of = |key: &str| {
+        list.as_array()
+            .expect("an array")
+            .iter()
+            .map(|entry| entry[key].clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of("name"), ["sqlite", "xattr", "broken", "nobody"]);
     assert_eq!(of("loads"), [true, true, false, false]);
     assert_eq!(of("selected"), [false, false, false, true]);

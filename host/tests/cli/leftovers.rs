@@ -21,11 +21,20 @@ fn clean_goes_by_the_stall_time_that_it_is_given() {
     leave(&scratch, "incomplete/new", Duration::ZERO);
     let status = scratch.json(["status"]);
     assert_eq!((&status["incomplete"], &status["invalid"]), (&json!(3), &json!(1)));
-    assert_eq!(scratch.json(["clean"]), json!({"incomplete": 1, "invalid": 1, "bytes": 8, "kept": []}));
+    assert_eq!(
+        scratch.json(["clean"]),
+        json!({"incomplete": 1, "invalid": 1, "bytes": 8, "kept": []})
+    );
     assert_eq!(
         scratch.json(["clean", "--stall-time", "1h"]),
         json!({"incomplete": 1, "invalid": 0, "bytes": 4, "kept": []})
     );
-    assert_eq!(scratch.run(["--stall-time=86400", "clean"]).done(), "removed 0 incomplete, 0 invalid, 0 B (0 bytes)\n");
-    assert_eq!(scratch.run(["clean", "--stall-time", "0"]).done(), "removed 1 incomplete, 0 invalid, 4 B (4 bytes)\n");
+    assert_eq!(
+        scratch.run(["--stall-time=86400", "clean"]).done(),
+        "removed 0 incomplete, 0 invalid, 0 B (0 bytes)\n"
+    );
+    assert_eq!(
+        scratch.run(["clean", "--stall-time", "0"]).done(),
+        "removed 1 incomplete, 0 invalid, 4 B (4 bytes)\n"
+    );
 }

@@ -59,7 +59,11 @@ impl Scratch {
     }
 
     /// The same with these bytes on standard input.
-    fn feed<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, bytes: &[u8]) -> Answer {
+    fn feed<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        bytes: &[u8],
+    ) -> Answer {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -89,7 +93,9 @@ fn bare() -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("CACHE_DIRECTORY").env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("xdg"));
+    command
+        .env_remove("CACHE_DIRECTORY")
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("xdg"));
     command
 }
 
@@ -117,7 +123,8 @@ impl Answer {
     }
 
     fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.out).unwrap_or_else(|error| panic!("{error}: {:?}, {}", self.text(), self.err))
+        serde_json::from_slice(&self.out)
+            .unwrap_or_else(|error| panic!("{error}: {:?}, {}", self.text(), self.err))
     }
 
     /// It ended with this code and said this on standard error.

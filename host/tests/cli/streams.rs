@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 #[test]
 fn bytes_come_out_as_they_went_in() {
     let scratch = Scratch::new();
-    let bytes: Vec<u8> = (0..3_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let bytes: Vec<u8> =
+        (0..3_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let source = scratch.write("source", &bytes);
     scratch.feed(["add", "piped", "-"], &bytes).done();
     scratch.run(["add", "from-file", source.to_str().expect("a plain path")]).done();
@@ -28,8 +29,12 @@ fn a_wrong_checksum_or_size_ends_with_4_and_caches_nothing() {
     let scratch = Scratch::new();
     let wrong = "0".repeat(32);
     scratch.feed(["add", "a", "-", "--md5", &wrong], b"hello").failed(4, HELLO_MD5);
-    scratch.feed(["add", "a", "-", "--size", "6"], b"hello").failed(4, "image a: 6 bytes were expected");
-    scratch.feed(["add", "a", "-", "--size", "4"], b"hello").failed(4, "image a: 4 bytes were expected");
+    scratch
+        .feed(["add", "a", "-", "--size", "6"], b"hello")
+        .failed(4, "image a: 6 bytes were expected");
+    scratch
+        .feed(["add", "a", "-", "--size", "4"], b"hello")
+        .failed(4, "image a: 4 bytes were expected");
     assert_eq!(scratch.run(["show", "a"]).code, Some(3));
     assert_eq!(scratch.json(["status"])["invalid"], 1);
     scratch.feed(["add", "a", "-", "--md5", HELLO_MD5], b"hello").done();
@@ -39,7 +44,9 @@ fn a_wrong_checksum_or_size_ends_with_4_and_caches_nothing() {
 #[test]
 fn a_source_that_cannot_be_read_ends_with_1_and_leaves_no_cache() {
     let scratch = Scratch::new();
-    scratch.run(["add", "a", "/nowhere/image"]).failed(1, "cannot read /nowhere/image: No such file");
+    scratch
+        .run(["add", "a", "/nowhere/image"])
+        .failed(1, "cannot read /nowhere/image: No such file");
     scratch.run(["add", "a", "/"]).failed(1, "cannot read /: is a directory");
     assert!(!scratch.cache_dir().exists());
 }
@@ -47,14 +54,19 @@ fn a_source_that_cannot_be_read_ends_with_1_and_leaves_no_cache() {
 #[test]
 fn two_writers_of_one_image_never_meet_and_a_killed_one_blocks_nobody() {
     let scratch = Scratch::new();
-    let mut first = scratch.command(["add", "a", "-"]).stdin(Stdio::piped()).spawn().expect("the binary starts");
+    let mut first = scratch
+        .command(["add", "a", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
     let mut stdin = first.stdin.take().expect("it was piped");
     stdin.write_all(b"hel").expect("the writer reads");
     let incomplete = scratch.cache_dir().join("incomplete/a");
     while !incomplete.exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let second = scratch.command(["--format", "json", "add", "a", "-"]).stdin(Stdio::null()).output();
+    let second =
+        scratch.command(["--format", "json", "add", "a", "-"]).stdin(Stdio::null()).output();
     let second: Answer = second.expect("the binary runs").into();
     second.failed(1, "image a is not cached: another process is caching it");
     let being = json!({"image_id": "a", "cached": false, "size": null, "checksum": null, "reason": "being-cached"});
@@ -74,7 +86,8 @@ fn a_cache_that_fails_ends_with_1_and_says_so() {
     let source = scratch.write("source", vec![7; 4 << 20]);
     // A limit on the size of files stands in for a full disk.
     let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
-    let command = scratch.command(["--format", "json", "add", "a", source.to_str().expect("a plain path")]);
+    let command =
+        scratch.command(["--format", "json", "add", "a", source.to_str().expect("a plain path")]);
     let mut limited = Command::new("bash");
     limited.args(["-c", script, "bash"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -103,7 +116,9 @@ fn get_into_a_file_is_all_or_nothing() {
     scratch.run(["get", "a", "-o", fresh.to_str().expect("a plain path")]).done();
     let mode = std::fs::metadata(&fresh).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o600, 0o600, "{mode:o}");
-    scratch.run(["get", "a", "-o", "/nowhere/output"]).failed(1, "cannot write /nowhere/output: No such file");
+    scratch
+        .run(["get", "a", "-o", "/nowhere/output"])
+        .failed(1, "cannot write /nowhere/output: No such file");
     scratch.run(["get", "a", "-o", "/"]).failed(1, "cannot write /: is a directory");
     assert_eq!(scratch.run(["get", "a", "-o", "-"]).done(), "hello");
     assert_eq!(scratch.run(["get", "a", "-o", "/dev/null"]).done(), "");
@@ -117,7 +132,8 @@ fn a_reader_that_goes_away_is_no_news() {
     let scratch = Scratch::new();
     scratch.feed(["add", "a", "-"], &vec![7; 4 << 20]).done();
     let mut command = scratch.command(["get", "a"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let mut stdout = child.stdout.take().expect("it was piped");
     stdout.read_exact(&mut [0; 10]).expect("it writes");
     drop(stdout);
@@ -130,9 +146,16 @@ fn a_reader_that_goes_away_is_no_news() {
 fn an_answer_that_cannot_be_written_ends_with_1() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
-    for arguments in [["get", "a"].as_slice(), &["list"], &["status", "--format=json"], &["--version"], &["completions", "bash"]] {
+    for arguments in [
+        ["get", "a"].as_slice(),
+        &["list"],
+        &["status", "--format=json"],
+        &["--version"],
+        &["completions", "bash"],
+    ] {
         let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
-        let answer: Answer = scratch.command(arguments).stdout(full).output().expect("the binary runs").into();
+        let answer: Answer =
+            scratch.command(arguments).stdout(full).output().expect("the binary runs").into();
         assert_eq!(answer.code, Some(1), "{arguments:?}: {}", answer.err);
     }
 }

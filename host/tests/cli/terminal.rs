@@ -12,9 +12,12 @@ fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
         return None;
     }
     let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_str().expect("plain text"));
-    let line: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
+    let line: Vec<String> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
     let mut script = Command::new("/usr/bin/script");
-    script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]).env("TERM", "xterm");
+    script
+        .args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"])
+        .env("TERM", "xterm");
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = script.spawn().expect("script starts");
     let mut stdin = child.stdin.take().expect("it was piped");
@@ -60,7 +63,9 @@ fn an_image_is_written_to_a_terminal_only_on_demand() {
     let Some(refused) = on_a_terminal(&scratch.command(["get", "a"]), "") else { return };
     assert_eq!(refused.code, Some(2), "{}", refused.text());
     assert!(refused.text().contains("--output FILE"), "{}", refused.text());
-    let Some(demanded) = on_a_terminal(&scratch.command(["get", "a", "--output", "-"]), "") else { return };
+    let Some(demanded) = on_a_terminal(&scratch.command(["get", "a", "--output", "-"]), "") else {
+        return;
+    };
     assert!(demanded.code == Some(0) && demanded.text().contains("hello"), "{}", demanded.text());
 }
 
