@@ -20,7 +20,9 @@ fn main() -> Result<()> {
     println!("{}: {} bytes, MD5 {}\n", path.display(), image.size, image.md5);
     let mut figures = Vec::new();
     for driver in ["sqlite", "xattr"] {
-        Show { driver, image: &image, figures: &mut figures }.run().with_context(|| format!("driver {driver}"))?;
+        Show { driver, image: &image, figures: &mut figures }
+            .run()
+            .with_context(|| format!("driver {driver}"))?;
     }
     fallback(&image).context("the fallback")?;
     println!("\n{}", table(&figures));
@@ -37,7 +39,8 @@ struct Image {
 
 impl Image {
     fn open(path: &Path) -> Result<Image> {
-        let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut file =
+            File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let size = file.metadata()?.len();
         ensure!(size > 0, "{} is empty; name an image with some bytes", path.display());
         Ok(Image { path: path.to_owned(), size, md5: digest(&mut file, size, "its MD5")? })
@@ -70,7 +73,8 @@ struct Show<'a> {
 impl Show<'_> {
     fn run(mut self) -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let config = Config::builder(directory.path()).driver(self.driver).max_size(1 << 40).build()?;
+        let config =
+            Config::builder(directory.path()).driver(self.driver).max_size(1 << 40).build()?;
         let cache = self.timed("open", None, || Ok(ImageCache::open(config)?))?;
         let status = cache.driver();
         if let Some(fallback) = status.fallback {
@@ -92,7 +96,11 @@ impl Show<'_> {
         let cold = self.timed("cold read, filling the cache", Some(size), || {
             let mut reader = cache.caching_reader("image", source, expected)?;
             let md5 = digest(&mut reader, size, "cold read")?;
-            ensure!(matches!(reader.outcome(), Some(Outcome::Cached(_))), "not cached: {:?}", reader.outcome());
+            ensure!(
+                matches!(reader.outcome(), Some(Outcome::Cached(_))),
+                "not cached: {:?}",
+                reader.outcome()
+            );
             Ok(md5)
         })?;
         ensure!(cold == self.image.md5, "the cold read gave MD5 {cold}");
@@ -112,11 +120,20 @@ impl Show<'_> {
         let list = self.timed("list", None, || Ok(cache.cached_images()?))?;
         for image in &list {
             let checksum = image.checksum.as_ref().map(Checksum::value);
-            println!("  list: {} {} bytes, {} hit, MD5 {}", image.image_id, image.size, image.hits, checksum.unwrap_or("-"));
+            println!(
+                "  list: {} {} bytes, {} hit, MD5 {}",
+                image.image_id,
+                image.size,
+                image.hits,
+                checksum.unwrap_or("-")
+            );
         }
         ensure!(list.len() == 1 && list[0].size == self.image.size, "the list is wrong: {list:?}");
         let added = self.timed("queue", None, || Ok(cache.queue_image("wanted-next")?))?;
-        ensure!(added && !cache.queue_image("image")?, "a cached image must not be queued, another one must");
+        ensure!(
+            added && !cache.queue_image("image")?,
+            "a cached image must not be queued, another one must"
+        );
         ensure!(cache.queued_images()?.len() == 1, "one image is queued");
         println!("  queue: wanted-next");
         Ok(())
@@ -132,8 +149,12 @@ impl Show<'_> {
             Ok(digest(&mut reader, size, "corrupted fetch"))
         })?;
         let error = refused.err().context("a corrupted image was taken for good")?;
-        let io_error = error.downcast_ref::<io::Error>().context("another error than the reader's")?;
-        ensure!(matches!(Error::of_io(io_error), Some(Error::ChecksumMismatch { .. })), "unexpected: {error}");
+        let io_error =
+            error.downcast_ref::<io::Error>().context("another error than the reader's")?;
+        ensure!(
+            matches!(Error::of_io(io_error), Some(Error::ChecksumMismatch { .. })),
+            "unexpected: {error}"
+        );
         ensure!(!cache.is_cached("corrupted")?, "a corrupted image is cached");
         println!("  refused: {error}");
         let cleaned = self.timed("clean", None, || Ok(cache.clean(None)?))?;
@@ -143,7 +164,8 @@ impl Show<'_> {
 
     /// A limit of half the image evicts it.
     fn prune(&mut self, directory: &Path) -> Result<()> {
-        let config = Config::builder(directory).driver(self.driver).max_size(self.image.size / 2).build()?;
+        let config =
+            Config::builder(directory).driver(self.driver).max_size(self.image.size / 2).build()?;
         let cache = ImageCache::open(config)?;
         let pruned = self.timed("prune", None, || Ok(cache.prune()?))?;
         println!("  prune: {} image, {} bytes\n", pruned.images, pruned.bytes);
@@ -152,7 +174,12 @@ impl Show<'_> {
         Ok(())
     }
 
-    fn timed<T>(&mut self, step: &'static str, bytes: Option<u64>, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    fn timed<T>(
+        &mut self,
+        step: &'static str,
+        bytes: Option<u64>,
+        run: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         let start = Instant::now();
         let answer = run().context(step)?;
         self.figures.push(Figure { driver: self.driver, step, took: start.elapsed(), bytes });
@@ -174,7 +201,10 @@ fn fallback(image: &Image) -> Result<()> {
     let status = cache.driver();
     let fallback = status.fallback.context("a broken driver was loaded")?;
     ensure!(status.name == "sqlite", "sqlite was to take its place, not {}", status.name);
-    println!("driver {} takes the place of {}: {}", status.name, fallback.configured, fallback.reason);
+    println!(
+        "driver {} takes the place of {}: {}",
+        status.name, fallback.configured, fallback.reason
+    );
     let outcome = cache.cache_image("image", image.source()?, image.expected()?)?;
     ensure!(matches!(outcome, Outcome::Cached(_)), "the fallback does not cache: {outcome:?}");
     Ok(())
@@ -182,7 +212,8 @@ fn fallback(image: &Image) -> Result<()> {
 
 /// Reads to the end behind a progress bar; the MD5 of the bytes, in hexadecimal.
 fn digest(reader: &mut dyn Read, size: u64, what: &'static str) -> Result<String> {
-    let style = ProgressStyle::with_template("  {msg:18} {bar:40} {bytes}/{total_bytes} {bytes_per_sec}")?;
+    let style =
+        ProgressStyle::with_template("  {msg:18} {bar:40} {bytes}/{total_bytes} {bytes_per_sec}")?;
     let bar = ProgressBar::new(size).with_style(style).with_message(what);
     let (mut md5, mut buffer) = (Md5::new(), vec![0; BLOCK]);
     loop {
@@ -219,10 +250,21 @@ impl Read for Flipped {
 
 fn table(figures: &[Figure]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["driver", "operation", "time", "throughput"]);
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header([
+        "driver",
+        "operation",
+        "time",
+        "throughput",
+    ]);
     for Figure { driver, step, took, bytes } in figures {
-        let rate = bytes.map(|bytes| format!("{:.0} MB/s", bytes as f64 / took.as_secs_f64() / 1e6));
-        table.add_row([(*driver).into(), (*step).into(), format!("{took:.2?}"), rate.unwrap_or_default()]);
+        let rate =
+            bytes.map(|bytes| format!("{:.0} MB/s", bytes as f64 / took.as_secs_f64() / 1e6));
+        table.add_row([
+            (*driver).into(),
+            (*step).into(),
+            format!("{took:.2?}"),
+            rate.unwrap_or_default(),
+        ]);
     }
     for column in [2, 3] {
         if let Some(column) = table.column_mut(column) {

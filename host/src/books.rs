@@ -139,7 +139,9 @@ impl Books {
     }
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
-        self.call("ask whether an image is cacheable", Repeat::Safe, |d| d.is_cacheable(id, size, now))
+        self.call("ask whether an image is cacheable", Repeat::Safe, |d| {
+            d.is_cacheable(id, size, now)
+        })
     }
 
     pub fn record_cached(&self, image: &CachedImage, file: Option<&File>) -> Result<()> {
@@ -172,7 +174,9 @@ impl Books {
         stalled_before: SystemTime,
         now: SystemTime,
     ) -> Result<Vec<Leftover>> {
-        self.call("select leftovers", Repeat::Safe, |d| d.select_leftovers(leftovers, stalled_before, now))
+        self.call("select leftovers", Repeat::Safe, |d| {
+            d.select_leftovers(leftovers, stalled_before, now)
+        })
     }
 
     /// A driver that answers nonsense, though no single answer is against the contract.
@@ -212,7 +216,9 @@ impl Books {
             };
             let again = match &error {
                 CallError::Refused(DriverError::Busy) => retry.busy(),
-                CallError::Refused(refusal) => is_defect(refusal) && self.note_failure(&in_use, &error),
+                CallError::Refused(refusal) => {
+                    is_defect(refusal) && self.note_failure(&in_use, &error)
+                }
                 CallError::Failed(_) => {
                     self.note_failure(&in_use, &error) || (repeat == Repeat::Safe && retry.once())
                 }
@@ -258,7 +264,8 @@ impl Books {
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
-        let reason = format!("it failed {BREAKER_FAILURES} times in a row, the last time thus: {reason}");
+        let reason =
+            format!("it failed {BREAKER_FAILURES} times in a row, the last time thus: {reason}");
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 *in_use = Arc::new(fallback);
@@ -325,10 +332,16 @@ fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Res
     if configured.eq_ignore_ascii_case(LAST_RESORT) {
         return Err(Error::NoDriver { configured, reason, fallback_reason: String::new() });
     }
-    tracing::warn!(driver = configured, reason, "the configured driver cannot be used; sqlite takes its place");
+    tracing::warn!(
+        driver = configured,
+        reason,
+        "the configured driver cannot be used; sqlite takes its place"
+    );
     match Driver::load(LAST_RESORT, config, Arc::clone(directory)) {
         Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
-        Err(error) => Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() }),
+        Err(error) => {
+            Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })
+        }
     }
 }
 

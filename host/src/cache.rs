@@ -104,7 +104,8 @@ impl ImageCache {
         }
         let books = Arc::new(Books::open(Arc::clone(&config), Arc::clone(&directory))?);
         let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
-        let shared = Shared { config, directory, books, hits, warnings, failures: AtomicU64::new(0) };
+        let shared =
+            Shared { config, directory, books, hits, warnings, failures: AtomicU64::new(0) };
         shared.settle();
         Ok(ImageCache { shared: Arc::new(shared) })
     }
@@ -146,7 +147,12 @@ impl ImageCache {
     ///
     /// A failing source's error reaches the reader unchanged, a failing cache never does. Dropped before
     /// its end, the reader leaves nothing cached.
-    pub fn caching_reader<R: Read>(&self, id: &str, source: R, expected: Expected) -> Result<CachingReader<R>> {
+    pub fn caching_reader<R: Read>(
+        &self,
+        id: &str,
+        source: R,
+        expected: Expected,
+    ) -> Result<CachingReader<R>> {
         Ok(CachingReader::new(source, self.fill(id, expected)?))
     }
 
@@ -156,9 +162,16 @@ impl ImageCache {
     }
 
     /// The same from a file, from where it stands; its length is expected unless another one is.
-    pub fn cache_image_file(&self, id: &str, file: &mut File, mut expected: Expected) -> Result<Outcome> {
+    pub fn cache_image_file(
+        &self,
+        id: &str,
+        file: &mut File,
+        mut expected: Expected,
+    ) -> Result<Outcome> {
         let id_checked = self.shared.image_id(id)?;
-        let metadata = file.metadata().map_err(|source| Error::SourceFailed { image_id: id_checked.clone(), source })?;
+        let metadata = file
+            .metadata()
+            .map_err(|source| Error::SourceFailed { image_id: id_checked.clone(), source })?;
         if expected.size.is_none() && metadata.is_file() {
             let position = io::Seek::stream_position(file)
                 .map_err(|source| Error::SourceFailed { image_id: id_checked, source })?;
@@ -212,7 +225,9 @@ impl ImageCache {
             images.extend(page);
         }
         let directory = &self.shared.directory;
-        images.retain(|image| directory.cached_file(&image.image_id).is_ok_and(|file| file.is_some()));
+        images.retain(|image| {
+            directory.cached_file(&image.image_id).is_ok_and(|file| file.is_some())
+        });
         Ok(images)
     }
 
@@ -235,8 +250,16 @@ impl ImageCache {
             cached: self.cache_size()?,
             max_size: self.config().max_size,
             queued: self.shared.in_directory("read", "queue", directory.queued())?.len() as u64,
-            incomplete: self.shared.in_directory("read", "incomplete", directory.count(LeftoverState::Incomplete))?,
-            invalid: self.shared.in_directory("read", "invalid", directory.count(LeftoverState::Invalid))?,
+            incomplete: self.shared.in_directory(
+                "read",
+                "incomplete",
+                directory.count(LeftoverState::Incomplete),
+            )?,
+            invalid: self.shared.in_directory(
+                "read",
+                "invalid",
+                directory.count(LeftoverState::Invalid),
+            )?,
             warnings: self.shared.warnings.clone(),
             cache_failures: self.shared.failures.load(Ordering::Relaxed),
         })
@@ -304,8 +327,17 @@ impl Shared {
     }
 
     /// Names the directory in which something failed.
-    pub fn in_directory<T>(&self, operation: &'static str, name: &str, result: io::Result<T>) -> Result<T> {
-        result.map_err(|source| Error::Directory { operation, path: self.directory.path().join(name), source })
+    pub fn in_directory<T>(
+        &self,
+        operation: &'static str,
+        name: &str,
+        result: io::Result<T>,
+    ) -> Result<T> {
+        result.map_err(|source| Error::Directory {
+            operation,
+            path: self.directory.path().join(name),
+            source,
+        })
     }
 
     /// Counts and logs that the cache could not keep an image.

@@ -133,10 +133,15 @@ impl Md5Digest {
             State::Thread { blocks, done_with, thread } => {
                 drop(blocks);
                 drop(done_with);
-                thread.join().map_err(|_| std::io::Error::other("the thread that computes the MD5 was lost"))?
+                thread.join().map_err(|_| {
+                    std::io::Error::other("the thread that computes the MD5 was lost")
+                })?
             }
         };
-        Ok(Checksum { algorithm: ChecksumAlgorithm::Md5, value: hex::encode(md5.finalize()).into() })
+        Ok(Checksum {
+            algorithm: ChecksumAlgorithm::Md5,
+            value: hex::encode(md5.finalize()).into(),
+        })
     }
 }
 
@@ -178,8 +183,11 @@ mod tests {
 
     #[test]
     fn what_is_no_md5_is_refused_by_name() {
-        for bad in ["", "xyz", "d41d8cd98f00b204e9800998ecf8427", "g41d8cd98f00b204e9800998ecf8427e", "é"] {
-            let error = Checksum::new(ChecksumAlgorithm::Md5, bad).map(|_| ()).map_err(|e| e.to_string());
+        for bad in
+            ["", "xyz", "d41d8cd98f00b204e9800998ecf8427", "g41d8cd98f00b204e9800998ecf8427e", "é"]
+        {
+            let error =
+                Checksum::new(ChecksumAlgorithm::Md5, bad).map(|_| ()).map_err(|e| e.to_string());
             assert!(error.is_err_and(|e| e.contains("32 hexadecimal digits")), "{bad:?}");
         }
     }

@@ -27,7 +27,9 @@ pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cle
     let stall_time = stall_time.unwrap_or(shared.config.stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut cleaned = Cleaned::default();
-    for (state, name) in [(LeftoverState::Incomplete, "incomplete"), (LeftoverState::Invalid, "invalid")] {
+    for (state, name) in
+        [(LeftoverState::Incomplete, "incomplete"), (LeftoverState::Invalid, "invalid")]
+    {
         let leftovers = shared.in_directory("read", name, shared.directory.leftovers(state))?;
         for page in leftovers.chunks(PAGE) {
             for leftover in shared.books.select_leftovers(page, stalled_before, now)? {
@@ -49,6 +51,8 @@ fn remove(shared: &Shared, leftover: Leftover, cleaned: &mut Cleaned) {
         }
         // A writer took its place, or somebody else removed it.
         Ok(false) => {}
-        Err(error) => cleaned.kept.push(Kept { image_id: leftover.image_id, reason: error.to_string() }),
+        Err(error) => {
+            cleaned.kept.push(Kept { image_id: leftover.image_id, reason: error.to_string() })
+        }
     }
 }

@@ -93,7 +93,8 @@ impl Directory {
     /// Sets the access time of a cached image; false where there is none.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
         let times = accessed_only(at);
-        let done = rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
+        let done =
+            rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
         found(done).map(|done| done.is_some())
     }
 

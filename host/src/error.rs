@@ -44,7 +44,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The bytes are not those that were promised; they went to `invalid/`, nothing was cached.
-    #[error("image {image_id}: MD5 {expected} was expected, the source gave {found}; nothing was cached, fetch it again or correct the checksum")]
+    #[error(
+        "image {image_id}: MD5 {expected} was expected, the source gave {found}; nothing was cached, fetch it again or correct the checksum"
+    )]
     ChecksumMismatch {
         /// The image that was fetched.
         image_id: ImageId,
@@ -72,7 +74,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The driver could not do its part; the images themselves are not affected.
-    #[error("cannot {operation}: driver {driver} says: {reason}; images are served all the same, see the log and `status`")]
+    #[error(
+        "cannot {operation}: driver {driver} says: {reason}; images are served all the same, see the log and `status`"
+    )]
     Books {
         /// What was to be done.
         operation: &'static str,
@@ -83,10 +87,15 @@ pub enum Error {
     },
     /// The tokio runtime stopped in the middle of the operation.
     #[cfg(feature = "tokio")]
-    #[error("the tokio runtime stopped in the middle of the operation; what was unfinished is undone")]
+    #[error(
+        "the tokio runtime stopped in the middle of the operation; what was unfinished is undone"
+    )]
     RuntimeStopped,
     /// Neither the configured driver nor the sqlite driver could be used.
-    #[error("no driver can be used: {configured}: {reason}{}", fallback_words(configured, fallback_reason))]
+    #[error(
+        "no driver can be used: {configured}: {reason}{}",
+        fallback_words(configured, fallback_reason)
+    )]
     NoDriver {
         /// The driver in the configuration.
         configured: String,
@@ -98,7 +107,10 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn image(operation: &'static str, image_id: &ImageId) -> impl FnOnce(io::Error) -> Error {
+    pub(crate) fn image(
+        operation: &'static str,
+        image_id: &ImageId,
+    ) -> impl FnOnce(io::Error) -> Error {
         let image_id = image_id.clone();
         move |source| Error::Image { operation, image_id, source }
     }
@@ -119,7 +131,9 @@ impl From<DirectoryFault> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } => io::ErrorKind::InvalidData,
+            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Error::Directory { source, .. } | Error::Image { source, .. } => source.kind(),
             _ => io::ErrorKind::Other,
         };

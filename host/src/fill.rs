@@ -114,7 +114,9 @@ impl Fill {
         {
             let outcome = self.give_up(format!("cannot write to the cache: {error}"));
             // What was written is of no use to anybody, and the disk may be full.
-            if let Target::File(file) = std::mem::replace(&mut self.target, Target::Nowhere(outcome)) {
+            if let Target::File(file) =
+                std::mem::replace(&mut self.target, Target::Nowhere(outcome))
+            {
                 file.discard();
             }
         }

@@ -27,7 +27,13 @@ pub(crate) struct HitLog {
 
 impl HitLog {
     pub fn new(books: Arc<Books>, delay: Duration) -> Arc<HitLog> {
-        Arc::new(HitLog { books, delay, waiting: Mutex::default(), scheduled: AtomicBool::new(false), writing: Mutex::default() })
+        Arc::new(HitLog {
+            books,
+            delay,
+            waiting: Mutex::default(),
+            scheduled: AtomicBool::new(false),
+            writing: Mutex::default(),
+        })
     }
 
     /// Takes a hit. What cannot be written waits for the next one: a read never fails for its books.

@@ -6,14 +6,8 @@ use std::fmt;
 pub const MAX_IMAGE_ID_BYTES: usize = 255;
 
 /// Names in the base directory that belong to the cache or, the last two, to Glance.
-const RESERVED: [&str; 6] = [
-    "incomplete",
-    "invalid",
-    "queue",
-    "cache.db",
-    "image_cache_db_init",
-    "checkme",
-];
+const RESERVED: [&str; 6] =
+    ["incomplete", "invalid", "queue", "cache.db", "image_cache_db_init", "checkme"];
 
 /// What SQLite appends to a database's name for its side files.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -89,8 +83,7 @@ impl fmt::Debug for ImageId {
 
 /// Whether `name` is `database` or one of the files that SQLite keeps beside it.
 pub(crate) fn belongs_to_database(name: &str, database: &str) -> bool {
-    name.strip_prefix(database)
-        .is_some_and(|rest| rest.is_empty() || SIDE_FILES.contains(&rest))
+    name.strip_prefix(database).is_some_and(|rest| rest.is_empty() || SIDE_FILES.contains(&rest))
 }
 
 fn fault(id: &str) -> Option<String> {
@@ -98,7 +91,10 @@ fn fault(id: &str) -> Option<String> {
         return Some("it is empty; give 1 to 255 bytes".into());
     }
     if id.len() > MAX_IMAGE_ID_BYTES {
-        return Some(format!("it has {} bytes; at most {MAX_IMAGE_ID_BYTES} are accepted", id.len()));
+        return Some(format!(
+            "it has {} bytes; at most {MAX_IMAGE_ID_BYTES} are accepted",
+            id.len()
+        ));
     }
     if id.starts_with('.') {
         return Some("it starts with a dot".into());

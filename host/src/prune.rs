@@ -41,8 +41,11 @@ pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
             break;
         }
     }
-    run.pruned.kept =
-        run.passed_over.into_iter().filter_map(|(image_id, reason)| Some(Kept { image_id, reason: reason? })).collect();
+    run.pruned.kept = run
+        .passed_over
+        .into_iter()
+        .filter_map(|(image_id, reason)| Some(Kept { image_id, reason: reason? }))
+        .collect();
     Ok(run.pruned)
 }
 
@@ -58,7 +61,8 @@ impl Run<'_> {
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
     fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
         let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
-        let request = Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit: VICTIMS };
+        let request =
+            Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit: VICTIMS };
         let victims = self.shared.books.select_victims(&request)?;
         if victims.is_empty() {
             return Ok(false);
@@ -86,7 +90,8 @@ impl Run<'_> {
     fn fitting(&self, ids: &[ImageId], bytes: u64) -> usize {
         let mut sum = 0u64;
         for (n, id) in ids.iter().take(BATCH).enumerate() {
-            let size = self.shared.directory.cached_file(id).ok().flatten().map_or(0, |info| info.size);
+            let size =
+                self.shared.directory.cached_file(id).ok().flatten().map_or(0, |info| info.size);
             sum = sum.saturating_add(size);
             if sum >= bytes {
                 return n + 1;

@@ -32,14 +32,28 @@ pub struct CachedReader {
 }
 
 impl CachedReader {
-    pub(crate) fn open(shared: &Arc<Shared>, id: &ImageId, range: Option<Range<u64>>) -> Result<Option<Self>> {
-        let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? else { return Ok(None) };
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        id: &ImageId,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Self>> {
+        let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? else {
+            return Ok(None);
+        };
         let image_size = file.metadata().map_err(Error::image("open", id))?.len();
         let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
         let (shared, image_id, position) = (Arc::clone(shared), id.clone(), range.start);
-        Ok(Some(CachedReader { shared, image_id, file, range, position, image_size, counted: false }))
+        Ok(Some(CachedReader {
+            shared,
+            image_id,
+            file,
+            range,
+            position,
+            image_size,
+            counted: false,
+        }))
     }
 
     /// Bytes that this reader delivers in all: of the image, or of the part that was asked for.
@@ -74,7 +88,10 @@ impl Read for CachedReader {
         if count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("image {} was cut short on disk while it was read; delete it and fetch it again", self.image_id),
+                format!(
+                    "image {} was cut short on disk while it was read; delete it and fetch it again",
+                    self.image_id
+                ),
             ));
         }
         self.position += count as u64;
@@ -95,7 +112,10 @@ impl Seek for CachedReader {
         };
         let target = target.filter(|target| *target >= self.range.start);
         self.position = target.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("cannot seek to {to:?}: before the start, or too far"))
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("cannot seek to {to:?}: before the start, or too far"),
+            )
         })?;
         Ok(self.position - self.range.start)
     }

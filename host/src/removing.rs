@@ -17,7 +17,9 @@ impl ImageCache {
         let id = shared.image_id(id)?;
         let enqueue = || {
             let _lock = shared.directory.lock()?;
-            if shared.directory.cached_file(&id)?.is_some() || shared.directory.is_being_written(&id)? {
+            if shared.directory.cached_file(&id)?.is_some()
+                || shared.directory.is_being_written(&id)?
+            {
                 return Ok(false);
             }
             shared.directory.enqueue(&id, SystemTime::now())
@@ -49,15 +51,19 @@ impl ImageCache {
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.shared().image_id(id)?;
         self.shared().settle();
-        Ok(remove_batch(self.shared(), std::slice::from_ref(&id), delete)?.iter().any(|image| image.size.is_some()))
+        Ok(remove_batch(self.shared(), std::slice::from_ref(&id), delete)?
+            .iter()
+            .any(|image| image.size.is_some()))
     }
 
     /// Removes all cached images; how many there were.
     pub fn delete_all_cached_images(&self) -> Result<u64> {
         let shared = self.shared();
         shared.settle();
-        let ids: io::Result<Vec<ImageId>> =
-            shared.directory.cached_files().and_then(|files| files.map(|file| Ok(file?.0)).collect());
+        let ids: io::Result<Vec<ImageId>> = shared
+            .directory
+            .cached_files()
+            .and_then(|files| files.map(|file| Ok(file?.0)).collect());
         let mut removed = 0;
         for ids in shared.in_directory("read", "", ids)?.chunks(BATCH) {
             let images = remove_batch(shared, ids, delete)?;

@@ -54,7 +54,9 @@ impl<R: Read> CachingReader<R> {
 
     /// The source has ended: the verdict, then the byte that was held back.
     fn end(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let State::Running(fill) = std::mem::replace(&mut self.state, State::Failed(io::ErrorKind::Other)) else {
+        let State::Running(fill) =
+            std::mem::replace(&mut self.state, State::Failed(io::ErrorKind::Other))
+        else {
             return Ok(0);
         };
         match fill.finish() {
@@ -84,7 +86,9 @@ impl<R: Read> Read for CachingReader<R> {
             let fill = match &mut self.state {
                 State::Running(fill) => fill,
                 State::Ended(_) => return Ok(self.hand_out_held(buf)),
-                State::Failed(kind) => return Err(io::Error::new(*kind, "the stream failed before")),
+                State::Failed(kind) => {
+                    return Err(io::Error::new(*kind, "the stream failed before"));
+                }
             };
             // The held byte goes in front, where there is room for more than itself.
             let start = usize::from(self.held.is_some());
@@ -93,11 +97,20 @@ impl<R: Read> Read for CachingReader<R> {
             let count = match self.source.read(room) {
                 Ok(0) => return self.end(buf),
                 Ok(count) if count > room.len() => {
-                    return Err(self.fail(io::Error::other("the source claims more bytes than it was asked for")));
+                    return Err(self.fail(io::Error::other(
+                        "the source claims more bytes than it was asked for",
+                    )));
                 }
                 Ok(count) => count,
                 // No failure, but an invitation to read again.
-                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => return Err(e),
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                    ) =>
+                {
+                    return Err(e);
+                }
                 Err(e) => return Err(self.fail(e)),
             };
             let last = room[count - 1];
@@ -130,7 +143,9 @@ pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
             }
             Ok(count) => fill.push(&buffer[..count])?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Error::SourceFailed { image_id: fill.image_id().clone(), source }),
+            Err(source) => {
+                return Err(Error::SourceFailed { image_id: fill.image_id().clone(), source });
+            }
         }
     }
 }

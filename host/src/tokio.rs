@@ -8,13 +8,13 @@ use crate::cache::ImageCache;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
+use ::tokio::io::AsyncRead;
 use bytes::Bytes;
 use filling::Filling;
 use futures_util::stream::{self, Stream, StreamExt};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::pin::Pin;
-use ::tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Bytes that are read from disk or a source at once.
@@ -80,7 +80,12 @@ impl AsyncImageCache {
 
     /// [`ImageCache::caching_reader`] over a stream of chunks. Each chunk is handed on when the next one
     /// has come, the last one when the image was verified and published.
-    pub async fn caching_stream<S>(&self, id: &str, source: S, expected: Expected) -> Result<ImageStream>
+    pub async fn caching_stream<S>(
+        &self,
+        id: &str,
+        source: S,
+        expected: Expected,
+    ) -> Result<ImageStream>
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
@@ -93,7 +98,12 @@ impl AsyncImageCache {
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
-    pub async fn caching_reader<R>(&self, id: &str, source: R, expected: Expected) -> Result<ImageReader>
+    pub async fn caching_reader<R>(
+        &self,
+        id: &str,
+        source: R,
+        expected: Expected,
+    ) -> Result<ImageReader>
     where
         R: AsyncRead + Send + 'static,
     {

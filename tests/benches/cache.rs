@@ -35,7 +35,9 @@ impl Read for Source<'_> {
 }
 
 fn image() -> Vec<u8> {
-    (0..GIB / 8).flat_map(|n| (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect()
+    (0..GIB / 8)
+        .flat_map(|n| (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes())
+        .collect()
 }
 
 fn scratch() -> TempDir {
@@ -61,7 +63,8 @@ fn filled(directory: &Path, driver: &str, images: usize, max_size: u64) -> Image
 fn fill_1_gib_md5_alone(bencher: Bencher) {
     let image = image();
     bencher.counter(BytesCount::new(GIB)).bench_local(|| {
-        let (mut source, mut buffer, mut md5) = (Source { bytes: &image }, vec![0; CHUNK], Md5::new());
+        let (mut source, mut buffer, mut md5) =
+            (Source { bytes: &image }, vec![0; CHUNK], Md5::new());
         loop {
             let count = source.read(&mut buffer).expect("memory can be read");
             if count == 0 {
@@ -82,8 +85,9 @@ fn fill_1_gib_tee_before_flush(bencher: Bencher) {
         .counter(BytesCount::new(GIB))
         .with_inputs(|| cache.delete_all_cached_images().expect("an empty cache"))
         .bench_local_values(|_| {
-            let mut reader =
-                cache.caching_reader("image", Source { bytes: &image }, Expected::nothing()).expect("a reader");
+            let mut reader = cache
+                .caching_reader("image", Source { bytes: &image }, Expected::nothing())
+                .expect("a reader");
             let (mut buffer, mut delivered) = (vec![0; CHUNK], 0);
             // Everything is written and all but the blocks under way hashed when the last byte is held back.
             while delivered < GIB - 1 {
@@ -103,8 +107,9 @@ fn fill_1_gib_tee_with_flush(bencher: Bencher) {
         .counter(BytesCount::new(GIB))
         .with_inputs(|| cache.delete_all_cached_images().expect("an empty cache"))
         .bench_local_values(|_| {
-            let mut reader =
-                cache.caching_reader("image", Source { bytes: &image }, Expected::nothing()).expect("a reader");
+            let mut reader = cache
+                .caching_reader("image", Source { bytes: &image }, Expected::nothing())
+                .expect("a reader");
             let mut buffer = vec![0; CHUNK];
             while reader.read(&mut buffer).expect("a chunk") > 0 {}
         });

@@ -11,7 +11,8 @@ const FILL: usize = 10 * 1024 * MIB;
 
 fn main() {
     let binary = binary();
-    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the benchmark");
+    let scratch =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the benchmark");
     for driver in ["sqlite", "xattr"] {
         let directory = scratch.path().join(driver);
         std::fs::create_dir_all(&directory).expect("a cache directory");
@@ -19,7 +20,9 @@ fn main() {
             std::fs::write(directory.join(format!("image-{n:06}")), [7; 1024]).expect("an image");
         }
         let (fastest, median, slowest) = status(&binary, &directory, driver);
-        println!("status, 1000 images, {driver}: {median:.1?} (fastest {fastest:.1?}, slowest {slowest:.1?}, {RUNS} runs)");
+        println!(
+            "status, 1000 images, {driver}: {median:.1?} (fastest {fastest:.1?}, slowest {slowest:.1?}, {RUNS} runs)"
+        );
     }
     let (peak, took) = fill(&binary, &scratch.path().join("fill"));
     let rate = FILL as f64 / took.as_secs_f64() / MIB as f64;
@@ -30,7 +33,8 @@ fn main() {
 fn binary() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release");
-    let built = cargo.args(["build", "--release", "--package", "image-cache", "--all-features"]).status();
+    let built =
+        cargo.args(["build", "--release", "--package", "image-cache", "--all-features"]).status();
     assert!(built.is_ok_and(|status| status.success()), "the binary cannot be built");
     profile.join("image-cache")
 }

@@ -95,7 +95,7 @@ mod tests {
                 let never = ["never", "x-never"].into_iter().filter(|id| *id > after_id.as_str());
                 return Ok(never.map(|id| row(id, Value::Null)).take(*limit as usize).collect());
             }
-            let start = if after.is_finite() { *after as u64 + 1 } else { 0 };
+            let start = if *after >= 0.0 { *after as u64 + 1 } else { 0 };
             let some = (start..rows).take(*limit as usize);
             Ok(some.map(|n| row(&format!("{n:06}"), Value::Real(n as f64))).collect())
         }

@@ -54,7 +54,8 @@ impl Directory {
         let mut files = Vec::new();
         for entry in self.leftover_dir(state).entries()? {
             let entry = entry?;
-            let Some(image_id) = entry.file_name().to_str().and_then(|name| self.image_id(name).ok())
+            let Some(image_id) =
+                entry.file_name().to_str().and_then(|name| self.image_id(name).ok())
             else {
                 continue;
             };

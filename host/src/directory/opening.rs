@@ -33,13 +33,22 @@ impl Directory {
         let stat = rustix::fs::fstat(&base).map_err(|e| fault(e.into()))?;
         let owner = Owner::of(&stat);
         let made = |name: &str| {
-            make(&base, name, owner).map_err(|source| DirectoryFault { path: path.join(name), source })
+            make(&base, name, owner)
+                .map_err(|source| DirectoryFault { path: path.join(name), source })
         };
         let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
         let (queue, own) = (made("queue")?, made(".image-cache")?);
         let database = database.to_str().unwrap_or("cache.db").into();
-        let directory =
-            Directory { path: path.clone(), base, incomplete, invalid, queue, own, database, owner };
+        let directory = Directory {
+            path: path.clone(),
+            base,
+            incomplete,
+            invalid,
+            queue,
+            own,
+            database,
+            owner,
+        };
         directory.prove_writable()?;
         directory.note_queue_order().map_err(|source| DirectoryFault { path, source })?;
         Ok(directory)
@@ -47,9 +56,12 @@ impl Directory {
 
     /// A cache that cannot write is found out now, not at the first image.
     fn prove_writable(&self) -> Result<(), DirectoryFault> {
-        for (dir, name) in
-            [(&self.base, ""), (&self.incomplete, "incomplete"), (&self.invalid, "invalid"), (&self.queue, "queue")]
-        {
+        for (dir, name) in [
+            (&self.base, ""),
+            (&self.incomplete, "incomplete"),
+            (&self.invalid, "invalid"),
+            (&self.queue, "queue"),
+        ] {
             let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
             rustix::fs::accessat(dir, ".", access, rustix::fs::AtFlags::EACCESS)
                 .map_err(|e| DirectoryFault { path: self.path.join(name), source: e.into() })?;

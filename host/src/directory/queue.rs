@@ -43,7 +43,8 @@ impl Directory {
         let mut entries = Vec::new();
         for entry in self.queue.entries()? {
             let entry = entry?;
-            let Some(id) = entry.file_name().to_str().and_then(|name| self.image_id(name).ok()) else {
+            let Some(id) = entry.file_name().to_str().and_then(|name| self.image_id(name).ok())
+            else {
                 continue;
             };
             if let Some(stat) = stat_regular(&self.queue, &id)? {
@@ -66,7 +67,10 @@ impl Directory {
         if FileInfo::of(&clock)?.modified < newest {
             // One more, for the part of a microsecond that was cut off.
             let stamp = timespec(newest + Duration::from_micros(1));
-            rustix::fs::futimens(&clock, &Timestamps { last_access: stamp, last_modification: stamp })?;
+            rustix::fs::futimens(
+                &clock,
+                &Timestamps { last_access: stamp, last_modification: stamp },
+            )?;
         }
         Ok(())
     }

@@ -86,7 +86,8 @@ impl Incomplete {
         self.file.sync_all()?;
         let info = FileInfo::of(&self.file)?;
         if info.size != self.size {
-            let message = format!("{} bytes were written, but the file has {}", self.size, info.size);
+            let message =
+                format!("{} bytes were written, but the file has {}", self.size, info.size);
             return Err(io::Error::other(message));
         }
         Ok(info)
@@ -94,19 +95,26 @@ impl Incomplete {
 
     /// Moves the file to its place among the cached images. Call with the directory locked.
     pub fn publish(mut self) -> io::Result<Published> {
-        let (from, to, id) = (&self.directory.incomplete, &self.directory.base, self.image_id.as_str());
+        let (from, to, id) =
+            (&self.directory.incomplete, &self.directory.base, self.image_id.as_str());
         if !same_inode(from, &self.image_id, &self.file)? {
             self.pending = false;
-            return Err(io::Error::other(format!("somebody removed incomplete/{id} while it was written")));
+            return Err(io::Error::other(format!(
+                "somebody removed incomplete/{id} while it was written"
+            )));
         }
         match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
+            Err(rustix::io::Errno::EXIST)
+                if self.directory.cached_file(&self.image_id)?.is_some() =>
+            {
                 self.discard();
                 return Ok(Published::AlreadyCached);
             }
             Err(rustix::io::Errno::EXIST) => {
-                return Err(io::Error::other(format!("{id} in the cache directory is no regular file; move it away")));
+                return Err(io::Error::other(format!(
+                    "{id} in the cache directory is no regular file; move it away"
+                )));
             }
             Err(e) => return Err(e.into()),
         }
@@ -138,7 +146,8 @@ impl Drop for Incomplete {
         if !self.pending {
             return;
         }
-        let (from, to, id) = (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
+        let (from, to, id) =
+            (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
         if same_inode(from, &self.image_id, &self.file).unwrap_or(false)
             && rustix::fs::renameat(from, id, to, id).is_ok()
         {

@@ -28,7 +28,13 @@ impl Filling {
     pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
         let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
         let fill = blocking(move || cache.fill(&id, expected)).await?;
-        Ok(Filling { state: State::Idle(Box::new(fill)), waiting: Vec::new(), waiting_bytes: 0, received: 0, size })
+        Ok(Filling {
+            state: State::Idle(Box::new(fill)),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            received: 0,
+            size,
+        })
     }
 
     /// Takes the next chunk; an error where the image has become longer than it may be.

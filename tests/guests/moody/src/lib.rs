@@ -1,6 +1,6 @@
 //! A driver of the tests that misbehaves to order: sound books in memory, and one fault.
 //!
-//! Options: `fault` (one of [`orders::Fault`]'s names), `in` (the export that has it, such as `record-hits`; the lies have
+//! Options: `fault` (one of the names in `orders.rs`), `in` (the export that has it, such as `record-hits`; the lies have
 //! one of their own), `after` (how many calls of that export go well first, in each instance), and `refuse-larger`
 //! (bytes above which an image is not cacheable). The books are lost with the instance; nothing but `log` is imported.
 
