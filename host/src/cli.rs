@@ -19,7 +19,7 @@ use exit::Code;
 use image_cache::{Config, ConfigError, ConfigLayers, ConfigOption, ImageCache};
 use output::Format;
 use std::ffi::OsStr;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// What a command works with: the configuration, and where its answer goes.
@@ -39,13 +39,7 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Also --help and --version.
-            let printed = error.print().is_ok();
-            return match (error.use_stderr(), printed) {
-                (true, _) => Code::Usage.into(),
-                (false, true) => Code::Done.into(),
-                (false, false) => Code::Failed.into(),
-            };
+            return unparsed(&error).into();
         }
     };
     log_to_stderr(arguments.global.verbose);
@@ -53,6 +47,17 @@ pub fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => exit::report(&error).into(),
     }
+}
+
+/// Help, the version, or what is wrong with the arguments.
+fn unparsed(error: &clap::Error) -> Code {
+    if error.use_stderr() {
+        // It quotes what was given, which may be meant to steer the terminal.
+        let _ =
+            std::io::stderr().write_all(output::printable(&error.render().to_string()).as_bytes());
+        return Code::Usage;
+    }
+    if error.print().is_ok() { Code::Done } else { Code::Failed }
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<Code> {

@@ -100,8 +100,8 @@ impl Config {
     }
 }
 
-/// A driver that is not built in: `[drivers.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A driver that is not built in: `[drivers.NAME]`. The default has no component, which is a fault.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriverConfig {
     /// The WebAssembly component.
     pub component: PathBuf,
@@ -127,13 +127,7 @@ impl DriverConfig {
     /// # Ok::<(), image_cache::ConfigError>(())
     /// ```
     pub fn new(component: impl Into<PathBuf>) -> DriverConfig {
-        DriverConfig {
-            component: component.into(),
-            sha256: None,
-            grants: BTreeSet::new(),
-            options: BTreeMap::new(),
-            limits: Limits::default(),
-        }
+        DriverConfig { component: component.into(), ..DriverConfig::default() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Files, environment and flags in layers, oslo.config files, and the builder.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+
 use image_cache::{Config, ConfigError, ConfigLayers, ConfigOption, DriverConfig};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -50,8 +50,8 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
 /// it (they are a fault, but not this key's).
 fn value<'a>(ini: &'a Ini, section: &str, key: &str) -> Option<&'a str> {
     let properties = ini.section_all(Some(section));
-    let all = properties.flat_map(|properties| properties.iter());
-    let last = all.filter(|(name, _)| name.lines().last() == Some(key)).next_back()?.1.trim();
+    let mut all = properties.flat_map(|properties| properties.iter());
+    let last = all.rfind(|(name, _)| name.lines().last() == Some(key))?.1.trim();
     let unquoted =
         ['"', '\''].iter().find_map(|quote| last.strip_prefix(*quote)?.strip_suffix(*quote));
     Some(unquoted.unwrap_or(last))

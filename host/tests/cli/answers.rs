@@ -1,6 +1,6 @@
 //! What each command prints, in both formats.
 
-use super::{HELLO_MD5, Scratch};
+use super::{Answering, HELLO_MD5, Scratch, bare};
 use serde_json::{Value, json};
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -163,13 +163,11 @@ fn status_has_the_keys_that_scripts_rely_on() {
 #[test]
 fn completions_version_and_help_need_no_configuration() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let answer: super::Answer =
-            super::bare().args(["completions", shell]).output().expect("the binary runs").into();
+        let answer = bare().args(["completions", shell]).answer();
         assert!(answer.done().contains("image-cache"), "{shell}");
     }
-    let version: super::Answer =
-        super::bare().arg("--version").output().expect("the binary runs").into();
+    let version = bare().arg("--version").answer();
     assert_eq!(version.done(), format!("image-cache {}\n", env!("CARGO_PKG_VERSION")));
-    let help: super::Answer = super::bare().arg("--help").output().expect("the binary runs").into();
+    let help = bare().arg("--help").answer();
     assert!(help.done().contains("Exit codes:"));
 }

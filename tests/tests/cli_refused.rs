@@ -1,0 +1,50 @@
+//! The command line with a driver that refuses: an image that is not cached, with its reason.
+
+use image_cache_tests::Tested;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/`.
+fn binary() -> Option<PathBuf> {
+    let tests = std::env::current_exe().ok()?;
+    let binary = tests.parent()?.parent()?.join("image-cache");
+    if !binary.is_file() {
+        eprintln!(
+            "SKIPPED: {} was not built; run the tests of the whole workspace",
+            binary.display()
+        );
+        return None;
+    }
+    Some(binary)
+}
+
+#[test]
+fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
+    let Some(binary) = binary() else { return Ok(()) };
+    let scratch = tempfile::tempdir()?;
+    let config = scratch.path().join("cache.toml");
+    let source = scratch.path().join("source");
+    std::fs::write(&source, "hello")?;
+    let text = format!(
+        "image_cache_dir = {:?}\nimage_cache_driver = \"moody\"\n[drivers.moody]\ncomponent = {:?}\noptions = {{ refuse-larger = \"4\" }}\n",
+        scratch.path().join("cache"),
+        env!("GUEST_MOODY"),
+    );
+    std::fs::write(&config, text)?;
+    let output = Command::new(binary)
+        .arg("--config")
+        .arg(&config)
+        .args(["--format", "json", "add", "a"])
+        .arg(&source)
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("image a is not cached: driver moody does not want it"), "{said}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(
+        answer,
+        serde_json::json!({"image_id": "a", "cached": false, "size": null, "checksum": null, "reason": "refused-by-driver"})
+    );
+    Ok(())
+}
