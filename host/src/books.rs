@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::driver::{CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim};
+use crate::driver::{CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
 use crate::sync::{lock, read, write};
@@ -172,6 +172,10 @@ impl Books {
 
     pub fn cached_image(&self, id: &ImageId) -> Result<Option<CachedImage>> {
         self.call("look up an image", Repeat::Safe, |d| d.cached_image(id))
+    }
+
+    pub fn cache_size(&self) -> Result<CacheSize> {
+        self.call("count images", Repeat::Safe, |d| d.cache_size())
     }
 
     pub fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>> {
@@ -372,7 +376,8 @@ fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Res
     }
 }
 
-/// Whether an answer speaks against the driver, not of the storage or the question.
+/// Whether an answer speaks against the driver, not of the storage or the question. What is denied is
+/// usually one file that nobody may change, and no reason to give up the books of all others.
 fn is_defect(error: &DriverError) -> bool {
-    matches!(error, DriverError::Unsupported | DriverError::Denied | DriverError::Other(_))
+    matches!(error, DriverError::Unsupported | DriverError::Other(_))
 }

@@ -3,6 +3,7 @@
 use crate::books::Books;
 use crate::driver::Hit;
 use crate::error::Result;
+use crate::image_id::ImageId;
 use crate::sync::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -62,6 +63,12 @@ impl HitLog {
                 written += hits.len();
             }
         }
+    }
+
+    /// Gives up the hits of images that are gone. What is being written is waited for.
+    pub fn forget(&self, gone: &[ImageId]) {
+        let _writing = lock(&self.writing);
+        lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
     fn write(&self) {

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::image_id::ImageId;
 use crate::removing::{BATCH, Removal, remove_batch};
 use std::collections::BTreeMap;
+use std::io;
 use std::time::SystemTime;
 
 /// Victims that are asked for at once: a driver that must look at every image for them looks seldom.
@@ -28,6 +29,11 @@ pub struct Pruned {
 
 pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
     shared.bring_up_to_date();
+    // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
+    if shared.books.cache_size()? != shared.cache_size()? {
+        shared.books.out_of_step();
+        shared.settle();
+    }
     let mut run = Run { shared, pruned: Pruned::default(), passed_over: BTreeMap::new(), vain: 0 };
     // First what the policy wants gone whatever the size, then what the size demands.
     while run.round(0, u64::MAX)? {}
@@ -109,7 +115,7 @@ impl Run<'_> {
                     freed += size;
                 }
                 None => {
-                    self.passed_over.insert(image.image_id, image.kept);
+                    self.passed_over.insert(image.image_id, image.kept.map(|error| error.to_string()));
                 }
             }
         }
@@ -122,7 +128,7 @@ fn evict(shared: &Shared, id: &ImageId) -> Removal {
     match shared.directory.evict(id) {
         Ok(directory::Eviction::Evicted { size }) => Ok(Some(size)),
         Ok(directory::Eviction::Gone) => Ok(None),
-        Ok(directory::Eviction::BeingRead) => Err("it is being read".into()),
-        Err(error) => Err(error.to_string()),
+        Ok(directory::Eviction::BeingRead) => Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read")),
+        Err(error) => Err(error),
     }
 }

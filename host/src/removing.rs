@@ -50,26 +50,25 @@ impl ImageCache {
     /// Removes a cached image, file and record; whether it was there. Whoever reads it reads on to its end.
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.shared().image_id(id)?;
-        self.shared().settle();
-        Ok(remove_batch(self.shared(), std::slice::from_ref(&id), delete)?
-            .iter()
-            .any(|image| image.size.is_some()))
+        self.shared().bring_up_to_date();
+        let images = remove_batch(self.shared(), std::slice::from_ref(&id), delete)?;
+        Ok(removed(images)? > 0)
     }
 
-    /// Removes all cached images; how many there were.
+    /// Removes all cached images; how many there were. One that cannot be removed is an error, once all
+    /// others are gone.
     pub fn delete_all_cached_images(&self) -> Result<u64> {
         let shared = self.shared();
-        shared.settle();
+        shared.bring_up_to_date();
         let ids: io::Result<Vec<ImageId>> = shared
             .directory
             .cached_files()
             .and_then(|files| files.map(|file| Ok(file?.0)).collect());
-        let mut removed = 0;
+        let mut images = Vec::new();
         for ids in shared.in_directory("read", "", ids)?.chunks(BATCH) {
-            let images = remove_batch(shared, ids, delete)?;
-            removed += images.iter().filter(|image| image.size.is_some()).count() as u64;
+            images.extend(remove_batch(shared, ids, delete)?);
         }
-        Ok(removed)
+        removed(images)
     }
 }
 
@@ -79,11 +78,11 @@ pub(crate) struct Removed {
     /// The bytes that it had, or nothing where it is still there or was not there.
     pub size: Option<u64>,
     /// Why it is still there.
-    pub kept: Option<String>,
+    pub kept: Option<io::Error>,
 }
 
 /// What a removal may answer: how many bytes are gone, or why the image stays.
-pub(crate) type Removal = Result<Option<u64>, String>;
+pub(crate) type Removal = io::Result<Option<u64>>;
 
 /// Removes images and their records under one lock, since between the two another process could cache an
 /// image anew and lose its record to us. What cannot be removed is told; only the lock can fail.
@@ -105,6 +104,8 @@ pub(crate) fn remove_batch(
         }
         images.push(Removed { image_id: id.clone(), size, kept });
     }
+    // Their gathered hits are not those of whatever is cached under their names next.
+    shared.hits.forget(&gone);
     if !gone.is_empty()
         && let Err(error) = shared.books.forget(&gone)
     {
@@ -115,9 +116,18 @@ pub(crate) fn remove_batch(
 }
 
 fn delete(shared: &Shared, id: &ImageId) -> Removal {
-    let remove = || -> io::Result<Option<u64>> {
-        let Some(info) = shared.directory.cached_file(id)? else { return Ok(None) };
-        Ok(shared.directory.remove_cached(id)?.then_some(info.size))
-    };
-    remove().map_err(|e| e.to_string())
+    let Some(info) = shared.directory.cached_file(id)? else { return Ok(None) };
+    Ok(shared.directory.remove_cached(id)?.then_some(info.size))
+}
+
+/// How many images a batch removed; the first that is still there is an error.
+fn removed(images: Vec<Removed>) -> Result<u64> {
+    let mut removed = 0;
+    for image in images {
+        if let Some(source) = image.kept {
+            return Err(Error::Image { operation: "delete", image_id: image.image_id, source });
+        }
+        removed += u64::from(image.size.is_some());
+    }
+    Ok(removed)
 }

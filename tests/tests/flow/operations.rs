@@ -129,7 +129,7 @@ fn a_file_of_another_length_than_expected_is_refused(place: &Place) -> Tested {
     file.rewind()?;
     let error = cache
         .cache_image_file("a", &mut file, Expected::nothing().with_size(6))
-        .expect_err("it must be refused");
+        .expect_err("it is refused");
     assert!(matches!(error, Error::SizeMismatch { expected: 6, found: 5, .. }), "{error}");
     assert!(!cache.is_cached("a")?);
     Ok(())
