@@ -10,19 +10,19 @@ use crate::driver::{CachedImage, CallError, Driver, DriverError, Eviction, Hit, 
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
 use crate::sync::{lock, read, write};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
 
-/// So many failures in a row within [`BREAKER_WINDOW`] replace a driver.
-const BREAKER_FAILURES: usize = 3;
-const BREAKER_WINDOW: Duration = Duration::from_secs(60);
+/// So many failures of one operation, less its successes, replace a driver. Each operation is counted for
+/// itself: a driver that can do all but name victims fills the disk.
+const BREAKER_FAILURES: u32 = 3;
 
 /// How long a storage may answer that it is busy before the caller hears of it.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
@@ -66,13 +66,14 @@ pub(crate) struct Books {
     config: Arc<Config>,
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
-    failures: Mutex<VecDeque<Instant>>,
+    failures: Mutex<BTreeMap<&'static str, u32>>,
     /// Counts the occasions on which books and directory fell out of step.
     slips: AtomicU64,
     /// How many of them have been repaired.
     repaired: AtomicU64,
-    /// Held while the books are reconciled; after a vain attempt, when the next one may be made.
-    next_reconcile: Mutex<Option<Instant>>,
+    /// Held while the books are reconciled; after a vain attempt, with whom it was, and when the next one
+    /// with the same driver may be made.
+    next_reconcile: Mutex<Option<(Weak<InUse>, Instant)>>,
 }
 
 impl Books {
@@ -113,7 +114,10 @@ impl Books {
             return Ok(());
         }
         let mut next = lock(&self.next_reconcile);
-        if self.in_step() || next.is_some_and(|at| Instant::now() < at) {
+        let in_use = Arc::downgrade(&self.in_use());
+        let pause =
+            next.as_ref().is_some_and(|(vain, at)| vain.ptr_eq(&in_use) && Instant::now() < *at);
+        if self.in_step() || pause {
             return Ok(());
         }
         // What slips while this runs is not repaired by it.
@@ -121,7 +125,7 @@ impl Books {
         let result = reconcile();
         *next = match result {
             Ok(()) => None,
-            Err(_) => Some(Instant::now() + RECONCILE_PAUSE),
+            Err(_) => Some((in_use, Instant::now() + RECONCILE_PAUSE)),
         };
         if result.is_ok() {
             self.repaired.store(slips, Ordering::Release);
@@ -134,7 +138,8 @@ impl Books {
         self.slips.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn in_step(&self) -> bool {
+    /// Whether books and directory agree, as far as is known.
+    pub fn in_step(&self) -> bool {
         self.slips.load(Ordering::Acquire) == self.repaired.load(Ordering::Acquire)
     }
 
@@ -149,7 +154,16 @@ impl Books {
     }
 
     pub fn record_hits(&self, hits: &[Hit]) -> Result<()> {
-        self.call("record hits", Repeat::Never, |d| d.record_hits(hits))
+        let operation = "record hits";
+        // Books without the images' records would pass the hits over.
+        if !self.in_step() {
+            let (driver, reason) = (
+                self.in_use().driver.name().to_owned(),
+                "the books are to be repaired first".into(),
+            );
+            return Err(Error::Books { operation, driver, reason });
+        }
+        self.call(operation, Repeat::Never, |d| d.record_hits(hits))
     }
 
     pub fn forget(&self, ids: &[ImageId]) -> Result<()> {
@@ -181,7 +195,7 @@ impl Books {
 
     /// A driver that answers nonsense, though no single answer is against the contract.
     pub fn distrust(&self, reason: &str) {
-        self.note_failure(&self.in_use(), reason);
+        self.note_failure(&self.in_use(), "evict its victims", reason);
     }
 
     fn in_use(&self) -> Arc<InUse> {
@@ -209,7 +223,7 @@ impl Books {
             let in_use = self.in_use();
             let error = match call(&in_use.driver) {
                 Ok(answer) => {
-                    self.note_success();
+                    self.note_success(operation);
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -217,12 +231,19 @@ impl Books {
             let again = match &error {
                 CallError::Refused(DriverError::Busy) => retry.busy(),
                 CallError::Refused(refusal) => {
-                    is_defect(refusal) && self.note_failure(&in_use, &error)
+                    let replaced =
+                        is_defect(refusal) && self.note_failure(&in_use, operation, &error);
+                    replaced && repeat == Repeat::Safe
                 }
                 CallError::Failed(_) => {
-                    self.note_failure(&in_use, &error) || (repeat == Repeat::Safe && retry.once())
+                    // It is unknown what the driver did before it failed.
+                    self.out_of_step();
+                    let replaced = self.note_failure(&in_use, operation, &error);
+                    repeat == Repeat::Safe && (replaced || retry.once())
                 }
-                CallError::Corrupt(reason) => retry.once() && self.start_anew(&in_use, reason),
+                CallError::Corrupt(reason) => {
+                    retry.once() && self.start_anew(&in_use, reason) && repeat == Repeat::Safe
+                }
             };
             if !again {
                 let driver = in_use.driver.name().to_owned();
@@ -231,41 +252,47 @@ impl Books {
         }
     }
 
-    fn note_success(&self) {
+    fn note_success(&self, operation: &'static str) {
         let mut failures = lock(&self.failures);
-        if !failures.is_empty() {
-            failures.clear();
+        if let Some(count) = failures.get_mut(operation) {
+            *count -= 1;
+            if *count == 0 {
+                failures.remove(operation);
+            }
         }
     }
 
     /// Counts a failure; true where it was one too many, and another driver is in use now.
-    fn note_failure(&self, in_use: &Arc<InUse>, reason: impl fmt::Display) -> bool {
+    fn note_failure(
+        &self,
+        in_use: &Arc<InUse>,
+        operation: &'static str,
+        reason: impl fmt::Display,
+    ) -> bool {
         let driver = in_use.driver.name();
-        tracing::warn!(driver, %reason, "the driver failed");
-        let now = Instant::now();
+        tracing::warn!(driver, operation, %reason, "the driver failed");
         {
             let mut failures = lock(&self.failures);
-            failures.push_back(now);
-            while failures.front().is_some_and(|first| now - *first > BREAKER_WINDOW) {
-                failures.pop_front();
-            }
-            if failures.len() < BREAKER_FAILURES || driver == LAST_RESORT {
+            let count = failures.entry(operation).or_default();
+            *count = (*count + 1).min(BREAKER_FAILURES);
+            if *count < BREAKER_FAILURES || driver == LAST_RESORT {
                 return false;
             }
             failures.clear();
         }
-        self.replace(in_use, &reason.to_string())
+        self.replace(in_use, operation, &reason.to_string())
     }
 
     /// Puts sqlite in the place of a driver that keeps failing; true where that, or somebody else's
     /// attempt, succeeded.
-    fn replace(&self, failing: &Arc<InUse>, reason: &str) -> bool {
+    fn replace(&self, failing: &Arc<InUse>, operation: &str, reason: &str) -> bool {
         let mut in_use = write(&self.in_use);
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
-        let reason =
-            format!("it failed {BREAKER_FAILURES} times in a row, the last time thus: {reason}");
+        let reason = format!(
+            "it failed to {operation} {BREAKER_FAILURES} times, the last time thus: {reason}"
+        );
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 *in_use = Arc::new(fallback);

@@ -209,21 +209,23 @@ impl ImageCache {
         if self.image_size(id.as_str())?.is_none() {
             return Ok(None);
         }
-        self.shared.books.cached_image(&id)
+        self.shared.read_books(|books| books.cached_image(&id))
     }
 
     /// What the books say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.shared.bring_up_to_date();
-        let mut images: Vec<CachedImage> = Vec::new();
-        loop {
-            let after = images.last().map(|image| image.image_id.clone());
-            let page = self.shared.books.cached_images(after.as_ref(), PAGE)?;
-            if page.is_empty() {
-                break;
+        let mut images = self.shared.read_books(|books| {
+            let mut images: Vec<CachedImage> = Vec::new();
+            loop {
+                let after = images.last().map(|image| image.image_id.clone());
+                let page = books.cached_images(after.as_ref(), PAGE)?;
+                if page.is_empty() {
+                    return Ok(images);
+                }
+                images.extend(page);
             }
-            images.extend(page);
-        }
+        })?;
         let directory = &self.shared.directory;
         images.retain(|image| {
             directory.cached_file(&image.image_id).is_ok_and(|file| file.is_some())
@@ -293,6 +295,13 @@ impl ImageCache {
     }
 }
 
+impl Drop for Shared {
+    /// An orderly stop loses no hit, not even where books were replaced a moment ago.
+    fn drop(&mut self) {
+        self.bring_up_to_date();
+    }
+}
+
 impl Shared {
     pub fn image_id(&self, id: &str) -> Result<ImageId> {
         Ok(self.directory.image_id(id)?)
@@ -304,6 +313,16 @@ impl Shared {
         if let Err(error) = self.books.settle(repair) {
             tracing::warn!(%error, "books and directory differ; it is tried again");
         }
+    }
+
+    /// Reads the books, and once more where they failed meanwhile and were repaired.
+    pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
+        let answer = read(&self.books);
+        if self.books.in_step() {
+            return answer;
+        }
+        self.settle();
+        read(&self.books)
     }
 
     /// The books as this process knows them, gathered hits included.

@@ -28,6 +28,16 @@ impl ChecksumAlgorithm {
     }
 }
 
+impl fmt::Display for ChecksumAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChecksumAlgorithm::Md5 => "MD5",
+            ChecksumAlgorithm::Sha256 => "SHA-256",
+            ChecksumAlgorithm::Sha512 => "SHA-512",
+        })
+    }
+}
+
 /// A checksum of an image's bytes, in lower-case hexadecimal.
 ///
 /// ```
@@ -44,7 +54,7 @@ pub struct Checksum {
 
 /// Why a string is no checksum.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no {algorithm:?} checksum: {digits} hexadecimal digits are accepted")]
+#[error("{value:?} is no {algorithm} checksum: {digits} hexadecimal digits are accepted")]
 pub struct InvalidChecksum {
     /// What was given, shortened to a printable length.
     pub value: String,

@@ -1,6 +1,7 @@
 //! Drivers: what the host asks of one, in the host's own types, and the component that answers.
 
 pub(crate) mod bindings;
+mod bounds;
 mod clock;
 mod compile_cache;
 mod component;

@@ -5,7 +5,7 @@
 
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
-use crate::directory::{Incomplete, Published, Taken};
+use crate::directory::{Incomplete, Published, Taken, to_micros};
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
@@ -151,7 +151,7 @@ impl Fill {
             image_id: self.image_id.clone(),
             size: info.size,
             hits: 0,
-            last_accessed: SystemTime::now(),
+            last_accessed: to_micros(SystemTime::now()),
             last_modified: info.modified,
             checksum,
         };

@@ -51,6 +51,8 @@ mod capability;
 mod checksum;
 mod clean;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod directory;
 mod driver;
 mod error;

@@ -63,7 +63,7 @@ impl Run<'_> {
         let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
         let request =
             Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit: VICTIMS };
-        let victims = self.shared.books.select_victims(&request)?;
+        let victims = self.shared.read_books(|books| books.select_victims(&request))?;
         if victims.is_empty() {
             return Ok(false);
         }

@@ -68,6 +68,8 @@ impl CachedReader {
 
     fn count_hit(&mut self) {
         if !std::mem::replace(&mut self.counted, true) {
+            // Books that were just replaced have to know the image first.
+            self.shared.settle();
             self.shared.hits.count(Hit { image_id: self.image_id.clone(), at: SystemTime::now() });
         }
     }

@@ -36,8 +36,9 @@ impl Place {
         let mut images = BTreeMap::new();
         for name in self.names("") {
             let metadata = fs::symlink_metadata(self.path(&name)).expect("what is listed is there");
+            let glance = ["image_cache_db_init", "checkme"].contains(&name.as_str());
             let ours = name.starts_with("cache.db") || name.starts_with('.');
-            if metadata.is_file() && !ours {
+            if metadata.is_file() && !ours && !glance {
                 images.insert(name, OnDisk { size: metadata.len(), modified: micros(&metadata) });
             }
         }

@@ -2,20 +2,24 @@
 //! themselves, and a look at directory and books that asks neither the cache nor its drivers.
 
 mod books;
+mod child;
+pub mod components;
 mod mount;
 mod place;
 mod source;
 
 pub use books::{OnDisk, Row};
+pub use child::{say_and_wait, wait_for};
 pub use mount::Mount;
 pub use place::{Place, fill, listed, queued, serve, set_times};
 pub use source::Source;
 
 use md5::{Digest, Md5};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::time::Duration;
 
 /// What a test answers; an error of any kind fails it.
-pub type Tested = Result<(), Box<dyn std::error::Error>>;
+pub type Tested<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Makes two tests of each function that takes a `&Place`: one with each built-in driver.
 #[macro_export]
@@ -85,11 +89,26 @@ pub fn read_all(mut reader: impl Read) -> io::Result<Vec<u8>> {
     Ok(all)
 }
 
+/// Asks again for half a minute: for what happens by itself, or is tried again after a pause.
+pub fn until(mut done: impl FnMut() -> bool) -> bool {
+    (0..300).any(|_| {
+        done() || {
+            std::thread::sleep(Duration::from_millis(100));
+            false
+        }
+    })
+}
+
 /// Whether the tests run as root; says aloud what is left out where they do not.
 pub fn is_root(what: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("SKIPPED: {what} needs root");
+        skip(&format!("{what} needs root"));
     }
     root
+}
+
+/// Says what is left out, and why, even where the output of tests that pass is not shown.
+pub fn skip(why: &str) {
+    let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }

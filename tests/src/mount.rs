@@ -31,7 +31,7 @@ impl Mount {
         match mount.status() {
             Ok(status) if status.success() => Some(Mount { point }),
             other => {
-                eprintln!("SKIPPED: an ext4 cannot be mounted from a file: {other:?}");
+                crate::skip(&format!("an ext4 cannot be mounted from a file: {other:?}"));
                 None
             }
         }
@@ -54,7 +54,7 @@ impl Mount {
         match rustix::mount::mount(source, point.path(), kind, flags, options.as_c_str()) {
             Ok(()) => Some(Mount { point }),
             Err(error) => {
-                eprintln!("SKIPPED: a {kind} cannot be mounted: {error}");
+                crate::skip(&format!("a {kind} cannot be mounted: {error}"));
                 None
             }
         }

@@ -33,12 +33,23 @@ pub fn test() -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask bench`: what the benchmark is given is passed on.
+/// `cargo xtask bench`: the library's figures, where what is given picks among them, then whole processes.
 pub fn bench(arguments: &[&str]) -> Result<()> {
     drivers::toolchain()?;
-    let mut bench = cargo(&["bench", "--package", "image-cache-tests", "--bench", "cache", "--"]);
-    bench.args(arguments);
-    step("Benchmarks", bench)
+    for (name, bench) in [("Library", "cache"), ("Processes", "process")] {
+        let mut command = cargo(&[
+            "bench",
+            "--package",
+            "image-cache-tests",
+            "--all-features",
+            "--bench",
+            bench,
+            "--",
+        ]);
+        command.args(arguments);
+        step(name, command)?;
+    }
+    Ok(())
 }
 
 /// Runs one step, with its output where it belongs.

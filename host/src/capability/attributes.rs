@@ -249,3 +249,6 @@ pub(crate) fn safe_name(driver: &str) -> String {
     let digest = hex::encode(&crate::driver::digest(stem.as_bytes())[..4]);
     printable(&format!("{short}-{digest}"), MAX_NAME)
 }
+
+#[cfg(test)]
+mod tests;

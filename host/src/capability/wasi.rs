@@ -50,6 +50,13 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// Works on a thread of its own. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that is itself one of a
+/// runtime's, as a caller's may be.
+pub(crate) fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let joined = std::thread::scope(|scope| scope.spawn(work).join());
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// The indices of the pollables that are ready, as soon as one is.
 fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
     wasmtime::ensure!(!pollables.is_empty(), "it waits for nothing, which would never end");
@@ -89,3 +96,6 @@ impl WasiView for HostState {
         WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_context), table: &mut self.table }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Deadline(Arc<AtomicU64>);
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What [`Deadline`] counts its microseconds from.
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -60,7 +62,9 @@ impl CallClock {
     pub fn start(&mut self) {
         self.started = Instant::now();
         self.in_host = Duration::ZERO;
-        self.deadline.set(self.started + self.limits.call_time);
+        // A limit beyond the clock's range is none: a year will do.
+        let deadline = self.started.checked_add(self.limits.call_time);
+        self.deadline.set(deadline.unwrap_or(self.started + YEAR));
     }
 
     /// What the host did for the guest is not the guest's time.
@@ -83,5 +87,37 @@ impl CallClock {
     /// The deadline that host calls keep.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock(guest: Duration, call: Duration) -> CallClock {
+        let limits = Limits { guest_time: guest, call_time: call, ..Limits::default() };
+        let mut clock = CallClock::new(limits, Deadline::default());
+        clock.start();
+        clock
+    }
+
+    #[test]
+    fn time_in_the_host_is_not_the_guest_s_but_is_the_call_s() {
+        let mut clock = clock(Duration::from_millis(20), Duration::from_millis(60));
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(matches!(clock.check(), Err(Overtime::Guest(_))));
+        clock.spent_in_host(Duration::from_millis(30));
+        assert!(clock.check().is_ok() || clock.deadline().passed());
+        std::thread::sleep(Duration::from_millis(60));
+        clock.spent_in_host(Duration::from_millis(60));
+        assert!(matches!(clock.check(), Err(Overtime::Call(_))));
+        assert!(clock.deadline().passed());
+    }
+
+    #[test]
+    fn a_limit_beyond_all_clocks_is_no_panic() {
+        let clock = clock(Duration::MAX, Duration::MAX);
+        assert!(clock.check().is_ok());
+        assert!(!clock.deadline().passed());
     }
 }

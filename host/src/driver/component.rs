@@ -36,6 +36,9 @@ struct Slot {
     idle: Option<HostState>,
 }
 
+/// What a call of the guest comes to: a trap, an error of the driver, or its answer.
+type Answer<R> = wasmtime::Result<Result<R, types::Error>>;
+
 impl Driver {
     pub(super) fn new(
         home: Home,
@@ -194,10 +197,10 @@ impl Driver {
     }
 
     /// One call on the instance, made anew where there is none; `check` holds what came back against what was asked.
-    fn call<R, T>(
+    fn call<R: Send, T>(
         &self,
         name: &str,
-        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<Result<R, types::Error>>,
+        work: impl FnOnce(&Guest, &mut Store<HostState>) -> Answer<R> + Send,
         check: impl FnOnce(R) -> Result<T, Lie>,
     ) -> Result<T, CallError> {
         let mut slot = self.slot();

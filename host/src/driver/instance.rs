@@ -25,12 +25,14 @@ pub(super) struct Template {
     pre: ImageCacheDriverPre<HostState>,
     options: Vec<(String, String)>,
     limits: Limits,
+    has_wasi: bool,
 }
 
 /// An instance.
 pub(super) struct Live {
     store: Store<HostState>,
     bindings: ImageCacheDriver,
+    has_wasi: bool,
 }
 
 /// Why there is no instance; the state is for the next attempt.
@@ -54,7 +56,7 @@ impl Template {
             .instantiate_pre(component)
             .and_then(ImageCacheDriverPre::new)
             .map_err(unlinkable)?;
-        Ok(Template { pre, options, limits })
+        Ok(Template { pre, options, limits, has_wasi: grants.contains(&Grant::Wasi) })
     }
 
     /// A new instance, not configured yet.
@@ -67,9 +69,9 @@ impl Template {
             context.data().clock.check()?;
             Ok(UpdateDeadline::Continue(1))
         });
-        let made = timed(&mut store, |store| self.pre.instantiate(store));
+        let made = timed(&mut store, self.has_wasi, |store| self.pre.instantiate(store));
         match made {
-            Ok(bindings) => Ok(Live { store, bindings }),
+            Ok(bindings) => Ok(Live { store, bindings, has_wasi: self.has_wasi }),
             Err(error) => {
                 let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
                 Err(Box::new(StillBorn { state: store.into_data(), error }))
@@ -89,13 +91,14 @@ impl Template {
 
 impl Live {
     /// One call, within its bounds. A trap or a deadline is an error after which the instance is of no use.
-    pub fn call<R>(
+    pub fn call<R: Send>(
         &mut self,
         call: &str,
-        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R>,
+        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
     ) -> Result<R, CallError> {
-        let Live { store, bindings } = self;
-        let result = timed(store, |store| work(bindings.image_cache_driver_driver(), store));
+        let Live { store, bindings, has_wasi } = self;
+        let result =
+            timed(store, *has_wasi, |store| work(bindings.image_cache_driver_driver(), store));
         result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
     }
 
@@ -124,11 +127,15 @@ impl Live {
 }
 
 /// Runs guest code with its clocks started and the ticker awake.
-fn timed<R>(store: &mut Store<HostState>, work: impl FnOnce(&mut Store<HostState>) -> R) -> R {
+fn timed<R: Send>(
+    store: &mut Store<HostState>,
+    has_wasi: bool,
+    work: impl FnOnce(&mut Store<HostState>) -> R + Send,
+) -> R {
     let _running = Running::start();
     store.data_mut().begin_call();
     store.set_epoch_deadline(1);
-    work(store)
+    if has_wasi { wasi::apart(|| work(store)) } else { work(store) }
 }
 
 fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {

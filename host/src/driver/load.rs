@@ -89,8 +89,19 @@ impl Driver {
         config: &Config,
         directory: Arc<Directory>,
     ) -> Result<Driver, LoadError> {
+        Driver::load_with(name, config, directory, Vec::new())
+    }
+
+    /// The same with more options than are configured, as the conformance suite gives them.
+    pub(crate) fn load_with(
+        name: &str,
+        config: &Config,
+        directory: Arc<Directory>,
+        options: Vec<(String, String)>,
+    ) -> Result<Driver, LoadError> {
         let failed = |faults| LoadError::new(name, faults);
-        let candidate = find(name, config).map_err(|fault| failed(vec![fault]))?;
+        let mut candidate = find(name, config).map_err(|fault| failed(vec![fault]))?;
+        candidate.options.extend(options);
         let examined = examine(&candidate).map_err(|fault| failed(vec![fault]))?;
         if !examined.faults.is_empty() {
             return Err(failed(examined.faults));

@@ -1,5 +1,6 @@
 //! What the host keeps for one driver's instance: its clocks, its bounds, and what it was granted.
 
+use super::bounds::Bounds;
 use super::clock::{CallClock, Deadline};
 use super::load::BuiltIn;
 use crate::capability::attributes::{Attributes, NameSpace, safe_name};
@@ -13,14 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::WasiCtx;
-
-/// Elements of all tables of a guest.
-const MAX_TABLE: usize = 100_000;
-
-/// Core instances, memories and tables of one component, adapters included.
-const MAX_PARTS: usize = 32;
 
 /// Resources of the host that a guest may hold at once.
 const MAX_RESOURCES: usize = 1000;
@@ -46,7 +40,7 @@ pub(crate) struct HostState {
     /// Listings that the guest holds open.
     pub listings: usize,
     pub wasi: Option<WasiCtx>,
-    pub bounds: StoreLimits,
+    pub bounds: Bounds,
     images: Option<Images>,
     database: Option<Database>,
     attributes: Option<Attributes>,
@@ -69,7 +63,7 @@ impl HostState {
             table: resources(),
             listings: 0,
             wasi: None,
-            bounds: bounds(&home.limits),
+            bounds: Bounds::new(home.limits.memory),
             images: cache().map(|directory| Images { directory, subject: None }),
             database: cache().map(|directory| Database::new(directory, &place, deadline.clone())),
             attributes: cache().map(|_| Attributes::new(names, deadline.clone())),
@@ -82,7 +76,7 @@ impl HostState {
         self.table = resources();
         self.listings = 0;
         self.wasi = None;
-        self.bounds = bounds(limits);
+        self.bounds = Bounds::new(limits.memory);
         self.set_subject(None);
         self
     }
@@ -140,15 +134,4 @@ fn resources() -> ResourceTable {
     let mut table = ResourceTable::new();
     table.set_max_capacity(MAX_RESOURCES);
     table
-}
-
-fn bounds(limits: &Limits) -> StoreLimits {
-    StoreLimitsBuilder::new()
-        .memory_size(usize::try_from(limits.memory).unwrap_or(usize::MAX))
-        .table_elements(MAX_TABLE)
-        .instances(MAX_PARTS)
-        .memories(MAX_PARTS)
-        .tables(MAX_PARTS)
-        .trap_on_grow_failure(true)
-        .build()
 }

@@ -2,13 +2,12 @@
 
 use image_cache::{DriverConfig, Error, Expected, Grant, ImageCache, Outcome};
 use image_cache_tests::{
-    Mount, Place, Source, Tested, bytes, drip, fill, listed, md5_hex, serve, with_both_drivers,
-    wrong_md5,
+    Mount, Place, Source, Tested, bytes, drip, fill, listed, md5_hex, serve, until,
+    with_both_drivers, wrong_md5,
 };
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 with_both_drivers![
     a_full_disk_costs_the_reader_nothing,
@@ -45,6 +44,7 @@ fn assert_passes(
             && !cache.is_being_cached(id)?
             && !place.books_in_step().contains_key(id)
     );
+    assert!(!place.names("invalid").contains(id), "rolled back: it did not fail verification");
 
     let wrong = Expected::nothing().with_md5(&wrong_md5(image))?;
     let (came, end) = drip(&mut cache.caching_reader(id, image, wrong)?, 10_000);
@@ -96,16 +96,6 @@ fn a_disk_that_is_full_at_the_last_moment_loses_no_image(place: &Place) -> Teste
     assert!(until(|| listed(&cache) == ["a"]), "adopted as soon as the books can be written");
     place.books_in_step();
     Ok(())
-}
-
-/// Asks again for half a minute: what is repaired is tried again after a pause.
-fn until(mut done: impl FnMut() -> bool) -> bool {
-    (0..300).any(|_| {
-        done() || {
-            std::thread::sleep(Duration::from_millis(100));
-            false
-        }
-    })
 }
 
 fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(

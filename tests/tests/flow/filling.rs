@@ -123,7 +123,7 @@ fn a_source_that_never_ends_is_cut_off_at_the_expected_length(place: &Place) -> 
     assert!(end.is_err());
     let error = cache
         .cache_image("a", io::repeat(7), Expected::nothing().with_size(1_000_000))
-        .unwrap_err();
+        .expect_err("it must be refused");
     assert!(matches!(error, Error::SizeMismatch { expected: 1_000_000, .. }), "{error}");
     assert_refused(place, &cache, "a");
     Ok(())
@@ -177,7 +177,7 @@ fn what_was_refused_lies_in_invalid_and_nowhere_else(place: &Place) -> Tested {
 fn draining_refuses_what_reading_refuses(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(4, 5000));
     let md5 = Expected::nothing().with_md5(&wrong_md5(&image))?;
-    let error = cache.cache_image("a", &image[..], md5).unwrap_err();
+    let error = cache.cache_image("a", &image[..], md5).expect_err("it must be refused");
     assert!(
         matches!(&error, Error::ChecksumMismatch { found, .. } if *found == md5_hex(&image)),
         "{error}"
@@ -185,7 +185,7 @@ fn draining_refuses_what_reading_refuses(place: &Place) -> Tested {
     for promised in [4999, 5001] {
         let error = cache
             .cache_image("a", &image[..], Expected::nothing().with_size(promised))
-            .unwrap_err();
+            .expect_err("it must be refused");
         assert!(
             matches!(error, Error::SizeMismatch { expected, .. } if expected == promised),
             "{error}"

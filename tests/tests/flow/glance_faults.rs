@@ -6,7 +6,7 @@
 use image_cache::{Expected, Outcome};
 use image_cache_tests::{
     Mount, Place, Source, Tested, bytes, fill, is_root, listed, md5_hex, read_all, serve,
-    set_times, with_both_drivers,
+    set_times, skip, with_both_drivers,
 };
 use std::fs::{self, File};
 use std::io::Read;
@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 with_both_drivers![
     fault_1_a_second_writer_does_not_truncate_the_first_one_s_file,
     fault_2_an_orphan_is_adopted_listed_counted_and_evicted,
+    fault_2_a_file_put_there_meanwhile_does_not_cost_the_good_images,
     fault_4_a_cached_image_survives_the_loss_of_power,
     fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image,
     fault_6_journals_and_lock_files_are_no_images,
@@ -61,6 +62,20 @@ fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(place: &Place) -> Tes
     Ok(())
 }
 
+/// Another process cached it and could not record it, say.
+fn fault_2_a_file_put_there_meanwhile_does_not_cost_the_good_images(place: &Place) -> Tested {
+    let cache = place.open_with(|config| config.max_size(3000));
+    for n in 0..3 {
+        fill(&cache, &n.to_string(), &bytes(n, 1000));
+    }
+    let old = SystemTime::now() - Duration::from_secs(86_400);
+    set_times(&place.put("orphan", &bytes(3, 5000)), old, old)?;
+    let pruned = cache.prune()?;
+    assert_eq!((pruned.images, pruned.bytes), (1, 5000));
+    assert_eq!(listed(&cache), ["0", "1", "2"]);
+    Ok(())
+}
+
 fn run(command: &mut Command) -> Tested {
     let output = command.output()?;
     if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {output:?}").into()) }
@@ -75,7 +90,7 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(place: &Place) -> Tested {
     let (disk, after) = (scratch.path().join("disk"), scratch.path().join("after"));
     File::create(&disk)?.set_len(32 << 20)?;
     if let Err(error) = run(Command::new("mkfs.ext4").arg("-q").arg(&disk)) {
-        eprintln!("SKIPPED: no ext4 can be made: {error}");
+        skip(&format!("no ext4 can be made: {error}"));
         return Ok(());
     }
     let Some(mount) = Mount::ext4(&disk) else { return Ok(()) };

@@ -1,13 +1,13 @@
-//! The same cache for tokio, on a runtime of one thread: what blocks it would stop the test.
+//! Filling and verifying for tokio, on a runtime of one thread.
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, Outcome};
-use image_cache_tests::{Place, Tested, bytes, fill, md5_hex, with_both_drivers, wrong_md5};
+use image_cache_tests::{Place, Tested, bytes, md5_hex, with_both_drivers, wrong_md5};
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 with_both_drivers![
     a_stream_fills_the_cache_and_the_next_one_comes_from_it,
@@ -17,14 +17,11 @@ with_both_drivers![
     a_reader_that_failed_stays_in_error,
     a_stream_dropped_early_leaves_nothing_cached,
     a_stream_dropped_outside_the_runtime_leaves_nothing_cached,
-    an_abandoned_read_counts_nothing,
-    a_range_is_streamed_and_counted_once,
     draining_answers_what_it_answers_without_tokio,
-    waiting_for_the_disk_does_not_block_the_runtime,
-    a_source_may_wait_for_another_task,
 ];
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+/// Runs on a runtime of one thread: what blocks it stops the test.
+pub fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.expect("a runtime can be made").block_on(work)
 }
@@ -40,7 +37,7 @@ fn chunks(
 }
 
 /// What came, and how it ended.
-async fn collect(mut stream: image_cache::tokio::ImageStream) -> (Vec<u8>, io::Result<()>) {
+pub async fn collect(mut stream: image_cache::tokio::ImageStream) -> (Vec<u8>, io::Result<()>) {
     let mut all = Vec::new();
     while let Some(chunk) = stream.next().await {
         match chunk {
@@ -222,38 +219,6 @@ fn a_stream_dropped_outside_the_runtime_leaves_nothing_cached(place: &Place) -> 
     Ok(())
 }
 
-fn an_abandoned_read_counts_nothing(place: &Place) -> Tested {
-    let cache = place.open();
-    fill(&cache, "a", &bytes(8, 1000));
-    let cache = AsyncImageCache::from(cache);
-    run(async {
-        let mut reader = cache.open_for_read("a").await?.ok_or("it was cached")?;
-        reader.read_exact(&mut [0; 999]).await?;
-        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 0, "one byte is missing");
-        drop(reader);
-        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 0);
-        Ok(())
-    })
-}
-
-fn a_range_is_streamed_and_counted_once(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(9, 900_000));
-    fill(&cache, "a", &image);
-    let cache = AsyncImageCache::from(cache);
-    run(async {
-        let stream = cache.stream_range("a", 100_000..800_000).await?.ok_or("it was cached")?;
-        let (came, end) = collect(stream).await;
-        end?;
-        assert!(came == image[100_000..800_000]);
-        let mut reader = cache.open_range("a", 899_990..u64::MAX).await?.ok_or("it was cached")?;
-        let mut tail = Vec::new();
-        reader.read_to_end(&mut tail).await?;
-        assert!(tail == image[899_990..]);
-        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 2);
-        Ok(())
-    })
-}
-
 fn draining_answers_what_it_answers_without_tokio(place: &Place) -> Tested {
     let cache = AsyncImageCache::from(place.open());
     run(async {
@@ -275,51 +240,6 @@ fn draining_answers_what_it_answers_without_tokio(place: &Place) -> Tested {
             Outcome::AlreadyCached
         );
         assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
-        Ok(())
-    })
-}
-
-fn waiting_for_the_disk_does_not_block_the_runtime(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
-    run(async {
-        let image = bytes(11, 1000);
-        // Whoever publishes waits for this lock, half a minute and no longer.
-        let lock = std::fs::File::open(place.path(".image-cache/lock"))?;
-        lock.lock()?;
-        let release = async {
-            for _ in 0..100 {
-                tokio::task::yield_now().await;
-            }
-            drop(lock);
-        };
-        let source = io::Cursor::new(image.clone());
-        let (outcome, ()) =
-            tokio::join!(cache.cache_image("a", source, Expected::nothing()), release);
-        assert!(matches!(outcome, Ok(Outcome::Cached(_))), "{outcome:?}");
-        Ok(())
-    })
-}
-
-fn a_source_may_wait_for_another_task(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
-    run(async {
-        let image = bytes(12, 300_000);
-        let (mut sender, receiver) = tokio::io::duplex(1000);
-        let mut reader =
-            cache.caching_reader("a", receiver, Expected::nothing().with_size(300_000)).await?;
-        let send = async {
-            sender.write_all(&image[..200_000]).await?;
-            // The cache answers other questions meanwhile.
-            let coming = cache.run(|cache| cache.is_being_cached("a")).await;
-            assert!(matches!(coming, Ok(true)), "{coming:?}");
-            sender.write_all(&image[200_000..]).await?;
-            sender.shutdown().await
-        };
-        let mut came = Vec::new();
-        let (received, sent) = tokio::join!(reader.read_to_end(&mut came), send);
-        sent?;
-        assert_eq!((received?, came == image), (300_000, true));
-        assert_eq!(cache.run(|cache| cache.is_cached("a")).await?, true);
         Ok(())
     })
 }

@@ -38,14 +38,13 @@ fn use_everything(place: &Place) -> Tested {
     fill(&cache, "cached", &bytes(1, 1000));
     serve(&cache, "cached")?;
     cache.queue_image("queued")?;
-    let failed =
-        cache.caching_reader("invalid", &b"image"[..], Expected::nothing().with_size(4))?;
+    let failed = cache.caching_reader("broken", &b"image"[..], Expected::nothing().with_size(4))?;
     assert!(read_all(failed).is_err());
     // Without a clean close, so that what lies there only while the cache is open is seen, too.
-    let _writer = cache.caching_reader("incomplete", &b"image"[..], Expected::nothing())?;
+    let _writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
     let names: Vec<String> = everything(place).into_iter().map(|found| found.0).collect();
     for name in
-        ["cached", "queue/queued", "invalid/invalid", "incomplete/incomplete", ".image-cache/lock"]
+        ["cached", "queue/queued", "invalid/broken", "incomplete/coming", ".image-cache/lock"]
     {
         assert!(names.iter().any(|found| found == name), "{name} is missing in {names:?}");
     }

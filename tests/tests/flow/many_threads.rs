@@ -4,12 +4,13 @@ use image_cache::{Expected, ImageCache, Outcome};
 use image_cache_tests::{
     Place, Tested, bytes, drip, fill, listed, md5_hex, read_all, with_both_drivers,
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 with_both_drivers![
     every_hit_that_was_made_is_counted,
     no_reader_ever_sees_a_torn_image,
+    opening_another_cache_meanwhile_forgets_no_image,
     pruning_in_many_threads_evicts_each_image_once,
 ];
 
@@ -125,6 +126,42 @@ fn no_reader_ever_sees_a_torn_image(place: &Place) -> Tested {
         assert_eq!(place.books_in_step()[&id].checksum, Some(md5_hex(&image)), "{id}");
     }
     assert!(place.names("incomplete").is_empty());
+    Ok(())
+}
+
+/// Opening reconciles: it must neither forget nor adopt what is just being published or deleted.
+fn opening_another_cache_meanwhile_forgets_no_image(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    let cache = place.open();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| -> Tested {
+        let opening = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                drop(place.open());
+            }
+        });
+        for n in 0..400 {
+            let (id, image) = (format!("{n:03}"), bytes(n, 10));
+            let record = fill(&cache, &id, &image);
+            assert_eq!(
+                cache.cached_image(&id)?.and_then(|image| image.checksum),
+                record.checksum,
+                "{id}"
+            );
+            if n % 4 == 0 {
+                assert!(cache.delete_cached_image(&id)?);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        opening.join().map_err(|_| "opening panicked")?;
+        Ok(())
+    })?;
+    let books = place.books_in_step();
+    assert_eq!(books.len(), 300);
+    assert!(
+        books.values().all(|row| row.checksum.is_some()),
+        "none was replaced by an adopted one"
+    );
     Ok(())
 }
 

@@ -2,12 +2,12 @@
 
 use image_cache::{Error, ImageCache};
 use image_cache_tests::{
-    Mount, Place, Tested, bytes, fill, is_root, listed, serve, with_both_drivers,
+    Mount, Place, Tested, bytes, fill, is_root, listed, serve, skip, with_both_drivers,
 };
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Command;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 
 with_both_drivers![
     a_missing_directory_is_made_with_its_own,
@@ -15,6 +15,7 @@ with_both_drivers![
     a_link_to_a_directory_is_followed_only_for_the_base,
     a_read_only_file_system_is_an_error_that_names_the_directory,
     somebody_else_s_directory_is_an_error_that_names_it,
+    a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image,
     a_full_file_system_is_an_error_or_works,
     several_caches_share_a_directory,
     what_others_keep_in_the_directory_stays,
@@ -106,13 +107,54 @@ fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -
 #[test]
 #[ignore = "it is the process that another test starts as another user"]
 fn opening_as_somebody_else() -> Tested {
-    let (Ok(dir), Ok(driver)) = (std::env::var("OPEN_DIR"), std::env::var("OPEN_DRIVER")) else {
-        return Ok(());
-    };
-    let (kind, words) =
-        refusal(&Place::at(if driver == "sqlite" { "sqlite" } else { "xattr" }, dir))?;
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let (kind, words) = refusal(&place)?;
     println!("\nrefused: {kind:?}: {words}");
     Ok(())
+}
+
+/// Runs as another user, in a directory of their own, under the test below.
+#[test]
+#[ignore = "it is the process that another test starts as another user"]
+fn caching_as_somebody_else() -> Tested {
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let cache = place.open();
+    fill(&cache, "b", b"image");
+    assert_eq!(
+        (serve(&cache, "b")?, serve(&cache, "root-s")?),
+        (b"image".to_vec(), b"image".to_vec())
+    );
+    assert_eq!(place.images().len(), 2);
+    assert!(listed(&cache).contains(&"b".to_owned()));
+    assert!(
+        cache.is_cached("root-s")? && cache.queue_image("c")? && cache.delete_cached_image("b")?
+    );
+    println!("\nworks: {:?}", cache.driver().fallback);
+    Ok(())
+}
+
+/// What a process of another user says on the line that starts with this word.
+fn of_another_user(
+    place: &Place,
+    test: &str,
+    word: &str,
+) -> Result<Option<String>, Box<dyn std::error::Error>> {
+    // They may come here.
+    let scratch = place.dir().parent().ok_or("it lies in a scratch directory")?;
+    fs::set_permissions(scratch, fs::Permissions::from_mode(0o755))?;
+    let output = match place.in_child(test)?.uid(65_534).env_remove("HOME").output() {
+        Ok(output) => output,
+        Err(error) => {
+            skip(&format!("another user cannot start this program: {error}"));
+            return Ok(None);
+        }
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let line = said.lines().find(|line| line.starts_with(word));
+    Ok(Some(
+        line.unwrap_or_else(|| panic!("{said}\n{}", String::from_utf8_lossy(&output.stderr)))
+            .to_owned(),
+    ))
 }
 
 fn somebody_else_s_directory_is_an_error_that_names_it(place: &Place) -> Tested {
@@ -120,34 +162,29 @@ fn somebody_else_s_directory_is_an_error_that_names_it(place: &Place) -> Tested 
         return Ok(());
     }
     fill(&place.open(), "a", b"image");
-    // They may look, and even come here, but write nothing.
-    let scratch = place.dir().parent().ok_or("it lies in a scratch directory")?;
-    for open in [scratch, place.dir()] {
-        fs::set_permissions(open, fs::Permissions::from_mode(0o755))?;
+    // They may look, but write nothing.
+    fs::set_permissions(place.dir(), fs::Permissions::from_mode(0o755))?;
+    if let Some(refused) = of_another_user(place, "opening::opening_as_somebody_else", "refused:")?
+    {
+        assert!(
+            refused.contains("PermissionDenied") && refused.contains("run as its owner"),
+            "{refused}"
+        );
+        assert!(refused.contains(&place.dir().display().to_string()), "{refused}");
     }
-    let child = Command::new(std::env::current_exe()?)
-        .args(["--exact", "opening::opening_as_somebody_else", "--ignored", "--nocapture"])
-        .env("OPEN_DIR", place.dir())
-        .env("OPEN_DRIVER", place.driver())
-        .current_dir("/");
-    let child = std::os::unix::process::CommandExt::uid({ child }, 65_534).output();
-    let output = match child {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!("SKIPPED: another user cannot start this program: {error}");
-            return Ok(());
-        }
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    let refused = said
-        .lines()
-        .find(|line| line.starts_with("refused:"))
-        .unwrap_or_else(|| panic!("{output:?}"));
-    assert!(
-        refused.contains("PermissionDenied") && refused.contains("run as its owner"),
-        "{refused}"
-    );
-    assert!(refused.contains(&place.dir().display().to_string()), "{refused}");
+    Ok(())
+}
+
+fn a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image(place: &Place) -> Tested {
+    if !is_root("becoming another user") {
+        return Ok(());
+    }
+    let file = place.put("root-s", b"image");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o644))?;
+    chown(place.dir(), Some(65_534), Some(65_534))?;
+    if let Some(works) = of_another_user(place, "opening::caching_as_somebody_else", "works:")? {
+        assert_eq!(works, "works: None", "one file of root's is no reason to give up the driver");
+    }
     Ok(())
 }
 

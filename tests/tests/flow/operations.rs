@@ -4,6 +4,7 @@ use image_cache::{CacheSize, Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
     Place, Source, Tested, bytes, fill, listed, md5_hex, queued, read_all, serve, with_both_drivers,
 };
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::atomic::Ordering;
 
@@ -20,6 +21,9 @@ with_both_drivers![
     the_outcome_is_the_record_in_the_books,
     an_image_may_be_cached_queued_and_invalid_at_once,
     clones_are_one_cache,
+    a_read_of_nothing_changes_nothing,
+    a_file_that_cannot_be_read_is_a_source_that_fails,
+    a_database_in_a_folder_of_its_own_serves_too,
 ];
 
 fn every_answer_follows_an_image_from_absent_to_cached(place: &Place) -> Tested {
@@ -123,8 +127,9 @@ fn a_file_of_another_length_than_expected_is_refused(place: &Place) -> Tested {
     let mut file = tempfile::tempfile()?;
     file.write_all(b"12345")?;
     file.rewind()?;
-    let error =
-        cache.cache_image_file("a", &mut file, Expected::nothing().with_size(6)).unwrap_err();
+    let error = cache
+        .cache_image_file("a", &mut file, Expected::nothing().with_size(6))
+        .expect_err("it must be refused");
     assert!(matches!(error, Error::SizeMismatch { expected: 6, found: 5, .. }), "{error}");
     assert!(!cache.is_cached("a")?);
     Ok(())
@@ -199,5 +204,47 @@ fn clones_are_one_cache(place: &Place) -> Tested {
     drop(clone);
     assert_eq!(read_all(reader)?, b"image");
     assert_eq!(place.books_in_step()["a"].hits, 1, "a reader may outlive the caches");
+    Ok(())
+}
+
+fn a_read_of_nothing_changes_nothing(place: &Place) -> Tested {
+    let cache = place.open();
+    let mut reader = cache.caching_reader("a", &[][..], Expected::nothing())?;
+    assert_eq!(reader.read(&mut [])?, 0);
+    assert!(reader.outcome().is_none(), "nobody has asked for its end yet");
+    assert_eq!((reader.read(&mut [0])?, reader.read(&mut [0])?), (0, 0));
+    assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
+    let mut cached = cache.open_for_read("a")?.ok_or("it was cached")?;
+    assert_eq!((cached.read(&mut [])?, cache.hit_count("a")?), (0, 0));
+    assert_eq!((cached.read(&mut [0])?, cache.hit_count("a")?), (0, 1));
+    Ok(())
+}
+
+fn a_file_that_cannot_be_read_is_a_source_that_fails(place: &Place) -> Tested {
+    let cache = place.open();
+    let scratch = tempfile::tempdir()?;
+    let mut write_only = File::create(scratch.path().join("file"))?;
+    write_only.write_all(b"image")?;
+    for mut file in [write_only, File::open(scratch.path())?] {
+        let failed = cache.cache_image_file("a", &mut file, Expected::nothing());
+        assert!(
+            matches!(failed, Err(Error::SourceFailed { .. } | Error::SizeMismatch { .. })),
+            "{failed:?}"
+        );
+    }
+    assert!(!cache.is_cached("a")? && place.names("incomplete").is_empty());
+    Ok(())
+}
+
+fn a_database_in_a_folder_of_its_own_serves_too(place: &Place) -> Tested {
+    let open = || place.open_with(|config| config.sqlite_db("books/mine.db"));
+    let cache = open();
+    fill(&cache, "a", b"image");
+    serve(&cache, "a")?;
+    drop(cache);
+    assert_eq!(place.path("books/mine.db").exists(), place.driver() == "sqlite");
+    let cache = open();
+    assert_eq!((listed(&cache), cache.hit_count("a")?), (vec!["a".to_owned()], 1));
+    assert!(!cache.is_cached("books")?);
     Ok(())
 }

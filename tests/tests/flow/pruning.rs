@@ -14,6 +14,7 @@ with_both_drivers![
     no_more_goes_than_must,
     a_limit_of_zero_empties_the_cache_of_empty_images_too,
     an_image_that_is_being_read_is_kept_and_named,
+    pruning_ends_where_everything_is_being_read,
     the_next_image_goes_in_the_place_of_one_being_read,
     half_of_many_images_are_the_older_half,
     a_live_writer_and_the_queue_outlive_an_emptied_cache,
@@ -115,6 +116,18 @@ fn an_image_that_is_being_read_is_kept_and_named(place: &Place) -> Tested {
     Ok(())
 }
 
+fn pruning_ends_where_everything_is_being_read(place: &Place) -> Tested {
+    let cache = with_limit(place, 0);
+    fill_all(&cache, &["a", "b", "c"], 10);
+    let readers: Result<Vec<_>, _> =
+        ["a", "b", "c"].iter().map(|id| cache.open_for_read(id)).collect();
+    let answer = cache.prune()?;
+    assert_eq!((answer.images, answer.bytes, answer.kept.len()), (0, 0, 3));
+    drop(readers);
+    assert_eq!(cache.prune()?, pruned(3, 30));
+    Ok(())
+}
+
 fn the_next_image_goes_in_the_place_of_one_being_read(place: &Place) -> Tested {
     let cache = with_limit(place, 250);
     fill_all(&cache, &["oldest", "older", "newest"], 100);
@@ -152,7 +165,7 @@ fn a_live_writer_and_the_queue_outlive_an_emptied_cache(place: &Place) -> Tested
 }
 
 fn an_image_that_was_there_before_the_books_goes_by_its_file_s_age(place: &Place) -> Tested {
-    let ago = |hours| SystemTime::now() - Duration::from_secs(3600 * hours);
+    let ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
     for (id, hours) in [("b", 1), ("a", 2), ("c", 3)] {
         set_times(&place.put(id, &[0; 100]), ago(hours), ago(hours))?;
     }

@@ -19,15 +19,9 @@ with_both_drivers![
     an_empty_image_is_served_and_counted,
     a_deleted_image_is_read_to_its_end,
     a_replaced_image_is_read_to_its_own_end,
-    hits_survive_reopening,
-    gathered_hits_are_written_by_a_flush,
-    gathered_hits_are_written_when_the_cache_is_dropped,
-    the_hits_of_a_deleted_image_are_not_its_successor_s,
     an_image_cut_short_on_disk_is_an_error_and_no_hit,
     an_image_that_is_not_cached_opens_as_nothing,
 ];
-
-const LONG: Duration = Duration::from_secs(3000);
 
 fn a_whole_read_counts_one_hit_once(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(1, 10_000));
@@ -181,62 +175,6 @@ fn a_replaced_image_is_read_to_its_own_end(place: &Place) -> Tested {
     Ok(())
 }
 
-fn hits_survive_reopening(place: &Place) -> Tested {
-    let cache = place.open();
-    fill(&cache, "a", b"image");
-    serve(&cache, "a")?;
-    serve(&cache, "a")?;
-    let accessed = cache.cached_image("a")?.ok_or("it was cached")?.last_accessed;
-    drop(cache);
-    let cache = place.open();
-    let record = cache.cached_image("a")?.ok_or("it was cached")?;
-    assert_eq!((record.hits, record.last_accessed), (2, accessed));
-    serve(&cache, "a")?;
-    assert_eq!(cache.hit_count("a")?, 3);
-    Ok(())
-}
-
-fn gathered_hits_are_written_by_a_flush(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(LONG));
-    fill(&cache, "a", b"image");
-    serve(&cache, "a")?;
-    serve(&cache, "a")?;
-    assert_eq!(place.books()["a"].hits, 0, "gathered, not written");
-    cache.flush()?;
-    assert_eq!(place.books()["a"].hits, 2);
-    serve(&cache, "a")?;
-    assert_eq!(cache.hit_count("a")?, 3, "this process knows of it all the same");
-    Ok(())
-}
-
-fn gathered_hits_are_written_when_the_cache_is_dropped(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(LONG));
-    fill(&cache, "a", b"image");
-    let clone = cache.clone();
-    serve(&cache, "a")?;
-    drop(cache);
-    serve(&clone, "a")?;
-    drop(clone);
-    assert_eq!(place.books_in_step()["a"].hits, 2);
-    Ok(())
-}
-
-fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(LONG));
-    for remove in [
-        |cache: &image_cache::ImageCache| cache.delete_cached_image("a").map(u64::from),
-        |cache| cache.delete_all_cached_images(),
-    ] {
-        fill(&cache, "a", b"image");
-        serve(&cache, "a")?;
-        assert_eq!(remove(&cache)?, 1);
-        fill(&cache, "a", b"another");
-        assert_eq!(cache.hit_count("a")?, 0);
-        cache.delete_cached_image("a")?;
-    }
-    Ok(())
-}
-
 fn an_image_cut_short_on_disk_is_an_error_and_no_hit(place: &Place) -> Tested {
     let cache = place.open();
     fill(&cache, "a", &bytes(10, 100_000));
@@ -260,21 +198,5 @@ fn an_image_that_is_not_cached_opens_as_nothing(place: &Place) -> Tested {
             "{id}"
         );
     }
-    Ok(())
-}
-
-#[test]
-fn books_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
-    let place = Place::new("sqlite");
-    let cache = place.open();
-    fill(&cache, "a", b"image");
-    place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
-    assert_eq!((serve(&cache, "a")?, serve(&cache, "a")?), (b"image".to_vec(), b"image".to_vec()));
-    place.database().execute_batch(
-        "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
-    )?;
-    assert_eq!(serve(&cache, "a")?, b"image");
-    cache.flush()?;
-    assert_eq!(place.books_in_step()["a"].hits, 3);
     Ok(())
 }

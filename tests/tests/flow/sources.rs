@@ -111,7 +111,8 @@ fn an_error_where_nothing_is_cached_reaches_the_reader_too(place: &Place) -> Tes
 fn an_error_while_draining_is_the_source_s_own(place: &Place) -> Tested {
     let cache = place.open();
     let source = Source::of(bytes(1, 300_000)).then_fails(boom(ErrorKind::ConnectionReset));
-    let error = cache.cache_image("a", source, Expected::nothing()).unwrap_err();
+    let error =
+        cache.cache_image("a", source, Expected::nothing()).expect_err("it must be refused");
     assert!(error.to_string().contains("image a") && error.to_string().contains("boom"), "{error}");
     let Error::SourceFailed { source, .. } = error else { panic!("{error:?}") };
     assert!(source.kind() == ErrorKind::ConnectionReset && is_first_boom(&source));
@@ -192,7 +193,8 @@ fn a_source_that_claims_more_than_there_is_room_for_is_an_error(place: &Place) -
     let source = || Source::of(bytes(7, 5000)).then_lies();
     let (came, end) = drip(&mut cache.caching_reader("a", source(), Expected::nothing())?, 1000);
     assert!(came.len() < 5000 && end.is_err());
-    let error = cache.cache_image("a", source(), Expected::nothing()).unwrap_err();
+    let error =
+        cache.cache_image("a", source(), Expected::nothing()).expect_err("it must be refused");
     assert!(matches!(error, Error::SourceFailed { .. }), "{error}");
     assert_rolled_back(place, &cache, "a");
     Ok(())

@@ -2,10 +2,10 @@
 
 use image_cache::{CachingReader, Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Tested, bytes, drip, fill, md5_hex, read_all, serve, with_both_drivers,
+    Place, Tested, bytes, drip, fill, md5_hex, read_all, say_and_wait, serve, wait_for,
+    with_both_drivers,
 };
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::io::Read;
 use std::sync::Barrier;
 
 with_both_drivers![
@@ -99,37 +99,19 @@ fn what_a_dead_writer_left_is_replaced_at_once(place: &Place) -> Tested {
 #[test]
 #[ignore = "it is the process that another test kills"]
 fn a_writer_that_waits_to_be_killed() -> Tested {
-    let (Ok(dir), Ok(driver)) = (std::env::var("WRITER_DIR"), std::env::var("WRITER_DRIVER"))
-    else {
-        return Ok(());
-    };
-    let place = Place::at(if driver == "sqlite" { "sqlite" } else { "xattr" }, dir);
-    let cache = place.open();
-    let image = bytes(5, 900_000);
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let (cache, image) = (place.open(), bytes(5, 900_000));
     let mut reader = start(&cache, &image)?;
-    reader.read_exact(&mut [0; 600_000])?;
-    println!("\nwriting");
-    std::io::stdin().read_line(&mut String::new())?;
+    reader.read_exact(&mut vec![0; 600_000])?;
+    say_and_wait("writing")?;
     read_all(reader)?;
     Ok(())
 }
 
-fn writer(place: &Place) -> Result<Child, Box<dyn std::error::Error>> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["--exact", "writers::a_writer_that_waits_to_be_killed", "--ignored", "--nocapture"])
-        .env("WRITER_DIR", place.dir())
-        .env("WRITER_DRIVER", place.driver())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let output = BufReader::new(child.stdout.take().ok_or("its output is piped")?);
-    let writing = output.lines().map_while(Result::ok).any(|line| line == "writing");
-    if writing { Ok(child) } else { Err("the writer did not come to write".into()) }
-}
-
 fn a_killed_writer_does_not_block_its_image(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(6, 1000));
-    let mut child = writer(place)?;
+    let mut child = place.in_child("writers::a_writer_that_waits_to_be_killed")?.spawn()?;
+    wait_for(&mut child, "writing")?;
     assert!(cache.is_being_cached("a")? && !cache.is_cacheable("a", None)?);
     assert_eq!(cache.cache_image("a", &image[..], Expected::nothing())?, Outcome::BeingCached);
     child.kill()?;

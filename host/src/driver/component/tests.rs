@@ -162,7 +162,7 @@ fn memory_and_stack_of_a_guest_are_bounded() {
     let cache = Cache::new();
     let greedy = "(drop (memory.grow (i32.const 100))) (i32.const 4096)";
     let words = failure(cache.driver(&component(&[("forget", greedy)], "")).forget(&[]));
-    assert!(words.contains("growing memory"), "{words}");
+    assert!(words.contains("bytes of memory; its limit is 1048576"), "{words}");
     let deep =
         "(func $deep (param i32) (result i32) (call $deep (local.get 0)) (i32.const 1) i32.add)";
     let bytes = component(&[("forget", "(call $deep (i32.const 1))")], deep);

@@ -58,9 +58,9 @@ pub enum Operation {
     Reopen(u64, bool),
 }
 
-/// 30 to 60 operations.
-pub fn sequence() -> impl Strategy<Value = Vec<Operation>> {
-    proptest::collection::vec(operation(), 30..60)
+/// Up to 70 operations, and whether everything is looked at after each.
+pub fn sequence() -> impl Strategy<Value = Vec<(Operation, bool)>> {
+    proptest::collection::vec((operation(), proptest::bool::weighted(0.06)), 1..70)
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -68,13 +68,13 @@ fn operation() -> impl Strategy<Value = Operation> {
     let range = (0..1500u64, 0..1500u64).prop_map(|(start, size)| start..start + size);
     let limit = prop_oneof![Just(0), 0..5000u64, Just(1 << 30)];
     prop_oneof![
-        12 => fetch().prop_map(Operation::Fetch),
-        8 => id().prop_map(Operation::Read),
+        16 => fetch().prop_map(Operation::Fetch),
+        9 => id().prop_map(Operation::Read),
         2 => (id(), any::<u8>()).prop_map(|(id, taken)| Operation::Abandon(id, taken)),
         3 => (id(), range).prop_map(|(id, range)| Operation::ReadRange(id, range)),
         5 => id().prop_map(Operation::Queue),
         2 => id().prop_map(Operation::Dequeue),
-        3 => id().prop_map(Operation::Delete),
+        5 => id().prop_map(Operation::Delete),
         1 => Just(Operation::DeleteAll),
         1 => Just(Operation::DequeueAll),
         4 => Just(Operation::Prune),

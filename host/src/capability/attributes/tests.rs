@@ -1,0 +1,102 @@
+//! Names, counters and locks of attributes.
+
+use super::*;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A cache with the image `a`; nothing, aloud, where its file system keeps no attributes.
+fn cache() -> Option<(tempfile::TempDir, Images)> {
+    let place = tempfile::tempdir().expect("a directory");
+    let directory =
+        Arc::new(Directory::open(place.path(), Path::new("cache.db")).expect("it opens"));
+    std::fs::write(place.path().join("a"), "image").expect("it can be written");
+    if probe(&directory).is_err() {
+        eprintln!("SKIPPED: {} keeps no user attributes", place.path().display());
+        return None;
+    }
+    Some((place, Images { directory, subject: None }))
+}
+
+fn attributes(names: NameSpace) -> Attributes {
+    let deadline = Deadline::default();
+    deadline.set(Instant::now() + std::time::Duration::from_secs(60));
+    Attributes::new(names, deadline)
+}
+
+#[test]
+fn counters_lose_nothing_between_handles_and_threads() {
+    let Some((_place, images)) = cache() else { return };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut attributes = attributes(NameSpace::Glance);
+                for _ in 0..50 {
+                    attributes.add(&images, "a", "hits", 1).expect("it counts");
+                }
+            });
+        }
+    });
+    let hits = attributes(NameSpace::Glance).get(&images, "a", "hits").expect("an attribute");
+    assert_eq!(hits, Some(b"200".to_vec()));
+}
+
+#[test]
+fn what_is_no_number_counts_as_nothing_and_sums_do_not_wrap() {
+    let Some((_place, images)) = cache() else { return };
+    let mut attributes = attributes(NameSpace::Glance);
+    for (value, delta, sum) in
+        [("7", 1, 8), ("seven", 1, 1), (" 12 ", -2, 10), ("9223372036854775807", 1, i64::MAX)]
+    {
+        attributes.set(&images, "a", "hits", value.as_bytes()).expect("it is set");
+        assert_eq!(attributes.add(&images, "a", "hits", delta).expect("it counts"), sum, "{value}");
+    }
+    attributes.remove(&images, "a", "hits").expect("it goes");
+    attributes.remove(&images, "a", "hits").expect("it is gone already");
+    assert_eq!(attributes.add(&images, "a", "hits", 5).expect("it counts"), 5);
+}
+
+#[test]
+fn each_driver_has_names_of_its_own() {
+    let mine = NameSpace::Driver(safe_name("mine"));
+    assert_eq!(mine.full("hits").expect("a name"), "user.image-cache.mine.hits");
+    for name in ["", "a/b", "a b", "ü", &"x".repeat(65), "a\0"] {
+        assert!(matches!(mine.full(name), Err(Error::InvalidArgument)), "{name:?}");
+    }
+    assert_eq!(NameSpace::Glance.full("checksum").expect("a name"), "user.checksum");
+    assert!(matches!(NameSpace::Glance.full("other"), Err(Error::Denied)));
+    assert_eq!(safe_name("/opt/drivers/mine.wasm"), "mine");
+    assert_ne!(safe_name("m\u{e4}ine"), safe_name("m\u{f6}ine"));
+    assert!(safe_name(&"x".repeat(500)).len() < 64);
+}
+
+#[test]
+fn the_number_and_length_of_attributes_are_bounded() {
+    let Some((_place, images)) = cache() else { return };
+    let mut attributes = attributes(NameSpace::Driver("mine".into()));
+    let long = vec![b'x'; MAX_VALUE + 1];
+    assert!(matches!(attributes.set(&images, "a", "long", &long), Err(Error::TooLarge)));
+    for n in 0..MAX_ATTRIBUTES {
+        match attributes.set(&images, "a", &format!("n{n}"), b"1") {
+            // Some file systems have room for fewer.
+            Err(Error::Full) => return,
+            other => other.expect("there is room"),
+        }
+    }
+    assert!(matches!(attributes.set(&images, "a", "more", b"1"), Err(Error::TooLarge)));
+    assert!(matches!(attributes.add(&images, "a", "more", 1), Err(Error::TooLarge)));
+    attributes.set(&images, "a", "n1", b"2").expect("one that is there may change");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument() {
+    let Some((_place, images)) = cache() else { return };
+    let attributes = attributes(NameSpace::Glance);
+    assert!(matches!(attributes.get(&images, "b", "hits"), Err(Error::NotFound)));
+    for id in ["../a", "cache.db", "", "incomplete"] {
+        assert!(
+            matches!(attributes.get(&images, id, "hits"), Err(Error::InvalidArgument)),
+            "{id:?}"
+        );
+    }
+}

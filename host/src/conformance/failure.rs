@@ -1,0 +1,52 @@
+//! What a case says of a driver that does not do what it must.
+
+use std::fmt::{self, Debug};
+
+/// Characters of a value that are worth reading.
+const SHOWN: usize = 600;
+
+/// The end of a case.
+pub type Verdict<T = ()> = Result<T, Failure>;
+
+/// What a driver was to do, and what it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What every driver must answer there.
+    pub expected: String,
+    /// What this one answered.
+    pub found: String,
+}
+
+impl Failure {
+    pub(super) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Failure { expected: shortened(expected.into()), found: shortened(found.into()) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Holds an answer against the only right one.
+pub(super) fn equal<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -> Verdict {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{what}: {expected:?}"), format!("{found:?}")))
+}
+
+/// Holds an answer against a rule that leaves a choice.
+pub(super) fn holds(condition: bool, expected: impl Into<String>, found: &impl Debug) -> Verdict {
+    if condition { Ok(()) } else { Err(Failure::new(expected, format!("{found:?}"))) }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

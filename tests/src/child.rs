@@ -1,0 +1,40 @@
+//! A test's second half in a process of its own: to be killed, or to be somebody else.
+
+use crate::{Place, Tested};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+const DIR: &str = "PLACE_DIR";
+const DRIVER: &str = "PLACE_DRIVER";
+
+impl Place {
+    /// This program, as a process that runs one ignored test alone, on this place.
+    pub fn in_child(&self, test: &str) -> io::Result<Command> {
+        let mut child = Command::new(std::env::current_exe()?);
+        child.args(["--exact", test, "--ignored", "--nocapture"]);
+        child.env(DIR, self.dir()).env(DRIVER, self.driver()).current_dir("/");
+        child.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Ok(child)
+    }
+
+    /// In such a process: the place of the test that started it. None where nobody did.
+    pub fn of_parent() -> Option<Place> {
+        let driver = if std::env::var(DRIVER).ok()? == "sqlite" { "sqlite" } else { "xattr" };
+        Some(Place::at(driver, std::env::var_os(DIR)?))
+    }
+}
+
+/// In the child: says where it has come to, and waits until it is killed or its parent has gone.
+pub fn say_and_wait(word: &str) -> Tested {
+    println!("\n{word}");
+    io::stdout().flush()?;
+    io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
+/// In the parent: waits until the child says a word.
+pub fn wait_for(child: &mut Child, word: &str) -> Tested {
+    let output = BufReader::new(child.stdout.take().ok_or("its output is piped")?);
+    let said = output.lines().map_while(Result::ok).any(|line| line == word);
+    if said { Ok(()) } else { Err(format!("the other process never said {word:?}").into()) }
+}

@@ -1,0 +1,237 @@
+//! Drivers that fail after they were chosen: a call is tried again, a driver that keeps failing is replaced, and
+//! whatever happens images are served and nothing is lost.
+
+use image_cache::{Config, Expected, ImageCache, Outcome};
+use image_cache_tests::components::{
+    TRIED, Trial, assert_fell_back, assert_no_fallback, assert_works, moody, open,
+};
+use image_cache_tests::{Tested, bytes, fill, listed, read_all, serve};
+use std::time::SystemTime;
+
+/// How often everything is done before a driver that always fails must have been replaced.
+const ROUNDS: usize = 8;
+
+/// Every export that the host calls on the way of an image through the cache.
+const EXPORTS: [&str; 8] = [
+    "is-cacheable",
+    "record-cached",
+    "record-hits",
+    "forget",
+    "get-cached-image",
+    "get-cached-images",
+    "select-victims",
+    "select-leftovers",
+];
+
+/// Does everything with the cache, over and over, until its driver was replaced; what is cached, in order.
+fn until_replaced(trial: &Trial, cache: &ImageCache, context: &str) -> Tested<Vec<String>> {
+    let mut cached = Vec::new();
+    for round in 0..ROUNDS {
+        for (id, kept) in [(format!("kept-{round}"), true), (format!("removed-{round}"), false)] {
+            let image = bytes(round as u64, 10_000 + round);
+            // Whatever the driver does, the reader gets every byte, and what is cached is served.
+            let passed = read_all(cache.caching_reader(&id, &image[..], Expected::nothing())?)?;
+            assert!(passed == image, "{context}: {id} did not pass whole");
+            if !cache.is_cached(&id)? {
+                continue;
+            }
+            assert!(serve(cache, &id)? == image, "{context}: {id} is not served as it came");
+            if kept {
+                cached.push(id);
+            } else {
+                assert!(cache.delete_cached_image(&id)?, "{context}: {id} was not removed");
+            }
+        }
+        trial.put(&format!("invalid/broken-{round}"), b"half an image");
+        // Each of these may fail, and none may do harm.
+        let _ = cache.cached_images();
+        let _ = cache.cached_image("kept-0");
+        let _ = cache.prune();
+        let _ = cache.clean(None);
+        if cache.driver().fallback.is_some() {
+            return Ok(cached);
+        }
+    }
+    panic!("{context}: after {ROUNDS} rounds the driver still serves");
+}
+
+/// Holds that a driver with this fault, wherever it lies, is replaced without a loss.
+fn is_replaced_wherever_it_is(fault: &str, words: &[&str]) -> Tested {
+    for export in EXPORTS {
+        let context = format!("{fault} in {export}");
+        let trial = Trial::new();
+        let cache = trial.open(moody(&[("fault", fault), ("in", export)]));
+        let mut cached = until_replaced(&trial, &cache, &context)?;
+        assert_fell_back(&cache, TRIED, words);
+        fill(&cache, "last", b"bytes");
+        cached.push("last".into());
+        cached.sort_unstable();
+        assert_eq!(listed(&cache), cached, "{context}");
+        for id in &cached {
+            assert!(serve(&cache, id).is_ok(), "{context}: {id} is lost");
+        }
+        assert_works(&cache);
+        // The books are sqlite's, and whole: another process finds them without a repair.
+        drop(cache);
+        let cache = open(Config::builder(trial.dir()));
+        assert_no_fallback(&cache);
+        assert_eq!(listed(&cache), cached, "{context}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_driver_that_traps_is_replaced_and_nothing_is_lost() -> Tested {
+    is_replaced_wherever_it_is("trap", &["3 times"])
+}
+
+#[test]
+fn a_driver_that_panics_is_replaced_and_its_words_are_told() -> Tested {
+    is_replaced_wherever_it_is("panic", &["3 times", "ordered to panic in"])
+}
+
+#[test]
+fn a_driver_that_loops_is_cut_off_and_replaced() -> Tested {
+    is_replaced_wherever_it_is("loop", &["3 times"])
+}
+
+#[test]
+fn a_driver_that_fills_its_stack_is_replaced() -> Tested {
+    is_replaced_wherever_it_is("recurse", &["3 times"])
+}
+
+#[test]
+fn a_driver_that_takes_all_memory_is_replaced() -> Tested {
+    is_replaced_wherever_it_is("memory", &["3 times"])
+}
+
+#[test]
+fn a_driver_that_answers_errors_of_its_own_is_replaced() -> Tested {
+    is_replaced_wherever_it_is("error-other", &["3 times", "ordered to fail"])
+}
+
+#[test]
+fn a_call_that_traps_now_and_then_is_made_again_on_a_fresh_instance() {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("fault", "trap"), ("in", "is-cacheable"), ("after", "2")]));
+    for n in 0..12 {
+        assert!(matches!(cache.is_cacheable("new", Some(n)), Ok(true)), "question {n}");
+    }
+    assert_no_fallback(&cache);
+}
+
+#[test]
+fn a_driver_that_is_replaced_in_the_middle_of_a_fill_costs_the_fill_nothing() -> Tested {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("fault", "trap"), ("in", "record-cached")]));
+    let image = bytes(3, 300_000);
+    let expected = Expected::nothing().with_md5(&image_cache_tests::md5_hex(&image))?;
+    assert!(matches!(cache.cache_image("first", &image[..], expected)?, Outcome::Cached(_)));
+    assert!(serve(&cache, "first")? == image);
+    fill(&cache, "second", b"bytes");
+    assert_fell_back(&cache, TRIED, &["record-cached"]);
+    assert_eq!(listed(&cache), ["first", "second"]);
+    Ok(())
+}
+
+#[test]
+fn hits_that_a_failing_driver_did_not_take_are_counted_by_the_one_that_replaces_it() -> Tested {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("fault", "error-other"), ("in", "record-hits")]));
+    fill(&cache, "read", b"bytes");
+    for _ in 0..5 {
+        serve(&cache, "read")?;
+    }
+    assert_fell_back(&cache, TRIED, &["ordered to fail"]);
+    assert_eq!(cache.hit_count("read")?, 5);
+    Ok(())
+}
+
+#[test]
+fn what_an_image_was_before_its_driver_failed_its_file_still_says() -> Tested {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("fault", "trap"), ("in", "select-leftovers")]));
+    let before = fill(&cache, "kept", &bytes(5, 5000));
+    until_replaced(&trial, &cache, "trap in select-leftovers")?;
+    let after = cache.cached_image("kept")?.ok_or("the record is lost")?;
+    assert_eq!((after.size, after.last_modified), (before.size, before.last_modified));
+    assert!(after.last_accessed <= SystemTime::now());
+    Ok(())
+}
+
+#[test]
+fn a_replaced_driver_is_tried_again_when_the_cache_is_opened_anew() -> Tested {
+    let trial = Trial::new();
+    let orders = [("fault", "trap"), ("in", "record-cached")];
+    let cache = trial.open(moody(&orders));
+    until_replaced(&trial, &cache, "trap in record-cached")?;
+    drop(cache);
+    let cache = trial.open(moody(&[]));
+    assert_no_fallback(&cache);
+    assert_eq!(cache.driver().name, TRIED);
+    assert!(!listed(&cache).is_empty(), "what sqlite kept meanwhile is not in the books");
+    assert_works(&cache);
+    Ok(())
+}
+
+#[test]
+fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
+    for error in ["error-full", "error-not-found", "error-too-large", "error-invalid-argument"] {
+        let trial = Trial::new();
+        let cache = trial.open(moody(&[("fault", error), ("in", "record-cached")]));
+        for n in 0..5 {
+            let id = format!("image-{n}");
+            fill(&cache, &id, b"bytes");
+            assert_eq!(serve(&cache, &id)?, b"bytes", "{error}");
+        }
+        assert_no_fallback(&cache);
+        assert_eq!(cache.cache_size()?.images, 5, "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn long_words_of_a_driver_are_cut() {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("fault", "error-long"), ("in", "get-cached-images")]));
+    let error = cache.cached_images().map(drop).map_err(|error| error.to_string());
+    let words = match error {
+        Err(words) => words,
+        // The third failure may already have been this one: then the words are in the reason.
+        Ok(()) => cache.driver().fallback.map(|fallback| fallback.reason).unwrap_or_default(),
+    };
+    assert!(
+        words.contains("ordered to say much") && words.len() < 4096,
+        "{} bytes: {words}",
+        words.len()
+    );
+    assert!(!words.contains('\n'), "{words}");
+}
+
+#[test]
+fn a_driver_that_chatters_serves_all_the_same() {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("fault", "chatter"), ("in", "record-cached")]));
+    assert_works(&cache);
+    assert_no_fallback(&cache);
+}
+
+#[test]
+fn an_image_that_the_driver_refuses_passes_through_and_is_not_cached() -> Tested {
+    let trial = Trial::new();
+    let cache = trial.open(moody(&[("refuse-larger", "1000")]));
+    assert!(cache.is_cacheable("small", Some(1000))?);
+    assert!(!cache.is_cacheable("large", Some(1001))?);
+    let image = bytes(9, 1001);
+    let mut reader =
+        cache.caching_reader("large", &image[..], Expected::nothing().with_size(1001))?;
+    assert!(read_all(&mut reader)? == image);
+    assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
+    assert!(!cache.is_cached("large")?);
+    assert!(matches!(
+        cache.cache_image("small", &image[..1000], Expected::nothing().with_size(1000))?,
+        Outcome::Cached(_)
+    ));
+    assert_no_fallback(&cache);
+    Ok(())
+}
