@@ -227,4 +227,9 @@ fn every_syntax_error_has_its_line() {
     assert!(origins.contains(&"/etc/cache/image-cache.toml:4"), "{error}");
     assert!(error.to_string().contains("text stands in double quotes"), "{error}");
     assert!(read("image_cache_dir = \"a\"\nimage_cache_dir = \"b\"").is_err(), "a repeated key");
+    // What stands before the first of them was understood, what stands behind it perhaps not.
+    let text = "colour = 1\n[drivers.lfu]\ngrants = [\"net\"]\ncomponent = lfu.wasm\nsha = 5\n";
+    let error = read(text).unwrap_err();
+    let keys: Vec<_> = error.faults.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["colour", "drivers.lfu.grants", ""], "{error}");
 }

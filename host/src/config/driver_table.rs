@@ -48,6 +48,9 @@ pub(super) fn read(
         }
     }
     for (key, rejected) in check::driver_config(name_text, &driver) {
+        if key == "component" && reading.is_broken() {
+            continue;
+        }
         reading.fault(&place(table, key, name.span()), &driver_key(name_text, key), rejected);
     }
     (reading.faults.len() == before).then_some(driver)

@@ -17,28 +17,28 @@ pub(super) type Entry<'a, 'i> = (&'a Spanned<DeString<'i>>, &'a Spanned<DeValue<
 pub(super) struct Reading<'a> {
     text: &'a str,
     path: &'a Path,
-    pub(super) faults: Vec<ConfigFault>,
+    /// Where the first syntax error is: what was recovered behind it may say something else than
+    /// its author meant.
+    broken_at: Option<usize>,
+    /// Each with its place in the text.
+    pub(super) faults: Vec<(usize, ConfigFault)>,
 }
 
 /// Puts what the text says into `builder`; answers the faults.
 pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<ConfigFault> {
-    let mut reading = Reading { text, path, faults: Vec::new() };
+    let mut reading = Reading { text, path, broken_at: None, faults: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or_default();
-        let found =
-            format!("{} in {}", error.message(), super::fault::quoted(reading.line_text(&span)));
-        reading.fault(
-            &span,
-            "",
-            Rejected::new(found, "TOML: key = value, where text stands in double quotes"),
-        );
+        let line = super::fault::quoted(reading.line_text(&span));
+        let found = format!("a syntax error ({}) in {line}", error.message());
+        let accepted = "TOML: key = value, where text stands in double quotes";
+        reading.fault(&span, "", Rejected::new(found, accepted));
     }
-    // What could be recovered of a broken file may say something else than its author meant.
-    if errors.is_empty() {
-        reading.options(table.get_ref(), builder);
-    }
-    reading.faults
+    reading.broken_at = errors.iter().filter_map(|error| Some(error.span()?.start)).min();
+    reading.options(table.get_ref(), builder);
+    reading.faults.sort_by_key(|(place, _)| *place);
+    reading.faults.into_iter().map(|(_, fault)| fault).collect()
 }
 
 impl Reading<'_> {
@@ -111,10 +111,18 @@ impl Reading<'_> {
         result.map_err(|rejected| self.fault(&key.span(), name, rejected)).ok()
     }
 
+    /// Whether the text is no TOML, so that what is missing may only not have been understood.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken_at.is_some()
+    }
+
     pub(super) fn fault(&mut self, span: &Range<usize>, key: &str, rejected: Rejected) {
+        if self.broken_at.is_some_and(|broken_at| span.start >= broken_at) {
+            return;
+        }
         let line =
             self.text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count() + 1;
-        self.faults.push(rejected.at(at_line(self.path, Some(line)), key));
+        self.faults.push((span.start, rejected.at(at_line(self.path, Some(line)), key)));
     }
 
     /// A key that is not among `names`.
