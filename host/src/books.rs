@@ -6,14 +6,16 @@
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::driver::{CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim};
+use crate::driver::{
+    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim,
+};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
 use crate::sync::{lock, read, write};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,8 +29,9 @@ const BREAKER_FAILURES: u32 = 3;
 /// How long a storage may answer that it is busy before the caller hears of it.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// After a vain attempt to reconcile, the next one waits so long.
+/// After a vain attempt to reconcile, the next one waits so long, and twice as long each time.
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Which driver serves, and why where it is not the configured one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +60,38 @@ enum Repeat {
     Never,
 }
 
+/// How far a repair of the books came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reconciled {
+    Whole,
+    /// Some images have no true record, because it cannot be written.
+    InPart,
+}
+
+/// A vain attempt to reconcile.
+struct Vain {
+    /// With whom it was: another driver need not wait.
+    with: Weak<InUse>,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Vain {
+    fn after(before: Option<Vain>, in_use: &Arc<InUse>) -> Vain {
+        let same = before.filter(|vain| vain.is_with(in_use));
+        let pause = same.map_or(RECONCILE_PAUSE, |vain| (vain.pause * 2).min(LONGEST_PAUSE));
+        Vain { with: Arc::downgrade(in_use), pause, until: Instant::now() + pause }
+    }
+
+    fn is_with(&self, in_use: &Arc<InUse>) -> bool {
+        self.with.ptr_eq(&Arc::downgrade(in_use))
+    }
+
+    fn is_too_soon(&self, in_use: &Arc<InUse>) -> bool {
+        self.is_with(in_use) && Instant::now() < self.until
+    }
+}
+
 struct InUse {
     driver: Driver,
     fallback: Option<Fallback>,
@@ -71,9 +106,10 @@ pub(crate) struct Books {
     slips: AtomicU64,
     /// How many of them have been repaired.
     repaired: AtomicU64,
-    /// Held while the books are reconciled; after a vain attempt, with whom it was, and when the next one
-    /// with the same driver may be made.
-    next_reconcile: Mutex<Option<(Weak<InUse>, Instant)>>,
+    /// Whether the last repair left out images whose records could not be written.
+    unrepaired: AtomicBool,
+    /// Held while the books are reconciled; the last attempt, where it was vain.
+    next_reconcile: Mutex<Option<Vain>>,
 }
 
 impl Books {
@@ -94,6 +130,7 @@ impl Books {
             // Others may have used the directory since.
             slips: AtomicU64::new(1),
             repaired: AtomicU64::new(0),
+            unrepaired: AtomicBool::new(false),
             next_reconcile: Mutex::default(),
         })
     }
@@ -109,28 +146,24 @@ impl Books {
 
     /// Runs `reconcile` if something could not be written before, unless that just failed again; waits for
     /// whoever is at it. Never call it with the directory locked.
-    pub fn settle(&self, reconcile: impl FnOnce() -> Result<()>) -> Result<()> {
-        if self.in_step() {
+    pub fn settle(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
+        if self.in_step() && !self.unrepaired.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut next = lock(&self.next_reconcile);
-        let in_use = Arc::downgrade(&self.in_use());
-        let pause =
-            next.as_ref().is_some_and(|(vain, at)| vain.ptr_eq(&in_use) && Instant::now() < *at);
-        if self.in_step() || pause {
+        let whole = self.in_step() && !self.unrepaired.load(Ordering::Acquire);
+        if whole || next.as_ref().is_some_and(|vain| vain.is_too_soon(&self.in_use())) {
             return Ok(());
         }
         // What slips while this runs is not repaired by it.
         let slips = self.slips.load(Ordering::Acquire);
         let result = reconcile();
+        self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole)), Ordering::Release);
         *next = match result {
-            Ok(()) => None,
-            Err(_) => Some((in_use, Instant::now() + RECONCILE_PAUSE)),
+            Ok(Reconciled::Whole) => None,
+            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &self.in_use())),
         };
-        if result.is_ok() {
-            self.repaired.store(slips, Ordering::Release);
-        }
-        result
+        result.map(|_| self.repaired.store(slips, Ordering::Release))
     }
 
     /// Says that books and directory differ.
@@ -316,11 +349,11 @@ impl Books {
         match in_use.driver.set_database_aside() {
             Ok(place) => {
                 let place = place.display();
-                tracing::warn!(reason, %place, "the database was set aside; it is rebuilt from the directory");
+                tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
                 true
             }
             Err(error) => {
-                tracing::error!(reason, %error, "the database is unusable and cannot be set aside");
+                tracing::error!(%reason, %error, "the database is unusable and cannot be set aside");
                 false
             }
         }
@@ -365,7 +398,7 @@ fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Res
     }
     tracing::warn!(
         driver = configured,
-        reason,
+        %reason,
         "the configured driver cannot be used; sqlite takes its place"
     );
     match Driver::load(LAST_RESORT, config, Arc::clone(directory)) {

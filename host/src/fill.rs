@@ -138,15 +138,13 @@ impl Fill {
         outcome
     }
 
-    fn publish(&self, file: Incomplete, checksum: Option<Checksum>) -> std::io::Result<Outcome> {
+    fn publish(
+        &self,
+        mut file: Incomplete,
+        checksum: Option<Checksum>,
+    ) -> std::io::Result<Outcome> {
         let Shared { directory, books, .. } = &*self.shared;
-        let info = match file.flush_to_disk() {
-            Ok(info) => info,
-            Err(error) => {
-                file.discard();
-                return Err(error);
-            }
-        };
+        let info = file.flush_to_disk()?;
         let record = CachedImage {
             image_id: self.image_id.clone(),
             size: info.size,
@@ -157,7 +155,6 @@ impl Fill {
         };
         let _lock = directory.lock()?;
         if directory.cached_file(&self.image_id)?.is_some() {
-            file.discard();
             return Ok(Outcome::AlreadyCached);
         }
         // The record goes first: a crash in between leaves a record without a file, which opening

@@ -115,7 +115,8 @@ impl Run<'_> {
                     freed += size;
                 }
                 None => {
-                    self.passed_over.insert(image.image_id, image.kept.map(|error| error.to_string()));
+                    self.passed_over
+                        .insert(image.image_id, image.kept.map(|error| error.to_string()));
                 }
             }
         }
@@ -128,7 +129,9 @@ fn evict(shared: &Shared, id: &ImageId) -> Removal {
     match shared.directory.evict(id) {
         Ok(directory::Eviction::Evicted { size }) => Ok(Some(size)),
         Ok(directory::Eviction::Gone) => Ok(None),
-        Ok(directory::Eviction::BeingRead) => Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read")),
+        Ok(directory::Eviction::BeingRead) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read"))
+        }
         Err(error) => Err(error),
     }
 }

@@ -20,7 +20,6 @@ const ATTEMPTS: u32 = 20;
 /// the most recently used. A read that is abandoned before counts nothing. The image is not evicted
 /// while it is read; deleted it may be, and is read to its end all the same.
 pub struct CachedReader {
-    shared: Arc<Shared>,
     image_id: ImageId,
     file: File,
     /// The part of the file that was asked for.
@@ -28,7 +27,22 @@ pub struct CachedReader {
     /// Where in the file the next read starts.
     position: u64,
     image_size: u64,
-    counted: bool,
+    /// The hit that this read will be.
+    hit: Option<PendingHit>,
+}
+
+/// A read that is not at its end yet.
+pub(crate) struct PendingHit {
+    shared: Arc<Shared>,
+    image_id: ImageId,
+}
+
+impl PendingHit {
+    pub fn count(self) {
+        // Books that were just replaced have to know the image first.
+        self.shared.settle();
+        self.shared.hits.count(Hit { image_id: self.image_id, at: SystemTime::now() });
+    }
 }
 
 impl CachedReader {
@@ -44,16 +58,9 @@ impl CachedReader {
         let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
-        let (shared, image_id, position) = (Arc::clone(shared), id.clone(), range.start);
-        Ok(Some(CachedReader {
-            shared,
-            image_id,
-            file,
-            range,
-            position,
-            image_size,
-            counted: false,
-        }))
+        let (image_id, position) = (id.clone(), range.start);
+        let hit = Some(PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() });
+        Ok(Some(CachedReader { image_id, file, range, position, image_size, hit }))
     }
 
     /// Bytes that this reader delivers in all: of the image, or of the part that was asked for.
@@ -66,11 +73,15 @@ impl CachedReader {
         self.image_size
     }
 
+    /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
+        self.hit.take()
+    }
+
     fn count_hit(&mut self) {
-        if !std::mem::replace(&mut self.counted, true) {
-            // Books that were just replaced have to know the image first.
-            self.shared.settle();
-            self.shared.hits.count(Hit { image_id: self.image_id.clone(), at: SystemTime::now() });
+        if let Some(hit) = self.hit.take() {
+            hit.count();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Bringing the books into step with the directory, which is right about what is cached.
 
+use crate::books::Reconciled;
 use crate::cache::{PAGE, Shared};
 use crate::directory::FileInfo;
 use crate::driver::CachedImage;
@@ -10,7 +11,7 @@ use std::io;
 
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
 /// Not with the directory locked: each repair takes the lock and looks again.
-pub(crate) fn reconcile(shared: &Shared) -> Result<()> {
+pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     let files: io::Result<BTreeMap<ImageId, FileInfo>> =
         shared.directory.cached_files().and_then(Iterator::collect);
     let mut files = shared.in_directory("read", "", files)?;
@@ -27,14 +28,21 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<()> {
         }
     }
     doubtful.extend(files.into_keys());
-    let mut repairs = 0u64;
+    let (mut repairs, mut unrepaired) = (0u64, 0u64);
     for id in &doubtful {
-        repairs += u64::from(repair(shared, id)?);
+        match repair(shared, id) {
+            Ok(repaired) => repairs += u64::from(repaired),
+            // One file that nobody may change must not keep all others out of the books.
+            Err(error) => {
+                tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
+                unrepaired += 1;
+            }
+        }
     }
     if repairs > 0 {
         tracing::info!(repairs, "the books were brought into step with the directory");
     }
-    Ok(())
+    Ok(if unrepaired == 0 { Reconciled::Whole } else { Reconciled::InPart })
 }
 
 /// Whether a record is of this file.

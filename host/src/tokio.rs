@@ -3,11 +3,15 @@
 //! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
 
 mod filling;
+mod reader;
+
+pub use reader::ImageReader;
 
 use crate::cache::ImageCache;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
+use crate::reading::CachedReader;
 use ::tokio::io::AsyncRead;
 use bytes::Bytes;
 use filling::Filling;
@@ -15,16 +19,13 @@ use futures_util::stream::{self, Stream, StreamExt};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::pin::Pin;
-use tokio_util::io::{ReaderStream, StreamReader};
+use tokio_util::io::ReaderStream;
 
 /// Bytes that are read from disk or a source at once.
 const CHUNK: usize = 256 * 1024;
 
 /// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
 pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
-/// The bytes of an image to be read; the same as an [`ImageStream`].
-pub type ImageReader = StreamReader<ImageStream, Bytes>;
 
 /// An [`ImageCache`] for tokio.
 ///
@@ -108,7 +109,7 @@ impl AsyncImageCache {
         R: AsyncRead + Send + 'static,
     {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
-        Ok(StreamReader::new(self.caching_stream(id, chunks, expected).await?))
+        Ok(ImageReader::new(self.caching_stream(id, chunks, expected).await?))
     }
 
     /// [`ImageCache::cache_image`] over an `AsyncRead`.
@@ -140,18 +141,29 @@ impl AsyncImageCache {
 
     /// [`ImageCache::open_range`].
     pub async fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        Ok(self.stream_range(id, range).await?.map(StreamReader::new))
+        let reader = self.open_cached(id, range).await?;
+        Ok(reader.map(|mut reader| {
+            let (hit, size) = (reader.detach_hit(), reader.size());
+            ImageReader::counting(chunks(reader), hit, size)
+        }))
     }
 
-    /// [`ImageCache::open_range`] as a stream of chunks.
+    /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.
     pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
+        Ok(self.open_cached(id, range).await?.map(chunks))
+    }
+
+    async fn open_cached(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
         let id = id.to_owned();
-        let reader = self.run(move |cache| cache.open_range(&id, range)).await?;
-        Ok(reader.map(|reader| -> ImageStream { Box::pin(stream::try_unfold(reader, next_chunk)) }))
+        self.run(move |cache| cache.open_range(&id, range)).await
     }
 }
 
-async fn next_chunk<R: Read + Send + 'static>(mut reader: R) -> io::Result<Option<(Bytes, R)>> {
+fn chunks(reader: CachedReader) -> ImageStream {
+    Box::pin(stream::try_unfold(reader, next_chunk))
+}
+
+async fn next_chunk(mut reader: CachedReader) -> io::Result<Option<(Bytes, CachedReader)>> {
     blocking(move || {
         let mut chunk = vec![0; CHUNK];
         let count = loop {

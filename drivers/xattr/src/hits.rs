@@ -39,14 +39,15 @@ impl Counted {
 }
 
 /// Counts hits. Attributes know no transaction: once one is counted, a later one that fails is told to the log, and the answer
-/// is ok, so that the host does not send all of them again.
+/// is ok, so that the host does not send all of them again. A file that may not be changed never counts, and must not keep
+/// others from being counted.
 pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
     let mut done = false;
     for hit in hits {
         match count(counted, &hit) {
             Ok(true) => done = true,
             Ok(false) => {}
-            Err(error) if !done => return Err(error),
+            Err(error) if !done && error != Error::Denied => return Err(error),
             Err(error) => log(
                 Level::Warn,
                 &format!("a hit of {} was not counted: {}", hit.image_id, error_words(&error)),

@@ -38,6 +38,8 @@ impl Directory {
         };
         let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
         let (queue, own) = (made("queue")?, made(".image-cache")?);
+        make_parents(&base, database, owner)
+            .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
         let directory = Directory {
             path: path.clone(),
@@ -82,6 +84,17 @@ impl Directory {
             names.join(", ")
         ))
     }
+}
+
+/// Makes the folders of a database that lies deeper in the base directory.
+fn make_parents(base: &Dir, database: &Path, owner: Owner) -> io::Result<()> {
+    let Some(folders) = database.parent() else { return Ok(()) };
+    let mut dir = base.try_clone()?;
+    for folder in folders {
+        let name = folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+        dir = make(&dir, name, owner)?;
+    }
+    Ok(())
 }
 
 fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {

@@ -21,6 +21,8 @@ pub(crate) struct Incomplete {
     size: u64,
     /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
     pending: bool,
+    /// Whether its bytes are good: if it is undone all the same, there is nothing to learn from it.
+    verified: bool,
 }
 
 /// The answer to the wish to write an image.
@@ -54,6 +56,7 @@ impl Incomplete {
                     file,
                     size: 0,
                     pending: true,
+                    verified: false,
                 };
                 // It may have been published between the look and the lock.
                 if directory.cached_file(image_id)?.is_some() {
@@ -81,8 +84,9 @@ impl Incomplete {
         &self.file
     }
 
-    /// Flushes content and size to disk, and answers what the inode then says.
-    pub fn flush_to_disk(&self) -> io::Result<FileInfo> {
+    /// Flushes verified bytes to disk, and answers what the inode then says.
+    pub fn flush_to_disk(&mut self) -> io::Result<FileInfo> {
+        self.verified = true;
         self.file.sync_all()?;
         let info = FileInfo::of(&self.file)?;
         if info.size != self.size {
@@ -108,7 +112,6 @@ impl Incomplete {
             Err(rustix::io::Errno::EXIST)
                 if self.directory.cached_file(&self.image_id)?.is_some() =>
             {
-                self.discard();
                 return Ok(Published::AlreadyCached);
             }
             Err(rustix::io::Errno::EXIST) => {
@@ -141,10 +144,14 @@ impl Incomplete {
 }
 
 impl Drop for Incomplete {
-    /// A fetch that failed or broke off: the file goes to `invalid/`, for whoever wants to know why.
+    /// A fetch that failed or broke off: the file goes to `invalid/`, for whoever wants to know why. One
+    /// that was good, but that the cache could not publish, goes for good.
     fn drop(&mut self) {
         if !self.pending {
             return;
+        }
+        if self.verified {
+            return self.remove();
         }
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());

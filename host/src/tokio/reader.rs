@@ -1,0 +1,80 @@
+//! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
+
+use super::ImageStream;
+use crate::reading::PendingHit;
+use ::tokio::io::{AsyncRead, ReadBuf};
+use ::tokio::task::JoinHandle;
+use bytes::Bytes;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// The bytes of an image, or of a part of it.
+///
+/// Its end is that of a whole image; after an error it stays in error.
+pub struct ImageReader {
+    stream: ImageStream,
+    chunk: Bytes,
+    failed: Option<io::ErrorKind>,
+    /// What is to be counted when the last byte is asked for, and how many bytes lie before that.
+    hit: Option<(PendingHit, u64)>,
+    counting: Option<JoinHandle<()>>,
+}
+
+impl ImageReader {
+    pub(super) fn new(stream: ImageStream) -> Self {
+        ImageReader { stream, chunk: Bytes::new(), failed: None, hit: None, counting: None }
+    }
+
+    /// Counts `hit` when the last of `size` bytes is delivered.
+    pub(super) fn counting(stream: ImageStream, hit: Option<PendingHit>, size: u64) -> Self {
+        ImageReader { hit: hit.map(|hit| (hit, size)), ..ImageReader::new(stream) }
+    }
+
+    /// Has the hit written, on a thread that may block, if `count` bytes are the last ones.
+    fn poll_count(&mut self, context: &mut Context<'_>, count: usize) -> Poll<()> {
+        let is_last = |(_, left): &mut (PendingHit, u64)| *left <= count as u64;
+        if let Some((hit, _)) = self.hit.take_if(is_last) {
+            self.counting = Some(::tokio::task::spawn_blocking(|| hit.count()));
+        }
+        if let Some(task) = &mut self.counting {
+            // A runtime that stops loses the hit, and nothing else.
+            let _ = ready!(Pin::new(task).poll(context));
+            self.counting = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for ImageReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(kind) = this.failed {
+            return Poll::Ready(Err(io::Error::new(kind, "the stream failed before")));
+        }
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        while this.chunk.is_empty() {
+            match ready!(this.stream.as_mut().poll_next(context)) {
+                Some(Ok(chunk)) => this.chunk = chunk,
+                Some(Err(error)) => {
+                    this.failed = Some(error.kind());
+                    return Poll::Ready(Err(error));
+                }
+                None => return this.poll_count(context, 0).map(Ok),
+            }
+        }
+        let count = this.chunk.len().min(buf.remaining());
+        ready!(this.poll_count(context, count));
+        buf.put_slice(&this.chunk.split_to(count));
+        if let Some((_, left)) = &mut this.hit {
+            *left -= count as u64;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
