@@ -159,11 +159,17 @@ impl Books {
         let slips = self.slips.load(Ordering::Acquire);
         let result = reconcile();
         self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole)), Ordering::Release);
-        *next = match result {
+        *next = match &result {
             Ok(Reconciled::Whole) => None,
             Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &self.in_use())),
         };
-        result.map(|_| self.repaired.store(slips, Ordering::Release))
+        let repaired = match result? {
+            Reconciled::Whole => slips,
+            // Its own failures slipped, too; what others were is looked at again all the same.
+            Reconciled::InPart => self.slips.load(Ordering::Acquire),
+        };
+        self.repaired.store(repaired, Ordering::Release);
+        Ok(())
     }
 
     /// Says that books and directory differ.

@@ -8,10 +8,10 @@ const DIR: &str = "PLACE_DIR";
 const DRIVER: &str = "PLACE_DRIVER";
 
 impl Place {
-    /// This program, as a process that runs one ignored test alone, on this place.
+    /// This program, as a process that runs one test alone, on this place.
     pub fn in_child(&self, test: &str) -> io::Result<Command> {
         let mut child = Command::new(std::env::current_exe()?);
-        child.args(["--exact", test, "--ignored", "--nocapture"]);
+        child.args(["--exact", test, "--nocapture"]);
         child.env(DIR, self.dir()).env(DRIVER, self.driver()).current_dir("/");
         child.stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(child)

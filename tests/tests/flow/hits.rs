@@ -35,7 +35,6 @@ fn hits_survive_reopening(place: &Place) -> Tested {
 
 /// Runs as another process, under the test that kills it.
 #[test]
-#[ignore = "it is the process that another test kills"]
 fn a_reader_that_waits_to_be_killed() -> Tested {
     let Some(place) = Place::of_parent() else { return Ok(()) };
     let cache = place.open();

@@ -105,7 +105,6 @@ fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -
 
 /// Runs as another user, under the test below.
 #[test]
-#[ignore = "it is the process that another test starts as another user"]
 fn opening_as_somebody_else() -> Tested {
     let Some(place) = Place::of_parent() else { return Ok(()) };
     let (kind, words) = refusal(&place)?;
@@ -115,7 +114,6 @@ fn opening_as_somebody_else() -> Tested {
 
 /// Runs as another user, in a directory of their own, under the test below.
 #[test]
-#[ignore = "it is the process that another test starts as another user"]
 fn caching_as_somebody_else() -> Tested {
     let Some(place) = Place::of_parent() else { return Ok(()) };
     let cache = place.open();

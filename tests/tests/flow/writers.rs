@@ -97,7 +97,6 @@ fn what_a_dead_writer_left_is_replaced_at_once(place: &Place) -> Tested {
 
 /// Runs as another process, under the test that kills it.
 #[test]
-#[ignore = "it is the process that another test kills"]
 fn a_writer_that_waits_to_be_killed() -> Tested {
     let Some(place) = Place::of_parent() else { return Ok(()) };
     let (cache, image) = (place.open(), bytes(5, 900_000));
