@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Largest component that is read, in bytes.
 const MAX_COMPONENT: u64 = 32 << 20;
@@ -136,6 +137,10 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
     template.start(state).map_err(|born| born.error)
 }
 
+/// The built-in drivers are trusted to come to an end: what takes long is a slow disk, on which giving up
+/// would cost the books.
+const BUILT_IN_CALL_TIME: Duration = Duration::from_secs(30);
+
 impl Candidate {
     fn built_in(built_in: BuiltIn) -> Self {
         Candidate {
@@ -144,7 +149,7 @@ impl Candidate {
             pin: None,
             grants: built_in.grants(),
             options: Vec::new(),
-            limits: Limits::default(),
+            limits: Limits { call_time: BUILT_IN_CALL_TIME, ..Limits::default() },
         }
     }
 
