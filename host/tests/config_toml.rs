@@ -127,7 +127,11 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_hit_delay = \"2h\"", "image_cache_hit_delay", "found 2h;"),
         ("image_cache_min_free = -1", "image_cache_min_free", "found -1;"),
         ("image_cache_min_free = \"10 %\"", "image_cache_min_free", "found \"10 %\";"),
-        ("image_cache_hard_limit = 1", "image_cache_hard_limit", "found 1; accepted: true or false"),
+        (
+            "image_cache_hard_limit = 1",
+            "image_cache_hard_limit",
+            "found 1; accepted: true or false",
+        ),
         ("image_cache_hard_limit = \"yes\"", "image_cache_hard_limit", "found \"yes\";"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),

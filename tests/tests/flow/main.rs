@@ -19,6 +19,7 @@ mod queue;
 mod reading;
 mod reconciling;
 mod sources;
+mod space;
 mod streams;
 mod stubborn;
 mod writers;
