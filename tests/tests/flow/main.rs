@@ -16,6 +16,7 @@ mod opening;
 mod operations;
 mod pruning;
 mod queue;
+mod readers;
 mod reading;
 mod reconciling;
 mod sources;
