@@ -60,6 +60,11 @@ pub struct Config {
     pub sqlite_db: PathBuf,
     /// `image_cache_hit_delay`: how long hits may be gathered before they are written.
     pub hit_delay: Duration,
+    /// `image_cache_min_free`: bytes of the file system that stay free; below, nothing is cached.
+    pub min_free: u64,
+    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` is
+    /// never exceeded, not even for a while.
+    pub hard_limit: bool,
     /// `[drivers.NAME]`: the drivers that are not built in.
     pub drivers: BTreeMap<String, DriverConfig>,
 }

@@ -10,6 +10,7 @@ mod lock;
 mod opening;
 mod owner;
 mod queue;
+mod room;
 mod writing;
 
 pub(crate) use opening::DirectoryFault;

@@ -10,6 +10,7 @@ use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::image_id::ImageId;
+use crate::space;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -110,7 +111,8 @@ impl Fill {
             return;
         }
         if let Target::File(file) = &mut self.target
-            && let Err(error) = file.write_all(&self.block)
+            && let Err(error) = space::grow(&self.shared, file, self.block.len())
+                .and_then(|()| file.write_all(&self.block))
         {
             let outcome = self.give_up(format!("cannot write to the cache: {error}"));
             // What was written is of no use to anybody, and the disk may be full.
@@ -220,7 +222,13 @@ fn take(shared: &Arc<Shared>, image_id: &ImageId, size: Option<u64>) -> Target {
         Err(error) => return failed(error.to_string()),
     }
     match Incomplete::take(&shared.directory, image_id) {
-        Ok(Taken::Ours(file)) => Target::File(file),
+        Ok(Taken::Ours(mut file)) => match space::reserve(shared, &mut file, size) {
+            Ok(()) => Target::File(file),
+            Err(error) => {
+                file.discard();
+                failed(format!("cannot write to the cache: {error}"))
+            }
+        },
         Ok(Taken::AlreadyCached) => Target::Nowhere(Outcome::AlreadyCached),
         Ok(Taken::BeingWritten) => Target::Nowhere(Outcome::BeingCached),
         Err(error) => failed(format!("cannot write to the cache: {error}")),

@@ -65,6 +65,7 @@ mod reading;
 mod reconcile;
 mod removing;
 mod runtime;
+mod space;
 mod sync;
 mod tee;
 #[cfg(feature = "tokio")]

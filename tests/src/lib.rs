@@ -6,6 +6,7 @@ mod child;
 pub mod components;
 mod mount;
 mod place;
+pub mod processes;
 mod source;
 
 pub use books::{OnDisk, Row};

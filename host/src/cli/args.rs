@@ -16,8 +16,9 @@ Exit codes:
 
 Each option can also come from the configuration file, under its own name, or from the
 environment, in capitals: IMAGE_CACHE_DIR, IMAGE_CACHE_DRIVER, IMAGE_CACHE_MAX_SIZE,
-IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY. A flag beats the
-environment, which beats the file.";
+IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY,
+IMAGE_CACHE_MIN_FREE, IMAGE_CACHE_HARD_LIMIT. A flag beats the environment, which beats
+the file.";
 
 /// A disk cache for large images, with drivers in WebAssembly.
 #[derive(Debug, Parser)]
@@ -53,6 +54,12 @@ pub struct Global {
     /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
+    /// image_cache_min_free: free space that caching must leave; bytes, or with a unit [default: 0]
+    #[arg(long, value_name = "SIZE", global = true, allow_negative_numbers = true)]
+    min_free: Option<OsString>,
+    /// image_cache_hard_limit: make room before an image is let in, so that the maximal size is never exceeded [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    hard_limit: Option<OsString>,
     /// How answers are printed
     #[arg(
         long,
@@ -78,6 +85,8 @@ impl Global {
             ("--stall-time", ConfigOption::StallTime, &self.stall_time),
             ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
             ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
+            ("--min-free", ConfigOption::MinFree, &self.min_free),
+            ("--hard-limit", ConfigOption::HardLimit, &self.hard_limit),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))

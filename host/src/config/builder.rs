@@ -19,6 +19,8 @@ pub struct ConfigBuilder {
     pub(super) stall_time: Option<Duration>,
     pub(super) sqlite_db: Option<PathBuf>,
     pub(super) hit_delay: Option<Duration>,
+    pub(super) min_free: Option<u64>,
+    pub(super) hard_limit: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -63,6 +65,21 @@ impl ConfigBuilder {
         self
     }
 
+    /// Bytes of the file system that stay free: an image that would leave less is not cached. Default: 0.
+    #[must_use]
+    pub fn min_free(mut self, bytes: u64) -> Self {
+        self.min_free = Some(bytes);
+        self
+    }
+
+    /// Whether room is made before an image is let in, so that [`max_size`](Self::max_size) is never
+    /// exceeded; an image for which none can be made is not cached. Default: no.
+    #[must_use]
+    pub fn hard_limit(mut self, hard: bool) -> Self {
+        self.hard_limit = Some(hard);
+        self
+    }
+
     /// Makes a driver known under a name of its own.
     #[must_use]
     pub fn define_driver(mut self, name: impl Into<String>, driver: DriverConfig) -> Self {
@@ -99,11 +116,7 @@ impl ConfigBuilder {
             hold(ConfigOption::Driver.name(), check::driver(driver));
         }
         if let Some(size) = self.max_size {
-            let fits = i64::try_from(size).map(drop);
-            hold(
-                ConfigOption::MaxSize.name(),
-                fits.map_err(|_| Rejected::new(format!("{size} bytes"), check::MAX_SIZE)),
-            );
+            hold(ConfigOption::MaxSize.name(), check::bytes(size));
         }
         if let Some(time) = self.stall_time {
             hold(
@@ -119,6 +132,9 @@ impl ConfigBuilder {
                 ConfigOption::HitDelay.name(),
                 check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY),
             );
+        }
+        if let Some(size) = self.min_free {
+            hold(ConfigOption::MinFree.name(), check::bytes(size));
         }
         for (name, driver) in &self.drivers {
             for (key, rejected) in check::driver_config(name, driver) {
@@ -138,6 +154,8 @@ impl ConfigBuilder {
             stall_time: self.stall_time.unwrap_or(DEFAULT_STALL_TIME),
             sqlite_db: database.unwrap_or_else(|| "cache.db".into()),
             hit_delay: self.hit_delay.unwrap_or_default(),
+            min_free: self.min_free.unwrap_or_default(),
+            hard_limit: self.hard_limit.unwrap_or_default(),
             drivers: self.drivers,
         }
     }

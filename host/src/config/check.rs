@@ -17,11 +17,12 @@ const CALL_TIMES: std::ops::RangeInclusive<Duration> =
 pub(super) const DIR: &str = "the path of a directory";
 pub(super) const DRIVER: &str =
     "a built-in name (sqlite, xattr), a name from [drivers.NAME], or the path of a component";
-pub(super) const MAX_SIZE: &str =
+pub(super) const BYTES: &str =
     "0 to 9223372036854775807 bytes, a whole number or with a unit (\"10 GiB\", \"500MB\")";
 pub(super) const STALL_TIME: &str =
     "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")";
 pub(super) const HIT_DELAY: &str = "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")";
+pub(super) const SWITCH: &str = "true or false";
 pub(super) const SQLITE_DB: &str = "a path inside the cache directory, relative to it, without \"..\", under no name that the cache keeps for itself (\"cache.db\")";
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
 pub(super) const LIMIT_MEMORY: &str =
@@ -41,6 +42,12 @@ pub(super) fn driver(driver: &str) -> Result<(), Rejected> {
         return Err(Rejected::new(quoted(driver), DRIVER));
     }
     Ok(())
+}
+
+/// What no file and no file system can have is nobody's intention.
+pub(super) fn bytes(bytes: u64) -> Result<(), Rejected> {
+    let fits = i64::try_from(bytes).map(drop);
+    fits.map_err(|_| Rejected::new(format!("{bytes} bytes"), BYTES))
 }
 
 pub(super) fn at_most(time: Duration, most: Duration, accepted: &str) -> Result<(), Rejected> {

@@ -1,5 +1,6 @@
 //! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
+use super::room::Room;
 use super::{Directory, FileInfo, OpenOptions, open_regular, remove_regular, same_inode};
 use crate::image_id::ImageId;
 use cap_std::fs::OpenOptionsExt;
@@ -16,13 +17,15 @@ const ATTEMPTS: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Incomplete {
     directory: Arc<Directory>,
-    image_id: ImageId,
+    pub(super) image_id: ImageId,
     file: File,
-    size: u64,
+    pub(super) size: u64,
     /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
     pending: bool,
     /// Whether its bytes are good: if it is undone all the same, there is nothing to learn from it.
     verified: bool,
+    /// What it was given of the disk.
+    pub(super) room: Room,
 }
 
 /// The answer to the wish to write an image.
@@ -57,6 +60,7 @@ impl Incomplete {
                     size: 0,
                     pending: true,
                     verified: false,
+                    room: Room::default(),
                 };
                 // It may have been published between the look and the lock.
                 if directory.cached_file(image_id)?.is_some() {
@@ -79,6 +83,11 @@ impl Incomplete {
         Ok(())
     }
 
+    /// Of which image.
+    pub fn image_id(&self) -> &ImageId {
+        &self.image_id
+    }
+
     /// The open file, for its attributes and times.
     pub fn file(&self) -> &File {
         &self.file
@@ -87,6 +96,7 @@ impl Incomplete {
     /// Flushes verified bytes to disk, and answers what the inode then says.
     pub fn flush_to_disk(&mut self) -> io::Result<FileInfo> {
         self.verified = true;
+        self.give_back()?;
         self.file.sync_all()?;
         let info = FileInfo::of(&self.file)?;
         if info.size != self.size {
@@ -122,6 +132,7 @@ impl Incomplete {
             Err(e) => return Err(e.into()),
         }
         self.pending = false;
+        self.withdraw();
         // From now on it is a cached image, which only a reader's shared lock protects from eviction.
         let _ = self.file.lock_shared();
         Ok(Published::Done)
@@ -153,6 +164,9 @@ impl Drop for Incomplete {
         if self.verified {
             return self.remove();
         }
+        // What fails here costs space until it is cleaned, no more.
+        let _ = self.give_back();
+        self.withdraw();
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
         if same_inode(from, &self.image_id, &self.file).unwrap_or(false)
