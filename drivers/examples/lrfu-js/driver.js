@@ -74,6 +74,8 @@ export const driver = {
 
   // The least famous first. The order of two images never changes by the mere passing of time, so an index can hold it.
   selectVictims({ bytesNeeded, exclude, limit }) {
+    // A u64 of 2^63 or more arrives as a negative number, and "all" is the largest of them.
+    if (bytesNeeded < 0) bytesNeeded += 2 ** 64;
     const victims = [];
     const excluded = new Set(exclude);
     let freed = 0;

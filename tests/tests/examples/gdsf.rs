@@ -57,10 +57,10 @@ fn old_fame_fades_with_every_eviction() -> Tested {
             break;
         }
         survived += 1;
-        assert!(survived < 30, "the star of long ago outlives everything");
+        assert!(survived < 40, "the star of long ago outlives everything");
     }
-    // Its 51 uses were worth some rounds of four uses each.
-    assert!(survived > 8, "the star was gone after {survived} newcomers");
+    // Its 51 uses were worth four uses in every second round, since two newcomers shared the clock.
+    assert!(survived > 20, "the star was gone after {survived} newcomers");
     Ok(())
 }
 

@@ -78,8 +78,7 @@ fn fame(trial: &Trial, name: &str) -> Tested<(i64, f64)> {
     let drivers = trial.config.dir.join(".image-cache/drivers");
     let is_database = |name: &str| !name.ends_with("-wal") && !name.ends_with("-shm");
     let mut names = std::fs::read_dir(&drivers)?.flatten().map(|entry| entry.file_name());
-    let database =
-        names.find(|name| name.to_str().is_some_and(is_database)).ok_or("a database")?;
+    let database = names.find(|name| name.to_str().is_some_and(is_database)).ok_or("a database")?;
     let connection = Connection::open(drivers.join(database))?;
     let select = "SELECT exponent, mantissa FROM images WHERE id = ?1";
     Ok(connection.query_row(select, [name], |row| Ok((row.get(0)?, row.get(1)?)))?)

@@ -10,9 +10,7 @@ mod lrfu;
 mod ttl;
 
 use image_cache::conformance::{self, CASES, Case, CaseOutcome, LRU_CASES};
-use image_cache::{
-    CachedImage, Config, Driver, DriverConfig, Eviction, Grant, Hit, ImageId,
-};
+use image_cache::{CachedImage, Config, Driver, DriverConfig, Eviction, Grant, Hit, ImageId};
 use image_cache_tests::{Tested, skip};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -74,10 +72,18 @@ impl Example {
     }
 }
 
+/// A directory of its own, in memory where that has attributes: the tests make thousands of small files.
+fn scratch() -> std::io::Result<TempDir> {
+    match TempDir::new_in("/dev/shm") {
+        Ok(scratch) if xattr::set(scratch.path(), "user.test", b"1").is_ok() => Ok(scratch),
+        _ => TempDir::new(),
+    }
+}
+
 /// Runs cases, and shows every failure in full.
 fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested {
     let Some(driver) = example.config(options) else { return Ok(()) };
-    let scratch = tempfile::tempdir()?;
+    let scratch = scratch()?;
     let config = Config::builder(scratch.path())
         .define_driver(example.name, driver)
         .driver(example.name)
@@ -106,7 +112,11 @@ fn lrfu_does_what_every_driver_must() -> Tested {
 #[test]
 fn ttl_does_what_every_driver_must() -> Tested {
     passes(&TTL, CASES, &[])?;
-    passes(&TTL, CASES, &[("max-age", "30d"), ("max-image-size", "1 TiB"), ("unknown-size", "refuse")])
+    passes(
+        &TTL,
+        CASES,
+        &[("max-age", "30d"), ("max-image-size", "1 TiB"), ("unknown-size", "refuse")],
+    )
 }
 
 #[test]
@@ -145,7 +155,7 @@ impl Trial {
     /// None where the example is not built.
     fn new(example: &Example, options: &[(&str, &str)]) -> Tested<Option<Trial>> {
         let Some(driver) = example.config(options) else { return Ok(None) };
-        let scratch = tempfile::tempdir()?;
+        let scratch = scratch()?;
         let config = Config::builder(scratch.path().join("cache"))
             .define_driver(example.name, driver)
             .driver(example.name)

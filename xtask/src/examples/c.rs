@@ -50,8 +50,7 @@ fn zig(shop: &Shop) -> Result<PathBuf> {
         pip.arg(format!("ziglang=={ZIG}"));
         run(&mut pip)?;
         let _ = fs::remove_dir_all(&directory);
-        fs::rename(&part, &directory)
-            .with_context(|| format!("naming {}", directory.display()))?;
+        fs::rename(&part, &directory).with_context(|| format!("naming {}", directory.display()))?;
     }
     run(Command::new(&zig).arg("version"))?;
     Ok(zig)

@@ -15,9 +15,8 @@ fn packages(shop: &Shop) -> Result<PathBuf> {
     let (source, directory) = (shop.source("lrfu-js"), shop.target.join("npm"));
     let lock = "package-lock.json";
     let script = directory.join("node_modules/componentize-qjs/bin/componentize-qjs");
-    let same = fs::read(directory.join(lock)).is_ok_and(|installed| {
-        fs::read(source.join(lock)).is_ok_and(|wanted| wanted == installed)
-    });
+    let same = fs::read(directory.join(lock))
+        .is_ok_and(|installed| fs::read(source.join(lock)).is_ok_and(|wanted| wanted == installed));
     if !same || !script.is_file() {
         println!(
             "Installing componentize-qjs from npm, which puts JavaScript into a component (15 MB to fetch, 40 MB on disk), in {}",

@@ -109,10 +109,7 @@ pub fn select_one(image_id: String) -> Statement {
 /// Rows behind an id, or from the front, in the order of the ids' bytes, which is SQLite's own.
 pub fn select_page(after: Option<String>, limit: u32) -> Statement {
     let text = format!("SELECT {COLUMNS} FROM images WHERE id > ?1 ORDER BY id LIMIT ?2");
-    statement(
-        &text,
-        vec![Value::Text(after.unwrap_or_default()), integer(limit.min(PAGE).into())],
-    )
+    statement(&text, vec![Value::Text(after.unwrap_or_default()), integer(limit.min(PAGE).into())])
 }
 
 /// One row: how many images, and their bytes.
