@@ -1,12 +1,18 @@
 //! Builds the guests of the tests, and tells them where they lie.
 
-use image_cache_guest_toolchain::{Guest, build_script};
+use image_cache_guest_toolchain::{Guest, Workspace, build_script};
 use std::process::ExitCode;
 
-const GUESTS: [Guest; 1] =
-    [Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" }];
+const GUESTS: [Guest; 2] = [
+    Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
+    Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
+];
 
 fn main() -> ExitCode {
+    // Where `cargo xtask` puts the example drivers in other languages.
+    if let Ok(workspace) = Workspace::of_this_package() {
+        println!("cargo::rustc-env=EXAMPLES={}", workspace.target.join("examples").display());
+    }
     match build_script(&GUESTS) {
         Ok(paths) => {
             for path in paths {

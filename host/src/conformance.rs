@@ -17,6 +17,7 @@ mod hits;
 mod ids;
 mod instance;
 mod leftovers;
+mod loading;
 mod lru;
 mod paging;
 mod records;
@@ -27,6 +28,7 @@ mod sums;
 mod victims;
 
 pub use failure::{Failure, Verdict};
+pub use loading::load;
 pub use subject::Subject;
 
 use crate::config::Config;
