@@ -129,11 +129,14 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
             "{words}; it could not be set aside either: {e}; move it away yourself"
         ))
     })?;
-    tracing::warn!(
-        driver = name,
-        "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
-        aside.display()
-    );
+    match aside {
+        Some(aside) => tracing::warn!(
+            driver = name,
+            "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
+            aside.display()
+        ),
+        None => tracing::warn!(driver = name, "the database could not be read at first: {words}"),
+    }
     template.start(state).map_err(|born| born.error)
 }
 

@@ -203,7 +203,13 @@ impl Call {
                 };
             }
             libc::SYS_fcntl => {
+                // The type of the lock is the first member of what the third argument points to.
+                let kind = self.memory(self.arguments[2], 2).unwrap_or_default();
+                let unlocks = kind == (libc::F_UNLCK as i16).to_ne_bytes();
                 return match self.arguments[1] as i32 {
+                    libc::F_SETLK | libc::F_OFD_SETLK if unlocks => {
+                        ("fcntl unlock", Kind::Changes)
+                    }
                     libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
                         ("fcntl lock", Kind::Changes)
                     }
@@ -232,6 +238,7 @@ impl Call {
             libc::SYS_utimensat => "utimensat",
             libc::SYS_fchmod | libc::SYS_chmod | libc::SYS_fchmodat => "chmod",
             libc::SYS_fchown | libc::SYS_chown | libc::SYS_fchownat => "chown",
+            libc::SYS_flock if self.arguments[1] as i32 == libc::LOCK_UN => "flock unlock",
             libc::SYS_flock => "flock",
             _ => return ("", Kind::Other),
         };

@@ -134,6 +134,9 @@ impl Judge<'_> {
             let stays = told && !self.ending.warned && !self.ending.power_lost;
             return (stays && is_there).then(|| format!("{id} was reported as removed, and is not"));
         }
+        if self.ending.warned && operation.goes_instead.contains(&id) {
+            return None;
+        }
         match (was_there, is_there) {
             (true, false) => Some(format!("{id} is lost")),
             (false, true) => Some(format!("{id} came from nowhere")),
