@@ -140,9 +140,9 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
     template.start(state).map_err(|born| born.error)
 }
 
-/// The built-in drivers are trusted to come to an end: what takes long is a slow disk, on which giving up
-/// would cost the books.
-const BUILT_IN_CALL_TIME: Duration = Duration::from_secs(30);
+/// The built-in drivers are trusted to come to an end: what takes long is a slow disk or a busy machine, on which giving
+/// up would cost the books.
+const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl Candidate {
     fn built_in(built_in: BuiltIn) -> Self {
@@ -152,7 +152,11 @@ impl Candidate {
             pin: None,
             grants: built_in.grants(),
             options: Vec::new(),
-            limits: Limits { call_time: BUILT_IN_CALL_TIME, ..Limits::default() },
+            limits: Limits {
+                guest_time: BUILT_IN_TIME,
+                call_time: BUILT_IN_TIME,
+                ..Limits::default()
+            },
         }
     }
 

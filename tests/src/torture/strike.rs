@@ -101,7 +101,7 @@ fn undisturbed(
     template: &Stage,
 ) -> Tested<Vec<(Point, Kind, String)>> {
     let stage = template.copy()?;
-    let mut recorder = Recorder::new(&stage.disk());
+    let mut recorder = Recorder::new(stage.disk());
     let outcome = stage.run(operation, programs, &mut recorder)?;
     let ending =
         Ending { told: outcome.end == End::Code(0), warned: !outcome.err.is_empty(), power_lost: false, faulty: false };
@@ -149,7 +149,7 @@ fn faults(name: &str) -> Vec<Act> {
 
 fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     let stage = job.template.copy()?;
-    let mut striker = Striker::new(&stage.disk(), &job.point, job.act);
+    let mut striker = Striker::new(stage.disk(), &job.point, job.act);
     let start = Instant::now();
     let outcome = stage.run(job.operation, programs, &mut striker)?;
     let mut wrong = Vec::new();
@@ -168,12 +168,15 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
             Ending { told, warned: false, power_lost: false, faulty: false }
         }
         _ => {
-            wrong.extend(said(&stage, job, &outcome, &path));
-            let told = outcome.end == End::Code(0) && !outcome.err.contains("not cached");
-            Ending { told, warned: !outcome.err.is_empty(), power_lost: false, faulty: true }
+            // It cannot say why where it is that which fails.
+            let is_mute = Path::new(&path) == stage.beside("err");
+            wrong.extend(said(&stage, job.operation, &outcome, is_mute));
+            Ending::of_fault(&outcome)
         }
     };
-    wrong.extend(handed_out(&stage, job, &outcome));
+    // A write may be the reader's own, to its output.
+    let is_cache_s = job.point.name != "write" && job.act != Act::Kill;
+    wrong.extend(handed_out(&stage, job.operation, &outcome, is_cache_s));
     wrong.extend(judge(&stage, job.operation, ending));
     if !wrong.is_empty() {
         let said = outcome.err.trim().replace('\n', " | ");
@@ -182,8 +185,13 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     Ok(wrong)
 }
 
-/// How a program ends in which a call failed: by itself, without a panic, and with a reason where it failed.
-fn said(stage: &Stage, job: &Job, outcome: &Outcome, path: &str) -> Vec<String> {
+/// How a program ends in which something failed: by itself, without a panic, and with a reason where it failed.
+pub(super) fn said(
+    stage: &Stage,
+    operation: &Operation,
+    outcome: &Outcome,
+    is_mute: bool,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let End::Code(code) = outcome.end else {
         return vec![format!("it ended with {:?}", outcome.end)];
@@ -191,31 +199,34 @@ fn said(stage: &Stage, job: &Job, outcome: &Outcome, path: &str) -> Vec<String> 
     if outcome.err.contains("panicked") {
         wrong.push("it panicked".to_owned());
     }
-    if ![0, 1, job.operation.code].contains(&code) {
+    if ![0, 1, operation.code].contains(&code) {
         wrong.push(format!("it ended with {code}"));
     }
-    if code == 0 && job.operation.code != 0 {
+    if code == 0 && operation.code != 0 {
         wrong.push("it took a wrong image for right".to_owned());
     }
-    // It cannot say why where it is that which fails.
-    let on_stderr = Path::new(path) == stage.beside("err");
-    if code != 0 && !outcome.err.contains("error: ") && !on_stderr {
+    if code != 0 && !outcome.err.contains("error: ") && !is_mute {
         wrong.push(format!("it ended with {code} and did not say why"));
     }
-    let beside = stage.names_beside().unwrap_or_default();
     let known = ["disk", "source", "out", "err", "output"];
-    wrong.extend(
-        beside.iter().filter(|name| !known.contains(&name.as_str())).map(|name| format!("{name} is leaked")),
-    );
+    let beside = stage.names_beside().unwrap_or_default();
+    let leaked = beside.iter().filter(|name| !known.contains(&name.as_str()));
+    wrong.extend(leaked.map(|name| format!("{name} is leaked")));
     wrong
 }
 
-/// A reader gets every byte, or an error behind a true beginning; a file is there whole or not at all.
-fn handed_out(stage: &Stage, job: &Job, outcome: &Outcome) -> Vec<String> {
-    let Some(image) = job.operation.reads.and_then(image) else { return Vec::new() };
+/// A reader gets every byte, or an error behind a true beginning; a file is there whole or not at all. A fault of the
+/// cache's reaches no reader of an open cache.
+pub(super) fn handed_out(
+    stage: &Stage,
+    operation: &Operation,
+    outcome: &Outcome,
+    is_cache_s: bool,
+) -> Vec<String> {
+    let Some(image) = operation.reads.and_then(image) else { return Vec::new() };
     let mut wrong = Vec::new();
     let done = outcome.end == End::Code(0);
-    let is_file = job.operation.arguments.contains(&"output");
+    let is_file = operation.arguments.contains(&"output");
     let written = if is_file {
         std::fs::read(stage.beside("output")).unwrap_or_default()
     } else {
@@ -225,11 +236,10 @@ fn handed_out(stage: &Stage, job: &Job, outcome: &Outcome) -> Vec<String> {
         wrong.push(format!("it handed out {} wrong bytes", written.len()));
     }
     if done && written != image {
-        wrong.push(format!("it handed out {} of {} bytes, and was content", written.len(), image.len()));
+        let (came, all) = (written.len(), image.len());
+        wrong.push(format!("it handed out {came} of {all} bytes, and was content"));
     }
-    // A write may be the reader's own, to its output.
-    let is_cache_s = job.point.name != "write" && job.act != Act::Kill;
-    let is_open = job.operation.program == Program::ReadThrough && outcome.err.starts_with("open");
+    let is_open = operation.program == Program::ReadThrough && outcome.err.starts_with("open");
     if is_cache_s && !done && (is_open || written == image) {
         wrong.push("the cache's fault reached the reader".to_owned());
     }
