@@ -204,7 +204,8 @@ impl Disk<'_> {
     }
 
     fn add_to_digest(&mut self, tree: &Tree, inode: Inode, digest: &mut Md5) {
-        let Some(entries) = tree.directories.get(&inode).filter(|_| self.is_directory(inode)) else {
+        let Some(entries) = tree.directories.get(&inode).filter(|_| self.is_directory(inode))
+        else {
             let history = tree.histories.get(&inode).cloned().unwrap_or_default();
             digest.update(self.content(inode, &history).digest);
             return;
@@ -271,7 +272,9 @@ fn subsets(
         let Some(last) = set.last() else { return true };
         let partly = set.iter().chain([one]).filter(|one| !is_whole(one));
         let mut partly = partly.map(|(step, _)| *step);
-        one.0 > last.0 && partly.next().is_none_or(|step| !is_of_database(step)) && partly.next().is_none()
+        one.0 > last.0
+            && partly.next().is_none_or(|step| !is_of_database(step))
+            && partly.next().is_none()
     };
     let mut sets = vec![Vec::new()];
     let mut start = 0;

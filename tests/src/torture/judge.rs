@@ -140,7 +140,8 @@ impl Judge<'_> {
         }
         if operation.goes.contains(&id) {
             let stays = told && !self.ending.warned && !self.ending.power_lost;
-            return (stays && is_there).then(|| format!("{id} was reported as removed, and is not"));
+            return (stays && is_there)
+                .then(|| format!("{id} was reported as removed, and is not"));
         }
         if self.ending.warned && operation.goes_instead.contains(&id) {
             return None;

@@ -192,7 +192,9 @@ impl LogRecorder {
         let (existed, position) = self.before.remove(&call.thread).unwrap_or_default();
         let arguments = call.arguments;
         match call.number {
-            libc::SYS_open | libc::SYS_openat | libc::SYS_openat2 => self.opened(call, answer, existed),
+            libc::SYS_open | libc::SYS_openat | libc::SYS_openat2 => {
+                self.opened(call, answer, existed)
+            }
             libc::SYS_mkdir | libc::SYS_mkdirat => {
                 self.made(&call.path()?, Node::Directory(BTreeMap::new()))
             }
@@ -274,9 +276,7 @@ impl LogRecorder {
             libc::SYS_fsync | libc::SYS_fdatasync => Done::Sync { inode },
             libc::SYS_ftruncate => Done::Resize { inode, length: arguments[1] },
             // Its length may stay; space that is reserved holds zeros.
-            libc::SYS_fallocate => {
-                Done::Resize { inode, length: fs::metadata(&file).ok()?.len() }
-            }
+            libc::SYS_fallocate => Done::Resize { inode, length: fs::metadata(&file).ok()?.len() },
             libc::SYS_fsetxattr => {
                 let value = call.memory(arguments[2], arguments[3])?;
                 Done::Attribute { inode, name: name()?, value: Some(value) }

@@ -148,7 +148,13 @@ pub const OPERATIONS: [Operation; 16] = [
         goes_instead: &["third"],
         ..STATUS
     },
-    Operation { name: "clean", arguments: &["clean"], before: with_leftover, cleans: true, ..STATUS },
+    Operation {
+        name: "clean",
+        arguments: &["clean"],
+        before: with_leftover,
+        cleans: true,
+        ..STATUS
+    },
     Operation {
         name: "queue add",
         arguments: &["queue", "add", "new", "newer"],

@@ -55,7 +55,9 @@ fn record(programs: &Programs, operation: &Operation, driver: &'static str) -> T
     let outcome = stage.run(operation, programs, &mut recorder)?;
     if outcome.end != End::Code(operation.code) || !recorder.log.unknown.is_empty() {
         let (name, unknown) = (operation.name, recorder.log.unknown);
-        return Err(format!("{name}: {:?} {}; unknown: {unknown:?}", outcome.end, outcome.err).into());
+        return Err(
+            format!("{name}: {:?} {}; unknown: {unknown:?}", outcome.end, outcome.err).into()
+        );
     }
     Ok(recorder.log)
 }

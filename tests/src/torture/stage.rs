@@ -44,7 +44,8 @@ impl Programs {
             }
         }
         let md5 = image("added").map(|added| md5_hex(&added)).unwrap_or_default();
-        command.args(operation.arguments.iter().map(|word| if *word == MD5 { &md5 } else { *word }));
+        command
+            .args(operation.arguments.iter().map(|word| if *word == MD5 { &md5 } else { *word }));
         command
     }
 }
@@ -165,7 +166,8 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::write(to, read_untouched(from)?)?;
     fs::set_permissions(to, metadata.permissions())?;
     copy_attributes(from, to)?;
-    let times = fs::FileTimes::new().set_accessed(metadata.accessed()?).set_modified(metadata.modified()?);
+    let times =
+        fs::FileTimes::new().set_accessed(metadata.accessed()?).set_modified(metadata.modified()?);
     File::open(to)?.set_times(times)
 }
 

@@ -46,7 +46,9 @@ pub fn matrix(programs: &Programs, blow: Blow, choice: &Choice) -> Tested<Matrix
     }
     let mut matrix = Matrix::new(match blow {
         Blow::Kill => "Crash matrix: killed before each call that changes anything",
-        Blow::Fault => "Fault matrix: each call failed with each error that it can have, writes shortened too",
+        Blow::Fault => {
+            "Fault matrix: each call failed with each error that it can have, writes shortened too"
+        }
     });
     let jobs = choice.of(jobs);
     let results = in_parallel(&jobs, |job| run(programs, job));
@@ -103,8 +105,12 @@ fn undisturbed(
     let stage = template.copy()?;
     let mut recorder = Recorder::new(stage.disk());
     let outcome = stage.run(operation, programs, &mut recorder)?;
-    let ending =
-        Ending { told: outcome.end == End::Code(0), warned: !outcome.err.is_empty(), power_lost: false, faulty: false };
+    let ending = Ending {
+        told: outcome.end == End::Code(0),
+        warned: !outcome.err.is_empty(),
+        power_lost: false,
+        faulty: false,
+    };
     let mut wrong = judge(&stage, operation, ending);
     if outcome.end != End::Code(operation.code) {
         wrong.push(format!("it ended with {:?}", outcome.end));
@@ -180,7 +186,10 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     wrong.extend(judge(&stage, job.operation, ending));
     if !wrong.is_empty() {
         let said = outcome.err.trim().replace('\n', " | ");
-        wrong.push(format!("the call was about {path}; it ended with {:?} and said: {said}", outcome.end));
+        wrong.push(format!(
+            "the call was about {path}; it ended with {:?} and said: {said}",
+            outcome.end
+        ));
     }
     Ok(wrong)
 }
