@@ -4,6 +4,7 @@
 
 mod call;
 mod disk;
+mod full_disk;
 mod judge;
 mod log;
 mod matrix;
@@ -15,13 +16,67 @@ mod strike;
 mod tracer;
 
 pub use matrix::Matrix;
-pub use power::power;
 pub use stage::Programs;
-pub use strike::{Blow, matrix};
 
 use crate::Tested;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A kind of torture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Killed before each call that changes anything.
+    Crash,
+    /// Each call failed with each error that it can have; writes cut short.
+    Fault,
+    /// Every state that a power loss could leave on disk.
+    Power,
+    /// Every amount of room on the disk.
+    Disk,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 4] = [Part::Crash, Part::Fault, Part::Power, Part::Disk];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Crash => "crash",
+            Part::Fault => "fault",
+            Part::Power => "power",
+            Part::Disk => "disk",
+        }
+    }
+
+    /// Makes its runs.
+    pub fn run(self, programs: &Programs, choice: &Choice) -> Tested<Matrix> {
+        match self {
+            Part::Crash => strike::matrix(programs, strike::Blow::Kill, choice),
+            Part::Fault => strike::matrix(programs, strike::Blow::Fault, choice),
+            Part::Power => power::power(programs, choice),
+            Part::Disk => full_disk::full_disk(programs, choice),
+        }
+    }
+}
+
+/// Whether programs can be traced here; says aloud why not.
+pub fn is_possible() -> bool {
+    struct Nobody;
+    impl tracer::Watcher for Nobody {
+        fn enter(&mut self, _: &call::Call) -> tracer::Act {
+            tracer::Act::Go
+        }
+        fn leave(&mut self, _: &call::Call, _: i64) {}
+    }
+    match tracer::run(&mut std::process::Command::new("/bin/true"), &mut Nobody) {
+        Ok(tracer::End::Code(0)) => true,
+        other => {
+            crate::skip(&format!("programs cannot be traced (ptrace) here: {other:?}"));
+            false
+        }
+    }
+}
 
 /// Which of all runs are made.
 #[derive(Debug, Clone, Copy)]

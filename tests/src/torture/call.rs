@@ -168,21 +168,51 @@ impl Call {
 
     fn subject(&self) -> Subject {
         match self.number {
-            libc::SYS_open | libc::SYS_mkdir | libc::SYS_rmdir | libc::SYS_unlink
-            | libc::SYS_rename | libc::SYS_link | libc::SYS_chmod | libc::SYS_chown
-            | libc::SYS_truncate | libc::SYS_setxattr | libc::SYS_lsetxattr
-            | libc::SYS_removexattr | libc::SYS_lremovexattr => Subject::Path(0),
-            libc::SYS_openat | libc::SYS_openat2 | libc::SYS_mkdirat | libc::SYS_unlinkat
-            | libc::SYS_renameat | libc::SYS_renameat2 | libc::SYS_linkat | libc::SYS_utimensat
-            | libc::SYS_fchmodat | libc::SYS_fchownat => Subject::At(0, 1),
+            libc::SYS_open
+            | libc::SYS_mkdir
+            | libc::SYS_rmdir
+            | libc::SYS_unlink
+            | libc::SYS_rename
+            | libc::SYS_link
+            | libc::SYS_chmod
+            | libc::SYS_chown
+            | libc::SYS_truncate
+            | libc::SYS_setxattr
+            | libc::SYS_lsetxattr
+            | libc::SYS_removexattr
+            | libc::SYS_lremovexattr => Subject::Path(0),
+            libc::SYS_openat
+            | libc::SYS_openat2
+            | libc::SYS_mkdirat
+            | libc::SYS_unlinkat
+            | libc::SYS_renameat
+            | libc::SYS_renameat2
+            | libc::SYS_linkat
+            | libc::SYS_utimensat
+            | libc::SYS_fchmodat
+            | libc::SYS_fchownat => Subject::At(0, 1),
             libc::SYS_symlinkat => Subject::At(1, 2),
             libc::SYS_symlink => Subject::Path(1),
-            libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_writev | libc::SYS_pwritev
-            | libc::SYS_ftruncate | libc::SYS_fallocate | libc::SYS_fsync
-            | libc::SYS_fdatasync | libc::SYS_syncfs | libc::SYS_sync_file_range
-            | libc::SYS_fsetxattr | libc::SYS_fremovexattr | libc::SYS_fchmod
-            | libc::SYS_fchown | libc::SYS_flock | libc::SYS_fcntl | libc::SYS_read
-            | libc::SYS_pread64 | libc::SYS_readv | libc::SYS_getdents64
+            libc::SYS_write
+            | libc::SYS_pwrite64
+            | libc::SYS_writev
+            | libc::SYS_pwritev
+            | libc::SYS_ftruncate
+            | libc::SYS_fallocate
+            | libc::SYS_fsync
+            | libc::SYS_fdatasync
+            | libc::SYS_syncfs
+            | libc::SYS_sync_file_range
+            | libc::SYS_fsetxattr
+            | libc::SYS_fremovexattr
+            | libc::SYS_fchmod
+            | libc::SYS_fchown
+            | libc::SYS_flock
+            | libc::SYS_fcntl
+            | libc::SYS_read
+            | libc::SYS_pread64
+            | libc::SYS_readv
+            | libc::SYS_getdents64
             | libc::SYS_fgetxattr => Subject::File(0),
             libc::SYS_copy_file_range => Subject::File(2),
             _ => Subject::Nothing,
@@ -203,7 +233,11 @@ impl Call {
                 };
             }
             libc::SYS_fcntl => {
+                // The type of the lock is the first member of what the third argument points to.
+                let kind = self.memory(self.arguments[2], 2).unwrap_or_default();
+                let unlocks = kind == (libc::F_UNLCK as i16).to_ne_bytes();
                 return match self.arguments[1] as i32 {
+                    libc::F_SETLK | libc::F_OFD_SETLK if unlocks => ("fcntl unlock", Kind::Changes),
                     libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
                         ("fcntl lock", Kind::Changes)
                     }
@@ -232,6 +266,7 @@ impl Call {
             libc::SYS_utimensat => "utimensat",
             libc::SYS_fchmod | libc::SYS_chmod | libc::SYS_fchmodat => "chmod",
             libc::SYS_fchown | libc::SYS_chown | libc::SYS_fchownat => "chown",
+            libc::SYS_flock if self.arguments[1] as i32 == libc::LOCK_UN => "flock unlock",
             libc::SYS_flock => "flock",
             _ => return ("", Kind::Other),
         };

@@ -73,7 +73,7 @@ impl Disk<'_> {
                 };
                 open.extend(ways.iter().map(|loss| (step, *loss)));
             }
-            for lost in subsets(&open) {
+            for lost in subsets(&open, |step| self.log.is_of_database(step)) {
                 let said = self.has_said(steps);
                 let state = State { steps, lost };
                 if seen.insert((said, self.digest(&state))) {
@@ -204,7 +204,8 @@ impl Disk<'_> {
     }
 
     fn add_to_digest(&mut self, tree: &Tree, inode: Inode, digest: &mut Md5) {
-        let Some(entries) = tree.directories.get(&inode).filter(|_| self.is_directory(inode)) else {
+        let Some(entries) = tree.directories.get(&inode).filter(|_| self.is_directory(inode))
+        else {
             let history = tree.histories.get(&inode).cloned().unwrap_or_default();
             digest.update(self.content(inode, &history).digest);
             return;
@@ -260,18 +261,31 @@ fn write(bytes: &mut Vec<u8>, offset: u64, data: &[u8], loss: Option<Loss>) {
     }
 }
 
-/// All sets of at most `LOST_AT_MOST`, no step in two ways at once, the smaller sets first.
-fn subsets(open: &[(usize, Loss)]) -> Vec<Vec<(usize, Loss)>> {
+/// All sets of at most `LOST_AT_MOST`, no step in two ways at once, the smaller sets first. One write of a set may be
+/// lost in part; of a database, which SQLite guards with checksums of its own, only where it is lost alone.
+fn subsets(
+    open: &[(usize, Loss)],
+    is_of_database: impl Fn(usize) -> bool,
+) -> Vec<Vec<(usize, Loss)>> {
+    let is_whole = |one: &(usize, Loss)| one.1 == Loss::Whole;
+    let fits = |set: &[(usize, Loss)], one: &(usize, Loss)| {
+        let Some(last) = set.last() else { return true };
+        let partly = set.iter().chain([one]).filter(|one| !is_whole(one));
+        let mut partly = partly.map(|(step, _)| *step);
+        one.0 > last.0
+            && partly.next().is_none_or(|step| !is_of_database(step))
+            && partly.next().is_none()
+    };
     let mut sets = vec![Vec::new()];
     let mut start = 0;
     for _ in 0..LOST_AT_MOST {
         let end = sets.len();
         for n in start..end {
-            let last = sets[n].last().map(|(step, _): &(usize, Loss)| *step);
-            for one in open.iter().filter(|(step, _)| last.is_none_or(|last| *step > last)) {
-                let mut larger = sets[n].clone();
-                larger.push(*one);
-                sets.push(larger);
+            for one in open {
+                if fits(&sets[n], one) {
+                    let larger = sets[n].iter().chain([one]).copied().collect();
+                    sets.push(larger);
+                }
             }
         }
         start = end;

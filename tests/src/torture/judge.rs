@@ -2,7 +2,7 @@
 
 use super::operation::{IMAGES, LEFTOVERS, Operation, QUEUE, hits, image};
 use super::stage::Stage;
-use super::tracer::MAKING_CHILDREN;
+use super::tracer::{End, MAKING_CHILDREN};
 use crate::{Place, md5_hex, queued, serve};
 use image_cache::{CachedImage, Expected, ImageCache, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,14 @@ pub struct Ending {
     pub power_lost: bool,
     /// A call failed: sqlite may have taken the driver's place, and the database may lie there.
     pub faulty: bool,
+}
+
+impl Ending {
+    /// After a program in which something failed, and that ended by itself.
+    pub fn of_fault(outcome: &super::stage::Outcome) -> Ending {
+        let told = outcome.end == End::Code(0) && !outcome.err.contains("not cached");
+        Ending { told, warned: !outcome.err.is_empty(), power_lost: false, faulty: true }
+    }
 }
 
 /// Looks at everything, and says what is wrong.
@@ -132,7 +140,11 @@ impl Judge<'_> {
         }
         if operation.goes.contains(&id) {
             let stays = told && !self.ending.warned && !self.ending.power_lost;
-            return (stays && is_there).then(|| format!("{id} was reported as removed, and is not"));
+            return (stays && is_there)
+                .then(|| format!("{id} was reported as removed, and is not"));
+        }
+        if self.ending.warned && operation.goes_instead.contains(&id) {
+            return None;
         }
         match (was_there, is_there) {
             (true, false) => Some(format!("{id} is lost")),

@@ -61,14 +61,41 @@ pub enum Node {
 }
 
 /// A run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Log {
     /// By their numbers; 0 is the root.
     pub nodes: Vec<Node>,
     /// In their order.
     pub steps: Vec<Step>,
+    /// Which files are SQLite's.
+    pub databases: Vec<Inode>,
     /// What was done to the disk that this model does not know.
     pub unknown: Vec<String>,
+}
+
+impl Log {
+    /// Whether a step changes a file of SQLite's.
+    pub fn is_of_database(&self, step: usize) -> bool {
+        let Done::Write { inode, .. } = self.steps[step].done else { return false };
+        self.databases.contains(&inode)
+    }
+
+    /// Adds a write to the one before it, where both make one piece of a page's size: SQLite writes the head of a page
+    /// in its log and the page itself one after the other. That only one of them comes through is a torn write.
+    fn joins(&mut self, inode: Inode, offset: u64, data: &[u8], now: Option<Times>) -> bool {
+        let Some(Step { done: Done::Write { inode: file, offset: start, data: before }, times }) =
+            self.steps.last_mut()
+        else {
+            return false;
+        };
+        let is_next = *file == inode && *start + before.len() as u64 == offset;
+        if !is_next || before.len() > 64 {
+            return false;
+        }
+        *before = [before, data].concat().into();
+        *times = now;
+        true
+    }
 }
 
 /// Records a log.
@@ -88,7 +115,7 @@ pub struct LogRecorder {
 impl LogRecorder {
     /// Looks at what is on the disk already.
     pub fn new(root: &Path, out: &Path) -> io::Result<LogRecorder> {
-        let log = Log { nodes: Vec::new(), steps: Vec::new(), unknown: Vec::new() };
+        let log = Log::default();
         let mut recorder = LogRecorder {
             root: root.to_owned(),
             out: out.to_owned(),
@@ -103,7 +130,7 @@ impl LogRecorder {
 
     fn look(&mut self, path: &Path) -> io::Result<Inode> {
         let metadata = fs::symlink_metadata(path)?;
-        let inode = self.add(&metadata, Node::Directory(BTreeMap::new()));
+        let inode = self.add(path, &metadata, Node::Directory(BTreeMap::new()));
         self.log.nodes[inode] = if metadata.is_dir() {
             let mut entries = BTreeMap::new();
             for entry in fs::read_dir(path)? {
@@ -123,11 +150,19 @@ impl LogRecorder {
         Ok(inode)
     }
 
-    fn add(&mut self, metadata: &Metadata, node: Node) -> Inode {
+    fn add(&mut self, path: &Path, metadata: &Metadata, node: Node) -> Inode {
+        let inode = self.log.nodes.len();
         self.log.nodes.push(node);
         // The number of a file that is gone may be used again.
-        self.known.insert((metadata.dev(), metadata.ino()), self.log.nodes.len() - 1);
-        self.log.nodes.len() - 1
+        self.known.insert((metadata.dev(), metadata.ino()), inode);
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        if name.starts_with(b"cache.db") {
+            self.log.databases.push(inode);
+        }
+        if name.ends_with(b"-shm") {
+            self.volatile.push(inode);
+        }
+        inode
     }
 
     fn inode(&self, path: &Path) -> Option<Inode> {
@@ -148,10 +183,7 @@ impl LogRecorder {
 
     fn made(&mut self, path: &Path, node: Node) -> Option<()> {
         let (directory, name) = self.entry(path)?;
-        let inode = self.add(&fs::metadata(path).ok()?, node);
-        if path.as_os_str().as_bytes().ends_with(b"-shm") {
-            self.volatile.push(inode);
-        }
+        let inode = self.add(path, &fs::metadata(path).ok()?, node);
         self.push(Done::Enter { directory, name, inode }, Some(path));
         Some(())
     }
@@ -160,7 +192,9 @@ impl LogRecorder {
         let (existed, position) = self.before.remove(&call.thread).unwrap_or_default();
         let arguments = call.arguments;
         match call.number {
-            libc::SYS_open | libc::SYS_openat | libc::SYS_openat2 => self.opened(call, answer, existed),
+            libc::SYS_open | libc::SYS_openat | libc::SYS_openat2 => {
+                self.opened(call, answer, existed)
+            }
             libc::SYS_mkdir | libc::SYS_mkdirat => {
                 self.made(&call.path()?, Node::Directory(BTreeMap::new()))
             }
@@ -202,7 +236,7 @@ impl LogRecorder {
         };
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
             let opened = call.file_in_proc(answer.cast_unsigned());
-            self.add(&fs::metadata(opened).ok()?, file());
+            self.add(&path, &fs::metadata(opened).ok()?, file());
         } else if flags & libc::O_CREAT != 0 && !existed {
             self.made(&path, file())?;
         } else if flags & libc::O_TRUNC != 0 {
@@ -214,13 +248,18 @@ impl LogRecorder {
 
     fn wrote(&mut self, call: &Call, offset: u64, answer: i64) -> Option<()> {
         if call.path()? == self.out {
-            self.push(Done::Said, None);
+            if !self.log.steps.iter().any(|step| matches!(step.done, Done::Said)) {
+                self.push(Done::Said, None);
+            }
             return Some(());
         }
         let file = call.file_in_proc(call.file()?);
         let inode = self.inode(&file).filter(|inode| !self.volatile.contains(inode))?;
-        let data = call.memory(call.arguments[1], answer.cast_unsigned())?.into();
-        self.push(Done::Write { inode, offset, data }, Some(&file));
+        let data = call.memory(call.arguments[1], answer.cast_unsigned())?;
+        let now = fs::metadata(&file).ok().as_ref().map(times);
+        if !self.log.joins(inode, offset, &data, now) {
+            self.push(Done::Write { inode, offset, data: data.into() }, Some(&file));
+        }
         Some(())
     }
 
@@ -237,9 +276,7 @@ impl LogRecorder {
             libc::SYS_fsync | libc::SYS_fdatasync => Done::Sync { inode },
             libc::SYS_ftruncate => Done::Resize { inode, length: arguments[1] },
             // Its length may stay; space that is reserved holds zeros.
-            libc::SYS_fallocate => {
-                Done::Resize { inode, length: fs::metadata(&file).ok()?.len() }
-            }
+            libc::SYS_fallocate => Done::Resize { inode, length: fs::metadata(&file).ok()?.len() },
             libc::SYS_fsetxattr => {
                 let value = call.memory(arguments[2], arguments[3])?;
                 Done::Attribute { inode, name: name()?, value: Some(value) }

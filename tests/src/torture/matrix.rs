@@ -65,7 +65,13 @@ impl fmt::Display for Matrix {
             self.cells.keys().map(|(_, column)| column.as_str()).collect();
         writeln!(f, "{} (runs, and failures with a !)", self.title)?;
         let mut lines = Vec::new();
-        lines.push([""].into_iter().chain(columns.iter().copied()).chain(["all"]).map(str::to_owned).collect());
+        lines.push(
+            [""].into_iter()
+                .chain(columns.iter().copied())
+                .chain(["all"])
+                .map(str::to_owned)
+                .collect(),
+        );
         for row in &rows {
             let cells = columns.iter().map(|column| self.sum(|r, c| r == *row && c == *column));
             let all = self.sum(|r, _| r == *row);

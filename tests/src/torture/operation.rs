@@ -46,6 +46,8 @@ pub struct Operation {
     pub comes: &'static [&'static str],
     /// Images that it removes.
     pub goes: &'static [&'static str],
+    /// Images that it may remove in the place of those that it cannot.
+    pub goes_instead: &'static [&'static str],
     /// The image whose bytes it hands out.
     pub reads: Option<&'static str>,
     /// What it queues.
@@ -71,6 +73,7 @@ const STATUS: Operation = Operation {
     before: filled,
     comes: &[],
     goes: &[],
+    goes_instead: &[],
     reads: None,
     queues: &[],
     dequeues: &[],
@@ -142,9 +145,16 @@ pub const OPERATIONS: [Operation; 16] = [
         name: "prune",
         arguments: &["--max-size", "20000", "prune"],
         goes: &["first", "second"],
+        goes_instead: &["third"],
         ..STATUS
     },
-    Operation { name: "clean", arguments: &["clean"], before: with_leftover, cleans: true, ..STATUS },
+    Operation {
+        name: "clean",
+        arguments: &["clean"],
+        before: with_leftover,
+        cleans: true,
+        ..STATUS
+    },
     Operation {
         name: "queue add",
         arguments: &["queue", "add", "new", "newer"],

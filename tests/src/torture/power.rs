@@ -49,13 +49,15 @@ fn record(programs: &Programs, operation: &Operation, driver: &'static str) -> T
     let template = Stage::prepared(operation, driver)?;
     // The first run compiles the driver.
     let stage = template.copy()?;
-    stage.run(operation, programs, &mut Recorder::new(&stage.disk()))?;
+    stage.run(operation, programs, &mut Recorder::new(stage.disk()))?;
     let stage = template.copy()?;
-    let mut recorder = LogRecorder::new(&stage.disk(), &stage.beside("out"))?;
+    let mut recorder = LogRecorder::new(stage.disk(), &stage.beside("out"))?;
     let outcome = stage.run(operation, programs, &mut recorder)?;
     if outcome.end != End::Code(operation.code) || !recorder.log.unknown.is_empty() {
         let (name, unknown) = (operation.name, recorder.log.unknown);
-        return Err(format!("{name}: {:?} {}; unknown: {unknown:?}", outcome.end, outcome.err).into());
+        return Err(
+            format!("{name}: {:?} {}; unknown: {unknown:?}", outcome.end, outcome.err).into()
+        );
     }
     Ok(recorder.log)
 }
@@ -69,7 +71,7 @@ fn check(
     let stage = Stage::empty(driver)?;
     let said = {
         let mut disk = super::lock(disk);
-        disk.write(state, &stage.disk())?;
+        disk.write(state, stage.disk())?;
         disk.has_said(state.steps)
     };
     // A reader's bytes say nothing of the cache.

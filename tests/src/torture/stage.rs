@@ -44,7 +44,8 @@ impl Programs {
             }
         }
         let md5 = image("added").map(|added| md5_hex(&added)).unwrap_or_default();
-        command.args(operation.arguments.iter().map(|word| if *word == MD5 { &md5 } else { *word }));
+        command
+            .args(operation.arguments.iter().map(|word| if *word == MD5 { &md5 } else { *word }));
         command
     }
 }
@@ -63,6 +64,7 @@ pub struct Outcome {
 /// The directory of one run: `disk/cache`, the source, and what the program says.
 pub struct Stage {
     scratch: TempDir,
+    disk: PathBuf,
     driver: &'static str,
 }
 
@@ -79,25 +81,36 @@ impl Stage {
     pub fn empty(driver: &'static str) -> Tested<Stage> {
         let scratch = in_memory()?;
         fs::write(scratch.path().join("source"), image("added").ok_or("it is one of ours")?)?;
-        Ok(Stage { scratch, driver })
+        let disk = scratch.path().join("disk");
+        Ok(Stage { scratch, disk, driver })
     }
 
     /// Another one with the same disk.
     pub fn copy(&self) -> Tested<Stage> {
         let scratch = in_memory()?;
+        let disk = scratch.path().join("disk");
+        self.copied(scratch, disk)
+    }
+
+    /// Another one whose disk is a directory that is made for it.
+    pub fn copy_to(&self, disk: PathBuf) -> Tested<Stage> {
+        self.copied(in_memory()?, disk)
+    }
+
+    fn copied(&self, scratch: TempDir, disk: PathBuf) -> Tested<Stage> {
         symlink(self.scratch.path().join("source"), scratch.path().join("source"))?;
-        copy_tree(&self.disk(), &scratch.path().join("disk"))?;
-        Ok(Stage { scratch, driver: self.driver })
+        copy_tree(&self.disk, &disk)?;
+        Ok(Stage { scratch, disk, driver: self.driver })
     }
 
     /// The directory that stands for a disk.
-    pub fn disk(&self) -> PathBuf {
-        self.scratch.path().join("disk")
+    pub fn disk(&self) -> &Path {
+        &self.disk
     }
 
     /// The cache on it.
     pub fn place(&self) -> Place {
-        Place::at(self.driver, self.disk().join("cache"))
+        Place::at(self.driver, self.disk.join("cache"))
     }
 
     /// A file beside the disk.
@@ -119,7 +132,7 @@ impl Stage {
         watcher: &mut dyn Watcher,
     ) -> Tested<Outcome> {
         let (out, err) = (self.beside("out"), self.beside("err"));
-        let mut command = programs.command(operation, self.driver, &self.disk().join("cache"));
+        let mut command = programs.command(operation, self.driver, &self.disk.join("cache"));
         command
             .current_dir(self.scratch.path())
             .stdin(Stdio::null())
@@ -153,7 +166,8 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::write(to, read_untouched(from)?)?;
     fs::set_permissions(to, metadata.permissions())?;
     copy_attributes(from, to)?;
-    let times = fs::FileTimes::new().set_accessed(metadata.accessed()?).set_modified(metadata.modified()?);
+    let times =
+        fs::FileTimes::new().set_accessed(metadata.accessed()?).set_modified(metadata.modified()?);
     File::open(to)?.set_times(times)
 }
 

@@ -11,7 +11,12 @@ use super::{Choice, in_parallel};
 use crate::Tested;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longer than this nobody waits for a call that failed once.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// What is done at the points of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +46,9 @@ pub fn matrix(programs: &Programs, blow: Blow, choice: &Choice) -> Tested<Matrix
     }
     let mut matrix = Matrix::new(match blow {
         Blow::Kill => "Crash matrix: killed before each call that changes anything",
-        Blow::Fault => "Fault matrix: each call failed with each error that it can have, writes shortened too",
+        Blow::Fault => {
+            "Fault matrix: each call failed with each error that it can have, writes shortened too"
+        }
     });
     let jobs = choice.of(jobs);
     let results = in_parallel(&jobs, |job| run(programs, job));
@@ -96,10 +103,14 @@ fn undisturbed(
     template: &Stage,
 ) -> Tested<Vec<(Point, Kind, String)>> {
     let stage = template.copy()?;
-    let mut recorder = Recorder::new(&stage.disk());
+    let mut recorder = Recorder::new(stage.disk());
     let outcome = stage.run(operation, programs, &mut recorder)?;
-    let ending =
-        Ending { told: outcome.end == End::Code(0), warned: false, power_lost: false, faulty: false };
+    let ending = Ending {
+        told: outcome.end == End::Code(0),
+        warned: !outcome.err.is_empty(),
+        power_lost: false,
+        faulty: false,
+    };
     let mut wrong = judge(&stage, operation, ending);
     if outcome.end != End::Code(operation.code) {
         wrong.push(format!("it ended with {:?}", outcome.end));
@@ -131,6 +142,8 @@ fn faults(name: &str) -> Vec<Act> {
         "chmod" | "chown" => &[EIO, EPERM],
         "flock" => &[EIO, EINTR],
         "fcntl lock" => &[EIO, EINTR, EACCES],
+        // The kernel lets go of what it holds.
+        "fcntl unlock" | "flock unlock" => &[],
         _ => &[EIO],
     };
     let mut acts: Vec<Act> = errors.iter().map(|errno| Act::Fail(*errno as i32)).collect();
@@ -142,9 +155,13 @@ fn faults(name: &str) -> Vec<Act> {
 
 fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     let stage = job.template.copy()?;
-    let mut striker = Striker::new(&stage.disk(), &job.point, job.act);
+    let mut striker = Striker::new(stage.disk(), &job.point, job.act);
+    let start = Instant::now();
     let outcome = stage.run(job.operation, programs, &mut striker)?;
     let mut wrong = Vec::new();
+    if start.elapsed() > LONGEST {
+        wrong.push(format!("it took {:.0?}", start.elapsed()));
+    }
     let Some(path) = striker.struck else {
         return Ok(vec!["the point was not reached".to_owned()]);
     };
@@ -157,22 +174,33 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
             Ending { told, warned: false, power_lost: false, faulty: false }
         }
         _ => {
-            wrong.extend(said(&stage, job, &outcome));
-            let told = outcome.end == End::Code(0);
-            Ending { told, warned: !outcome.err.is_empty(), power_lost: false, faulty: true }
+            // It cannot say why where it is that which fails.
+            let is_mute = Path::new(&path) == stage.beside("err");
+            wrong.extend(said(&stage, job.operation, &outcome, is_mute));
+            Ending::of_fault(&outcome)
         }
     };
-    wrong.extend(handed_out(&stage, job, &outcome));
+    // A write may be the reader's own, to its output.
+    let is_cache_s = job.point.name != "write" && job.act != Act::Kill;
+    wrong.extend(handed_out(&stage, job.operation, &outcome, is_cache_s));
     wrong.extend(judge(&stage, job.operation, ending));
     if !wrong.is_empty() {
         let said = outcome.err.trim().replace('\n', " | ");
-        wrong.push(format!("the call was about {path}; it ended with {:?} and said: {said}", outcome.end));
+        wrong.push(format!(
+            "the call was about {path}; it ended with {:?} and said: {said}",
+            outcome.end
+        ));
     }
     Ok(wrong)
 }
 
-/// How a program ends in which a call failed: by itself, without a panic, and with a reason where it failed.
-fn said(stage: &Stage, job: &Job, outcome: &Outcome) -> Vec<String> {
+/// How a program ends in which something failed: by itself, without a panic, and with a reason where it failed.
+pub(super) fn said(
+    stage: &Stage,
+    operation: &Operation,
+    outcome: &Outcome,
+    is_mute: bool,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let End::Code(code) = outcome.end else {
         return vec![format!("it ended with {:?}", outcome.end)];
@@ -180,30 +208,34 @@ fn said(stage: &Stage, job: &Job, outcome: &Outcome) -> Vec<String> {
     if outcome.err.contains("panicked") {
         wrong.push("it panicked".to_owned());
     }
-    if ![0, 1, job.operation.code].contains(&code) {
+    if ![0, 1, operation.code].contains(&code) {
         wrong.push(format!("it ended with {code}"));
     }
-    if code == 0 && job.operation.code != 0 {
+    if code == 0 && operation.code != 0 {
         wrong.push("it took a wrong image for right".to_owned());
     }
-    let on_stderr = job.point.name == "write" && outcome.err.is_empty();
-    if code != 0 && !outcome.err.contains("error: ") && !on_stderr {
+    if code != 0 && !outcome.err.contains("error: ") && !is_mute {
         wrong.push(format!("it ended with {code} and did not say why"));
     }
-    let beside = stage.names_beside().unwrap_or_default();
     let known = ["disk", "source", "out", "err", "output"];
-    wrong.extend(
-        beside.iter().filter(|name| !known.contains(&name.as_str())).map(|name| format!("{name} is leaked")),
-    );
+    let beside = stage.names_beside().unwrap_or_default();
+    let leaked = beside.iter().filter(|name| !known.contains(&name.as_str()));
+    wrong.extend(leaked.map(|name| format!("{name} is leaked")));
     wrong
 }
 
-/// A reader gets every byte, or an error behind a true beginning; a file is there whole or not at all.
-fn handed_out(stage: &Stage, job: &Job, outcome: &Outcome) -> Vec<String> {
-    let Some(image) = job.operation.reads.and_then(image) else { return Vec::new() };
+/// A reader gets every byte, or an error behind a true beginning; a file is there whole or not at all. A fault of the
+/// cache's reaches no reader of an open cache.
+pub(super) fn handed_out(
+    stage: &Stage,
+    operation: &Operation,
+    outcome: &Outcome,
+    is_cache_s: bool,
+) -> Vec<String> {
+    let Some(image) = operation.reads.and_then(image) else { return Vec::new() };
     let mut wrong = Vec::new();
     let done = outcome.end == End::Code(0);
-    let is_file = job.operation.arguments.contains(&"output");
+    let is_file = operation.arguments.contains(&"output");
     let written = if is_file {
         std::fs::read(stage.beside("output")).unwrap_or_default()
     } else {
@@ -213,21 +245,12 @@ fn handed_out(stage: &Stage, job: &Job, outcome: &Outcome) -> Vec<String> {
         wrong.push(format!("it handed out {} wrong bytes", written.len()));
     }
     if done && written != image {
-        wrong.push(format!("it handed out {} of {} bytes, and was content", written.len(), image.len()));
+        let (came, all) = (written.len(), image.len());
+        wrong.push(format!("it handed out {came} of {all} bytes, and was content"));
     }
-    let cache_only = striken_in_cache(job);
-    if !done
-        && job.operation.program == Program::ReadThrough
-        && outcome.end != End::Signal(Signal::SIGKILL)
-        && outcome.err.starts_with("open")
-        && cache_only
-    {
+    let is_open = operation.program == Program::ReadThrough && outcome.err.starts_with("open");
+    if is_cache_s && !done && (is_open || written == image) {
         wrong.push("the cache's fault reached the reader".to_owned());
     }
     wrong
-}
-
-/// Whether the call was the cache's, and not one on the reader's own output.
-fn striken_in_cache(job: &Job) -> bool {
-    job.point.name != "write"
 }
