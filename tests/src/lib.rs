@@ -4,8 +4,10 @@
 mod books;
 mod child;
 pub mod components;
+pub mod hostile;
 mod mount;
 mod place;
+pub mod siege;
 mod source;
 
 pub use books::{OnDisk, Row};

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -33,6 +33,20 @@ pub(super) struct Compiled {
     pub from_cache: bool,
     /// Why the cache could not be used, where it could not.
     pub cache_fault: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Compiled {
+    /// Tells the log how long the driver's component took.
+    pub fn tell(&self, driver: &str) {
+        let took = self.took;
+        if self.from_cache {
+            tracing::debug!(driver, ?took, "its compiled code was found on disk");
+        } else {
+            tracing::info!(driver, ?took, "it was compiled");
+        }
+    }
 }
 
 impl CompileCache {
@@ -58,6 +72,7 @@ impl CompileCache {
         bytes: &[u8],
         digest: &[u8; 32],
     ) -> Result<Compiled, String> {
+        let started = Instant::now();
         let name = entry_name(engine, digest);
         let directory = self.directory.clone().and_then(|directory| {
             trusted(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
@@ -66,9 +81,11 @@ impl CompileCache {
         if let Ok(directory) = &directory
             && let Some(component) = load(engine, &directory.join(&name))
         {
-            return Ok(Compiled { component, from_cache: true, cache_fault: None });
+            let took = started.elapsed();
+            return Ok(Compiled { component, from_cache: true, cache_fault: None, took });
         }
         let component = Component::from_binary(engine, bytes).map_err(|e| compiler_words(&e))?;
+        let took = started.elapsed();
         let stored = directory.and_then(|directory| {
             store(&directory, &name, &component)
                 .map_err(|e| format!("{}: {e}", directory.display()))
@@ -76,7 +93,7 @@ impl CompileCache {
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "compiled code is not kept for the next start");
         }
-        Ok(Compiled { component, from_cache: false, cache_fault: stored.err() })
+        Ok(Compiled { component, from_cache: false, cache_fault: stored.err(), took })
     }
 }
 
