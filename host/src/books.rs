@@ -227,7 +227,9 @@ impl Books {
     }
 
     fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>> {
-        self.call("list images", Repeat::Safe, |d| d.cached_images(after, limit))
+        // Counted apart: a first page that is sound does not make up for a second one that is not.
+        let operation = if after.is_some() { "go on with a list" } else { "list images" };
+        self.call(operation, Repeat::Safe, |d| d.cached_images(after, limit))
     }
 
     /// All records, page by page. `visit` answers how many of a page have no file: books that were away may have some, and
@@ -240,7 +242,7 @@ impl Books {
             after = Some(last.image_id.clone());
             strangers += visit(page);
             if strangers > STRANGERS && !self.are_trusted() {
-                let (operation, driver) = ("list images", self.in_use().driver.name().to_owned());
+                let (operation, driver) = ("end a list", self.in_use().driver.name().to_owned());
                 let reason = format!("it lists more than {STRANGERS} images that are not cached");
                 self.distrust(operation, &reason);
                 return Err(Error::Books { operation, driver, reason });
@@ -301,7 +303,10 @@ impl Books {
         loop {
             let error = match answer {
                 Ok(answer) => {
-                    self.breaker.note_success(operation);
+                    // Of books that are yet to be repaired no answer proves anything.
+                    if self.in_step() {
+                        self.breaker.note_success(operation);
+                    }
                     return Ok(answer);
                 }
                 Err(error) => error,

@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// How often the books are read where they fail and are repaired in between: a driver is replaced within so many.
-const READINGS: u32 = 3;
+/// How often the books are read where they fail and are repaired in between: within so many a driver that keeps failing
+/// is replaced, and the next one's books are in step.
+const READINGS: u32 = 5;
 
 /// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
 /// closes the books.

@@ -45,6 +45,7 @@ fn encode(text: &str) -> Vec<u8> {
         resolve.select_world(&[package], Some("image-cache-driver")).expect("the world is there");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .expect("it takes the metadata");
-    let encoder = ComponentEncoder::default().validate(true).module(&module);
-    encoder.and_then(|mut encoder| encoder.encode()).unwrap_or_else(|error| panic!("{error:#}"))
+    let mut encoder = ComponentEncoder::default();
+    let encoded = encoder.module(&module).and_then(ComponentEncoder::encode);
+    encoded.unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -41,7 +41,7 @@ pub fn floods_the_log(siege: Siege) -> Tested {
     let from_guest = lines.iter().filter(|line| line.contains("time\\n")).count();
     let seconds = usize::try_from(started.elapsed().as_secs())? + 1;
     assert!((1..=100 * seconds).contains(&from_guest), "{from_guest} lines in {seconds} s");
-    assert!(lines.iter().any(|line| line.ends_with("lines were left out")), "it is not told");
+    assert!(lines.iter().any(|line| line.contains("lines were left out")), "it is not told");
     for line in &lines {
         assert!(line.len() < 5000, "a line of {} bytes", line.len());
         assert!(!line.starts_with("ERROR"), "a forged line: {line}");

@@ -112,10 +112,10 @@ pub(super) struct Share {
 
 impl Share {
     /// Of so many bytes in all. What one call may write into the log bounds how long it takes to write that into the
-    /// database, which nothing interrupts.
+    /// database, which nothing interrupts. As much again is for what SQLite writes between two looks at the log.
     pub fn of(bytes: u64) -> Self {
         let log = (bytes / 4).min(MAX_LOG);
-        Share { database: bytes - log, log }
+        Share { database: bytes - 2 * log, log }
     }
 
     /// The built-in driver is trusted not to flood its log, which grows while somebody else reads.
