@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Records per page when the books are read.
-pub(crate) const PAGE: u32 = 1000;
+/// How often the books are read where they fail and are repaired in between: within so many a driver that keeps failing
+/// is replaced, and the next one's books are in step.
+const READINGS: u32 = 5;
 
 /// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
 /// closes the books.
@@ -215,22 +216,19 @@ impl ImageCache {
     /// What the books say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.shared.bring_up_to_date();
-        let mut images = self.shared.read_books(|books| {
-            let mut images: Vec<CachedImage> = Vec::new();
-            loop {
-                let after = images.last().map(|image| image.image_id.clone());
-                let page = books.cached_images(after.as_ref(), PAGE)?;
-                if page.is_empty() {
-                    return Ok(images);
-                }
-                images.extend(page);
-            }
-        })?;
         let directory = &self.shared.directory;
-        images.retain(|image| {
-            directory.cached_file(&image.image_id).is_ok_and(|file| file.is_some())
-        });
-        Ok(images)
+        self.shared.read_books(|books| {
+            let mut images = Vec::new();
+            books.each_page(|page| {
+                let (listed, before) = (page.len(), images.len());
+                images.extend(page.into_iter().filter_map(|image| {
+                    let file = directory.cached_file(&image.image_id).ok()??;
+                    Some(CachedImage { size: file.size, ..image })
+                }));
+                listed - (images.len() - before)
+            })?;
+            Ok(images)
+        })
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -315,13 +313,15 @@ impl Shared {
         }
     }
 
-    /// Reads the books, and once more where they failed meanwhile and were repaired.
+    /// Reads the books, and again where they failed meanwhile and were repaired.
     pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
-        let answer = read(&self.books);
-        if self.books.in_step() {
-            return answer;
+        for _ in 1..READINGS {
+            let answer = read(&self.books);
+            if self.books.in_step() {
+                return answer;
+            }
+            self.settle();
         }
-        self.settle();
         read(&self.books)
     }
 

@@ -187,7 +187,7 @@ impl std::str::FromStr for Grant {
     }
 }
 
-/// What one call of a driver may use.
+/// What a driver may use: its calls, each for itself, and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory: 64 MiB by default.
@@ -196,6 +196,10 @@ pub struct Limits {
     pub guest_time: Duration,
     /// Time of the whole call, host calls included: 2 s by default.
     pub call_time: Duration,
+    /// Bytes of the component: 32 MiB by default. A larger one is not read.
+    pub component: u64,
+    /// Bytes of disk that its database may have, SQLite's log included: 1 GiB by default.
+    pub database: u64,
 }
 
 impl Default for Limits {
@@ -204,6 +208,8 @@ impl Default for Limits {
             memory: 64 << 20,
             guest_time: Duration::from_secs(1),
             call_time: Duration::from_secs(2),
+            component: 32 << 20,
+            database: 1 << 30,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bringing the books into step with the directory, which is right about what is cached.
 
 use crate::books::Reconciled;
-use crate::cache::{PAGE, Shared};
+use crate::cache::Shared;
 use crate::directory::FileInfo;
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
@@ -16,17 +16,17 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
         shared.directory.cached_files().and_then(Iterator::collect);
     let mut files = shared.in_directory("read", "", files)?;
     let mut doubtful = Vec::new();
-    let mut after = None;
-    loop {
-        let page = shared.books.cached_images(after.as_ref(), PAGE)?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.image_id.clone());
+    shared.books.each_page(|page| {
+        let mut strangers = 0;
         for record in page {
-            if !files.remove(&record.image_id).is_some_and(|file| agree(&record, &file)) {
+            let file = files.remove(&record.image_id);
+            strangers += usize::from(file.is_none());
+            if !file.is_some_and(|file| agree(&record, &file)) {
                 doubtful.push(record.image_id);
             }
         }
-    }
+        strangers
+    })?;
     doubtful.extend(files.into_keys());
     let (mut repairs, mut unrepaired) = (0u64, 0u64);
     for id in &doubtful {

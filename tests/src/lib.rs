@@ -4,9 +4,11 @@
 mod books;
 mod child;
 pub mod components;
+pub mod hostile;
 mod mount;
 mod place;
 pub mod processes;
+pub mod siege;
 mod source;
 /// Only where the registers of a system call are known.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]

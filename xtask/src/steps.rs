@@ -38,7 +38,9 @@ pub fn test() -> Result<()> {
 /// `cargo xtask bench`: the library's figures, where what is given picks among them, then whole processes.
 pub fn bench(arguments: &[&str]) -> Result<()> {
     drivers::toolchain()?;
-    for (name, bench) in [("Library", "cache"), ("Processes", "process")] {
+    for (name, bench) in
+        [("Library", "cache"), ("Processes", "process"), ("Hostile drivers", "hostile")]
+    {
         let mut command = cargo(&[
             "bench",
             "--package",

@@ -11,6 +11,8 @@ pub(super) const MAX_STALL_TIME: Duration = Duration::from_secs(1_000 * 365 * 86
 /// Hits that are gathered for longer are as good as lost.
 pub(super) const MAX_HIT_DELAY: Duration = Duration::from_secs(3_600);
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(4 << 30);
+const COMPONENT: std::ops::RangeInclusive<u64> = (1 << 10)..=(1 << 30);
+const DATABASE: std::ops::RangeInclusive<u64> = (8 << 20)..=(1 << 40);
 const CALL_TIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(600);
 
@@ -27,6 +29,10 @@ pub(super) const SQLITE_DB: &str = "a path inside the cache directory, relative 
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
 pub(super) const LIMIT_MEMORY: &str =
     "1 MiB to 4 GiB, a whole number of bytes or with a unit (\"64 MiB\")";
+pub(super) const LIMIT_COMPONENT: &str =
+    "1 KiB to 1 GiB, a whole number of bytes or with a unit (\"32 MiB\")";
+pub(super) const LIMIT_DATABASE: &str =
+    "8 MiB to 1 TiB, a whole number of bytes or with a unit (\"1 GiB\")";
 pub(super) const LIMIT_TIME: &str = "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")";
 
 pub(super) fn dir(dir: &Path) -> Result<(), Rejected> {
@@ -108,11 +114,14 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
         faults.push(("component", Rejected::new("no path", "the path of a WebAssembly component")));
     }
     let limits = &config.limits;
-    if !MEMORY.contains(&limits.memory) {
-        faults.push((
-            "limits.memory",
-            Rejected::new(format!("{} bytes", limits.memory), LIMIT_MEMORY),
-        ));
+    for (key, bytes, range, accepted) in [
+        ("limits.memory", limits.memory, MEMORY, LIMIT_MEMORY),
+        ("limits.component", limits.component, COMPONENT, LIMIT_COMPONENT),
+        ("limits.database", limits.database, DATABASE, LIMIT_DATABASE),
+    ] {
+        if !range.contains(&bytes) {
+            faults.push((key, Rejected::new(format!("{bytes} bytes"), accepted)));
+        }
     }
     for (key, time) in
         [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]

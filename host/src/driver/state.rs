@@ -65,7 +65,9 @@ impl HostState {
             wasi: None,
             bounds: Bounds::new(home.limits.memory),
             images: cache().map(|directory| Images { directory, subject: None }),
-            database: cache().map(|directory| Database::new(directory, &place, deadline.clone())),
+            database: cache().map(|directory| {
+                Database::new(directory, &place, home.limits.database, deadline.clone())
+            }),
             attributes: cache().map(|_| Attributes::new(names, deadline.clone())),
             clock: CallClock::new(home.limits, deadline),
         }
@@ -81,8 +83,9 @@ impl HostState {
         self
     }
 
-    pub fn begin_call(&mut self) {
-        self.clock.start();
+    /// A call begins, which must be over at `until` if that is given.
+    pub fn begin_call(&mut self, until: Option<Instant>) {
+        self.clock.start(until);
         self.log.begin_call();
         if let Some(database) = &mut self.database {
             database.begin_call();
