@@ -13,6 +13,7 @@ mod load;
 pub(crate) mod state;
 #[cfg(test)]
 mod testing;
+mod usage;
 mod world;
 
 pub(crate) use clock::Deadline;
@@ -21,6 +22,7 @@ pub use component::Driver;
 pub(crate) use convert::{printable, system_time, timestamp};
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect};
+pub use usage::{Bound, Peak};
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;

@@ -76,8 +76,8 @@ pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
 pub use driver::{
-    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection, Leftover,
-    LeftoverState, LoadError, Victim, inspect,
+    Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
+    Leftover, LeftoverState, LoadError, Peak, Victim, inspect,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};

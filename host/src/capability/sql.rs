@@ -9,7 +9,8 @@ use super::Error;
 use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::sql as wit;
 use crate::driver::state::HostState;
-use crate::driver::{Deadline, printable};
+use crate::driver::{Bound, Deadline, printable};
+pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
 use opening::{Identity, Open};
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ impl Database {
     }
 
     fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Error> {
-        if statements.len() > execution::MAX_STATEMENTS {
+        if statements.len() > MAX_STATEMENTS {
             return Err(Error::TooLarge);
         }
         statements.iter().try_for_each(execution::check)?;
@@ -170,14 +171,21 @@ impl wit::Host for HostState {
         &mut self,
         statement: wit::Statement,
     ) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
-        Ok(self.charged(|state| state.database()?.query(&statement)))
+        Ok(self.charged(|state| {
+            let result = state.database()?.query(&statement)?;
+            state.usage.note(Bound::Rows, result.rows.len() as u64);
+            Ok(result)
+        }))
     }
 
     fn execute_all(
         &mut self,
         statements: Vec<wit::Statement>,
     ) -> wasmtime::Result<Result<Vec<u64>, Error>> {
-        Ok(self.charged(|state| state.database()?.execute_all(&statements)))
+        Ok(self.charged(|state| {
+            state.usage.note(Bound::Statements, statements.len() as u64);
+            state.database()?.execute_all(&statements)
+        }))
     }
 }
 

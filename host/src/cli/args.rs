@@ -2,7 +2,7 @@
 
 use super::output::Format;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use image_cache::{ConfigOption, ImageId};
+use image_cache::{ConfigOption, Grant, ImageId};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub struct Global {
     /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
-    /// How answers are printed
+    /// How answers are printed; `driver check` has junit, too
     #[arg(
         long,
         value_enum,
@@ -179,4 +179,30 @@ pub enum Driver {
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
+    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A component's path, or a built-in or configured name
+    #[arg(value_name = "NAME|FILE")]
+    pub name: String,
+    /// Grant this and what other --grant say, nothing else: sql, attributes, files or wasi [default: what the
+    /// configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<Grant>,
+    /// Configure the driver with this, too; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    pub options: Vec<(String, String)>,
+    /// Also the cases that hold for drivers which evict the least recently accessed image first
+    #[arg(long)]
+    pub lru: bool,
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
 }
