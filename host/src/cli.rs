@@ -16,9 +16,8 @@ mod upkeep;
 use args::{Arguments, Command, Global};
 use clap::{CommandFactory, Parser};
 use exit::{Code, Failure};
-use image_cache::{Config, ConfigError, ConfigLayers, ConfigOption, ImageCache};
+use image_cache::{Config, ConfigError, ConfigLayers, ImageCache};
 use output::Format;
-use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -82,13 +81,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
         Command::Prune => upkeep::prune(&session()?),
         Command::Clean => upkeep::clean(&session()?),
         Command::Status => upkeep::status(&session()?),
-        Command::Driver(command) => {
-            // A driver's author has no cache; none is opened, so any directory will do.
-            let layers =
-                ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
-            let session = Session { config: configuration(global, layers)?, format: global.format };
-            driver::driver(&session, command)
-        }
+        Command::Driver(command) => driver::driver(global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "image-cache", &mut script);

@@ -12,6 +12,7 @@ mod owner;
 mod queue;
 mod writing;
 
+pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 

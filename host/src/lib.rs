@@ -60,6 +60,7 @@ mod expected;
 mod fill;
 mod hits;
 mod image_id;
+mod migrate;
 mod prune;
 mod reading;
 mod reconcile;
@@ -82,6 +83,7 @@ pub use driver::{
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
+pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use tee::CachingReader;

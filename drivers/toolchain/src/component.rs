@@ -21,7 +21,7 @@ pub struct Component {
 
 impl Component {
     /// Makes a component of a compiled module, and validates it.
-    pub(crate) fn of_module(package: &str, path: &Path) -> Result<Component> {
+    pub fn of_module(package: &str, path: &Path) -> Result<Component> {
         let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let encode = || ComponentEncoder::default().validate(true).module(&module)?.encode();
         let bytes =

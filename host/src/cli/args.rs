@@ -108,7 +108,7 @@ pub enum Command {
     Clean,
     /// Show driver, sizes and counts
     Status,
-    /// Look at drivers
+    /// Look at drivers, write them, check them
     #[command(subcommand)]
     Driver(Driver),
     /// Print a completion script
@@ -179,8 +179,37 @@ pub enum Driver {
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
+    /// Write a crate for a driver into a new folder of its name, with all that it needs but a toolchain
+    New {
+        /// The crate's name, and the driver's
+        name: String,
+    },
+    /// Compile a driver's crate, and make a component of it
+    Build(Build),
+    /// Move the books from one driver to another, losing no hit; nobody else may have the cache open
+    Migrate {
+        /// The driver that has the books: a built-in or configured name, or a component's path
+        #[arg(long, value_name = "NAME")]
+        from: String,
+        /// The driver that is to have them
+        #[arg(long, value_name = "NAME")]
+        to: String,
+    },
     /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails
     Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The crate's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Where the component goes [default: NAME.wasm in the crate's folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Install a toolchain for WebAssembly where none is found: by rustup, or Debian's packages
+    #[arg(long)]
+    pub install: bool,
 }
 
 #[derive(Debug, Args)]
