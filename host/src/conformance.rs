@@ -32,7 +32,7 @@ pub use measured::{CallTimes, Measured};
 pub use subject::Subject;
 
 use crate::config::Config;
-use crate::driver::LoadError;
+use crate::driver::{Driver, LoadError};
 use measured::Recorder;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -101,6 +101,15 @@ impl Case {
 /// Every reason that keeps it from loading, or from being configured.
 pub fn load(config: &Config, scratch: &Path) -> Result<(), LoadError> {
     subject::loads(config, scratch)
+}
+
+/// Loads the driver of `config` on its cache directory, as opening the cache does, but without the cache: for who wants to call or to
+/// measure a driver alone.
+///
+/// # Errors
+/// Every reason that keeps it from loading, or from being configured.
+pub fn driver(config: &Config) -> Result<Driver, LoadError> {
+    subject::on_its_directory(config)
 }
 
 /// Runs every case of [`CASES`] against the driver of `config`, each in a directory of its own under

@@ -44,7 +44,11 @@ pub fn build(format: Format, build: &Build) -> Result<Code> {
     let module = compile(&driver, &toolchain)?;
     let component = Component::of_module(&driver.name, &module)?;
     let path = build.output.clone();
-    let path = path.unwrap_or_else(|| build.folder.join(format!("{}.wasm", driver.name)));
+    let path = path.unwrap_or_else(|| {
+        // `.` says nothing in a path.
+        let folder = build.folder.strip_prefix(".").unwrap_or(&build.folder);
+        folder.join(format!("{}.wasm", driver.name))
+    });
     fs::write(&path, &component.bytes)
         .with_context(|| format!("cannot write {}", path.display()))?;
     let bytes = component.bytes.len() as u64;
