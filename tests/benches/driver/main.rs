@@ -30,8 +30,11 @@ fn main() -> ExitCode {
     if std::env::var_os("IMAGE_CACHE_BENCH").is_none() {
         return again_with_a_compile_cache();
     }
-    // cargo names what it lists and tests otherwise.
-    if !std::env::args().any(|argument| argument == "--test" || argument == "--list") {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let chosen = arguments.iter().filter(|argument| !argument.starts_with('-'));
+    let wanted = chosen.clone().count() == 0 || chosen.clone().any(|name| name == "compare");
+    // cargo says so where it does not only list or test.
+    if wanted && arguments.iter().any(|argument| argument == "--bench") {
         compare();
     }
     divan::main();

@@ -56,8 +56,6 @@ fn there_and_back_no_hit_time_or_checksum_is_lost() -> Tested {
 #[test]
 fn records_without_a_file_stay_behind_and_the_old_books_are_only_read() -> Tested {
     let place = Place::new("sqlite");
-    // The new driver has books of an earlier time.
-    fill(&open(&place, "xattr"), "b", b"another b");
     filled(&place, "sqlite")?;
     std::fs::remove_file(place.path("a"))?;
     place.put("stray", b"nobody knows it");
