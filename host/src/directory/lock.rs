@@ -27,7 +27,13 @@ impl Directory {
     pub fn join(&self) -> io::Result<Use> {
         let file = self.open_own("users")?;
         let words = "its books are being moved by `image-cache driver migrate`; try again when that is done";
-        wait(|| file.try_lock_shared(), words)?;
+        match wait(|| file.try_lock_shared(), words) {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                // A cache without locks was warned of when it was opened.
+                tracing::debug!(error = %e, "nobody is told that the cache is open");
+            }
+            other => other?,
+        }
         Ok(Use { _file: file })
     }
 
@@ -79,5 +85,33 @@ fn wait(try_lock: impl Fn() -> Result<(), TryLockError>, words: &str) -> io::Res
             Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn who_wants_the_cache_alone_waits_for_nobody_and_others_wait_for_him() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
+        let users = [directory.join(), directory.join()].map(|user| user.expect("it is free"));
+        assert!(directory.claim().expect("there are locks").is_none());
+        drop(users);
+        let alone = directory.claim().expect("there are locks").expect("nobody has it open");
+        assert!(directory.claim().expect("there are locks").is_none());
+        let released = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _user = directory.join().expect("it is released in time");
+                assert!(released.load(Ordering::SeqCst), "it was not alone");
+            });
+            std::thread::sleep(Duration::from_millis(30));
+            released.store(true, Ordering::SeqCst);
+            drop(alone);
+        });
     }
 }

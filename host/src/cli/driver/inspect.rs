@@ -49,9 +49,12 @@ pub fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
     Ok(Code::Failed)
 }
 
-/// Why the driver does not take its configuration, tried on an empty cache that is gone afterwards.
+/// Why the driver does not take its configuration, tried on an empty cache that is gone afterwards: on the file system of the configured
+/// one, where that is there and may be written to.
 fn refusals(name: &str, config: &Config) -> anyhow::Result<Vec<String>> {
-    let scratch = tempfile::tempdir().context("cannot make a directory to try the driver in")?;
+    let own = config.dir.join(".image-cache");
+    let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
+    let scratch = scratch.context("cannot make a directory to try the driver in")?;
     let config = Config { driver: name.to_owned(), ..config.clone() };
     let tried = conformance::load(&config, scratch.path());
     Ok(tried.err().map(|error| error.faults().to_vec()).unwrap_or_default())
