@@ -43,7 +43,7 @@ pub struct Migrated {
 /// assert!(migrate(&config, "sqlite", "xattr", |_| ()).is_err(), "the cache is open");
 /// drop(cache);
 /// assert_eq!(migrate(&config, "sqlite", "xattr", |_| ())?.images, 1);
-/// # Ok::<(), image_cache::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors

@@ -85,7 +85,7 @@ fn fault(name: &str) -> Option<String> {
     if KEYWORDS.iter().any(same) {
         return Some("it is a word of Rust's own".into());
     }
-    TAKEN.iter().any(|taken| same(taken)).then(|| "it is taken".into())
+    TAKEN.iter().any(same).then(|| "it is taken".into())
 }
 
 fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
