@@ -17,6 +17,7 @@ mod hits;
 mod ids;
 mod instance;
 mod leftovers;
+mod loading;
 mod lru;
 mod measured;
 mod paging;
@@ -28,11 +29,12 @@ mod sums;
 mod victims;
 
 pub use failure::{Failure, Verdict};
+pub use loading::load;
 pub use measured::{CallTimes, Measured};
 pub use subject::Subject;
 
 use crate::config::Config;
-use crate::driver::{Driver, LoadError};
+use crate::driver::LoadError;
 use measured::Recorder;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -99,17 +101,8 @@ impl Case {
 ///
 /// # Errors
 /// Every reason that keeps it from loading, or from being configured.
-pub fn load(config: &Config, scratch: &Path) -> Result<(), LoadError> {
+pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
     subject::loads(config, scratch)
-}
-
-/// Loads the driver of `config` on its cache directory, as opening the cache does, but without the cache: for who wants to call or to
-/// measure a driver alone.
-///
-/// # Errors
-/// Every reason that keeps it from loading, or from being configured.
-pub fn driver(config: &Config) -> Result<Driver, LoadError> {
-    subject::on_its_directory(config)
 }
 
 /// Runs every case of [`CASES`] against the driver of `config`, each in a directory of its own under

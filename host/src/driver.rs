@@ -16,13 +16,14 @@ mod testing;
 mod usage;
 mod world;
 
+pub use usage::{Bound, Peak};
+
 pub(crate) use clock::Deadline;
 pub(crate) use compile_cache::digest;
 pub use component::Driver;
 pub(crate) use convert::{printable, system_time, timestamp};
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect};
-pub use usage::{Bound, Peak};
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;

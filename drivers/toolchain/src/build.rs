@@ -71,7 +71,7 @@ pub fn build(
     workspace: &Workspace,
     guests: &[Guest],
 ) -> Result<Vec<Component>> {
-    let mut command = toolchain.cargo();
+    let mut command = command(toolchain);
     command.current_dir(&workspace.root);
     command.args(["build", "--locked", "--lib", "--profile", "guest", "--target", TARGET]);
     command.arg("--target-dir").arg(&workspace.target);
@@ -100,37 +100,42 @@ fn file_name(package: &str) -> String {
     format!("{}.wasm", package.replace('-', "_"))
 }
 
+/// The nested cargo, with none of the settings that were made for another compiler or target.
+fn command(toolchain: &Toolchain) -> Command {
+    let (cargo, rustc) = match toolchain {
+        Toolchain::WithTarget { cargo, rustc } | Toolchain::WithSource { cargo, rustc, .. } => {
+            (cargo, rustc)
+        }
+    };
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        if is_foreign(&name) {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUSTC", rustc);
+    // Set and empty, it beats flags in a configuration file, which are for the host: guests are compiled alike everywhere.
+    command.env("CARGO_ENCODED_RUSTFLAGS", "");
+    if let Toolchain::WithSource { linker, .. } = toolchain {
+        if let Some(linker) = linker {
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+        command.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
+        // Debian's tools find one another here, whatever else is called the same.
+        let path = env::var_os("PATH").unwrap_or_default();
+        let debian = ["/usr/bin", "/bin"].into_iter().map(PathBuf::from);
+        if let Ok(path) = env::join_paths(debian.chain(env::split_paths(&path))) {
+            command.env("PATH", path);
+        }
+    }
+    command
+}
+
 impl Toolchain {
     /// Its cargo, with none of the settings that were made for another compiler or target, and with all that it needs to compile
     /// for WebAssembly but a command (`build`) and a target.
     pub fn cargo(&self) -> Command {
-        let (cargo, rustc) = match self {
-            Toolchain::WithTarget { cargo, rustc } | Toolchain::WithSource { cargo, rustc, .. } => {
-                (cargo, rustc)
-            }
-        };
-        let mut command = Command::new(cargo);
-        for (name, _) in env::vars_os() {
-            if is_foreign(&name) {
-                command.env_remove(name);
-            }
-        }
-        command.env("RUSTC", rustc);
-        // Set and empty, it beats flags in a configuration file, which are for the host: guests are compiled alike everywhere.
-        command.env("CARGO_ENCODED_RUSTFLAGS", "");
-        if let Toolchain::WithSource { linker, .. } = self {
-            if let Some(linker) = linker {
-                command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-            }
-            command.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
-            // Debian's tools find one another here, whatever else is called the same.
-            let path = env::var_os("PATH").unwrap_or_default();
-            let debian = ["/usr/bin", "/bin"].into_iter().map(PathBuf::from);
-            if let Ok(path) = env::join_paths(debian.chain(env::split_paths(&path))) {
-                command.env("PATH", path);
-            }
-        }
-        command
+        command(self)
     }
 }
 

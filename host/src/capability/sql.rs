@@ -9,12 +9,13 @@ use super::Error;
 use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::sql as wit;
 use crate::driver::state::HostState;
-use crate::driver::{Bound, Deadline, printable};
-pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
+use crate::driver::{Deadline, printable};
 use opening::{Identity, Open};
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
 
 /// Which database is a driver's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +174,7 @@ impl wit::Host for HostState {
     ) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
         Ok(self.charged(|state| {
             let result = state.database()?.query(&statement)?;
-            state.usage.note(Bound::Rows, result.rows.len() as u64);
+            state.usage.note(crate::driver::Bound::Rows, result.rows.len() as u64);
             Ok(result)
         }))
     }
@@ -183,7 +184,7 @@ impl wit::Host for HostState {
         statements: Vec<wit::Statement>,
     ) -> wasmtime::Result<Result<Vec<u64>, Error>> {
         Ok(self.charged(|state| {
-            state.usage.note(Bound::Statements, statements.len() as u64);
+            state.usage.note(crate::driver::Bound::Statements, statements.len() as u64);
             state.database()?.execute_all(&statements)
         }))
     }

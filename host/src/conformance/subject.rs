@@ -158,15 +158,6 @@ pub(super) fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
     outcome
 }
 
-/// The driver of a configuration on its own cache directory.
-pub(super) fn on_its_directory(config: &Config) -> Result<Driver, LoadError> {
-    let directory = Directory::open(&config.dir, &config.sqlite_db).map_err(|fault| {
-        let words = format!("{} cannot be used: {}", fault.path.display(), fault.source);
-        LoadError::new(&config.driver, vec![words])
-    })?;
-    Driver::load(&config.driver, config, Arc::new(directory))
-}
-
 /// The cache directory of a case, and the configuration that names it.
 fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)> {
     let config =

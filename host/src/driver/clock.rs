@@ -72,22 +72,22 @@ impl CallClock {
         self.in_host += time;
     }
 
+    /// Whether the call may go on.
+    pub fn check(&self) -> Result<(), Overtime> {
+        let total = self.started.elapsed();
+        if total > self.limits.call_time {
+            return Err(Overtime::Call(self.limits.call_time));
+        }
+        if total.saturating_sub(self.in_host) > self.limits.guest_time {
+            return Err(Overtime::Guest(self.limits.guest_time));
+        }
+        Ok(())
+    }
+
     /// The guest's own time and the whole time of the call so far.
     pub fn spent(&self) -> (Duration, Duration) {
         let total = self.started.elapsed();
         (total.saturating_sub(self.in_host), total)
-    }
-
-    /// Whether the call may go on.
-    pub fn check(&self) -> Result<(), Overtime> {
-        let (in_guest, total) = self.spent();
-        if total > self.limits.call_time {
-            return Err(Overtime::Call(self.limits.call_time));
-        }
-        if in_guest > self.limits.guest_time {
-            return Err(Overtime::Guest(self.limits.guest_time));
-        }
-        Ok(())
     }
 
     /// The limits that it keeps.

@@ -86,7 +86,7 @@ impl Place {
     }
 
     fn component(&self) -> Driver {
-        conformance::driver(&self.config()).expect("the driver loads")
+        conformance::load(&self.config()).expect("the driver loads")
     }
 }
 

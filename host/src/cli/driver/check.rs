@@ -129,7 +129,7 @@ impl Candidate {
         let inspection = inspect(&config.driver, &config);
         let mut faults = inspection.faults.clone();
         if faults.is_empty()
-            && let Err(error) = conformance::load(&config, scratch.path())
+            && let Err(error) = conformance::loads(&config, scratch.path())
         {
             faults = error.faults().to_vec();
         }

@@ -56,7 +56,7 @@ fn refusals(name: &str, config: &Config) -> anyhow::Result<Vec<String>> {
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
     let scratch = scratch.context("cannot make a directory to try the driver in")?;
     let config = Config { driver: name.to_owned(), ..config.clone() };
-    let tried = conformance::load(&config, scratch.path());
+    let tried = conformance::loads(&config, scratch.path());
     Ok(tried.err().map(|error| error.faults().to_vec()).unwrap_or_default())
 }
 
