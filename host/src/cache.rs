@@ -3,7 +3,7 @@
 use crate::books::{Books, DriverStatus};
 use crate::clean::Cleaned;
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{Directory, Use};
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub warnings: Vec<String>,
     /// Fills that the cache, not the source, broke off.
     pub failures: AtomicU64,
+    /// Keeps away who wants the cache for himself alone.
+    _in_use: Use,
 }
 
 /// What `status` tells of a cache.
@@ -99,14 +101,19 @@ impl ImageCache {
     pub fn open(config: Config) -> Result<ImageCache> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
+        let in_use = directory.join().map_err(|source| Error::Directory {
+            operation: "open",
+            path: directory.path().to_owned(),
+            source,
+        })?;
         let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         let books = Arc::new(Books::open(Arc::clone(&config), Arc::clone(&directory))?);
         let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
-        let shared =
-            Shared { config, directory, books, hits, warnings, failures: AtomicU64::new(0) };
+        let failures = AtomicU64::new(0);
+        let shared = Shared { config, directory, books, hits, warnings, failures, _in_use: in_use };
         shared.settle();
         Ok(ImageCache { shared: Arc::new(shared) })
     }

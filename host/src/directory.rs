@@ -13,6 +13,7 @@ mod queue;
 mod room;
 mod writing;
 
+pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 

@@ -60,6 +60,7 @@ mod expected;
 mod fill;
 mod hits;
 mod image_id;
+mod migrate;
 mod prune;
 mod reading;
 mod reconcile;
@@ -77,12 +78,13 @@ pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
 pub use driver::{
-    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection, Leftover,
-    LeftoverState, LoadError, Victim, inspect,
+    Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
+    Leftover, LeftoverState, LoadError, Peak, Victim, inspect,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
+pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use tee::CachingReader;

@@ -46,7 +46,7 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
 }
 
 /// Whether a record is of this file.
-fn agree(record: &CachedImage, file: &FileInfo) -> bool {
+pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified == file.modified
 }
 
@@ -72,7 +72,8 @@ fn repair(shared: &Shared, id: &ImageId) -> Result<bool> {
     Ok(true)
 }
 
-fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
+/// The record of a file that nobody knew.
+pub(crate) fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
     CachedImage {
         image_id: id.clone(),
         size: file.size,
@@ -86,7 +87,7 @@ fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
 /// The record of a file with another size or time. One made a little after the file was last written to
 /// is Glance's of the very same file (it notes the time of its own commit): hits and last access are
 /// true. Any other is of a file that was replaced meanwhile.
-fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
+pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
     let same = record.size == file.size && record.last_modified >= file.modified;
     if !same {
         return adopted(&record.image_id, file);

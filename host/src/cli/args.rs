@@ -2,7 +2,7 @@
 
 use super::output::Format;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use image_cache::{ConfigOption, ImageId};
+use image_cache::{ConfigOption, Grant, ImageId};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ pub struct Global {
     /// image_cache_hard_limit: make room before an image is let in, so that the maximal size is never exceeded [default: false]
     #[arg(long, value_name = "true|false", global = true)]
     hard_limit: Option<OsString>,
-    /// How answers are printed
+    /// How answers are printed; `driver check` has junit, too
     #[arg(
         long,
         value_enum,
@@ -117,7 +117,7 @@ pub enum Command {
     Clean,
     /// Show driver, sizes and counts
     Status,
-    /// Look at drivers
+    /// Look at drivers, write them, check them
     #[command(subcommand)]
     Driver(Driver),
     /// Print a completion script
@@ -188,4 +188,59 @@ pub enum Driver {
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
+    /// Write a crate for a driver into a new folder of its name, with all that it needs but a toolchain
+    New {
+        /// The crate's name, and the driver's
+        name: String,
+    },
+    /// Compile a driver's crate, and make a component of it
+    Build(Build),
+    /// Move the books from one driver to another, losing no hit; nobody else may have the cache open
+    Migrate {
+        /// The driver that has the books: a built-in or configured name, or a component's path
+        #[arg(long, value_name = "NAME")]
+        from: String,
+        /// The driver that is to have them
+        #[arg(long, value_name = "NAME")]
+        to: String,
+    },
+    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The crate's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Where the component goes [default: NAME.wasm in the crate's folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Install a toolchain for WebAssembly where none is found: by rustup, or Debian's packages
+    #[arg(long)]
+    pub install: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A component's path, or a built-in or configured name
+    #[arg(value_name = "NAME|FILE")]
+    pub name: String,
+    /// Grant this and what other --grant say, nothing else: sql, attributes, files or wasi [default: what the
+    /// configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<Grant>,
+    /// Configure the driver with this, too; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    pub options: Vec<(String, String)>,
+    /// Also the cases that hold for drivers which evict the least recently accessed image first
+    #[arg(long)]
+    pub lru: bool,
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
 }

@@ -7,6 +7,7 @@ use super::convert::{self, Lie};
 use super::error::CallError;
 use super::instance::{Live, Template};
 use super::state::{Home, HostState};
+use super::usage::Peak;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
 use crate::capability::Subject;
 use crate::image_id::ImageId;
@@ -87,6 +88,13 @@ impl Driver {
     /// The driver's own version.
     pub fn version(&self) -> &str {
         &self.loaded.version
+    }
+
+    /// The most that this driver used of each of its bounds since it was loaded.
+    pub fn peaks(&self) -> Vec<Peak> {
+        let slot = self.slot();
+        let state = slot.live.as_ref().map(Live::state).or(slot.idle.as_ref());
+        state.map(HostState::peaks).unwrap_or_default()
     }
 
     /// Whether the policy lets an image in; `size` in bytes, where it is known.

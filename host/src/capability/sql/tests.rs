@@ -136,7 +136,7 @@ fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
         let error = books.database.query(&statement).expect_err("it is too large");
         assert_eq!(arm(&error), "too-large", "{:.80}", statement.sql);
     }
-    let flood = vec![text("SELECT 1"); execution::MAX_STATEMENTS + 1];
+    let flood = vec![text("SELECT 1"); MAX_STATEMENTS + 1];
     assert_eq!(arm(&books.database.execute_all(&flood).expect_err("too many")), "too-large");
 }
 
