@@ -60,6 +60,8 @@ pub struct Config {
     pub sqlite_db: PathBuf,
     /// `image_cache_hit_delay`: how long hits may be gathered before they are written.
     pub hit_delay: Duration,
+    /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.
+    pub verify_reads: bool,
     /// `[drivers.NAME]`: the drivers that are not built in.
     pub drivers: BTreeMap<String, DriverConfig>,
 }

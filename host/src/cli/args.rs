@@ -16,8 +16,8 @@ Exit codes:
 
 Each option can also come from the configuration file, under its own name, or from the
 environment, in capitals: IMAGE_CACHE_DIR, IMAGE_CACHE_DRIVER, IMAGE_CACHE_MAX_SIZE,
-IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY. A flag beats the
-environment, which beats the file.";
+IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY, IMAGE_CACHE_VERIFY_READS.
+A flag beats the environment, which beats the file.";
 
 /// A disk cache for large images, with drivers in WebAssembly.
 #[derive(Debug, Parser)]
@@ -53,6 +53,9 @@ pub struct Global {
     /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
+    /// image_cache_verify_reads: verify what is served before it is served, true or false [default: true]
+    #[arg(long, value_name = "true|false", global = true)]
+    verify_reads: Option<OsString>,
     /// How answers are printed
     #[arg(
         long,
@@ -78,6 +81,7 @@ impl Global {
             ("--stall-time", ConfigOption::StallTime, &self.stall_time),
             ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
             ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
+            ("--verify-reads", ConfigOption::VerifyReads, &self.verify_reads),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))

@@ -19,6 +19,7 @@ pub struct ConfigBuilder {
     pub(super) stall_time: Option<Duration>,
     pub(super) sqlite_db: Option<PathBuf>,
     pub(super) hit_delay: Option<Duration>,
+    pub(super) verify_reads: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -60,6 +61,13 @@ impl ConfigBuilder {
     #[must_use]
     pub fn hit_delay(mut self, time: Duration) -> Self {
         self.hit_delay = Some(time);
+        self
+    }
+
+    /// Whether every read verifies the blocks that it serves before it serves them. Default: it does.
+    #[must_use]
+    pub fn verify_reads(mut self, on: bool) -> Self {
+        self.verify_reads = Some(on);
         self
     }
 
@@ -138,6 +146,7 @@ impl ConfigBuilder {
             stall_time: self.stall_time.unwrap_or(DEFAULT_STALL_TIME),
             sqlite_db: database.unwrap_or_else(|| "cache.db".into()),
             hit_delay: self.hit_delay.unwrap_or_default(),
+            verify_reads: self.verify_reads.unwrap_or(true),
             drivers: self.drivers,
         }
     }

@@ -22,6 +22,7 @@ pub(super) const MAX_SIZE: &str =
 pub(super) const STALL_TIME: &str =
     "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")";
 pub(super) const HIT_DELAY: &str = "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")";
+pub(super) const SWITCH: &str = "true or false";
 pub(super) const SQLITE_DB: &str = "a path inside the cache directory, relative to it, without \"..\", under no name that the cache keeps for itself (\"cache.db\")";
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
 pub(super) const LIMIT_MEMORY: &str =

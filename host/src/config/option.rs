@@ -1,4 +1,4 @@
-//! The six options that a file, the environment and a flag can set, and what each accepts.
+//! The options that a file, the environment and a flag can set, and what each accepts.
 
 use super::ConfigBuilder;
 use super::check;
@@ -28,17 +28,20 @@ pub enum ConfigOption {
     SqliteDb,
     /// `image_cache_hit_delay`
     HitDelay,
+    /// `image_cache_verify_reads`
+    VerifyReads,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 6] = [
+    pub const ALL: [ConfigOption; 7] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
         ConfigOption::StallTime,
         ConfigOption::SqliteDb,
         ConfigOption::HitDelay,
+        ConfigOption::VerifyReads,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -59,6 +62,7 @@ impl ConfigOption {
             ConfigOption::StallTime => "image_cache_stall_time",
             ConfigOption::SqliteDb => "image_cache_sqlite_db",
             ConfigOption::HitDelay => "image_cache_hit_delay",
+            ConfigOption::VerifyReads => "image_cache_verify_reads",
         }
     }
 
@@ -94,6 +98,9 @@ impl ConfigOption {
                 let time = value::time(given, check::HIT_DELAY)?;
                 check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY)?;
                 into.hit_delay = Some(time);
+            }
+            ConfigOption::VerifyReads => {
+                into.verify_reads = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

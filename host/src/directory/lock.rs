@@ -18,9 +18,14 @@ impl Directory {
     /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
     /// sits on it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
+        self.lock_within(PATIENCE)
+    }
+
+    /// The same for what can be left undone: waits no longer than `patience`.
+    pub fn lock_within(&self, patience: Duration) -> io::Result<DirectoryLock> {
         // Opened anew each time: the lock belongs to the open file, so threads exclude each other, too.
         let file = self.open_own("lock")?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         let mut pause = Duration::from_micros(50);
         loop {
             match file.try_lock() {
@@ -29,7 +34,10 @@ impl Directory {
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                     return Err(io::Error::new(
                         io::ErrorKind::TimedOut,
-                        "another process has held the cache's lock for 30 s; see who uses .image-cache/lock (fuser, lsof)",
+                        format!(
+                            "another process has held the cache's lock for {} s; see who uses .image-cache/lock (fuser, lsof)",
+                            patience.as_secs()
+                        ),
                     ));
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
