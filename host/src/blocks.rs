@@ -37,7 +37,7 @@ mod table;
 
 pub(crate) use condemn::condemn;
 pub(crate) use digest::{BLOCK, BlockDigests};
-pub(crate) use measure::{Measure, measure};
+pub(crate) use measure::{Measure, measure, measure_slowly};
 pub(crate) use table::Table;
 pub use table::Trust;
 

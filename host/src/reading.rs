@@ -95,6 +95,12 @@ impl CachedReader {
         self.image_size
     }
 
+    /// Bytes that are still to be delivered from where it stands.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn left(&self) -> u64 {
+        self.range.end.saturating_sub(self.position)
+    }
+
     /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
     #[cfg(feature = "tokio")]
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
@@ -217,7 +223,7 @@ fn open_measured(shared: &Shared, id: &ImageId) -> Result<Option<(File, Option<A
         if !shared.config.verify_reads {
             return Ok(Some((file, None)));
         }
-        match blocks::measure(shared, id, &file, &mut |_| ()) {
+        match blocks::measure(shared, id, &file) {
             Ok(Measure::By(table)) => return Ok(Some((file, Some(table)))),
             Ok(Measure::TooLarge) => return Ok(Some((file, None))),
             // Each time somebody has replaced it.

@@ -53,7 +53,7 @@ impl ImageCache {
                 told += bytes;
                 progress(bytes);
             };
-            let table = match blocks::measure(shared, &id, &file, &mut count)? {
+            let table = match blocks::measure_slowly(shared, &id, &file, &mut count)? {
                 Measure::By(table) => table,
                 Measure::Gone => continue,
                 // Nothing can be said of it but that it can be read.

@@ -23,31 +23,42 @@ pub(crate) enum Measure {
 }
 
 /// Finds the digests of an open image. Where there are none and the record has a checksum, the whole file is
-/// read and held against that; `progress` hears how many bytes were read at a time.
+/// read and held against that, by one reader for all who wait for it.
 ///
 /// # Errors
 /// [`Error::Corrupt`], for a file of the wrong size or with the wrong checksum, which has left the cache then;
 /// [`Error::Books`], where it cannot be found out whether there is a checksum.
-pub(crate) fn measure(
+pub(crate) fn measure(shared: &Shared, id: &ImageId, file: &File) -> Result<Measure> {
+    let key = key_of(id, file)?;
+    if let Some(table) = shared.blocks.known(id, &key) {
+        return Ok(Measure::By(table));
+    }
+    let at_work = shared.blocks.seek(id);
+    let _at_work = lock(&at_work);
+    measure_slowly(shared, id, file, &mut |_| ())
+}
+
+/// The same for one who may take his time: nobody waits for him. `progress` hears how many bytes were read at
+/// a time.
+pub(crate) fn measure_slowly(
     shared: &Shared,
     id: &ImageId,
     file: &File,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Measure> {
-    let key = FileKey::of(file).map_err(Error::image("look at", id))?;
-    if let Some(table) = shared.blocks.known(id, &key) {
-        return Ok(Measure::By(table));
-    }
-    if key.size > LARGEST {
-        tracing::warn!(image = %id, "it is too large to be verified");
-        return Ok(Measure::TooLarge);
-    }
-    let at_work = shared.blocks.seek(id);
-    let _at_work = lock(&at_work);
+    let key = key_of(id, file)?;
     match shared.blocks.known(id, &key) {
         Some(table) => Ok(Measure::By(table)),
+        None if key.size > LARGEST => {
+            tracing::warn!(image = %id, "it is too large to be verified");
+            Ok(Measure::TooLarge)
+        }
         None => seek(shared, id, file, key, progress),
     }
+}
+
+fn key_of(id: &ImageId, file: &File) -> Result<FileKey> {
+    FileKey::of(file).map_err(Error::image("look at", id))
 }
 
 fn seek(

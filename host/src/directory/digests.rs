@@ -145,7 +145,9 @@ impl Directory {
             }
         }
         if !strays.is_empty() {
-            images.for_each(|id| drop(strays.remove(&name_of(id))));
+            for id in images {
+                strays.remove(&name_of(id));
+            }
         }
         Ok(strays.into_iter().collect())
     }
