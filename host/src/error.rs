@@ -144,9 +144,9 @@ impl From<DirectoryFault> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::ChecksumMismatch { .. }
-            | Error::SizeMismatch { .. }
-            | Error::Corrupt { .. } => io::ErrorKind::InvalidData,
+            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } | Error::Corrupt { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Error::Directory { source, .. } | Error::Image { source, .. } => source.kind(),
             _ => io::ErrorKind::Other,
         };

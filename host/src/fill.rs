@@ -40,7 +40,16 @@ impl Fill {
         let is_wanted = matches!(target, Target::File(_)) || expected.md5.is_some();
         let digest = is_wanted.then(Md5Digest::new);
         let blocks = BlockDigests::default();
-        Ok(Fill { shared, image_id, expected, received: 0, block: Vec::new(), digest, blocks, target })
+        Ok(Fill {
+            shared,
+            image_id,
+            expected,
+            received: 0,
+            block: Vec::new(),
+            digest,
+            blocks,
+            target,
+        })
     }
 
     /// Takes the next bytes; an error where they are more than the image may have.

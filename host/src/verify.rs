@@ -40,11 +40,7 @@ impl ImageCache {
     }
 
     /// The same; `progress` hears how many bytes were read since it was last called, and may take its time.
-    pub fn verify_with(
-        &self,
-        id: &str,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Option<Verified>> {
+    pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
         let shared = self.shared();
         let id = shared.image_id(id)?;
         let mut told = 0;

@@ -203,7 +203,9 @@ pub struct Verify {
 fn rate(text: &str) -> Result<u64, String> {
     let size = text.trim().strip_suffix("/s").unwrap_or(text).trim();
     let rate = size.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|rate| *rate > 0);
-    rate.ok_or_else(|| "accepted: more than 0 bytes a second (50000000, \"100MB/s\", \"1 GiB/s\")".into())
+    rate.ok_or_else(|| {
+        "accepted: more than 0 bytes a second (50000000, \"100MB/s\", \"1 GiB/s\")".into()
+    })
 }
 
 #[derive(Debug, Subcommand)]

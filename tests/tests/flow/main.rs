@@ -18,6 +18,8 @@ mod pruning;
 mod queue;
 mod reading;
 mod reconciling;
+mod rot;
+mod rot_at_random;
 mod sources;
 mod streams;
 mod stubborn;
