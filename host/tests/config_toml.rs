@@ -28,6 +28,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.stall_time, Duration::from_secs(86_400));
     assert_eq!(config.sqlite_db, Path::new("cache.db"));
     assert_eq!(config.hit_delay, Duration::ZERO);
+    assert!(config.verify_reads);
     assert!(config.drivers.is_empty());
 }
 
@@ -42,6 +43,7 @@ fn every_option_is_read() {
         image_cache_stall_time = "2h"
         image_cache_sqlite_db = "./books/cache.db"
         image_cache_hit_delay = "500ms"
+        image_cache_verify_reads = false
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -61,6 +63,7 @@ fn every_option_is_read() {
     assert_eq!(config.stall_time, Duration::from_secs(7_200));
     assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
     assert_eq!(config.hit_delay, Duration::from_millis(500));
+    assert!(!config.verify_reads);
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -86,6 +89,8 @@ fn good_values_are_accepted() {
         "image_cache_driver = \"centralized_db\"",
         "image_cache_sqlite_db = \"books.sqlite\"",
         "image_cache_sqlite_db = \".hidden\"",
+        "image_cache_verify_reads = true",
+        "image_cache_verify_reads = \"False\"",
         "drivers = {}",
     ] {
         assert_eq!(faults(line), Vec::<String>::new(), "{line}");
@@ -117,6 +122,8 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_stall_time = \"1001 years\"", "image_cache_stall_time", "1000 years"),
         ("image_cache_stall_time = 1979-05-27", "image_cache_stall_time", "a date"),
         ("image_cache_hit_delay = \"2h\"", "image_cache_hit_delay", "found 2h;"),
+        ("image_cache_verify_reads = 1", "image_cache_verify_reads", "accepted: true or false"),
+        ("image_cache_verify_reads = \"yes\"", "image_cache_verify_reads", "found \"yes\";"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),
         ("image_cache_sqlite_db = \"/tmp/cache.db\"", "image_cache_sqlite_db", "which is absolute"),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod configuration;
+mod damage;
 mod drivers;
 mod leftovers;
 mod streams;

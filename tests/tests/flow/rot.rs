@@ -1,5 +1,7 @@
 //! Damage on disk: found before a damaged byte is served, whoever did it and whenever.
 
+use super::in_tokio::{collect, run};
+use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, ImageCache, Trust};
 use image_cache_tests::{
     Place, Tested, bytes, drip, fill, listed, read_all, serve, set_times, with_both_drivers,
@@ -10,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
+use tokio::io::AsyncReadExt;
 
 with_both_drivers![
     a_flipped_bit_is_an_error_before_its_block_and_the_image_leaves_the_cache,
@@ -31,6 +34,7 @@ with_both_drivers![
     digests_without_an_image_are_removed,
     a_scrub_finds_what_nobody_read,
     a_scrub_makes_the_digests_that_are_missing,
+    asynchronous_readers_get_verified_bytes_too,
     verification_can_be_switched_off,
     readers_of_an_image_that_is_replaced_again_and_again_are_not_alarmed,
 ];
@@ -463,6 +467,37 @@ fn a_scrub_makes_the_digests_that_are_missing(place: &Place) -> Tested {
     }
     assert_eq!(digests(place), 2);
     Ok(())
+}
+
+fn asynchronous_readers_get_verified_bytes_too(place: &Place) -> Tested {
+    let image = bytes(24, 2 * MIB + 100);
+    let damaged = |cache: &ImageCache| -> io::Result<()> {
+        cache.delete_cached_image("a")?;
+        fill(cache, "a", &image);
+        flip(&place.path("a"), 2 * MIB as u64)
+    };
+    let cache = place.open();
+    let tokio = AsyncImageCache::from(cache.clone());
+    run(async {
+        fill(&cache, "a", &image);
+        let range = 5..2 * MIB as u64 + 50;
+        let stream = tokio.stream_range("a", range.clone()).await?.ok_or("it is cached")?;
+        let (came, end) = collect(stream).await;
+        assert!(end.is_ok() && came == image[5..2 * MIB + 50]);
+        damaged(&cache)?;
+        let stream = tokio.stream_range("a", range).await?.ok_or("it is cached")?;
+        let (came, end) = collect(stream).await;
+        assert!(came == image[5..2 * MIB]);
+        let error = end.expect_err("it is damaged");
+        assert!(matches!(Error::of_io(&error), Some(Error::Corrupt { .. })), "{error}");
+        assert!(!cache.is_cached("a")?);
+        damaged(&cache)?;
+        let mut reader = tokio.open_for_read("a").await?.ok_or("it is cached")?;
+        let mut came = Vec::new();
+        assert!(reader.read_to_end(&mut came).await.is_err() && came == image[..2 * MIB]);
+        assert_eq!((cache.is_cached("a")?, cache.hit_count("a")?), (false, 0));
+        Ok(())
+    })
 }
 
 fn verification_can_be_switched_off(place: &Place) -> Tested {
