@@ -1,5 +1,8 @@
 //! The digest of a block: XXH3 with 64 bits.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use std::hash::Hasher;
 use twox_hash::XxHash3_64;
 
@@ -8,6 +11,10 @@ pub(crate) const BLOCK: u64 = 1 << 20;
 
 /// The digest of a whole block, never 0.
 pub(super) fn digest(bytes: &[u8]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(digest) = avx512::digest(bytes) {
+        return known(digest);
+    }
     known(XxHash3_64::oneshot(bytes))
 }
 
