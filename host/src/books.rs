@@ -28,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 const LAST_RESORT: &str = "sqlite";
 
 /// Records per page when the books are read.
-const PAGE: u32 = 1000;
+pub(crate) const PAGE: u32 = 1000;
 
 /// Records without a file that a driver which is not built in may list.
 const STRANGERS: usize = 100_000;

@@ -1,5 +1,6 @@
 //! The cache: each operation's steps in their order.
 
+use crate::blocks::Blocks;
 use crate::books::{Books, DriverStatus};
 use crate::clean::Cleaned;
 use crate::config::Config;
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub config: Arc<Config>,
     pub directory: Arc<Directory>,
     pub books: Arc<Books>,
+    pub blocks: Blocks,
     pub hits: Arc<HitLog>,
     pub warnings: Vec<String>,
     /// Fills that the cache, not the source, broke off.
@@ -112,8 +114,10 @@ impl ImageCache {
         }
         let books = Arc::new(Books::open(Arc::clone(&config), Arc::clone(&directory))?);
         let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
+        let blocks = Blocks::new(Arc::clone(&directory));
         let failures = AtomicU64::new(0);
-        let shared = Shared { config, directory, books, hits, warnings, failures, _in_use: in_use };
+        let shared =
+            Shared { config, directory, books, blocks, hits, warnings, failures, _in_use: in_use };
         shared.settle();
         Ok(ImageCache { shared: Arc::new(shared) })
     }
@@ -189,6 +193,9 @@ impl ImageCache {
     }
 
     /// The image's bytes, or nothing where it is not cached. Read to its end it counts one hit.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], here or from the reader, where the image is damaged; it is not cached any more then.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
         CachedReader::open(&self.shared, &self.shared.image_id(id)?, None)
     }

@@ -65,6 +65,8 @@ pub struct Config {
     /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` is
     /// never exceeded, not even for a while.
     pub hard_limit: bool,
+    /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.
+    pub verify_reads: bool,
     /// `[drivers.NAME]`: the drivers that are not built in.
     pub drivers: BTreeMap<String, DriverConfig>,
 }

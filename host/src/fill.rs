@@ -3,6 +3,7 @@
 //! The cache's own troubles never reach whoever reads: the fill goes on without its file, still counting
 //! and hashing, and says in its [`Outcome`] what happened.
 
+use crate::blocks::BlockDigests;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
 use crate::directory::{Incomplete, Published, Taken, to_micros};
@@ -23,6 +24,7 @@ pub(crate) struct Fill {
     block: Vec<u8>,
     /// None where nobody wants to know it.
     digest: Option<Md5Digest>,
+    blocks: BlockDigests,
     target: Target,
 }
 
@@ -38,7 +40,17 @@ impl Fill {
         let target = take(&shared, &image_id, expected.size);
         let is_wanted = matches!(target, Target::File(_)) || expected.md5.is_some();
         let digest = is_wanted.then(Md5Digest::new);
-        Ok(Fill { shared, image_id, expected, received: 0, block: Vec::new(), digest, target })
+        let blocks = BlockDigests::default();
+        Ok(Fill {
+            shared,
+            image_id,
+            expected,
+            received: 0,
+            block: Vec::new(),
+            digest,
+            blocks,
+            target,
+        })
     }
 
     /// Takes the next bytes; an error where they are more than the image may have.
@@ -122,6 +134,9 @@ impl Fill {
                 file.discard();
             }
         }
+        if let Target::File(_) = &self.target {
+            self.blocks.update(&self.block);
+        }
         let block = std::mem::take(&mut self.block);
         if let Some(digest) = &mut self.digest {
             self.block = digest.update(block);
@@ -129,8 +144,9 @@ impl Fill {
     }
 
     /// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
-    fn commit(&self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
-        let outcome = match self.publish(file, checksum) {
+    fn commit(&mut self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
+        let digests = std::mem::take(&mut self.blocks);
+        let outcome = match self.publish(file, checksum, digests) {
             Ok(outcome) => outcome,
             Err(error) => return self.give_up(format!("cannot publish it: {error}")),
         };
@@ -144,9 +160,11 @@ impl Fill {
         &self,
         mut file: Incomplete,
         checksum: Option<Checksum>,
+        digests: BlockDigests,
     ) -> std::io::Result<Outcome> {
-        let Shared { directory, books, .. } = &*self.shared;
+        let Shared { directory, books, blocks, .. } = &*self.shared;
         let info = file.flush_to_disk()?;
+        let digests = blocks.stage(&self.image_id, file.file(), digests, true);
         let record = CachedImage {
             image_id: self.image_id.clone(),
             size: info.size,
@@ -166,13 +184,16 @@ impl Fill {
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
+        blocks.publish(&self.image_id, digests);
         match file.publish() {
             Ok(Published::Done) => Ok(Outcome::Cached(record)),
             Ok(Published::AlreadyCached) => {
+                blocks.remove(&self.image_id);
                 books.out_of_step();
                 Ok(Outcome::AlreadyCached)
             }
             Err(error) => {
+                blocks.remove(&self.image_id);
                 if books.forget(std::slice::from_ref(&self.image_id)).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }

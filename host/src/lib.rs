@@ -45,6 +45,7 @@
 
 #![deny(missing_docs)]
 
+mod blocks;
 mod books;
 mod cache;
 mod capability;
@@ -71,7 +72,9 @@ mod sync;
 mod tee;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod verify;
 
+pub use blocks::Trust;
 pub use books::{DriverStatus, Fallback};
 pub use cache::{ImageCache, Kept, Status};
 pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
@@ -88,6 +91,7 @@ pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use tee::CachingReader;
+pub use verify::Verified;
 
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]

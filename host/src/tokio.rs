@@ -24,6 +24,9 @@ use tokio_util::io::ReaderStream;
 /// Bytes that are read from disk or a source at once.
 const CHUNK: usize = 256 * 1024;
 
+/// Bytes of a cached image that are read and verified at once.
+const CACHED_CHUNK: usize = crate::blocks::BLOCK as usize;
+
 /// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
 pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -165,7 +168,8 @@ fn chunks(reader: CachedReader) -> ImageStream {
 
 async fn next_chunk(mut reader: CachedReader) -> io::Result<Option<(Bytes, CachedReader)>> {
     blocking(move || {
-        let mut chunk = vec![0; CHUNK];
+        let left = usize::try_from(reader.left()).unwrap_or(usize::MAX);
+        let mut chunk = vec![0; CACHED_CHUNK.min(left.max(1))];
         let count = loop {
             match reader.read(&mut chunk) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -29,6 +29,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.sqlite_db, Path::new("cache.db"));
     assert_eq!(config.hit_delay, Duration::ZERO);
     assert_eq!((config.min_free, config.hard_limit), (0, false));
+    assert!(config.verify_reads);
     assert!(config.drivers.is_empty());
 }
 
@@ -45,6 +46,7 @@ fn every_option_is_read() {
         image_cache_hit_delay = "500ms"
         image_cache_min_free = "2 GiB"
         image_cache_hard_limit = true
+        image_cache_verify_reads = false
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -65,6 +67,7 @@ fn every_option_is_read() {
     assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
     assert_eq!(config.hit_delay, Duration::from_millis(500));
     assert_eq!((config.min_free, config.hard_limit), (2 << 30, true));
+    assert!(!config.verify_reads);
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -94,6 +97,8 @@ fn good_values_are_accepted() {
         "image_cache_driver = \"centralized_db\"",
         "image_cache_sqlite_db = \"books.sqlite\"",
         "image_cache_sqlite_db = \".hidden\"",
+        "image_cache_verify_reads = true",
+        "image_cache_verify_reads = \"False\"",
         "drivers = {}",
     ] {
         assert_eq!(faults(line), Vec::<String>::new(), "{line}");
@@ -133,6 +138,8 @@ fn bad_values_name_line_key_found_and_accepted() {
             "found 1; accepted: true or false",
         ),
         ("image_cache_hard_limit = \"yes\"", "image_cache_hard_limit", "found \"yes\";"),
+        ("image_cache_verify_reads = 1", "image_cache_verify_reads", "accepted: true or false"),
+        ("image_cache_verify_reads = \"yes\"", "image_cache_verify_reads", "found \"yes\";"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),
         ("image_cache_sqlite_db = \"/tmp/cache.db\"", "image_cache_sqlite_db", "which is absolute"),

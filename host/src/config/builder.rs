@@ -21,6 +21,7 @@ pub struct ConfigBuilder {
     pub(super) hit_delay: Option<Duration>,
     pub(super) min_free: Option<u64>,
     pub(super) hard_limit: Option<bool>,
+    pub(super) verify_reads: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -77,6 +78,13 @@ impl ConfigBuilder {
     #[must_use]
     pub fn hard_limit(mut self, hard: bool) -> Self {
         self.hard_limit = Some(hard);
+        self
+    }
+
+    /// Whether every read verifies the blocks that it serves before it serves them. Default: it does.
+    #[must_use]
+    pub fn verify_reads(mut self, on: bool) -> Self {
+        self.verify_reads = Some(on);
         self
     }
 
@@ -156,6 +164,7 @@ impl ConfigBuilder {
             hit_delay: self.hit_delay.unwrap_or_default(),
             min_free: self.min_free.unwrap_or_default(),
             hard_limit: self.hard_limit.unwrap_or_default(),
+            verify_reads: self.verify_reads.unwrap_or(true),
             drivers: self.drivers,
         }
     }

@@ -32,11 +32,13 @@ pub enum ConfigOption {
     MinFree,
     /// `image_cache_hard_limit`
     HardLimit,
+    /// `image_cache_verify_reads`
+    VerifyReads,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 8] = [
+    pub const ALL: [ConfigOption; 9] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
@@ -45,6 +47,7 @@ impl ConfigOption {
         ConfigOption::HitDelay,
         ConfigOption::MinFree,
         ConfigOption::HardLimit,
+        ConfigOption::VerifyReads,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -67,6 +70,7 @@ impl ConfigOption {
             ConfigOption::HitDelay => "image_cache_hit_delay",
             ConfigOption::MinFree => "image_cache_min_free",
             ConfigOption::HardLimit => "image_cache_hard_limit",
+            ConfigOption::VerifyReads => "image_cache_verify_reads",
         }
     }
 
@@ -106,6 +110,9 @@ impl ConfigOption {
             ConfigOption::MinFree => into.min_free = Some(value::bytes(given, check::BYTES)?),
             ConfigOption::HardLimit => {
                 into.hard_limit = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::VerifyReads => {
+                into.verify_reads = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

@@ -26,6 +26,11 @@ fn bad_usage_ends_with_2() {
         vec!["status", "--hard-limit", "perhaps"],
         vec!["status", "--sqlite-db", "../x.db"],
         vec!["status", "--driver", ""],
+        vec!["status", "--verify-reads", "maybe"],
+        vec!["verify"],
+        vec!["verify", "a", "--all"],
+        vec!["verify", "a", "--rate", "fast"],
+        vec!["verify", "a", "--rate", "0"],
         vec!["list", "--format", "yaml"],
         vec!["completions", "dos"],
     ] {

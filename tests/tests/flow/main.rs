@@ -19,6 +19,8 @@ mod queue;
 mod readers;
 mod reading;
 mod reconciling;
+mod rot;
+mod rot_at_random;
 mod sources;
 mod space;
 mod streams;
