@@ -16,8 +16,9 @@ Exit codes:
 
 Each option can also come from the configuration file, under its own name, or from the
 environment, in capitals: IMAGE_CACHE_DIR, IMAGE_CACHE_DRIVER, IMAGE_CACHE_MAX_SIZE,
-IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY. A flag beats the
-environment, which beats the file.";
+IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY,
+IMAGE_CACHE_DURABILITY, IMAGE_CACHE_OTHER_WRITER, IMAGE_CACHE_OTHER_WRITER_PATIENCE,
+IMAGE_CACHE_FETCH_TO_END. A flag beats the environment, which beats the file.";
 
 /// A disk cache for large images, with drivers in WebAssembly.
 #[derive(Debug, Parser)]
@@ -53,6 +54,18 @@ pub struct Global {
     /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
+    /// image_cache_durability: flush images to disk before they count as cached, or only rename them [default: full]
+    #[arg(long, value_name = "full|rename-only", global = true)]
+    durability: Option<OsString>,
+    /// image_cache_other_writer: read along what another process fetches, or fetch past the cache [default: follow]
+    #[arg(long, value_name = "follow|pass-through", global = true)]
+    other_writer: Option<OsString>,
+    /// image_cache_other_writer_patience: without progress for so long, a writer is no longer followed [default: 30s]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    other_writer_patience: Option<OsString>,
+    /// image_cache_fetch_to_end: a fetch that nobody reads any more goes on [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    fetch_to_end: Option<OsString>,
     /// How answers are printed
     #[arg(
         long,
@@ -78,6 +91,14 @@ impl Global {
             ("--stall-time", ConfigOption::StallTime, &self.stall_time),
             ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
             ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
+            ("--durability", ConfigOption::Durability, &self.durability),
+            ("--other-writer", ConfigOption::OtherWriter, &self.other_writer),
+            (
+                "--other-writer-patience",
+                ConfigOption::OtherWriterPatience,
+                &self.other_writer_patience,
+            ),
+            ("--fetch-to-end", ConfigOption::FetchToEnd, &self.fetch_to_end),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))

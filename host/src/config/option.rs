@@ -1,4 +1,4 @@
-//! The six options that a file, the environment and a flag can set, and what each accepts.
+//! The options that a file, the environment and a flag can set, and what each accepts.
 
 use super::ConfigBuilder;
 use super::check;
@@ -28,17 +28,29 @@ pub enum ConfigOption {
     SqliteDb,
     /// `image_cache_hit_delay`
     HitDelay,
+    /// `image_cache_durability`
+    Durability,
+    /// `image_cache_other_writer`
+    OtherWriter,
+    /// `image_cache_other_writer_patience`
+    OtherWriterPatience,
+    /// `image_cache_fetch_to_end`
+    FetchToEnd,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 6] = [
+    pub const ALL: [ConfigOption; 10] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
         ConfigOption::StallTime,
         ConfigOption::SqliteDb,
         ConfigOption::HitDelay,
+        ConfigOption::Durability,
+        ConfigOption::OtherWriter,
+        ConfigOption::OtherWriterPatience,
+        ConfigOption::FetchToEnd,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -59,6 +71,10 @@ impl ConfigOption {
             ConfigOption::StallTime => "image_cache_stall_time",
             ConfigOption::SqliteDb => "image_cache_sqlite_db",
             ConfigOption::HitDelay => "image_cache_hit_delay",
+            ConfigOption::Durability => "image_cache_durability",
+            ConfigOption::OtherWriter => "image_cache_other_writer",
+            ConfigOption::OtherWriterPatience => "image_cache_other_writer_patience",
+            ConfigOption::FetchToEnd => "image_cache_fetch_to_end",
         }
     }
 
@@ -94,6 +110,20 @@ impl ConfigOption {
                 let time = value::time(given, check::HIT_DELAY)?;
                 check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY)?;
                 into.hit_delay = Some(time);
+            }
+            ConfigOption::Durability => {
+                into.durability = Some(value::choice(given, check::DURABILITY)?);
+            }
+            ConfigOption::OtherWriter => {
+                into.other_writer = Some(value::choice(given, check::OTHER_WRITER)?);
+            }
+            ConfigOption::OtherWriterPatience => {
+                let time = value::time(given, check::PATIENCE)?;
+                check::patience(time)?;
+                into.other_writer_patience = Some(time);
+            }
+            ConfigOption::FetchToEnd => {
+                into.fetch_to_end = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

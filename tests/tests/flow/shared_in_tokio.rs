@@ -1,0 +1,1 @@
+//! Many readers of one image for tokio, on a runtime of one thread, and beside others without it.
