@@ -36,6 +36,7 @@ mod source;
 pub(crate) use self::{
     course::{Course, Turn},
     following::{Follow, Following},
+    progress::Call,
 };
 pub(crate) use progress::{Drive, End, Flown, Progress};
 pub use reader::FetchReader;

@@ -85,6 +85,16 @@ pub(crate) struct Flown {
     pub digest: Option<Checksum>,
 }
 
+/// What the task that brings the bytes is called for.
+#[cfg(feature = "tokio")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Somebody waits for bytes that have come and are not written.
+    Write,
+    /// Nobody is left.
+    Deserted,
+}
+
 /// What may be read at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
@@ -378,19 +388,18 @@ impl Progress {
         Poll::Pending
     }
 
-    /// For the same: whether nobody is left.
-    pub fn poll_deserted(&self, context: &mut Context<'_>) -> Poll<()> {
+    /// For the same, while it waits for its source: what else there is to do, `received` bytes having come.
+    pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<Call> {
         let mut state = self.state();
-        if state.readers == 0 {
-            return Poll::Ready(());
-        }
+        // Even when nobody is left: somebody may come.
         state.bringer = Some(context.waker().clone());
+        if state.readers == 0 {
+            return Poll::Ready(Call::Deserted);
+        }
+        if self.is_awaited() && state.written < received {
+            return Poll::Ready(Call::Write);
+        }
         Poll::Pending
-    }
-
-    /// Bytes of the file that may be read.
-    pub fn written(&self) -> u64 {
-        self.state().written
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::filling::Filling;
 use super::{CHUNK, ImageStream};
-use crate::flight::{End, Progress};
+use crate::flight::{Call, End, Progress};
 use crate::sync::lock;
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
@@ -89,20 +89,18 @@ async fn bring_all(
         if !is_wanted && !to_end {
             return Halt::Deserted;
         }
-        // What has come already goes first: the source may take its time.
-        if progress.is_awaited() && progress.written() < filling.received() {
-            if filling.flush().await.is_err() {
-                return Halt::Refused;
+        match next(source, progress, filling.received(), to_end).await {
+            Next::Deserted => return Halt::Deserted,
+            Next::Source(None) => return Halt::Whole,
+            Next::Source(Some(Err(error))) => return Halt::Failed(error),
+            Next::Source(Some(Ok(chunk))) => {
+                if filling.push(chunk).await.is_err() {
+                    return Halt::Refused;
+                }
             }
-        } else {
-            match next(source, progress, to_end).await {
-                None => return Halt::Deserted,
-                Some(None) => return Halt::Whole,
-                Some(Some(Err(error))) => return Halt::Failed(error),
-                Some(Some(Ok(chunk))) => {
-                    if filling.push(chunk).await.is_err() {
-                        return Halt::Refused;
-                    }
+            Next::Write => {
+                if filling.flush().await.is_err() {
+                    return Halt::Refused;
                 }
             }
         }
@@ -112,20 +110,23 @@ async fn bring_all(
     }
 }
 
-/// What the source gives next; nothing where all readers left meanwhile.
-async fn next(
-    source: &mut ImageStream,
-    progress: &Progress,
-    to_end: bool,
-) -> Option<Option<io::Result<Bytes>>> {
+enum Next {
+    Source(Option<io::Result<Bytes>>),
+    Write,
+    Deserted,
+}
+
+/// What the source gives next, unless there is something else to do while it gives nothing.
+async fn next(source: &mut ImageStream, progress: &Progress, received: u64, to_end: bool) -> Next {
     poll_fn(|context| {
         if let Poll::Ready(next) = source.poll_next_unpin(context) {
-            return Poll::Ready(Some(next));
+            return Poll::Ready(Next::Source(next));
         }
-        if to_end {
-            return Poll::Pending;
+        match progress.poll_call(received, context) {
+            Poll::Ready(Call::Write) => Poll::Ready(Next::Write),
+            Poll::Ready(Call::Deserted) if !to_end => Poll::Ready(Next::Deserted),
+            Poll::Ready(Call::Deserted) | Poll::Pending => Poll::Pending,
         }
-        progress.poll_deserted(context).map(|()| None)
     })
     .await
 }
