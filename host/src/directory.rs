@@ -5,6 +5,7 @@
 //! processes; [`lock`](Directory::lock) orders what changes both files and books, a lock on an open
 //! file says that it is being written (exclusive) or read (shared).
 
+mod growing;
 mod leftovers;
 mod lock;
 mod opening;
@@ -13,6 +14,7 @@ mod queue;
 mod room;
 mod writing;
 
+pub(crate) use growing::Fate;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 

@@ -38,6 +38,10 @@ pub(crate) struct PendingHit {
 }
 
 impl PendingHit {
+    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() }
+    }
+
     pub fn count(self) {
         // Books that were just replaced have to know the image first.
         self.shared.settle();
@@ -59,7 +63,7 @@ impl CachedReader {
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
         let (image_id, position) = (id.clone(), range.start);
-        let hit = Some(PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() });
+        let hit = Some(PendingHit::new(shared, &image_id));
         Ok(Some(CachedReader { image_id, file, range, position, image_size, hit }))
     }
 
@@ -73,8 +77,17 @@ impl CachedReader {
         self.image_size
     }
 
+    /// What it reads from, for whoever has to go on elsewhere.
+    pub(crate) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Whether the last byte that was asked for has been read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.position == self.range.end
+    }
+
     /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
-    #[cfg(feature = "tokio")]
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
     }

@@ -8,12 +8,14 @@ mod mount;
 mod place;
 pub mod processes;
 mod source;
+mod tap;
 
 pub use books::{OnDisk, Row};
 pub use child::{say_and_wait, wait_for};
 pub use mount::Mount;
 pub use place::{Place, fill, listed, queued, serve, set_times};
 pub use source::Source;
+pub use tap::{Flow, Tap};
 
 use md5::{Digest, Md5};
 use std::io::{self, Read, Write};

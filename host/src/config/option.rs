@@ -32,11 +32,19 @@ pub enum ConfigOption {
     MinFree,
     /// `image_cache_hard_limit`
     HardLimit,
+    /// `image_cache_durability`
+    Durability,
+    /// `image_cache_other_writer`
+    OtherWriter,
+    /// `image_cache_other_writer_patience`
+    OtherWriterPatience,
+    /// `image_cache_fetch_to_end`
+    FetchToEnd,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 8] = [
+    pub const ALL: [ConfigOption; 12] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
@@ -45,6 +53,10 @@ impl ConfigOption {
         ConfigOption::HitDelay,
         ConfigOption::MinFree,
         ConfigOption::HardLimit,
+        ConfigOption::Durability,
+        ConfigOption::OtherWriter,
+        ConfigOption::OtherWriterPatience,
+        ConfigOption::FetchToEnd,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -67,6 +79,10 @@ impl ConfigOption {
             ConfigOption::HitDelay => "image_cache_hit_delay",
             ConfigOption::MinFree => "image_cache_min_free",
             ConfigOption::HardLimit => "image_cache_hard_limit",
+            ConfigOption::Durability => "image_cache_durability",
+            ConfigOption::OtherWriter => "image_cache_other_writer",
+            ConfigOption::OtherWriterPatience => "image_cache_other_writer_patience",
+            ConfigOption::FetchToEnd => "image_cache_fetch_to_end",
         }
     }
 
@@ -106,6 +122,20 @@ impl ConfigOption {
             ConfigOption::MinFree => into.min_free = Some(value::bytes(given, check::BYTES)?),
             ConfigOption::HardLimit => {
                 into.hard_limit = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::Durability => {
+                into.durability = Some(value::choice(given, check::DURABILITY)?);
+            }
+            ConfigOption::OtherWriter => {
+                into.other_writer = Some(value::choice(given, check::OTHER_WRITER)?);
+            }
+            ConfigOption::OtherWriterPatience => {
+                let time = value::time(given, check::PATIENCE)?;
+                check::patience(time)?;
+                into.other_writer_patience = Some(time);
+            }
+            ConfigOption::FetchToEnd => {
+                into.fetch_to_end = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())
