@@ -7,6 +7,7 @@
 
 mod damaged;
 mod digests;
+mod growing;
 mod leftovers;
 mod lock;
 mod opening;
@@ -16,6 +17,7 @@ mod room;
 mod writing;
 
 pub(crate) use digests::{FileKey, StagedDigests};
+pub(crate) use growing::Fate;
 pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};

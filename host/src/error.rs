@@ -144,9 +144,28 @@ impl Error {
     pub(crate) fn image(
         operation: &'static str,
         image_id: &ImageId,
-    ) -> impl FnOnce(io::Error) -> Error {
+    ) -> impl FnOnce(io::Error) -> Error + use<> {
         let image_id = image_id.clone();
         move |source| Error::Image { operation, image_id, source }
+    }
+
+    /// A copy of an error that says what is wrong with an image's bytes; nothing for any other error.
+    pub(crate) fn verdict(&self) -> Option<Error> {
+        match self {
+            Error::ChecksumMismatch { image_id, expected, found } => {
+                Some(Error::ChecksumMismatch {
+                    image_id: image_id.clone(),
+                    expected: expected.clone(),
+                    found: found.clone(),
+                })
+            }
+            Error::SizeMismatch { image_id, expected, found } => Some(Error::SizeMismatch {
+                image_id: image_id.clone(),
+                expected: *expected,
+                found: *found,
+            }),
+            _ => None,
+        }
     }
 
     /// The error that an [`io::Error`] of one of our readers carries, where it carries one.

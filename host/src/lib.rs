@@ -59,6 +59,7 @@ mod driver;
 mod error;
 mod expected;
 mod fill;
+mod flight;
 mod hits;
 mod image_id;
 mod migrate;
@@ -86,6 +87,7 @@ pub use driver::{
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
+pub use flight::FetchReader;
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
 pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
 
-use image_cache::{Config, ConfigError, Grant};
+use image_cache::{Config, ConfigError, Durability, Grant, OtherWriter};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.hit_delay, Duration::ZERO);
     assert_eq!((config.min_free, config.hard_limit), (0, false));
     assert!(config.verify_reads);
+    assert_eq!(config.durability, Durability::Full);
+    assert_eq!(config.other_writer, OtherWriter::Follow);
+    assert_eq!(config.other_writer_patience, Duration::from_secs(30));
+    assert!(!config.fetch_to_end);
     assert!(config.drivers.is_empty());
 }
 
@@ -47,6 +51,10 @@ fn every_option_is_read() {
         image_cache_min_free = "2 GiB"
         image_cache_hard_limit = true
         image_cache_verify_reads = false
+        image_cache_durability = "rename-only"
+        image_cache_other_writer = "pass-through"
+        image_cache_other_writer_patience = "5s"
+        image_cache_fetch_to_end = true
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -68,6 +76,10 @@ fn every_option_is_read() {
     assert_eq!(config.hit_delay, Duration::from_millis(500));
     assert_eq!((config.min_free, config.hard_limit), (2 << 30, true));
     assert!(!config.verify_reads);
+    assert_eq!(config.durability, Durability::RenameOnly);
+    assert_eq!(config.other_writer, OtherWriter::PassThrough);
+    assert_eq!(config.other_writer_patience, Duration::from_secs(5));
+    assert!(config.fetch_to_end);
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -99,6 +111,10 @@ fn good_values_are_accepted() {
         "image_cache_sqlite_db = \".hidden\"",
         "image_cache_verify_reads = true",
         "image_cache_verify_reads = \"False\"",
+        "image_cache_durability = \"full\"",
+        "image_cache_other_writer = \"follow\"",
+        "image_cache_other_writer_patience = 3600",
+        "image_cache_fetch_to_end = \"false\"",
         "drivers = {}",
     ] {
         assert_eq!(faults(line), Vec::<String>::new(), "{line}");
@@ -140,6 +156,12 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_hard_limit = \"yes\"", "image_cache_hard_limit", "found \"yes\";"),
         ("image_cache_verify_reads = 1", "image_cache_verify_reads", "accepted: true or false"),
         ("image_cache_verify_reads = \"yes\"", "image_cache_verify_reads", "found \"yes\";"),
+        ("image_cache_durability = \"none\"", "image_cache_durability", "full or rename-only"),
+        ("image_cache_durability = true", "image_cache_durability", "found true;"),
+        ("image_cache_other_writer = \"wait\"", "image_cache_other_writer", "found \"wait\";"),
+        ("image_cache_other_writer_patience = 0", "image_cache_other_writer_patience", "10 ms"),
+        ("image_cache_fetch_to_end = 1", "image_cache_fetch_to_end", "found 1; accepted: true"),
+        ("image_cache_fetch_to_end = \"yes\"", "image_cache_fetch_to_end", "true or false"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),
         ("image_cache_sqlite_db = \"/tmp/cache.db\"", "image_cache_sqlite_db", "which is absolute"),

@@ -4,7 +4,7 @@ use image_cache_tests::{Place, Tested, processes};
 use std::io::Write;
 use std::time::UNIX_EPOCH;
 
-/// Seconds; the torture gives each driver a minute.
+/// Unless `PROCESSES_SECONDS` says otherwise; the torture gives each driver a minute.
 const SECONDS: u64 = 5;
 
 /// Runs as one of the processes, under the tests below.
@@ -14,14 +14,13 @@ fn one_of_many() -> Tested {
 }
 
 fn many(place: &Place) -> Tested {
-    let seed = match std::env::var("SEED") {
-        Ok(seed) => seed.parse()?,
-        Err(_) => UNIX_EPOCH.elapsed()?.subsec_nanos().into(),
-    };
+    let given = |name| std::env::var(name).ok().map(|number| number.parse::<u64>()).transpose();
+    let seed = given("SEED")?.unwrap_or(UNIX_EPOCH.elapsed()?.subsec_nanos().into());
+    let seconds = given("PROCESSES_SECONDS")?.unwrap_or(SECONDS);
     // Past the harness, which keeps what tests that pass say.
     let _ = writeln!(std::io::stderr(), "many processes, {}: SEED={seed}", place.driver());
     let arguments = &["--exact", "one_of_many", "--nocapture"];
-    let report = processes::Run { seconds: SECONDS, seed, arguments }.on(place)?;
+    let report = processes::Run { seconds, seed, arguments }.on(place)?;
     let _ = std::io::stderr().write_all(format!("{report}\n").as_bytes());
     assert!(report.hits > 0, "{report}");
     Ok(())

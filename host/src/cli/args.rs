@@ -18,8 +18,9 @@ Exit codes:
 Each option can also come from the configuration file, under its own name, or from the
 environment, in capitals: IMAGE_CACHE_DIR, IMAGE_CACHE_DRIVER, IMAGE_CACHE_MAX_SIZE,
 IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY,
-IMAGE_CACHE_MIN_FREE, IMAGE_CACHE_HARD_LIMIT, IMAGE_CACHE_VERIFY_READS. A flag beats
-the environment, which beats the file.";
+IMAGE_CACHE_MIN_FREE, IMAGE_CACHE_HARD_LIMIT, IMAGE_CACHE_VERIFY_READS,
+IMAGE_CACHE_DURABILITY, IMAGE_CACHE_OTHER_WRITER, IMAGE_CACHE_OTHER_WRITER_PATIENCE,
+IMAGE_CACHE_FETCH_TO_END. A flag beats the environment, which beats the file.";
 
 const VERIFY_ANSWER: &str = "\
 Each image is `verified`, `corrupt` (it was moved to invalid/), `missing` or `failed` (it cannot be read).
@@ -74,6 +75,18 @@ pub struct Global {
     /// image_cache_verify_reads: verify what is served before it is served, true or false [default: true]
     #[arg(long, value_name = "true|false", global = true)]
     verify_reads: Option<OsString>,
+    /// image_cache_durability: flush images to disk before they count as cached, or only rename them [default: full]
+    #[arg(long, value_name = "full|rename-only", global = true)]
+    durability: Option<OsString>,
+    /// image_cache_other_writer: read along what another process fetches, or fetch past the cache [default: follow]
+    #[arg(long, value_name = "follow|pass-through", global = true)]
+    other_writer: Option<OsString>,
+    /// image_cache_other_writer_patience: without progress for so long, a writer is no longer followed [default: 30s]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    other_writer_patience: Option<OsString>,
+    /// image_cache_fetch_to_end: a fetch that nobody reads any more goes on [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    fetch_to_end: Option<OsString>,
     /// How answers are printed; `driver check` has junit, too
     #[arg(
         long,
@@ -102,6 +115,14 @@ impl Global {
             ("--min-free", ConfigOption::MinFree, &self.min_free),
             ("--hard-limit", ConfigOption::HardLimit, &self.hard_limit),
             ("--verify-reads", ConfigOption::VerifyReads, &self.verify_reads),
+            ("--durability", ConfigOption::Durability, &self.durability),
+            ("--other-writer", ConfigOption::OtherWriter, &self.other_writer),
+            (
+                "--other-writer-patience",
+                ConfigOption::OtherWriterPatience,
+                &self.other_writer_patience,
+            ),
+            ("--fetch-to-end", ConfigOption::FetchToEnd, &self.fetch_to_end),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))

@@ -3,8 +3,8 @@
 use super::fault::{Rejected, quoted};
 use super::layers::plain_driver;
 use super::{
-    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_STALL_TIME,
-    DriverConfig, check,
+    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_PATIENCE,
+    DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +22,10 @@ pub struct ConfigBuilder {
     pub(super) min_free: Option<u64>,
     pub(super) hard_limit: Option<bool>,
     pub(super) verify_reads: Option<bool>,
+    pub(super) durability: Option<Durability>,
+    pub(super) other_writer: Option<OtherWriter>,
+    pub(super) other_writer_patience: Option<Duration>,
+    pub(super) fetch_to_end: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -88,6 +92,34 @@ impl ConfigBuilder {
         self
     }
 
+    /// What is on disk when an image is said to be cached. Default: all of it.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// What a reader does whose image another process is fetching. Default: it follows.
+    #[must_use]
+    pub fn other_writer(mut self, other_writer: OtherWriter) -> Self {
+        self.other_writer = Some(other_writer);
+        self
+    }
+
+    /// How long a writer may bring nothing before who follows it goes on alone. Default: 30 s.
+    #[must_use]
+    pub fn other_writer_patience(mut self, time: Duration) -> Self {
+        self.other_writer_patience = Some(time);
+        self
+    }
+
+    /// Whether a fetch that nobody reads any more goes on to its end. Default: no.
+    #[must_use]
+    pub fn fetch_to_end(mut self, to_end: bool) -> Self {
+        self.fetch_to_end = Some(to_end);
+        self
+    }
+
     /// Makes a driver known under a name of its own.
     #[must_use]
     pub fn define_driver(mut self, name: impl Into<String>, driver: DriverConfig) -> Self {
@@ -144,6 +176,9 @@ impl ConfigBuilder {
         if let Some(size) = self.min_free {
             hold(ConfigOption::MinFree.name(), check::bytes(size));
         }
+        if let Some(time) = self.other_writer_patience {
+            hold(ConfigOption::OtherWriterPatience.name(), check::patience(time));
+        }
         for (name, driver) in &self.drivers {
             for (key, rejected) in check::driver_config(name, driver) {
                 hold(driver_key(name, key).as_str(), Err(rejected));
@@ -165,6 +200,10 @@ impl ConfigBuilder {
             min_free: self.min_free.unwrap_or_default(),
             hard_limit: self.hard_limit.unwrap_or_default(),
             verify_reads: self.verify_reads.unwrap_or(true),
+            durability: self.durability.unwrap_or_default(),
+            other_writer: self.other_writer.unwrap_or_default(),
+            other_writer_patience: self.other_writer_patience.unwrap_or(DEFAULT_PATIENCE),
+            fetch_to_end: self.fetch_to_end.unwrap_or_default(),
             drivers: self.drivers,
         }
     }

@@ -34,11 +34,19 @@ pub enum ConfigOption {
     HardLimit,
     /// `image_cache_verify_reads`
     VerifyReads,
+    /// `image_cache_durability`
+    Durability,
+    /// `image_cache_other_writer`
+    OtherWriter,
+    /// `image_cache_other_writer_patience`
+    OtherWriterPatience,
+    /// `image_cache_fetch_to_end`
+    FetchToEnd,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 9] = [
+    pub const ALL: [ConfigOption; 13] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
@@ -48,6 +56,10 @@ impl ConfigOption {
         ConfigOption::MinFree,
         ConfigOption::HardLimit,
         ConfigOption::VerifyReads,
+        ConfigOption::Durability,
+        ConfigOption::OtherWriter,
+        ConfigOption::OtherWriterPatience,
+        ConfigOption::FetchToEnd,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -71,6 +83,10 @@ impl ConfigOption {
             ConfigOption::MinFree => "image_cache_min_free",
             ConfigOption::HardLimit => "image_cache_hard_limit",
             ConfigOption::VerifyReads => "image_cache_verify_reads",
+            ConfigOption::Durability => "image_cache_durability",
+            ConfigOption::OtherWriter => "image_cache_other_writer",
+            ConfigOption::OtherWriterPatience => "image_cache_other_writer_patience",
+            ConfigOption::FetchToEnd => "image_cache_fetch_to_end",
         }
     }
 
@@ -113,6 +129,20 @@ impl ConfigOption {
             }
             ConfigOption::VerifyReads => {
                 into.verify_reads = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::Durability => {
+                into.durability = Some(value::choice(given, check::DURABILITY)?);
+            }
+            ConfigOption::OtherWriter => {
+                into.other_writer = Some(value::choice(given, check::OTHER_WRITER)?);
+            }
+            ConfigOption::OtherWriterPatience => {
+                let time = value::time(given, check::PATIENCE)?;
+                check::patience(time)?;
+                into.other_writer_patience = Some(time);
+            }
+            ConfigOption::FetchToEnd => {
+                into.fetch_to_end = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

@@ -39,11 +39,6 @@ pub(crate) struct Filling {
 }
 
 impl Incomplete {
-    /// Bytes written so far.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// Bytes that may be written without asking.
     pub fn reserved(&self) -> u64 {
         self.room.reserved

@@ -2,6 +2,7 @@
 
 use super::room::Room;
 use super::{Directory, FileInfo, OpenOptions, open_regular, remove_regular, same_inode};
+use crate::config::Durability;
 use crate::image_id::ImageId;
 use cap_std::fs::OpenOptionsExt;
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -18,7 +19,8 @@ const ATTEMPTS: u32 = 8;
 pub(crate) struct Incomplete {
     directory: Arc<Directory>,
     pub(super) image_id: ImageId,
-    file: File,
+    /// Shared with whoever reads it while it grows.
+    file: Arc<File>,
     pub(super) size: u64,
     /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
     pending: bool,
@@ -56,7 +58,7 @@ impl Incomplete {
                 let ours = Incomplete {
                     directory: Arc::clone(directory),
                     image_id: image_id.clone(),
-                    file,
+                    file: Arc::new(file),
                     size: 0,
                     pending: true,
                     verified: false,
@@ -78,7 +80,7 @@ impl Incomplete {
 
     /// Appends to the file.
     pub fn write_all(&mut self, block: &[u8]) -> io::Result<()> {
-        self.file.write_all(block)?;
+        (&*self.file).write_all(block)?;
         self.size += block.len() as u64;
         Ok(())
     }
@@ -88,16 +90,23 @@ impl Incomplete {
         &self.image_id
     }
 
-    /// The open file, for its attributes and times.
-    pub fn file(&self) -> &File {
+    /// The open file, for its attributes and times, and for who reads it while it grows.
+    pub fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    /// Flushes verified bytes to disk, and answers what the inode then says.
-    pub fn flush_to_disk(&mut self) -> io::Result<FileInfo> {
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Flushes verified bytes to disk, where that is wanted, and answers what the inode then says.
+    pub fn settle(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
         self.give_back()?;
-        self.file.sync_all()?;
+        if durability == Durability::Full {
+            self.file.sync_all()?;
+        }
         let info = FileInfo::of(&self.file)?;
         if info.size != self.size {
             let message =
@@ -151,6 +160,8 @@ impl Incomplete {
             // `clean` removes it later; a new fetch replaces it at once.
             tracing::warn!(image = %self.image_id, %error, "cannot remove the incomplete file");
         }
+        // Who read along may keep it open for a while, and with it the lock.
+        let _ = self.file.unlock();
     }
 }
 
@@ -207,6 +218,8 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
         return Ok(None);
     }
     directory.adopt_owner(&file)?;
+    // Who reads along through this handle leaves the access time to the books.
+    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
     Ok(Some(file))
 }
 

@@ -2,9 +2,9 @@
 
 use super::{MAX_SIZE, PASSING, STEADY, image};
 use crate::{Place, Source, Tested, drip, md5_hex, read_all, wrong_md5};
-use image_cache::{Error, Expected, ImageCache, Outcome};
+use image_cache::{Expected, ImageCache, Outcome};
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read};
+use std::io::{Cursor, Error, ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 pub(super) const NUMBER: &str = "PROCESSES_NUMBER";
@@ -70,8 +70,9 @@ impl One {
         let id = format!("passing-{}", self.random(PASSING as u64));
         let name = match self.random(100) {
             0..36 => self.read_steady(),
-            36..48 => self.read_passing(&id),
-            48..64 => self.fetch(&id),
+            36..44 => self.read_passing(&id),
+            44..54 => self.share(&id),
+            54..64 => self.fetch(&id),
             64..70 => self.fetch_in_vain(&id),
             70..78 => self.cache.delete_cached_image(&id).map(|_| "delete").map_err(Into::into),
             78..82 => self.cache.prune().map(|_| "prune").map_err(Into::into),
@@ -104,6 +105,10 @@ impl One {
                 let range = range.start as usize..(range.end as usize).min(all.len());
                 is(read_all(part)? == all[range])?;
             }
+            2 => {
+                let evicted = || Err::<&[u8], _>(Error::other("it was evicted"));
+                is(read_all(self.cache.get_or_fetch(id, Expected::nothing(), evicted)?)? == all)?;
+            }
             _ => {
                 let reader = self.cache.open_for_read(id)?.ok_or("it was evicted")?;
                 is(read_all(reader)? == all)?;
@@ -119,6 +124,24 @@ impl One {
             return Err("torn".into());
         }
         Ok("read")
+    }
+
+    /// Reads an image from wherever it is to be had, along with others who fetch it too.
+    fn share(&mut self, id: &str) -> Tested<&'static str> {
+        let all = image(id);
+        let mut expected = Expected::nothing();
+        if self.random(2) == 0 {
+            expected = expected.with_md5(&md5_hex(&all))?.with_size(all.len() as u64);
+        }
+        let source = Cursor::new(all.clone());
+        let mut reader = self.cache.get_or_fetch(id, expected, move || Ok(source))?;
+        if self.random(6) == 0 {
+            reader.read_exact(&mut [0; 500])?;
+            return Ok("abandon");
+        }
+        let (came, end) = drip(&mut reader, 9000);
+        end?;
+        if came == all { Ok("share") } else { Err("the sharing reader got something else".into()) }
     }
 
     fn fetch(&mut self, id: &str) -> Tested<&'static str> {
@@ -161,7 +184,7 @@ impl One {
             1 => {
                 let failing = Source::of(&all[..500]).then_fails(|| ErrorKind::BrokenPipe.into());
                 match self.cache.cache_image(id, failing, Expected::nothing()) {
-                    Err(Error::SourceFailed { .. })
+                    Err(image_cache::Error::SourceFailed { .. })
                     | Ok(Outcome::AlreadyCached | Outcome::BeingCached) => {}
                     Ok(Outcome::CacheFailed(reason)) if reason.contains("no space within") => {}
                     other => return Err(format!("{other:?}").into()),

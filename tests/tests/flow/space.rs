@@ -302,7 +302,7 @@ fn dead_writers_hold_no_room(place: &Place) -> Tested {
     Ok(())
 }
 
-const LIMIT: u64 = 6 * MIB;
+const LIMIT: u64 = 3 * MIB;
 const FLOOR: u64 = 3 * MIB;
 
 fn bounded(place: &Place) -> ImageCache {
@@ -316,9 +316,9 @@ fn fill_many(cache: &ImageCache, process: u64) -> u64 {
         for thread in 0..4u64 {
             let cached = &cached;
             scope.spawn(move || {
-                for round in 0..12 {
+                for round in 0..30 {
                     let seed = process * 1000 + thread * 100 + round;
-                    let image = image(seed, (seed * 7919) % (2 * MIB));
+                    let image = image(seed, (seed * 7919) % (MIB / 2));
                     let expected = match round % 3 {
                         0 => Expected::nothing(),
                         _ => sized(image.len() as u64),
@@ -360,7 +360,7 @@ fn taken(place: &Place) -> Tested<u64> {
 }
 
 fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 10 * MIB) else { return Ok(()) };
+    let Some((mount, place)) = disk(place, 7 * MIB) else { return Ok(()) };
     let cache = bounded(&place);
     fill(&cache, "first", b"image");
     let done = AtomicBool::new(false);
