@@ -164,13 +164,13 @@ impl Books {
         if whole || next.as_ref().is_some_and(|vain| vain.is_too_soon(&self.in_use())) {
             return Ok(());
         }
-        // What slips while this runs is not repaired by it.
-        let slips = self.slips.load(Ordering::Acquire);
+        // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
+        let (slips, tried) = (self.slips.load(Ordering::Acquire), self.in_use());
         let result = reconcile();
         self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole)), Ordering::Release);
         *next = match &result {
             Ok(Reconciled::Whole) => None,
-            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &self.in_use())),
+            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &tried)),
         };
         let repaired = match result? {
             Reconciled::Whole => slips,
