@@ -181,6 +181,14 @@ impl Books {
         Ok(())
     }
 
+    /// A driver that took all its time to fail is not asked to repair the books in the same breath.
+    fn put_off_repairs(&self, slow: &Arc<InUse>) {
+        // Held by whoever repairs: the failure is then that of a repair, which puts off the next one itself.
+        if let Ok(mut next) = self.next_reconcile.try_lock() {
+            *next = Some(Vain::after(next.take(), slow));
+        }
+    }
+
     /// Says that books and directory differ.
     pub fn out_of_step(&self) {
         self.slips.fetch_add(1, Ordering::AcqRel);
@@ -312,6 +320,9 @@ impl Books {
                 Err(error) => error,
             };
             if !self.may_try_again(&in_use, operation, repeat, &error, &mut retry) {
+                if retry.was_slow() {
+                    self.put_off_repairs(&in_use);
+                }
                 let driver = in_use.driver.name().to_owned();
                 return Err(Error::Books { operation, driver, reason: error.to_string() });
             }
