@@ -68,7 +68,11 @@ impl CachedReader {
         range: Option<Range<u64>>,
     ) -> Result<Option<Self>> {
         let Some((file, table)) = open_measured(shared, id)? else { return Ok(None) };
-        let image_size = file.metadata().map_err(Error::image("open", id))?.len();
+        // A file that is cut short in this moment must not look like a whole one.
+        let image_size = match &table {
+            Some(table) => table.size(),
+            None => file.metadata().map_err(Error::image("open", id))?.len(),
+        };
         let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);

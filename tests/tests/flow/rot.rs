@@ -103,7 +103,10 @@ fn a_flipped_bit_is_an_error_before_its_block_and_the_image_leaves_the_cache(
     Ok(())
 }
 
-fn damages() -> Vec<(&'static str, fn(&Path, &[u8]) -> io::Result<()>)> {
+/// Does something to the file of an image with these bytes.
+type Damage = fn(&Path, &[u8]) -> io::Result<()>;
+
+fn damages() -> Vec<(&'static str, Damage)> {
     fn length(file: &Path, len: u64) -> io::Result<()> {
         let modified = fs::metadata(file)?.modified()?;
         let file = File::options().write(true).open(file)?;
