@@ -205,6 +205,8 @@ pub(crate) fn read_block(
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}
         Ok(()) => {
+            // Nobody is to take them for anything, be he ever so careless.
+            buf.fill(0);
             let end = start + buf.len() as u64;
             let reason = format!("bytes {start} to {end} are not those that were cached");
             return Err(condemn(shared, id, file, reason));
