@@ -137,8 +137,10 @@ impl Blocks {
             for names in self.directory.stray_digests(images)?.chunks(BATCH) {
                 let _lock = self.directory.lock()?;
                 for name in names {
-                    let head = self.directory.digest_file_head(name, Table::HEAD_AND_ID)?;
-                    self.directory.remove_stray_digests(name, Table::id_in(&head).as_ref())?;
+                    // One that cannot be removed must not keep the others.
+                    if let Err(error) = self.remove_stray(name) {
+                        tracing::warn!(name, %error, "cannot be removed from .image-cache/blocks");
+                    }
                 }
             }
             Ok(())
@@ -146,6 +148,11 @@ impl Blocks {
         if let Err(error) = sweep() {
             tracing::warn!(%error, "digests of images that are gone remain for now");
         }
+    }
+
+    fn remove_stray(&self, name: &str) -> io::Result<()> {
+        let head = self.directory.digest_file_head(name, Table::HEAD_AND_ID)?;
+        self.directory.remove_stray_digests(name, Table::id_in(&head).as_ref())
     }
 
     /// Why an image's bytes are taken for right.
