@@ -25,7 +25,7 @@ pub(crate) enum Turn {
     /// It is to be tried again when what is [followed](Course::followed) has moved.
     Wait,
     /// The image is to be fetched: for all, or only verified.
-    Fetch(Fill),
+    Fetch(Box<Fill>),
     /// The fetch that this reader began is to be gone on with, from its source as it stands; the byte was read
     /// already, and withheld.
     Resume(Option<u8>),
@@ -150,7 +150,7 @@ impl Course {
                 }
                 self.hit = None;
                 self.stage = Stage::Source;
-                return Ok(Turn::Fetch(fill));
+                return Ok(Turn::Fetch(Box::new(fill)));
             }
         }
         Ok(Turn::Again)

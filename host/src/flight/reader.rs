@@ -84,7 +84,7 @@ impl FetchReader {
                 self.state = State::Ended(outcome);
                 Ok(())
             }
-            Turn::Fetch(fill) => self.start(fill),
+            Turn::Fetch(fill) => self.start(*fill),
             Turn::Resume(withheld) => {
                 let flight = self.course.followed().and_then(|follow| follow.flight());
                 let source = flight.and_then(|flight| flight.take());

@@ -131,7 +131,7 @@ impl Fetching {
         match turn {
             Turn::Bytes(..) | Turn::End(..) | Turn::Again => Ok(()),
             Turn::Wait => self.wait().await,
-            Turn::Fetch(fill) => self.start(fill),
+            Turn::Fetch(fill) => self.start(*fill),
             Turn::Resume(withheld) => {
                 let left = self.slot.take().and_then(|slot| slot.take());
                 let Some(Left::Source(source, filling)) = left else {
