@@ -46,6 +46,7 @@ struct State {
     /// The farthest byte that one of them has reached.
     reached: u64,
     /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
+    #[cfg(feature = "tokio")]
     pinged: bool,
 }
 
@@ -120,6 +121,7 @@ impl Progress {
             bringer: None,
             readers: 0,
             reached: 0,
+            #[cfg(feature = "tokio")]
             pinged: false,
         };
         Arc::new(Progress {
