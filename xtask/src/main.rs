@@ -2,6 +2,7 @@
 
 mod demo;
 mod drivers;
+mod examples;
 mod steps;
 mod torture;
 

@@ -236,17 +236,16 @@ impl wit::Host for HostState {
     }
 }
 
-/// A driver's name as part of a file's or an attribute's name. What is not safe there becomes `_`, and a digest then
-/// tells such names apart.
+/// A driver's name as part of a file's or an attribute's name, different for each: what is not safe there becomes `_`, and
+/// a digest then tells such names apart.
 pub(crate) fn safe_name(driver: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let stem = driver.rsplit('/').next().unwrap_or(driver);
-    let stem = stem.strip_suffix(".wasm").unwrap_or(stem);
     let short: String = stem.chars().take(48).map(|c| if safe(c) { c } else { '_' }).collect();
-    if short == stem && !short.is_empty() {
+    if short == driver && !short.is_empty() {
         return short;
     }
-    let digest = hex::encode(&crate::driver::digest(stem.as_bytes())[..4]);
+    let digest = hex::encode(&crate::driver::digest(driver.as_bytes())[..4]);
     printable(&format!("{short}-{digest}"), MAX_NAME)
 }
 

@@ -38,6 +38,8 @@ impl Directory {
         };
         let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
         let (queue, own) = (made("queue")?, made(".image-cache")?);
+        let blocks = make(&own, "blocks", owner)
+            .map_err(|source| DirectoryFault { path: path.join(".image-cache/blocks"), source })?;
         make_parents(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
@@ -48,6 +50,7 @@ impl Directory {
             invalid,
             queue,
             own,
+            blocks,
             database,
             owner,
         };
