@@ -353,7 +353,11 @@ impl Books {
     fn start_anew(&self, in_use: &InUse, reason: &str) -> bool {
         self.out_of_step();
         match in_use.driver.set_database_aside() {
-            Ok(place) => {
+            Ok(None) => {
+                tracing::warn!(%reason, "the database could not be read at first");
+                true
+            }
+            Ok(Some(place)) => {
                 let place = place.display();
                 tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
                 true

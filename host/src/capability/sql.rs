@@ -39,6 +39,8 @@ pub(crate) struct Database {
     corruption: Option<String>,
     /// The file that was found corrupt, until it is set aside.
     condemned: Option<Identity>,
+    /// One that was found corrupt and proved sound at the second look; there is no third.
+    spared: Option<Identity>,
 }
 
 impl Database {
@@ -56,6 +58,7 @@ impl Database {
             checked: false,
             corruption: None,
             condemned: None,
+            spared: None,
         }
     }
 

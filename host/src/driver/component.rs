@@ -188,9 +188,9 @@ impl Driver {
     }
 
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, nothing is
-    /// moved, and the answer is `.image-cache/` itself.
-    pub(crate) fn set_database_aside(&self) -> io::Result<PathBuf> {
+    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, or it is sound
+    /// after all, nothing is moved.
+    pub(crate) fn set_database_aside(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
         slot.retire();
         slot.idle.get_or_insert_with(|| HostState::new(&self.home)).set_database_aside()

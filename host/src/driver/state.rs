@@ -121,8 +121,8 @@ impl HostState {
         self.database.as_ref()?.corruption()
     }
 
-    /// Moves a database that was found corrupt into `.image-cache/`.
-    pub fn set_database_aside(&mut self) -> io::Result<PathBuf> {
+    /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.
+    pub fn set_database_aside(&mut self) -> io::Result<Option<PathBuf>> {
         match &mut self.database {
             Some(database) => database.set_aside(),
             None => Err(io::ErrorKind::Unsupported.into()),
