@@ -23,7 +23,7 @@ pub(crate) use compile_cache::digest;
 pub use component::Driver;
 pub(crate) use convert::{printable, system_time, timestamp};
 pub use error::{CallError, DriverError, LoadError};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, time_to_compile};
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;

@@ -53,7 +53,7 @@ pub struct Global {
     /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
-    /// How answers are printed; `driver check` has junit, too
+    /// How answers are printed
     #[arg(
         long,
         value_enum,
@@ -195,7 +195,7 @@ pub enum Driver {
         #[arg(long, value_name = "NAME")]
         to: String,
     },
-    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails
+    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails, and --format junit, too
     Check(Check),
 }
 
