@@ -100,7 +100,7 @@ fn table(it: &Inspection, compiling: Option<Duration>) -> String {
             ("size", size(it.size_bytes)),
             ("sha256", it.sha256.clone()),
             ("imports", or_none(&it.imports)),
-            ("needs grants", if grants.is_empty() { "none".to_owned() } else { grants }),
+            ("grants", if grants.is_empty() { "none".to_owned() } else { grants }),
             ("exports", or_none(&it.exports)),
         ]);
     }
