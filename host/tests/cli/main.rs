@@ -6,6 +6,7 @@ mod check;
 mod configuration;
 mod drivers;
 mod leftovers;
+mod migrate;
 mod streams;
 mod terminal;
 
