@@ -12,6 +12,7 @@ mod output_file;
 mod progress;
 mod queue;
 mod upkeep;
+mod verify;
 
 use args::{Arguments, Command, Global};
 use clap::{CommandFactory, Parser};
@@ -80,6 +81,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
         Command::Delete(which) => images::delete(&session()?, which),
         Command::Prune => upkeep::prune(&session()?),
         Command::Clean => upkeep::clean(&session()?),
+        Command::Verify(which) => verify::verify(&session()?, which),
         Command::Status => upkeep::status(&session()?),
         Command::Driver(command) => driver::driver(global, command),
         Command::Completions { shell } => {

@@ -24,6 +24,7 @@ pub use component::Driver;
 pub(crate) use convert::{printable, system_time, timestamp};
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect, time_to_compile};
+pub(crate) use load::compile_last_resort;
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;

@@ -65,6 +65,19 @@ pub enum Error {
         /// Bytes that came before the fetch ended or was ended.
         found: u64,
     },
+    /// A cached image is damaged: some of its bytes are not those that were cached, or there are more or
+    /// fewer of them. It has left the cache for `invalid/`; no damaged byte was served.
+    ///
+    /// A reader answers it as an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), in which
+    /// [`Error::of_io`] finds it. What it had delivered before is right, so one who can fetch the image goes
+    /// on from there.
+    #[error("image {image_id} is damaged: {reason}; it is not served any more, fetch it again")]
+    Corrupt {
+        /// The image that was read.
+        image_id: ImageId,
+        /// What was found, and what should have been.
+        reason: String,
+    },
     /// The source of an image failed; what had come went to `invalid/`.
     #[error("image {image_id}: the source failed: {source}; nothing was cached")]
     SourceFailed {
@@ -131,9 +144,28 @@ impl Error {
     pub(crate) fn image(
         operation: &'static str,
         image_id: &ImageId,
-    ) -> impl FnOnce(io::Error) -> Error {
+    ) -> impl FnOnce(io::Error) -> Error + use<> {
         let image_id = image_id.clone();
         move |source| Error::Image { operation, image_id, source }
+    }
+
+    /// A copy of an error that says what is wrong with an image's bytes; nothing for any other error.
+    pub(crate) fn verdict(&self) -> Option<Error> {
+        match self {
+            Error::ChecksumMismatch { image_id, expected, found } => {
+                Some(Error::ChecksumMismatch {
+                    image_id: image_id.clone(),
+                    expected: expected.clone(),
+                    found: found.clone(),
+                })
+            }
+            Error::SizeMismatch { image_id, expected, found } => Some(Error::SizeMismatch {
+                image_id: image_id.clone(),
+                expected: *expected,
+                found: *found,
+            }),
+            _ => None,
+        }
     }
 
     /// The error that an [`io::Error`] of one of our readers carries, where it carries one.
@@ -152,7 +184,7 @@ impl From<DirectoryFault> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } => {
+            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } | Error::Corrupt { .. } => {
                 io::ErrorKind::InvalidData
             }
             Error::Directory { source, .. } | Error::Image { source, .. } => source.kind(),

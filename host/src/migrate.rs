@@ -1,6 +1,6 @@
 //! Moving the books from one driver to another, through the interface that both have.
 
-use crate::cache::PAGE;
+use crate::books::PAGE;
 use crate::config::Config;
 use crate::directory::{Directory, Use};
 use crate::driver::{CachedImage, CallError, Driver};

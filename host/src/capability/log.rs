@@ -74,11 +74,21 @@ impl Log {
         if now.duration_since(self.second) < Duration::from_secs(1) {
             return;
         }
+        self.tell_left_out();
+        (self.second, self.in_second, self.left_out) = (now, 0, 0);
+    }
+
+    fn tell_left_out(&self) {
         if self.left_out > 0 {
             let (driver, left_out) = (self.driver.as_str(), self.left_out);
             tracing::warn!(target: TARGET, driver, "{left_out} lines were left out");
         }
-        (self.second, self.in_second, self.left_out) = (now, 0, 0);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.tell_left_out();
     }
 }
 

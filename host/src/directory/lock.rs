@@ -27,7 +27,7 @@ impl Directory {
     pub fn join(&self) -> io::Result<Use> {
         let file = self.open_own("users")?;
         let words = "its books are being moved by `image-cache driver migrate`; try again when that is done";
-        match wait(|| file.try_lock_shared(), words) {
+        match wait(|| file.try_lock_shared(), PATIENCE, words) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 // A cache without locks was warned of when it was opened.
                 tracing::debug!(error = %e, "nobody is told that the cache is open");
@@ -50,10 +50,16 @@ impl Directory {
     /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
     /// sits on it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
+        self.lock_within(PATIENCE)
+    }
+
+    /// The same for what can be left undone: waits no longer than `patience`.
+    pub fn lock_within(&self, patience: Duration) -> io::Result<DirectoryLock> {
         // Opened anew each time: the lock belongs to the open file, so threads exclude each other, too.
         let file = self.open_own("lock")?;
-        let words = "another process has held the cache's lock for 30 s; see who uses .image-cache/lock (fuser, lsof)";
-        wait(|| file.try_lock(), words)?;
+        let words =
+            "another process holds the cache's lock; see who uses .image-cache/lock (fuser, lsof)";
+        wait(|| file.try_lock(), patience, words)?;
         Ok(DirectoryLock { _file: file })
     }
 
@@ -71,15 +77,20 @@ impl Directory {
     }
 }
 
-/// Tries for a lock until it is had, or patience ends with these words.
-fn wait(try_lock: impl Fn() -> Result<(), TryLockError>, words: &str) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+/// Tries for a lock until it is had, or `patience` ends with these words.
+fn wait(
+    try_lock: impl Fn() -> Result<(), TryLockError>,
+    patience: Duration,
+    words: &str,
+) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
     let mut pause = Duration::from_micros(50);
     loop {
         match try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(e)) => return Err(e),
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                let words = format!("waited {} s: {words}", patience.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, words));
             }
             Err(TryLockError::WouldBlock) => std::thread::sleep(pause),

@@ -104,7 +104,7 @@ impl Inspection {
         self.from_compile_cache = compiled.from_cache;
         self.compile_cache_fault = compiled.cache_fault;
         let state = HostState::new(&candidate.home(config, None));
-        let mut live = template.instantiate(state).map_err(|born| born.error.to_string())?;
+        let mut live = template.instantiate(state, None).map_err(|born| born.error.to_string())?;
         self.description = Some(live.describe().map_err(|error| error.to_string())?);
         Ok(())
     }

@@ -70,7 +70,9 @@ impl HostState {
             bounds: Bounds::new(home.limits.memory),
             usage: Usage::default(),
             images: cache().map(|directory| Images { directory, subject: None }),
-            database: cache().map(|directory| Database::new(directory, &place, deadline.clone())),
+            database: cache().map(|directory| {
+                Database::new(directory, &place, home.limits.database, deadline.clone())
+            }),
             attributes: cache().map(|_| Attributes::new(names, deadline.clone())),
             clock: CallClock::new(home.limits, deadline),
         }
@@ -86,8 +88,9 @@ impl HostState {
         self
     }
 
-    pub fn begin_call(&mut self) {
-        self.clock.start();
+    /// A call begins, which must be over at `until` if that is given.
+    pub fn begin_call(&mut self, until: Option<Instant>) {
+        self.clock.start(until);
         self.log.begin_call();
         if let Some(database) = &mut self.database {
             database.begin_call();
@@ -152,8 +155,8 @@ impl HostState {
         self.database.as_ref()?.corruption()
     }
 
-    /// Moves a database that was found corrupt into `.image-cache/`.
-    pub fn set_database_aside(&mut self) -> io::Result<PathBuf> {
+    /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.
+    pub fn set_database_aside(&mut self) -> io::Result<Option<PathBuf>> {
         match &mut self.database {
             Some(database) => database.set_aside(),
             None => Err(io::ErrorKind::Unsupported.into()),

@@ -4,6 +4,7 @@ mod answers;
 mod author;
 mod check;
 mod configuration;
+mod damage;
 mod drivers;
 mod leftovers;
 mod migrate;
