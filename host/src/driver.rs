@@ -23,7 +23,7 @@ pub(crate) use compile_cache::digest;
 pub use component::Driver;
 pub(crate) use convert::{printable, system_time, timestamp};
 pub use error::{CallError, DriverError, LoadError};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, time_to_compile};
 pub(crate) use load::compile_last_resort;
 
 use crate::checksum::Checksum;

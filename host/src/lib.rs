@@ -94,7 +94,7 @@ pub use clean::Cleaned;
 pub use config::*;
 pub use driver::{
     Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
-    Leftover, LeftoverState, LoadError, Peak, Victim, inspect,
+    Leftover, LeftoverState, LoadError, Peak, Victim, inspect, time_to_compile,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};

@@ -1,4 +1,4 @@
-//! The command line with a driver that refuses: an image that is not cached, with its reason.
+//! The command line with a driver that refuses, or is at fault: what is said, and how it ends.
 
 use image_cache_tests::Tested;
 use std::path::PathBuf;
@@ -74,5 +74,20 @@ fn a_driver_at_fault_is_told_case_by_case() -> Tested {
     assert!(shown.contains("FAILED  pages ascend by the bytes of the ids"), "{shown}");
     assert!(shown.contains("expected  an answer to get-cached-images"), "{shown}");
     assert!(String::from_utf8(table.stderr)?.contains(&format!("failed {failed} of")));
+    Ok(())
+}
+
+#[test]
+fn a_bound_that_a_driver_came_near_is_pointed_out() -> Tested {
+    let Some(binary) = binary() else { return Ok(()) };
+    let mut command = Command::new(binary);
+    command.args(["driver", "check", env!("GUEST_MOODY"), "--format", "json"]);
+    command.args(["--option", "fault=chatter", "--option", "in=is-cacheable"]);
+    let output = command.stdin(Stdio::null()).output()?;
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let limits = answer["limits"].as_array().ok_or("limits")?;
+    let near: Vec<_> = limits.iter().filter(|limit| limit["near"] == true).collect();
+    assert!(near.iter().any(|limit| limit["limit"] == "log messages a second"), "{limits:?}");
+    assert!(near.iter().all(|limit| limit["limit"] != "memory"), "{limits:?}");
     Ok(())
 }

@@ -87,7 +87,7 @@ pub struct Global {
     /// image_cache_fetch_to_end: a fetch that nobody reads any more goes on [default: false]
     #[arg(long, value_name = "true|false", global = true)]
     fetch_to_end: Option<OsString>,
-    /// How answers are printed; `driver check` has junit, too
+    /// How answers are printed
     #[arg(
         long,
         value_enum,
@@ -265,7 +265,7 @@ pub enum Driver {
         #[arg(long, value_name = "NAME")]
         to: String,
     },
-    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails
+    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails, and --format junit, too
     Check(Check),
 }
 

@@ -61,6 +61,11 @@ impl CompileCache {
         CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
     }
 
+    /// None: what is compiled is not kept.
+    pub fn none() -> Self {
+        CompileCache { directory: Err("it is compiled to see how long that takes".into()) }
+    }
+
     /// One in `directory`, which is made where it is missing.
     #[cfg(test)]
     pub fn at(directory: PathBuf) -> Self {

@@ -4,6 +4,7 @@ use super::compile_cache::CompileCache;
 use super::load::{Candidate, Examined, Source, examine, find, prepare};
 use super::state::HostState;
 use crate::config::{Config, Grant};
+use crate::runtime;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,25 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
         inspection.faults.push(fault);
     }
     inspection
+}
+
+/// How long compiling the driver takes, whether or not compiled code is kept; nothing where it is not to be compiled or does not
+/// compile, which [`inspect`] gives the reasons for.
+///
+/// ```
+/// let config = image_cache::Config::builder("/var/lib/image-cache").build()?;
+/// assert!(image_cache::time_to_compile("sqlite", &config) > Some(std::time::Duration::ZERO));
+/// # Ok::<(), image_cache::ConfigError>(())
+/// ```
+pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> {
+    let examined = find(name_or_file, config).and_then(|candidate| examine(&candidate)).ok()?;
+    if !examined.faults.is_empty() {
+        return None;
+    }
+    let engine = runtime::engine().ok()?;
+    let started = Instant::now();
+    CompileCache::none().compile(engine, &examined.bytes, &examined.digest).ok()?;
+    Some(started.elapsed())
 }
 
 impl Inspection {

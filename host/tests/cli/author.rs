@@ -78,7 +78,7 @@ fn every_command_of_the_chapter_works_in_an_empty_folder() {
     assert_eq!(answer.code, Some(0), "{said}\n{}", answer.err);
     let cases = CASES.len();
     assert!(said.contains(&format!("lfu 0.1.0: {cases} cases passed, 0 failed")), "{said}");
-    assert!(said.contains("would load    yes"), "{said}");
+    assert!(said.contains("would load  yes"), "{said}");
     assert!(said.contains("moved  1 record, 1 hit"), "{said}");
     let shown = said.split("hits").last().unwrap_or_default();
     assert!(shown.trim_start().starts_with('1'), "the hit was lost: {said}");

@@ -72,6 +72,8 @@ fn a_configured_driver_is_checked_as_it_is_configured() {
     let answer = configured("\"sql\"");
     assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
     assert_eq!(answer.json()["granted_by"], "the configuration");
+    std::fs::remove_file(scratch.path("mine.wasm")).expect("it was there");
+    configured("\"sql\"").failed(1, "mine.wasm cannot be read");
 }
 
 #[test]

@@ -26,6 +26,10 @@ fn the_built_in_drivers_would_load() {
         assert_eq!(inspected["loads"], true);
         assert_eq!(inspected["description"]["version"], entry["version"]);
         assert_eq!(inspected["sha256"].as_str().map(str::len), Some(64));
+        assert!(
+            inspected["compile_seconds"].as_f64() > Some(0.0),
+            "also where it was compiled before"
+        );
         let imports = inspected["imports"].as_array().expect("an array");
         assert!(imports.iter().all(|import| {
             import.as_str().is_some_and(|name| name.starts_with("image-cache:driver/"))

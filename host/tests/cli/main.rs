@@ -7,6 +7,7 @@ mod configuration;
 mod damage;
 mod drivers;
 mod leftovers;
+mod migrate;
 mod streams;
 mod terminal;
 

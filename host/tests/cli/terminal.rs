@@ -80,3 +80,20 @@ fn progress_shows_on_a_terminal_alone() {
     assert!(shown.text().contains("/64.00 MiB"), "{:?}", shown.text());
     assert!(shown.text().contains("shown is cached: 64.0 MiB"), "{:?}", shown.text());
 }
+
+#[test]
+fn a_check_shows_which_case_it_is_at_on_a_terminal_alone() {
+    let scratch = Scratch::new();
+    let mut check = Command::new("env");
+    // In memory, where there is room, the suite takes a second.
+    let memory = Path::new("/dev/shm").is_dir().then_some("TMPDIR=/dev/shm");
+    check.args(memory).arg(env!("CARGO_BIN_EXE_image-cache")).arg("--cache-dir");
+    check.arg(scratch.cache_dir()).args(["driver", "check", "sqlite"]);
+    let quiet = check.output().expect("env starts the binary");
+    assert!(quiet.status.success() && quiet.stderr.is_empty());
+    let Some(shown) = on_a_terminal(&check, "") else { return };
+    assert_eq!(shown.code, Some(0), "{}", shown.text());
+    let cases = image_cache::conformance::CASES.len();
+    assert!(shown.text().contains(&format!("/{cases} ")), "{:?}", shown.text());
+    assert!(!String::from_utf8_lossy(&quiet.stdout).contains(&format!("/{cases} ")));
+}

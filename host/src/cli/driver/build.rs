@@ -39,7 +39,7 @@ pub fn build(format: Format, build: &Build) -> Result<Code> {
     let toolchain = if build.install {
         Toolchain::find_or_install(|words| note("note", words))?
     } else {
-        Toolchain::find().context("add --install to have one installed")?
+        Toolchain::find().context("cannot build (--install would see to a toolchain)")?
     };
     let module = compile(&driver, &toolchain)?;
     let component = Component::of_module(&driver.name, &module)?;
