@@ -6,8 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const GUESTS: [Guest; 1] =
-    [Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" }];
+const GUESTS: [Guest; 2] = [
+    Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
+    Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
+];
 
 const HOSTILE: Guest =
     Guest { package: "image-cache-guest-hostile", directory: "tests/guests/hostile" };
@@ -23,6 +25,9 @@ fn main() -> ExitCode {
 }
 
 fn guests() -> Result<()> {
+    // Where `cargo xtask` puts the example drivers in other languages.
+    let examples = Workspace::of_this_package()?.target.join("examples");
+    println!("cargo::rustc-env=EXAMPLES={}", examples.display());
     for path in build_script(&GUESTS)? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_uppercase();
         println!("cargo::rustc-env=GUEST_{name}={}", path.display());

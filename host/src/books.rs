@@ -28,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 const LAST_RESORT: &str = "sqlite";
 
 /// Records per page when the books are read.
-const PAGE: u32 = 1000;
+pub(crate) const PAGE: u32 = 1000;
 
 /// Records without a file that a driver which is not built in may list.
 const STRANGERS: usize = 100_000;
@@ -412,7 +412,11 @@ impl Books {
     fn start_anew(&self, in_use: &InUse, reason: &str) -> bool {
         self.out_of_step();
         match in_use.driver.set_database_aside() {
-            Ok(place) => {
+            Ok(None) => {
+                tracing::warn!(%reason, "the database could not be read at first");
+                true
+            }
+            Ok(Some(place)) => {
                 let place = place.display();
                 tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
                 true

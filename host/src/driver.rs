@@ -13,7 +13,10 @@ mod load;
 pub(crate) mod state;
 #[cfg(test)]
 mod testing;
+mod usage;
 mod world;
+
+pub use usage::{Bound, Peak};
 
 pub(crate) use clock::Deadline;
 pub(crate) use compile_cache::digest;

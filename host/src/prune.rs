@@ -32,19 +32,7 @@ pub struct Pruned {
 }
 
 pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
-    shared.bring_up_to_date();
-    // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-    if shared.read_books(Books::cache_size)? != shared.cache_size()? {
-        shared.books.out_of_step();
-        shared.settle();
-    }
-    let mut run = Run {
-        shared,
-        pruned: Pruned::default(),
-        passed_over: BTreeMap::new(),
-        strangers: 0,
-        vain: 0,
-    };
+    let mut run = Run::start(shared)?;
     // First what the policy wants gone whatever the size, then what the size demands.
     while run.round(0, u64::MAX)? {}
     let max_size = shared.config.max_size;
@@ -65,6 +53,18 @@ pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
     Ok(run.pruned)
 }
 
+/// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went.
+pub(crate) fn evict_bytes(shared: &Shared, bytes: u64) -> Result<u64> {
+    let mut run = Run::start(shared)?;
+    while run.pruned.bytes < bytes {
+        let needed = bytes - run.pruned.bytes;
+        if !run.round(needed, needed)? {
+            break;
+        }
+    }
+    Ok(run.pruned.bytes)
+}
+
 struct Run<'a> {
     shared: &'a Shared,
     pruned: Pruned,
@@ -75,7 +75,18 @@ struct Run<'a> {
     vain: u32,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn start(shared: &'a Shared) -> Result<Self> {
+        shared.bring_up_to_date();
+        // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
+        if shared.read_books(Books::cache_size)? != shared.cache_size()? {
+            shared.books.out_of_step();
+            shared.settle();
+        }
+        let (pruned, passed_over) = (Pruned::default(), BTreeMap::new());
+        Ok(Run { shared, pruned, passed_over, strangers: 0, vain: 0 })
+    }
+
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
     fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
         let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();

@@ -157,6 +157,14 @@ fn command(toolchain: &Toolchain) -> Command {
     command
 }
 
+impl Toolchain {
+    /// Its cargo, with none of the settings that were made for another compiler or target, and with all that it needs to compile
+    /// for WebAssembly but a command (`build`) and a target.
+    pub fn cargo(&self) -> Command {
+        command(self)
+    }
+}
+
 /// Whether a variable was set for another cargo, compiler or build script. Where crates come from (registries, mirrors,
 /// proxies, cargo's home) stays.
 fn is_foreign(name: &OsStr) -> bool {

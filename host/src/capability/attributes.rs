@@ -175,14 +175,14 @@ impl std::ops::Deref for CowFile<'_> {
     }
 }
 
-/// Sets an attribute on a file of our own and takes it away again.
+/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, where we are killed.
 fn probe(directory: &Directory) -> io::Result<()> {
-    let own = directory.own_dir();
-    let name = format!("attribute-probe.{}.{:?}", std::process::id(), std::thread::current().id());
-    let file = own.create(&name)?.into_std();
-    let tried = file.set_xattr("user.image-cache.probe", b"1");
-    own.remove_file(&name)?;
-    tried
+    const PROBE: &str = "user.image-cache.probe";
+    let file = lock::open(directory)?;
+    file.set_xattr(PROBE, b"1")?;
+    // Another process may have tried at the same time and removed it already; left behind it does no harm.
+    let _ = file.remove_xattr(PROBE);
+    Ok(())
 }
 
 impl wit::Host for HostState {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const MAX_MESSAGE: usize = 4096;
 
 /// So many messages are passed on in a second; the rest are counted.
-const MAX_PER_SECOND: u64 = 100;
+pub(crate) const MAX_PER_SECOND: u64 = 100;
 
 /// The voice of one driver.
 #[derive(Debug)]
@@ -38,6 +38,11 @@ impl Log {
         if self.left_out > 0 {
             self.turn_second(Instant::now());
         }
+    }
+
+    /// How many messages came in the present second, those that were left out included.
+    pub fn in_second(&self) -> u64 {
+        self.in_second
     }
 
     /// What the guest said last at level error during this call: a panic's text, where it panicked.

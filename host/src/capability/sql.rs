@@ -18,6 +18,8 @@ use rusqlite::ErrorCode;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
+
 /// Which database is a driver's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -43,6 +45,8 @@ pub(crate) struct Database {
     corruption: Option<String>,
     /// The file that was found corrupt, until it is set aside.
     condemned: Option<Identity>,
+    /// One that was found corrupt and proved sound at the second look; there is no third.
+    spared: Option<Identity>,
 }
 
 impl Database {
@@ -70,6 +74,7 @@ impl Database {
             checked: false,
             corruption: None,
             condemned: None,
+            spared: None,
         }
     }
 
@@ -97,7 +102,7 @@ impl Database {
     }
 
     fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Error> {
-        if statements.len() > execution::MAX_STATEMENTS {
+        if statements.len() > MAX_STATEMENTS {
             return Err(Error::TooLarge);
         }
         statements.iter().try_for_each(execution::check)?;
@@ -189,14 +194,21 @@ impl wit::Host for HostState {
         &mut self,
         statement: wit::Statement,
     ) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
-        Ok(self.charged(|state| state.database()?.query(&statement)))
+        Ok(self.charged(|state| {
+            let result = state.database()?.query(&statement)?;
+            state.usage.note(crate::driver::Bound::Rows, result.rows.len() as u64);
+            Ok(result)
+        }))
     }
 
     fn execute_all(
         &mut self,
         statements: Vec<wit::Statement>,
     ) -> wasmtime::Result<Result<Vec<u64>, Error>> {
-        Ok(self.charged(|state| state.database()?.execute_all(&statements)))
+        Ok(self.charged(|state| {
+            state.usage.note(crate::driver::Bound::Statements, statements.len() as u64);
+            state.database()?.execute_all(&statements)
+        }))
     }
 }
 

@@ -88,6 +88,17 @@ impl CallClock {
         Ok(())
     }
 
+    /// The guest's own time and the whole time of the call so far.
+    pub fn spent(&self) -> (Duration, Duration) {
+        let total = self.started.elapsed();
+        (total.saturating_sub(self.in_host), total)
+    }
+
+    /// The limits that it keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The deadline that host calls keep.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline

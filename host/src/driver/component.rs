@@ -7,6 +7,7 @@ use super::convert::{self, Lie};
 use super::error::CallError;
 use super::instance::{Live, Template};
 use super::state::{Home, HostState};
+use super::usage::Peak;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
 use crate::capability::Subject;
 use crate::image_id::ImageId;
@@ -87,6 +88,13 @@ impl Driver {
     /// The driver's own version.
     pub fn version(&self) -> &str {
         &self.loaded.version
+    }
+
+    /// The most that this driver used of each of its bounds since it was loaded.
+    pub fn peaks(&self) -> Vec<Peak> {
+        let slot = self.slot();
+        let state = slot.live.as_ref().map(Live::state).or(slot.idle.as_ref());
+        state.map(HostState::peaks).unwrap_or_default()
     }
 
     /// Whether the policy lets an image in; `size` in bytes, where it is known.
@@ -211,9 +219,9 @@ impl Driver {
     }
 
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, nothing is
-    /// moved, and the answer is `.image-cache/` itself.
-    pub(crate) fn set_database_aside(&self) -> io::Result<PathBuf> {
+    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, or it is sound
+    /// after all, nothing is moved.
+    pub(crate) fn set_database_aside(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
         slot.retire();
         slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.home)).set_database_aside()

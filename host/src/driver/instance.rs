@@ -153,7 +153,9 @@ fn timed<R: Send>(
     let _running = Running::start();
     store.data_mut().begin_call(until);
     store.set_epoch_deadline(1);
-    if has_wasi { wasi::apart(|| work(store)) } else { work(store) }
+    let result = if has_wasi { wasi::apart(|| work(store)) } else { work(store) };
+    store.data_mut().end_call();
+    result
 }
 
 fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {

@@ -165,17 +165,20 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
             "{words}; it could not be set aside either: {e}; move it away yourself"
         ))
     })?;
-    tracing::warn!(
-        driver = name,
-        "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
-        aside.display()
-    );
+    match aside {
+        Some(aside) => tracing::warn!(
+            driver = name,
+            "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
+            aside.display()
+        ),
+        None => tracing::warn!(driver = name, "the database could not be read at first: {words}"),
+    }
     template.start(state, None).map_err(|born| born.error)
 }
 
-/// The built-in drivers are trusted to come to an end: what takes long is a slow disk, on which giving up
-/// would cost the books.
-const BUILT_IN_CALL_TIME: Duration = Duration::from_secs(30);
+/// The built-in drivers are trusted to come to an end: what takes long is a slow disk or a busy machine, on which giving
+/// up would cost the books.
+const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl Candidate {
     fn built_in(built_in: BuiltIn) -> Self {
@@ -185,7 +188,11 @@ impl Candidate {
             pin: None,
             grants: built_in.grants(),
             options: Vec::new(),
-            limits: Limits { call_time: BUILT_IN_CALL_TIME, ..Limits::default() },
+            limits: Limits {
+                guest_time: BUILT_IN_TIME,
+                call_time: BUILT_IN_TIME,
+                ..Limits::default()
+            },
         }
     }
 

@@ -56,6 +56,11 @@ impl World {
         Ok(world)
     }
 
+    /// The grants without which its imports are refused.
+    pub fn wanted(&self) -> BTreeSet<Grant> {
+        self.imports.iter().filter_map(|import| needed_grant(import).ok().flatten()).collect()
+    }
+
     /// Everything that keeps a component with these names from being the driver `driver` under `grants`.
     pub fn faults(&self, driver: &str, grants: &BTreeSet<Grant>) -> Vec<String> {
         let (mut faults, mut wanted, mut refused) = (Vec::new(), BTreeSet::new(), Vec::new());

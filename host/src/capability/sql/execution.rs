@@ -9,10 +9,10 @@ use rusqlite::{CachedStatement, Connection, Row, Statement, TransactionBehavior}
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Most statements of one transaction.
-pub(super) const MAX_STATEMENTS: usize = 20_000;
+pub(crate) const MAX_STATEMENTS: usize = 20_000;
 
 /// Most rows of a result.
-const MAX_ROWS: usize = 10_000;
+pub(crate) const MAX_ROWS: usize = 10_000;
 
 /// Most bytes of a result.
 const MAX_RESULT: usize = 8 << 20;

@@ -173,7 +173,7 @@ fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
         let error = books.database.query(&statement).expect_err("it is too large");
         assert_eq!(arm(&error), "too-large", "{:.80}", statement.sql);
     }
-    let flood = vec![text("SELECT 1"); execution::MAX_STATEMENTS + 1];
+    let flood = vec![text("SELECT 1"); MAX_STATEMENTS + 1];
     assert_eq!(arm(&books.database.execute_all(&flood).expect_err("too many")), "too-large");
 }
 
@@ -284,10 +284,26 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
     books.database.begin_call();
     assert_eq!(arm(&books.database.query(&text("SELECT 1")).expect_err("it is none")), "other");
     assert!(books.database.corruption().is_some_and(|words| words.contains("not a database")));
-    let aside = books.database.set_aside().expect("it moves");
+    let aside = books.database.set_aside().expect("it moves").expect("it is no database");
     assert!(aside.is_file() && !books.base.join("cache.db").exists());
     books.database.begin_call();
     books.database.query(&text("SELECT 1")).expect("a new one");
-    assert_eq!(books.database.set_aside().expect("nothing to do"), books.base.join(".image-cache"));
+    assert_eq!(books.database.set_aside().expect("nothing to do"), None);
     assert!(books.base.join("cache.db").exists());
+}
+
+#[test]
+fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
+    let mut books = books();
+    let condemn = |books: &mut Books| {
+        // SQLite's answer to a page that the disk did not hand out.
+        let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        books.database.answer(Fault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
+        books.database.set_aside().expect("it can be looked at")
+    };
+    assert_eq!(condemn(&mut books), None);
+    assert!(books.base.join("cache.db").exists());
+    books.database.begin_call();
+    books.database.query(&text("SELECT * FROM t")).expect("the table is there still");
+    assert!(condemn(&mut books).is_some_and(|aside| aside.is_file()), "not for ever");
 }
