@@ -1,5 +1,6 @@
 //! Removing what failed fetches left behind.
 
+use crate::books::Books;
 use crate::cache::{Kept, Shared};
 use crate::driver::{Leftover, LeftoverState};
 use crate::error::Result;
@@ -34,7 +35,8 @@ pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cle
     {
         let leftovers = shared.in_directory("read", name, shared.directory.leftovers(state))?;
         for page in leftovers.chunks(PAGE) {
-            for leftover in shared.books.select_leftovers(page, stalled_before, now)? {
+            let named = |books: &Books| books.select_leftovers(page, stalled_before, now);
+            for leftover in shared.read_books(named)? {
                 remove(shared, leftover, &mut cleaned);
             }
         }

@@ -7,14 +7,18 @@
 
 mod damaged;
 mod digests;
+mod growing;
 mod leftovers;
 mod lock;
 mod opening;
 mod owner;
 mod queue;
+mod room;
 mod writing;
 
 pub(crate) use digests::{FileKey, StagedDigests};
+pub(crate) use growing::Fate;
+pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 

@@ -98,6 +98,27 @@ pub enum Error {
         /// What it answered, or how it failed.
         reason: String,
     },
+    /// Somebody has the cache open, and what was to be done can only be done alone.
+    #[error(
+        "the cache in {} is in use: stop what has it open (`fuser -v {}/.image-cache/users` names the processes), and try again",
+        path.display(), path.display()
+    )]
+    InUse {
+        /// The base directory.
+        path: PathBuf,
+    },
+    /// The books could not be moved from one driver to another; the old ones are as they were.
+    #[error(
+        "cannot move the books from {from} to {to}: {reason}; the books of {from} are as they were"
+    )]
+    Migration {
+        /// The driver whose books were to be moved.
+        from: String,
+        /// The driver that was to have them.
+        to: String,
+        /// What kept it from having them.
+        reason: String,
+    },
     /// The tokio runtime stopped in the middle of the operation.
     #[cfg(feature = "tokio")]
     #[error(
@@ -123,9 +144,28 @@ impl Error {
     pub(crate) fn image(
         operation: &'static str,
         image_id: &ImageId,
-    ) -> impl FnOnce(io::Error) -> Error {
+    ) -> impl FnOnce(io::Error) -> Error + use<> {
         let image_id = image_id.clone();
         move |source| Error::Image { operation, image_id, source }
+    }
+
+    /// A copy of an error that says what is wrong with an image's bytes; nothing for any other error.
+    pub(crate) fn verdict(&self) -> Option<Error> {
+        match self {
+            Error::ChecksumMismatch { image_id, expected, found } => {
+                Some(Error::ChecksumMismatch {
+                    image_id: image_id.clone(),
+                    expected: expected.clone(),
+                    found: found.clone(),
+                })
+            }
+            Error::SizeMismatch { image_id, expected, found } => Some(Error::SizeMismatch {
+                image_id: image_id.clone(),
+                expected: *expected,
+                found: *found,
+            }),
+            _ => None,
+        }
     }
 
     /// The error that an [`io::Error`] of one of our readers carries, where it carries one.

@@ -59,13 +59,16 @@ mod driver;
 mod error;
 mod expected;
 mod fill;
+mod flight;
 mod hits;
 mod image_id;
+mod migrate;
 mod prune;
 mod reading;
 mod reconcile;
 mod removing;
 mod runtime;
+mod space;
 mod sync;
 mod tee;
 #[cfg(feature = "tokio")]
@@ -79,12 +82,14 @@ pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
 pub use driver::{
-    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection, Leftover,
-    LeftoverState, LoadError, Victim, inspect,
+    Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
+    Leftover, LeftoverState, LoadError, Peak, Victim, inspect,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
+pub use flight::FetchReader;
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
+pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use tee::CachingReader;

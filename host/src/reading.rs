@@ -54,6 +54,10 @@ pub(crate) struct PendingHit {
 }
 
 impl PendingHit {
+    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() }
+    }
+
     pub fn count(self) {
         // Books that were just replaced have to know the image first.
         self.shared.settle();
@@ -85,7 +89,7 @@ impl CachedReader {
             range,
             image_size,
             verifying,
-            hit: Some(PendingHit { shared: Arc::clone(shared), image_id: id.clone() }),
+            hit: Some(PendingHit::new(shared, id)),
         }))
     }
 
@@ -105,8 +109,17 @@ impl CachedReader {
         self.range.end.saturating_sub(self.position)
     }
 
+    /// What it reads from, for whoever has to go on elsewhere.
+    pub(crate) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Whether the last byte that was asked for has been read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.position == self.range.end
+    }
+
     /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
-    #[cfg(feature = "tokio")]
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
     }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
-use wasmparser::WasmFeatures;
+use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{Config, Engine, Strategy};
 
 /// How often a running guest's clock is looked at: a deadline is kept to this much.
@@ -29,6 +29,10 @@ const SWITCHED_OFF: WasmFeatures = WasmFeatures::THREADS
     .union(WasmFeatures::STACK_SWITCHING)
     .union(WasmFeatures::CM_ASYNC);
 
+/// What guests may not use, but wasmtime's own adapters between the parts of a composed component do: each copies from one part's memory
+/// to another's. Without it wasmtime panics on such a component, so [`validate`] refuses it to guests, and not the engine.
+const FOR_ADAPTERS: WasmFeatures = WasmFeatures::MULTI_MEMORY;
+
 /// Calls that are running now.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// Whether the ticker sleeps, or is about to.
@@ -39,6 +43,13 @@ static TICKER: OnceLock<Thread> = OnceLock::new();
 pub(crate) fn engine() -> Result<&'static Engine, String> {
     static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
     ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)
+}
+
+/// Refuses what no guest may use although the engine can. What the engine cannot, it refuses itself.
+pub(crate) fn validate(component: &[u8]) -> Result<(), String> {
+    let features = WasmFeatures::all().difference(FOR_ADAPTERS);
+    let validated = Validator::new_with_features(features).validate_all(component);
+    validated.map(drop).map_err(|e| e.to_string())
 }
 
 /// Keeps the ticks coming while a guest runs. It costs two atomic operations, and a system call after
@@ -82,7 +93,7 @@ fn engine_config() -> Config {
     config
         .strategy(Strategy::Cranelift)
         .concurrency_support(false)
-        .wasm_features(SWITCHED_OFF, false)
+        .wasm_features(SWITCHED_OFF.difference(FOR_ADAPTERS), false)
         .epoch_interruption(true)
         .max_wasm_stack(MAX_STACK);
     config
@@ -135,12 +146,51 @@ mod tests {
         for text in [
             "(module (memory i64 1))",
             "(module (memory 1 1 shared))",
-            "(module (memory 1) (memory 1))",
             "(module (type (struct)))",
             "(module (tag))",
         ] {
             let bytes = wat::parse_str(text).expect("valid text");
             assert!(Module::new(engine, bytes).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn two_memories_are_refused_in_a_module_wherever_it_lies() {
+        for text in [
+            "(component (core module (memory 1) (memory 1)))",
+            "(component (component (core module (memory 1) (memory 1))))",
+            r#"(component (core module (import "a" "b" (memory 1)) (memory 1)))"#,
+        ] {
+            let bytes = wat::parse_str(text).expect("valid text");
+            assert!(validate(&bytes).is_err_and(|words| words.contains("memor")), "{text}");
+        }
+    }
+
+    /// Two components in one, each with a memory; the second hands the first a string.
+    const COMPOSED: &str = r#"(component
+        (component $a
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "f") (param i32 i32))
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "s" string)
+                (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc")))))
+        (component $b
+            (import "f" (func $f (param "s" string)))
+            (core module $memory (memory (export "memory") 1))
+            (core instance $memory (instantiate $memory))
+            (core func $lowered (canon lower (func $f) (memory $memory "memory")))
+            (core module $m (import "" "f" (func (param i32 i32))))
+            (core instance (instantiate $m (with "" (instance (export "f" (func $lowered)))))))
+        (instance $first (instantiate $a))
+        (instance (instantiate $b (with "f" (func $first "f")))))"#;
+
+    #[test]
+    fn a_component_of_several_parts_compiles() {
+        let engine = engine().expect("an engine");
+        let bytes = wat::parse_str(COMPOSED).expect("valid text");
+        assert_eq!(validate(&bytes), Ok(()));
+        assert!(wasmtime::component::Component::from_binary(engine, &bytes).is_ok());
     }
 }

@@ -1,13 +1,15 @@
 //! `cargo xtask drivers`: the toolchain, then each guest with its size and imports.
 
+use crate::examples;
 use anyhow::Result;
 use image_cache_guest_toolchain::{Component, Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
-/// All guests of the workspace: the built-in drivers, and those of the tests.
-const GUESTS: [Guest; 3] = [
+/// All guests of the workspace: the built-in drivers, an example, and those of the tests.
+const GUESTS: [Guest; 4] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
+    Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
     Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
 ];
 
@@ -26,12 +28,16 @@ pub fn build_and_show() -> Result<()> {
     println!("Built in {:.1} s", start.elapsed().as_secs_f64());
     for component in components {
         show(&component);
-        component.confined()?;
+        let component = component.confined()?;
+        if component.package == "image-cache-driver-gdsf" {
+            examples::keep("gdsf", &component)?;
+        }
     }
-    Ok(())
+    examples::build_and_show()
 }
 
-fn show(component: &Component) {
+/// Prints a component's size and imports.
+pub fn show(component: &Component) {
     println!("{}: {:.1} KiB", component.package, component.bytes.len() as f64 / 1024.0);
     for import in &component.imports {
         println!("  imports {import}");

@@ -1,6 +1,6 @@
 //! Steps that are other commands: announced, timed, and the first that fails ends the run.
 
-use crate::drivers;
+use crate::{drivers, examples};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::path::PathBuf;
@@ -28,15 +28,22 @@ pub fn test() -> Result<()> {
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     step("Documentation", doc)?;
+    println!("\n=== Example drivers in other languages");
+    examples::build_and_show()?;
     step("Tests", cargo(&["test", "--workspace", "--all-features", "--locked"]))?;
     println!("\nAll passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// `cargo xtask bench`: the library's figures, where what is given picks among them, then whole processes.
+/// `cargo xtask bench`: the library's and the drivers' figures, where what is given picks among them, then whole processes.
 pub fn bench(arguments: &[&str]) -> Result<()> {
     drivers::toolchain()?;
-    for (name, bench) in [("Library", "cache"), ("Processes", "process")] {
+    for (name, bench) in [
+        ("Library", "cache"),
+        ("Drivers", "driver"),
+        ("Processes", "process"),
+        ("Hostile drivers", "hostile"),
+    ] {
         let mut command = cargo(&[
             "bench",
             "--package",

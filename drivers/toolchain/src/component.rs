@@ -21,11 +21,16 @@ pub struct Component {
 
 impl Component {
     /// Makes a component of a compiled module, and validates it.
-    pub(crate) fn of_module(package: &str, path: &Path) -> Result<Component> {
+    pub fn of_module(package: &str, path: &Path) -> Result<Component> {
         let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let encode = || ComponentEncoder::default().validate(true).module(&module)?.encode();
         let bytes =
             encode().with_context(|| format!("making a component of {}", path.display()))?;
+        Component::of_bytes(package, bytes)
+    }
+
+    /// What is a component already.
+    pub fn of_bytes(package: &str, bytes: Vec<u8>) -> Result<Component> {
         let imports =
             imports(&bytes).with_context(|| format!("reading the imports of {package}"))?;
         Ok(Component { package: package.into(), bytes, imports })

@@ -73,6 +73,16 @@ pub(super) fn switch(given: &Given<'_>, accepted: &str) -> Result<bool, Rejected
     on.ok_or_else(|| Rejected::new(given.found(), accepted))
 }
 
+/// One of a few names.
+pub(super) fn choice<T: std::str::FromStr>(
+    given: &Given<'_>,
+    accepted: &str,
+) -> Result<T, Rejected> {
+    let name = given.os_text(accepted)?.to_str();
+    let choice = name.and_then(|name| name.parse().ok());
+    choice.ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
 fn bytes_in(text: &str) -> Option<u64> {
     let text = text.trim();
     let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());

@@ -2,6 +2,7 @@
 //!
 //! Loading compiled code is trusting it, so the directory is used only where nobody but us can have written into it.
 
+use crate::runtime;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
@@ -9,8 +10,9 @@ use std::fs::{DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -33,6 +35,20 @@ pub(super) struct Compiled {
     pub from_cache: bool,
     /// Why the cache could not be used, where it could not.
     pub cache_fault: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Compiled {
+    /// Tells the log how long the driver's component took.
+    pub fn tell(&self, driver: &str) {
+        let took = self.took;
+        if self.from_cache {
+            tracing::debug!(driver, ?took, "its compiled code was found on disk");
+        } else {
+            tracing::info!(driver, ?took, "it was compiled");
+        }
+    }
 }
 
 impl CompileCache {
@@ -58,6 +74,7 @@ impl CompileCache {
         bytes: &[u8],
         digest: &[u8; 32],
     ) -> Result<Compiled, String> {
+        let started = Instant::now();
         let name = entry_name(engine, digest);
         let directory = self.directory.clone().and_then(|directory| {
             trusted(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
@@ -66,9 +83,11 @@ impl CompileCache {
         if let Ok(directory) = &directory
             && let Some(component) = load(engine, &directory.join(&name))
         {
-            return Ok(Compiled { component, from_cache: true, cache_fault: None });
+            let took = started.elapsed();
+            return Ok(Compiled { component, from_cache: true, cache_fault: None, took });
         }
-        let component = Component::from_binary(engine, bytes).map_err(|e| compiler_words(&e))?;
+        let component = compile(engine, bytes)?;
+        let took = started.elapsed();
         let stored = directory.and_then(|directory| {
             store(&directory, &name, &component)
                 .map_err(|e| format!("{}: {e}", directory.display()))
@@ -76,7 +95,17 @@ impl CompileCache {
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "compiled code is not kept for the next start");
         }
-        Ok(Compiled { component, from_cache: false, cache_fault: stored.err() })
+        Ok(Compiled { component, from_cache: false, cache_fault: stored.err(), took })
+    }
+}
+
+/// Compiles what somebody else wrote: a compiler that panics on it must not take the process along.
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
+    runtime::validate(bytes).map_err(|e| does_not_compile(&e))?;
+    // What is half compiled is dropped; the engine takes notice of a component only once it is whole.
+    match catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes))) {
+        Ok(compiled) => compiled.map_err(|e| compiler_words(&e)),
+        Err(_) => Err(does_not_compile("the compiler panicked; what it said is on standard error")),
     }
 }
 
@@ -181,7 +210,11 @@ fn forget_old(directory: &Path) -> io::Result<()> {
 fn compiler_words(error: &wasmtime::Error) -> String {
     let chain: Vec<String> =
         error.chain().map(|cause| super::convert::printable(&cause.to_string(), 500)).collect();
-    format!("it does not compile: {}", chain.join(": "))
+    does_not_compile(&chain.join(": "))
+}
+
+fn does_not_compile(why: &str) -> String {
+    format!("it does not compile: {}", super::convert::printable(why, 2000))
 }
 
 #[cfg(test)]
@@ -191,8 +224,8 @@ mod tests {
 
     const COMPONENT: &str = "(component (core module (func (export \"f\"))))";
 
-    fn compile(cache: &CompileCache) -> Compiled {
-        let engine = crate::runtime::engine().expect("an engine");
+    fn compiled(cache: &CompileCache) -> Compiled {
+        let engine = runtime::engine().expect("an engine");
         let bytes = wat::parse_str(COMPONENT).expect("valid text");
         cache.compile(engine, &bytes, &digest(&bytes)).expect("it compiles")
     }
@@ -201,32 +234,32 @@ mod tests {
     fn the_second_time_nothing_is_compiled() {
         let place = tempfile::tempdir().expect("a directory");
         let cache = CompileCache::at(place.path().join("compiled"));
-        let first = compile(&cache);
+        let first = compiled(&cache);
         assert!(!first.from_cache);
         assert_eq!(first.cache_fault, None);
-        assert!(compile(&cache).from_cache);
+        assert!(compiled(&cache).from_cache);
     }
 
     #[test]
     fn damaged_code_is_compiled_anew() {
         let place = tempfile::tempdir().expect("a directory");
         let cache = CompileCache::at(place.path().join("compiled"));
-        compile(&cache);
+        compiled(&cache);
         for entry in std::fs::read_dir(place.path().join("compiled")).expect("a list").flatten() {
             std::fs::write(entry.path(), b"damaged").expect("it can be written");
         }
-        assert!(!compile(&cache).from_cache);
-        assert!(compile(&cache).from_cache);
+        assert!(!compiled(&cache).from_cache);
+        assert!(compiled(&cache).from_cache);
     }
 
     #[test]
     fn a_directory_that_is_open_to_others_is_not_trusted() {
         let place = tempfile::tempdir().expect("a directory");
         let cache = CompileCache::at(place.path().join("compiled"));
-        compile(&cache);
+        compiled(&cache);
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(place.path().join("compiled"), open).expect("the mode changes");
-        let again = compile(&cache);
+        let again = compiled(&cache);
         assert!(!again.from_cache);
         assert!(again.cache_fault.is_some_and(|fault| fault.contains("0700")));
     }

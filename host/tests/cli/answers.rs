@@ -173,3 +173,21 @@ fn completions_version_and_help_need_no_configuration() {
     let help = bare().arg("--help").answer();
     assert!(help.done().contains("Exit codes:"));
 }
+
+#[test]
+fn an_image_for_which_there_is_no_room_is_not_added_and_why_is_said() {
+    let scratch = Scratch::new();
+    scratch.add_hello("kept");
+    let hard = ["--max-size", "9", "--hard-limit", "true"];
+    let answer =
+        scratch.feed(hard.iter().chain(&["add", "large", "-", "--size", "10"]), b"0123456789");
+    answer.failed(1, "no space within image_cache_max_size (9 B)");
+    let mut command = scratch.command(["--format", "json", "add", "large", "-"]);
+    let answer = command.env("IMAGE_CACHE_MIN_FREE", "8000 PB").answer();
+    answer.failed(1, "and image_cache_min_free keeps");
+    assert_eq!(answer.json()["reason"], "cache-failed");
+    assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1));
+    // What fits takes the place of what was there.
+    scratch.feed(hard.iter().chain(&["add", "other", "-"]), b"world").done();
+    assert_eq!(scratch.json(["list"])[0]["image_id"], "other");
+}

@@ -22,6 +22,8 @@ fn bad_usage_ends_with_2() {
         vec!["status", "--max-size", "-5"],
         vec!["status", "--max-size", "99999999999 GiB"],
         vec!["status", "--hit-delay", "1 day"],
+        vec!["status", "--min-free", "-5"],
+        vec!["status", "--hard-limit", "perhaps"],
         vec!["status", "--sqlite-db", "../x.db"],
         vec!["status", "--driver", ""],
         vec!["status", "--verify-reads", "maybe"],

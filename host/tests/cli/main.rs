@@ -1,6 +1,8 @@
 //! The command line, as a shell sees it: the real binary, its exit codes, its two outputs.
 
 mod answers;
+mod author;
+mod check;
 mod configuration;
 mod damage;
 mod drivers;

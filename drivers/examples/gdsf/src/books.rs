@@ -1,0 +1,191 @@
+//! The books: two tables, and every statement on them. Texts stay the same from call to call, so that the host's prepared
+//! statements serve again.
+
+use crate::policy::{Goal, MOVE_CLOCK, note_removed};
+use image_cache_driver_sdk::checksum_from_hex;
+use image_cache_driver_sdk::prelude::*;
+use std::collections::BTreeMap;
+
+/// Ids in one statement: SQLite takes 1,000 parameters.
+const IDS_AT_ONCE: usize = 500;
+
+/// Records in one page: within the host's caps on rows and bytes, with room.
+const PAGE: u32 = 1000;
+
+/// Larger counts and sizes are cut to this: room to add, and more than any file has.
+const MOST: u64 = 1 << 62;
+
+const COLUMNS: &str = "id, size, hits, accessed, modified, checksum";
+
+const IMAGES: &str = "CREATE TABLE IF NOT EXISTS images (\
+    id TEXT PRIMARY KEY, size INTEGER NOT NULL, hits INTEGER NOT NULL, accessed INTEGER NOT NULL, modified INTEGER NOT NULL, \
+    checksum TEXT, priority REAL NOT NULL)";
+
+/// The order of eviction: among equals the least recently accessed.
+const BY_PRIORITY: &str =
+    "CREATE INDEX IF NOT EXISTS images_by_priority ON images (priority, accessed, id)";
+
+/// One row: the clock, what was removed since it was moved, and the goal that priorities are measured by.
+const POLICY: &str = "CREATE TABLE IF NOT EXISTS policy (\
+    one INTEGER PRIMARY KEY CHECK (one = 1), clock REAL NOT NULL, removed REAL NOT NULL, goal TEXT NOT NULL)";
+
+/// Makes what is missing. Where all is there it only reads, and waits for no other process.
+pub fn prepare(goal: Goal) -> Result<(), Error> {
+    for table in [IMAGES, BY_PRIORITY, POLICY] {
+        sql::execute(&statement(table, vec![]))?;
+    }
+    let rows = sql::query(&statement("SELECT goal FROM policy", vec![]))?.rows;
+    if matches!(rows.first().map(Vec::as_slice), Some([Value::Text(name)]) if name == goal.name()) {
+        return Ok(());
+    }
+    sql::execute_all(&measure_anew(goal)).map(drop)
+}
+
+/// Starts the clock at 0, and gives every image the priority that its hits are worth by this goal.
+fn measure_anew(goal: Goal) -> Vec<Statement> {
+    let reset = "INSERT OR REPLACE INTO policy (one, clock, removed, goal) VALUES (1, 0, 0, ?1)";
+    let update = format!("UPDATE images SET priority = {}", goal.priority("hits", "size"));
+    vec![statement(reset, vec![Value::Text(goal.name().into())]), statement(&update, vec![])]
+}
+
+/// Writes a record, in place of any that is there.
+pub fn insert(image: CachedImage, goal: Goal) -> Statement {
+    let priority = goal.priority("?3", "?2");
+    let text = format!(
+        "INSERT OR REPLACE INTO images ({COLUMNS}, priority) VALUES (?1, ?2, ?3, ?4, ?5, ?6, {priority})"
+    );
+    let row = vec![
+        Value::Text(image.image_id),
+        integer(image.size),
+        integer(image.hits),
+        integer(image.last_accessed),
+        integer(image.last_modified),
+        image.checksum.map_or(Value::Null, |checksum| Value::Text(checksum.value)),
+    ];
+    statement(&text, row)
+}
+
+/// Counts hits, a statement for each image: they must not be lost half way, so they are for one transaction.
+pub fn count(hits: Vec<Hit>, goal: Goal) -> Vec<Statement> {
+    let mut images: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for hit in hits {
+        let (count, at) = images.entry(hit.image_id).or_default();
+        *count += 1;
+        *at = hit.at.max(*at);
+    }
+    let priority = goal.priority("hits + ?2", "size");
+    let text = format!(
+        "UPDATE images SET hits = hits + ?2, accessed = max(accessed, ?3), priority = {priority} WHERE id = ?1"
+    );
+    let update = |(image_id, (count, at))| {
+        statement(&text, vec![Value::Text(image_id), integer(count), integer(at)])
+    };
+    images.into_iter().map(update).collect()
+}
+
+/// Removes records and moves the clock, for one transaction. Done twice it changes nothing more: what is gone has no priority.
+pub fn remove(image_ids: &[String]) -> Vec<Statement> {
+    let of_chunks = |text: &dyn Fn(&str) -> String| -> Vec<Statement> {
+        let chunk = |ids: &[String]| {
+            let list = vec!["?"; ids.len()].join(", ");
+            statement(&text(&list), ids.iter().cloned().map(Value::Text).collect())
+        };
+        image_ids.chunks(IDS_AT_ONCE).map(chunk).collect()
+    };
+    let mut statements = of_chunks(&note_removed);
+    statements.extend(of_chunks(&|ids| format!("DELETE FROM images WHERE id IN ({ids})")));
+    if !statements.is_empty() {
+        statements.push(statement(MOVE_CLOCK, vec![]));
+    }
+    statements
+}
+
+/// The row of one image.
+pub fn select_one(image_id: String) -> Statement {
+    let text = format!("SELECT {COLUMNS} FROM images WHERE id = ?1");
+    statement(&text, vec![Value::Text(image_id)])
+}
+
+/// Rows behind an id, or from the front, in the order of the ids' bytes, which is SQLite's own.
+pub fn select_page(after: Option<String>, limit: u32) -> Statement {
+    let text = format!("SELECT {COLUMNS} FROM images WHERE id > ?1 ORDER BY id LIMIT ?2");
+    statement(&text, vec![Value::Text(after.unwrap_or_default()), integer(limit.min(PAGE).into())])
+}
+
+/// One row: how many images, and their bytes.
+pub fn select_size() -> Statement {
+    // As a double, which is exact up to 8 PiB: `sum` of integers is an error where it overflows.
+    statement("SELECT count(*), total(size) FROM images", vec![])
+}
+
+/// What [`select_size`] answered.
+pub fn size(rows: &[Vec<Value>]) -> CacheSize {
+    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, number);
+    CacheSize { images: column(0), bytes: column(1) }
+}
+
+/// The record in a row of the six columns.
+pub fn record(row: Vec<Value>) -> Option<CachedImage> {
+    let [Value::Text(image_id), size, hits, accessed, modified, checksum] =
+        <[Value; 6]>::try_from(row).ok()?
+    else {
+        return None;
+    };
+    let checksum = match checksum {
+        Value::Text(hex) => checksum_from_hex(&hex),
+        _ => None,
+    };
+    Some(CachedImage {
+        image_id,
+        size: number(&size),
+        hits: number(&hits),
+        last_accessed: number(&accessed),
+        last_modified: number(&modified),
+        checksum,
+    })
+}
+
+/// A statement with its parameters.
+pub fn statement(text: &str, parameters: Vec<Value>) -> Statement {
+    Statement { sql: text.into(), parameters }
+}
+
+/// A number for a parameter.
+pub fn integer(n: u64) -> Value {
+    Value::Integer(i64::try_from(n.min(MOST)).unwrap_or(i64::MAX))
+}
+
+/// A number out of a column.
+pub fn number(value: &Value) -> u64 {
+    match value {
+        Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
+        Value::Real(n) => *n as u64, // Saturates, and not-a-number is 0.
+        Value::Null | Value::Text(_) | Value::Blob(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_records_go_with_few_statements_and_one_move_of_the_clock() {
+        let ids: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
+        let statements = remove(&ids);
+        let parameters: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();
+        assert_eq!(parameters, [500, 500, 1, 500, 500, 1, 0]);
+        assert!(statements[..3].iter().all(|s| s.sql.starts_with("UPDATE policy")));
+        assert!(statements[3..6].iter().all(|s| s.sql.starts_with("DELETE")));
+        assert!(remove(&[]).is_empty());
+    }
+
+    #[test]
+    fn hits_of_one_image_are_one_statement() {
+        let hit = |image_id: &str, at| Hit { image_id: image_id.into(), at };
+        let statements = count(vec![hit("b", 20), hit("a", 30), hit("b", 10)], Goal::Hits);
+        let text = |id: &str| Value::Text(id.into());
+        let parameters: Vec<_> = statements.into_iter().map(|s| s.parameters).collect();
+        let a = vec![text("a"), Value::Integer(1), Value::Integer(30)];
+        assert_eq!(parameters, [a, vec![text("b"), Value::Integer(2), Value::Integer(20)]]);
+    }
+}

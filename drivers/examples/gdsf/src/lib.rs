@@ -1,0 +1,84 @@
+//! GDSF: what is evicted first depends on how often an image is used, how large it is, and how long ago that was.
+//!
+//! An image's priority is `clock + uses × cost / size`, and the lowest goes first. The clock is the highest priority that was ever
+//! evicted: an image that is used gets its priority anew, on top of the clock of that moment, while those that are not used stay
+//! where they are until the clock has caught up with them. So small images stay before large ones, often used ones before
+//! seldom used ones, and old fame fades with each eviction. No image has to be looked at for that.
+//!
+//! L. Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Laboratories, Technical
+//! Report HPL-98-69 (R.1), 1998.
+//!
+//! The books lie in SQL, and nothing else is kept: an instance may go at any time, and other processes may have others. [`books`]
+//! holds the records, [`policy`] the arithmetic, [`victims`] the order.
+
+mod books;
+mod policy;
+mod victims;
+
+use image_cache_driver_sdk::prelude::*;
+use policy::Goal;
+
+/// The driver: what an instance keeps in memory is its configuration.
+struct Gdsf {
+    goal: Goal,
+}
+
+impl Driver for Gdsf {
+    fn describe() -> Description {
+        Description { name: "gdsf".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    fn configure(mut options: Options) -> Result<Self, ConfigurationError> {
+        let accepted = "\"hits\" (to serve as many reads as possible) or \"bytes\" (as many bytes as possible)";
+        let goal = options.take_parsed("goal", accepted)?.unwrap_or(Goal::Hits);
+        options.finish()?;
+        books::prepare(goal).map_err(|error| {
+            ConfigurationError::Other(format!("preparing the database: {}", error_words(&error)))
+        })?;
+        Ok(Gdsf { goal })
+    }
+
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        sql::execute(&books::insert(image, self.goal)).map(drop)
+    }
+
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        run(&books::count(hits, self.goal))
+    }
+
+    fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        run(&books::remove(&image_ids))
+    }
+
+    fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
+        Ok(sql::query(&books::select_one(image_id))?.rows.into_iter().find_map(books::record))
+    }
+
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
+        let rows = sql::query(&books::select_page(after, limit))?.rows;
+        Ok(rows.into_iter().filter_map(books::record).collect())
+    }
+
+    fn cache_size(&mut self) -> Result<CacheSize, Error> {
+        Ok(books::size(&sql::query(&books::select_size())?.rows))
+    }
+
+    fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        victims::select(request, |statement| Ok(sql::query(statement)?.rows))
+    }
+}
+
+/// One statement alone, several in one transaction.
+fn run(statements: &[Statement]) -> Result<(), Error> {
+    match statements {
+        [] => Ok(()),
+        [one] => sql::execute(one).map(drop),
+        several => sql::execute_all(several).map(drop),
+    }
+}
+
+export_driver!(Gdsf);

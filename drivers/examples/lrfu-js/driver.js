@@ -1,0 +1,110 @@
+// LRFU: how often and how lately an image was used, in one number that decays with time. The books lie in SQL.
+//
+// The interface's functions, each with the JavaScript that the toolchain makes of its WIT: names in camelCase, an option is null or
+// its value, a result is returned or its error thrown, u64 and s64 are Numbers (exact up to 2^53). What SQL throws is the
+// interface's own error, so it is passed on by not being caught.
+
+import sql from "image-cache:driver/sql@1.0.0";
+import * as books from "./books.js";
+import { Fame, parseHalfLife } from "./fame.js";
+
+// Rows read at once: within the host's caps, with room.
+const PAGE = 1000;
+
+// How long until a use counts for half. Set by configure; what an instance keeps in memory must be found again by the next one.
+let halfLife;
+
+export const driver = {
+  describe() {
+    return { name: "lrfu", version: "1.0.0" };
+  },
+
+  configure(options) {
+    let chosen = "24h";
+    for (const [name, value] of options) {
+      if (name !== "half-life") throw invalidOption(`unknown option ${name}; this driver takes half-life`);
+      chosen = value;
+    }
+    halfLife = parseHalfLife(chosen);
+    if (halfLife === null) {
+      throw invalidOption(`option half-life: '${chosen}' is not a time such as 7d, 24h, 90m or 30s, more than 0`);
+    }
+    try {
+      books.prepare(halfLife);
+    } catch (error) {
+      throw { tag: "other", val: `preparing the database: ${words(error)}` };
+    }
+  },
+
+  isCacheable(_imageId, _size, _now) {
+    return true;
+  },
+
+  recordCached(image) {
+    // The fetch was a use, too; when earlier hits were is not known, so they count as if all had been at the latest.
+    sql.execute(books.insert(image, Fame.of(image.hits + 1, image.lastAccessed, halfLife)));
+  },
+
+  recordHits(hits) {
+    const images = new Map();
+    for (const { imageId, at } of hits) {
+      const sum = images.get(imageId) ?? { hits: 0, latest: 0, fame: Fame.NONE };
+      const fame = sum.fame.plus(Fame.of(1, at, halfLife));
+      images.set(imageId, { hits: sum.hits + 1, latest: Math.max(sum.latest, at), fame });
+    }
+    // All in one transaction: an error promises that nothing was counted.
+    if (images.size > 0) sql.executeAll([...images].map(([imageId, sum]) => books.count(imageId, sum)));
+  },
+
+  forget(imageIds) {
+    if (imageIds.length > 0) sql.executeAll(imageIds.map(books.remove));
+  },
+
+  getCachedImage(imageId) {
+    return books.one(imageId);
+  },
+
+  getCachedImages(after, limit) {
+    return books.page(after, Math.min(limit, PAGE));
+  },
+
+  getCacheSize() {
+    return books.size();
+  },
+
+  // The least famous first. The order of two images never changes by the mere passing of time, so an index can hold it.
+  selectVictims({ bytesNeeded, exclude, limit }) {
+    // A u64 of 2^63 or more arrives as a negative number, and "all" is the largest of them.
+    if (bytesNeeded < 0) bytesNeeded += 2 ** 64;
+    const victims = [];
+    const excluded = new Set(exclude);
+    let freed = 0;
+    let place = books.LEAST_FAMOUS;
+    while (freed < bytesNeeded && victims.length < limit) {
+      const rows = books.fromLeastFamous(place, PAGE);
+      for (const row of rows) {
+        if (freed >= bytesNeeded || victims.length >= limit) break;
+        if (excluded.has(row.imageId)) continue;
+        victims.push({ imageId: row.imageId, size: row.size });
+        freed += row.size;
+      }
+      if (rows.length < PAGE) break;
+      place = rows[PAGE - 1].place;
+    }
+    return victims;
+  },
+
+  // All that is invalid, and of the incomplete what has stalled.
+  selectLeftovers(leftovers, stalledBefore, _now) {
+    return leftovers.filter(({ state, modified }) => state === "invalid" || modified <= stalledBefore);
+  },
+};
+
+function invalidOption(val) {
+  return { tag: "invalid-option", val };
+}
+
+// An error of the interface in words, for the operator.
+function words(error) {
+  return error.tag === "other" ? error.val : (error.tag ?? String(error));
+}

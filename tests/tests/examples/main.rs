@@ -1,0 +1,226 @@
+//! The example drivers, as components: the whole conformance suite, then what makes each policy what it is, then everyday use
+//! through the real binary.
+//!
+//! The one in Rust is built with the tests. The others are built by `cargo xtask`, where their toolchains can be had; where a
+//! component is not there its tests are skipped aloud.
+
+mod everyday;
+mod gdsf;
+mod lrfu;
+mod ttl;
+
+use image_cache::conformance::{self, CASES, Case, CaseOutcome, LRU_CASES};
+use image_cache::{CachedImage, Config, Driver, DriverConfig, Eviction, Grant, Hit, ImageId};
+use image_cache_tests::{Tested, skip};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// An example driver.
+struct Example {
+    /// Its name, under which it is configured.
+    name: &'static str,
+    /// Its directory in `drivers/examples/`.
+    directory: &'static str,
+    grants: &'static [Grant],
+}
+
+const GDSF: Example = Example { name: "gdsf", directory: "gdsf", grants: &[Grant::Sql] };
+const LRFU: Example = Example { name: "lrfu", directory: "lrfu-js", grants: &[Grant::Sql] };
+const TTL: Example =
+    Example { name: "ttl", directory: "ttl-c", grants: &[Grant::Attributes, Grant::Files] };
+
+impl Example {
+    /// Where the component lies; none, said aloud, where it could not be built. One that is older than its sources fails the test.
+    fn component(&self) -> Option<PathBuf> {
+        if self.directory == GDSF.directory {
+            return Some(env!("GUEST_GDSF").into());
+        }
+        let path = Path::new(env!("EXAMPLES")).join(format!("{}.wasm", self.directory));
+        let Ok(built) = path.metadata().and_then(|metadata| metadata.modified()) else {
+            skip(&format!(
+                "the example driver {} is not built; `cargo xtask drivers` builds it, or says why not",
+                self.directory
+            ));
+            return None;
+        };
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../drivers/examples");
+        for entry in fs::read_dir(sources.join(self.directory)).expect("its sources are there") {
+            let entry = entry.expect("its sources can be listed");
+            let changed = entry.metadata().and_then(|metadata| metadata.modified());
+            let readme = entry.file_name() == "README.md";
+            assert!(
+                readme || changed.is_ok_and(|changed| changed <= built),
+                "{} is older than {}: run `cargo xtask drivers`",
+                path.display(),
+                entry.path().display()
+            );
+        }
+        Some(path)
+    }
+
+    /// How an operator configures it. It has all the time it wants, so that a busy machine is no fault.
+    fn config(&self, options: &[(&str, &str)]) -> Option<DriverConfig> {
+        let mut driver = DriverConfig::new(self.component()?);
+        driver.grants = self.grants.iter().copied().collect();
+        driver.options =
+            options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        driver.limits.guest_time = Duration::from_secs(20);
+        driver.limits.call_time = Duration::from_secs(40);
+        Some(driver)
+    }
+}
+
+/// A directory of its own, in memory where that has attributes: the tests make thousands of small files.
+fn scratch() -> std::io::Result<TempDir> {
+    match TempDir::new_in("/dev/shm") {
+        Ok(scratch) if xattr::set(scratch.path(), "user.test", b"1").is_ok() => Ok(scratch),
+        _ => TempDir::new(),
+    }
+}
+
+/// Runs cases, and shows every failure in full.
+fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested {
+    let Some(driver) = example.config(options) else { return Ok(()) };
+    let scratch = scratch()?;
+    let config = Config::builder(scratch.path())
+        .define_driver(example.name, driver)
+        .driver(example.name)
+        .build()?;
+    let mut failures = String::new();
+    for case in cases {
+        if let CaseOutcome::Failed(failure) = case.run(&config, scratch.path()).outcome {
+            failures.push_str(&format!("\n- {}: {failure}", case.sentence()));
+        }
+    }
+    assert!(failures.is_empty(), "{} with {options:?}:{failures}", example.name);
+    Ok(())
+}
+
+#[test]
+fn gdsf_does_what_every_driver_must() -> Tested {
+    passes(&GDSF, CASES, &[])?;
+    passes(&GDSF, CASES, &[("goal", "bytes")])
+}
+
+#[test]
+fn lrfu_does_what_every_driver_must() -> Tested {
+    passes(&LRFU, CASES, &[])
+}
+
+#[test]
+fn ttl_does_what_every_driver_must() -> Tested {
+    passes(&TTL, CASES, &[])?;
+    passes(
+        &TTL,
+        CASES,
+        &[("max-age", "30d"), ("max-image-size", "1 TiB"), ("unknown-size", "refuse")],
+    )
+}
+
+#[test]
+fn ttl_without_limits_is_an_lru() -> Tested {
+    passes(&TTL, LRU_CASES, &[])
+}
+
+/// A driver on a cache directory of its own, asked at times that the test chooses.
+struct Trial {
+    driver: Driver,
+    config: Config,
+    _scratch: TempDir,
+}
+
+/// When the stories of the tests begin.
+const START: Duration = Duration::from_secs(1_700_000_000);
+
+/// So many seconds after that.
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + START + Duration::from_secs(seconds)
+}
+
+fn id(name: &str) -> ImageId {
+    name.parse().expect("the tests name their images validly")
+}
+
+/// The largest question: everything is to go.
+const ALL: u64 = u64::MAX;
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+impl Trial {
+    /// None where the example is not built.
+    fn new(example: &Example, options: &[(&str, &str)]) -> Tested<Option<Trial>> {
+        let Some(driver) = example.config(options) else { return Ok(None) };
+        let scratch = scratch()?;
+        let config = Config::builder(scratch.path().join("cache"))
+            .define_driver(example.name, driver)
+            .driver(example.name)
+            .build()?;
+        let driver = conformance::load(&config)?;
+        Ok(Some(Trial { driver, config, _scratch: scratch }))
+    }
+
+    /// Ends the driver and starts it again, on what it left, with other options.
+    fn reconfigure(&mut self, options: &[(&str, &str)]) -> Tested {
+        let name = self.config.driver.clone();
+        let driver = self.config.drivers.get_mut(&name).ok_or("the driver is configured")?;
+        driver.options =
+            options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        self.driver = conformance::load(&self.config)?;
+        Ok(())
+    }
+
+    /// Caches an image, all holes, at this second.
+    fn add(&self, name: &str, size: u64, seconds: u64) -> Tested {
+        let file = File::create(self.config.dir.join(name))?;
+        file.set_len(size)?;
+        file.set_modified(at(seconds))?;
+        self.driver.record_cached(
+            &CachedImage {
+                image_id: id(name),
+                size,
+                hits: 0,
+                last_accessed: at(seconds),
+                last_modified: at(seconds),
+                checksum: None,
+            },
+            None,
+        )?;
+        Ok(())
+    }
+
+    /// Counts a hit at each of these seconds, each in a call of its own.
+    fn hit(&self, name: &str, seconds: impl IntoIterator<Item = u64>) -> Tested {
+        for second in seconds {
+            self.driver.record_hits(&[Hit { image_id: id(name), at: at(second) }])?;
+        }
+        Ok(())
+    }
+
+    /// Removes an image, as an eviction or an operator does.
+    fn remove(&self, name: &str) -> Tested {
+        fs::remove_file(self.config.dir.join(name))?;
+        self.driver.forget(&[id(name)])?;
+        Ok(())
+    }
+
+    /// The victims for so many bytes at this second, in their order.
+    fn victims(&self, bytes_needed: u64, seconds: u64) -> Tested<Vec<String>> {
+        let eviction = Eviction { now: at(seconds), bytes_needed, exclude: &[], limit: 1000 };
+        let victims = self.driver.select_victims(&eviction)?;
+        Ok(victims.into_iter().map(|victim| victim.image_id.to_string()).collect())
+    }
+}
+
+/// What the operator reads where an option is wrong.
+fn refusal(example: &Example, options: &[(&str, &str)]) -> Tested<Option<String>> {
+    match Trial::new(example, options) {
+        Ok(None) => Ok(None),
+        Ok(Some(_)) => Err(format!("{options:?} were accepted").into()),
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}

@@ -1,0 +1,63 @@
+//! The example in JavaScript: QuickJS with the script in it, by componentize-qjs.
+
+use super::{Example, Shop, copy, empty_directory, files, run};
+use anyhow::Result;
+use image_cache_guest_toolchain::Component;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(super) const LRFU: Example =
+    Example { name: "lrfu-js", recipe: include_str!("javascript.rs"), toolchain: packages, build };
+
+/// What the example's own lock file names, with the digests that are in there. The lock is copied last: it says that the rest is there.
+fn packages(shop: &Shop) -> Result<PathBuf> {
+    let (source, directory) = (shop.source("lrfu-js"), shop.target.join("npm"));
+    let lock = "package-lock.json";
+    let script = directory.join("node_modules/componentize-qjs/bin/componentize-qjs");
+    let same = fs::read(directory.join(lock))
+        .is_ok_and(|installed| fs::read(source.join(lock)).is_ok_and(|wanted| wanted == installed));
+    if !same || !script.is_file() {
+        println!(
+            "Installing componentize-qjs from npm, which puts JavaScript into a component (15 MB to fetch, 40 MB on disk), in {}",
+            directory.display()
+        );
+        empty_directory(&directory)?;
+        for name in ["package.json", lock] {
+            copy(&source.join(name), &directory.join(name))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]);
+        if let Err(error) = run(npm.current_dir(&directory)) {
+            let _ = fs::remove_file(directory.join(lock));
+            return Err(error);
+        }
+    }
+    run(Command::new("node").arg(&script).arg("--help"))?;
+    Ok(script)
+}
+
+fn build(shop: &Shop, script: &Path) -> Result<Component> {
+    let source = shop.source("lrfu-js");
+    let wit = wit_of(shop, &source)?;
+    let built = shop.target.join("lrfu-js/component.wasm");
+    let mut node = Command::new("node");
+    node.arg(script).arg("--wit").arg(wit).arg("--js").arg(source.join("driver.js"));
+    // The host speaks the synchronous ABI alone, and the engine calls nothing of WASI once it is set up.
+    node.args(["--world", "lrfu", "--sync", "--stub-wasi", "--output"]).arg(&built);
+    run(&mut node)?;
+    Component::of_bytes("lrfu-js", fs::read(built)?)
+}
+
+/// The driver's own world with the package that it is made of, as tools expect them.
+fn wit_of(shop: &Shop, source: &Path) -> Result<PathBuf> {
+    let wit = shop.target.join("lrfu-js/wit");
+    empty_directory(&shop.target.join("lrfu-js"))?;
+    let package = wit.join("deps/image-cache-driver");
+    empty_directory(&package)?;
+    copy(&source.join("world.wit"), &wit.join("world.wit"))?;
+    for file in files(&shop.root.join("wit"))? {
+        copy(&file, &package.join(file.file_name().unwrap_or_default()))?;
+    }
+    Ok(wit)
+}
