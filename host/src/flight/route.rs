@@ -4,6 +4,7 @@ use super::elsewhere::Elsewhere;
 use super::following::{Follow, Following, Lost};
 use crate::cache::Shared;
 use crate::config::OtherWriter;
+use crate::error::Error;
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
 use crate::image_id::ImageId;
@@ -110,6 +111,8 @@ impl Request {
                 Cached::Yes(reader)
             }
             Ok(Some(_)) => Cached::Unfit,
+            // It has left the cache, and is cached anew.
+            Err(Error::Corrupt { .. }) => Cached::No,
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
                 Cached::Unfit

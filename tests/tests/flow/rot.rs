@@ -23,6 +23,7 @@ with_both_drivers![
     a_reader_that_seeks_or_sips_gets_verified_bytes,
     a_file_cut_short_under_its_reader_is_an_error_and_no_hit,
     a_damaged_image_is_fetched_again_at_once,
+    who_can_fetch_gets_the_whole_image_all_the_same,
     a_copied_directory_keeps_its_digests,
     without_digests_the_checksum_is_verified_first_and_once,
     without_digests_and_with_a_wrong_checksum_nothing_is_served,
@@ -254,6 +255,35 @@ fn a_damaged_image_is_fetched_again_at_once(place: &Place) -> Tested {
     source.read_to_end(&mut came)?;
     assert!(came == image && serve(&cache, "a")? == image);
     assert_eq!((cache.hit_count("a")?, cache.trust("a")?), (1, Some(Trust::Fetched)));
+    Ok(())
+}
+
+fn who_can_fetch_gets_the_whole_image_all_the_same(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(25, 2 * MIB + 9));
+    let damages: [(&str, fn(&Path) -> io::Result<()>); 5] = [
+        ("its first block", |file| flip(file, 3)),
+        ("its last block, after others were read", |file| flip(file, 2 * MIB as u64 + 8)),
+        ("cut short", |file| File::options().write(true).open(file)?.set_len(MIB as u64)),
+        ("emptied", |file| fs::write(file, b"")),
+        ("without digests", |file| {
+            fs::remove_dir_all(file.with_file_name(".image-cache/blocks"))?;
+            fs::create_dir(file.with_file_name(".image-cache/blocks"))?;
+            flip(file, 5)
+        }),
+    ];
+    for (words, damage) in damages {
+        fill(&cache, "a", &image);
+        damage(&place.path("a"))?;
+        let (again, other) = (image.clone(), place.open());
+        let fetch = move || Ok(io::Cursor::new(again));
+        let came = read_all(other.get_or_fetch("a", Expected::nothing(), fetch)?)?;
+        assert!(came == image, "{words}");
+        assert!(place.path("invalid/a").exists(), "{words}");
+        let fetch = || -> io::Result<io::Empty> { unreachable!("it is cached again") };
+        assert!(read_all(other.get_or_fetch("a", Expected::nothing(), fetch)?)? == image);
+        assert_eq!(other.trust("a")?, Some(Trust::Fetched), "{words}");
+        cache.delete_cached_image("a")?;
+    }
     Ok(())
 }
 
