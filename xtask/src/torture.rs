@@ -1,24 +1,21 @@
 //! `cargo xtask torture`: builds the programs, and runs all of the torture.
 
 use crate::{drivers, steps};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use std::env;
+use std::process::Command;
 
 /// All parts, or those that are named.
 pub fn run(parts: &[&str]) -> Result<()> {
     drivers::toolchain()?;
-    // As the tests build them, so that nothing is built twice.
-    let build = ["build", "--workspace", "--all-features", "--locked", "--bins"];
-    steps::step("Programs", steps::cargo(&build))?;
-    let mut torture = steps::cargo(&[
-        "run",
-        "--package",
-        "image-cache-tests",
-        "--all-features",
-        "--locked",
-        "--bin",
-        "torture",
-        "--",
-    ]);
+    // As the tests are built, so that nothing is built twice; the programs come with them.
+    let tests = ["--test", "torture", "--test", "cli"];
+    let mut build =
+        steps::cargo(&["test", "--workspace", "--all-features", "--locked", "--no-run"]);
+    build.args(tests);
+    steps::step("Programs", build)?;
+    let torture = env::current_exe().context("this program's path")?.with_file_name("torture");
+    let mut torture = Command::new(torture);
     torture.args(parts);
     steps::step("Torture", torture)
 }

@@ -1,10 +1,12 @@
 //! A program that embeds the cache: reads an image through it to standard output, from the cache or from a source.
 //!
-//! `read-through DIR DRIVER ID SOURCE`; says "open" on standard error once the cache is open.
+//! `read-through DIR DRIVER ID SOURCE [replace]`; says "open" on standard error once the cache is open, and why an image
+//! that it fetched is not cached. With `replace` an image of that name goes first.
 
 use image_cache::{Config, Expected, ImageCache, Outcome};
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,20 +21,18 @@ fn main() -> ExitCode {
 
 fn run() -> image_cache_tests::Tested {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [dir, driver, id, source] = &arguments[..] else {
-        return Err("usage: read-through DIR DRIVER ID SOURCE".into());
+    let [dir, driver, id, source, replace @ ..] = &arguments[..] else {
+        return Err("usage: read-through DIR DRIVER ID SOURCE [replace]".into());
     };
     let cache = ImageCache::open(Config::builder(dir).driver(driver).build()?)?;
-    let _ = writeln!(io::stderr(), "open");
-    let mut out = io::stdout().lock();
-    // A cache that cannot be looked into is no reason not to serve.
-    if let Ok(Some(mut cached)) = cache.open_for_read(id) {
-        io::copy(&mut cached, &mut out)?;
-        return Ok(out.flush()?);
+    if !replace.is_empty() {
+        cache.delete_cached_image(id)?;
     }
-    let source = File::open(source)?;
+    let _ = writeln!(io::stderr(), "open");
+    let source = PathBuf::from(source);
     let expected = Expected::nothing().with_size(source.metadata()?.len());
-    let mut reader = cache.caching_reader(id, source, expected)?;
+    let mut reader = cache.get_or_fetch(id, expected, move || File::open(source))?;
+    let mut out = io::stdout().lock();
     io::copy(&mut reader, &mut out)?;
     if !matches!(reader.outcome(), Some(Outcome::Cached(_) | Outcome::AlreadyCached)) {
         let _ = writeln!(io::stderr(), "not cached: {:?}", reader.outcome());

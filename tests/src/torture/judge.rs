@@ -1,6 +1,6 @@
 //! What must hold after whatever happened, as a fresh process finds it.
 
-use super::operation::{IMAGES, LEFTOVERS, Operation, QUEUE, hits, image};
+use super::operation::{IMAGES, LEFTOVERS, Operation, QUEUE, hits, image, predecessor};
 use super::stage::Stage;
 use super::tracer::{End, MAKING_CHILDREN};
 use crate::{Place, md5_hex, queued, serve};
@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What may lie in `.image-cache/` for good, beside databases that were set aside.
-const OWN_FILES: [&str; 4] = ["lock", "queue-clock", "attributes.lock", "database.lock"];
+const OWN_FILES: [&str; 5] = ["lock", "users", "queue-clock", "attributes.lock", "database.lock"];
 
 /// And which directories, that hold nothing once nothing is cached.
 const OWN_FOLDERS: [&str; 2] = ["blocks", "drivers"];
@@ -68,7 +68,7 @@ impl Judge<'_> {
         for id in self.place.images().into_keys() {
             match (image(&id), fs::read(self.place.path(&id))) {
                 (None, _) => found.push(format!("{id} lies among the images")),
-                (Some(image), Ok(bytes)) if bytes == image => {}
+                (Some(_), Ok(bytes)) if self.is_image(&id, &bytes) => {}
                 (Some(_), bytes) => found.push(format!(
                     "{id} lies in its place with other bytes ({:?})",
                     bytes.map(|bytes| bytes.len())
@@ -134,7 +134,7 @@ impl Judge<'_> {
     /// Whether an image is where it has to be.
     fn presence(&self, id: &str, is_there: bool) -> Option<String> {
         let (operation, told) = (self.operation, self.ending.told);
-        let was_there = self.was_there(id);
+        let was_there = operation.there.contains(&id);
         if operation.comes.contains(&id) {
             return (told && !is_there).then(|| format!("{id} was reported as cached, and is not"));
         }
@@ -153,17 +153,20 @@ impl Judge<'_> {
         }
     }
 
-    fn was_there(&self, id: &str) -> bool {
-        match self.operation.name {
-            "open, new" | "add, new directory" => false,
-            "open, repair" => ["first", "second", "orphan"].contains(&id),
-            _ => ["first", "second", "third"].contains(&id),
-        }
+    /// Whether these may be the bytes of an image.
+    fn is_image(&self, id: &str, bytes: &[u8]) -> bool {
+        image(id).is_some_and(|image| image == bytes) || self.is_predecessor(id, bytes)
+    }
+
+    /// Whether it is the image that was there before, and was not replaced yet.
+    fn is_predecessor(&self, id: &str, bytes: &[u8]) -> bool {
+        let may_be = self.operation.replaces && !self.ending.told && id == "added";
+        may_be && bytes == predecessor()
     }
 
     fn record(&self, record: &CachedImage) -> Vec<String> {
         let (id, mut found) = (record.image_id.as_str(), Vec::new());
-        let bytes = image(id).unwrap_or_default();
+        let bytes = fs::read(self.place.path(id)).unwrap_or_default();
         if record.size != bytes.len() as u64 {
             found.push(format!("{id} is listed with {} bytes", record.size));
         }
@@ -180,7 +183,7 @@ impl Judge<'_> {
 
     fn served(&self, cache: &ImageCache, id: &str, is_there: bool) -> Option<String> {
         match (serve(cache, id), is_there) {
-            (Ok(bytes), true) if image(id).is_some_and(|image| image == bytes) => None,
+            (Ok(bytes), true) if self.is_image(id, &bytes) => None,
             (Ok(bytes), _) => Some(format!("{id} is served with {} other bytes", bytes.len())),
             (Err(error), false) if error.kind() == std::io::ErrorKind::NotFound => None,
             (Err(error), _) => Some(format!("{id} is not served: {error}")),
@@ -189,8 +192,14 @@ impl Judge<'_> {
 
     /// Its order stands; who was to leave it may have left, who was to join it comes last.
     fn queue(&self, cache: &ImageCache) -> Vec<String> {
-        let is_new = self.place.names("queue").is_empty() && !self.was_there("first");
-        let before = if is_new { &[][..] } else { &QUEUE[..] };
+        let before: Vec<&str> = match self.operation {
+            Operation { there: [], .. } => Vec::new(),
+            // What is cached has left the queue.
+            Operation { replaces: true, .. } => {
+                QUEUE.into_iter().filter(|id| *id != "added").collect()
+            }
+            _ => QUEUE.to_vec(),
+        };
         let (told, operation) =
             (self.ending.told && !self.ending.warned && !self.ending.power_lost, self.operation);
         let now = queued(cache);

@@ -20,6 +20,11 @@ pub fn image(id: &str) -> Option<Vec<u8>> {
     Some(bytes(id.len() as u64, *size))
 }
 
+/// The bytes of the image that was cached as `added` before it was replaced: as many, and others.
+pub fn predecessor() -> Vec<u8> {
+    bytes(77, IMAGES[4].1)
+}
+
 /// Which program carries an operation out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
@@ -42,12 +47,16 @@ pub struct Operation {
     pub drivers: &'static [&'static str],
     /// What lies there before.
     pub before: fn(&Place),
+    /// Images that are cached before.
+    pub there: &'static [&'static str],
     /// Images that it caches.
     pub comes: &'static [&'static str],
     /// Images that it removes.
     pub goes: &'static [&'static str],
     /// Images that it may remove in the place of those that it cannot.
     pub goes_instead: &'static [&'static str],
+    /// Whether another image with the name of the one that comes is there before, and goes.
+    pub replaces: bool,
     /// The image whose bytes it hands out.
     pub reads: Option<&'static str>,
     /// What it queues.
@@ -73,9 +82,11 @@ const STATUS: Operation = Operation {
     arguments: &["status"],
     drivers: BOTH,
     before: filled,
+    there: &["first", "second", "third"],
     comes: &[],
     goes: &[],
     goes_instead: &[],
+    replaces: false,
     reads: None,
     queues: &[],
     dequeues: &[],
@@ -89,11 +100,16 @@ const STATUS: Operation = Operation {
 pub const MD5: &str = "MD5";
 
 /// All of them.
-pub const OPERATIONS: [Operation; 17] = [
+pub const OPERATIONS: [Operation; 19] = [
     STATUS,
     Operation { name: "open, nothing compiled", is_cold: true, ..STATUS },
-    Operation { name: "open, new", before: |_| {}, ..STATUS },
-    Operation { name: "open, repair", before: out_of_step, ..STATUS },
+    Operation { name: "open, new", before: |_| {}, there: &[], ..STATUS },
+    Operation {
+        name: "open, repair",
+        before: out_of_step,
+        there: &["first", "second", "orphan"],
+        ..STATUS
+    },
     Operation {
         name: "open, no database",
         before: without_database,
@@ -113,6 +129,7 @@ pub const OPERATIONS: [Operation; 17] = [
         name: "add, new directory",
         arguments: &["add", "added", "source"],
         before: |_| {},
+        there: &[],
         comes: &["added"],
         ..STATUS
     },
@@ -131,6 +148,18 @@ pub const OPERATIONS: [Operation; 17] = [
         reads: Some("added"),
         ..STATUS
     },
+    Operation {
+        name: "replace",
+        program: Program::ReadThrough,
+        arguments: &["added", "source", "replace"],
+        before: with_predecessor,
+        comes: &["added"],
+        dequeues: &["added"],
+        replaces: true,
+        reads: Some("added"),
+        ..STATUS
+    },
+    Operation { name: "verify", arguments: &["verify", "--all"], ..STATUS },
     Operation { name: "get", arguments: &["get", "third"], reads: Some("third"), ..STATUS },
     Operation {
         name: "get, to a file",
@@ -204,6 +233,13 @@ fn with_leftover(place: &Place) {
         let path = place.put(name, b"the beginning of an image");
         set_times(&path, long_ago, long_ago).expect("the file is ours");
     }
+}
+
+/// The same, and another image under the name of the one that is added next.
+fn with_predecessor(place: &Place) {
+    filled(place);
+    fill(&place.open(), "added", &predecessor());
+    assert!(matches!(place.open().is_queued("added"), Ok(false)));
 }
 
 /// The same as `filled`, with a file that no record tells of, and a record without its file.
