@@ -9,6 +9,8 @@ const DRIVERS: [Guest; 2] = [
 ];
 
 fn main() -> ExitCode {
+    // `driver new` carries it.
+    println!("cargo::rerun-if-changed=../drivers/template");
     match build_script(&DRIVERS) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,9 @@
-//! Builds the guests of the tests, and tells them where they lie.
+//! Builds the guests of the tests, tells them where they lie, and makes the table of the hostile ones.
 
-use image_cache_guest_toolchain::{Guest, Workspace, build_script};
+use anyhow::{Context, Result};
+use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build_examples, build_script};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const GUESTS: [Guest; 2] = [
@@ -8,22 +11,67 @@ const GUESTS: [Guest; 2] = [
     Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
 ];
 
+const HOSTILE: Guest =
+    Guest { package: "image-cache-guest-hostile", directory: "tests/guests/hostile" };
+
 fn main() -> ExitCode {
-    // Where `cargo xtask` puts the example drivers in other languages.
-    if let Ok(workspace) = Workspace::of_this_package() {
-        println!("cargo::rustc-env=EXAMPLES={}", workspace.target.join("examples").display());
-    }
-    match build_script(&GUESTS) {
-        Ok(paths) => {
-            for path in paths {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy().to_uppercase();
-                println!("cargo::rustc-env=GUEST_{name}={}", path.display());
-            }
-            ExitCode::SUCCESS
-        }
+    match guests().and_then(|()| hostile_guests()) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn guests() -> Result<()> {
+    // Where `cargo xtask` puts the example drivers in other languages.
+    let examples = Workspace::of_this_package()?.target.join("examples");
+    println!("cargo::rustc-env=EXAMPLES={}", examples.display());
+    for path in build_script(&GUESTS)? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().to_uppercase();
+        println!("cargo::rustc-env=GUEST_{name}={}", path.display());
+    }
+    Ok(())
+}
+
+/// One guest for each file in `examples/` and in `text/`: the latter are compiled by the test that needs them.
+fn hostile_guests() -> Result<()> {
+    let workspace = Workspace::of_this_package()?;
+    let directory = workspace.root.join(HOSTILE.directory);
+    println!("cargo::rerun-if-changed={}", directory.display());
+    let (compiled, written) =
+        (names(&directory.join("examples"))?, names(&directory.join("text"))?);
+    let components = build_examples(&Toolchain::find()?, &workspace, HOSTILE, &compiled)?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    let modules = out.join("hostile");
+    fs::create_dir_all(&modules)?;
+    for component in components {
+        let component = component.confined()?;
+        fs::write(modules.join(&component.package).with_extension("wasm"), &component.bytes)?;
+    }
+    println!("cargo::rustc-env=HOSTILE_GUESTS={}", modules.display());
+    let all = [compiled, written].concat().join(" ");
+    fs::write(out.join("hostile.rs"), table(&all)).context("writing the table of hostile guests")
+}
+
+/// The names of the files in a directory, without what follows the dot.
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn table(names: &str) -> String {
+    format!(
+        "/// Calls the macro `$then` with what follows its name, and the names of all hostile guests.\n\
+         #[macro_export]\n\
+         macro_rules! for_each_hostile_guest {{\n    \
+             ($then:ident $($with:tt)*) => {{ $then! {{ $($with)* {names} }} }};\n\
+         }}\n"
+    )
 }

@@ -4,15 +4,20 @@
 //! the built-in sqlite driver for the life of this process. Whatever could not be written leaves the books
 //! *out of step*: they are reconciled with the directory as soon as they work again.
 
+mod breaker;
+mod retry;
+
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::driver::{
     CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim,
+    compile_last_resort,
 };
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
 use crate::sync::{lock, read, write};
-use std::collections::BTreeMap;
+use breaker::{Breaker, FAILURES, WINDOW};
+use retry::Retry;
 use std::fmt;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,12 +27,11 @@ use std::time::{Duration, Instant, SystemTime};
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
 
-/// So many failures of one operation, less its successes, replace a driver. Each operation is counted for
-/// itself: a driver that can do all but name victims fills the disk.
-const BREAKER_FAILURES: u32 = 3;
+/// Records per page when the books are read.
+pub(crate) const PAGE: u32 = 1000;
 
-/// How long a storage may answer that it is busy before the caller hears of it.
-const BUSY_PATIENCE: Duration = Duration::from_secs(10);
+/// Records without a file that a driver which is not built in may list.
+const STRANGERS: usize = 100_000;
 
 /// After a vain attempt to reconcile, the next one waits so long, and twice as long each time.
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
@@ -101,7 +105,7 @@ pub(crate) struct Books {
     config: Arc<Config>,
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
-    failures: Mutex<BTreeMap<&'static str, u32>>,
+    breaker: Breaker,
     /// Counts the occasions on which books and directory fell out of step.
     slips: AtomicU64,
     /// How many of them have been repaired.
@@ -116,7 +120,12 @@ impl Books {
     /// Loads the configured driver, or else sqlite; an error with both reasons where neither works.
     pub fn open(config: Arc<Config>, directory: Arc<Directory>) -> Result<Books> {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
-            Ok(driver) => InUse { driver, fallback: None },
+            Ok(driver) => {
+                if !is_last_resort(&config.driver) {
+                    compile_last_resort();
+                }
+                InUse { driver, fallback: None }
+            }
             Err(error) => {
                 let reason = error.to_string();
                 fall_back(&config, &directory, reason)?
@@ -126,7 +135,7 @@ impl Books {
             config,
             directory,
             in_use: RwLock::new(Arc::new(in_use)),
-            failures: Mutex::default(),
+            breaker: Breaker::default(),
             // Others may have used the directory since.
             slips: AtomicU64::new(1),
             repaired: AtomicU64::new(0),
@@ -217,8 +226,28 @@ impl Books {
         self.call("count images", Repeat::Safe, |d| d.cache_size())
     }
 
-    pub fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>> {
-        self.call("list images", Repeat::Safe, |d| d.cached_images(after, limit))
+    fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>> {
+        // Counted apart: a first page that is sound does not make up for a second one that is not.
+        let operation = if after.is_some() { "go on with a list" } else { "list images" };
+        self.call(operation, Repeat::Safe, |d| d.cached_images(after, limit))
+    }
+
+    /// All records, page by page. `visit` answers how many of a page have no file: books that were away may have some, and
+    /// those of a liar have no end.
+    pub fn each_page(&self, mut visit: impl FnMut(Vec<CachedImage>) -> usize) -> Result<()> {
+        let (mut after, mut strangers) = (None, 0);
+        loop {
+            let page = self.cached_images(after.as_ref(), PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.image_id.clone());
+            strangers += visit(page);
+            if strangers > STRANGERS && !self.are_trusted() {
+                let (operation, driver) = ("end a list", self.in_use().driver.name().to_owned());
+                let reason = format!("it lists more than {STRANGERS} images that are not cached");
+                self.distrust(operation, &reason);
+                return Err(Error::Books { operation, driver, reason });
+            }
+        }
     }
 
     pub fn select_victims(&self, eviction: &Eviction<'_>) -> Result<Vec<Victim>> {
@@ -236,9 +265,16 @@ impl Books {
         })
     }
 
-    /// A driver that answers nonsense, though no single answer is against the contract.
-    pub fn distrust(&self, reason: &str) {
-        self.note_failure(&self.in_use(), "evict its victims", reason);
+    /// A driver that answers nonsense, though no single answer is against the contract. True where it was replaced for
+    /// that, so that it is worth asking again.
+    pub fn distrust(&self, operation: &'static str, reason: &str) -> bool {
+        self.out_of_step();
+        self.note_failure(&self.in_use(), operation, reason)
+    }
+
+    /// Whether the driver came with the host, and is believed what nobody can check.
+    pub fn are_trusted(&self) -> bool {
+        self.in_use().driver.is_built_in()
     }
 
     fn in_use(&self) -> Arc<InUse> {
@@ -261,46 +297,62 @@ impl Books {
         repeat: Repeat,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
-        let mut retry = Retry::default();
+        let mut in_use = self.in_use();
+        let mut retry = Retry::of(&in_use.driver);
+        let mut answer = call(&in_use.driver);
         loop {
-            let in_use = self.in_use();
-            let error = match call(&in_use.driver) {
+            let error = match answer {
                 Ok(answer) => {
-                    self.note_success(operation);
+                    // Of books that are yet to be repaired no answer proves anything.
+                    if self.in_step() {
+                        self.breaker.note_success(operation);
+                    }
                     return Ok(answer);
                 }
                 Err(error) => error,
             };
-            let again = match &error {
-                CallError::Refused(DriverError::Busy) => retry.busy(),
-                CallError::Refused(refusal) => {
-                    let replaced =
-                        is_defect(refusal) && self.note_failure(&in_use, operation, &error);
-                    replaced && repeat == Repeat::Safe
-                }
-                CallError::Failed(_) => {
-                    // It is unknown what the driver did before it failed.
-                    self.out_of_step();
-                    let replaced = self.note_failure(&in_use, operation, &error);
-                    repeat == Repeat::Safe && (replaced || retry.once())
-                }
-                CallError::Corrupt(reason) => {
-                    retry.once() && self.start_anew(&in_use, reason) && repeat == Repeat::Safe
-                }
-            };
-            if !again {
+            if !self.may_try_again(&in_use, operation, repeat, &error, &mut retry) {
                 let driver = in_use.driver.name().to_owned();
                 return Err(Error::Books { operation, driver, reason: error.to_string() });
             }
+            let next = self.in_use();
+            if !Arc::ptr_eq(&next, &in_use) {
+                // Another driver has time of its own.
+                (in_use, retry) = (Arc::clone(&next), Retry::of(&next.driver));
+            }
+            answer = call(&retry.attempt(&in_use.driver));
         }
     }
 
-    fn note_success(&self, operation: &'static str) {
-        let mut failures = lock(&self.failures);
-        if let Some(count) = failures.get_mut(operation) {
-            *count -= 1;
-            if *count == 0 {
-                failures.remove(operation);
+    /// Counts an error where it speaks against the driver; whether the same call is worth another attempt.
+    fn may_try_again(
+        &self,
+        in_use: &Arc<InUse>,
+        operation: &'static str,
+        repeat: Repeat,
+        error: &CallError,
+        retry: &mut Retry,
+    ) -> bool {
+        let is_safe = repeat == Repeat::Safe;
+        match error {
+            // Nothing was changed, so that every call may be repeated.
+            CallError::Refused(DriverError::Busy) => {
+                retry.busy()
+                    || (!in_use.driver.is_built_in()
+                        && self.note_failure(in_use, operation, error)
+                        && is_safe)
+            }
+            CallError::Refused(refusal) => {
+                is_defect(refusal) && self.note_failure(in_use, operation, error) && is_safe
+            }
+            CallError::Failed(_) => {
+                // It is unknown what the driver did before it failed.
+                self.out_of_step();
+                let replaced = self.note_failure(in_use, operation, error);
+                is_safe && (replaced || retry.once())
+            }
+            CallError::Corrupt(reason) => {
+                retry.once() && self.start_anew(in_use, reason) && is_safe
             }
         }
     }
@@ -314,14 +366,8 @@ impl Books {
     ) -> bool {
         let driver = in_use.driver.name();
         tracing::warn!(driver, operation, %reason, "the driver failed");
-        {
-            let mut failures = lock(&self.failures);
-            let count = failures.entry(operation).or_default();
-            *count = (*count + 1).min(BREAKER_FAILURES);
-            if *count < BREAKER_FAILURES || driver == LAST_RESORT {
-                return false;
-            }
-            failures.clear();
+        if !self.breaker.note_failure(operation, Instant::now()) || is_last_resort(driver) {
+            return false;
         }
         self.replace(in_use, operation, &reason.to_string())
     }
@@ -333,11 +379,13 @@ impl Books {
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
+        let within = WINDOW.as_secs();
         let reason = format!(
-            "it failed to {operation} {BREAKER_FAILURES} times, the last time thus: {reason}"
+            "it failed to {operation} {FAILURES} times within {within} s, the last time thus: {reason}"
         );
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
+                self.breaker.reset();
                 *in_use = Arc::new(fallback);
                 self.out_of_step();
                 true
@@ -353,7 +401,11 @@ impl Books {
     fn start_anew(&self, in_use: &InUse, reason: &str) -> bool {
         self.out_of_step();
         match in_use.driver.set_database_aside() {
-            Ok(place) => {
+            Ok(None) => {
+                tracing::warn!(%reason, "the database could not be read at first");
+                true
+            }
+            Ok(Some(place)) => {
                 let place = place.display();
                 tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
                 true
@@ -372,34 +424,13 @@ impl fmt::Debug for Books {
     }
 }
 
-/// What one call has already tried.
-#[derive(Default)]
-struct Retry {
-    used: bool,
-    busy_since: Option<Instant>,
-    pause: Duration,
-}
-
-impl Retry {
-    fn once(&mut self) -> bool {
-        !std::mem::replace(&mut self.used, true)
-    }
-
-    /// Waits a little, unless it waited too long already.
-    fn busy(&mut self) -> bool {
-        let since = *self.busy_since.get_or_insert_with(Instant::now);
-        if since.elapsed() > BUSY_PATIENCE {
-            return false;
-        }
-        self.pause = (self.pause * 2).clamp(Duration::from_millis(1), Duration::from_millis(50));
-        std::thread::sleep(self.pause);
-        true
-    }
+fn is_last_resort(driver: &str) -> bool {
+    driver.eq_ignore_ascii_case(LAST_RESORT)
 }
 
 fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Result<InUse> {
     let configured = config.driver.clone();
-    if configured.eq_ignore_ascii_case(LAST_RESORT) {
+    if is_last_resort(&configured) {
         return Err(Error::NoDriver { configured, reason, fallback_reason: String::new() });
     }
     tracing::warn!(
@@ -407,7 +438,7 @@ fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Res
         %reason,
         "the configured driver cannot be used; sqlite takes its place"
     );
-    match Driver::load(LAST_RESORT, config, Arc::clone(directory)) {
+    match Driver::load_last_resort(config, Arc::clone(directory)) {
         Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
         Err(error) => {
             Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })

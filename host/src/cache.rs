@@ -1,13 +1,15 @@
 //! The cache: each operation's steps in their order.
 
+use crate::blocks::Blocks;
 use crate::books::{Books, DriverStatus};
 use crate::clean::Cleaned;
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{Directory, Use};
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
+use crate::flight::{Drive, FetchReader, Flights, Request};
 use crate::hits::HitLog;
 use crate::image_id::ImageId;
 use crate::prune::Pruned;
@@ -20,8 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Records per page when the books are read.
-pub(crate) const PAGE: u32 = 1000;
+/// How often the books are read where they fail and are repaired in between: within so many a driver that keeps failing
+/// is replaced, and the next one's books are in step.
+const READINGS: u32 = 5;
 
 /// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
 /// closes the books.
@@ -56,10 +59,14 @@ pub(crate) struct Shared {
     pub config: Arc<Config>,
     pub directory: Arc<Directory>,
     pub books: Arc<Books>,
+    pub blocks: Blocks,
     pub hits: Arc<HitLog>,
+    pub flights: Flights,
     pub warnings: Vec<String>,
     /// Fills that the cache, not the source, broke off.
     pub failures: AtomicU64,
+    /// Keeps away who wants the cache for himself alone.
+    _in_use: Use,
 }
 
 /// What `status` tells of a cache.
@@ -98,14 +105,30 @@ impl ImageCache {
     pub fn open(config: Config) -> Result<ImageCache> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
+        let in_use = directory.join().map_err(|source| Error::Directory {
+            operation: "open",
+            path: directory.path().to_owned(),
+            source,
+        })?;
         let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         let books = Arc::new(Books::open(Arc::clone(&config), Arc::clone(&directory))?);
         let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
-        let shared =
-            Shared { config, directory, books, hits, warnings, failures: AtomicU64::new(0) };
+        let blocks = Blocks::new(Arc::clone(&directory));
+        let (flights, failures) = (Flights::default(), AtomicU64::new(0));
+        let shared = Shared {
+            config,
+            directory,
+            books,
+            blocks,
+            hits,
+            flights,
+            warnings,
+            failures,
+            _in_use: in_use,
+        };
         shared.settle();
         Ok(ImageCache { shared: Arc::new(shared) })
     }
@@ -156,6 +179,57 @@ impl ImageCache {
         Ok(CachingReader::new(source, self.fill(id, expected)?))
     }
 
+    /// Reads the image from the cache; where it is not cached, along with whoever is fetching it; where
+    /// nobody is, through the source that `fetch` opens, filling the cache by the way. However many ask
+    /// for a cold image at the same time, its source is read once.
+    ///
+    /// `fetch` is asked only when it is needed, by the read that needs it, and its source may be read by
+    /// any reader's thread. A fetch that its first reader leaves goes on while another reads along (and to
+    /// its end by the option `image_cache_fetch_to_end`). All readers end alike: with the whole, verified
+    /// image, or with the same error. Where the cache fails (a full disk), a reader goes on with its own
+    /// source. A read along counts one hit, like one of a cached image; the read that fetched counts none.
+    ///
+    /// A fetch in another process is followed likewise (option `image_cache_other_writer`). If its writer
+    /// dies, a reader takes over; if it brings nothing for `image_cache_other_writer_patience`, each reader
+    /// goes on with its own source, past the cache. So does one that reads along with a
+    /// [`caching_reader`](Self::caching_reader) whose owner stops reading: for both in one thread, that
+    /// is what ends the wait.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache};
+    /// use std::io::{Cursor, Read};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// let read = |fetch: fn() -> std::io::Result<Cursor<&'static [u8]>>| {
+    ///     let mut image = Vec::new();
+    ///     cache.get_or_fetch("cirros", Expected::nothing(), fetch)?.read_to_end(&mut image)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(image)
+    /// };
+    /// assert_eq!(read(|| Ok(Cursor::new(b"an image")))?, b"an image");
+    /// assert_eq!(read(|| unreachable!("it is cached now"))?, b"an image");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_or_fetch<F, R>(&self, id: &str, expected: Expected, fetch: F) -> Result<FetchReader>
+    where
+        F: FnOnce() -> io::Result<R> + Send + 'static,
+        R: Read + Send + 'static,
+    {
+        let request = self.request(id, expected)?;
+        let nobody = io::Error::other("there is nothing to read from");
+        let cannot = Error::image("read", &request.image_id);
+        let fetch = move || Ok(Box::new(fetch()?) as Box<dyn Read + Send>);
+        let reader = FetchReader::open(request, Some(Box::new(fetch)))?;
+        reader.ok_or_else(|| cannot(nobody))
+    }
+
+    /// Reads an image that is cached, or along with whoever is fetching it, without a source of one's own;
+    /// nothing where it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
+    /// own source is an error here.
+    pub fn follow(&self, id: &str) -> Result<Option<FetchReader>> {
+        FetchReader::open(self.request(id, Expected::nothing())?, None)
+    }
+
     /// Drains a source into the cache. A source of an image that will not be cached is not read.
     pub fn cache_image<R: Read>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome> {
         crate::tee::drain(source, self.fill(id, expected)?)
@@ -181,6 +255,9 @@ impl ImageCache {
     }
 
     /// The image's bytes, or nothing where it is not cached. Read to its end it counts one hit.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], here or from the reader, where the image is damaged; it is not cached any more then.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
         CachedReader::open(&self.shared, &self.shared.image_id(id)?, None)
     }
@@ -215,22 +292,19 @@ impl ImageCache {
     /// What the books say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.shared.bring_up_to_date();
-        let mut images = self.shared.read_books(|books| {
-            let mut images: Vec<CachedImage> = Vec::new();
-            loop {
-                let after = images.last().map(|image| image.image_id.clone());
-                let page = books.cached_images(after.as_ref(), PAGE)?;
-                if page.is_empty() {
-                    return Ok(images);
-                }
-                images.extend(page);
-            }
-        })?;
         let directory = &self.shared.directory;
-        images.retain(|image| {
-            directory.cached_file(&image.image_id).is_ok_and(|file| file.is_some())
-        });
-        Ok(images)
+        self.shared.read_books(|books| {
+            let mut images = Vec::new();
+            books.each_page(|page| {
+                let (listed, before) = (page.len(), images.len());
+                images.extend(page.into_iter().filter_map(|image| {
+                    let file = directory.cached_file(&image.image_id).ok()??;
+                    Some(CachedImage { size: file.size, ..image })
+                }));
+                listed - (images.len() - before)
+            })?;
+            Ok(images)
+        })
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -289,9 +363,16 @@ impl ImageCache {
         &self.shared
     }
 
-    /// Starts a fetch of the image.
+    /// Starts a fetch of the image, whose source is its reader's alone.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
-        Fill::start(Arc::clone(&self.shared), self.shared.image_id(id)?, expected)
+        let fill = Fill::start(Arc::clone(&self.shared), self.shared.image_id(id)?, expected);
+        fill.progress().announce(Drive::Reader);
+        Ok(fill)
+    }
+
+    pub(crate) fn request(&self, id: &str, expected: Expected) -> Result<Request> {
+        let (shared, image_id) = (Arc::clone(&self.shared), self.shared.image_id(id)?);
+        Ok(Request { shared, image_id, expected, distrusts_cached: false })
     }
 }
 
@@ -315,13 +396,15 @@ impl Shared {
         }
     }
 
-    /// Reads the books, and once more where they failed meanwhile and were repaired.
+    /// Reads the books, and again where they failed meanwhile and were repaired.
     pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
-        let answer = read(&self.books);
-        if self.books.in_step() {
-            return answer;
+        for _ in 1..READINGS {
+            let answer = read(&self.books);
+            if self.books.in_step() {
+                return answer;
+            }
+            self.settle();
         }
-        self.settle();
         read(&self.books)
     }
 

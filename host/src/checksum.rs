@@ -98,10 +98,11 @@ pub(crate) const BLOCK: usize = 256 * 1024;
 /// Blocks on their way to the thread that hashes them.
 const BLOCKS_UNDER_WAY: usize = 8;
 
-/// Computes an MD5 beside whatever else is done with the bytes: from the second block on, in a thread of
+/// Computes an MD5 beside whatever else is done with the bytes: once a block has come, in a thread of
 /// its own, since MD5 is slower than copying and writing together.
 pub(crate) struct Md5Digest {
     state: State,
+    taken: usize,
 }
 
 enum State {
@@ -111,12 +112,13 @@ enum State {
 
 impl Md5Digest {
     pub fn new() -> Self {
-        Md5Digest { state: State::Here(Md5::new()) }
+        Md5Digest { state: State::Here(Md5::new()), taken: 0 }
     }
 
     /// Takes the next bytes, and answers an empty buffer for those after them.
     pub fn update(&mut self, block: Vec<u8>) -> Vec<u8> {
-        if block.len() >= BLOCK
+        self.taken = self.taken.saturating_add(block.len());
+        if self.taken >= BLOCK
             && let State::Here(md5) = &self.state
             && let Ok(thread) = in_thread(md5.clone())
         {

@@ -1,8 +1,10 @@
 //! Removing what failed fetches left behind.
 
+use crate::books::Books;
 use crate::cache::{Kept, Shared};
 use crate::driver::{Leftover, LeftoverState};
 use crate::error::Result;
+use crate::image_id::ImageId;
 use std::time::{Duration, SystemTime};
 
 /// Leftovers that the driver is asked about at once.
@@ -23,6 +25,7 @@ pub struct Cleaned {
 
 pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cleaned> {
     shared.settle();
+    sweep(shared)?;
     let now = SystemTime::now();
     let stall_time = stall_time.unwrap_or(shared.config.stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -32,12 +35,21 @@ pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cle
     {
         let leftovers = shared.in_directory("read", name, shared.directory.leftovers(state))?;
         for page in leftovers.chunks(PAGE) {
-            for leftover in shared.books.select_leftovers(page, stalled_before, now)? {
+            let named = |books: &Books| books.select_leftovers(page, stalled_before, now);
+            for leftover in shared.read_books(named)? {
                 remove(shared, leftover, &mut cleaned);
             }
         }
     }
     Ok(cleaned)
+}
+
+/// Digests of images that are gone are no leftovers that a driver knows of.
+fn sweep(shared: &Shared) -> Result<()> {
+    let files = shared.directory.cached_files().and_then(|files| files.map(|f| Ok(f?.0)).collect());
+    let ids: Vec<ImageId> = shared.in_directory("read", "", files)?;
+    shared.blocks.sweep(ids.iter());
+    Ok(())
 }
 
 fn remove(shared: &Shared, leftover: Leftover, cleaned: &mut Cleaned) {

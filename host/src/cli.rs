@@ -3,7 +3,7 @@
 mod add;
 mod args;
 mod confirm;
-mod drivers;
+mod driver;
 mod exit;
 mod get;
 mod images;
@@ -12,15 +12,18 @@ mod output_file;
 mod progress;
 mod queue;
 mod upkeep;
+mod verify;
 
 use args::{Arguments, Command, Global};
 use clap::{CommandFactory, Parser};
-use exit::Code;
-use image_cache::{Config, ConfigError, ConfigLayers, ConfigOption, ImageCache};
+use exit::{Code, Failure};
+use image_cache::{Config, ConfigError, ConfigLayers, ImageCache};
 use output::Format;
-use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+
+/// JUnit's format is for tests.
+pub const NO_JUNIT: &str = "--format junit is for `driver check` alone: give table or json";
 
 /// What a command works with: the configuration, and where its answer goes.
 struct Session {
@@ -62,6 +65,10 @@ fn unparsed(error: &clap::Error) -> Code {
 
 fn run(arguments: &Arguments) -> anyhow::Result<Code> {
     let global = &arguments.global;
+    let is_check = matches!(arguments.command, Command::Driver(args::Driver::Check(_)));
+    if global.format == Format::Junit && !is_check {
+        return Err(Failure::Usage(NO_JUNIT.to_owned()).into());
+    }
     let session = || -> Result<Session, ConfigError> {
         Ok(Session { config: configuration(global, ConfigLayers::new())?, format: global.format })
     };
@@ -74,14 +81,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
         Command::Delete(which) => images::delete(&session()?, which),
         Command::Prune => upkeep::prune(&session()?),
         Command::Clean => upkeep::clean(&session()?),
+        Command::Verify(which) => verify::verify(&session()?, which),
         Command::Status => upkeep::status(&session()?),
-        Command::Driver(command) => {
-            // A driver's author has no cache; none is opened, so any directory will do.
-            let layers =
-                ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
-            let session = Session { config: configuration(global, layers)?, format: global.format };
-            drivers::driver(&session, command)
-        }
+        Command::Driver(command) => driver::driver(global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "image-cache", &mut script);

@@ -2,6 +2,7 @@
 
 mod builder;
 mod check;
+mod choice;
 mod driver_table;
 mod fault;
 mod layers;
@@ -11,6 +12,7 @@ mod toml_file;
 mod value;
 
 pub use builder::ConfigBuilder;
+pub use choice::{Durability, OtherWriter, UnknownChoice};
 pub use fault::{ConfigError, ConfigFault};
 pub use layers::ConfigLayers;
 pub use option::ConfigOption;
@@ -27,6 +29,9 @@ const DEFAULT_MAX_SIZE: u64 = 10 << 30;
 
 /// After how long an incomplete file is stalled, unless the configuration says otherwise: a day.
 const DEFAULT_STALL_TIME: Duration = Duration::from_secs(86_400);
+
+/// How long a writer may bring nothing before who follows it goes on alone: 30 s.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that a cache is told when it is opened.
 ///
@@ -60,6 +65,22 @@ pub struct Config {
     pub sqlite_db: PathBuf,
     /// `image_cache_hit_delay`: how long hits may be gathered before they are written.
     pub hit_delay: Duration,
+    /// `image_cache_min_free`: bytes of the file system that stay free; below, nothing is cached.
+    pub min_free: u64,
+    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` is
+    /// never exceeded, not even for a while.
+    pub hard_limit: bool,
+    /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.
+    pub verify_reads: bool,
+    /// `image_cache_durability`: what is on disk when an image is said to be cached.
+    pub durability: Durability,
+    /// `image_cache_other_writer`: what a reader does whose image another process is fetching.
+    pub other_writer: OtherWriter,
+    /// `image_cache_other_writer_patience`: how long a writer may bring nothing before who follows it goes
+    /// on alone.
+    pub other_writer_patience: Duration,
+    /// `image_cache_fetch_to_end`: whether a fetch that nobody reads any more goes on to its end.
+    pub fetch_to_end: bool,
     /// `[drivers.NAME]`: the drivers that are not built in.
     pub drivers: BTreeMap<String, DriverConfig>,
 }
@@ -182,7 +203,7 @@ impl std::str::FromStr for Grant {
     }
 }
 
-/// What one call of a driver may use.
+/// What a driver may use: its calls, each for itself, and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory: 64 MiB by default.
@@ -191,6 +212,10 @@ pub struct Limits {
     pub guest_time: Duration,
     /// Time of the whole call, host calls included: 2 s by default.
     pub call_time: Duration,
+    /// Bytes of the component: 32 MiB by default. A larger one is not read.
+    pub component: u64,
+    /// Bytes of disk that its database may have, SQLite's log included: 1 GiB by default.
+    pub database: u64,
 }
 
 impl Default for Limits {
@@ -199,6 +224,8 @@ impl Default for Limits {
             memory: 64 << 20,
             guest_time: Duration::from_secs(1),
             call_time: Duration::from_secs(2),
+            component: 32 << 20,
+            database: 1 << 30,
         }
     }
 }

@@ -19,6 +19,7 @@ mod instance;
 mod leftovers;
 mod loading;
 mod lru;
+mod measured;
 mod paging;
 mod records;
 mod restarting;
@@ -29,9 +30,12 @@ mod victims;
 
 pub use failure::{Failure, Verdict};
 pub use loading::load;
+pub use measured::{CallTimes, Measured};
 pub use subject::Subject;
 
 use crate::config::Config;
+use crate::driver::LoadError;
+use measured::Recorder;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -52,6 +56,8 @@ pub struct CaseResult {
     pub outcome: CaseOutcome,
     /// How long it took, loading the driver included.
     pub time: Duration,
+    /// The driver's calls, and how near it came to its bounds.
+    pub measured: Measured,
 }
 
 /// Whether a driver does what a case asks of it.
@@ -78,15 +84,25 @@ impl Case {
     /// afterwards. `config.dir` and the database's name are not used, and nothing else is touched.
     pub fn run(&self, config: &Config, scratch: &Path) -> CaseResult {
         let start = Instant::now();
+        let recorder = Recorder::default();
         let verdict = subject::in_new_directory(scratch, |directory| {
-            (self.check)(Subject::new(config, directory)?)
+            (self.check)(Subject::new(config, directory, recorder.clone())?)
         });
         let outcome = match verdict {
             Ok(()) => CaseOutcome::Passed,
             Err(failure) => CaseOutcome::Failed(failure),
         };
-        CaseResult { name: self.name, outcome, time: start.elapsed() }
+        let (time, measured) = (start.elapsed(), recorder.into_measured());
+        CaseResult { name: self.name, outcome, time, measured }
     }
+}
+
+/// Loads the driver of `config` on an empty cache directory under `scratch`, as every case does first.
+///
+/// # Errors
+/// Every reason that keeps it from loading, or from being configured.
+pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
+    subject::loads(config, scratch)
 }
 
 /// Runs every case of [`CASES`] against the driver of `config`, each in a directory of its own under

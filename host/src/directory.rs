@@ -5,13 +5,20 @@
 //! processes; [`lock`](Directory::lock) orders what changes both files and books, a lock on an open
 //! file says that it is being written (exclusive) or read (shared).
 
+mod damaged;
+mod digests;
+mod growing;
 mod leftovers;
 mod lock;
 mod opening;
 mod owner;
 mod queue;
+mod room;
 mod writing;
 
+pub(crate) use digests::{FileKey, StagedDigests};
+pub(crate) use growing::Fate;
+pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 
@@ -34,6 +41,7 @@ pub(crate) struct Directory {
     invalid: Dir,
     queue: Dir,
     own: Dir,
+    blocks: Dir,
     /// The sqlite driver's database where it lies in the base directory itself: no image may have its name.
     database: Arc<str>,
     owner: owner::Owner,

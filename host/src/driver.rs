@@ -13,7 +13,10 @@ mod load;
 pub(crate) mod state;
 #[cfg(test)]
 mod testing;
+mod usage;
 mod world;
+
+pub use usage::{Bound, Peak};
 
 pub(crate) use clock::Deadline;
 pub(crate) use compile_cache::digest;
@@ -21,6 +24,7 @@ pub use component::Driver;
 pub(crate) use convert::{printable, system_time, timestamp};
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect};
+pub(crate) use load::compile_last_resort;
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;

@@ -65,6 +65,19 @@ pub enum Error {
         /// Bytes that came before the fetch ended or was ended.
         found: u64,
     },
+    /// A cached image is damaged: some of its bytes are not those that were cached, or there are more or
+    /// fewer of them. It has left the cache for `invalid/`; no damaged byte was served.
+    ///
+    /// A reader answers it as an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), in which
+    /// [`Error::of_io`] finds it. What it had delivered before is right, so one who can fetch the image goes
+    /// on from there.
+    #[error("image {image_id} is damaged: {reason}; it is not served any more, fetch it again")]
+    Corrupt {
+        /// The image that was read.
+        image_id: ImageId,
+        /// What was found, and what should have been.
+        reason: String,
+    },
     /// The source of an image failed; what had come went to `invalid/`.
     #[error("image {image_id}: the source failed: {source}; nothing was cached")]
     SourceFailed {
@@ -83,6 +96,27 @@ pub enum Error {
         /// The driver in use.
         driver: String,
         /// What it answered, or how it failed.
+        reason: String,
+    },
+    /// Somebody has the cache open, and what was to be done can only be done alone.
+    #[error(
+        "the cache in {} is in use: stop what has it open (`fuser -v {}/.image-cache/users` names the processes), and try again",
+        path.display(), path.display()
+    )]
+    InUse {
+        /// The base directory.
+        path: PathBuf,
+    },
+    /// The books could not be moved from one driver to another; the old ones are as they were.
+    #[error(
+        "cannot move the books from {from} to {to}: {reason}; the books of {from} are as they were"
+    )]
+    Migration {
+        /// The driver whose books were to be moved.
+        from: String,
+        /// The driver that was to have them.
+        to: String,
+        /// What kept it from having them.
         reason: String,
     },
     /// The tokio runtime stopped in the middle of the operation.
@@ -110,9 +144,28 @@ impl Error {
     pub(crate) fn image(
         operation: &'static str,
         image_id: &ImageId,
-    ) -> impl FnOnce(io::Error) -> Error {
+    ) -> impl FnOnce(io::Error) -> Error + use<> {
         let image_id = image_id.clone();
         move |source| Error::Image { operation, image_id, source }
+    }
+
+    /// A copy of an error that says what is wrong with an image's bytes; nothing for any other error.
+    pub(crate) fn verdict(&self) -> Option<Error> {
+        match self {
+            Error::ChecksumMismatch { image_id, expected, found } => {
+                Some(Error::ChecksumMismatch {
+                    image_id: image_id.clone(),
+                    expected: expected.clone(),
+                    found: found.clone(),
+                })
+            }
+            Error::SizeMismatch { image_id, expected, found } => Some(Error::SizeMismatch {
+                image_id: image_id.clone(),
+                expected: *expected,
+                found: *found,
+            }),
+            _ => None,
+        }
     }
 
     /// The error that an [`io::Error`] of one of our readers carries, where it carries one.
@@ -131,7 +184,7 @@ impl From<DirectoryFault> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } => {
+            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } | Error::Corrupt { .. } => {
                 io::ErrorKind::InvalidData
             }
             Error::Directory { source, .. } | Error::Image { source, .. } => source.kind(),

@@ -2,6 +2,8 @@
 
 use crate::checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 use crate::driver::CachedImage;
+use crate::error::Error;
+use crate::image_id::ImageId;
 
 /// What the bytes of an image must agree with; what is not set is not checked.
 ///
@@ -40,6 +42,28 @@ impl Expected {
             digits => Some(Checksum::new(ChecksumAlgorithm::Md5, digits)?),
         };
         Ok(self)
+    }
+}
+
+impl Expected {
+    /// Holds what there is against what was promised; an unknown digest is not checked.
+    pub(crate) fn check(
+        &self,
+        id: &ImageId,
+        size: u64,
+        digest: Option<&Checksum>,
+    ) -> Result<(), Error> {
+        if let Some(expected) = self.size.filter(|expected| *expected != size) {
+            return Err(Error::SizeMismatch { image_id: id.clone(), expected, found: size });
+        }
+        match (&self.md5, digest) {
+            (Some(expected), Some(found)) if expected != found => Err(Error::ChecksumMismatch {
+                image_id: id.clone(),
+                expected: expected.to_string(),
+                found: found.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,17 +1,26 @@
 //! One fetch: its bytes are counted, hashed and written to `incomplete/`, and at its end judged and published.
 //!
 //! The cache's own troubles never reach whoever reads: the fill goes on without its file, still counting
-//! and hashing, and says in its [`Outcome`] what happened.
+//! and hashing, and says in its [`Outcome`] what happened. How far it has come it tells to those who
+//! [follow](crate::flight) it.
 
+use crate::blocks::BlockDigests;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
+use crate::config::Durability;
 use crate::directory::{Incomplete, Published, Taken, to_micros};
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
+use crate::flight::{End, Flown, Progress, twin};
 use crate::image_id::ImageId;
+use crate::space;
+use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A slow source's bytes are written after so long, be they ever so few: another process may wait for them.
+const WRITE_AFTER: Duration = Duration::from_millis(500);
 
 /// A running fetch. Dropped before [`finish`](Fill::finish), it leaves its file in `invalid/`.
 pub(crate) struct Fill {
@@ -22,7 +31,12 @@ pub(crate) struct Fill {
     block: Vec<u8>,
     /// None where nobody wants to know it.
     digest: Option<Md5Digest>,
+    blocks: BlockDigests,
     target: Target,
+    progress: Arc<Progress>,
+    written_at: Instant,
+    /// Whether what cannot be written is kept for whoever goes on without the file, and what that was.
+    unwritten: Option<Vec<u8>>,
 }
 
 enum Target {
@@ -32,20 +46,68 @@ enum Target {
 }
 
 impl Fill {
-    /// Takes the image's place in `incomplete/`, unless it is not to be cached.
-    pub fn start(shared: Arc<Shared>, image_id: ImageId, expected: Expected) -> Result<Fill> {
-        let target = take(&shared, &image_id, expected.size);
-        let is_wanted = matches!(target, Target::File(_)) || expected.md5.is_some();
-        let digest = is_wanted.then(Md5Digest::new);
-        Ok(Fill { shared, image_id, expected, received: 0, block: Vec::new(), digest, target })
+    /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
+    /// its progress is [announced](Progress::announce).
+    pub fn start(shared: Arc<Shared>, image_id: ImageId, expected: Expected) -> Fill {
+        let Some(progress) = shared.flights.claim(&image_id) else {
+            return Fill::past(shared, image_id, expected, Outcome::BeingCached);
+        };
+        let mut fill = Fill::past(shared, image_id, expected, Outcome::BeingCached);
+        fill.progress = progress;
+        fill.target = take(&fill.shared, &fill.image_id, fill.expected.size);
+        match &fill.target {
+            Target::File(file) => {
+                fill.digest.get_or_insert_with(Md5Digest::new);
+                fill.progress.grows(Arc::clone(file.file()));
+            }
+            Target::Nowhere(_) => fill.progress.end(End::NotStarted),
+        }
+        fill
+    }
+
+    /// A fetch past the cache, for this reason: only verified.
+    pub fn past(
+        shared: Arc<Shared>,
+        image_id: ImageId,
+        expected: Expected,
+        outcome: Outcome,
+    ) -> Fill {
+        Fill {
+            shared,
+            image_id,
+            received: 0,
+            block: Vec::new(),
+            digest: expected.md5.is_some().then(Md5Digest::new),
+            expected,
+            blocks: BlockDigests::default(),
+            target: Target::Nowhere(outcome),
+            progress: Progress::nowhere(),
+            written_at: Instant::now(),
+            unwritten: None,
+        }
+    }
+
+    /// From now on, bytes that cannot be written are kept until they are [handed over](Fill::hand_over).
+    pub fn keep_unwritten(&mut self) {
+        self.unwritten = Some(Vec::new());
+    }
+
+    /// Bytes that came.
+    #[cfg(feature = "tokio")]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How far it has come, for who follows.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// Takes the next bytes; an error where they are more than the image may have.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
-            self.reject();
-            return Err(self.size_mismatch(expected));
+            return Err(self.refuse(self.size_mismatch(expected)));
         }
         if self.digest.is_none() {
             return Ok(());
@@ -61,35 +123,70 @@ impl Fill {
                 self.write_block();
             }
         }
+        if self.progress.is_awaited() || self.written_at.elapsed() >= WRITE_AFTER {
+            self.write_block();
+        }
         Ok(())
+    }
+
+    /// Writes what has come, for who waits for it.
+    pub fn flush(&mut self) {
+        self.write_block();
+    }
+
+    /// Whether bytes have come that are not written yet.
+    pub fn has_unwritten(&self) -> bool {
+        !self.block.is_empty()
+    }
+
+    /// The cache has failed: what was not written, for the one who goes on with the source.
+    pub fn hand_over(&mut self) -> Vec<u8> {
+        let mut unwritten = self.unwritten.take().unwrap_or_default();
+        unwritten.extend_from_slice(&self.block);
+        unwritten
     }
 
     /// The end of the source: compares what came with what was expected, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
+        self.progress.is_being_judged();
         self.write_block();
         if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
-            self.reject();
-            return Err(self.size_mismatch(expected));
+            return Err(self.refuse(self.size_mismatch(expected)));
         }
-        let digest = self.digest.take().map(Md5Digest::finish).transpose();
-        let digest = digest.map_err(Error::image("hash", &self.image_id))?;
+        let digest = match self.digest.take().map(Md5Digest::finish).transpose() {
+            Ok(digest) => digest,
+            Err(error) => {
+                let error = Error::image("hash", &self.image_id)(error);
+                return Err(self.refuse(error));
+            }
+        };
         if let (Some(expected), Some(found)) = (&self.expected.md5, &digest)
             && expected != found
         {
             let (image_id, expected, found) =
                 (self.image_id.clone(), expected.to_string(), found.to_string());
-            self.reject();
-            return Err(Error::ChecksumMismatch { image_id, expected, found });
+            return Err(self.refuse(Error::ChecksumMismatch { image_id, expected, found }));
         }
-        match std::mem::replace(&mut self.target, Target::Nowhere(Outcome::AlreadyCached)) {
-            Target::Nowhere(outcome) => Ok(outcome),
-            Target::File(file) => Ok(self.commit(file, digest)),
-        }
+        let outcome =
+            match std::mem::replace(&mut self.target, Target::Nowhere(Outcome::AlreadyCached)) {
+                Target::Nowhere(outcome) => outcome,
+                Target::File(file) => self.commit(file, digest.clone()),
+            };
+        let unwritten = self.hand_over();
+        self.progress.end_with(unwritten, End::Whole(Flown { outcome: outcome.clone(), digest }));
+        Ok(outcome)
     }
 
-    /// The source failed or lied: the file goes to `invalid/`, at once.
-    pub fn reject(&mut self) {
+    /// The source failed or lied: the file goes to `invalid/`, at once, and who follows hears of it.
+    pub fn reject(&mut self, error: &io::Error) {
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
+        self.progress.end(End::Failed(Arc::new(twin(error))));
+    }
+
+    fn refuse(&mut self, error: Error) -> Error {
+        self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
+        self.progress.end(End::Failed(Arc::new(crate::flight::refusal(&error))));
+        error
     }
 
     /// The image that is fetched.
@@ -109,8 +206,10 @@ impl Fill {
         if self.block.is_empty() {
             return;
         }
+        self.written_at = Instant::now();
         if let Target::File(file) = &mut self.target
-            && let Err(error) = file.write_all(&self.block)
+            && let Err(error) = space::grow(&self.shared, file, self.block.len())
+                .and_then(|()| file.write_all(&self.block))
         {
             let outcome = self.give_up(format!("cannot write to the cache: {error}"));
             // What was written is of no use to anybody, and the disk may be full.
@@ -119,6 +218,20 @@ impl Fill {
             {
                 file.discard();
             }
+            if self.unwritten.is_none() {
+                self.progress.end(End::CacheFailed);
+            }
+        }
+        match &self.target {
+            Target::File(file) => self.progress.has_written(file.size()),
+            Target::Nowhere(_) => {
+                if let Some(unwritten) = &mut self.unwritten {
+                    unwritten.extend_from_slice(&self.block);
+                }
+            }
+        }
+        if let Target::File(_) = &self.target {
+            self.blocks.update(&self.block);
         }
         let block = std::mem::take(&mut self.block);
         if let Some(digest) = &mut self.digest {
@@ -127,8 +240,9 @@ impl Fill {
     }
 
     /// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
-    fn commit(&self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
-        let outcome = match self.publish(file, checksum) {
+    fn commit(&mut self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
+        let digests = std::mem::take(&mut self.blocks);
+        let outcome = match self.publish(file, checksum, digests) {
             Ok(outcome) => outcome,
             Err(error) => return self.give_up(format!("cannot publish it: {error}")),
         };
@@ -142,9 +256,13 @@ impl Fill {
         &self,
         mut file: Incomplete,
         checksum: Option<Checksum>,
-    ) -> std::io::Result<Outcome> {
-        let Shared { directory, books, .. } = &*self.shared;
-        let info = file.flush_to_disk()?;
+        digests: BlockDigests,
+    ) -> io::Result<Outcome> {
+        let Shared { directory, books, blocks, .. } = &*self.shared;
+        let durability = self.shared.config.durability;
+        let info = file.settle(durability)?;
+        let is_durable = durability == Durability::Full;
+        let digests = blocks.stage(&self.image_id, file.file(), digests, is_durable);
         let record = CachedImage {
             image_id: self.image_id.clone(),
             size: info.size,
@@ -164,13 +282,16 @@ impl Fill {
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
+        blocks.publish(&self.image_id, digests);
         match file.publish() {
             Ok(Published::Done) => Ok(Outcome::Cached(record)),
             Ok(Published::AlreadyCached) => {
+                blocks.remove(&self.image_id);
                 books.out_of_step();
                 Ok(Outcome::AlreadyCached)
             }
             Err(error) => {
+                blocks.remove(&self.image_id);
                 if books.forget(std::slice::from_ref(&self.image_id)).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }
@@ -182,7 +303,9 @@ impl Fill {
     /// What follows publishing, and cannot undo it.
     fn settle_entry(&self) {
         let directory = &self.shared.directory;
-        if let Err(error) = directory.flush_to_disk() {
+        if self.shared.config.durability == Durability::Full
+            && let Err(error) = directory.flush_to_disk()
+        {
             tracing::warn!(image = %self.image_id, %error, "the directory cannot be flushed: a power loss could lose the image");
         }
         if let Err(error) = directory.dequeue(&self.image_id) {
@@ -198,6 +321,15 @@ impl Fill {
 
     fn size_mismatch(&self, expected: u64) -> Error {
         Error::SizeMismatch { image_id: self.image_id.clone(), expected, found: self.received }
+    }
+}
+
+impl Drop for Fill {
+    fn drop(&mut self) {
+        // The file first: who hears that the fetch was broken off may want the image's place.
+        self.target = Target::Nowhere(Outcome::CacheFailed("the fetch was broken off".into()));
+        self.progress.end(End::Abandoned);
+        self.shared.flights.release(&self.image_id, &self.progress);
     }
 }
 
@@ -220,7 +352,13 @@ fn take(shared: &Arc<Shared>, image_id: &ImageId, size: Option<u64>) -> Target {
         Err(error) => return failed(error.to_string()),
     }
     match Incomplete::take(&shared.directory, image_id) {
-        Ok(Taken::Ours(file)) => Target::File(file),
+        Ok(Taken::Ours(mut file)) => match space::reserve(shared, &mut file, size) {
+            Ok(()) => Target::File(file),
+            Err(error) => {
+                file.discard();
+                failed(format!("cannot write to the cache: {error}"))
+            }
+        },
         Ok(Taken::AlreadyCached) => Target::Nowhere(Outcome::AlreadyCached),
         Ok(Taken::BeingWritten) => Target::Nowhere(Outcome::BeingCached),
         Err(error) => failed(format!("cannot write to the cache: {error}")),

@@ -105,9 +105,3 @@ impl HitLog {
         thread.is_ok()
     }
 }
-
-impl Drop for HitLog {
-    fn drop(&mut self) {
-        self.write();
-    }
-}

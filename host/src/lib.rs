@@ -45,6 +45,7 @@
 
 #![deny(missing_docs)]
 
+mod blocks;
 mod books;
 mod cache;
 mod capability;
@@ -58,33 +59,41 @@ mod driver;
 mod error;
 mod expected;
 mod fill;
+mod flight;
 mod hits;
 mod image_id;
+mod migrate;
 mod prune;
 mod reading;
 mod reconcile;
 mod removing;
 mod runtime;
+mod space;
 mod sync;
 mod tee;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod verify;
 
+pub use blocks::Trust;
 pub use books::{DriverStatus, Fallback};
 pub use cache::{ImageCache, Kept, Status};
 pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
 pub use driver::{
-    CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection, Leftover,
-    LeftoverState, LoadError, Victim, inspect,
+    Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
+    Leftover, LeftoverState, LoadError, Peak, Victim, inspect,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
+pub use flight::FetchReader;
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
+pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use tee::CachingReader;
+pub use verify::Verified;
 
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! Evicting images in the driver's order until the cache is small enough.
 
+use crate::books::Books;
 use crate::cache::{Kept, Shared};
 use crate::directory;
 use crate::driver::Eviction;
@@ -13,8 +14,11 @@ use std::time::SystemTime;
 /// Victims that are asked for at once: a driver that must look at every image for them looks seldom.
 const VICTIMS: u32 = 10_000;
 
-/// Rounds in which nothing could be evicted before the driver is taken to lead us in circles.
+/// Rounds in which the driver leads us in circles before we give up. One that is not sqlite is replaced before that.
 const VAIN_ROUNDS: u32 = 8;
+
+/// Victims that may turn out not to be cached before that is a vain round: another process may have removed some.
+const STRANGERS: usize = 10_000;
 
 /// What [`ImageCache::prune`](crate::ImageCache::prune) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,13 +32,7 @@ pub struct Pruned {
 }
 
 pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
-    shared.bring_up_to_date();
-    // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-    if shared.books.cache_size()? != shared.cache_size()? {
-        shared.books.out_of_step();
-        shared.settle();
-    }
-    let mut run = Run { shared, pruned: Pruned::default(), passed_over: BTreeMap::new(), vain: 0 };
+    let mut run = Run::start(shared)?;
     // First what the policy wants gone whatever the size, then what the size demands.
     while run.round(0, u64::MAX)? {}
     let max_size = shared.config.max_size;
@@ -55,15 +53,40 @@ pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
     Ok(run.pruned)
 }
 
+/// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went.
+pub(crate) fn evict_bytes(shared: &Shared, bytes: u64) -> Result<u64> {
+    let mut run = Run::start(shared)?;
+    while run.pruned.bytes < bytes {
+        let needed = bytes - run.pruned.bytes;
+        if !run.round(needed, needed)? {
+            break;
+        }
+    }
+    Ok(run.pruned.bytes)
+}
+
 struct Run<'a> {
     shared: &'a Shared,
     pruned: Pruned,
     /// Images not to be named again, with the reason where they are still there.
     passed_over: BTreeMap<ImageId, Option<String>>,
+    /// How many of those were not cached at all.
+    strangers: usize,
     vain: u32,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn start(shared: &'a Shared) -> Result<Self> {
+        shared.bring_up_to_date();
+        // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
+        if shared.read_books(Books::cache_size)? != shared.cache_size()? {
+            shared.books.out_of_step();
+            shared.settle();
+        }
+        let (pruned, passed_over) = (Pruned::default(), BTreeMap::new());
+        Ok(Run { shared, pruned, passed_over, strangers: 0, vain: 0 })
+    }
+
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
     fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
         let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
@@ -71,25 +94,45 @@ impl Run<'_> {
             Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit: VICTIMS };
         let victims = self.shared.read_books(|books| books.select_victims(&request))?;
         if victims.is_empty() {
-            return Ok(false);
+            return self.none_named(bytes_needed);
         }
         let ids: Vec<ImageId> = victims.into_iter().map(|victim| victim.image_id).collect();
-        let (mut freed, before) = (0u64, self.pruned.images);
+        let (mut freed, seen) = (0u64, self.pruned.images + self.kept());
         let mut rest = &ids[..];
         while !rest.is_empty() && freed < enough {
             let (batch, others) = rest.split_at(self.fitting(rest, enough - freed));
             freed = freed.saturating_add(self.evict(batch)?);
             rest = others;
         }
-        if self.pruned.images > before {
-            self.vain = 0;
+        let is_further = self.pruned.images + self.kept() > seen;
+        if is_further && self.strangers <= STRANGERS {
             return Ok(true);
         }
-        self.vain += 1;
-        if self.vain == VAIN_ROUNDS {
-            self.shared.books.distrust("it names victims that cannot be evicted, again and again");
+        Ok(self.in_vain("it names victims that are not cached"))
+    }
+
+    /// The driver names nobody: right where nobody has to go, or nobody is left who can.
+    fn none_named(&mut self, bytes_needed: u64) -> Result<bool> {
+        if bytes_needed == 0 || self.shared.cache_size()?.images <= self.kept() {
+            return Ok(false);
         }
-        Ok(self.vain < VAIN_ROUNDS)
+        Ok(self.in_vain("it names no victim, though the cache is larger than it may be"))
+    }
+
+    /// A round that led nowhere by the driver's fault; whether to go on.
+    fn in_vain(&mut self, reason: &str) -> bool {
+        self.passed_over.retain(|_, reason| reason.is_some());
+        self.strangers = 0;
+        self.vain += 1;
+        if self.shared.books.distrust("name victims", reason) {
+            self.vain = 0;
+        }
+        self.vain < VAIN_ROUNDS
+    }
+
+    /// Images that were named and are still there.
+    fn kept(&self) -> u64 {
+        (self.passed_over.len() - self.strangers) as u64
     }
 
     /// How many of the first images have to go for `bytes`: no image more than needed, no batch too large.
@@ -115,8 +158,9 @@ impl Run<'_> {
                     freed += size;
                 }
                 None => {
-                    self.passed_over
-                        .insert(image.image_id, image.kept.map(|error| error.to_string()));
+                    self.strangers += usize::from(image.kept.is_none());
+                    let reason = image.kept.map(|error| error.to_string());
+                    self.passed_over.insert(image.image_id, reason);
                 }
             }
         }

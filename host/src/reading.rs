@@ -1,5 +1,6 @@
 //! Reading a cached image: whole or in part, held against eviction, counted once when it was served.
 
+use crate::blocks::{self, BLOCK, Measure, Table, condemn};
 use crate::cache::Shared;
 use crate::driver::Hit;
 use crate::error::{Error, Result};
@@ -19,7 +20,13 @@ const ATTEMPTS: u32 = 20;
 /// When the last byte that was asked for has been delivered, the read counts one hit, and the image is
 /// the most recently used. A read that is abandoned before counts nothing. The image is not evicted
 /// while it is read; deleted it may be, and is read to its end all the same.
+///
+/// Every block of 1 MiB is verified before a byte of it is handed out (unless `image_cache_verify_reads` is
+/// off). A damaged image is an error that carries [`Error::Corrupt`], and is not cached any more. Reads of whole
+/// blocks, at multiples of 1 MiB and of at least as many bytes, go straight into the caller's buffer; any
+/// others through one block that is kept.
 pub struct CachedReader {
+    shared: Arc<Shared>,
     image_id: ImageId,
     file: File,
     /// The part of the file that was asked for.
@@ -27,8 +34,17 @@ pub struct CachedReader {
     /// Where in the file the next read starts.
     position: u64,
     image_size: u64,
+    /// What the bytes are held against, where they are.
+    verifying: Option<Verifying>,
     /// The hit that this read will be.
     hit: Option<PendingHit>,
+}
+
+struct Verifying {
+    table: Arc<Table>,
+    /// The bytes of one block, verified, and which one that is.
+    block: Vec<u8>,
+    held: Option<usize>,
 }
 
 /// A read that is not at its end yet.
@@ -38,6 +54,10 @@ pub(crate) struct PendingHit {
 }
 
 impl PendingHit {
+    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() }
+    }
+
     pub fn count(self) {
         // Books that were just replaced have to know the image first.
         self.shared.settle();
@@ -51,16 +71,22 @@ impl CachedReader {
         id: &ImageId,
         range: Option<Range<u64>>,
     ) -> Result<Option<Self>> {
-        let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? else {
-            return Ok(None);
-        };
+        let Some((file, table)) = open_measured(shared, id)? else { return Ok(None) };
         let image_size = file.metadata().map_err(Error::image("open", id))?.len();
         let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
-        let (image_id, position) = (id.clone(), range.start);
-        let hit = Some(PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() });
-        Ok(Some(CachedReader { image_id, file, range, position, image_size, hit }))
+        let verifying = table.map(|table| Verifying { table, block: Vec::new(), held: None });
+        Ok(Some(CachedReader {
+            shared: Arc::clone(shared),
+            image_id: id.clone(),
+            file,
+            position: range.start,
+            range,
+            image_size,
+            verifying,
+            hit: Some(PendingHit::new(shared, id)),
+        }))
     }
 
     /// Bytes that this reader delivers in all: of the image, or of the part that was asked for.
@@ -73,10 +99,50 @@ impl CachedReader {
         self.image_size
     }
 
-    /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
+    /// Bytes that are still to be delivered from where it stands.
     #[cfg(feature = "tokio")]
+    pub(crate) fn left(&self) -> u64 {
+        self.range.end.saturating_sub(self.position)
+    }
+
+    /// What it reads from, for whoever has to go on elsewhere.
+    pub(crate) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Whether the last byte that was asked for has been read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.position == self.range.end
+    }
+
+    /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
+    }
+
+    /// Reads verified bytes: of one block at a time.
+    fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let Some(Verifying { table, block, held }) = &mut self.verifying else {
+            return self.file.read_at(buf, self.position);
+        };
+        let number = usize::try_from(self.position / BLOCK).unwrap_or(usize::MAX);
+        let start = usize::try_from(self.position % BLOCK).unwrap_or(0);
+        let len = table.block_len(number);
+        if *held != Some(number) {
+            let whole = buf.get_mut(..len).filter(|_| start == 0);
+            if let Some(whole) = whole {
+                read_block(&self.shared, &self.image_id, &self.file, table, number, whole)?;
+                return Ok(len);
+            }
+            *held = None;
+            block.resize(len, 0);
+            read_block(&self.shared, &self.image_id, &self.file, table, number, block)?;
+            *held = Some(number);
+        }
+        let verified = block.get(start..).unwrap_or_default();
+        let count = verified.len().min(buf.len());
+        buf[..count].copy_from_slice(&verified[..count]);
+        Ok(count)
     }
 
     fn count_hit(&mut self) {
@@ -97,7 +163,7 @@ impl Read for CachedReader {
             }
             return Ok(0);
         }
-        let count = self.file.read_at(&mut buf[..wanted], self.position)?;
+        let count = self.read_verified(&mut buf[..wanted])?;
         if count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -134,8 +200,59 @@ impl Seek for CachedReader {
     }
 }
 
+/// Reads a block of an image, and verifies it; the buffer has the block's length. A damaged image leaves the
+/// cache.
+pub(crate) fn read_block(
+    shared: &Shared,
+    id: &ImageId,
+    file: &File,
+    table: &Table,
+    block: usize,
+    buf: &mut [u8],
+) -> Result<()> {
+    let start = block as u64 * BLOCK;
+    match file.read_exact_at(buf, start) {
+        Ok(()) if table.check(block, buf) => {}
+        Ok(()) => {
+            let end = start + buf.len() as u64;
+            let reason = format!("bytes {start} to {end} are not those that were cached");
+            return Err(condemn(shared, id, file, reason));
+        }
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            let reason = format!("it was cut short, to less than {} bytes", table.size());
+            return Err(condemn(shared, id, file, reason));
+        }
+        Err(e) => return Err(Error::image("read", id)(e)),
+    }
+    if table.is_to_be_saved() {
+        shared.blocks.save(id, file, table);
+    }
+    Ok(())
+}
+
+/// Opens the image, and finds out what its bytes are held against.
+fn open_measured(shared: &Shared, id: &ImageId) -> Result<Option<(File, Option<Arc<Table>>)>> {
+    while let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? {
+        if !shared.config.verify_reads {
+            return Ok(Some((file, None)));
+        }
+        match blocks::measure(shared, id, &file) {
+            Ok(Measure::By(table)) => return Ok(Some((file, Some(table)))),
+            Ok(Measure::TooLarge) => return Ok(Some((file, None))),
+            // Each time somebody has replaced it.
+            Ok(Measure::Gone) => {}
+            Err(error @ Error::Books { .. }) => {
+                tracing::warn!(image = %id, %error, "it has no block digests, and nobody knows its checksum now: it is served as it is");
+                return Ok(Some((file, None)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 /// Opens the image and, where that succeeds at once, holds it against eviction.
-fn open_held(shared: &Shared, id: &ImageId) -> io::Result<Option<File>> {
+pub(crate) fn open_held(shared: &Shared, id: &ImageId) -> io::Result<Option<File>> {
     for _ in 0..ATTEMPTS {
         let Some(file) = shared.directory.open_cached(id)? else { return Ok(None) };
         match file.try_lock_shared() {

@@ -1,7 +1,7 @@
 //! Bringing the books into step with the directory, which is right about what is cached.
 
 use crate::books::Reconciled;
-use crate::cache::{PAGE, Shared};
+use crate::cache::Shared;
 use crate::directory::FileInfo;
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
@@ -15,18 +15,19 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     let files: io::Result<BTreeMap<ImageId, FileInfo>> =
         shared.directory.cached_files().and_then(Iterator::collect);
     let mut files = shared.in_directory("read", "", files)?;
+    shared.blocks.sweep(files.keys());
     let mut doubtful = Vec::new();
-    let mut after = None;
-    loop {
-        let page = shared.books.cached_images(after.as_ref(), PAGE)?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.image_id.clone());
+    shared.books.each_page(|page| {
+        let mut strangers = 0;
         for record in page {
-            if !files.remove(&record.image_id).is_some_and(|file| agree(&record, &file)) {
+            let file = files.remove(&record.image_id);
+            strangers += usize::from(file.is_none());
+            if !file.is_some_and(|file| agree(&record, &file)) {
                 doubtful.push(record.image_id);
             }
         }
-    }
+        strangers
+    })?;
     doubtful.extend(files.into_keys());
     let (mut repairs, mut unrepaired) = (0u64, 0u64);
     for id in &doubtful {
@@ -46,7 +47,7 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
 }
 
 /// Whether a record is of this file.
-fn agree(record: &CachedImage, file: &FileInfo) -> bool {
+pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified == file.modified
 }
 
@@ -64,7 +65,12 @@ fn repair(shared: &Shared, id: &ImageId) -> Result<bool> {
             return Ok(true);
         }
         (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
-        (Some(file), Some(record)) => renewed(&record, &file),
+        (Some(file), Some(record)) => {
+            if is_of(&record, &file) {
+                shared.blocks.forget_replaced(id, record.last_modified);
+            }
+            renewed(&record, &file)
+        }
         (Some(file), None) => adopted(id, &file),
     };
     tracing::debug!(image = %id, "it is adopted from its file");
@@ -72,7 +78,8 @@ fn repair(shared: &Shared, id: &ImageId) -> Result<bool> {
     Ok(true)
 }
 
-fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
+/// The record of a file that nobody knew.
+pub(crate) fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
     CachedImage {
         image_id: id.clone(),
         size: file.size,
@@ -83,12 +90,16 @@ fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
     }
 }
 
-/// The record of a file with another size or time. One made a little after the file was last written to
-/// is Glance's of the very same file (it notes the time of its own commit): hits and last access are
-/// true. Any other is of a file that was replaced meanwhile.
-fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
-    let same = record.size == file.size && record.last_modified >= file.modified;
-    if !same {
+/// Whether a record with another time is of this very file: one made a little after the file was last
+/// written to is Glance's, which notes the time of its own commit.
+fn is_of(record: &CachedImage, file: &FileInfo) -> bool {
+    record.size == file.size && record.last_modified >= file.modified
+}
+
+/// The record of a file with another size or time. Of the very same file, hits and last access are true. Any
+/// other is of a file that was replaced meanwhile.
+pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
+    if !is_of(record, file) {
         return adopted(&record.image_id, file);
     }
     CachedImage { last_modified: file.modified, checksum: None, ..record.clone() }

@@ -104,6 +104,7 @@ pub(crate) fn remove_batch(
         }
         images.push(Removed { image_id: id.clone(), size, kept });
     }
+    gone.iter().for_each(|id| shared.blocks.remove(id));
     // Their gathered hits are not those of whatever is cached under their names next.
     shared.hits.forget(&gone);
     if !gone.is_empty()

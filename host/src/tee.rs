@@ -28,7 +28,12 @@ enum State {
 
 impl<R: Read> CachingReader<R> {
     pub(crate) fn new(source: R, fill: Fill) -> Self {
-        CachingReader { source, state: State::Running(Box::new(fill)), held: None }
+        CachingReader::from_here(source, fill, None)
+    }
+
+    /// Goes on where the fill has come to; `held` is the byte before.
+    pub(crate) fn from_here(source: R, fill: Fill, held: Option<u8>) -> Self {
+        CachingReader { source, state: State::Running(Box::new(fill)), held }
     }
 
     /// What became of the image in the cache, once the end was reached.
@@ -46,7 +51,7 @@ impl<R: Read> CachingReader<R> {
 
     fn fail(&mut self, error: io::Error) -> io::Error {
         if let State::Running(fill) = &mut self.state {
-            fill.reject();
+            fill.reject(&error);
         }
         self.state = State::Failed(error.kind());
         error
@@ -139,13 +144,16 @@ pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
             Ok(0) => return fill.finish(),
             Ok(count) if count > buffer.len() => {
                 let source = io::Error::other("it claims more bytes than it was asked for");
-                return Err(Error::SourceFailed { image_id: fill.image_id().clone(), source });
+                return Err(source_failed(fill, source));
             }
             Ok(count) => fill.push(&buffer[..count])?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => {
-                return Err(Error::SourceFailed { image_id: fill.image_id().clone(), source });
-            }
+            Err(source) => return Err(source_failed(fill, source)),
         }
     }
+}
+
+fn source_failed(mut fill: Fill, source: io::Error) -> Error {
+    fill.reject(&source);
+    Error::SourceFailed { image_id: fill.image_id().clone(), source }
 }

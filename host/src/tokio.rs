@@ -2,7 +2,11 @@
 //!
 //! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
 
+mod alarm;
+mod bringing;
+mod fetching;
 mod filling;
+mod off_runtime;
 mod reader;
 
 pub use reader::ImageReader;
@@ -15,7 +19,7 @@ use crate::reading::CachedReader;
 use ::tokio::io::AsyncRead;
 use bytes::Bytes;
 use filling::Filling;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::pin::Pin;
@@ -23,6 +27,9 @@ use tokio_util::io::ReaderStream;
 
 /// Bytes that are read from disk or a source at once.
 const CHUNK: usize = 256 * 1024;
+
+/// Bytes of a cached image that are read and verified at once.
+const CACHED_CHUNK: usize = crate::blocks::BLOCK as usize;
 
 /// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
 pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -112,6 +119,55 @@ impl AsyncImageCache {
         Ok(ImageReader::new(self.caching_stream(id, chunks, expected).await?))
     }
 
+    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of
+    /// the runtime on which the first of them asked; it runs ahead of them by a little and no more.
+    ///
+    /// ```
+    /// # use image_cache::tokio::AsyncImageCache;
+    /// # use image_cache::{Config, Expected};
+    /// # use ::tokio::io::AsyncReadExt;
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let cache = AsyncImageCache::open(Config::builder(directory).build()?).await?;
+    /// let fetch = || async { Ok(&b"an image"[..]) };
+    /// let (mut one, mut other) = (Vec::new(), Vec::new());
+    /// let mut first = cache.get_or_fetch("cirros", Expected::nothing(), fetch).await?;
+    /// let mut second = cache
+    ///     .get_or_fetch("cirros", Expected::nothing(), || async {
+    ///         Ok::<&[u8], _>(unreachable!("the first one fetches"))
+    ///     })
+    ///     .await?;
+    /// tokio::try_join!(first.read_to_end(&mut one), second.read_to_end(&mut other))?;
+    /// assert_eq!((&one[..], &other[..]), (&b"an image"[..], &b"an image"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn get_or_fetch<F, Fut, R>(
+        &self,
+        id: &str,
+        expected: Expected,
+        fetch: F,
+    ) -> Result<ImageReader>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = io::Result<R>> + Send + 'static,
+        R: AsyncRead + Send + 'static,
+    {
+        let request = self.cache.request(id, expected)?;
+        let opened =
+            async move { Ok::<_, io::Error>(ReaderStream::with_capacity(fetch().await?, CHUNK)) };
+        let source: ImageStream = Box::pin(stream::once(opened).try_flatten());
+        let reader = fetching::open(request, Some(source)).await?;
+        reader.ok_or(Error::RuntimeStopped)
+    }
+
+    /// [`ImageCache::follow`].
+    pub async fn follow(&self, id: &str) -> Result<Option<ImageReader>> {
+        fetching::open(self.cache.request(id, Expected::nothing())?, None).await
+    }
+
     /// [`ImageCache::cache_image`] over an `AsyncRead`.
     pub async fn cache_image<R>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome>
     where
@@ -126,7 +182,7 @@ impl AsyncImageCache {
             match chunks.next().await {
                 Some(Ok(chunk)) => filling.push(chunk).await?,
                 Some(Err(source)) => {
-                    filling.reject().await;
+                    filling.reject(&source).await;
                     return Err(Error::SourceFailed { image_id: id.parse()?, source });
                 }
                 None => return filling.finish().await,
@@ -165,7 +221,8 @@ fn chunks(reader: CachedReader) -> ImageStream {
 
 async fn next_chunk(mut reader: CachedReader) -> io::Result<Option<(Bytes, CachedReader)>> {
     blocking(move || {
-        let mut chunk = vec![0; CHUNK];
+        let left = usize::try_from(reader.left()).unwrap_or(usize::MAX);
+        let mut chunk = vec![0; CACHED_CHUNK.min(left.max(1))];
         let count = loop {
             match reader.read(&mut chunk) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -199,7 +256,7 @@ impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
                     }
                 }
                 Some(Err(error)) => {
-                    filling.reject().await;
+                    filling.reject(&error).await;
                     return Err(error);
                 }
                 None => {

@@ -199,6 +199,8 @@ fn the_builder_checks_like_the_file() {
         .stall_time(Duration::MAX)
         .sqlite_db("/x")
         .hit_delay(Duration::MAX)
+        .min_free(u64::MAX)
+        .other_writer_patience(Duration::ZERO)
         .define_driver("Xattr", driver)
         .build()
         .unwrap_err();
@@ -212,6 +214,8 @@ fn the_builder_checks_like_the_file() {
             "image_cache_stall_time",
             "image_cache_sqlite_db",
             "image_cache_hit_delay",
+            "image_cache_min_free",
+            "image_cache_other_writer_patience",
             "drivers.Xattr",
             "drivers.Xattr.component",
             "drivers.Xattr.limits.guest_time",

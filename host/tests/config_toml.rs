@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
 
-use image_cache::{Config, ConfigError, Grant};
+use image_cache::{Config, ConfigError, Durability, Grant, OtherWriter};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +28,12 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.stall_time, Duration::from_secs(86_400));
     assert_eq!(config.sqlite_db, Path::new("cache.db"));
     assert_eq!(config.hit_delay, Duration::ZERO);
+    assert_eq!((config.min_free, config.hard_limit), (0, false));
+    assert!(config.verify_reads);
+    assert_eq!(config.durability, Durability::Full);
+    assert_eq!(config.other_writer, OtherWriter::Follow);
+    assert_eq!(config.other_writer_patience, Duration::from_secs(30));
+    assert!(!config.fetch_to_end);
     assert!(config.drivers.is_empty());
 }
 
@@ -42,6 +48,13 @@ fn every_option_is_read() {
         image_cache_stall_time = "2h"
         image_cache_sqlite_db = "./books/cache.db"
         image_cache_hit_delay = "500ms"
+        image_cache_min_free = "2 GiB"
+        image_cache_hard_limit = true
+        image_cache_verify_reads = false
+        image_cache_durability = "rename-only"
+        image_cache_other_writer = "pass-through"
+        image_cache_other_writer_patience = "5s"
+        image_cache_fetch_to_end = true
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -61,6 +74,12 @@ fn every_option_is_read() {
     assert_eq!(config.stall_time, Duration::from_secs(7_200));
     assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
     assert_eq!(config.hit_delay, Duration::from_millis(500));
+    assert_eq!((config.min_free, config.hard_limit), (2 << 30, true));
+    assert!(!config.verify_reads);
+    assert_eq!(config.durability, Durability::RenameOnly);
+    assert_eq!(config.other_writer, OtherWriter::PassThrough);
+    assert_eq!(config.other_writer_patience, Duration::from_secs(5));
+    assert!(config.fetch_to_end);
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -82,10 +101,20 @@ fn good_values_are_accepted() {
         "image_cache_stall_time = 0",
         "image_cache_stall_time = \"1000 days\"",
         "image_cache_hit_delay = 3600",
+        "image_cache_min_free = 0",
+        "image_cache_min_free = 9223372036854775807",
+        "image_cache_hard_limit = false",
+        "image_cache_hard_limit = \"True\"",
         "image_cache_driver = \"XATTR\"",
         "image_cache_driver = \"centralized_db\"",
         "image_cache_sqlite_db = \"books.sqlite\"",
         "image_cache_sqlite_db = \".hidden\"",
+        "image_cache_verify_reads = true",
+        "image_cache_verify_reads = \"False\"",
+        "image_cache_durability = \"full\"",
+        "image_cache_other_writer = \"follow\"",
+        "image_cache_other_writer_patience = 3600",
+        "image_cache_fetch_to_end = \"false\"",
         "drivers = {}",
     ] {
         assert_eq!(faults(line), Vec::<String>::new(), "{line}");
@@ -117,6 +146,22 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_stall_time = \"1001 years\"", "image_cache_stall_time", "1000 years"),
         ("image_cache_stall_time = 1979-05-27", "image_cache_stall_time", "a date"),
         ("image_cache_hit_delay = \"2h\"", "image_cache_hit_delay", "found 2h;"),
+        ("image_cache_min_free = -1", "image_cache_min_free", "found -1;"),
+        ("image_cache_min_free = \"10 %\"", "image_cache_min_free", "found \"10 %\";"),
+        (
+            "image_cache_hard_limit = 1",
+            "image_cache_hard_limit",
+            "found 1; accepted: true or false",
+        ),
+        ("image_cache_hard_limit = \"yes\"", "image_cache_hard_limit", "found \"yes\";"),
+        ("image_cache_verify_reads = 1", "image_cache_verify_reads", "accepted: true or false"),
+        ("image_cache_verify_reads = \"yes\"", "image_cache_verify_reads", "found \"yes\";"),
+        ("image_cache_durability = \"none\"", "image_cache_durability", "full or rename-only"),
+        ("image_cache_durability = true", "image_cache_durability", "found true;"),
+        ("image_cache_other_writer = \"wait\"", "image_cache_other_writer", "found \"wait\";"),
+        ("image_cache_other_writer_patience = 0", "image_cache_other_writer_patience", "10 ms"),
+        ("image_cache_fetch_to_end = 1", "image_cache_fetch_to_end", "found 1; accepted: true"),
+        ("image_cache_fetch_to_end = \"yes\"", "image_cache_fetch_to_end", "true or false"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),
         ("image_cache_sqlite_db = \"/tmp/cache.db\"", "image_cache_sqlite_db", "which is absolute"),

@@ -132,11 +132,40 @@ fn flush_of_1_gib_alone(bencher: Bencher) {
         .bench_local_refs(|file| file.sync_all());
 }
 
-/// Open, read 1 KiB, close; the books are written when it returns.
+/// An image of a GiB in the page cache, in reads of 1 MiB into the same buffer.
+fn warm_read(bencher: Bencher, verify: bool) {
+    let scratch = scratch();
+    let config = Config::builder(scratch.path()).max_size(1 << 40).verify_reads(verify).build();
+    let cache = ImageCache::open(config.expect("a valid configuration")).expect("a cache");
+    cache.cache_image("image", Source { bytes: &image() }, Expected::nothing()).expect("an image");
+    let mut buffer = vec![0; 1 << 20];
+    bencher.counter(BytesCount::new(GIB)).bench_local(|| {
+        let mut reader = cache.open_for_read("image").expect("a cache").expect("a cached image");
+        while reader.read(&mut buffer).expect("a block") > 0 {}
+    });
+}
+
+/// As reads are: every block is verified before it is handed out.
+#[divan::bench(sample_count = 25, sample_size = 1)]
+fn warm_read_verified(bencher: Bencher) {
+    warm_read(bencher, true);
+}
+
+/// The same with `image_cache_verify_reads` off.
+#[divan::bench(sample_count = 25, sample_size = 1)]
+fn warm_read_unverified(bencher: Bencher) {
+    warm_read(bencher, false);
+}
+
+/// Open, read 1 KiB, close; the books are written when it returns. Not the first use of an image that others
+/// cached, which makes its digests.
 #[divan::bench(args = DRIVERS, sample_count = 2000)]
 fn hit(bencher: Bencher, driver: &str) {
     let scratch = scratch();
     let cache = filled(scratch.path(), driver, 1000, 1 << 40);
+    for n in 0..1000 {
+        cache.verify(&format!("image-{n:06}")).expect("it is whole");
+    }
     let mut n = 0;
     bencher.bench_local(|| {
         n = (n + 1) % 1000;

@@ -10,8 +10,14 @@ const DRIVER: &str = "PLACE_DRIVER";
 impl Place {
     /// This program, as a process that runs one test alone, on this place.
     pub fn in_child(&self, test: &str) -> io::Result<Command> {
-        let mut child = Command::new(std::env::current_exe()?);
+        let mut child = self.program()?;
         child.args(["--exact", test, "--nocapture"]);
+        Ok(child)
+    }
+
+    /// This program, as a process that works on this place.
+    pub fn program(&self) -> io::Result<Command> {
+        let mut child = Command::new(std::env::current_exe()?);
         child.env(DIR, self.dir()).env(DRIVER, self.driver()).current_dir("/");
         child.stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(child)

@@ -4,15 +4,23 @@
 mod books;
 mod child;
 pub mod components;
+pub mod hostile;
 mod mount;
 mod place;
+pub mod processes;
+pub mod siege;
 mod source;
+mod tap;
+/// Only where the registers of a system call are known.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+pub mod torture;
 
 pub use books::{OnDisk, Row};
 pub use child::{say_and_wait, wait_for};
 pub use mount::Mount;
 pub use place::{Place, fill, listed, queued, serve, set_times};
 pub use source::Source;
+pub use tap::{Flow, Tap};
 
 use md5::{Digest, Md5};
 use std::io::{self, Read, Write};

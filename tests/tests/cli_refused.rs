@@ -48,3 +48,31 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
     );
     Ok(())
 }
+
+#[test]
+fn a_driver_at_fault_is_told_case_by_case() -> Tested {
+    let Some(binary) = binary() else { return Ok(()) };
+    let check = |format: &str| {
+        let mut command = Command::new(&binary);
+        command.args(["driver", "check", env!("GUEST_MOODY"), "--format", format]);
+        command.args(["--option", "fault=unsorted"]).stdin(Stdio::null()).output()
+    };
+    let output = check("json")?;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let cases = answer["cases"].as_array().ok_or("cases")?;
+    let case = |name: &str| cases.iter().find(|case| case["name"] == name).ok_or("the case");
+    let paging = case("pages_ascend_by_the_bytes_of_the_ids")?;
+    assert_eq!(paging["passed"], false);
+    assert_eq!(paging["expected"], "an answer to get-cached-images");
+    assert!(paging["found"].as_str().is_some_and(|found| found.contains("records ascend by id")));
+    assert_eq!(case("a_record_is_found_as_it_was_written")?["passed"], true);
+    let failed = cases.iter().filter(|case| case["passed"] == false).count();
+    assert_eq!(answer["failed"], failed);
+    let table = check("table")?;
+    let shown = String::from_utf8(table.stdout)?;
+    assert!(shown.contains("FAILED  pages ascend by the bytes of the ids"), "{shown}");
+    assert!(shown.contains("expected  an answer to get-cached-images"), "{shown}");
+    assert!(String::from_utf8(table.stderr)?.contains(&format!("failed {failed} of")));
+    Ok(())
+}

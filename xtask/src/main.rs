@@ -1,9 +1,10 @@
-//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | bench`.
+//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | torture | bench`.
 
 mod demo;
 mod drivers;
 mod examples;
 mod steps;
+mod torture;
 
 use anyhow::{Result, bail};
 use std::env;
@@ -16,6 +17,7 @@ usage: cargo xtask COMMAND
   drivers      see to the toolchain for drivers, build them, and show what each imports
   test         formatting, lints, documentation and all tests
   demo [FILE]  run the cache on a real image, step by step
+  torture      every crash, fault, power loss and full disk: [crash] [fault] [power] [disk], all unless named
   bench        run the benchmarks";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["test"] => steps::test(),
         ["demo"] => demo::run(None),
         ["demo", file] => demo::run(Some(PathBuf::from(file))),
+        ["torture", parts @ ..] => torture::run(parts),
         ["bench", rest @ ..] => steps::bench(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

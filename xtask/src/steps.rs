@@ -35,10 +35,15 @@ pub fn test() -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask bench`: the library's figures, where what is given picks among them, then whole processes.
+/// `cargo xtask bench`: the library's and the drivers' figures, where what is given picks among them, then whole processes.
 pub fn bench(arguments: &[&str]) -> Result<()> {
     drivers::toolchain()?;
-    for (name, bench) in [("Library", "cache"), ("Processes", "process")] {
+    for (name, bench) in [
+        ("Library", "cache"),
+        ("Drivers", "driver"),
+        ("Processes", "process"),
+        ("Hostile drivers", "hostile"),
+    ] {
         let mut command = cargo(&[
             "bench",
             "--package",

@@ -71,29 +71,55 @@ pub fn build(
     workspace: &Workspace,
     guests: &[Guest],
 ) -> Result<Vec<Component>> {
+    let packages: Vec<&str> = guests.iter().map(|guest| guest.package).collect();
+    compile(toolchain, workspace, &packages, "--lib")?;
+    let results = results(workspace);
+    let component =
+        |package: &str| Component::of_module(package, &results.join(file_name(package)));
+    packages.into_iter().map(component).collect()
+}
+
+/// The same with the examples of one package, each a guest of its own that is called as its example.
+pub fn build_examples(
+    toolchain: &Toolchain,
+    workspace: &Workspace,
+    guest: Guest,
+    examples: &[String],
+) -> Result<Vec<Component>> {
+    compile(toolchain, workspace, &[guest.package], "--examples")?;
+    let results = results(workspace).join("examples");
+    let component = |name: &String| Component::of_module(name, &results.join(file_name(name)));
+    examples.iter().map(component).collect()
+}
+
+fn compile(
+    toolchain: &Toolchain,
+    workspace: &Workspace,
+    packages: &[&str],
+    targets: &str,
+) -> Result<()> {
     let mut command = command(toolchain);
     command.current_dir(&workspace.root);
-    command.args(["build", "--locked", "--lib", "--profile", "guest", "--target", TARGET]);
+    command.args(["build", "--locked", targets, "--profile", "guest", "--target", TARGET]);
     command.arg("--target-dir").arg(&workspace.target);
-    for guest in guests {
-        command.args(["--package", guest.package]);
+    for package in packages {
+        command.args(["--package", package]);
     }
     // Nothing reads standard output while cargo runs: all goes to standard error, which is passed on as it comes.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     let status =
         status.with_context(|| format!("{} does not run", command.get_program().display()))?;
-    if !status.success() {
-        let packages: Vec<_> = guests.iter().map(|guest| guest.package).collect();
-        bail!(
-            "compiling {} with {toolchain} failed ({status}); its words are above",
-            packages.join(", ")
-        );
+    if status.success() {
+        return Ok(());
     }
-    let results = workspace.target.join(TARGET).join("guest");
-    guests
-        .iter()
-        .map(|guest| Component::of_module(guest.package, &results.join(file_name(guest.package))))
-        .collect()
+    bail!(
+        "compiling {} with {toolchain} failed ({status}); its words are above",
+        packages.join(", ")
+    )
+}
+
+fn results(workspace: &Workspace) -> PathBuf {
+    workspace.target.join(TARGET).join("guest")
 }
 
 fn file_name(package: &str) -> String {
@@ -129,6 +155,14 @@ fn command(toolchain: &Toolchain) -> Command {
         }
     }
     command
+}
+
+impl Toolchain {
+    /// Its cargo, with none of the settings that were made for another compiler or target, and with all that it needs to compile
+    /// for WebAssembly but a command (`build`) and a target.
+    pub fn cargo(&self) -> Command {
+        command(self)
+    }
 }
 
 /// Whether a variable was set for another cargo, compiler or build script. Where crates come from (registries, mirrors,

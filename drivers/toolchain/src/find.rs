@@ -49,7 +49,7 @@ impl Toolchain {
                 seen.push(why);
                 bail!(
                     "no toolchain that compiles drivers to WebAssembly was found:\n  - {}\n\
-                     Run `cargo xtask drivers`, which installs one, or one of these:\n  {RUSTUP_COMMAND}\n  {DEBIAN_COMMAND}",
+                     Run one of these:\n  {RUSTUP_COMMAND}\n  {DEBIAN_COMMAND}",
                     seen.join("\n  - ")
                 )
             }

@@ -21,7 +21,7 @@ mod find;
 mod install;
 mod script;
 
-pub use build::{Guest, Workspace, build};
+pub use build::{Guest, Workspace, build, build_examples};
 pub use component::{Component, foreign_imports};
 pub use find::Toolchain;
 pub use script::build_script;

@@ -20,7 +20,9 @@ pub fn build_script(guests: &[Guest]) -> Result<Vec<PathBuf>> {
     let out = PathBuf::from(
         env::var_os("OUT_DIR").context("OUT_DIR is not set: this is for build scripts")?,
     );
-    let components = build(&Toolchain::find()?, &workspace, guests)?;
+    let toolchain =
+        Toolchain::find().context("`cargo xtask drivers` installs a toolchain for drivers")?;
+    let components = build(&toolchain, &workspace, guests)?;
     let write = |component: Component| {
         let component = component.confined()?;
         let name = component.package.rsplit('-').next().unwrap_or(&component.package);

@@ -175,14 +175,14 @@ impl std::ops::Deref for CowFile<'_> {
     }
 }
 
-/// Sets an attribute on a file of our own and takes it away again.
+/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, where we are killed.
 fn probe(directory: &Directory) -> io::Result<()> {
-    let own = directory.own_dir();
-    let name = format!("attribute-probe.{}.{:?}", std::process::id(), std::thread::current().id());
-    let file = own.create(&name)?.into_std();
-    let tried = file.set_xattr("user.image-cache.probe", b"1");
-    own.remove_file(&name)?;
-    tried
+    const PROBE: &str = "user.image-cache.probe";
+    let file = lock::open(directory)?;
+    file.set_xattr(PROBE, b"1")?;
+    // Another process may have tried at the same time and removed it already; left behind it does no harm.
+    let _ = file.remove_xattr(PROBE);
+    Ok(())
 }
 
 impl wit::Host for HostState {
@@ -236,17 +236,16 @@ impl wit::Host for HostState {
     }
 }
 
-/// A driver's name as part of a file's or an attribute's name. What is not safe there becomes `_`, and a digest then
-/// tells such names apart.
+/// A driver's name as part of a file's or an attribute's name, different for each: what is not safe there becomes `_`, and
+/// a digest then tells such names apart.
 pub(crate) fn safe_name(driver: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let stem = driver.rsplit('/').next().unwrap_or(driver);
-    let stem = stem.strip_suffix(".wasm").unwrap_or(stem);
     let short: String = stem.chars().take(48).map(|c| if safe(c) { c } else { '_' }).collect();
-    if short == stem && !short.is_empty() {
+    if short == driver && !short.is_empty() {
         return short;
     }
-    let digest = hex::encode(&crate::driver::digest(stem.as_bytes())[..4]);
+    let digest = hex::encode(&crate::driver::digest(driver.as_bytes())[..4]);
     printable(&format!("{short}-{digest}"), MAX_NAME)
 }
 

@@ -4,14 +4,14 @@ use super::{Error, Images, io_error};
 use crate::directory::{CachedFiles, FileInfo, set_file_accessed};
 use crate::driver::bindings::image_cache::driver::files as wit;
 use crate::driver::state::HostState;
-use crate::driver::{system_time, timestamp};
+use crate::driver::{Bound, system_time, timestamp};
 use wasmtime::component::Resource;
 
 /// Most entries that one page of a listing holds.
 const MAX_PAGE: u32 = 10_000;
 
 /// Most listings that a driver may hold open at once.
-const MAX_LISTINGS: usize = 16;
+pub(crate) const MAX_LISTINGS: usize = 16;
 
 /// One pass over the cached files.
 pub struct Listing(CachedFiles);
@@ -52,6 +52,7 @@ impl HostState {
         let files = self.images()?.directory.cached_files().map_err(|e| io_error(&e))?;
         let listing = self.table.push(Listing(files)).map_err(|_| Error::TooLarge)?;
         self.listings += 1;
+        self.usage.note(Bound::Listings, self.listings as u64);
         Ok(listing)
     }
 }

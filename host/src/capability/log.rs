@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const MAX_MESSAGE: usize = 4096;
 
 /// So many messages are passed on in a second; the rest are counted.
-const MAX_PER_SECOND: u64 = 100;
+pub(crate) const MAX_PER_SECOND: u64 = 100;
 
 /// The voice of one driver.
 #[derive(Debug)]
@@ -38,6 +38,11 @@ impl Log {
         if self.left_out > 0 {
             self.turn_second(Instant::now());
         }
+    }
+
+    /// How many messages came in the present second, those that were left out included.
+    pub fn in_second(&self) -> u64 {
+        self.in_second
     }
 
     /// What the guest said last at level error during this call: a panic's text, where it panicked.
@@ -69,11 +74,21 @@ impl Log {
         if now.duration_since(self.second) < Duration::from_secs(1) {
             return;
         }
+        self.tell_left_out();
+        (self.second, self.in_second, self.left_out) = (now, 0, 0);
+    }
+
+    fn tell_left_out(&self) {
         if self.left_out > 0 {
             let (driver, left_out) = (self.driver.as_str(), self.left_out);
             tracing::warn!(target: TARGET, driver, "{left_out} lines were left out");
         }
-        (self.second, self.in_second, self.left_out) = (now, 0, 0);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.tell_left_out();
     }
 }
 

@@ -2,18 +2,23 @@
 
 mod confinement;
 mod execution;
+mod memory;
 mod opening;
 mod setting_aside;
+mod watch;
 
 use super::Error;
 use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::sql as wit;
 use crate::driver::state::HostState;
 use crate::driver::{Deadline, printable};
+use confinement::Share;
 use opening::{Identity, Open};
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
 
 /// Which database is a driver's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,7 @@ pub(crate) struct Database {
     path: PathBuf,
     /// Whether `path` lies in `.image-cache/drivers/`, which is then ours to make.
     in_drivers: bool,
+    share: Share,
     deadline: Deadline,
     open: Option<Open>,
     /// Whether it was seen in this call that the connection's file is still the one at `path`.
@@ -39,23 +45,36 @@ pub(crate) struct Database {
     corruption: Option<String>,
     /// The file that was found corrupt, until it is set aside.
     condemned: Option<Identity>,
+    /// One that was found corrupt and proved sound at the second look; there is no third.
+    spared: Option<Identity>,
 }
 
 impl Database {
-    pub fn new(directory: Arc<Directory>, place: &Place, deadline: Deadline) -> Self {
-        let (path, in_drivers) = match place {
-            Place::Base(below) => (directory.path().join(below), false),
-            Place::Driver(name) => (directory.path().join(".image-cache/drivers").join(name), true),
+    /// At most `max_bytes` are taken of the disk.
+    pub fn new(
+        directory: Arc<Directory>,
+        place: &Place,
+        max_bytes: u64,
+        deadline: Deadline,
+    ) -> Self {
+        let base = directory.path();
+        let (path, in_drivers, share) = match place {
+            Place::Base(below) => (base.join(below), false, Share::trusted(max_bytes)),
+            Place::Driver(name) => {
+                (base.join(".image-cache/drivers").join(name), true, Share::of(max_bytes))
+            }
         };
         Database {
             directory,
             path,
             in_drivers,
+            share,
             deadline,
             open: None,
             checked: false,
             corruption: None,
             condemned: None,
+            spared: None,
         }
     }
 
@@ -83,7 +102,7 @@ impl Database {
     }
 
     fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Error> {
-        if statements.len() > execution::MAX_STATEMENTS {
+        if statements.len() > MAX_STATEMENTS {
             return Err(Error::TooLarge);
         }
         statements.iter().try_for_each(execution::check)?;
@@ -100,7 +119,8 @@ impl Database {
             self.checked = true;
         }
         if self.open.is_none() {
-            match Open::new(&self.directory, &self.path, self.in_drivers, &self.deadline) {
+            let (directory, path) = (&self.directory, &self.path);
+            match Open::new(directory, path, self.in_drivers, self.share, &self.deadline) {
                 Ok(open) => self.open = Some(open),
                 Err(fault) => return Err(self.answer(fault)),
             }
@@ -116,11 +136,15 @@ impl Database {
             Fault::Answer(error) => return error,
             Fault::Sqlite(error) => error,
         };
-        let words = printable(&error.to_string(), 500);
+        // A guest gets no path, not even in words.
+        let base = self.directory.path().to_string_lossy();
+        let words = printable(&error.to_string().replace(&*base, "…"), 500);
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
             Some(ErrorCode::DiskFull) => Error::Full,
-            Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig) => Error::TooLarge,
+            Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig | ErrorCode::OutOfMemory) => {
+                Error::TooLarge
+            }
             Some(ErrorCode::AuthorizationForStatementDenied) => Error::Denied,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 self.condemned = match &self.open {
@@ -170,14 +194,21 @@ impl wit::Host for HostState {
         &mut self,
         statement: wit::Statement,
     ) -> wasmtime::Result<Result<wit::QueryResult, Error>> {
-        Ok(self.charged(|state| state.database()?.query(&statement)))
+        Ok(self.charged(|state| {
+            let result = state.database()?.query(&statement)?;
+            state.usage.note(crate::driver::Bound::Rows, result.rows.len() as u64);
+            Ok(result)
+        }))
     }
 
     fn execute_all(
         &mut self,
         statements: Vec<wit::Statement>,
     ) -> wasmtime::Result<Result<Vec<u64>, Error>> {
-        Ok(self.charged(|state| state.database()?.execute_all(&statements)))
+        Ok(self.charged(|state| {
+            state.usage.note(crate::driver::Bound::Statements, statements.len() as u64);
+            state.database()?.execute_all(&statements)
+        }))
     }
 }
 

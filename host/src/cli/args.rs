@@ -1,8 +1,9 @@
 //! The command line's grammar: commands, flags, and their help.
 
 use super::output::Format;
+use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use image_cache::{ConfigOption, ImageId};
+use image_cache::{ConfigOption, Grant, ImageId};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -16,8 +17,20 @@ Exit codes:
 
 Each option can also come from the configuration file, under its own name, or from the
 environment, in capitals: IMAGE_CACHE_DIR, IMAGE_CACHE_DRIVER, IMAGE_CACHE_MAX_SIZE,
-IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY. A flag beats the
-environment, which beats the file.";
+IMAGE_CACHE_STALL_TIME, IMAGE_CACHE_SQLITE_DB, IMAGE_CACHE_HIT_DELAY,
+IMAGE_CACHE_MIN_FREE, IMAGE_CACHE_HARD_LIMIT, IMAGE_CACHE_VERIFY_READS,
+IMAGE_CACHE_DURABILITY, IMAGE_CACHE_OTHER_WRITER, IMAGE_CACHE_OTHER_WRITER_PATIENCE,
+IMAGE_CACHE_FETCH_TO_END. A flag beats the environment, which beats the file.";
+
+const VERIFY_ANSWER: &str = "\
+Each image is `verified`, `corrupt` (it was moved to invalid/), `missing` or `failed` (it cannot be read).
+On what `verified` rests:
+  fetched    its digests were made when it was fetched and verified
+  checksum   it had none, and agreed with the checksum in its record
+  first-use  it had neither; it is held against what it was when it was first used
+
+With --format json: {verified, corrupt, missing, failed, bytes, images: [{image_id, result, size, trust, reason}]}.
+The exit code is 4 where an image is corrupt, else 1 where one failed, else 3 where one is missing.";
 
 /// A disk cache for large images, with drivers in WebAssembly.
 #[derive(Debug, Parser)]
@@ -53,7 +66,28 @@ pub struct Global {
     /// image_cache_hit_delay: how long hits may be gathered; seconds, or with a unit [default: 0]
     #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
     hit_delay: Option<OsString>,
-    /// How answers are printed
+    /// image_cache_min_free: free space that caching must leave; bytes, or with a unit [default: 0]
+    #[arg(long, value_name = "SIZE", global = true, allow_negative_numbers = true)]
+    min_free: Option<OsString>,
+    /// image_cache_hard_limit: make room before an image is let in, so that the maximal size is never exceeded [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    hard_limit: Option<OsString>,
+    /// image_cache_verify_reads: verify what is served before it is served, true or false [default: true]
+    #[arg(long, value_name = "true|false", global = true)]
+    verify_reads: Option<OsString>,
+    /// image_cache_durability: flush images to disk before they count as cached, or only rename them [default: full]
+    #[arg(long, value_name = "full|rename-only", global = true)]
+    durability: Option<OsString>,
+    /// image_cache_other_writer: read along what another process fetches, or fetch past the cache [default: follow]
+    #[arg(long, value_name = "follow|pass-through", global = true)]
+    other_writer: Option<OsString>,
+    /// image_cache_other_writer_patience: without progress for so long, a writer is no longer followed [default: 30s]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    other_writer_patience: Option<OsString>,
+    /// image_cache_fetch_to_end: a fetch that nobody reads any more goes on [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    fetch_to_end: Option<OsString>,
+    /// How answers are printed; `driver check` has junit, too
     #[arg(
         long,
         value_enum,
@@ -78,6 +112,17 @@ impl Global {
             ("--stall-time", ConfigOption::StallTime, &self.stall_time),
             ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
             ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
+            ("--min-free", ConfigOption::MinFree, &self.min_free),
+            ("--hard-limit", ConfigOption::HardLimit, &self.hard_limit),
+            ("--verify-reads", ConfigOption::VerifyReads, &self.verify_reads),
+            ("--durability", ConfigOption::Durability, &self.durability),
+            ("--other-writer", ConfigOption::OtherWriter, &self.other_writer),
+            (
+                "--other-writer-patience",
+                ConfigOption::OtherWriterPatience,
+                &self.other_writer_patience,
+            ),
+            ("--fetch-to-end", ConfigOption::FetchToEnd, &self.fetch_to_end),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))
@@ -106,9 +151,11 @@ pub enum Command {
     Prune,
     /// Remove what failed or stalled fetches left behind (--stall-time says what is stalled)
     Clean,
+    /// Read cached images from end to end and verify them; a damaged one goes to invalid/, and makes the exit code 4
+    Verify(Verify),
     /// Show driver, sizes and counts
     Status,
-    /// Look at drivers
+    /// Look at drivers, write them, check them
     #[command(subcommand)]
     Driver(Driver),
     /// Print a completion script
@@ -168,6 +215,29 @@ pub struct Which {
     pub yes: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_ANSWER)]
+pub struct Verify {
+    /// The images
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub ids: Vec<ImageId>,
+    /// All that are cached
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Read no more than this: bytes a second, or with a unit (100MB/s)
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub rate: Option<u64>,
+}
+
+/// Bytes a second.
+fn rate(text: &str) -> Result<u64, String> {
+    let size = text.trim().strip_suffix("/s").unwrap_or(text).trim();
+    let rate = size.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|rate| *rate > 0);
+    rate.ok_or_else(|| {
+        "accepted: more than 0 bytes a second (50000000, \"100MB/s\", \"1 GiB/s\")".into()
+    })
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Driver {
     /// List the built-in and the configured drivers, and whether each would load
@@ -179,4 +249,59 @@ pub enum Driver {
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
+    /// Write a crate for a driver into a new folder of its name, with all that it needs but a toolchain
+    New {
+        /// The crate's name, and the driver's
+        name: String,
+    },
+    /// Compile a driver's crate, and make a component of it
+    Build(Build),
+    /// Move the books from one driver to another, losing no hit; nobody else may have the cache open
+    Migrate {
+        /// The driver that has the books: a built-in or configured name, or a component's path
+        #[arg(long, value_name = "NAME")]
+        from: String,
+        /// The driver that is to have them
+        #[arg(long, value_name = "NAME")]
+        to: String,
+    },
+    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The crate's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Where the component goes [default: NAME.wasm in the crate's folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Install a toolchain for WebAssembly where none is found: by rustup, or Debian's packages
+    #[arg(long)]
+    pub install: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A component's path, or a built-in or configured name
+    #[arg(value_name = "NAME|FILE")]
+    pub name: String,
+    /// Grant this and what other --grant say, nothing else: sql, attributes, files or wasi [default: what the
+    /// configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<Grant>,
+    /// Configure the driver with this, too; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    pub options: Vec<(String, String)>,
+    /// Also the cases that hold for drivers which evict the least recently accessed image first
+    #[arg(long)]
+    pub lru: bool,
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
 }

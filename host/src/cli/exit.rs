@@ -69,7 +69,9 @@ fn code(error: &anyhow::Error) -> Code {
         Some(Error::InvalidImageId(_) | Error::InvalidChecksum(_) | Error::Config(_)) => {
             Code::Usage
         }
-        Some(Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. }) => Code::Mismatch,
+        Some(
+            Error::ChecksumMismatch { .. } | Error::SizeMismatch { .. } | Error::Corrupt { .. },
+        ) => Code::Mismatch,
         _ if error.is::<image_cache::InvalidChecksum>() => Code::Usage,
         _ => Code::Failed,
     }

@@ -3,8 +3,8 @@
 use super::args::Which;
 use super::exit::{Code, Failure, note};
 use super::output::{columns, count, exact_time, facts, short_size, short_time, size};
-use super::{Session, confirm, progress};
-use image_cache::{CachedImage, ImageCache, ImageId};
+use super::{Session, confirm, progress, verify};
+use image_cache::{CachedImage, ImageCache, ImageId, Trust};
 use serde::Serialize;
 
 /// One record.
@@ -16,6 +16,14 @@ struct Record<'a> {
     last_accessed: String,
     last_modified: String,
     checksum: Option<String>,
+}
+
+/// One record, and why the image's bytes are taken for right.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    record: Record<'a>,
+    trust: &'static str,
 }
 
 /// How many were removed, and which were not there.
@@ -42,7 +50,9 @@ pub fn show(session: &Session, id: &ImageId) -> anyhow::Result<Code> {
     let Some(image) = cache.cached_image(id.as_str())? else {
         return Err(not_cached(&cache, id));
     };
-    session.format.print(&record(&image), |record| {
+    let trust = cache.trust(id.as_str())?.unwrap_or(Trust::NotYet);
+    let shown = Shown { record: record(&image), trust: verify::name(trust) };
+    session.format.print(&shown, |Shown { record, .. }| {
         facts([
             ("id", record.image_id.to_owned()),
             ("size", size(record.size)),
@@ -50,6 +60,7 @@ pub fn show(session: &Session, id: &ImageId) -> anyhow::Result<Code> {
             ("last accessed", record.last_accessed.clone()),
             ("last modified", record.last_modified.clone()),
             ("checksum", record.checksum.clone().unwrap_or_else(|| "unknown".to_owned())),
+            ("bytes", verify::words(trust, record.checksum.is_some()).to_owned()),
         ])
     })?;
     Ok(Code::Done)
@@ -80,7 +91,10 @@ pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
         what += "; a fetch that broke off left a part of it in incomplete/";
     }
     if left_behind("invalid") {
-        what += "; a fetch that failed left its bytes in invalid/";
+        what += &match cache.invalid_reason(id.as_str()) {
+            Ok(Some(reason)) => format!("; it was found damaged and lies in invalid/: {reason}"),
+            _ => "; a fetch that failed left its bytes in invalid/".to_owned(),
+        };
     }
     Failure::NoSuchImage { id: id.clone(), what }.into()
 }

@@ -1,5 +1,6 @@
 //! Answers on standard output, as tables or JSON, and text that is safe to show on a terminal.
 
+use super::NO_JUNIT;
 use super::exit::Failure;
 use bytesize::ByteSize;
 use comfy_table::{Table, presets};
@@ -19,6 +20,8 @@ pub enum Format {
     Table,
     /// JSON for programs
     Json,
+    /// JUnit's XML for test servers, of `driver check` alone
+    Junit,
 }
 
 impl Format {
@@ -31,6 +34,8 @@ impl Format {
         let mut text = match self {
             Format::Json => serde_json::to_string_pretty(answer)?,
             Format::Table => table(answer),
+            // Refused before the command began.
+            Format::Junit => return Err(Failure::Usage(NO_JUNIT.to_owned()).into()),
         };
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 const BAR: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
 const SPINNER: &str = "{spinner} {msg} {bytes} {binary_bytes_per_sec}";
+const STEPS: &str = "{pos}/{len} {wide_msg}";
 const WAITING: &str = "{spinner} {msg} {elapsed}";
 
 /// Bytes that pass; `total` where it is known. Gone from the terminal once it is dropped.
@@ -15,6 +16,11 @@ pub fn bytes(what: &str, total: Option<u64>) -> ProgressBar {
         Some(total) => start(what, Some(total), BAR),
         None => start(what, None, SPINNER),
     }
+}
+
+/// So many things to do, each with a message of its own.
+pub fn steps(total: u64) -> ProgressBar {
+    start("", Some(total), STEPS)
 }
 
 /// Work whose length nobody knows.

@@ -3,8 +3,8 @@
 use super::fault::{Rejected, quoted};
 use super::layers::plain_driver;
 use super::{
-    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_STALL_TIME,
-    DriverConfig, check,
+    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_PATIENCE,
+    DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +19,13 @@ pub struct ConfigBuilder {
     pub(super) stall_time: Option<Duration>,
     pub(super) sqlite_db: Option<PathBuf>,
     pub(super) hit_delay: Option<Duration>,
+    pub(super) min_free: Option<u64>,
+    pub(super) hard_limit: Option<bool>,
+    pub(super) verify_reads: Option<bool>,
+    pub(super) durability: Option<Durability>,
+    pub(super) other_writer: Option<OtherWriter>,
+    pub(super) other_writer_patience: Option<Duration>,
+    pub(super) fetch_to_end: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -63,6 +70,56 @@ impl ConfigBuilder {
         self
     }
 
+    /// Bytes of the file system that stay free: an image that would leave less is not cached. Default: 0.
+    #[must_use]
+    pub fn min_free(mut self, bytes: u64) -> Self {
+        self.min_free = Some(bytes);
+        self
+    }
+
+    /// Whether room is made before an image is let in, so that [`max_size`](Self::max_size) is never
+    /// exceeded; an image for which none can be made is not cached. Default: no.
+    #[must_use]
+    pub fn hard_limit(mut self, hard: bool) -> Self {
+        self.hard_limit = Some(hard);
+        self
+    }
+
+    /// Whether every read verifies the blocks that it serves before it serves them. Default: it does.
+    #[must_use]
+    pub fn verify_reads(mut self, on: bool) -> Self {
+        self.verify_reads = Some(on);
+        self
+    }
+
+    /// What is on disk when an image is said to be cached. Default: all of it.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// What a reader does whose image another process is fetching. Default: it follows.
+    #[must_use]
+    pub fn other_writer(mut self, other_writer: OtherWriter) -> Self {
+        self.other_writer = Some(other_writer);
+        self
+    }
+
+    /// How long a writer may bring nothing before who follows it goes on alone. Default: 30 s.
+    #[must_use]
+    pub fn other_writer_patience(mut self, time: Duration) -> Self {
+        self.other_writer_patience = Some(time);
+        self
+    }
+
+    /// Whether a fetch that nobody reads any more goes on to its end. Default: no.
+    #[must_use]
+    pub fn fetch_to_end(mut self, to_end: bool) -> Self {
+        self.fetch_to_end = Some(to_end);
+        self
+    }
+
     /// Makes a driver known under a name of its own.
     #[must_use]
     pub fn define_driver(mut self, name: impl Into<String>, driver: DriverConfig) -> Self {
@@ -99,11 +156,7 @@ impl ConfigBuilder {
             hold(ConfigOption::Driver.name(), check::driver(driver));
         }
         if let Some(size) = self.max_size {
-            let fits = i64::try_from(size).map(drop);
-            hold(
-                ConfigOption::MaxSize.name(),
-                fits.map_err(|_| Rejected::new(format!("{size} bytes"), check::MAX_SIZE)),
-            );
+            hold(ConfigOption::MaxSize.name(), check::bytes(size));
         }
         if let Some(time) = self.stall_time {
             hold(
@@ -119,6 +172,12 @@ impl ConfigBuilder {
                 ConfigOption::HitDelay.name(),
                 check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY),
             );
+        }
+        if let Some(size) = self.min_free {
+            hold(ConfigOption::MinFree.name(), check::bytes(size));
+        }
+        if let Some(time) = self.other_writer_patience {
+            hold(ConfigOption::OtherWriterPatience.name(), check::patience(time));
         }
         for (name, driver) in &self.drivers {
             for (key, rejected) in check::driver_config(name, driver) {
@@ -138,6 +197,13 @@ impl ConfigBuilder {
             stall_time: self.stall_time.unwrap_or(DEFAULT_STALL_TIME),
             sqlite_db: database.unwrap_or_else(|| "cache.db".into()),
             hit_delay: self.hit_delay.unwrap_or_default(),
+            min_free: self.min_free.unwrap_or_default(),
+            hard_limit: self.hard_limit.unwrap_or_default(),
+            verify_reads: self.verify_reads.unwrap_or(true),
+            durability: self.durability.unwrap_or_default(),
+            other_writer: self.other_writer.unwrap_or_default(),
+            other_writer_patience: self.other_writer_patience.unwrap_or(DEFAULT_PATIENCE),
+            fetch_to_end: self.fetch_to_end.unwrap_or_default(),
             drivers: self.drivers,
         }
     }

@@ -10,22 +10,35 @@ use std::time::Duration;
 pub(super) const MAX_STALL_TIME: Duration = Duration::from_secs(1_000 * 365 * 86_400);
 /// Hits that are gathered for longer are as good as lost.
 pub(super) const MAX_HIT_DELAY: Duration = Duration::from_secs(3_600);
+/// Below, a writer that only waits for its turn on the processor would be given up; above, nobody waits.
+const PATIENCES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3_600);
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(4 << 30);
+const COMPONENT: std::ops::RangeInclusive<u64> = (1 << 10)..=(1 << 30);
+const DATABASE: std::ops::RangeInclusive<u64> = (8 << 20)..=(1 << 40);
 const CALL_TIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(600);
 
 pub(super) const DIR: &str = "the path of a directory";
 pub(super) const DRIVER: &str =
     "a built-in name (sqlite, xattr), a name from [drivers.NAME], or the path of a component";
-pub(super) const MAX_SIZE: &str =
+pub(super) const BYTES: &str =
     "0 to 9223372036854775807 bytes, a whole number or with a unit (\"10 GiB\", \"500MB\")";
 pub(super) const STALL_TIME: &str =
     "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")";
 pub(super) const HIT_DELAY: &str = "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")";
+pub(super) const SWITCH: &str = "true or false";
+pub(super) const DURABILITY: &str = "full or rename-only";
+pub(super) const OTHER_WRITER: &str = "follow or pass-through";
+pub(super) const PATIENCE: &str = "10 ms to 1 h, whole seconds or with a unit (30, \"500ms\")";
 pub(super) const SQLITE_DB: &str = "a path inside the cache directory, relative to it, without \"..\", under no name that the cache keeps for itself (\"cache.db\")";
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
 pub(super) const LIMIT_MEMORY: &str =
     "1 MiB to 4 GiB, a whole number of bytes or with a unit (\"64 MiB\")";
+pub(super) const LIMIT_COMPONENT: &str =
+    "1 KiB to 1 GiB, a whole number of bytes or with a unit (\"32 MiB\")";
+pub(super) const LIMIT_DATABASE: &str =
+    "8 MiB to 1 TiB, a whole number of bytes or with a unit (\"1 GiB\")";
 pub(super) const LIMIT_TIME: &str = "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")";
 
 pub(super) fn dir(dir: &Path) -> Result<(), Rejected> {
@@ -43,9 +56,22 @@ pub(super) fn driver(driver: &str) -> Result<(), Rejected> {
     Ok(())
 }
 
+/// What no file and no file system can have is nobody's intention.
+pub(super) fn bytes(bytes: u64) -> Result<(), Rejected> {
+    let fits = i64::try_from(bytes).map(drop);
+    fits.map_err(|_| Rejected::new(format!("{bytes} bytes"), BYTES))
+}
+
 pub(super) fn at_most(time: Duration, most: Duration, accepted: &str) -> Result<(), Rejected> {
     if time > most {
         return Err(Rejected::new(humantime::format_duration(time).to_string(), accepted));
+    }
+    Ok(())
+}
+
+pub(super) fn patience(time: Duration) -> Result<(), Rejected> {
+    if !PATIENCES.contains(&time) {
+        return Err(Rejected::new(humantime::format_duration(time).to_string(), PATIENCE));
     }
     Ok(())
 }
@@ -101,11 +127,14 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
         faults.push(("component", Rejected::new("no path", "the path of a WebAssembly component")));
     }
     let limits = &config.limits;
-    if !MEMORY.contains(&limits.memory) {
-        faults.push((
-            "limits.memory",
-            Rejected::new(format!("{} bytes", limits.memory), LIMIT_MEMORY),
-        ));
+    for (key, bytes, range, accepted) in [
+        ("limits.memory", limits.memory, MEMORY, LIMIT_MEMORY),
+        ("limits.component", limits.component, COMPONENT, LIMIT_COMPONENT),
+        ("limits.database", limits.database, DATABASE, LIMIT_DATABASE),
+    ] {
+        if !range.contains(&bytes) {
+            faults.push((key, Rejected::new(format!("{bytes} bytes"), accepted)));
+        }
     }
     for (key, time) in
         [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]

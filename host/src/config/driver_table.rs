@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 const KEYS: [&str; 5] = ["component", "sha256", "grants", "options", "limits"];
-const LIMIT_KEYS: [&str; 3] = ["memory", "guest_time", "call_time"];
+const LIMIT_KEYS: [&str; 5] = ["memory", "guest_time", "call_time", "component", "database"];
 const COMPONENT: &str = "the path of a WebAssembly component, relative to this file's directory";
 const SHA256: &str = "64 hexadecimal digits, in quotes";
 const GRANTS: &str = "an array of \"sql\", \"attributes\", \"files\" and \"wasi\"";
@@ -132,7 +132,7 @@ fn limits(reading: &mut Reading<'_>, shown: &str, value: &Spanned<DeValue<'_>>) 
     let DeValue::Table(table) = value.get_ref() else {
         let rejected = Rejected::new(
             given(value.get_ref()).found(),
-            "a table with memory, guest_time and call_time",
+            "a table with memory, guest_time, call_time, component and database",
         );
         reading.fault(&value.span(), shown, rejected);
         return limits;
@@ -154,6 +154,14 @@ fn limits(reading: &mut Reading<'_>, shown: &str, value: &Spanned<DeValue<'_>>) 
             "call_time" => {
                 let time = reading.hold(key, &shown, value::time(&given, check::LIMIT_TIME));
                 limits.call_time = time.unwrap_or(Duration::from_secs(600));
+            }
+            "component" => {
+                let bytes = value::bytes(&given, check::LIMIT_COMPONENT);
+                limits.component = reading.hold(key, &shown, bytes).unwrap_or(limits.component);
+            }
+            "database" => {
+                let bytes = value::bytes(&given, check::LIMIT_DATABASE);
+                limits.database = reading.hold(key, &shown, bytes).unwrap_or(limits.database);
             }
             _ => reading.unknown(key, &shown, &LIMIT_KEYS),
         }

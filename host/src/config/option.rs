@@ -1,4 +1,4 @@
-//! The six options that a file, the environment and a flag can set, and what each accepts.
+//! The options that a file, the environment and a flag can set, and what each accepts.
 
 use super::ConfigBuilder;
 use super::check;
@@ -28,17 +28,38 @@ pub enum ConfigOption {
     SqliteDb,
     /// `image_cache_hit_delay`
     HitDelay,
+    /// `image_cache_min_free`
+    MinFree,
+    /// `image_cache_hard_limit`
+    HardLimit,
+    /// `image_cache_verify_reads`
+    VerifyReads,
+    /// `image_cache_durability`
+    Durability,
+    /// `image_cache_other_writer`
+    OtherWriter,
+    /// `image_cache_other_writer_patience`
+    OtherWriterPatience,
+    /// `image_cache_fetch_to_end`
+    FetchToEnd,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 6] = [
+    pub const ALL: [ConfigOption; 13] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
         ConfigOption::StallTime,
         ConfigOption::SqliteDb,
         ConfigOption::HitDelay,
+        ConfigOption::MinFree,
+        ConfigOption::HardLimit,
+        ConfigOption::VerifyReads,
+        ConfigOption::Durability,
+        ConfigOption::OtherWriter,
+        ConfigOption::OtherWriterPatience,
+        ConfigOption::FetchToEnd,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -59,6 +80,13 @@ impl ConfigOption {
             ConfigOption::StallTime => "image_cache_stall_time",
             ConfigOption::SqliteDb => "image_cache_sqlite_db",
             ConfigOption::HitDelay => "image_cache_hit_delay",
+            ConfigOption::MinFree => "image_cache_min_free",
+            ConfigOption::HardLimit => "image_cache_hard_limit",
+            ConfigOption::VerifyReads => "image_cache_verify_reads",
+            ConfigOption::Durability => "image_cache_durability",
+            ConfigOption::OtherWriter => "image_cache_other_writer",
+            ConfigOption::OtherWriterPatience => "image_cache_other_writer_patience",
+            ConfigOption::FetchToEnd => "image_cache_fetch_to_end",
         }
     }
 
@@ -80,7 +108,7 @@ impl ConfigOption {
                 check::driver(driver)?;
                 into.driver = Some(driver.to_owned());
             }
-            ConfigOption::MaxSize => into.max_size = Some(value::bytes(given, check::MAX_SIZE)?),
+            ConfigOption::MaxSize => into.max_size = Some(value::bytes(given, check::BYTES)?),
             ConfigOption::StallTime => {
                 let time = value::time(given, check::STALL_TIME)?;
                 check::at_most(time, check::MAX_STALL_TIME, check::STALL_TIME)?;
@@ -94,6 +122,27 @@ impl ConfigOption {
                 let time = value::time(given, check::HIT_DELAY)?;
                 check::at_most(time, check::MAX_HIT_DELAY, check::HIT_DELAY)?;
                 into.hit_delay = Some(time);
+            }
+            ConfigOption::MinFree => into.min_free = Some(value::bytes(given, check::BYTES)?),
+            ConfigOption::HardLimit => {
+                into.hard_limit = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::VerifyReads => {
+                into.verify_reads = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::Durability => {
+                into.durability = Some(value::choice(given, check::DURABILITY)?);
+            }
+            ConfigOption::OtherWriter => {
+                into.other_writer = Some(value::choice(given, check::OTHER_WRITER)?);
+            }
+            ConfigOption::OtherWriterPatience => {
+                let time = value::time(given, check::PATIENCE)?;
+                check::patience(time)?;
+                into.other_writer_patience = Some(time);
+            }
+            ConfigOption::FetchToEnd => {
+                into.fetch_to_end = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

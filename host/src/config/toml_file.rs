@@ -149,8 +149,7 @@ pub(super) fn given<'a>(value: &'a DeValue<'_>) -> Given<'a> {
             Given::Integer(i128::from_str_radix(number.as_str(), number.radix()).ok())
         }
         DeValue::Float(number) => Given::Other(number.as_str()),
-        DeValue::Boolean(true) => Given::Other("true"),
-        DeValue::Boolean(false) => Given::Other("false"),
+        DeValue::Boolean(on) => Given::Switch(*on),
         DeValue::Datetime(_) => Given::Other("a date or time of day"),
         DeValue::Array(_) => Given::Other("an array"),
         DeValue::Table(_) => Given::Other("a table"),

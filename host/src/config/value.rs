@@ -12,6 +12,8 @@ pub(super) enum Given<'a> {
     Text(&'a OsStr),
     /// A TOML integer; none where not even 128 bits hold it.
     Integer(Option<i128>),
+    /// A TOML boolean.
+    Switch(bool),
     /// A TOML value of no use here, in words.
     Other(&'a str),
 }
@@ -30,6 +32,7 @@ impl<'a> Given<'a> {
         match self {
             Given::Text(text) => quoted(&text.to_string_lossy()),
             Given::Integer(Some(number)) => number.to_string(),
+            Given::Switch(on) => on.to_string(),
             Given::Integer(None) => "a number of more than 128 bits".to_owned(),
             Given::Other(words) => (*words).to_owned(),
         }
@@ -41,7 +44,7 @@ pub(super) fn bytes(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> 
     let bytes = match given {
         Given::Text(text) => text.to_str().and_then(bytes_in),
         Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
-        Given::Other(_) => None,
+        Given::Switch(_) | Given::Other(_) => None,
     };
     bytes
         .filter(|bytes| i64::try_from(*bytes).is_ok())
@@ -55,9 +58,29 @@ pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Reject
         Given::Integer(number) => {
             number.and_then(|number| u64::try_from(number).ok()).map(Duration::from_secs)
         }
-        Given::Other(_) => None,
+        Given::Switch(_) | Given::Other(_) => None,
     };
     time.ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+/// Yes or no: `true` or `false`, in any letter case where it is text.
+pub(super) fn switch(given: &Given<'_>, accepted: &str) -> Result<bool, Rejected> {
+    let on = match given {
+        Given::Text(text) => text.to_str().and_then(|text| text.to_ascii_lowercase().parse().ok()),
+        Given::Switch(on) => Some(*on),
+        Given::Integer(_) | Given::Other(_) => None,
+    };
+    on.ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+/// One of a few names.
+pub(super) fn choice<T: std::str::FromStr>(
+    given: &Given<'_>,
+    accepted: &str,
+) -> Result<T, Rejected> {
+    let name = given.os_text(accepted)?.to_str();
+    let choice = name.and_then(|name| name.parse().ok());
+    choice.ok_or_else(|| Rejected::new(given.found(), accepted))
 }
 
 fn bytes_in(text: &str) -> Option<u64> {
@@ -153,6 +176,16 @@ mod tests {
         {
             assert_eq!(duration(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false_and_nothing_else() {
+        let on = |text: &str| switch(&Given::Text(text.as_ref()), "").ok();
+        assert_eq!((on("true"), on("False"), on("TRUE")), (Some(true), Some(false), Some(true)));
+        for text in ["", "1", "yes", "on", " true"] {
+            assert_eq!(on(text), None, "{text:?}");
+        }
+        assert!(switch(&Given::Integer(Some(1)), "").is_err());
     }
 
     #[test]

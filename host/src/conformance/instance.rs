@@ -1,6 +1,7 @@
 //! One loaded driver, with its calls in the words of the cases.
 
 use super::failure::{Failure, Verdict, equal};
+use super::measured::Recorder;
 use super::subject::{cannot, id, ids, write_file};
 use crate::directory::Directory;
 use crate::driver::{
@@ -24,11 +25,18 @@ const PAGES_AT_MOST: usize = 1000;
 pub(super) struct Instance {
     driver: Driver,
     directory: Arc<Directory>,
+    recorder: Recorder,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.recorder.take_peaks(&self.driver);
+    }
 }
 
 impl Instance {
-    pub fn new(driver: Driver, directory: Arc<Directory>) -> Self {
-        Instance { driver, directory }
+    pub fn new(driver: Driver, directory: Arc<Directory>, recorder: Recorder) -> Self {
+        Instance { driver, directory, recorder }
     }
 
     pub fn driver(&self) -> &Driver {
@@ -178,14 +186,19 @@ impl Instance {
     }
 
     /// Makes a call; one whose storage is busy may be made again.
-    fn ask<T>(&self, call: &str, ask: impl Fn(&Driver) -> Result<T, CallError>) -> Verdict<T> {
+    fn ask<T>(
+        &self,
+        call: &'static str,
+        ask: impl Fn(&Driver) -> Result<T, CallError>,
+    ) -> Verdict<T> {
+        let ask = || self.recorder.timed(call, || ask(&self.driver));
         for _ in 1..BUSY_ATTEMPTS {
-            match ask(&self.driver) {
+            match ask() {
                 Err(CallError::Refused(DriverError::Busy)) => std::thread::sleep(BUSY_PAUSE),
                 answer => return answered(call, answer),
             }
         }
-        answered(call, ask(&self.driver))
+        answered(call, ask())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Verdict};
 use super::instance::Instance;
+use super::measured::Recorder;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::driver::{CachedImage, Driver, LoadError};
@@ -19,38 +20,31 @@ const START: Duration = Duration::new(1_700_000_000, 123_457_000);
 pub struct Subject {
     config: Config,
     directory: Arc<Directory>,
+    recorder: Recorder,
     /// The books, as the first instance of the driver keeps them.
     pub(super) books: Instance,
 }
 
 impl Subject {
-    pub(super) fn new(config: &Config, directory: &Path) -> Verdict<Subject> {
-        let config =
-            Config { dir: directory.to_owned(), sqlite_db: "cache.db".into(), ..config.clone() };
-        let directory = Directory::open(&config.dir, &config.sqlite_db)
-            .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
-        Subject::load(config, Arc::new(directory))
+    pub(super) fn new(config: &Config, directory: &Path, recorder: Recorder) -> Verdict<Subject> {
+        let (config, directory) = opened(config, directory)?;
+        Subject::load(config, directory, recorder)
     }
 
-    fn load(config: Config, directory: Arc<Directory>) -> Verdict<Subject> {
-        let driver =
-            Driver::load(&config.driver, &config, Arc::clone(&directory)).map_err(not_loaded)?;
-        let books = Instance::new(driver, Arc::clone(&directory));
-        Ok(Subject { config, directory, books })
+    fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Subject> {
+        let books = load(&config, &directory, &recorder)?;
+        Ok(Subject { config, directory, recorder, books })
     }
 
     /// Ends the driver and loads it again on what it left.
     pub(super) fn restart(self) -> Verdict<Subject> {
         drop(self.books);
-        Subject::load(self.config, self.directory)
+        Subject::load(self.config, self.directory, self.recorder)
     }
 
     /// Loads the driver a second time, as another process would, beside the first.
     pub(super) fn another_instance(&self) -> Verdict<Instance> {
-        let directory = Arc::clone(&self.directory);
-        let driver = Driver::load(&self.config.driver, &self.config, Arc::clone(&directory))
-            .map_err(not_loaded)?;
-        Ok(Instance::new(driver, directory))
+        load(&self.config, &self.directory, &self.recorder)
     }
 
     /// Tries to load the driver with one more option.
@@ -150,6 +144,33 @@ pub(super) fn at(seconds: i64) -> SystemTime {
 
 pub(super) fn cannot(operation: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("to {operation} {}", path.display()), error.to_string())
+}
+
+/// Whether the driver loads on an empty cache directory; if not, every reason.
+pub(super) fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
+    let mut outcome = Ok(());
+    let verdict = in_new_directory(scratch, |directory| {
+        let (config, directory) = opened(config, directory)?;
+        outcome = Driver::load(&config.driver, &config, directory).map(drop);
+        Ok(())
+    });
+    verdict.map_err(|failure| LoadError::new(&config.driver, vec![failure.to_string()]))?;
+    outcome
+}
+
+/// The cache directory of a case, and the configuration that names it.
+fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)> {
+    let config =
+        Config { dir: directory.to_owned(), sqlite_db: "cache.db".into(), ..config.clone() };
+    let directory = Directory::open(&config.dir, &config.sqlite_db)
+        .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
+    Ok((config, Arc::new(directory)))
+}
+
+fn load(config: &Config, directory: &Arc<Directory>, recorder: &Recorder) -> Verdict<Instance> {
+    let load = || Driver::load(&config.driver, config, Arc::clone(directory));
+    let driver = recorder.timed("load", load).map_err(not_loaded)?;
+    Ok(Instance::new(driver, Arc::clone(directory), recorder.clone()))
 }
 
 fn not_loaded(error: LoadError) -> Failure {

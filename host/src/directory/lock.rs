@@ -1,4 +1,5 @@
-//! The directory's lock, which orders what changes both files and books, in one process and in many.
+//! The directory's locks: one orders what changes both files and books, in one process and in many, the other says that the
+//! cache is open.
 
 use super::{Directory, OpenOptions};
 use std::fs::{File, TryLockError};
@@ -14,28 +15,52 @@ pub(crate) struct DirectoryLock {
     _file: File,
 }
 
+/// Says that the cache is open, or taken for oneself alone, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Use {
+    _file: File,
+}
+
 impl Directory {
+    /// Joins those who have the cache open. Waits where somebody has it for himself alone; an error of kind
+    /// [`TimedOut`](io::ErrorKind::TimedOut) where that takes too long.
+    pub fn join(&self) -> io::Result<Use> {
+        let file = self.open_own("users")?;
+        let words = "its books are being moved by `image-cache driver migrate`; try again when that is done";
+        match wait(|| file.try_lock_shared(), PATIENCE, words) {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                // A cache without locks was warned of when it was opened.
+                tracing::debug!(error = %e, "nobody is told that the cache is open");
+            }
+            other => other?,
+        }
+        Ok(Use { _file: file })
+    }
+
+    /// Takes the cache for oneself alone; nothing where anybody has it open.
+    pub fn claim(&self) -> io::Result<Option<Use>> {
+        let file = self.open_own("users")?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Use { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
+    }
+
     /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
     /// sits on it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
+        self.lock_within(PATIENCE)
+    }
+
+    /// The same for what can be left undone: waits no longer than `patience`.
+    pub fn lock_within(&self, patience: Duration) -> io::Result<DirectoryLock> {
         // Opened anew each time: the lock belongs to the open file, so threads exclude each other, too.
         let file = self.open_own("lock")?;
-        let deadline = Instant::now() + PATIENCE;
-        let mut pause = Duration::from_micros(50);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(DirectoryLock { _file: file }),
-                Err(TryLockError::Error(e)) => return Err(e),
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "another process has held the cache's lock for 30 s; see who uses .image-cache/lock (fuser, lsof)",
-                    ));
-                }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
-            }
-            pause = (pause * 2).min(Duration::from_millis(10));
-        }
+        let words =
+            "another process holds the cache's lock; see who uses .image-cache/lock (fuser, lsof)";
+        wait(|| file.try_lock(), patience, words)?;
+        Ok(DirectoryLock { _file: file })
     }
 
     /// Opens a file of `.image-cache/` that lives for its lock or its times; makes it where it is missing.
@@ -49,5 +74,55 @@ impl Directory {
         let file = self.own.open_with(name, options.create(true))?.into_std();
         self.owner.give_to_file(&file)?;
         Ok(file)
+    }
+}
+
+/// Tries for a lock until it is had, or `patience` ends with these words.
+fn wait(
+    try_lock: impl Fn() -> Result<(), TryLockError>,
+    patience: Duration,
+    words: &str,
+) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_micros(50);
+    loop {
+        match try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(e)) => return Err(e),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                let words = format!("waited {} s: {words}", patience.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn who_wants_the_cache_alone_waits_for_nobody_and_others_wait_for_him() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
+        let users = [directory.join(), directory.join()].map(|user| user.expect("it is free"));
+        assert!(directory.claim().expect("there are locks").is_none());
+        drop(users);
+        let alone = directory.claim().expect("there are locks").expect("nobody has it open");
+        assert!(directory.claim().expect("there are locks").is_none());
+        let released = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _user = directory.join().expect("it is released in time");
+                assert!(released.load(Ordering::SeqCst), "it was not alone");
+            });
+            std::thread::sleep(Duration::from_millis(30));
+            released.store(true, Ordering::SeqCst);
+            drop(alone);
+        });
     }
 }

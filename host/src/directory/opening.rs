@@ -5,7 +5,7 @@ use super::owner::Owner;
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ impl Directory {
     pub fn open(path: &Path, database: &Path) -> Result<Directory, DirectoryFault> {
         let fault = |source| DirectoryFault { path: path.to_owned(), source };
         if !path.exists() {
-            DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(fault)?;
+            make_base(path).map_err(fault)?;
         }
         let base = Dir::open_ambient_dir(path, ambient_authority()).map_err(fault)?;
         let path = path.canonicalize().map_err(fault)?;
@@ -38,6 +38,8 @@ impl Directory {
         };
         let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
         let (queue, own) = (made("queue")?, made(".image-cache")?);
+        let blocks = make(&own, "blocks", owner)
+            .map_err(|source| DirectoryFault { path: path.join(".image-cache/blocks"), source })?;
         make_parents(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
@@ -48,6 +50,7 @@ impl Directory {
             invalid,
             queue,
             own,
+            blocks,
             database,
             owner,
         };
@@ -84,6 +87,24 @@ impl Directory {
             names.join(", ")
         ))
     }
+}
+
+/// Makes the base directory and what is missing above it, and flushes their entries: else a power loss could take it, and
+/// with it all that was reported as cached.
+fn make_base(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(0o750).create(path)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new("."));
+        // Who may not read a directory cannot flush it either, and caches all the same.
+        if let Err(error) = File::open(above).and_then(|above| above.sync_all()) {
+            let above = above.display();
+            tracing::warn!(%error, "{above} cannot be flushed: a power loss could lose the new cache directory");
+        }
+    }
+    Ok(())
 }
 
 /// Makes the folders of a database that lies deeper in the base directory.

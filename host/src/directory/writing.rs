@@ -1,6 +1,8 @@
 //! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
+use super::room::Room;
 use super::{Directory, FileInfo, OpenOptions, open_regular, remove_regular, same_inode};
+use crate::config::Durability;
 use crate::image_id::ImageId;
 use cap_std::fs::OpenOptionsExt;
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -16,13 +18,16 @@ const ATTEMPTS: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Incomplete {
     directory: Arc<Directory>,
-    image_id: ImageId,
-    file: File,
-    size: u64,
+    pub(super) image_id: ImageId,
+    /// Shared with whoever reads it while it grows.
+    file: Arc<File>,
+    pub(super) size: u64,
     /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
     pending: bool,
     /// Whether its bytes are good: if it is undone all the same, there is nothing to learn from it.
     verified: bool,
+    /// What it was given of the disk.
+    pub(super) room: Room,
 }
 
 /// The answer to the wish to write an image.
@@ -53,10 +58,11 @@ impl Incomplete {
                 let ours = Incomplete {
                     directory: Arc::clone(directory),
                     image_id: image_id.clone(),
-                    file,
+                    file: Arc::new(file),
                     size: 0,
                     pending: true,
                     verified: false,
+                    room: Room::default(),
                 };
                 // It may have been published between the look and the lock.
                 if directory.cached_file(image_id)?.is_some() {
@@ -74,20 +80,33 @@ impl Incomplete {
 
     /// Appends to the file.
     pub fn write_all(&mut self, block: &[u8]) -> io::Result<()> {
-        self.file.write_all(block)?;
+        (&*self.file).write_all(block)?;
         self.size += block.len() as u64;
         Ok(())
     }
 
-    /// The open file, for its attributes and times.
-    pub fn file(&self) -> &File {
+    /// Of which image.
+    pub fn image_id(&self) -> &ImageId {
+        &self.image_id
+    }
+
+    /// The open file, for its attributes and times, and for who reads it while it grows.
+    pub fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    /// Flushes verified bytes to disk, and answers what the inode then says.
-    pub fn flush_to_disk(&mut self) -> io::Result<FileInfo> {
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Flushes verified bytes to disk, where that is wanted, and answers what the inode then says.
+    pub fn settle(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
-        self.file.sync_all()?;
+        self.give_back()?;
+        if durability == Durability::Full {
+            self.file.sync_all()?;
+        }
         let info = FileInfo::of(&self.file)?;
         if info.size != self.size {
             let message =
@@ -122,6 +141,7 @@ impl Incomplete {
             Err(e) => return Err(e.into()),
         }
         self.pending = false;
+        self.withdraw();
         // From now on it is a cached image, which only a reader's shared lock protects from eviction.
         let _ = self.file.lock_shared();
         Ok(Published::Done)
@@ -140,6 +160,8 @@ impl Incomplete {
             // `clean` removes it later; a new fetch replaces it at once.
             tracing::warn!(image = %self.image_id, %error, "cannot remove the incomplete file");
         }
+        // Who read along may keep it open for a while, and with it the lock.
+        let _ = self.file.unlock();
     }
 }
 
@@ -153,6 +175,9 @@ impl Drop for Incomplete {
         if self.verified {
             return self.remove();
         }
+        // What fails here costs space until it is cleaned, no more.
+        let _ = self.give_back();
+        self.withdraw();
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
         if same_inode(from, &self.image_id, &self.file).unwrap_or(false)
@@ -193,6 +218,8 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
         return Ok(None);
     }
     directory.adopt_owner(&file)?;
+    // Who reads along through this handle leaves the access time to the books.
+    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
     Ok(Some(file))
 }
 

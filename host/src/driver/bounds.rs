@@ -3,7 +3,7 @@
 use wasmtime::{ResourceLimiter, Result, bail};
 
 /// Elements of all tables of a guest.
-const MAX_ELEMENTS: usize = 100_000;
+pub(crate) const MAX_ELEMENTS: usize = 100_000;
 
 /// Core instances, memories and tables of one component each, adapters included.
 const MAX_PARTS: usize = 32;
@@ -22,6 +22,11 @@ impl Bounds {
     pub fn new(max_memory: u64) -> Self {
         let max_memory = usize::try_from(max_memory).unwrap_or(usize::MAX);
         Bounds { max_memory, memory: 0, elements: 0 }
+    }
+
+    /// Bytes of memory and elements of tables in use. Neither ever shrinks, so this is also the most that was.
+    pub fn in_use(&self) -> (u64, u64) {
+        (self.memory as u64, self.elements as u64)
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct CallClock {
     limits: Limits,
     deadline: Deadline,
     started: Instant,
+    /// Where the call has less time than a call may take.
+    until: Option<Instant>,
     in_host: Duration,
 }
 
@@ -55,16 +57,17 @@ pub(crate) enum Overtime {
 
 impl CallClock {
     pub fn new(limits: Limits, deadline: Deadline) -> Self {
-        CallClock { limits, deadline, started: Instant::now(), in_host: Duration::ZERO }
+        let (started, in_host) = (Instant::now(), Duration::ZERO);
+        CallClock { limits, deadline, started, until: None, in_host }
     }
 
-    /// Starts both clocks anew.
-    pub fn start(&mut self) {
+    /// Starts both clocks anew, for a call that must be over at `until` if that is given.
+    pub fn start(&mut self, until: Option<Instant>) {
         self.started = Instant::now();
+        self.until = until;
         self.in_host = Duration::ZERO;
-        // A limit beyond the clock's range is none: a year will do.
-        let deadline = self.started.checked_add(self.limits.call_time);
-        self.deadline.set(deadline.unwrap_or(self.started + YEAR));
+        let own = end_of(self.started, self.limits.call_time);
+        self.deadline.set(until.map_or(own, |until| until.min(own)));
     }
 
     /// What the host did for the guest is not the guest's time.
@@ -74,8 +77,9 @@ impl CallClock {
 
     /// Whether the call may go on.
     pub fn check(&self) -> Result<(), Overtime> {
-        let total = self.started.elapsed();
-        if total > self.limits.call_time {
+        let now = Instant::now();
+        let total = now - self.started;
+        if total > self.limits.call_time || self.until.is_some_and(|until| now > until) {
             return Err(Overtime::Call(self.limits.call_time));
         }
         if total.saturating_sub(self.in_host) > self.limits.guest_time {
@@ -84,10 +88,26 @@ impl CallClock {
         Ok(())
     }
 
+    /// The guest's own time and the whole time of the call so far.
+    pub fn spent(&self) -> (Duration, Duration) {
+        let total = self.started.elapsed();
+        (total.saturating_sub(self.in_host), total)
+    }
+
+    /// The limits that it keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The deadline that host calls keep.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
     }
+}
+
+/// When a call that starts now must be over. A limit beyond the clock's range is none: a year will do.
+pub(crate) fn end_of(started: Instant, call_time: Duration) -> Instant {
+    started.checked_add(call_time).unwrap_or(started + YEAR)
 }
 
 #[cfg(test)]
@@ -97,7 +117,7 @@ mod tests {
     fn clock(guest: Duration, call: Duration) -> CallClock {
         let limits = Limits { guest_time: guest, call_time: call, ..Limits::default() };
         let mut clock = CallClock::new(limits, Deadline::default());
-        clock.start();
+        clock.start(None);
         clock
     }
 
@@ -110,6 +130,16 @@ mod tests {
         assert!(clock.check().is_ok() || clock.deadline().passed());
         std::thread::sleep(Duration::from_millis(60));
         clock.spent_in_host(Duration::from_millis(60));
+        assert!(matches!(clock.check(), Err(Overtime::Call(_))));
+        assert!(clock.deadline().passed());
+    }
+
+    #[test]
+    fn a_call_that_has_less_time_is_over_earlier() {
+        let mut clock = clock(Duration::from_secs(60), Duration::from_secs(60));
+        clock.start(Some(Instant::now() + Duration::from_millis(10)));
+        assert!(clock.check().is_ok());
+        std::thread::sleep(Duration::from_millis(20));
         assert!(matches!(clock.check(), Err(Overtime::Call(_))));
         assert!(clock.deadline().passed());
     }

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -35,6 +35,20 @@ pub(super) struct Compiled {
     pub from_cache: bool,
     /// Why the cache could not be used, where it could not.
     pub cache_fault: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Compiled {
+    /// Tells the log how long the driver's component took.
+    pub fn tell(&self, driver: &str) {
+        let took = self.took;
+        if self.from_cache {
+            tracing::debug!(driver, ?took, "its compiled code was found on disk");
+        } else {
+            tracing::info!(driver, ?took, "it was compiled");
+        }
+    }
 }
 
 impl CompileCache {
@@ -60,6 +74,7 @@ impl CompileCache {
         bytes: &[u8],
         digest: &[u8; 32],
     ) -> Result<Compiled, String> {
+        let started = Instant::now();
         let name = entry_name(engine, digest);
         let directory = self.directory.clone().and_then(|directory| {
             trusted(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
@@ -68,9 +83,11 @@ impl CompileCache {
         if let Ok(directory) = &directory
             && let Some(component) = load(engine, &directory.join(&name))
         {
-            return Ok(Compiled { component, from_cache: true, cache_fault: None });
+            let took = started.elapsed();
+            return Ok(Compiled { component, from_cache: true, cache_fault: None, took });
         }
         let component = compile(engine, bytes)?;
+        let took = started.elapsed();
         let stored = directory.and_then(|directory| {
             store(&directory, &name, &component)
                 .map_err(|e| format!("{}: {e}", directory.display()))
@@ -78,7 +95,7 @@ impl CompileCache {
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "compiled code is not kept for the next start");
         }
-        Ok(Compiled { component, from_cache: false, cache_fault: stored.err() })
+        Ok(Compiled { component, from_cache: false, cache_fault: stored.err(), took })
     }
 }
 

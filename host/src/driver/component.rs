@@ -2,10 +2,12 @@
 
 use super::bindings::exports::image_cache::driver::driver::Guest;
 use super::bindings::image_cache::driver::types;
+use super::clock::end_of;
 use super::convert::{self, Lie};
 use super::error::CallError;
 use super::instance::{Live, Template};
 use super::state::{Home, HostState};
+use super::usage::Peak;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
 use crate::capability::Subject;
 use crate::image_id::ImageId;
@@ -13,8 +15,8 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Instant, SystemTime};
 use wasmtime::Store;
 
 /// A driver that was loaded and configured. `Send + Sync`; calls wait for each other.
@@ -22,6 +24,13 @@ use wasmtime::Store;
 /// After a trap, a deadline or an answer that no driver may give, its instance is thrown away, and the next call is
 /// made on a new one.
 pub struct Driver {
+    loaded: Arc<Loaded>,
+    /// When a call must be over, where it has less time than a call may take.
+    until: Option<Instant>,
+}
+
+/// What all handles of a driver share.
+struct Loaded {
     home: Home,
     name: String,
     version: String,
@@ -48,22 +57,44 @@ impl Driver {
     ) -> Self {
         let (name, version) = description;
         let slot = Mutex::new(Slot { live: Some(live), idle: None });
-        Driver { home, name, version, template, slot }
+        Driver { loaded: Arc::new(Loaded { home, name, version, template, slot }), until: None }
+    }
+
+    /// The same driver, whose calls must be over at `until`.
+    pub(crate) fn until(&self, until: Instant) -> Driver {
+        Driver { loaded: Arc::clone(&self.loaded), until: Some(until) }
+    }
+
+    /// When a call that starts now must be over.
+    pub(crate) fn end_of_call(&self) -> Instant {
+        end_of(Instant::now(), self.loaded.template.limits().call_time)
+    }
+
+    /// Whether it came with the host.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.loaded.home.built_in.is_some()
     }
 
     /// The driver as it was configured: a built-in name, a name of `[drivers.NAME]`, or a path.
     pub fn name(&self) -> &str {
-        &self.home.name
+        &self.loaded.home.name
     }
 
     /// What the driver calls itself.
     pub fn own_name(&self) -> &str {
-        &self.name
+        &self.loaded.name
     }
 
     /// The driver's own version.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.loaded.version
+    }
+
+    /// The most that this driver used of each of its bounds since it was loaded.
+    pub fn peaks(&self) -> Vec<Peak> {
+        let slot = self.slot();
+        let state = slot.live.as_ref().map(Live::state).or(slot.idle.as_ref());
+        state.map(HostState::peaks).unwrap_or_default()
     }
 
     /// Whether the policy lets an image in; `size` in bytes, where it is known.
@@ -188,12 +219,12 @@ impl Driver {
     }
 
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, nothing is
-    /// moved, and the answer is `.image-cache/` itself.
-    pub(crate) fn set_database_aside(&self) -> io::Result<PathBuf> {
+    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, or it is sound
+    /// after all, nothing is moved.
+    pub(crate) fn set_database_aside(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
         slot.retire();
-        slot.idle.get_or_insert_with(|| HostState::new(&self.home)).set_database_aside()
+        slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.home)).set_database_aside()
     }
 
     /// One call on the instance, made anew where there is none; `check` holds what came back against what was asked.
@@ -204,8 +235,10 @@ impl Driver {
         check: impl FnOnce(R) -> Result<T, Lie>,
     ) -> Result<T, CallError> {
         let mut slot = self.slot();
-        let live = slot.live(&self.template, &self.home)?;
-        let answer = live.call(name, work);
+        // One deadline for all of it, a new instance included.
+        let until = Some(self.until.unwrap_or_else(|| self.end_of_call()));
+        let live = slot.live(&self.loaded.template, &self.loaded.home, until)?;
+        let answer = live.call(name, until, work);
         let corruption = live.state().corruption().map(str::to_owned);
         let result = match answer {
             Ok(Ok(returned)) => check(returned)
@@ -224,8 +257,8 @@ impl Driver {
 
     /// The slot. Where a thread panicked over it, what it held is not trusted any more.
     fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(|poisoned| {
-            self.slot.clear_poison();
+        self.loaded.slot.lock().unwrap_or_else(|poisoned| {
+            self.loaded.slot.clear_poison();
             let mut slot = poisoned.into_inner();
             *slot = Slot::default();
             slot
@@ -234,10 +267,15 @@ impl Driver {
 }
 
 impl Slot {
-    fn live(&mut self, template: &Template, home: &Home) -> Result<&mut Live, CallError> {
+    fn live(
+        &mut self,
+        template: &Template,
+        home: &Home,
+        until: Option<Instant>,
+    ) -> Result<&mut Live, CallError> {
         if self.live.is_none() {
             let state = self.idle.take().unwrap_or_else(|| HostState::new(home));
-            match template.start(state) {
+            match template.start(state, until) {
                 Ok(live) => self.live = Some(live),
                 Err(born) => {
                     self.idle = Some(born.state);
@@ -258,7 +296,7 @@ impl Slot {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Driver { home, name, version, .. } = self;
+        let Loaded { home, name, version, .. } = &*self.loaded;
         f.debug_struct("Driver")
             .field("configured", &home.name)
             .field("name", name)

@@ -3,7 +3,8 @@
 use super::compile_cache::CompileCache;
 use super::load::{Candidate, Examined, Source, examine, find, prepare};
 use super::state::HostState;
-use crate::config::Config;
+use crate::config::{Config, Grant};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// What there is to know about a driver before it is used.
@@ -20,6 +21,8 @@ pub struct Inspection {
     pub sha256: String,
     /// What the component imports.
     pub imports: Vec<String>,
+    /// The grants that it needs for what it imports.
+    pub grants: BTreeSet<Grant>,
     /// What the component exports.
     pub exports: Vec<String>,
     /// The driver's own name and version, where it could be asked.
@@ -63,6 +66,7 @@ impl Inspection {
         self.size_bytes = examined.bytes.len() as u64;
         self.sha256 = hex::encode(examined.digest);
         self.imports.clone_from(&examined.world.imports);
+        self.grants = examined.world.wanted();
         self.exports.clone_from(&examined.world.exports);
         self.faults.clone_from(&examined.faults);
         if self.faults.is_empty() { self.run(&candidate, &examined, config) } else { Ok(()) }
@@ -80,7 +84,7 @@ impl Inspection {
         self.from_compile_cache = compiled.from_cache;
         self.compile_cache_fault = compiled.cache_fault;
         let state = HostState::new(&candidate.home(config, None));
-        let mut live = template.instantiate(state).map_err(|born| born.error.to_string())?;
+        let mut live = template.instantiate(state, None).map_err(|born| born.error.to_string())?;
         self.description = Some(live.describe().map_err(|error| error.to_string())?);
         Ok(())
     }

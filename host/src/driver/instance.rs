@@ -11,11 +11,12 @@ use crate::capability::wasi;
 use crate::config::{Grant, Limits};
 use crate::runtime::Running;
 use std::collections::BTreeSet;
+use std::time::Instant;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-/// Bytes that one call may pass out of a guest.
-const MAX_PASSED: usize = 32 << 20;
+/// Bytes that the host takes for what one call passes out of a guest, strings, lists and all.
+const MAX_PASSED: usize = 16 << 20;
 
 /// Component-model handles that a guest may hold.
 const MAX_HANDLES: usize = 1000;
@@ -59,8 +60,17 @@ impl Template {
         Ok(Template { pre, options, limits, has_wasi: grants.contains(&Grant::Wasi) })
     }
 
-    /// A new instance, not configured yet.
-    pub fn instantiate(&self, state: HostState) -> Result<Live, Box<StillBorn>> {
+    /// What its calls may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A new instance, not configured yet. It must be there at `until`, if that is given.
+    pub fn instantiate(
+        &self,
+        state: HostState,
+        until: Option<Instant>,
+    ) -> Result<Live, Box<StillBorn>> {
         let mut store = Store::new(self.pre.engine(), state.renewed(&self.limits));
         store.limiter(|state| &mut state.bounds);
         store.set_hostcall_fuel(MAX_PASSED);
@@ -69,7 +79,7 @@ impl Template {
             context.data().clock.check()?;
             Ok(UpdateDeadline::Continue(1))
         });
-        let made = timed(&mut store, self.has_wasi, |store| self.pre.instantiate(store));
+        let made = timed(&mut store, self.has_wasi, until, |store| self.pre.instantiate(store));
         match made {
             Ok(bindings) => Ok(Live { store, bindings, has_wasi: self.has_wasi }),
             Err(error) => {
@@ -79,10 +89,10 @@ impl Template {
         }
     }
 
-    /// A new instance, configured.
-    pub fn start(&self, state: HostState) -> Result<Live, Box<StillBorn>> {
-        let mut live = self.instantiate(state)?;
-        match live.configure(&self.options) {
+    /// A new instance, configured, at `until` if that is given.
+    pub fn start(&self, state: HostState, until: Option<Instant>) -> Result<Live, Box<StillBorn>> {
+        let mut live = self.instantiate(state, until)?;
+        match live.configure(&self.options, until) {
             Ok(()) => Ok(live),
             Err(error) => Err(Box::new(StillBorn { state: live.into_state(), error })),
         }
@@ -90,27 +100,34 @@ impl Template {
 }
 
 impl Live {
-    /// One call, within its bounds. A trap or a deadline is an error after which the instance is of no use.
+    /// One call, within its bounds, over at `until` if that is given. A trap or a deadline is an error after which the
+    /// instance is of no use.
     pub fn call<R: Send>(
         &mut self,
         call: &str,
+        until: Option<Instant>,
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
     ) -> Result<R, CallError> {
         let Live { store, bindings, has_wasi } = self;
-        let result =
-            timed(store, *has_wasi, |store| work(bindings.image_cache_driver_driver(), store));
+        let guest = bindings.image_cache_driver_driver();
+        let result = timed(store, *has_wasi, until, |store| work(guest, store));
         result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
     }
 
     /// The driver's name and version.
     pub fn describe(&mut self) -> Result<(String, String), CallError> {
-        let description = self.call("describe", |guest, store| guest.call_describe(store))?;
+        let description = self.call("describe", None, |guest, store| guest.call_describe(store))?;
         convert::description(description)
             .map_err(|lie| CallError::Failed(format!("describe: {lie}")))
     }
 
-    fn configure(&mut self, options: &[(String, String)]) -> Result<(), CallError> {
-        let answer = self.call("configure", |guest, store| guest.call_configure(store, options));
+    fn configure(
+        &mut self,
+        options: &[(String, String)],
+        until: Option<Instant>,
+    ) -> Result<(), CallError> {
+        let configure = |guest: &Guest, store: &mut _| guest.call_configure(store, options);
+        let answer = self.call("configure", until, configure);
         if let Some(words) = self.state().corruption() {
             return Err(CallError::Corrupt(words.into()));
         }
@@ -130,12 +147,15 @@ impl Live {
 fn timed<R: Send>(
     store: &mut Store<HostState>,
     has_wasi: bool,
+    until: Option<Instant>,
     work: impl FnOnce(&mut Store<HostState>) -> R + Send,
 ) -> R {
     let _running = Running::start();
-    store.data_mut().begin_call();
+    store.data_mut().begin_call(until);
     store.set_epoch_deadline(1);
-    if has_wasi { wasi::apart(|| work(store)) } else { work(store) }
+    let result = if has_wasi { wasi::apart(|| work(store)) } else { work(store) };
+    store.data_mut().end_call();
+    result
 }
 
 fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {

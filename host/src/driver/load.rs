@@ -14,11 +14,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// Largest component that is read, in bytes.
-const MAX_COMPONENT: u64 = 32 << 20;
 
 /// The drivers that come with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,26 +97,65 @@ impl Driver {
         directory: Arc<Directory>,
         options: Vec<(String, String)>,
     ) -> Result<Driver, LoadError> {
-        let failed = |faults| LoadError::new(name, faults);
-        let mut candidate = find(name, config).map_err(|fault| failed(vec![fault]))?;
+        let failed = |fault| LoadError::new(name, vec![fault]);
+        let mut candidate = find(name, config).map_err(failed)?;
         candidate.options.extend(options);
-        let examined = examine(&candidate).map_err(|fault| failed(vec![fault]))?;
+        let examined = examine(&candidate).map_err(failed)?;
         if !examined.faults.is_empty() {
-            return Err(failed(examined.faults));
+            return Err(LoadError::new(name, examined.faults));
         }
-        let (template, _) = prepare(&candidate, &examined, &CompileCache::of_user())
-            .map_err(|fault| failed(vec![fault]))?;
+        let (template, compiled) =
+            prepare(&candidate, &examined, &CompileCache::of_user()).map_err(failed)?;
+        compiled.tell(name);
+        Driver::begin(&candidate, template, config, directory).map_err(|e| failed(e.to_string()))
+    }
+
+    /// The built-in sqlite driver in the place of one that keeps failing. It is compiled already where
+    /// [`compile_last_resort`] has been called.
+    pub(crate) fn load_last_resort(
+        config: &Config,
+        directory: Arc<Directory>,
+    ) -> Result<Driver, LoadError> {
+        let candidate = Candidate::built_in(BuiltIn::Sqlite);
+        let failed = |fault| LoadError::new(&candidate.name, vec![fault]);
+        let compiled = last_resort().as_ref().map_err(|fault| failed(fault.clone()))?;
+        let template = link(&candidate, compiled).map_err(failed)?;
+        Driver::begin(&candidate, template, config, directory).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Configures the first instance, and asks it for its name.
+    fn begin(
+        candidate: &Candidate,
+        template: Template,
+        config: &Config,
+        directory: Arc<Directory>,
+    ) -> Result<Driver, CallError> {
         let home = candidate.home(config, Some(directory));
-        let mut live = start(&template, HostState::new(&home), name)
-            .map_err(|error| failed(vec![error.to_string()]))?;
-        let description = live.describe().map_err(|error| failed(vec![error.to_string()]))?;
+        let mut live = start(&template, HostState::new(&home), &candidate.name)?;
+        let description = live.describe()?;
         Ok(Driver::new(home, description, template, live))
     }
 }
 
+/// Compiles the sqlite driver in the background, so that no request waits for that when another driver fails.
+pub(crate) fn compile_last_resort() {
+    let thread = std::thread::Builder::new().name("image-cache-spare".into());
+    if let Err(error) = thread.spawn(|| last_resort().is_ok()) {
+        tracing::debug!(%error, "the spare driver is compiled when it is needed");
+    }
+}
+
+fn last_resort() -> &'static Result<Compiled, String> {
+    static SPARE: OnceLock<Result<Compiled, String>> = OnceLock::new();
+    SPARE.get_or_init(|| {
+        let examined = examine(&Candidate::built_in(BuiltIn::Sqlite))?;
+        CompileCache::of_user().compile(runtime::engine()?, &examined.bytes, &examined.digest)
+    })
+}
+
 /// A configured instance; after a corrupt database was set aside, if it comes to that.
 fn start(template: &Template, state: HostState, name: &str) -> Result<Live, CallError> {
-    let StillBorn { mut state, error } = match template.start(state) {
+    let StillBorn { mut state, error } = match template.start(state, None) {
         Ok(live) => return Ok(live),
         Err(born) => *born,
     };
@@ -129,17 +165,20 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
             "{words}; it could not be set aside either: {e}; move it away yourself"
         ))
     })?;
-    tracing::warn!(
-        driver = name,
-        "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
-        aside.display()
-    );
-    template.start(state).map_err(|born| born.error)
+    match aside {
+        Some(aside) => tracing::warn!(
+            driver = name,
+            "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
+            aside.display()
+        ),
+        None => tracing::warn!(driver = name, "the database could not be read at first: {words}"),
+    }
+    template.start(state, None).map_err(|born| born.error)
 }
 
-/// The built-in drivers are trusted to come to an end: what takes long is a slow disk, on which giving up
-/// would cost the books.
-const BUILT_IN_CALL_TIME: Duration = Duration::from_secs(30);
+/// The built-in drivers are trusted to come to an end: what takes long is a slow disk or a busy machine, on which giving
+/// up would cost the books.
+const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl Candidate {
     fn built_in(built_in: BuiltIn) -> Self {
@@ -149,7 +188,11 @@ impl Candidate {
             pin: None,
             grants: built_in.grants(),
             options: Vec::new(),
-            limits: Limits { call_time: BUILT_IN_CALL_TIME, ..Limits::default() },
+            limits: Limits {
+                guest_time: BUILT_IN_TIME,
+                call_time: BUILT_IN_TIME,
+                ..Limits::default()
+            },
         }
     }
 
@@ -218,7 +261,7 @@ fn ungranted() -> DriverConfig {
 pub(super) fn examine(candidate: &Candidate) -> Result<Examined, String> {
     let bytes = match &candidate.source {
         Source::BuiltIn(built_in) => Cow::Borrowed(built_in.bytes()),
-        Source::File(path) => Cow::Owned(read(path)?),
+        Source::File(path) => Cow::Owned(read(path, candidate.limits.component)?),
     };
     let digest = digest(&bytes);
     let pin = candidate.pin.filter(|pin| *pin != digest).map(|pin| {
@@ -243,33 +286,35 @@ pub(super) fn prepare(
     examined: &Examined,
     cache: &CompileCache,
 ) -> Result<(Template, Compiled), String> {
-    let engine = runtime::engine()?;
-    let compiled = cache.compile(engine, &examined.bytes, &examined.digest)?;
-    let (grants, options) = (&candidate.grants, candidate.options.clone());
-    let template = Template::new(engine, &compiled.component, grants, options, candidate.limits)?;
-    Ok((template, compiled))
+    let compiled = cache.compile(runtime::engine()?, &examined.bytes, &examined.digest)?;
+    Ok((link(candidate, &compiled)?, compiled))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+fn link(candidate: &Candidate, compiled: &Compiled) -> Result<Template, String> {
+    let (grants, options) = (&candidate.grants, candidate.options.clone());
+    Template::new(runtime::engine()?, &compiled.component, grants, options, candidate.limits)
+}
+
+/// The bytes of a component's file, which may be `most`.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let fault = |e: std::io::Error| format!("{} cannot be read: {e}", path.display());
     // Looked at before it is opened: opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(fault)?.is_file() {
+    let found = std::fs::metadata(path).map_err(fault)?;
+    if !found.is_file() {
         return Err(format!("{} is no file; give the path of a component", path.display()));
     }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(fault)?
-        .take(MAX_COMPONENT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(fault)?;
-    if bytes.len() as u64 > MAX_COMPONENT {
-        return Err(format!(
-            "{} has more than {} MiB, the most that is read",
-            path.display(),
-            MAX_COMPONENT >> 20
-        ));
+    let too_large = || {
+        let shown = path.display();
+        Err(format!(
+            "{shown} has more than {most} bytes; if it is meant to, raise `limits.component`"
+        ))
+    };
+    if found.len() > most {
+        return too_large();
     }
-    Ok(bytes)
+    let mut bytes = Vec::new();
+    File::open(path).map_err(fault)?.take(most + 1).read_to_end(&mut bytes).map_err(fault)?;
+    if bytes.len() as u64 > most { too_large() } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
 //! What the host keeps for one driver's instance: its clocks, its bounds, and what it was granted.
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, MAX_ELEMENTS};
 use super::clock::{CallClock, Deadline};
 use super::load::BuiltIn;
+use super::usage::{Bound, Peak, Usage};
 use crate::capability::attributes::{Attributes, NameSpace, safe_name};
-use crate::capability::log::Log;
-use crate::capability::sql::{Database, Place};
+use crate::capability::files::MAX_LISTINGS;
+use crate::capability::log::{Log, MAX_PER_SECOND};
+use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS, Place};
 use crate::capability::{Error, Images, Subject};
 use crate::config::Limits;
 use crate::directory::Directory;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
@@ -41,6 +43,8 @@ pub(crate) struct HostState {
     pub listings: usize,
     pub wasi: Option<WasiCtx>,
     pub bounds: Bounds,
+    /// The most that was used of each bound, by this instance and those before it.
+    pub usage: Usage,
     images: Option<Images>,
     database: Option<Database>,
     attributes: Option<Attributes>,
@@ -64,8 +68,11 @@ impl HostState {
             listings: 0,
             wasi: None,
             bounds: Bounds::new(home.limits.memory),
+            usage: Usage::default(),
             images: cache().map(|directory| Images { directory, subject: None }),
-            database: cache().map(|directory| Database::new(directory, &place, deadline.clone())),
+            database: cache().map(|directory| {
+                Database::new(directory, &place, home.limits.database, deadline.clone())
+            }),
             attributes: cache().map(|_| Attributes::new(names, deadline.clone())),
             clock: CallClock::new(home.limits, deadline),
         }
@@ -81,12 +88,39 @@ impl HostState {
         self
     }
 
-    pub fn begin_call(&mut self) {
-        self.clock.start();
+    /// A call begins, which must be over at `until` if that is given.
+    pub fn begin_call(&mut self, until: Option<Instant>) {
+        self.clock.start(until);
         self.log.begin_call();
         if let Some(database) = &mut self.database {
             database.begin_call();
         }
+    }
+
+    /// Takes note of what the call used.
+    pub fn end_call(&mut self) {
+        let (memory, elements) = self.bounds.in_use();
+        let (in_guest, total) = self.clock.spent();
+        self.usage.note(Bound::Memory, memory);
+        self.usage.note(Bound::TableElements, elements);
+        self.usage.note(Bound::GuestTime, micros(in_guest));
+        self.usage.note(Bound::CallTime, micros(total));
+        self.usage.note(Bound::LogMessages, self.log.in_second());
+    }
+
+    /// The most that was used of each bound.
+    pub fn peaks(&self) -> Vec<Peak> {
+        let limits = self.clock.limits();
+        self.usage.peaks(|bound| match bound {
+            Bound::Memory => limits.memory,
+            Bound::TableElements => MAX_ELEMENTS as u64,
+            Bound::GuestTime => micros(limits.guest_time),
+            Bound::CallTime => micros(limits.call_time),
+            Bound::Rows => MAX_ROWS as u64,
+            Bound::Statements => MAX_STATEMENTS as u64,
+            Bound::Listings => MAX_LISTINGS as u64,
+            Bound::LogMessages => MAX_PER_SECOND,
+        })
     }
 
     /// Works for the guest; the time is the host's.
@@ -121,13 +155,17 @@ impl HostState {
         self.database.as_ref()?.corruption()
     }
 
-    /// Moves a database that was found corrupt into `.image-cache/`.
-    pub fn set_database_aside(&mut self) -> io::Result<PathBuf> {
+    /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.
+    pub fn set_database_aside(&mut self) -> io::Result<Option<PathBuf>> {
         match &mut self.database {
             Some(database) => database.set_aside(),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn resources() -> ResourceTable {

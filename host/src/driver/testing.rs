@@ -115,5 +115,6 @@ pub(super) fn hurried() -> Limits {
         memory: 1 << 20,
         guest_time: Duration::from_millis(50),
         call_time: Duration::from_millis(300),
+        ..Limits::default()
     }
 }

@@ -1,5 +1,6 @@
 //! What a component imports and exports, read from its bytes and held against its grants before anything is compiled.
 
+use super::convert::printable;
 use crate::config::Grant;
 use std::collections::BTreeSet;
 use wasmparser::{Parser, Payload};
@@ -15,7 +16,11 @@ const FREE: [&str; 2] = ["types", "log"];
 const WASI_PACKAGES: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
-/// The names at a component's rim.
+/// Most names at a component's rim, and the longest that is shown whole: an honest driver has a tenth of it.
+const MAX_NAMES: usize = 1000;
+const MAX_NAME: usize = 200;
+
+/// The names at a component's rim, printable and cut: nothing has checked them yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct World {
     pub imports: Vec<String>,
@@ -37,18 +42,23 @@ impl World {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        world.imports.push(import.map_err(broken)?.name.name.to_owned());
+                        note(&mut world.imports, import.map_err(broken)?.name.name)?;
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        world.exports.push(export.map_err(broken)?.name.name.to_owned());
+                        note(&mut world.exports, export.map_err(broken)?.name.name)?;
                     }
                 }
                 _ => {}
             }
         }
         Ok(world)
+    }
+
+    /// The grants without which its imports are refused.
+    pub fn wanted(&self) -> BTreeSet<Grant> {
+        self.imports.iter().filter_map(|import| needed_grant(import).ok().flatten()).collect()
     }
 
     /// Everything that keeps a component with these names from being the driver `driver` under `grants`.
@@ -88,6 +98,16 @@ impl World {
     }
 }
 
+fn note(names: &mut Vec<String>, name: &str) -> Result<(), String> {
+    if names.len() == MAX_NAMES {
+        return Err(format!(
+            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it anew"
+        ));
+    }
+    names.push(printable(name, MAX_NAME));
+    Ok(())
+}
+
 /// What the bytes are, where they are no component.
 fn no_component(bytes: &[u8]) -> Option<&'static str> {
     let fault = if bytes.is_empty() {
@@ -118,7 +138,8 @@ fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
             _ if FREE.contains(&name) => None,
             _ => {
                 return Err(format!(
-                    "it imports {import}, which this host does not have; update the host"
+                    "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has types, log, sql, \
+                     attributes and files; update the host, or build the driver for it"
                 ));
             }
         };
@@ -134,14 +155,14 @@ fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     if !import.starts_with("wasi:") {
         let known = "types, log, sql, attributes and files";
         return Err(format!(
-            "it imports {import}, which no grant covers; a driver may import {PACKAGE}'s {known}"
+            "it imports {import}, which no grant covers; a driver may import {known} of {PACKAGE}@{MAJOR}.x"
         ));
     }
     if WASI_PACKAGES.contains(&package) && split_version(import).1.starts_with("0.2.") {
         return Ok(Some(Grant::Wasi));
     }
     Err(format!(
-        "it imports {import}, which the grant \"wasi\" does not cover: that is {} at 0.2",
+        "it imports {import}, which the grant \"wasi\" does not cover: that is {} at 0.2; build it without",
         WASI_PACKAGES.join(", ")
     ))
 }

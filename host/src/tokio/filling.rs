@@ -5,7 +5,10 @@ use crate::cache::ImageCache;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
+use crate::flight::{Progress, twin};
 use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// A running fetch, fed in the background.
@@ -16,6 +19,8 @@ pub(super) struct Filling {
     waiting_bytes: usize,
     received: u64,
     size: Option<u64>,
+    progress: Arc<Progress>,
+    failed: bool,
 }
 
 enum State {
@@ -27,14 +32,37 @@ enum State {
 impl Filling {
     pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
         let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
-        let fill = blocking(move || cache.fill(&id, expected)).await?;
-        Ok(Filling {
-            state: State::Idle(Box::new(fill)),
+        Ok(Filling::of(blocking(move || cache.fill(&id, expected)).await?, size))
+    }
+
+    /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
+    pub fn of(fill: Fill, size: Option<u64>) -> Self {
+        let (progress, received) = (Arc::clone(fill.progress()), fill.received());
+        let state = State::Idle(Box::new(fill));
+        Filling {
+            state,
             waiting: Vec::new(),
             waiting_bytes: 0,
-            received: 0,
+            received,
             size,
-        })
+            progress,
+            failed: false,
+        }
+    }
+
+    /// Bytes that came.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether the cache was seen to have failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// How far it has come, for who follows.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// Takes the next chunk; an error where the image has become longer than it may be.
@@ -44,7 +72,7 @@ impl Filling {
         self.waiting.push(chunk);
         // Too many bytes must be an error now, before anybody gets the last byte that was promised.
         let too_long = self.size.is_some_and(|size| self.received > size);
-        if self.waiting_bytes < CHUNK && !too_long {
+        if self.waiting_bytes < CHUNK && !too_long && !self.progress.is_awaited() {
             return Ok(());
         }
         self.feed().await?;
@@ -62,11 +90,51 @@ impl Filling {
         blocking(move || fill.finish()).await
     }
 
+    /// Writes what has come and is not written yet, for who waits for it; whether there was any.
+    pub async fn flush(&mut self) -> Result<bool> {
+        let mut fill = self.idle().await?;
+        let is_needed = self.waiting_bytes > 0 || fill.has_unwritten();
+        if is_needed {
+            let chunks = std::mem::take(&mut self.waiting);
+            self.waiting_bytes = 0;
+            fill = blocking(move || {
+                chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
+                fill.flush();
+                Ok::<_, Error>(fill)
+            })
+            .await?;
+        }
+        self.failed = fill.futile().is_some();
+        self.state = State::Idle(fill);
+        Ok(is_needed)
+    }
+
+    /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind
+    /// what was written are told to all.
+    pub async fn hand_over(mut self) -> Result<Filling> {
+        let mut fill = self.idle().await?;
+        let chunks = std::mem::take(&mut self.waiting);
+        let fill = blocking(move || {
+            chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
+            Ok::<_, Error>(fill)
+        });
+        Ok(Filling::of(*fill.await?, self.size))
+    }
+
+    /// The bytes that could not be written, and are only in memory.
+    pub fn unwritten(&mut self) -> Vec<u8> {
+        match &mut self.state {
+            State::Idle(fill) => fill.hand_over(),
+            State::Busy(_) | State::Lost => Vec::new(),
+        }
+    }
+
     /// The source failed: the file goes to `invalid/`.
-    pub async fn reject(&mut self) {
+    pub async fn reject(&mut self, error: &io::Error) {
+        let error = twin(error);
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
-                fill.reject();
+                fill.reject(&error);
                 Ok::<_, Error>(())
             });
             // A runtime that stops drops the fill, which does the same.
@@ -100,6 +168,7 @@ impl Filling {
             State::Idle(fill) => Ok(fill),
             State::Busy(task) => {
                 let (fill, result) = task.await.map_err(|_| Error::RuntimeStopped)?;
+                self.failed = fill.futile().is_some();
                 result.map(|()| fill)
             }
             State::Lost => Err(Error::RuntimeStopped),

@@ -5,15 +5,25 @@ use crate::reading::PendingHit;
 use ::tokio::io::{AsyncRead, ReadBuf};
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
+use futures_util::stream::{Stream, TryStreamExt};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+/// The next bytes, and the hit that is counted when the last of them is delivered.
+pub(super) struct Chunk {
+    pub bytes: Bytes,
+    pub hit: Option<PendingHit>,
+}
+
+/// Chunks, of which the last one may bring a hit with it.
+pub(super) type Chunks = Pin<Box<dyn Stream<Item = io::Result<Chunk>> + Send>>;
 
 /// The bytes of an image, or of a part of it.
 ///
 /// Its end is that of a whole image; after an error it stays in error.
 pub struct ImageReader {
-    stream: ImageStream,
+    stream: Chunks,
     chunk: Bytes,
     failed: Option<io::ErrorKind>,
     /// What is to be counted when the last byte is asked for, and how many bytes lie before that.
@@ -23,6 +33,11 @@ pub struct ImageReader {
 
 impl ImageReader {
     pub(super) fn new(stream: ImageStream) -> Self {
+        let chunk = |bytes| Chunk { bytes, hit: None };
+        ImageReader::of_chunks(Box::pin(stream.map_ok(chunk)))
+    }
+
+    pub(super) fn of_chunks(stream: Chunks) -> Self {
         ImageReader { stream, chunk: Bytes::new(), failed: None, hit: None, counting: None }
     }
 
@@ -61,7 +76,12 @@ impl AsyncRead for ImageReader {
         }
         while this.chunk.is_empty() {
             match ready!(this.stream.as_mut().poll_next(context)) {
-                Some(Ok(chunk)) => this.chunk = chunk,
+                Some(Ok(Chunk { bytes, hit })) => {
+                    if let Some(hit) = hit {
+                        this.hit = Some((hit, bytes.len() as u64));
+                    }
+                    this.chunk = bytes;
+                }
                 Some(Err(error)) => {
                     this.failed = Some(error.kind());
                     return Poll::Ready(Err(error));

@@ -49,7 +49,9 @@ fn list_and_show_answer_whole_records() {
         let time = list[0][time].as_str().expect("text");
         assert!(time.len() == 27 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
     }
-    assert_eq!(scratch.json(["show", "a"]), list[0]);
+    let mut shown = scratch.json(["show", "a"]);
+    let trust = shown.as_object_mut().and_then(|shown| shown.remove("trust"));
+    assert_eq!((shown, trust), (list[0].clone(), Some(json!("fetched"))));
     let table = scratch.run(["list"]);
     assert_eq!(table.done().lines().count(), 4);
     assert!(table.text().starts_with("ID "), "{}", table.text());
@@ -170,4 +172,22 @@ fn completions_version_and_help_need_no_configuration() {
     assert_eq!(version.done(), format!("image-cache {}\n", env!("CARGO_PKG_VERSION")));
     let help = bare().arg("--help").answer();
     assert!(help.done().contains("Exit codes:"));
+}
+
+#[test]
+fn an_image_for_which_there_is_no_room_is_not_added_and_why_is_said() {
+    let scratch = Scratch::new();
+    scratch.add_hello("kept");
+    let hard = ["--max-size", "9", "--hard-limit", "true"];
+    let answer =
+        scratch.feed(hard.iter().chain(&["add", "large", "-", "--size", "10"]), b"0123456789");
+    answer.failed(1, "no space within image_cache_max_size (9 B)");
+    let mut command = scratch.command(["--format", "json", "add", "large", "-"]);
+    let answer = command.env("IMAGE_CACHE_MIN_FREE", "8000 PB").answer();
+    answer.failed(1, "and image_cache_min_free keeps");
+    assert_eq!(answer.json()["reason"], "cache-failed");
+    assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1));
+    // What fits takes the place of what was there.
+    scratch.feed(hard.iter().chain(&["add", "other", "-"]), b"world").done();
+    assert_eq!(scratch.json(["list"])[0]["image_id"], "other");
 }

@@ -1,7 +1,10 @@
 //! The command line, as a shell sees it: the real binary, its exit codes, its two outputs.
 
 mod answers;
+mod author;
+mod check;
 mod configuration;
+mod damage;
 mod drivers;
 mod leftovers;
 mod streams;

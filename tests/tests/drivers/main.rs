@@ -4,3 +4,4 @@ mod database;
 mod failing;
 mod loading;
 mod lying;
+mod migrating;

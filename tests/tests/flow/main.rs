@@ -2,6 +2,7 @@
 
 mod cache_faults;
 mod cleaning;
+mod durability;
 mod filling;
 mod glance_faults;
 mod hits;
@@ -14,11 +15,20 @@ mod no_images;
 mod on_the_runtime;
 mod opening;
 mod operations;
+mod other_process;
 mod pruning;
 mod queue;
+mod readers;
 mod reading;
 mod reconciling;
+mod rot;
+mod rot_at_random;
+mod shared_in_tokio;
+mod single_flight;
+mod single_flight_faults;
+mod single_flight_random;
 mod sources;
+mod space;
 mod streams;
 mod stubborn;
 mod writers;

@@ -50,7 +50,8 @@ impl Drop for Held<'_> {
     }
 }
 
-fn open(directory: &Directory) -> io::Result<File> {
+/// Opens the file; makes it where it is missing.
+pub(super) fn open(directory: &Directory) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true);
     let file = directory.own_dir().open_with("attributes.lock", &options)?.into_std();

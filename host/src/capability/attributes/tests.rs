@@ -65,7 +65,10 @@ fn each_driver_has_names_of_its_own() {
     }
     assert_eq!(NameSpace::Glance.full("checksum").expect("a name"), "user.checksum");
     assert!(matches!(NameSpace::Glance.full("other"), Err(Error::Denied)));
-    assert_eq!(safe_name("/opt/drivers/mine.wasm"), "mine");
+    for other in ["mine.wasm", "/opt/mine", "/opt/drivers/mine.wasm", "/srv/drivers/mine.wasm"] {
+        assert_ne!(safe_name(other), "mine", "{other}");
+    }
+    assert_ne!(safe_name("/opt/drivers/mine.wasm"), safe_name("/srv/drivers/mine.wasm"));
     assert_ne!(safe_name("m\u{e4}ine"), safe_name("m\u{f6}ine"));
     assert!(safe_name(&"x".repeat(500)).len() < 64);
 }

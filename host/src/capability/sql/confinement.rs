@@ -1,16 +1,15 @@
 //! What a guest's SQL may do: its own tables in its own file, within bounds.
 
-use crate::driver::Deadline;
+use super::watch::Watch;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Longest value and longest row, in bytes. It also bounds the time of a single SQL function, which no deadline
-/// interrupts: `instr` over two values of this length takes a second.
-pub(super) const MAX_VALUE: i32 = 256 << 10;
+/// interrupts: `instr` over two values of this length takes some 20 ms.
+pub(super) const MAX_VALUE: i32 = 64 << 10;
 
 /// Longest text of a statement, in bytes.
 pub(super) const MAX_SQL: usize = 64 << 10;
@@ -18,11 +17,11 @@ pub(super) const MAX_SQL: usize = 64 << 10;
 /// Most parameters of a statement.
 pub(super) const MAX_PARAMETERS: usize = 1000;
 
-/// Bytes that a database may grow to.
-const MAX_DATABASE: i64 = 1 << 30;
+/// Most tables, indexes, views and triggers of a database: SQLite keeps them all in memory.
+pub(super) const MAX_SCHEMA: i64 = 200;
 
-/// So many steps of SQLite's machine run between two looks at the clock: some 10 µs.
-const STEPS: i32 = 1000;
+/// So many steps of SQLite's machine run between two looks at clock, memory and log: some 10 µs, and at most 3 MiB.
+const STEPS: i32 = 200;
 
 const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE),
@@ -50,37 +49,86 @@ const SWITCHES: [(DbConfig, bool); 5] = [
 const PRAGMAS: [&str; 6] =
     ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"];
 
-/// Functions that reach outside of the database, where SQLite was built with them.
-const FUNCTIONS: [&str; 5] = ["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"];
+/// Functions that a guest may not call: those that reach outside of the database, where SQLite was built with them; clocks
+/// and randomness, which nobody granted; and what takes seconds for two values, uninterrupted.
+const FUNCTIONS: [&str; 19] = [
+    "load_extension",
+    "readfile",
+    "writefile",
+    "edit",
+    "fts3_tokenizer",
+    "random",
+    "randomblob",
+    "date",
+    "time",
+    "datetime",
+    "julianday",
+    "unixepoch",
+    "strftime",
+    "timediff",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "json_patch",
+    "jsonb_patch",
+];
 
-/// Puts the bounds on a new connection. While `ours` is set, the host's own statements pass.
-pub(super) fn confine(
-    connection: &mut Connection,
-    ours: &Arc<AtomicBool>,
-    deadline: &Deadline,
-) -> Result<()> {
+/// Puts the bounds on a new connection. The host's own statements pass.
+pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result<()> {
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }
     for (switch, on) in SWITCHES {
         connection.set_db_config(switch, on)?;
     }
-    let (ours, deadline) = (Arc::clone(ours), deadline.clone());
+    let asked = Arc::clone(watch);
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if ours.load(Ordering::Relaxed) { Authorization::Allow } else { authorize(&context) }
+        if asked.is_ours() { Authorization::Allow } else { authorize(&context, &asked) }
     }))?;
-    connection.progress_handler(STEPS, Some(move || deadline.passed()))
+    let watch = Arc::clone(watch);
+    connection.progress_handler(STEPS, Some(move || watch.is_over()))
 }
 
-/// Keeps the database from filling the disk: SQLite answers that it is full instead.
-pub(super) fn cap_pages(connection: &Connection) -> Result<()> {
+/// Keeps the database from filling the disk: SQLite answers that it is full instead. The log is written into the database
+/// often enough to stay well below its own share.
+pub(super) fn cap_pages(connection: &Connection, share: Share) -> Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let pages = MAX_DATABASE / page.max(512);
-    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+    let pages = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(512);
+    let (most, often) = (pages(share.database), (pages(share.log) / 4).min(CHECKPOINT));
+    connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?;
+    connection.query_row(&format!("PRAGMA wal_autocheckpoint = {often}"), [], |_| Ok(()))?;
+    connection.query_row(&format!("PRAGMA journal_size_limit = {}", share.log / 4), [], |_| Ok(()))
 }
+
+/// After so many pages SQLite writes its log into the database, unless configured otherwise.
+const CHECKPOINT: i64 = 1000;
+
+/// The bytes of disk that a database and its log may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    pub database: u64,
+    pub log: u64,
+}
+
+impl Share {
+    /// Of so many bytes in all. What one call may write into the log bounds how long it takes to write that into the
+    /// database, which nothing interrupts. As much again is for what SQLite writes between two looks at the log.
+    pub fn of(bytes: u64) -> Self {
+        let log = (bytes / 4).min(MAX_LOG);
+        Share { database: bytes - 2 * log, log }
+    }
+
+    /// The built-in driver is trusted not to flood its log, which grows while somebody else reads.
+    pub fn trusted(bytes: u64) -> Self {
+        Share { database: bytes, log: bytes }
+    }
+}
+
+/// Most bytes of a log.
+const MAX_LOG: u64 = 64 << 20;
 
 /// Whether a guest's statement may do this.
-fn authorize(context: &AuthContext<'_>) -> Authorization {
+fn authorize(context: &AuthContext<'_>, watch: &Watch) -> Authorization {
     use AuthAction::*;
     // What is temporary lies outside of the database, and outside of its cap.
     let temporary = context.database_name == Some("temp");
@@ -88,6 +136,7 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
         Select | Recursive | Read { .. } => true,
         Insert { .. } | Update { .. } | Delete { .. } => !temporary,
         CreateTable { .. } | CreateIndex { .. } | CreateView { .. } | CreateTrigger { .. } => {
+            watch.note_creation();
             !temporary
         }
         DropTable { .. } | DropIndex { .. } | DropView { .. } | DropTrigger { .. } => !temporary,

@@ -1,18 +1,18 @@
 //! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
 
-use super::confinement::{MAX_PARAMETERS, MAX_SQL, MAX_VALUE};
+use super::confinement::{MAX_PARAMETERS, MAX_SCHEMA, MAX_SQL, MAX_VALUE};
 use super::opening::Open;
-use super::{Error, Fault, wit};
+use super::watch::Watch;
+use super::{Error, Fault, memory, wit};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, Statement, TransactionBehavior};
+use rusqlite::{CachedStatement, Connection, Row, Statement, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 
 /// Most statements of one transaction.
-pub(super) const MAX_STATEMENTS: usize = 20_000;
+pub(crate) const MAX_STATEMENTS: usize = 20_000;
 
 /// Most rows of a result.
-const MAX_ROWS: usize = 10_000;
+pub(crate) const MAX_ROWS: usize = 10_000;
 
 /// Most bytes of a result.
 const MAX_RESULT: usize = 8 << 20;
@@ -37,12 +37,12 @@ pub(super) fn check(statement: &wit::Statement) -> Result<(), Error> {
 impl Open {
     /// Rows changed.
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Fault> {
-        execute(&self.connection, statement)
+        self.make_room()?;
+        execute(&self.connection, &self.watch, statement)
     }
 
     pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Fault> {
-        let mut prepared = self.connection.prepare_cached(&statement.sql)?;
-        bind(&mut prepared, &statement.parameters)?;
+        let mut prepared = prepare(&self.connection, &self.watch, statement)?;
         let columns = columns(&prepared)?;
         let mut result = wit::QueryResult { rows: Vec::new(), columns };
         let (width, mut bytes) = (result.columns.len(), 0);
@@ -60,26 +60,41 @@ impl Open {
     /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
     /// of it.
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Fault> {
-        let Open { connection, ours, .. } = self;
-        let as_host = |on: bool| ours.store(on, Ordering::Relaxed);
-        as_host(true);
+        self.make_room()?;
+        let Open { connection, watch, .. } = self;
+        watch.set_ours(true);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        as_host(false);
+        watch.set_ours(false);
         let transaction = transaction?;
         let changed: Result<Vec<u64>, Fault> =
-            statements.iter().map(|one| execute(&transaction, one)).collect();
-        as_host(true);
+            statements.iter().map(|one| execute(&transaction, watch, one)).collect();
+        watch.set_ours(true);
         let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
-        as_host(false);
+        watch.set_ours(false);
         let changed = changed?;
         ended?;
         Ok(changed)
     }
+
+    /// Writes a log that is full into the database. Where somebody else's reading keeps it from that, there is no room.
+    fn make_room(&self) -> Result<(), Fault> {
+        if !self.watch.log_is_full() {
+            return Ok(());
+        }
+        self.watch.set_ours(true);
+        let written = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.watch.set_ours(false);
+        written?;
+        if self.watch.log_is_full() { Err(Error::Full.into()) } else { Ok(()) }
+    }
 }
 
-fn execute(connection: &Connection, statement: &wit::Statement) -> Result<u64, Fault> {
-    let mut prepared = connection.prepare_cached(&statement.sql)?;
-    bind(&mut prepared, &statement.parameters)?;
+fn execute(
+    connection: &Connection,
+    watch: &Watch,
+    statement: &wit::Statement,
+) -> Result<u64, Fault> {
+    let mut prepared = prepare(connection, watch, statement)?;
     let before = connection.total_changes();
     let changed = prepared.raw_execute()?;
     // SQLite goes on answering the last number for a statement that changes no row.
@@ -87,6 +102,32 @@ fn execute(connection: &Connection, statement: &wit::Statement) -> Result<u64, F
         return Ok(0);
     }
     Ok(changed as u64)
+}
+
+/// The statement, prepared and filled, about to run.
+fn prepare<'a>(
+    connection: &'a Connection,
+    watch: &Watch,
+    statement: &wit::Statement,
+) -> Result<CachedStatement<'a>, Fault> {
+    let mut prepared = memory::preparing(|| connection.prepare_cached(&statement.sql))?;
+    if watch.took_creation() && schema_is_full(connection, watch)? {
+        return Err(Error::TooLarge.into());
+    }
+    bind(&mut prepared, &statement.parameters)?;
+    watch.begin();
+    Ok(prepared)
+}
+
+fn schema_is_full(connection: &Connection, watch: &Watch) -> Result<bool, Fault> {
+    watch.set_ours(true);
+    let count = || {
+        let mut count = connection.prepare_cached("SELECT count(*) FROM sqlite_schema")?;
+        count.query_row([], |row| row.get::<_, i64>(0))
+    };
+    let count = count();
+    watch.set_ours(false);
+    Ok(count? >= MAX_SCHEMA)
 }
 
 fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), Fault> {

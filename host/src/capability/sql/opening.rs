@@ -1,6 +1,8 @@
 //! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
 
-use super::{Error, Fault, confinement};
+use super::confinement::{self, Share};
+use super::watch::Watch;
+use super::{Error, Fault};
 use crate::capability::io_error;
 use crate::directory::Directory;
 use crate::driver::{Deadline, printable};
@@ -11,7 +13,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,8 +34,7 @@ pub(super) type Identity = (u64, u64);
 pub(super) struct Open {
     pub connection: Connection,
     identity: Identity,
-    /// Whether the host's own statements are running, which need no permission.
-    pub ours: Arc<AtomicBool>,
+    pub watch: Arc<Watch>,
     patience: Duration,
 }
 
@@ -43,23 +43,25 @@ impl Open {
         directory: &Directory,
         path: &Path,
         in_drivers: bool,
+        share: Share,
         deadline: &Deadline,
     ) -> Result<Self, Fault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = made(directory, path, in_drivers).map_err(|e| opening_fault(path, &e))?;
+        let shown = path.strip_prefix(directory.path()).unwrap_or(path);
+        let identity = made(directory, path, in_drivers).map_err(|e| opening_fault(shown, &e))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let mut connection = Connection::open_with_flags(path, flags)?;
-        let ours = Arc::new(AtomicBool::new(true));
+        let watch = Arc::new(Watch::new(path, share.log, deadline));
         let patience = PATIENCE.min(deadline.remaining());
         connection.busy_timeout(patience)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        confinement::confine(&mut connection, &ours, deadline)?;
-        set_up(&connection)?;
-        ours.store(false, Ordering::Relaxed);
-        Ok(Open { connection, identity, ours, patience })
+        confinement::confine(&mut connection, &watch)?;
+        set_up(&connection, share)?;
+        watch.set_ours(false);
+        Ok(Open { connection, identity, watch, patience })
     }
 
     pub fn identity(&self) -> Identity {
@@ -126,14 +128,16 @@ fn make_drivers_directory(directory: &Directory, path: &Path) -> io::Result<()> 
 }
 
 /// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,
-/// not the machine.
-fn set_up(connection: &Connection) -> Result<(), Fault> {
+/// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
+fn set_up(connection: &Connection, share: Share) -> Result<(), Fault> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
         tracing::debug!(%mode, "the database keeps its journal mode");
     }
-    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON")?;
-    confinement::cap_pages(connection)?;
+    connection.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY",
+    )?;
+    confinement::cap_pages(connection, share)?;
     Ok(())
 }
 

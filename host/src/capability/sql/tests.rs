@@ -18,7 +18,8 @@ fn books() -> Books {
     let deadline = Deadline::default();
     deadline.set(Instant::now() + Duration::from_secs(60));
     let base = directory.path().to_owned();
-    let mut database = Database::new(directory, &Place::Base("cache.db".into()), deadline.clone());
+    let mut database =
+        Database::new(directory, &Place::Base("cache.db".into()), 1 << 30, deadline.clone());
     database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is made");
     Books { _place: place, base, database, deadline }
 }
@@ -122,20 +123,20 @@ fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
 fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
     let mut books = books();
     let rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10001) SELECT n FROM r";
-    let bytes = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 50) SELECT zeroblob(200000) FROM r";
+    let bytes = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 200) SELECT zeroblob(60000) FROM r";
     let many = format!("SELECT {}1", "?,".repeat(1001));
     for statement in [
         text(rows),
         text(bytes),
         text("SELECT zeroblob(1000000)"),
         text(&format!("SELECT 1 -- {}", "x".repeat(70_000))),
-        with("SELECT ?", vec![wit::Value::Text("x".repeat(300_000))]),
+        with("SELECT ?", vec![wit::Value::Text("x".repeat(70_000))]),
         with(&many, vec![wit::Value::Null; 1001]),
     ] {
         let error = books.database.query(&statement).expect_err("it is too large");
         assert_eq!(arm(&error), "too-large", "{:.80}", statement.sql);
     }
-    let flood = vec![text("SELECT 1"); execution::MAX_STATEMENTS + 1];
+    let flood = vec![text("SELECT 1"); MAX_STATEMENTS + 1];
     assert_eq!(arm(&books.database.execute_all(&flood).expect_err("too many")), "too-large");
 }
 
@@ -200,6 +201,7 @@ fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
         let mut database = Database::new(
             Arc::clone(&directory),
             &Place::Base(name.into()),
+            1 << 30,
             books.deadline.clone(),
         );
         let error = database.query(&text("SELECT 1")).expect_err("it is no regular file");
@@ -213,7 +215,7 @@ fn books_of_other_drivers_lie_in_a_directory_of_their_own() {
     let directory =
         Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
     let mut database =
-        Database::new(directory, &Place::Driver("mine.db".into()), books.deadline.clone());
+        Database::new(directory, &Place::Driver("mine.db".into()), 1 << 30, books.deadline.clone());
     database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
     assert!(books.base.join(".image-cache/drivers/mine.db").is_file());
 }
@@ -245,10 +247,26 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
     books.database.begin_call();
     assert_eq!(arm(&books.database.query(&text("SELECT 1")).expect_err("it is none")), "other");
     assert!(books.database.corruption().is_some_and(|words| words.contains("not a database")));
-    let aside = books.database.set_aside().expect("it moves");
+    let aside = books.database.set_aside().expect("it moves").expect("it is no database");
     assert!(aside.is_file() && !books.base.join("cache.db").exists());
     books.database.begin_call();
     books.database.query(&text("SELECT 1")).expect("a new one");
-    assert_eq!(books.database.set_aside().expect("nothing to do"), books.base.join(".image-cache"));
+    assert_eq!(books.database.set_aside().expect("nothing to do"), None);
     assert!(books.base.join("cache.db").exists());
+}
+
+#[test]
+fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
+    let mut books = books();
+    let condemn = |books: &mut Books| {
+        // SQLite's answer to a page that the disk did not hand out.
+        let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        books.database.answer(Fault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
+        books.database.set_aside().expect("it can be looked at")
+    };
+    assert_eq!(condemn(&mut books), None);
+    assert!(books.base.join("cache.db").exists());
+    books.database.begin_call();
+    books.database.query(&text("SELECT * FROM t")).expect("the table is there still");
+    assert!(condemn(&mut books).is_some_and(|aside| aside.is_file()), "not for ever");
 }

@@ -42,7 +42,7 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     let mut store = Store::new(engine, HostState::new(&home));
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
     store.set_epoch_deadline(1);
-    store.data_mut().begin_call();
+    store.data_mut().begin_call(None);
     let instance = linker.instantiate(&mut store, &component)?;
     instance.get_typed_func::<(u64,), ()>(&mut store, "wait")?.call(&mut store, (nanoseconds,))
 }

@@ -1,0 +1,52 @@
+//! A driver that evicts the largest image first: its books are kept in SQL, its policy is one line.
+
+use image_cache_driver_sdk::prelude::*;
+
+struct LargestFirst {
+    books: SqlBooks,
+}
+
+impl Driver for LargestFirst {
+    fn describe() -> Description {
+        Description { name: "largest-first".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    fn configure(options: Options) -> Result<Self, ConfigurationError> {
+        options.finish()?; // It takes none: any that is there is refused by name.
+        Ok(LargestFirst { books: SqlBooks::open()? })
+    }
+
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        self.books.record(image)
+    }
+
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        self.books.count(hits)
+    }
+
+    fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        self.books.forget(image_ids)
+    }
+
+    fn cached_image(&mut self, id: String) -> Result<Option<CachedImage>, Error> {
+        self.books.find(id)
+    }
+
+    fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
+        self.books.page(after, limit)
+    }
+
+    fn cache_size(&mut self) -> Result<CacheSize, Error> {
+        self.books.size()
+    }
+
+    fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        self.books.victims(request, "size DESC, last_accessed, image_id")
+    }
+}
+
+export_driver!(LargestFirst);

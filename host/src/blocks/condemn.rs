@@ -1,0 +1,47 @@
+//! Taking a damaged image out of the cache.
+
+use crate::cache::Shared;
+use crate::error::{Error, Result};
+use crate::image_id::ImageId;
+use crate::removing::remove_batch;
+use std::fs::File;
+use std::io;
+
+/// Moves a damaged image to `invalid/`, with the reason, and answers the error for whoever used it. Where the
+/// image's name leads to another file by now, that one stays.
+pub(crate) fn condemn(shared: &Shared, id: &ImageId, file: &File, reason: String) -> Error {
+    match take_out(shared, id, file, &reason) {
+        Ok(Taken::Away) => {
+            tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
+        }
+        Ok(Taken::WasGone) => {
+            tracing::warn!(image = %id, reason, "an image that is cached no more is damaged");
+        }
+        Err(error) => {
+            tracing::error!(image = %id, reason, %error, "a cached image is damaged and cannot be moved away; it is refused at every read");
+        }
+    }
+    Error::Corrupt { image_id: id.clone(), reason }
+}
+
+enum Taken {
+    Away,
+    /// Somebody else had removed or replaced it.
+    WasGone,
+}
+
+fn take_out(shared: &Shared, id: &ImageId, file: &File, reason: &str) -> Result<Taken> {
+    let images = remove_batch(shared, std::slice::from_ref(id), |shared, id| {
+        if !shared.directory.is_in_place(id, file)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let size = file.metadata()?.len();
+        shared.directory.invalidate(id, file, reason)?;
+        Ok(Some(size))
+    })?;
+    match images.into_iter().find_map(|image| image.kept) {
+        None => Ok(Taken::Away),
+        Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(Taken::WasGone),
+        Some(kept) => Err(Error::image("move away", id)(kept)),
+    }
+}

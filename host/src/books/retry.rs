@@ -1,0 +1,46 @@
+//! What one call of the books has already tried, and whether it may try again.
+
+use crate::driver::Driver;
+use std::time::{Duration, Instant};
+
+/// How long the built-in drivers' storage may answer that it is busy before the caller hears of it. Another's may do so
+/// for the time that a call may take.
+const BUSY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one call has tried.
+pub(super) struct Retry {
+    used: bool,
+    /// When the first attempt must be over, and the second one, too.
+    until: Instant,
+    busy_until: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    /// The first attempt begins.
+    pub fn of(driver: &Driver) -> Self {
+        let until = driver.end_of_call();
+        let busy_until = if driver.is_built_in() { Instant::now() + BUSY_PATIENCE } else { until };
+        Retry { used: false, until, busy_until, pause: Duration::ZERO }
+    }
+
+    /// Once, and only where the first attempt left time for a second.
+    pub fn once(&mut self) -> bool {
+        !std::mem::replace(&mut self.used, true) && Instant::now() < self.until
+    }
+
+    /// The driver for the next attempt; a second one gets the time that is left.
+    pub fn attempt(&self, driver: &Driver) -> Driver {
+        driver.until(self.until)
+    }
+
+    /// Waits a little, unless it waited too long already.
+    pub fn busy(&mut self) -> bool {
+        if Instant::now() > self.busy_until {
+            return false;
+        }
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(1), Duration::from_millis(50));
+        std::thread::sleep(self.pause);
+        true
+    }
+}

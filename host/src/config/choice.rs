@@ -1,0 +1,95 @@
+//! The options that are one of a few names.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// `image_cache_durability`: what is on disk when an image is said to be cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The image and its place in the directory: a power loss after that does not lose it.
+    #[default]
+    Full,
+    /// Nothing is waited for. The image appears whole, by a rename, to whoever looks; a power loss can
+    /// leave one that is short or full of zeros, since the file system orders the two as it likes.
+    RenameOnly,
+}
+
+/// `image_cache_other_writer`: what a reader does whose image another process is fetching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OtherWriter {
+    /// It reads the other process's growing file.
+    #[default]
+    Follow,
+    /// It fetches the image for itself, past the cache.
+    PassThrough,
+}
+
+impl Durability {
+    /// Every choice there is.
+    pub const ALL: [Durability; 2] = [Durability::Full, Durability::RenameOnly];
+
+    /// The name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Full => "full",
+            Durability::RenameOnly => "rename-only",
+        }
+    }
+}
+
+impl OtherWriter {
+    /// Every choice there is.
+    pub const ALL: [OtherWriter; 2] = [OtherWriter::Follow, OtherWriter::PassThrough];
+
+    /// The name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            OtherWriter::Follow => "follow",
+            OtherWriter::PassThrough => "pass-through",
+        }
+    }
+}
+
+/// No choice has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is none of the choices: {accepted} are accepted")]
+pub struct UnknownChoice {
+    /// What was given.
+    pub found: String,
+    /// The names that there are.
+    pub accepted: &'static str,
+}
+
+impl FromStr for Durability {
+    type Err = UnknownChoice;
+
+    fn from_str(name: &str) -> Result<Self, UnknownChoice> {
+        let choice = Durability::ALL.into_iter().find(|choice| choice.name() == name);
+        let accepted = "full and rename-only";
+        choice.ok_or_else(|| UnknownChoice { found: name.to_owned(), accepted })
+    }
+}
+
+impl FromStr for OtherWriter {
+    type Err = UnknownChoice;
+
+    fn from_str(name: &str) -> Result<Self, UnknownChoice> {
+        let choice = OtherWriter::ALL.into_iter().find(|choice| choice.name() == name);
+        let accepted = "follow and pass-through";
+        choice.ok_or_else(|| UnknownChoice { found: name.to_owned(), accepted })
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for OtherWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

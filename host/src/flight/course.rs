@@ -1,0 +1,189 @@
+//! A reader's way to the bytes of an image: where it reads, and where it goes on when that ends.
+//!
+//! It never waits and knows no source: what has to be waited for or fetched is its owner's to do, who may
+//! be a thread or a task.
+
+use super::delivered::Delivered;
+use super::following::{Follow, Following, Lost, Step};
+use super::progress::Bytes;
+use super::route::{Found, Request};
+use crate::expected::Outcome;
+use crate::fill::Fill;
+use crate::reading::{CachedReader, PendingHit};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What came of one attempt to read.
+pub(crate) enum Turn {
+    /// These bytes of the buffer are the next ones; the hit is to be counted when they are delivered.
+    Bytes(Range<usize>, Option<PendingHit>),
+    /// The end of a whole, verified image.
+    End(Outcome, Option<PendingHit>),
+    /// It is to be tried again, now.
+    Again,
+    /// It is to be tried again when what is [followed](Course::followed) has moved.
+    Wait,
+    /// The image is to be fetched: for all, or only verified.
+    Fetch(Box<Fill>),
+    /// The fetch that this reader began is to be gone on with, from its source as it stands; the byte was read
+    /// already, and withheld.
+    Resume(Option<u8>),
+}
+
+/// A reader's way.
+pub(crate) struct Course {
+    request: Request,
+    stage: Stage,
+    delivered: Delivered,
+    hit: Option<PendingHit>,
+    has_source: bool,
+}
+
+enum Stage {
+    Cached(CachedReader),
+    Follow(Follow),
+    /// The owner reads from the source.
+    Source,
+}
+
+impl Course {
+    /// With or without a source to fall back on.
+    pub fn new(request: Request, has_source: bool) -> Self {
+        let delivered = Delivered::nothing(request.image_id.clone());
+        Course { request, stage: Stage::Source, delivered, hit: None, has_source }
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Looks for the image; nothing where there is none, and no source.
+    pub fn begin(&mut self) -> Option<io::Result<Turn>> {
+        let found = self.request.find_again(Lost::Abandoned, self.has_source)?;
+        Some(self.enter(found, Lost::Abandoned))
+    }
+
+    /// The owner fetches the image for all: it reads along with its own fetch.
+    pub fn fetches(&mut self, first: Following) {
+        self.stage = Stage::Follow(Follow::Here(first));
+    }
+
+    /// What is followed.
+    pub fn followed(&mut self) -> Option<&mut Follow> {
+        match &mut self.stage {
+            Stage::Follow(follow) => Some(follow),
+            Stage::Cached(_) | Stage::Source => None,
+        }
+    }
+
+    /// Whether what comes is compared with what was handed out.
+    #[cfg(feature = "tokio")]
+    pub fn has_started_over(&self) -> bool {
+        self.delivered.is_compared()
+    }
+
+    /// See [`Following::bring`].
+    #[cfg(feature = "tokio")]
+    pub fn bring(&self) -> io::Result<bool> {
+        match &self.stage {
+            Stage::Follow(Follow::Here(following)) => following.bring(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes what came (from the source, where the owner reads that; nothing is the end) and answers how
+    /// many of its first bytes are known already.
+    pub fn take(&mut self, came: &[u8]) -> io::Result<usize> {
+        self.delivered.take(came)
+    }
+
+    /// Reads what there is.
+    pub fn turn(&mut self, buf: &mut [u8]) -> io::Result<Turn> {
+        match &mut self.stage {
+            Stage::Source => Ok(Turn::Again),
+            Stage::Cached(reader) => match reader.read(buf) {
+                Ok(count) => {
+                    let hit = self.hit.take_if(|_| reader.is_complete());
+                    self.came(&buf[..count], Outcome::AlreadyCached, hit)
+                }
+                Err(error) => self.leave_cached(error),
+            },
+            Stage::Follow(follow) => match follow.step(buf)? {
+                Step::Bytes(count) => {
+                    let hit = self.hit.take_if(|_| follow.is_hit());
+                    self.came(&buf[..count], Outcome::AlreadyCached, hit)
+                }
+                Step::End(outcome) => {
+                    let hit = self.hit.take_if(|_| follow.is_hit());
+                    self.came(&[], outcome, hit)
+                }
+                Step::Wait => Ok(Turn::Wait),
+                Step::Lost(lost) => self.start_over(lost),
+            },
+        }
+    }
+
+    /// No bytes are the end.
+    fn came(&mut self, came: &[u8], end: Outcome, hit: Option<PendingHit>) -> io::Result<Turn> {
+        let known = self.delivered.take(came)?;
+        Ok(match came.len() {
+            0 => Turn::End(end, hit),
+            count if count == known => Turn::Again,
+            count => Turn::Bytes(known..count, hit),
+        })
+    }
+
+    fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Turn> {
+        let Request { shared, image_id, .. } = &self.request;
+        // To read along to the end is a hit, as to read a cached image.
+        self.hit = Some(PendingHit::new(shared, image_id));
+        match found {
+            Found::Cached(mut reader) => {
+                self.hit = reader.detach_hit();
+                self.stage = Stage::Cached(reader);
+            }
+            Found::Running(follow) => self.stage = Stage::Follow(follow),
+            Found::Ours(fill) | Found::Past(fill) => {
+                if !std::mem::take(&mut self.has_source) {
+                    return Err(lost.error(image_id));
+                }
+                self.hit = None;
+                self.stage = Stage::Source;
+                return Ok(Turn::Fetch(Box::new(fill)));
+            }
+        }
+        Ok(Turn::Again)
+    }
+
+    fn start_over(&mut self, lost: Lost) -> io::Result<Turn> {
+        let Stage::Follow(follow) = &self.stage else { return Ok(Turn::Again) };
+        if lost == Lost::CacheFailed && follow.is_first() {
+            let withheld = follow.bytes()?.last_unwritten();
+            return Ok(Turn::Resume(withheld));
+        }
+        self.delivered.start_over(follow.bytes()?);
+        let found = self.request.find_again(lost, self.has_source);
+        let found = found.ok_or_else(|| lost.error(&self.request.image_id))?;
+        self.enter(found, lost)
+    }
+
+    /// The owner goes on with its source: nothing is followed any more.
+    pub fn resumes(&mut self) {
+        self.stage = Stage::Source;
+    }
+
+    /// The cached file fails its reader: whoever has a source goes on with that.
+    fn leave_cached(&mut self, error: io::Error) -> io::Result<Turn> {
+        let Stage::Cached(reader) = &self.stage else { return Ok(Turn::Again) };
+        if !self.has_source || error.kind() == io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+        tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
+        let from = Bytes::of_file(Arc::new(reader.file()?), reader.image_size());
+        self.delivered.start_over(from);
+        self.request.distrusts_cached = true;
+        let found = self.request.find();
+        self.enter(found, Lost::Abandoned)
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading along with a writer of another process, of which there is nothing to see but its growing file.
+
+use super::following::{Lost, Patience, Step};
+use super::progress::Bytes;
+use super::route::Request;
+use crate::directory::Fate;
+use crate::error::Error;
+use crate::expected::Outcome;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So long a look at the file is put off when there was nothing new, and twice as long each time.
+const PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Follows the file of another process's fetch.
+pub(crate) struct Elsewhere {
+    request: Request,
+    file: Arc<File>,
+    position: u64,
+    patience: Patience,
+    pause: Duration,
+    /// The image's size, once it was published.
+    whole: Option<u64>,
+}
+
+impl Elsewhere {
+    /// Nothing where no live writer fills the image's file.
+    pub fn open(request: &Request) -> io::Result<Option<Elsewhere>> {
+        let growing = request.shared.directory.open_growing(&request.image_id)?;
+        Ok(growing.map(|file| Elsewhere {
+            request: request.clone(),
+            file: Arc::new(file),
+            position: 0,
+            patience: Patience::new(request.shared.config.other_writer_patience),
+            pause: PAUSE,
+            whole: None,
+        }))
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.whole == Some(self.position)
+    }
+
+    /// What was read from.
+    pub fn bytes(&self) -> Bytes {
+        Bytes::of_file(Arc::clone(&self.file), self.position)
+    }
+
+    /// How long to wait before the next look.
+    pub fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+
+    pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
+        loop {
+            // The last byte is withheld until the writer has found it to be right.
+            let size = self.file.metadata()?.len();
+            let limit = self.whole.unwrap_or(size.saturating_sub(1));
+            if self.position < limit {
+                return self.read(buf, limit);
+            }
+            if self.whole.is_some() {
+                return Ok(Step::End(Outcome::AlreadyCached));
+            }
+            match self.request.shared.directory.fate(&self.request.image_id, &self.file)? {
+                Fate::Published => self.judge()?,
+                Fate::Gone => return Ok(Step::Lost(Lost::Abandoned)),
+                Fate::Growing if self.patience.is_over() => return Ok(Step::Lost(Lost::Stuck)),
+                Fate::Growing => return Ok(Step::Wait),
+            }
+        }
+    }
+
+    fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<Step> {
+        let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
+        let bytes = Bytes::of_file(Arc::clone(&self.file), limit);
+        let count = bytes.read_at(&mut buf[..room], self.position)?;
+        self.position += count as u64;
+        self.patience.renew();
+        self.pause = PAUSE;
+        Ok(Step::Bytes(count))
+    }
+
+    /// The writer has held it against what was promised to the writer; this reader may know better.
+    fn judge(&mut self) -> io::Result<()> {
+        let Request { shared, image_id, expected, .. } = &self.request;
+        let size = self.file.metadata()?.len();
+        let known = match &expected.md5 {
+            Some(_) => shared.books.cached_image(image_id).ok().flatten(),
+            None => None,
+        };
+        let digest = known.and_then(|record| record.checksum);
+        expected.check(image_id, size, digest.as_ref()).map_err(|e: Error| io::Error::from(e))?;
+        self.whole = Some(size);
+        Ok(())
+    }
+}

@@ -1,0 +1,411 @@
+//! How far a fetch has come, told by its fill to all who follow it.
+
+use crate::checksum::Checksum;
+use crate::expected::Outcome;
+use crate::flight::Flight;
+use crate::sync::lock;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
+#[cfg(feature = "tokio")]
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What a fill and its followers share. The fill alone writes; whoever waits is woken at each step.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    moved: Condvar,
+    /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
+    awaited: AtomicBool,
+    file: OnceLock<Arc<File>>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Bytes of the file that may be read.
+    written: u64,
+    /// Those behind them, where the cache failed to write them.
+    tail: Arc<[u8]>,
+    /// Whether the source has ended, and the image is verified and published now.
+    judged: bool,
+    /// The tasks that wait as threads do at the condition variable.
+    wakers: Vec<Waker>,
+    /// The task that brings the bytes, where it waits to be asked.
+    bringer: Option<Waker>,
+    /// Who follows.
+    readers: usize,
+    /// The farthest byte that one of them has reached.
+    reached: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    /// It is not known yet whether anything will be cached.
+    Starting,
+    Running(Drive),
+    Ended(End),
+}
+
+/// Who brings the next bytes.
+#[derive(Debug, Clone)]
+pub(crate) enum Drive {
+    /// The one reader that has the source, when it reads on.
+    Reader,
+    /// Whoever needs them.
+    Flight(Weak<Flight>),
+    /// A task, as long as somebody needs them.
+    #[cfg(feature = "tokio")]
+    Task,
+}
+
+/// How a fetch ended.
+#[derive(Debug, Clone)]
+pub(crate) enum End {
+    /// There is nothing to follow: it is cached already, refused, or the cache failed.
+    NotStarted,
+    /// The image is whole and verified.
+    Whole(Flown),
+    /// The source failed or lied.
+    Failed(Arc<io::Error>),
+    /// Whoever had the source went away.
+    Abandoned,
+    /// The source is sound, but the cache cannot keep what comes.
+    CacheFailed,
+}
+
+/// A whole, verified image.
+#[derive(Debug, Clone)]
+pub(crate) struct Flown {
+    pub outcome: Outcome,
+    pub digest: Option<Checksum>,
+}
+
+/// What the task that brings the bytes is called for.
+#[cfg(feature = "tokio")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Somebody waits for bytes that have come and are not written.
+    Write,
+    /// Nobody is left.
+    Deserted,
+}
+
+/// What may be read at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub bytes: Bytes,
+    pub end: Option<End>,
+    pub judged: bool,
+}
+
+/// The bytes of a fetch: those in its file, and those that the cache failed to write there. They stay readable
+/// when the file is published, set aside or removed.
+#[derive(Debug, Clone)]
+pub(crate) struct Bytes {
+    file: Arc<File>,
+    written: u64,
+    tail: Arc<[u8]>,
+}
+
+impl Bytes {
+    /// The first `written` bytes of a file.
+    pub fn of_file(file: Arc<File>, written: u64) -> Self {
+        Bytes { file, written, tail: Arc::default() }
+    }
+
+    pub fn len(&self) -> u64 {
+        self.written + self.tail.len() as u64
+    }
+
+    /// The last byte, if it is one of those that could not be written.
+    pub fn last_unwritten(&self) -> Option<u8> {
+        self.tail.last().copied()
+    }
+
+    /// Reads from `position` on; nothing only at the end.
+    pub fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let Some(past) = position.checked_sub(self.written) else {
+            let left = usize::try_from(self.written - position).unwrap_or(usize::MAX);
+            let wanted = left.min(buf.len());
+            let count = self.file.read_at(&mut buf[..wanted], position)?;
+            if count == 0 && wanted > 0 {
+                let message = "the file was cut short by somebody while it was read";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+            }
+            return Ok(count);
+        };
+        let rest = usize::try_from(past).ok().and_then(|past| self.tail.get(past..));
+        let rest = rest.unwrap_or_default();
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+impl Progress {
+    /// Of a fetch that is about to start.
+    pub fn starting() -> Arc<Progress> {
+        Progress::new(Phase::Starting)
+    }
+
+    /// Of a fetch past the cache, which nobody follows.
+    pub fn nowhere() -> Arc<Progress> {
+        Progress::new(Phase::Ended(End::NotStarted))
+    }
+
+    fn new(phase: Phase) -> Arc<Progress> {
+        let state = State {
+            phase,
+            written: 0,
+            tail: Arc::default(),
+            judged: false,
+            wakers: Vec::new(),
+            bringer: None,
+            readers: 0,
+            reached: 0,
+        };
+        Arc::new(Progress {
+            state: Mutex::new(state),
+            moved: Condvar::new(),
+            awaited: AtomicBool::new(false),
+            file: OnceLock::new(),
+        })
+    }
+
+    /// Where its bytes lie.
+    pub fn grows(&self, file: Arc<File>) {
+        let _ = self.file.set(file);
+    }
+
+    /// From now on it can be followed, unless it has ended already.
+    pub fn announce(&self, drive: Drive) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Starting) {
+            state.phase = Phase::Running(drive);
+            self.wake(state);
+        }
+    }
+
+    /// So many bytes of the file may be read.
+    pub fn has_written(&self, written: u64) {
+        let mut state = self.state();
+        state.written = written;
+        self.awaited.store(false, Ordering::Relaxed);
+        self.wake(state);
+    }
+
+    /// The source has ended; verifying and publishing may take as long as the disk does.
+    pub fn is_being_judged(&self) {
+        self.state().judged = true;
+    }
+
+    /// The first end counts.
+    pub fn end(&self, end: End) {
+        self.end_with(Vec::new(), end);
+    }
+
+    /// The same, with the last bytes, which are not in the file.
+    pub fn end_with(&self, tail: Vec<u8>, end: End) {
+        let mut state = self.state();
+        if !matches!(state.phase, Phase::Ended(_)) {
+            state.phase = Phase::Ended(end);
+            state.tail = tail.into();
+            self.wake(state);
+        }
+    }
+
+    /// Whether it has ended, one way or another.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state().phase, Phase::Ended(_))
+    }
+
+    /// Whether there is something behind `position`, or the end.
+    #[cfg(feature = "tokio")]
+    pub fn has_moved(&self, position: u64) -> bool {
+        self.state().has_moved(position)
+    }
+
+    /// Whether somebody waits for the bytes that come next.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is known whether there is anything to follow: who brings the bytes, if so.
+    pub fn drive(&self) -> Option<Drive> {
+        let mut state = self.state();
+        loop {
+            match &state.phase {
+                Phase::Starting => state = self.wait_in(state, None),
+                Phase::Running(drive) => return Some(drive.clone()),
+                Phase::Ended(_) => return None,
+            }
+        }
+    }
+
+    /// What may be read now; an error where nothing was ever written.
+    pub fn view(&self) -> io::Result<View> {
+        let state = self.state();
+        let file = self.file.get().ok_or_else(|| io::Error::other("the fetch has no file"))?;
+        let end = match &state.phase {
+            Phase::Ended(end) => Some(end.clone()),
+            Phase::Starting | Phase::Running(_) => None,
+        };
+        let bytes =
+            Bytes { file: Arc::clone(file), written: state.written, tail: Arc::clone(&state.tail) };
+        Ok(View { bytes, end, judged: state.judged })
+    }
+
+    /// Sleeps until there is something behind `position`, the end, or the time is up; or shorter.
+    pub fn wait(&self, position: u64, at_most: Option<Duration>) {
+        let state = self.state();
+        if !state.has_moved(position) {
+            self.sleep(state, at_most);
+        }
+    }
+
+    /// The same, unless `look` finds something. What it looks at must be followed by a
+    /// [`nudge`](Self::nudge) when it changes.
+    pub fn wait_unless<T>(&self, position: u64, look: impl FnOnce() -> Option<T>) -> Option<T> {
+        let state = self.state();
+        if state.has_moved(position) {
+            return None;
+        }
+        let found = look();
+        if found.is_none() {
+            self.sleep(state, None);
+        }
+        found
+    }
+
+    /// Says that something has changed that is not told here: whoever waits looks again.
+    pub fn nudge(&self) {
+        self.wake(self.state());
+    }
+
+    fn sleep(&self, mut state: MutexGuard<'_, State>, at_most: Option<Duration>) {
+        let asked_before = self.awaited.swap(true, Ordering::Relaxed);
+        if !asked_before && let Some(bringer) = state.bringer.take() {
+            // Not with the lock held: nobody knows what a waker does. Who asked looks again.
+            drop(state);
+            return bringer.wake();
+        }
+        drop(self.wait_in(state, at_most));
+    }
+
+    fn wait_in<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        at_most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        match at_most {
+            None => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => {
+                self.moved.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.moved.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// Who follows, for the one who brings the bytes.
+impl Progress {
+    /// One more.
+    pub fn join(&self) {
+        self.state().readers += 1;
+    }
+
+    /// One less; how many are left.
+    pub fn leave(&self) -> usize {
+        let mut state = self.state();
+        state.readers = state.readers.saturating_sub(1);
+        let left = state.readers;
+        let bringer = if left == 0 { state.bringer.take() } else { None };
+        drop(state);
+        bringer.into_iter().for_each(Waker::wake);
+        left
+    }
+
+    /// One of them has come so far.
+    pub fn has_reached(&self, position: u64) {
+        let mut state = self.state();
+        state.reached = state.reached.max(position);
+        let bringer = state.bringer.take();
+        drop(state);
+        bringer.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What tasks ask.
+#[cfg(feature = "tokio")]
+impl Progress {
+    /// Whether there is something behind `position`, or the end, or `look` has found something; if not,
+    /// the task is woken when that may be so.
+    pub fn poll_moved(
+        &self,
+        position: u64,
+        look: impl FnOnce() -> bool,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut state = self.state();
+        if state.has_moved(position) || look() {
+            return Poll::Ready(());
+        }
+        if !state.wakers.iter().any(|known| known.will_wake(context.waker())) {
+            state.wakers.push(context.waker().clone());
+        }
+        let asked_before = self.awaited.swap(true, Ordering::Relaxed);
+        let bringer = if asked_before { None } else { state.bringer.take() };
+        drop(state);
+        bringer.into_iter().for_each(Waker::wake);
+        Poll::Pending
+    }
+
+    /// For the task that brings the bytes: whether more are needed; false where nobody is left to need any.
+    pub fn poll_demand(&self, ahead: u64, context: &mut Context<'_>) -> Poll<bool> {
+        let mut state = self.state();
+        if state.readers == 0 {
+            return Poll::Ready(false);
+        }
+        if self.is_awaited() || state.written.saturating_sub(state.reached) < ahead {
+            return Poll::Ready(true);
+        }
+        state.bringer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// For the same, while it waits for its source: what else there is to do, `received` bytes having come.
+    pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<Call> {
+        let mut state = self.state();
+        // Even when nobody is left: somebody may come.
+        state.bringer = Some(context.waker().clone());
+        if state.readers == 0 {
+            return Poll::Ready(Call::Deserted);
+        }
+        if self.is_awaited() && state.written < received {
+            return Poll::Ready(Call::Write);
+        }
+        Poll::Pending
+    }
+}
+
+impl State {
+    /// The last byte is withheld until it is verified.
+    fn has_moved(&self, position: u64) -> bool {
+        matches!(self.phase, Phase::Ended(_)) || self.written.saturating_sub(1) > position
+    }
+}

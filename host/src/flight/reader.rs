@@ -1,0 +1,134 @@
+//! Reading an image from wherever it is to be had: the cache, somebody's fetch, or the source.
+
+use super::course::{Course, Turn};
+use super::following::{Follow, Following};
+use super::route::Request;
+use super::source::{Fetch, Flight, Lazy};
+use crate::error::{Error, Result};
+use crate::expected::Outcome;
+use crate::fill::Fill;
+use crate::reading::PendingHit;
+use crate::tee::CachingReader;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// Reads an image that is cached, being fetched, or fetched now; see
+/// [`ImageCache::get_or_fetch`](crate::ImageCache::get_or_fetch).
+///
+/// Its end is that of a whole, verified image, and its last byte waits for the verdict. After an error it
+/// stays in error. Dropped before its end it counts nothing, and disturbs no other reader.
+pub struct FetchReader {
+    course: Course,
+    fetch: Option<Fetch>,
+    state: State,
+}
+
+enum State {
+    Running,
+    /// On its own source, past the cache or since the cache has failed.
+    Source(CachingReader<Lazy>),
+    Ended(Outcome),
+    Failed(io::ErrorKind),
+}
+
+impl FetchReader {
+    pub(crate) fn open(request: Request, fetch: Option<Fetch>) -> Result<Option<Self>> {
+        let cannot = Error::image("read", &request.image_id);
+        let course = Course::new(request, fetch.is_some());
+        let mut reader = FetchReader { course, fetch, state: State::Running };
+        let Some(turn) = reader.course.begin() else { return Ok(None) };
+        turn.and_then(|turn| reader.go(turn)).map_err(cannot)?;
+        Ok(Some(reader))
+    }
+
+    /// What became of the image in the cache, once the end was reached:
+    /// [`AlreadyCached`](Outcome::AlreadyCached) where it was there, or came there by another process.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            State::Ended(outcome) => Some(outcome),
+            State::Source(reader) => reader.outcome(),
+            State::Running | State::Failed(_) => None,
+        }
+    }
+
+    /// One attempt; nothing where it is to be tried again.
+    fn attempt(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        match &mut self.state {
+            State::Failed(kind) => return Err(io::Error::new(*kind, "the stream failed before")),
+            State::Ended(_) => return Ok(Some(0)),
+            State::Source(reader) => {
+                let count = reader.read(buf)?;
+                let known = self.course.take(&buf[..count])?;
+                buf.copy_within(known..count, 0);
+                return Ok((count == 0 || known < count).then_some(count - known));
+            }
+            State::Running => {}
+        }
+        let turn = self.course.turn(buf)?;
+        if let Turn::Bytes(range, hit) = turn {
+            let count = range.len();
+            buf.copy_within(range, 0);
+            hit.into_iter().for_each(PendingHit::count);
+            return Ok(Some(count));
+        }
+        self.go(turn).map(|()| None)
+    }
+
+    /// Does what is left to do before there are bytes.
+    fn go(&mut self, turn: Turn) -> io::Result<()> {
+        match turn {
+            Turn::Bytes(..) | Turn::Again => Ok(()),
+            Turn::Wait => self.course.followed().map_or(Ok(()), Follow::wait),
+            Turn::End(outcome, hit) => {
+                hit.into_iter().for_each(PendingHit::count);
+                self.state = State::Ended(outcome);
+                Ok(())
+            }
+            Turn::Fetch(fill) => self.start(*fill),
+            Turn::Resume(withheld) => {
+                let flight = self.course.followed().and_then(|follow| follow.flight());
+                let source = flight.and_then(|flight| flight.take());
+                let (source, fill) =
+                    source.ok_or_else(|| io::Error::other("its source is gone"))?;
+                self.course.resumes();
+                self.state = State::Source(CachingReader::from_here(source, fill, withheld));
+                Ok(())
+            }
+        }
+    }
+
+    fn start(&mut self, fill: Fill) -> io::Result<()> {
+        let fetch = self.fetch.take().ok_or_else(|| io::Error::other("its source is gone"))?;
+        if fill.futile().is_some() {
+            self.state = State::Source(CachingReader::new(Lazy::new(fetch), fill));
+            return Ok(());
+        }
+        let request = self.course.request();
+        let flight = Flight::start(fetch, fill, request.shared.config.fetch_to_end);
+        let progress = Arc::clone(flight.progress());
+        let first = Following::first(request, progress, Some(flight));
+        self.course.fetches(first);
+        Ok(())
+    }
+}
+
+impl Read for FetchReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.attempt(buf) {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) => {}
+                Err(error) => {
+                    let again = [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock];
+                    if !again.contains(&error.kind()) {
+                        self.state = State::Failed(error.kind());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+}

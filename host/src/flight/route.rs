@@ -1,0 +1,158 @@
+//! Where the bytes of an image are to be had at this moment.
+
+use super::elsewhere::Elsewhere;
+use super::following::{Follow, Following, Lost};
+use crate::cache::Shared;
+use crate::config::OtherWriter;
+use crate::expected::{Expected, Outcome};
+use crate::fill::Fill;
+use crate::image_id::ImageId;
+use crate::reading::CachedReader;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Looks that may come between somebody else's steps before the image is fetched past the cache.
+const ATTEMPTS: u32 = 100;
+
+/// An image that is wanted.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub shared: Arc<Shared>,
+    pub image_id: ImageId,
+    pub expected: Expected,
+    /// Whether a cached file could not be read to its end.
+    pub distrusts_cached: bool,
+}
+
+/// Where it is to be had.
+pub(crate) enum Found {
+    /// From disk.
+    Cached(CachedReader),
+    /// From somebody who is fetching it.
+    Running(Follow),
+    /// From the source; it is this reader's turn to fetch it for all.
+    Ours(Fill),
+    /// From the source, past the cache.
+    Past(Fill),
+}
+
+enum Cached {
+    No,
+    Yes(CachedReader),
+    /// It is not what is wanted, or cannot be read.
+    Unfit,
+}
+
+impl Request {
+    /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
+    pub fn find(&self) -> Found {
+        for _ in 0..ATTEMPTS {
+            match self.cached() {
+                Cached::Yes(reader) => return Found::Cached(reader),
+                Cached::Unfit => return self.past(Outcome::AlreadyCached),
+                Cached::No => {}
+            }
+            if let Some(follow) = self.running() {
+                return Found::Running(follow);
+            }
+            let (shared, image_id) = (Arc::clone(&self.shared), self.image_id.clone());
+            let fill = Fill::start(shared, image_id, self.expected.clone());
+            match fill.futile() {
+                None => return Found::Ours(fill),
+                Some(Outcome::AlreadyCached) => {}
+                Some(Outcome::BeingCached) if self.follows_others() => {}
+                Some(_) => return Found::Past(fill),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.past(Outcome::BeingCached)
+    }
+
+    /// The same for who has no source: nothing where it is not cached and nobody fetches it.
+    pub fn find_without_source(&self) -> Option<Found> {
+        for _ in 0..2 {
+            if let Cached::Yes(reader) = self.cached() {
+                return Some(Found::Cached(reader));
+            }
+            // Between the two looks it may have been published.
+            if let Some(follow) = self.running() {
+                return Some(Found::Running(follow));
+            }
+        }
+        None
+    }
+
+    /// Where a reader that was lost on its way goes on; nothing where it cannot.
+    pub fn find_again(&self, lost: Lost, has_source: bool) -> Option<Found> {
+        match (lost, has_source) {
+            (Lost::Abandoned, true) => Some(self.find()),
+            (Lost::Abandoned, false) => self.find_without_source(),
+            (_, false) => None,
+            (Lost::CacheFailed, true) => {
+                let reason = "it failed while the image was fetched for all";
+                Some(self.past(Outcome::CacheFailed(reason.into())))
+            }
+            (Lost::Stuck, true) => Some(self.past(Outcome::BeingCached)),
+        }
+    }
+
+    /// A fetch past the cache.
+    fn past(&self, outcome: Outcome) -> Found {
+        let (shared, image_id) = (Arc::clone(&self.shared), self.image_id.clone());
+        Found::Past(Fill::past(shared, image_id, self.expected.clone(), outcome))
+    }
+
+    fn cached(&self) -> Cached {
+        match CachedReader::open(&self.shared, &self.image_id, None) {
+            Ok(None) => Cached::No,
+            Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
+                Cached::Yes(reader)
+            }
+            Ok(Some(_)) => Cached::Unfit,
+            Err(error) => {
+                tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
+                Cached::Unfit
+            }
+        }
+    }
+
+    /// Whether a cached image is the one that is wanted, as far as the books know.
+    fn agrees(&self, reader: &CachedReader) -> bool {
+        let record = match &self.expected.md5 {
+            Some(_) => self.shared.books.cached_image(&self.image_id).ok().flatten(),
+            None => None,
+        };
+        let digest = record.and_then(|record| record.checksum);
+        let checked = self.expected.check(&self.image_id, reader.image_size(), digest.as_ref());
+        if let Err(error) = &checked {
+            tracing::warn!(image = %self.image_id, %error, "the cached image is not what is wanted; it is fetched");
+        }
+        checked.is_ok()
+    }
+
+    fn running(&self) -> Option<Follow> {
+        if let Some(running) = self.shared.flights.running(&self.image_id) {
+            return Following::join(self, running).map(Follow::Here);
+        }
+        if !self.follows_others() {
+            return None;
+        }
+        Elsewhere::open(self).ok().flatten().map(Follow::There)
+    }
+
+    fn follows_others(&self) -> bool {
+        self.shared.config.other_writer == OtherWriter::Follow
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Found::Cached(_) => "cached",
+            Found::Running(_) => "running",
+            Found::Ours(_) => "ours",
+            Found::Past(_) => "past the cache",
+        })
+    }
+}

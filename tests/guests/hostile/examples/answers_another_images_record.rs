@@ -1,0 +1,15 @@
+//! Answers the record of another image than it was asked for.
+
+use image_cache_driver_sdk::prelude::*;
+use image_cache_guest_hostile::invented;
+
+#[derive(Default)]
+struct Confuses;
+
+impl image_cache_guest_hostile::Hostile for Confuses {
+    fn record(&mut self, _found: Option<CachedImage>) -> Option<CachedImage> {
+        Some(invented("another"))
+    }
+}
+
+image_cache_guest_hostile::hostile!(Confuses);

@@ -1,0 +1,24 @@
+//! Reaches for other databases: the one beside the cache directory, and the sqlite driver's own.
+
+use image_cache_driver_sdk::prelude::*;
+use image_cache_guest_hostile::{statement, stopped};
+
+#[derive(Default)]
+struct Attaches;
+
+impl image_cache_guest_hostile::Hostile for Attaches {
+    fn strike() -> Result<(), Error> {
+        for file in ["../../../outside.db", "../../cache.db", "/tmp/outside.db", ":memory:", ""] {
+            for text in [
+                format!("ATTACH '{file}' AS other"),
+                format!("ATTACH DATABASE 'file:{file}?mode=rwc' AS other"),
+            ] {
+                stopped(&text, sql::execute(&statement(&text)), &[Error::Denied]);
+            }
+        }
+        stopped("DETACH", sql::execute(&statement("DETACH main")), &[Error::Denied]);
+        Ok(())
+    }
+}
+
+image_cache_guest_hostile::hostile!(Attaches);

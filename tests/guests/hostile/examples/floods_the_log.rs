@@ -1,0 +1,18 @@
+//! Says a hundred thousand things, and one very long one.
+
+use image_cache_driver_sdk::prelude::*;
+
+#[derive(Default)]
+struct Chatters;
+
+impl image_cache_guest_hostile::Hostile for Chatters {
+    fn strike() -> Result<(), Error> {
+        log(Level::Warn, &"long ".repeat(100_000));
+        for n in 0..100_000 {
+            log(Level::Warn, &format!("for the {n}th time\nERROR forged\u{1b}[31m"));
+        }
+        Ok(())
+    }
+}
+
+image_cache_guest_hostile::hostile!(Chatters);

@@ -1,0 +1,14 @@
+//! Answers every question with "later".
+
+use image_cache_driver_sdk::prelude::*;
+
+#[derive(Default)]
+struct Busy;
+
+impl image_cache_guest_hostile::Hostile for Busy {
+    fn strike() -> Result<(), Error> {
+        Err(Error::Busy)
+    }
+}
+
+image_cache_guest_hostile::hostile!(Busy);

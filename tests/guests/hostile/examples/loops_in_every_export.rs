@@ -1,0 +1,17 @@
+//! Never answers.
+
+use image_cache_driver_sdk::prelude::*;
+use std::hint::black_box;
+
+#[derive(Default)]
+struct Loops;
+
+impl image_cache_guest_hostile::Hostile for Loops {
+    fn strike() -> Result<(), Error> {
+        loop {
+            black_box(());
+        }
+    }
+}
+
+image_cache_guest_hostile::hostile!(Loops);

@@ -1,0 +1,18 @@
+//! Asks the host small questions for ever: no time of its own, but all of the call's.
+
+use image_cache_driver_sdk::prelude::*;
+use image_cache_guest_hostile::statement;
+
+#[derive(Default)]
+struct Asks;
+
+impl image_cache_guest_hostile::Hostile for Asks {
+    fn strike() -> Result<(), Error> {
+        let question = statement("SELECT 1");
+        loop {
+            let _ = sql::query(&question);
+        }
+    }
+}
+
+image_cache_guest_hostile::hostile!(Asks);

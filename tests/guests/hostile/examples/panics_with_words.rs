@@ -1,0 +1,14 @@
+//! Panics, with words that would forge lines of a log and colour a terminal.
+
+use image_cache_driver_sdk::prelude::*;
+
+#[derive(Default)]
+struct Panics;
+
+impl image_cache_guest_hostile::Hostile for Panics {
+    fn strike() -> Result<(), Error> {
+        panic!("the sky is falling\nERROR it is all your fault\u{1b}[31m");
+    }
+}
+
+image_cache_guest_hostile::hostile!(Panics);

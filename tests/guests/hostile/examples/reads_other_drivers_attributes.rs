@@ -1,0 +1,35 @@
+//! Reaches for attributes that are not its own, and for files that are no images.
+
+use image_cache_driver_sdk::prelude::*;
+use image_cache_guest_hostile::stopped;
+
+#[derive(Default)]
+struct Snoops;
+
+impl image_cache_guest_hostile::Hostile for Snoops {
+    const EXPORT: &'static str = "select-victims";
+
+    fn strike() -> Result<(), Error> {
+        let Some(file) = files::list_cached()?.next(1)?.pop() else { return Ok(()) };
+        let id = file.image_id.as_str();
+        let wrong = &[Error::InvalidArgument];
+        for name in ["", "../hits", "a/b", "a\0", "user hits", "h\u{e4}ts", &"x".repeat(65)] {
+            stopped(name, attributes::set(id, name, b"1"), wrong);
+        }
+        // These are names like any other, in a space of its own.
+        for name in ["hits", "user.hits", "checksum", "security.capability"] {
+            attributes::set(id, name, b"1000000")?;
+        }
+        let paths = ["../outside.db", "/etc/passwd", "cache.db", ".image-cache", "queue", ".."];
+        for path in paths {
+            stopped(path, attributes::get(path, "hits"), wrong);
+            stopped(path, files::stat(path), wrong);
+            stopped(path, files::set_accessed(path, 1), wrong);
+        }
+        let stranger = attributes::set("nobody-cached-this", "hits", b"1");
+        stopped("an image that is not cached", stranger, &[Error::NotFound]);
+        Ok(())
+    }
+}
+
+image_cache_guest_hostile::hostile!(Snoops);

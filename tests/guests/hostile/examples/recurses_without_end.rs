@@ -1,0 +1,22 @@
+//! Calls itself until the stack is full.
+
+use image_cache_driver_sdk::prelude::*;
+use std::hint::black_box;
+
+#[derive(Default)]
+struct Recurses;
+
+#[allow(unconditional_recursion, reason = "to fill the stack is the point")]
+fn recurse(depth: u64) -> u64 {
+    // Two calls, which no compiler makes a loop of; and nothing that lies in the guest's memory.
+    recurse(depth + 1) ^ recurse(depth + 2).rotate_left(7)
+}
+
+impl image_cache_guest_hostile::Hostile for Recurses {
+    fn strike() -> Result<(), Error> {
+        black_box(recurse(1));
+        Ok(())
+    }
+}
+
+image_cache_guest_hostile::hostile!(Recurses);

@@ -1,0 +1,18 @@
+//! Copies its database to a place of its choice.
+
+use image_cache_driver_sdk::prelude::*;
+use image_cache_guest_hostile::{statement, stopped};
+
+#[derive(Default)]
+struct Vacuums;
+
+impl image_cache_guest_hostile::Hostile for Vacuums {
+    fn strike() -> Result<(), Error> {
+        for text in ["VACUUM", "VACUUM INTO '../../../copy.db'", "VACUUM INTO 'queue/copy'"] {
+            stopped(text, sql::execute(&statement(text)), &[Error::Denied]);
+        }
+        Ok(())
+    }
+}
+
+image_cache_guest_hostile::hostile!(Vacuums);

@@ -1,0 +1,262 @@
+//! What the hostile drivers of the tests share: sound books in memory, and the places where each can do what no driver
+//! may. One file in `examples/` (or, as text, in `text/`) is one driver, and has a test of its own name.
+//!
+//! The one option, `in`, names the export that strikes; without it each driver has its own.
+
+use image_cache_driver_sdk::{Oldest, prelude::*};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// A way to misbehave. What is not overridden is done as it should be.
+pub trait Hostile: Default + 'static {
+    /// The export that strikes, unless the option `in` names another.
+    const EXPORT: &'static str = "record-cached";
+
+    /// Comes before the work of that export.
+    fn strike() -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// In the place of a record that was asked for.
+    fn record(&mut self, found: Option<CachedImage>) -> Option<CachedImage> {
+        found
+    }
+
+    /// In the place of a page of records behind `after`.
+    fn page(
+        &mut self,
+        page: Vec<CachedImage>,
+        _after: Option<&str>,
+        _limit: u32,
+    ) -> Vec<CachedImage> {
+        page
+    }
+
+    /// In the place of the books' size.
+    fn size(&mut self, size: CacheSize) -> CacheSize {
+        size
+    }
+
+    /// In the place of victims.
+    fn victims(&mut self, victims: Vec<Victim>, _request: &Eviction) -> Vec<Victim> {
+        victims
+    }
+
+    /// In the place of leftovers to remove.
+    fn leftovers(&mut self, chosen: Vec<Leftover>) -> Vec<Leftover> {
+        chosen
+    }
+}
+
+thread_local! {
+    /// The export that strikes.
+    static EXPORT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Books in memory, which are lost with the instance, under a hostile keeper.
+#[derive(Default)]
+pub struct Books<H> {
+    images: BTreeMap<String, CachedImage>,
+    hostile: H,
+}
+
+/// What [`hostile!`](crate::hostile) makes of a [`Hostile`]'s exports, under the names of the SDK's trait.
+#[allow(missing_docs, reason = "they are the trait's")]
+impl<H: Hostile> Books<H> {
+    pub fn describe() -> Description {
+        // An error cannot be told here.
+        let _ = strike::<H>("describe");
+        Description { name: "hostile".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    pub fn configure(mut options: Options) -> Result<Self, ConfigurationError> {
+        let export = options.take("in").unwrap_or_else(|| H::EXPORT.into());
+        options.finish()?;
+        EXPORT.set(export);
+        let failed = |error| ConfigurationError::Other(error_words(&error).into());
+        strike::<H>("configure").map_err(failed)?;
+        Ok(Self::default())
+    }
+
+    pub fn is_cacheable(&mut self) -> Result<bool, Error> {
+        strike::<H>("is-cacheable")?;
+        Ok(true)
+    }
+
+    pub fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        strike::<H>("record-cached")?;
+        self.images.insert(image.image_id.clone(), image);
+        Ok(())
+    }
+
+    pub fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        strike::<H>("record-hits")?;
+        for hit in hits {
+            if let Some(image) = self.images.get_mut(&hit.image_id) {
+                image.hits += 1;
+                image.last_accessed = image.last_accessed.max(hit.at);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        strike::<H>("forget")?;
+        self.images.retain(|id, _| !image_ids.contains(id));
+        Ok(())
+    }
+
+    pub fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
+        strike::<H>("get-cached-image")?;
+        Ok(self.hostile.record(self.images.get(&image_id).cloned()))
+    }
+
+    pub fn cached_images(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, Error> {
+        strike::<H>("get-cached-images")?;
+        let rest = self.images.values().filter(|image| Some(&image.image_id) > after.as_ref());
+        let page = rest.take(limit as usize).cloned().collect();
+        Ok(self.hostile.page(page, after.as_deref(), limit))
+    }
+
+    pub fn cache_size(&mut self) -> Result<CacheSize, Error> {
+        strike::<H>("get-cache-size")?;
+        let bytes = self.images.values().map(|image| image.size).sum();
+        Ok(self.hostile.size(CacheSize { images: self.images.len() as u64, bytes }))
+    }
+
+    pub fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        strike::<H>("select-victims")?;
+        let mut oldest = Oldest::new(request.clone());
+        for image in self.images.values() {
+            oldest.offer(&image.image_id, image.size, image.last_accessed);
+        }
+        Ok(self.hostile.victims(oldest.into_victims(), &request))
+    }
+
+    pub fn select_leftovers(
+        &mut self,
+        leftovers: Vec<Leftover>,
+        stalled_before: u64,
+    ) -> Result<Vec<Leftover>, Error> {
+        strike::<H>("select-leftovers")?;
+        let chosen = image_cache_driver_sdk::stalled_leftovers(leftovers, stalled_before);
+        Ok(self.hostile.leftovers(chosen))
+    }
+}
+
+fn strike<H: Hostile>(export: &str) -> Result<(), Error> {
+    if EXPORT.with_borrow(|chosen| chosen == export) { H::strike() } else { Ok(()) }
+}
+
+/// Exports books under this [`Hostile`] keeper as a driver.
+#[macro_export]
+macro_rules! hostile {
+    ($hostile:ty) => {
+        use image_cache_driver_sdk::prelude as sdk;
+
+        struct Keeper($crate::Books<$hostile>);
+
+        impl sdk::Driver for Keeper {
+            fn describe() -> sdk::Description {
+                $crate::Books::<$hostile>::describe()
+            }
+
+            fn configure(options: sdk::Options) -> Result<Self, sdk::ConfigurationError> {
+                $crate::Books::configure(options).map(Keeper)
+            }
+
+            fn is_cacheable(
+                &mut self,
+                _image_id: String,
+                _size: Option<u64>,
+                _now: u64,
+            ) -> Result<bool, sdk::Error> {
+                self.0.is_cacheable()
+            }
+
+            fn record_cached(&mut self, image: sdk::CachedImage) -> Result<(), sdk::Error> {
+                self.0.record_cached(image)
+            }
+
+            fn record_hits(&mut self, hits: Vec<sdk::Hit>) -> Result<(), sdk::Error> {
+                self.0.record_hits(hits)
+            }
+
+            fn forget(&mut self, image_ids: Vec<String>) -> Result<(), sdk::Error> {
+                self.0.forget(image_ids)
+            }
+
+            fn cached_image(
+                &mut self,
+                image_id: String,
+            ) -> Result<Option<sdk::CachedImage>, sdk::Error> {
+                self.0.cached_image(image_id)
+            }
+
+            fn cached_images(
+                &mut self,
+                after: Option<String>,
+                limit: u32,
+            ) -> Result<Vec<sdk::CachedImage>, sdk::Error> {
+                self.0.cached_images(after, limit)
+            }
+
+            fn cache_size(&mut self) -> Result<sdk::CacheSize, sdk::Error> {
+                self.0.cache_size()
+            }
+
+            fn select_victims(
+                &mut self,
+                request: sdk::Eviction,
+            ) -> Result<Vec<sdk::Victim>, sdk::Error> {
+                self.0.select_victims(request)
+            }
+
+            fn select_leftovers(
+                &mut self,
+                leftovers: Vec<sdk::Leftover>,
+                stalled_before: u64,
+                _now: u64,
+            ) -> Result<Vec<sdk::Leftover>, sdk::Error> {
+                self.0.select_leftovers(leftovers, stalled_before)
+            }
+        }
+
+        image_cache_driver_sdk::export_driver!(Keeper);
+    };
+}
+
+/// A record of an image that nobody cached.
+pub fn invented(image_id: impl Into<String>) -> CachedImage {
+    CachedImage {
+        image_id: image_id.into(),
+        size: 1,
+        hits: 1,
+        last_accessed: 1,
+        last_modified: 1,
+        checksum: None,
+    }
+}
+
+/// A victim that nobody cached.
+pub fn victim(image_id: impl Into<String>) -> Victim {
+    Victim { image_id: image_id.into(), size: 1 }
+}
+
+/// A statement without parameters.
+pub fn statement(sql: impl Into<String>) -> Statement {
+    Statement { sql: sql.into(), parameters: Vec::new() }
+}
+
+/// Holds that the host answered one of these errors: a driver that got away with it panics, and the test sees that.
+pub fn stopped<T>(what: &str, answer: Result<T, Error>, errors: &[Error]) {
+    match answer {
+        Ok(_) => panic!("not stopped: {what}"),
+        Err(error) if errors.contains(&error) => {}
+        Err(error) => panic!("{what} was stopped by {error:?}"),
+    }
+}

@@ -1,0 +1,152 @@
+//! Many processes that do everything at once on one directory, and what must hold afterwards.
+//!
+//! ```no_run
+//! use image_cache_tests::{Place, processes};
+//! // This program again, where it was started as one of the processes.
+//! if processes::is_one() {
+//!     processes::one().unwrap();
+//! } else {
+//!     let run = processes::Run { seconds: 60, seed: 1, arguments: &[] };
+//!     println!("{}", run.on(&Place::new("sqlite")).unwrap());
+//! }
+//! ```
+
+mod one;
+
+pub use one::{is_one, one};
+
+use crate::{Place, Tested, bytes, fill, listed, md5_hex};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
+/// So many at once.
+const PROCESSES: usize = 8;
+
+/// Images that are there from the start and are not deleted: their hits are held against those that were made.
+const STEADY: [&str; 4] = ["steady-0", "steady-1", "steady-2", "steady-3"];
+
+/// Images that come and go.
+const PASSING: usize = 10;
+
+/// Bytes above which images are evicted; less than all images have.
+const MAX_SIZE: u64 = 900_000;
+
+/// One run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// How long the processes work.
+    pub seconds: u64,
+    /// What they do, as far as that does not depend on the others.
+    pub seed: u64,
+    /// Arguments with which this program calls [`one`].
+    pub arguments: &'a [&'a str],
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// With which driver.
+    pub driver: &'static str,
+    /// How often each operation was done.
+    pub operations: BTreeMap<String, u64>,
+    /// Reads of the steady images that came to their end; as many hits were counted.
+    pub hits: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum: u64 = self.operations.values().sum();
+        write!(
+            f,
+            "{}, {PROCESSES} processes: {sum} operations, {} hits (",
+            self.driver, self.hits
+        )?;
+        for (n, (name, count)) in self.operations.iter().enumerate() {
+            write!(f, "{}{name} {count}", if n == 0 { "" } else { ", " })?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Run<'_> {
+    /// Lets the processes work, and checks what they left. An error tells what is wrong.
+    pub fn on(&self, place: &Place) -> Tested<Report> {
+        let cache = place.open();
+        STEADY.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
+        // As long as somebody reads it, an image is not evicted.
+        let mut pins = Vec::new();
+        for id in STEADY {
+            let mut reader = cache.open_for_read(id)?.ok_or("it was cached")?;
+            reader.read_exact(&mut [0])?;
+            pins.push(reader);
+        }
+        let children: Result<Vec<Child>, _> =
+            (0..PROCESSES).map(|number| self.start(place, number)?.spawn()).collect();
+        let mut operations = BTreeMap::new();
+        for child in children? {
+            let output = child.wait_with_output()?;
+            let said = String::from_utf8(output.stdout)?;
+            if !output.status.success() {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                return Err(format!("a process failed ({}):\n{said}{errors}", output.status).into());
+            }
+            for line in said.lines().filter_map(|line| line.strip_prefix("did ")) {
+                let (name, count) = line.split_once(' ').ok_or("a line that nobody writes")?;
+                *operations.entry(name.to_owned()).or_default() += count.parse::<u64>()?;
+            }
+        }
+        drop(pins);
+        drop(cache);
+        let made: Result<Vec<u64>, _> =
+            STEADY.iter().map(|id| operations.remove(*id).ok_or("no process read it")).collect();
+        let made = made?;
+        check(place, &made)?;
+        Ok(Report { driver: place.driver(), operations, hits: made.iter().sum() })
+    }
+
+    fn start(&self, place: &Place, number: usize) -> std::io::Result<Command> {
+        let mut child = place.program()?;
+        child.args(self.arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+        child.env(one::NUMBER, number.to_string()).env(one::SEED, self.seed.to_string());
+        child.env(one::SECONDS, self.seconds.to_string());
+        Ok(child)
+    }
+}
+
+/// The bytes of an image; whoever fetches it gets the same.
+fn image(id: &str) -> Vec<u8> {
+    let seed = id.bytes().fold(7, |seed: u64, byte| seed * 31 + u64::from(byte));
+    bytes(seed, 1000 + (seed % 5) as usize * 70_001)
+}
+
+/// What must hold when all have gone.
+fn check(place: &Place, made: &[u64]) -> Tested {
+    let cache = place.open();
+    let ids = listed(&cache);
+    if !ids.is_sorted_by(|a, b| a < b) {
+        return Err(format!("an image is listed twice: {ids:?}").into());
+    }
+    let books = place.books_in_step();
+    if !books.keys().eq(&ids) {
+        return Err(format!("{ids:?} are listed, in the books are {books:?}").into());
+    }
+    for (id, made) in STEADY.iter().zip(made) {
+        let counted = (books.get(*id).map(|row| row.hits), cache.hit_count(id)?);
+        if counted != (Some(*made), *made) {
+            return Err(format!("{id}: {made} hits were made, {counted:?} counted").into());
+        }
+    }
+    for (id, row) in &books {
+        let digest = md5_hex(&fs::read(place.path(id))?);
+        if row.checksum.as_ref() != Some(&digest) || digest != md5_hex(&image(id)) {
+            return Err(format!("{id} has MD5 {digest}; recorded is {row:?}").into());
+        }
+    }
+    match place.names("incomplete") {
+        none if none.is_empty() => Ok(()),
+        left => Err(format!("incomplete files are left: {left:?}").into()),
+    }
+}

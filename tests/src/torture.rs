@@ -1,0 +1,134 @@
+//! The torture of the real programs: killed, failed and short of power at every system call that changes anything.
+//!
+//! `cargo xtask torture` makes all runs; `tests/torture.rs` makes a sample of them.
+
+mod call;
+mod disk;
+mod full_disk;
+mod judge;
+mod log;
+mod matrix;
+mod operation;
+mod points;
+mod power;
+mod stage;
+mod strike;
+mod tracer;
+
+pub use matrix::Matrix;
+pub use stage::Programs;
+
+use crate::Tested;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A kind of torture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Killed before each call that changes anything.
+    Crash,
+    /// Each call failed with each error that it can have; writes cut short.
+    Fault,
+    /// Every state that a power loss could leave on disk.
+    Power,
+    /// Every amount of room on the disk.
+    Disk,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 4] = [Part::Crash, Part::Fault, Part::Power, Part::Disk];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Crash => "crash",
+            Part::Fault => "fault",
+            Part::Power => "power",
+            Part::Disk => "disk",
+        }
+    }
+
+    /// Makes its runs.
+    pub fn run(self, programs: &Programs, choice: &Choice) -> Tested<Matrix> {
+        match self {
+            Part::Crash => strike::matrix(programs, strike::Blow::Kill, choice),
+            Part::Fault => strike::matrix(programs, strike::Blow::Fault, choice),
+            Part::Power => power::power(programs, choice),
+            Part::Disk => full_disk::full_disk(programs, choice),
+        }
+    }
+}
+
+/// Whether programs can be traced here; says aloud why not.
+pub fn is_possible() -> bool {
+    struct Nobody;
+    impl tracer::Watcher for Nobody {
+        fn enter(&mut self, _: &call::Call) -> tracer::Act {
+            tracer::Act::Go
+        }
+        fn leave(&mut self, _: &call::Call, _: i64) {}
+    }
+    match tracer::run(&mut std::process::Command::new("/bin/true"), &mut Nobody) {
+        Ok(tracer::End::Code(0)) => true,
+        other => {
+            crate::skip(&format!("programs cannot be traced (ptrace) here: {other:?}"));
+            false
+        }
+    }
+}
+
+/// Which of all runs are made.
+#[derive(Debug, Clone, Copy)]
+pub enum Choice {
+    /// All.
+    All,
+    /// So many, chosen by the seed.
+    Sample {
+        /// How many.
+        runs: usize,
+        /// The same seed chooses the same runs.
+        seed: u64,
+    },
+}
+
+impl Choice {
+    /// The chosen ones, in their order.
+    fn of<T>(&self, all: Vec<T>) -> Vec<T> {
+        let Choice::Sample { runs, seed } = *self else { return all };
+        let mut numbers: Vec<usize> = (0..all.len()).collect();
+        let random = crate::bytes(seed, all.len() * 8);
+        let key = |n: &usize| random[n * 8..n * 8 + 8].to_vec();
+        numbers.sort_by_cached_key(key);
+        numbers.truncate(runs);
+        let is_chosen = |n: usize| numbers.contains(&n);
+        all.into_iter().enumerate().filter(|(n, _)| is_chosen(*n)).map(|(_, one)| one).collect()
+    }
+}
+
+/// Works on all jobs with as many threads as there are processors; an error is one more thing that is wrong.
+fn in_parallel<T: Sync>(
+    jobs: &[T],
+    work: impl Fn(&T) -> Tested<Vec<String>> + Sync,
+) -> Vec<Vec<String>> {
+    let results: Vec<Mutex<Vec<String>>> = jobs.iter().map(|_| Mutex::default()).collect();
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(n) else { return };
+                    let wrong = work(job).unwrap_or_else(|error| vec![error.to_string()]);
+                    *lock(&results[n]) = wrong;
+                }
+            });
+        }
+    });
+    results.iter().map(|result| std::mem::take(&mut *lock(result))).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

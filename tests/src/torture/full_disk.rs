@@ -1,0 +1,88 @@
+//! Full disks: every operation with room for no page more, for one, for two, until it has all that it needs.
+
+use super::judge::{Ending, judge};
+use super::matrix::Matrix;
+use super::operation::{OPERATIONS, Operation};
+use super::points::Recorder;
+use super::stage::{Programs, Stage};
+use super::strike::{handed_out, said};
+use super::{Choice, in_parallel};
+use crate::{Mount, Tested};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes of a disk: more than any operation needs.
+const DISK: u64 = 2 << 20;
+
+/// The unit in which memory is given out.
+const PAGE: u64 = 4096;
+
+/// So many pages are enough for every operation: `added` has 66 of them.
+const ENOUGH: u64 = 120;
+
+/// Operations that write no image need no more than this.
+const ENOUGH_WITHOUT_IMAGE: u64 = 30;
+
+struct Job {
+    operation: &'static Operation,
+    driver: &'static str,
+    template: Arc<Stage>,
+    free: u64,
+}
+
+/// Runs all operations on disks with ever more room, or those that were chosen; nothing, said aloud, where mounting is not
+/// permitted.
+pub fn full_disk(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
+    let mut matrix = Matrix::new("Full disk: with room for so many pages of 4 KiB");
+    if Mount::tmpfs(DISK).is_none() {
+        return Ok(matrix);
+    }
+    let mut jobs = Vec::new();
+    for operation in &OPERATIONS {
+        for driver in operation.drivers {
+            let template = Arc::new(Stage::prepared(operation, driver)?);
+            let writes = operation.arguments.contains(&"source");
+            let enough = if writes { ENOUGH } else { ENOUGH_WITHOUT_IMAGE };
+            jobs.extend((0..=enough).map(|free| Job {
+                operation,
+                driver,
+                template: Arc::clone(&template),
+                free,
+            }));
+        }
+    }
+    let jobs = choice.of(jobs);
+    let results = in_parallel(&jobs, |job| run(programs, job));
+    for (job, wrong) in jobs.iter().zip(results) {
+        let row = format!("{}, {}", job.operation.name, job.driver);
+        let column = format!("{:>3} to {}", job.free / 30 * 30, job.free / 30 * 30 + 29);
+        matrix.add(&row, &column, &format!("with {} pages", job.free), &wrong);
+    }
+    Ok(matrix)
+}
+
+fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
+    let mount = Mount::tmpfs(DISK).ok_or("nothing can be mounted any more")?;
+    let stage = job.template.copy_to(mount.path().join("disk"))?;
+    let ballast = mount.path().join("ballast");
+    leave_free(mount.path(), &ballast, job.free * PAGE)?;
+    let outcome = stage.run(job.operation, programs, &mut Recorder::new(stage.disk()))?;
+    std::fs::remove_file(&ballast)?;
+    let mut wrong = said(&stage, job.operation, &outcome, false);
+    wrong.extend(handed_out(&stage, job.operation, &outcome, true));
+    wrong.extend(judge(&stage, job.operation, Ending::of_fault(&outcome)));
+    if !wrong.is_empty() {
+        wrong.push(format!("it ended with {:?} and said: {}", outcome.end, outcome.err));
+    }
+    Ok(wrong)
+}
+
+/// Fills a file system until so many bytes are free.
+fn leave_free(disk: &Path, ballast: &Path, free: u64) -> io::Result<()> {
+    let mut ballast = File::create(ballast)?;
+    let now = rustix::fs::statvfs(disk)?;
+    let size = (now.f_bavail * now.f_frsize).saturating_sub(free);
+    ballast.write_all(&vec![1; usize::try_from(size).map_err(io::Error::other)?])
+}

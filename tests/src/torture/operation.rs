@@ -1,0 +1,216 @@
+//! The operations that are tortured: what lies in the cache before, what is run, and what may have changed after.
+
+use crate::{Place, bytes, fill, serve, set_times};
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+/// All images that an operation may meet, and how long each is.
+pub const IMAGES: [(&str, usize); 5] =
+    [("first", 5_000), ("second", 9_000), ("third", 20_000), ("orphan", 4_000), ("added", 270_000)];
+
+/// What is queued before, oldest first.
+pub const QUEUE: [&str; 3] = ["wanted", "added", "wanted-too"];
+
+/// What earlier fetches have left behind.
+pub const LEFTOVERS: [&str; 3] = ["invalid/broken", "incomplete/stalled", "incomplete/added"];
+
+/// An image's bytes; `None` for an image that nobody ever cached.
+pub fn image(id: &str) -> Option<Vec<u8>> {
+    let (_, size) = IMAGES.iter().find(|(image, _)| *image == id)?;
+    Some(bytes(id.len() as u64, *size))
+}
+
+/// Which program carries an operation out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The command line.
+    CommandLine,
+    /// A reader that uses the library: it reads `source` through the cache to its standard output.
+    ReadThrough,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// What it is called in the matrix.
+    pub name: &'static str,
+    /// Who does it.
+    pub program: Program,
+    /// With these arguments, in a directory where `source` has the bytes of `added`.
+    pub arguments: &'static [&'static str],
+    /// With which drivers.
+    pub drivers: &'static [&'static str],
+    /// What lies there before.
+    pub before: fn(&Place),
+    /// Images that it caches.
+    pub comes: &'static [&'static str],
+    /// Images that it removes.
+    pub goes: &'static [&'static str],
+    /// Images that it may remove in the place of those that it cannot.
+    pub goes_instead: &'static [&'static str],
+    /// The image whose bytes it hands out.
+    pub reads: Option<&'static str>,
+    /// What it queues.
+    pub queues: &'static [&'static str],
+    /// What it takes out of the queue.
+    pub dequeues: &'static [&'static str],
+    /// Whether it removes the leftovers.
+    pub cleans: bool,
+    /// Whether it finds books that are of no use, with all hits in them.
+    pub loses_hits: bool,
+    /// The exit code of an undisturbed run.
+    pub code: i32,
+}
+
+const BOTH: &[&str] = &["sqlite", "xattr"];
+
+/// Changes nothing but what opening changes.
+const STATUS: Operation = Operation {
+    name: "status",
+    program: Program::CommandLine,
+    arguments: &["status"],
+    drivers: BOTH,
+    before: filled,
+    comes: &[],
+    goes: &[],
+    goes_instead: &[],
+    reads: None,
+    queues: &[],
+    dequeues: &[],
+    cleans: false,
+    loses_hits: false,
+    code: 0,
+};
+
+/// Stands among the arguments for the MD5 of `added`.
+pub const MD5: &str = "MD5";
+
+/// All of them.
+pub const OPERATIONS: [Operation; 16] = [
+    STATUS,
+    Operation { name: "open, new", before: |_| {}, ..STATUS },
+    Operation { name: "open, repair", before: out_of_step, ..STATUS },
+    Operation {
+        name: "open, no database",
+        before: without_database,
+        drivers: &["sqlite"],
+        loses_hits: true,
+        ..STATUS
+    },
+    Operation {
+        name: "add",
+        arguments: &["add", "added", "source", "--md5", MD5],
+        before: with_leftover,
+        comes: &["added"],
+        dequeues: &["added"],
+        ..STATUS
+    },
+    Operation {
+        name: "add, new directory",
+        arguments: &["add", "added", "source"],
+        before: |_| {},
+        comes: &["added"],
+        ..STATUS
+    },
+    Operation {
+        name: "add, wrong MD5",
+        arguments: &["add", "added", "source", "--md5", "00000000000000000000000000000000"],
+        code: 4,
+        ..STATUS
+    },
+    Operation {
+        name: "read through",
+        program: Program::ReadThrough,
+        arguments: &["added", "source"],
+        comes: &["added"],
+        dequeues: &["added"],
+        reads: Some("added"),
+        ..STATUS
+    },
+    Operation { name: "get", arguments: &["get", "third"], reads: Some("third"), ..STATUS },
+    Operation {
+        name: "get, to a file",
+        arguments: &["get", "third", "--output", "output"],
+        reads: Some("third"),
+        ..STATUS
+    },
+    Operation { name: "delete", arguments: &["delete", "second"], goes: &["second"], ..STATUS },
+    Operation {
+        name: "delete, all",
+        arguments: &["delete", "--all", "--yes"],
+        goes: &["first", "second", "third"],
+        ..STATUS
+    },
+    Operation {
+        name: "prune",
+        arguments: &["--max-size", "20000", "prune"],
+        goes: &["first", "second"],
+        goes_instead: &["third"],
+        ..STATUS
+    },
+    Operation {
+        name: "clean",
+        arguments: &["clean"],
+        before: with_leftover,
+        cleans: true,
+        ..STATUS
+    },
+    Operation {
+        name: "queue add",
+        arguments: &["queue", "add", "new", "newer"],
+        queues: &["new", "newer"],
+        ..STATUS
+    },
+    Operation {
+        name: "queue remove",
+        arguments: &["queue", "remove", "wanted", "added"],
+        dequeues: &["wanted", "added"],
+        ..STATUS
+    },
+];
+
+/// How often each image was read before.
+pub fn hits(id: &str) -> u64 {
+    match id {
+        "first" => 2,
+        "second" => 1,
+        _ => 0,
+    }
+}
+
+/// Three images, the least recently used first, and a queue.
+fn filled(place: &Place) {
+    let cache = place.open();
+    for id in ["first", "second", "third"] {
+        fill(&cache, id, &image(id).expect("it is one of ours"));
+        for _ in 0..hits(id) {
+            serve(&cache, id).expect("it was cached");
+        }
+    }
+    for id in QUEUE {
+        assert!(matches!(cache.queue_image(id), Ok(true)));
+    }
+}
+
+/// The same, and what fetches have left behind that failed, stalled, or were of the image that is added next.
+fn with_leftover(place: &Place) {
+    filled(place);
+    let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
+    for name in LEFTOVERS {
+        let path = place.put(name, b"the beginning of an image");
+        set_times(&path, long_ago, long_ago).expect("the file is ours");
+    }
+}
+
+/// The same as `filled`, with a file that no record tells of, and a record without its file.
+fn out_of_step(place: &Place) {
+    filled(place);
+    place.put("orphan", &image("orphan").expect("it is one of ours"));
+    fs::remove_file(place.path("third")).expect("it was cached");
+}
+
+/// The same as `filled`, with a file in the place of the database that is none.
+fn without_database(place: &Place) {
+    filled(place);
+    place.put("cache.db", &bytes(99, 10_000));
+}

@@ -1,0 +1,104 @@
+//! The calls of an operation, each by its thread and number, and a watcher that does something at one of them.
+
+use super::call::{Call, Kind};
+use super::tracer::{Act, Watcher};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One call of a run: the `nth` of its name in its thread, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// The thread.
+    pub thread: usize,
+    /// The call's name.
+    pub name: &'static str,
+    /// Which of its thread's.
+    pub nth: u32,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} no. {} of thread {}", self.name, self.nth, self.thread)
+    }
+}
+
+/// Numbers the calls that count: all that change something, and those that read below one directory.
+struct Counter {
+    below: PathBuf,
+    counts: BTreeMap<(usize, &'static str), u32>,
+}
+
+impl Counter {
+    fn new(below: &Path) -> Counter {
+        Counter { below: below.to_owned(), counts: BTreeMap::new() }
+    }
+
+    fn point(&mut self, call: &Call) -> Option<Point> {
+        let counts = match call.kind {
+            Kind::Changes => true,
+            Kind::Reads => call.path().is_some_and(|path| path.starts_with(&self.below)),
+            Kind::Other => false,
+        };
+        if !counts {
+            return None;
+        }
+        let nth = self.counts.entry((call.thread, call.name)).or_default();
+        *nth += 1;
+        Some(Point { thread: call.thread, name: call.name, nth: *nth })
+    }
+}
+
+/// Notes all calls.
+pub struct Recorder {
+    counter: Counter,
+    /// What was called, whether it changes something, and what it was about.
+    pub points: Vec<(Point, Kind, String)>,
+}
+
+impl Recorder {
+    /// Of calls that read, those below a directory.
+    pub fn new(below: &Path) -> Recorder {
+        Recorder { counter: Counter::new(below), points: Vec::new() }
+    }
+}
+
+impl Watcher for Recorder {
+    fn enter(&mut self, call: &Call) -> Act {
+        if let Some(point) = self.counter.point(call) {
+            let path = call.path().map_or_else(String::new, |path| path.display().to_string());
+            self.points.push((point, call.kind, path));
+        }
+        Act::Go
+    }
+
+    fn leave(&mut self, _: &Call, _: i64) {}
+}
+
+/// Does something at one point.
+pub struct Striker {
+    counter: Counter,
+    point: Point,
+    act: Act,
+    /// What the call was about, once it was struck.
+    pub struck: Option<String>,
+}
+
+impl Striker {
+    /// Does `act` at `point`; calls that read are counted below a directory.
+    pub fn new(below: &Path, point: &Point, act: Act) -> Striker {
+        Striker { counter: Counter::new(below), point: point.clone(), act, struck: None }
+    }
+}
+
+impl Watcher for Striker {
+    fn enter(&mut self, call: &Call) -> Act {
+        if self.counter.point(call).as_ref() != Some(&self.point) {
+            return Act::Go;
+        }
+        self.struck = Some(call.path().map_or_else(String::new, |path| path.display().to_string()));
+        self.act
+    }
+
+    fn leave(&mut self, _: &Call, _: i64) {}
+}

@@ -1,0 +1,177 @@
+//! Runs a program under `ptrace`, stops it at each system call, and lets a [`Watcher`] decide what becomes of the call.
+//!
+//! strace can kill and fail calls, too, but not in a thread of one's choice, and its short writes write nothing. Here a
+//! call is told by its thread, and a shortened write is one that the kernel carries out in part.
+
+use super::call::Call;
+use crate::Tested;
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::HashMap;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::RwLock;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// A child that is being made has copies of all open files until it becomes another program, and with them their
+/// locks. Whoever looks at locks holds this for reading meanwhile.
+pub(super) static MAKING_CHILDREN: RwLock<()> = RwLock::new(());
+
+/// A program that runs longer hangs: it is killed, and its end says so.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It is carried out.
+    Go,
+    /// The process is killed before it is carried out.
+    Kill,
+    /// It is not carried out, and answers this error.
+    Fail(i32),
+    /// It is a write, and is carried out with half of its bytes.
+    Shorten,
+}
+
+/// Sees each call of the program before and after it is carried out.
+pub trait Watcher {
+    /// Before.
+    fn enter(&mut self, call: &Call) -> Act;
+    /// After; what it answered, an error as its negative number.
+    fn leave(&mut self, call: &Call, answer: i64);
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(Signal),
+}
+
+/// Where a thread is.
+struct Thread {
+    /// The how-manieth of the program's threads it is; 0 is the first.
+    index: usize,
+    call: Option<(Call, Act)>,
+}
+
+/// Runs a program to its end. Its input and outputs must not be pipes that only the caller empties.
+pub fn run(command: &mut Command, watcher: &mut dyn Watcher) -> Tested<End> {
+    // SAFETY: between fork and exec only `ptrace(PTRACE_TRACEME)` is called, which is async-signal-safe and allocates nothing.
+    unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+    let child = {
+        let _alone = MAKING_CHILDREN.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        command.spawn()?
+    };
+    let main = Pid::from_raw(child.id().cast_signed());
+    let (done, hung) = channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if hung.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+            let _ = kill(main, Signal::SIGKILL);
+        }
+    });
+    let end = Tracer { main, threads: HashMap::new(), seen: 0, watcher }.run();
+    drop(done);
+    let _ = watchdog.join();
+    end
+}
+
+struct Tracer<'a> {
+    main: Pid,
+    threads: HashMap<Pid, Thread>,
+    seen: usize,
+    watcher: &'a mut dyn Watcher,
+}
+
+impl Tracer<'_> {
+    fn run(mut self) -> Tested<End> {
+        let mut end = None;
+        loop {
+            // Only this thread's children: other threads trace programs of their own.
+            let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+            match waitpid(None, Some(flags)) {
+                Ok(WaitStatus::Exited(pid, code)) if pid == self.main => {
+                    end = Some(End::Code(code))
+                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.main => {
+                    end = Some(End::Signal(signal));
+                }
+                Ok(WaitStatus::PtraceSyscall(pid)) => self.at_call(pid)?,
+                Ok(WaitStatus::PtraceEvent(pid, ..)) => go_on(pid, None)?,
+                Ok(WaitStatus::Stopped(pid, signal)) => self.at_signal(pid, signal)?,
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(Errno::ECHILD) => return end.ok_or("the program was lost".into()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// A thread that was not seen before starts with a stop of its own; any other signal is the program's.
+    fn at_signal(&mut self, pid: Pid, signal: Signal) -> Tested {
+        if self.threads.contains_key(&pid) {
+            return go_on(pid, Some(signal));
+        }
+        if pid == self.main {
+            let options = Options::PTRACE_O_TRACESYSGOOD
+                | Options::PTRACE_O_TRACECLONE
+                | Options::PTRACE_O_EXITKILL;
+            ptrace::setoptions(pid, options)?;
+        }
+        self.threads.insert(pid, Thread { index: self.seen, call: None });
+        self.seen += 1;
+        go_on(pid, None)
+    }
+
+    fn at_call(&mut self, pid: Pid) -> Tested {
+        let Some(thread) = self.threads.get_mut(&pid) else { return go_on(pid, None) };
+        // A process that was just killed has no registers any more, and ends by itself.
+        let Ok(mut registers) = ptrace::getregs(pid) else { return go_on(pid, None) };
+        if let Some((call, act)) = thread.call.take() {
+            let answer = match act {
+                Act::Fail(errno) => -i64::from(errno),
+                _ => registers.rax.cast_signed(),
+            };
+            if matches!(act, Act::Fail(_) | Act::Shorten) {
+                registers.rax = answer.cast_unsigned();
+                // The program takes its registers for unchanged.
+                registers.rdx = call.arguments[2];
+                ptrace::setregs(pid, registers)?;
+            }
+            self.watcher.leave(&call, answer);
+            return go_on(pid, None);
+        }
+        let call = Call::new(self.main, pid, thread.index, &registers);
+        let act = self.watcher.enter(&call);
+        match act {
+            Act::Go => {}
+            Act::Kill | Act::Fail(_) => {
+                // No such call: the kernel carries nothing out.
+                registers.orig_rax = u64::MAX;
+                ptrace::setregs(pid, registers)?;
+            }
+            Act::Shorten => {
+                registers.rdx = (registers.rdx / 2).max(1);
+                ptrace::setregs(pid, registers)?;
+            }
+        }
+        thread.call = Some((call, act));
+        if act == Act::Kill {
+            return Ok(kill(self.main, Signal::SIGKILL)?);
+        }
+        go_on(pid, None)
+    }
+}
+
+fn go_on(pid: Pid, signal: Option<Signal>) -> Tested {
+    match ptrace::syscall(pid, signal) {
+        // It was killed meanwhile; its end will be reported.
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}

@@ -1,0 +1,154 @@
+//! Books on their way from one driver to another: no hit is lost, and nobody else is at it.
+
+use image_cache::{CachedImage, Config, Error, ImageCache, migrate};
+use image_cache_tests::components::{Trial, moody};
+use image_cache_tests::{Place, Tested, fill, listed, say_and_wait, serve, wait_for};
+use std::collections::BTreeSet;
+
+fn config(place: &Place, driver: &str) -> Config {
+    Config::builder(place.dir()).driver(driver).build().expect("a valid configuration")
+}
+
+fn open(place: &Place, driver: &str) -> ImageCache {
+    let cache = ImageCache::open(config(place, driver)).expect("the cache opens");
+    assert_eq!(cache.driver().fallback, None);
+    cache
+}
+
+fn records(cache: &ImageCache) -> Vec<CachedImage> {
+    cache.cached_images().expect("the books can be read")
+}
+
+/// Some images, read more or less often.
+fn filled(place: &Place, driver: &str) -> Tested<Vec<CachedImage>> {
+    let cache = open(place, driver);
+    for (id, reads) in [("a", 3), ("b", 0), ("ünï code", 1)] {
+        fill(&cache, id, id.repeat(1000).as_bytes());
+        for _ in 0..reads {
+            serve(&cache, id)?;
+        }
+    }
+    Ok(records(&cache))
+}
+
+#[test]
+fn there_and_back_no_hit_time_or_checksum_is_lost() -> Tested {
+    for (from, to) in [("sqlite", "xattr"), ("xattr", "sqlite")] {
+        let place = Place::new("sqlite");
+        let before = filled(&place, from)?;
+        assert_eq!(before.iter().map(|record| record.hits).collect::<Vec<_>>(), [3, 0, 1]);
+        assert!(before.iter().all(|record| record.checksum.is_some()));
+        let there = migrate(&config(&place, from), from, to, |_| ())?;
+        assert_eq!((there.images, there.hits), (3, 4));
+        assert_eq!((there.adopted, there.left_out, there.forgotten), (0, 0, 0));
+        let cache = open(&place, to);
+        assert_eq!(records(&cache), before, "{from} to {to}");
+        serve(&cache, "b")?;
+        drop(cache);
+        migrate(&config(&place, from), to, from, |_| ())?;
+        let cache = open(&place, from);
+        assert_eq!(cache.hit_count("b")?, 1, "{to} back to {from}");
+        assert_eq!(cache.hit_count("a")?, 3);
+    }
+    Ok(())
+}
+
+#[test]
+fn records_without_a_file_stay_behind_and_the_old_books_are_only_read() -> Tested {
+    let place = Place::new("sqlite");
+    filled(&place, "sqlite")?;
+    std::fs::remove_file(place.path("a"))?;
+    place.put("stray", b"nobody knows it");
+    let old = place.books();
+    let migrated = migrate(&config(&place, "sqlite"), "sqlite", "xattr", |_| ())?;
+    assert_eq!((migrated.images, migrated.left_out, migrated.adopted), (3, 1, 1));
+    assert_eq!(place.books(), old);
+    assert!(old.contains_key("a") && !old.contains_key("stray"));
+    let cache = open(&place, "xattr");
+    assert_eq!(listed(&cache), ["b", "stray", "ünï code"]);
+    assert_eq!(cache.hit_count("ünï code")?, 1);
+    drop(cache);
+    // The way back finds the old books with a record too many.
+    let back = migrate(&config(&place, "sqlite"), "xattr", "sqlite", |_| ())?;
+    assert_eq!((back.images, back.forgotten), (3, 1));
+    assert_eq!(place.books_in_step().into_keys().collect::<BTreeSet<_>>().len(), 3);
+    Ok(())
+}
+
+#[test]
+fn more_records_than_a_page_are_moved() -> Tested {
+    let place = Place::in_memory("sqlite");
+    for number in 0..2345 {
+        place.put(&format!("image-{number:04}"), b"");
+    }
+    drop(open(&place, "sqlite"));
+    let hits = "UPDATE cached_images SET hits = CAST(substr(image_id, 7) AS INTEGER)";
+    place.database().execute(hits, [])?;
+    let mut heard = Vec::new();
+    let migrated = migrate(&config(&place, "sqlite"), "sqlite", "xattr", |n| heard.push(n))?;
+    assert_eq!((migrated.images, migrated.hits), (2345, 2344 * 2345 / 2));
+    assert_eq!(heard, [1000, 2000, 2345]);
+    assert_eq!(open(&place, "xattr").hit_count("image-1234")?, 1234);
+    Ok(())
+}
+
+#[test]
+fn a_cache_in_use_here_or_elsewhere_is_left_alone() -> Tested {
+    if let Some(place) = Place::of_parent() {
+        let _cache = place.open();
+        return say_and_wait("open");
+    }
+    let place = Place::new("sqlite");
+    filled(&place, "sqlite")?;
+    let attempt = || migrate(&config(&place, "sqlite"), "sqlite", "xattr", |_| ());
+    let cache = open(&place, "sqlite");
+    let reader = cache.open_for_read("a")?;
+    drop(cache);
+    // Whoever still reads has a hit to count.
+    assert!(matches!(attempt(), Err(Error::InUse { .. })));
+    drop(reader);
+    let name = "migrating::a_cache_in_use_here_or_elsewhere_is_left_alone";
+    let mut child = place.in_child(name)?.spawn()?;
+    wait_for(&mut child, "open")?;
+    let refused = attempt().expect_err("another process has the cache open");
+    assert!(matches!(refused, Error::InUse { .. }), "{refused}");
+    child.kill()?;
+    child.wait()?;
+    assert_eq!(attempt()?.images, 3, "a killed process has it open no more");
+    Ok(())
+}
+
+#[test]
+fn the_wrong_driver_is_refused_by_name() -> Tested {
+    let place = Place::new("sqlite");
+    filled(&place, "sqlite")?;
+    let refused = |from: &str, to: &str| {
+        let error = migrate(&config(&place, "sqlite"), from, to, |_| ());
+        error.expect_err("it is refused").to_string()
+    };
+    assert!(refused("xattr", "sqlite").contains("xattr has no record of any image"));
+    assert!(refused("sqlite", "SQLite").contains("one and the same driver"));
+    assert!(refused("sqlite", "nobody").contains("no driver has this name"));
+    assert_eq!(open(&place, "sqlite").hit_count("a")?, 3);
+    Ok(())
+}
+
+#[test]
+fn books_that_are_not_what_was_written_are_found_out() -> Tested {
+    for (fault, export, words) in [
+        ("foreign-image", "get-cached-images", "the new books differ from what was written"),
+        ("error-other", "record-cached", "cannot record an image"),
+        ("trap", "get-cached-images", "cannot list images"),
+    ] {
+        let trial = Trial::new();
+        let place = Place::at("sqlite", trial.dir());
+        filled(&place, "sqlite")?;
+        let old = place.books();
+        let config = trial.config(moody(&[("fault", fault), ("in", export)])).build()?;
+        let error = migrate(&config, "sqlite", "tried", |_| ());
+        let error = error.expect_err("it is found out").to_string();
+        assert!(error.contains(words), "{fault} in {export}: {error}");
+        assert_eq!(place.books(), old, "the old books are as they were");
+    }
+    Ok(())
+}

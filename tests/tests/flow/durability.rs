@@ -1,0 +1,80 @@
+//! The order in which an image reaches the disk, as the system sees it.
+
+use image_cache::{Durability, Expected, Outcome};
+use image_cache_tests::{Place, Tested, bytes, serve, skip, with_both_drivers};
+use std::process::{Command, Stdio};
+
+with_both_drivers![
+    an_image_and_its_directory_are_flushed_before_it_counts_as_cached,
+    by_option_images_are_renamed_and_never_flushed,
+];
+
+/// Runs as another process, whose system calls are traced.
+#[test]
+fn a_fill_that_is_traced() -> Tested {
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let durability = std::env::var("DURABILITY")?.parse::<Durability>()?;
+    let cache = place.open_with(|config| config.durability(durability));
+    let outcome = cache.cache_image("traced", &bytes(1, 600_000)[..], Expected::nothing())?;
+    assert!(matches!(outcome, Outcome::Cached(_)), "{outcome:?}");
+    Ok(())
+}
+
+/// The calls that concern the image and its directory, in their order; none where they cannot be traced.
+fn calls(place: &Place, durability: Durability) -> Tested<Option<Vec<&'static str>>> {
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+        skip("strace is not there: the order of system calls is not looked at");
+        return Ok(None);
+    }
+    drop(place.open());
+    let fill = place.in_child("durability::a_fill_that_is_traced")?;
+    let trace = place.path(".image-cache/trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-e", "trace=fsync,fdatasync,sync_file_range,/rename", "-o"]);
+    strace.arg(&trace).arg(fill.get_program()).args(fill.get_args());
+    strace.envs(fill.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.env("DURABILITY", durability.name()).current_dir("/").stdin(Stdio::null());
+    let output = strace.output()?;
+    if !output.status.success() {
+        skip(&format!("strace may not trace: {}", String::from_utf8_lossy(&output.stderr)));
+        return Ok(None);
+    }
+    let dir = place.dir().canonicalize()?;
+    let (file, dir) =
+        (format!("{}/incomplete/traced>", dir.display()), format!("{}>", dir.display()));
+    let calls = std::fs::read_to_string(&trace)?;
+    let mut calls: Vec<_> = calls.lines().filter_map(|line| call(line, &file, &dir)).collect();
+    // SQLite flushes the directory, too, when it has made its journal, before the rename.
+    let renamed = calls.iter().position(|call| *call == "it is renamed");
+    let mut n = 0;
+    calls.retain(|call| {
+        n += 1;
+        *call != "the directory is flushed" || renamed.is_some_and(|renamed| n > renamed)
+    });
+    Ok(Some(calls))
+}
+
+fn call(line: &str, file: &str, dir: &str) -> Option<&'static str> {
+    let is_flush = line.contains("sync(") || line.contains("sync_file_range(");
+    match () {
+        () if is_flush && line.contains(file) => Some("the file is flushed"),
+        () if is_flush && line.contains(&format!("<{dir}")) => Some("the directory is flushed"),
+        () if line.contains("rename") && line.contains("\"traced\"") => Some("it is renamed"),
+        () => None,
+    }
+}
+
+fn an_image_and_its_directory_are_flushed_before_it_counts_as_cached(place: &Place) -> Tested {
+    let Some(calls) = calls(place, Durability::Full)? else { return Ok(()) };
+    assert_eq!(calls, ["the file is flushed", "it is renamed", "the directory is flushed"]);
+    assert!(serve(&place.open(), "traced")? == bytes(1, 600_000));
+    Ok(())
+}
+
+fn by_option_images_are_renamed_and_never_flushed(place: &Place) -> Tested {
+    let Some(calls) = calls(place, Durability::RenameOnly)? else { return Ok(()) };
+    assert_eq!(calls, ["it is renamed"]);
+    assert!(serve(&place.open(), "traced")? == bytes(1, 600_000));
+    place.books_in_step();
+    Ok(())
+}

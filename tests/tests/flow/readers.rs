@@ -1,0 +1,209 @@
+//! Readers are safe from eviction and deletion: each one gets the whole image, however many there are.
+
+use image_cache::{CachedReader, ImageCache};
+use image_cache_tests::{
+    Place, Tested, bytes, fill, read_all, say_and_wait, wait_for, with_both_drivers,
+};
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+with_both_drivers![
+    a_hundred_readers_outlive_eviction_and_deletion,
+    readers_come_and_go_while_images_are_evicted,
+    readers_come_and_go_while_images_are_deleted_and_fetched_again,
+    an_image_that_another_process_reads_is_kept_and_named,
+];
+
+const READERS: usize = 100;
+const IDS: [&str; 4] = ["a", "b", "c", "d"];
+const SIZE: usize = 300_000;
+
+fn image(id: &str) -> Vec<u8> {
+    bytes(id.len() as u64 + u64::from(id.as_bytes()[0]), SIZE)
+}
+
+/// Reads what is left, in small pieces so that others come in between.
+fn slowly(reader: &mut CachedReader) -> Vec<u8> {
+    let (mut all, mut piece) = (Vec::with_capacity(SIZE), [0; 10_000]);
+    loop {
+        match reader.read(&mut piece).expect("the image is read to its end") {
+            0 => return all,
+            count => all.extend_from_slice(&piece[..count]),
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn a_hundred_readers_outlive_eviction_and_deletion(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    let cache = place.open_with(|config| config.max_size(0));
+    let other = place.open();
+    IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
+    fill(&cache, "idle", b"image");
+    // Met when all are amid their images, when the images were to be evicted, and when they were deleted.
+    let [amid, evicted, deleted] = [(); 3].map(|()| Barrier::new(READERS + 1));
+    std::thread::scope(|scope| -> Tested {
+        for n in 0..READERS {
+            let (cache, id) = (if n % 2 == 0 { &cache } else { &other }, IDS[n % IDS.len()]);
+            let (amid, evicted, deleted) = (&amid, &evicted, &deleted);
+            scope.spawn(move || {
+                let mut reader =
+                    cache.open_for_read(id).expect("opening works").expect("it was cached");
+                let mut came = vec![0; 1000 * (n % 100) + 1];
+                reader.read_exact(&mut came).expect("the image has more");
+                for barrier in [amid, evicted, deleted] {
+                    barrier.wait();
+                }
+                came.extend(slowly(&mut reader));
+                assert!(came == image(id), "reader {n} of {id}");
+            });
+        }
+        amid.wait();
+        let pruned = cache.prune();
+        evicted.wait();
+        let removed = other.delete_all_cached_images();
+        deleted.wait();
+        let pruned = pruned?;
+        assert_eq!((pruned.images, pruned.bytes), (1, 5), "what nobody reads");
+        let kept: Vec<&str> = pruned.kept.iter().map(|kept| kept.image_id.as_str()).collect();
+        assert_eq!(kept, IDS);
+        assert!(pruned.kept.iter().all(|kept| kept.reason == "it is being read"), "{pruned:?}");
+        assert_eq!(removed?, 4);
+        Ok(())
+    })?;
+    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    Ok(())
+}
+
+/// Lets readers come and go in many threads until each has read so often; how many images were read.
+fn come_and_go(
+    caches: [&ImageCache; 2],
+    meanwhile: impl Fn() + Sync,
+    read: impl Fn(&ImageCache, &str) -> bool + Sync,
+) -> u64 {
+    let (done, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                meanwhile();
+            }
+        });
+        let readers: Vec<_> = (0..READERS)
+            .map(|n| {
+                let (read, served) = (&read, &served);
+                scope.spawn(move || {
+                    for round in 0..6 {
+                        let read = read(caches[n % 2], IDS[(n + round) % IDS.len()]);
+                        served.fetch_add(u64::from(read), Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let ends: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(ends.iter().all(Result::is_ok), "a reader failed");
+    });
+    served.into_inner()
+}
+
+/// The file that has the image's name now.
+fn inode(place: &Place, id: &str) -> Option<u64> {
+    fs::metadata(place.path(id)).ok().map(|file| file.ino())
+}
+
+fn readers_come_and_go_while_images_are_evicted(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    let (cache, other) = (place.open_with(|config| config.max_size(0)), place.open());
+    IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
+    // Read from now on, so that it stays.
+    let steady = cache.open_for_read("a")?.ok_or("it was cached")?;
+    let served = come_and_go(
+        [&cache, &other],
+        || drop(cache.prune().expect("pruning works")),
+        |cache, id| {
+            let Some(mut reader) = cache.open_for_read(id).expect("opening works") else {
+                return false;
+            };
+            // Nobody fetches an image anew here: what has the name is ours, or it went before we held it.
+            let held = inode(place, id);
+            assert!(slowly(&mut reader) == image(id), "{id} is not whole");
+            assert_eq!(inode(place, id), held, "{id} was evicted while it was read");
+            true
+        },
+    );
+    assert!(served >= READERS as u64, "only {served} were served");
+    assert!(read_all(steady)? == image("a"));
+    cache.prune()?;
+    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    Ok(())
+}
+
+fn readers_come_and_go_while_images_are_deleted_and_fetched_again(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    let (cache, other) = (place.open_with(|config| config.max_size(0)), place.open());
+    let served = come_and_go(
+        [&cache, &other],
+        || {
+            for id in IDS {
+                fill(&cache, id, &image(id));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            IDS[..2].iter().for_each(|id| {
+                assert!(other.delete_cached_image(id).expect("deleting works"));
+            });
+            // Those that are read are deleted instead, so that they can be fetched again.
+            for kept in cache.prune().expect("pruning works").kept {
+                other.delete_cached_image(kept.image_id.as_str()).expect("deleting works");
+            }
+        },
+        |cache, id| {
+            // Sooner or later it is fetched again.
+            (0..10_000).any(|_| {
+                let Some(mut reader) = cache.open_for_read(id).expect("opening works") else {
+                    std::thread::sleep(Duration::from_millis(1));
+                    return false;
+                };
+                assert!(slowly(&mut reader) == image(id), "{id} is not whole");
+                true
+            })
+        },
+    );
+    assert_eq!(served, 6 * READERS as u64);
+    cache.delete_all_cached_images()?;
+    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    Ok(())
+}
+
+/// Runs as another process, under the test below.
+#[test]
+fn reading_elsewhere() -> Tested {
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let cache = place.open();
+    let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+    reader.read_exact(&mut [0; 1000])?;
+    say_and_wait("reading")?;
+    assert!(read_all(reader)? == image("a")[1000..]);
+    cache.queue_image("whole")?;
+    // Nobody listens any more to what the harness would say.
+    std::process::exit(0)
+}
+
+fn an_image_that_another_process_reads_is_kept_and_named(place: &Place) -> Tested {
+    let cache = place.open_with(|config| config.max_size(0));
+    fill(&cache, "a", &image("a"));
+    let mut child = place.in_child("readers::reading_elsewhere")?.spawn()?;
+    wait_for(&mut child, "reading")?;
+    let pruned = cache.prune()?;
+    assert_eq!((pruned.images, pruned.kept.len()), (0, 1));
+    assert_eq!(pruned.kept[0].image_id.as_str(), "a");
+    assert!(cache.delete_cached_image("a")?);
+    drop(child.stdin.take());
+    child.wait()?;
+    assert!(cache.is_queued("whole")?, "it reads on to its end");
+    assert!(place.books_in_step().is_empty());
+    Ok(())
+}

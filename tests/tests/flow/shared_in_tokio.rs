@@ -1,0 +1,375 @@
+//! Many readers of one image for tokio, on a runtime of one thread, and beside others without it.
+
+use crate::in_tokio::run;
+use crate::single_flight::{assert_cached, get, get_for_nothing};
+use image_cache::tokio::{AsyncImageCache, ImageReader};
+use image_cache::{Error, Expected};
+use image_cache_tests::{
+    Mount, Place, Tap, Tested, bytes, md5_hex, read_all, with_both_drivers, wrong_md5,
+};
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+with_both_drivers![
+    readers_of_one_cold_image_share_one_source,
+    a_fetch_goes_on_when_its_first_reader_is_dropped,
+    a_fetch_that_nobody_reads_any_more_stops,
+    by_option_a_fetch_goes_on_without_readers,
+    all_readers_hear_of_a_wrong_image_and_of_a_failing_source,
+    a_source_that_panics_is_an_error,
+    readers_with_and_without_a_runtime_share_one_source,
+    readers_take_over_from_a_caching_reader_that_is_dropped,
+    when_the_disk_is_full_each_goes_on_with_its_own_source,
+    one_thread_for_what_blocks_is_enough,
+];
+
+const MIB: usize = 1 << 20;
+
+type Opened = Arc<AtomicUsize>;
+
+/// A fetch function over a copy of the image, which counts how often it is asked.
+fn fetch(
+    image: &[u8],
+    opened: &Opened,
+) -> impl FnOnce() -> std::future::Ready<io::Result<io::Cursor<Vec<u8>>>> + Send + 'static + use<> {
+    let (image, opened) = (image.to_vec(), Arc::clone(opened));
+    move || {
+        opened.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok(io::Cursor::new(image)))
+    }
+}
+
+/// A fetch function that must not be asked.
+async fn not_needed() -> io::Result<&'static [u8]> {
+    panic!("somebody else fetches it")
+}
+
+async fn join(cache: &AsyncImageCache) -> Result<ImageReader, Error> {
+    cache.get_or_fetch("a", Expected::nothing(), not_needed).await
+}
+
+async fn all_of(mut reader: ImageReader) -> (Vec<u8>, io::Result<usize>) {
+    let mut came = Vec::new();
+    let end = reader.read_to_end(&mut came).await;
+    (came, end)
+}
+
+/// Waits for what happens in the background.
+async fn until(cache: &AsyncImageCache, mut done: impl FnMut() -> bool) -> bool {
+    for _ in 0..3000 {
+        if done() {
+            return true;
+        }
+        let pause = |_: &image_cache::ImageCache| {
+            std::thread::sleep(Duration::from_millis(10));
+            Ok(())
+        };
+        cache.run(pause).await.expect("it only waits");
+    }
+    false
+}
+
+/// A source that gives what is written into the other end.
+fn pipe() -> (DuplexStream, impl FnOnce() -> std::future::Ready<io::Result<DuplexStream>>) {
+    let (sender, receiver) = tokio::io::duplex(10_000);
+    (sender, move || std::future::ready(Ok(receiver)))
+}
+
+fn readers_of_one_cold_image_share_one_source(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(1, 3_000_001));
+    let (opened, shared) = (Opened::default(), AsyncImageCache::from(cache.clone()));
+    run(async {
+        let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(3_000_001);
+        let mut reads = Vec::new();
+        for _ in 0..20 {
+            let fetch = fetch(&image, &opened);
+            reads.push(all_of(shared.get_or_fetch("a", expected.clone(), fetch).await?));
+        }
+        for (came, end) in futures_util::future::join_all(reads).await {
+            end?;
+            assert!(came == image);
+        }
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
+    assert_cached(place, &cache, &image, 19)?;
+    run(async {
+        let (came, end) = all_of(join(&shared).await?).await;
+        end?;
+        assert!(came == image);
+        assert!(shared.follow("b").await?.is_none());
+        assert!(all_of(shared.follow("a").await?.ok_or("it is cached")?).await.0 == image);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_cached(place, &cache, &image, 21)
+}
+
+fn a_fetch_goes_on_when_its_first_reader_is_dropped(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(2, 900_000));
+    let shared = AsyncImageCache::from(cache.clone());
+    run(async {
+        let (mut sender, fetch) = pipe();
+        let mut first = shared.get_or_fetch("a", Expected::nothing(), fetch).await?;
+        let mut second = join(&shared).await?;
+        let send = async {
+            sender.write_all(&image[..400_000]).await?;
+            sender.flush().await
+        };
+        let mut half = vec![0; 399_000];
+        let (sent, read) = tokio::join!(send, first.read_exact(&mut half));
+        sent?;
+        read?;
+        assert!(half == image[..399_000]);
+        second.read_exact(&mut [0; 10]).await?;
+        drop(first);
+        let send = async {
+            sender.write_all(&image[400_000..]).await?;
+            sender.shutdown().await
+        };
+        let (sent, (came, end)) = tokio::join!(send, all_of(second));
+        sent?;
+        end?;
+        assert!(came == image[10..]);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_cached(place, &cache, &image, 1)
+}
+
+fn a_fetch_that_nobody_reads_any_more_stops(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(3, 100_000));
+    let shared = AsyncImageCache::from(cache.clone());
+    run(async {
+        let (mut sender, fetch) = pipe();
+        let mut first = shared.get_or_fetch("a", Expected::nothing(), fetch).await?;
+        let second = join(&shared).await?;
+        sender.write_all(&image[..5000]).await?;
+        first.read_exact(&mut [0; 100]).await?;
+        drop(first);
+        drop(second);
+        // The task lets the source go, though that never says another word.
+        while sender.write_all(&[0; 1000]).await.is_ok() {}
+        let gone = || place.names("incomplete").is_empty() && place.names("invalid").contains("a");
+        assert!(until(&shared, gone).await);
+        assert!(place.images().is_empty());
+        let (came, end) =
+            all_of(shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?).await;
+        end?;
+        assert!(came == image);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_cached(place, &cache, &image, 0)
+}
+
+fn fetch_all(
+    image: &[u8],
+) -> impl FnOnce() -> std::future::Ready<io::Result<io::Cursor<Vec<u8>>>> + Send + 'static + use<> {
+    fetch(image, &Opened::default())
+}
+
+fn by_option_a_fetch_goes_on_without_readers(place: &Place) -> Tested {
+    let (cache, image) = (place.open_with(|c| c.fetch_to_end(true)), bytes(4, 900_000));
+    let shared = AsyncImageCache::from(cache.clone());
+    run(async {
+        let mut reader = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
+        reader.read_exact(&mut [0; 100]).await?;
+        drop(reader);
+        assert!(until(&shared, || matches!(cache.is_cached("a"), Ok(true))).await);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_cached(place, &cache, &image, 0)
+}
+
+fn all_readers_hear_of_a_wrong_image_and_of_a_failing_source(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(5, 700_000));
+    let shared = AsyncImageCache::from(cache.clone());
+    run(async {
+        let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
+        let first = shared.get_or_fetch("a", wrong, fetch_all(&image)).await?;
+        let second = join(&shared).await?;
+        let (first, second) = tokio::join!(all_of(first), all_of(second));
+        for (came, end) in [first, second] {
+            let error = end.expect_err("it is wrong");
+            assert!(came.len() < image.len() && image.starts_with(&came));
+            assert!(matches!(Error::of_io(&error), Some(Error::ChecksumMismatch { .. })));
+        }
+
+        #[derive(Debug, thiserror::Error)]
+        #[error("the store has burnt down")]
+        struct Burnt;
+        let failing = || async {
+            let (first, error) =
+                (bytes(5, 300_000), io::Error::new(io::ErrorKind::TimedOut, Burnt));
+            let source = [Ok(bytes::Bytes::from(first)), Err(error)];
+            Ok(tokio_util::io::StreamReader::new(futures_util::stream::iter(source)))
+        };
+        let first = shared.get_or_fetch("a", Expected::nothing(), failing).await?;
+        let second = join(&shared).await?;
+        let (first, second) = tokio::join!(all_of(first), all_of(second));
+        for (n, (came, end)) in [first, second].into_iter().enumerate() {
+            let error = end.expect_err("the source fails");
+            assert!(came.len() < 300_000 && image.starts_with(&came));
+            assert_eq!(
+                (error.kind(), error.to_string().as_str()),
+                (io::ErrorKind::TimedOut, "the store has burnt down")
+            );
+            assert!(n > 0 || error.get_ref().is_some_and(|error| error.is::<Burnt>()), "unchanged");
+        }
+        assert!(until(&shared, || place.names("incomplete").is_empty()).await);
+        assert!(place.images().is_empty());
+        Ok(())
+    })
+}
+
+fn a_source_that_panics_is_an_error(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(6, 1000));
+    let shared = AsyncImageCache::from(cache.clone());
+    run(async {
+        let panics = || async {
+            let ordered = true;
+            assert!(!ordered, "this source panics, as ordered");
+            Ok(&b"nothing"[..])
+        };
+        let first = shared.get_or_fetch("a", Expected::nothing(), panics).await?;
+        let second = join(&shared).await?;
+        let (first, second) = tokio::join!(all_of(first), all_of(second));
+        for (came, end) in [first, second] {
+            assert!(came.is_empty());
+            assert!(end.is_err_and(|error| error.to_string().contains("panicked")));
+        }
+        assert!(until(&shared, || place.names("incomplete").is_empty()).await);
+        let again = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
+        assert!(all_of(again).await.0 == image);
+        Ok(())
+    })
+}
+
+fn readers_with_and_without_a_runtime_share_one_source(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(7, 2_000_000));
+    let shared = AsyncImageCache::from(cache.clone());
+    // First the one with a runtime fetches, then the one without.
+    let opened = Opened::default();
+    std::thread::scope(|scope| -> Tested {
+        let (came, end) = run(async {
+            let mut first =
+                shared.get_or_fetch("a", Expected::nothing(), fetch(&image, &opened)).await?;
+            first.read_exact(&mut [0; 1]).await?;
+            let (cache, image) = (&cache, &image);
+            let other = scope.spawn(move || {
+                assert!(read_all(get_for_nothing(cache)).expect("it comes") == *image)
+            });
+            let ended = all_of(first).await;
+            assert!(until(&shared, || other.is_finished()).await);
+            Ok::<_, Box<dyn std::error::Error>>(ended)
+        })?;
+        end?;
+        assert!(came == image[1..]);
+        Ok(())
+    })?;
+    assert_cached(place, &cache, &image, 1)?;
+    cache.delete_cached_image("a")?;
+
+    let tap = Tap::open(&image[..]);
+    let mut first = get(&cache, &tap);
+    assert_eq!(io::Read::read(&mut first, &mut [0; 1])?, 1);
+    run(async {
+        let (one, other) = (join(&shared).await?, join(&shared).await?);
+        let ((one, end), (other, other_end)) = tokio::join!(all_of(one), all_of(other));
+        end?;
+        other_end?;
+        assert!(one == image && other == image);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert!(read_all(first)? == image[1..]);
+    assert_eq!(tap.opened(), 1);
+    assert_cached(place, &cache, &image, 2)
+}
+
+fn readers_take_over_from_a_caching_reader_that_is_dropped(place: &Place) -> Tested {
+    let patience = Duration::from_millis(100);
+    let cache = place.open_with(|config| config.other_writer_patience(patience));
+    let (shared, image) = (AsyncImageCache::from(cache.clone()), bytes(8, 1_000_000));
+    run(async {
+        let opened = Opened::default();
+        let source = io::Cursor::new(image.clone());
+        let mut owner = shared.caching_reader("a", source, Expected::nothing()).await?;
+        owner.read_exact(&mut vec![0; 600_000]).await?;
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            let fetch = fetch(&image, &opened);
+            readers.push(shared.get_or_fetch("a", Expected::nothing(), fetch).await?);
+        }
+        // One that waits for this very task, and no longer than it must.
+        let alone = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
+        let (came, end) = all_of(alone).await;
+        end?;
+        assert!(came == image);
+        readers[1].read_exact(&mut vec![0; 200_000]).await?;
+        drop(owner);
+        let reads = futures_util::future::join_all(readers.into_iter().map(all_of)).await;
+        for (n, (came, end)) in reads.into_iter().enumerate() {
+            end?;
+            assert!(came == image[if n == 1 { 200_000 } else { 0 }..], "reader {n}");
+        }
+        assert_eq!(opened.load(Ordering::Relaxed), 1);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_cached(place, &cache, &image, 2)
+}
+
+fn when_the_disk_is_full_each_goes_on_with_its_own_source(place: &Place) -> Tested {
+    let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
+    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    let (cache, image) = (place.open(), bytes(9, 8 * MIB + 3));
+    let shared = AsyncImageCache::from(cache.clone());
+    run(async {
+        let opened = Opened::default();
+        let expected = Expected::nothing().with_md5(&md5_hex(&image))?;
+        let mut readers = Vec::new();
+        for read in [100_000, 10, 0] {
+            let fetch = fetch(&image, &opened);
+            let mut reader = shared.get_or_fetch("a", expected.clone(), fetch).await?;
+            reader.read_exact(&mut vec![0; read]).await?;
+            readers.push(reader);
+        }
+        let reads = futures_util::future::join_all(readers.into_iter().map(all_of)).await;
+        for ((came, end), read) in reads.into_iter().zip([100_000, 10, 0]) {
+            end?;
+            assert!(came == image[read..], "after {read} bytes");
+        }
+        assert_eq!(opened.load(Ordering::Relaxed), 3, "the first one keeps its own");
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert!(place.images().is_empty() && place.names("incomplete").is_empty());
+    assert!(place.names("invalid").is_empty());
+    Ok(())
+}
+
+/// Files are read on the threads for what blocks: waiting readers must not hold them all.
+fn one_thread_for_what_blocks_is_enough(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(10, 1_500_000));
+    let file = place.put(".image-cache/source", &image);
+    let shared = AsyncImageCache::from(cache.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .build()?;
+    let work: std::pin::Pin<Box<dyn Future<Output = Tested>>> = Box::pin(async {
+        let mut readers = Vec::new();
+        for _ in 0..8 {
+            let file = file.clone();
+            let fetch = || tokio::fs::File::open(file);
+            readers.push(all_of(shared.get_or_fetch("a", Expected::nothing(), fetch).await?));
+        }
+        for (came, end) in futures_util::future::join_all(readers).await {
+            end?;
+            assert!(came == image);
+        }
+        Ok(())
+    });
+    runtime.block_on(work)?;
+    assert_cached(place, &cache, &image, 7)
+}

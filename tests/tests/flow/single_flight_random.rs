@@ -1,0 +1,152 @@
+//! Many readers of one image that come, go, stall and fail at random; the seed is printed.
+
+use image_cache::{Error, Expected, ImageCache, Outcome};
+use image_cache_tests::{Place, Tap, Tested, bytes, md5_hex, until, with_both_drivers};
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+with_both_drivers![whatever_readers_do_each_gets_the_image_or_an_error];
+
+/// Numbers that look random, the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % limit
+    }
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("FLIGHT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    given.unwrap_or(now.as_nanos() as u64)
+}
+
+/// What a reader got.
+enum End {
+    Whole,
+    Left,
+    Failed(io::Error),
+}
+
+fn read(reader: &mut impl Read, image: &[u8], dice: &mut Dice) -> End {
+    let (size, leaves) = ([1, 777, 70_000, 400_000][dice.below(4)], dice.below(4) == 0);
+    let (mut came, mut buffer) = (0, vec![0; size]);
+    // Byte by byte only a little.
+    let stays = if leaves { dice.below(image.len() + 1) } else { usize::MAX };
+    loop {
+        let room = if came > 3000 { 100_000.max(size) } else { size };
+        buffer.resize(room, 0);
+        match reader.read(&mut buffer) {
+            Ok(0) => {
+                assert_eq!(came, image.len(), "a right end is that of the whole image");
+                return End::Whole;
+            }
+            Ok(count) => {
+                assert!(image.get(came..came + count) == Some(&buffer[..count]), "at {came}");
+                came += count;
+            }
+            Err(error) => {
+                assert!(came < image.len().max(1), "no error after the last byte");
+                return End::Failed(error);
+            }
+        }
+        if came >= stays {
+            return End::Left;
+        }
+        match dice.below(30) {
+            0 => std::thread::sleep(Duration::from_millis(1)),
+            1 => std::thread::yield_now(),
+            _ => {}
+        }
+    }
+}
+
+/// One image, from its first reader to its last.
+fn round(place: &Place, caches: &[ImageCache; 2], dice: &mut Dice) -> Tested {
+    let image =
+        bytes(dice.below(1000) as u64, [0, 1, 2, 5000, 262_144, 600_001, 1_200_000][dice.below(7)]);
+    let (tap, fails) = (Tap::new(&image[..]), dice.below(5) == 0);
+    let expected = match dice.below(2) {
+        0 => Expected::nothing(),
+        _ => Expected::nothing().with_md5(&md5_hex(&image))?.with_size(image.len() as u64),
+    };
+    let kept = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for n in 0..2 + dice.below(10) {
+            let (cache, mut dice) =
+                (&caches[usize::from(dice.below(4) == 0)], Dice(dice.0 ^ n as u64));
+            let (tap, image, expected, kept) = (&tap, &image, &expected, &kept);
+            let kind = dice.below(8);
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_micros(dice.below(3000) as u64));
+                let (end, outcome) = if kind == 0 {
+                    // One that keeps its source to itself.
+                    let source = (tap.fetch())().expect("it opens");
+                    let reader = cache.caching_reader("a", source, expected.clone());
+                    let mut reader = reader.expect("the id is sound");
+                    (read(&mut reader, image, &mut dice), reader.outcome().cloned())
+                } else {
+                    let reader = cache.get_or_fetch("a", expected.clone(), tap.fetch());
+                    let mut reader = reader.expect("the id is sound");
+                    (read(&mut reader, image, &mut dice), reader.outcome().cloned())
+                };
+                let is_cached =
+                    matches!(outcome, Some(Outcome::Cached(_) | Outcome::AlreadyCached));
+                kept.fetch_add(usize::from(is_cached), Ordering::Relaxed);
+                match end {
+                    End::Whole => assert!(!fails && outcome.is_some()),
+                    End::Left => {}
+                    End::Failed(error) => {
+                        assert!(
+                            fails && error.raw_os_error() == Some(104),
+                            "{error}: {:?}",
+                            Error::of_io(&error)
+                        );
+                    }
+                }
+            });
+        }
+        // The source comes in pieces, and then ends or fails.
+        let mut allowed = 0;
+        while allowed < image.len() {
+            allowed += 1 + dice.below(300_000);
+            tap.allow(allowed.min(image.len() - usize::from(fails)));
+            std::thread::sleep(Duration::from_micros(dice.below(1500) as u64));
+        }
+        if fails { tap.fail(104) } else { tap.finish() }
+    });
+    assert_eq!(tap.running(), 0, "no source is left open");
+    let (kept, cached) = (kept.into_inner(), caches[0].is_cached("a")?);
+    assert!(cached || kept == 0, "{kept} readers were told that it is cached");
+    assert!(!cached || !fails, "a failing source cannot be cached");
+    if cached {
+        assert!(std::fs::read(place.path("a"))? == image);
+        assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
+        assert!(caches[1].delete_cached_image("a")?);
+    }
+    assert!(place.names("incomplete").is_empty(), "{:?}", place.names("incomplete"));
+    caches[0].clean(None)?;
+    assert!(place.names("invalid").is_empty(), "nothing holds what was refused");
+    Ok(())
+}
+
+fn whatever_readers_do_each_gets_the_image_or_an_error(place: &Place) -> Tested {
+    let place = &Place::in_memory(place.driver());
+    let patience = Duration::from_millis(300);
+    let open = || place.open_with(|config| config.other_writer_patience(patience));
+    let (caches, seed) = ([open(), open()], seed());
+    println!("FLIGHT_SEED={seed}");
+    let mut dice = Dice(seed);
+    for n in 0..60 {
+        println!("round {n}");
+        round(place, &caches, &mut dice)?;
+    }
+    assert!(until(|| caches
+        .iter()
+        .all(|cache| cache.status().is_ok_and(|s| s.cache_failures == 0))));
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Time, memory, stack, tables, and what passes between guest and host.
+
+use image_cache_tests::Tested;
+use image_cache_tests::siege::Siege;
+
+/// Every export that the host calls once a driver is there.
+const EXPORTS: [&str; 9] = [
+    "is-cacheable",
+    "record-cached",
+    "record-hits",
+    "forget",
+    "get-cached-image",
+    "get-cached-images",
+    "get-cache-size",
+    "select-victims",
+    "select-leftovers",
+];
+
+/// In each export the guest costs its call, and in the end its place; at loading it is refused at once.
+fn fails_everywhere(guest: &str, words: &[&str]) -> Tested {
+    for export in EXPORTS {
+        Siege::by(guest)
+            .in_export(export)
+            .hurried()
+            .is_replaced(&[words, &["3 times"]].concat())?;
+    }
+    for export in ["configure", "describe"] {
+        Siege::by(guest).in_export(export).hurried().is_refused(&[words, &[export]].concat())?;
+    }
+    Ok(())
+}
+
+pub fn loops_in_every_export(_: Siege) -> Tested {
+    fails_everywhere("loops_in_every_export", &["it computed for more than 50ms"])
+}
+
+pub fn traps_in_every_export(_: Siege) -> Tested {
+    fails_everywhere("traps_in_every_export", &["unreachable"])
+}
+
+pub fn recurses_without_end(_: Siege) -> Tested {
+    fails_everywhere("recurses_without_end", &["stack exhausted"])
+}
+
+pub fn takes_all_memory(siege: Siege) -> Tested {
+    siege.unhurried().is_replaced(&["bytes of memory; its limit is 67108864"])
+}
+
+pub fn takes_all_tables(siege: Siege) -> Tested {
+    siege.is_replaced(&["elements of tables; the limit is 100000"])
+}
+
+pub fn loops_through_the_host(siege: Siege) -> Tested {
+    let with_its_own_time = |driver: &mut image_cache::DriverConfig| {
+        driver.limits.guest_time = driver.limits.call_time;
+    };
+    siege.hurried().with(with_its_own_time).is_replaced(&["the call took more than 300ms"])
+}
+
+pub fn is_busy_for_ever(siege: Siege) -> Tested {
+    siege.hurried().is_replaced(&["3 times", "busy"])
+}
+
+pub fn speaks_no_utf8(siege: Siege) -> Tested {
+    siege.is_replaced(&["utf-8"])
+}
+
+pub fn answers_a_huge_text(siege: Siege) -> Tested {
+    siege.unhurried().is_replaced(&["too much data"])
+}
+
+pub fn answers_a_huge_list(siege: Siege) -> Tested {
+    siege.unhurried().is_replaced(&["too much data"])
+}
+
+pub fn answers_more_than_asked(siege: Siege) -> Tested {
+    siege.is_replaced(&["where at most"])
+}
+
+pub fn passes_huge_values(siege: Siege) -> Tested {
+    siege.unhurried().is_replaced(&["too much data"])
+}
+
+pub fn asks_for_huge_answers(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn lends_memory_it_does_not_have(siege: Siege) -> Tested {
+    siege.is_refused(&["memory"])
+}

@@ -1,0 +1,120 @@
+//! Answers that no driver may give. Every prune ends, and makes the cache as small as it has to be.
+
+use image_cache::ImageCache;
+use image_cache_tests::components::{TRIED, assert_fell_back};
+use image_cache_tests::siege::{MAX_SIZE, Siege};
+use image_cache_tests::{Tested, bytes, fill, listed, read_all};
+use std::fs;
+
+pub fn lists_images_it_was_never_told(siege: Siege) -> Tested {
+    let cache = siege.open();
+    fill(&cache, "a", b"bytes");
+    assert_eq!(listed(&cache), ["a"]);
+    assert!(cache.open_for_read("!invented")?.is_none());
+    assert!(cache.cached_image("!invented")?.is_none());
+    drop(cache);
+    siege.is_harmless()
+}
+
+pub fn lists_images_without_end(siege: Siege) -> Tested {
+    siege.unhurried().is_replaced(&["more than 100000 images that are not cached"])
+}
+
+pub fn repeats_its_first_page(siege: Siege) -> Tested {
+    siege.is_replaced(&["records ascend by id"])
+}
+
+pub fn lists_in_no_order(siege: Siege) -> Tested {
+    siege.is_replaced(&["records ascend by id"])
+}
+
+pub fn lists_paths(siege: Siege) -> Tested {
+    siege.is_replaced(&["../outside.db", "no image id"])
+}
+
+pub fn answers_another_images_record(siege: Siege) -> Tested {
+    siege.is_replaced(&["it answered that of \"another\""])
+}
+
+pub fn exaggerates_sizes_and_hits(siege: Siege) -> Tested {
+    siege.is_replaced(&["18446744073709551615; at most 9223372036854775807"])
+}
+
+/// A cache of four images of 10,000 bytes, of which two may stay.
+fn full(siege: &Siege) -> ImageCache {
+    let cache = siege.open();
+    for id in ["a", "b", "c", "d"] {
+        fill(&cache, id, &bytes(1, 10_000));
+    }
+    cache
+}
+
+/// One prune sees through the driver, and does its work with sqlite.
+fn one_prune_suffices(siege: &Siege, words: &[&str]) -> Tested {
+    let cache = full(siege);
+    let pruned = cache.prune()?;
+    assert_eq!((pruned.images, pruned.bytes), (2, 20_000));
+    assert_eq!(cache.cache_size()?.bytes, 20_000);
+    assert_fell_back(&cache, TRIED, words);
+    siege.stands(&cache)
+}
+
+pub fn names_victims_that_are_not_cached(siege: Siege) -> Tested {
+    one_prune_suffices(&siege.unhurried(), &["it names victims that are not cached"])
+}
+
+pub fn names_the_same_victim_for_ever(siege: Siege) -> Tested {
+    one_prune_suffices(&siege, &["it names victims that are not cached"])
+}
+
+pub fn names_no_victim(siege: Siege) -> Tested {
+    one_prune_suffices(&siege, &["it names no victim"])
+}
+
+pub fn names_victims_by_path(siege: Siege) -> Tested {
+    one_prune_suffices(&siege, &["../outside.db", "no image id"])?;
+    assert!(siege.trial.path("cache.db").exists() && siege.trial.path("queue").is_dir());
+    Ok(())
+}
+
+pub fn hides_victims_among_strangers(siege: Siege) -> Tested {
+    let siege = siege.unhurried();
+    let cache = full(&siege);
+    let pruned = cache.prune()?;
+    assert_eq!((pruned.images, cache.cache_size()?.bytes), (2, 20_000));
+    siege.stands(&cache)
+}
+
+pub fn names_images_that_are_being_read(siege: Siege) -> Tested {
+    let cache = full(&siege);
+    let readers = ["a", "b", "c"].map(|id| cache.open_for_read(id));
+    let pruned = cache.prune()?;
+    // The one that nobody reads went; the others are told.
+    assert_eq!(cache.cache_size()?.images, 3);
+    assert_eq!(pruned.kept.len(), 3, "{:?}", pruned.kept);
+    for reader in readers {
+        let image = read_all(reader?.ok_or("the image is gone")?)?;
+        assert!(image == bytes(1, 10_000));
+    }
+    cache.prune()?;
+    assert!(cache.cache_size()?.bytes <= MAX_SIZE);
+    siege.stands(&cache)
+}
+
+pub fn removes_leftovers_that_were_not_offered(siege: Siege) -> Tested {
+    let cache = siege.open();
+    let mut writer = cache.caching_reader(
+        "being-written",
+        std::io::repeat(7),
+        image_cache::Expected::nothing(),
+    )?;
+    std::io::Read::read_exact(&mut writer, &mut [0; 100_000])?;
+    siege.trial.put("invalid/broken", b"half an image");
+    let cleaned = cache.clean(None)?;
+    assert_eq!((cleaned.invalid, cleaned.incomplete), (1, 0));
+    assert!(siege.trial.path("incomplete/being-written").exists());
+    assert_fell_back(&cache, TRIED, &["not offered"]);
+    drop(writer);
+    fs::remove_file(siege.trial.path("invalid/being-written"))?;
+    siege.stands(&cache)
+}

@@ -1,0 +1,91 @@
+//! What SQL could do to time, memory, disk, and to what is not the driver's.
+
+use image_cache::{Expected, ImageCache};
+use image_cache_tests::siege::{MAX_SIZE, Siege};
+use image_cache_tests::{Mount, Tested, bytes, fill, read_all, serve};
+use std::fs;
+
+pub fn queries_without_end(siege: Siege) -> Tested {
+    siege.hurried().is_replaced(&["the call took more than 300ms"])
+}
+
+pub fn joins_a_billion_rows(siege: Siege) -> Tested {
+    siege.hurried().is_replaced(&["the call took more than 300ms"])
+}
+
+pub fn calls_slow_functions(siege: Siege) -> Tested {
+    siege.hurried().is_replaced(&["the call took more than 300ms"])
+}
+
+pub fn keeps_a_sort_aside(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn prepares_a_bomb(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn attaches_a_file_outside(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn vacuums_into_a_file(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn tampers_with_its_schema(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn reads_the_clock_through_sql(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn writes_a_blob_of_a_gigabyte(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn defines_countless_tables(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn fills_its_database(siege: Siege) -> Tested {
+    let siege = siege.unhurried().with(|driver| driver.limits.database = 8 << 20);
+    let cache = siege.open();
+    for round in 0..2 {
+        siege.round(&cache, round)?;
+        assert!(on_disk(&siege) <= 8 << 20, "{} bytes on disk", on_disk(&siege));
+    }
+    assert_eq!(cache.driver().fallback, None);
+    siege.stands(&cache)?;
+    fills_a_real_disk()
+}
+
+/// Bytes of the driver's database and what SQLite keeps beside it.
+fn on_disk(siege: &Siege) -> u64 {
+    let entries = fs::read_dir(siege.trial.path(".image-cache/drivers"));
+    let sizes = entries.into_iter().flatten().flatten().map(|entry| entry.metadata());
+    sizes.flatten().map(|metadata| metadata.len()).sum()
+}
+
+/// On a disk of 24 MiB and with a share of 1 GiB: readers get every byte, and what is cached stays.
+fn fills_a_real_disk() -> Tested {
+    let Some(mount) = Mount::tmpfs(24 << 20) else { return Ok(()) };
+    let scratch = tempfile::tempdir()?;
+    let mut driver = image_cache_tests::hostile::hostile("fills_its_database", &scratch);
+    driver.options.insert("in".into(), "record-hits".into());
+    driver.limits.call_time = std::time::Duration::from_secs(30);
+    let config = image_cache::Config::builder(mount.path().join("cache"));
+    let config = config.define_driver("tried", driver).driver("tried").max_size(MAX_SIZE);
+    let cache = ImageCache::open(config.build()?)?;
+    let image = bytes(1, 1 << 20);
+    fill(&cache, "before", &image);
+    for _ in 0..3 {
+        assert!(serve(&cache, "before")? == image, "it is not served as it came");
+    }
+    let large = bytes(2, 8 << 20);
+    let passed = read_all(cache.caching_reader("during", &large[..], Expected::nothing())?)?;
+    assert!(passed == large, "it did not pass whole");
+    assert!(serve(&cache, "before")? == image, "it is not served as it came");
+    Ok(())
+}

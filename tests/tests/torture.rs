@@ -1,0 +1,55 @@
+//! A sample of the torture that `cargo xtask torture` runs in full: other calls, errors and moments each time.
+#![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+
+use image_cache_tests::torture::{Choice, Part, Programs, is_possible};
+use image_cache_tests::{Tested, skip};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Set to the seed of a run that failed, to run the same sample again.
+const SEED: &str = "TORTURE_SEED";
+
+/// The command line that was built beside the tests, where one was.
+fn programs() -> Option<Programs> {
+    let read_through = Path::new(env!("CARGO_BIN_EXE_read-through"));
+    let command_line = read_through.with_file_name("image-cache");
+    if !command_line.is_file() {
+        let path = command_line.display();
+        skip(&format!("{path} was not built; run the tests of the whole workspace"));
+        return None;
+    }
+    is_possible().then(|| Programs::new(&command_line, read_through).expect("both files are there"))
+}
+
+fn sample(part: Part, runs: usize) -> Tested {
+    let Some(programs) = programs() else { return Ok(()) };
+    let seed = match std::env::var(SEED) {
+        Ok(seed) => seed.parse()?,
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos().into(),
+    };
+    println!("{SEED}={seed}");
+    let matrix = part.run(&programs, &Choice::Sample { runs, seed })?;
+    println!("{matrix}");
+    assert!(matrix.failures.is_empty(), "{SEED}={seed}: {:#?}", matrix.failures);
+    Ok(())
+}
+
+#[test]
+fn a_process_killed_at_any_call_leaves_a_cache_in_which_nothing_is_wrong() -> Tested {
+    sample(Part::Crash, 150)
+}
+
+#[test]
+fn a_call_that_fails_costs_no_reader_a_byte_and_leaves_nothing_wrong() -> Tested {
+    sample(Part::Fault, 250)
+}
+
+#[test]
+fn a_power_loss_at_any_moment_loses_no_image_that_was_reported_as_cached() -> Tested {
+    sample(Part::Power, 8)
+}
+
+#[test]
+fn a_disk_with_any_amount_of_room_costs_no_reader_a_byte() -> Tested {
+    sample(Part::Disk, 60)
+}
