@@ -8,8 +8,8 @@
 //! L. Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Laboratories, Technical
 //! Report HPL-98-69 (R.1), 1998.
 //!
-//! The books lie in SQL, and nothing else is kept: an instance may go at any time, and other processes may have others. [`books`]
-//! holds the records, [`policy`] the arithmetic, [`victims`] the order.
+//! The books lie in SQL, and nothing else is kept: an instance may go at any time, and other processes may have others. `books`
+//! holds the records, `policy` the arithmetic, `victims` the order.
 
 mod books;
 mod policy;
