@@ -3,7 +3,7 @@
 use crate::books::Books;
 use crate::cache::{Kept, Shared};
 use crate::directory;
-use crate::driver::Eviction;
+use crate::driver::{CacheSize, Eviction};
 use crate::error::Result;
 use crate::image_id::ImageId;
 use crate::removing::{BATCH, Removal, remove_batch};
@@ -73,6 +73,8 @@ struct Run<'a> {
     /// How many of those were not cached at all.
     strangers: usize,
     vain: u32,
+    /// What was cached after the last of those.
+    vain_at: Option<CacheSize>,
 }
 
 impl<'a> Run<'a> {
@@ -84,7 +86,7 @@ impl<'a> Run<'a> {
             shared.settle();
         }
         let (pruned, passed_over) = (Pruned::default(), BTreeMap::new());
-        Ok(Run { shared, pruned, passed_over, strangers: 0, vain: 0 })
+        Ok(Run { shared, pruned, passed_over, strangers: 0, vain: 0, vain_at: None })
     }
 
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
@@ -108,7 +110,7 @@ impl<'a> Run<'a> {
         if is_further && self.strangers <= STRANGERS {
             return Ok(true);
         }
-        Ok(self.in_vain("it names victims that are not cached"))
+        self.in_vain("it names victims that are not cached")
     }
 
     /// The driver names nobody: right where nobody has to go, or nobody is left who can.
@@ -116,18 +118,21 @@ impl<'a> Run<'a> {
         if bytes_needed == 0 || self.shared.cache_size()?.images <= self.kept() {
             return Ok(false);
         }
-        Ok(self.in_vain("it names no victim, though the cache is larger than it may be"))
+        self.in_vain("it names no victim, though the cache is larger than it may be")
     }
 
-    /// A round that led nowhere by the driver's fault; whether to go on.
-    fn in_vain(&mut self, reason: &str) -> bool {
+    /// A round that led nowhere; whether to go on. That speaks against the driver only where the directory stood still:
+    /// another process may have removed what it named, or brought what it could not know.
+    fn in_vain(&mut self, reason: &str) -> Result<bool> {
         self.passed_over.retain(|_, reason| reason.is_some());
         self.strangers = 0;
         self.vain += 1;
-        if self.shared.books.distrust("name victims", reason) {
+        let cached = self.shared.cache_size()?;
+        let stood_still = self.vain_at.replace(cached) == Some(cached);
+        if stood_still && self.shared.books.distrust("name victims", reason) {
             self.vain = 0;
         }
-        self.vain < VAIN_ROUNDS
+        Ok(self.vain < VAIN_ROUNDS)
     }
 
     /// Images that were named and are still there.

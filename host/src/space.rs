@@ -122,7 +122,7 @@ fn on_disk(shared: &Shared, file: &Incomplete, promised: u64, least: u64) -> io:
         return Ok(most);
     }
     let mut words = format!(
-        "no space on the file system: it needs {} more, {} are free",
+        "No space left on the file system: it needs {} more, {} are free",
         ByteSize(least - file.taken()),
         ByteSize(free)
     );

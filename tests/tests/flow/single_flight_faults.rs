@@ -177,14 +177,14 @@ fn a_cached_image_that_is_not_what_was_promised_is_passed_by(place: &Place) -> T
 }
 
 fn a_cached_image_that_is_cut_short_is_fetched_again(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(7, 1_000_000));
+    let (cache, image) = (place.open(), bytes(7, 4_000_000));
     fill(&cache, "a", &image);
     let tap = Tap::open(&image[..]);
     let (mut reader, mut lost) = (get(&cache, &tap), cache.follow("a")?.ok_or("it is cached")?);
     let mut came = vec![0; 300_000];
     reader.read_exact(&mut came)?;
     lost.read_exact(&mut vec![0; 300_000])?;
-    std::fs::OpenOptions::new().write(true).open(place.path("a"))?.set_len(500_000)?;
+    std::fs::OpenOptions::new().write(true).open(place.path("a"))?.set_len(1_500_000)?;
     reader.read_to_end(&mut came)?;
     assert!(came == image && tap.opened() == 1);
     assert!(read_all(lost).is_err(), "without a source there is only the error");
