@@ -22,9 +22,10 @@ fn ttl_serves_an_operator() -> Tested {
     serves(&TTL)
 }
 
-/// Fills, reads, lists, prunes, cleans, deletes; each command is a process of its own, and none falls back.
+/// Checks the driver, then fills, reads, lists, prunes, cleans, deletes; each command is a process of its own, and none falls back.
 fn serves(example: &Example) -> Tested {
     let Some(shell) = Shell::new(example)? else { return Ok(()) };
+    shell.run(&["driver", "check", example.name])?;
     for (seed, name) in [(1, "read"), (2, "unread"), (3, "deleted")] {
         let source = shell.directory.path().join(format!("{name}.img"));
         fs::write(&source, bytes(seed, 300_000))?;
