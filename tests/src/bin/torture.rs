@@ -1,6 +1,7 @@
 //! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk.
 //!
-//! `torture [crash] [fault] [power] [disk]`: which parts, all unless named. It tortures the programs that lie beside it.
+//! `torture [crash] [fault] [power] [disk] [OPERATION]`: which parts and which operation (`add`, `"get, to a file"`), all unless
+//! named. It tortures the programs that lie beside it.
 
 use std::process::ExitCode;
 
@@ -20,10 +21,14 @@ fn run() -> image_cache_tests::Tested<bool> {
     use image_cache_tests::torture::{Choice, Part, Programs};
     use std::time::Instant;
 
-    let names: Vec<String> = std::env::args().skip(1).collect();
-    if names.iter().any(|name| Part::ALL.iter().all(|part| part.name() != name)) {
-        return Err("usage: torture [crash] [fault] [power] [disk]".into());
-    }
+    let is_part = |name: &String| Part::ALL.iter().any(|part| part.name() == name);
+    let (names, operations): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(is_part);
+    let choice = match &operations[..] {
+        [] => Choice::All,
+        [operation] => Choice::Operation(operation.clone()),
+        _ => return Err("usage: torture [crash] [fault] [power] [disk] [OPERATION]".into()),
+    };
     if !image_cache_tests::torture::is_possible() {
         return Ok(true);
     }
@@ -35,7 +40,7 @@ fn run() -> image_cache_tests::Tested<bool> {
             continue;
         }
         let start = Instant::now();
-        let matrix = part.run(&programs, &Choice::All)?;
+        let matrix = part.run(&programs, &choice)?;
         for failure in &matrix.failures {
             println!("FAILED: {failure}");
         }
