@@ -1,12 +1,20 @@
-//! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk.
+//! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk,
+//! and a minute of many processes that do everything at once.
 //!
-//! `torture [crash] [fault] [power] [disk] [OPERATION]`: which parts and which operation (`add`, `"get, to a file"`), all unless
-//! named. It tortures the programs that lie beside it.
+//! `torture [crash] [fault] [power] [disk] [processes] [OPERATION]`: which parts, and which operation (`add`,
+//! `"get, to a file"`), all unless named. It tortures the programs that lie beside it.
 
+use image_cache_tests::{Place, Tested, processes};
 use std::process::ExitCode;
+use std::time::{Instant, UNIX_EPOCH};
+
+/// How long many processes work with each driver.
+const SECONDS: u64 = 60;
 
 fn main() -> ExitCode {
-    match run() {
+    // This program again, as one of many.
+    let result = if processes::is_one() { processes::one().map(|()| true) } else { run() };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -16,18 +24,47 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
-fn run() -> image_cache_tests::Tested<bool> {
-    use image_cache_tests::torture::{Choice, Part, Programs};
-    use std::time::Instant;
+fn run() -> Tested<bool> {
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    let all = names.is_empty();
+    let with_processes = names.iter().any(|name| name == "processes");
+    names.retain(|name| name != "processes");
+    let calls = if all || !names.is_empty() { at_calls(&names)? } else { true };
+    Ok((!(all || with_processes) || many_processes()?) && calls)
+}
 
-    let is_part = |name: &String| Part::ALL.iter().any(|part| part.name() == name);
-    let (names, operations): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(is_part);
+/// Many processes at once, on a disk and in memory.
+fn many_processes() -> Tested<bool> {
+    for (driver, place) in [("sqlite", Place::new as fn(_) -> _), ("xattr", Place::in_memory)] {
+        let (start, seed) = (Instant::now(), UNIX_EPOCH.elapsed()?.subsec_nanos().into());
+        let run = processes::Run { seconds: SECONDS, seed, arguments: &[] };
+        match run.on(&place(driver)) {
+            Ok(report) => {
+                println!("\n{report}, seed {seed}  {:.0} s", start.elapsed().as_secs_f64())
+            }
+            Err(error) => {
+                println!("FAILED: {driver}, seed {seed}: {error}");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+fn at_calls(names: &[String]) -> Tested<bool> {
+    use image_cache_tests::torture::{Choice, Part, Programs};
+
+    let is_part = |name: &&String| Part::ALL.iter().any(|part| part.name() == *name);
+    let (names, operations): (Vec<&String>, Vec<&String>) = names.iter().partition(is_part);
     let choice = match &operations[..] {
         [] => Choice::All,
-        [operation] => Choice::Operation(operation.clone()),
-        _ => return Err("usage: torture [crash] [fault] [power] [disk] [OPERATION]".into()),
+        [operation] => Choice::Operation((*operation).clone()),
+        _ => {
+            return Err(
+                "usage: torture [crash] [fault] [power] [disk] [processes] [OPERATION]".into()
+            );
+        }
     };
     if !image_cache_tests::torture::is_possible() {
         return Ok(true);
@@ -36,7 +73,7 @@ fn run() -> image_cache_tests::Tested<bool> {
     let programs = Programs::new(&beside("image-cache")?, &beside("read-through")?)?;
     let (mut runs, mut failures) = (0, 0);
     for part in Part::ALL {
-        if !names.is_empty() && !names.iter().any(|name| name == part.name()) {
+        if !names.is_empty() && !names.iter().any(|name| *name == part.name()) {
             continue;
         }
         let start = Instant::now();
@@ -53,7 +90,7 @@ fn run() -> image_cache_tests::Tested<bool> {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
-fn run() -> image_cache_tests::Tested<bool> {
+fn at_calls(_: &[String]) -> Tested<bool> {
     image_cache_tests::skip("system calls are traced on x86-64 Linux with glibc only");
     Ok(true)
 }
