@@ -180,8 +180,8 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
             Ending::of_fault(&outcome)
         }
     };
-    // A write may be the reader's own, to its output.
-    let is_cache_s = job.point.name != "write" && job.act != Act::Kill;
+    // A write may be the reader's own, to its output; and bytes that the disk does not give back are a true error.
+    let is_cache_s = !["write", "read"].contains(&job.point.name) && job.act != Act::Kill;
     wrong.extend(handed_out(&stage, job.operation, &outcome, is_cache_s));
     wrong.extend(judge(&stage, job.operation, ending));
     if job.operation.is_cold {
