@@ -79,10 +79,12 @@ pub fn is_possible() -> bool {
 }
 
 /// Which of all runs are made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Choice {
     /// All.
     All,
+    /// All of one operation.
+    Operation(String),
     /// So many, chosen by the seed.
     Sample {
         /// How many.
@@ -93,6 +95,15 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// The operations that have runs.
+    fn operations(&self) -> impl Iterator<Item = &'static operation::Operation> {
+        let named = |operation: &&operation::Operation| match self {
+            Choice::Operation(name) => operation.name == *name,
+            Choice::All | Choice::Sample { .. } => true,
+        };
+        operation::OPERATIONS.iter().filter(named)
+    }
+
     /// The chosen ones, in their order.
     fn of<T>(&self, all: Vec<T>) -> Vec<T> {
         let Choice::Sample { runs, seed } = *self else { return all };

@@ -3,7 +3,7 @@
 use super::{Directory, OpenOptions, found, same_inode, time};
 use crate::image_id::ImageId;
 use cap_std::fs::OpenOptionsExt;
-use rustix::fs::{AtFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
@@ -55,6 +55,7 @@ pub(crate) struct StagedDigests {
     name: String,
     /// Locked, which says that the writer lives.
     _file: File,
+    durable: bool,
     pending: bool,
 }
 
@@ -64,6 +65,11 @@ impl StagedDigests {
         let blocks = &self.directory.blocks;
         rustix::fs::renameat(blocks, &self.name, blocks, name_of(&self.image_id))?;
         self.pending = false;
+        if self.durable {
+            // Else a power loss could leave the new image with the digests of a predecessor, by which it is damaged.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::fsync(rustix::fs::openat(blocks, ".", flags, Mode::empty())?)?;
+        }
         Ok(())
     }
 }
@@ -108,6 +114,7 @@ impl Directory {
             image_id: id.clone(),
             name,
             _file: file.try_clone()?,
+            durable,
             pending: true,
         };
         match file.try_lock() {

@@ -3,6 +3,7 @@
 use super::{Directory, FileInfo, OpenOptions, remove_regular, stat_regular, timespec, to_micros};
 use crate::image_id::ImageId;
 use rustix::fs::Timestamps;
+use std::fs::File;
 use std::io;
 use std::time::{Duration, SystemTime};
 
@@ -22,15 +23,25 @@ impl Directory {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             Err(e) => return Err(e),
         };
-        self.adopt_owner(&file)?;
+        if let Err(error) = self.place_last(&file, now) {
+            // Not in the queue at a place of its own choosing.
+            let _ = remove_regular(&self.queue, id);
+            return Err(error);
+        }
+        Ok(true)
+    }
+
+    /// Gives a new entry its owner, and a time behind all others.
+    fn place_last(&self, file: &File, now: SystemTime) -> io::Result<()> {
+        self.adopt_owner(file)?;
         let clock = self.open_own(CLOCK)?;
         // A microsecond: what remains of a time in a double, which is how Glance reads it.
         let after = FileInfo::of(&clock)?.modified + Duration::from_micros(1);
         let stamp = timespec(to_micros(now).max(after));
         let times = Timestamps { last_access: stamp, last_modification: stamp };
         rustix::fs::futimens(&clock, &times)?;
-        rustix::fs::futimens(&file, &times)?;
-        Ok(true)
+        rustix::fs::futimens(file, &times)?;
+        Ok(())
     }
 
     /// Removes an entry; false where there is none.

@@ -41,8 +41,8 @@ pub(crate) enum Found {
 enum Cached {
     No,
     Yes(CachedReader),
-    /// It is not what is wanted, or cannot be read.
-    Unfit,
+    /// It is not what is wanted, or cannot be read: what became of the image in the cache.
+    Unfit(Outcome),
 }
 
 impl Request {
@@ -51,7 +51,7 @@ impl Request {
         for _ in 0..ATTEMPTS {
             match self.cached() {
                 Cached::Yes(reader) => return Found::Cached(reader),
-                Cached::Unfit => return self.past(Outcome::AlreadyCached),
+                Cached::Unfit(outcome) => return self.past(outcome),
                 Cached::No => {}
             }
             if let Some(follow) = self.running() {
@@ -110,12 +110,12 @@ impl Request {
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
                 Cached::Yes(reader)
             }
-            Ok(Some(_)) => Cached::Unfit,
+            Ok(Some(_)) => Cached::Unfit(Outcome::AlreadyCached),
             // It has left the cache, and is cached anew.
             Err(Error::Corrupt { .. }) => Cached::No,
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                Cached::Unfit
+                Cached::Unfit(Outcome::CacheFailed(format!("it cannot be read: {error}")))
             }
         }
     }

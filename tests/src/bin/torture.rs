@@ -1,8 +1,8 @@
 //! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk,
 //! and a minute of many processes that do everything at once.
 //!
-//! `torture [crash] [fault] [power] [disk] [processes]`: which parts, all unless named. It tortures the programs that
-//! lie beside it.
+//! `torture [crash] [fault] [power] [disk] [processes] [OPERATION]`: which parts, and which operation (`add`,
+//! `"get, to a file"`), all unless named. It tortures the programs that lie beside it.
 
 use image_cache_tests::{Place, Tested, processes};
 use std::process::ExitCode;
@@ -55,9 +55,17 @@ fn many_processes() -> Tested<bool> {
 fn at_calls(names: &[String]) -> Tested<bool> {
     use image_cache_tests::torture::{Choice, Part, Programs};
 
-    if names.iter().any(|name| Part::ALL.iter().all(|part| part.name() != name)) {
-        return Err("usage: torture [crash] [fault] [power] [disk] [processes]".into());
-    }
+    let is_part = |name: &&String| Part::ALL.iter().any(|part| part.name() == *name);
+    let (names, operations): (Vec<&String>, Vec<&String>) = names.iter().partition(is_part);
+    let choice = match &operations[..] {
+        [] => Choice::All,
+        [operation] => Choice::Operation((*operation).clone()),
+        _ => {
+            return Err(
+                "usage: torture [crash] [fault] [power] [disk] [processes] [OPERATION]".into()
+            );
+        }
+    };
     if !image_cache_tests::torture::is_possible() {
         return Ok(true);
     }
@@ -65,11 +73,11 @@ fn at_calls(names: &[String]) -> Tested<bool> {
     let programs = Programs::new(&beside("image-cache")?, &beside("read-through")?)?;
     let (mut runs, mut failures) = (0, 0);
     for part in Part::ALL {
-        if !names.is_empty() && !names.iter().any(|name| name == part.name()) {
+        if !names.is_empty() && !names.iter().any(|name| *name == part.name()) {
             continue;
         }
         let start = Instant::now();
-        let matrix = part.run(&programs, &Choice::All)?;
+        let matrix = part.run(&programs, &choice)?;
         for failure in &matrix.failures {
             println!("FAILED: {failure}");
         }

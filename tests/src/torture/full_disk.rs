@@ -2,7 +2,7 @@
 
 use super::judge::{Ending, judge};
 use super::matrix::Matrix;
-use super::operation::{OPERATIONS, Operation};
+use super::operation::Operation;
 use super::points::Recorder;
 use super::stage::{Programs, Stage};
 use super::strike::{handed_out, said};
@@ -41,7 +41,7 @@ pub fn full_disk(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
         return Ok(matrix);
     }
     let mut jobs = Vec::new();
-    for operation in &OPERATIONS {
+    for operation in choice.operations() {
         for driver in operation.drivers {
             let template = Arc::new(Stage::prepared(operation, driver)?);
             let writes = operation.arguments.contains(&"source");

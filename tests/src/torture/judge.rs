@@ -7,6 +7,7 @@ use crate::{Place, md5_hex, queued, serve};
 use image_cache::{CachedImage, Expected, ImageCache, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -160,8 +161,11 @@ impl Judge<'_> {
 
     /// Whether it is the image that was there before, and was not replaced yet.
     fn is_predecessor(&self, id: &str, bytes: &[u8]) -> bool {
-        let may_be = self.operation.replaces && !self.ending.told && id == "added";
-        may_be && bytes == predecessor()
+        self.may_be_predecessor(id) && bytes == predecessor()
+    }
+
+    fn may_be_predecessor(&self, id: &str) -> bool {
+        self.operation.replaces && !self.ending.told && id == "added"
     }
 
     fn record(&self, record: &CachedImage) -> Vec<String> {
@@ -185,7 +189,15 @@ impl Judge<'_> {
         match (serve(cache, id), is_there) {
             (Ok(bytes), true) if self.is_image(id, &bytes) => None,
             (Ok(bytes), _) => Some(format!("{id} is served with {} other bytes", bytes.len())),
-            (Err(error), false) if error.kind() == std::io::ErrorKind::NotFound => None,
+            (Err(error), false) if error.kind() == io::ErrorKind::NotFound => None,
+            // The predecessor is back, and its digests are not: it was removed, and need not be served.
+            (Err(error), true)
+                if self.may_be_predecessor(id)
+                    && self.ending.power_lost
+                    && error.kind() == io::ErrorKind::InvalidData =>
+            {
+                None
+            }
             (Err(error), _) => Some(format!("{id} is not served: {error}")),
         }
     }

@@ -4,7 +4,7 @@ use super::disk::{Disk, State};
 use super::judge::{Ending, judge};
 use super::log::{Log, LogRecorder};
 use super::matrix::Matrix;
-use super::operation::{OPERATIONS, Operation};
+use super::operation::Operation;
 use super::points::Recorder;
 use super::stage::{Programs, Stage};
 use super::tracer::End;
@@ -17,7 +17,7 @@ pub fn power(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
     let mut matrix = Matrix::new(
         "Power loss: every moment, less each set of up to 3 steps that nothing had flushed",
     );
-    for operation in &OPERATIONS {
+    for operation in choice.operations() {
         for driver in operation.drivers {
             replay(programs, operation, driver, choice, &mut matrix)?;
         }

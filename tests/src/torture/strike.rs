@@ -3,7 +3,7 @@
 use super::call::Kind;
 use super::judge::{Ending, judge};
 use super::matrix::Matrix;
-use super::operation::{OPERATIONS, Operation, Program, image};
+use super::operation::{Operation, Program, image};
 use super::points::{Point, Recorder, Striker};
 use super::stage::{Outcome, Programs, Stage};
 use super::tracer::{Act, End};
@@ -39,7 +39,7 @@ struct Job {
 /// Makes all runs of a matrix, or those that were chosen.
 pub fn matrix(programs: &Programs, blow: Blow, choice: &Choice) -> Tested<Matrix> {
     let mut jobs = Vec::new();
-    for operation in &OPERATIONS {
+    for operation in choice.operations() {
         for driver in operation.drivers {
             jobs.extend(jobs_of(programs, operation, driver, blow)?);
         }
@@ -180,8 +180,8 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
             Ending::of_fault(&outcome)
         }
     };
-    // A write may be the reader's own, to its output.
-    let is_cache_s = job.point.name != "write" && job.act != Act::Kill;
+    // A write may be the reader's own, to its output; and bytes that the disk does not give back are a true error.
+    let is_cache_s = !["write", "read"].contains(&job.point.name) && job.act != Act::Kill;
     wrong.extend(handed_out(&stage, job.operation, &outcome, is_cache_s));
     wrong.extend(judge(&stage, job.operation, ending));
     if job.operation.is_cold {
