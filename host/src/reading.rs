@@ -72,7 +72,11 @@ impl CachedReader {
         range: Option<Range<u64>>,
     ) -> Result<Option<Self>> {
         let Some((file, table)) = open_measured(shared, id)? else { return Ok(None) };
-        let image_size = file.metadata().map_err(Error::image("open", id))?.len();
+        // A file that is cut short in this moment must not look like a whole one.
+        let image_size = match &table {
+            Some(table) => table.size(),
+            None => file.metadata().map_err(Error::image("open", id))?.len(),
+        };
         let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
@@ -214,6 +218,8 @@ pub(crate) fn read_block(
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}
         Ok(()) => {
+            // Nobody is to take them for anything, be he ever so careless.
+            buf.fill(0);
             let end = start + buf.len() as u64;
             let reason = format!("bytes {start} to {end} are not those that were cached");
             return Err(condemn(shared, id, file, reason));

@@ -103,7 +103,10 @@ fn a_flipped_bit_is_an_error_before_its_block_and_the_image_leaves_the_cache(
     Ok(())
 }
 
-fn damages() -> Vec<(&'static str, fn(&Path, &[u8]) -> io::Result<()>)> {
+/// Does something to the file of an image with these bytes.
+type Damage = fn(&Path, &[u8]) -> io::Result<()>;
+
+fn damages() -> Vec<(&'static str, Damage)> {
     fn length(file: &Path, len: u64) -> io::Result<()> {
         let modified = fs::metadata(file)?.modified()?;
         let file = File::options().write(true).open(file)?;
@@ -418,17 +421,19 @@ fn digests_without_an_image_are_removed(place: &Place) -> Tested {
         // What a writer leaves that was killed.
         place.put(&format!("{folder}/0123456789abcdef0123456789abcdef.77-0.new"), b"torn");
         place.put(&format!("{folder}/not ours"), b"");
-        assert_eq!(digests(place), 5);
+        // What cannot be removed keeps nothing else.
+        fs::create_dir_all(place.path(&format!("{folder}/00000000000000000000000000000000")))?;
+        assert_eq!(digests(place), 6);
         Ok(())
     };
     leave()?;
     let cache = place.open();
-    assert_eq!(digests(place), 2);
+    assert_eq!(digests(place), 3);
     cache.delete_cached_image("kept")?;
     let open = place.open();
     leave()?;
     open.clean(None)?;
-    assert_eq!((digests(place), open.trust("kept")?), (2, Some(Trust::Fetched)));
+    assert_eq!((digests(place), open.trust("kept")?), (3, Some(Trust::Fetched)));
     Ok(())
 }
 

@@ -293,6 +293,13 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
 }
 
 #[test]
+fn no_room_for_the_index_of_the_log_is_a_full_storage() {
+    let no_room = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    let fault = Fault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
+    assert_eq!(arm(&books().database.answer(fault)), "full");
+}
+
+#[test]
 fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
     let mut books = books();
     let condemn = |books: &mut Books| {
