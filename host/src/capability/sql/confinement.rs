@@ -125,7 +125,7 @@ impl Share {
 }
 
 /// Most bytes of a log.
-const MAX_LOG: u64 = 64 << 20;
+const MAX_LOG: u64 = 16 << 20;
 
 /// Whether a guest's statement may do this.
 fn authorize(context: &AuthContext<'_>, watch: &Watch) -> Authorization {
