@@ -22,10 +22,12 @@ pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
 pub(crate) use writing::{Incomplete, Published, Taken};
 
+use crate::driver::{system_time, timestamp};
 use crate::image_id::{ImageId, InvalidImageId, belongs_to_database};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, ReadDir};
 use rustix::fs::{AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,12 +87,23 @@ impl Directory {
     /// Opens a cached image for reading; neither this nor a read changes its times where the system
     /// permits that.
     pub fn open_cached(&self, id: &ImageId) -> io::Result<Option<File>> {
+        if self.is_database(id) {
+            return Ok(None);
+        }
         open_regular(&self.base, id)
     }
 
     /// What the inode of a cached image says.
     pub fn cached_file(&self, id: &ImageId) -> io::Result<Option<FileInfo>> {
+        if self.is_database(id) {
+            return Ok(None);
+        }
         Ok(stat_regular(&self.base, id)?.map(|stat| FileInfo::new(&stat)))
+    }
+
+    /// A driver may name the configured database's files, which it does not know: they are no images.
+    fn is_database(&self, id: &ImageId) -> bool {
+        belongs_to_database(id.as_str(), &self.database)
     }
 
     /// One pass over the cached images, in no order.
@@ -108,17 +121,20 @@ impl Directory {
 
     /// Removes a cached image; false where there is none. Whoever reads it goes on reading.
     pub fn remove_cached(&self, id: &ImageId) -> io::Result<bool> {
+        if self.is_database(id) {
+            return Ok(false);
+        }
         remove_regular(&self.base, id)
     }
 
     /// Removes a cached image, unless somebody reads it.
     pub fn evict(&self, id: &ImageId) -> io::Result<Eviction> {
         let Some(file) = self.open_cached(id)? else { return Ok(Eviction::Gone) };
-        match file.try_lock() {
-            Ok(()) => {}
+        let file = match lock_alone(&self.base, id, file) {
+            Ok(locked) => locked,
             Err(TryLockError::WouldBlock) => return Ok(Eviction::BeingRead),
             Err(TryLockError::Error(e)) => return Err(e),
-        }
+        };
         let size = file.metadata()?.len();
         if !same_inode(&self.base, id, &file)? || !self.remove_cached(id)? {
             return Ok(Eviction::Gone);
@@ -198,16 +214,14 @@ pub(crate) fn set_file_accessed(file: &File, at: SystemTime) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &accessed_only(at))?)
 }
 
-/// Cuts a time to microseconds, the unit of the books; before 1970 is 1970.
+/// Cuts a time to microseconds, the unit of the books, and to what they can hold; before 1970 is 1970.
 pub(crate) fn to_micros(time: SystemTime) -> SystemTime {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    UNIX_EPOCH + Duration::new(since.as_secs(), since.subsec_micros() * 1000)
+    system_time(timestamp(time))
 }
 
 fn time(seconds: i64, nanoseconds: u64) -> SystemTime {
     let seconds = u64::try_from(seconds).unwrap_or(0);
-    let micros = u32::try_from(nanoseconds / 1000).unwrap_or(0);
-    UNIX_EPOCH + Duration::new(seconds, micros * 1000)
+    system_time(seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1000))
 }
 
 fn timespec(time: SystemTime) -> Timespec {
@@ -245,8 +259,26 @@ fn open_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<File>> {
 }
 
 fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
-    let stat = found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))?;
-    Ok(stat.filter(is_regular))
+    Ok(stat_any(dir, id)?.filter(is_regular))
+}
+
+fn stat_any(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
+    found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))
+}
+
+/// The file, locked for us alone. NFS has locks of that kind only for who may write.
+fn lock_alone(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(e)) if Errno::from_io_error(&e) == Some(Errno::BADF) => {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).follow(FollowSymlinks::No);
+            let opened = dir.open_with(id.as_str(), &options).map_err(TryLockError::Error)?;
+            let opened = opened.into_std();
+            opened.try_lock().map(|()| opened)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 fn is_regular(stat: &Stat) -> bool {
@@ -269,7 +301,7 @@ fn same_inode(dir: &Dir, id: &ImageId, file: &File) -> io::Result<bool> {
 fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
@@ -277,6 +309,5 @@ fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
 /// Whether opening failed because there is no regular file: none at all, a symbolic link, a socket or a
 /// device without a driver.
 fn is_no_file(error: &io::Error) -> bool {
-    use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::NXIO))
 }

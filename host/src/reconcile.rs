@@ -33,6 +33,8 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     for id in &doubtful {
         match repair(shared, id) {
             Ok(repaired) => repairs += u64::from(repaired),
+            // Whoever sits on the lock would be waited for as long for each of the others.
+            Err(error) if is_time_out(&error) => return Err(error),
             // One file that nobody may change must not keep all others out of the books.
             Err(error) => {
                 tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
@@ -44,6 +46,10 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
         tracing::info!(repairs, "the books were brought into step with the directory");
     }
     Ok(if unrepaired == 0 { Reconciled::Whole } else { Reconciled::InPart })
+}
+
+fn is_time_out(error: &Error) -> bool {
+    matches!(error, Error::Image { source, .. } if source.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Whether a record is of this file.
@@ -103,4 +109,27 @@ pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
         return adopted(&record.image_id, file);
     }
     CachedImage { last_modified: file.modified, checksum: None, ..record.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, ImageCache};
+
+    #[test]
+    fn a_lock_that_somebody_sits_on_is_waited_for_once_and_not_for_every_image() {
+        let place = tempfile::tempdir().expect("a directory");
+        let config = Config::builder(place.path()).build().expect("it is right");
+        let cache = ImageCache::open(config).expect("it opens");
+        for id in ["a", "b", "c"] {
+            std::fs::write(place.path().join(id), b"image").expect("it can be written");
+        }
+        let shared = cache.shared();
+        let held = shared.directory.lock().expect("it is free");
+        let error = reconcile(shared).expect_err("the lock is held");
+        assert!(error.to_string().contains("another process holds the cache's lock"), "{error}");
+        drop(held);
+        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole)));
+        assert_eq!(cache.cached_images().expect("they are listed").len(), 3);
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Texts stay the same from call to call, so that the host's prepared statements serve again.
 
-use crate::record::{COLUMNS, from_row, integer, seconds, whole};
+use crate::record::{COLUMNS, from_row, image_id, integer, seconds, whole};
+use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
 use std::collections::BTreeMap;
 
@@ -11,6 +12,10 @@ const IDS_PER_DELETE: usize = 500;
 
 /// Rows in one page: within the host's caps on rows and bytes, with room.
 const ROWS_PER_PAGE: u32 = 4000;
+
+/// Only texts: a keyset cannot go on behind anything else, and no image's id is.
+const PAGE: &str = "WHERE image_id > CAST(?1 AS TEXT) AND typeof(image_id) = 'text' \
+    ORDER BY image_id LIMIT ?2";
 
 const INSERT: &str = "INSERT OR REPLACE INTO cached_images \
     (image_id, last_accessed, last_modified, size, hits, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -66,30 +71,39 @@ pub fn delete(image_ids: Vec<String>) -> Vec<Statement> {
     chunks.map(statement).collect()
 }
 
-/// The row of one image.
-pub fn select_one(image_id: String) -> Statement {
-    let sql = format!("SELECT {COLUMNS} FROM cached_images WHERE image_id = ?1");
-    Statement { sql, parameters: vec![Value::Text(image_id)] }
+/// Removes a row that no image can have, whatever stands in it.
+pub fn delete_odd(image_id: Value) -> Statement {
+    let sql = "DELETE FROM cached_images WHERE image_id = CAST(?1 AS TEXT)".into();
+    Statement { sql, parameters: vec![image_id] }
 }
 
-/// A page of records after an id. Rows that hold no image are passed over, however many: only an empty page ends the list.
+/// The row of one image.
+pub fn select_one(image_id: String) -> Select {
+    let parameters = vec![Value::Text(image_id)];
+    Select { columns: COLUMNS, rest: "WHERE image_id = ?1", parameters }
+}
+
+/// A page of records after an id. Rows that hold no image are passed over, however many: only an empty page ends the
+/// list. `odd` hears what their ids are.
 pub fn page(
     after: Option<String>,
     limit: u32,
-    mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
+    mut query: impl FnMut(&Select) -> Result<Vec<Vec<Value>>, Error>,
+    mut odd: impl FnMut(Value),
 ) -> Result<Vec<CachedImage>, Error> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM cached_images WHERE image_id > ?1 ORDER BY image_id LIMIT ?2"
-    );
     let limit = limit.min(ROWS_PER_PAGE);
     let mut after = Value::Text(after.unwrap_or_default());
     loop {
-        let statement =
-            Statement { sql: sql.clone(), parameters: vec![after, integer(limit.into())] };
-        let rows = query(&statement)?;
+        let parameters = vec![after, integer(limit.into())];
+        let rows = query(&Select { columns: COLUMNS, rest: PAGE, parameters })?;
         let Some(last) = rows.last().and_then(|row| row.first()) else { return Ok(Vec::new()) };
         after = last.clone();
-        let images: Vec<_> = rows.into_iter().filter_map(from_row).collect();
+        let (mut images, mut ids) = (Vec::new(), Vec::new());
+        for row in rows {
+            ids.extend(row.first().filter(|id| image_id((*id).clone()).is_none()).cloned());
+            images.extend(from_row(row));
+        }
+        ids.into_iter().for_each(&mut odd);
         if !images.is_empty() {
             return Ok(images);
         }
@@ -149,14 +163,16 @@ mod tests {
     #[test]
     fn a_page_of_nothing_but_odd_rows_does_not_end_the_list() {
         let mut pages = vec![vec![row("b")], vec![row("../x"), row("/y")]];
-        let mut asked = Vec::new();
-        let images = page(None, 2, |statement| {
-            asked.push(statement.parameters[0].clone());
+        let (mut asked, mut odd) = (Vec::new(), Vec::new());
+        let query = |select: &Select| {
+            asked.push(select.parameters[0].clone());
             Ok(pages.pop().unwrap_or_default())
-        });
+        };
+        let images = page(None, 2, query, |id| odd.push(id));
         let ids: Vec<_> = images.expect("no query fails").into_iter().map(|i| i.image_id).collect();
         assert_eq!(ids, ["b"]);
         assert_eq!(asked, [Value::Text(String::new()), Value::Text("/y".into())]);
+        assert_eq!(odd, [Value::Text("../x".into()), Value::Text("/y".into())]);
     }
 
     #[test]

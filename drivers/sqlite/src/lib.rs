@@ -5,6 +5,7 @@
 mod books;
 mod record;
 mod schema;
+mod select;
 mod victims;
 
 use image_cache_driver_sdk::prelude::*;
@@ -36,7 +37,7 @@ impl Driver for Sqlite {
     }
 
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
-        let rows = sql::query(&books::select_one(image_id))?.rows;
+        let rows = books::select_one(image_id).rows()?;
         Ok(rows.into_iter().find_map(record::from_row))
     }
 
@@ -45,7 +46,10 @@ impl Driver for Sqlite {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error> {
-        books::page(after, limit, |statement| Ok(sql::query(statement)?.rows))
+        let mut odd = Vec::new();
+        let images = books::page(after, limit, select::Select::rows, |id| odd.push(id))?;
+        drop_odd(odd);
+        Ok(images)
     }
 
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
@@ -54,7 +58,20 @@ impl Driver for Sqlite {
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        victims::select(request, |statement| Ok(sql::query(statement)?.rows))
+        victims::select(request, select::Select::rows)
+    }
+}
+
+/// Removes rows that have no file and never will. Where that fails they are passed over again the next time.
+fn drop_odd(image_ids: Vec<Value>) {
+    let count = image_ids.len();
+    match run(image_ids.into_iter().map(books::delete_odd).collect()) {
+        Ok(()) if count == 0 => {}
+        Ok(()) => log(Level::Warn, &format!("{count} rows whose ids are no image's were removed")),
+        Err(error) => log(
+            Level::Warn,
+            &format!("{count} rows whose ids are no image's stay: {}", error_words(&error)),
+        ),
     }
 }
 

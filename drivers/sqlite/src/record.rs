@@ -4,7 +4,17 @@ use image_cache_driver_sdk::checksum_from_hex;
 use image_cache_driver_sdk::prelude::*;
 
 /// The columns that [`from_row`] reads, in its order.
-pub const COLUMNS: &str = "image_id, last_accessed, last_modified, size, hits, checksum";
+pub const COLUMNS: &[&str] =
+    &["image_id", "last_accessed", "last_modified", "size", "hits", "checksum"];
+
+/// Names that the host keeps for the cache and for Glance; `cache.db` has side files besides.
+const RESERVED: [&str; 6] =
+    ["incomplete", "invalid", "queue", "cache.db", "image_cache_db_init", "checkme"];
+
+const SIDE_FILES: [&str; 3] = ["cache.db-wal", "cache.db-shm", "cache.db-journal"];
+
+/// The largest number that the host believes.
+const LARGEST: u64 = i64::MAX as u64;
 
 /// The record in a row of [`COLUMNS`], or none where the id is no image's: such a row has no file, and never will.
 pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
@@ -28,14 +38,15 @@ pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
 pub fn image_id(value: Value) -> Option<String> {
     let Value::Text(id) = value else { return None };
     let sound = !id.is_empty() && id.len() <= 255 && !id.starts_with('.');
-    (sound && !id.chars().any(|c| c == '/' || c.is_control())).then_some(id)
+    let kept = RESERVED.contains(&id.as_str()) || SIDE_FILES.contains(&id.as_str());
+    (sound && !kept && !id.chars().any(|c| c == '/' || c.is_control())).then_some(id)
 }
 
-/// A number of bytes or hits; what is negative or no number is 0. Text is none: the columns' types make numbers of digits.
+/// A number of bytes or hits; what is negative or no number is 0, what is too large the largest. Text is none: the columns' types make numbers of digits.
 pub fn whole(value: &Value) -> u64 {
     match value {
         Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
-        Value::Real(n) => *n as u64, // Saturates, and not-a-number is 0.
+        Value::Real(n) => (*n as u64).min(LARGEST), // Saturates, and not-a-number is 0.
         Value::Null | Value::Text(_) | Value::Blob(_) => 0,
     }
 }
@@ -92,7 +103,7 @@ mod tests {
         assert_eq!(timestamp(&Value::Null), 0);
         assert_eq!(timestamp(&Value::Text("yesterday".into())), 0);
         assert_eq!(whole(&Value::Integer(-1)), 0);
-        assert_eq!(whole(&Value::Real(1e300)), u64::MAX);
+        assert_eq!(whole(&Value::Real(1e300)), LARGEST);
         assert_eq!(whole(&Value::Text("many".into())), 0);
         assert_eq!(whole(&Value::Blob(vec![1])), 0);
     }
@@ -116,7 +127,9 @@ mod tests {
 
     #[test]
     fn what_can_be_no_image_is_passed_over() {
-        for id in ["", "/etc/passwd", "../x", ".hidden", "a\0b", "a\nb", &"x".repeat(256)] {
+        let long = "x".repeat(256);
+        let odd = ["", "/etc/passwd", "../x", ".hidden", "a\0b", "a\nb", &long];
+        for id in odd.into_iter().chain(RESERVED).chain(SIDE_FILES) {
             assert_eq!(image_id(Value::Text(id.into())), None, "{id:?}");
         }
         assert_eq!(image_id(Value::Null), None);

@@ -1,6 +1,7 @@
 //! The least recently accessed images, read off the index in pages.
 
 use crate::record::{image_id, integer, whole};
+use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
 use std::collections::HashSet;
 
@@ -11,25 +12,27 @@ const FIRST_PAGE: u32 = 64;
 const PAGE: u32 = 1000;
 
 /// Rows that no clock wrote: Glance keeps NULL until the first hit. They are the oldest, and no keyset reaches them.
-const NEVER_ACCESSED: &str = "SELECT image_id, size, last_accessed FROM cached_images \
-    WHERE last_accessed IS NULL AND image_id > ?2 ORDER BY image_id LIMIT ?3";
+const NEVER_ACCESSED: &str = "WHERE last_accessed IS NULL AND image_id > CAST(?2 AS TEXT) \
+    AND typeof(image_id) = 'text' ORDER BY image_id LIMIT ?3";
 
 /// All others, from the index: each page starts where the one before it ended.
-const ACCESSED: &str = "SELECT image_id, size, last_accessed FROM cached_images \
-    WHERE (last_accessed, image_id) > (?1, ?2) ORDER BY last_accessed, image_id LIMIT ?3";
+const ACCESSED: &str = "WHERE (last_accessed, image_id) > (?1, CAST(?2 AS TEXT)) \
+    AND typeof(image_id) = 'text' ORDER BY last_accessed, image_id LIMIT ?3";
+
+const COLUMNS: &[&str] = &["image_id", "size", "last_accessed"];
 
 /// Names the least recently accessed, among equals the smallest id, until their sizes reach what is needed.
 pub fn select(
     request: Eviction,
-    mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
+    mut query: impl FnMut(&Select) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<Victim>, Error> {
     let mut chosen = Chosen::new(request);
-    for sql in [NEVER_ACCESSED, ACCESSED] {
+    for rest in [NEVER_ACCESSED, ACCESSED] {
         let mut place = (Value::Real(f64::MIN), Value::Text(String::new()));
         let mut page = FIRST_PAGE;
         while !chosen.enough() {
             let parameters = vec![place.0, place.1, integer(page.into())];
-            let rows = query(&Statement { sql: sql.into(), parameters })?;
+            let rows = query(&Select { columns: COLUMNS, rest, parameters })?;
             let full = rows.len() >= page as usize;
             let Some([id, _, accessed]) = rows.last().map(Vec::as_slice) else { break };
             place = (accessed.clone(), id.clone());
@@ -84,14 +87,14 @@ mod tests {
     use super::*;
 
     /// Answers as SQLite would, from rows sorted by access.
-    fn table(rows: u64) -> impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error> {
+    fn table(rows: u64) -> impl FnMut(&Select) -> Result<Vec<Vec<Value>>, Error> {
         move |statement| {
             let [Value::Real(after), Value::Text(after_id), Value::Integer(limit)] =
                 statement.parameters.as_slice()
             else {
                 panic!("{statement:?}")
             };
-            if statement.sql == NEVER_ACCESSED {
+            if statement.rest == NEVER_ACCESSED {
                 let never = ["never", "x-never"].into_iter().filter(|id| *id > after_id.as_str());
                 return Ok(never.map(|id| row(id, Value::Null)).take(*limit as usize).collect());
             }

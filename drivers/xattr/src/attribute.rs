@@ -3,6 +3,7 @@
 use image_cache_driver_sdk::attributes;
 use image_cache_driver_sdk::checksum_from_hex;
 use image_cache_driver_sdk::files::File;
+use image_cache_driver_sdk::prelude::{Level, log};
 use image_cache_driver_sdk::types::{Checksum, Error};
 
 /// Hits, as decimal text: Glance's. Its presence puts the image in the books.
@@ -21,6 +22,22 @@ pub fn read(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
+/// The same for a look at the books: nothing is known of a file that this process may not read, and it is told which.
+pub fn read_known(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    match read(image_id, name) {
+        Err(Error::Denied) => {
+            log(
+                Level::Warn,
+                &format!(
+                    "the attributes of {image_id} may not be read: it is left out of the books"
+                ),
+            );
+            Ok(None)
+        }
+        answer => answer,
+    }
+}
+
 /// Removes an attribute, if the file and the attribute are there.
 pub fn remove(image_id: &str, name: &str) -> Result<(), Error> {
     match attributes::remove(image_id, name) {
@@ -29,10 +46,10 @@ pub fn remove(image_id: &str, name: &str) -> Result<(), Error> {
     }
 }
 
-/// The hits in an attribute; what is negative or no number is 0.
+/// The hits in an attribute; what is negative or no number is 0, and no more than the host believes.
 pub fn to_hits(bytes: &[u8]) -> u64 {
     let text = std::str::from_utf8(bytes.trim_ascii()).unwrap_or_default();
-    text.parse().unwrap_or(0)
+    text.parse().unwrap_or(0).min(i64::MAX as u64)
 }
 
 /// The attribute that binds a checksum to the file that it is of.
@@ -63,6 +80,7 @@ mod tests {
     fn garbage_is_no_hits() {
         assert_eq!(to_hits(b"12"), 12);
         assert_eq!(to_hits(b" 7\n"), 7);
+        assert_eq!(to_hits(b"9223372036854775808"), 9_223_372_036_854_775_807);
         for garbage in [&b""[..], b"-3", b"many", b"1.5", b"\xff\xfe", b"99999999999999999999999"] {
             assert_eq!(to_hits(garbage), 0, "{garbage:?}");
         }

@@ -88,7 +88,7 @@ impl Driver for Xattr {
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
         let mut size = CacheSize { images: 0, bytes: 0 };
         let mut fault = None;
-        for_each_file(|file| match attribute::read(&file.image_id, HITS) {
+        for_each_file(|file| match attribute::read_known(&file.image_id, HITS) {
             Ok(Some(_)) => {
                 size.images += 1;
                 size.bytes = size.bytes.saturating_add(file.size);
@@ -113,8 +113,8 @@ impl Driver for Xattr {
 /// The record on a file, or none where there is no file, or it is not in the books.
 fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
     let Some(file) = files::stat(image_id)? else { return Ok(None) };
-    let Some(hits) = attribute::read(image_id, HITS)? else { return Ok(None) };
-    let checksum = attribute::read(image_id, CHECKSUM)?;
+    let Some(hits) = attribute::read_known(image_id, HITS)? else { return Ok(None) };
+    let checksum = attribute::read_known(image_id, CHECKSUM)?;
     Ok(Some(CachedImage {
         hits: attribute::to_hits(&hits),
         checksum: checksum.and_then(|text| attribute::to_checksum(&text, &file)),

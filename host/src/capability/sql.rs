@@ -43,6 +43,8 @@ pub(crate) struct Database {
     checked: bool,
     /// What SQLite said in this call of a corrupt database.
     corruption: Option<String>,
+    /// Whether another process's lock was in the way in this call.
+    was_busy: bool,
     /// The file that was found corrupt, until it is set aside.
     condemned: Option<Identity>,
     /// One that was found corrupt and proved sound at the second look; there is no third.
@@ -73,6 +75,7 @@ impl Database {
             open: None,
             checked: false,
             corruption: None,
+            was_busy: false,
             condemned: None,
             spared: None,
         }
@@ -82,6 +85,17 @@ impl Database {
     pub fn begin_call(&mut self) {
         self.checked = false;
         self.corruption = None;
+        self.was_busy = false;
+    }
+
+    /// Lets others at a database that was opened for this call alone.
+    pub fn end_call(&mut self) {
+        self.open.take_if(|open| open.is_exclusive());
+    }
+
+    /// Whether another process's lock was in the way during this call.
+    pub fn was_busy(&self) -> bool {
+        self.was_busy
     }
 
     /// What SQLite said during this call, if it found the database corrupt or no database.
@@ -139,9 +153,14 @@ impl Database {
         // A guest gets no path, not even in words.
         let base = self.directory.path().to_string_lossy();
         let words = printable(&error.to_string().replace(&*base, "…"), 500);
+        if opening::is_full(&error) {
+            return Error::Full;
+        }
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
-            Some(ErrorCode::DiskFull) => Error::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                self.was_busy = true;
+                Error::Busy
+            }
             Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig | ErrorCode::OutOfMemory) => {
                 Error::TooLarge
             }

@@ -1,6 +1,6 @@
 //! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or broke off.
 
-use super::{Directory, entry_info, open_regular, remove_regular, same_inode};
+use super::{Directory, entry_info, lock_alone, open_regular, remove_regular, same_inode};
 use crate::driver::{Leftover, LeftoverState};
 use crate::image_id::ImageId;
 use cap_std::fs::Dir;
@@ -42,11 +42,11 @@ impl Directory {
     pub fn remove_leftover(&self, leftover: &Leftover) -> io::Result<bool> {
         let (dir, id) = (self.leftover_dir(leftover.state), &leftover.image_id);
         let Some(file) = open_regular(dir, id)? else { return Ok(false) };
-        match file.try_lock() {
-            Ok(()) => {}
+        let file = match lock_alone(dir, id, file) {
+            Ok(locked) => locked,
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(e)) => return Err(e),
-        }
+        };
         Ok(same_inode(dir, id, &file)? && remove_regular(dir, id)?)
     }
 

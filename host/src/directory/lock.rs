@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a lock that others hold only for the length of a driver's call.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
 
 /// Holds the directory's lock until it is dropped.
 #[derive(Debug)]

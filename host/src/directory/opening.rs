@@ -43,19 +43,13 @@ impl Directory {
         make_parents(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
-        let directory = Directory {
-            path: path.clone(),
-            base,
-            incomplete,
-            invalid,
-            queue,
-            own,
-            blocks,
-            database,
-            owner,
-        };
+        let directory =
+            Directory { path, base, incomplete, invalid, queue, own, blocks, database, owner };
         directory.prove_writable()?;
-        directory.note_queue_order().map_err(|source| DirectoryFault { path, source })?;
+        // Without it the queue's order may suffer, and nothing else.
+        if let Err(error) = directory.note_queue_order() {
+            tracing::warn!(%error, "the order of the queue could not be noted");
+        }
         Ok(directory)
     }
 

@@ -1,14 +1,24 @@
 //! The queue: empty files, the oldest first, whose modification times strictly increase.
 
-use super::{Directory, FileInfo, OpenOptions, remove_regular, stat_regular, timespec, to_micros};
+use super::{
+    Directory, FileInfo, OpenOptions, is_regular, remove_regular, stat_any, stat_regular, timespec,
+    to_micros,
+};
+use crate::driver::{system_time, timestamp};
 use crate::image_id::ImageId;
 use rustix::fs::Timestamps;
+use rustix::io::Errno;
 use std::fs::File;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Its modification time is that of the newest entry ever queued, so that adding needs no look at the others.
+/// Keeps the time of the newest entry ever queued, so that adding needs no look at the others: its modification time, which
+/// only its owner may set, or what it says in microseconds, whichever is later.
 const CLOCK: &str = "queue-clock";
+
+/// Digits of the clock's text: all of 64 bits, so that a later time overwrites every one.
+const DIGITS: usize = 20;
 
 impl Directory {
     pub fn is_queued(&self, id: &ImageId) -> io::Result<bool> {
@@ -20,28 +30,31 @@ impl Directory {
         let mut options = OpenOptions::new();
         let file = match self.queue.open_with(id.as_str(), options.write(true).create_new(true)) {
             Ok(file) => file.into_std(),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                let there = stat_any(&self.queue, id)?;
+                if there.is_some_and(|found| !is_regular(&found)) {
+                    let words = format!("queue/{id} is no regular file; move it away");
+                    return Err(io::Error::other(words));
+                }
+                return Ok(false);
+            }
             Err(e) => return Err(e),
         };
-        if let Err(error) = self.place_last(&file, now) {
-            // Not in the queue at a place of its own choosing.
-            let _ = remove_regular(&self.queue, id);
-            return Err(error);
-        }
-        Ok(true)
+        self.stamp(&file, now).map(|()| true).inspect_err(|_| {
+            // An entry without its place in the order would be a wish that was refused, and is kept all the same.
+            let _ = self.dequeue(id);
+        })
     }
 
-    /// Gives a new entry its owner, and a time behind all others.
-    fn place_last(&self, file: &File, now: SystemTime) -> io::Result<()> {
-        self.adopt_owner(file)?;
+    /// Gives a new entry its time, behind all others.
+    fn stamp(&self, entry: &File, now: SystemTime) -> io::Result<()> {
         let clock = self.open_own(CLOCK)?;
         // A microsecond: what remains of a time in a double, which is how Glance reads it.
-        let after = FileInfo::of(&clock)?.modified + Duration::from_micros(1);
-        let stamp = timespec(to_micros(now).max(after));
-        let times = Timestamps { last_access: stamp, last_modification: stamp };
-        rustix::fs::futimens(&clock, &times)?;
-        rustix::fs::futimens(file, &times)?;
-        Ok(())
+        let after = time_of(&clock)? + Duration::from_micros(1);
+        let stamp = to_micros(now).max(after);
+        set_clock(&clock, stamp)?;
+        rustix::fs::futimens(entry, &both(stamp))?;
+        self.adopt_owner(entry)
     }
 
     /// Removes an entry; false where there is none.
@@ -75,14 +88,32 @@ impl Directory {
             }
         }
         let clock = self.open_own(CLOCK)?;
-        if FileInfo::of(&clock)?.modified < newest {
+        if time_of(&clock)? < newest {
             // One more, for the part of a microsecond that was cut off.
-            let stamp = timespec(newest + Duration::from_micros(1));
-            rustix::fs::futimens(
-                &clock,
-                &Timestamps { last_access: stamp, last_modification: stamp },
-            )?;
+            set_clock(&clock, newest + Duration::from_micros(1))?;
         }
         Ok(())
     }
+}
+
+fn time_of(clock: &File) -> io::Result<SystemTime> {
+    let mut said = [0; DIGITS];
+    let count = clock.read_at(&mut said, 0)?;
+    let micros = std::str::from_utf8(&said[..count]).ok().and_then(|text| text.parse().ok());
+    Ok(FileInfo::of(clock)?.modified.max(micros.map_or(UNIX_EPOCH, system_time)))
+}
+
+/// Who may not set the clock's own time writes it down.
+fn set_clock(clock: &File, to: SystemTime) -> io::Result<()> {
+    match rustix::fs::futimens(clock, &both(to)) {
+        Err(Errno::PERM | Errno::ACCESS) => {
+            clock.write_all_at(format!("{:0DIGITS$}", timestamp(to)).as_bytes(), 0)
+        }
+        other => Ok(other?),
+    }
+}
+
+fn both(stamp: SystemTime) -> Timestamps {
+    let stamp = timespec(stamp);
+    Timestamps { last_access: stamp, last_modification: stamp }
 }

@@ -1,11 +1,15 @@
 //! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
 use super::room::Room;
-use super::{Directory, FileInfo, OpenOptions, open_regular, remove_regular, same_inode};
+use super::{
+    Directory, FileInfo, OpenOptions, is_regular, lock_alone, open_regular, remove_regular,
+    same_inode, stat_any,
+};
 use crate::config::Durability;
 use crate::image_id::ImageId;
-use cap_std::fs::OpenOptionsExt;
-use rustix::fs::{Mode, OFlags, RenameFlags};
+use cap_std::fs::{Dir, OpenOptionsExt};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -53,6 +57,10 @@ impl Incomplete {
         for _ in 0..ATTEMPTS {
             if directory.cached_file(image_id)?.is_some() {
                 return Ok(Taken::AlreadyCached);
+            }
+            // Found out now, not when the whole image was fetched.
+            if stat_any(&directory.base, image_id)?.is_some_and(|found| !is_regular(&found)) {
+                return Err(in_the_way(image_id));
             }
             if let Some(file) = create(directory, image_id)? {
                 let ours = Incomplete {
@@ -126,18 +134,12 @@ impl Incomplete {
                 "somebody removed incomplete/{id} while it was written"
             )));
         }
-        match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
+        match move_in(from, to, id) {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST)
-                if self.directory.cached_file(&self.image_id)?.is_some() =>
-            {
+            Err(Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
                 return Ok(Published::AlreadyCached);
             }
-            Err(rustix::io::Errno::EXIST) => {
-                return Err(io::Error::other(format!(
-                    "{id} in the cache directory is no regular file; move it away"
-                )));
-            }
+            Err(Errno::EXIST) => return Err(in_the_way(&self.image_id)),
             Err(e) => return Err(e.into()),
         }
         self.pending = false;
@@ -199,6 +201,22 @@ impl Directory {
     }
 }
 
+fn in_the_way(id: &ImageId) -> io::Error {
+    io::Error::other(format!("{id} in the cache directory is no regular file; move it away"))
+}
+
+/// Moves a file to a name that nobody has. Where the file system cannot rename without replacing (NFS, 9p and some of FUSE
+/// cannot), the file has both names for a moment; what is left of that after a kill is an incomplete file like others.
+fn move_in(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
+    match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            rustix::fs::linkat(from, id, to, id, AtFlags::empty())?;
+            rustix::fs::unlinkat(from, id, AtFlags::empty())
+        }
+        other => other,
+    }
+}
+
 /// Makes and locks the file; nothing where one is there already.
 fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
@@ -234,11 +252,11 @@ fn clear_dead(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
             Err(e) => Err(e),
         };
     };
-    match file.try_lock() {
-        Ok(()) => {}
+    let file = match lock_alone(&directory.incomplete, image_id, file) {
+        Ok(locked) => locked,
         Err(TryLockError::WouldBlock) => return Ok(false),
         Err(TryLockError::Error(e)) => return Err(e),
-    }
+    };
     if same_inode(&directory.incomplete, image_id, &file)? {
         remove_regular(&directory.incomplete, image_id)?;
     }

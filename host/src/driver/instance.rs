@@ -1,11 +1,11 @@
 //! One instance of a driver behind a store: made, configured, called within its bounds, and thrown away after a trap.
 
-use super::bindings::exports::image_cache::driver::driver::Guest;
+use super::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
 use super::bindings::image_cache::driver as imports;
 use super::bindings::{ImageCacheDriver, ImageCacheDriverPre};
 use super::clock::Overtime;
 use super::convert::{self, printable};
-use super::error::CallError;
+use super::error::{CallError, DriverError};
 use super::state::HostState;
 use crate::capability::wasi;
 use crate::config::{Grant, Limits};
@@ -131,7 +131,11 @@ impl Live {
         if let Some(words) = self.state().corruption() {
             return Err(CallError::Corrupt(words.into()));
         }
-        answer?.map_err(|error| CallError::Failed(convert::configuration_error(error)))
+        let was_busy = self.state().was_busy();
+        answer?.map_err(|error| match error {
+            ConfigurationError::Other(_) if was_busy => CallError::Refused(DriverError::Busy),
+            error => CallError::Failed(convert::configuration_error(error)),
+        })
     }
 
     pub fn state(&self) -> &HostState {

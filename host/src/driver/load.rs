@@ -2,7 +2,7 @@
 
 use super::compile_cache::{CompileCache, Compiled, digest};
 use super::component::Driver;
-use super::error::{CallError, LoadError};
+use super::error::{CallError, DriverError, LoadError};
 use super::instance::{Live, StillBorn, Template};
 use super::state::{Home, HostState};
 use super::world::World;
@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The drivers that come with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn last_resort() -> &'static Result<Compiled, String> {
 
 /// A configured instance; after a corrupt database was set aside, if it comes to that.
 fn start(template: &Template, state: HostState, name: &str) -> Result<Live, CallError> {
-    let StillBorn { mut state, error } = match template.start(state, None) {
+    let StillBorn { mut state, error } = match start_patiently(template, state) {
         Ok(live) => return Ok(live),
         Err(born) => *born,
     };
@@ -174,6 +174,25 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
         None => tracing::warn!(driver = name, "the database could not be read at first: {words}"),
     }
     template.start(state, None).map_err(|born| born.error)
+}
+
+/// How long another process's transaction may keep a driver from being configured.
+const BUSY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A configured instance, once nobody else's lock on its database is in the way.
+fn start_patiently(template: &Template, mut state: HostState) -> Result<Live, Box<StillBorn>> {
+    let until = Instant::now() + BUSY_PATIENCE;
+    loop {
+        let born = match template.start(state, None) {
+            Err(born) if born.error == CallError::Refused(DriverError::Busy) => born,
+            other => return other,
+        };
+        if Instant::now() > until {
+            return Err(born);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        state = born.state;
+    }
 }
 
 /// The built-in drivers are trusted to come to an end: what takes long is a slow disk or a busy machine, on which giving

@@ -99,6 +99,9 @@ impl HostState {
 
     /// Takes note of what the call used.
     pub fn end_call(&mut self) {
+        if let Some(database) = &mut self.database {
+            database.end_call();
+        }
         let (memory, elements) = self.bounds.in_use();
         let (in_guest, total) = self.clock.spent();
         self.usage.note(Bound::Memory, memory);
@@ -153,6 +156,11 @@ impl HostState {
     /// What SQLite said in this call of a corrupt database.
     pub fn corruption(&self) -> Option<&str> {
         self.database.as_ref()?.corruption()
+    }
+
+    /// Whether another process had the database locked in this call.
+    pub fn was_busy(&self) -> bool {
+        self.database.as_ref().is_some_and(Database::was_busy)
     }
 
     /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.

@@ -194,6 +194,100 @@ fn a_database_that_is_a_symbolic_link_leads_nowhere() -> Tested {
 }
 
 #[test]
+fn rows_that_no_image_can_have_are_removed_and_others_are_taken_as_they_are() -> Tested {
+    let trial = Trial::new();
+    filled(&trial, 5);
+    let database = Connection::open(trial.path("cache.db"))?;
+    database.execute_batch(
+        "INSERT INTO cached_images (image_id, size, hits)
+             SELECT value, 7, 1 FROM json_each('[\"queue\", \"incomplete\", \"invalid\", \"cache.db\",
+                 \"cache.db-wal\", \"checkme\", \"image_cache_db_init\", \".x\", \"a/b\"]');
+         INSERT INTO cached_images (image_id, size) VALUES (CAST(x'ff61' AS TEXT), 7);
+         UPDATE cached_images SET hits = 1e300 WHERE image_id = 'image-0000';
+         UPDATE cached_images SET size = 1e300 WHERE image_id = 'image-0001';
+         UPDATE cached_images SET checksum = CAST(x'ff' AS TEXT) WHERE image_id = 'image-0002';
+         UPDATE cached_images SET hits = 3, last_modified = CAST(x'ff' AS TEXT) WHERE image_id = 'image-0003';",
+    )?;
+    drop(database);
+    let cache = open(config(&trial).max_size(40));
+    assert_eq!(listed(&cache).len(), 5);
+    assert_eq!(cache.hit_count("image-0000")?, i64::MAX.cast_unsigned());
+    assert_eq!(serve(&cache, "image-0004")?, b"image-0004");
+    assert_eq!(cache.hit_count("image-0004")?, 1);
+    assert_eq!((cache.prune()?.images, listed(&cache).len()), (1, 4));
+    assert_works(&cache);
+    drop(cache);
+    let database = Connection::open(trial.path("cache.db"))?;
+    let rows: i64 =
+        database.query_row("SELECT count(*) FROM cached_images", [], |row| row.get(0))?;
+    assert_eq!(usize::try_from(rows)?, listed(&open(config(&trial))).len());
+    Ok(())
+}
+
+#[test]
+fn a_row_with_the_database_s_own_name_costs_neither_the_database_nor_the_books() -> Tested {
+    let trial = Trial::new();
+    let config = || config(&trial).sqlite_db("books.db");
+    let cache = open(config());
+    fill(&cache, "a", b"bytes");
+    drop(cache);
+    Connection::open(trial.path("books.db"))?.execute_batch(
+        "INSERT INTO cached_images (image_id, size, last_accessed) VALUES ('books.db', 7, 1.0)",
+    )?;
+    let cache = open(config().max_size(0));
+    assert_eq!(listed(&cache), ["a"]);
+    cache.prune()?;
+    assert!(listed(&cache).is_empty() && trial.path("books.db").exists());
+    assert_works(&cache);
+    Ok(())
+}
+
+/// Without a log, as Glance makes it.
+fn glance_s_database(trial: &Trial) -> Tested<Connection> {
+    fs::create_dir_all(trial.dir())?;
+    let database = Connection::open(trial.path("cache.db"))?;
+    database.execute_batch(
+        "CREATE TABLE cached_images (image_id TEXT PRIMARY KEY, last_accessed REAL,
+             last_modified REAL, size INTEGER, hits INTEGER, checksum TEXT);
+         INSERT INTO cached_images (image_id, hits) VALUES ('x', 1);",
+    )?;
+    Ok(database)
+}
+
+#[test]
+fn a_database_in_which_another_process_writes_is_waited_for() -> Tested {
+    let trial = Trial::new();
+    let database = glance_s_database(&trial)?;
+    database.execute_batch("BEGIN IMMEDIATE; UPDATE cached_images SET hits = 2")?;
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| open(config(&trial)));
+        // Longer than SQLite itself waits.
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+        database.execute_batch("COMMIT").expect("it is written");
+        let cache = opening.join().expect("it opens");
+        assert_no_fallback(&cache);
+        assert_works(&cache);
+    });
+    Ok(())
+}
+
+#[test]
+fn a_database_that_another_process_reads_is_no_obstacle() -> Tested {
+    let trial = Trial::new();
+    let database = glance_s_database(&trial)?;
+    drop(open(config(&trial)));
+    database.execute_batch("PRAGMA journal_mode = DELETE")?;
+    let mut reading =
+        database.prepare("SELECT * FROM cached_images UNION ALL SELECT 1,2,3,4,5,6")?;
+    let mut rows = reading.query([])?;
+    assert!(rows.next()?.is_some(), "it reads from now on");
+    let cache = open(config(&trial));
+    assert_no_fallback(&cache);
+    assert!(listed(&cache).is_empty());
+    Ok(())
+}
+
+#[test]
 fn a_clean_end_leaves_no_side_files() -> Tested {
     let trial = Trial::new();
     filled(&trial, 5);

@@ -14,6 +14,7 @@ with_both_drivers![
     a_disk_that_is_full_at_the_last_moment_loses_no_image,
     a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing,
     what_is_no_image_in_the_image_s_place_costs_the_reader_nothing,
+    what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read,
     a_file_removed_while_it_is_written_costs_the_reader_nothing,
     a_lost_directory_costs_the_reader_nothing,
 ];
@@ -123,6 +124,31 @@ fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(place: &Place)
     fs::remove_file(place.path("a"))?;
     fill(&cache, "a", &image);
     place.books_in_step();
+    Ok(())
+}
+
+fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
+    place: &Place,
+) -> Tested {
+    struct Untouched;
+    impl io::Read for Untouched {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("nothing can be cached")
+        }
+    }
+    let cache = place.open_with(|config| config.sqlite_db("sub/books.db"));
+    std::os::unix::fs::symlink("/dev/null", place.path("a"))?;
+    fs::create_dir_all(place.path("sub"))?;
+    for id in ["a", "sub"] {
+        let outcome = cache.cache_image(id, Untouched, Expected::nothing())?;
+        assert!(
+            matches!(&outcome, Outcome::CacheFailed(why) if why.contains("no regular file; move it away")),
+            "{outcome:?}"
+        );
+    }
+    fs::create_dir(place.path("queue/a"))?;
+    let error = cache.queue_image("a").expect_err("it is no entry").to_string();
+    assert!(error.contains("queue/a is no regular file"), "{error}");
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 
 use image_cache::{Error, ImageCache};
 use image_cache_tests::{
-    Mount, Place, Tested, bytes, fill, is_root, listed, serve, skip, with_both_drivers,
+    Mount, Place, Tested, bytes, fill, is_root, listed, queued, serve, set_times, skip,
+    with_both_drivers,
 };
 use std::fs;
 use std::io;
@@ -16,7 +17,9 @@ with_both_drivers![
     a_read_only_file_system_is_an_error_that_names_the_directory,
     somebody_else_s_directory_is_an_error_that_names_it,
     a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image,
+    users_share_a_cache_that_all_of_them_may_write_to,
     a_full_file_system_is_an_error_or_works,
+    a_cache_on_a_full_file_system_is_looked_at_and_emptied,
     several_caches_share_a_directory,
     what_others_keep_in_the_directory_stays,
 ];
@@ -131,6 +134,25 @@ fn caching_as_somebody_else() -> Tested {
     Ok(())
 }
 
+/// Runs as another user, in a directory that everybody may write to, under the test below.
+#[test]
+fn sharing_with_somebody_else() -> Tested {
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    for _ in 0..2 {
+        let cache = place.open();
+        assert_eq!(serve(&cache, "readable")?, b"image");
+        let listed = listed(&cache);
+        assert!(listed.contains(&"readable".to_owned()), "{listed:?}");
+    }
+    let cache = place.open();
+    assert_eq!(cache.hit_count("readable")?, 2);
+    for id in ["second", "third"] {
+        assert!(cache.queue_image(id)? && !cache.queue_image(id)?);
+    }
+    println!("\nworks: {:?}", cache.driver().fallback);
+    Ok(())
+}
+
 /// What a process of another user says on the line that starts with this word.
 fn of_another_user(
     place: &Place,
@@ -186,6 +208,37 @@ fn a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image(place: &Place) 
     Ok(())
 }
 
+fn users_share_a_cache_that_all_of_them_may_write_to(place: &Place) -> Tested {
+    if !is_root("becoming another user") {
+        return Ok(());
+    }
+    fs::create_dir(place.dir())?;
+    fs::set_permissions(place.dir(), fs::Permissions::from_mode(0o777))?;
+    let future = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    let order = ["first", "second", "third", "fourth", "fifth"];
+    {
+        let cache = place.open();
+        ["readable", "hidden"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
+        cache.queue_image("first")?;
+    }
+    set_times(&place.path("queue/first"), future, future)?;
+    drop(place.open());
+    fs::set_permissions(place.path("hidden"), fs::Permissions::from_mode(0o600))?;
+    let test = "opening::sharing_with_somebody_else";
+    let Some(works) = of_another_user(place, test, "works:")? else { return Ok(()) };
+    assert_eq!(works, "works: None");
+    let cache = place.open();
+    assert!(cache.queue_image("fourth")? && cache.queue_image("fifth")?);
+    assert_eq!(queued(&cache), order);
+    assert_eq!((cache.hit_count("readable")?, listed(&cache).len()), (2, 2));
+    // An entry that cannot be given its time is none.
+    fs::remove_file(place.path(".image-cache/queue-clock"))?;
+    fs::create_dir(place.path(".image-cache/queue-clock"))?;
+    assert!(cache.queue_image("sixth").is_err() && !cache.is_queued("sixth")?);
+    assert_eq!(queued(&place.open()), order);
+    Ok(())
+}
+
 #[test]
 fn an_unsupported_file_system_is_warned_of_and_works() -> Tested {
     let Some(mount) = Mount::ramfs() else { return Ok(()) };
@@ -225,6 +278,39 @@ fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
     let cache = place.open();
     assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], b"image".to_vec()));
     place.books_in_step();
+    Ok(())
+}
+
+/// Fills what is left, with other files than the cache's own.
+fn use_up(mount: &Mount) {
+    for (n, size) in [64 << 10, 4096, 1].into_iter().enumerate() {
+        let mut options = fs::File::options();
+        let hog = options.append(true).create(true).open(mount.path().join(format!("hog-{n}")));
+        let Ok(mut hog) = hog else { return };
+        while io::Write::write_all(&mut hog, &vec![1; size]).is_ok() {}
+    }
+}
+
+fn a_cache_on_a_full_file_system_is_looked_at_and_emptied(place: &Place) -> Tested {
+    let Some(mount) = Mount::tmpfs(2 << 20) else { return Ok(()) };
+    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    let (cache, ids) = (place.open(), ["a", "b", "c", "d"]);
+    ids.iter().for_each(|id| drop(fill(&cache, id, &bytes(1, 100_000))));
+    drop(cache);
+    use_up(&mount);
+    let cache = place.open_with(|config| config.max_size(200_000));
+    assert_eq!((cache.status()?.cached.images, listed(&cache).len()), (4, 4));
+    assert!(serve(&cache, "b")? == bytes(1, 100_000));
+    // Another process is not kept out meanwhile.
+    assert_eq!(listed(&place.open()), ids);
+    assert!(cache.delete_cached_image("a")?);
+    use_up(&mount);
+    let pruned = cache.prune()?;
+    assert_eq!((pruned.images, pruned.kept.len()), (1, 0));
+    assert_eq!(listed(&cache).len(), 2);
+    drop(cache);
+    drop(place.open());
+    assert_eq!(place.books_in_step().len(), 2);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ with_both_drivers![
     a_file_of_another_size_has_a_new_record_without_a_checksum,
     a_file_of_another_time_has_no_checksum_any_more,
     a_replaced_file_starts_anew,
+    a_file_of_a_time_that_the_books_cannot_hold_keeps_its_hits,
     changing_the_driver_there_and_back_loses_and_invents_nothing,
     every_failure_of_a_fetch_leaves_the_books_in_step,
     thousands_of_images_are_adopted,
@@ -25,6 +26,22 @@ fn after_1970(micros: u64) -> SystemTime {
 
 const MODIFIED: u64 = 1_600_000_000_123_457;
 const ACCESSED: u64 = 1_650_000_000_765_431;
+
+fn a_file_of_a_time_that_the_books_cannot_hold_keeps_its_hits(place: &Place) -> Tested {
+    let late = after_1970(10_000_000_000_000_000);
+    let path = place.put("a", b"image");
+    set_times(&path, late, late)?;
+    if fs::metadata(&path)?.modified()? != late {
+        image_cache_tests::skip("this file system does not know the year 2286");
+        return Ok(());
+    }
+    for hits in 1..4 {
+        let cache = place.open();
+        serve(&cache, "a")?;
+        assert_eq!(cache.hit_count("a")?, hits);
+    }
+    Ok(())
+}
 
 fn a_file_without_a_record_is_adopted(place: &Place) -> Tested {
     let image = bytes(1, 1234);

@@ -6,7 +6,8 @@ use super::{Error, Fault};
 use crate::capability::io_error;
 use crate::directory::Directory;
 use crate::driver::{Deadline, printable};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{FileType, Gid, Mode, Uid};
 use rustix::io::Errno;
 use std::fs::File;
@@ -36,9 +37,20 @@ pub(super) struct Open {
     identity: Identity,
     pub watch: Arc<Watch>,
     patience: Duration,
+    /// Whether it keeps everybody else out while it is there.
+    is_exclusive: bool,
+}
+
+/// Whether others may have the database open at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locking {
+    Shared,
+    /// SQLite's index of its log is then in memory, not in a file, for which a full disk has no room.
+    Exclusive,
 }
 
 impl Open {
+    /// Where the disk is full, still one that can read, and forget what was deleted to make room.
     pub fn new(
         directory: &Directory,
         path: &Path,
@@ -49,6 +61,22 @@ impl Open {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let shown = path.strip_prefix(directory.path()).unwrap_or(path);
         let identity = made(directory, path, in_drivers).map_err(|e| opening_fault(shown, &e))?;
+        match Open::connect(path, identity, share, deadline, Locking::Shared) {
+            Err(Fault::Sqlite(error)) if is_full(&error) => {
+                tracing::debug!(%error, "no room beside the database: it is opened for this process alone");
+                Open::connect(path, identity, share, deadline, Locking::Exclusive)
+            }
+            other => other,
+        }
+    }
+
+    fn connect(
+        path: &Path,
+        identity: Identity,
+        share: Share,
+        deadline: &Deadline,
+        locking: Locking,
+    ) -> Result<Self, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW
@@ -59,9 +87,15 @@ impl Open {
         connection.busy_timeout(patience)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         confinement::confine(&mut connection, &watch)?;
-        set_up(&connection, share)?;
+        set_up(&connection, share, locking)?;
         watch.set_ours(false);
-        Ok(Open { connection, identity, watch, patience })
+        let is_exclusive = locking == Locking::Exclusive;
+        Ok(Open { connection, identity, watch, patience, is_exclusive })
+    }
+
+    /// Whether it must not outlive the call: nobody else gets at the database meanwhile.
+    pub fn is_exclusive(&self) -> bool {
+        self.is_exclusive
     }
 
     pub fn identity(&self) -> Identity {
@@ -129,16 +163,47 @@ fn make_drivers_directory(directory: &Directory, path: &Path) -> io::Result<()> 
 
 /// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,
 /// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
-fn set_up(connection: &Connection, share: Share) -> Result<(), Fault> {
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        tracing::debug!(%mode, "the database keeps its journal mode");
+fn set_up(connection: &Connection, share: Share, locking: Locking) -> Result<(), Fault> {
+    if locking == Locking::Exclusive {
+        connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     }
+    set_journal_mode(connection, locking)?;
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY",
     )?;
     confinement::cap_pages(connection, share)?;
     Ok(())
+}
+
+/// The mode that the database has serves, too, where another process or a full disk keeps it from being changed now.
+fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Result<()> {
+    let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+    match mode {
+        Ok(mode) if mode.eq_ignore_ascii_case("wal") => Ok(()),
+        Ok(mode) => {
+            tracing::debug!(%mode, "the database keeps its journal mode");
+            Ok(())
+        }
+        Err(error) if is_busy(&error) || (locking == Locking::Exclusive && is_full(&error)) => {
+            tracing::debug!(%error, "the database keeps its journal mode for now");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is no room for the database or for what SQLite keeps beside it.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull
+            || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHMMAP].contains(&error.extended_code)
+    })
+}
+
+/// Whether another connection holds a lock that is wanted.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn opening_fault(path: &Path, error: &io::Error) -> Fault {
