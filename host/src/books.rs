@@ -31,7 +31,7 @@ const LAST_RESORT: &str = "sqlite";
 pub(crate) const PAGE: u32 = 1000;
 
 /// Records without a file that a driver which is not built in may list.
-const STRANGERS: usize = 100_000;
+pub(crate) const STRANGERS: usize = 100_000;
 
 /// After a vain attempt to reconcile, the next one waits so long, and twice as long each time.
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Moving the books from one driver to another, through the interface that both have.
 
-use crate::books::PAGE;
+use crate::books::{PAGE, STRANGERS};
 use crate::config::Config;
 use crate::directory::{Directory, Use};
 use crate::driver::{CachedImage, CallError, Driver};
@@ -70,7 +70,7 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
     })?;
     write(&new, &records, moved)?;
     migrated.forgotten = forget_others(&new, &records)?;
-    if let Some(difference) = difference(&records, &all(&new)?) {
+    if let Some(difference) = difference(&records, &all(&new, records.len())?) {
         return Err(fault(difference));
     }
     Ok(migrated)
@@ -101,11 +101,12 @@ fn true_records(
     directory: &Directory,
     told: &mut Migrated,
 ) -> Result<Records, Fault> {
-    let mut old = all(old).map_err(Fault::Error)?;
-    let is_empty = old.is_empty();
-    let mut records = Records::new();
     let in_directory =
         |source| Error::Directory { operation: "read", path: directory.path().to_owned(), source };
+    let cached = directory.cached_files().map_err(in_directory).map_err(Fault::Error)?.count();
+    let mut old = all(old, cached).map_err(Fault::Error)?;
+    let is_empty = old.is_empty();
+    let mut records = Records::new();
     for found in directory.cached_files().map_err(in_directory).map_err(Fault::Error)? {
         let (id, file) = found.map_err(in_directory).map_err(Fault::Error)?;
         let record = match old.remove(&id) {
@@ -138,14 +139,15 @@ fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<
 /// Books from an earlier time may hold images that are gone.
 fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     let others: Vec<ImageId> =
-        all(new)?.into_keys().filter(|id| !records.contains_key(id)).collect();
+        all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
     for some in others.chunks(PAGE as usize) {
         new.forget(some).map_err(|error| in_books("forget images", new, &error))?;
     }
     Ok(others.len() as u64)
 }
 
-fn all(driver: &Driver) -> Result<Records> {
+/// All records; an error where they are far more than the images that are `cached`: a liar's list has no end.
+fn all(driver: &Driver, cached: usize) -> Result<Records> {
     let mut records = Records::new();
     loop {
         let after = records.last_key_value().map(|(id, _)| id);
@@ -155,6 +157,11 @@ fn all(driver: &Driver) -> Result<Records> {
             return Ok(records);
         }
         records.extend(page.into_iter().map(|record| (record.image_id.clone(), record)));
+        if records.len() > cached + STRANGERS {
+            let (operation, driver) = ("end a list", driver.name().to_owned());
+            let reason = format!("it lists more than {STRANGERS} images that are not cached");
+            return Err(Error::Books { operation, driver, reason });
+        }
     }
 }
 

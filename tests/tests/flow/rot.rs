@@ -260,7 +260,8 @@ fn a_damaged_image_is_fetched_again_at_once(place: &Place) -> Tested {
 
 fn who_can_fetch_gets_the_whole_image_all_the_same(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(25, 2 * MIB + 9));
-    let damages: [(&str, fn(&Path) -> io::Result<()>); 5] = [
+    type Damage = fn(&Path) -> io::Result<()>;
+    let damages: [(&str, Damage); 5] = [
         ("its first block", |file| flip(file, 3)),
         ("its last block, after others were read", |file| flip(file, 2 * MIB as u64 + 8)),
         ("cut short", |file| File::options().write(true).open(file)?.set_len(MIB as u64)),

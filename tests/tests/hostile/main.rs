@@ -37,5 +37,5 @@ image_cache_tests::for_each_hostile_guest!(tests);
 
 #[test]
 fn there_are_at_least_25_hostile_guests() {
-    assert!(GUESTS >= 25, "{GUESTS} guests");
+    const { assert!(GUESTS >= 25) };
 }

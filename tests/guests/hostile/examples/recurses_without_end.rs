@@ -6,7 +6,11 @@ use std::hint::black_box;
 #[derive(Default)]
 struct Recurses;
 
-#[allow(unconditional_recursion, reason = "to fill the stack is the point")]
+#[allow(
+    unconditional_recursion,
+    clippy::only_used_in_recursion,
+    reason = "to fill the stack is the point"
+)]
 fn recurse(depth: u64) -> u64 {
     // Two calls, which no compiler makes a loop of; and nothing that lies in the guest's memory.
     recurse(depth + 1) ^ recurse(depth + 2).rotate_left(7)
