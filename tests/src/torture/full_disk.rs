@@ -73,7 +73,8 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     std::fs::remove_file(&ballast)?;
     let mut wrong = said(&stage, job.operation, &outcome, false);
     wrong.extend(handed_out(&stage, job.operation, &outcome, true));
-    let says_why = ["No space left", "full"].iter().any(|words| outcome.err.contains(words));
+    let said_in_small = outcome.err.to_lowercase();
+    let says_why = ["no space", "full"].iter().any(|words| said_in_small.contains(words));
     if outcome.end == End::Code(1) && !says_why {
         wrong.push("it failed and did not say that there was no room".to_owned());
     }
