@@ -164,13 +164,13 @@ impl Books {
         if whole || next.as_ref().is_some_and(|vain| vain.is_too_soon(&self.in_use())) {
             return Ok(());
         }
-        // What slips while this runs is not repaired by it.
-        let slips = self.slips.load(Ordering::Acquire);
+        // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
+        let (slips, tried) = (self.slips.load(Ordering::Acquire), self.in_use());
         let result = reconcile();
         self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole)), Ordering::Release);
         *next = match &result {
             Ok(Reconciled::Whole) => None,
-            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &self.in_use())),
+            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &tried)),
         };
         let repaired = match result? {
             Reconciled::Whole => slips,
@@ -179,6 +179,14 @@ impl Books {
         };
         self.repaired.store(repaired, Ordering::Release);
         Ok(())
+    }
+
+    /// A driver that took all its time to fail is not asked to repair the books in the same breath.
+    fn put_off_repairs(&self, slow: &Arc<InUse>) {
+        // Held by whoever repairs: the failure is then that of a repair, which puts off the next one itself.
+        if let Ok(mut next) = self.next_reconcile.try_lock() {
+            *next = Some(Vain::after(next.take(), slow));
+        }
     }
 
     /// Says that books and directory differ.
@@ -312,6 +320,9 @@ impl Books {
                 Err(error) => error,
             };
             if !self.may_try_again(&in_use, operation, repeat, &error, &mut retry) {
+                if retry.was_slow() {
+                    self.put_off_repairs(&in_use);
+                }
                 let driver = in_use.driver.name().to_owned();
                 return Err(Error::Books { operation, driver, reason: error.to_string() });
             }

@@ -173,7 +173,8 @@ impl Fill {
                 Target::File(file) => self.commit(file, digest.clone()),
             };
         let unwritten = self.hand_over();
-        self.progress.end_with(unwritten, End::Whole(Flown { outcome: outcome.clone(), digest }));
+        let flown = Flown { outcome: outcome.clone(), digest };
+        self.progress.end_with(unwritten, End::Whole(flown), || ());
         Ok(outcome)
     }
 

@@ -30,6 +30,7 @@ mod following;
 mod progress;
 mod reader;
 mod route;
+mod so_far;
 mod source;
 
 #[cfg(feature = "tokio")]

@@ -29,6 +29,17 @@
 //! cache.open_range("greeting", 1..4)?.expect("it was cached").read_to_string(&mut part)?;
 //! assert_eq!((part.as_str(), cache.hit_count("greeting")?), ("ell", 1));
 //!
+//! // Many readers of a cold image share one fetch: whoever needs bytes first opens the source, all others
+//! // read along. None waits for another reader, and all end with the same verdict.
+//! let open_store = || Ok(Cursor::new(b"a large image"));
+//! let not_needed = || -> std::io::Result<Cursor<&[u8]>> { unreachable!("the first reader's is used") };
+//! let first = cache.get_or_fetch("large", Expected::nothing(), open_store)?;
+//! let mut second = cache.get_or_fetch("large", Expected::nothing(), not_needed)?;
+//! let mut whole = String::new();
+//! second.read_to_string(&mut whole)?;
+//! assert_eq!((whole.as_str(), cache.is_cached("large")?), ("a large image", true));
+//! drop(first);
+//!
 //! // A store that sends something else than it promised is found out before the end, and nothing is cached.
 //! let lie = Expected::nothing().with_size(6);
 //! let refused = cache.cache_image("other", Cursor::new(b"hello"), lie);

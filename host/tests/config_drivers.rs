@@ -72,6 +72,16 @@ fn bad_drivers_name_the_line_and_the_table() {
             "1 MiB to 4 GiB",
         ),
         (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { component = 5 }",
+            "drivers.lfu.limits.component",
+            "1 KiB to 1 GiB",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { database = 5 }",
+            "drivers.lfu.limits.database",
+            "8 MiB to 1 TiB",
+        ),
+        (
             "[drivers.lfu]\ncomponent = \"x\"\nlimits = { call_time = \"1h\" }",
             "drivers.lfu.limits.call_time",
             "10 ms to 10 min",

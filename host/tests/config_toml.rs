@@ -61,7 +61,7 @@ fn every_option_is_read() {
         sha256 = "{digest}"
         grants = ["sql", "files"]
         options = {{ half_life = "24h" }}
-        limits = {{ memory = "32 MiB", guest_time = "500ms", call_time = 1 }}
+        limits = {{ memory = "32 MiB", guest_time = "500ms", call_time = 1, component = "1 MiB", database = "2 GiB" }}
 
         [drivers.absolute]
         component = "/usr/lib/absolute.wasm"
@@ -88,6 +88,7 @@ fn every_option_is_read() {
     assert_eq!(lfu.limits.memory, 32 << 20);
     assert_eq!(lfu.limits.guest_time, Duration::from_millis(500));
     assert_eq!(lfu.limits.call_time, Duration::from_secs(1));
+    assert_eq!((lfu.limits.component, lfu.limits.database), (1 << 20, 2 << 30));
     assert_eq!(config.drivers["absolute"].component, Path::new("/usr/lib/absolute.wasm"));
 }
 

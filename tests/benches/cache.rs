@@ -115,6 +115,36 @@ fn fill_1_gib_tee_with_flush(bencher: Bencher) {
         });
 }
 
+/// The same by readers that share one source, each in a thread of its own; bytes are those of the image.
+#[divan::bench(args = [1, 2, 8], sample_count = 3, sample_size = 1)]
+fn fill_1_gib_shared_before_flush(bencher: Bencher, readers: usize) {
+    let image: &'static [u8] = Vec::leak(image());
+    let scratch = scratch();
+    let cache = open(scratch.path(), "sqlite", 1 << 40);
+    bencher
+        .counter(BytesCount::new(GIB))
+        .with_inputs(|| cache.delete_all_cached_images().expect("an empty cache"))
+        .bench_local_values(|_| {
+            let open = || {
+                let source = Source { bytes: image };
+                cache.get_or_fetch("image", Expected::nothing(), || Ok(source)).expect("a reader")
+            };
+            let readers: Vec<_> = (0..readers).map(|_| open()).collect();
+            std::thread::scope(|scope| {
+                let read = |mut reader: image_cache::FetchReader| {
+                    let (mut buffer, mut delivered) = (vec![0; CHUNK], 0);
+                    while delivered < GIB - 1 {
+                        delivered += reader.read(&mut buffer).expect("a chunk");
+                    }
+                    reader
+                };
+                let threads: Vec<_> =
+                    readers.into_iter().map(|reader| scope.spawn(move || read(reader))).collect();
+                threads.into_iter().map(|thread| thread.join().ok()).collect::<Vec<_>>()
+            })
+        });
+}
+
 /// The flush alone: the same bytes written and flushed without a cache.
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn flush_of_1_gib_alone(bencher: Bencher) {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use image_cache_guest_toolchain::{Component, Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
-/// All guests of the workspace: the built-in drivers, an example, and those of the tests.
+/// The guests of the workspace: the built-in drivers, an example, and those of the tests but the hostile ones, which the tests build.
 const GUESTS: [Guest; 4] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },

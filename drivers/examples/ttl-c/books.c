@@ -127,13 +127,14 @@ static void fill(types_cached_image_t *record, files_file_t *file, const driver_
     file->image_id = (driver_string_t){0};
 }
 
+// The mark is looked at first: of a file that is not in the books there is nothing more to ask.
 bool books_read(driver_string_t *id, exports_driver_option_cached_image_t *record, types_error_t *err) {
-    files_option_file_t file;
-    driver_option_list_u8_t hits = {0}, checksum = {0};
+    files_option_file_t file = {.is_some = false};
+    driver_option_list_u8_t hits, checksum = {.is_some = false};
     record->is_some = false;
-    if (!files_stat(id, &file, err)) return false;
-    bool done = !file.is_some || (read_attribute(id, &hits_name, &hits, err) && read_attribute(id, &checksum_name, &checksum, err));
-    if (done && file.is_some && hits.is_some) {
+    if (!read_attribute(id, &hits_name, &hits, err)) return false;
+    bool done = !hits.is_some || (files_stat(id, &file, err) && read_attribute(id, &checksum_name, &checksum, err));
+    if (done && file.is_some) {
         record->is_some = true;
         fill(&record->val, &file.val, &hits.val, &checksum);
     }

@@ -128,7 +128,8 @@ bool policy_victims(const exports_driver_eviction_t *request, exports_driver_lis
     selection_t chosen = {.request = request, .limit = limit};
     chosen.list = calloc(2 * limit, sizeof *chosen.list);
     if (!chosen.list) abort();
-    qsort(request->exclude.ptr, request->exclude.len, sizeof *request->exclude.ptr, compare_ids);
+    const exports_driver_list_image_id_t *exclude = &request->exclude;
+    if (exclude->len > 0) qsort(exclude->ptr, exclude->len, sizeof *exclude->ptr, compare_ids);
     bool seen = books_each_file(offer, &chosen, err);
     if (seen) cut(&chosen);
     if (seen && chosen.len > 0) {

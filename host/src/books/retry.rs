@@ -10,6 +10,7 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 /// What one call has tried.
 pub(super) struct Retry {
     used: bool,
+    started: Instant,
     /// When the first attempt must be over, and the second one, too.
     until: Instant,
     busy_until: Instant,
@@ -19,9 +20,15 @@ pub(super) struct Retry {
 impl Retry {
     /// The first attempt begins.
     pub fn of(driver: &Driver) -> Self {
-        let until = driver.end_of_call();
-        let busy_until = if driver.is_built_in() { Instant::now() + BUSY_PATIENCE } else { until };
-        Retry { used: false, until, busy_until, pause: Duration::ZERO }
+        let (started, until) = (Instant::now(), driver.end_of_call());
+        let busy_until = if driver.is_built_in() { started + BUSY_PATIENCE } else { until };
+        Retry { used: false, started, until, busy_until, pause: Duration::ZERO }
+    }
+
+    /// Whether the attempts took so long that the caller should not be made to wait for more of the kind.
+    pub fn was_slow(&self) -> bool {
+        let now = Instant::now();
+        now.saturating_duration_since(self.started) >= self.until.saturating_duration_since(now)
     }
 
     /// Once, and only where the first attempt left time for a second.

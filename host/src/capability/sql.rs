@@ -154,6 +154,8 @@ impl Database {
                 self.corruption = Some(words.clone());
                 Error::Other(words)
             }
+            // The index of its log lies in a file beside it, for which there was no room.
+            Some(ErrorCode::SystemIoFailure) if is_no_room(&error) => Error::Full,
             // A text without a statement in it.
             Some(ErrorCode::ApiMisuse) => Error::InvalidArgument,
             _ => match error {
@@ -164,6 +166,11 @@ impl Database {
             },
         }
     }
+}
+
+fn is_no_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// Why a statement was not carried out.

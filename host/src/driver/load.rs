@@ -304,9 +304,13 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
         return Err(format!("{} is no file; give the path of a component", path.display()));
     }
     let too_large = || {
-        let shown = path.display();
+        let most = match most % (1 << 20) {
+            0 => format!("{} MiB", most >> 20),
+            _ => format!("{most} bytes"),
+        };
         Err(format!(
-            "{shown} has more than {most} bytes; if it is meant to, raise `limits.component`"
+            "{} has more than {most}; if it is meant to, raise `limits.component`",
+            path.display()
         ))
     };
     if found.len() > most {

@@ -5,8 +5,8 @@
 
 use super::delivered::Delivered;
 use super::following::{Follow, Following, Lost, Step};
-use super::progress::Bytes;
 use super::route::{Found, Request};
+use super::so_far::SoFar;
 use crate::expected::Outcome;
 use crate::fill::Fill;
 use crate::reading::{CachedReader, PendingHit};
@@ -180,7 +180,7 @@ impl Course {
             return Err(error);
         }
         tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
-        let from = Bytes::of_file(Arc::new(reader.file()?), reader.image_size());
+        let from = SoFar::of_file(Arc::new(reader.file()?), reader.image_size());
         self.delivered.start_over(from);
         self.request.distrusts_cached = true;
         let found = self.request.find();

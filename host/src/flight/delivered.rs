@@ -1,6 +1,6 @@
 //! What a reader has handed out, and whether what comes after it started over is the same.
 
-use super::progress::Bytes;
+use super::so_far::SoFar;
 use crate::image_id::ImageId;
 use std::io;
 
@@ -16,7 +16,7 @@ pub(crate) struct Delivered {
 
 /// What was handed out before the reader started over: it comes again, to be compared and not to be handed out.
 struct Seen {
-    from: Bytes,
+    from: SoFar,
     bytes: u64,
     compared: u64,
 }
@@ -50,7 +50,7 @@ impl Delivered {
     }
 
     /// The reader starts over. What it handed out stands in `from`.
-    pub fn start_over(&mut self, from: Bytes) {
+    pub fn start_over(&mut self, from: SoFar) {
         match &mut self.seen {
             // Not all of it had come again; what had was the same.
             Some(seen) => seen.compared = 0,
@@ -88,7 +88,7 @@ fn different(id: &ImageId) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, words)
 }
 
-fn read_exact_at(from: &Bytes, mut buf: &mut [u8], mut position: u64) -> io::Result<()> {
+fn read_exact_at(from: &SoFar, mut buf: &mut [u8], mut position: u64) -> io::Result<()> {
     while !buf.is_empty() {
         match from.read_at(buf, position)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -1,8 +1,8 @@
 //! Reading along with a writer of another process, of which there is nothing to see but its growing file.
 
 use super::following::{Lost, Patience, Step};
-use super::progress::Bytes;
 use super::route::Request;
+use super::so_far::SoFar;
 use crate::directory::Fate;
 use crate::error::Error;
 use crate::expected::Outcome;
@@ -45,8 +45,8 @@ impl Elsewhere {
     }
 
     /// What was read from.
-    pub fn bytes(&self) -> Bytes {
-        Bytes::of_file(Arc::clone(&self.file), self.position)
+    pub fn bytes(&self) -> SoFar {
+        SoFar::of_file(Arc::clone(&self.file), self.position)
     }
 
     /// How long to wait before the next look.
@@ -78,7 +78,7 @@ impl Elsewhere {
 
     fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<Step> {
         let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
-        let bytes = Bytes::of_file(Arc::clone(&self.file), limit);
+        let bytes = SoFar::of_file(Arc::clone(&self.file), limit);
         let count = bytes.read_at(&mut buf[..room], self.position)?;
         self.position += count as u64;
         self.patience.renew();

@@ -1,8 +1,9 @@
 //! Reading along with a fetch: what has been written so far, and then its end.
 
 use super::elsewhere::Elsewhere;
-use super::progress::{Bytes, Drive, End, Flown, Progress};
+use super::progress::{Drive, End, Flown, Progress};
 use super::route::Request;
+use super::so_far::SoFar;
 use super::source::Flight;
 use super::twin;
 use crate::expected::{Expected, Outcome};
@@ -89,7 +90,7 @@ impl Follow {
     }
 
     /// What was read from.
-    pub fn bytes(&self) -> io::Result<Bytes> {
+    pub fn bytes(&self) -> io::Result<SoFar> {
         match self {
             Follow::Here(following) => Ok(following.progress.view()?.bytes),
             Follow::There(elsewhere) => Ok(elsewhere.bytes()),
@@ -208,11 +209,24 @@ impl Following {
             Some(_) => Step::Lost(Lost::CacheFailed),
             // Flushing a large image to disk takes its time.
             None if view.judged => Step::Wait,
-            None if self.patience.as_mut().is_some_and(Patience::is_over) => {
-                Step::Lost(Lost::Stuck)
-            }
+            None if self.patience.as_mut().is_some_and(Patience::is_over) => self.is_stuck(),
             None => Step::Wait,
         })
+    }
+
+    /// A task that is alive only waits for its source.
+    #[cfg(feature = "tokio")]
+    fn is_stuck(&mut self) -> Step {
+        if self.by_task && self.progress.ping() {
+            self.patience.iter_mut().for_each(Patience::renew);
+            return Step::Wait;
+        }
+        Step::Lost(Lost::Stuck)
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    fn is_stuck(&mut self) -> Step {
+        Step::Lost(Lost::Stuck)
     }
 
     /// What the fetch was held against need not be what this reader was promised.
@@ -238,13 +252,6 @@ impl Following {
 
 #[cfg(feature = "tokio")]
 impl Following {
-    /// A reader on the runtime waits for a task as long as for a source.
-    pub fn trust_task(&mut self) {
-        if self.by_task {
-            self.patience = None;
-        }
-    }
-
     /// Whether there may be something to do.
     pub fn poll_moved(&self, context: &mut std::task::Context<'_>) -> std::task::Poll<()> {
         let look = || self.flight.as_ref().is_some_and(|flight| flight.is_free());

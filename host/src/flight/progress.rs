@@ -1,17 +1,21 @@
 //! How far a fetch has come, told by its fill to all who follow it.
 
+#[cfg(feature = "tokio")]
+mod polling;
+
+#[cfg(feature = "tokio")]
+pub(crate) use polling::Call;
+
+use super::so_far::SoFar;
 use crate::checksum::Checksum;
 use crate::expected::Outcome;
 use crate::flight::Flight;
 use crate::sync::lock;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
-#[cfg(feature = "tokio")]
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// What a fill and its followers share. The fill alone writes; whoever waits is woken at each step.
@@ -41,6 +45,9 @@ struct State {
     readers: usize,
     /// The farthest byte that one of them has reached.
     reached: u64,
+    /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
+    #[cfg(feature = "tokio")]
+    pinged: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -85,66 +92,12 @@ pub(crate) struct Flown {
     pub digest: Option<Checksum>,
 }
 
-/// What the task that brings the bytes is called for.
-#[cfg(feature = "tokio")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
-    /// Somebody waits for bytes that have come and are not written.
-    Write,
-    /// Nobody is left.
-    Deserted,
-}
-
 /// What may be read at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    pub bytes: Bytes,
+    pub bytes: SoFar,
     pub end: Option<End>,
     pub judged: bool,
-}
-
-/// The bytes of a fetch: those in its file, and those that the cache failed to write there. They stay readable
-/// when the file is published, set aside or removed.
-#[derive(Debug, Clone)]
-pub(crate) struct Bytes {
-    file: Arc<File>,
-    written: u64,
-    tail: Arc<[u8]>,
-}
-
-impl Bytes {
-    /// The first `written` bytes of a file.
-    pub fn of_file(file: Arc<File>, written: u64) -> Self {
-        Bytes { file, written, tail: Arc::default() }
-    }
-
-    pub fn len(&self) -> u64 {
-        self.written + self.tail.len() as u64
-    }
-
-    /// The last byte, if it is one of those that could not be written.
-    pub fn last_unwritten(&self) -> Option<u8> {
-        self.tail.last().copied()
-    }
-
-    /// Reads from `position` on; nothing only at the end.
-    pub fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
-        let Some(past) = position.checked_sub(self.written) else {
-            let left = usize::try_from(self.written - position).unwrap_or(usize::MAX);
-            let wanted = left.min(buf.len());
-            let count = self.file.read_at(&mut buf[..wanted], position)?;
-            if count == 0 && wanted > 0 {
-                let message = "the file was cut short by somebody while it was read";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
-            }
-            return Ok(count);
-        };
-        let rest = usize::try_from(past).ok().and_then(|past| self.tail.get(past..));
-        let rest = rest.unwrap_or_default();
-        let count = rest.len().min(buf.len());
-        buf[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
 }
 
 impl Progress {
@@ -168,6 +121,8 @@ impl Progress {
             bringer: None,
             readers: 0,
             reached: 0,
+            #[cfg(feature = "tokio")]
+            pinged: false,
         };
         Arc::new(Progress {
             state: Mutex::new(state),
@@ -206,28 +161,25 @@ impl Progress {
 
     /// The first end counts.
     pub fn end(&self, end: End) {
-        self.end_with(Vec::new(), end);
+        self.end_with(Vec::new(), end, || ());
     }
 
-    /// The same, with the last bytes, which are not in the file.
-    pub fn end_with(&self, tail: Vec<u8>, end: End) {
+    /// The same, with the last bytes, which are not in the file. What is left for others is put in its `place`
+    /// so that nobody sees the one without the other.
+    pub fn end_with(&self, tail: Vec<u8>, end: End, place: impl FnOnce()) {
         let mut state = self.state();
+        place();
         if !matches!(state.phase, Phase::Ended(_)) {
             state.phase = Phase::Ended(end);
             state.tail = tail.into();
-            self.wake(state);
         }
+        self.awaited.store(false, Ordering::Relaxed);
+        self.wake(state);
     }
 
     /// Whether it has ended, one way or another.
     pub fn has_ended(&self) -> bool {
         matches!(self.state().phase, Phase::Ended(_))
-    }
-
-    /// Whether there is something behind `position`, or the end.
-    #[cfg(feature = "tokio")]
-    pub fn has_moved(&self, position: u64) -> bool {
-        self.state().has_moved(position)
     }
 
     /// Whether somebody waits for the bytes that come next.
@@ -255,8 +207,7 @@ impl Progress {
             Phase::Ended(end) => Some(end.clone()),
             Phase::Starting | Phase::Running(_) => None,
         };
-        let bytes =
-            Bytes { file: Arc::clone(file), written: state.written, tail: Arc::clone(&state.tail) };
+        let bytes = SoFar::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
         Ok(View { bytes, end, judged: state.judged })
     }
 
@@ -347,59 +298,6 @@ impl Progress {
         let bringer = state.bringer.take();
         drop(state);
         bringer.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// What tasks ask.
-#[cfg(feature = "tokio")]
-impl Progress {
-    /// Whether there is something behind `position`, or the end, or `look` has found something; if not,
-    /// the task is woken when that may be so.
-    pub fn poll_moved(
-        &self,
-        position: u64,
-        look: impl FnOnce() -> bool,
-        context: &mut Context<'_>,
-    ) -> Poll<()> {
-        let mut state = self.state();
-        if state.has_moved(position) || look() {
-            return Poll::Ready(());
-        }
-        if !state.wakers.iter().any(|known| known.will_wake(context.waker())) {
-            state.wakers.push(context.waker().clone());
-        }
-        let asked_before = self.awaited.swap(true, Ordering::Relaxed);
-        let bringer = if asked_before { None } else { state.bringer.take() };
-        drop(state);
-        bringer.into_iter().for_each(Waker::wake);
-        Poll::Pending
-    }
-
-    /// For the task that brings the bytes: whether more are needed; false where nobody is left to need any.
-    pub fn poll_demand(&self, ahead: u64, context: &mut Context<'_>) -> Poll<bool> {
-        let mut state = self.state();
-        if state.readers == 0 {
-            return Poll::Ready(false);
-        }
-        if self.is_awaited() || state.written.saturating_sub(state.reached) < ahead {
-            return Poll::Ready(true);
-        }
-        state.bringer = Some(context.waker().clone());
-        Poll::Pending
-    }
-
-    /// For the same, while it waits for its source: what else there is to do, `received` bytes having come.
-    pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<Call> {
-        let mut state = self.state();
-        // Even when nobody is left: somebody may come.
-        state.bringer = Some(context.waker().clone());
-        if state.readers == 0 {
-            return Poll::Ready(Call::Deserted);
-        }
-        if self.is_awaited() && state.written < received {
-            return Poll::Ready(Call::Write);
-        }
-        Poll::Pending
     }
 }
 

@@ -141,7 +141,11 @@ impl Request {
         if !self.follows_others() {
             return None;
         }
-        Elsewhere::open(self).ok().flatten().map(Follow::There)
+        let elsewhere = Elsewhere::open(self).ok().flatten()?;
+        // It may be one of this process, started between the two looks.
+        let here = self.shared.flights.running(&self.image_id);
+        let here = here.and_then(|running| Following::join(self, running));
+        Some(here.map_or(Follow::There(elsewhere), Follow::Here))
     }
 
     fn follows_others(&self) -> bool {

@@ -87,11 +87,11 @@ impl Flight {
     /// The same, without waiting; false where somebody else is bringing it.
     #[cfg(feature = "tokio")]
     pub fn drive_if_free(&self, position: u64) -> io::Result<bool> {
-        if self.progress.has_moved(position) {
-            return Ok(true);
+        match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
+            Ok(Some(pump)) => self.bring(pump).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(_moved) => Ok(true),
         }
-        let pump = lock(&self.pump).take();
-        pump.map_or(Ok(false), |pump| self.bring(pump).map(|()| true))
     }
 
     /// Whether nobody brings the next piece.
@@ -152,14 +152,13 @@ impl Flight {
     }
 
     fn put_back(&self, mut pump: Box<Pump>) {
-        let failed = pump.fill.futile().is_some();
-        let unwritten = if failed { pump.fill.hand_over() } else { Vec::new() };
-        *lock(&self.pump) = Some(pump);
-        if failed {
-            self.progress.end_with(unwritten, End::CacheFailed);
-        } else {
-            self.progress.nudge();
+        if pump.fill.futile().is_none() {
+            *lock(&self.pump) = Some(pump);
+            return self.progress.nudge();
         }
+        // From here the source is its first reader's alone: nobody else may bring a piece of it.
+        let unwritten = pump.fill.hand_over();
+        self.progress.end_with(unwritten, End::CacheFailed, || *lock(&self.pump) = Some(pump));
     }
 }
 

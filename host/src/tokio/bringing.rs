@@ -71,8 +71,8 @@ pub(super) async fn bring(
         Halt::CacheFailed => {
             if let Ok(mut filling) = filling.hand_over().await {
                 let unwritten = filling.unwritten();
-                slot.put(Left::Source(source, filling));
-                progress.end_with(unwritten, End::CacheFailed);
+                let left = Left::Source(source, filling);
+                progress.end_with(unwritten, End::CacheFailed, || slot.put(left));
             }
         }
     }

@@ -14,43 +14,104 @@ use futures_util::stream::{self, StreamExt};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Reads an image; without a source, only where it is cached or being fetched.
 pub(super) async fn open(
     request: Request,
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
-    let cannot = Error::image("read", &request.image_id);
-    let mut course = Course::new(request, source.is_some());
-    let (course, turn) = blocking(move || {
-        let turn = course.begin();
-        Ok::<_, Error>((course, turn))
-    })
-    .await?;
-    let Some(turn) = turn else { return Ok(None) };
-    let mut fetching = Fetching {
-        course: OffRuntime::new(course),
-        source,
-        passing: None,
-        slot: None,
-        alarm: None,
-        ended: false,
-    };
-    match turn {
-        Ok(turn) => fetching.go(turn).await.map_err(cannot)?,
-        Err(error) => return Err(cannot(error)),
-    }
-    let chunks: Chunks = Box::pin(stream::try_unfold(fetching, Fetching::next));
-    Ok(Some(ImageReader::of_chunks(chunks)))
+    let course = Course::new(request, source.is_some());
+    let mut way = Way { course, source, passing: None, slot: None };
+    let way = blocking(move || way.begin().map(|has_begun| has_begun.then_some(way))).await?;
+    Ok(way.map(|way| {
+        let fetching = Fetching { way: OffRuntime::new(way), alarm: None, ended: false };
+        let chunks: Chunks = Box::pin(stream::try_unfold(fetching, Fetching::next));
+        ImageReader::of_chunks(chunks)
+    }))
 }
 
-struct Fetching {
-    course: OffRuntime<Course>,
+/// Where the reader is, which it leaves only on threads that may block: so what it begins there is begun
+/// whole, whether somebody polls it or not.
+struct Way {
+    course: Course,
     source: Option<ImageStream>,
     /// Its own source in use, past the cache or since the cache has failed.
     passing: Option<ImageStream>,
     /// Where the task that it started leaves what is its own.
     slot: Option<Arc<Slot>>,
+}
+
+impl Way {
+    /// False where there is nothing to read from.
+    fn begin(&mut self) -> Result<bool> {
+        let cannot = Error::image("read", &self.course.request().image_id);
+        let Some(turn) = self.course.begin() else { return Ok(false) };
+        turn.and_then(|turn| self.go(turn)).map_err(cannot)?;
+        Ok(true)
+    }
+
+    /// One attempt.
+    fn turn(&mut self) -> io::Result<(Bytes, Turn)> {
+        let mut buf = vec![0; CHUNK];
+        let turn = self.course.turn(&mut buf).and_then(|turn| self.go(turn));
+        match turn {
+            Ok(turn) => Ok((buf.into(), turn)),
+            Err(error) => Err(match self.slot.take().and_then(|slot| slot.take()) {
+                Some(Left::Error(original)) => original,
+                _ => error,
+            }),
+        }
+    }
+
+    /// Does what is left to do for it, but waiting.
+    fn go(&mut self, turn: Turn) -> io::Result<Turn> {
+        match turn {
+            Turn::Fetch(fill) => self.start(*fill)?,
+            Turn::Resume(withheld) => {
+                let left = self.slot.take().and_then(|slot| slot.take());
+                let Some(Left::Source(source, filling)) = left else {
+                    return Err(io::Error::other("its source is gone"));
+                };
+                self.course.resumes();
+                self.pass(source, filling, withheld.map(|byte| Bytes::copy_from_slice(&[byte])));
+            }
+            turn => return Ok(turn),
+        }
+        Ok(Turn::Again)
+    }
+
+    /// Starts to fetch: a task does that for all.
+    fn start(&mut self, mut fill: Fill) -> io::Result<()> {
+        let Some(source) = self.source.take() else {
+            return Err(io::Error::other("its source is gone"));
+        };
+        let request = self.course.request();
+        let (size, to_end) = (request.expected.size, request.shared.config.fetch_to_end);
+        if fill.futile().is_some() {
+            self.pass(source, Filling::of(fill, size), None);
+            return Ok(());
+        }
+        fill.keep_unwritten();
+        let progress = Arc::clone(fill.progress());
+        let first = Following::first(request, Arc::clone(&progress), None);
+        self.course.fetches(first);
+        let slot = Arc::new(Slot::default());
+        self.slot = Some(Arc::clone(&slot));
+        ::tokio::spawn(bringing::bring(source, Filling::of(fill, size), slot, to_end));
+        progress.announce(Drive::Task);
+        Ok(())
+    }
+
+    fn pass(&mut self, source: ImageStream, filling: Filling, held: Option<Bytes>) {
+        let passing = Passing { source: Box::pin(source), filling: Some(filling), held };
+        self.passing = Some(Box::pin(stream::try_unfold(passing, Passing::next)));
+    }
+}
+
+/// A reader on its way.
+struct Fetching {
+    way: OffRuntime<Way>,
     alarm: Option<Arc<Alarm>>,
     ended: bool,
 }
@@ -58,154 +119,90 @@ struct Fetching {
 impl Fetching {
     async fn next(mut self) -> io::Result<Option<(Chunk, Self)>> {
         while !self.ended {
-            if let Some(passing) = &mut self.passing {
+            if let Some(passing) = self.way.get_mut().and_then(|way| way.passing.as_mut()) {
                 let bytes = passing.next().await.transpose()?.unwrap_or_default();
                 self.ended = bytes.is_empty();
-                let new = self.take(bytes).await?;
-                if !new.is_empty() {
-                    return Ok(Some((Chunk { bytes: new, hit: None }, self)));
+                let bytes = self.take(bytes).await?;
+                if !bytes.is_empty() {
+                    return Ok(Some((Chunk { bytes, hit: None }, self)));
                 }
                 continue;
             }
-            let (bytes, turn) = self.turn().await?;
-            match turn {
-                Turn::Bytes(range, hit) => {
+            match self.on_its_way(Way::turn).await? {
+                (bytes, Turn::Bytes(range, hit)) => {
                     return Ok(Some((Chunk { bytes: bytes.slice(range), hit }, self)));
                 }
-                Turn::End(_, hit) => {
+                (_, Turn::End(_, hit)) => {
                     self.ended = true;
                     if hit.is_some() {
                         return Ok(Some((Chunk { bytes: Bytes::new(), hit }, self)));
                     }
                 }
-                turn => self.go(turn).await?,
+                (_, Turn::Wait) => self.wait().await?,
+                _ => {}
             }
         }
         Ok(None)
     }
 
-    /// One attempt, on a thread that may block.
-    async fn turn(&mut self) -> io::Result<(Bytes, Turn)> {
-        let turned = self
-            .with_course(|course| {
-                let mut buf = vec![0; CHUNK];
-                let turn = course.turn(&mut buf)?;
-                Ok((buf.into(), turn))
-            })
-            .await;
-        turned.map_err(|error| match self.slot.take().and_then(|slot| slot.take()) {
-            Some(Left::Error(original)) => original,
-            _ => error,
-        })
-    }
-
     /// What of these bytes is new.
     async fn take(&mut self, mut bytes: Bytes) -> io::Result<Bytes> {
         let came = bytes.clone();
-        let known = match self.course.get_mut() {
-            Some(course) if !course.has_started_over() => course.take(&came)?,
-            _ => self.with_course(move |course| course.take(&came)).await?,
+        let known = match self.way.get_mut() {
+            Some(way) if !way.course.has_started_over() => way.course.take(&came)?,
+            _ => self.on_its_way(move |way| way.course.take(&came)).await?,
         };
         bytes.advance(known);
         Ok(bytes)
     }
 
-    async fn with_course<T: Send + 'static>(
+    /// Works on a thread that may block.
+    async fn on_its_way<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Course) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Way) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let Some(mut course) = self.course.take() else {
-            return Err(Error::RuntimeStopped.into());
-        };
-        let (course, worked) = blocking(move || {
-            let worked = work(&mut course);
-            Ok::<_, io::Error>((course, worked))
+        let Some(mut way) = self.way.take() else { return Err(Error::RuntimeStopped.into()) };
+        let (way, worked) = blocking(move || {
+            let worked = work(&mut way);
+            Ok::<_, io::Error>((way, worked))
         })
         .await?;
-        self.course = OffRuntime::new(course);
+        self.way = OffRuntime::new(way);
         worked
-    }
-
-    /// Does what is left to do before there are bytes.
-    async fn go(&mut self, turn: Turn) -> io::Result<()> {
-        match turn {
-            Turn::Bytes(..) | Turn::End(..) | Turn::Again => Ok(()),
-            Turn::Wait => self.wait().await,
-            Turn::Fetch(fill) => self.start(*fill),
-            Turn::Resume(withheld) => {
-                let left = self.slot.take().and_then(|slot| slot.take());
-                let Some(Left::Source(source, filling)) = left else {
-                    return Err(io::Error::other("its source is gone"));
-                };
-                let held = withheld.map(|byte| Bytes::copy_from_slice(&[byte]));
-                self.course.get_mut().into_iter().for_each(Course::resumes);
-                self.pass(source, filling, held);
-                Ok(())
-            }
-        }
-    }
-
-    fn pass(&mut self, source: ImageStream, filling: Filling, held: Option<Bytes>) {
-        let passing = Passing { source: Box::pin(source), filling: Some(filling), held };
-        self.passing = Some(Box::pin(stream::try_unfold(passing, Passing::next)));
-    }
-
-    /// Starts to fetch: a task does that for all.
-    fn start(&mut self, mut fill: Fill) -> io::Result<()> {
-        let (Some(source), Some(course)) = (self.source.take(), self.course.get_mut()) else {
-            return Err(io::Error::other("its source is gone"));
-        };
-        let (size, to_end) = {
-            let request = course.request();
-            (request.expected.size, request.shared.config.fetch_to_end)
-        };
-        if fill.futile().is_some() {
-            self.pass(source, Filling::of(fill, size), None);
-            return Ok(());
-        }
-        fill.keep_unwritten();
-        let progress = Arc::clone(fill.progress());
-        course.fetches(Following::first(course.request(), Arc::clone(&progress), None));
-        progress.announce(Drive::Task);
-        let slot = Arc::new(Slot::default());
-        self.slot = Some(Arc::clone(&slot));
-        ::tokio::spawn(bringing::bring(source, Filling::of(fill, size), slot, to_end));
-        Ok(())
     }
 
     /// Waits until what is followed may have moved.
     async fn wait(&mut self) -> io::Result<()> {
-        let is_brought_by_readers = match self.course.get_mut().and_then(Course::followed) {
-            Some(Follow::Here(following)) => {
-                following.trust_task();
-                following.flight().is_some()
-            }
+        let is_brought_by_readers = match self.followed() {
+            Some(Follow::Here(following)) => following.flight().is_some(),
             Some(Follow::There(_)) => {
-                return self
-                    .with_course(|course| course.followed().map_or(Ok(()), Follow::wait))
-                    .await;
+                let pause = |way: &mut Way| way.course.followed().map_or(Ok(()), Follow::wait);
+                return self.on_its_way(pause).await;
             }
             None => return Ok(()),
         };
-        if is_brought_by_readers && self.with_course(|course| course.bring()).await? {
+        if is_brought_by_readers && self.on_its_way(|way| way.course.bring()).await? {
             return Ok(());
         }
-        let Some(Follow::Here(following)) = self.course.get_mut().and_then(Course::followed) else {
-            return Ok(());
+        let alarm = self.alarm.take();
+        let Some(Follow::Here(following)) = self.followed() else { return Ok(()) };
+        let alarm = match following.patience() {
+            Some(patience) => match alarm.filter(|alarm| !alarm.has_rung()) {
+                Some(alarm) => Some(alarm),
+                None => Some(Alarm::after(patience)?),
+            },
+            None => None,
         };
-        if let Some(patience) = following.patience()
-            && self.alarm.as_ref().is_none_or(|alarm| alarm.has_rung())
-        {
-            self.alarm = Some(Alarm::after(patience)?);
-        }
-        let alarm = self.alarm.as_ref().filter(|_| following.patience().is_some());
         poll_fn(|context| {
-            if alarm.is_some_and(|alarm| alarm.poll(context).is_ready()) {
-                return std::task::Poll::Ready(());
-            }
-            following.poll_moved(context)
+            let rings = alarm.as_ref().is_some_and(|alarm| alarm.poll(context).is_ready());
+            if rings { Poll::Ready(()) } else { following.poll_moved(context) }
         })
         .await;
+        self.alarm = alarm;
         Ok(())
+    }
+
+    fn followed(&mut self) -> Option<&mut Follow> {
+        self.way.get_mut()?.course.followed()
     }
 }

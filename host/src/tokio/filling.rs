@@ -90,8 +90,8 @@ impl Filling {
         blocking(move || fill.finish()).await
     }
 
-    /// Writes what has come and is not written yet, for who waits for it; whether there was any.
-    pub async fn flush(&mut self) -> Result<bool> {
+    /// Writes what has come and is not written yet, for who waits for it.
+    pub async fn flush(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
         let is_needed = self.waiting_bytes > 0 || fill.has_unwritten();
         if is_needed {
@@ -106,7 +106,7 @@ impl Filling {
         }
         self.failed = fill.futile().is_some();
         self.state = State::Idle(fill);
-        Ok(is_needed)
+        Ok(())
     }
 
     /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind

@@ -1,11 +1,20 @@
-//! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk.
+//! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk,
+//! and a minute of many processes that do everything at once.
 //!
-//! `torture [crash] [fault] [power] [disk]`: which parts, all unless named. It tortures the programs that lie beside it.
+//! `torture [crash] [fault] [power] [disk] [processes]`: which parts, all unless named. It tortures the programs that
+//! lie beside it.
 
+use image_cache_tests::{Place, Tested, processes};
 use std::process::ExitCode;
+use std::time::{Instant, UNIX_EPOCH};
+
+/// How long many processes work with each driver.
+const SECONDS: u64 = 60;
 
 fn main() -> ExitCode {
-    match run() {
+    // This program again, as one of many.
+    let result = if processes::is_one() { processes::one().map(|()| true) } else { run() };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -15,14 +24,39 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
-fn run() -> image_cache_tests::Tested<bool> {
-    use image_cache_tests::torture::{Choice, Part, Programs};
-    use std::time::Instant;
+fn run() -> Tested<bool> {
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    let all = names.is_empty();
+    let with_processes = names.iter().any(|name| name == "processes");
+    names.retain(|name| name != "processes");
+    let calls = if all || !names.is_empty() { at_calls(&names)? } else { true };
+    Ok((!(all || with_processes) || many_processes()?) && calls)
+}
 
-    let names: Vec<String> = std::env::args().skip(1).collect();
+/// Many processes at once, on a disk and in memory.
+fn many_processes() -> Tested<bool> {
+    for (driver, place) in [("sqlite", Place::new as fn(_) -> _), ("xattr", Place::in_memory)] {
+        let (start, seed) = (Instant::now(), UNIX_EPOCH.elapsed()?.subsec_nanos().into());
+        let run = processes::Run { seconds: SECONDS, seed, arguments: &[] };
+        match run.on(&place(driver)) {
+            Ok(report) => {
+                println!("\n{report}, seed {seed}  {:.0} s", start.elapsed().as_secs_f64())
+            }
+            Err(error) => {
+                println!("FAILED: {driver}, seed {seed}: {error}");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+fn at_calls(names: &[String]) -> Tested<bool> {
+    use image_cache_tests::torture::{Choice, Part, Programs};
+
     if names.iter().any(|name| Part::ALL.iter().all(|part| part.name() != name)) {
-        return Err("usage: torture [crash] [fault] [power] [disk]".into());
+        return Err("usage: torture [crash] [fault] [power] [disk] [processes]".into());
     }
     if !image_cache_tests::torture::is_possible() {
         return Ok(true);
@@ -48,7 +82,7 @@ fn run() -> image_cache_tests::Tested<bool> {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
-fn run() -> image_cache_tests::Tested<bool> {
+fn at_calls(_: &[String]) -> Tested<bool> {
     image_cache_tests::skip("system calls are traced on x86-64 Linux with glibc only");
     Ok(true)
 }

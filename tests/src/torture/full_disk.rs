@@ -6,6 +6,7 @@ use super::operation::{OPERATIONS, Operation};
 use super::points::Recorder;
 use super::stage::{Programs, Stage};
 use super::strike::{handed_out, said};
+use super::tracer::End;
 use super::{Choice, in_parallel};
 use crate::{Mount, Tested};
 use std::fs::File;
@@ -72,6 +73,10 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     std::fs::remove_file(&ballast)?;
     let mut wrong = said(&stage, job.operation, &outcome, false);
     wrong.extend(handed_out(&stage, job.operation, &outcome, true));
+    let says_why = ["No space left", "full"].iter().any(|words| outcome.err.contains(words));
+    if outcome.end == End::Code(1) && !says_why {
+        wrong.push("it failed and did not say that there was no room".to_owned());
+    }
     wrong.extend(judge(&stage, job.operation, Ending::of_fault(&outcome)));
     if !wrong.is_empty() {
         wrong.push(format!("it ended with {:?} and said: {}", outcome.end, outcome.err));

@@ -58,6 +58,8 @@ pub struct Operation {
     pub cleans: bool,
     /// Whether it finds books that are of no use, with all hits in them.
     pub loses_hits: bool,
+    /// Whether no compiled driver is there yet.
+    pub is_cold: bool,
     /// The exit code of an undisturbed run.
     pub code: i32,
 }
@@ -79,6 +81,7 @@ const STATUS: Operation = Operation {
     dequeues: &[],
     cleans: false,
     loses_hits: false,
+    is_cold: false,
     code: 0,
 };
 
@@ -86,8 +89,9 @@ const STATUS: Operation = Operation {
 pub const MD5: &str = "MD5";
 
 /// All of them.
-pub const OPERATIONS: [Operation; 16] = [
+pub const OPERATIONS: [Operation; 17] = [
     STATUS,
+    Operation { name: "open, nothing compiled", is_cold: true, ..STATUS },
     Operation { name: "open, new", before: |_| {}, ..STATUS },
     Operation { name: "open, repair", before: out_of_step, ..STATUS },
     Operation {

@@ -29,18 +29,23 @@ impl Programs {
         Ok(Programs { command_line, read_through, compiled: TempDir::new()? })
     }
 
-    fn command(&self, operation: &Operation, driver: &str, dir: &Path) -> Command {
+    fn command(&self, operation: &Operation, stage: &Stage) -> Command {
+        let (driver, dir) = (stage.driver, stage.disk.join("cache"));
+        let compiled = match operation.is_cold {
+            true => stage.beside("compiled"),
+            false => self.compiled.path().to_owned(),
+        };
         let mut command = match operation.program {
             Program::CommandLine => Command::new(&self.command_line),
             Program::ReadThrough => Command::new(&self.read_through),
         };
-        command.env_clear().env("XDG_CACHE_HOME", self.compiled.path()).env("RUST_BACKTRACE", "0");
+        command.env_clear().env("RUST_BACKTRACE", "0").env("XDG_CACHE_HOME", compiled);
         match operation.program {
             Program::CommandLine => {
-                command.arg("--cache-dir").arg(dir).args(["--driver", driver]);
+                command.arg("--cache-dir").arg(&dir).args(["--driver", driver]);
             }
             Program::ReadThrough => {
-                command.arg(dir).arg(driver);
+                command.arg(&dir).arg(driver);
             }
         }
         let md5 = image("added").map(|added| md5_hex(&added)).unwrap_or_default();
@@ -132,7 +137,7 @@ impl Stage {
         watcher: &mut dyn Watcher,
     ) -> Tested<Outcome> {
         let (out, err) = (self.beside("out"), self.beside("err"));
-        let mut command = programs.command(operation, self.driver, &self.disk.join("cache"));
+        let mut command = programs.command(operation, self);
         command
             .current_dir(self.scratch.path())
             .stdin(Stdio::null())

@@ -184,6 +184,13 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     let is_cache_s = job.point.name != "write" && job.act != Act::Kill;
     wrong.extend(handed_out(&stage, job.operation, &outcome, is_cache_s));
     wrong.extend(judge(&stage, job.operation, ending));
+    if job.operation.is_cold {
+        // The next start finds whatever is left of the compiled driver.
+        let again = stage.run(job.operation, programs, &mut Recorder::new(stage.disk()))?;
+        if again.end != End::Code(0) || !again.err.is_empty() {
+            wrong.push(format!("the next start ended with {:?}: {}", again.end, again.err));
+        }
+    }
     if !wrong.is_empty() {
         let said = outcome.err.trim().replace('\n', " | ");
         wrong.push(format!(
@@ -217,7 +224,7 @@ pub(super) fn said(
     if code != 0 && !outcome.err.contains("error: ") && !is_mute {
         wrong.push(format!("it ended with {code} and did not say why"));
     }
-    let known = ["disk", "source", "out", "err", "output"];
+    let known = ["disk", "source", "out", "err", "output", "compiled"];
     let beside = stage.names_beside().unwrap_or_default();
     let leaked = beside.iter().filter(|name| !known.contains(&name.as_str()));
     wrong.extend(leaked.map(|name| format!("{name} is leaked")));

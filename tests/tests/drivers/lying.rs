@@ -89,12 +89,13 @@ fn images_that_are_being_read_are_not_evicted_whoever_names_them() -> Tested {
 }
 
 #[test]
-fn a_driver_that_names_no_victim_ends_the_prune() -> Tested {
+fn a_driver_that_names_no_victim_has_sqlite_name_them() -> Tested {
     let trial = Trial::new();
     let cache = full_cache(&trial, "no-victim")?;
     let pruned = cache.prune()?;
-    assert_eq!((pruned.images, pruned.bytes), (0, 0));
-    assert_eq!(cache.cache_size()?.images, 3);
+    assert_eq!((pruned.images, pruned.bytes), (1, 1000));
+    assert_eq!(cache.cache_size()?.images, 2);
+    assert_fell_back(&cache, TRIED, &["names no victim"]);
     Ok(())
 }
 

@@ -128,7 +128,7 @@ fn a_fetch_goes_on_when_its_first_reader_leaves(place: &Place) -> Tested {
     let mut first = get(&cache, &tap);
     first.read_exact(&mut vec![0; 200_000])?;
     let (mut second, third) = (get_for_nothing(&cache), get_for_nothing(&cache));
-    second.read_exact(&mut vec![0; 100])?;
+    second.read_exact(&mut [0; 100])?;
     drop(first);
     tap.finish();
     assert!(read_all(&mut second)? == image[100..]);
@@ -142,7 +142,7 @@ fn a_fetch_that_nobody_reads_any_more_is_broken_off(place: &Place) -> Tested {
     let tap = Tap::open(&image[..]);
     let (mut first, mut second) = (get(&cache, &tap), get_for_nothing(&cache));
     first.read_exact(&mut vec![0; 400_000])?;
-    second.read_exact(&mut vec![0; 10])?;
+    second.read_exact(&mut [0; 10])?;
     drop(first);
     drop(second);
     assert_eq!(tap.running(), 0, "the source was let go");
@@ -172,7 +172,7 @@ fn by_option_a_fetch_that_nobody_reads_any_more_goes_on_to_its_end(place: &Place
 fn readers_read_along_with_a_caching_reader(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(8, 1_000_000));
     let mut owner = cache.caching_reader("a", &image[..], Expected::nothing())?;
-    owner.read_exact(&mut vec![0; 10])?;
+    owner.read_exact(&mut [0; 10])?;
     std::thread::scope(|scope| -> Tested {
         let readers: Vec<_> = (0..5)
             .map(|n| {

@@ -28,7 +28,7 @@ pub fn weighs_a_hundred_megabytes(siege: Siege) -> Tested {
     Siege::by("weighs_a_hundred_megabytes")
         .with(|driver| driver.component = light)
         .is_harmless()?;
-    siege.with(|driver| driver.component = heavy).is_refused(&["33554432 bytes"])
+    siege.with(|driver| driver.component = heavy).is_refused(&["32 MiB"])
 }
 
 /// The guest with a section that nobody reads, of so many zeros.

@@ -46,7 +46,16 @@ fn zig(shop: &Shop) -> Result<PathBuf> {
         empty_directory(&part)?;
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        pip.args(["--no-compile", "--no-deps", "--only-binary", ":all:", "--target"]).arg(&part);
+        pip.args([
+            "--retries",
+            "2",
+            "--no-compile",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--target",
+        ])
+        .arg(&part);
         pip.arg(format!("ziglang=={ZIG}"));
         run(&mut pip)?;
         let _ = fs::remove_dir_all(&directory);

@@ -27,7 +27,14 @@ fn packages(shop: &Shop) -> Result<PathBuf> {
             copy(&source.join(name), &directory.join(name))?;
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]);
+        npm.args([
+            "ci",
+            "--fetch-retries=1",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+        ]);
         if let Err(error) = run(npm.current_dir(&directory)) {
             let _ = fs::remove_file(directory.join(lock));
             return Err(error);

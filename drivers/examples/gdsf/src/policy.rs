@@ -38,7 +38,7 @@ impl Goal {
     }
 
     /// An expression: what `uses` are worth for an image of `size` bytes. The fetch counts as a use.
-    pub fn worth(self, uses: &str, size: &str) -> String {
+    fn worth(self, uses: &str, size: &str) -> String {
         match self {
             Goal::Hits => format!("({uses}) * 1.0 / max(1, ({size} + 4095) / 4096)"),
             Goal::Bytes => format!("({uses}) * 1.0"),
@@ -58,10 +58,10 @@ pub fn note_removed(ids: &str) -> String {
     )
 }
 
-/// Moves the clock on, after the images are gone. An eviction takes the lowest, so the clock is then the highest that went. What an
-/// operator deletes may stand anywhere: no image may be left below the clock, for that is where new ones begin.
-pub const MOVE_CLOCK: &str = "UPDATE policy SET removed = 0, \
-    clock = max(clock, min(removed, ifnull((SELECT min(priority) FROM images), removed)))";
+/// Moves the clock on, after the images are gone. An eviction takes the lowest, and the clock is then the highest that it took. What
+/// an operator deletes stands anywhere: where an image stays that is lower, it was no eviction, and the clock stays, too.
+pub const MOVE_CLOCK: &str = "UPDATE policy SET removed = 0, clock = CASE \
+    WHEN removed > ifnull((SELECT min(priority) FROM images), removed) THEN clock ELSE max(clock, removed) END";
 
 #[cfg(test)]
 mod tests {

@@ -108,6 +108,43 @@ fn sql_that_reaches_out_of_the_database_is_denied() {
 }
 
 #[test]
+fn a_guest_gets_no_path_in_words() {
+    let books = books();
+    let directory =
+        Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
+    std::fs::create_dir(books.base.join("folder.db")).expect("it is made");
+    let place = Place::Base("folder.db".into());
+    let mut database = Database::new(directory, &place, 1 << 30, books.deadline.clone());
+    let error = database.query(&text("SELECT 1")).expect_err("it is a folder");
+    let words = format!("{error:?}");
+    assert!(words.contains("folder.db: it is no regular file"), "{words}");
+    assert!(!words.contains(&*books.base.to_string_lossy()), "{words}");
+}
+
+#[test]
+fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
+    let mut books = books();
+    let directory =
+        Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
+    let place = Place::Driver("mine.db".into());
+    let mut database = Database::new(directory, &place, 8 << 20, books.deadline.clone());
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    let path = books.base.join(".image-cache/drivers/mine.db");
+    let reader = rusqlite::Connection::open(&path).expect("it opens");
+    reader.execute_batch("BEGIN; SELECT * FROM t").expect("it reads");
+    books.deadline.set(Instant::now() + Duration::from_secs(5));
+    let rewrite = text("REPLACE INTO t(rowid, x) VALUES (1, zeroblob(60000))");
+    let refused = (0..1000).find_map(|_| database.execute(&rewrite).err());
+    assert!(refused.is_some_and(|error| matches!(arm(&error), "full" | "busy")));
+    let log = std::fs::metadata(path.with_extension("db-wal")).expect("a log").len();
+    assert!(log < 3 << 20, "{log} bytes");
+    drop(reader);
+    books.deadline.set(Instant::now() + Duration::from_secs(60));
+    database.execute(&rewrite).expect("there is room again");
+    books.database.begin_call();
+}
+
+#[test]
 fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
     let mut books = books();
     let endless =
@@ -253,6 +290,13 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
     books.database.query(&text("SELECT 1")).expect("a new one");
     assert_eq!(books.database.set_aside().expect("nothing to do"), None);
     assert!(books.base.join("cache.db").exists());
+}
+
+#[test]
+fn no_room_for_the_index_of_the_log_is_a_full_storage() {
+    let no_room = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    let fault = Fault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
+    assert_eq!(arm(&books().database.answer(fault)), "full");
 }
 
 #[test]

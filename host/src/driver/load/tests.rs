@@ -79,6 +79,24 @@ fn everything_that_was_not_granted_is_in_one_error_with_the_line_that_would_gran
 }
 
 #[test]
+fn names_at_the_rim_are_few_and_disturb_no_terminal() {
+    let cache = Cache::new();
+    let importing = |names: &[String]| {
+        let import = |name: &String| format!("(import \"{name}\" (instance))");
+        let imports: String = names.iter().map(import).collect();
+        let export = "(instance $i) (export \"image-cache:driver/driver@1.0.0\" (instance $i))";
+        wat::parse_str(format!("(component {imports} {export})")).expect("valid text")
+    };
+    let countless: Vec<String> = (0..2000).map(|n| format!("some:body/n{n}@0.1.0")).collect();
+    let found = refused(&cache, &importing(&countless), &[]);
+    assert!(found.contains("more than 1000 names") && found.len() < 1000, "{found}");
+    let long = format!("some:body/{}\\u{{1b}}[31m", "x".repeat(50_000));
+    let found = refused(&cache, &importing(&[long, "a\\u{1b}[31m".into()]), &[]);
+    assert!(!found.contains('\u{1b}') && found.len() < 2000, "{found}");
+    assert!(found.contains("a\\u{1b}[31m, which no grant covers"), "{found}");
+}
+
+#[test]
 fn what_is_granted_is_linked() {
     let cache = Cache::new();
     let import =

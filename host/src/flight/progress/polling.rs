@@ -1,0 +1,92 @@
+//! What tasks ask of a fetch's progress: those that follow it, and the one that brings its bytes.
+
+use super::Progress;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+/// What the task that brings the bytes is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Somebody waits for bytes that have come and are not written.
+    Write,
+    /// Nobody is left.
+    Deserted,
+}
+
+/// There is something to read.
+pub(crate) struct Moved;
+
+impl Progress {
+    /// Whether there is something behind `position`, or the end, or `look` has found something; if not,
+    /// the task is woken when that may be so.
+    pub fn poll_moved(
+        &self,
+        position: u64,
+        look: impl FnOnce() -> bool,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut state = self.state();
+        if state.has_moved(position) || look() {
+            return Poll::Ready(());
+        }
+        if !state.wakers.iter().any(|known| known.will_wake(context.waker())) {
+            state.wakers.push(context.waker().clone());
+        }
+        let asked_before = self.awaited.swap(true, Ordering::Relaxed);
+        let bringer = if asked_before { None } else { state.bringer.take() };
+        drop(state);
+        bringer.into_iter().for_each(Waker::wake);
+        Poll::Pending
+    }
+
+    /// What `look` finds, unless there is something behind `position`, or the end.
+    pub fn look_unless_moved<T>(
+        &self,
+        position: u64,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Result<Option<T>, Moved> {
+        let state = self.state();
+        if state.has_moved(position) { Err(Moved) } else { Ok(look()) }
+    }
+
+    /// Asks the task that brings the bytes for a sign of life; false where it owes one since the last time.
+    pub fn ping(&self) -> bool {
+        let mut state = self.state();
+        let answered = !std::mem::replace(&mut state.pinged, true);
+        let bringer = state.bringer.take();
+        drop(state);
+        bringer.into_iter().for_each(Waker::wake);
+        answered
+    }
+
+    /// For the task that brings the bytes: whether more are needed; false where nobody is left to need any.
+    pub fn poll_demand(&self, ahead: u64, context: &mut Context<'_>) -> Poll<bool> {
+        let mut state = self.state();
+        state.pinged = false;
+        if state.readers == 0 {
+            return Poll::Ready(false);
+        }
+        // Nothing is fetched before somebody reads.
+        let is_close = state.written > 0 && state.written.saturating_sub(state.reached) < ahead;
+        if self.is_awaited() || is_close {
+            return Poll::Ready(true);
+        }
+        state.bringer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// For the same, while it waits for its source: what else there is to do, `received` bytes having come.
+    pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<Call> {
+        let mut state = self.state();
+        state.pinged = false;
+        // Even when nobody is left: somebody may come.
+        state.bringer = Some(context.waker().clone());
+        if state.readers == 0 {
+            return Poll::Ready(Call::Deserted);
+        }
+        if self.is_awaited() && state.written < received {
+            return Poll::Ready(Call::Write);
+        }
+        Poll::Pending
+    }
+}

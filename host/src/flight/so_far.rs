@@ -1,0 +1,55 @@
+//! The bytes of a fetch that have come so far.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Those in its file, and those that the cache failed to write there. They stay readable
+/// when the file is published, set aside or removed.
+#[derive(Debug, Clone)]
+pub(crate) struct SoFar {
+    file: Arc<File>,
+    written: u64,
+    tail: Arc<[u8]>,
+}
+
+impl SoFar {
+    /// With a tail that is not in the file.
+    pub fn new(file: Arc<File>, written: u64, tail: Arc<[u8]>) -> Self {
+        SoFar { file, written, tail }
+    }
+
+    /// The first `written` bytes of a file.
+    pub fn of_file(file: Arc<File>, written: u64) -> Self {
+        SoFar::new(file, written, Arc::default())
+    }
+
+    pub fn len(&self) -> u64 {
+        self.written + self.tail.len() as u64
+    }
+
+    /// The last byte, if it is one of those that could not be written.
+    pub fn last_unwritten(&self) -> Option<u8> {
+        self.tail.last().copied()
+    }
+
+    /// Reads from `position` on; nothing only at the end.
+    pub fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let Some(past) = position.checked_sub(self.written) else {
+            let left = usize::try_from(self.written - position).unwrap_or(usize::MAX);
+            let wanted = left.min(buf.len());
+            let count = self.file.read_at(&mut buf[..wanted], position)?;
+            if count == 0 && wanted > 0 {
+                let message = "the file was cut short by somebody while it was read";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+            }
+            return Ok(count);
+        };
+        let rest = usize::try_from(past).ok().and_then(|past| self.tail.get(past..));
+        let rest = rest.unwrap_or_default();
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
