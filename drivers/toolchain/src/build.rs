@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_shared_target_directory_is_told_from_the_workspaces_own() {
-        assert!(is_within(Path::new("/no/such/work/target/guests"), Path::new("/no/such/work")));
-        assert!(!is_within(Path::new("/no/such/shared/guests"), Path::new("/no/such/work")));
+        assert!(is_within(Path::new("/no/such/tree/target/guests"), Path::new("/no/such/tree")));
+        assert!(!is_within(Path::new("/no/such/shared/guests"), Path::new("/no/such/tree")));
         assert_ne!(fingerprint(Path::new("/a")), fingerprint(Path::new("/b")));
     }
 
