@@ -8,6 +8,7 @@ mod breaker;
 mod retry;
 
 use crate::config::Config;
+use crate::counters::Tally;
 use crate::directory::Directory;
 use crate::driver::{
     CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, Victim,
@@ -106,6 +107,7 @@ pub(crate) struct Books {
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
     breaker: Breaker,
+    tally: Arc<Tally>,
     /// Counts the occasions on which books and directory fell out of step.
     slips: AtomicU64,
     /// How many of them have been repaired.
@@ -118,7 +120,11 @@ pub(crate) struct Books {
 
 impl Books {
     /// Loads the configured driver, or else sqlite; an error with both reasons where neither works.
-    pub fn open(config: Arc<Config>, directory: Arc<Directory>) -> Result<Books> {
+    pub fn open(
+        config: Arc<Config>,
+        directory: Arc<Directory>,
+        tally: Arc<Tally>,
+    ) -> Result<Books> {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
@@ -128,7 +134,9 @@ impl Books {
             }
             Err(error) => {
                 let reason = error.to_string();
-                fall_back(&config, &directory, reason)?
+                let fallback = fall_back(&config, &directory, reason)?;
+                tally.fallbacks.one();
+                fallback
             }
         };
         Ok(Books {
@@ -136,6 +144,7 @@ impl Books {
             directory,
             in_use: RwLock::new(Arc::new(in_use)),
             breaker: Breaker::default(),
+            tally,
             // Others may have used the directory since.
             slips: AtomicU64::new(1),
             repaired: AtomicU64::new(0),
@@ -307,6 +316,7 @@ impl Books {
     ) -> Result<T> {
         let mut in_use = self.in_use();
         let mut retry = Retry::of(&in_use.driver);
+        let call = |driver: &Driver| self.counted(operation, || call(driver));
         let mut answer = call(&in_use.driver);
         loop {
             let error = match answer {
@@ -333,6 +343,17 @@ impl Books {
             }
             answer = call(&retry.attempt(&in_use.driver));
         }
+    }
+
+    fn counted<T, E>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = Instant::now();
+        let answer = call();
+        self.tally.called(operation, begun.elapsed(), answer.is_err());
+        answer
     }
 
     /// Counts an error where it speaks against the driver; whether the same call is worth another attempt.
@@ -397,6 +418,7 @@ impl Books {
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
+                self.tally.fallbacks.one();
                 *in_use = Arc::new(fallback);
                 self.out_of_step();
                 true

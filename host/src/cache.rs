@@ -4,12 +4,13 @@ use crate::blocks::Blocks;
 use crate::books::{Books, DriverStatus};
 use crate::clean::Cleaned;
 use crate::config::Config;
+use crate::counters::{Counters, Tally};
 use crate::directory::{Directory, Use};
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
-use crate::flight::{Drive, FetchReader, Flights, Request};
+use crate::flight::{Drive, FetchProgress, FetchReader, Flights, Request};
 use crate::hits::HitLog;
 use crate::image_id::ImageId;
 use crate::prune::Pruned;
@@ -19,7 +20,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// How often the books are read where they fail and are repaired in between: within so many a driver that keeps failing
@@ -63,8 +63,7 @@ pub(crate) struct Shared {
     pub hits: Arc<HitLog>,
     pub flights: Flights,
     pub warnings: Vec<String>,
-    /// Fills that the cache, not the source, broke off.
-    pub failures: AtomicU64,
+    pub tally: Arc<Tally>,
     /// Keeps away who wants the cache for himself alone.
     _in_use: Use,
 }
@@ -114,10 +113,12 @@ impl ImageCache {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let books = Arc::new(Books::open(Arc::clone(&config), Arc::clone(&directory))?);
+        let tally = Arc::<Tally>::default();
+        let books = Books::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&tally))?;
+        let books = Arc::new(books);
         let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
         let blocks = Blocks::new(Arc::clone(&directory));
-        let (flights, failures) = (Flights::default(), AtomicU64::new(0));
+        let flights = Flights::default();
         let shared = Shared {
             config,
             directory,
@@ -126,7 +127,7 @@ impl ImageCache {
             hits,
             flights,
             warnings,
-            failures,
+            tally,
             _in_use: in_use,
         };
         shared.settle();
@@ -337,8 +338,29 @@ impl ImageCache {
                 directory.count(LeftoverState::Invalid),
             )?,
             warnings: self.shared.warnings.clone(),
-            cache_failures: self.shared.failures.load(Ordering::Relaxed),
+            cache_failures: self.shared.tally.cache_failures.so_far(),
         })
+    }
+
+    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
+    /// let counters = cache.counters();
+    /// assert_eq!((counters.misses, counters.fills_cached, counters.bytes_fetched), (1, 1, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.so_far()
+    }
+
+    /// How far the fetch of an image has come, where one fills the cache in this process.
+    pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
+        Ok(self.shared.flights.progress(&self.shared.image_id(id)?))
     }
 
     /// Writes the hits that were gathered for `image_cache_hit_delay`.
@@ -366,6 +388,7 @@ impl ImageCache {
     /// Starts a fetch of the image, whose source is its reader's alone.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
         let fill = Fill::start(Arc::clone(&self.shared), self.shared.image_id(id)?, expected);
+        self.shared.note_miss(&fill);
         fill.progress().announce(Drive::Reader);
         Ok(fill)
     }
@@ -442,9 +465,17 @@ impl Shared {
         })
     }
 
+    /// Counts a read through a source.
+    pub fn note_miss(&self, fill: &Fill) {
+        self.tally.misses.one();
+        if fill.futile().is_some() {
+            self.tally.passed.one();
+        }
+    }
+
     /// Counts and logs that the cache could not keep an image.
     pub fn note_failure(&self, image: &ImageId, reason: &str) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.tally.cache_failures.one();
         tracing::warn!(%image, reason, "the image is not cached");
     }
 }

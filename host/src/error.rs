@@ -168,6 +168,11 @@ impl Error {
         }
     }
 
+    /// What one of our readers answered, as an error of the operation that read from it.
+    pub(crate) fn of_reader(image_id: &ImageId, error: io::Error) -> Error {
+        error.downcast().unwrap_or_else(Error::image("read", image_id))
+    }
+
     /// The error that an [`io::Error`] of one of our readers carries, where it carries one.
     pub fn of_io(error: &io::Error) -> Option<&Error> {
         error.get_ref()?.downcast_ref()

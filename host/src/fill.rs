@@ -35,6 +35,10 @@ pub(crate) struct Fill {
     target: Target,
     progress: Arc<Progress>,
     written_at: Instant,
+    /// Whether it is one of those that fill the cache now.
+    is_counted: bool,
+    /// Whether it is known why it ended.
+    is_judged: bool,
     /// Whether what cannot be written is kept for whoever goes on without the file, and what that was.
     unwritten: Option<Vec<u8>>,
 }
@@ -49,7 +53,7 @@ impl Fill {
     /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
     /// its progress is [announced](Progress::announce).
     pub fn start(shared: Arc<Shared>, image_id: ImageId, expected: Expected) -> Fill {
-        let Some(progress) = shared.flights.claim(&image_id) else {
+        let Some(progress) = shared.flights.claim(&image_id, expected.size) else {
             return Fill::past(shared, image_id, expected, Outcome::BeingCached);
         };
         let mut fill = Fill::past(shared, image_id, expected, Outcome::BeingCached);
@@ -57,6 +61,8 @@ impl Fill {
         fill.target = take(&fill.shared, &fill.image_id, fill.expected.size);
         match &fill.target {
             Target::File(file) => {
+                fill.shared.tally.fills_started.one();
+                fill.is_counted = true;
                 fill.digest.get_or_insert_with(Md5Digest::new);
                 fill.progress.grows(Arc::clone(file.file()));
             }
@@ -83,6 +89,8 @@ impl Fill {
             target: Target::Nowhere(outcome),
             progress: Progress::nowhere(),
             written_at: Instant::now(),
+            is_counted: false,
+            is_judged: false,
             unwritten: None,
         }
     }
@@ -106,6 +114,7 @@ impl Fill {
     /// Takes the next bytes; an error where they are more than the image may have.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
+        self.shared.tally.bytes_fetched.add(bytes.len() as u64);
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
             return Err(self.refuse(self.size_mismatch(expected)));
         }
@@ -180,11 +189,21 @@ impl Fill {
 
     /// The source failed or lied: the file goes to `invalid/`, at once, and who follows hears of it.
     pub fn reject(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_judged, true) {
+            self.shared.tally.source_failures.one();
+        }
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
         self.progress.end(End::Failed(Arc::new(twin(error))));
     }
 
     fn refuse(&mut self, error: Error) -> Error {
+        self.is_judged = true;
+        let tally = &self.shared.tally;
+        match &error {
+            Error::ChecksumMismatch { .. } => tally.checksum_failures.one(),
+            Error::SizeMismatch { .. } => tally.size_failures.one(),
+            _ => {}
+        }
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
         self.progress.end(End::Failed(Arc::new(crate::flight::refusal(&error))));
         error
@@ -213,6 +232,7 @@ impl Fill {
                 .and_then(|()| file.write_all(&self.block))
         {
             let outcome = self.give_up(format!("cannot write to the cache: {error}"));
+            self.fills_no_more();
             // What was written is of no use to anybody, and the disk may be full.
             if let Target::File(file) =
                 std::mem::replace(&mut self.target, Target::Nowhere(outcome))
@@ -248,6 +268,7 @@ impl Fill {
             Err(error) => return self.give_up(format!("cannot publish it: {error}")),
         };
         if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
+            self.shared.tally.fills_cached.one();
             self.settle_entry();
         }
         outcome
@@ -315,6 +336,12 @@ impl Fill {
         self.shared.settle();
     }
 
+    fn fills_no_more(&mut self) {
+        if std::mem::take(&mut self.is_counted) {
+            self.shared.tally.fills_ended.one();
+        }
+    }
+
     fn give_up(&self, reason: String) -> Outcome {
         self.shared.note_failure(&self.image_id, &reason);
         Outcome::CacheFailed(reason)
@@ -327,6 +354,10 @@ impl Fill {
 
 impl Drop for Fill {
     fn drop(&mut self) {
+        if matches!(self.target, Target::File(_)) {
+            self.shared.tally.fills_abandoned.one();
+        }
+        self.fills_no_more();
         // The file first: who hears that the fetch was broken off may want the image's place.
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch was broken off".into()));
         self.progress.end(End::Abandoned);

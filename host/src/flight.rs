@@ -30,6 +30,7 @@ mod following;
 mod progress;
 mod reader;
 mod route;
+mod seen;
 mod so_far;
 mod source;
 
@@ -42,6 +43,7 @@ pub(crate) use self::{
 pub(crate) use progress::{Drive, End, Flown, Progress};
 pub use reader::FetchReader;
 pub(crate) use route::Request;
+pub use seen::{FetchProgress, Route};
 pub(crate) use source::Flight;
 
 use crate::error::Error;
@@ -58,8 +60,8 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    /// Enters a fetch that is about to start; nothing where one runs already.
-    pub fn claim(&self, id: &ImageId) -> Option<Arc<Progress>> {
+    /// Enters a fetch that is about to start, of so many bytes where that is known; nothing where one runs already.
+    pub fn claim(&self, id: &ImageId, size: Option<u64>) -> Option<Arc<Progress>> {
         loop {
             let known = {
                 let mut running = lock(&self.running);
@@ -67,7 +69,7 @@ impl Flights {
                 match known.filter(|known| !known.has_ended()) {
                     Some(known) => known,
                     None => {
-                        let progress = Progress::starting();
+                        let progress = Progress::starting(size);
                         running.insert(id.clone(), Arc::downgrade(&progress));
                         return Some(progress);
                     }
@@ -84,6 +86,11 @@ impl Flights {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
         let drive = known.drive()?;
         Some((known, drive))
+    }
+
+    /// How far the fetch of an image has come, unless it has ended.
+    pub fn progress(&self, id: &ImageId) -> Option<FetchProgress> {
+        lock(&self.running).get(id).and_then(Weak::upgrade)?.so_far()
     }
 
     /// Strikes a fetch off.

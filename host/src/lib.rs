@@ -65,6 +65,7 @@ mod clean;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod counters;
 mod directory;
 mod driver;
 mod error;
@@ -78,6 +79,7 @@ mod prune;
 mod reading;
 mod reconcile;
 mod removing;
+mod resuming;
 mod runtime;
 mod space;
 mod sync;
@@ -85,6 +87,7 @@ mod tee;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod verify;
+mod whole;
 
 pub use blocks::Trust;
 pub use books::{DriverStatus, Fallback};
@@ -92,19 +95,22 @@ pub use cache::{ImageCache, Kept, Status};
 pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
+pub use counters::{Counters, DriverCalls};
 pub use driver::{
     Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
     Leftover, LeftoverState, LoadError, Peak, Victim, inspect, time_to_compile,
 };
 pub use error::{Error, Result};
 pub use expected::{Expected, Outcome};
-pub use flight::FetchReader;
+pub use flight::{FetchProgress, FetchReader, Route};
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
 pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
 pub use reading::CachedReader;
+pub use resuming::{Break, Resuming};
 pub use tee::CachingReader;
 pub use verify::Verified;
+pub use whole::Whole;
 
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]

@@ -160,6 +160,8 @@ impl<'a> Run<'a> {
             match image.size {
                 Some(size) => {
                     self.pruned.images += 1;
+                    self.shared.tally.evictions.one();
+                    self.shared.tally.bytes_evicted.add(size);
                     freed += size;
                 }
                 None => {

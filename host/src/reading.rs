@@ -61,6 +61,7 @@ impl PendingHit {
     pub fn count(self) {
         // Books that were just replaced have to know the image first.
         self.shared.settle();
+        self.shared.tally.hits.one();
         self.shared.hits.count(Hit { image_id: self.image_id, at: SystemTime::now() });
     }
 }
@@ -96,6 +97,11 @@ impl CachedReader {
     /// Bytes that this reader delivers in all: of the image, or of the part that was asked for.
     pub fn size(&self) -> u64 {
         self.range.end - self.range.start
+    }
+
+    /// The image that is read.
+    pub(crate) fn image_id(&self) -> &ImageId {
+        &self.image_id
     }
 
     /// Bytes in the whole image.
@@ -178,6 +184,7 @@ impl Read for CachedReader {
             ));
         }
         self.position += count as u64;
+        self.shared.tally.bytes_from_cache.add(count as u64);
         if self.position == self.range.end {
             self.count_hit();
         }
@@ -220,11 +227,13 @@ pub(crate) fn read_block(
         Ok(()) => {
             // Nobody is to take them for anything, be he ever so careless.
             buf.fill(0);
+            shared.tally.corrupt_blocks.one();
             let end = start + buf.len() as u64;
             let reason = format!("bytes {start} to {end} are not those that were cached");
             return Err(condemn(shared, id, file, reason));
         }
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            shared.tally.corrupt_blocks.one();
             let reason = format!("it was cut short, to less than {} bytes", table.size());
             return Err(condemn(shared, id, file, reason));
         }

@@ -8,14 +8,19 @@ mod fetching;
 mod filling;
 mod off_runtime;
 mod reader;
+mod resuming;
 
 pub use reader::ImageReader;
+pub use resuming::{chunks_of, resuming};
 
 use crate::cache::ImageCache;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
+use crate::flight::FetchProgress;
 use crate::reading::CachedReader;
+use crate::whole::Whole;
 use ::tokio::io::AsyncRead;
 use bytes::Bytes;
 use filling::Filling;
@@ -155,17 +160,98 @@ impl AsyncImageCache {
         Fut: Future<Output = io::Result<R>> + Send + 'static,
         R: AsyncRead + Send + 'static,
     {
-        let request = self.cache.request(id, expected)?;
         let opened =
             async move { Ok::<_, io::Error>(ReaderStream::with_capacity(fetch().await?, CHUNK)) };
-        let source: ImageStream = Box::pin(stream::once(opened).try_flatten());
-        let reader = fetching::open(request, Some(source)).await?;
+        self.get_or_fetch_stream(id, expected, stream::once(opened).try_flatten()).await
+    }
+
+    /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
+    /// cache. The stream is polled only where the image has to be fetched, and not before somebody reads: it is to
+    /// open its source when it is first polled, as one of [`resuming`] does.
+    pub async fn get_or_fetch_stream<S>(
+        &self,
+        id: &str,
+        expected: Expected,
+        source: S,
+    ) -> Result<ImageReader>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let request = self.cache.request(id, expected)?;
+        let reader = fetching::open(request, Some(Box::pin(source))).await?;
         reader.ok_or(Error::RuntimeStopped)
+    }
+
+    /// A part of an image's bytes, cut to its length, from the cache or from its fetch, which
+    /// is begun where nobody has: the reader gets what has come already, and waits for the rest. Nothing where the
+    /// image cannot be cached now (the driver refuses it, there is no room, what is cached is not what was
+    /// expected): `source` was not polled then, and whoever asks has better means to read a part of it.
+    ///
+    /// The whole image is fetched from its beginning, however small the part: see [`progress`](Self::progress)
+    /// for how long that may take. **A part that ends before the image does is not verified yet** when it comes from a
+    /// fetch that runs: it ends as soon as its bytes have come, and what follows may still show that
+    /// they are not those that were promised. Only the image's last byte waits for the verdict. Such a part counts no
+    /// hit, unless the image was cached by then.
+    ///
+    /// A reader of a part has no source of its own to go on with: where the cache fails in mid-fill, or a fetch that
+    /// it reads along with is broken off, it ends with an error.
+    pub async fn get_or_fetch_range<S>(
+        &self,
+        id: &str,
+        range: Range<u64>,
+        expected: Expected,
+        source: S,
+    ) -> Result<Option<ImageReader>>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let whole = self.get_or_fetch_stream(id, expected, source).await?;
+        let part = self.follow_range(id, range).await;
+        drop(whole);
+        part
     }
 
     /// [`ImageCache::follow`].
     pub async fn follow(&self, id: &str) -> Result<Option<ImageReader>> {
         fetching::open(self.cache.request(id, Expected::nothing())?, None).await
+    }
+
+    /// A part of an image that is cached or being fetched, as by [`get_or_fetch_range`](Self::get_or_fetch_range)
+    /// but without a source; nothing where it is neither.
+    pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
+        self.open_range(id, range).await
+    }
+
+    /// [`ImageCache::progress`]; it does not block.
+    pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
+        self.cache.progress(id)
+    }
+
+    /// [`ImageCache::counters`]; it does not block.
+    pub fn counters(&self) -> Counters {
+        self.cache.counters()
+    }
+
+    /// [`ImageCache::config`].
+    pub fn config(&self) -> &Config {
+        self.cache.config()
+    }
+
+    /// [`ImageCache::read_whole`]: one trip to a thread that may block, for all of it.
+    pub async fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<Whole<ImageReader>>> {
+        let id = id.to_owned();
+        let whole = self.run(move |cache| cache.read_whole(&id, at_most)).await?;
+        Ok(whole.map(|whole| match whole {
+            Whole::Bytes(bytes) => Whole::Bytes(bytes),
+            Whole::Larger(reader) => Whole::Larger(ImageReader::of_cached(reader)),
+        }))
+    }
+
+    /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its books are
+    /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
+    pub async fn close(self) -> Result<()> {
+        let cache = self.cache;
+        blocking(move || cache.flush()).await
     }
 
     /// [`ImageCache::cache_image`] over an `AsyncRead`.
@@ -198,10 +284,7 @@ impl AsyncImageCache {
     /// [`ImageCache::open_range`].
     pub async fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
         let reader = self.open_cached(id, range).await?;
-        Ok(reader.map(|mut reader| {
-            let (hit, size) = (reader.detach_hit(), reader.size());
-            ImageReader::counting(chunks(reader), hit, size)
-        }))
+        Ok(reader.map(ImageReader::of_cached))
     }
 
     /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.

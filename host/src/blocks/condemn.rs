@@ -12,6 +12,7 @@ use std::io;
 pub(crate) fn condemn(shared: &Shared, id: &ImageId, file: &File, reason: String) -> Error {
     match take_out(shared, id, file, &reason) {
         Ok(Taken::Away) => {
+            shared.tally.corrupt_images.one();
             tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
         }
         Ok(Taken::WasGone) => {

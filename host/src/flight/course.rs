@@ -111,6 +111,7 @@ impl Course {
             },
             Stage::Follow(follow) => match follow.step(buf)? {
                 Step::Bytes(count) => {
+                    self.request.shared.tally.bytes_from_fetches.add(count as u64);
                     let hit = self.hit.take_if(|_| follow.is_hit());
                     self.came(&buf[..count], Outcome::AlreadyCached, hit)
                 }
@@ -143,11 +144,15 @@ impl Course {
                 self.hit = reader.detach_hit();
                 self.stage = Stage::Cached(reader);
             }
-            Found::Running(follow) => self.stage = Stage::Follow(follow),
+            Found::Running(follow) => {
+                shared.tally.shared.one();
+                self.stage = Stage::Follow(follow);
+            }
             Found::Ours(fill) | Found::Past(fill) => {
                 if !std::mem::take(&mut self.has_source) {
                     return Err(lost.error(image_id));
                 }
+                shared.note_miss(&fill);
                 self.hit = None;
                 self.stage = Stage::Source;
                 return Ok(Turn::Fetch(Box::new(fill)));

@@ -6,6 +6,7 @@ mod polling;
 #[cfg(feature = "tokio")]
 pub(crate) use polling::Call;
 
+use super::seen::FetchProgress;
 use super::so_far::SoFar;
 use crate::checksum::Checksum;
 use crate::expected::Outcome;
@@ -26,6 +27,8 @@ pub(crate) struct Progress {
     /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
     awaited: AtomicBool,
     file: OnceLock<Arc<File>>,
+    /// Bytes that the image has in all, where whoever began the fetch knew.
+    size: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -102,16 +105,16 @@ pub(crate) struct View {
 
 impl Progress {
     /// Of a fetch that is about to start.
-    pub fn starting() -> Arc<Progress> {
-        Progress::new(Phase::Starting)
+    pub fn starting(size: Option<u64>) -> Arc<Progress> {
+        Progress::new(Phase::Starting, size)
     }
 
     /// Of a fetch past the cache, which nobody follows.
     pub fn nowhere() -> Arc<Progress> {
-        Progress::new(Phase::Ended(End::NotStarted))
+        Progress::new(Phase::Ended(End::NotStarted), None)
     }
 
-    fn new(phase: Phase) -> Arc<Progress> {
+    fn new(phase: Phase, size: Option<u64>) -> Arc<Progress> {
         let state = State {
             phase,
             written: 0,
@@ -129,6 +132,7 @@ impl Progress {
             moved: Condvar::new(),
             awaited: AtomicBool::new(false),
             file: OnceLock::new(),
+            size,
         })
     }
 
@@ -197,6 +201,13 @@ impl Progress {
                 Phase::Ended(_) => return None,
             }
         }
+    }
+
+    /// How far it has come, unless it has ended or nothing is known yet.
+    pub fn so_far(&self) -> Option<FetchProgress> {
+        let state = self.state();
+        let is_running = matches!(state.phase, Phase::Running(_));
+        is_running.then_some(FetchProgress { bytes: state.written, size: self.size })
     }
 
     /// What may be read now; an error where nothing was ever written.

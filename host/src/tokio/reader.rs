@@ -1,7 +1,8 @@
 //! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
 
-use super::ImageStream;
-use crate::reading::PendingHit;
+use super::{ImageStream, chunks};
+use crate::flight::Route;
+use crate::reading::{CachedReader, PendingHit};
 use ::tokio::io::{AsyncRead, ReadBuf};
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
@@ -29,21 +30,52 @@ pub struct ImageReader {
     /// What is to be counted when the last byte is asked for, and how many bytes lie before that.
     hit: Option<(PendingHit, u64)>,
     counting: Option<JoinHandle<()>>,
+    route: Route,
+    image_size: Option<u64>,
 }
 
 impl ImageReader {
+    /// Where it found the image when it was opened.
+    pub fn route(&self) -> Route {
+        self.route
+    }
+
+    /// Bytes in the whole image, where that was known when it was opened: from the cache, or from what was expected
+    /// by whoever began the fetch.
+    pub fn image_size(&self) -> Option<u64> {
+        self.image_size
+    }
+
+    /// The bytes that have not been read yet, as a stream of chunks, which are not copied. The read is a hit when
+    /// the last chunk is handed out.
+    pub fn into_stream(self) -> ImageStream {
+        let chunks = tokio_util::io::ReaderStream::with_capacity(self, super::CHUNK);
+        Box::pin(chunks)
+    }
+
     pub(super) fn new(stream: ImageStream) -> Self {
         let chunk = |bytes| Chunk { bytes, hit: None };
         ImageReader::of_chunks(Box::pin(stream.map_ok(chunk)))
     }
 
     pub(super) fn of_chunks(stream: Chunks) -> Self {
-        ImageReader { stream, chunk: Bytes::new(), failed: None, hit: None, counting: None }
+        ImageReader {
+            stream,
+            chunk: Bytes::new(),
+            failed: None,
+            hit: None,
+            counting: None,
+            route: Route::Fetching,
+            image_size: None,
+        }
     }
 
-    /// Counts `hit` when the last of `size` bytes is delivered.
-    pub(super) fn counting(stream: ImageStream, hit: Option<PendingHit>, size: u64) -> Self {
-        ImageReader { hit: hit.map(|hit| (hit, size)), ..ImageReader::new(stream) }
+    /// Reads a cached image, and counts the hit when the last byte is delivered.
+    pub(super) fn of_cached(mut reader: CachedReader) -> Self {
+        let (hit, size) = (reader.detach_hit(), reader.size());
+        let image_size = Some(reader.image_size());
+        let (route, hit) = (Route::Cached, hit.map(|hit| (hit, size)));
+        ImageReader { hit, route, image_size, ..ImageReader::new(chunks(reader)) }
     }
 
     /// Has the hit written, on a thread that may block, if `count` bytes are the last ones.

@@ -1,0 +1,153 @@
+//! A source that goes on where it broke off.
+
+use std::io::{self, Read};
+
+/// Where a source is to begin, and why it has to begin again.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Break {
+    /// The first byte that is wanted: 0 at the beginning, and so many have come already.
+    pub offset: u64,
+    /// What broke the source off; nothing at the beginning.
+    pub error: Option<io::Error>,
+    /// How often in a row it broke off without having brought a byte.
+    pub vain: u32,
+}
+
+impl Break {
+    /// The beginning.
+    pub fn none() -> Break {
+        Break { offset: 0, error: None, vain: 0 }
+    }
+
+    /// The error, for who does not go on.
+    pub fn into_error(self) -> io::Error {
+        self.error.unwrap_or_else(|| io::Error::other("the source was not opened"))
+    }
+}
+
+/// Reads through a source that is opened again where it breaks off, at the byte that is next; for
+/// [`ImageCache::get_or_fetch`](crate::ImageCache::get_or_fetch),
+/// [`ImageCache::cache_image`](crate::ImageCache::cache_image) and their like.
+///
+/// The function that opens it is asked when the first byte is read, and again after each error, with the offset and the
+/// error. It answers with the bytes from that offset on, or with the error that the readers get: that one, where
+/// it cannot or will not go on. It must make sure that what it goes on with is the same image: nothing else does,
+/// unless an MD5 is expected.
+///
+/// ```
+/// use image_cache::{Config, Expected, ImageCache, Outcome, Resuming};
+/// use std::io::{self, Read};
+/// # let scratch = tempfile::tempdir()?;
+/// # let directory = scratch.path().join("cache");
+/// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+/// // A store whose connections last for four bytes.
+/// let store = |offset: usize| b"an image"[offset..][..4].chain(Broken);
+/// # struct Broken;
+/// # impl Read for Broken {
+/// #     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> { Err(io::ErrorKind::ConnectionReset.into()) }
+/// # }
+/// let source = Resuming::new(Some(8), |broken| match broken.offset {
+///     8 => Ok(Box::new(io::empty()) as Box<dyn Read + Send>),
+///     offset if broken.vain < 3 => Ok(Box::new(store(offset as usize))),
+///     _ => Err(broken.into_error()),
+/// });
+/// assert!(matches!(cache.cache_image("cirros", source, Expected::nothing())?, Outcome::Cached(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Resuming<F, R> {
+    start: F,
+    source: Option<R>,
+    going: Going,
+}
+
+impl<F, R> Resuming<F, R>
+where
+    F: FnMut(Break) -> io::Result<R>,
+    R: Read,
+{
+    /// With a `size`, a source that ends before so many bytes has broken off, too
+    /// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)).
+    pub fn new(size: Option<u64>, start: F) -> Self {
+        Resuming { start, source: None, going: Going::new(size) }
+    }
+}
+
+impl<F, R> Read for Resuming<F, R>
+where
+    F: FnMut(Break) -> io::Result<R>,
+    R: Read,
+{
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let Some(source) = &mut self.source else {
+                let broken = self.going.break_off();
+                self.source = Some((self.start)(broken)?);
+                continue;
+            };
+            match source.read(buf) {
+                Ok(0) if self.going.is_whole() => return Ok(0),
+                Ok(0) => self.going.broke(None),
+                Ok(count) => {
+                    self.going.came(count);
+                    return Ok(count);
+                }
+                Err(error) if is_invitation(&error) => return Err(error),
+                Err(error) => self.going.broke(Some(error)),
+            }
+            self.source = None;
+        }
+    }
+}
+
+/// No failure, but an invitation to read again.
+fn is_invitation(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+/// How far a source has come through its breaks.
+#[derive(Debug)]
+pub(crate) struct Going {
+    size: Option<u64>,
+    offset: u64,
+    error: Option<io::Error>,
+    vain: u32,
+    brought: bool,
+}
+
+impl Going {
+    pub fn new(size: Option<u64>) -> Going {
+        Going { size, offset: 0, error: None, vain: 0, brought: false }
+    }
+
+    pub fn came(&mut self, bytes: usize) {
+        self.offset += bytes as u64;
+        self.brought = true;
+    }
+
+    /// Whether an end is the true one.
+    pub fn is_whole(&self) -> bool {
+        self.size.is_none_or(|size| self.offset >= size)
+    }
+
+    /// With an error, or by an end that is none.
+    pub fn broke(&mut self, error: Option<io::Error>) {
+        self.vain = if std::mem::take(&mut self.brought) { 0 } else { self.vain + 1 };
+        self.error = Some(error.unwrap_or_else(|| self.ended_early()));
+    }
+
+    /// What whoever opens the source again is told.
+    pub fn break_off(&mut self) -> Break {
+        Break { offset: self.offset, error: self.error.take(), vain: self.vain }
+    }
+
+    fn ended_early(&self) -> io::Error {
+        let (came, size) = (self.offset, self.size.unwrap_or_default());
+        let words = format!("the source ended after {came} of {size} bytes");
+        io::Error::new(io::ErrorKind::UnexpectedEof, words)
+    }
+}

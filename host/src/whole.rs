@@ -1,0 +1,55 @@
+//! Small images at once: opened, verified, read and counted in one go.
+
+use crate::cache::ImageCache;
+use crate::error::{Error, Result};
+use crate::reading::CachedReader;
+use std::io::Read;
+
+/// A cached image in memory, or the reader of one that is too large for that; see
+/// [`ImageCache::read_whole`].
+#[derive(Debug)]
+pub enum Whole<R> {
+    /// All its bytes, verified. The hit is counted.
+    Bytes(Vec<u8>),
+    /// It has more bytes than were asked for at most. Nothing was read yet.
+    Larger(R),
+}
+
+impl ImageCache {
+    /// Reads a cached image of at most `at_most` bytes into memory, and counts the hit; a larger one is opened
+    /// as by [`open_for_read`](Self::open_for_read). Nothing where it is not cached.
+    ///
+    /// For a service that answers many small requests: one call, and no reader whose end has to be watched.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache, Whole};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// cache.cache_image("small", &b"an image"[..], Expected::nothing())?;
+    /// match cache.read_whole("small", 64 * 1024)? {
+    ///     Some(Whole::Bytes(bytes)) => assert_eq!(bytes, b"an image"),
+    ///     Some(Whole::Larger(_)) | None => unreachable!("it is cached, and small"),
+    /// }
+    /// assert!(matches!(cache.read_whole("small", 7)?, Some(Whole::Larger(_))));
+    /// assert_eq!(cache.hit_count("small")?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], where the image is damaged; it is not cached any more then.
+    pub fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<Whole<CachedReader>>> {
+        let Some(mut reader) = self.open_for_read(id)? else { return Ok(None) };
+        let size = usize::try_from(reader.size()).ok().filter(|size| *size <= at_most);
+        let Some(size) = size else { return Ok(Some(Whole::Larger(reader))) };
+        let mut bytes = vec![0; size];
+        let read = reader.read_exact(&mut bytes);
+        read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
+        if size == 0 {
+            // An empty image is served by finding its end.
+            let read = reader.read(&mut [0]);
+            read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
+        }
+        Ok(Some(Whole::Bytes(bytes)))
+    }
+}
