@@ -11,6 +11,8 @@ mod output;
 mod output_file;
 mod progress;
 mod queue;
+#[cfg(feature = "serve")]
+mod serve;
 mod upkeep;
 mod verify;
 
@@ -83,6 +85,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
         Command::Clean => upkeep::clean(&session()?),
         Command::Verify(which) => verify::verify(&session()?, which),
         Command::Status => upkeep::status(&session()?),
+        #[cfg(feature = "serve")]
+        Command::Serve(options) => serve::serve(&session()?, options),
+        #[cfg(feature = "serve")]
+        Command::Prefetch(options) => serve::prefetch(&session()?, options),
         Command::Driver(command) => driver::driver(global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

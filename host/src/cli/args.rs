@@ -155,6 +155,12 @@ pub enum Command {
     Verify(Verify),
     /// Show driver, sizes and counts
     Status,
+    /// Serve images over HTTP, in front of a Glance API or any server of images
+    #[cfg(feature = "serve")]
+    Serve(Box<crate::serve::Options>),
+    /// Fetch what is queued from the upstream, once
+    #[cfg(feature = "serve")]
+    Prefetch(Box<crate::serve::PrefetchOptions>),
     /// Look at drivers, write them, check them
     #[command(subcommand)]
     Driver(Driver),

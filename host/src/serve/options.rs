@@ -1,0 +1,100 @@
+//! What `image-cache serve` and `image-cache prefetch` can be told, by flags or the environment.
+
+use clap::{Args, ValueEnum};
+use hyper::Uri;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `image-cache serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    #[command(flatten)]
+    pub origin: Origin,
+    /// Where clients connect: address and port; port 0 takes any that is free
+    #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_LISTEN", default_value = "127.0.0.1:9293")]
+    pub listen: String,
+    /// What the upstream is: glance (the images of a Glance API) or plain (any GET below the upstream's URL)
+    #[arg(long, value_enum, env = "IMAGE_CACHE_PROFILE", default_value_t = Profile::Glance, hide_possible_values = true, value_name = "glance|plain")]
+    pub profile: Profile,
+    /// Whether the upstream is asked, with the caller's credentials, before a cached image is served: always, or never for public content [default: always for glance, never for plain]
+    #[arg(
+        long,
+        value_enum,
+        env = "IMAGE_CACHE_AUTHORISE",
+        hide_possible_values = true,
+        value_name = "always|never"
+    )]
+    pub authorise: Option<Authorise>,
+    /// How long the upstream's consent holds for the same credentials and image; seconds, or with a unit [default: 0]
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_AUTHORISE_FOR", default_value = "0", value_parser = time, hide_default_value = true)]
+    pub authorise_for: Duration,
+    /// Serve what is cached while the upstream cannot be reached: for public content only
+    #[arg(long, env = "IMAGE_CACHE_SERVE_STALE_IF_UNREACHABLE")]
+    pub serve_stale_if_unreachable: bool,
+    /// Where the cache is managed, as Glance's clients do; loopback, unless there is a token
+    #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_ADMIN_LISTEN")]
+    pub admin_listen: Option<String>,
+    /// A file with the token that the admin listener asks for
+    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// Where images come from; for `serve` and `prefetch`.
+#[derive(Debug, Clone, Args)]
+pub struct Origin {
+    /// The server of images: http:// or https://, a host, and the path below which everything lies
+    #[arg(long, value_name = "URL", env = "IMAGE_CACHE_UPSTREAM", value_parser = upstream)]
+    pub upstream: Uri,
+}
+
+/// `image-cache prefetch`.
+#[derive(Debug, Clone, Args)]
+pub struct PrefetchOptions {
+    #[command(flatten)]
+    pub origin: Origin,
+}
+
+/// What the upstream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    Glance,
+    Plain,
+}
+
+/// Whether hits are authorised by the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Authorise {
+    Always,
+    Never,
+}
+
+impl Options {
+    /// Whether hits are authorised by the upstream.
+    pub fn authorises(&self) -> bool {
+        match (self.authorise, self.profile) {
+            (Some(authorise), _) => authorise == Authorise::Always,
+            (None, profile) => profile == Profile::Glance,
+        }
+    }
+}
+
+/// A number of seconds, or a number with a unit.
+fn time(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().parse().ok().and_then(|n: f64| Duration::try_from_secs_f64(n).ok());
+    seconds.or_else(|| humantime::parse_duration(text.trim()).ok()).ok_or_else(|| {
+        "accepted: seconds (5), or a number with a unit (\"500ms\", \"2m\")".to_owned()
+    })
+}
+
+/// An absolute URL of a server, without a query.
+fn upstream(text: &str) -> Result<Uri, String> {
+    let accepted =
+        || "accepted: http://HOST[:PORT][/PATH] or https://…, without user, query or fragment";
+    let uri: Uri = text.parse().map_err(|error| format!("{error}; {}", accepted()))?;
+    let known = matches!(uri.scheme_str(), Some("http" | "https"));
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    if known && plain && uri.query().is_none() && !text.contains('#') {
+        return Ok(uri);
+    }
+    Err(accepted().to_owned())
+}
