@@ -18,16 +18,18 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
-use crate::flight::FetchProgress;
+use crate::flight::{FetchProgress, Route};
 use crate::reading::CachedReader;
 use crate::whole::Whole;
 use ::tokio::io::AsyncRead;
 use bytes::Bytes;
 use filling::Filling;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use off_runtime::OffRuntime;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio_util::io::ReaderStream;
 
 /// Bytes that are read from disk or a source at once.
@@ -66,19 +68,21 @@ pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// ```
 #[derive(Debug, Clone)]
 pub struct AsyncImageCache {
-    cache: ImageCache,
+    /// The last one to go closes the books.
+    cache: Arc<OffRuntime<ImageCache>>,
 }
 
 impl From<ImageCache> for AsyncImageCache {
     fn from(cache: ImageCache) -> Self {
-        AsyncImageCache { cache }
+        AsyncImageCache { cache: Arc::new(OffRuntime::new(cache)) }
     }
 }
 
 impl AsyncImageCache {
     /// [`ImageCache::open`].
     pub async fn open(config: Config) -> Result<Self> {
-        Ok(blocking(move || ImageCache::open(config)).await?.into())
+        let cache = blocking(move || ImageCache::open(config).map(OffRuntime::new)).await?;
+        Ok(AsyncImageCache { cache: Arc::new(cache) })
     }
 
     /// Runs any operation on a thread where it may block.
@@ -87,7 +91,7 @@ impl AsyncImageCache {
         T: Send + 'static,
         F: FnOnce(&ImageCache) -> Result<T> + Send + 'static,
     {
-        let cache = self.cache.clone();
+        let cache = ImageCache::clone(&self.cache);
         blocking(move || operation(&cache)).await
     }
 
@@ -102,12 +106,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let passing = Passing {
-            source: Box::pin(source),
-            filling: Some(Filling::start(&self.cache, id, expected).await?),
-            held: None,
-        };
-        Ok(Box::pin(stream::try_unfold(passing, Passing::next)))
+        Ok(Passing::stream(source, Filling::start(&self.cache, id, expected).await?))
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
@@ -121,11 +120,15 @@ impl AsyncImageCache {
         R: AsyncRead + Send + 'static,
     {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
-        Ok(ImageReader::new(self.caching_stream(id, chunks, expected).await?))
+        let (filling, size) =
+            (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
+        let route = if filling.futile().is_some() { Route::Passing } else { Route::Fetching };
+        Ok(ImageReader::passing(Passing::stream(chunks, filling), route, size))
     }
 
     /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of
-    /// the runtime on which the first of them asked; it runs ahead of them by a little and no more.
+    /// the runtime on which the first of them asked; from the
+    /// first read on it brings them as fast as they come, be the readers ever so slow.
     ///
     /// ```
     /// # use image_cache::tokio::AsyncImageCache;
@@ -182,19 +185,9 @@ impl AsyncImageCache {
         reader.ok_or(Error::RuntimeStopped)
     }
 
-    /// A part of an image's bytes, cut to its length, from the cache or from its fetch, which
-    /// is begun where nobody has: the reader gets what has come already, and waits for the rest. Nothing where the
-    /// image cannot be cached now (the driver refuses it, there is no room, what is cached is not what was
-    /// expected): `source` was not polled then, and whoever asks has better means to read a part of it.
-    ///
-    /// The whole image is fetched from its beginning, however small the part: see [`progress`](Self::progress)
-    /// for how long that may take. **A part that ends before the image does is not verified yet** when it comes from a
-    /// fetch that runs: it ends as soon as its bytes have come, and what follows may still show that
-    /// they are not those that were promised. Only the image's last byte waits for the verdict. Such a part counts no
-    /// hit, unless the image was cached by then.
-    ///
-    /// A reader of a part has no source of its own to go on with: where the cache fails in mid-fill, or a fetch that
-    /// it reads along with is broken off, it ends with an error.
+    /// [`ImageCache::get_or_fetch_range`] over a stream of chunks, as of
+    /// [`get_or_fetch_stream`](Self::get_or_fetch_stream). Note what is said there of parts that are not verified
+    /// yet.
     pub async fn get_or_fetch_range<S>(
         &self,
         id: &str,
@@ -205,10 +198,13 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
+        let request = self.cache.request(id, expected.clone())?.of_part(range);
+        // Dropped when the part has joined its fetch.
         let whole = self.get_or_fetch_stream(id, expected, source).await?;
-        let part = self.follow_range(id, range).await;
-        drop(whole);
-        part
+        match whole.route() {
+            Route::Passing => Ok(None),
+            route => fetching::open_part(request, route).await,
+        }
     }
 
     /// [`ImageCache::follow`].
@@ -216,10 +212,9 @@ impl AsyncImageCache {
         fetching::open(self.cache.request(id, Expected::nothing())?, None).await
     }
 
-    /// A part of an image that is cached or being fetched, as by [`get_or_fetch_range`](Self::get_or_fetch_range)
-    /// but without a source; nothing where it is neither.
+    /// [`ImageCache::follow_range`].
     pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        self.open_range(id, range).await
+        fetching::open(self.cache.request(id, Expected::nothing())?.of_part(range), None).await
     }
 
     /// [`ImageCache::progress`]; it does not block.
@@ -240,18 +235,22 @@ impl AsyncImageCache {
     /// [`ImageCache::read_whole`]: one trip to a thread that may block, for all of it.
     pub async fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<Whole<ImageReader>>> {
         let id = id.to_owned();
-        let whole = self.run(move |cache| cache.read_whole(&id, at_most)).await?;
-        Ok(whole.map(|whole| match whole {
-            Whole::Bytes(bytes) => Whole::Bytes(bytes),
-            Whole::Larger(reader) => Whole::Larger(ImageReader::of_cached(reader)),
-        }))
+        let whole = self.run(move |cache| {
+            Ok(cache.read_whole(&id, at_most)?.map(|whole| whole.map(OffRuntime::new)))
+        });
+        Ok(whole.await?.map(|whole| whole.map(ImageReader::of_cached)))
     }
 
     /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its books are
     /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
     pub async fn close(self) -> Result<()> {
         let cache = self.cache;
-        blocking(move || cache.flush()).await
+        blocking(move || {
+            let flushed = cache.flush();
+            drop(Arc::into_inner(cache).map(OffRuntime::into_inner));
+            flushed
+        })
+        .await
     }
 
     /// [`ImageCache::cache_image`] over an `AsyncRead`.
@@ -292,18 +291,25 @@ impl AsyncImageCache {
         Ok(self.open_cached(id, range).await?.map(chunks))
     }
 
-    async fn open_cached(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
+    async fn open_cached(
+        &self,
+        id: &str,
+        range: Range<u64>,
+    ) -> Result<Option<OffRuntime<CachedReader>>> {
         let id = id.to_owned();
-        self.run(move |cache| cache.open_range(&id, range)).await
+        self.run(move |cache| Ok(cache.open_range(&id, range)?.map(OffRuntime::new))).await
     }
 }
 
-fn chunks(reader: CachedReader) -> ImageStream {
+fn chunks(reader: OffRuntime<CachedReader>) -> ImageStream {
     Box::pin(stream::try_unfold(reader, next_chunk))
 }
 
-async fn next_chunk(mut reader: CachedReader) -> io::Result<Option<(Bytes, CachedReader)>> {
+type Reading = OffRuntime<CachedReader>;
+
+async fn next_chunk(reader: Reading) -> io::Result<Option<(Bytes, Reading)>> {
     blocking(move || {
+        let mut reader = reader.into_inner();
         let left = usize::try_from(reader.left()).unwrap_or(usize::MAX);
         let mut chunk = vec![0; CACHED_CHUNK.min(left.max(1))];
         let count = loop {
@@ -313,7 +319,7 @@ async fn next_chunk(mut reader: CachedReader) -> io::Result<Option<(Bytes, Cache
             }
         };
         chunk.truncate(count);
-        Ok((count > 0).then(|| (chunk.into(), reader)))
+        Ok((count > 0).then(|| (chunk.into(), OffRuntime::new(reader))))
     })
     .await
 }
@@ -326,7 +332,12 @@ struct Passing<S> {
     held: Option<Bytes>,
 }
 
-impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
+impl<S: Stream<Item = io::Result<Bytes>> + Send + 'static> Passing<S> {
+    fn stream(source: S, filling: Filling) -> ImageStream {
+        let passing = Passing { source: Box::pin(source), filling: Some(filling), held: None };
+        Box::pin(stream::try_unfold(passing, Passing::next))
+    }
+
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         loop {
             let Some(filling) = &mut self.filling else { return Ok(None) };

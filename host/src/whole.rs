@@ -15,6 +15,16 @@ pub enum Whole<R> {
     Larger(R),
 }
 
+impl<R> Whole<R> {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn map<T>(self, reader: impl FnOnce(R) -> T) -> Whole<T> {
+        match self {
+            Whole::Bytes(bytes) => Whole::Bytes(bytes),
+            Whole::Larger(larger) => Whole::Larger(reader(larger)),
+        }
+    }
+}
+
 impl ImageCache {
     /// Reads a cached image of at most `at_most` bytes into memory, and counts the hit; a larger one is opened
     /// as by [`open_for_read`](Self::open_for_read). Nothing where it is not cached.

@@ -6,6 +6,7 @@
 use super::delivered::Delivered;
 use super::following::{Follow, Following, Lost, Step};
 use super::route::{Found, Request};
+use super::seen::Route;
 use super::so_far::SoFar;
 use crate::expected::Outcome;
 use crate::fill::Fill;
@@ -38,6 +39,8 @@ pub(crate) struct Course {
     delivered: Delivered,
     hit: Option<PendingHit>,
     has_source: bool,
+    /// Where it found the image at first.
+    route: Option<Route>,
 }
 
 enum Stage {
@@ -50,8 +53,27 @@ enum Stage {
 impl Course {
     /// With or without a source to fall back on.
     pub fn new(request: Request, has_source: bool) -> Self {
-        let delivered = Delivered::nothing(request.image_id.clone());
-        Course { request, stage: Stage::Source, delivered, hit: None, has_source }
+        let delivered = Delivered::nothing(request.image_id.clone(), request.range.start);
+        Course { request, stage: Stage::Source, delivered, hit: None, has_source, route: None }
+    }
+
+    /// To a part of an image to which there is a way already.
+    pub fn beside(request: Request, route: Route) -> Self {
+        Course { route: Some(route), ..Course::new(request, false) }
+    }
+
+    /// Where it found the image at first.
+    pub fn route(&self) -> Route {
+        self.route.unwrap_or(Route::Passing)
+    }
+
+    /// Bytes in the whole image, where that is known.
+    pub fn image_size(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Cached(reader) => Some(reader.image_size()),
+            Stage::Follow(follow) => follow.size(),
+            Stage::Source => self.request.expected.size,
+        }
     }
 
     pub fn request(&self) -> &Request {
@@ -137,17 +159,21 @@ impl Course {
 
     fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Turn> {
         let Request { shared, image_id, .. } = &self.request;
+        let route = *self.route.get_or_insert_with(|| {
+            let route = found.route();
+            if route == Route::Shared {
+                shared.tally.shared.one();
+            }
+            route
+        });
         // To read along to the end is a hit, as to read a cached image.
-        self.hit = Some(PendingHit::new(shared, image_id));
+        self.hit = (route != Route::Fetching).then(|| PendingHit::new(shared, image_id));
         match found {
             Found::Cached(mut reader) => {
-                self.hit = reader.detach_hit();
+                self.hit = reader.detach_hit().filter(|_| self.hit.is_some());
                 self.stage = Stage::Cached(reader);
             }
-            Found::Running(follow) => {
-                shared.tally.shared.one();
-                self.stage = Stage::Follow(follow);
-            }
+            Found::Running(follow) => self.stage = Stage::Follow(follow),
             Found::Ours(fill) | Found::Past(fill) => {
                 if !std::mem::take(&mut self.has_source) {
                     return Err(lost.error(image_id));

@@ -10,6 +10,8 @@ const PART: usize = 64 * 1024;
 /// How much of an image a reader has handed out.
 pub(crate) struct Delivered {
     image_id: ImageId,
+    /// Where in the image the first of them lies.
+    start: u64,
     bytes: u64,
     seen: Option<Seen>,
 }
@@ -17,13 +19,15 @@ pub(crate) struct Delivered {
 /// What was handed out before the reader started over: it comes again, to be compared and not to be handed out.
 struct Seen {
     from: SoFar,
+    start: u64,
     bytes: u64,
     compared: u64,
 }
 
 impl Delivered {
-    pub fn nothing(image_id: ImageId) -> Self {
-        Delivered { image_id, bytes: 0, seen: None }
+    /// Nothing yet, of what begins at `start`.
+    pub fn nothing(image_id: ImageId, start: u64) -> Self {
+        Delivered { image_id, start, bytes: 0, seen: None }
     }
 
     /// Takes what comes (nothing is the end), and answers how many of its first bytes were handed out
@@ -55,7 +59,10 @@ impl Delivered {
             // Not all of it had come again; what had was the same.
             Some(seen) => seen.compared = 0,
             None if self.bytes == 0 => {}
-            None => self.seen = Some(Seen { from, bytes: self.bytes, compared: 0 }),
+            None => {
+                let (start, bytes) = (self.start, self.bytes);
+                self.seen = Some(Seen { from, start, bytes, compared: 0 });
+            }
         }
     }
 }
@@ -71,7 +78,7 @@ impl Seen {
         let mut known = vec![0; again.len().min(PART)];
         for part in again.chunks(PART) {
             let known = &mut known[..part.len()];
-            read_exact_at(&self.from, known, self.compared)?;
+            read_exact_at(&self.from, known, self.start + self.compared)?;
             if known != part {
                 return Ok(None);
             }

@@ -19,7 +19,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Elsewhere {
     request: Request,
     file: Arc<File>,
+    /// Where it reads next, and up to where.
     position: u64,
+    end: u64,
+    /// Bytes that had come when it last looked.
+    seen: u64,
     patience: Patience,
     pause: Duration,
     /// The image's size, once it was published.
@@ -33,7 +37,9 @@ impl Elsewhere {
         Ok(growing.map(|file| Elsewhere {
             request: request.clone(),
             file: Arc::new(file),
-            position: 0,
+            position: request.range.start,
+            end: request.range.end,
+            seen: 0,
             patience: Patience::new(request.shared.config.other_writer_patience),
             pause: PAUSE,
             whole: None,
@@ -41,7 +47,12 @@ impl Elsewhere {
     }
 
     pub fn is_complete(&self) -> bool {
-        self.whole == Some(self.position)
+        self.whole.is_some_and(|size| self.position >= size.min(self.end))
+    }
+
+    /// Bytes that the image has in all, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        self.whole.or(self.request.expected.size)
     }
 
     /// What was read from.
@@ -60,12 +71,19 @@ impl Elsewhere {
         loop {
             // The last byte is withheld until the writer has found it to be right.
             let size = self.file.metadata()?.len();
-            let limit = self.whole.unwrap_or(size.saturating_sub(1));
+            let limit = self.whole.unwrap_or(size.saturating_sub(1)).min(self.end);
             if self.position < limit {
                 return self.read(buf, limit);
             }
             if self.whole.is_some() {
                 return Ok(Step::End(Outcome::AlreadyCached));
+            }
+            // A part has its bytes, whatever becomes of the others.
+            if self.position >= self.end {
+                return Ok(Step::End(Outcome::BeingCached));
+            }
+            if size > std::mem::replace(&mut self.seen, size) {
+                self.patience.renew();
             }
             match self.request.shared.directory.fate(&self.request.image_id, &self.file)? {
                 Fate::Published => self.judge()?,
@@ -81,7 +99,6 @@ impl Elsewhere {
         let bytes = SoFar::of_file(Arc::clone(&self.file), limit);
         let count = bytes.read_at(&mut buf[..room], self.position)?;
         self.position += count as u64;
-        self.patience.renew();
         self.pause = PAUSE;
         Ok(Step::Bytes(count))
     }

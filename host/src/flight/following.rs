@@ -89,6 +89,14 @@ impl Follow {
         }
     }
 
+    /// Bytes that the image has in all, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Follow::Here(following) => following.progress.size().or(following.expected.size),
+            Follow::There(elsewhere) => elsewhere.size(),
+        }
+    }
+
     /// What was read from.
     pub fn bytes(&self) -> io::Result<SoFar> {
         match self {
@@ -118,8 +126,12 @@ pub(crate) struct Following {
     expected: Expected,
     /// Whether this reader's fetch it is: it alone may go on with the source when the cache fails.
     filling: bool,
+    /// Where it reads next, and up to where.
     position: u64,
+    end: u64,
     patience: Option<Patience>,
+    /// Bytes that had come when it last looked.
+    seen: u64,
     /// Whether a task brings the bytes, which needs its runtime: that may have stopped, or wait for this
     /// very thread.
     #[cfg(feature = "tokio")]
@@ -166,8 +178,10 @@ impl Following {
             image_id: request.image_id.clone(),
             expected: request.expected.clone(),
             filling: false,
-            position: 0,
+            position: request.range.start,
+            end: request.range.end,
             patience: None,
+            seen: 0,
             #[cfg(feature = "tokio")]
             by_task: false,
             whole: None,
@@ -180,11 +194,18 @@ impl Following {
     }
 
     fn is_hit(&self) -> bool {
-        self.whole.is_some_and(|(size, cached)| cached && size == self.position)
+        self.whole.is_some_and(|(size, cached)| cached && self.position >= size.min(self.end))
     }
 
     pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
         let view = self.progress.view()?;
+        if view.bytes.len() > std::mem::replace(&mut self.seen, view.bytes.len()) {
+            self.patience.iter_mut().for_each(Patience::renew);
+        }
+        // A part has its bytes, whatever becomes of the others.
+        if self.position >= self.end && !matches!(view.end, Some(End::Whole(_))) {
+            return Ok(Step::End(Outcome::BeingCached));
+        }
         let limit = match &view.end {
             Some(End::Failed(error)) => return Err(twin(error)),
             Some(End::Whole(flown)) => {
@@ -196,12 +217,11 @@ impl Following {
             Some(End::CacheFailed) if !self.filling => return Ok(Step::Lost(Lost::CacheFailed)),
             Some(End::CacheFailed) | None => view.bytes.len().saturating_sub(1),
         };
+        let limit = limit.min(self.end);
         if self.position < limit {
             let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
             let count = view.bytes.read_at(&mut buf[..room], self.position)?;
             self.position += count as u64;
-            self.progress.has_reached(self.position);
-            self.patience.iter_mut().for_each(Patience::renew);
             return Ok(Step::Bytes(count));
         }
         Ok(match view.end {

@@ -46,8 +46,8 @@ struct State {
     bringer: Option<Waker>,
     /// Who follows.
     readers: usize,
-    /// The farthest byte that one of them has reached.
-    reached: u64,
+    /// Whether one of them has waited for bytes.
+    is_wanted: bool,
     /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
     #[cfg(feature = "tokio")]
     pinged: bool,
@@ -123,7 +123,7 @@ impl Progress {
             wakers: Vec::new(),
             bringer: None,
             readers: 0,
-            reached: 0,
+            is_wanted: false,
             #[cfg(feature = "tokio")]
             pinged: false,
         };
@@ -208,6 +208,11 @@ impl Progress {
         let state = self.state();
         let is_running = matches!(state.phase, Phase::Running(_));
         is_running.then_some(FetchProgress { bytes: state.written, size: self.size })
+    }
+
+    /// Bytes that the image has in all, where whoever began the fetch knew.
+    pub fn size(&self) -> Option<u64> {
+        self.size
     }
 
     /// What may be read now; an error where nothing was ever written.
@@ -300,15 +305,6 @@ impl Progress {
         drop(state);
         bringer.into_iter().for_each(Waker::wake);
         left
-    }
-
-    /// One of them has come so far.
-    pub fn has_reached(&self, position: u64) {
-        let mut state = self.state();
-        state.reached = state.reached.max(position);
-        let bringer = state.bringer.take();
-        drop(state);
-        bringer.into_iter().for_each(Waker::wake);
     }
 }
 

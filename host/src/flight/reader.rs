@@ -3,6 +3,7 @@
 use super::course::{Course, Turn};
 use super::following::{Follow, Following};
 use super::route::Request;
+use super::seen::Route;
 use super::source::{Fetch, Flight, Lazy};
 use crate::error::{Error, Result};
 use crate::expected::Outcome;
@@ -21,6 +22,7 @@ pub struct FetchReader {
     course: Course,
     fetch: Option<Fetch>,
     state: State,
+    image_size: Option<u64>,
 }
 
 enum State {
@@ -34,11 +36,36 @@ enum State {
 impl FetchReader {
     pub(crate) fn open(request: Request, fetch: Option<Fetch>) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        let course = Course::new(request, fetch.is_some());
-        let mut reader = FetchReader { course, fetch, state: State::Running };
+        FetchReader::start_out(Course::new(request, fetch.is_some()), fetch, cannot)
+    }
+
+    /// A part of an image whose whole somebody is about to read by this route.
+    pub(crate) fn open_part(request: Request, route: Route) -> Result<Option<Self>> {
+        let cannot = Error::image("read", &request.image_id);
+        FetchReader::start_out(Course::beside(request, route), None, cannot)
+    }
+
+    fn start_out(
+        course: Course,
+        fetch: Option<Fetch>,
+        cannot: impl FnOnce(io::Error) -> Error,
+    ) -> Result<Option<Self>> {
+        let mut reader = FetchReader { course, fetch, state: State::Running, image_size: None };
         let Some(turn) = reader.course.begin() else { return Ok(None) };
         turn.and_then(|turn| reader.go(turn)).map_err(cannot)?;
+        reader.image_size = reader.course.image_size();
         Ok(Some(reader))
+    }
+
+    /// Where it found the image when it was opened.
+    pub fn route(&self) -> Route {
+        self.course.route()
+    }
+
+    /// Bytes in the whole image, where that was known when it was opened: from the cache, or from what was expected
+    /// by whoever began the fetch.
+    pub fn image_size(&self) -> Option<u64> {
+        self.image_size
     }
 
     /// What became of the image in the cache, once the end was reached:
@@ -97,6 +124,7 @@ impl FetchReader {
         }
     }
 
+    /// Starts to fetch, for all.
     fn start(&mut self, fill: Fill) -> io::Result<()> {
         let fetch = self.fetch.take().ok_or_else(|| io::Error::other("its source is gone"))?;
         if fill.futile().is_some() {

@@ -2,6 +2,7 @@
 
 use super::elsewhere::Elsewhere;
 use super::following::{Follow, Following, Lost};
+use super::seen::Route;
 use crate::cache::Shared;
 use crate::config::OtherWriter;
 use crate::error::Error;
@@ -10,6 +11,7 @@ use crate::fill::Fill;
 use crate::image_id::ImageId;
 use crate::reading::CachedReader;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ pub(crate) struct Request {
     pub shared: Arc<Shared>,
     pub image_id: ImageId,
     pub expected: Expected,
+    /// The part of it that is wanted, which may reach beyond its end.
+    pub range: Range<u64>,
     /// Whether a cached file could not be read to its end.
     pub distrusts_cached: bool,
 }
@@ -38,6 +42,17 @@ pub(crate) enum Found {
     Past(Fill),
 }
 
+impl Found {
+    pub fn route(&self) -> Route {
+        match self {
+            Found::Cached(_) => Route::Cached,
+            Found::Running(_) => Route::Shared,
+            Found::Ours(_) => Route::Fetching,
+            Found::Past(_) => Route::Passing,
+        }
+    }
+}
+
 enum Cached {
     No,
     Yes(CachedReader),
@@ -46,6 +61,11 @@ enum Cached {
 }
 
 impl Request {
+    /// The same, of a part of the image.
+    pub fn of_part(self, range: Range<u64>) -> Request {
+        Request { range, ..self }
+    }
+
     /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
     pub fn find(&self) -> Found {
         for _ in 0..ATTEMPTS {
@@ -105,7 +125,7 @@ impl Request {
     }
 
     fn cached(&self) -> Cached {
-        match CachedReader::open(&self.shared, &self.image_id, None) {
+        match CachedReader::open(&self.shared, &self.image_id, Some(self.range.clone())) {
             Ok(None) => Cached::No,
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
                 Cached::Yes(reader)
@@ -155,11 +175,6 @@ impl Request {
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Found::Cached(_) => "cached",
-            Found::Running(_) => "running",
-            Found::Ours(_) => "ours",
-            Found::Past(_) => "past the cache",
-        })
+        f.write_str(self.route().name())
     }
 }

@@ -1,7 +1,7 @@
-//! The task that brings the bytes of a fetch to all its readers: on demand, and a little ahead of them.
+//! The task that brings the bytes of a fetch to all its readers: as fast as they come, once somebody reads.
 
+use super::ImageStream;
 use super::filling::Filling;
-use super::{CHUNK, ImageStream};
 use crate::flight::{Call, End, Progress};
 use crate::sync::lock;
 use bytes::Bytes;
@@ -10,9 +10,6 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-
-/// So many bytes lie ready for the fastest reader.
-const READ_AHEAD: u64 = 4 * CHUNK as u64;
 
 /// What the task leaves to the reader whose fetch it is.
 pub(super) enum Left {
@@ -85,7 +82,7 @@ async fn bring_all(
     to_end: bool,
 ) -> Halt {
     loop {
-        let is_wanted = poll_fn(|context| progress.poll_demand(READ_AHEAD, context)).await;
+        let is_wanted = poll_fn(|context| progress.poll_demand(context)).await;
         if !is_wanted && !to_end {
             return Halt::Deserted;
         }

@@ -2,13 +2,13 @@
 
 use super::alarm::Alarm;
 use super::bringing::{self, Left, Slot};
-use super::filling::Filling;
+use super::filling::{Filling, idle};
 use super::off_runtime::OffRuntime;
 use super::reader::{Chunk, Chunks};
 use super::{CHUNK, ImageReader, ImageStream, Passing, blocking};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
-use crate::flight::{Course, Drive, Follow, Following, Request, Turn};
+use crate::flight::{Course, Drive, Follow, Following, Request, Route, Turn};
 use bytes::{Buf, Bytes};
 use futures_util::stream::{self, StreamExt};
 use std::future::poll_fn;
@@ -22,12 +22,22 @@ pub(super) async fn open(
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
     let course = Course::new(request, source.is_some());
+    start_out(course, source).await
+}
+
+/// Reads a part of an image whose whole somebody is about to read by this route.
+pub(super) async fn open_part(request: Request, route: Route) -> Result<Option<ImageReader>> {
+    start_out(Course::beside(request, route), None).await
+}
+
+async fn start_out(course: Course, source: Option<ImageStream>) -> Result<Option<ImageReader>> {
     let mut way = Way { course, source, passing: None, slot: None };
-    let way = blocking(move || way.begin().map(|has_begun| has_begun.then_some(way))).await?;
-    Ok(way.map(|way| {
-        let fetching = Fetching { way: OffRuntime::new(way), alarm: None, ended: false };
+    let begin = move || Ok(way.begin()?.then(|| OffRuntime::new(way)));
+    Ok(blocking::<_, Error, _>(begin).await?.map(|way| {
+        let (route, image_size) = (way.course.route(), way.course.image_size());
+        let fetching = Fetching { way: Some(way), alarm: None, ended: false };
         let chunks: Chunks = Box::pin(stream::try_unfold(fetching, Fetching::next));
-        ImageReader::of_chunks(chunks)
+        ImageReader::of_chunks(chunks, route, image_size)
     }))
 }
 
@@ -89,7 +99,7 @@ impl Way {
         let request = self.course.request();
         let (size, to_end) = (request.expected.size, request.shared.config.fetch_to_end);
         if fill.futile().is_some() {
-            self.pass(source, Filling::of(fill, size), None);
+            self.pass(source, Filling::of(idle(fill), size), None);
             return Ok(());
         }
         fill.keep_unwritten();
@@ -98,7 +108,7 @@ impl Way {
         self.course.fetches(first);
         let slot = Arc::new(Slot::default());
         self.slot = Some(Arc::clone(&slot));
-        ::tokio::spawn(bringing::bring(source, Filling::of(fill, size), slot, to_end));
+        ::tokio::spawn(bringing::bring(source, Filling::of(idle(fill), size), slot, to_end));
         progress.announce(Drive::Task);
         Ok(())
     }
@@ -111,7 +121,8 @@ impl Way {
 
 /// A reader on its way.
 struct Fetching {
-    way: OffRuntime<Way>,
+    /// None while it is worked on elsewhere.
+    way: Option<OffRuntime<Way>>,
     alarm: Option<Arc<Alarm>>,
     ended: bool,
 }
@@ -119,7 +130,7 @@ struct Fetching {
 impl Fetching {
     async fn next(mut self) -> io::Result<Option<(Chunk, Self)>> {
         while !self.ended {
-            if let Some(passing) = self.way.get_mut().and_then(|way| way.passing.as_mut()) {
+            if let Some(passing) = self.way.as_mut().and_then(|way| way.passing.as_mut()) {
                 let bytes = passing.next().await.transpose()?.unwrap_or_default();
                 self.ended = bytes.is_empty();
                 let bytes = self.take(bytes).await?;
@@ -130,11 +141,13 @@ impl Fetching {
             }
             match self.on_its_way(Way::turn).await? {
                 (bytes, Turn::Bytes(range, hit)) => {
+                    let hit = hit.map(OffRuntime::new);
                     return Ok(Some((Chunk { bytes: bytes.slice(range), hit }, self)));
                 }
                 (_, Turn::End(_, hit)) => {
                     self.ended = true;
                     if hit.is_some() {
+                        let hit = hit.map(OffRuntime::new);
                         return Ok(Some((Chunk { bytes: Bytes::new(), hit }, self)));
                     }
                 }
@@ -148,7 +161,7 @@ impl Fetching {
     /// What of these bytes is new.
     async fn take(&mut self, mut bytes: Bytes) -> io::Result<Bytes> {
         let came = bytes.clone();
-        let known = match self.way.get_mut() {
+        let known = match &mut self.way {
             Some(way) if !way.course.has_started_over() => way.course.take(&came)?,
             _ => self.on_its_way(move |way| way.course.take(&came)).await?,
         };
@@ -161,13 +174,14 @@ impl Fetching {
         &mut self,
         work: impl FnOnce(&mut Way) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let Some(mut way) = self.way.take() else { return Err(Error::RuntimeStopped.into()) };
-        let (way, worked) = blocking(move || {
+        let Some(way) = self.way.take() else { return Err(Error::RuntimeStopped.into()) };
+        let work = move || {
+            let mut way = way.into_inner();
             let worked = work(&mut way);
-            Ok::<_, io::Error>((way, worked))
-        })
-        .await?;
-        self.way = OffRuntime::new(way);
+            Ok::<_, io::Error>(OffRuntime::new((way, worked)))
+        };
+        let (way, worked) = blocking(work).await?.into_inner();
+        self.way = Some(OffRuntime::new(way));
         worked
     }
 
@@ -203,6 +217,6 @@ impl Fetching {
     }
 
     fn followed(&mut self) -> Option<&mut Follow> {
-        self.way.get_mut()?.course.followed()
+        self.way.as_mut()?.course.followed()
     }
 }

@@ -1,5 +1,6 @@
 //! A fill whose work is done on threads that may block, beside the waiting for its source.
 
+use super::off_runtime::OffRuntime;
 use super::{CHUNK, blocking};
 use crate::cache::ImageCache;
 use crate::error::{Error, Result};
@@ -10,6 +11,9 @@ use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+
+/// A fill that is dropped moves its file: not on a thread of the runtime.
+type Idle = OffRuntime<Box<Fill>>;
 
 /// A running fetch, fed in the background.
 pub(super) struct Filling {
@@ -24,21 +28,22 @@ pub(super) struct Filling {
 }
 
 enum State {
-    Idle(Box<Fill>),
-    Busy(JoinHandle<(Box<Fill>, Result<()>)>),
+    Idle(Idle),
+    Busy(JoinHandle<(Idle, Result<()>)>),
     Lost,
 }
 
 impl Filling {
     pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
         let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
-        Ok(Filling::of(blocking(move || cache.fill(&id, expected)).await?, size))
+        let start = move || Ok::<_, Error>(idle(cache.fill(&id, expected)?));
+        Ok(Filling::of(blocking(start).await?, size))
     }
 
     /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
-    pub fn of(fill: Fill, size: Option<u64>) -> Self {
+    pub fn of(fill: Idle, size: Option<u64>) -> Self {
         let (progress, received) = (Arc::clone(fill.progress()), fill.received());
-        let state = State::Idle(Box::new(fill));
+        let state = State::Idle(fill);
         Filling {
             state,
             waiting: Vec::new(),
@@ -87,7 +92,7 @@ impl Filling {
     pub async fn finish(mut self) -> Result<Outcome> {
         self.feed().await?;
         let fill = self.idle().await?;
-        blocking(move || fill.finish()).await
+        blocking(move || fill.into_inner().finish()).await
     }
 
     /// Writes what has come and is not written yet, for who waits for it.
@@ -118,7 +123,7 @@ impl Filling {
             chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
             Ok::<_, Error>(fill)
         });
-        Ok(Filling::of(*fill.await?, self.size))
+        Ok(Filling::of(fill.await?, self.size))
     }
 
     /// The bytes that could not be written, and are only in memory.
@@ -163,7 +168,7 @@ impl Filling {
     }
 
     /// Waits for the background.
-    async fn idle(&mut self) -> Result<Box<Fill>> {
+    async fn idle(&mut self) -> Result<Idle> {
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(fill) => Ok(fill),
             State::Busy(task) => {
@@ -176,13 +181,7 @@ impl Filling {
     }
 }
 
-impl Drop for Filling {
-    /// A fill that is dropped moves its file: not on a thread of the runtime.
-    fn drop(&mut self) {
-        if let State::Idle(fill) = std::mem::replace(&mut self.state, State::Lost)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn_blocking(move || drop(fill));
-        }
-    }
+/// At its beginning.
+pub(super) fn idle(fill: Fill) -> Idle {
+    OffRuntime::new(Box::new(fill))
 }

@@ -1,22 +1,39 @@
-//! What must not be dropped on a thread of the runtime, since that may touch the disk.
+//! What must not be dropped on a thread of the runtime, since that may touch the disk or close the books.
 
-/// A value that is dropped on a thread that may block, where there is a runtime.
+use std::ops::{Deref, DerefMut};
+
+/// A value that is dropped on a thread that may block, where there is a runtime. What comes back from such a thread
+/// is to be wrapped there already: who waits for it may be gone.
+#[derive(Debug)]
 pub(super) struct OffRuntime<T: Send + 'static> {
-    /// None once it was taken.
     value: Option<T>,
 }
+
+/// Why there is a value.
+const THERE: &str = "it is taken only by who gives the whole up";
 
 impl<T: Send + 'static> OffRuntime<T> {
     pub fn new(value: T) -> Self {
         OffRuntime { value: Some(value) }
     }
 
-    pub fn take(&mut self) -> Option<T> {
-        self.value.take()
+    /// The value, for a thread that may block.
+    pub fn into_inner(mut self) -> T {
+        self.value.take().expect(THERE)
     }
+}
 
-    pub fn get_mut(&mut self) -> Option<&mut T> {
-        self.value.as_mut()
+impl<T: Send + 'static> Deref for OffRuntime<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect(THERE)
+    }
+}
+
+impl<T: Send + 'static> DerefMut for OffRuntime<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect(THERE)
     }
 }
 

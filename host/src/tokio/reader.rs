@@ -1,12 +1,13 @@
 //! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
 
+use super::off_runtime::OffRuntime;
 use super::{ImageStream, chunks};
 use crate::flight::Route;
 use crate::reading::{CachedReader, PendingHit};
 use ::tokio::io::{AsyncRead, ReadBuf};
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
-use futures_util::stream::{Stream, TryStreamExt};
+use futures_util::stream::{self, Stream, TryStreamExt};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, ready};
 /// The next bytes, and the hit that is counted when the last of them is delivered.
 pub(super) struct Chunk {
     pub bytes: Bytes,
-    pub hit: Option<PendingHit>,
+    pub hit: Option<OffRuntime<PendingHit>>,
 }
 
 /// Chunks, of which the last one may bring a hit with it.
@@ -28,7 +29,7 @@ pub struct ImageReader {
     chunk: Bytes,
     failed: Option<io::ErrorKind>,
     /// What is to be counted when the last byte is asked for, and how many bytes lie before that.
-    hit: Option<(PendingHit, u64)>,
+    hit: Option<(OffRuntime<PendingHit>, u64)>,
     counting: Option<JoinHandle<()>>,
     route: Route,
     image_size: Option<u64>,
@@ -48,41 +49,69 @@ impl ImageReader {
 
     /// The bytes that have not been read yet, as a stream of chunks, which are not copied. The read is a hit when
     /// the last chunk is handed out.
-    pub fn into_stream(self) -> ImageStream {
-        let chunks = tokio_util::io::ReaderStream::with_capacity(self, super::CHUNK);
-        Box::pin(chunks)
+    pub fn into_stream(mut self) -> ImageStream {
+        let mut failed = self.failed.is_some();
+        Box::pin(stream::poll_fn(move |context| {
+            if failed {
+                return Poll::Ready(None);
+            }
+            let taken = ready!(self.poll_take(context, usize::MAX));
+            failed = taken.is_err();
+            Poll::Ready(taken.map(|bytes| (!bytes.is_empty()).then_some(bytes)).transpose())
+        }))
     }
 
-    pub(super) fn new(stream: ImageStream) -> Self {
+    pub(super) fn of_chunks(stream: Chunks, route: Route, image_size: Option<u64>) -> Self {
+        let (chunk, failed, hit, counting) = (Bytes::new(), None, None, None);
+        ImageReader { stream, chunk, failed, hit, counting, route, image_size }
+    }
+
+    /// Hands on what fills the cache by the way.
+    pub(super) fn passing(stream: ImageStream, route: Route, size: Option<u64>) -> Self {
         let chunk = |bytes| Chunk { bytes, hit: None };
-        ImageReader::of_chunks(Box::pin(stream.map_ok(chunk)))
-    }
-
-    pub(super) fn of_chunks(stream: Chunks) -> Self {
-        ImageReader {
-            stream,
-            chunk: Bytes::new(),
-            failed: None,
-            hit: None,
-            counting: None,
-            route: Route::Fetching,
-            image_size: None,
-        }
+        ImageReader::of_chunks(Box::pin(stream.map_ok(chunk)), route, size)
     }
 
     /// Reads a cached image, and counts the hit when the last byte is delivered.
-    pub(super) fn of_cached(mut reader: CachedReader) -> Self {
-        let (hit, size) = (reader.detach_hit(), reader.size());
-        let image_size = Some(reader.image_size());
-        let (route, hit) = (Route::Cached, hit.map(|hit| (hit, size)));
-        ImageReader { hit, route, image_size, ..ImageReader::new(chunks(reader)) }
+    pub(super) fn of_cached(mut reader: OffRuntime<CachedReader>) -> Self {
+        let (size, image_size) = (reader.size(), reader.image_size());
+        let hit = reader.detach_hit().map(|hit| (OffRuntime::new(hit), size));
+        ImageReader { hit, ..ImageReader::passing(chunks(reader), Route::Cached, Some(image_size)) }
+    }
+
+    /// The next bytes, `at_most` so many; none are the end.
+    fn poll_take(&mut self, context: &mut Context<'_>, at_most: usize) -> Poll<io::Result<Bytes>> {
+        if let Some(kind) = self.failed {
+            return Poll::Ready(Err(io::Error::new(kind, "the stream failed before")));
+        }
+        while self.chunk.is_empty() {
+            match ready!(self.stream.as_mut().poll_next(context)) {
+                Some(Ok(Chunk { bytes, hit })) => {
+                    if let Some(hit) = hit {
+                        self.hit = Some((hit, bytes.len() as u64));
+                    }
+                    self.chunk = bytes;
+                }
+                Some(Err(error)) => {
+                    self.failed = Some(error.kind());
+                    return Poll::Ready(Err(error));
+                }
+                None => return self.poll_count(context, 0).map(|()| Ok(Bytes::new())),
+            }
+        }
+        let count = self.chunk.len().min(at_most);
+        ready!(self.poll_count(context, count));
+        if let Some((_, left)) = &mut self.hit {
+            *left -= count as u64;
+        }
+        Poll::Ready(Ok(self.chunk.split_to(count)))
     }
 
     /// Has the hit written, on a thread that may block, if `count` bytes are the last ones.
     fn poll_count(&mut self, context: &mut Context<'_>, count: usize) -> Poll<()> {
-        let is_last = |(_, left): &mut (PendingHit, u64)| *left <= count as u64;
+        let is_last = |(_, left): &mut (OffRuntime<PendingHit>, u64)| *left <= count as u64;
         if let Some((hit, _)) = self.hit.take_if(is_last) {
-            self.counting = Some(::tokio::task::spawn_blocking(|| hit.count()));
+            self.counting = Some(::tokio::task::spawn_blocking(|| hit.into_inner().count()));
         }
         if let Some(task) = &mut self.counting {
             // A runtime that stops loses the hit, and nothing else.
@@ -99,34 +128,11 @@ impl AsyncRead for ImageReader {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if let Some(kind) = this.failed {
-            return Poll::Ready(Err(io::Error::new(kind, "the stream failed before")));
-        }
-        if buf.remaining() == 0 {
+        if buf.remaining() == 0 && self.failed.is_none() {
             return Poll::Ready(Ok(()));
         }
-        while this.chunk.is_empty() {
-            match ready!(this.stream.as_mut().poll_next(context)) {
-                Some(Ok(Chunk { bytes, hit })) => {
-                    if let Some(hit) = hit {
-                        this.hit = Some((hit, bytes.len() as u64));
-                    }
-                    this.chunk = bytes;
-                }
-                Some(Err(error)) => {
-                    this.failed = Some(error.kind());
-                    return Poll::Ready(Err(error));
-                }
-                None => return this.poll_count(context, 0).map(Ok),
-            }
-        }
-        let count = this.chunk.len().min(buf.remaining());
-        ready!(this.poll_count(context, count));
-        buf.put_slice(&this.chunk.split_to(count));
-        if let Some((_, left)) = &mut this.hit {
-            *left -= count as u64;
-        }
+        let bytes = ready!(self.poll_take(context, buf.remaining()))?;
+        buf.put_slice(&bytes);
         Poll::Ready(Ok(()))
     }
 }

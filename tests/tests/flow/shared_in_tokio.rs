@@ -48,18 +48,18 @@ async fn not_needed() -> io::Result<&'static [u8]> {
     panic!("somebody else fetches it")
 }
 
-async fn join(cache: &AsyncImageCache) -> Result<ImageReader, Error> {
+pub async fn join(cache: &AsyncImageCache) -> Result<ImageReader, Error> {
     cache.get_or_fetch("a", Expected::nothing(), not_needed).await
 }
 
-async fn all_of(mut reader: ImageReader) -> (Vec<u8>, io::Result<usize>) {
+pub async fn all_of(mut reader: ImageReader) -> (Vec<u8>, io::Result<usize>) {
     let mut came = Vec::new();
     let end = reader.read_to_end(&mut came).await;
     (came, end)
 }
 
 /// Waits for what happens in the background.
-async fn until(cache: &AsyncImageCache, mut done: impl FnMut() -> bool) -> bool {
+pub async fn until(cache: &AsyncImageCache, mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..3000 {
         if done() {
             return true;
@@ -74,7 +74,7 @@ async fn until(cache: &AsyncImageCache, mut done: impl FnMut() -> bool) -> bool 
 }
 
 /// A source that gives what is written into the other end.
-fn pipe() -> (DuplexStream, impl FnOnce() -> std::future::Ready<io::Result<DuplexStream>>) {
+pub fn pipe() -> (DuplexStream, impl FnOnce() -> std::future::Ready<io::Result<DuplexStream>>) {
     let (sender, receiver) = tokio::io::duplex(10_000);
     (sender, move || std::future::ready(Ok(receiver)))
 }

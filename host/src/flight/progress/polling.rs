@@ -59,16 +59,16 @@ impl Progress {
         answered
     }
 
-    /// For the task that brings the bytes: whether more are needed; false where nobody is left to need any.
-    pub fn poll_demand(&self, ahead: u64, context: &mut Context<'_>) -> Poll<bool> {
+    /// For the task that brings the bytes: ready when somebody has begun to read, and then always; false where
+    /// nobody is left.
+    pub fn poll_demand(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state();
         state.pinged = false;
         if state.readers == 0 {
             return Poll::Ready(false);
         }
-        // Nothing is fetched before somebody reads.
-        let is_close = state.written > 0 && state.written.saturating_sub(state.reached) < ahead;
-        if self.is_awaited() || is_close {
+        state.is_wanted |= self.is_awaited();
+        if state.is_wanted {
             return Poll::Ready(true);
         }
         state.bringer = Some(context.waker().clone());

@@ -1,0 +1,194 @@
+//! Sources that break off in mid-fill and go on where they stopped: nothing is read twice, all is verified.
+
+use crate::in_tokio::run;
+use crate::shared_in_tokio::{all_of, join};
+use crate::single_flight::{assert_cached, get_for_nothing};
+use bytes::Bytes;
+use futures_util::stream;
+use image_cache::tokio::{AsyncImageCache, resuming};
+use image_cache::{Break, Error, Expected, Resuming};
+use image_cache_tests::{Place, Source, Tested, bytes, drip, md5_hex, read_all, with_both_drivers};
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex};
+
+with_both_drivers![
+    a_source_that_breaks_off_goes_on_where_it_stopped,
+    a_source_that_cannot_go_on_is_an_error_for_every_reader,
+    an_end_before_all_has_come_is_a_break,
+    what_goes_on_with_another_image_is_found_out,
+    for_tokio_a_source_goes_on_for_all_its_readers,
+    for_tokio_attempts_in_vain_are_counted_and_the_last_error_is_everybody_s,
+];
+
+const SIZE: usize = 900_000;
+
+/// Where a source was asked to begin, and after how many attempts in vain.
+type Asked = Arc<Mutex<Vec<(u64, u32)>>>;
+
+fn note(asked: &Asked, broken: &Break) {
+    asked.lock().expect("nobody panics with it").push((broken.offset, broken.vain));
+}
+
+fn asked(asked: &Asked) -> Vec<(u64, u32)> {
+    asked.lock().expect("nobody panics with it").clone()
+}
+
+/// A store whose every connection is reset after so many bytes.
+fn resetting(
+    image: &[u8],
+    after: usize,
+    asks: &Asked,
+) -> impl FnMut(Break) -> io::Result<Source> + Send + 'static + use<> {
+    let (image, asks) = (image.to_vec(), Arc::clone(asks));
+    move |broken| {
+        note(&asks, &broken);
+        assert_eq!(
+            broken.error.map(|error| error.kind()),
+            (broken.offset > 0).then_some(ErrorKind::ConnectionReset)
+        );
+        let rest = &image[broken.offset as usize..];
+        let part = Source::of(&rest[..after.min(rest.len())]).in_chunks(70_000).interrupted();
+        Ok(if rest.len() > after {
+            part.then_fails(|| ErrorKind::ConnectionReset.into())
+        } else {
+            part
+        })
+    }
+}
+
+fn a_source_that_breaks_off_goes_on_where_it_stopped(place: &Place) -> Tested {
+    let (cache, image, asks) = (place.open(), bytes(1, SIZE), Asked::default());
+    let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(SIZE as u64);
+    let source = Resuming::new(None, resetting(&image, 400_000, &asks));
+    let mut first = cache.get_or_fetch("a", expected.clone(), || Ok(source))?;
+    let second = get_for_nothing(&cache);
+    assert!(read_all(&mut first)? == image && read_all(second)? == image);
+    let offsets = [(0, 0), (400_000, 0), (800_000, 0)];
+    assert_eq!(asked(&asks), offsets);
+    assert_cached(place, &cache, &image, 1)?;
+    assert!(place.names("invalid").is_empty());
+
+    cache.delete_cached_image("a")?;
+    let source = Resuming::new(None, resetting(&image, 400_000, &asks));
+    assert!(read_all(cache.caching_reader("a", source, expected)?)? == image);
+    assert_cached(place, &cache, &image, 0)
+}
+
+fn a_source_that_cannot_go_on_is_an_error_for_every_reader(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(2, SIZE));
+    let half = image[..500_000].to_vec();
+    let source = Resuming::new(None, move |broken| match broken.offset {
+        0 => Ok(Source::of(&half[..]).then_fails(|| io::Error::other("the store has burnt down"))),
+        _ => Err(broken.into_error()),
+    });
+    let mut first = cache.get_or_fetch("a", Expected::nothing(), || Ok(source))?;
+    let mut second = get_for_nothing(&cache);
+    for reader in [&mut first, &mut second] {
+        let (came, end) = drip(reader, 10_000);
+        assert!(came.len() < 500_000 && image.starts_with(&came));
+        assert_eq!(end.expect_err("it failed").to_string(), "the store has burnt down");
+    }
+    assert!(!cache.is_cached("a")? && place.names("invalid").contains("a"));
+    Ok(())
+}
+
+fn an_end_before_all_has_come_is_a_break(place: &Place) -> Tested {
+    let (cache, image, asks) = (place.open(), bytes(3, SIZE), Asked::default());
+    let (store, asking) = (image.clone(), Arc::clone(&asks));
+    let source = Resuming::new(Some(SIZE as u64), move |broken: Break| {
+        note(&asking, &broken);
+        match broken.error.as_ref().map(|error| (error.kind(), error.to_string())) {
+            None => assert_eq!(broken.offset, 0),
+            Some((ErrorKind::UnexpectedEof, words)) => assert!(words.contains("of 900000 bytes")),
+            Some(other) => panic!("{other:?}"),
+        }
+        let rest = &store[broken.offset as usize..];
+        Ok(io::Cursor::new(rest[..rest.len().min(500_000)].to_vec()))
+    });
+    cache.cache_image("a", source, Expected::nothing())?;
+    assert_eq!(asked(&asks), [(0, 0), (500_000, 0)]);
+    assert_cached(place, &cache, &image, 0)
+}
+
+fn what_goes_on_with_another_image_is_found_out(place: &Place) -> Tested {
+    let (cache, image, other) = (place.open(), bytes(4, SIZE), bytes(5, SIZE));
+    let expected = Expected::nothing().with_md5(&md5_hex(&image))?;
+    let source = Resuming::new(None, move |broken: Break| match broken.offset {
+        0 => Ok(Source::of(&image[..500_000]).then_fails(|| ErrorKind::TimedOut.into())),
+        offset => Ok(Source::of(&other[offset as usize..])),
+    });
+    let refused = cache.cache_image("a", source, expected);
+    assert!(matches!(refused, Err(Error::ChecksumMismatch { .. })), "{refused:?}");
+    assert!(!cache.is_cached("a")?);
+    Ok(())
+}
+
+/// Chunks of the image from `offset` on, and then an error unless that was all.
+fn chunks(
+    image: &[u8],
+    offset: u64,
+    at_most: usize,
+) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static + use<> {
+    let rest = &image[offset as usize..];
+    let part = &rest[..at_most.min(rest.len())];
+    let mut chunks: Vec<_> =
+        part.chunks(60_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    if part.len() < rest.len() {
+        chunks.push(Err(ErrorKind::ConnectionReset.into()));
+    }
+    stream::iter(chunks)
+}
+
+fn for_tokio_a_source_goes_on_for_all_its_readers(place: &Place) -> Tested {
+    let (cache, image, asks) = (place.open(), bytes(6, SIZE), Asked::default());
+    let shared = AsyncImageCache::from(cache.clone());
+    let (store, asking) = (image.clone(), Arc::clone(&asks));
+    let source = resuming(Some(SIZE as u64), move |broken| {
+        note(&asking, &broken);
+        std::future::ready(Ok(chunks(&store, broken.offset, 250_000)))
+    });
+    run(async {
+        let expected = Expected::nothing().with_md5(&md5_hex(&image))?;
+        let first = shared.get_or_fetch_stream("a", expected, source).await?;
+        let second = join(&shared).await?;
+        let (first, second) = tokio::join!(all_of(first), all_of(second));
+        for (came, end) in [first, second] {
+            end?;
+            assert!(came == image);
+        }
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_eq!(asked(&asks), [(0, 0), (250_000, 0), (500_000, 0), (750_000, 0)]);
+    assert_cached(place, &cache, &image, 1)
+}
+
+fn for_tokio_attempts_in_vain_are_counted_and_the_last_error_is_everybody_s(
+    place: &Place,
+) -> Tested {
+    let (image, asks) = (bytes(7, SIZE), Asked::default());
+    let shared = AsyncImageCache::from(place.open());
+    let (store, asking) = (image.clone(), Arc::clone(&asks));
+    let source = resuming(None, move |broken| {
+        note(&asking, &broken);
+        let goes_on = broken.vain < 2;
+        let part = if broken.offset == 0 { 300_000 } else { 0 };
+        let answer = if goes_on {
+            Ok(chunks(&store, broken.offset, part))
+        } else {
+            Err(broken.into_error())
+        };
+        std::future::ready(answer)
+    });
+    run(async {
+        let first = shared.get_or_fetch_stream("a", Expected::nothing(), source).await?;
+        let second = join(&shared).await?;
+        let (first, second) = tokio::join!(all_of(first), all_of(second));
+        for (came, end) in [first, second] {
+            assert!(came.len() < 300_000 && image.starts_with(&came));
+            assert_eq!(end.expect_err("it failed").kind(), ErrorKind::ConnectionReset);
+        }
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    assert_eq!(asked(&asks), [(0, 0), (300_000, 0), (300_000, 1), (300_000, 2)]);
+    Ok(())
+}
