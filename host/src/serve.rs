@@ -3,12 +3,22 @@
 //! A module of the binary that uses nothing but the library's public API: how a service sits on it.
 
 mod admin;
+mod answer;
 mod body;
+mod consent;
+mod fetch;
+mod glance;
+mod hit;
+mod label;
+mod labels;
 mod listen;
 mod maintenance;
 mod metrics;
+mod openings;
 mod options;
+mod plain;
 mod prefetch;
+mod range;
 mod service;
 mod signals;
 mod tls;
@@ -36,7 +46,7 @@ pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<()> 
 
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let cache = AsyncImageCache::open(config).await?;
-    let service = Arc::new(Service::new(cache, options)?);
+    let service = Arc::new(Service::new(cache, options).await?);
     let clients = listen::bind(&service.options.listen).await?;
     let admin = match &service.options.admin_listen {
         Some(address) => Some(listen::bind(address).await?),

@@ -1,12 +1,21 @@
 //! What the parts of the service share, and the way of a client's request.
 
+use super::answer::{From, refuse};
 use super::body::{self, Body};
+use super::consent::Consents;
+use super::fetch::Ask;
+use super::labels::Labels;
 use super::metrics::Metrics;
-use super::options::Options;
-use super::upstream::Upstream;
+use super::openings::Openings;
+use super::options::{Options, Profile};
+use super::upstream::{Failure, Upstream};
+use super::{glance, plain};
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
+use hyper::header;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
+use std::sync::Arc;
 
 /// What the parts of the service share.
 pub struct Service {
@@ -14,39 +23,105 @@ pub struct Service {
     pub upstream: Upstream,
     pub options: Options,
     pub metrics: Metrics,
+    pub labels: Arc<Labels>,
+    /// Who asks the upstream for an image that is not being fetched yet: one at a time.
+    pub openings: Openings,
+    pub consents: Consents,
 }
 
 impl Service {
-    pub fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
-        let upstream = Upstream::new(&options.origin)?;
-        Ok(Service { cache, upstream, options, metrics: Metrics::default() })
+    pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
+        let upstream = Upstream::new(&options.origin, options.profile == Profile::Glance)?;
+        let labels = Arc::new(cache.run(|cache| Ok(Labels::of(cache))).await??);
+        let consents = Consents::held_for(options.authorise_for);
+        let openings = Openings::default();
+        let metrics = Metrics::default();
+        Ok(Service { cache, upstream, options, metrics, labels, openings, consents })
     }
 
     /// Answers a client's request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        self.pass(request.map(body::passing)).await
+    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if let Err(refused) = check(&request) {
+            return refused;
+        }
+        match self.options.profile {
+            Profile::Glance => glance::answer(self, request).await,
+            Profile::Plain => plain::answer(self, request).await,
+        }
     }
 
     /// Hands a request on to the upstream, and its answer back.
-    async fn pass(&self, mut request: Request<Body>) -> Response<Body> {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        match self.upstream.uri(target) {
-            Ok(uri) => *request.uri_mut() = uri,
-            Err(_) => return refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
-        }
-        match self.upstream.send(request).await {
+    pub async fn pass(&self, request: Request<Body>) -> Response<Body> {
+        let target = target(&request).to_owned();
+        match self.upstream.send(&target, request).await {
             Ok(response) => response.map(body::passing),
-            Err(error) => {
-                tracing::warn!(%error, "the upstream cannot be reached");
-                refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
+            Err(failure) => failed(&failure),
+        }
+    }
+
+    /// Hands a request for an image on to the upstream, past the cache.
+    pub async fn bypass(&self, head: Parts) -> Response<Body> {
+        From::Bypass.mark(self.pass(Request::from_parts(head, body::empty())).await)
+    }
+
+    /// An image is not to be served any more.
+    pub async fn evict(&self, id: &str) {
+        let (id, labels) = (id.to_owned(), Arc::clone(&self.labels));
+        let evicted = self.cache.run(move |cache| {
+            labels.doom(&id);
+            let was_there = cache.delete_cached_image(&id)?;
+            if was_there {
+                tracing::info!(image = %id, "evicted: the upstream has it no more, or another one");
             }
+            Ok(())
+        });
+        if let Err(error) = evicted.await {
+            tracing::warn!(%error, "an image that is not to be served cannot be evicted");
+        }
+    }
+
+    /// Whether a fetch of the image runs in this process.
+    pub fn is_being_fetched(&self, id: &str) -> bool {
+        matches!(self.cache.progress(id), Ok(Some(_)))
+    }
+}
+
+/// What of a request no server should guess at.
+fn check(request: &Request<Incoming>) -> Result<(), Response<Body>> {
+    let bad = |words| Err(refuse(StatusCode::BAD_REQUEST, words));
+    if request.method() == Method::CONNECT {
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
+    }
+    if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
+        return bad("the path does not begin with a slash\n");
+    }
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return bad("more than one Host\n");
+    }
+    Ok(())
+}
+
+/// Path and query of a request.
+pub fn target<B>(request: &Request<B>) -> &str {
+    request.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// What a client is told when the upstream does not answer.
+pub fn failed(failure: &Failure) -> Response<Body> {
+    match failure {
+        Failure::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
+        Failure::Unreachable(reason) => {
+            tracing::warn!(reason, "the upstream cannot be reached");
+            refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
+        }
+        Failure::TimedOut => {
+            tracing::warn!("the upstream does not answer in time");
+            refuse(StatusCode::GATEWAY_TIMEOUT, "the upstream does not answer in time\n")
         }
     }
 }
 
-/// An answer of our own.
-pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
-    let mut response = Response::new(body::full(words));
-    *response.status_mut() = status;
-    response
+/// Why an image has to come past the cache.
+pub fn log_bypass(ask: &Ask, error: &image_cache::Error) {
+    tracing::warn!(image = %ask.id, %error, "the cache cannot serve it; it comes from the upstream");
 }
