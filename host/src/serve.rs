@@ -3,6 +3,7 @@
 //! A module of the binary that uses nothing but the library's public API: how a service sits on it.
 
 mod admin;
+mod along;
 mod answer;
 mod body;
 mod consent;
@@ -17,6 +18,7 @@ mod metrics;
 mod openings;
 mod options;
 mod plain;
+mod plain_id;
 mod prefetch;
 mod range;
 mod service;

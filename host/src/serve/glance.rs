@@ -1,5 +1,6 @@
 //! The profile `glance`: an image's data comes from the cache, everything else from the Glance API.
 
+use super::along::{self, expected, streamed};
 use super::answer::{self, From, refuse};
 use super::body::{self, Body};
 use super::fetch::{self, Ask, Repair};
@@ -13,8 +14,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use image_cache::tokio::ImageReader;
-use image_cache::{Expected, ImageId, Route};
+use image_cache::ImageId;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -23,9 +23,6 @@ const MAX_RECORD: usize = 4 << 20;
 
 /// No answer to a request for one byte is longer, if it is to be read to its end.
 const MAX_BYTE: usize = 64 << 10;
-
-/// What starts farther ahead of a fetch than this comes from the upstream.
-pub const FAR_AHEAD: u64 = 64 << 20;
 
 /// So often an image is looked for in the cache and at the upstream before it comes past the cache.
 const ATTEMPTS: u32 = 3;
@@ -221,21 +218,13 @@ impl Get<'_> {
             if self.is_there(record.as_deref()).await {
                 continue;
             }
-            if self.asked(None) != Asked::All {
+            if Asked::of(&self.head.headers, None) != Asked::All {
                 drop(opening);
                 break;
             }
             return self.miss(record.as_deref()).await;
         }
         self.service.bypass(self.head).await
-    }
-
-    fn asked(&self, label: Option<&Label>) -> Asked {
-        match Asked::of(&self.head.headers, label) {
-            // All of it, in other words.
-            Asked::From(0, None) if label.is_none() => Asked::All,
-            asked => asked,
-        }
     }
 
     /// Whether the image that Glance speaks of is cached or being fetched; another one is evicted.
@@ -311,8 +300,8 @@ impl Get<'_> {
                 Some(hit.answer(Repair { service, ask, label }))
             }
             Ok(Found::Nothing) => None,
-            Ok(Found::Unfit(_)) => {
-                self.service.evict(&self.ask.id).await;
+            Ok(Found::Unfit(label)) => {
+                self.service.evict_this(&self.ask.id, &label).await;
                 None
             }
             Err(error) => {
@@ -324,46 +313,12 @@ impl Get<'_> {
 
     /// From a fetch that runs, as far as that has come or will soon.
     async fn read_along(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let progress = self.service.cache.progress(&self.ask.id).ok()??;
         let label = self.service.labels.expected(&self.ask.id);
         let label = label.or_else(|| record.map(|record| Arc::new(self.label_of(record))))?;
         if record.is_some_and(|record| !record.agrees(&label)) {
             return None;
         }
-        let asked = self.asked(Some(&label));
-        let size = progress.size.or(label.size);
-        if asked == Asked::All {
-            return self.join(label, record, size).await;
-        }
-        let size = size?;
-        let part = asked.part(size);
-        let body = match &part {
-            Part::All => return self.join(label, record, Some(size)).await,
-            Part::Unsatisfiable => body::empty(),
-            Part::Some(range) if range.start > progress.bytes + FAR_AHEAD => return None,
-            Part::Some(range) => {
-                let reader = self.service.cache.follow_range(&self.ask.id, range.clone()).await;
-                body::streaming(reader.ok()??.into_stream())
-            }
-        };
-        Some(From::Shared.mark(answer::head(&label, size, &part).map(|()| body)))
-    }
-
-    async fn join(
-        &self,
-        label: Arc<Label>,
-        record: Option<&Record>,
-        size: Option<u64>,
-    ) -> Option<Response<Body>> {
-        let expected = expected(size, record.and_then(Record::checksum).or(label.md5.as_deref()));
-        let joined =
-            fetch::join(self.service, self.ask.clone(), Arc::clone(&label), expected).await;
-        let reader = joined.inspect_err(|error| log_bypass(&self.ask, error)).ok()?;
-        let mut head = answer::head(&label, size.unwrap_or_default(), &Part::All);
-        if size.is_none() {
-            head.headers_mut().remove(header::CONTENT_LENGTH);
-        }
-        Some(streamed(head, reader))
+        along::read_along(self.service, &self.ask, &self.head.headers, label).await
     }
 
     /// Opens the image at the upstream, and fetches it for everybody.
@@ -417,26 +372,6 @@ impl Get<'_> {
         let mut label = Label::of(&upstream, &Default::default(), record.size, md5);
         label.describe_as_glance();
         label
-    }
-}
-
-/// A reader's bytes, under where they come from.
-pub fn streamed(head: Response<()>, reader: ImageReader) -> Response<Body> {
-    let from = match reader.route() {
-        Route::Cached => From::Hit,
-        Route::Shared => From::Shared,
-        Route::Fetching => From::Miss,
-        Route::Passing => From::Bypass,
-    };
-    from.mark(head.map(|()| body::streaming(reader.into_stream())))
-}
-
-/// What the bytes of an image must agree with; a checksum that is no MD5 says nothing.
-pub fn expected(size: Option<u64>, md5: Option<&str>) -> Expected {
-    let expected = Expected { size, md5: None };
-    match md5 {
-        Some(md5) => expected.clone().with_md5(md5).unwrap_or(expected),
-        None => expected,
     }
 }
 

@@ -4,6 +4,7 @@ use super::answer::{From, refuse};
 use super::body::{self, Body};
 use super::consent::Consents;
 use super::fetch::Ask;
+use super::label::{Label, Moment};
 use super::labels::Labels;
 use super::metrics::Metrics;
 use super::openings::Openings;
@@ -72,6 +73,26 @@ impl Service {
             let was_there = cache.delete_cached_image(&id)?;
             if was_there {
                 tracing::info!(image = %id, "evicted: the upstream has it no more, or another one");
+            }
+            Ok(())
+        });
+        if let Err(error) = evicted.await {
+            tracing::warn!(%error, "an image that is not to be served cannot be evicted");
+        }
+    }
+
+    /// An image turned out to be another one than the upstream's: it leaves the cache, unless it was replaced already.
+    pub async fn evict_this(&self, id: &str, label: &Arc<Label>) {
+        let (id, labels, label) = (id.to_owned(), Arc::clone(&self.labels), Arc::clone(label));
+        let evicted = self.cache.run(move |cache| {
+            if labels.expected(&id).is_some() {
+                return Ok(());
+            }
+            let modified = cache.open_for_read(&id)?.and_then(|reader| reader.modified().ok());
+            if modified.map(Moment::from) == label.modified {
+                tracing::info!(image = %id, "evicted: the upstream has another one");
+                cache.delete_cached_image(&id)?;
+                labels.doom(&id);
             }
             Ok(())
         });
