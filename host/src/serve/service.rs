@@ -1,30 +1,52 @@
 //! What the parts of the service share, and the way of a client's request.
 
+use super::admin::Guard;
 use super::body::{self, Body};
+use super::limits::PatientBody;
 use super::metrics::Metrics;
 use super::options::Options;
+use super::prefetch::Prefetching;
+use super::tls::Identity;
 use super::upstream::Upstream;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
+use std::sync::Arc;
 
 /// What the parts of the service share.
 pub struct Service {
     pub cache: AsyncImageCache,
     pub upstream: Upstream,
     pub options: Options,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    pub guard: Guard,
+    /// What clients are shown, where they speak TLS.
+    pub identity: Option<Arc<Identity>>,
+    pub prefetching: Prefetching,
 }
 
 impl Service {
     pub fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
         let upstream = Upstream::new(&options.origin)?;
-        Ok(Service { cache, upstream, options, metrics: Metrics::default() })
+        let guard = Guard::load(options.admin.admin_token_file.as_deref())?;
+        let identity = Identity::load(&options.tls)?;
+        let prefetching = Prefetching::new(&options.prefetch)?;
+        let metrics = Arc::default();
+        Ok(Service { cache, upstream, options, metrics, guard, identity, prefetching })
+    }
+
+    /// Reads secrets and certificates again; what is faulty stays as it was.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let guard = self.guard.reload();
+        let identity = self.identity.as_ref().map_or(Ok(()), |identity| identity.reload());
+        guard.and(identity)
     }
 
     /// Answers a client's request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        self.pass(request.map(body::passing)).await
+        let patience = self.options.limits.body_timeout;
+        self.pass(request.map(|body| PatientBody::new(body, patience).boxed_unsync())).await
     }
 
     /// Hands a request on to the upstream, and its answer back.
