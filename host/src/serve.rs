@@ -12,6 +12,7 @@ mod glance;
 mod hit;
 mod label;
 mod labels;
+mod limits;
 mod listen;
 mod maintenance;
 mod metrics;
@@ -21,18 +22,28 @@ mod plain;
 mod plain_id;
 mod prefetch;
 mod range;
+mod requests;
+mod secret;
 mod service;
 mod signals;
 mod tls;
 mod upstream;
 
 pub use options::{Options, PrefetchOptions};
+pub use prefetch::Ended;
 
 use anyhow::Context;
 use image_cache::Config;
 use image_cache::tokio::AsyncImageCache;
+use listen::Listener;
+use requests::observed;
 use service::Service;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Fetches that nobody waits for any more have so long to leave the cache in order.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Serves until a signal ends it.
 pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
@@ -40,33 +51,83 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     runtime.block_on(serve(config, options))
 }
 
-/// Fetches what is queued, once.
-pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<()> {
+/// Fetches what is queued, once; answers what became of each image.
+pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<Ended>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(prefetch::once(config, options))
+    runtime.block_on(async {
+        let cache = AsyncImageCache::open(config).await?;
+        let service = Arc::new(Service::new(cache, Options::for_prefetch(options)?).await?);
+        let ended = prefetch::once(&service).await?;
+        service.cache.run(|cache| cache.flush()).await?;
+        Ok(ended)
+    })
 }
 
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let cache = AsyncImageCache::open(config).await?;
     let service = Arc::new(Service::new(cache, options).await?);
-    let clients = listen::bind(&service.options.listen).await?;
-    let admin = match &service.options.admin_listen {
-        Some(address) => Some(listen::bind(address).await?),
+    let clients = listener(&service, &service.options.listen).await?;
+    let admin = match service.options.admin.address() {
+        Some(address) => Some(listener(&service, address).await?),
         None => None,
     };
-    let acceptor = tls::acceptor(&service.options)?;
-    listen::say("listening on", &clients)?;
     if let Some(admin) = &admin {
-        listen::say("admin listening on", admin)?;
+        admin::check(admin.socket.local_addr()?, &service.guard)?;
+    }
+    listen::say("listening on", &clients.socket)?;
+    if let Some(admin) = &admin {
+        listen::say("admin listening on", &admin.socket)?;
     }
     let stop = signals::Stop::on_signals(&service).context("cannot listen to signals")?;
-    let maintenance = tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone()));
-    let prefetcher = tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone()));
-    let admin =
-        admin.map(|admin| tokio::spawn(admin::serve(Arc::clone(&service), admin, stop.clone())));
-    listen::serve(Arc::clone(&service), clients, acceptor, stop).await;
-    for task in [Some(maintenance), Some(prefetcher), admin].into_iter().flatten() {
-        task.await.context("a part of the service panicked")?;
+    let mut tasks = vec![
+        tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
+        tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
+        tokio::spawn(signals::say_ready(stop.clone())),
+    ];
+    if let Some(admin) = admin {
+        tasks.push(tokio::spawn(admin::serve(Arc::clone(&service), admin, stop.clone())));
+    }
+    serve_clients(&service, clients, stop).await;
+    finish(&service, tasks).await
+}
+
+async fn listener(service: &Service, address: &str) -> anyhow::Result<Listener> {
+    let acceptor = service.identity.as_ref().map(|identity| identity.acceptor()).transpose()?;
+    let limits = service.options.limits.clone();
+    Ok(Listener { socket: listen::bind(address).await?, acceptor, limits })
+}
+
+async fn serve_clients(service: &Arc<Service>, clients: Listener, stop: signals::Stop) {
+    let service = Arc::clone(service);
+    let answer = move |request| {
+        let service = Arc::clone(&service);
+        async move {
+            let metrics = Arc::clone(&service.metrics);
+            observed(&metrics, "clients", request, |request| async move {
+                service.answer(request).await
+            })
+            .await
+        }
+    };
+    clients.serve(answer, stop).await;
+}
+
+/// Nobody is served any more: what is under way ends, and hits are written.
+async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
+    for task in tasks {
+        task.abort();
+        match task.await {
+            Err(lost) if lost.is_panic() => anyhow::bail!("a part of the service panicked"),
+            _ => {}
+        }
+    }
+    let settled = async {
+        while service.cache.counters().fills_running > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(SETTLING, settled).await.is_err() {
+        tracing::warn!("a fetch goes on; what it has brought is left in incomplete/");
     }
     service.cache.run(|cache| cache.flush()).await?;
     Ok(())

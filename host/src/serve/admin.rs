@@ -1,11 +1,105 @@
-//! The second listener: the cache managed as Glance's clients know it.
+//! The second listener: the cache managed as Glance's clients know it, and what the service tells of itself.
 
+mod answers;
+mod cache;
+mod guard;
+mod state;
+mod versions;
+
+use super::body::Body;
+use super::listen::Listener;
+use super::requests::observed;
 use super::service::Service;
 use super::signals::Stop;
+use anyhow::bail;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post, put};
+use clap::Args;
+use http_body_util::BodyExt;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+
+pub use guard::Guard;
+
+/// Where the cache is managed.
+#[derive(Debug, Clone, Args)]
+pub struct AdminOptions {
+    /// Where the cache is managed, as Glance's clients do; on another address than loopback only with a token; none: nowhere
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "IMAGE_CACHE_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9294"
+    )]
+    pub admin_listen: String,
+    /// A file with the token that must come as X-Auth-Token or Authorization: Bearer; or $IMAGE_CACHE_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
+impl AdminOptions {
+    /// The address; nothing where there is to be no such listener.
+    pub fn address(&self) -> Option<&str> {
+        Some(self.admin_listen.as_str()).filter(|address| *address != "none")
+    }
+}
+
+/// Refuses an address that others reach, where nothing keeps them away.
+pub fn check(address: SocketAddr, guard: &Guard) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || guard.asks_for_a_token() {
+        return Ok(());
+    }
+    bail!(
+        "--admin-listen {address} can be reached from elsewhere: give a token by --admin-token-file or $IMAGE_CACHE_ADMIN_TOKEN, or listen on a loopback address"
+    )
+}
 
 /// Serves operators until the stop.
-pub async fn serve(_service: Arc<Service>, _listener: TcpListener, mut stop: Stop) {
-    stop.wait().await;
+pub async fn serve(service: Arc<Service>, listener: Listener, stop: Stop) {
+    let metrics = Arc::clone(&service.metrics);
+    let router = Arc::new(TowerToHyperService::new(router(service)));
+    let answer = move |request| {
+        let (router, metrics) = (Arc::clone(&router), Arc::clone(&metrics));
+        async move {
+            observed(&metrics, "admin", request, |request| async move {
+                match router.call(request).await {
+                    Ok(response) => response.map(boxed),
+                    Err(never) => match never {},
+                }
+            })
+            .await
+        }
+    };
+    listener.serve(answer, stop).await;
+}
+
+fn boxed(body: axum::body::Body) -> Body {
+    body.map_err(Into::into).boxed_unsync()
+}
+
+fn router(service: Arc<Service>) -> Router {
+    let guarded = Router::new()
+        .route("/v2/cache", get(cache::list).delete(cache::clear))
+        .route("/v2/cache/clean", post(cache::clean))
+        .route("/v2/cache/prune", post(cache::prune))
+        .route("/v2/cache/nodes/{id}", get(cache::nodes))
+        .route("/v2/cache/{id}", put(cache::queue).delete(cache::remove))
+        .route("/v2/cached_images", get(cache::cached).delete(cache::remove_all_cached))
+        .route("/v2/cached_images/{id}", delete(cache::remove_cached))
+        .route("/v2/queued_images", get(cache::queued).delete(cache::remove_all_queued))
+        .route("/v2/queued_images/{id}", put(cache::queue_unasked).delete(cache::remove_queued))
+        .route("/metrics", get(state::metrics))
+        .route("/prefetch", get(state::prefetch))
+        .fallback(answers::nothing_here)
+        .method_not_allowed_fallback(answers::method_not_allowed)
+        .route_layer(from_fn_with_state(Arc::clone(&service), guard::guard));
+    let open = Router::new()
+        .route("/", get(versions::at_the_root))
+        .route("/versions", get(versions::versions))
+        .route("/healthz", get(state::health));
+    open.merge(guarded).with_state(service)
 }

@@ -1,10 +1,11 @@
 //! Reading along with a fetch: whole images, and parts as far as the fetch has come or will soon.
 
-use super::answer::{self, From};
+use super::answer::{self, mark};
 use super::body::{self, Body};
 use super::fetch::{self, Ask};
 use super::label::Label;
 use super::range::{Asked, Part};
+use super::requests::XCache;
 use super::service::{Service, log_bypass};
 use hyper::Response;
 use hyper::header::{self, HeaderMap};
@@ -39,7 +40,7 @@ pub async fn read_along(
             body::streaming(reader.ok()??.into_stream())
         }
     };
-    Some(From::Shared.mark(answer::head(&label, size, &part).map(|()| body)))
+    Some(mark(XCache::Shared, answer::head(&label, size, &part).map(|()| body)))
 }
 
 async fn join(
@@ -61,12 +62,12 @@ async fn join(
 /// A reader's bytes, under where they come from.
 pub fn streamed(head: Response<()>, reader: ImageReader) -> Response<Body> {
     let from = match reader.route() {
-        Route::Cached => From::Hit,
-        Route::Shared => From::Shared,
-        Route::Fetching => From::Miss,
-        Route::Passing => From::Bypass,
+        Route::Cached => XCache::Hit,
+        Route::Shared => XCache::Shared,
+        Route::Fetching => XCache::Miss,
+        Route::Passing => XCache::Bypass,
     };
-    from.mark(head.map(|()| body::streaming(reader.into_stream())))
+    mark(from, head.map(|()| body::streaming(reader.into_stream())))
 }
 
 /// What the bytes of an image must agree with; a checksum that is no MD5 says nothing.

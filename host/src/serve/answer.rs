@@ -3,41 +3,19 @@
 use super::body::{self, Body};
 use super::label::Label;
 use super::range::Part;
+use super::requests::{X_CACHE, XCache};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// Where an answer's bytes came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
-    /// The cache.
-    Hit,
-    /// The upstream, by a fetch that this request began.
-    Miss,
-    /// The upstream, by a fetch that somebody else began.
-    Shared,
-    /// The upstream, past the cache.
-    Bypass,
+/// Says where an answer's bytes came from.
+pub fn mark<B>(from: XCache, mut response: Response<B>) -> Response<B> {
+    response.headers_mut().insert(X_CACHE, HeaderValue::from_static(from.name()));
+    response
 }
 
-/// Says where an answer's bytes came from.
-pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
-
-impl From {
-    fn value(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            From::Hit => "hit",
-            From::Miss => "miss",
-            From::Shared => "shared",
-            From::Bypass => "bypass",
-        })
-    }
-
-    /// Marks an answer.
-    pub fn mark<B>(self, mut response: Response<B>) -> Response<B> {
-        response.headers_mut().insert(X_CACHE, self.value());
-        response.extensions_mut().insert(self);
-        response
-    }
+/// Says that an answer came past the cache.
+pub fn bypassed<B>(response: Response<B>) -> Response<B> {
+    mark(XCache::Bypass, response)
 }
 
 /// An answer of our own.

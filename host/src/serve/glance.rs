@@ -1,7 +1,7 @@
 //! The profile `glance`: an image's data comes from the cache, everything else from the Glance API.
 
 use super::along::{self, expected, streamed};
-use super::answer::{self, From, refuse};
+use super::answer::{self, bypassed, refuse};
 use super::body::{self, Body};
 use super::fetch::{self, Ask, Repair};
 use super::hit::{Found, Look};
@@ -54,7 +54,7 @@ impl Record {
 }
 
 /// Answers a client's request.
-pub async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
     let has_body = !request.body().is_end_stream();
     let image = image(request.uri().path()).map(str::to_owned);
     match image {
@@ -65,7 +65,7 @@ pub async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> Respo
             }
             get(service, &id, head).await
         }
-        _ => pass(service, request.map(body::passing)).await,
+        _ => pass(service, request).await,
     }
 }
 
@@ -158,7 +158,7 @@ impl Get<'_> {
             Err(failure) => return self.unreachable(&failure),
         };
         if response.status() != StatusCode::OK {
-            return Ruling::Refused(From::Bypass.mark(response.map(body::passing)));
+            return Ruling::Refused(bypassed(response.map(body::passing)));
         }
         let record = Limited::new(response.into_body(), MAX_RECORD).collect().await;
         let record = record.map(|record| serde_json::from_slice::<Record>(&record.to_bytes()));
@@ -257,7 +257,7 @@ impl Get<'_> {
             }
             // Closed after its head.
             Ok(answer) if answer.status() == StatusCode::OK => {}
-            Ok(answer) => return Some(From::Bypass.mark(answer.map(body::passing))),
+            Ok(answer) => return Some(bypassed(answer.map(body::passing))),
             Err(failure) => return Some(failed(&failure)),
         }
         self.consented = true;
@@ -336,7 +336,7 @@ impl Get<'_> {
             tracing::warn!(image = %self.ask.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
         }
         if !is_image || lies {
-            return From::Bypass.mark(response.map(body::passing));
+            return bypassed(response.map(body::passing));
         }
         let size = length.or(promised);
         let (mut head, incoming) = response.into_parts();

@@ -1,11 +1,12 @@
 //! A cached image as an answer: opened, verified and read without holding up the runtime.
 
-use super::answer::{self, From};
+use super::answer::{self, mark};
 use super::body::{Body, BodyError};
 use super::fetch::Repair;
 use super::label::Label;
 use super::labels::Labels;
 use super::range::{Asked, Part};
+use super::requests::XCache;
 use super::{body, labels};
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
@@ -146,7 +147,7 @@ impl Hit {
                 Blocks::after(first, reader, end, repair).boxed_unsync()
             }
         };
-        From::Hit.mark(head.map(|()| body))
+        mark(XCache::Hit, head.map(|()| body))
     }
 
     /// The answer to a client that has this very image (304).
@@ -154,7 +155,7 @@ impl Hit {
         let mut head = answer::head(&self.label, self.size, &Part::All);
         *head.status_mut() = StatusCode::NOT_MODIFIED;
         head.headers_mut().remove(hyper::header::CONTENT_LENGTH);
-        From::Hit.mark(head.map(|()| body::empty()))
+        mark(XCache::Hit, head.map(|()| body::empty()))
     }
 }
 

@@ -1,10 +1,112 @@
-//! Prune and clean, by themselves.
+//! Prune and clean, by themselves: after a commit that crosses the limit, and at intervals.
 
+use super::options::time;
 use super::service::Service;
 use super::signals::Stop;
+use clap::Args;
+use image_cache::{Cleaned, ImageCache, Pruned};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How soon it is seen that an image was cached. Looking costs a number, and for each commit a listing.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How soon what could not be evicted is tried again.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// When the cache is kept in its bounds.
+#[derive(Debug, Clone, Args)]
+pub struct Upkeep {
+    /// The cache is pruned so often, beside each time that a fetched image made it too large; 0: never
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_PRUNE_EVERY", default_value = "30m", value_parser = time)]
+    pub prune_every: Duration,
+    /// What failed and stalled fetches left behind is removed so often; 0: never
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_CLEAN_EVERY", default_value = "1h", value_parser = time)]
+    pub clean_every: Duration,
+}
 
 /// Keeps the cache in its bounds until the stop.
-pub async fn run(_service: Arc<Service>, mut stop: Stop) {
-    stop.wait().await;
+pub async fn run(service: Arc<Service>, mut stop: Stop) {
+    let upkeep = &service.options.upkeep;
+    let mut prune_at = later(upkeep.prune_every);
+    let mut clean_at = later(upkeep.clean_every);
+    let mut cached = service.cache.counters().fills_cached;
+    loop {
+        tokio::select! {
+            () = due(prune_at) => prune_at = prune_until_next(&service).await,
+            () = due(clean_at) => {
+                let _ = clean(&service).await;
+                clean_at = later(upkeep.clean_every);
+            }
+            () = tokio::time::sleep(LOOK) => {
+                let now = service.cache.counters().fills_cached;
+                if std::mem::replace(&mut cached, now) != now && is_too_large(&service).await {
+                    prune_at = prune_until_next(&service).await;
+                }
+            }
+            () = stop.wait() => return,
+        }
+    }
+}
+
+/// Prunes, and answers when to do it again: soon, where what is being read had to stay.
+async fn prune_until_next(service: &Service) -> Option<Instant> {
+    let kept = prune(service).await.is_ok_and(|pruned| !pruned.kept.is_empty());
+    let again = if kept { BUSY } else { service.options.upkeep.prune_every };
+    later(again)
+}
+
+/// From now on; nothing for never.
+fn later(time: Duration) -> Option<Instant> {
+    Some(time).filter(|time| !time.is_zero()).and_then(|time| Instant::now().checked_add(time))
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn is_too_large(service: &Service) -> bool {
+    let size = service.cache.run(|cache| Ok((cache.cache_size()?.bytes, cache.config().max_size)));
+    size.await.is_ok_and(|(bytes, max_size)| bytes > max_size)
+}
+
+/// Prunes, and logs what came of it.
+pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
+    let pruned = service.cache.run(ImageCache::prune).await;
+    match &pruned {
+        Ok(pruned) => {
+            tracing::info!(images = pruned.images, bytes = pruned.bytes, "pruned");
+            for kept in &pruned.kept {
+                tracing::info!(image = %kept.image_id, reason = kept.reason, "not evicted");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot prune"),
+    }
+    pruned
+}
+
+/// Cleans, and logs what came of it.
+pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
+    let labels = Arc::clone(&service.labels);
+    let cleaned = service.cache.run(move |cache| {
+        if let Err(error) = labels.sweep(cache) {
+            tracing::warn!(%error, "what was said of images that are cached no more cannot be removed");
+        }
+        cache.clean(None)
+    });
+    let cleaned = cleaned.await;
+    match &cleaned {
+        Ok(Cleaned { incomplete, invalid, bytes, kept }) => {
+            tracing::info!(incomplete, invalid, bytes, "cleaned");
+            for kept in kept {
+                tracing::warn!(image = %kept.image_id, reason = kept.reason, "not removed");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot clean"),
+    }
+    cleaned
 }

@@ -1,5 +1,56 @@
-//! What the service has done, in numbers.
+//! What the service has done, in numbers, as Prometheus reads them.
 
-/// What the service has done, in numbers.
+mod scrape;
+
+pub use scrape::scrape;
+
+use super::requests::{Seen, XCache};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that grows.
 #[derive(Debug, Default)]
-pub struct Metrics {}
+pub struct Count(AtomicU64);
+
+impl Count {
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the service has done; what the cache has done it counts itself.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Answers by what they said of the cache; the last: nothing.
+    answers: [Count; XCache::ALL.len() + 1],
+    /// The bytes of their bodies.
+    bytes: [Count; XCache::ALL.len() + 1],
+    /// Answers by the first digit of their status.
+    statuses: [Count; 6],
+    broken_off: Count,
+    /// Queued images that were fetched.
+    pub prefetched: Count,
+    /// Attempts to fetch a queued image that failed.
+    pub prefetch_failures: Count,
+}
+
+impl Metrics {
+    /// An answer has ended, wholly or not.
+    pub fn answered(&self, seen: &Seen, whole: bool) {
+        let label = seen.cache.map_or(XCache::ALL.len(), |cache| cache as usize);
+        self.answers[label].one();
+        self.bytes[label].add(seen.bytes);
+        let class = usize::from(seen.status.as_u16() / 100);
+        self.statuses[class.min(self.statuses.len() - 1)].one();
+        if !whole {
+            self.broken_off.one();
+        }
+    }
+}

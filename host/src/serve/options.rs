@@ -1,8 +1,12 @@
 //! What `image-cache serve` and `image-cache prefetch` can be told, by flags or the environment.
 
-use clap::{Args, ValueEnum};
+use super::admin::AdminOptions;
+use super::limits::Limits;
+use super::maintenance::Upkeep;
+use super::prefetch::PrefetchSettings;
+use super::tls::{ListenerTls, UpstreamTls};
+use clap::{Args, Parser, ValueEnum};
 use hyper::Uri;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// `image-cache serve`.
@@ -13,9 +17,6 @@ pub struct Options {
     /// Where clients connect: address and port; port 0 takes any that is free
     #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_LISTEN", default_value = "127.0.0.1:9293")]
     pub listen: String,
-    /// What the upstream is: glance (the images of a Glance API) or plain (any GET below the upstream's URL)
-    #[arg(long, value_enum, env = "IMAGE_CACHE_PROFILE", default_value_t = Profile::Glance, hide_possible_values = true, value_name = "glance|plain")]
-    pub profile: Profile,
     /// Whether the upstream is asked, with the caller's credentials, before a cached image is served: always, or never for public content [default: always for glance, never for plain]
     #[arg(
         long,
@@ -31,12 +32,16 @@ pub struct Options {
     /// Serve what is cached while the upstream cannot be reached: for public content only
     #[arg(long, env = "IMAGE_CACHE_SERVE_STALE_IF_UNREACHABLE")]
     pub serve_stale_if_unreachable: bool,
-    /// Where the cache is managed, as Glance's clients do; loopback, unless there is a token
-    #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_ADMIN_LISTEN")]
-    pub admin_listen: Option<String>,
-    /// A file with the token that the admin listener asks for
-    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
-    pub admin_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub tls: ListenerTls,
+    #[command(flatten)]
+    pub admin: AdminOptions,
+    #[command(flatten)]
+    pub prefetch: PrefetchSettings,
+    #[command(flatten)]
+    pub upkeep: Upkeep,
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 /// Where images come from; for `serve` and `prefetch`.
@@ -48,6 +53,11 @@ pub struct Origin {
     /// How long the upstream may keep us waiting: for a connection, an answer, or the next bytes of one; seconds, or with a unit [default: 60]
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = time, hide_default_value = true)]
     pub upstream_timeout: Duration,
+    #[command(flatten)]
+    pub tls: UpstreamTls,
+    /// What the upstream is: glance (the images of a Glance API) or plain (any GET below the upstream's URL)
+    #[arg(long, value_enum, env = "IMAGE_CACHE_PROFILE", default_value_t = Profile::Glance, hide_possible_values = true, value_name = "glance|plain")]
+    pub profile: Profile,
 }
 
 /// `image-cache prefetch`.
@@ -55,6 +65,15 @@ pub struct Origin {
 pub struct PrefetchOptions {
     #[command(flatten)]
     pub origin: Origin,
+    #[command(flatten)]
+    pub prefetch: PrefetchSettings,
+}
+
+/// Everything at its default but what must be given.
+#[derive(Parser)]
+struct Defaults {
+    #[command(flatten)]
+    options: Options,
 }
 
 /// What the upstream is.
@@ -72,9 +91,17 @@ pub enum Authorise {
 }
 
 impl Options {
+    /// For who serves nobody.
+    pub fn for_prefetch(given: PrefetchOptions) -> Result<Options, clap::Error> {
+        let upstream = given.origin.upstream.to_string();
+        let Defaults { options } =
+            Defaults::try_parse_from(["image-cache", "--upstream", &upstream])?;
+        Ok(Options { origin: given.origin, prefetch: given.prefetch, ..options })
+    }
+
     /// Whether hits are authorised by the upstream.
     pub fn authorises(&self) -> bool {
-        match (self.authorise, self.profile) {
+        match (self.authorise, self.origin.profile) {
             (Some(authorise), _) => authorise == Authorise::Always,
             (None, profile) => profile == Profile::Glance,
         }
@@ -82,7 +109,7 @@ impl Options {
 }
 
 /// A number of seconds, or a number with a unit.
-fn time(text: &str) -> Result<Duration, String> {
+pub fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.trim().parse().ok().and_then(|n: f64| Duration::try_from_secs_f64(n).ok());
     seconds.or_else(|| humantime::parse_duration(text.trim()).ok()).ok_or_else(|| {
         "accepted: seconds (5), or a number with a unit (\"500ms\", \"2m\")".to_owned()

@@ -2,7 +2,7 @@
 //! caches allow that (RFC 9111).
 
 use super::along::{self, expected, streamed};
-use super::answer::From;
+use super::answer::bypassed;
 use super::body::{self, Body};
 use super::fetch::{self, Ask, Repair};
 use super::hit::{Found, Hit, Look};
@@ -29,10 +29,10 @@ const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SIN
 const PERSONAL: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 
 /// Answers a client's request.
-pub async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     if !is_read || !request.body().is_end_stream() {
-        return service.pass(request.map(body::passing)).await;
+        return service.pass(request).await;
     }
     let target = service::target(&request).to_owned();
     let id = plain_id::of_target(&target);
@@ -178,9 +178,9 @@ impl Get<'_> {
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 self.service.evict_this(&self.ask.id, label).await;
-                Some(From::Bypass.mark(self.headless(response)))
+                Some(bypassed(self.headless(response)))
             }
-            _ => Some(From::Bypass.mark(self.headless(response))),
+            _ => Some(bypassed(self.headless(response))),
         }
     }
 
@@ -229,7 +229,7 @@ impl Get<'_> {
             Err(failure) => return failed(&failure),
         };
         if !may_be_kept(&response) {
-            return From::Bypass.mark(response.map(body::passing));
+            return bypassed(response.map(body::passing));
         }
         let size = response.body().size_hint().exact();
         let (head, incoming) = response.into_parts();

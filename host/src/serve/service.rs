@@ -1,17 +1,22 @@
 //! What the parts of the service share, and the way of a client's request.
 
-use super::answer::{From, refuse};
+use super::admin::Guard;
+use super::answer::{bypassed, refuse};
 use super::body::{self, Body};
 use super::consent::Consents;
 use super::fetch::Ask;
 use super::label::{Label, Moment};
 use super::labels::Labels;
+use super::limits::PatientBody;
 use super::metrics::Metrics;
 use super::openings::Openings;
 use super::options::{Options, Profile};
+use super::prefetch::Prefetching;
+use super::tls::Identity;
 use super::upstream::{Failure, Upstream};
 use super::{glance, plain};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::header;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -23,7 +28,11 @@ pub struct Service {
     pub cache: AsyncImageCache,
     pub upstream: Upstream,
     pub options: Options,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    pub guard: Guard,
+    /// What clients are shown, where they speak TLS.
+    pub identity: Option<Arc<Identity>>,
+    pub prefetching: Prefetching,
     pub labels: Arc<Labels>,
     /// Who asks the upstream for an image that is not being fetched yet: one at a time.
     pub openings: Openings,
@@ -32,12 +41,33 @@ pub struct Service {
 
 impl Service {
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
-        let upstream = Upstream::new(&options.origin, options.profile == Profile::Glance)?;
+        let passes_host = options.origin.profile == Profile::Glance;
+        let upstream = Upstream::new(&options.origin, passes_host)?;
+        let guard = Guard::load(options.admin.admin_token_file.as_deref())?;
+        let identity = Identity::load(&options.tls)?;
+        let prefetching = Prefetching::new(&options.prefetch)?;
         let labels = Arc::new(cache.run(|cache| Ok(Labels::of(cache))).await??);
         let consents = Consents::held_for(options.authorise_for);
-        let openings = Openings::default();
-        let metrics = Metrics::default();
-        Ok(Service { cache, upstream, options, metrics, labels, openings, consents })
+        let (openings, metrics) = (Openings::default(), Arc::default());
+        Ok(Service {
+            cache,
+            upstream,
+            options,
+            metrics,
+            guard,
+            identity,
+            prefetching,
+            labels,
+            openings,
+            consents,
+        })
+    }
+
+    /// Reads secrets and certificates again; what is faulty stays as it was.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let guard = self.guard.reload();
+        let identity = self.identity.as_ref().map_or(Ok(()), |identity| identity.reload());
+        guard.and(identity)
     }
 
     /// Answers a client's request.
@@ -45,7 +75,13 @@ impl Service {
         if let Err(refused) = check(&request) {
             return refused;
         }
-        match self.options.profile {
+        let patience = self.options.limits.body_timeout;
+        // A body that is none needs no patience, and must be seen to be none.
+        let request = request.map(|body| match body.is_end_stream() {
+            true => body::empty(),
+            false => PatientBody::new(body, patience).boxed_unsync(),
+        });
+        match self.options.origin.profile {
             Profile::Glance => glance::answer(self, request).await,
             Profile::Plain => plain::answer(self, request).await,
         }
@@ -62,7 +98,7 @@ impl Service {
 
     /// Hands a request for an image on to the upstream, past the cache.
     pub async fn bypass(&self, head: Parts) -> Response<Body> {
-        From::Bypass.mark(self.pass(Request::from_parts(head, body::empty())).await)
+        bypassed(self.pass(Request::from_parts(head, body::empty())).await)
     }
 
     /// An image is not to be served any more.

@@ -1,31 +1,113 @@
-//! SIGTERM and SIGINT stop the service in order.
+//! SIGTERM and SIGINT stop the service in order, a second one at once; SIGHUP has it read its secrets and
+//! certificates again. systemd is told of each.
 
 use super::service::Service;
+use sd_notify::NotifyState;
 use std::io;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    Stopping,
+    Now,
+}
 
 /// Waits for the stop; clones wait for the same one.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop(watch::Receiver<Phase>);
 
 impl Stop {
     /// Stops when the process is told to.
-    pub fn on_signals(_service: &Arc<Service>) -> io::Result<Stop> {
-        let (tell, stop) = watch::channel(false);
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::spawn(async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            tell.send_replace(true);
-        });
+    pub fn on_signals(service: &Arc<Service>) -> io::Result<Stop> {
+        let (tell, stop) = watch::channel(Phase::Serving);
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        };
+        tokio::spawn(signals.obey(Arc::clone(service), tell));
         Ok(Stop(stop))
     }
 
     /// Returns once the service is to stop.
     pub async fn wait(&mut self) {
+        self.reach(Phase::Stopping).await;
+    }
+
+    /// Returns once it is to stop whatever is under way.
+    pub async fn wait_for_now(&mut self) {
+        self.reach(Phase::Now).await;
+    }
+
+    /// Whether the service is to stop.
+    pub fn has_come(&self) -> bool {
+        *self.0.borrow() >= Phase::Stopping
+    }
+
+    async fn reach(&mut self, phase: Phase) {
         // Nobody is left to tell: that is a stop, too.
-        let _ = self.0.wait_for(|stop| *stop).await;
+        let _ = self.0.wait_for(|reached| *reached >= phase).await;
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    async fn obey(mut self, service: Arc<Service>, tell: watch::Sender<Phase>) {
+        let mut phase = Phase::Serving;
+        while phase < Phase::Now {
+            let stops = tokio::select! {
+                _ = self.terminate.recv() => true,
+                _ = self.interrupt.recv() => true,
+                _ = self.hangup.recv() => false,
+            };
+            if stops {
+                phase = if phase == Phase::Serving { Phase::Stopping } else { Phase::Now };
+                tracing::info!(at_once = phase == Phase::Now, "stopping");
+                notify(&[NotifyState::Stopping]);
+                tell.send_replace(phase);
+            } else if phase == Phase::Serving {
+                reload(&service);
+            }
+        }
+    }
+}
+
+/// Tells systemd that clients are served, and again and again that the service lives, where it wants to know.
+pub async fn say_ready(mut stop: Stop) {
+    notify(&[NotifyState::Ready]);
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(patience / 3) => notify(&[NotifyState::Watchdog]),
+            () = stop.wait_for_now() => return,
+        }
+    }
+}
+
+fn reload(service: &Service) {
+    let begun = NotifyState::monotonic_usec_now();
+    notify(&[&[NotifyState::Reloading], begun.ok().as_slice()].concat());
+    match service.reload() {
+        Ok(()) => tracing::warn!("read secrets and certificates again"),
+        Err(error) => {
+            tracing::error!("what was to be read again is faulty, and stays as it was: {error:#}")
+        }
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+/// Nobody but systemd listens, and it need not.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd does not hear us");
     }
 }

@@ -1,16 +1,125 @@
 //! TLS towards clients and towards the upstream.
 
-use super::options::{Options, Origin};
-use rustls::ClientConfig;
+use super::options::Origin;
+use anyhow::{Context, bail};
+use clap::Args;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 
-/// What clients are greeted with; nothing where they speak plain HTTP.
-pub fn acceptor(_options: &Options) -> anyhow::Result<Option<TlsAcceptor>> {
-    Ok(None)
+/// How the listeners speak TLS.
+#[derive(Debug, Clone, Args)]
+pub struct ListenerTls {
+    /// A PEM file with the certificate of both listeners and its chain; they speak TLS only, then
+    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// A PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
 }
 
-/// What the upstream's certificate is held against: what the system trusts.
-pub fn client_config(_origin: &Origin) -> anyhow::Result<ClientConfig> {
+/// How the upstream is trusted.
+#[derive(Debug, Clone, Args)]
+pub struct UpstreamTls {
+    /// A PEM file with the certificate authorities of an https upstream [default: what the system trusts]
+    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_UPSTREAM_CA")]
+    pub upstream_ca: Option<PathBuf>,
+}
+
+/// The certificate that clients are shown; it can be exchanged while the service runs.
+#[derive(Debug)]
+pub struct Identity {
+    cert: PathBuf,
+    key: PathBuf,
+    shown: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Identity {
+    /// Nothing, where clients speak plain HTTP.
+    pub fn load(options: &ListenerTls) -> anyhow::Result<Option<Arc<Identity>>> {
+        let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) else {
+            return Ok(None);
+        };
+        let shown = RwLock::new(Arc::new(certified_key(cert, key)?));
+        Ok(Some(Arc::new(Identity { cert: cert.clone(), key: key.clone(), shown })))
+    }
+
+    /// Reads the files again; where they are faulty, the certificate stays as it was.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let fresh = Arc::new(certified_key(&self.cert, &self.key)?);
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// Greets clients.
+    pub fn acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config).into())
+    }
+}
+
+impl ResolvesServerCert for Identity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// What the upstream's certificate is held against.
+pub fn client_config(origin: &Origin) -> anyhow::Result<ClientConfig> {
     use hyper_rustls::ConfigBuilderExt;
-    Ok(ClientConfig::builder().with_native_roots()?.with_no_client_auth())
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let builder = match &origin.tls.upstream_ca {
+        Some(file) => builder.with_root_certificates(authorities(file)?),
+        // Nobody is to be trusted, so that a machine without certificates will do.
+        None if origin.upstream.scheme_str() == Some("http") => {
+            builder.with_root_certificates(RootCertStore::empty())
+        }
+        None => builder.with_native_roots().context(
+            "the system trusts no certificate authority: install ca-certificates, or give --upstream-ca",
+        )?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn authorities(file: &Path) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).with_context(|| {
+            format!("{} holds a certificate that is none of an authority", file.display())
+        })?;
+    }
+    Ok(roots)
+}
+
+fn certified_key(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
+    let provider: CryptoProvider = default_provider();
+    let private = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
+    CertifiedKey::from_der(certificates(cert)?, private, &provider).with_context(|| {
+        format!("the key in {} does not go with {}", key.display(), cert.display())
+    })
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let cannot = || format!("cannot read certificates in PEM from {}", file.display());
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
+        .with_context(cannot)?
+        .collect::<Result<_, _>>()
+        .with_context(cannot)?;
+    if certificates.is_empty() {
+        bail!("{} holds no certificate in PEM", file.display());
+    }
+    Ok(certificates)
 }
