@@ -35,7 +35,8 @@ pub fn test() -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask bench`: the library's and the drivers' figures, where what is given picks among them, then whole processes.
+/// `cargo xtask bench`: the library's and the drivers' figures, where what is given picks among them, then whole processes
+/// and the service.
 pub fn bench(arguments: &[&str]) -> Result<()> {
     drivers::toolchain()?;
     for (name, bench) in [
@@ -43,6 +44,7 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
         ("Drivers", "driver"),
         ("Processes", "process"),
         ("Hostile drivers", "hostile"),
+        ("Service", "serve"),
     ] {
         let mut command = cargo(&[
             "bench",

@@ -1,0 +1,77 @@
+//! The memory that many connections take: most of them idle, some downloading.
+
+use crate::client::Client;
+use crate::origin::{Image, Origin};
+use crate::service::Service;
+use crate::table::{Asked, Line};
+use crate::wait;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const IDLE: u64 = 500;
+const ACTIVE: usize = 100;
+
+/// How long they download as fast as they can, and then slowly.
+const PHASE: Duration = Duration::from_secs(8);
+
+/// What a slow client takes at once, and how long it waits then.
+const SIP: usize = 16 << 10;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// The service's peak of resident memory.
+pub fn memory(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Vec<Line>> {
+    let service = Service::start(&directory.join("ours"), binary, origin.address, &[])?;
+    let mib = |name| service.process.memory(name) as f64 / 1024.0;
+    let mut lines = Vec::new();
+    wait(async {
+        let mut idle = Vec::new();
+        for number in 0..IDLE {
+            let mut client = Client::of(service.address);
+            client.get(&Image::small(number % 10).target()).await?;
+            idle.push(client);
+        }
+        Client::of(service.address).get(&Image::LARGE.target()).await?;
+        println!("with {IDLE} idle connections {:.0} MiB are resident", mib("VmRSS"));
+        let mut reads = 0;
+        for (how, pause) in [("fast", None), ("slow", Some(PAUSE))] {
+            reads += active(service.address, pause).await?;
+            println!("{ACTIVE} {how} ones beside them: {:.0} MiB at most", mib("VmHWM"));
+        }
+        println!("they read {} MiB", reads >> 20);
+        drop(idle);
+        Ok(())
+    })?;
+    lines.push(Line {
+        what: format!("{IDLE} idle and {ACTIVE} active connections: resident at most"),
+        ours: format!("{:.0} MiB", mib("VmHWM")),
+        peer: String::new(),
+        ratio: None,
+        found: mib("VmHWM"),
+        asked: Asked::AtMost(150.0),
+    });
+    Ok(lines)
+}
+
+/// Has clients read the large image for a while; answers how many bytes came.
+async fn active(address: SocketAddr, pause: Option<Duration>) -> io::Result<u64> {
+    let begun = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..ACTIVE {
+        clients.spawn(async move {
+            let (mut client, mut bytes) = (Client::of(address), 0);
+            client.ask(&Image::LARGE.target()).await?;
+            while begun.elapsed() < PHASE {
+                let room = if pause.is_some() { SIP } else { usize::MAX };
+                bytes += client.read(room).await? as u64;
+                if let Some(pause) = pause {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            Ok::<_, io::Error>(bytes)
+        });
+    }
+    clients.join_all().await.into_iter().sum()
+}

@@ -1,0 +1,87 @@
+//! A server as a process of its own, which ends with the benchmark.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// So long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that is told to stop at the end.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(command: &mut Command) -> io::Result<Process> {
+        Ok(Process(command.stdin(Stdio::null()).spawn()?))
+    }
+
+    pub fn of(child: Child) -> Process {
+        Process(child)
+    }
+
+    /// A line of its `status`, in KiB: `VmRSS` or `VmHWM`.
+    pub fn memory(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.0.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+        let line = lines.find(|(known, _)| *known == name).map(|(_, value)| value);
+        let value = line.and_then(|value| value.trim().strip_suffix(" kB"));
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// Waits until it listens.
+    pub fn listens_on(&mut self, address: SocketAddr) -> io::Result<()> {
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = self.0.try_wait()? {
+                return Err(io::Error::other(format!("it ended with {status}")));
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(io::Error::other("it does not listen"));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let told = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let begun = Instant::now();
+        while matches!(told, Some(Ok(()))) && begun.elapsed() < Duration::from_secs(10) {
+            if let Ok(Some(_)) = self.0.try_wait() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address on loopback that nobody listens on.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// Runs a command to its end; an error is the last line that it said.
+pub fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let last = said.trim().lines().last().unwrap_or("it says nothing").to_owned();
+    Err(io::Error::other(last))
+}
+
+/// A log for what a server says.
+pub fn log(directory: &Path, name: &str) -> io::Result<Stdio> {
+    Ok(std::fs::File::create(directory.join(name))?.into())
+}

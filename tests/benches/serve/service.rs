@@ -1,0 +1,57 @@
+//! `image-cache serve`, built for release, with a cache of its own.
+
+use crate::process::{Process, log};
+use std::env;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A running service.
+pub struct Service {
+    pub address: SocketAddr,
+    pub process: Process,
+}
+
+impl Service {
+    /// In front of this upstream, with a new cache below the directory, and these options.
+    pub fn start(
+        directory: &Path,
+        binary: &Path,
+        upstream: SocketAddr,
+        options: &[&str],
+    ) -> io::Result<Service> {
+        std::fs::create_dir_all(directory)?;
+        let mut command = Command::new(binary);
+        command.env_clear().env("CACHE_DIRECTORY", directory.join("compiled"));
+        command.arg("--cache-dir").arg(directory.join("images")).args(["--max-size", "100 GiB"]);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--upstream", &format!("http://{upstream}")]).args(options);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log(directory, "log")?);
+        let mut child = command.spawn()?;
+        let output = child.stdout.take();
+        let process = Process::of(child);
+        let mut output = BufReader::new(output.ok_or_else(|| io::Error::other("it is piped"))?);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        std::thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+        let address = line.trim().strip_prefix("listening on ").and_then(|it| it.parse().ok());
+        let address = address.ok_or_else(|| {
+            io::Error::other(format!("the service does not say where it listens: {line:?}"))
+        })?;
+        Ok(Service { address, process })
+    }
+}
+
+/// The binary: what `IMAGE_CACHE_BINARY` names, or one that is built now.
+pub fn binary() -> PathBuf {
+    if let Some(binary) = env::var_os("IMAGE_CACHE_BINARY") {
+        return binary.into();
+    }
+    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--workspace", "--all-features", "--bin", "image-cache"]);
+    let built = cargo.status();
+    assert!(built.is_ok_and(|status| status.success()), "the binary cannot be built");
+    profile.join("image-cache")
+}
