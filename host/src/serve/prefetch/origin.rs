@@ -10,10 +10,11 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use image_cache::{Expected, Outcome};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio_util::io::StreamReader;
 
-/// No record of an image is larger.
-const MAX_RECORD: usize = 4 << 20;
+/// No record of an image, and no schema, is larger.
+const MAX_DOCUMENT: usize = 4 << 20;
 
 /// What the upstream says of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub async fn fetch(service: &Service, credentials: &Credentials, id: &str) -> Re
 }
 
 /// Why the upstream did not do what it was asked.
-enum Failed {
+pub enum Failed {
     Answered(StatusCode),
     Otherwise(String),
 }
@@ -92,14 +93,23 @@ impl Failed {
 }
 
 async fn record(service: &Service, credentials: &Credentials, id: &str) -> Result<Record, Failed> {
-    let answer = get(service, credentials, &format!("/v2/images/{}", segment(id))).await?;
+    document(service, credentials, &format!("/v2/images/{}", segment(id))).await
+}
+
+/// What the upstream tells in JSON.
+pub async fn document<T: DeserializeOwned>(
+    service: &Service,
+    credentials: &Credentials,
+    path: &str,
+) -> Result<T, Failed> {
+    let answer = get(service, credentials, path).await?;
     if answer.status() != StatusCode::OK {
         return Err(Failed::Answered(answer.status()));
     }
-    let text = Limited::new(answer.into_body(), MAX_RECORD).collect().await;
-    let text = text.map_err(|error| Failed::Otherwise(format!("its record broke off: {error}")))?;
+    let text = Limited::new(answer.into_body(), MAX_DOCUMENT).collect().await;
+    let text = text.map_err(|error| Failed::Otherwise(format!("{path} broke off: {error}")))?;
     serde_json::from_slice(&text.to_bytes())
-        .map_err(|error| Failed::Otherwise(format!("its record cannot be read: {error}")))
+        .map_err(|error| Failed::Otherwise(format!("{path} is not what it should be: {error}")))
 }
 
 async fn get(
