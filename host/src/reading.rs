@@ -109,6 +109,11 @@ impl CachedReader {
         self.image_size
     }
 
+    /// When the file that it reads was last changed: another one under the same name has another time.
+    pub fn modified(&self) -> io::Result<SystemTime> {
+        self.file.metadata()?.modified()
+    }
+
     /// Bytes that are still to be delivered from where it stands.
     #[cfg(feature = "tokio")]
     pub(crate) fn left(&self) -> u64 {

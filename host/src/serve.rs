@@ -3,13 +3,25 @@
 //! A module of the binary that uses nothing but the library's public API: how a service sits on it.
 
 mod admin;
+mod along;
+mod answer;
 mod body;
+mod consent;
+mod fetch;
+mod glance;
+mod hit;
+mod label;
+mod labels;
 mod limits;
 mod listen;
 mod maintenance;
 mod metrics;
+mod openings;
 mod options;
+mod plain;
+mod plain_id;
 mod prefetch;
+mod range;
 mod requests;
 mod secret;
 mod service;
@@ -44,7 +56,7 @@ pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let cache = AsyncImageCache::open(config).await?;
-        let service = Arc::new(Service::new(cache, Options::for_prefetch(options)?)?);
+        let service = Arc::new(Service::new(cache, Options::for_prefetch(options)?).await?);
         let ended = prefetch::once(&service).await?;
         service.cache.run(|cache| cache.flush()).await?;
         Ok(ended)
@@ -53,7 +65,7 @@ pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<
 
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let cache = AsyncImageCache::open(config).await?;
-    let service = Arc::new(Service::new(cache, options)?);
+    let service = Arc::new(Service::new(cache, options).await?);
     let clients = listener(&service, &service.options.listen).await?;
     let admin = match service.options.admin.address() {
         Some(address) => Some(listener(&service, address).await?),

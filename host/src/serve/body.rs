@@ -1,8 +1,13 @@
 //! The bodies of answers and of requests to the upstream.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+use futures_util::stream::{self, Stream, TryStreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use std::error::Error;
+use std::io;
+use std::time::Duration;
 
 /// Why a body ended before its end.
 pub type BodyError = Box<dyn Error + Send + Sync>;
@@ -21,6 +26,39 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// A body of hyper's, as it comes.
-pub fn passing(body: hyper::body::Incoming) -> Body {
+pub fn passing(body: Incoming) -> Body {
     body.map_err(Into::into).boxed_unsync()
+}
+
+/// These chunks; an error breaks the connection off.
+pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+    StreamBody::new(chunks.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()
+}
+
+/// The bytes of an upstream's answer; where none come for so long, an error.
+pub fn chunks(
+    body: Incoming,
+    patience: Duration,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    stream::try_unfold(body, move |mut body| async move {
+        loop {
+            let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the upstream sends no more"));
+            };
+            match frame.transpose().map_err(broken)? {
+                None => return Ok(None),
+                Some(frame) => match frame.into_data() {
+                    Ok(bytes) => return Ok(Some((bytes, body))),
+                    // Trailers: nothing of the image.
+                    Err(_) => continue,
+                },
+            }
+        }
+    })
+}
+
+fn broken(error: hyper::Error) -> io::Error {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let words = format!("the upstream's answer broke off: {error}{cause}");
+    io::Error::new(io::ErrorKind::ConnectionAborted, words)
 }

@@ -91,7 +91,14 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
 
 /// Cleans, and logs what came of it.
 pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
-    let cleaned = service.cache.run(|cache| cache.clean(None)).await;
+    let labels = Arc::clone(&service.labels);
+    let cleaned = service.cache.run(move |cache| {
+        if let Err(error) = labels.sweep(cache) {
+            tracing::warn!(%error, "what was said of images that are cached no more cannot be removed");
+        }
+        cache.clean(None)
+    });
+    let cleaned = cleaned.await;
     match &cleaned {
         Ok(Cleaned { incomplete, invalid, bytes, kept }) => {
             tracing::info!(incomplete, invalid, bytes, "cleaned");

@@ -50,6 +50,9 @@ pub struct Origin {
     /// The server of images: http:// or https://, a host, and the path below which everything lies
     #[arg(long, value_name = "URL", env = "IMAGE_CACHE_UPSTREAM", value_parser = upstream)]
     pub upstream: Uri,
+    /// How long the upstream may keep us waiting: for a connection, an answer, or the next bytes of one; seconds, or with a unit [default: 60]
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = time, hide_default_value = true)]
+    pub upstream_timeout: Duration,
     #[command(flatten)]
     pub tls: UpstreamTls,
     /// What the upstream is: glance (the images of a Glance API) or plain (any GET below the upstream's URL)

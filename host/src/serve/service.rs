@@ -1,16 +1,25 @@
 //! What the parts of the service share, and the way of a client's request.
 
 use super::admin::Guard;
+use super::answer::{bypassed, refuse};
 use super::body::{self, Body};
+use super::consent::Consents;
+use super::fetch::Ask;
+use super::label::{Label, Moment};
+use super::labels::Labels;
 use super::limits::PatientBody;
 use super::metrics::Metrics;
-use super::options::Options;
+use super::openings::Openings;
+use super::options::{Options, Profile};
 use super::prefetch::Prefetching;
 use super::tls::Identity;
-use super::upstream::Upstream;
+use super::upstream::{Failure, Upstream};
+use super::{glance, plain};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use hyper::header;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
 use std::sync::Arc;
 
@@ -24,16 +33,34 @@ pub struct Service {
     /// What clients are shown, where they speak TLS.
     pub identity: Option<Arc<Identity>>,
     pub prefetching: Prefetching,
+    pub labels: Arc<Labels>,
+    /// Who asks the upstream for an image that is not being fetched yet: one at a time.
+    pub openings: Openings,
+    pub consents: Consents,
 }
 
 impl Service {
-    pub fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
-        let upstream = Upstream::new(&options.origin)?;
+    pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
+        let passes_host = options.origin.profile == Profile::Glance;
+        let upstream = Upstream::new(&options.origin, passes_host)?;
         let guard = Guard::load(options.admin.admin_token_file.as_deref())?;
         let identity = Identity::load(&options.tls)?;
         let prefetching = Prefetching::new(&options.prefetch)?;
-        let metrics = Arc::default();
-        Ok(Service { cache, upstream, options, metrics, guard, identity, prefetching })
+        let labels = Arc::new(cache.run(|cache| Ok(Labels::of(cache))).await??);
+        let consents = Consents::held_for(options.authorise_for);
+        let (openings, metrics) = (Openings::default(), Arc::default());
+        Ok(Service {
+            cache,
+            upstream,
+            options,
+            metrics,
+            guard,
+            identity,
+            prefetching,
+            labels,
+            openings,
+            consents,
+        })
     }
 
     /// Reads secrets and certificates again; what is faulty stays as it was.
@@ -44,31 +71,114 @@ impl Service {
     }
 
     /// Answers a client's request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if let Err(refused) = check(&request) {
+            return refused;
+        }
         let patience = self.options.limits.body_timeout;
-        self.pass(request.map(|body| PatientBody::new(body, patience).boxed_unsync())).await
+        // A body that is none needs no patience, and must be seen to be none.
+        let request = request.map(|body| match body.is_end_stream() {
+            true => body::empty(),
+            false => PatientBody::new(body, patience).boxed_unsync(),
+        });
+        match self.options.origin.profile {
+            Profile::Glance => glance::answer(self, request).await,
+            Profile::Plain => plain::answer(self, request).await,
+        }
     }
 
     /// Hands a request on to the upstream, and its answer back.
-    async fn pass(&self, mut request: Request<Body>) -> Response<Body> {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        match self.upstream.uri(target) {
-            Ok(uri) => *request.uri_mut() = uri,
-            Err(_) => return refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
-        }
-        match self.upstream.send(request).await {
+    pub async fn pass(&self, request: Request<Body>) -> Response<Body> {
+        let target = target(&request).to_owned();
+        match self.upstream.send(&target, request).await {
             Ok(response) => response.map(body::passing),
-            Err(error) => {
-                tracing::warn!(%error, "the upstream cannot be reached");
-                refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
+            Err(failure) => failed(&failure),
+        }
+    }
+
+    /// Hands a request for an image on to the upstream, past the cache.
+    pub async fn bypass(&self, head: Parts) -> Response<Body> {
+        bypassed(self.pass(Request::from_parts(head, body::empty())).await)
+    }
+
+    /// An image is not to be served any more.
+    pub async fn evict(&self, id: &str) {
+        let (id, labels) = (id.to_owned(), Arc::clone(&self.labels));
+        let evicted = self.cache.run(move |cache| {
+            labels.doom(&id);
+            let was_there = cache.delete_cached_image(&id)?;
+            if was_there {
+                tracing::info!(image = %id, "evicted: the upstream has it no more, or another one");
             }
+            Ok(())
+        });
+        if let Err(error) = evicted.await {
+            tracing::warn!(%error, "an image that is not to be served cannot be evicted");
+        }
+    }
+
+    /// An image turned out to be another one than the upstream's: it leaves the cache, unless it was replaced already.
+    pub async fn evict_this(&self, id: &str, label: &Arc<Label>) {
+        let (id, labels, label) = (id.to_owned(), Arc::clone(&self.labels), Arc::clone(label));
+        let evicted = self.cache.run(move |cache| {
+            if labels.expected(&id).is_some() {
+                return Ok(());
+            }
+            let modified = cache.open_for_read(&id)?.and_then(|reader| reader.modified().ok());
+            if modified.map(Moment::from) == label.modified {
+                tracing::info!(image = %id, "evicted: the upstream has another one");
+                cache.delete_cached_image(&id)?;
+                labels.doom(&id);
+            }
+            Ok(())
+        });
+        if let Err(error) = evicted.await {
+            tracing::warn!(%error, "an image that is not to be served cannot be evicted");
+        }
+    }
+
+    /// Whether a fetch of the image runs in this process.
+    pub fn is_being_fetched(&self, id: &str) -> bool {
+        matches!(self.cache.progress(id), Ok(Some(_)))
+    }
+}
+
+/// What of a request no server should guess at.
+fn check(request: &Request<Incoming>) -> Result<(), Response<Body>> {
+    let bad = |words| Err(refuse(StatusCode::BAD_REQUEST, words));
+    if request.method() == Method::CONNECT {
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
+    }
+    if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
+        return bad("the path does not begin with a slash\n");
+    }
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return bad("more than one Host\n");
+    }
+    Ok(())
+}
+
+/// Path and query of a request.
+pub fn target<B>(request: &Request<B>) -> &str {
+    request.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// What a client is told when the upstream does not answer.
+pub fn failed(failure: &Failure) -> Response<Body> {
+    match failure {
+        Failure::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
+        Failure::Unreachable(reason) => {
+            tracing::warn!(reason, "the upstream cannot be reached");
+            refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
+        }
+        Failure::TimedOut => {
+            tracing::warn!("the upstream does not answer in time");
+            refuse(StatusCode::GATEWAY_TIMEOUT, "the upstream does not answer in time\n")
         }
     }
 }
 
-/// An answer of our own.
-pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
-    let mut response = Response::new(body::full(words));
-    *response.status_mut() = status;
-    response
+/// Why an image has to come past the cache.
+pub fn log_bypass(ask: &Ask, error: &image_cache::Error) {
+    tracing::warn!(image = %ask.id, %error, "the cache cannot serve it; it comes from the upstream");
 }

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use http_body_util::BodyDataStream;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use image_cache::{Expected, Outcome};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -118,13 +118,9 @@ async fn get(
     path: &str,
 ) -> Result<Response<Incoming>, Failed> {
     let otherwise = |error: String| Failed::Otherwise(error);
-    let uri = service.upstream.uri(path).map_err(|error| otherwise(error.to_string()))?;
-    let mut request = Request::new(body::empty());
-    *request.uri_mut() = uri;
-    *request.headers_mut() =
-        credentials.headers().map_err(|error| otherwise(format!("{error:#}")))?;
-    let answer = service.upstream.send(request).await;
-    answer.map_err(|error| otherwise(format!("the upstream cannot be reached: {error}")))
+    let headers = credentials.headers().map_err(|error| otherwise(format!("{error:#}")))?;
+    let answer = service.upstream.get(path, headers).await;
+    answer.map_err(|failure| otherwise(failure.to_string()))
 }
 
 /// An id as one segment of a path.

@@ -1,0 +1,415 @@
+//! The profile `glance`: an image's data comes from the cache, everything else from the Glance API.
+
+use super::along::{self, expected, streamed};
+use super::answer::{self, bypassed, refuse};
+use super::body::{self, Body};
+use super::fetch::{self, Ask, Repair};
+use super::hit::{Found, Look};
+use super::label::{CONTENT_MD5, Label};
+use super::range::{Asked, Part};
+use super::service::{Service, failed, log_bypass};
+use super::upstream::{Failure, Ranged};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use image_cache::ImageId;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// No record of an image is longer.
+const MAX_RECORD: usize = 4 << 20;
+
+/// No answer to a request for one byte is longer, if it is to be read to its end.
+const MAX_BYTE: usize = 64 << 10;
+
+/// So often an image is looked for in the cache and at the upstream before it comes past the cache.
+const ATTEMPTS: u32 = 3;
+
+/// What Glance says of an image.
+#[derive(Debug, Deserialize)]
+pub struct Record {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    checksum: Option<String>,
+    #[serde(default)]
+    size: Option<u64>,
+}
+
+impl Record {
+    /// Whether what is cached is what Glance has.
+    fn agrees(&self, label: &Label) -> bool {
+        let size = self.size.is_none() || label.size.is_none() || self.size == label.size;
+        let checksum = self.checksum().is_none_or(|checksum| {
+            label.md5.as_ref().is_some_and(|md5| md5.eq_ignore_ascii_case(checksum))
+        });
+        size && checksum
+    }
+
+    fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref().filter(|checksum| !checksum.is_empty())
+    }
+}
+
+/// Answers a client's request.
+pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
+    let has_body = !request.body().is_end_stream();
+    let image = image(request.uri().path()).map(str::to_owned);
+    match image {
+        Some(id) if request.method() == Method::GET && !has_body => {
+            let (head, _) = request.into_parts();
+            if head.uri.query().is_some() {
+                return service.bypass(head).await;
+            }
+            get(service, &id, head).await
+        }
+        _ => pass(service, request).await,
+    }
+}
+
+/// The image whose data lies under a path: only where the path says so in its plainest form.
+fn image(path: &str) -> Option<&str> {
+    let id = path.strip_prefix("/v2/images/")?.strip_suffix("/file")?;
+    plain_id(id)
+}
+
+/// An id in which nothing is encoded or has a meaning for paths.
+fn plain_id(id: &str) -> Option<&str> {
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (is_plain && id.parse::<ImageId>().is_ok()).then_some(id)
+}
+
+/// Hands a request on; one that took an image away evicts it.
+async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
+    let withdrawn = withdrawn(request.method(), request.uri().path()).map(str::to_owned);
+    let response = service.pass(request).await;
+    if let Some(id) = withdrawn.filter(|_| response.status().is_success()) {
+        service.evict(&id).await;
+        service.consents.forget();
+    }
+    response
+}
+
+/// The image that is another one, or none, once this request has succeeded.
+fn withdrawn<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix("/v2/images/")?;
+    plain_id(match *method {
+        Method::DELETE => rest,
+        Method::PUT => rest.strip_suffix("/file")?,
+        Method::POST => rest.strip_suffix("/actions/deactivate")?,
+        _ => return None,
+    })
+}
+
+/// What has to be known of an image before it is served.
+enum Ruling {
+    /// The caller may have it; with what Glance says of it, where it was asked.
+    Granted(Option<Arc<Record>>),
+    /// Glance could not be asked, and the operator allows to serve what is cached then.
+    Unreachable(Response<Body>),
+    Refused(Response<Body>),
+}
+
+async fn get(service: &Arc<Service>, id: &str, head: Parts) -> Response<Body> {
+    let target = head.uri.path().to_owned();
+    let mut request = Get {
+        service,
+        head,
+        ask: Ask { id: id.to_owned(), target, headers: Default::default() },
+        consented: false,
+    };
+    request.ask = Ask::new(id, &request.ask.target, &request.head.headers);
+    let ruling = request.record().await;
+    match ruling {
+        Ruling::Refused(response) => response,
+        Ruling::Unreachable(response) => match request.hit(None).await {
+            Some(hit) => hit,
+            None => response,
+        },
+        Ruling::Granted(record) => request.serve(record).await,
+    }
+}
+
+/// A request for an image's data.
+struct Get<'a> {
+    service: &'a Arc<Service>,
+    head: Parts,
+    ask: Ask,
+    /// Whether the upstream has consented to this very download.
+    consented: bool,
+}
+
+impl Get<'_> {
+    /// Asks Glance for the image's record, with the caller's credentials.
+    async fn record(&mut self) -> Ruling {
+        let Get { service, ask, .. } = self;
+        if !service.options.authorises() {
+            return Ruling::Granted(None);
+        }
+        if let Some(record) = service.consents.given(ask) {
+            self.consented = true;
+            return Ruling::Granted(Some(record));
+        }
+        let target = ask.target.strip_suffix("/file").unwrap_or(&ask.target);
+        let response = match service.upstream.get(target, ask.headers.clone()).await {
+            Ok(response) => response,
+            Err(failure) => return self.unreachable(&failure),
+        };
+        if response.status() != StatusCode::OK {
+            return Ruling::Refused(bypassed(response.map(body::passing)));
+        }
+        let record = Limited::new(response.into_body(), MAX_RECORD).collect().await;
+        let record = record.map(|record| serde_json::from_slice::<Record>(&record.to_bytes()));
+        match record {
+            Ok(Ok(record)) if record.status == "active" => Ruling::Granted(Some(Arc::new(record))),
+            // Glance knows best how to say that it has no data, or none for this caller.
+            Ok(Ok(record)) => {
+                tracing::debug!(image = %ask.id, status = record.status, "it is not active");
+                service.evict(&ask.id).await;
+                Ruling::Refused(service.bypass(self.head.clone()).await)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(image = %ask.id, %error, "the upstream's record of it is none");
+                Ruling::Refused(refuse(
+                    StatusCode::BAD_GATEWAY,
+                    "the upstream's record of the image is malformed\n",
+                ))
+            }
+            Err(error) => {
+                tracing::warn!(image = %ask.id, error, "the upstream's record of it broke off");
+                Ruling::Refused(refuse(
+                    StatusCode::BAD_GATEWAY,
+                    "the upstream's record of the image broke off\n",
+                ))
+            }
+        }
+    }
+
+    fn unreachable(&self, failure: &Failure) -> Ruling {
+        let response = failed(failure);
+        match self.service.options.serve_stale_if_unreachable {
+            true => Ruling::Unreachable(response),
+            false => Ruling::Refused(response),
+        }
+    }
+
+    /// From the cache, from a fetch that runs, or by one that begins.
+    async fn serve(mut self, record: Option<Arc<Record>>) -> Response<Body> {
+        if record.is_none()
+            && let Some(answer) = self.hit(None).await
+        {
+            return answer;
+        }
+        for _ in 0..ATTEMPTS {
+            if self.is_there(record.as_deref()).await {
+                if let Some(refused) = self.refusal(record.as_ref()).await {
+                    return refused;
+                }
+                if let Some(answer) = self.hit(record.as_deref()).await {
+                    return answer;
+                }
+                if let Some(answer) = self.read_along(record.as_deref()).await {
+                    return answer;
+                }
+            }
+            let opening = self.service.openings.turn(&self.ask.id).await;
+            if self.is_there(record.as_deref()).await {
+                continue;
+            }
+            if Asked::of(&self.head.headers, None) != Asked::All {
+                drop(opening);
+                break;
+            }
+            return self.miss(record.as_deref()).await;
+        }
+        self.service.bypass(self.head).await
+    }
+
+    /// Whether the image that Glance speaks of is cached or being fetched; another one is evicted.
+    async fn is_there(&self, record: Option<&Record>) -> bool {
+        if self.service.is_being_fetched(&self.ask.id) {
+            return true;
+        }
+        let id = self.ask.id.clone();
+        let size = self.service.cache.run(move |cache| cache.image_size(&id)).await;
+        let Ok(Some(size)) = size else { return false };
+        let is_other = record.and_then(|record| record.size).is_some_and(|known| known != size);
+        if is_other {
+            self.service.evict(&self.ask.id).await;
+        }
+        !is_other
+    }
+
+    /// What Glance answers instead of the download, if it does: asked for one byte, with the caller's credentials.
+    async fn refusal(&mut self, record: Option<&Arc<Record>>) -> Option<Response<Body>> {
+        let record = record.filter(|_| !self.consented)?;
+        let is_empty = record.size == Some(0);
+        let mut answer = self.open(!is_empty).await;
+        if answer.as_ref().is_ok_and(|answer| Ranged::is_not_for(answer.status())) {
+            answer = self.open(false).await;
+        }
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::PARTIAL_CONTENT => {
+                // Read to its end, the connection can be used again.
+                let _ = Limited::new(answer.into_body(), MAX_BYTE).collect().await;
+            }
+            // Closed after its head.
+            Ok(answer) if answer.status() == StatusCode::OK => {}
+            Ok(answer) => return Some(bypassed(answer.map(body::passing))),
+            Err(failure) => return Some(failed(&failure)),
+        }
+        self.consented = true;
+        self.service.consents.give(&self.ask, record);
+        None
+    }
+
+    async fn open(&self, one_byte: bool) -> Result<Response<Incoming>, Failure> {
+        let mut headers = self.ask.headers.clone();
+        if one_byte {
+            headers.insert(header::RANGE, Ranged::first_byte());
+        }
+        self.service.upstream.get(&self.ask.target, headers).await
+    }
+
+    /// The cached image, where it is the one that Glance speaks of.
+    async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
+        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
+        let headers = self.head.headers.clone();
+        let record = record.map(|record| (record.size, record.checksum.clone()));
+        let look = move |cache: &image_cache::ImageCache| {
+            let look = Look {
+                cache,
+                labels: &labels,
+                id: &id,
+                headers: &headers,
+                is_head: false,
+                trusts_books: true,
+            };
+            look.open(|label| {
+                record.is_none_or(|(size, checksum)| {
+                    Record { status: String::new(), size, checksum }.agrees(label)
+                })
+            })
+        };
+        match self.service.cache.run(look).await {
+            Ok(Found::Hit(hit)) => {
+                let (service, ask) = (Arc::clone(self.service), self.ask.clone());
+                let label = Arc::clone(&hit.label);
+                Some(hit.answer(Repair { service, ask, label }))
+            }
+            Ok(Found::Nothing) => None,
+            Ok(Found::Unfit(label)) => {
+                self.service.evict_this(&self.ask.id, &label).await;
+                None
+            }
+            Err(error) => {
+                log_bypass(&self.ask, &error);
+                None
+            }
+        }
+    }
+
+    /// From a fetch that runs, as far as that has come or will soon.
+    async fn read_along(&self, record: Option<&Record>) -> Option<Response<Body>> {
+        let label = self.service.labels.expected(&self.ask.id);
+        let label = label.or_else(|| record.map(|record| Arc::new(self.label_of(record))))?;
+        if record.is_some_and(|record| !record.agrees(&label)) {
+            return None;
+        }
+        along::read_along(self.service, &self.ask, &self.head.headers, label).await
+    }
+
+    /// Opens the image at the upstream, and fetches it for everybody.
+    async fn miss(&self, record: Option<&Record>) -> Response<Body> {
+        let response = match self.open(false).await {
+            Ok(response) => response,
+            Err(failure) => return failed(&failure),
+        };
+        let length = response.body().size_hint().exact();
+        let promised = record.and_then(|record| record.size);
+        let lies = matches!((length, promised), (Some(sent), Some(promised)) if sent != promised);
+        let is_image = response.status() == StatusCode::OK
+            && !response.headers().contains_key(header::CONTENT_ENCODING);
+        if lies {
+            tracing::warn!(image = %self.ask.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
+        }
+        if !is_image || lies {
+            return bypassed(response.map(body::passing));
+        }
+        let size = length.or(promised);
+        let (mut head, incoming) = response.into_parts();
+        let said = head.headers.get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
+        let md5 = record.and_then(Record::checksum).or(said).map(str::to_owned);
+        let expected = expected(size, md5.as_deref());
+        let md5 = expected.md5.as_ref().map(ToString::to_string);
+        let mut label = Label::of(&self.service.upstream.base(), &head.headers, size, md5);
+        label.describe_as_glance();
+        let label = Arc::new(label);
+        let begun =
+            fetch::begin(self.service, self.ask.clone(), incoming, Arc::clone(&label), expected);
+        let reader = match begun.await {
+            Ok(reader) => reader,
+            Err(error) => {
+                log_bypass(&self.ask, &error);
+                return self.service.bypass(self.head.clone()).await;
+            }
+        };
+        let ours = answer::head(&label, size.unwrap_or_default(), &Part::All);
+        for (name, value) in ours.headers() {
+            head.headers.entry(name).or_insert_with(|| value.clone());
+        }
+        if size.is_none() {
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
+        streamed(Response::from_parts(head, ()), reader)
+    }
+
+    fn label_of(&self, record: &Record) -> Label {
+        let md5 = record.checksum().map(str::to_owned);
+        let upstream = self.service.upstream.base();
+        let mut label = Label::of(&upstream, &Default::default(), record.size, md5);
+        label.describe_as_glance();
+        label
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_plain_path_of_an_images_data_is_one() {
+        let id = "5b1a6e0c-4f6e-4a44-9f0e-6d2f7c1f0b9a";
+        assert_eq!(image(&format!("/v2/images/{id}/file")), Some(id));
+        for path in [
+            "/v2/images//file",
+            "/v2/images/../file",
+            "/v2/images/a/b/file",
+            "/v2/images/a%2Fb/file",
+            "/v2/images/%61/file",
+            "/v2//images/a/file",
+            "/v2/images/a/file/",
+            "/v1/images/a/file",
+            "/v2/images/a",
+            "//v2/images/a/file",
+            "/v2/images/.a/file",
+            "/v2/images/queue/file",
+            "/v2/images/cache.db/file",
+            "/v2/images/..%2f..%2fetc/file",
+            "/v2/images/a;b/file",
+        ] {
+            assert_eq!(image(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn requests_that_take_an_image_away_are_known() {
+        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a"), Some("a"));
+        assert_eq!(withdrawn(&Method::PUT, "/v2/images/a/file"), Some("a"));
+        assert_eq!(withdrawn(&Method::POST, "/v2/images/a/actions/deactivate"), Some("a"));
+        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a/tags/b"), None);
+        assert_eq!(withdrawn(&Method::GET, "/v2/images/a"), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! The labels of all images: in memory, and as small files in the cache's own directory.
+
+use super::label::{Label, Moment};
+use image_cache::ImageCache;
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// So many are kept in memory; the others are read again.
+const IN_MEMORY: usize = 10_000;
+
+/// The labels of all images. Everything but [`expected`](Labels::expected) may touch the disk.
+#[derive(Debug)]
+pub struct Labels {
+    dir: PathBuf,
+    known: Mutex<HashMap<String, Known>>,
+    fetches: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// Of an image that is cached.
+    Cached(Arc<Label>),
+    /// Of one that is being fetched.
+    Expected(Fetch),
+}
+
+#[derive(Debug)]
+struct Fetch {
+    number: u64,
+    label: Arc<Label>,
+    /// What comes of it is to be thrown away.
+    is_doomed: bool,
+}
+
+impl Labels {
+    /// In the cache's own directory.
+    pub fn of(cache: &ImageCache) -> io::Result<Labels> {
+        let dir = cache.config().dir.join(".image-cache").join("http");
+        fs::create_dir_all(&dir)?;
+        Ok(Labels { dir, known: Mutex::default(), fetches: AtomicU64::new(0) })
+    }
+
+    /// A fetch begins, of which this is known; answers its number.
+    pub fn expect(&self, id: &str, label: Arc<Label>) -> u64 {
+        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
+        let fetch = Fetch { number, label, is_doomed: false };
+        self.known().insert(id.to_owned(), Known::Expected(fetch));
+        number
+    }
+
+    /// What is known of an image that is being fetched.
+    pub fn expected(&self, id: &str) -> Option<Arc<Label>> {
+        match self.known().get(id)? {
+            Known::Expected(fetch) => Some(Arc::clone(&fetch.label)),
+            Known::Cached(_) => None,
+        }
+    }
+
+    /// What is known of the cached image whose file has this size and time.
+    pub fn cached(
+        &self,
+        cache: &ImageCache,
+        id: &str,
+        size: u64,
+        modified: Moment,
+    ) -> Option<Arc<Label>> {
+        let fetched = match self.known().get(id) {
+            Some(Known::Cached(label)) if label.fits(size, modified) => {
+                return Some(Arc::clone(label));
+            }
+            Some(Known::Expected(fetch)) => Some(Arc::clone(&fetch.label)),
+            _ => None,
+        };
+        let is_its = |label: &Arc<Label>| {
+            label.size.is_none_or(|known| known == size) && modified >= label.begun
+        };
+        match fetched.filter(is_its) {
+            Some(label) => Some(self.bind(cache, id, &label, size, modified)),
+            None => {
+                let label = self.load(id).filter(|label| label.fits(size, modified))?;
+                let label = Arc::new(label);
+                self.remember(id, Arc::clone(&label));
+                Some(label)
+            }
+        }
+    }
+
+    /// The image has come; what was expected is said of its file from now on.
+    fn bind(
+        &self,
+        cache: &ImageCache,
+        id: &str,
+        label: &Label,
+        size: u64,
+        modified: Moment,
+    ) -> Arc<Label> {
+        let mut label = Label { size: Some(size), modified: Some(modified), ..label.clone() };
+        if label.md5.is_none() {
+            label.md5 = checksum(cache, id);
+        }
+        self.put(id, label)
+    }
+
+    /// Keeps what is said of a cached image.
+    pub fn put(&self, id: &str, label: Label) -> Arc<Label> {
+        if let Err(error) = self.save(id, &label) {
+            tracing::warn!(image = %id, %error, "what the upstream said of it cannot be kept: it will be fetched again after a restart");
+        }
+        let label = Arc::new(label);
+        self.remember(id, Arc::clone(&label));
+        label
+    }
+
+    fn remember(&self, id: &str, label: Arc<Label>) {
+        let mut known = self.known();
+        if known.len() >= IN_MEMORY {
+            known.retain(|_, known| matches!(known, Known::Expected(_)));
+        }
+        // A fetch that runs has the last word.
+        let is_expected = |fetch: &Known| match fetch {
+            Known::Expected(fetch) => fetch.label.begun > label.begun,
+            Known::Cached(_) => false,
+        };
+        if !known.get(id).is_some_and(is_expected) {
+            known.insert(id.to_owned(), Known::Cached(label));
+        }
+    }
+
+    /// A fetch has ended, one way or the other.
+    pub fn settle(&self, cache: &ImageCache, id: &str, number: u64) {
+        let is_doomed = match self.known().get(id) {
+            Some(Known::Expected(fetch)) if fetch.number == number => fetch.is_doomed,
+            _ => return,
+        };
+        if is_doomed {
+            self.forget(id);
+            if let Err(error) = cache.delete_cached_image(id) {
+                tracing::warn!(image = %id, %error, "it was withdrawn while it was fetched, and cannot be evicted");
+            }
+            return;
+        }
+        if let Ok(Some(reader)) = cache.open_for_read(id)
+            && let Ok(modified) = reader.modified()
+        {
+            self.cached(cache, id, reader.image_size(), modified.into());
+        }
+        let mut known = self.known();
+        if matches!(known.get(id), Some(Known::Expected(fetch)) if fetch.number == number) {
+            known.remove(id);
+        }
+    }
+
+    /// The image is not to be served any more: what a running fetch brings is thrown away when it has ended.
+    pub fn doom(&self, id: &str) {
+        if let Some(Known::Expected(fetch)) = self.known().get_mut(id) {
+            fetch.is_doomed = true;
+            return;
+        }
+        self.forget(id);
+    }
+
+    fn forget(&self, id: &str) {
+        self.known().remove(id);
+        let _ = fs::remove_file(self.dir.join(id));
+    }
+
+    /// Removes the labels of images that are not cached any more; answers how many.
+    pub fn sweep(&self, cache: &ImageCache) -> io::Result<u64> {
+        let mut swept = 0;
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            let Some(id) = name.to_str() else { continue };
+            let is_needed = cache.is_cached(id).unwrap_or(false) || self.expected(id).is_some();
+            if !is_needed {
+                self.forget(id);
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    fn load(&self, id: &str) -> Option<Label> {
+        serde_json::from_slice(&fs::read(self.dir.join(id)).ok()?).ok()
+    }
+
+    /// All or nothing: another service may read it at any time.
+    fn save(&self, id: &str, label: &Label) -> io::Result<()> {
+        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
+        // No id begins with a dot.
+        let new = self.dir.join(format!(".{}-{number}", std::process::id()));
+        fs::write(&new, serde_json::to_vec(label)?)?;
+        fs::rename(&new, self.dir.join(id)).inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The MD5 that the books have of an image.
+pub fn checksum(cache: &ImageCache, id: &str) -> Option<String> {
+    let image = cache.cached_image(id).ok().flatten()?;
+    image.checksum.map(|checksum| checksum.to_string())
+}

@@ -1,0 +1,80 @@
+//! The ids of the profile `plain`: made from a request's path, so that no two paths have one id.
+
+use image_cache::{ImageId, MAX_IMAGE_ID_BYTES};
+use sha2::{Digest, Sha256};
+
+/// The id of what lies under a path, with its query, below the upstream's URL; nothing for its root.
+///
+/// The path is taken as it was sent, less its first slash. Letters, digits and `-._` stay, a slash
+/// becomes `+`, any other byte `%` and two hexadecimal digits. Where that is no id (it begins with a dot, or is a
+/// name that the cache keeps for itself), its first byte is written so, too. What is longer than an id may be
+/// becomes `@` and the SHA-256 of the path.
+pub fn of_target(target: &str) -> Option<String> {
+    let path = target.strip_prefix('/').filter(|path| !path.is_empty())?;
+    let id: String = path.bytes().map(encoded).collect();
+    if id.len() <= MAX_IMAGE_ID_BYTES && id.parse::<ImageId>().is_ok() {
+        return Some(id);
+    }
+    let id = format!("{}{}", escaped(id.as_bytes()[0]), &id[1..]);
+    if id.len() <= MAX_IMAGE_ID_BYTES && id.parse::<ImageId>().is_ok() {
+        return Some(id);
+    }
+    Some(format!("@{}", hex::encode(Sha256::digest(path))))
+}
+
+fn encoded(byte: u8) -> String {
+    match byte {
+        b'/' => "+".to_owned(),
+        byte if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => escaped(byte),
+    }
+}
+
+fn escaped(byte: u8) -> String {
+    format!("%{byte:02X}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn a_path_becomes_an_id_that_can_be_read() {
+        let id = |target| of_target(target).expect("it is no root");
+        assert_eq!(id("/noble/current/noble.img"), "noble+current+noble.img");
+        assert_eq!(id("/a b+c?x=1"), "a%20b%2Bc%3Fx%3D1");
+        assert_eq!(id("/%61"), "%2561");
+        assert_eq!(id("/../etc/passwd"), "%2E.+etc+passwd");
+        assert_eq!(id("/cache.db"), "%63ache.db");
+        assert_eq!(id("//"), "+");
+        assert!(id(&format!("/{}", "a".repeat(300))).starts_with('@'));
+        assert_eq!(of_target("/"), None);
+    }
+
+    #[test]
+    fn no_two_paths_have_one_id_and_every_id_is_accepted() {
+        let pieces = [
+            "a", "/", "+", "%", "%2F", "%2f", ".", "..", "@", "?", "queue", "invalid", "cache.db",
+            "%71ueue", "%2E", "ä", "A", ":",
+        ];
+        let mut paths = vec![String::new()];
+        for _ in 0..3 {
+            let longer = paths.iter().flat_map(|path| pieces.map(|piece| format!("{path}{piece}")));
+            paths = paths.iter().cloned().chain(longer).collect();
+        }
+        paths.push("x".repeat(255));
+        paths.push("x".repeat(256));
+        paths.push("/".repeat(256));
+        paths.sort();
+        paths.dedup();
+        let mut ids = HashMap::new();
+        for path in paths.iter().filter(|path| !path.is_empty()) {
+            let id = of_target(&format!("/{path}")).expect("it is no root");
+            assert!(id.parse::<ImageId>().is_ok(), "{path} became {id}");
+            assert_eq!(ids.insert(id.clone(), path), None, "{path} became {id}");
+        }
+    }
+}
