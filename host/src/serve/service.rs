@@ -81,6 +81,11 @@ impl Service {
             true => body::empty(),
             false => PatientBody::new(body, patience).boxed_unsync(),
         });
+        self.respond(request).await
+    }
+
+    /// Answers a request that is well formed.
+    pub async fn respond(self: &Arc<Self>, request: Request<Body>) -> Response<Body> {
         match self.options.origin.profile {
             Profile::Glance => glance::answer(self, request).await,
             Profile::Plain => plain::answer(self, request).await,
