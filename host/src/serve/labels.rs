@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// So many are kept in memory; the others are read again.
 const IN_MEMORY: usize = 10_000;
 
-/// The labels of all images. Everything but [`expected`](Labels::expected) may touch the disk.
+/// The labels of all images. What takes the cache may touch the disk.
 #[derive(Debug)]
 pub struct Labels {
     dir: PathBuf,
@@ -161,6 +161,11 @@ impl Labels {
             return;
         }
         self.forget(id);
+    }
+
+    /// Whether what a running fetch brings, or has just brought, is to be thrown away.
+    pub fn is_doomed(&self, id: &str) -> bool {
+        matches!(self.known().get(id), Some(Known::Expected(Fetch { is_doomed: true, .. })))
     }
 
     fn forget(&self, id: &str) {

@@ -37,7 +37,7 @@ impl Served {
         let mut command = Command::new(binary());
         command.env_clear().env("CACHE_DIRECTORY", std::env::temp_dir().join("image-cache-tests"));
         command.arg("--cache-dir").arg(place.dir()).args(["serve", "--listen", "127.0.0.1:0"]);
-        command.args(["--upstream", url]).args(options);
+        command.args(["--admin-listen", "none", "--upstream", url]).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
