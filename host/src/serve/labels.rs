@@ -5,6 +5,7 @@ use image_cache::ImageCache;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,7 +41,7 @@ impl Labels {
     /// In the cache's own directory.
     pub fn of(cache: &ImageCache) -> io::Result<Labels> {
         let dir = cache.config().dir.join(".image-cache").join("http");
-        fs::create_dir_all(&dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(&dir)?;
         Ok(Labels { dir, known: Mutex::default(), fetches: AtomicU64::new(0) })
     }
 

@@ -51,14 +51,6 @@ impl Served {
         Served { place, child, address }
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     pub fn client(&self) -> Client {
         Client::of(self.address).expect("it listens")
     }
