@@ -3,6 +3,7 @@
 mod answers;
 mod cache;
 mod guard;
+mod schemas;
 mod state;
 mod versions;
 
@@ -92,6 +93,7 @@ fn router(service: Arc<Service>) -> Router {
         .route("/v2/cached_images/{id}", delete(cache::remove_cached))
         .route("/v2/queued_images", get(cache::queued).delete(cache::remove_all_queued))
         .route("/v2/queued_images/{id}", put(cache::queue_unasked).delete(cache::remove_queued))
+        .route("/v2/schemas/{*name}", get(schemas::schema))
         .route("/metrics", get(state::metrics))
         .route("/prefetch", get(state::prefetch))
         .fallback(answers::nothing_here)

@@ -22,6 +22,27 @@ pub fn of_target(target: &str) -> Option<String> {
     Some(format!("@{}", hex::encode(Sha256::digest(path))))
 }
 
+/// The path that has this id; nothing where none has, or one that is too long to be told from it.
+pub fn target_of(id: &str) -> Option<String> {
+    let (mut path, mut rest) = (vec![b'/'], id.as_bytes());
+    while let [first, more @ ..] = rest {
+        (rest, path) = match (first, more) {
+            (b'%', [high, low, more @ ..]) => {
+                let byte =
+                    u8::from_str_radix(std::str::from_utf8(&[*high, *low]).ok()?, 16).ok()?;
+                path.push(byte);
+                (more, path)
+            }
+            (byte, more) => {
+                path.push(if *byte == b'+' { b'/' } else { *byte });
+                (more, path)
+            }
+        }
+    }
+    let path = String::from_utf8(path).ok()?;
+    (of_target(&path).as_deref() == Some(id)).then_some(path)
+}
+
 fn encoded(byte: u8) -> String {
     match byte {
         b'/' => "+".to_owned(),
@@ -52,6 +73,14 @@ mod tests {
         assert_eq!(id("//"), "+");
         assert!(id(&format!("/{}", "a".repeat(300))).starts_with('@'));
         assert_eq!(of_target("/"), None);
+        assert_eq!(
+            target_of("noble+current+noble.img").as_deref(),
+            Some("/noble/current/noble.img")
+        );
+        assert_eq!(target_of("a%20b%2Bc%3Fx%3D1").as_deref(), Some("/a b+c?x=1"));
+        for none in ["a b", "%", "%4", "%zz", "%61", "@00"] {
+            assert_eq!(target_of(none), None, "{none}");
+        }
     }
 
     #[test]
@@ -74,6 +103,8 @@ mod tests {
         for path in paths.iter().filter(|path| !path.is_empty()) {
             let id = of_target(&format!("/{path}")).expect("it is no root");
             assert!(id.parse::<ImageId>().is_ok(), "{path} became {id}");
+            let back = target_of(&id).map_or(String::new(), |target| target[1..].to_owned());
+            assert!(back == *path || id.starts_with('@'), "{path} became {id}, then {back}");
             assert_eq!(ids.insert(id.clone(), path), None, "{path} became {id}");
         }
     }

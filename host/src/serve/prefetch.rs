@@ -63,6 +63,11 @@ impl Prefetching {
         origin::standing(service, &self.credentials, id).await
     }
 
+    /// A JSON document of the upstream's; nothing where it does not hand it out.
+    pub async fn document(&self, service: &Service, path: &str) -> Option<Value> {
+        origin::document(service, &self.credentials, path).await.ok()
+    }
+
     /// What is fetched, and what failed and why.
     pub fn as_json(&self, cache: &AsyncImageCache) -> Value {
         self.attempts().as_json(|id| cache.progress(id).ok().flatten())

@@ -118,7 +118,8 @@ impl XCache {
         }
     }
 
-    fn of(headers: &HeaderMap) -> Option<XCache> {
+    /// What an answer says.
+    pub fn of(headers: &HeaderMap) -> Option<XCache> {
         let said = headers.get(X_CACHE)?;
         XCache::ALL.into_iter().find(|it| said == it.name())
     }

@@ -81,6 +81,11 @@ impl Service {
             true => body::empty(),
             false => PatientBody::new(body, patience).boxed_unsync(),
         });
+        self.respond(request).await
+    }
+
+    /// Answers a request that is well formed.
+    pub async fn respond(self: &Arc<Self>, request: Request<Body>) -> Response<Body> {
         match self.options.origin.profile {
             Profile::Glance => glance::answer(self, request).await,
             Profile::Plain => plain::answer(self, request).await,
@@ -167,7 +172,7 @@ pub fn target<B>(request: &Request<B>) -> &str {
 pub fn failed(failure: &Failure) -> Response<Body> {
     match failure {
         Failure::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
-        Failure::Unreachable(reason) => {
+        Failure::Unreachable(reason) | Failure::BrokeOff(reason) => {
             tracing::warn!(reason, "the upstream cannot be reached");
             refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
         }

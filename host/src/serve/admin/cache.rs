@@ -81,11 +81,12 @@ pub async fn queue(
     id.parse::<ImageId>().map_err(|_| unknown())?;
     match service.prefetching.standing(&service, &id).await {
         Standing::Missing => return Err(unknown()),
-        Standing::Inactive => {
+        Standing::Inactive(_) => {
             let words = "Only images with status active can be targeted for queueing";
             return Err(Refusal::bad_request(words).for_request(&headers));
         }
-        Standing::Active | Standing::Unknown => {}
+        Standing::Active => {}
+        Standing::Unknown(reason) => tracing::info!(image = id, reason, "queued unasked"),
     }
     put_into_queue(&service, id).await?;
     Ok(StatusCode::ACCEPTED)
@@ -105,8 +106,8 @@ pub async fn remove(
         return Ok(StatusCode::NO_CONTENT);
     }
     match service.prefetching.standing(&service, &id).await {
-        Standing::Active | Standing::Inactive => Ok(StatusCode::NO_CONTENT),
-        Standing::Missing | Standing::Unknown => Err(unknown()),
+        Standing::Active | Standing::Inactive(_) => Ok(StatusCode::NO_CONTENT),
+        Standing::Missing | Standing::Unknown(_) => Err(unknown()),
     }
 }
 

@@ -1,123 +1,155 @@
-//! What the upstream says of a queued image, and its way into the cache.
+//! What the upstream says of a queued image, and its way into the cache: that of a client's request.
 
 use super::credentials::Credentials;
 use crate::serve::body;
+use crate::serve::options::Profile;
+use crate::serve::plain_id;
+use crate::serve::requests::XCache;
 use crate::serve::service::Service;
-use futures_util::TryStreamExt;
-use http_body_util::BodyDataStream;
+use crate::serve::upstream::Failure;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::{Response, StatusCode};
-use image_cache::{Expected, Outcome};
+use hyper::{Request, StatusCode};
 use serde::Deserialize;
-use tokio_util::io::StreamReader;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
-/// No record of an image is larger.
-const MAX_RECORD: usize = 4 << 20;
+/// No record of an image, and no schema, is larger.
+const MAX_DOCUMENT: usize = 4 << 20;
 
 /// What the upstream says of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// It has it, and hands it out.
     Active,
-    /// It has it, but does not hand it out now.
-    Inactive,
+    /// It has it, but does not hand it out in this status.
+    Inactive(String),
     /// It does not have it.
     Missing,
-    /// It cannot be asked, or does not tell us.
-    Unknown,
+    /// It cannot be asked, or does not tell us, for this reason.
+    Unknown(String),
 }
 
 /// What Glance says of an image.
 #[derive(Debug, Deserialize)]
 struct Record {
     status: String,
-    size: Option<u64>,
-    checksum: Option<String>,
 }
 
 /// What the upstream says of an image, asked with these credentials.
 pub async fn standing(service: &Service, credentials: &Credentials, id: &str) -> Standing {
-    match record(service, credentials, id).await {
+    let Ok(path) = target(service, id) else { return Standing::Missing };
+    if service.options.origin.profile == Profile::Plain {
+        return Standing::Unknown("it is asked when the image is fetched".to_owned());
+    }
+    let path = path.strip_suffix("/file").unwrap_or(&path);
+    match document::<Record>(service, credentials, path).await {
         Ok(record) if record.status == "active" => Standing::Active,
-        Ok(_) => Standing::Inactive,
+        Ok(record) => Standing::Inactive(record.status),
         Err(Failed::Answered(StatusCode::NOT_FOUND)) => Standing::Missing,
-        Err(error) => {
-            tracing::info!(image = id, error = error.words(), "the upstream does not tell of it");
-            Standing::Unknown
-        }
+        Err(failed) => Standing::Unknown(failed.words()),
     }
 }
 
 /// Fetches an image into the cache; an error is the reason why it is not there.
-pub async fn fetch(service: &Service, credentials: &Credentials, id: &str) -> Result<(), String> {
-    let record = record(service, credentials, id).await.map_err(|error| error.words())?;
-    if record.status != "active" {
-        return Err(format!("its status is {}, not active", record.status));
+pub async fn fetch(
+    service: &Arc<Service>,
+    credentials: &Credentials,
+    id: &str,
+) -> Result<(), String> {
+    let mut request = Request::new(body::empty());
+    *request.uri_mut() = target(service, id)?.parse().map_err(|_| "its path is malformed")?;
+    *request.headers_mut() = credentials.headers().map_err(|error| format!("{error:#}"))?;
+    let response = service.respond(request).await;
+    if response.status() != StatusCode::OK {
+        return Err(Failed::Answered(response.status()).words());
     }
-    let mut expected = Expected::nothing()
-        .with_md5(record.checksum.as_deref().unwrap_or_default())
-        .map_err(|error| error.to_string())?;
-    expected.size = record.size;
-    let path = format!("/v2/images/{}/file", segment(id));
-    let answer = get(service, credentials, &path).await.map_err(|error| error.words())?;
-    if answer.status() != StatusCode::OK {
-        return Err(Failed::Answered(answer.status()).words());
+    match XCache::of(response.headers()) {
+        Some(XCache::Miss | XCache::Shared) => drain(response.into_body()).await?,
+        Some(XCache::Hit) => {}
+        Some(XCache::Bypass) | None => return Err(why_past(service, credentials, id).await),
     }
-    let chunks =
-        BodyDataStream::new(body::passing(answer.into_body())).map_err(std::io::Error::other);
-    let outcome = service.cache.cache_image(id, StreamReader::new(chunks), expected).await;
-    match outcome.map_err(|error| error.to_string())? {
-        Outcome::Cached(_) | Outcome::AlreadyCached => Ok(()),
-        Outcome::BeingCached => Err("somebody else is fetching it".to_owned()),
-        Outcome::RefusedByDriver => Err("the driver does not want it".to_owned()),
-        Outcome::CacheFailed(reason) => Err(format!("the cache failed: {reason}")),
-        _ => Err("it was not cached".to_owned()),
+    let image = id.to_owned();
+    let is_cached = service.cache.run(move |cache| {
+        let is_cached = cache.is_cached(&image)?;
+        // One that was cached already has left nobody else to take it from the queue.
+        if is_cached {
+            cache.delete_queued_image(&image)?;
+        }
+        Ok(is_cached)
+    });
+    match is_cached.await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the cache could not keep it; the log says why".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
-/// Why the upstream did not do what it was asked.
-enum Failed {
+/// Where the upstream has the data of an image.
+fn target(service: &Service, id: &str) -> Result<String, String> {
+    match service.options.origin.profile {
+        Profile::Glance => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            let is_plain = id.bytes().all(plain);
+            let no_id = || "it is no id of Glance's: those have letters, digits, -, _ and .";
+            is_plain.then(|| format!("/v2/images/{id}/file")).ok_or_else(|| no_id().to_owned())
+        }
+        Profile::Plain => plain_id::target_of(id).ok_or_else(|| {
+            "no path below the upstream has this id, or one that is too long to be told from it"
+                .to_owned()
+        }),
+    }
+}
+
+/// Reads a body to its end; none of it is kept.
+async fn drain(mut body: body::Body) -> Result<(), String> {
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Why an image would not come through the cache.
+async fn why_past(service: &Service, credentials: &Credentials, id: &str) -> String {
+    match standing(service, credentials, id).await {
+        Standing::Inactive(status) => format!("its status is {status}, not active"),
+        _ => "the cache does not take it: the upstream forbids it, the driver refuses it, or there is no room; the log says more".to_owned(),
+    }
+}
+
+/// Why the upstream did not tell what it was asked.
+pub enum Failed {
     Answered(StatusCode),
     Otherwise(String),
 }
 
 impl Failed {
-    fn words(&self) -> String {
+    fn words(self) -> String {
         match self {
             Failed::Answered(status) => format!("the upstream answered {status}"),
-            Failed::Otherwise(words) => words.clone(),
+            Failed::Otherwise(words) => words,
         }
     }
 }
 
-async fn record(service: &Service, credentials: &Credentials, id: &str) -> Result<Record, Failed> {
-    let answer = get(service, credentials, &format!("/v2/images/{}", segment(id))).await?;
-    if answer.status() != StatusCode::OK {
-        return Err(Failed::Answered(answer.status()));
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Failed {
+        Failed::Otherwise(failure.to_string())
     }
-    let text = Limited::new(answer.into_body(), MAX_RECORD).collect().await;
-    let text = text.map_err(|error| Failed::Otherwise(format!("its record broke off: {error}")))?;
-    serde_json::from_slice(&text.to_bytes())
-        .map_err(|error| Failed::Otherwise(format!("its record cannot be read: {error}")))
 }
 
-async fn get(
+/// What the upstream tells in JSON.
+pub async fn document<T: DeserializeOwned>(
     service: &Service,
     credentials: &Credentials,
     path: &str,
-) -> Result<Response<Incoming>, Failed> {
-    let otherwise = |error: String| Failed::Otherwise(error);
-    let headers = credentials.headers().map_err(|error| otherwise(format!("{error:#}")))?;
-    let answer = service.upstream.get(path, headers).await;
-    answer.map_err(|failure| otherwise(failure.to_string()))
-}
-
-/// An id as one segment of a path.
-fn segment(id: &str) -> String {
-    let keep = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    id.bytes().fold(String::new(), |path, byte| match byte {
-        byte if keep(&byte) => path + &char::from(byte).to_string(),
-        byte => path + &format!("%{byte:02X}"),
-    })
+) -> Result<T, Failed> {
+    let headers = credentials.headers().map_err(|error| Failed::Otherwise(format!("{error:#}")))?;
+    let answer = service.upstream.get(path, headers).await?;
+    if answer.status() != StatusCode::OK {
+        return Err(Failed::Answered(answer.status()));
+    }
+    let text = Limited::new(answer.into_body(), MAX_DOCUMENT).collect().await;
+    let text = text.map_err(|error| Failed::Otherwise(format!("{path} broke off: {error}")))?;
+    serde_json::from_slice(&text.to_bytes())
+        .map_err(|error| Failed::Otherwise(format!("{path} is not what it should be: {error}")))
 }

@@ -5,6 +5,7 @@ use super::state::pause;
 use crate::serve::service::Service;
 use futures_util::stream::{self, StreamExt};
 use image_cache::ImageId;
+use std::sync::Arc;
 
 /// How often an image is tried before the round goes on without it.
 const ATTEMPTS: u32 = 3;
@@ -19,7 +20,7 @@ pub struct Ended {
 }
 
 /// Fetches what is queued now, in order; answers what became of each.
-pub async fn once(service: &Service) -> image_cache::Result<Vec<Ended>> {
+pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<Ended>> {
     let queued = service.cache.run(|cache| cache.queued_images()).await?;
     let at_once = service.options.prefetch.prefetch_at_once.max(1) as usize;
     let fetches = queued
@@ -28,7 +29,7 @@ pub async fn once(service: &Service) -> image_cache::Result<Vec<Ended>> {
     Ok(stream::iter(fetches).buffered(at_once).collect().await)
 }
 
-async fn persist(service: &Service, image: &ImageId) -> Result<(), String> {
+async fn persist(service: &Arc<Service>, image: &ImageId) -> Result<(), String> {
     for failures in 0.. {
         let id = image.as_str();
         let fetched = origin::fetch(service, &service.prefetching.credentials, id).await;

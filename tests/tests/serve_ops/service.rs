@@ -1,0 +1,222 @@
+//! The real binary, serving.
+
+use super::http::{self, Answer};
+use image_cache_tests::{Tested, skip, until};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use tempfile::TempDir;
+
+/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/`.
+pub fn binary() -> Option<PathBuf> {
+    let tests = std::env::current_exe().ok()?;
+    let binary = tests.parent()?.parent()?.join("image-cache");
+    if !binary.is_file() {
+        skip(&format!("{} was not built; run the tests of the whole workspace", binary.display()));
+        return None;
+    }
+    Some(binary)
+}
+
+/// Where a service keeps its images, and how it is started.
+pub struct Setup {
+    pub binary: PathBuf,
+    scratch: TempDir,
+}
+
+impl Setup {
+    /// None, said aloud, where there is no binary.
+    pub fn new() -> Option<Setup> {
+        let scratch = TempDir::new().expect("a temporary directory can be made");
+        Some(Setup { binary: binary()?, scratch })
+    }
+
+    /// The cache directory.
+    pub fn dir(&self) -> PathBuf {
+        self.scratch.path().join("cache")
+    }
+
+    /// A file beside the cache.
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.scratch.path().join(name);
+        std::fs::write(&path, content).expect("it can be written");
+        path
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// The command line on this cache.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("XDG_CACHE_HOME", self.scratch.path().join("compiled"));
+        command.arg("--cache-dir").arg(self.dir()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// The command line on this cache, run to its end; it must succeed.
+    pub fn run(&self, arguments: &[&str]) -> Tested<String> {
+        let output = self.command(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            return Err(format!("{arguments:?}: {}: {said}", output.status).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// `serve` in front of an upstream, on ports of its own.
+    pub fn serve(&self, upstream: &str, arguments: &[&str]) -> Tested<Service> {
+        Service::start(self.serving(upstream, arguments))
+    }
+
+    pub fn serving(&self, upstream: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(&["-v", "serve", "--upstream", upstream]);
+        command.args(["--listen", "127.0.0.1:0"]);
+        if !arguments.contains(&"--admin-listen") {
+            command.args(["--admin-listen", "127.0.0.1:0"]);
+        }
+        command.args(arguments);
+        command
+    }
+
+    /// What lies in one of the cache's directories.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir().join(folder)).into_iter().flatten();
+        entries.map_while(Result::ok).map(|it| it.file_name().to_string_lossy().into()).collect()
+    }
+}
+
+/// A service that runs; killed when dropped.
+pub struct Service {
+    child: Child,
+    pub clients: SocketAddr,
+    pub admin: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Service {
+    /// Starts it, and waits until it listens.
+    pub fn start(mut command: Command) -> Tested<Service> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let log = Arc::<Mutex<String>>::default();
+        let (theirs, errors) = (Arc::clone(&log), child.stderr.take().ok_or("it is piped")?);
+        thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                let mut log = theirs.lock().unwrap_or_else(PoisonError::into_inner);
+                *log += &(line + "\n");
+            }
+        });
+        let mut said = BufReader::new(child.stdout.take().ok_or("it is piped")?).lines();
+        let mut address = |what: &str| -> Tested<SocketAddr> {
+            let line = said.next().transpose()?.unwrap_or_default();
+            let address = line.strip_prefix(what).map(str::trim);
+            let log = || log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            address.and_then(|it| it.parse().ok()).ok_or_else(|| {
+                thread::sleep(std::time::Duration::from_millis(200));
+                format!("it says {line:?}: {}", log()).into()
+            })
+        };
+        let (clients, admin) = (address("listening on")?, address("admin listening on")?);
+        Ok(Service { child, clients, admin, log })
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the log has such a line.
+    pub fn logs(&self, words: &str) -> bool {
+        until(|| self.log().contains(words))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) -> Tested {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?).ok_or("it has a process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub fn stop(mut self) -> Tested<(ExitStatus, String)> {
+        self.signal(Signal::TERM)?;
+        let status = self.wait()?;
+        Ok((status, self.log()))
+    }
+
+    pub fn wait(&mut self) -> Tested<ExitStatus> {
+        let mut ended = None;
+        until(|| {
+            ended = self.child.try_wait().ok().flatten();
+            ended.is_some()
+        });
+        ended.ok_or_else(|| format!("it does not end: {}", self.log()).into())
+    }
+
+    /// A request to the admin listener.
+    pub fn manage(&self, method: &str, path: &str) -> Tested<Answer> {
+        http::send(self.admin, method, path, &[])
+    }
+
+    /// A document of the admin listener's.
+    pub fn look(&self, path: &str) -> Value {
+        let answer = http::get(self.admin, path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()
+    }
+
+    /// The ids of the cached images.
+    pub fn cached(&self) -> Vec<String> {
+        let listed = self.look("/v2/cached_images");
+        let images = listed["cached_images"].as_array().cloned().unwrap_or_default();
+        images.iter().filter_map(|it| Some(it["image_id"].as_str()?.to_owned())).collect()
+    }
+
+    pub fn queued(&self) -> Vec<String> {
+        let listed = self.look("/v2/queued_images");
+        let ids = listed["queued_images"].as_array().cloned().unwrap_or_default();
+        ids.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect()
+    }
+
+    /// A number out of /metrics; `name` with its labels.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        let page = http::get(self.admin, "/metrics").ok()?.text();
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts what must not start; answers its exit code and what it says.
+pub fn refused(mut command: Command) -> Tested<(Option<i32>, String)> {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut ended = None;
+    until(|| {
+        ended = child.try_wait().ok().flatten();
+        ended.is_some()
+    });
+    let _ = child.kill();
+    let mut said = String::new();
+    child.stderr.take().ok_or("it is piped")?.read_to_string(&mut said)?;
+    Ok((ended.ok_or("it serves")?.code(), said))
+}
+
+/// Sets a file's content at once, as who renews a secret does.
+pub fn replace(path: &Path, content: &str) -> Tested {
+    let fresh = path.with_extension("fresh");
+    std::fs::write(&fresh, content)?;
+    Ok(std::fs::rename(fresh, path)?)
+}
