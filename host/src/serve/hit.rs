@@ -2,6 +2,7 @@
 
 use super::answer::{self, mark};
 use super::body::{Body, BodyError};
+use super::buffers::{self, BLOCK, Buffer};
 use super::fetch::Repair;
 use super::label::Label;
 use super::labels::Labels;
@@ -22,9 +23,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 use tokio::task::JoinHandle;
-
-/// What is read and verified at once: a block of the cache, so that nothing is copied.
-const BLOCK: u64 = 1 << 20;
 
 /// What was found in the cache.
 pub enum Found {
@@ -119,16 +117,22 @@ fn read_first(mut reader: CachedReader) -> io::Result<Content> {
 
 /// The next bytes, of one block; none at the end.
 fn next_block(reader: &mut CachedReader) -> io::Result<Bytes> {
-    let room = usize::try_from(reader.size().clamp(1, BLOCK)).unwrap_or(usize::MAX);
-    let mut block = vec![0; room];
+    if reader.size() < BLOCK as u64 {
+        let mut small = vec![0; usize::try_from(reader.size().max(1)).unwrap_or(BLOCK)];
+        let count = read(reader, &mut small)?;
+        small.truncate(count);
+        return Ok(small.into());
+    }
+    let mut block = Buffer::new();
+    let count = read(reader, block.room())?;
+    Ok(block.into_bytes(count))
+}
+
+fn read(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
     loop {
-        match reader.read(&mut block) {
-            Ok(count) => {
-                block.truncate(count);
-                return Ok(block.into());
-            }
+        match reader.read(room) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            read => return read,
         }
     }
 }
@@ -164,8 +168,8 @@ impl Hit {
 
 type Reading = JoinHandle<(CachedReader, io::Result<Bytes>)>;
 
-/// The blocks of a large image: one is read and verified while the one before is sent, but for the last one, with
-/// which the hit is counted.
+/// The blocks of a large image: one is read and verified while the one before is sent, where there is memory for that;
+/// but for the last one, with which the hit is counted.
 struct Blocks {
     state: State,
     /// Bytes that are still to be handed out.
@@ -203,7 +207,7 @@ impl Blocks {
         self.left = self.left.saturating_sub(bytes.len() as u64);
         self.state = match self.left {
             0 => State::Over,
-            left if left > BLOCK => Blocks::read(reader),
+            left if left > BLOCK as u64 && buffers::are_plenty() => Blocks::read(reader),
             _ => State::Idle(reader),
         };
         bytes
