@@ -1,8 +1,8 @@
 //! The cache managed as Glance's clients know it: status codes, bodies, and who may.
 
-use super::http::{self, send};
 use super::origin::Origin;
-use super::service::{Service, Setup, refused, replace};
+use image_cache_tests::http::{self, send};
+use image_cache_tests::serving::{Service, Setup, refused, replace};
 use image_cache_tests::{Tested, bytes, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! What the service tells of itself: numbers, health, and a log with an id for each request.
 
-use super::http::{get, send};
 use super::origin::Origin;
-use super::service::{Service, Setup};
+use image_cache_tests::http::{get, send};
+use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, until};
 use serde_json::json;
 

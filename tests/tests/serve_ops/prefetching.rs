@@ -1,7 +1,7 @@
 //! Queued images are fetched: in order, so many at a time, again where it failed, and never twice.
 
 use super::origin::Origin;
-use super::service::{Service, Setup, replace};
+use image_cache_tests::serving::{Service, Setup, replace};
 use image_cache_tests::{Tested, bytes, md5_hex, until, wrong_md5};
 use serde_json::{Value, json};
 
@@ -164,7 +164,7 @@ fn credentials_come_from_a_file_that_is_read_for_each_image_and_are_in_no_log() 
     replace(&file, "Host: third-swordfish\n")?;
     queue(&service, &["three"])?;
     assert!(until(|| reason(&service, "three").is_some_and(|it| it.contains("no credential"))));
-    let page = super::http::get(service.admin, "/prefetch")?.text();
+    let page = image_cache_tests::http::get(service.admin, "/prefetch")?.text();
     let (_, log) = service.stop()?;
     assert!(log.contains("fetched"), "it says much: {log}");
     assert!(!log.contains("swordfish") && !page.contains("swordfish"), "{log}");

@@ -1,6 +1,6 @@
 //! The systemd units: what they start exists, and they are hardened.
 
-use super::service::Setup;
+use image_cache_tests::serving::Setup;
 use image_cache_tests::{Tested, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
