@@ -74,6 +74,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
     let session = || -> Result<Session, ConfigError> {
         Ok(Session { config: configuration(global, ConfigLayers::new())?, format: global.format })
     };
+    #[cfg(feature = "serve")]
+    let service = || -> Result<Session, ConfigError> {
+        Ok(Session { config: configuration(global, serve::defaults())?, format: global.format })
+    };
     match &arguments.command {
         Command::Add(add) => add::add(&session()?, add),
         Command::Get(get) => get::get(&session()?, get),
@@ -86,7 +90,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Code> {
         Command::Verify(which) => verify::verify(&session()?, which),
         Command::Status => upkeep::status(&session()?),
         #[cfg(feature = "serve")]
-        Command::Serve(options) => serve::serve(&session()?, options),
+        Command::Serve(options) => serve::serve(&service()?, options),
         #[cfg(feature = "serve")]
         Command::Prefetch(options) => serve::prefetch(&session()?, options),
         Command::Driver(command) => driver::driver(global, command),

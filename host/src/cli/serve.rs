@@ -4,7 +4,13 @@ use super::Session;
 use super::exit::{Code, note};
 use super::output::columns;
 use crate::serve::{self, Ended, Options, PrefetchOptions};
+use image_cache::{ConfigLayers, ConfigOption};
 use serde::Serialize;
+
+/// The options that have other defaults in the service: a hit need not be written before the next one is served.
+pub fn defaults() -> ConfigLayers {
+    ConfigLayers::new().flag("the default of serve", ConfigOption::HitDelay, "1s".as_ref())
+}
 
 /// The answer of `prefetch`, for each image.
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use super::label::Label;
 use super::range::{Asked, Part};
 use super::requests::XCache;
 use super::service::{Service, log_bypass};
+use futures_util::StreamExt;
 use hyper::Response;
 use hyper::header::{self, HeaderMap};
 use image_cache::tokio::ImageReader;
@@ -56,18 +57,30 @@ async fn join(
     if size.is_none() {
         head.headers_mut().remove(header::CONTENT_LENGTH);
     }
-    Some(streamed(head, reader))
+    Some(streamed(head, reader, size).await)
 }
 
 /// A reader's bytes, under where they come from.
-pub fn streamed(head: Response<()>, reader: ImageReader) -> Response<Body> {
+pub async fn streamed(
+    head: Response<()>,
+    reader: ImageReader,
+    size: Option<u64>,
+) -> Response<Body> {
     let from = match reader.route() {
         Route::Cached => XCache::Hit,
         Route::Shared => XCache::Shared,
         Route::Fetching => XCache::Miss,
         Route::Passing => XCache::Bypass,
     };
-    mark(from, head.map(|()| body::streaming(reader.into_stream())))
+    let mut chunks = reader.into_stream();
+    if size == Some(0) {
+        // Nobody reads a body that has no bytes; but it has an end, with which the image is cached.
+        if let Some(Err(error)) = chunks.next().await {
+            tracing::warn!(%error, "an empty image cannot be cached");
+        }
+        return mark(from, head.map(|()| body::empty()));
+    }
+    mark(from, head.map(|()| body::streaming(chunks)))
 }
 
 /// What the bytes of an image must agree with; a checksum that is no MD5 says nothing.

@@ -122,9 +122,14 @@ impl Source {
         self: Arc<Self>,
         size: Option<u64>,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        resuming(size, move |broken| {
-            let source = Arc::clone(&self);
+        let source = Arc::clone(&self);
+        let chunks = resuming(size, move |broken| {
+            let source = Arc::clone(&source);
             async move { source.open(broken).await }
+        });
+        // Until the stream is dropped, not only until its end: by then the image is published.
+        chunks.inspect(move |_| {
+            let _ = &self;
         })
     }
 

@@ -30,7 +30,6 @@ const ATTEMPTS: u32 = 3;
 /// What Glance says of an image.
 #[derive(Debug, Deserialize)]
 pub struct Record {
-    #[serde(default)]
     status: String,
     #[serde(default)]
     checksum: Option<String>,
@@ -363,7 +362,7 @@ impl Get<'_> {
         if size.is_none() {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        streamed(Response::from_parts(head, ()), reader)
+        streamed(Response::from_parts(head, ()), reader, size).await
     }
 
     fn label_of(&self, record: &Record) -> Label {

@@ -65,6 +65,9 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// Opens the image and reads its first block, all in one go; for a thread that may block.
     pub fn open(&self, fits: impl FnOnce(&Label) -> bool) -> Result<Found, Error> {
+        if self.labels.is_doomed(self.id) {
+            return Ok(Found::Nothing);
+        }
         let Some(reader) = self.cache.open_for_read(self.id)? else { return Ok(Found::Nothing) };
         let size = reader.image_size();
         let Some(label) = self.label(&reader, size) else { return Ok(Found::Nothing) };

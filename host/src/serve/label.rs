@@ -21,6 +21,9 @@ const REPEATED: [HeaderName; 9] = [
 /// The MD5 of a body: in base64 (RFC 1864), or in hexadecimal, as Glance has it.
 pub const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
+/// The times of files come from a clock that lags behind by so much at most.
+const COARSE: Duration = Duration::from_millis(100);
+
 /// What the origin said of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
@@ -65,7 +68,7 @@ impl Label {
             upstream: upstream.to_owned(),
             size,
             md5,
-            begun: SystemTime::now().into(),
+            begun: (SystemTime::now() - COARSE).into(),
             ..Label::default()
         };
         label.confirm(headers);

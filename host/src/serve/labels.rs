@@ -5,6 +5,7 @@ use image_cache::ImageCache;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// So many are kept in memory; the others are read again.
 const IN_MEMORY: usize = 10_000;
 
-/// The labels of all images. Everything but [`expected`](Labels::expected) may touch the disk.
+/// The labels of all images. What takes the cache may touch the disk.
 #[derive(Debug)]
 pub struct Labels {
     dir: PathBuf,
@@ -40,7 +41,7 @@ impl Labels {
     /// In the cache's own directory.
     pub fn of(cache: &ImageCache) -> io::Result<Labels> {
         let dir = cache.config().dir.join(".image-cache").join("http");
-        fs::create_dir_all(&dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(&dir)?;
         Ok(Labels { dir, known: Mutex::default(), fetches: AtomicU64::new(0) })
     }
 
@@ -161,6 +162,11 @@ impl Labels {
             return;
         }
         self.forget(id);
+    }
+
+    /// Whether what a running fetch brings, or has just brought, is to be thrown away.
+    pub fn is_doomed(&self, id: &str) -> bool {
+        matches!(self.known().get(id), Some(Known::Expected(Fetch { is_doomed: true, .. })))
     }
 
     fn forget(&self, id: &str) {

@@ -239,7 +239,7 @@ impl Get<'_> {
         let begun =
             fetch::begin(self.service, self.ask.clone(), incoming, Arc::new(label), expected);
         match begun.await {
-            Ok(reader) => streamed(Response::from_parts(head, ()), reader),
+            Ok(reader) => streamed(Response::from_parts(head, ()), reader, size).await,
             Err(error) => {
                 log_bypass(&self.ask, &error);
                 self.service.bypass(self.head.clone()).await

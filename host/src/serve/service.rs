@@ -172,7 +172,7 @@ pub fn target<B>(request: &Request<B>) -> &str {
 pub fn failed(failure: &Failure) -> Response<Body> {
     match failure {
         Failure::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
-        Failure::Unreachable(reason) => {
+        Failure::Unreachable(reason) | Failure::BrokeOff(reason) => {
             tracing::warn!(reason, "the upstream cannot be reached");
             refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
         }

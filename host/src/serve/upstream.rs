@@ -41,9 +41,12 @@ pub enum Failure {
     /// Nobody asked for anything that it could be asked for.
     #[error("the path is malformed")]
     Malformed,
-    /// It cannot be reached, or broke off before it answered.
+    /// There is no connection to it.
     #[error("the upstream cannot be reached: {0}")]
     Unreachable(String),
+    /// The connection broke off before there was an answer, or what came was none.
+    #[error("the upstream gave no answer: {0}")]
+    BrokeOff(String),
     /// It did not answer in time.
     #[error("the upstream does not answer")]
     TimedOut,
@@ -86,15 +89,22 @@ impl Upstream {
         Ok(Uri::from_parts(parts)?)
     }
 
-    /// A GET with these headers.
+    /// A GET with these headers. A connection that was kept open may be closed just when it is used again: then
+    /// it is sent once more.
     pub async fn get(
         &self,
         target: &str,
         headers: HeaderMap,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut request = Request::new(body::empty());
-        *request.headers_mut() = headers;
-        self.send(target, request).await
+        let get = |headers| {
+            let mut request = Request::new(body::empty());
+            *request.headers_mut() = headers;
+            request
+        };
+        match self.send(target, get(headers.clone())).await {
+            Err(Failure::BrokeOff(_)) => self.send(target, get(headers)).await,
+            answer => answer,
+        }
     }
 
     /// Sends a request as it is, less what belongs to the connection it came by.
@@ -113,9 +123,10 @@ impl Upstream {
         let patience = if request.body().is_end_stream() { self.patience } else { Duration::MAX };
         let answer = tokio::time::timeout(patience, self.client.request(request)).await;
         let answer = answer.map_err(|_| Failure::TimedOut)?;
-        let mut response = answer.map_err(|error| match is_time_out(&error) {
-            true => Failure::TimedOut,
-            false => Failure::Unreachable(in_full(&error)),
+        let mut response = answer.map_err(|error| match in_full(&error) {
+            _ if is_time_out(&error) => Failure::TimedOut,
+            words if error.is_connect() => Failure::Unreachable(words),
+            words => Failure::BrokeOff(words),
         })?;
         let headers = response.headers();
         let is_framed = headers.contains_key(header::TRANSFER_ENCODING)

@@ -1,0 +1,155 @@
+//! Fetches that break off: resumed where the origin still has the image, a broken answer where not.
+
+use crate::origin::{Asked, Origin, file, head};
+use crate::served::{Glance, Served, data};
+use image_cache_tests::{Tested, bytes, md5_hex};
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const SIZE: usize = 3_000_000;
+
+/// An origin that breaks off after so many bytes of each answer with an image, `times` in a row.
+fn brittle(glance: &Glance, portion: usize, times: usize) -> Origin {
+    let (glance, left) = (glance.clone(), AtomicUsize::new(times));
+    Origin::new(move |asked: &Asked, output: &mut TcpStream| {
+        let is_byte = asked.header("range") == Some("bytes=0-0");
+        let is_sound = !asked.target.ends_with("/file") || is_byte;
+        let is_last = |left: usize| left.checked_sub(1);
+        if is_sound || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_last).is_err() {
+            return glance.answer(asked, output);
+        }
+        let mut whole = Vec::new();
+        capture(&glance, asked, &mut whole)?;
+        let body = whole.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(0) + 4;
+        output.write_all(&whole[..(body + portion).min(whole.len())])?;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    })
+}
+
+/// What Glance would answer.
+fn capture(glance: &Glance, asked: &Asked, whole: &mut Vec<u8>) -> io::Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let mut output = TcpStream::connect(listener.local_addr()?)?;
+    let (mut input, _) = listener.accept()?;
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut input, &mut bytes).map(|_| bytes)
+    });
+    glance.answer(asked, &mut output)?;
+    drop(output);
+    *whole = reader.join().map_err(|_| io::Error::other("it panicked"))??;
+    Ok(())
+}
+
+#[test]
+fn a_fetch_that_breaks_off_is_resumed_for_all_its_clients() -> Tested {
+    let image = bytes(1, SIZE);
+    for has_ranges in [true, false] {
+        let glance = Glance::with("a", &image);
+        glance.change("a", |image| image.has_ranges = has_ranges);
+        let origin = brittle(&glance, 1_000_000, if has_ranges { 2 } else { 1 });
+        let served = Served::before(&origin.url(), &[]);
+        let mut clients = [served.client(), served.client()];
+        for client in &mut clients {
+            client.begin("GET", &data("a"), &[])?;
+        }
+        for client in &mut clients {
+            let answer = client.answer("GET")?;
+            assert!(answer.is_whole && answer.body == image, "ranges {has_ranges}");
+        }
+        assert!(served.is_cached("a"));
+        let ranges: Vec<String> = origin
+            .asked()
+            .iter()
+            .filter_map(|asked| asked.header("range").map(str::to_owned))
+            .filter(|range| range != "bytes=0-0")
+            .collect();
+        if has_ranges {
+            assert_eq!(ranges, ["bytes=1000000-", "bytes=2000000-"]);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_fetch_is_not_resumed_with_another_image() -> Tested {
+    let image = bytes(2, SIZE);
+    let glance = Glance::with("a", &image);
+    let origin = brittle(&glance, 1_000_000, 1);
+    let other = glance.clone();
+    let broken = Arc::new(AtomicUsize::new(0));
+    let (seen, first) = (broken.clone(), image.clone());
+    origin.does(move |asked, output| {
+        if !asked.target.ends_with("/file") || seen.fetch_add(1, Ordering::SeqCst) > 0 {
+            return other.answer(asked, output);
+        }
+        let md5 = md5_hex(&first);
+        head(output, "200 OK", &[("Content-MD5", &md5)], Some(first.len()))?;
+        output.write_all(&first[..1_000_000])?;
+        other.put("a", &bytes(3, SIZE));
+        Err(io::ErrorKind::ConnectionAborted.into())
+    });
+    let served = Served::before(&origin.url(), &[]);
+    let answer = served.get(&data("a"))?;
+    assert!(!answer.is_whole && answer.body == image[..answer.body.len()]);
+    assert!(served.is_idle() && !served.has("a"));
+    assert!(broken.load(Ordering::SeqCst) >= 2, "it was not tried");
+    Ok(())
+}
+
+#[test]
+fn an_origin_that_dies_in_mid_body_breaks_the_answer_off_and_nothing_is_cached() -> Tested {
+    let image = bytes(4, SIZE);
+    let glance = Glance::with("a", &image);
+    let origin = brittle(&glance, 1_000_000, 1);
+    let sound = glance.clone();
+    let copy = image.clone();
+    origin.does(move |asked, output| {
+        if asked.target.ends_with("/file") {
+            if asked.header("range").is_some() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            head(output, "200 OK", &[], Some(copy.len()))?;
+            output.write_all(&copy[..1_000_000])?;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        sound.answer(asked, output)
+    });
+    let served = Served::before(&origin.url(), &[]);
+    let answer = served.get(&data("a"))?;
+    assert!(!answer.is_whole && answer.body == image[..answer.body.len()]);
+    assert!(served.is_idle() && !served.has("a"));
+    // And when it is back, all is well.
+    origin.does(move |asked, output| glance.answer(asked, output));
+    served.get(&data("a"))?.must_be(200, "miss", &image);
+    Ok(())
+}
+
+#[test]
+fn an_origin_that_sends_no_end_is_not_waited_for_for_ever() -> Tested {
+    let image = bytes(5, SIZE);
+    let glance = Glance::with("a", &image);
+    let origin = glance.origin();
+    let copy = image.clone();
+    origin.does(move |asked, output| {
+        if !asked.target.ends_with("/file") {
+            return glance.answer(asked, output);
+        }
+        match asked.header("range") {
+            Some(_) => file(asked, output, &[], b"short"),
+            None => {
+                head(output, "200 OK", &[], Some(copy.len()))?;
+                output.write_all(&copy[..1_000_000])?;
+                crate::origin::wait_for_the_end(output);
+                Ok(())
+            }
+        }
+    });
+    let served = Served::before(&origin.url(), &["--upstream-timeout", "0.5"]);
+    let answer = served.get(&data("a"))?;
+    assert!(!answer.is_whole && answer.body == image[..answer.body.len()]);
+    assert!(served.is_idle() && !served.has("a"));
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! `image-cache serve`, the real binary, in front of an origin that does as it is told.
+
+mod client;
+mod hostile;
+mod interrupted;
+mod origin;
+mod parts;
+mod plain;
+mod served;
+mod shared;
+mod withheld;

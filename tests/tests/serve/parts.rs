@@ -1,0 +1,125 @@
+//! Parts of images: cached, being fetched, and cold ones.
+
+use crate::origin::{Asked, Origin, head};
+use crate::served::{Glance, Served, data};
+use image_cache_tests::{Tested, bytes, md5_hex};
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+const LARGE: usize = (2 << 20) + 1000;
+
+#[test]
+fn parts_of_a_cached_image_are_served_from_the_cache() -> Tested {
+    let image = bytes(1, LARGE);
+    let glance = Glance::with("a", &image);
+    let origin = glance.origin();
+    let served = Served::before(&origin.url(), &[]);
+    served.get(&data("a"))?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    let last = LARGE - 1;
+    let mut client = served.client();
+    for (range, first, end) in [
+        ("bytes=0-0", 0, 1),
+        ("bytes=0-", 0, LARGE),
+        ("bytes=1000000-2000000", 1_000_000, 2_000_001),
+        ("bytes=1048576-2097151", 1 << 20, 2 << 20),
+        ("bytes=2097152-", 2 << 20, LARGE),
+        ("bytes=5-99999999999999999999", 5, LARGE),
+        ("bytes=-1", last, LARGE),
+        ("bytes=-99999999999", 0, LARGE),
+    ] {
+        let answer = client.ask("GET", &data("a"), &[("Range", range)])?;
+        answer.must_be(206, "hit", &image[first..end]);
+        let said = format!("bytes {first}-{}/{LARGE}", end - 1);
+        assert_eq!(answer.header("content-range"), Some(said.as_str()), "{range}");
+    }
+    for range in
+        [format!("bytes={LARGE}-"), "bytes=-0".into(), "bytes=9-1".into(), "bytes=x".into()]
+    {
+        let answer = client.ask("GET", &data("a"), &[("Range", range.as_str())])?;
+        assert_eq!((answer.status, answer.body.len(), answer.is_whole), (416, 0, true), "{range}");
+        assert_eq!(answer.header("content-range"), Some(format!("bytes */{LARGE}").as_str()));
+    }
+    for range in ["bytes=0-0,2-3", "lines=1-2"] {
+        client.ask("GET", &data("a"), &[("Range", range)])?.must_be(200, "hit", &image);
+    }
+    assert_eq!(origin.reads(&data("a")), 1);
+    Ok(())
+}
+
+#[test]
+fn a_part_is_served_only_of_the_image_that_the_client_means() -> Tested {
+    let image = bytes(2, LARGE);
+    let glance = Glance::with("a", &image);
+    let origin = glance.origin();
+    let served = Served::before(&origin.url(), &[]);
+    served.get(&data("a"))?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    let etag = format!("\"{}\"", md5_hex(&image));
+    let ask =
+        |known: &str| served.ask("GET", &data("a"), &[("Range", "bytes=7-"), ("If-Range", known)]);
+    ask(&etag)?.must_be(206, "hit", &image[7..]);
+    for other in ["\"0\"", "W/\"0\"", "Sun, 06 Nov 1994 08:49:37 GMT", ""] {
+        ask(other)?.must_be(200, "hit", &image);
+    }
+    Ok(())
+}
+
+#[test]
+fn parts_of_an_image_that_is_being_fetched_come_from_the_fetch_or_far_ahead_from_the_origin()
+-> Tested {
+    const SIZE: usize = 70 << 20;
+    const FIRST: usize = 2 << 20;
+    let image = bytes(3, SIZE);
+    let glance = Glance::with("a", &image);
+    let (open, opened) = channel::<()>();
+    let opened = Mutex::new(opened);
+    let copy = image.clone();
+    let origin = Origin::new(move |asked: &Asked, output: &mut TcpStream| {
+        if !asked.target.ends_with("/file") || !asked.is_whole() {
+            return glance.answer(asked, output);
+        }
+        head(output, "200 OK", &[], Some(SIZE))?;
+        output.write_all(&copy[..FIRST])?;
+        let _ = opened.lock().map(|opened| opened.recv());
+        output.write_all(&copy[FIRST..])
+    });
+    let served = Served::before(&origin.url(), &[]);
+    let mut whole = served.client();
+    whole.begin("GET", &data("a"), &[])?;
+    assert_eq!(whole.head()?.cache(), "miss");
+    whole.take(FIRST - 1000)?;
+
+    let come = served.ask("GET", &data("a"), &[("Range", "bytes=10-99")])?;
+    come.must_be(206, "shared", &image[10..100]);
+    assert_eq!(come.header("content-range"), Some(format!("bytes 10-99/{SIZE}").as_str()));
+    let ahead = format!("bytes={}-", SIZE - 1000);
+    let ahead = served.ask("GET", &data("a"), &[("Range", ahead.as_str())])?;
+    ahead.must_be(206, "bypass", &image[SIZE - 1000..]);
+    assert_eq!(served.ask("GET", &data("a"), &[("Range", "bytes=99999999999-")])?.status, 416);
+
+    let mut waits = served.client();
+    let range = format!("bytes={}-{}", FIRST + 5000, FIRST + 5999);
+    waits.begin("GET", &data("a"), &[("Range", range.as_str())])?;
+    assert_eq!(waits.head()?.cache(), "shared");
+    open.send(())?;
+    assert!(waits.take(1000)? == image[FIRST + 5000..FIRST + 6000]);
+    assert!(whole.take(SIZE - FIRST + 1000)? == image[FIRST - 1000..]);
+    assert_eq!(origin.reads(&data("a")), 1);
+    Ok(())
+}
+
+#[test]
+fn a_part_of_a_cold_image_comes_from_the_origin_and_begins_no_fetch() -> Tested {
+    let image = bytes(4, LARGE);
+    let glance = Glance::with("a", &image);
+    let origin = glance.origin();
+    let served = Served::before(&origin.url(), &[]);
+    let answer = served.ask("GET", &data("a"), &[("Range", "bytes=5-9")])?;
+    answer.must_be(206, "bypass", &image[5..10]);
+    assert_eq!(origin.reads(&data("a")), 0);
+    assert!(served.is_idle() && !served.has("a"));
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Any server of files behind the profile `plain`: HTTP's rules for shared caches hold.
+
+use crate::origin::{Asked, Origin, file, head, reply};
+use crate::served::Served;
+use image_cache_tests::{Tested, bytes};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const PLAIN: [&str; 2] = ["--profile", "plain"];
+
+/// A server of one file under any path, with these headers; it knows If-None-Match.
+fn server(
+    image: &[u8],
+    headers: &'static [(&'static str, &'static str)],
+) -> (Origin, Arc<Mutex<Vec<u8>>>) {
+    let image = Arc::new(Mutex::new(image.to_vec()));
+    let served = image.clone();
+    let origin = Origin::new(move |asked: &Asked, output| {
+        let image = served.lock().map_err(|_| std::io::Error::other("poisoned"))?.clone();
+        let etag = format!("\"{}\"", image_cache_tests::md5_hex(&image));
+        let mut headers = headers.to_vec();
+        if headers.iter().any(|(name, _)| *name == "ETag") {
+            headers.retain(|(name, _)| *name != "ETag");
+            headers.push(("ETag", etag.as_str()));
+        }
+        if asked.header("if-none-match") == Some(etag.as_str()) {
+            return head(output, "304 Not Modified", &headers, None);
+        }
+        file(asked, output, &headers, &image)
+    });
+    (origin, image)
+}
+
+#[test]
+fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
+    let image = bytes(1, 100_000);
+    let headers = &[
+        ("Cache-Control", "max-age=600"),
+        ("ETag", ""),
+        ("Last-Modified", DATE),
+        ("Content-Type", "image/x-qcow2"),
+    ];
+    let (origin, _) = server(&image, headers);
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a/b%20c.img?x=1")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a+b%2520c.img%3Fx%3D1"));
+    let warm = served.get("/a/b%20c.img?x=1")?;
+    warm.must_be(200, "hit", &image);
+    assert_eq!(
+        (warm.header("last-modified"), warm.header("content-type")),
+        (Some(DATE), Some("image/x-qcow2"))
+    );
+    assert!(warm.header("age").is_some());
+    let head = served.ask("HEAD", "/a/b%20c.img?x=1", &[])?;
+    assert_eq!(
+        (head.status, head.cache(), head.header("content-length")),
+        (200, "hit", Some("100000"))
+    );
+    let etag = warm.header("etag").ok_or("no ETag")?;
+    let known = served.ask("GET", "/a/b%20c.img?x=1", &[("If-None-Match", etag)])?;
+    assert_eq!((known.status, known.cache()), (304, "hit"));
+    let known = served.ask("GET", "/a/b%20c.img?x=1", &[("If-Modified-Since", DATE)])?;
+    assert_eq!(known.status, 304);
+    let part = [("Range", "bytes=10-"), ("If-Range", DATE)];
+    served.ask("GET", "/a/b%20c.img?x=1", &part)?.must_be(206, "hit", &image[10..]);
+    assert_eq!(origin.asked().len(), 1);
+    // Another path is another image.
+    served.get("/a/b c.img?x=1").err();
+    served.get("/a/b%20c.img")?.must_be(200, "miss", &image);
+    Ok(())
+}
+
+#[test]
+fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
+    let image = bytes(2, 100_000);
+    let (origin, changed) = server(&image, &[("ETag", "")]);
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    for _ in 0..2 {
+        served.get("/a")?.must_be(200, "hit", &image);
+    }
+    let asked = origin.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[1..].iter().all(|asked| asked.header("if-none-match").is_some()));
+    // It has another one.
+    let other = bytes(3, 100_000);
+    *changed.lock().map_err(|_| "poisoned")? = other.clone();
+    served.get("/a")?.must_be(200, "miss", &other);
+    assert!(served.is_cached("a"));
+    served.get("/a")?.must_be(200, "hit", &other);
+    // It has none any more.
+    origin.does(|_, output| reply(output, "404 Not Found", &[], b"gone"));
+    let gone = served.get("/a")?;
+    assert_eq!((gone.status, &gone.body[..]), (404, &b"gone"[..]));
+    assert!(!served.has("a"));
+    Ok(())
+}
+
+#[test]
+fn a_client_can_have_what_is_fresh_confirmed() -> Tested {
+    let image = bytes(4, 1000);
+    let (origin, changed) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    let other = bytes(5, 1000);
+    *changed.lock().map_err(|_| "poisoned")? = other.clone();
+    served.get("/a")?.must_be(200, "hit", &image);
+    served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.must_be(200, "miss", &other);
+    Ok(())
+}
+
+#[test]
+fn what_is_for_one_caller_alone_is_neither_kept_nor_served_to_another() -> Tested {
+    let image = bytes(6, 1000);
+    let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
+    let served = Served::before(&origin.url(), &PLAIN);
+    for personal in [("Authorization", "Basic x"), ("Cookie", "a=b"), ("Cache-Control", "no-store")]
+    {
+        served.ask("GET", "/a", &[personal])?.must_be(200, "bypass", &image);
+        assert!(served.is_idle() && !served.has("a"), "{personal:?}");
+    }
+    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    served.ask("GET", "/a", &[("Authorization", "Basic x")])?.must_be(200, "bypass", &image);
+
+    for said in [
+        ("Vary", "Accept"),
+        ("Cache-Control", "no-store, max-age=60"),
+        ("Cache-Control", "private, max-age=60"),
+        ("Set-Cookie", "a=b"),
+        ("Content-Encoding", "gzip"),
+        ("X-Nothing", "to check it by"),
+    ] {
+        let copy = image.clone();
+        origin.does(move |asked, output| {
+            let etag = if said.0 == "X-Nothing" { ("X-No", "etag") } else { ("ETag", "\"a\"") };
+            file(asked, output, &[etag, said], &copy)
+        });
+        served.get("/b")?.must_be(200, "bypass", &image);
+        assert!(served.is_idle() && !served.has("b"), "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_answer_whose_end_cannot_be_told_is_not_kept() -> Tested {
+    let origin = Origin::new(|_, output| {
+        output.write_all(b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\n\r\nperhaps")?;
+        Err(std::io::ErrorKind::ConnectionAborted.into())
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    let answer = served.get("/a")?;
+    assert_eq!((answer.status, answer.cache(), &answer.body[..]), (200, "bypass", &b"perhaps"[..]));
+    assert!(served.is_idle() && !served.has("a"));
+    Ok(())
+}
+
+#[test]
+fn what_lies_below_the_upstreams_path_is_served_by_its_path_there() -> Tested {
+    let image = bytes(7, 1000);
+    let (origin, _) = server(&image, &[("ETag", "")]);
+    let served = Served::before(&format!("{}/mirror/", origin.url()), &PLAIN);
+    served.get("/a/b")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a+b"));
+    assert_eq!(origin.asked()[0].target, "/mirror/a/b");
+    assert_eq!(origin.asked()[0].header("host"), Some(&origin.url()[7..]));
+    // Another server's file under the same path is another one.
+    let other = bytes(8, 1000);
+    let (elsewhere, _) = server(&other, &[("ETag", "")]);
+    let served = Served::on(served.stop()?, &elsewhere.url(), &PLAIN);
+    served.get("/a/b")?.must_be(200, "miss", &other);
+    Ok(())
+}
+
+#[test]
+fn an_upstream_that_is_down_is_502_unless_stale_images_may_be_served() -> Tested {
+    let image = bytes(9, 1000);
+    for (stale, status) in [(false, 502), (true, 200)] {
+        let (origin, _) = server(&image, &[("ETag", "")]);
+        let options =
+            [&PLAIN[..], if stale { &["--serve-stale-if-unreachable"] } else { &[] }].concat();
+        let served = Served::before(&origin.url(), &options);
+        served.get("/a")?.must_be(200, "miss", &image);
+        assert!(served.is_cached("a"));
+        origin.does(|_, _| Err(std::io::ErrorKind::ConnectionAborted.into()));
+        origin.hang_up();
+        let answer = served.get("/a")?;
+        assert_eq!(answer.status, status);
+        if stale {
+            answer.must_be(200, "hit", &image);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn with_authorisation_the_origin_judges_each_request_by_the_callers_credentials() -> Tested {
+    let image = bytes(10, 1000);
+    let copy = image.clone();
+    let origin = Origin::new(move |asked: &Asked, output| {
+        if asked.header("authorization") != Some("Basic good") {
+            return reply(output, "401 Unauthorized", &[("WWW-Authenticate", "Basic")], b"who?");
+        }
+        let headers = [("ETag", "\"a\""), ("Cache-Control", "max-age=600")];
+        match asked.header("if-none-match") {
+            Some("\"a\"") => head(output, "304 Not Modified", &headers, None),
+            _ => file(asked, output, &headers, &copy),
+        }
+    });
+    let served = Served::before(&origin.url(), &[&PLAIN[..], &["--authorise", "always"]].concat());
+    let good = [("Authorization", "Basic good")];
+    served.ask("GET", "/a", &good)?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    served.ask("GET", "/a", &good)?.must_be(200, "hit", &image);
+    let refused = served.get("/a")?;
+    assert_eq!((refused.status, &refused.body[..]), (401, &b"who?"[..]));
+    assert_eq!(refused.header("www-authenticate"), Some("Basic"));
+    served.ask("GET", "/a", &good)?.must_be(200, "hit", &image);
+    Ok(())
+}
+
+#[test]
+fn many_clients_of_a_cold_file_cost_one_read() -> Tested {
+    let image = bytes(11, 3 << 20);
+    let (origin, _) = server(&image, &[("ETag", "")]);
+    let served = Served::before(&origin.url(), &PLAIN);
+    let mut clients: Vec<_> = (0..8).map(|_| served.client()).collect();
+    for client in &mut clients {
+        client.begin("GET", "/a", &[])?;
+    }
+    for client in &mut clients {
+        let answer = client.answer("GET")?;
+        assert!(answer.is_whole && answer.body == image);
+    }
+    let reads =
+        origin.asked().iter().filter(|asked| asked.header("if-none-match").is_none()).count();
+    assert_eq!(reads, 1);
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Nobody gets what the origin would refuse, and nothing that it does not have any more.
+
+use crate::origin::{head, reply};
+use crate::served::{Glance, Served, data};
+use image_cache_tests::{Place, Tested, bytes, md5_hex, wrong_md5};
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+const SIZE: usize = 100_000;
+
+/// A service that has the image `a`, and its Glance.
+fn warm(options: &[&str]) -> Tested<(Vec<u8>, Glance, crate::origin::Origin, Served)> {
+    let image = bytes(1, SIZE);
+    let glance = Glance::with("a", &image);
+    let origin = glance.origin();
+    let served = Served::before(&origin.url(), options);
+    served.get(&data("a"))?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    origin.forget();
+    Ok((image, glance, origin, served))
+}
+
+#[test]
+fn each_hit_is_authorised_with_the_callers_own_credentials() -> Tested {
+    let (image, glance, origin, served) = warm(&[])?;
+    glance.change("a", |image| image.token = Some("good"));
+    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.must_be(200, "hit", &image);
+    let record = &origin.asked()[0];
+    assert_eq!(
+        (record.target.as_str(), record.header("x-auth-token")),
+        ("/v2/images/a", Some("good"))
+    );
+    let byte = &origin.asked()[1];
+    assert_eq!(
+        (byte.target.as_str(), byte.header("x-auth-token")),
+        (data("a").as_str(), Some("good"))
+    );
+    assert_eq!(byte.header("range"), Some("bytes=0-0"));
+    // What Glance refuses, it refuses in its own words, and the image stays for others.
+    for token in [&[("X-Auth-Token", "bad")][..], &[]] {
+        let refused = served.ask("GET", &data("a"), token)?;
+        assert_eq!((refused.status, &refused.body[..]), (403, &b"not yours"[..]));
+    }
+    let part = [("X-Auth-Token", "bad"), ("Range", "bytes=0-9")];
+    assert_eq!(served.ask("GET", &data("a"), &part)?.status, 403);
+    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.must_be(200, "hit", &image);
+    Ok(())
+}
+
+#[test]
+fn a_store_that_cannot_read_ranges_is_asked_for_everything_and_left_after_the_head() -> Tested {
+    let (image, glance, origin, served) = warm(&[])?;
+    glance.change("a", |image| {
+        image.has_ranges = false;
+        image.token = Some("good");
+    });
+    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.must_be(200, "hit", &image);
+    let ranges: Vec<bool> =
+        origin.asked().iter().map(|asked| asked.header("range").is_some()).collect();
+    assert_eq!(ranges, [false, true, false]);
+    assert_eq!(served.ask("GET", &data("a"), &[])?.status, 403);
+    Ok(())
+}
+
+#[test]
+fn an_image_that_was_deactivated_deleted_or_replaced_is_never_served_from_the_cache() -> Tested {
+    let (_, glance, _origin, served) = warm(&[])?;
+    glance.change("a", |image| image.status = "deactivated");
+    let refused = served.get(&data("a"))?;
+    assert_eq!((refused.status, &refused.body[..]), (403, &b"deactivated"[..]));
+    assert!(!served.has("a"));
+
+    let (_, glance, _origin, served) = warm(&[])?;
+    glance.remove("a");
+    assert_eq!(served.get(&data("a"))?.status, 404);
+
+    for other in [bytes(2, SIZE), bytes(3, SIZE + 1)] {
+        let (_, glance, _origin, served) = warm(&[])?;
+        glance.put("a", &other);
+        served.get(&data("a"))?.must_be(200, "miss", &other);
+        assert!(served.is_cached("a"));
+        served.get(&data("a"))?.must_be(200, "hit", &other);
+    }
+    Ok(())
+}
+
+#[test]
+fn requests_through_the_service_that_take_an_image_away_evict_it() -> Tested {
+    for (method, target) in [("DELETE", "/v2/images/a"), ("PUT", "/v2/images/a/file")] {
+        let (_, _, _origin, served) = warm(&["--authorise", "never"])?;
+        assert_eq!(served.ask(method, target, &[])?.status, 204);
+        assert!(!served.has("a"), "{method}");
+    }
+    let (image, _, _origin, served) = warm(&["--authorise", "never"])?;
+    // One that Glance refuses does nothing.
+    assert_eq!(served.ask("DELETE", "/v2/images/b", &[])?.status, 404);
+    assert_eq!(served.ask("DELETE", "/v2/images/a/file", &[])?.status, 405);
+    served.get(&data("a"))?.must_be(200, "hit", &image);
+    Ok(())
+}
+
+#[test]
+fn a_glance_that_is_not_to_be_asked_is_not_asked() -> Tested {
+    let (image, _, origin, served) = warm(&["--authorise", "never"])?;
+    served.get(&data("a"))?.must_be(200, "hit", &image);
+    served.ask("GET", &data("a"), &[("Range", "bytes=5-")])?.must_be(206, "hit", &image[5..]);
+    assert!(origin.asked().is_empty());
+    Ok(())
+}
+
+#[test]
+fn consent_is_remembered_for_the_same_credentials_and_image_only_where_that_is_allowed() -> Tested {
+    let (image, glance, origin, served) = warm(&["--authorise-for", "10m"])?;
+    glance.put("b", &image);
+    glance.change("a", |image| image.token = Some("good"));
+    let good = [("X-Auth-Token", "good")];
+    for _ in 0..3 {
+        served.ask("GET", &data("a"), &good)?.must_be(200, "hit", &image);
+    }
+    assert_eq!(origin.asked().len(), 2);
+    assert_eq!(served.ask("GET", &data("a"), &[("X-Auth-Token", "bad")])?.status, 403);
+    assert_eq!(served.ask("GET", &data("a"), &[("Cookie", "X-Auth-Token=good")])?.status, 403);
+    origin.forget();
+    served.ask("GET", &data("b"), &good)?.must_be(200, "miss", &image);
+    assert_eq!(origin.asked().len(), 2);
+    // What is taken away through the service is not believed any more.
+    assert_eq!(served.ask("DELETE", "/v2/images/a", &good)?.status, 204);
+    assert_eq!(served.ask("GET", &data("a"), &good)?.status, 404);
+    Ok(())
+}
+
+#[test]
+fn an_upstream_that_is_down_is_502_unless_what_is_cached_is_for_everybody() -> Tested {
+    let image = bytes(1, SIZE);
+    for (options, status) in [(&[][..], 502), (&["--serve-stale-if-unreachable"][..], 200)] {
+        let (_, _, origin, served) = warm(options)?;
+        let place = served.stop()?;
+        drop(origin);
+        // Nobody listens there.
+        let served = Served::on(place, "http://127.0.0.1:1", options);
+        let answer = served.get(&data("a"))?;
+        assert_eq!(answer.status, status);
+        if status == 200 {
+            answer.must_be(200, "hit", &image);
+        }
+        assert_eq!(served.get(&data("b"))?.status, 502);
+        assert_eq!(served.get("/v2/images")?.status, 502);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_is_504() -> Tested {
+    let origin = crate::origin::Origin::new(|_, output| {
+        crate::origin::wait_for_the_end(output);
+        Ok(())
+    });
+    let served = Served::before(&origin.url(), &["--upstream-timeout", "0.3"]);
+    for target in [data("a").as_str(), "/v2/images"] {
+        assert_eq!(served.get(target)?.status, 504, "{target}");
+    }
+    Ok(())
+}
+
+#[test]
+fn bytes_other_than_those_that_were_promised_are_never_served_whole_nor_cached() -> Tested {
+    let image = bytes(1, SIZE);
+    let glance = Glance::with("a", &image);
+    let origin = glance.origin();
+    let served = Served::before(&origin.url(), &[]);
+    let cached_nothing = |what: &str| {
+        assert!(served.is_idle() && !served.has("a"), "{what}");
+    };
+    glance.change("a", |image| image.md5 = wrong_md5(&image.bytes));
+    let answer = served.get(&data("a"))?;
+    assert!(!answer.is_whole && answer.body.len() < image.len());
+    cached_nothing("another checksum");
+
+    // Another length than in the record is passed on as it comes.
+    glance.put("a", &image);
+    let copy = glance.clone();
+    origin.does(move |asked, output| match asked.target.ends_with("/file") {
+        true => reply(output, "200 OK", &[], &bytes(1, SIZE - 1)),
+        false => copy.answer(asked, output),
+    });
+    served.get(&data("a"))?.must_be(200, "bypass", &image[..SIZE - 1]);
+    cached_nothing("another length");
+
+    // Without a length it shows in the end.
+    let copy = glance.clone();
+    origin.does(move |asked, output| {
+        if !asked.target.ends_with("/file") {
+            return copy.answer(asked, output);
+        }
+        head(output, "200 OK", &[("Transfer-Encoding", "chunked")], None)?;
+        let body = bytes(1, SIZE + 1);
+        write!(output, "{:x}\r\n", body.len())?;
+        output.write_all(&body)?;
+        output.write_all(b"\r\n0\r\n\r\n")
+    });
+    let answer = served.get(&data("a"))?;
+    assert!(!answer.is_whole);
+    cached_nothing("more bytes");
+    Ok(())
+}
+
+#[test]
+fn answers_without_a_whole_image_are_never_cached() -> Tested {
+    let image = bytes(1, SIZE);
+    for status in [
+        "204 No Content",
+        "206 Partial Content",
+        "404 Not Found",
+        "500 Internal Server Error",
+        "300 Multiple Choices",
+    ] {
+        let glance = Glance::with("a", &image);
+        let origin = glance.origin();
+        let image = image.clone();
+        origin.does(move |asked, output| match asked.target.ends_with("/file") {
+            true if status.starts_with("204") => head(output, status, &[], None),
+            true => reply(output, status, &[], &image),
+            false => glance.answer(asked, output),
+        });
+        let served = Served::before(&origin.url(), &[]);
+        let answer = served.get(&data("a"))?;
+        assert_eq!((answer.status.to_string().as_str(), answer.cache()), (&status[..3], "bypass"));
+        assert!(served.is_idle() && !served.has("a"), "{status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_redirect_is_handed_on_and_never_followed() -> Tested {
+    let elsewhere = Glance::with("a", &bytes(1, SIZE)).origin();
+    let target = format!("{}{}", elsewhere.url(), data("a"));
+    let glance = Glance::with("a", &bytes(1, SIZE));
+    let origin = glance.origin();
+    let copy = target.clone();
+    origin.does(move |asked, output| match asked.target.as_str() {
+        "/v2/images/a" => glance.answer(asked, output),
+        _ => reply(output, "302 Found", &[("Location", &copy)], b""),
+    });
+    let served = Served::before(&origin.url(), &[]);
+    let answer = served.ask("GET", &data("a"), &[("X-Auth-Token", "secret")])?;
+    assert_eq!((answer.status, answer.header("location")), (302, Some(target.as_str())));
+    let answer = served.get("/v2/images")?;
+    assert_eq!(answer.status, 302);
+    assert!(elsewhere.asked().is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_another_program_cached_is_served_where_its_checksum_is_the_one_of_the_record() -> Tested {
+    let (right, wrong) = (bytes(1, SIZE), bytes(2, SIZE));
+    let glance = Glance::with("right", &right);
+    glance.put("wrong", &right);
+    let origin = glance.origin();
+    let place = Place::new("sqlite");
+    let cache = place.open();
+    image_cache_tests::fill(&cache, "right", &right);
+    image_cache_tests::fill(&cache, "wrong", &wrong);
+    drop(cache);
+    let served = Served::on(place, &origin.url(), &[]);
+    let answer = served.get(&data("right"))?;
+    answer.must_be(200, "hit", &right);
+    assert_eq!(answer.header("content-md5"), Some(md5_hex(&right).as_str()));
+    served.get(&data("wrong"))?.must_be(200, "miss", &right);
+    Ok(())
+}
+
+#[test]
+fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one() -> Tested {
+    let (image, _, origin, served) = warm(&["--authorise", "never"])?;
+    let place = served.stop()?;
+    let served = Served::on(place, &origin.url(), &["--authorise", "never"]);
+    let answer = served.get(&data("a"))?;
+    answer.must_be(200, "hit", &image);
+    let etag = answer.header("etag").ok_or("no ETag")?.to_owned();
+    let place = served.stop()?;
+    // Somebody replaces it, behind our back, by one of the same length.
+    let other = bytes(9, SIZE);
+    let cache = place.open();
+    cache.delete_cached_image("a")?;
+    image_cache_tests::fill(&cache, "a", &other);
+    drop(cache);
+    let later = SystemTime::now() + Duration::from_secs(2);
+    image_cache_tests::set_times(&place.path("a"), later, later)?;
+    let served = Served::on(place, &origin.url(), &["--authorise", "never"]);
+    let part = [("Range", "bytes=1-"), ("If-Range", etag.as_str())];
+    let answer = served.ask("GET", &data("a"), &part)?;
+    assert_eq!((answer.status, answer.body == other), (200, true));
+    assert_ne!(answer.header("etag"), Some(etag.as_str()));
+    Ok(())
+}
