@@ -42,7 +42,10 @@ impl Relay {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&theirs);
-                let (over, down) = (shared.state().over, shared.state().down);
+                let (over, down) = {
+                    let state = shared.state();
+                    (state.over, state.down)
+                };
                 if over {
                     return;
                 }
