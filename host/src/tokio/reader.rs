@@ -8,6 +8,7 @@ use ::tokio::io::{AsyncRead, ReadBuf};
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -119,6 +120,15 @@ impl ImageReader {
             self.counting = None;
         }
         Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for ImageReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageReader")
+            .field("route", &self.route)
+            .field("image_size", &self.image_size)
+            .finish_non_exhaustive()
     }
 }
 
