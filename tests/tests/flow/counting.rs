@@ -65,6 +65,8 @@ fn fills_are_counted_by_how_they_end(place: &Place) -> Tested {
     let fails = || Source::of(&image[..5000]).then_fails(|| std::io::ErrorKind::TimedOut.into());
     assert!(cache.cache_image("a", fails(), Expected::nothing()).is_err());
     assert!(read_all(cache.caching_reader("a", fails(), Expected::nothing())?).is_err());
+    let short = Expected::nothing().with_size(5);
+    assert!(read_all(cache.caching_reader("a", &image[..], short)?).is_err());
     drop(cache.caching_reader("a", &image[..], Expected::nothing())?);
     let tap = Tap::open(&image[..]);
     get(&cache, &tap).read_exact(&mut [0; 10])?;
@@ -74,9 +76,9 @@ fn fills_are_counted_by_how_they_end(place: &Place) -> Tested {
     let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
     assert!(read_all(cache.caching_reader("a", &image[..], wrong)?).is_err());
     let all = cache.counters();
-    assert_eq!((all.checksum_failures, all.size_failures), (2, 2));
+    assert_eq!((all.checksum_failures, all.size_failures), (2, 3));
     assert_eq!((all.source_failures, all.fills_abandoned), (2, 2));
-    assert_eq!((all.misses, all.passed, all.fills_cached, all.fills_running), (10, 2, 1, 0));
+    assert_eq!((all.misses, all.passed, all.fills_cached, all.fills_running), (11, 2, 1, 0));
 
     let full = place.open_with(|config| config.min_free(u64::MAX / 2));
     assert!(read_all(full.caching_reader("b", &image[..], Expected::nothing())?)? == image);

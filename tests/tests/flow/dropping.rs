@@ -96,10 +96,16 @@ fn dropping_a_read_under_way_does_not_wait_for_the_books(place: &Place) -> Teste
         let mut byte = [0];
         let mut read = Box::pin(reader.read(&mut byte));
         // Now it is at work elsewhere.
-        std::future::poll_fn(|context| std::task::Poll::Ready(drop(read.as_mut().poll(context))))
-            .await;
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(read.as_mut().poll(context).is_ready())
+        });
+        let _: bool = polled.await;
         // By now it is done, and what it brings lies there.
-        cache.run(|_| Ok(std::thread::sleep(Duration::from_millis(50)))).await?;
+        let wait = |_: &image_cache::ImageCache| {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        };
+        cache.run(wait).await?;
         drop(cache);
         let held = Held::hold(place)?;
         drop(read);
