@@ -23,7 +23,7 @@ pub struct Counters {
     pub passed: u64,
     /// Reads that joined a fetch of somebody else, in this process or another.
     pub shared: u64,
-    /// Bytes of cached images that were handed out.
+    /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
     pub bytes_from_cache: u64,
     /// Bytes of running fetches that were handed out by the growing file, to whoever began the fetch and to
     /// whoever reads along.

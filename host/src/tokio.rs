@@ -4,6 +4,7 @@
 
 mod alarm;
 mod bringing;
+mod cached;
 mod fetching;
 mod filling;
 mod off_runtime;
@@ -19,14 +20,14 @@ use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::flight::{FetchProgress, Route};
-use crate::reading::CachedReader;
 use crate::whole::Whole;
 use ::tokio::io::AsyncRead;
+use ::tokio::task::JoinHandle;
 use bytes::Bytes;
 use filling::Filling;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use off_runtime::OffRuntime;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,9 +35,6 @@ use tokio_util::io::ReaderStream;
 
 /// Bytes that are read from disk or a source at once.
 const CHUNK: usize = 256 * 1024;
-
-/// Bytes of a cached image that are read and verified at once.
-const CACHED_CHUNK: usize = crate::blocks::BLOCK as usize;
 
 /// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
 pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -282,46 +280,15 @@ impl AsyncImageCache {
 
     /// [`ImageCache::open_range`].
     pub async fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        let reader = self.open_cached(id, range).await?;
-        Ok(reader.map(ImageReader::of_cached))
+        let id = id.to_owned();
+        let open = move |cache: &ImageCache| Ok(cache.open_range(&id, range)?.map(OffRuntime::new));
+        Ok(self.run(open).await?.map(ImageReader::of_cached))
     }
 
     /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.
     pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
-        Ok(self.open_cached(id, range).await?.map(chunks))
+        Ok(self.open_range(id, range).await?.map(ImageReader::into_stream))
     }
-
-    async fn open_cached(
-        &self,
-        id: &str,
-        range: Range<u64>,
-    ) -> Result<Option<OffRuntime<CachedReader>>> {
-        let id = id.to_owned();
-        self.run(move |cache| Ok(cache.open_range(&id, range)?.map(OffRuntime::new))).await
-    }
-}
-
-fn chunks(reader: OffRuntime<CachedReader>) -> ImageStream {
-    Box::pin(stream::try_unfold(reader, next_chunk))
-}
-
-type Reading = OffRuntime<CachedReader>;
-
-async fn next_chunk(reader: Reading) -> io::Result<Option<(Bytes, Reading)>> {
-    blocking(move || {
-        let mut reader = reader.into_inner();
-        let left = usize::try_from(reader.left()).unwrap_or(usize::MAX);
-        let mut chunk = vec![0; CACHED_CHUNK.min(left.max(1))];
-        let count = loop {
-            match reader.read(&mut chunk) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        chunk.truncate(count);
-        Ok((count > 0).then(|| (chunk.into(), OffRuntime::new(reader))))
-    })
-    .await
 }
 
 /// The passing reader for streams.
@@ -371,7 +338,12 @@ where
     E: From<Error> + Send + 'static,
     F: FnOnce() -> Result<T, E> + Send + 'static,
 {
-    match ::tokio::task::spawn_blocking(work).await {
+    joined(::tokio::task::spawn_blocking(work)).await
+}
+
+/// What came of it.
+async fn joined<T, E: From<Error>>(work: JoinHandle<Result<T, E>>) -> Result<T, E> {
+    match work.await {
         Ok(result) => result,
         Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
         Err(_) => Err(Error::RuntimeStopped.into()),
