@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes that are read and verified at once.
-const CHUNK: usize = BLOCK as usize;
+pub(super) const CHUNK: usize = BLOCK as usize;
 
 /// Blocks that may be read ahead in this process, and spare buffers that are kept: no memory for each of very many readers.
 const AT_MOST: usize = 8;
@@ -90,16 +90,26 @@ impl Drop for Permit {
 }
 
 /// Bytes in memory that is used again.
-struct Buffer {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     filled: usize,
 }
 
 impl Buffer {
     /// With room for so many bytes, or for a block.
-    fn of(bytes: usize) -> Buffer {
+    pub fn of(bytes: usize) -> Buffer {
         let used = if bytes < CHUNK { None } else { lock(&SPARE).pop() };
         Buffer { bytes: used.unwrap_or_else(|| vec![0; bytes.clamp(1, CHUNK)]), filled: 0 }
+    }
+
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// All of it: the bytes of a predecessor, too, where none came in their place.
+    pub fn filled_up(mut self) -> Bytes {
+        self.filled = self.bytes.len();
+        Bytes::from_owner(self)
     }
 }
 
