@@ -6,7 +6,7 @@ use super::cached::{self, Buffer};
 use super::filling::{Filling, idle};
 use super::off_runtime::OffRuntime;
 use super::reader::{Chunk, Chunks};
-use super::{CHUNK, ImageReader, ImageStream, Passing, blocking};
+use super::{CHUNK, ImageReader, ImageStream, blocking, passing};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::flight::{Course, Drive, Follow, Following, Request, Route, Turn};
@@ -116,8 +116,7 @@ impl Way {
     }
 
     fn pass(&mut self, source: ImageStream, filling: Filling, held: Option<Bytes>) {
-        let passing = Passing { source: Box::pin(source), filling: Some(filling), held };
-        self.passing = Some(Box::pin(stream::try_unfold(passing, Passing::next)));
+        self.passing = Some(passing::stream(source, filling, held));
     }
 }
 
