@@ -59,8 +59,11 @@ pub async fn negotiate(request: Request, next: Next) -> Response {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let as_json = accept.is_some_and(|accept| accept.contains("application/json"));
     let response = next.run(request).await;
-    let words = response.extensions().get().filter(|_| as_json).map(|Words(words)| words.clone());
-    words.map_or_else(|| response, |words| json_of(response, words))
+    let words = response.extensions().get::<Words>().filter(|_| as_json).cloned();
+    match words {
+        Some(Words(words)) => json_of(response, words),
+        None => response,
+    }
 }
 
 /// The same answer with its words as JSON.
