@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// A running Glance API; it ends when it is dropped.
@@ -17,6 +18,8 @@ pub struct GlanceApi {
     home: TempDir,
     child: Child,
     address: SocketAddr,
+    /// Its database takes one writer at a time.
+    writing: Mutex<()>,
 }
 
 impl GlanceApi {
@@ -39,7 +42,8 @@ impl GlanceApi {
             let said = std::fs::read_to_string(home.path().join("output"))?;
             return Err(format!("the Glance API does not start: {said}").into());
         };
-        Ok(Some(GlanceApi { home, child, address: ([127, 0, 0, 1], port).into() }))
+        let address = ([127, 0, 0, 1], port).into();
+        Ok(Some(GlanceApi { home, child, address, writing: Mutex::default() }))
     }
 
     /// Where it listens.
@@ -47,8 +51,14 @@ impl GlanceApi {
         self.address
     }
 
+    /// Keeps others from changing anything: a database of SQLite's refuses who comes at the same time.
+    pub fn alone(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An image for everybody, with these bytes; its id.
     pub fn add(&self, bytes: &[u8]) -> Tested<String> {
+        let _alone = self.alone();
         let image = json!({
             "name": "test", "disk_format": "raw", "container_format": "bare", "visibility": "public",
         });
@@ -63,6 +73,7 @@ impl GlanceApi {
 
     /// An administrator's request without a body; it must succeed.
     pub fn order(&self, method: &str, path: &str) -> Tested {
+        let _alone = self.alone();
         let answer = self.send(method, path, "application/json", b"")?;
         assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
         Ok(())

@@ -212,7 +212,9 @@ fn an_image_that_was_deleted_is_not_served_any_more() -> Tested {
     front.glance.order("DELETE", &format!("/v2/images/{there}"))?;
     assert_eq!(front.download(&there, &MEMBER)?.status, 404);
     let admin = [("X-Auth-Token", "admin")];
+    let alone = front.glance.alone();
     let deleted = send(front.service.clients, "DELETE", &format!("/v2/images/{through}"), &admin)?;
+    drop(alone);
     assert_eq!(deleted.status, 204);
     assert!(!front.is_cached(&through), "by the answer it is gone");
     assert_eq!(front.download(&through, &MEMBER)?.status, 404);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -46,12 +46,24 @@ impl Refusal {
 #[derive(Debug, Clone)]
 struct Words(String);
 
+/// In the form of Glance's, which its clients take apart by lines.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = (self.status, format!("{}\n", self.words)).into_response();
+        let title = self.status.canonical_reason().unwrap_or_default();
+        let title = format!("{} {title}", self.status.as_u16());
+        let page = format!(
+            "<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n{}\n</body>\n</html>\n",
+            escaped(&self.words)
+        );
+        let mut response = (self.status, Html(page)).into_response();
         response.extensions_mut().insert(Words(self.words));
         response
     }
+}
+
+/// Text that is nothing but text in a page.
+fn escaped(words: &str) -> String {
+    words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Has refusals told as JSON where the client asks for that.
