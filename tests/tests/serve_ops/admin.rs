@@ -81,6 +81,8 @@ fn what_cannot_be_queued_or_deleted_has_glance_s_status() -> Tested {
         assert!(told["message"].as_str().is_some_and(|said| said.contains(words)), "{told}");
         assert!(told["code"].as_str().is_some_and(|code| code.starts_with(&status.to_string())));
     }
+    let page = service.manage("DELETE", "/v2/cache/%3Cscript%3E")?;
+    assert!(page.text().contains("Image &lt;script&gt; not found."), "{page:?}");
     let allowed = service.manage("POST", "/v2/cache")?;
     assert_eq!(allowed.header("allow"), Some("GET,HEAD,DELETE"));
     assert_eq!(service.look("/v2/cache"), json!({"cached_images": [], "queued_images": []}));

@@ -40,8 +40,8 @@ fn queued_images_are_fetched_in_their_order_and_two_at_a_time() -> Tested {
             sending
         };
         assert!(until(|| sending() == expected), "{:?}, not {expected:?}", sending());
-        let state = service.look("/prefetch");
-        assert_eq!(state["running"].as_array().map(Vec::len), Some(expected.len()));
+        let running = || service.look("/prefetch")["running"].as_array().map(Vec::len);
+        assert!(until(|| running() == Some(expected.len())), "{:?}", running());
         origin.release(id);
     }
     assert!(until(|| service.cached().len() == ids.len()));
