@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 
 impl AsyncImageCache {
-    /// [`ImageCache::get_or_fetch_range`] over a stream of chunks, as of
+    /// [`ImageCache::get_or_fetch_range`](crate::ImageCache::get_or_fetch_range) over a stream of chunks, as of
     /// [`get_or_fetch_stream`](Self::get_or_fetch_stream). Note what is said there of parts that are not verified
     /// yet.
     pub async fn get_or_fetch_range<S>(
@@ -32,12 +32,12 @@ impl AsyncImageCache {
         }
     }
 
-    /// [`ImageCache::follow_range`].
+    /// [`ImageCache::follow_range`](crate::ImageCache::follow_range).
     pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
         fetching::open(self.cache.request(id, Expected::nothing())?.of_part(range), None).await
     }
 
-    /// [`ImageCache::progress`]; it does not block.
+    /// [`ImageCache::progress`](crate::ImageCache::progress); it does not block.
     pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
         self.cache.progress(id)
     }
