@@ -4,13 +4,13 @@ use crate::blocks::Blocks;
 use crate::books::{Books, DriverStatus};
 use crate::clean::Cleaned;
 use crate::config::Config;
-use crate::counters::{Counters, Tally};
+use crate::counters::Tally;
 use crate::directory::{Directory, Use};
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
-use crate::flight::{Drive, FetchProgress, FetchReader, Flights, Request, Route};
+use crate::flight::{Drive, FetchReader, Flights, Request};
 use crate::hits::HitLog;
 use crate::image_id::ImageId;
 use crate::prune::Pruned;
@@ -231,44 +231,6 @@ impl ImageCache {
         FetchReader::open(self.request(id, Expected::nothing())?, None)
     }
 
-    /// A part of an image's bytes, cut to its length, from the cache or from its fetch, which is begun
-    /// where nobody has: the reader gets what has come already, and waits for the rest. Nothing where the image
-    /// cannot be cached now (the driver refuses it, there is no room, what is cached is not what was expected), so
-    /// that there is nothing to read along with; `fetch` was not asked then.
-    ///
-    /// The whole image is fetched from its beginning, however small the part; [`progress`](Self::progress) tells how
-    /// far a fetch has come. **A part that ends before the image does is not verified yet** when it comes from a fetch
-    /// that runs: it ends as soon as its bytes have come, and what follows may still show that they are not those
-    /// that were promised. Only the image's last byte waits for the verdict. Such a part counts no hit, unless the
-    /// image is cached by then.
-    ///
-    /// A reader of a part has no source of its own to go on with: where the cache fails in mid-fill, or a fetch that
-    /// it reads along with is broken off, it ends with an error.
-    pub fn get_or_fetch_range<F, R>(
-        &self,
-        id: &str,
-        range: Range<u64>,
-        expected: Expected,
-        fetch: F,
-    ) -> Result<Option<FetchReader>>
-    where
-        F: FnOnce() -> io::Result<R> + Send + 'static,
-        R: Read + Send + 'static,
-    {
-        let request = self.request(id, expected.clone())?.of_part(range);
-        // Dropped when the part has joined its fetch.
-        let whole = self.get_or_fetch(id, expected, fetch)?;
-        match whole.route() {
-            Route::Passing => Ok(None),
-            route => FetchReader::open_part(request, route),
-        }
-    }
-
-    /// The same of an image that is cached or being fetched, without a source; nothing where it is neither.
-    pub fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<FetchReader>> {
-        FetchReader::open(self.request(id, Expected::nothing())?.of_part(range), None)
-    }
-
     /// Drains a source into the cache. A source of an image that will not be cached is not read.
     pub fn cache_image<R: Read>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome> {
         crate::tee::drain(source, self.fill(id, expected)?)
@@ -378,27 +340,6 @@ impl ImageCache {
             warnings: self.shared.warnings.clone(),
             cache_failures: self.shared.tally.cache_failures.so_far(),
         })
-    }
-
-    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
-    ///
-    /// ```
-    /// use image_cache::{Config, Expected, ImageCache};
-    /// # let scratch = tempfile::tempdir()?;
-    /// # let directory = scratch.path().join("cache");
-    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
-    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
-    /// let counters = cache.counters();
-    /// assert_eq!((counters.misses, counters.fills_cached, counters.bytes_fetched), (1, 1, 8));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn counters(&self) -> Counters {
-        self.shared.tally.so_far()
-    }
-
-    /// How far the fetch of an image has come, where one fills the cache in this process.
-    pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
-        Ok(self.shared.flights.progress(&self.shared.image_id(id)?))
     }
 
     /// Writes the hits that were gathered for `image_cache_hit_delay`.

@@ -1,5 +1,7 @@
 //! What a cache has done since it was opened, in numbers.
 
+use crate::cache::ImageCache;
+use crate::sync::lock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +25,7 @@ pub struct Counters {
     pub passed: u64,
     /// Reads that joined a fetch of somebody else, in this process or another.
     pub shared: u64,
-    /// Bytes of cached images that were handed out.
+    /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
     pub bytes_from_cache: u64,
     /// Bytes of running fetches that were handed out by the growing file, to whoever began the fetch and to
     /// whoever reads along.
@@ -74,6 +76,24 @@ pub struct DriverCalls {
     pub longest: Duration,
 }
 
+impl ImageCache {
+    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
+    /// let counters = cache.counters();
+    /// assert_eq!((counters.misses, counters.fills_cached, counters.bytes_fetched), (1, 1, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.shared().tally.so_far()
+    }
+}
+
 /// Where they are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -121,7 +141,7 @@ impl Count {
 impl Tally {
     /// One call of the driver.
     pub fn called(&self, operation: &'static str, took: Duration, failed: bool) {
-        let mut calls = crate::sync::lock(&self.calls);
+        let mut calls = lock(&self.calls);
         let at = match calls.iter().position(|known| known.operation == operation) {
             Some(at) => at,
             None => {
@@ -155,7 +175,7 @@ impl Tally {
             evictions: self.evictions.so_far(),
             bytes_evicted: self.bytes_evicted.so_far(),
             fallbacks: self.fallbacks.so_far(),
-            driver_calls: crate::sync::lock(&self.calls).clone(),
+            driver_calls: lock(&self.calls).clone(),
         }
     }
 }

@@ -9,7 +9,8 @@
 //! started belongs to no reader: it lies in a [`Flight`], and whichever reader has nothing left to read takes
 //! the source, brings the next piece into the file, and puts it back. So nobody waits for a reader that is slow
 //! or gone, no thread is needed, and the fetch ends when its last reader goes (or goes on, by option, in a
-//! thread of its own). In tokio a task does the same on demand. The source of a
+//! thread of its own). In tokio a task brings them, as fast as they come, from the first read on: so there a slow
+//! reader holds up nobody, not even where it is the only one. The source of a
 //! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: who follows it waits for that
 //! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
 //! thread that would have to bring the bytes itself, with the other reader that it holds.

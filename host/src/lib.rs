@@ -75,6 +75,7 @@ mod flight;
 mod hits;
 mod image_id;
 mod migrate;
+mod parts;
 mod prune;
 mod reading;
 mod reconcile;

@@ -5,6 +5,7 @@ use crate::cache::Shared;
 use crate::driver::Hit;
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -164,6 +165,17 @@ impl CachedReader {
         if let Some(hit) = self.hit.take() {
             hit.count();
         }
+    }
+}
+
+impl fmt::Debug for CachedReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CachedReader { image_id, range, position, .. } = self;
+        f.debug_struct("CachedReader")
+            .field("image_id", image_id)
+            .field("range", range)
+            .field("position", position)
+            .finish_non_exhaustive()
     }
 }
 

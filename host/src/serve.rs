@@ -80,16 +80,18 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         listen::say("admin listening on", &admin.socket)?;
     }
     let stop = signals::Stop::on_signals(&service).context("cannot listen to signals")?;
+    let alive = tokio::spawn(signals::say_ready(stop.clone()));
     let mut tasks = vec![
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
         tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
-        tokio::spawn(signals::say_ready(stop.clone())),
     ];
     if let Some(admin) = admin {
         tasks.push(tokio::spawn(admin::serve(Arc::clone(&service), admin, stop.clone())));
     }
     serve_clients(&service, clients, stop).await;
-    finish(&service, tasks).await
+    let finished = finish(&service, tasks).await;
+    alive.abort();
+    finished
 }
 
 async fn listener(service: &Service, address: &str) -> anyhow::Result<Listener> {
@@ -115,11 +117,10 @@ async fn serve_clients(service: &Arc<Service>, clients: Listener, stop: signals:
 
 /// Nobody is served any more: what is under way ends, and hits are written.
 async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
-    for task in tasks {
-        task.abort();
-        match task.await {
-            Err(lost) if lost.is_panic() => anyhow::bail!("a part of the service panicked"),
-            _ => {}
+    for mut task in tasks {
+        match tokio::time::timeout(SETTLING, &mut task).await {
+            Ok(ended) => ended.context("a part of the service panicked")?,
+            Err(_) => task.abort(),
         }
     }
     let settled = async {

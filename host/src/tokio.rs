@@ -4,9 +4,12 @@
 
 mod alarm;
 mod bringing;
+mod cached;
 mod fetching;
 mod filling;
 mod off_runtime;
+mod parts;
+mod passing;
 mod reader;
 mod resuming;
 
@@ -18,15 +21,15 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
-use crate::flight::{FetchProgress, Route};
-use crate::reading::CachedReader;
+use crate::flight::Route;
 use crate::whole::Whole;
 use ::tokio::io::AsyncRead;
+use ::tokio::task::JoinHandle;
 use bytes::Bytes;
 use filling::Filling;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use off_runtime::OffRuntime;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,9 +37,6 @@ use tokio_util::io::ReaderStream;
 
 /// Bytes that are read from disk or a source at once.
 const CHUNK: usize = 256 * 1024;
-
-/// Bytes of a cached image that are read and verified at once.
-const CACHED_CHUNK: usize = crate::blocks::BLOCK as usize;
 
 /// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
 pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -106,7 +106,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Ok(Passing::stream(source, Filling::start(&self.cache, id, expected).await?))
+        Ok(passing::stream(source, Filling::start(&self.cache, id, expected).await?, None))
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
@@ -123,7 +123,7 @@ impl AsyncImageCache {
         let (filling, size) =
             (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
         let route = if filling.futile().is_some() { Route::Passing } else { Route::Fetching };
-        Ok(ImageReader::passing(Passing::stream(chunks, filling), route, size))
+        Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
     }
 
     /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of
@@ -185,41 +185,9 @@ impl AsyncImageCache {
         reader.ok_or(Error::RuntimeStopped)
     }
 
-    /// [`ImageCache::get_or_fetch_range`] over a stream of chunks, as of
-    /// [`get_or_fetch_stream`](Self::get_or_fetch_stream). Note what is said there of parts that are not verified
-    /// yet.
-    pub async fn get_or_fetch_range<S>(
-        &self,
-        id: &str,
-        range: Range<u64>,
-        expected: Expected,
-        source: S,
-    ) -> Result<Option<ImageReader>>
-    where
-        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
-    {
-        let request = self.cache.request(id, expected.clone())?.of_part(range);
-        // Dropped when the part has joined its fetch.
-        let whole = self.get_or_fetch_stream(id, expected, source).await?;
-        match whole.route() {
-            Route::Passing => Ok(None),
-            route => fetching::open_part(request, route).await,
-        }
-    }
-
     /// [`ImageCache::follow`].
     pub async fn follow(&self, id: &str) -> Result<Option<ImageReader>> {
         fetching::open(self.cache.request(id, Expected::nothing())?, None).await
-    }
-
-    /// [`ImageCache::follow_range`].
-    pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        fetching::open(self.cache.request(id, Expected::nothing())?.of_part(range), None).await
-    }
-
-    /// [`ImageCache::progress`]; it does not block.
-    pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
-        self.cache.progress(id)
     }
 
     /// [`ImageCache::counters`]; it does not block.
@@ -282,85 +250,14 @@ impl AsyncImageCache {
 
     /// [`ImageCache::open_range`].
     pub async fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        let reader = self.open_cached(id, range).await?;
-        Ok(reader.map(ImageReader::of_cached))
+        let id = id.to_owned();
+        let open = move |cache: &ImageCache| Ok(cache.open_range(&id, range)?.map(OffRuntime::new));
+        Ok(self.run(open).await?.map(ImageReader::of_cached))
     }
 
     /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.
     pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
-        Ok(self.open_cached(id, range).await?.map(chunks))
-    }
-
-    async fn open_cached(
-        &self,
-        id: &str,
-        range: Range<u64>,
-    ) -> Result<Option<OffRuntime<CachedReader>>> {
-        let id = id.to_owned();
-        self.run(move |cache| Ok(cache.open_range(&id, range)?.map(OffRuntime::new))).await
-    }
-}
-
-fn chunks(reader: OffRuntime<CachedReader>) -> ImageStream {
-    Box::pin(stream::try_unfold(reader, next_chunk))
-}
-
-type Reading = OffRuntime<CachedReader>;
-
-async fn next_chunk(reader: Reading) -> io::Result<Option<(Bytes, Reading)>> {
-    blocking(move || {
-        let mut reader = reader.into_inner();
-        let left = usize::try_from(reader.left()).unwrap_or(usize::MAX);
-        let mut chunk = vec![0; CACHED_CHUNK.min(left.max(1))];
-        let count = loop {
-            match reader.read(&mut chunk) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        chunk.truncate(count);
-        Ok((count > 0).then(|| (chunk.into(), OffRuntime::new(reader))))
-    })
-    .await
-}
-
-/// The passing reader for streams.
-struct Passing<S> {
-    source: Pin<Box<S>>,
-    filling: Option<Filling>,
-    /// The last chunk that came: nobody may take the image for whole before it was verified.
-    held: Option<Bytes>,
-}
-
-impl<S: Stream<Item = io::Result<Bytes>> + Send + 'static> Passing<S> {
-    fn stream(source: S, filling: Filling) -> ImageStream {
-        let passing = Passing { source: Box::pin(source), filling: Some(filling), held: None };
-        Box::pin(stream::try_unfold(passing, Passing::next))
-    }
-
-    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
-        loop {
-            let Some(filling) = &mut self.filling else { return Ok(None) };
-            match self.source.next().await {
-                Some(Ok(chunk)) if chunk.is_empty() => {}
-                Some(Ok(chunk)) => {
-                    filling.push(chunk.clone()).await?;
-                    if let Some(ready) = self.held.replace(chunk) {
-                        return Ok(Some((ready, self)));
-                    }
-                }
-                Some(Err(error)) => {
-                    filling.reject(&error).await;
-                    return Err(error);
-                }
-                None => {
-                    if let Some(filling) = self.filling.take() {
-                        filling.finish().await?;
-                    }
-                    return Ok(self.held.take().map(|last| (last, self)));
-                }
-            }
-        }
+        Ok(self.open_range(id, range).await?.map(ImageReader::into_stream))
     }
 }
 
@@ -371,7 +268,12 @@ where
     E: From<Error> + Send + 'static,
     F: FnOnce() -> Result<T, E> + Send + 'static,
 {
-    match ::tokio::task::spawn_blocking(work).await {
+    joined(::tokio::task::spawn_blocking(work)).await
+}
+
+/// What came of it.
+async fn joined<T, E: From<Error>>(work: JoinHandle<Result<T, E>>) -> Result<T, E> {
+    match work.await {
         Ok(result) => result,
         Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
         Err(_) => Err(Error::RuntimeStopped.into()),

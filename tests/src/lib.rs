@@ -4,10 +4,13 @@
 mod books;
 mod child;
 pub mod components;
+pub mod glance;
 pub mod hostile;
+pub mod http;
 mod mount;
 mod place;
 pub mod processes;
+pub mod serving;
 pub mod siege;
 mod source;
 mod tap;

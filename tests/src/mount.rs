@@ -42,9 +42,15 @@ impl Mount {
         self.point.path()
     }
 
-    /// From now on nothing can be written.
+    /// From now on nothing can be written. A process that another test has just forked holds our open files until it
+    /// runs its program: that is waited for.
     pub fn make_read_only(&self) -> io::Result<()> {
-        Ok(rustix::mount::mount_remount(self.path(), MountFlags::RDONLY, c"")?)
+        let mut made = Ok(());
+        crate::until(|| {
+            made = rustix::mount::mount_remount(self.path(), MountFlags::RDONLY, c"");
+            made != Err(rustix::io::Errno::BUSY)
+        });
+        Ok(made?)
     }
 
     fn new(source: &str, kind: &str, options: &str) -> Option<Mount> {

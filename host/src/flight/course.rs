@@ -99,6 +99,12 @@ impl Course {
         }
     }
 
+    /// Whether it reads from the cache, where whole blocks are read with the least trouble.
+    #[cfg(feature = "tokio")]
+    pub fn is_cached(&self) -> bool {
+        matches!(self.stage, Stage::Cached(_))
+    }
+
     /// Whether what comes is compared with what was handed out.
     #[cfg(feature = "tokio")]
     pub fn has_started_over(&self) -> bool {

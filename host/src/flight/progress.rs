@@ -47,6 +47,7 @@ struct State {
     /// Who follows.
     readers: usize,
     /// Whether one of them has waited for bytes.
+    #[cfg(feature = "tokio")]
     is_wanted: bool,
     /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
     #[cfg(feature = "tokio")]
@@ -123,6 +124,7 @@ impl Progress {
             wakers: Vec::new(),
             bringer: None,
             readers: 0,
+            #[cfg(feature = "tokio")]
             is_wanted: false,
             #[cfg(feature = "tokio")]
             pinged: false,

@@ -10,6 +10,7 @@ use crate::expected::Outcome;
 use crate::fill::Fill;
 use crate::reading::PendingHit;
 use crate::tee::CachingReader;
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -137,6 +138,15 @@ impl FetchReader {
         let first = Following::first(request, progress, Some(flight));
         self.course.fetches(first);
         Ok(())
+    }
+}
+
+impl fmt::Debug for FetchReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchReader")
+            .field("image_id", &self.course.request().image_id)
+            .field("route", &self.route())
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use super::service::Service;
 use super::signals::Stop;
 use anyhow::bail;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 use clap::Args;
 use http_body_util::BodyExt;
@@ -103,5 +103,5 @@ fn router(service: Arc<Service>) -> Router {
         .route("/", get(versions::at_the_root))
         .route("/versions", get(versions::versions))
         .route("/healthz", get(state::health));
-    open.merge(guarded).with_state(service)
+    open.merge(guarded).layer(from_fn(answers::negotiate)).with_state(service)
 }

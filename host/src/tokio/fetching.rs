@@ -2,10 +2,11 @@
 
 use super::alarm::Alarm;
 use super::bringing::{self, Left, Slot};
+use super::cached::{self, Buffer};
 use super::filling::{Filling, idle};
 use super::off_runtime::OffRuntime;
 use super::reader::{Chunk, Chunks};
-use super::{CHUNK, ImageReader, ImageStream, Passing, blocking};
+use super::{CHUNK, ImageReader, ImageStream, blocking, passing};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::flight::{Course, Drive, Follow, Following, Request, Route, Turn};
@@ -63,10 +64,11 @@ impl Way {
 
     /// One attempt.
     fn turn(&mut self) -> io::Result<(Bytes, Turn)> {
-        let mut buf = vec![0; CHUNK];
-        let turn = self.course.turn(&mut buf).and_then(|turn| self.go(turn));
+        let room = if self.course.is_cached() { cached::CHUNK } else { CHUNK };
+        let mut buffer = Buffer::of(room);
+        let turn = self.course.turn(buffer.room()).and_then(|turn| self.go(turn));
         match turn {
-            Ok(turn) => Ok((buf.into(), turn)),
+            Ok(turn) => Ok((buffer.filled_up(), turn)),
             Err(error) => Err(match self.slot.take().and_then(|slot| slot.take()) {
                 Some(Left::Error(original)) => original,
                 _ => error,
@@ -114,8 +116,7 @@ impl Way {
     }
 
     fn pass(&mut self, source: ImageStream, filling: Filling, held: Option<Bytes>) {
-        let passing = Passing { source: Box::pin(source), filling: Some(filling), held };
-        self.passing = Some(Box::pin(stream::try_unfold(passing, Passing::next)));
+        self.passing = Some(passing::stream(source, filling, held));
     }
 }
 

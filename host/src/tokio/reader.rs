@@ -1,13 +1,15 @@
 //! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
 
+use super::ImageStream;
+use super::cached::{Reading, chunks};
 use super::off_runtime::OffRuntime;
-use super::{ImageStream, chunks};
 use crate::flight::Route;
-use crate::reading::{CachedReader, PendingHit};
+use crate::reading::PendingHit;
 use ::tokio::io::{AsyncRead, ReadBuf};
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -73,7 +75,7 @@ impl ImageReader {
     }
 
     /// Reads a cached image, and counts the hit when the last byte is delivered.
-    pub(super) fn of_cached(mut reader: OffRuntime<CachedReader>) -> Self {
+    pub(super) fn of_cached(mut reader: Reading) -> Self {
         let (size, image_size) = (reader.size(), reader.image_size());
         let hit = reader.detach_hit().map(|hit| (OffRuntime::new(hit), size));
         ImageReader { hit, ..ImageReader::passing(chunks(reader), Route::Cached, Some(image_size)) }
@@ -119,6 +121,15 @@ impl ImageReader {
             self.counting = None;
         }
         Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for ImageReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageReader")
+            .field("route", &self.route)
+            .field("image_size", &self.image_size)
+            .finish_non_exhaustive()
     }
 }
 

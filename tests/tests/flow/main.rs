@@ -1,7 +1,10 @@
 //! The whole flow, with real drivers on real file systems. One program, so that it is linked once.
 
+mod at_once;
 mod cache_faults;
 mod cleaning;
+mod counting;
+mod dropping;
 mod durability;
 mod filling;
 mod glance_faults;

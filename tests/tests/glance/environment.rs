@@ -1,15 +1,11 @@
-//! The real Glance, out of PyPI in a virtual environment below `target/`: installed once, left out aloud where it
-//! cannot be.
+//! The real Glance's library, at work on a cache directory.
 
 use crate::plan::{self, Said};
-use image_cache_tests::{Place, Tested, skip};
-use std::fs::{self, File};
+use image_cache_tests::{Place, Tested};
+use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-
-const PACKAGES: [&str; 2] = ["glance==33.0.0", "xattr==1.3.0"];
 
 /// What Glance does when asked; see there.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/glance/work.py");
@@ -23,15 +19,7 @@ pub struct Glance {
 impl Glance {
     /// The one below `target/`, installed now where it is missing; none, said aloud, where that is impossible.
     pub fn find_or_install() -> Option<Glance> {
-        static FOUND: OnceLock<Option<Glance>> = OnceLock::new();
-        let found = FOUND.get_or_init(|| match installed() {
-            Ok(python) => Some(Glance { python }),
-            Err(reason) => {
-                skip(&format!("no comparison with the real Glance: {reason}"));
-                None
-            }
-        });
-        found.clone()
+        Some(Glance { python: image_cache_tests::glance::python()? })
     }
 
     /// Fills the place as planned, and says what it sees there then.
@@ -64,39 +52,4 @@ impl Glance {
         }
         Ok(String::from_utf8(output.stdout)?)
     }
-}
-
-/// The interpreter that knows Glance.
-fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let target =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("target/tmp has a parent")?;
-    let (home, lock) = (target.join("glance"), target.join("glance.lock"));
-    // One installs, the others wait.
-    let lock = File::create(lock)?;
-    lock.lock()?;
-    let (python, ready) = (home.join("bin/python"), home.join("ready"));
-    let packages = PACKAGES.join(" ");
-    let has_them = fs::read_to_string(&ready).is_ok_and(|they| they == packages);
-    if has_them && run(Command::new(&python).arg("--version")).is_ok() {
-        return Ok(python);
-    }
-    let _ = writeln!(std::io::stderr(), "Installing {packages} from PyPI into {}", home.display());
-    let _ = fs::remove_dir_all(&home);
-    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    run(pip.args(["--retries", "1", "--timeout", "20"]).args(PACKAGES))?;
-    fs::write(ready, packages)?;
-    Ok(python)
-}
-
-/// Runs a command; an error is the last line that it said.
-fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    Err(said.trim().lines().last().unwrap_or("it says nothing").to_owned().into())
 }

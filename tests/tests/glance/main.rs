@@ -3,6 +3,7 @@
 mod environment;
 mod fixture;
 mod plan;
+mod serving;
 
 use environment::Glance;
 use image_cache::{Expected, ImageCache};

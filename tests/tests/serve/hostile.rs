@@ -98,10 +98,10 @@ fn a_request_cannot_be_smuggled_behind_another() -> Tested {
         format!(
             "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n{smuggled}"
         ),
-        format!("POST /a HTTP/1.1\r\nHost: h\r\nHost: i\r\nContent-Length: 0\r\n\r\n"),
+        "POST /a HTTP/1.1\r\nHost: h\r\nHost: i\r\nContent-Length: 0\r\n\r\n".to_owned(),
         format!("GET /a HTTP/1.1\r\nHost: h\r\n folded: {smuggled}"),
-        format!("GET /a HTTP/1.1\nHost: h\r\nX: a\rGET /smuggled HTTP/1.1\r\n\r\n"),
-        format!("GET /a HTTP/2.0\r\nHost: h\r\n\r\n"),
+        "GET /a HTTP/1.1\nHost: h\r\nX: a\rGET /smuggled HTTP/1.1\r\n\r\n".to_owned(),
+        "GET /a HTTP/2.0\r\nHost: h\r\n\r\n".to_owned(),
     ];
     for shape in &shapes {
         let mut client = served.client();

@@ -1,8 +1,8 @@
 //! The cache managed as Glance's clients know it: status codes, bodies, and who may.
 
-use super::http::{self, send};
 use super::origin::Origin;
-use super::service::{Service, Setup, refused, replace};
+use image_cache_tests::http::{self, send};
+use image_cache_tests::serving::{Service, Setup, refused, replace};
 use image_cache_tests::{Tested, bytes, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -81,6 +81,8 @@ fn what_cannot_be_queued_or_deleted_has_glance_s_status() -> Tested {
         assert!(told["message"].as_str().is_some_and(|said| said.contains(words)), "{told}");
         assert!(told["code"].as_str().is_some_and(|code| code.starts_with(&status.to_string())));
     }
+    let page = service.manage("DELETE", "/v2/cache/%3Cscript%3E")?;
+    assert!(page.text().contains("Image &lt;script&gt; not found."), "{page:?}");
     let allowed = service.manage("POST", "/v2/cache")?;
     assert_eq!(allowed.header("allow"), Some("GET,HEAD,DELETE"));
     assert_eq!(service.look("/v2/cache"), json!({"cached_images": [], "queued_images": []}));

@@ -1,12 +1,10 @@
 //! `image-cache serve` as operators see it: managed, fetching what is queued, keeping its bounds, told of and stopped.
 
 mod admin;
-mod http;
 mod numbers;
 mod origin;
 mod prefetching;
 mod running;
-mod service;
 mod tls;
 mod units;
 mod upkeep;

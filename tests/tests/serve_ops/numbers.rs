@@ -1,8 +1,8 @@
 //! What the service tells of itself: numbers, health, and a log with an id for each request.
 
-use super::http::{get, send};
 use super::origin::Origin;
-use super::service::{Service, Setup};
+use image_cache_tests::http::{get, send};
+use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, until};
 use serde_json::json;
 
@@ -105,13 +105,10 @@ fn health_is_bad_while_the_cache_cannot_be_read() -> Tested {
     let origin = Origin::start();
     let service = setup.serve(&origin.url(), &[])?;
     assert_eq!(service.manage("GET", "/healthz")?.status, 200);
-    let queue = setup.dir().join("queue");
-    std::fs::remove_dir(&queue)?;
-    std::fs::write(&queue, "no directory")?;
+    std::fs::rename(setup.dir(), setup.path("away"))?;
     let answer = service.manage("GET", "/healthz")?;
     assert_eq!(answer.status, 503, "{answer:?}");
-    std::fs::remove_file(&queue)?;
-    std::fs::create_dir(&queue)?;
+    std::fs::rename(setup.path("away"), setup.dir())?;
     assert!(until(|| service.manage("GET", "/healthz").is_ok_and(|answer| answer.status == 200)));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Starting, reloading and stopping, and what a client may take.
 
-use super::http::{begin, connect, get, parse};
 use super::origin::Origin;
-use super::service::{Service, Setup, refused};
+use image_cache_tests::http::{begin, connect, get, parse};
+use image_cache_tests::serving::{Service, Setup, refused};
 use image_cache_tests::{Tested, bytes, until};
 use rustix::process::Signal;
 use std::io::{Read, Write};

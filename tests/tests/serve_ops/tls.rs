@@ -1,7 +1,7 @@
 //! TLS on both sides: clients are shown a certificate, the upstream's is checked.
 
 use super::origin::Origin;
-use super::service::{Service, Setup, refused, replace};
+use image_cache_tests::serving::{Service, Setup, refused, replace};
 use image_cache_tests::{Tested, bytes, skip, until};
 use rcgen::generate_simple_self_signed;
 use rustix::process::Signal;
@@ -82,7 +82,7 @@ fn an_upstream_is_trusted_only_by_its_certificate_authority() -> Tested {
         let mut command = near.serving(&url, &[]);
         command.arg("--upstream-ca").arg(ca);
         let service = Service::start(command)?;
-        let answer = super::http::get(service.clients, "/v2/images/one/file")?;
+        let answer = image_cache_tests::http::get(service.clients, "/v2/images/one/file")?;
         assert_eq!(answer.status, status, "{}", service.log());
         if status == 200 {
             assert!(answer.body == bytes(1, 3_000_000));

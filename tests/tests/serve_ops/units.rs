@@ -1,7 +1,8 @@
 //! The systemd units: what they start exists, and they are hardened.
 
-use super::service::Setup;
+use image_cache_tests::serving::Setup;
 use image_cache_tests::{Tested, skip};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,6 +48,40 @@ fn what_the_units_start_exists_and_each_timer_has_its_service() -> Tested {
                 assert!(help.contains(flag), "{}: {flag}", path.display());
             }
         }
+    }
+    Ok(())
+}
+
+/// Flags and variables in a text.
+fn options(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    let is_option = |word: &&str| {
+        word.strip_prefix("--")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+            || word.starts_with("IMAGE_CACHE_")
+    };
+    words.filter(is_option).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_manuals_have_each_option_of_the_service_and_no_others() -> Tested {
+    let Some(setup) = Setup::new() else { return Ok(()) };
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let manual = std::fs::read_to_string(docs.join("serve.md"))?;
+    let running = std::fs::read_to_string(docs.join("serve-operations.md"))?;
+    let help = setup.run(&["serve", "--help"])?;
+    let (global, own) = {
+        let list = setup.run(&["list", "--help"])?;
+        (options(&list), &options(&help) - &options(&list))
+    };
+    let told = options(&manual);
+    let missing: Vec<_> = own.iter().filter(|option| !told.contains(*option)).collect();
+    assert!(missing.is_empty(), "docs/serve.md does not have {missing:?}");
+    // Flags of the commands that the examples use, the system's among them.
+    let foreign = ["--target", "--now", "--system", "--home-dir", "--shell"];
+    for option in told.union(&options(&running)) {
+        let known = own.contains(option) || global.contains(option) || foreign.contains(&&**option);
+        assert!(known || option == "--fetch-to-end", "there is no {option}");
     }
     Ok(())
 }

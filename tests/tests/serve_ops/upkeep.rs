@@ -1,7 +1,7 @@
 //! Prune and clean run by themselves.
 
 use super::origin::Origin;
-use super::service::{Service, Setup};
+use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, until};
 
 #[test]

@@ -1,8 +1,10 @@
 //! Answers that refuse, in the form that the client takes.
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
-use hyper::header::{ACCEPT, HeaderMap};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
@@ -11,12 +13,11 @@ use serde_json::json;
 pub struct Refusal {
     status: StatusCode,
     words: String,
-    as_json: bool,
 }
 
 impl Refusal {
     fn new(status: StatusCode, words: impl Into<String>) -> Refusal {
-        Refusal { status, words: words.into(), as_json: false }
+        Refusal { status, words: words.into() }
     }
 
     pub fn bad_request(words: impl Into<String>) -> Refusal {
@@ -39,25 +40,57 @@ impl Refusal {
     pub fn conflict(words: impl Into<String>) -> Refusal {
         Refusal::new(StatusCode::CONFLICT, words)
     }
-
-    /// As JSON, where the client asks for that.
-    pub fn for_request(mut self, headers: &HeaderMap) -> Refusal {
-        let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-        self.as_json = accepts.is_some_and(|accept| accept.contains("application/json"));
-        self
-    }
 }
 
+/// Why a request is not obeyed, for who puts it into another form.
+#[derive(Debug, Clone)]
+struct Words(String);
+
+/// In the form of Glance's, which its clients take apart by lines.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or_default();
-        if !self.as_json {
-            return (self.status, self.words + "\n").into_response();
-        }
-        let code = format!("{} {title}", self.status.as_u16());
-        let body = json!({"message": self.words, "code": code, "title": title});
-        (self.status, Json(body)).into_response()
+        let title = format!("{} {title}", self.status.as_u16());
+        let page = format!(
+            "<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n{}\n</body>\n</html>\n",
+            escaped(&self.words)
+        );
+        let mut response = (self.status, Html(page)).into_response();
+        response.extensions_mut().insert(Words(self.words));
+        response
     }
+}
+
+/// Text that is nothing but text in a page.
+fn escaped(words: &str) -> String {
+    words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Has refusals told as JSON where the client asks for that.
+pub async fn negotiate(request: Request, next: Next) -> Response {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let as_json = accept.is_some_and(|accept| accept.contains("application/json"));
+    let response = next.run(request).await;
+    let words = response.extensions().get::<Words>().filter(|_| as_json).cloned();
+    match words {
+        Some(Words(words)) => json_of(response, words),
+        None => response,
+    }
+}
+
+/// The same answer with its words as JSON.
+fn json_of(mut response: Response, words: String) -> Response {
+    let status = response.status();
+    let title = status.canonical_reason().unwrap_or_default();
+    let code = format!("{} {title}", status.as_u16());
+    let body = Json(json!({"message": words, "code": code, "title": title})).into_response();
+    let (told, body) = body.into_parts();
+    for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+        response.headers_mut().remove(name);
+    }
+    response.headers_mut().extend(told.headers);
+    *response.body_mut() = body;
+    response
 }
 
 /// The cache cannot do it: that is told, and logged.
@@ -73,11 +106,11 @@ impl From<image_cache::Error> for Refusal {
     }
 }
 
-pub async fn nothing_here(headers: HeaderMap) -> Refusal {
-    Refusal::not_found("The resource could not be found.").for_request(&headers)
+pub async fn nothing_here() -> Refusal {
+    Refusal::not_found("The resource could not be found.")
 }
 
-pub async fn method_not_allowed(method: Method, headers: HeaderMap) -> Refusal {
+pub async fn method_not_allowed(method: Method) -> Refusal {
     let words = format!("The method {method} is not allowed for this resource.");
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, words).for_request(&headers)
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, words)
 }

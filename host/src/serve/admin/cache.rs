@@ -57,7 +57,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
         b"queue" => (false, true),
         _ => {
             let words = format!("If provided, {CLEAR_TARGET} must be cache, queue or empty.");
-            return Err(Refusal::bad_request(words).for_request(&headers));
+            return Err(Refusal::bad_request(words));
         }
     };
     // The queue first: what is fetched from it now would be cached after all.
@@ -72,18 +72,14 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
 }
 
 /// `PUT /v2/cache/{id}`: of an image that the upstream has, where it can be asked.
-pub async fn queue(
-    State(service): Shared,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer<StatusCode> {
-    let unknown = || Refusal::no_image(&id).for_request(&headers);
+pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
+    let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;
     match service.prefetching.standing(&service, &id).await {
         Standing::Missing => return Err(unknown()),
         Standing::Inactive(_) => {
             let words = "Only images with status active can be targeted for queueing";
-            return Err(Refusal::bad_request(words).for_request(&headers));
+            return Err(Refusal::bad_request(words));
         }
         Standing::Active => {}
         Standing::Unknown(reason) => tracing::info!(image = id, reason, "queued unasked"),
@@ -93,12 +89,8 @@ pub async fn queue(
 }
 
 /// `DELETE /v2/cache/{id}`: from cache and queue.
-pub async fn remove(
-    State(service): Shared,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer<StatusCode> {
-    let unknown = || Refusal::no_image(&id).for_request(&headers);
+pub async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
+    let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;
     let queued = take_from_queue(&service, id.clone()).await?;
     let cached = take_from_cache(&service, id.clone()).await?;
@@ -112,8 +104,8 @@ pub async fn remove(
 }
 
 /// `GET /v2/cache/nodes/{id}`: of a driver that Glance alone has.
-pub async fn nodes(Path(_): Path<String>, headers: HeaderMap) -> Refusal {
-    Refusal::conflict("Centralized caching is not enabled").for_request(&headers)
+pub async fn nodes(Path(_): Path<String>) -> Refusal {
+    Refusal::conflict("Centralized caching is not enabled")
 }
 
 /// `POST /v2/cache/clean`

@@ -60,7 +60,7 @@ pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: 
     }
     let refusal =
         Refusal::unauthorized("The token is missing or wrong: it is to come as X-Auth-Token.");
-    let mut response = refusal.for_request(request.headers()).into_response();
+    let mut response = refusal.into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

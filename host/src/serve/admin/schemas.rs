@@ -7,7 +7,6 @@ use super::answers::Refusal;
 use crate::serve::service::Service;
 use axum::Json;
 use axum::extract::{Path, State};
-use hyper::header::HeaderMap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -15,7 +14,6 @@ use std::sync::Arc;
 pub async fn schema(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '/';
     let known = match name.chars().all(plain) {
@@ -24,7 +22,7 @@ pub async fn schema(
     };
     let known = known.or_else(|| (name == "metadefs/resource_type").then(resource_type));
     let words = "The upstream does not tell this schema.";
-    known.map(Json).ok_or_else(|| Refusal::not_found(words).for_request(&headers))
+    known.map(Json).ok_or_else(|| Refusal::not_found(words))
 }
 
 fn resource_type() -> Value {

@@ -22,14 +22,21 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Re
 
 /// `GET /healthz`: 200 while images can be served from the cache.
 pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
-    match service.cache.run(ImageCache::status).await {
+    let look = |cache: &ImageCache| {
+        let status = cache.status()?;
+        // What was opened once can be read even where the directory has gone.
+        let dir = cache.config().dir.join("incomplete");
+        Ok((status, std::fs::metadata(dir).map_err(|error| error.to_string())))
+    };
+    let seen = service.cache.run(look).await.map_err(|error| error.to_string());
+    match seen.and_then(|(status, there)| there.map(|_| status)) {
         Ok(status) => {
             let fallback = status.driver.fallback.map(|fallback| fallback.configured);
             let driver = json!({"name": status.driver.name, "in_place_of": fallback});
             (StatusCode::OK, Json(json!({"status": "ok", "driver": driver})))
         }
         Err(error) => {
-            tracing::warn!(%error, "the cache is not well");
+            tracing::warn!(error, "the cache cannot be read");
             let told =
                 json!({"status": "failing", "reason": "the cache cannot be read; see the log"});
             (StatusCode::SERVICE_UNAVAILABLE, Json(told))

@@ -1,6 +1,6 @@
 //! A client of HTTP as small as can be: one request, one connection, everything that comes.
 
-use image_cache_tests::Tested;
+use crate::Tested;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -8,27 +8,33 @@ use std::time::Duration;
 /// What a server answered.
 #[derive(Debug)]
 pub struct Answer {
+    /// The status.
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// All bytes behind the head.
     pub body: Vec<u8>,
 }
 
 impl Answer {
+    /// The first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
+    /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The body as JSON; anything else fails the test.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 }
 
+/// A GET.
 pub fn get(server: SocketAddr, path: &str) -> Tested<Answer> {
     send(server, "GET", path, &[])
 }
@@ -63,6 +69,7 @@ pub fn begin(
     Ok(stream)
 }
 
+/// A connection.
 pub fn connect(server: SocketAddr) -> Tested<TcpStream> {
     let stream = TcpStream::connect(server)?;
     // Rather an error than a test that hangs.
@@ -70,6 +77,7 @@ pub fn connect(server: SocketAddr) -> Tested<TcpStream> {
     Ok(stream)
 }
 
+/// An answer out of all its bytes.
 pub fn parse(answer: &[u8]) -> Tested<Answer> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no head")?;
     let head = std::str::from_utf8(&answer[..end])?;

@@ -1,7 +1,7 @@
 //! The real binary, serving.
 
-use super::http::{self, Answer};
-use image_cache_tests::{Tested, skip, until};
+use crate::http::{self, Answer};
+use crate::{Tested, skip, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -25,6 +25,7 @@ pub fn binary() -> Option<PathBuf> {
 
 /// Where a service keeps its images, and how it is started.
 pub struct Setup {
+    /// The program.
     pub binary: PathBuf,
     scratch: TempDir,
 }
@@ -48,6 +49,7 @@ impl Setup {
         path
     }
 
+    /// The path of a file beside the cache.
     pub fn path(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
@@ -76,6 +78,7 @@ impl Setup {
         Service::start(self.serving(upstream, arguments))
     }
 
+    /// The same, not started yet.
     pub fn serving(&self, upstream: &str, arguments: &[&str]) -> Command {
         let mut command = self.command(&["-v", "serve", "--upstream", upstream]);
         command.args(["--listen", "127.0.0.1:0"]);
@@ -96,7 +99,9 @@ impl Setup {
 /// A service that runs; killed when dropped.
 pub struct Service {
     child: Child,
+    /// Where clients connect.
     pub clients: SocketAddr,
+    /// Where operators connect.
     pub admin: SocketAddr,
     log: Arc<Mutex<String>>,
 }
@@ -127,6 +132,7 @@ impl Service {
         Ok(Service { child, clients, admin, log })
     }
 
+    /// What it has logged.
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -136,10 +142,12 @@ impl Service {
         until(|| self.log().contains(words))
     }
 
+    /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Tested {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).ok_or("it has a process id")?;
         Ok(kill_process(pid, signal)?)
@@ -152,6 +160,7 @@ impl Service {
         Ok((status, self.log()))
     }
 
+    /// Waits until it has ended.
     pub fn wait(&mut self) -> Tested<ExitStatus> {
         let mut ended = None;
         until(|| {
@@ -180,6 +189,7 @@ impl Service {
         images.iter().filter_map(|it| Some(it["image_id"].as_str()?.to_owned())).collect()
     }
 
+    /// The ids in the queue.
     pub fn queued(&self) -> Vec<String> {
         let listed = self.look("/v2/queued_images");
         let ids = listed["queued_images"].as_array().cloned().unwrap_or_default();

@@ -1,0 +1,86 @@
+//! The real Glance and its clients, out of PyPI in a virtual environment below `target/`: installed once, left out
+//! aloud where they cannot be.
+
+mod api;
+mod relay;
+
+pub use api::GlanceApi;
+pub use relay::Relay;
+
+use crate::skip;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The server, what it keeps its books in and what serves it; and its clients.
+const PACKAGES: [&str; 5] = [
+    "glance==33.0.0",
+    "xattr==1.3.0",
+    "waitress==3.0.2",
+    "python-glanceclient==4.13.0",
+    "openstacksdk==4.22.0",
+];
+
+/// A folder below this target directory, where there is one.
+fn target() -> Option<PathBuf> {
+    let tests = std::env::current_exe().ok()?;
+    Some(tests.parent()?.parent()?.parent()?.to_owned())
+}
+
+/// The interpreter that knows Glance, installed now where it is missing; none, said aloud, where that is impossible.
+pub fn python() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| match installed() {
+        Ok(python) => Some(python),
+        Err(reason) => {
+            skip(&format!("nothing is done with the real Glance: {reason}"));
+            None
+        }
+    });
+    found.clone()
+}
+
+/// A program of the environment, as `glance`.
+pub fn program(name: &str) -> Option<PathBuf> {
+    Some(python()?.with_file_name(name))
+}
+
+fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let target = target().ok_or("there is no target directory")?;
+    let (home, lock) = (target.join("glance"), target.join("glance.lock"));
+    // One installs, the others wait.
+    let lock = File::create(lock)?;
+    lock.lock()?;
+    let (python, ready) = (home.join("bin/python"), home.join("ready"));
+    let packages = PACKAGES.join(" ");
+    let has_them = fs::read_to_string(&ready).is_ok_and(|they| they == packages);
+    if has_them && run(Command::new(&python).arg("--version")).is_ok() {
+        return Ok(python);
+    }
+    let _ = writeln!(std::io::stderr(), "Installing {packages} from PyPI into {}", home.display());
+    let _ = fs::remove_dir_all(&home);
+    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    run(pip.args(["--retries", "1", "--timeout", "20"]).args(PACKAGES))?;
+    fs::write(ready, packages)?;
+    Ok(python)
+}
+
+/// Runs a command; an error is the last line that it said.
+fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Err(said.trim().lines().last().unwrap_or("it says nothing").to_owned().into())
+}
+
+/// A file beside the fixtures of Glance.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/glance").join(name)
+}

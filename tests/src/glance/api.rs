@@ -1,0 +1,121 @@
+//! A real Glance API on loopback: images are made, changed and taken away as its users do it.
+
+use super::{fixture, python};
+use crate::Tested;
+use crate::http::{Answer, parse};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tempfile::TempDir;
+
+/// A running Glance API; it ends when it is dropped.
+///
+/// Who shows the token `admin` may do everything, who shows `member` or `leaver` may read what is public.
+pub struct GlanceApi {
+    home: TempDir,
+    child: Child,
+    address: SocketAddr,
+    /// Its database takes one writer at a time.
+    writing: Mutex<()>,
+}
+
+impl GlanceApi {
+    /// None, said aloud, where Glance cannot be installed.
+    pub fn start() -> Tested<Option<GlanceApi>> {
+        let Some(python) = python() else { return Ok(None) };
+        let home = TempDir::new()?;
+        std::fs::write(home.path().join("people.json"), everybody().to_string())?;
+        let log = std::fs::File::create(home.path().join("output"))?;
+        let mut command = Command::new(python);
+        command.arg(fixture("api.py")).arg(home.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn()?;
+        let said = child.stdout.take().ok_or("it is piped")?;
+        let port = BufReader::new(said)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on ")?.trim().parse::<u16>().ok());
+        let Some(port) = port else {
+            let said = std::fs::read_to_string(home.path().join("output"))?;
+            return Err(format!("the Glance API does not start: {said}").into());
+        };
+        let address = ([127, 0, 0, 1], port).into();
+        Ok(Some(GlanceApi { home, child, address, writing: Mutex::default() }))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Keeps others from changing anything: a database of SQLite's refuses who comes at the same time.
+    pub fn alone(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An image for everybody, with these bytes; its id.
+    pub fn add(&self, bytes: &[u8]) -> Tested<String> {
+        let _alone = self.alone();
+        let image = json!({
+            "name": "test", "disk_format": "raw", "container_format": "bare", "visibility": "public",
+        });
+        let made =
+            self.send("POST", "/v2/images", "application/json", image.to_string().as_bytes())?;
+        let id = made.json()["id"].as_str().ok_or("an id")?.to_owned();
+        let path = format!("/v2/images/{id}/file");
+        let uploaded = self.send("PUT", &path, "application/octet-stream", bytes)?;
+        assert_eq!(uploaded.status, 204, "{uploaded:?}");
+        Ok(id)
+    }
+
+    /// An administrator's request without a body; it must succeed.
+    pub fn order(&self, method: &str, path: &str) -> Tested {
+        let _alone = self.alone();
+        let answer = self.send(method, path, "application/json", b"")?;
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        Ok(())
+    }
+
+    /// From now on a token is worth nothing.
+    pub fn revoke(&self, token: &str) -> Tested {
+        let mut people = everybody();
+        people.as_object_mut().ok_or("an object")?.remove(token);
+        let (path, fresh) = (self.home.path().join("people.json"), self.home.path().join("fresh"));
+        std::fs::write(&fresh, people.to_string())?;
+        Ok(std::fs::rename(fresh, path)?)
+    }
+
+    /// The file in which its store has the bytes of an image.
+    pub fn stored(&self, id: &str) -> PathBuf {
+        self.home.path().join("store").join(id)
+    }
+
+    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Tested<Answer> {
+        let mut stream = TcpStream::connect(self.address)?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: admin\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n",
+            self.address
+        )?;
+        stream.write_all(body)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        parse(&answer)
+    }
+}
+
+fn everybody() -> Value {
+    let readers = ["member", "reader"];
+    json!({"admin": ["admin", "member", "reader"], "member": readers, "leaver": readers})
+}
+
+impl Drop for GlanceApi {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,131 @@
+//! The last handle of a cache closes its books, which may take its time: not on a thread of a runtime.
+
+use crate::in_tokio::run;
+use image_cache::tokio::AsyncImageCache;
+use image_cache_tests::{Place, Tested, bytes, fill, serve, with_both_drivers};
+use std::fs::File;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+
+with_both_drivers![
+    dropping_the_last_handle_does_not_wait_for_the_books,
+    dropping_the_last_reader_does_not_wait_for_the_books,
+    dropping_a_read_under_way_does_not_wait_for_the_books,
+    closing_waits_until_the_books_are_closed,
+];
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(3000);
+
+/// Books in use by somebody else.
+enum Held {
+    Database(rusqlite::Connection),
+    Attributes(#[expect(dead_code, reason = "its lock ends with it")] File),
+}
+
+impl Held {
+    fn hold(place: &Place) -> Tested<Held> {
+        if place.driver() == "sqlite" {
+            let database = place.database();
+            database.execute_batch("BEGIN IMMEDIATE")?;
+            return Ok(Held::Database(database));
+        }
+        let lock = place.path(".image-cache/attributes.lock");
+        let lock = File::options().write(true).create(true).truncate(false).open(lock)?;
+        lock.lock()?;
+        Ok(Held::Attributes(lock))
+    }
+
+    fn release(self) -> Tested {
+        match self {
+            Held::Database(database) => Ok(database.execute_batch("ROLLBACK")?),
+            Held::Attributes(_) => Ok(()),
+        }
+    }
+}
+
+/// A cache with a hit that waits to be written.
+fn with_a_hit(place: &Place) -> Tested<AsyncImageCache> {
+    let cache = place.open_with(|config| config.hit_delay(LONG));
+    fill(&cache, "a", &bytes(1, 3_000_000));
+    serve(&cache, "a")?;
+    Ok(cache.into())
+}
+
+/// Whoever waited for the books while they were held, on the one thread that can release them, gave up.
+fn the_hit_was_written(place: &Place) -> Tested {
+    assert_eq!(place.books_in_step()["a"].hits, 1);
+    Ok(())
+}
+
+fn dropping_the_last_handle_does_not_wait_for_the_books(place: &Place) -> Tested {
+    let cache = with_a_hit(place)?;
+    run(async {
+        let held = Held::hold(place)?;
+        let clone = cache.clone();
+        drop(cache);
+        drop(clone);
+        held.release()
+    })?;
+    the_hit_was_written(place)
+}
+
+fn dropping_the_last_reader_does_not_wait_for_the_books(place: &Place) -> Tested {
+    let cache = with_a_hit(place)?;
+    run(async {
+        let mut reader = cache.open_for_read("a").await?.ok_or("it is cached")?;
+        reader.read_u8().await?;
+        let mut along = cache.follow("a").await?.ok_or("it is cached")?;
+        along.read_u8().await?;
+        let stream = cache.stream_range("a", 0..10).await?.ok_or("it is cached")?;
+        cache.run(|_| Ok(())).await?;
+        drop(cache);
+        let held = Held::hold(place)?;
+        drop(reader);
+        drop(along);
+        drop(stream);
+        held.release()
+    })?;
+    the_hit_was_written(place)
+}
+
+fn dropping_a_read_under_way_does_not_wait_for_the_books(place: &Place) -> Tested {
+    let cache = with_a_hit(place)?;
+    run(async {
+        let mut reader = cache.open_for_read("a").await?.ok_or("it is cached")?;
+        let mut byte = [0];
+        let mut read = Box::pin(reader.read(&mut byte));
+        // Now it is at work elsewhere.
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(read.as_mut().poll(context).is_ready())
+        });
+        let _: bool = polled.await;
+        // By now it is done, and what it brings lies there.
+        let wait = |_: &image_cache::ImageCache| {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        };
+        cache.run(wait).await?;
+        drop(cache);
+        let held = Held::hold(place)?;
+        drop(read);
+        drop(reader);
+        held.release()
+    })?;
+    the_hit_was_written(place)
+}
+
+fn closing_waits_until_the_books_are_closed(place: &Place) -> Tested {
+    let cache = with_a_hit(place)?;
+    run(async {
+        let clone = cache.clone();
+        cache.close().await?;
+        assert_eq!(place.books_in_step()["a"].hits, 1, "what was gathered is written");
+        clone.close().await?;
+        assert!(!place.path("cache.db-wal").exists());
+        // Whoever needs the cache for himself alone finds nobody in it.
+        let alone = File::options().write(true).open(place.path(".image-cache/users"))?;
+        alone.try_lock()?;
+        Ok(())
+    })
+}
