@@ -2,9 +2,10 @@
 
 use super::watch::Watch;
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
+use std::ffi::c_int;
 use std::sync::Arc;
 
 /// Longest value and longest row, in bytes. It also bounds the time of a single SQL function, which no deadline
@@ -91,16 +92,36 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result
 
 /// Keeps the database from filling the disk: SQLite answers that it is full instead. The log is written into the database
 /// often enough to stay well below its own share.
-pub(super) fn cap_pages(connection: &Connection, share: Share) -> Result<()> {
+pub(super) fn cap_pages(
+    connection: &mut Connection,
+    watch: &Arc<Watch>,
+    share: Share,
+) -> Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let pages = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(512);
+    let page = page.max(512);
+    let pages = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX) / page;
     let (most, often) = (pages(share.database), (pages(share.log) / 4).min(CHECKPOINT));
     connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?;
-    connection.query_row(&format!("PRAGMA wal_autocheckpoint = {often}"), [], |_| Ok(()))?;
-    connection.query_row(&format!("PRAGMA journal_size_limit = {}", share.log / 4), [], |_| Ok(()))
+    let limit = format!("PRAGMA journal_size_limit = {}", share.log / 4);
+    connection.query_row(&limit, [], |_| Ok(()))?;
+    let watch = Arc::clone(watch);
+    // In place of `wal_autocheckpoint`, which would be such a hook itself.
+    connection.wal_hook(Some(move |log: &mut Wal, pages: c_int| {
+        let pages = i64::from(pages);
+        watch.note_log(u64::try_from(pages.saturating_mul(page + FRAME)).unwrap_or(0));
+        if pages >= often
+            && let Err(error) = log.checkpoint()
+        {
+            tracing::debug!(%error, "the log is not written into the database for now");
+        }
+        Ok(())
+    }))
 }
 
-/// After so many pages SQLite writes its log into the database, unless configured otherwise.
+/// Bytes of the log beside each page: <https://www.sqlite.org/fileformat.html#wal_file_format>.
+const FRAME: i64 = 24;
+
+/// After so many pages of its log SQLite writes it into the database by default.
 const CHECKPOINT: i64 = 1000;
 
 /// The bytes of disk that a database and its log may have.
