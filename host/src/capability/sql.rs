@@ -2,6 +2,7 @@
 
 mod confinement;
 mod execution;
+mod functions;
 mod memory;
 mod opening;
 mod setting_aside;

@@ -49,6 +49,14 @@ pub fn defines_countless_tables(siege: Siege) -> Tested {
     siege.unhurried().is_harmless()
 }
 
+pub fn defines_a_huge_schema(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn swells_values_in_functions(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
 pub fn fills_its_database(siege: Siege) -> Tested {
     let siege = siege.unhurried().with(|driver| driver.limits.database = 8 << 20);
     let cache = siege.open();

@@ -17,8 +17,6 @@ pub(super) struct Watch {
     max_log: u64,
     /// Whether the host's own statements are running, which need no permission.
     ours: AtomicBool,
-    /// Whether the statement that was prepared last adds to the schema.
-    creates: AtomicBool,
 }
 
 impl Watch {
@@ -31,7 +29,6 @@ impl Watch {
             log: log.into(),
             max_log,
             ours: AtomicBool::new(true),
-            creates: AtomicBool::new(false),
         }
     }
 
@@ -58,14 +55,5 @@ impl Watch {
     /// Says whose statements come next.
     pub fn set_ours(&self, ours: bool) {
         self.ours.store(ours, Ordering::Relaxed);
-    }
-
-    pub fn note_creation(&self) {
-        self.creates.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a creation was noted since this was asked last.
-    pub fn took_creation(&self) -> bool {
-        self.creates.swap(false, Ordering::Relaxed)
     }
 }
