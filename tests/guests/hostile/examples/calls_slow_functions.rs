@@ -9,7 +9,9 @@ struct Slow;
 impl image_cache_guest_hostile::Hostile for Slow {
     fn strike() -> Result<(), Error> {
         let long = "hex(zeroblob(32000))";
-        for denied in ["json_patch('{}', '{}')", "trim('xa', 'x')", "rtrim('ax', 'x')", "unhex('zz', 'z')"] {
+        for denied in
+            ["json_patch('{}', '{}')", "trim('xa', 'x')", "rtrim('ax', 'x')", "unhex('zz', 'z')"]
+        {
             let answer = sql::query(&statement(format!("SELECT {denied}")));
             assert!(answer.is_err(), "not stopped: {denied}, which takes a second for long values");
         }
