@@ -21,7 +21,6 @@ use breaker::{Breaker, Weight};
 use failing::Repeat;
 use std::fmt;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 use step::Step;
@@ -60,18 +59,6 @@ pub struct Fallback {
 struct InUse {
     driver: Driver,
     fallback: Option<Fallback>,
-    /// Whether its last failure took so long that its next call gets less time.
-    is_hurried: AtomicBool,
-}
-
-impl InUse {
-    fn new(driver: Driver, fallback: Option<Fallback>) -> Self {
-        InUse { driver, fallback, is_hurried: AtomicBool::new(false) }
-    }
-
-    fn is_hurried(&self) -> bool {
-        self.is_hurried.load(Ordering::Relaxed)
-    }
 }
 
 pub(crate) struct Books {
@@ -90,7 +77,7 @@ impl Books {
                 if !is_last_resort(&config.driver) {
                     compile_last_resort();
                 }
-                InUse::new(driver, None)
+                InUse { driver, fallback: None }
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -243,7 +230,7 @@ fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Res
         "the configured driver cannot be used; sqlite takes its place"
     );
     match Driver::load_last_resort(config, Arc::clone(directory)) {
-        Ok(driver) => Ok(InUse::new(driver, Some(Fallback { configured, reason }))),
+        Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
         Err(error) => {
             Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })
         }

@@ -51,6 +51,14 @@ impl Breaker {
         (times.len() + double >= FAILURES).then_some(times.len())
     }
 
+    /// Whether an operation took so long to fail that it gets less time now.
+    pub fn is_hurried(&self, operation: &'static str) -> bool {
+        let is_double = |(time, weight): &(Instant, Weight)| {
+            *weight == Weight::Double && time.elapsed() <= WINDOW
+        };
+        lock(&self.0).get(operation).is_some_and(|times| times.iter().any(is_double))
+    }
+
     /// Another driver begins with a clean slate.
     pub fn reset(&self) {
         lock(&self.0).clear();
@@ -81,7 +89,10 @@ mod tests {
     fn two_failures_that_took_long_are_too_many_and_one_is_not() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         assert_eq!(breaker.note_failure("list", Weight::Double, now), None);
+        assert!(breaker.is_hurried("list") && !breaker.is_hurried("prune"));
         assert_eq!(breaker.note_failure("list", Weight::Double, now), Some(2));
+        breaker.reset();
+        assert!(!breaker.is_hurried("list"));
         let breaker = Breaker::default();
         assert_eq!(breaker.note_failure("list", Weight::Double, now), None);
         assert_eq!(breaker.note_failure("list", Weight::Single, now), Some(2));

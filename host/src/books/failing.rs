@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::sync::write;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Whether a call may be made again when it is unknown how far it came.
@@ -36,15 +35,19 @@ impl Books {
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
         let mut in_use = self.in_use();
-        let mut retry = Retry::of(&in_use.driver, in_use.is_hurried());
-        let mut answer = match in_use.is_hurried() {
+        let is_hurried = self.breaker.is_hurried(operation);
+        let mut retry = Retry::of(&in_use.driver, is_hurried);
+        let mut answer = match is_hurried {
             false => call(&in_use.driver),
             true => call(&retry.attempt(&in_use.driver)),
         };
         loop {
             let error = match answer {
                 Ok(answer) => {
-                    self.note_success(&in_use, operation);
+                    // Of books that are yet to be repaired no answer proves anything.
+                    if self.in_step() {
+                        self.breaker.note_success(operation);
+                    }
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -62,16 +65,6 @@ impl Books {
                 (in_use, retry) = (Arc::clone(&next), Retry::of(&next.driver, false));
             }
             answer = call(&retry.attempt(&in_use.driver));
-        }
-    }
-
-    fn note_success(&self, in_use: &InUse, operation: &'static str) {
-        if in_use.is_hurried() {
-            in_use.is_hurried.store(false, Ordering::Relaxed);
-        }
-        // Of books that are yet to be repaired no answer proves anything.
-        if self.in_step() {
-            self.breaker.note_success(operation);
         }
     }
 
@@ -122,9 +115,6 @@ impl Books {
     ) -> bool {
         let driver = in_use.driver.name();
         tracing::warn!(driver, operation, %reason, "the driver failed");
-        if weight == Weight::Double {
-            in_use.is_hurried.store(true, Ordering::Relaxed);
-        }
         let too_many = self.breaker.note_failure(operation, weight, Instant::now());
         match too_many {
             Some(failures) if !is_last_resort(driver) => {

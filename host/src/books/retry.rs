@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// for the time that a call may take.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The part of its time that a driver has for a call after one that took long to fail.
+/// The part of its time that a driver has for what took it long to fail at before.
 const HURRIED: u32 = 4;
 
 /// What one call has tried.
