@@ -191,6 +191,18 @@ fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
 }
 
 #[test]
+fn an_image_that_the_books_cannot_be_told_of_is_shown_as_its_file_is() -> Tested {
+    let trial = Trial::new();
+    trial.put("a", b"bytes");
+    let cache = trial.open(moody(&[("fault", "error-denied"), ("in", "get-cached-images")]));
+    let shown = cache.cached_image("a")?.ok_or("it is cached, and not shown")?;
+    assert_eq!((shown.size, shown.hits), (5, 0));
+    assert!(cache.cached_image("b")?.is_none());
+    assert_no_fallback(&cache);
+    Ok(())
+}
+
+#[test]
 fn long_words_of_a_driver_are_cut() {
     let trial = Trial::new();
     let cache = trial.open(moody(&[("fault", "error-long"), ("in", "get-cached-images")]));
