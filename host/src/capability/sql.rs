@@ -16,7 +16,7 @@ use crate::driver::{Deadline, printable};
 use confinement::Share;
 use opening::{Identity, Open};
 use rusqlite::ErrorCode;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
@@ -92,6 +92,14 @@ impl Database {
     /// Lets others at a database that was opened for this call alone.
     pub fn end_call(&mut self) {
         self.open.take_if(|open| open.is_exclusive());
+    }
+
+    /// What the database takes of the disk now, with the log beside it.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        bytes(&self.path) + bytes(Path::new(&log))
     }
 
     /// Whether another process's lock was in the way during this call.

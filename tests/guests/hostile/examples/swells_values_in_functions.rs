@@ -8,6 +8,13 @@ struct Swells;
 
 impl image_cache_guest_hostile::Hostile for Swells {
     fn strike() -> Result<(), Error> {
+        // Small ones first: what is refused for its size alone was made before.
+        for small in
+            ["json_pretty('[1]')".to_string(), format!("concat({})", vec!["1"; 33].join(", "))]
+        {
+            let answer = sql::query(&statement(format!("SELECT {small}")));
+            assert!(answer.is_err(), "not stopped: {small}");
+        }
         // A thousand lists inside of each other, and in the innermost one 30,000 numbers: each on a line of its own,
         // a thousand times indented.
         let nested = "replace(hex(zeroblob(490)), '0', '[') || '1' || replace(hex(zeroblob(15000)), '0', ',1') \
