@@ -279,14 +279,15 @@ impl ImageCache {
         Ok(self.cached_image(id)?.map_or(0, |image| image.hits))
     }
 
-    /// What the books say of a cached image.
+    /// What the books say of a cached image. Where they know nothing of it, because they could not be repaired yet, what its file
+    /// says.
     pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
         let id = self.shared.image_id(id)?;
         self.shared.bring_up_to_date();
-        if self.image_size(id.as_str())?.is_none() {
-            return Ok(None);
-        }
-        self.shared.read_books(|books| books.cached_image(&id))
+        let file = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
+        let Some(file) = file else { return Ok(None) };
+        let record = self.shared.read_books(|books| books.cached_image(&id))?;
+        Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
     /// What the books say of all cached images, ordered by id.

@@ -118,6 +118,9 @@ impl Directory {
 
     /// Sets the access time of a cached image; false where there is none.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
+        if stat_regular(&self.base, id)?.is_none() {
+            return Ok(false);
+        }
         let times = accessed_only(at);
         let done =
             rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);

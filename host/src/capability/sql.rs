@@ -2,6 +2,7 @@
 
 mod confinement;
 mod execution;
+mod functions;
 mod in_place;
 mod memory;
 mod opening;
@@ -96,6 +97,14 @@ impl Database {
     /// Lets others at a database that was opened for this call alone.
     pub fn end_call(&mut self) {
         self.open.take_if(|open| open.is_exclusive());
+    }
+
+    /// What the database takes of the disk now, with the log beside it.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        bytes(&self.path) + bytes(Path::new(&log))
     }
 
     /// Whether another process's lock was in the way during this call.

@@ -1,5 +1,6 @@
 //! What a guest's SQL may do: its own tables in its own file, within bounds.
 
+use super::functions;
 use super::watch::Watch;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
@@ -18,13 +19,18 @@ pub(super) const MAX_SQL: usize = 64 << 10;
 /// Most parameters of a statement.
 pub(super) const MAX_PARAMETERS: usize = 1000;
 
-/// Most tables, indexes, views and triggers of a database: SQLite keeps them all in memory.
+/// Most tables, indexes, views and triggers of a database, and most bytes of the texts that define them: SQLite keeps them
+/// all in memory, a hundred bytes and more for each byte of text.
 pub(super) const MAX_SCHEMA: i64 = 200;
+pub(super) const MAX_SCHEMA_TEXT: i64 = 32 << 10;
+
+/// Most arguments of a function, each of which may be a longest value, and be copied.
+const MAX_ARGUMENTS: i32 = 32;
 
 /// So many steps of SQLite's machine run between two looks at clock, memory and log: some 10 µs, and at most 3 MiB.
 const STEPS: i32 = 200;
 
-const LIMITS: [(Limit, i32); 11] = [
+const LIMITS: [(Limit, i32); 12] = [
     (Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, MAX_SQL as i32),
     (Limit::SQLITE_LIMIT_COLUMN, 100),
@@ -32,6 +38,7 @@ const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 20),
     (Limit::SQLITE_LIMIT_VDBE_OP, 100_000),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, MAX_ARGUMENTS),
     (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, MAX_PARAMETERS as i32),
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 10),
@@ -50,29 +57,10 @@ const SWITCHES: [(DbConfig, bool); 5] = [
 const PRAGMAS: [&str; 6] =
     ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"];
 
-/// Functions that a guest may not call: those that reach outside of the database, where SQLite was built with them; clocks
-/// and randomness, which nobody granted; and what takes seconds for two values, uninterrupted.
-const FUNCTIONS: [&str; 19] = [
-    "load_extension",
-    "readfile",
-    "writefile",
-    "edit",
-    "fts3_tokenizer",
-    "random",
-    "randomblob",
-    "date",
-    "time",
-    "datetime",
-    "julianday",
-    "unixepoch",
-    "strftime",
-    "timediff",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "json_patch",
-    "jsonb_patch",
-];
+/// Tables that SQLite has without anybody having made them, and that a guest may not read: they walk through the whole
+/// database, or reach what is not SQL's.
+const TABLES: [&str; 6] =
+    ["dbstat", "fts3tokenize", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"];
 
 /// Puts the bounds on a new connection. The host's own statements pass.
 pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result<()> {
@@ -84,7 +72,7 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result
     }
     let asked = Arc::clone(watch);
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if asked.is_ours() { Authorization::Allow } else { authorize(&context, &asked) }
+        if asked.is_ours() { Authorization::Allow } else { authorize(&context) }
     }))?;
     let watch = Arc::clone(watch);
     connection.progress_handler(STEPS, Some(move || watch.is_over()))
@@ -149,22 +137,20 @@ impl Share {
 const MAX_LOG: u64 = 16 << 20;
 
 /// Whether a guest's statement may do this.
-fn authorize(context: &AuthContext<'_>, watch: &Watch) -> Authorization {
+fn authorize(context: &AuthContext<'_>) -> Authorization {
     use AuthAction::*;
     // What is temporary lies outside of the database, and outside of its cap.
     let temporary = context.database_name == Some("temp");
     let allowed = match context.action {
-        Select | Recursive | Read { .. } => true,
+        Select | Recursive => true,
+        Read { table_name, .. } => !is_among(&TABLES, table_name),
         Insert { .. } | Update { .. } | Delete { .. } => !temporary,
         CreateTable { .. } | CreateIndex { .. } | CreateView { .. } | CreateTrigger { .. } => {
-            watch.note_creation();
             !temporary
         }
         DropTable { .. } | DropIndex { .. } | DropView { .. } | DropTrigger { .. } => !temporary,
         AlterTable { .. } | Reindex { .. } | Analyze { .. } => !temporary,
-        Function { function_name } => {
-            !FUNCTIONS.iter().any(|name| function_name.eq_ignore_ascii_case(name))
-        }
+        Function { function_name } => functions::may_call(function_name),
         Pragma { pragma_name, pragma_value } => may_read(pragma_name, pragma_value),
         // ATTACH (and so VACUUM), DETACH, transactions of its own, virtual and temporary tables, and what is new.
         _ => false,
@@ -173,6 +159,17 @@ fn authorize(context: &AuthContext<'_>, watch: &Watch) -> Authorization {
 }
 
 fn may_read(pragma: &str, value: Option<&str>) -> bool {
-    PRAGMAS.iter().any(|name| pragma.eq_ignore_ascii_case(name))
-        || (pragma.eq_ignore_ascii_case("user_version") && value.is_none())
+    is_among(&PRAGMAS, pragma) || (pragma.eq_ignore_ascii_case("user_version") && value.is_none())
+}
+
+/// Whether a name is one of these; SQLite ignores the case of ASCII letters.
+fn is_among(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a statement may add to the schema: it begins with CREATE or ALTER, or with what is no word (a comment).
+pub(super) fn may_define(sql: &str) -> bool {
+    let sql = sql.trim_ascii_start();
+    let word = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    word.is_empty() || is_among(&["create", "alter"], word)
 }

@@ -1,6 +1,8 @@
 //! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
 
-use super::confinement::{MAX_PARAMETERS, MAX_SCHEMA, MAX_SQL, MAX_VALUE};
+use super::confinement::{
+    MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, may_define,
+};
 use super::opening::Open;
 use super::prepared::Prepared;
 use super::watch::Watch;
@@ -46,6 +48,10 @@ impl Open {
     pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Fault> {
         let Open { connection, watch, prepared, .. } = self;
         let mut prepared = prepare(connection, watch, prepared, statement)?;
+        // What it wrote would stay where its answer is too large.
+        if !prepared.readonly() {
+            return Err(Error::InvalidArgument.into());
+        }
         let columns = columns(&prepared)?;
         let mut result = wit::QueryResult { rows: Vec::new(), columns };
         let (width, mut bytes) = (result.columns.len(), 0);
@@ -124,7 +130,7 @@ fn prepare<'a>(
     statement: &wit::Statement,
 ) -> Result<CachedStatement<'a>, Fault> {
     let mut prepared = prepared.statement(connection, &statement.sql)?;
-    if watch.took_creation() && schema_is_full(connection, watch)? {
+    if may_define(&statement.sql) && schema_is_full(connection, watch, &statement.sql)? {
         return Err(Error::TooLarge.into());
     }
     bind(&mut prepared, &statement.parameters)?;
@@ -132,15 +138,18 @@ fn prepare<'a>(
     Ok(prepared)
 }
 
-fn schema_is_full(connection: &Connection, watch: &Watch) -> Result<bool, Fault> {
+/// Whether there is no room in the schema for what `sql` may add to it.
+fn schema_is_full(connection: &Connection, watch: &Watch, sql: &str) -> Result<bool, Fault> {
     watch.set_ours(true);
-    let count = || {
-        let mut count = connection.prepare_cached("SELECT count(*) FROM sqlite_schema")?;
-        count.query_row([], |row| row.get::<_, i64>(0))
+    let sum = || {
+        let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";
+        let mut sum = connection.prepare_cached(sum)?;
+        sum.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
     };
-    let count = count();
+    let sum = sum();
     watch.set_ours(false);
-    Ok(count? >= MAX_SCHEMA)
+    let (count, text) = sum?;
+    Ok(count >= MAX_SCHEMA || text + sql.len() as i64 > MAX_SCHEMA_TEXT)
 }
 
 fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), Fault> {

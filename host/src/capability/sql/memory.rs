@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Bytes that preparing a statement may take. Nothing interrupts it, and a short text can stand for a large tree: common
 /// tables and views are copied wherever they are named.
-const PREPARING: i64 = 8 << 20;
+const PREPARING: i64 = 4 << 20;
 
 /// Bytes that running it may take: what is sorted, grouped or kept aside never goes to a file.
 const RUNNING: i64 = 16 << 20;

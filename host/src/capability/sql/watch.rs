@@ -21,8 +21,6 @@ pub(super) struct Watch {
     committed: AtomicU64,
     /// Whether the host's own statements are running, which need no permission.
     ours: AtomicBool,
-    /// Whether the statement that was prepared last adds to the schema.
-    creates: AtomicBool,
 }
 
 impl Watch {
@@ -38,7 +36,6 @@ impl Watch {
             // Nobody has looked yet.
             committed: AtomicU64::new(u64::MAX),
             ours: AtomicBool::new(true),
-            creates: AtomicBool::new(false),
         }
     }
 
@@ -79,14 +76,5 @@ impl Watch {
     /// Says whose statements come next.
     pub fn set_ours(&self, ours: bool) {
         self.ours.store(ours, Ordering::Relaxed);
-    }
-
-    pub fn note_creation(&self) {
-        self.creates.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a creation was noted since this was asked last.
-    pub fn took_creation(&self) -> bool {
-        self.creates.swap(false, Ordering::Relaxed)
     }
 }
