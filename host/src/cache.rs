@@ -14,6 +14,7 @@ use crate::hits::HitLog;
 use crate::image_id::ImageId;
 use crate::prune::Pruned;
 use crate::reading::CachedReader;
+use crate::removing::settle_queue;
 use crate::tee::CachingReader;
 use std::fs::File;
 use std::io::{self, Read};
@@ -101,7 +102,7 @@ pub struct Kept {
 
 impl ImageCache {
     /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
-    /// and brings the books into step with the directory.
+    /// and brings books and queue into step with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
@@ -130,6 +131,7 @@ impl ImageCache {
             _in_use: in_use,
         };
         shared.settle();
+        settle_queue(&shared);
         Ok(ImageCache { shared: Arc::new(shared) })
     }
 
@@ -437,7 +439,7 @@ impl Shared {
     ) -> Result<T> {
         result.map_err(|source| Error::Directory {
             operation,
-            path: self.directory.path().join(name),
+            path: self.directory.path_of(name),
             source,
         })
     }

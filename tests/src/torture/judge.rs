@@ -215,7 +215,9 @@ impl Judge<'_> {
         let (told, operation) =
             (self.ending.told && !self.ending.warned && !self.ending.power_lost, self.operation);
         let now = queued(cache);
-        let mut found = Vec::new();
+        let is_cached = |id: &&String| matches!(cache.is_cached(id), Ok(true));
+        let wanted = now.iter().filter(is_cached);
+        let mut found: Vec<_> = wanted.map(|id| format!("{id} is cached and queued")).collect();
         let mut order = before.iter().chain(operation.queues);
         if !now.iter().all(|id| order.any(|before| before == id)) {
             found.push(format!("queued are {now:?}"));
