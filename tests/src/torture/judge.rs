@@ -76,7 +76,26 @@ impl Judge<'_> {
                 )),
             }
         }
+        found.extend(self.unrecorded());
         found
+    }
+
+    /// The record goes first: what a dead writer published is listed before anybody has repaired anything.
+    fn unrecorded(&self) -> Vec<String> {
+        let (Operation { comes, .. }, Ending { power_lost, faulty, .. }) =
+            (self.operation, self.ending);
+        let mut came = self.place.images();
+        came.retain(|id, _| comes.contains(&id.as_str()));
+        // Where the books failed it is published without.
+        if came.is_empty() || power_lost || faulty {
+            return Vec::new();
+        }
+        let recorded = match self.place.recorded() {
+            Ok(recorded) => recorded,
+            Err(error) => return vec![format!("the books cannot be looked at: {error}")],
+        };
+        let missing = came.into_keys().filter(|id| !recorded.contains(id));
+        missing.map(|id| format!("{id} was published without a record")).collect()
     }
 
     fn opened(&self) -> Vec<String> {
