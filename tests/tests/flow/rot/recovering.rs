@@ -1,7 +1,7 @@
 //! Who can fetch: a damaged image is fetched again.
 
 use super::{MIB, flip};
-use image_cache::{Expected, Trust};
+use image_cache::{Error, Expected, Outcome, Trust};
 use image_cache_tests::{Place, Tested, bytes, drip, fill, read_all, serve, with_both_drivers};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -10,6 +10,7 @@ use std::path::Path;
 with_both_drivers![
     a_damaged_image_is_fetched_again_at_once,
     who_can_fetch_gets_the_whole_image_all_the_same,
+    who_lags_behind_a_fetch_gets_no_byte_that_was_damaged_since,
 ];
 
 fn a_damaged_image_is_fetched_again_at_once(place: &Place) -> Tested {
@@ -56,5 +57,43 @@ fn who_can_fetch_gets_the_whole_image_all_the_same(place: &Place) -> Tested {
         assert_eq!(other.trust("a")?, Some(Trust::Fetched), "{words}");
         cache.delete_cached_image("a")?;
     }
+    Ok(())
+}
+
+/// Its fetch may have ended long ago when it reads on.
+fn who_lags_behind_a_fetch_gets_no_byte_that_was_damaged_since(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(26, 3 * MIB + 9));
+    for has_source in [true, false] {
+        let source = image.clone();
+        let fetch = move || Ok(io::Cursor::new(source));
+        let mut first = cache.get_or_fetch("a", Expected::nothing(), fetch)?;
+        first.read_exact(&mut [0; 1000])?;
+        let again = image.clone();
+        let again = move || Ok(io::Cursor::new(again));
+        let mut behind = match has_source {
+            true => cache.get_or_fetch("a", Expected::nothing(), again)?,
+            false => cache.follow("a")?.ok_or("it is being fetched")?,
+        };
+        let mut came = vec![0; 1000];
+        behind.read_exact(&mut came)?;
+        io::copy(&mut first, &mut io::sink())?;
+        assert!(matches!(first.outcome(), Some(Outcome::Cached(_))), "{:?}", first.outcome());
+        assert!(cache.is_cached("a")?);
+        flip(&place.path("a"), 2 * MIB as u64 + 5)?;
+        let (rest, end) = drip(&mut behind, 100_000);
+        came.extend(rest);
+        if has_source {
+            end?;
+            assert!(came == image, "what was damaged is fetched again");
+        } else {
+            assert!(came == image[..2 * MIB], "{} bytes came", came.len());
+            let error = end.expect_err("it is damaged");
+            assert!(matches!(Error::of_io(&error), Some(Error::Corrupt { .. })), "{error}");
+        }
+        assert!(place.path("invalid/a").exists());
+        drop(behind);
+        cache.delete_cached_image("a")?;
+    }
+    place.books_in_step();
     Ok(())
 }
