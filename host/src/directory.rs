@@ -76,6 +76,11 @@ impl Directory {
         &self.base
     }
 
+    /// The path of something in it, or its own where the name is empty.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.path.clone() } else { self.path.join(name) }
+    }
+
     /// `.image-cache/`: what is kept beside Glance's layout.
     pub fn own_dir(&self) -> &Dir {
         &self.own

@@ -8,6 +8,7 @@ pub mod hostile;
 mod mount;
 mod place;
 pub mod processes;
+pub mod rot;
 pub mod siege;
 mod source;
 mod tap;
