@@ -71,6 +71,11 @@ impl Directory {
         &self.path
     }
 
+    /// The base directory itself, wherever it is moved.
+    pub fn base_dir(&self) -> &Dir {
+        &self.base
+    }
+
     /// `.image-cache/`: what is kept beside Glance's layout.
     pub fn own_dir(&self) -> &Dir {
         &self.own

@@ -3,9 +3,10 @@
 use super::functions;
 use super::watch::Watch;
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
+use std::ffi::c_int;
 use std::sync::Arc;
 
 /// Longest value and longest row, in bytes. It also bounds the time of a single SQL function, which no deadline
@@ -71,7 +72,16 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result
     }
     let asked = Arc::clone(watch);
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if asked.is_ours() { Authorization::Allow } else { authorize(&context) }
+        if asked.is_ours() {
+            return Authorization::Allow;
+        }
+        // SQLite prepares a statement anew, as it runs, where the schema has changed: nothing bounds that, and what was a
+        // small table may be a bomb of views by now. What runs may prepare pragmas alone: `pragma_table_info` does.
+        if !asked.is_preparing() && !matches!(context.action, AuthAction::Pragma { .. }) {
+            asked.note_stale();
+            return Authorization::Deny;
+        }
+        authorize(&context)
     }))?;
     let watch = Arc::clone(watch);
     connection.progress_handler(STEPS, Some(move || watch.is_over()))
@@ -79,16 +89,36 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result
 
 /// Keeps the database from filling the disk: SQLite answers that it is full instead. The log is written into the database
 /// often enough to stay well below its own share.
-pub(super) fn cap_pages(connection: &Connection, share: Share) -> Result<()> {
+pub(super) fn cap_pages(
+    connection: &mut Connection,
+    watch: &Arc<Watch>,
+    share: Share,
+) -> Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let pages = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(512);
+    let page = page.max(512);
+    let pages = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX) / page;
     let (most, often) = (pages(share.database), (pages(share.log) / 4).min(CHECKPOINT));
     connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?;
-    connection.query_row(&format!("PRAGMA wal_autocheckpoint = {often}"), [], |_| Ok(()))?;
-    connection.query_row(&format!("PRAGMA journal_size_limit = {}", share.log / 4), [], |_| Ok(()))
+    let limit = format!("PRAGMA journal_size_limit = {}", share.log / 4);
+    connection.query_row(&limit, [], |_| Ok(()))?;
+    let watch = Arc::clone(watch);
+    // In place of `wal_autocheckpoint`, which would be such a hook itself.
+    connection.wal_hook(Some(move |log: &mut Wal, pages: c_int| {
+        let pages = i64::from(pages);
+        watch.note_log(u64::try_from(pages.saturating_mul(page + FRAME)).unwrap_or(0));
+        if pages >= often
+            && let Err(error) = log.checkpoint()
+        {
+            tracing::debug!(%error, "the log is not written into the database for now");
+        }
+        Ok(())
+    }))
 }
 
-/// After so many pages SQLite writes its log into the database, unless configured otherwise.
+/// Bytes of the log beside each page: <https://www.sqlite.org/fileformat.html#wal_file_format>.
+const FRAME: i64 = 24;
+
+/// After so many pages of its log SQLite writes it into the database by default.
 const CHECKPOINT: i64 = 1000;
 
 /// The bytes of disk that a database and its log may have.
@@ -128,10 +158,10 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
             !temporary
         }
         DropTable { .. } | DropIndex { .. } | DropView { .. } | DropTrigger { .. } => !temporary,
-        AlterTable { .. } | Reindex { .. } | Analyze { .. } => !temporary,
+        AlterTable { .. } | Reindex { .. } => !temporary,
         Function { function_name } => functions::may_call(function_name),
         Pragma { pragma_name, pragma_value } => may_read(pragma_name, pragma_value),
-        // ATTACH (and so VACUUM), DETACH, transactions of its own, virtual and temporary tables, and what is new.
+        // ATTACH (and so VACUUM), DETACH, ANALYZE (which prepares as it runs), transactions of its own, virtual and temporary tables, and what is new.
         _ => false,
     };
     if allowed { Authorization::Allow } else { Authorization::Deny }

@@ -151,6 +151,37 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
 }
 
 #[test]
+fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_again() {
+    let mut books = books();
+    let mut execute = |sql: &str| books.database.execute(&text(sql)).expect(sql);
+    execute("CREATE TABLE v0(x)");
+    execute("INSERT INTO v0 VALUES (1)");
+    execute("CREATE VIEW v22 AS SELECT x FROM v0");
+    let last = "SELECT x FROM v22";
+    books.database.query(&text(last)).expect("it is a small view");
+    books.database.execute(&text("DROP VIEW v22")).expect("it goes");
+    for n in 0..22 {
+        let twice = format!("CREATE VIEW v{} AS SELECT x + x AS x FROM v{n}", n + 1);
+        books.database.execute(&text(&twice)).expect("each is small");
+    }
+    let before = memory::peak();
+    let error = books.database.query(&text(last)).expect_err("it stands for four million sums");
+    assert_eq!(arm(&error), "too-large");
+    let grown = memory::peak() - before;
+    assert!(grown < 32 << 20, "SQLite grew by {grown} bytes");
+    // What is no bomb is prepared anew, and nobody notices.
+    let insert = text("INSERT INTO t(v) VALUES (1)");
+    for n in 0..3 {
+        books.database.execute(&insert).expect("it is inserted");
+        books.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is made");
+        books.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
+    }
+    books.database.execute_all(&[insert.clone(), text("CREATE TABLE w(x)"), insert]).expect("all");
+    let count = books.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
+    assert_eq!(format!("{:?}", count.rows), "[[Value::Integer(5)]]");
+}
+
+#[test]
 fn no_function_takes_more_arguments_than_may_be_copied() {
     let mut books = books();
     let concat = |n| text(&format!("SELECT length(concat({}))", vec!["'x'"; n].join(",")));
