@@ -54,6 +54,10 @@ pub fn defines_a_huge_schema(siege: Siege) -> Tested {
     siege.unhurried().is_harmless()
 }
 
+pub fn renews_a_query_as_a_bomb(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
 pub fn swells_values_in_functions(siege: Siege) -> Tested {
     siege.unhurried().is_harmless()
 }

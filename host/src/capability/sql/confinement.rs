@@ -45,12 +45,14 @@ const LIMITS: [(Limit, i32); 12] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
-const SWITCHES: [(DbConfig, bool); 5] = [
+const SWITCHES: [(DbConfig, bool); 6] = [
     (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
     (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
     (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
     (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    // Otherwise a statement may be prepared anew each time that another parameter is bound.
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
 ];
 
 /// Pragmas that read the schema of the driver's own tables.
@@ -72,7 +74,16 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result
     }
     let asked = Arc::clone(watch);
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if asked.is_ours() { Authorization::Allow } else { authorize(&context) }
+        if asked.is_ours() {
+            return Authorization::Allow;
+        }
+        // SQLite prepares a statement anew, as it runs, where the schema has changed: nothing bounds that, and what was a
+        // small table may be a bomb of views by now. What runs may prepare pragmas alone: `pragma_table_info` does.
+        if !asked.is_preparing() && !matches!(context.action, AuthAction::Pragma { .. }) {
+            asked.note_stale();
+            return Authorization::Deny;
+        }
+        authorize(&context)
     }))?;
     let watch = Arc::clone(watch);
     connection.progress_handler(STEPS, Some(move || watch.is_over()))
@@ -149,10 +160,10 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
             !temporary
         }
         DropTable { .. } | DropIndex { .. } | DropView { .. } | DropTrigger { .. } => !temporary,
-        AlterTable { .. } | Reindex { .. } | Analyze { .. } => !temporary,
+        AlterTable { .. } | Reindex { .. } => !temporary,
         Function { function_name } => functions::may_call(function_name),
         Pragma { pragma_name, pragma_value } => may_read(pragma_name, pragma_value),
-        // ATTACH (and so VACUUM), DETACH, transactions of its own, virtual and temporary tables, and what is new.
+        // ATTACH (and so VACUUM), DETACH, ANALYZE (which prepares as it runs), transactions of its own, virtual and temporary tables, and what is new.
         _ => false,
     };
     if allowed { Authorization::Allow } else { Authorization::Deny }

@@ -42,28 +42,17 @@ impl Open {
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Fault> {
         self.make_room()?;
         let Open { connection, watch, prepared, .. } = self;
-        execute(connection, watch, prepared, statement)
+        execute(connection, watch, prepared, statement).inspect_err(|_| watch.forget_log())
     }
 
     pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Fault> {
         let Open { connection, watch, prepared, .. } = self;
-        let mut prepared = prepare(connection, watch, prepared, statement)?;
-        // What it wrote would stay where its answer is too large.
-        if !prepared.readonly() {
-            return Err(Error::InvalidArgument.into());
+        let answer = query(connection, watch, prepared, statement);
+        if answer.is_err() && watch.took_stale() {
+            prepared.forget_all(connection);
+            return query(connection, watch, prepared, statement);
         }
-        let columns = columns(&prepared)?;
-        let mut result = wit::QueryResult { rows: Vec::new(), columns };
-        let (width, mut bytes) = (result.columns.len(), 0);
-        let mut rows = prepared.raw_query();
-        while let Some(row) = rows.next()? {
-            let values = values(row, width, &mut bytes)?;
-            if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
-                return Err(Error::TooLarge.into());
-            }
-            result.rows.push(values);
-        }
-        Ok(result)
+        answer
     }
 
     /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
@@ -80,9 +69,8 @@ impl Open {
         watch.set_ours(true);
         let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
         watch.set_ours(false);
-        let changed = changed?;
-        ended?;
-        Ok(changed)
+        let ended = changed.and_then(|changed| Ok(ended.map(|()| changed)?));
+        ended.inspect_err(|_| watch.forget_log())
     }
 
     /// Writes a log that is full into the database. Where somebody else's reading keeps it from that, there is no room.
@@ -106,7 +94,22 @@ impl Open {
     }
 }
 
+/// Rows changed. One that was prepared for an older schema is prepared anew.
 fn execute(
+    connection: &Connection,
+    watch: &Watch,
+    prepared: &mut Prepared,
+    statement: &wit::Statement,
+) -> Result<u64, Fault> {
+    let answer = execute_once(connection, watch, prepared, statement);
+    if answer.is_err() && watch.took_stale() {
+        prepared.forget_all(connection);
+        return execute_once(connection, watch, prepared, statement);
+    }
+    answer
+}
+
+fn execute_once(
     connection: &Connection,
     watch: &Watch,
     prepared: &mut Prepared,
@@ -122,6 +125,31 @@ fn execute(
     Ok(changed as u64)
 }
 
+fn query(
+    connection: &Connection,
+    watch: &Watch,
+    prepared: &mut Prepared,
+    statement: &wit::Statement,
+) -> Result<wit::QueryResult, Fault> {
+    let mut prepared = prepare(connection, watch, prepared, statement)?;
+    // What it wrote would stay where its answer is too large.
+    if !prepared.readonly() {
+        return Err(Error::InvalidArgument.into());
+    }
+    let columns = columns(&prepared)?;
+    let mut result = wit::QueryResult { rows: Vec::new(), columns };
+    let (width, mut bytes) = (result.columns.len(), 0);
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next()? {
+        let values = values(row, width, &mut bytes)?;
+        if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
+            return Err(Error::TooLarge.into());
+        }
+        result.rows.push(values);
+    }
+    Ok(result)
+}
+
 /// The statement, prepared and filled, about to run.
 fn prepare<'a>(
     connection: &'a Connection,
@@ -129,7 +157,7 @@ fn prepare<'a>(
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<CachedStatement<'a>, Fault> {
-    let mut prepared = prepared.statement(connection, &statement.sql)?;
+    let mut prepared = prepared.statement(connection, watch, &statement.sql)?;
     if may_define(&statement.sql) && schema_is_full(connection, watch, &statement.sql)? {
         return Err(Error::TooLarge.into());
     }

@@ -61,3 +61,10 @@ pub(super) fn used() -> i64 {
     // SAFETY: it answers a number, under a lock of SQLite's own.
     unsafe { ffi::sqlite3_memory_used() }
 }
+
+/// The most that SQLite ever had taken in this process.
+#[cfg(test)]
+pub(super) fn peak() -> i64 {
+    // SAFETY: it answers a number, under a lock of SQLite's own; 0 leaves the mark where it is.
+    unsafe { ffi::sqlite3_memory_highwater(0) }
+}

@@ -151,6 +151,37 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
 }
 
 #[test]
+fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_again() {
+    let mut books = books();
+    let mut execute = |sql: &str| books.database.execute(&text(sql)).expect(sql);
+    execute("CREATE TABLE v0(x)");
+    execute("INSERT INTO v0 VALUES (1)");
+    execute("CREATE VIEW v22 AS SELECT x FROM v0");
+    let last = "SELECT x FROM v22";
+    books.database.query(&text(last)).expect("it is a small view");
+    books.database.execute(&text("DROP VIEW v22")).expect("it goes");
+    for n in 0..22 {
+        let twice = format!("CREATE VIEW v{} AS SELECT x + x AS x FROM v{n}", n + 1);
+        books.database.execute(&text(&twice)).expect("each is small");
+    }
+    let before = memory::peak();
+    let error = books.database.query(&text(last)).expect_err("it stands for four million sums");
+    assert_eq!(arm(&error), "too-large");
+    let grown = memory::peak() - before;
+    assert!(grown < 32 << 20, "SQLite grew by {grown} bytes");
+    // What is no bomb is prepared anew, and nobody notices.
+    let insert = text("INSERT INTO t(v) VALUES (1)");
+    for n in 0..3 {
+        books.database.execute(&insert).expect("it is inserted");
+        books.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is made");
+        books.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
+    }
+    books.database.execute_all(&[insert.clone(), text("CREATE TABLE w(x)"), insert]).expect("all");
+    let count = books.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
+    assert_eq!(format!("{:?}", count.rows), "[[Value::Integer(5)]]");
+}
+
+#[test]
 fn no_function_takes_more_arguments_than_may_be_copied() {
     let mut books = books();
     let concat = |n| text(&format!("SELECT length(concat({}))", vec!["'x'"; n].join(",")));
@@ -228,6 +259,27 @@ fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
     books.deadline.set(Instant::now() + Duration::from_secs(60));
     database.execute(&rewrite).expect("there is room again");
     books.database.begin_call();
+}
+
+#[test]
+fn what_was_undone_leaves_room_for_what_comes_next() {
+    let books = books();
+    let directory =
+        Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
+    let place = Place::Driver("mine.db".into());
+    let mut database = Database::new(directory, &place, 38 << 20, books.deadline.clone());
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    let rows = |count, value| {
+        let rows =
+            format!("SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT {count}) SELECT {value} FROM r");
+        text(&format!("INSERT INTO t WITH RECURSIVE r(n) AS ({rows}"))
+    };
+    let error =
+        database.execute_all(&vec![rows(10, "zeroblob(50000)"); 1000]).expect_err("too much");
+    assert_eq!(arm(&error), "too-large");
+    let log = books.base.join(".image-cache/drivers/mine.db-wal");
+    assert!(std::fs::metadata(log).expect("a log").len() > 8 << 20, "it was not undone late");
+    database.execute(&rows(1000, "n")).expect("there is room");
 }
 
 #[test]

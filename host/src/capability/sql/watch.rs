@@ -21,6 +21,10 @@ pub(super) struct Watch {
     committed: AtomicU64,
     /// Whether the host's own statements are running, which need no permission.
     ours: AtomicBool,
+    /// Whether a guest's statement is prepared now, within bounds.
+    preparing: AtomicBool,
+    /// Whether SQLite wanted to prepare one anew while it ran.
+    stale: AtomicBool,
 }
 
 impl Watch {
@@ -36,6 +40,8 @@ impl Watch {
             // Nobody has looked yet.
             committed: AtomicU64::new(u64::MAX),
             ours: AtomicBool::new(true),
+            preparing: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
         }
     }
 
@@ -59,6 +65,11 @@ impl Watch {
         self.committed.store(bytes, Ordering::Relaxed);
     }
 
+    /// What was undone may have left the log larger than any commit told.
+    pub fn forget_log(&self) {
+        self.note_log(u64::MAX);
+    }
+
     /// Whether the log may have all the bytes that it may have, as far as is known without a look at it.
     pub fn log_may_be_full(&self) -> bool {
         self.committed.load(Ordering::Relaxed) > self.max_log
@@ -76,5 +87,24 @@ impl Watch {
     /// Says whose statements come next.
     pub fn set_ours(&self, ours: bool) {
         self.ours.store(ours, Ordering::Relaxed);
+    }
+
+    /// Says whether a guest's statement is prepared within bounds from now on.
+    pub fn set_preparing(&self, preparing: bool) {
+        self.preparing.store(preparing, Ordering::Relaxed);
+    }
+
+    pub fn is_preparing(&self) -> bool {
+        self.preparing.load(Ordering::Relaxed)
+    }
+
+    /// A statement that runs was prepared for a schema that has changed since.
+    pub fn note_stale(&self) {
+        self.stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted since this was asked last.
+    pub fn took_stale(&self) -> bool {
+        self.stale.swap(false, Ordering::Relaxed)
     }
 }
