@@ -30,7 +30,6 @@ fn numbers_count_what_was_done() -> Tested {
         ("image_cache_misses_total", 1.0),
         ("image_cache_shared_total", 0.0),
         ("image_cache_bypasses_total", 0.0),
-        (r#"image_cache_bytes_total{source="cache"}"#, 200_000.0),
         (r#"image_cache_bytes_total{source="upstream"}"#, 100_000.0),
         ("image_cache_fills_in_flight", 0.0),
         ("image_cache_fills_cached_total", 1.0),
@@ -45,6 +44,9 @@ fn numbers_count_what_was_done() -> Tested {
     ] {
         assert!(until(|| service.number(name) == Some(value)), "{name} {:?}", service.number(name));
     }
+    // Whoever began the fetch may have had the end of it from the cache.
+    let cache = r#"image_cache_bytes_total{source="cache"}"#;
+    assert!(service.number(cache) >= Some(200_000.0), "{:?}", service.number(cache));
     let page = get(service.admin, "/metrics")?;
     assert_eq!(page.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let page = page.text();
