@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// How long to wait for a lock that others hold only for the length of a driver's call.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
 
+/// How long a lock may outlive its owner in a program that he was just starting: until that runs, it has his open files.
+const FORKING: Duration = Duration::from_millis(500);
+
 /// Holds the directory's lock until it is dropped.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
@@ -40,10 +43,10 @@ impl Directory {
     /// Takes the cache for oneself alone; nothing where anybody has it open.
     pub fn claim(&self) -> io::Result<Option<Use>> {
         let file = self.open_own("users")?;
-        match file.try_lock() {
+        match wait(|| file.try_lock(), FORKING, "") {
             Ok(()) => Ok(Some(Use { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(e),
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
@@ -106,7 +109,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn who_wants_the_cache_alone_waits_for_nobody_and_others_wait_for_him() {
+    fn who_wants_the_cache_alone_does_not_wait_for_its_users_and_others_wait_for_him() {
         let place = tempfile::tempdir().expect("a directory");
         let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
         let users = [directory.join(), directory.join()].map(|user| user.expect("it is free"));

@@ -2,6 +2,7 @@
 
 mod environment;
 mod fixture;
+mod managing;
 mod plan;
 mod serving;
 

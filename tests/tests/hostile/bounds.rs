@@ -51,6 +51,10 @@ pub fn takes_all_memory(siege: Siege) -> Tested {
     siege.unhurried().is_replaced(&["bytes of memory; its limit is 67108864"])
 }
 
+pub fn takes_all_handles(siege: Siege) -> Tested {
+    siege.is_replaced(&["handle"])
+}
+
 pub fn takes_all_tables(siege: Siege) -> Tested {
     siege.is_replaced(&["elements of tables; the limit is 100000"])
 }

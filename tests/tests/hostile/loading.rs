@@ -31,6 +31,44 @@ pub fn weighs_a_hundred_megabytes(siege: Siege) -> Tested {
     siege.with(|driver| driver.component = heavy).is_refused(&["32 MiB"])
 }
 
+pub fn is_made_of_many_instances(siege: Siege) -> Tested {
+    let scratch = tempfile::tempdir()?;
+    let path = |count| with_instances(&siege, &scratch.path().join(format!("{count}.wasm")), count);
+    let (few, many) = (path(3)?, path(40)?);
+    Siege::by("is_made_of_many_instances").with(|driver| driver.component = few).is_harmless()?;
+    siege.with(|driver| driver.component = many).is_refused(&["instance"])
+}
+
+/// The guest with a module that is empty, and so many instances of it.
+fn with_instances(siege: &Siege, path: &Path, count: u32) -> Tested<PathBuf> {
+    const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
+    let mut component = fs::read(&siege.driver().component)?;
+    let modules = sections(&component).filter(|kind| *kind == 1).count() as u32;
+    component.extend([1, MODULE.len() as u8]);
+    component.extend(MODULE);
+    // Each says: instantiate, this module, with nothing.
+    let one = [&[0][..], &leb128(modules), &[0]].concat();
+    let instances = [leb128(count), one.repeat(count as usize)].concat();
+    component.push(2);
+    component.extend(leb128(instances.len() as u32));
+    component.extend(instances);
+    fs::write(path, component)?;
+    Ok(path.to_owned())
+}
+
+/// The kinds of a component's sections, in order.
+fn sections(component: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = component.get(8..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (kind, after) = rest.split_first()?;
+        let digits = after.iter().position(|byte| byte & 0x80 == 0)? + 1;
+        let digit = |(n, byte): (usize, &u8)| usize::from(byte & 0x7f) << (7 * n);
+        let size: usize = after[..digits].iter().enumerate().map(digit).sum();
+        rest = after.get(digits + size..)?;
+        Some(*kind)
+    })
+}
+
 /// The guest with a section that nobody reads, of so many zeros.
 fn heavier(siege: &Siege, path: &Path, bytes: u32) -> Tested<PathBuf> {
     let mut component = fs::read(&siege.driver().component)?;

@@ -1,0 +1,42 @@
+//! Makes handles to a resource of its own, which it exports besides, and gives none of them back.
+
+use image_cache_driver_sdk::prelude::*;
+
+#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+mod besides {
+    wit_bindgen::generate!({
+        inline: "
+            package hostile:besides;
+            interface things { resource thing { constructor(); } }
+            world besides { export things; }
+        ",
+    });
+    export!(Things);
+
+    pub struct Things;
+
+    impl exports::hostile::besides::things::Guest for Things {
+        type Thing = Things;
+    }
+
+    impl exports::hostile::besides::things::GuestThing for Things {
+        fn new() -> Self {
+            Things
+        }
+    }
+}
+
+use besides::exports::hostile::besides::things::Thing;
+
+#[derive(Default)]
+struct Grasping;
+
+impl image_cache_guest_hostile::Hostile for Grasping {
+    fn strike() -> Result<(), Error> {
+        loop {
+            std::mem::forget(Thing::new(besides::Things));
+        }
+    }
+}
+
+image_cache_guest_hostile::hostile!(Grasping);
