@@ -1,6 +1,7 @@
 //! Buffers for the blocks of images, which are used again: fresh memory costs a fault for each of its pages.
 
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,8 +11,11 @@ pub const BLOCK: usize = 1 << 20;
 /// So many are kept for whoever comes next.
 const KEPT: usize = 16;
 
-/// As long as fewer are in use, blocks are read before they are needed.
+/// As long as fewer are in use, blocks are read before they are needed, and handed out as they are.
 const PLENTY: usize = 24;
+
+/// What is handed out at once where blocks are scarce.
+const PIECE: usize = 128 << 10;
 
 static FREE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
@@ -58,7 +62,16 @@ impl Drop for Buffer {
     }
 }
 
-/// Whether there is memory for blocks that are not needed yet: with many clients, each has one block.
+/// A block as it is handed out: whole or, where many clients have one, in pieces with memory of their own. A client
+/// that is slow then holds no more than it has yet to take, and the block is used again at once.
+pub fn apportioned(block: Bytes) -> VecDeque<Bytes> {
+    match are_plenty() {
+        true => [block].into(),
+        false => block.chunks(PIECE).map(Bytes::copy_from_slice).collect(),
+    }
+}
+
+/// Whether there is memory for blocks that are not needed yet.
 pub fn are_plenty() -> bool {
     IN_USE.load(Ordering::Relaxed) < PLENTY
 }

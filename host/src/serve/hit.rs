@@ -16,6 +16,7 @@ use hyper::body::{Frame, SizeHint};
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
 use image_cache::{CachedReader, Error, ImageCache};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
@@ -45,7 +46,8 @@ pub struct Hit {
 enum Content {
     Empty,
     Whole(Bytes),
-    Large(Bytes, CachedReader),
+    /// The first block, and what the others are read from.
+    Large(Pieces, CachedReader),
 }
 
 /// How an image is looked for.
@@ -112,7 +114,10 @@ impl Look<'_> {
 fn read_first(mut reader: CachedReader) -> io::Result<Content> {
     let first = next_block(&mut reader)?;
     let is_whole = first.len() as u64 == reader.size();
-    Ok(if is_whole { Content::Whole(first) } else { Content::Large(first, reader) })
+    Ok(match is_whole {
+        true => Content::Whole(first),
+        false => Content::Large(buffers::apportioned(first), reader),
+    })
 }
 
 /// The next bytes, of one block; none at the end.
@@ -166,7 +171,10 @@ impl Hit {
     }
 }
 
-type Reading = JoinHandle<(CachedReader, io::Result<Bytes>)>;
+/// A block as it is handed out.
+type Pieces = VecDeque<Bytes>;
+
+type Reading = JoinHandle<(CachedReader, io::Result<Pieces>)>;
 
 /// The blocks of a large image: one is read and verified while the one before is sent, where there is memory for that;
 /// but for the last one, with which the hit is counted.
@@ -180,8 +188,8 @@ struct Blocks {
 }
 
 enum State {
-    /// The block that comes next, and what the others are read from.
-    Ready(Bytes, CachedReader),
+    /// What comes next of a block, and what the others are read from.
+    Ready(Pieces, CachedReader),
     Idle(CachedReader),
     Reading(Reading),
     /// From the origin, since a block was damaged.
@@ -190,7 +198,7 @@ enum State {
 }
 
 impl Blocks {
-    fn after(first: Bytes, reader: CachedReader, end: u64, repair: Repair) -> Blocks {
+    fn after(first: Pieces, reader: CachedReader, end: u64, repair: Repair) -> Blocks {
         let left = reader.size();
         Blocks { state: State::Ready(first, reader), left, end, repair: Some(repair) }
     }
@@ -198,27 +206,29 @@ impl Blocks {
     fn read(mut reader: CachedReader) -> State {
         State::Reading(tokio::task::spawn_blocking(move || {
             let block = next_block(&mut reader);
-            (reader, block)
+            (reader, block.map(buffers::apportioned))
         }))
     }
 
-    /// Hands a block out, and has the next one read.
-    fn hand_out(&mut self, bytes: Bytes, reader: CachedReader) -> Bytes {
-        self.left = self.left.saturating_sub(bytes.len() as u64);
+    /// Hands a piece out and, after the last one of a block, has the next block read.
+    fn hand_out(&mut self, mut pieces: Pieces, reader: CachedReader) -> Option<Bytes> {
+        let piece = pieces.pop_front()?;
+        self.left = self.left.saturating_sub(piece.len() as u64);
         self.state = match self.left {
             0 => State::Over,
+            _ if !pieces.is_empty() => State::Ready(pieces, reader),
             left if left > BLOCK as u64 && buffers::are_plenty() => Blocks::read(reader),
             _ => State::Idle(reader),
         };
-        bytes
+        Some(piece)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Over => return Poll::Ready(None),
-                State::Ready(bytes, reader) => {
-                    return Poll::Ready(Some(Ok(self.hand_out(bytes, reader))));
+                State::Ready(pieces, reader) => {
+                    return Poll::Ready(self.hand_out(pieces, reader).map(Ok));
                 }
                 State::Idle(reader) => self.state = Blocks::read(reader),
                 State::Reading(mut task) => {
@@ -227,8 +237,10 @@ impl Blocks {
                         return Poll::Pending;
                     };
                     match read {
-                        Ok((reader, Ok(bytes))) if !bytes.is_empty() => {
-                            self.state = State::Ready(bytes, reader);
+                        Ok((reader, Ok(pieces)))
+                            if pieces.iter().any(|piece| !piece.is_empty()) =>
+                        {
+                            self.state = State::Ready(pieces, reader);
                         }
                         Ok((_, Ok(_))) => {
                             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
