@@ -6,7 +6,6 @@ mod admin;
 mod along;
 mod answer;
 mod body;
-mod buffers;
 mod consent;
 mod fetch;
 mod glance;

@@ -2,7 +2,6 @@
 
 use super::answer::{self, mark};
 use super::body::{Body, BodyError};
-use super::buffers::{self, BLOCK, Buffer};
 use super::fetch::Repair;
 use super::label::Label;
 use super::labels::Labels;
@@ -10,20 +9,21 @@ use super::range::{Asked, Part};
 use super::requests::XCache;
 use super::{body, labels};
 use bytes::Bytes;
-use futures_util::stream::{Stream, StreamExt};
+use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
+use image_cache::tokio::{ImageReader, ImageStream};
 use image_cache::{CachedReader, Error, ImageCache};
-use std::collections::VecDeque;
-use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
-use tokio::task::JoinHandle;
+
+/// Up to so many bytes are read when the image is opened.
+const SMALL: usize = 1 << 20;
 
 /// What was found in the cache.
 pub enum Found {
@@ -46,8 +46,7 @@ pub struct Hit {
 enum Content {
     Empty,
     Whole(Bytes),
-    /// The first block, and what the others are read from.
-    Large(Pieces, CachedReader),
+    Large(CachedReader),
 }
 
 /// How an image is looked for.
@@ -63,7 +62,7 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Opens the image and reads its first block, all in one go; for a thread that may block.
+    /// Opens the image and reads it, if it is small, all in one go; for a thread that may block.
     pub fn open(&self, fits: impl FnOnce(&Label) -> bool) -> Result<Found, Error> {
         if self.labels.is_doomed(self.id) {
             return Ok(Found::Nothing);
@@ -87,7 +86,7 @@ impl Look<'_> {
         };
         let content = match reader {
             None => Content::Empty,
-            Some(reader) => match read_first(reader) {
+            Some(reader) => match read_small(reader) {
                 Ok(content) => content,
                 Err(error) => {
                     tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
@@ -111,34 +110,15 @@ impl Look<'_> {
     }
 }
 
-fn read_first(mut reader: CachedReader) -> io::Result<Content> {
-    let first = next_block(&mut reader)?;
-    let is_whole = first.len() as u64 == reader.size();
-    Ok(match is_whole {
-        true => Content::Whole(first),
-        false => Content::Large(buffers::apportioned(first), reader),
-    })
-}
-
-/// The next bytes, of one block; none at the end.
-fn next_block(reader: &mut CachedReader) -> io::Result<Bytes> {
-    if reader.size() < BLOCK as u64 {
-        let mut small = vec![0; usize::try_from(reader.size().max(1)).unwrap_or(BLOCK)];
-        let count = read(reader, &mut small)?;
-        small.truncate(count);
-        return Ok(small.into());
-    }
-    let mut block = Buffer::new();
-    let count = read(reader, block.room())?;
-    Ok(block.into_bytes(count))
-}
-
-fn read(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match reader.read(room) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
+/// A small image or part is read at once; a larger one when it is sent.
+fn read_small(mut reader: CachedReader) -> io::Result<Content> {
+    match usize::try_from(reader.size()) {
+        Ok(size) if size <= SMALL => {
+            let mut bytes = Vec::with_capacity(size);
+            reader.read_to_end(&mut bytes)?;
+            Ok(Content::Whole(bytes.into()))
         }
+        _ => Ok(Content::Large(reader)),
     }
 }
 
@@ -151,12 +131,12 @@ impl Hit {
         let body = match self.content {
             Content::Empty => body::empty(),
             Content::Whole(bytes) => body::full(bytes),
-            Content::Large(first, reader) => {
+            Content::Large(reader) => {
                 let end = match &self.part {
                     Part::Some(range) => range.end,
                     Part::All | Part::Unsatisfiable => self.size,
                 };
-                Blocks::after(first, reader, end, repair).boxed_unsync()
+                Blocks::of(reader, end, repair).boxed_unsync()
             }
         };
         mark(XCache::Hit, head.map(|()| body))
@@ -171,111 +151,31 @@ impl Hit {
     }
 }
 
-/// A block as it is handed out.
-type Pieces = VecDeque<Bytes>;
-
-type Reading = JoinHandle<(CachedReader, io::Result<Pieces>)>;
-
-/// The blocks of a large image: one is read and verified while the one before is sent, where there is memory for that;
-/// but for the last one, with which the hit is counted.
+/// The bytes of a large image: from the cache, and from the origin where a block turns out to be damaged.
 struct Blocks {
-    state: State,
+    chunks: ImageStream,
     /// Bytes that are still to be handed out.
     left: u64,
     /// Where in the image they end.
     end: u64,
+    /// Nothing once it is in use.
     repair: Option<Repair>,
 }
 
-enum State {
-    /// What comes next of a block, and what the others are read from.
-    Ready(Pieces, CachedReader),
-    Idle(CachedReader),
-    Reading(Reading),
-    /// From the origin, since a block was damaged.
-    Repairing(Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
-    Over,
-}
-
 impl Blocks {
-    fn after(first: Pieces, reader: CachedReader, end: u64, repair: Repair) -> Blocks {
+    fn of(reader: CachedReader, end: u64, repair: Repair) -> Blocks {
         let left = reader.size();
-        Blocks { state: State::Ready(first, reader), left, end, repair: Some(repair) }
+        Blocks { chunks: ImageReader::from(reader).into_stream(), left, end, repair: Some(repair) }
     }
 
-    fn read(mut reader: CachedReader) -> State {
-        State::Reading(tokio::task::spawn_blocking(move || {
-            let block = next_block(&mut reader);
-            (reader, block.map(buffers::apportioned))
-        }))
-    }
-
-    /// Hands a piece out and, after the last one of a block, has the next block read.
-    fn hand_out(&mut self, mut pieces: Pieces, reader: CachedReader) -> Option<Bytes> {
-        let piece = pieces.pop_front()?;
-        self.left = self.left.saturating_sub(piece.len() as u64);
-        self.state = match self.left {
-            0 => State::Over,
-            _ if !pieces.is_empty() => State::Ready(pieces, reader),
-            left if left > BLOCK as u64 && buffers::are_plenty() => Blocks::read(reader),
-            _ => State::Idle(reader),
-        };
-        Some(piece)
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::Over => return Poll::Ready(None),
-                State::Ready(pieces, reader) => {
-                    return Poll::Ready(self.hand_out(pieces, reader).map(Ok));
-                }
-                State::Idle(reader) => self.state = Blocks::read(reader),
-                State::Reading(mut task) => {
-                    let Poll::Ready(read) = Pin::new(&mut task).poll(context) else {
-                        self.state = State::Reading(task);
-                        return Poll::Pending;
-                    };
-                    match read {
-                        Ok((reader, Ok(pieces)))
-                            if pieces.iter().any(|piece| !piece.is_empty()) =>
-                        {
-                            self.state = State::Ready(pieces, reader);
-                        }
-                        Ok((_, Ok(_))) => {
-                            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
-                        }
-                        Ok((_, Err(error))) => match self.repaired(&error) {
-                            Some(state) => self.state = state,
-                            None => return Poll::Ready(Some(Err(error))),
-                        },
-                        Err(lost) => return Poll::Ready(Some(Err(io::Error::other(lost)))),
-                    }
-                }
-                State::Repairing(mut stream) => {
-                    let Poll::Ready(next) = stream.poll_next_unpin(context) else {
-                        self.state = State::Repairing(stream);
-                        return Poll::Pending;
-                    };
-                    if let Some(Ok(bytes)) = &next {
-                        self.left = self.left.saturating_sub(bytes.len() as u64);
-                        self.state = State::Repairing(stream);
-                    }
-                    return Poll::Ready(next);
-                }
-            }
-        }
-    }
-
-    /// Where the rest comes from when a block is damaged: no byte of it was handed out.
-    fn repaired(&mut self, error: &io::Error) -> Option<State> {
+    /// What to go on with after an error, where that is a damaged block: no byte of it was handed out.
+    fn repaired(&mut self, error: &io::Error) -> Option<ImageStream> {
         if !matches!(Error::of_io(error), Some(Error::Corrupt { .. })) {
             return None;
         }
-        let start = self.end - self.left;
+        let (repair, start) = (self.repair.take()?, self.end - self.left);
         tracing::warn!(%error, start, "a block is damaged; the rest comes from the upstream");
-        let repair = self.repair.take()?;
-        Some(State::Repairing(Box::pin(repair.rest(start..self.end))))
+        Some(Box::pin(repair.rest(start..self.end)))
     }
 }
 
@@ -287,12 +187,27 @@ impl hyper::body::Body for Blocks {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let next = ready!(self.poll(context));
-        Poll::Ready(next.map(|next| next.map(Frame::data).map_err(Into::into)))
+        loop {
+            match ready!(self.chunks.poll_next_unpin(context)) {
+                None if self.left == 0 => return Poll::Ready(None),
+                None => {
+                    let early = io::Error::from(io::ErrorKind::UnexpectedEof);
+                    return Poll::Ready(Some(Err(early.into())));
+                }
+                Some(Ok(bytes)) => {
+                    self.left = self.left.saturating_sub(bytes.len() as u64);
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Some(Err(error)) => match self.repaired(&error) {
+                    Some(chunks) => self.chunks = chunks,
+                    None => return Poll::Ready(Some(Err(error.into()))),
+                },
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.state, State::Over)
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {

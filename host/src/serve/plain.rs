@@ -50,7 +50,8 @@ fn may_be_shared(service: &Service, headers: &HeaderMap) -> bool {
     let is_conditional = CONDITIONS.iter().any(|name| headers.contains_key(name));
     let control = headers.typed_get::<CacheControl>();
     let is_secret = control.is_some_and(|control| control.no_store());
-    !(is_personal && !service.options.authorises()) && !is_conditional && !is_secret
+    let is_judged = !is_personal || service.options.authorises();
+    is_judged && !is_conditional && !is_secret
 }
 
 /// A request for what may be cached.

@@ -72,8 +72,8 @@ impl Service {
 
     /// Answers a client's request.
     pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        if let Err(refused) = check(&request) {
-            return refused;
+        if let Some(refusal) = refusal(&request) {
+            return refusal;
         }
         let patience = self.options.limits.body_timeout;
         // A body that is none needs no patience, and must be seen to be none.
@@ -148,11 +148,11 @@ impl Service {
     }
 }
 
-/// What of a request no server should guess at.
-fn check(request: &Request<Incoming>) -> Result<(), Response<Body>> {
-    let bad = |words| Err(refuse(StatusCode::BAD_REQUEST, words));
+/// The answer to a request of which no server should guess what it means.
+fn refusal(request: &Request<Incoming>) -> Option<Response<Body>> {
+    let bad = |words| Some(refuse(StatusCode::BAD_REQUEST, words));
     if request.method() == Method::CONNECT {
-        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
+        return Some(refuse(StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
     }
     if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
         return bad("the path does not begin with a slash\n");
@@ -160,7 +160,7 @@ fn check(request: &Request<Incoming>) -> Result<(), Response<Body>> {
     if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
         return bad("more than one Host\n");
     }
-    Ok(())
+    None
 }
 
 /// Path and query of a request.

@@ -4,7 +4,7 @@ use super::ImageStream;
 use super::cached::{Reading, chunks};
 use super::off_runtime::OffRuntime;
 use crate::flight::Route;
-use crate::reading::PendingHit;
+use crate::reading::{CachedReader, PendingHit};
 use ::tokio::io::{AsyncRead, ReadBuf};
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
@@ -130,6 +130,13 @@ impl fmt::Debug for ImageReader {
             .field("route", &self.route)
             .field("image_size", &self.image_size)
             .finish_non_exhaustive()
+    }
+}
+
+/// Reads on in tokio: a hit is counted when the last byte is delivered here.
+impl From<CachedReader> for ImageReader {
+    fn from(reader: CachedReader) -> Self {
+        ImageReader::of_cached(OffRuntime::new(reader))
     }
 }
 
