@@ -6,18 +6,23 @@ use image_cache::tokio::ImageStream;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// While more than so many are served, each is handed its blocks in pieces.
-const MANY: usize = 24;
+const MANY: usize = 12;
 
 /// Bytes of a piece.
 const PIECE: usize = 128 << 10;
 
 /// So many blocks are read at once, beside those that the cache reads ahead.
-static TURNS: Semaphore = Semaphore::const_new(8);
+static TURNS: Semaphore = Semaphore::const_new(4);
 
 static SERVED: AtomicUsize = AtomicUsize::new(0);
+
+/// Pieces to be used again, while there are many clients: given back to the allocator, they would lie about in each
+/// thread's share of memory.
+static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
 /// One that is served.
 struct Served;
@@ -31,7 +36,9 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        SERVED.fetch_sub(1, Ordering::Relaxed);
+        if SERVED.fetch_sub(1, Ordering::Relaxed) == MANY + 1 {
+            drop(std::mem::take(&mut *spare()));
+        }
     }
 }
 
@@ -64,8 +71,40 @@ impl Sparing {
 fn apportioned(block: Bytes) -> VecDeque<Bytes> {
     match SERVED.load(Ordering::Relaxed) <= MANY {
         true => [block].into(),
-        false => block.chunks(PIECE).map(Bytes::copy_from_slice).collect(),
+        false => block.chunks(PIECE).map(Piece::of).collect(),
     }
+}
+
+struct Piece {
+    room: Box<[u8]>,
+    used: usize,
+}
+
+impl Piece {
+    fn of(bytes: &[u8]) -> Bytes {
+        let spare = spare().pop();
+        let mut room = spare.unwrap_or_else(|| vec![0; PIECE].into());
+        room[..bytes.len()].copy_from_slice(bytes);
+        Bytes::from_owner(Piece { room, used: bytes.len() })
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.room[..self.used]
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if SERVED.load(Ordering::Relaxed) > MANY {
+            spare().push(std::mem::take(&mut self.room));
+        }
+    }
+}
+
+fn spare() -> MutexGuard<'static, Vec<Box<[u8]>>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
