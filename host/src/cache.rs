@@ -1,12 +1,17 @@
 //! The cache: each operation's steps in their order.
 
+mod looking;
+mod shared;
+
+pub use looking::Status;
+pub(crate) use shared::Shared;
+
 use crate::blocks::Blocks;
-use crate::books::{Books, DriverStatus};
+use crate::books::Books;
 use crate::clean::Cleaned;
 use crate::config::Config;
 use crate::counters::Tally;
-use crate::directory::{Directory, Use};
-use crate::driver::{CacheSize, CachedImage, LeftoverState};
+use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
@@ -15,16 +20,13 @@ use crate::hits::HitLog;
 use crate::image_id::ImageId;
 use crate::prune::Pruned;
 use crate::reading::CachedReader;
+use crate::removing::settle_queue;
 use crate::tee::CachingReader;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// How often the books are read where they fail and are repaired in between: within so many a driver that keeps failing
-/// is replaced, and the next one's books are in step.
-const READINGS: u32 = 5;
+use std::time::Duration;
 
 /// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
 /// closes the books.
@@ -53,42 +55,6 @@ pub struct ImageCache {
     shared: Arc<Shared>,
 }
 
-/// What the clones of a cache, its readers and its fills share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub config: Arc<Config>,
-    pub directory: Arc<Directory>,
-    pub books: Arc<Books>,
-    pub blocks: Blocks,
-    pub hits: Arc<HitLog>,
-    pub flights: Flights,
-    pub warnings: Vec<String>,
-    pub tally: Arc<Tally>,
-    /// Keeps away who wants the cache for himself alone.
-    _in_use: Use,
-}
-
-/// What `status` tells of a cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// Which driver serves.
-    pub driver: DriverStatus,
-    /// Images and bytes cached.
-    pub cached: CacheSize,
-    /// `image_cache_max_size`, in bytes.
-    pub max_size: u64,
-    /// Entries in `queue/`.
-    pub queued: u64,
-    /// Files in `incomplete/`, whether their writers live or not.
-    pub incomplete: u64,
-    /// Files in `invalid/`.
-    pub invalid: u64,
-    /// What the operator should know, in words.
-    pub warnings: Vec<String>,
-    /// Fills that the cache, not the source, broke off since it was opened.
-    pub cache_failures: u64,
-}
-
 /// An image that an operation could not remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
@@ -100,7 +66,7 @@ pub struct Kept {
 
 impl ImageCache {
     /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
-    /// and brings the books into step with the directory.
+    /// and brings books and queue into step with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
@@ -131,39 +97,13 @@ impl ImageCache {
             _in_use: in_use,
         };
         shared.settle();
+        settle_queue(&shared);
         Ok(ImageCache { shared: Arc::new(shared) })
     }
 
     /// What the cache was opened with.
     pub fn config(&self) -> &Config {
         &self.shared.config
-    }
-
-    /// Whether the image is cached: complete and verified.
-    pub fn is_cached(&self, id: &str) -> Result<bool> {
-        Ok(self.image_size(id)?.is_some())
-    }
-
-    /// Whether the image waits in the queue.
-    pub fn is_queued(&self, id: &str) -> Result<bool> {
-        let id = self.shared.image_id(id)?;
-        self.shared.directory.is_queued(&id).map_err(Error::image("look for", &id))
-    }
-
-    /// Whether a live writer, here or in another process, is caching the image.
-    pub fn is_being_cached(&self, id: &str) -> Result<bool> {
-        let id = self.shared.image_id(id)?;
-        self.shared.directory.is_being_written(&id).map_err(Error::image("look for", &id))
-    }
-
-    /// Whether the image may be cached now: it is neither cached nor being cached, and the driver takes it.
-    /// `size` in bytes, where it is known, is the driver's to judge.
-    pub fn is_cacheable(&self, id: &str, size: Option<u64>) -> Result<bool> {
-        if self.is_cached(id)? || self.is_being_cached(id)? {
-            return Ok(false);
-        }
-        self.shared.settle();
-        self.shared.books.is_cacheable(&self.shared.image_id(id)?, size, SystemTime::now())
     }
 
     /// Reads through `source` and fills the cache by the way; where the image is not cacheable, through
@@ -268,80 +208,6 @@ impl ImageCache {
         CachedReader::open(&self.shared, &self.shared.image_id(id)?, Some(range))
     }
 
-    /// Bytes in the cached image, or nothing where it is not cached.
-    pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
-        let id = self.shared.image_id(id)?;
-        let info = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
-        Ok(info.map(|info| info.size))
-    }
-
-    /// How often the image was read to its end; 0 where it is not cached.
-    pub fn hit_count(&self, id: &str) -> Result<u64> {
-        Ok(self.cached_image(id)?.map_or(0, |image| image.hits))
-    }
-
-    /// What the books say of a cached image.
-    pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
-        let id = self.shared.image_id(id)?;
-        self.shared.bring_up_to_date();
-        if self.image_size(id.as_str())?.is_none() {
-            return Ok(None);
-        }
-        self.shared.read_books(|books| books.cached_image(&id))
-    }
-
-    /// What the books say of all cached images, ordered by id.
-    pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
-        self.shared.bring_up_to_date();
-        let directory = &self.shared.directory;
-        self.shared.read_books(|books| {
-            let mut images = Vec::new();
-            books.each_page(|page| {
-                let (listed, before) = (page.len(), images.len());
-                images.extend(page.into_iter().filter_map(|image| {
-                    let file = directory.cached_file(&image.image_id).ok()??;
-                    Some(CachedImage { size: file.size, ..image })
-                }));
-                listed - (images.len() - before)
-            })?;
-            Ok(images)
-        })
-    }
-
-    /// Images and bytes cached, counted in the directory.
-    pub fn cache_size(&self) -> Result<CacheSize> {
-        self.shared.cache_size()
-    }
-
-    /// Which driver serves, and where it is a fallback: from what, and why.
-    pub fn driver(&self) -> DriverStatus {
-        self.shared.books.status()
-    }
-
-    /// Driver, counts and warnings.
-    pub fn status(&self) -> Result<Status> {
-        let directory = &self.shared.directory;
-        self.shared.settle();
-        Ok(Status {
-            driver: self.driver(),
-            cached: self.cache_size()?,
-            max_size: self.config().max_size,
-            queued: self.shared.in_directory("read", "queue", directory.queued())?.len() as u64,
-            incomplete: self.shared.in_directory(
-                "read",
-                "incomplete",
-                directory.count(LeftoverState::Incomplete),
-            )?,
-            invalid: self.shared.in_directory(
-                "read",
-                "invalid",
-                directory.count(LeftoverState::Invalid),
-            )?,
-            warnings: self.shared.warnings.clone(),
-            cache_failures: self.shared.tally.cache_failures.so_far(),
-        })
-    }
-
     /// Writes the hits that were gathered for `image_cache_hit_delay`.
     pub fn flush(&self) -> Result<()> {
         self.shared.hits.flush()
@@ -375,86 +241,5 @@ impl ImageCache {
     pub(crate) fn request(&self, id: &str, expected: Expected) -> Result<Request> {
         let (shared, image_id) = (Arc::clone(&self.shared), self.shared.image_id(id)?);
         Ok(Request { shared, image_id, expected, range: 0..u64::MAX, distrusts_cached: false })
-    }
-}
-
-impl Drop for Shared {
-    /// An orderly stop loses no hit, not even where books were replaced a moment ago.
-    fn drop(&mut self) {
-        self.bring_up_to_date();
-    }
-}
-
-impl Shared {
-    pub fn image_id(&self, id: &str) -> Result<ImageId> {
-        Ok(self.directory.image_id(id)?)
-    }
-
-    /// Repairs the books where something could not be written before. Not with the directory locked.
-    pub fn settle(&self) {
-        let repair = || crate::reconcile::reconcile(self);
-        if let Err(error) = self.books.settle(repair) {
-            tracing::warn!(%error, "books and directory differ; it is tried again");
-        }
-    }
-
-    /// Reads the books, and again where they failed meanwhile and were repaired.
-    pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
-        for _ in 1..READINGS {
-            let answer = read(&self.books);
-            if self.books.in_step() {
-                return answer;
-            }
-            self.settle();
-        }
-        read(&self.books)
-    }
-
-    /// The books as this process knows them, gathered hits included.
-    pub fn bring_up_to_date(&self) {
-        self.settle();
-        if let Err(error) = self.hits.flush() {
-            tracing::warn!(%error, "hits wait until the books can be written");
-        }
-    }
-
-    pub fn cache_size(&self) -> Result<CacheSize> {
-        let count = || -> io::Result<CacheSize> {
-            let mut size = CacheSize::default();
-            for file in self.directory.cached_files()? {
-                size.images += 1;
-                size.bytes += file?.1.size;
-            }
-            Ok(size)
-        };
-        self.in_directory("read", "", count())
-    }
-
-    /// Names the directory in which something failed.
-    pub fn in_directory<T>(
-        &self,
-        operation: &'static str,
-        name: &str,
-        result: io::Result<T>,
-    ) -> Result<T> {
-        result.map_err(|source| Error::Directory {
-            operation,
-            path: self.directory.path().join(name),
-            source,
-        })
-    }
-
-    /// Counts a read through a source.
-    pub fn note_miss(&self, fill: &Fill) {
-        self.tally.misses.one();
-        if fill.futile().is_some() {
-            self.tally.passed.one();
-        }
-    }
-
-    /// Counts and logs that the cache could not keep an image.
-    pub fn note_failure(&self, image: &ImageId, reason: &str) {
-        self.tally.cache_failures.one();
-        tracing::warn!(%image, reason, "the image is not cached");
     }
 }

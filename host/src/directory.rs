@@ -71,6 +71,16 @@ impl Directory {
         &self.path
     }
 
+    /// The base directory itself, wherever it is moved.
+    pub fn base_dir(&self) -> &Dir {
+        &self.base
+    }
+
+    /// The path of something in it, or its own where the name is empty.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.path.clone() } else { self.path.join(name) }
+    }
+
     /// `.image-cache/`: what is kept beside Glance's layout.
     pub fn own_dir(&self) -> &Dir {
         &self.own
@@ -113,6 +123,9 @@ impl Directory {
 
     /// Sets the access time of a cached image; false where there is none.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
+        if stat_regular(&self.base, id)?.is_none() {
+            return Ok(false);
+        }
         let times = accessed_only(at);
         let done =
             rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);

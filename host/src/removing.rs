@@ -72,6 +72,28 @@ impl ImageCache {
     }
 }
 
+/// Takes cached images out of the queue, since they are wanted no more: a writer that died between publishing and
+/// that left them there.
+pub(crate) fn settle_queue(shared: &Shared) {
+    let directory = &shared.directory;
+    let settle = || -> io::Result<()> {
+        for id in directory.queued()? {
+            if directory.cached_file(&id)?.is_none() {
+                continue;
+            }
+            // It may be removed and wanted anew meanwhile.
+            let _lock = directory.lock()?;
+            if directory.cached_file(&id)?.is_some() && directory.dequeue(&id)? {
+                tracing::info!(image = %id, "it is cached: it was taken out of the queue");
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = settle() {
+        tracing::warn!(%error, "images that are cached may stay in the queue");
+    }
+}
+
 /// What became of one image of a batch.
 pub(crate) struct Removed {
     pub image_id: ImageId,

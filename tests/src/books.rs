@@ -2,11 +2,13 @@
 
 use crate::Place;
 use rusqlite::Connection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// What the inode of a cached image says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,20 @@ impl Place {
                 .filter_map(|id| Some((id.clone(), attributes(&self.path(&id))?)))
                 .collect(),
         }
+    }
+
+    /// The images that have a record, looked up without touching what a program left behind: in a copy.
+    pub fn recorded(&self) -> io::Result<BTreeSet<String>> {
+        if self.driver() != "sqlite" {
+            return Ok(self.books().into_keys().collect());
+        }
+        let copy = TempDir::new()?;
+        for name in ["cache.db", "cache.db-wal"] {
+            if self.path(name).is_file() {
+                fs::copy(self.path(name), copy.path().join(name))?;
+            }
+        }
+        Ok(rows(&copy.path().join("cache.db")).into_keys().collect())
     }
 
     /// The books, once it is sure that they say of each image what its file says, and of nothing else.

@@ -10,6 +10,7 @@ pub mod http;
 mod mount;
 mod place;
 pub mod processes;
+pub mod rot;
 pub mod serving;
 pub mod siege;
 mod source;

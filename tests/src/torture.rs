@@ -16,6 +16,7 @@ mod strike;
 mod tracer;
 
 pub use matrix::Matrix;
+pub use operation::LINKED;
 pub use stage::Programs;
 
 use crate::Tested;

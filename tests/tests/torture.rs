@@ -1,7 +1,7 @@
 //! A sample of the torture that `cargo xtask torture` runs in full: other calls, errors and moments each time.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 
-use image_cache_tests::torture::{Choice, Part, Programs, is_possible};
+use image_cache_tests::torture::{Choice, LINKED, Part, Programs, is_possible};
 use image_cache_tests::{Tested, skip};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,4 +52,15 @@ fn a_power_loss_at_any_moment_loses_no_image_that_was_reported_as_cached() -> Te
 #[test]
 fn a_disk_with_any_amount_of_room_costs_no_reader_a_byte() -> Tested {
     sample(Part::Disk, 60)
+}
+
+/// The run that nothing disturbs is among them, and has to publish its image.
+#[test]
+fn where_no_rename_can_keep_from_replacing_an_image_is_published_and_no_crash_harms_it() -> Tested {
+    let Some(programs) = programs() else { return Ok(()) };
+    let matrix = Part::Crash.run(&programs, &Choice::Operation(LINKED.to_owned()))?;
+    println!("{matrix}");
+    assert!(matrix.failures.is_empty(), "{:#?}", matrix.failures);
+    assert!(matrix.columns().contains("link"), "{:?}", matrix.columns());
+    Ok(())
 }

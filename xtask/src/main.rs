@@ -17,8 +17,8 @@ usage: cargo xtask COMMAND
   drivers      see to the toolchain for drivers, build them, and show what each imports
   test         formatting, lints, documentation and all tests
   demo [FILE]  run the cache on a real image, step by step
-  torture      every crash, fault, power loss and full disk, and many processes:
-               [crash] [fault] [power] [disk] [processes], all unless named
+  torture      every crash, fault, power loss and full disk, damage at random, and many processes:
+               [crash] [fault] [power] [disk] [rot] [processes], all unless named
   bench        run the benchmarks";
 
 fn main() -> ExitCode {

@@ -51,11 +51,13 @@ pub fn count(hits: Vec<Hit>) -> Vec<Statement> {
         *count += 1;
         *at = hit.at.max(*at);
     }
-    let update = |(image_id, (count, at))| Statement {
-        sql: COUNT.into(),
-        parameters: vec![Value::Text(image_id), integer(count), seconds(at)],
-    };
-    images.into_iter().map(update).collect()
+    images.into_iter().map(|(image_id, (count, at))| count_of(image_id, count, at)).collect()
+}
+
+/// Counts so many hits of one image, the last of them at `at`.
+pub fn count_of(image_id: String, count: u64, at: u64) -> Statement {
+    let parameters = vec![Value::Text(image_id), integer(count), seconds(at)];
+    Statement { sql: COUNT.into(), parameters }
 }
 
 /// Removes records: a statement for each 500.
@@ -88,14 +90,14 @@ pub fn select_one(image_id: String) -> Select {
 pub fn page(
     after: Option<String>,
     limit: u32,
-    mut query: impl FnMut(&Select) -> Result<Vec<Vec<Value>>, Error>,
+    mut query: impl FnMut(Select) -> Result<Vec<Vec<Value>>, Error>,
     mut odd: impl FnMut(Value),
 ) -> Result<Vec<CachedImage>, Error> {
     let limit = limit.min(ROWS_PER_PAGE);
     let mut after = Value::Text(after.unwrap_or_default());
     loop {
         let parameters = vec![after, integer(limit.into())];
-        let rows = query(&Select { columns: COLUMNS, rest: PAGE, parameters })?;
+        let rows = query(Select { columns: COLUMNS, rest: PAGE, parameters })?;
         let Some(last) = rows.last().and_then(|row| row.first()) else { return Ok(Vec::new()) };
         after = last.clone();
         let (mut images, mut ids) = (Vec::new(), Vec::new());
@@ -164,7 +166,7 @@ mod tests {
     fn a_page_of_nothing_but_odd_rows_does_not_end_the_list() {
         let mut pages = vec![vec![row("b")], vec![row("../x"), row("/y")]];
         let (mut asked, mut odd) = (Vec::new(), Vec::new());
-        let query = |select: &Select| {
+        let query = |select: Select| {
             asked.push(select.parameters[0].clone());
             Ok(pages.pop().unwrap_or_default())
         };

@@ -28,7 +28,13 @@ impl Driver for Sqlite {
         sql::execute(&books::insert(image)).map(drop)
     }
 
-    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+    fn record_hits(&mut self, mut hits: Vec<Hit>) -> Result<(), Error> {
+        // What most calls are: nothing is to be gathered.
+        if hits.len() == 1
+            && let Some(hit) = hits.pop()
+        {
+            return sql::execute(&books::count_of(hit.image_id, 1, hit.at)).map(drop);
+        }
         run(books::count(hits))
     }
 

@@ -16,8 +16,10 @@ pub struct Select {
 
 impl Select {
     /// The rows. What is text in the table and no UTF-8 is a blob in them.
-    pub fn rows(&self) -> Result<Vec<Vec<Value>>, Error> {
-        match sql::query(&self.statement(str::to_string)) {
+    pub fn rows(self) -> Result<Vec<Vec<Value>>, Error> {
+        let Select { columns, rest, parameters } = self;
+        let mut statement = Statement { sql: text(columns, rest, |name| name), parameters };
+        match sql::query(&statement) {
             // Whatever it is, the second answer says it again, unless it was a text.
             Err(Error::Other(_)) => {}
             answer => return Ok(answer?.rows),
@@ -27,15 +29,28 @@ impl Select {
             // Text in the place of a number says nothing.
             false => format!("iif(typeof({column}) = 'text', NULL, {column})"),
         };
-        let rows = sql::query(&self.statement(as_bytes))?.rows;
+        statement.sql = text(columns, rest, as_bytes);
+        let rows = sql::query(&statement)?.rows;
         Ok(rows.into_iter().map(|row| row.into_iter().map(text_again).collect()).collect())
     }
+}
 
-    fn statement(&self, column: impl Fn(&str) -> String) -> Statement {
-        let columns: Vec<String> = self.columns.iter().map(|name| column(name)).collect();
-        let sql = format!("SELECT {} FROM cached_images {}", columns.join(", "), self.rest);
-        Statement { sql, parameters: self.parameters.clone() }
+fn text<C: AsRef<str>>(
+    columns: &'static [&'static str],
+    rest: &str,
+    column: impl Fn(&'static str) -> C,
+) -> String {
+    // Room for all but the longest: it is written for each call.
+    let mut text = String::with_capacity(256);
+    let mut before = "SELECT ";
+    for name in columns {
+        text.push_str(before);
+        text.push_str(column(name).as_ref());
+        before = ", ";
     }
+    text.push_str(" FROM cached_images ");
+    text.push_str(rest);
+    text
 }
 
 fn text_again(value: Value) -> Value {

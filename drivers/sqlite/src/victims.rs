@@ -24,7 +24,7 @@ const COLUMNS: &[&str] = &["image_id", "size", "last_accessed"];
 /// Names the least recently accessed, among equals the smallest id, until their sizes reach what is needed.
 pub fn select(
     request: Eviction,
-    mut query: impl FnMut(&Select) -> Result<Vec<Vec<Value>>, Error>,
+    mut query: impl FnMut(Select) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<Victim>, Error> {
     let mut chosen = Chosen::new(request);
     for rest in [NEVER_ACCESSED, ACCESSED] {
@@ -32,7 +32,7 @@ pub fn select(
         let mut page = FIRST_PAGE;
         while !chosen.enough() {
             let parameters = vec![place.0, place.1, integer(page.into())];
-            let rows = query(&Select { columns: COLUMNS, rest, parameters })?;
+            let rows = query(Select { columns: COLUMNS, rest, parameters })?;
             let full = rows.len() >= page as usize;
             let Some([id, _, accessed]) = rows.last().map(Vec::as_slice) else { break };
             place = (accessed.clone(), id.clone());
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     /// Answers as SQLite would, from rows sorted by access.
-    fn table(rows: u64) -> impl FnMut(&Select) -> Result<Vec<Vec<Value>>, Error> {
+    fn table(rows: u64) -> impl FnMut(Select) -> Result<Vec<Vec<Value>>, Error> {
         move |statement| {
             let [Value::Real(after), Value::Text(after_id), Value::Integer(limit)] =
                 statement.parameters.as_slice()

@@ -2,7 +2,7 @@
 
 // Where nothing is optimised, the library is, and faster.
 #[cfg(all(target_arch = "x86_64", any(test, not(debug_assertions))))]
-mod avx512;
+mod wide;
 
 use std::hash::Hasher;
 use twox_hash::XxHash3_64;
@@ -13,7 +13,7 @@ pub(crate) const BLOCK: u64 = 1 << 20;
 /// The digest of a whole block, never 0.
 pub(super) fn digest(bytes: &[u8]) -> u64 {
     #[cfg(all(target_arch = "x86_64", not(debug_assertions)))]
-    if let Some(digest) = avx512::digest(bytes) {
+    if let Some(digest) = wide::digest(bytes) {
         return known(digest);
     }
     known(XxHash3_64::oneshot(bytes))

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// for the time that a call may take.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The part of its time that a driver has for what took it long to fail at before.
+const HURRIED: u32 = 4;
+
 /// What one call has tried.
 pub(super) struct Retry {
     used: bool,
@@ -19,8 +22,11 @@ pub(super) struct Retry {
 
 impl Retry {
     /// The first attempt begins.
-    pub fn of(driver: &Driver) -> Self {
-        let (started, until) = (Instant::now(), driver.end_of_call());
+    pub fn of(driver: &Driver, is_hurried: bool) -> Self {
+        let (started, mut until) = (Instant::now(), driver.end_of_call());
+        if is_hurried {
+            until = started + until.saturating_duration_since(started) / HURRIED;
+        }
         let busy_until = if driver.is_built_in() { started + BUSY_PATIENCE } else { until };
         Retry { used: false, started, until, busy_until, pause: Duration::ZERO }
     }

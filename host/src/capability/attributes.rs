@@ -48,15 +48,18 @@ impl Attributes {
         Attributes { names, deadline, lock: Lock::default(), supported: None }
     }
 
-    /// Whether the cache's file system keeps user attributes: tried once, on a file of our own.
-    fn is_supported(&mut self, directory: &Directory) -> bool {
-        *self.supported.get_or_insert_with(|| match probe(directory) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(%error, "the cache's file system keeps no user attributes");
-                false
-            }
-        })
+    /// Whether the cache's file system keeps user attributes: tried on a file of our own, until there is an answer. An error
+    /// is what kept it from being found out.
+    fn is_supported(&mut self, directory: &Directory) -> io::Result<bool> {
+        if let Some(known) = self.supported {
+            return Ok(known);
+        }
+        let found = keeps_attributes(probe(directory))?;
+        if !found {
+            tracing::debug!("the cache's file system keeps no user attributes");
+        }
+        self.supported = Some(found);
+        Ok(found)
     }
 
     fn get(&self, images: &Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -175,6 +178,18 @@ impl std::ops::Deref for CowFile<'_> {
     }
 }
 
+/// What a probe says of the file system. One that is full has attributes all the same.
+fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
+    match probed {
+        Ok(()) => Ok(true),
+        Err(error) => match io_error(&error) {
+            Error::Unsupported => Ok(false),
+            Error::Full => Ok(true),
+            _ => Err(error),
+        },
+    }
+}
+
 /// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, where we are killed.
 fn probe(directory: &Directory) -> io::Result<()> {
     const PROBE: &str = "user.image-cache.probe";
@@ -187,10 +202,15 @@ fn probe(directory: &Directory) -> io::Result<()> {
 
 impl wit::Host for HostState {
     fn is_supported(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.charged(|state| {
-            let Ok((attributes, images)) = state.attributes() else { return false };
-            attributes.is_supported(&images.directory)
-        }))
+        self.charged(|state| {
+            let Ok((attributes, images)) = state.attributes() else { return Ok(false) };
+            // The interface has no word for this: a driver that went on without an answer would be wrong either way.
+            attributes.is_supported(&images.directory).map_err(|error| {
+                let words =
+                    "it cannot be found out whether the cache's file system keeps user attributes";
+                wasmtime::Error::msg(format!("{words}: {error}"))
+            })
+        })
     }
 
     fn get(

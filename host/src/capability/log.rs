@@ -118,6 +118,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_message_becomes_when_it_is_made_harmless_is_bounded_too() {
+        assert_eq!(printable("a\u{202e}b\u{2028}c", 100), "a\\u{202e}b\\u{2028}c");
+        let bells = printable(&"\u{7}".repeat(MAX_MESSAGE), MAX_MESSAGE);
+        assert!(bells.len() <= MAX_MESSAGE + '…'.len_utf8(), "{} bytes", bells.len());
+        assert_eq!(printable("äö", 3), "ä…");
+        assert_eq!(printable("äö", 4), "äö");
+    }
+
+    #[test]
     fn the_last_error_is_kept_for_a_trap_and_cannot_forge_lines() {
         let mut log = Log::new("broken");
         log.say(wit::Level::Error, "panicked\nINFO all is well");

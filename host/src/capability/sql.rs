@@ -2,8 +2,11 @@
 
 mod confinement;
 mod execution;
+mod functions;
+mod in_place;
 mod memory;
 mod opening;
+mod prepared;
 mod setting_aside;
 mod watch;
 
@@ -15,7 +18,7 @@ use crate::driver::{Deadline, printable};
 use confinement::Share;
 use opening::{Identity, Open};
 use rusqlite::ErrorCode;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use execution::{MAX_ROWS, MAX_STATEMENTS};
@@ -33,6 +36,8 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct Database {
     directory: Arc<Directory>,
+    /// Below the base directory, and with it.
+    below: PathBuf,
     path: PathBuf,
     /// Whether `path` lies in `.image-cache/drivers/`, which is then ours to make.
     in_drivers: bool,
@@ -59,15 +64,16 @@ impl Database {
         max_bytes: u64,
         deadline: Deadline,
     ) -> Self {
-        let base = directory.path();
-        let (path, in_drivers, share) = match place {
-            Place::Base(below) => (base.join(below), false, Share::trusted(max_bytes)),
+        let (below, in_drivers, share) = match place {
+            Place::Base(below) => (below.clone(), false, Share::trusted(max_bytes)),
             Place::Driver(name) => {
-                (base.join(".image-cache/drivers").join(name), true, Share::of(max_bytes))
+                (Path::new(".image-cache/drivers").join(name), true, Share::of(max_bytes))
             }
         };
+        let path = directory.path().join(&below);
         Database {
             directory,
+            below,
             path,
             in_drivers,
             share,
@@ -91,6 +97,14 @@ impl Database {
     /// Lets others at a database that was opened for this call alone.
     pub fn end_call(&mut self) {
         self.open.take_if(|open| open.is_exclusive());
+    }
+
+    /// What the database takes of the disk now, with the log beside it.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        bytes(&self.path) + bytes(Path::new(&log))
     }
 
     /// Whether another process's lock was in the way during this call.
@@ -128,8 +142,8 @@ impl Database {
     fn open(&mut self) -> Result<&mut Open, Error> {
         if !self.checked {
             // Another process may have set the file aside; what was written into it would be lost.
-            let now = opening::identity(&self.path).ok().flatten();
-            self.open.take_if(|open| now != Some(open.identity()));
+            let (base, below) = (self.directory.base_dir(), &self.below);
+            self.open.take_if(|open| !open.is_in_place(base, below));
             self.checked = true;
         }
         if self.open.is_none() {

@@ -2,7 +2,7 @@
 
 use super::output::Format;
 use bytesize::ByteSize;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 use image_cache::{ConfigOption, Grant, ImageId};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -209,12 +209,13 @@ pub enum Queue {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ids_or_all()))]
 pub struct Which {
     /// The images
-    #[arg(required_unless_present = "all", value_name = "ID")]
+    #[arg(value_name = "ID")]
     pub ids: Vec<ImageId>,
     /// All of them; asks first
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long)]
     pub all: bool,
     /// Do not ask
     #[arg(short, long)]
@@ -222,17 +223,22 @@ pub struct Which {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = VERIFY_ANSWER)]
+#[command(after_help = VERIFY_ANSWER, group(ids_or_all()))]
 pub struct Verify {
     /// The images
-    #[arg(required_unless_present = "all", value_name = "ID")]
+    #[arg(value_name = "ID")]
     pub ids: Vec<ImageId>,
     /// All that are cached
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long)]
     pub all: bool,
     /// Read no more than this: bytes a second, or with a unit (100MB/s)
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub rate: Option<u64>,
+}
+
+/// Images by their names, or all of them: one of both.
+fn ids_or_all() -> ArgGroup {
+    ArgGroup::new("which").required(true).args(["ids", "all"])
 }
 
 /// Bytes a second.

@@ -63,7 +63,7 @@ impl Directory {
         ] {
             let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
             rustix::fs::accessat(dir, ".", access, rustix::fs::AtFlags::EACCESS)
-                .map_err(|e| DirectoryFault { path: self.path.join(name), source: e.into() })?;
+                .map_err(|e| DirectoryFault { path: self.path_of(name), source: e.into() })?;
         }
         Ok(())
     }

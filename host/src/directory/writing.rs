@@ -211,7 +211,11 @@ fn move_in(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
     match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, id, to, id, AtFlags::empty())?;
-            rustix::fs::unlinkat(from, id, AtFlags::empty())
+            if let Err(error) = rustix::fs::unlinkat(from, id, AtFlags::empty()) {
+                // It is published all the same.
+                tracing::warn!(image = id, %error, "its name in incomplete/ remains until it is cleaned");
+            }
+            Ok(())
         }
         other => other,
     }

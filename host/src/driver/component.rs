@@ -235,8 +235,8 @@ impl Driver {
         check: impl FnOnce(R) -> Result<T, Lie>,
     ) -> Result<T, CallError> {
         let mut slot = self.slot();
-        // One deadline for all of it, a new instance included.
-        let until = Some(self.until.unwrap_or_else(|| self.end_of_call()));
+        // One deadline for all of it, a new instance included; one that is there sets its own.
+        let until = self.until.or_else(|| slot.live.is_none().then(|| self.end_of_call()));
         let live = slot.live(&self.loaded.template, &self.loaded.home, until)?;
         let answer = live.call(name, until, work);
         let corruption = live.state().corruption().map(str::to_owned);

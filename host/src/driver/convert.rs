@@ -31,17 +31,29 @@ pub(crate) fn system_time(timestamp: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(timestamp.min(MAX_TIMESTAMP))
 }
 
-/// Cuts a text to `max` bytes and escapes what could disturb a terminal or a log.
+/// Escapes what could disturb a terminal or a log, or turns the order of what is read, and cuts the text to `max` bytes then.
 pub(crate) fn printable(text: &str, max: usize) -> String {
-    let cut = &text[..text.floor_char_boundary(max)];
-    let mut shown = String::with_capacity(cut.len());
-    for c in cut.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    if cut.len() < text.len() {
-        shown.push('…');
+    let mut shown = String::with_capacity(text.len().min(max));
+    for c in text.chars() {
+        let before = shown.len();
+        if hides(c) {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        if shown.len() > max {
+            shown.truncate(before);
+            shown.push('…');
+            break;
+        }
     }
     shown
+}
+
+/// Whether a character is a control character, breaks lines where nobody expects it, or changes how its neighbours are shown.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 pub(super) fn image_to_guest(image: &CachedImage) -> types::CachedImage {
@@ -97,7 +109,7 @@ pub(super) fn leftovers_to_guest(leftovers: &[Leftover]) -> Vec<wit::Leftover> {
 /// A driver's name and version.
 pub(super) fn description(description: wit::Description) -> Result<(String, String), Lie> {
     for (what, text) in [("name", &description.name), ("version", &description.version)] {
-        if text.is_empty() || text.len() > MAX_DESCRIPTION || text.chars().any(char::is_control) {
+        if text.is_empty() || text.len() > MAX_DESCRIPTION || text.chars().any(hides) {
             let shown = printable(text, MAX_DESCRIPTION);
             return Err(format!(
                 "a {what} is 1 to {MAX_DESCRIPTION} printable bytes, not {shown:?}"

@@ -114,7 +114,9 @@ impl HostState {
     /// The most that was used of each bound.
     pub fn peaks(&self) -> Vec<Peak> {
         let limits = self.clock.limits();
-        self.usage.peaks(|bound| match bound {
+        let mut usage = self.usage;
+        usage.note(Bound::Database, self.database.as_ref().map_or(0, Database::bytes_on_disk));
+        usage.peaks(|bound| match bound {
             Bound::Memory => limits.memory,
             Bound::TableElements => MAX_ELEMENTS as u64,
             Bound::GuestTime => micros(limits.guest_time),
@@ -123,6 +125,7 @@ impl HostState {
             Bound::Statements => MAX_STATEMENTS as u64,
             Bound::Listings => MAX_LISTINGS as u64,
             Bound::LogMessages => MAX_PER_SECOND,
+            Bound::Database => limits.database,
         })
     }
 

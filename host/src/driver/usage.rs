@@ -20,11 +20,13 @@ pub enum Bound {
     Listings,
     /// Messages to the log in one second.
     LogMessages,
+    /// The driver's database and its log on disk, in bytes.
+    Database,
 }
 
 impl Bound {
     /// All of them, in the order of their places in [`Usage`].
-    const ALL: [Bound; 8] = [
+    const ALL: [Bound; 9] = [
         Bound::Memory,
         Bound::TableElements,
         Bound::GuestTime,
@@ -33,6 +35,7 @@ impl Bound {
         Bound::Statements,
         Bound::Listings,
         Bound::LogMessages,
+        Bound::Database,
     ];
 
     /// What it bounds, in words.
@@ -46,6 +49,7 @@ impl Bound {
             Bound::Statements => "statements of a transaction",
             Bound::Listings => "open listings",
             Bound::LogMessages => "log messages a second",
+            Bound::Database => "database",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::following::{Follow, Following, Lost, Step};
 use super::route::{Found, Request};
 use super::seen::Route;
 use super::so_far::SoFar;
+use crate::error::Error;
 use crate::expected::Outcome;
 use crate::fill::Fill;
 use crate::reading::{CachedReader, PendingHit};
@@ -41,6 +42,8 @@ pub(crate) struct Course {
     has_source: bool,
     /// Where it found the image at first.
     route: Option<Route>,
+    /// What became of the fetch that was followed, where its end is read from the cache.
+    outcome: Option<Outcome>,
 }
 
 enum Stage {
@@ -54,7 +57,8 @@ impl Course {
     /// With or without a source to fall back on.
     pub fn new(request: Request, has_source: bool) -> Self {
         let delivered = Delivered::nothing(request.image_id.clone(), request.range.start);
-        Course { request, stage: Stage::Source, delivered, hit: None, has_source, route: None }
+        let (stage, hit, route, outcome) = (Stage::Source, None, None, None);
+        Course { request, stage, delivered, hit, has_source, route, outcome }
     }
 
     /// To a part of an image to which there is a way already.
@@ -133,7 +137,8 @@ impl Course {
             Stage::Cached(reader) => match reader.read(buf) {
                 Ok(count) => {
                     let hit = self.hit.take_if(|_| reader.is_complete());
-                    self.came(&buf[..count], Outcome::AlreadyCached, hit)
+                    let end = self.outcome.take_if(|_| count == 0);
+                    self.came(&buf[..count], end.unwrap_or(Outcome::AlreadyCached), hit)
                 }
                 Err(error) => self.leave_cached(error),
             },
@@ -147,6 +152,7 @@ impl Course {
                     let hit = self.hit.take_if(|_| follow.is_hit());
                     self.came(&[], outcome, hit)
                 }
+                Step::Published(position, outcome) => self.go_on_in_cache(position, outcome),
                 Step::Wait => Ok(Turn::Wait),
                 Step::Lost(lost) => self.start_over(lost),
             },
@@ -210,14 +216,47 @@ impl Course {
         self.stage = Stage::Source;
     }
 
+    /// What was followed is a cached image now: what this reader has not read yet is verified like any other read. It
+    /// reads on in the file that it has where that has left the cache already, or nobody can say what it should be.
+    fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Turn> {
+        let Stage::Follow(follow) = &self.stage else { return Ok(Turn::Again) };
+        let (from, Request { shared, image_id, range, .. }) = (follow.bytes()?, &self.request);
+        if !shared.config.verify_reads {
+            return Ok(Turn::Again);
+        }
+        match CachedReader::open(shared, image_id, Some(position..range.end)) {
+            Ok(Some(mut reader)) if from.is_of(&reader.file()?)? => {
+                // The hit is that of whoever reads along.
+                drop(reader.detach_hit());
+                self.stage = Stage::Cached(reader);
+                self.outcome = Some(outcome);
+            }
+            Ok(_) => {}
+            Err(error @ Error::Corrupt { .. }) if self.has_source => {
+                return self.fetch_again(from, &error.into());
+            }
+            Err(error @ Error::Corrupt { .. }) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(image = %image_id, %error, "what is read along is not verified again");
+            }
+        }
+        Ok(Turn::Again)
+    }
+
     /// The cached file fails its reader: whoever has a source goes on with that.
     fn leave_cached(&mut self, error: io::Error) -> io::Result<Turn> {
         let Stage::Cached(reader) = &self.stage else { return Ok(Turn::Again) };
         if !self.has_source || error.kind() == io::ErrorKind::Interrupted {
             return Err(error);
         }
-        tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
         let from = SoFar::of_file(Arc::new(reader.file()?), reader.image_size());
+        self.fetch_again(from, &error)
+    }
+
+    /// What was handed out stands in `from`.
+    fn fetch_again(&mut self, from: SoFar, error: &io::Error) -> io::Result<Turn> {
+        tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
+        self.outcome = None;
         self.delivered.start_over(from);
         self.request.distrusts_cached = true;
         let found = self.request.find();

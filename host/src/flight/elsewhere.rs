@@ -86,7 +86,12 @@ impl Elsewhere {
                 self.patience.renew();
             }
             match self.request.shared.directory.fate(&self.request.image_id, &self.file)? {
-                Fate::Published => self.judge()?,
+                Fate::Published => {
+                    self.judge()?;
+                    if self.whole.is_some_and(|size| self.position < size.min(self.end)) {
+                        return Ok(Step::Published(self.position, Outcome::AlreadyCached));
+                    }
+                }
                 Fate::Gone => return Ok(Step::Lost(Lost::Abandoned)),
                 Fate::Growing if self.patience.is_over() => return Ok(Step::Lost(Lost::Stuck)),
                 Fate::Growing => return Ok(Step::Wait),

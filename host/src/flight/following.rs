@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Step {
     /// So many bytes were read, the next ones of the image.
     Bytes(usize),
+    /// The image is cached, and this is where the reader stands in it. Told once, where there is more to read.
+    Published(u64, Outcome),
     /// The image is whole and verified, and has been read to its end.
     End(Outcome),
     /// There is nothing to read yet.
@@ -209,8 +211,11 @@ impl Following {
         let limit = match &view.end {
             Some(End::Failed(error)) => return Err(twin(error)),
             Some(End::Whole(flown)) => {
-                self.judge(flown, view.bytes.len())?;
-                view.bytes.len()
+                let size = view.bytes.len();
+                if self.judge(flown, size)? && self.position < size.min(self.end) {
+                    return Ok(Step::Published(self.position, flown.outcome.clone()));
+                }
+                size
             }
             Some(End::Abandoned | End::NotStarted) => return Ok(Step::Lost(Lost::Abandoned)),
             // Whoever goes on with the source reads to where it stands; the others need not.
@@ -249,14 +254,15 @@ impl Following {
         Step::Lost(Lost::Stuck)
     }
 
-    /// What the fetch was held against need not be what this reader was promised.
-    fn judge(&mut self, flown: &Flown, size: u64) -> io::Result<()> {
+    /// What the fetch was held against need not be what this reader was promised. True once, where it is cached.
+    fn judge(&mut self, flown: &Flown, size: u64) -> io::Result<bool> {
         let cached = matches!(flown.outcome, Outcome::Cached(_) | Outcome::AlreadyCached);
-        if self.whole.replace((size, cached)).is_none() {
-            let digest = flown.digest.as_ref();
-            self.expected.check(&self.image_id, size, digest).map_err(io::Error::from)?;
+        if self.whole.replace((size, cached)).is_some() {
+            return Ok(false);
         }
-        Ok(())
+        let digest = flown.digest.as_ref();
+        self.expected.check(&self.image_id, size, digest).map_err(io::Error::from)?;
+        Ok(cached)
     }
 
     fn wait(&mut self) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 /// Those in its file, and those that the cache failed to write there. They stay readable
@@ -23,6 +23,12 @@ impl SoFar {
     /// The first `written` bytes of a file.
     pub fn of_file(file: Arc<File>, written: u64) -> Self {
         SoFar::new(file, written, Arc::default())
+    }
+
+    /// Whether they are of this file.
+    pub fn is_of(&self, file: &File) -> io::Result<bool> {
+        let (ours, other) = (self.file.metadata()?, file.metadata()?);
+        Ok((ours.dev(), ours.ino()) == (other.dev(), other.ino()))
     }
 
     pub fn len(&self) -> u64 {

@@ -139,6 +139,35 @@ fn prune_evicts_the_least_recently_used() {
 }
 
 #[test]
+fn prune_names_what_it_could_not_evict_and_why() {
+    let scratch = Scratch::new();
+    for id in ["read", "idle"] {
+        scratch.add_hello(id);
+    }
+    // As a reader of any process holds it.
+    let file = std::fs::File::open(scratch.cache_dir().join("read")).expect("it is cached");
+    file.lock_shared().expect("nobody evicts it yet");
+    let answer = scratch.run(["prune", "--max-size", "0", "--format", "json"]);
+    answer.failed(0, "note: image read is still there: it is being read");
+    let kept = json!([{"image_id": "read", "reason": "it is being read"}]);
+    assert_eq!(answer.json(), json!({"images": 1, "bytes": 5, "kept": kept}));
+    drop(file);
+    assert_eq!(
+        scratch.run(["prune", "--max-size", "0"]).done(),
+        "evicted 1 image, 5 B (5 bytes)\n"
+    );
+}
+
+#[test]
+fn who_names_no_image_hears_that_all_can_be_named() {
+    let scratch = Scratch::new();
+    for command in [&["verify"][..], &["delete"], &["queue", "remove"]] {
+        scratch.run(command).failed(2, "<ID|--all>");
+        scratch.run(command.iter().chain(&["--all", "a"])).failed(2, "cannot be used with");
+    }
+}
+
+#[test]
 fn status_has_the_keys_that_scripts_rely_on() {
     let scratch = Scratch::new();
     scratch.add_hello("a");

@@ -39,6 +39,9 @@ fn a_file_is_checked_with_what_it_imports_and_that_is_said() {
     assert!(memory["used"].as_f64() >= Some(65536.0) && memory["share"].as_f64() < Some(0.5));
     let rows = limits.iter().find(|limit| limit["limit"] == "rows of a result").expect("rows");
     assert_eq!(rows["used"].as_f64(), Some(1000.0), "pages of a thousand records are asked for");
+    let database = limits.iter().find(|limit| limit["limit"] == "database").expect("database");
+    assert_eq!(database["most"].as_f64(), Some(f64::from(1 << 30)));
+    assert!(database["used"].as_f64() > Some(100_000.0), "a thousand records are somewhere");
 }
 
 #[test]

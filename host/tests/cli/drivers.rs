@@ -8,6 +8,9 @@ const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// The smallest core module.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// A driver that is one: the built-in sqlite driver.
+const SQLITE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sqlite.wasm"));
+
 #[test]
 fn the_built_in_drivers_would_load() {
     let list = bare().args(["--format", "json", "driver", "list"]).answer().json();
@@ -93,6 +96,51 @@ fn configured_drivers_are_listed_with_the_selected_one() {
     assert_eq!(of("loads"), [true, true, false, false]);
     assert_eq!(of("selected"), [false, false, false, true]);
     assert!(answer.err.contains("driver broken would not load"), "{}", answer.err);
+}
+
+#[test]
+fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
+    let scratch = Scratch::new();
+    scratch.write("mine.wasm", SQLITE);
+    let text = "[drivers.mine]\ncomponent = \"mine.wasm\"\ngrants = [\"sql\"]\noptions = { colour = \"red\" }\n";
+    let file = scratch.write("cache.toml", text);
+    let driver = |more: &[&str]| {
+        let mut command = bare();
+        command.arg("--config").arg(&file).args(["--format", "json", "driver"]).args(more);
+        command.answer()
+    };
+    let list = driver(&["list"]);
+    assert_eq!(list.code, Some(0), "{}", list.err);
+    assert_eq!(
+        (&list.json()[2]["name"], &list.json()[2]["loads"]),
+        (&json!("mine"), &json!(false))
+    );
+    assert!(
+        list.err.contains("driver mine would not load")
+            && list.err.contains("unknown option colour")
+    );
+    driver(&["inspect", "mine"]).failed(1, "unknown option colour");
+}
+
+#[test]
+fn a_bare_name_is_a_file_where_no_driver_has_it() {
+    let scratch = Scratch::new();
+    scratch.write("lfu", SQLITE);
+    // A driver that comes with the program is meant, whatever lies there.
+    scratch.write("xattr", CORE_MODULE);
+    let driver = |more: &[&str]| {
+        let mut command = bare();
+        command.current_dir(scratch.path("")).args(["--format", "json", "driver"]).args(more);
+        command.answer()
+    };
+    let inspected = driver(&["inspect", "lfu"]);
+    assert_eq!(inspected.json()["source"], "./lfu");
+    inspected.failed(1, "set `grants = [\"sql\"]`");
+    assert_eq!(driver(&["inspect", "xattr"]).json()["source"], "built in");
+    let checked = driver(&["check", "lfu", "--option", "colour=red"]);
+    checked.failed(1, "driver lfu does not load");
+    checked.failed(1, "unknown option colour");
+    driver(&["inspect", "nobody"]).failed(1, "no driver has this name");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk,
-//! and a minute of many processes that do everything at once.
+//! damage at random, and a minute of many processes that do everything at once.
 //!
-//! `torture [crash] [fault] [power] [disk] [processes] [OPERATION]`: which parts, and which operation (`add`,
+//! `torture [crash] [fault] [power] [disk] [rot] [processes] [OPERATION]`: which parts, and which operation (`add`,
 //! `"get, to a file"`), all unless named. It tortures the programs that lie beside it.
 
-use image_cache_tests::{Place, Tested, processes};
+use image_cache_tests::{Place, Tested, processes, rot};
 use std::process::ExitCode;
 use std::time::{Instant, UNIX_EPOCH};
+
+/// How many damages are done with each driver.
+const DAMAGES: u64 = 10_000;
 
 /// How long many processes work with each driver.
 const SECONDS: u64 = 60;
@@ -27,10 +30,41 @@ fn main() -> ExitCode {
 fn run() -> Tested<bool> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     let all = names.is_empty();
-    let with_processes = names.iter().any(|name| name == "processes");
-    names.retain(|name| name != "processes");
-    let calls = if all || !names.is_empty() { at_calls(&names)? } else { true };
-    Ok((!(all || with_processes) || many_processes()?) && calls)
+    let mut is_named = |part: &str| {
+        let before = names.len();
+        names.retain(|name| name != part);
+        all || names.len() < before
+    };
+    let (with_rot, with_processes) = (is_named("rot"), is_named("processes"));
+    let mut done = true;
+    if all || !names.is_empty() {
+        done &= at_calls(&names)?;
+    }
+    if with_rot {
+        done &= damages()?;
+    }
+    if with_processes {
+        done &= many_processes()?;
+    }
+    Ok(done)
+}
+
+/// Damage on disk.
+fn damages() -> Tested<bool> {
+    for driver in ["sqlite", "xattr"] {
+        let (start, seed) = (Instant::now(), UNIX_EPOCH.elapsed()?.subsec_nanos().into());
+        match rot::rot(&Place::in_memory(driver), DAMAGES, seed) {
+            Ok(damages) => {
+                let took = start.elapsed().as_secs_f64();
+                println!("\nRot, {driver}: {damages}, seed {seed}  {took:.0} s");
+            }
+            Err(error) => {
+                println!("FAILED: rot, {driver}, seed {seed}: {error}");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Many processes at once, on a disk and in memory.
@@ -62,7 +96,8 @@ fn at_calls(names: &[String]) -> Tested<bool> {
         [operation] => Choice::Operation((*operation).clone()),
         _ => {
             return Err(
-                "usage: torture [crash] [fault] [power] [disk] [processes] [OPERATION]".into()
+                "usage: torture [crash] [fault] [power] [disk] [rot] [processes] [OPERATION]"
+                    .into(),
             );
         }
     };

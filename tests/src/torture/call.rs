@@ -136,6 +136,12 @@ impl Call {
         None
     }
 
+    /// Whether it is a rename that must not replace anything.
+    pub fn must_not_replace(&self) -> bool {
+        let flags = self.arguments[4] as u32;
+        self.number == libc::SYS_renameat2 && flags & libc::RENAME_NOREPLACE != 0
+    }
+
     /// The flags of an opening.
     pub fn open_flags(&self) -> Option<i32> {
         let flags = match self.number {

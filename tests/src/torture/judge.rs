@@ -76,7 +76,26 @@ impl Judge<'_> {
                 )),
             }
         }
+        found.extend(self.unrecorded());
         found
+    }
+
+    /// The record goes first: what a dead writer published is listed before anybody has repaired anything.
+    fn unrecorded(&self) -> Vec<String> {
+        let (Operation { comes, .. }, Ending { power_lost, faulty, .. }) =
+            (self.operation, self.ending);
+        let mut came = self.place.images();
+        came.retain(|id, _| comes.contains(&id.as_str()));
+        // Where the books failed it is published without.
+        if came.is_empty() || power_lost || faulty {
+            return Vec::new();
+        }
+        let recorded = match self.place.recorded() {
+            Ok(recorded) => recorded,
+            Err(error) => return vec![format!("the books cannot be looked at: {error}")],
+        };
+        let missing = came.into_keys().filter(|id| !recorded.contains(id));
+        missing.map(|id| format!("{id} was published without a record")).collect()
     }
 
     fn opened(&self) -> Vec<String> {
@@ -215,7 +234,9 @@ impl Judge<'_> {
         let (told, operation) =
             (self.ending.told && !self.ending.warned && !self.ending.power_lost, self.operation);
         let now = queued(cache);
-        let mut found = Vec::new();
+        let is_cached = |id: &&String| matches!(cache.is_cached(id), Ok(true));
+        let wanted = now.iter().filter(is_cached);
+        let mut found: Vec<_> = wanted.map(|id| format!("{id} is cached and queued")).collect();
         let mut order = before.iter().chain(operation.queues);
         if !now.iter().all(|id| order.any(|before| before == id)) {
             found.push(format!("queued are {now:?}"));

@@ -39,6 +39,11 @@ impl Matrix {
         self.cells.values().map(|cell| cell.runs).sum()
     }
 
+    /// The names of what was struck.
+    pub fn columns(&self) -> BTreeSet<&str> {
+        self.cells.keys().map(|(_, column)| column.as_str()).collect()
+    }
+
     fn sum(&self, matches: impl Fn(&str, &str) -> bool) -> Cell {
         let cells = self.cells.iter().filter(|((row, column), _)| matches(row, column));
         cells.fold(Cell::default(), |sum, (_, cell)| Cell {
@@ -61,8 +66,7 @@ impl fmt::Display for Cell {
 impl fmt::Display for Matrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: BTreeSet<&str> = self.cells.keys().map(|(row, _)| row.as_str()).collect();
-        let columns: BTreeSet<&str> =
-            self.cells.keys().map(|(_, column)| column.as_str()).collect();
+        let columns = self.columns();
         writeln!(f, "{} (runs, and failures with a !)", self.title)?;
         let mut lines = Vec::new();
         lines.push(

@@ -69,6 +69,8 @@ pub struct Operation {
     pub loses_hits: bool,
     /// Whether no compiled driver is there yet.
     pub is_cold: bool,
+    /// Whether the file system cannot rename without replacing.
+    pub replaces_in_renames: bool,
     /// The exit code of an undisturbed run.
     pub code: i32,
 }
@@ -93,14 +95,18 @@ const STATUS: Operation = Operation {
     cleans: false,
     loses_hits: false,
     is_cold: false,
+    replaces_in_renames: false,
     code: 0,
 };
+
+/// Publishes an image by a second name where it cannot be renamed without replacing another.
+pub const LINKED: &str = "add, linked";
 
 /// Stands among the arguments for the MD5 of `added`.
 pub const MD5: &str = "MD5";
 
 /// All of them.
-pub const OPERATIONS: [Operation; 19] = [
+pub const OPERATIONS: [Operation; 20] = [
     STATUS,
     Operation { name: "open, nothing compiled", is_cold: true, ..STATUS },
     Operation { name: "open, new", before: |_| {}, there: &[], ..STATUS },
@@ -131,6 +137,16 @@ pub const OPERATIONS: [Operation; 19] = [
         before: |_| {},
         there: &[],
         comes: &["added"],
+        ..STATUS
+    },
+    Operation {
+        name: LINKED,
+        arguments: &["add", "added", "source"],
+        drivers: &["sqlite"],
+        before: with_leftover,
+        comes: &["added"],
+        dequeues: &["added"],
+        replaces_in_renames: true,
         ..STATUS
     },
     Operation {

@@ -2,6 +2,7 @@
 
 use super::call::{Call, Kind};
 use super::tracer::{Act, Watcher};
+use nix::libc;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -101,4 +102,20 @@ impl Watcher for Striker {
     }
 
     fn leave(&mut self, _: &Call, _: i64) {}
+}
+
+/// A file system that cannot rename without replacing, as NFS, 9p and some of FUSE: such a call fails, and who watches
+/// the others does not hear of it.
+pub struct CannotKeepFromReplacing<'a>(pub &'a mut dyn Watcher);
+
+impl Watcher for CannotKeepFromReplacing<'_> {
+    fn enter(&mut self, call: &Call) -> Act {
+        if call.must_not_replace() { Act::Fail(libc::EINVAL) } else { self.0.enter(call) }
+    }
+
+    fn leave(&mut self, call: &Call, answer: i64) {
+        if !call.must_not_replace() {
+            self.0.leave(call, answer);
+        }
+    }
 }

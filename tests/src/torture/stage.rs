@@ -1,6 +1,7 @@
 //! Where one run happens: a fresh copy of a prepared directory, and the programs that are run in it.
 
 use super::operation::{MD5, Operation, Program, image};
+use super::points::CannotKeepFromReplacing;
 use super::tracer::{self, End, Watcher};
 use crate::{Place, Tested, md5_hex};
 use std::ffi::OsStr;
@@ -143,7 +144,11 @@ impl Stage {
             .stdin(Stdio::null())
             .stdout(File::create(&out)?)
             .stderr(File::create(&err)?);
-        let end = tracer::run(&mut command, watcher)?;
+        let end = if operation.replaces_in_renames {
+            tracer::run(&mut command, &mut CannotKeepFromReplacing(watcher))?
+        } else {
+            tracer::run(&mut command, watcher)?
+        };
         let err = String::from_utf8_lossy(&fs::read(&err)?).into_owned();
         Ok(Outcome { end, out: fs::read(&out)?, err })
     }

@@ -16,6 +16,7 @@ with_both_drivers![
     threads_queue_into_one_order,
     what_is_cached_being_cached_or_queued_is_not_queued,
     an_image_that_was_cached_leaves_the_queue,
+    a_cached_image_that_a_dead_writer_left_in_the_queue_leaves_it_at_the_next_opening,
     an_image_whose_fetch_failed_stays_in_the_queue,
     a_dequeued_image_comes_last_when_queued_again,
 ];
@@ -141,6 +142,24 @@ fn an_image_that_was_cached_leaves_the_queue(place: &Place) -> Tested {
     fill(&cache, "by caching", b"image");
     assert_eq!(queued(&cache), [""; 0]);
     assert!(place.names("queue").is_empty());
+    Ok(())
+}
+
+fn a_cached_image_that_a_dead_writer_left_in_the_queue_leaves_it_at_the_next_opening(
+    place: &Place,
+) -> Tested {
+    let cache = place.open();
+    fill(&cache, "cached", b"image");
+    for id in ["first", "last"] {
+        cache.queue_image(id)?;
+    }
+    drop(cache);
+    place.put("queue/cached", b"");
+    // Neither an image in the making nor one that failed is cached.
+    place.put("incomplete/first", b"ima");
+    place.put("invalid/last", b"ima");
+    assert_eq!(queued(&place.open()), ["first", "last"]);
+    assert!(place.open().is_cached("cached")?);
     Ok(())
 }
 

@@ -18,11 +18,16 @@ const EXPORTS: [&str; 9] = [
 
 /// In each export the guest costs its call, and in the end its place; at loading it is refused at once.
 fn fails_everywhere(guest: &str, words: &[&str]) -> Tested {
+    // Its own time alone is short: what a busy machine takes is no fault of the guest's.
+    let long_calls = |driver: &mut image_cache::DriverConfig| {
+        driver.limits.call_time = std::time::Duration::from_secs(30);
+    };
     for export in EXPORTS {
         Siege::by(guest)
             .in_export(export)
             .hurried()
-            .is_replaced(&[words, &["3 times"]].concat())?;
+            .with(long_calls)
+            .is_replaced(&[words, &["times within 60 s"]].concat())?;
     }
     for export in ["configure", "describe"] {
         Siege::by(guest).in_export(export).hurried().is_refused(&[words, &[export]].concat())?;
@@ -58,7 +63,7 @@ pub fn loops_through_the_host(siege: Siege) -> Tested {
 }
 
 pub fn is_busy_for_ever(siege: Siege) -> Tested {
-    siege.hurried().is_replaced(&["3 times", "busy"])
+    siege.hurried().is_replaced(&["2 times within 60 s", "busy"])
 }
 
 pub fn speaks_no_utf8(siege: Siege) -> Tested {

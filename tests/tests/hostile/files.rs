@@ -17,6 +17,8 @@ pub fn floods_attributes(siege: Siege) -> Tested {
 pub fn reads_other_drivers_attributes(siege: Siege) -> Tested {
     let siege = siege.unhurried();
     let cache = siege.open();
+    fs::create_dir(siege.trial.path("a-directory"))?;
+    std::os::unix::fs::symlink(siege.trial.beside("outside.db"), siege.trial.path("a-link"))?;
     fill(&cache, "a", b"bytes");
     cache.prune()?;
     // What it called `hits` is not the built-in xattr driver's, and nothing else of the system's is there.

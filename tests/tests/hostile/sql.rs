@@ -6,7 +6,8 @@ use image_cache_tests::{Mount, Tested, bytes, fill, read_all, serve};
 use std::fs;
 
 pub fn queries_without_end(siege: Siege) -> Tested {
-    siege.hurried().is_replaced(&["the call took more than 300ms"])
+    // What took long counts double, so that nobody waits a third time.
+    siege.hurried().is_replaced(&["the call took more than 300ms", "2 times within 60 s"])
 }
 
 pub fn joins_a_billion_rows(siege: Siege) -> Tested {
@@ -46,6 +47,18 @@ pub fn writes_a_blob_of_a_gigabyte(siege: Siege) -> Tested {
 }
 
 pub fn defines_countless_tables(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn defines_a_huge_schema(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn renews_a_query_as_a_bomb(siege: Siege) -> Tested {
+    siege.unhurried().is_harmless()
+}
+
+pub fn swells_values_in_functions(siege: Siege) -> Tested {
     siege.unhurried().is_harmless()
 }
 

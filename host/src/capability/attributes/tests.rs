@@ -25,6 +25,18 @@ fn attributes(names: NameSpace) -> Attributes {
 }
 
 #[test]
+fn only_a_file_system_that_says_so_keeps_no_attributes() {
+    let probed = |errno: rustix::io::Errno| keeps_attributes(Err(errno.into()));
+    assert!(keeps_attributes(Ok(())).expect("an answer"));
+    assert!(!probed(rustix::io::Errno::NOTSUP).expect("an answer"));
+    assert!(probed(rustix::io::Errno::NOSPC).expect("an answer"), "a full disk keeps them");
+    for errno in [rustix::io::Errno::IO, rustix::io::Errno::ACCESS, rustix::io::Errno::MFILE] {
+        let error = probed(errno).expect_err("no answer");
+        assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+    }
+}
+
+#[test]
 fn counters_lose_nothing_between_handles_and_threads() {
     let Some((_place, images)) = cache() else { return };
     std::thread::scope(|scope| {

@@ -1,9 +1,12 @@
 //! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
 
-use super::confinement::{MAX_PARAMETERS, MAX_SCHEMA, MAX_SQL, MAX_VALUE};
+use super::confinement::{
+    MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, may_define,
+};
 use super::opening::Open;
+use super::prepared::Prepared;
 use super::watch::Watch;
-use super::{Error, Fault, memory, wit};
+use super::{Error, Fault, wit};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,63 +41,81 @@ impl Open {
     /// Rows changed.
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Fault> {
         self.make_room()?;
-        execute(&self.connection, &self.watch, statement)
+        let Open { connection, watch, prepared, .. } = self;
+        execute(connection, watch, prepared, statement).inspect_err(|_| watch.forget_log())
     }
 
     pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Fault> {
-        let mut prepared = prepare(&self.connection, &self.watch, statement)?;
-        let columns = columns(&prepared)?;
-        let mut result = wit::QueryResult { rows: Vec::new(), columns };
-        let (width, mut bytes) = (result.columns.len(), 0);
-        let mut rows = prepared.raw_query();
-        while let Some(row) = rows.next()? {
-            let values = values(row, width, &mut bytes)?;
-            if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
-                return Err(Error::TooLarge.into());
-            }
-            result.rows.push(values);
+        let Open { connection, watch, prepared, .. } = self;
+        let answer = query(connection, watch, prepared, statement);
+        if answer.is_err() && watch.took_stale() {
+            prepared.forget_all(connection);
+            return query(connection, watch, prepared, statement);
         }
-        Ok(result)
+        answer
     }
 
     /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
     /// of it.
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Fault> {
         self.make_room()?;
-        let Open { connection, watch, .. } = self;
+        let Open { connection, watch, prepared, .. } = self;
         watch.set_ours(true);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         watch.set_ours(false);
         let transaction = transaction?;
         let changed: Result<Vec<u64>, Fault> =
-            statements.iter().map(|one| execute(&transaction, watch, one)).collect();
+            statements.iter().map(|one| execute(&transaction, watch, prepared, one)).collect();
         watch.set_ours(true);
         let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
         watch.set_ours(false);
-        let changed = changed?;
-        ended?;
-        Ok(changed)
+        let ended = changed.and_then(|changed| Ok(ended.map(|()| changed)?));
+        ended.inspect_err(|_| watch.forget_log())
     }
 
     /// Writes a log that is full into the database. Where somebody else's reading keeps it from that, there is no room.
     fn make_room(&self) -> Result<(), Fault> {
+        if !self.watch.log_may_be_full() {
+            return Ok(());
+        }
         if !self.watch.log_is_full() {
+            self.watch.note_log(0);
             return Ok(());
         }
         self.watch.set_ours(true);
         let written = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         self.watch.set_ours(false);
         written?;
-        if self.watch.log_is_full() { Err(Error::Full.into()) } else { Ok(()) }
+        if self.watch.log_is_full() {
+            return Err(Error::Full.into());
+        }
+        self.watch.note_log(0);
+        Ok(())
     }
 }
 
+/// Rows changed. One that was prepared for an older schema is prepared anew.
 fn execute(
     connection: &Connection,
     watch: &Watch,
+    prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<u64, Fault> {
-    let mut prepared = prepare(connection, watch, statement)?;
+    let answer = execute_once(connection, watch, prepared, statement);
+    if answer.is_err() && watch.took_stale() {
+        prepared.forget_all(connection);
+        return execute_once(connection, watch, prepared, statement);
+    }
+    answer
+}
+
+fn execute_once(
+    connection: &Connection,
+    watch: &Watch,
+    prepared: &mut Prepared,
+    statement: &wit::Statement,
+) -> Result<u64, Fault> {
+    let mut prepared = prepare(connection, watch, prepared, statement)?;
     let before = connection.total_changes();
     let changed = prepared.raw_execute()?;
     // SQLite goes on answering the last number for a statement that changes no row.
@@ -104,14 +125,40 @@ fn execute(
     Ok(changed as u64)
 }
 
+fn query(
+    connection: &Connection,
+    watch: &Watch,
+    prepared: &mut Prepared,
+    statement: &wit::Statement,
+) -> Result<wit::QueryResult, Fault> {
+    let mut prepared = prepare(connection, watch, prepared, statement)?;
+    // What it wrote would stay where its answer is too large.
+    if !prepared.readonly() {
+        return Err(Error::InvalidArgument.into());
+    }
+    let columns = columns(&prepared)?;
+    let mut result = wit::QueryResult { rows: Vec::new(), columns };
+    let (width, mut bytes) = (result.columns.len(), 0);
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next()? {
+        let values = values(row, width, &mut bytes)?;
+        if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
+            return Err(Error::TooLarge.into());
+        }
+        result.rows.push(values);
+    }
+    Ok(result)
+}
+
 /// The statement, prepared and filled, about to run.
 fn prepare<'a>(
     connection: &'a Connection,
     watch: &Watch,
+    prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<CachedStatement<'a>, Fault> {
-    let mut prepared = memory::preparing(|| connection.prepare_cached(&statement.sql))?;
-    if watch.took_creation() && schema_is_full(connection, watch)? {
+    let mut prepared = prepared.statement(connection, watch, &statement.sql)?;
+    if may_define(&statement.sql) && schema_is_full(connection, watch, &statement.sql)? {
         return Err(Error::TooLarge.into());
     }
     bind(&mut prepared, &statement.parameters)?;
@@ -119,15 +166,18 @@ fn prepare<'a>(
     Ok(prepared)
 }
 
-fn schema_is_full(connection: &Connection, watch: &Watch) -> Result<bool, Fault> {
+/// Whether there is no room in the schema for what `sql` may add to it.
+fn schema_is_full(connection: &Connection, watch: &Watch, sql: &str) -> Result<bool, Fault> {
     watch.set_ours(true);
-    let count = || {
-        let mut count = connection.prepare_cached("SELECT count(*) FROM sqlite_schema")?;
-        count.query_row([], |row| row.get::<_, i64>(0))
+    let sum = || {
+        let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";
+        let mut sum = connection.prepare_cached(sum)?;
+        sum.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
     };
-    let count = count();
+    let sum = sum();
     watch.set_ours(false);
-    Ok(count? >= MAX_SCHEMA)
+    let (count, text) = sum?;
+    Ok(count >= MAX_SCHEMA || text + sql.len() as i64 > MAX_SCHEMA_TEXT)
 }
 
 fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Bytes that preparing a statement may take. Nothing interrupts it, and a short text can stand for a large tree: common
 /// tables and views are copied wherever they are named.
-const PREPARING: i64 = 8 << 20;
+const PREPARING: i64 = 4 << 20;
 
 /// Bytes that running it may take: what is sorted, grouped or kept aside never goes to a file.
 const RUNNING: i64 = 16 << 20;
@@ -14,20 +14,9 @@ const RUNNING: i64 = 16 << 20;
 /// The limit is the process's: one statement at a time is prepared under it.
 static PREPARE: Mutex<()> = Mutex::new(());
 
-/// What SQLite had taken when a statement began to run.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Before(i64);
-
-impl Before {
-    /// As of now.
-    pub fn now() -> Self {
-        Before(used())
-    }
-
-    /// Whether more was taken since than a statement may take.
-    pub fn is_exceeded(self) -> bool {
-        used().saturating_sub(self.0) > RUNNING
-    }
+/// Whether more was taken than a statement may take since SQLite had taken `before`.
+pub(super) fn is_exceeded(before: i64) -> bool {
+    used().saturating_sub(before) > RUNNING
 }
 
 /// Prepares a statement: SQLite answers that it is out of memory where that takes too much.
@@ -67,7 +56,15 @@ impl Drop for HeapLimit {
     }
 }
 
-fn used() -> i64 {
+/// Bytes that SQLite has taken in this process.
+pub(super) fn used() -> i64 {
     // SAFETY: it answers a number, under a lock of SQLite's own.
     unsafe { ffi::sqlite3_memory_used() }
+}
+
+/// The most that SQLite ever had taken in this process.
+#[cfg(test)]
+pub(super) fn peak() -> i64 {
+    // SAFETY: it answers a number, under a lock of SQLite's own; 0 leaves the mark where it is.
+    unsafe { ffi::sqlite3_memory_highwater(0) }
 }

@@ -1,6 +1,8 @@
 //! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
 
 use super::confinement::{self, Share};
+use super::in_place::InPlace;
+use super::prepared::Prepared;
 use super::watch::Watch;
 use super::{Error, Fault};
 use crate::capability::io_error;
@@ -8,10 +10,11 @@ use crate::directory::Directory;
 use crate::driver::{Deadline, printable};
 use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use rustix::fs::{FileType, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +23,8 @@ use std::time::Duration;
 /// Longest wait for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Prepared statements that are kept.
-const STATEMENTS: usize = 64;
+/// Prepared statements of the guest that are kept; the host has one of its own beside them.
+pub(super) const STATEMENTS: usize = 64;
 
 /// Making a database file closes a descriptor of it, and that would drop the locks of any other connection of this
 /// process on the same file: so files are made and opened one at a time.
@@ -35,7 +38,9 @@ pub(super) type Identity = (u64, u64);
 pub(super) struct Open {
     pub connection: Connection,
     identity: Identity,
+    in_place: InPlace,
     pub watch: Arc<Watch>,
+    pub prepared: Prepared,
     patience: Duration,
     /// Whether it keeps everybody else out while it is there.
     is_exclusive: bool,
@@ -85,12 +90,13 @@ impl Open {
         let watch = Arc::new(Watch::new(path, share.log, deadline));
         let patience = PATIENCE.min(deadline.remaining());
         connection.busy_timeout(patience)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
         confinement::confine(&mut connection, &watch)?;
-        set_up(&connection, share, locking)?;
+        set_up(&mut connection, &watch, share, locking)?;
         watch.set_ours(false);
         let is_exclusive = locking == Locking::Exclusive;
-        Ok(Open { connection, identity, watch, patience, is_exclusive })
+        let (prepared, in_place) = (Prepared::default(), InPlace::watch(path, identity));
+        Ok(Open { connection, identity, in_place, watch, prepared, patience, is_exclusive })
     }
 
     /// Whether it must not outlive the call: nobody else gets at the database meanwhile.
@@ -100,6 +106,12 @@ impl Open {
 
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Whether its file is still the one at this path.
+    pub fn is_in_place(&mut self, dir: impl AsFd, below: &Path) -> bool {
+        self.in_place.is_certain()
+            || identity_below(dir, below).ok().flatten() == Some(self.identity)
     }
 
     /// Waits for other processes no longer than the call may take.
@@ -113,7 +125,12 @@ impl Open {
 
 /// Which regular file is at `path`; nothing where none is.
 pub(super) fn identity(path: &Path) -> io::Result<Option<Identity>> {
-    let stat = match rustix::fs::lstat(path) {
+    identity_below(CWD, path)
+}
+
+/// The same, of a path below a directory: the shorter the path, the sooner it is found.
+pub(super) fn identity_below(dir: impl AsFd, path: &Path) -> io::Result<Option<Identity>> {
+    let stat = match rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(None),
         other => other?,
     };
@@ -163,7 +180,12 @@ fn make_drivers_directory(directory: &Directory, path: &Path) -> io::Result<()> 
 
 /// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,
 /// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
-fn set_up(connection: &Connection, share: Share, locking: Locking) -> Result<(), Fault> {
+fn set_up(
+    connection: &mut Connection,
+    watch: &Arc<Watch>,
+    share: Share,
+    locking: Locking,
+) -> Result<(), Fault> {
     if locking == Locking::Exclusive {
         connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     }
@@ -171,7 +193,7 @@ fn set_up(connection: &Connection, share: Share, locking: Locking) -> Result<(),
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY",
     )?;
-    confinement::cap_pages(connection, share)?;
+    confinement::cap_pages(connection, watch, share)?;
     Ok(())
 }
 

@@ -1,24 +1,30 @@
 //! What a running statement is interrupted for: the time of the call, memory, and the growth of the database's log.
 
-use super::memory::Before;
+use super::memory;
 use crate::driver::Deadline;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
 #[derive(Debug)]
 pub(super) struct Watch {
     deadline: Deadline,
-    before: Mutex<Before>,
+    /// SQLite's memory when the statement that runs began.
+    before: AtomicI64,
+    /// How often SQLite has asked since then whether to go on.
+    looks: AtomicU32,
     /// SQLite's write-ahead log, and the bytes that it may have.
     log: PathBuf,
     max_log: u64,
+    /// The log's bytes after the last commit, as SQLite told them: a look at the file costs a hit a microsecond.
+    committed: AtomicU64,
     /// Whether the host's own statements are running, which need no permission.
     ours: AtomicBool,
-    /// Whether the statement that was prepared last adds to the schema.
-    creates: AtomicBool,
+    /// Whether a guest's statement is prepared now, within bounds.
+    preparing: AtomicBool,
+    /// Whether SQLite wanted to prepare one anew while it ran.
+    stale: AtomicBool,
 }
 
 impl Watch {
@@ -27,23 +33,46 @@ impl Watch {
         log.push("-wal");
         Watch {
             deadline: deadline.clone(),
-            before: Mutex::new(Before::now()),
+            before: AtomicI64::new(memory::used()),
+            looks: AtomicU32::new(0),
             log: log.into(),
             max_log,
+            // Nobody has looked yet.
+            committed: AtomicU64::new(u64::MAX),
             ours: AtomicBool::new(true),
-            creates: AtomicBool::new(false),
+            preparing: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
         }
     }
 
     /// A guest's statement is about to run.
     pub fn begin(&self) {
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Before::now();
+        self.before.store(memory::used(), Ordering::Relaxed);
+        self.looks.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the statement that runs must be interrupted.
+    /// Whether the statement that runs must be interrupted. Most are done before they are asked a second time: the log
+    /// is looked at from then on.
     pub fn is_over(&self) -> bool {
-        let before = *self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        self.deadline.passed() || (!self.is_ours() && (before.is_exceeded() || self.log_is_full()))
+        let is_first = self.looks.fetch_add(1, Ordering::Relaxed) == 0;
+        let is_exceeded = || memory::is_exceeded(self.before.load(Ordering::Relaxed));
+        self.deadline.passed()
+            || (!self.is_ours() && (is_exceeded() || (!is_first && self.log_is_full())))
+    }
+
+    /// The log had so many bytes after a commit.
+    pub fn note_log(&self, bytes: u64) {
+        self.committed.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What was undone may have left the log larger than any commit told.
+    pub fn forget_log(&self) {
+        self.note_log(u64::MAX);
+    }
+
+    /// Whether the log may have all the bytes that it may have, as far as is known without a look at it.
+    pub fn log_may_be_full(&self) -> bool {
+        self.committed.load(Ordering::Relaxed) > self.max_log
     }
 
     /// Whether the log has all the bytes that it may have.
@@ -60,12 +89,22 @@ impl Watch {
         self.ours.store(ours, Ordering::Relaxed);
     }
 
-    pub fn note_creation(&self) {
-        self.creates.store(true, Ordering::Relaxed);
+    /// Says whether a guest's statement is prepared within bounds from now on.
+    pub fn set_preparing(&self, preparing: bool) {
+        self.preparing.store(preparing, Ordering::Relaxed);
     }
 
-    /// Whether a creation was noted since this was asked last.
-    pub fn took_creation(&self) -> bool {
-        self.creates.swap(false, Ordering::Relaxed)
+    pub fn is_preparing(&self) -> bool {
+        self.preparing.load(Ordering::Relaxed)
+    }
+
+    /// A statement that runs was prepared for a schema that has changed since.
+    pub fn note_stale(&self) {
+        self.stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted since this was asked last.
+    pub fn took_stale(&self) -> bool {
+        self.stale.swap(false, Ordering::Relaxed)
     }
 }

@@ -1,11 +1,10 @@
 //! `driver inspect`: what a driver is, what it wants, and whether it would load as it is configured.
 
-use super::yes_or;
+use super::{as_file, look, yes_or};
 use crate::cli::Session;
 use crate::cli::exit::{Code, note};
 use crate::cli::output::{facts, size};
-use anyhow::Context;
-use image_cache::{Config, Grant, Inspection, conformance, inspect, time_to_compile};
+use image_cache::{Grant, Inspection, time_to_compile};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -38,10 +37,8 @@ struct Inspected<'a> {
 }
 
 pub fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
-    let mut inspection = inspect(name, &session.config);
-    if inspection.faults.is_empty() {
-        inspection.faults = refusals(name, &session.config)?;
-    }
+    let name = &*as_file(name, &session.config);
+    let inspection = look(name, &session.config)?;
     // What comes out of the compile cache still has to be compiled on every other machine.
     let compiling = match inspection.from_compile_cache {
         true => time_to_compile(name, &session.config),
@@ -56,17 +53,6 @@ pub fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
         &format!("driver {} would not load: {}", inspection.name, inspection.faults.join("; ")),
     );
     Ok(Code::Failed)
-}
-
-/// Why the driver does not take its configuration, tried on an empty cache that is gone afterwards: on the file system of the configured
-/// one, where that is there and may be written to.
-fn refusals(name: &str, config: &Config) -> anyhow::Result<Vec<String>> {
-    let own = config.dir.join(".image-cache");
-    let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
-    let scratch = scratch.context("cannot make a directory to try the driver in")?;
-    let config = Config { driver: name.to_owned(), ..config.clone() };
-    let tried = conformance::loads(&config, scratch.path());
-    Ok(tried.err().map(|error| error.faults().to_vec()).unwrap_or_default())
 }
 
 fn inspected(it: &Inspection, compiling: Option<Duration>) -> Inspected<'_> {

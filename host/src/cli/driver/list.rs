@@ -1,13 +1,11 @@
 //! `driver list`: what could keep the books, and whether it would load.
 
-use super::yes_or;
+use super::{BUILT_IN, look, yes_or};
 use crate::cli::Session;
 use crate::cli::exit::{Code, note};
 use crate::cli::output::{columns, short_size};
-use image_cache::{Inspection, inspect};
+use image_cache::Inspection;
 use serde::Serialize;
-
-const BUILT_IN: [&str; 2] = ["sqlite", "xattr"];
 
 /// A line of the list.
 #[derive(Serialize)]
@@ -29,8 +27,9 @@ pub fn list(session: &Session) -> anyhow::Result<Code> {
     if !names.contains(&config.driver.as_str()) {
         names.push(&config.driver);
     }
+    let look = |name: &&str| Ok((**name == config.driver, look(name, config)?));
     let inspections: Vec<(bool, Inspection)> =
-        names.iter().map(|name| (*name == config.driver, inspect(name, config))).collect();
+        names.iter().map(look).collect::<anyhow::Result<_>>()?;
     let entries: Vec<Entry<'_>> =
         inspections.iter().map(|(selected, it)| entry(*selected, it)).collect();
     session.format.print(&entries, |entries| {

@@ -29,7 +29,7 @@ pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> 
     session.format.print(&answer, |_| {
         let mut lines = vec![
             ("moved", format!("{}, {}", count(images, "record"), count(hits, "hit"))),
-            ("from", format!("{from}, whose books are as they were")),
+            ("from", format!("{from}, whose records are as they were")),
             ("to", format!("{to}, whose books were read again and agree")),
         ];
         let few = [

@@ -26,8 +26,13 @@ impl image_cache_guest_hostile::Hostile for Snoops {
             stopped(path, files::stat(path), wrong);
             stopped(path, files::set_accessed(path, 1), wrong);
         }
-        let stranger = attributes::set("nobody-cached-this", "hits", b"1");
-        stopped("an image that is not cached", stranger, &[Error::NotFound]);
+        // The last two are there, in the test: a directory and a link to a file outside.
+        for stranger in ["nobody-cached-this", "a-directory", "a-link"] {
+            let gone = &[Error::NotFound];
+            stopped(stranger, attributes::set(stranger, "hits", b"1"), gone);
+            stopped(stranger, files::set_accessed(stranger, 1), gone);
+            assert_eq!(files::stat(stranger), Ok(None), "not stopped: {stranger}");
+        }
         Ok(())
     }
 }

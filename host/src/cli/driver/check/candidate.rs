@@ -1,6 +1,7 @@
 //! Which driver is checked, and what it is granted for that.
 
 use crate::cli::args::Check;
+use crate::cli::driver::{as_file, is_built_in};
 use crate::cli::exit::{Failure, note};
 use image_cache::{Config, DriverConfig, Grant, Inspection, inspect};
 use std::path::Path;
@@ -17,22 +18,22 @@ pub struct Candidate {
 
 impl Candidate {
     pub fn new(config: &Config, check: &Check) -> anyhow::Result<Candidate> {
-        let found = inspect(&check.name, config);
+        let asked = as_file(&check.name, config);
+        let found = inspect(&asked, config);
         if found.source == "built in" {
             return built_in(config, check, found);
         }
         let mut config = config.clone();
-        let (name, mut driver, mut granted_by) = match config.drivers.remove(&check.name) {
-            Some(driver) => (check.name.clone(), driver, "the configuration"),
+        let (name, mut driver, mut granted_by) = match config.drivers.remove(&*asked) {
+            Some(driver) => (asked.into_owned(), driver, "the configuration"),
             // What cannot be read, or is a name that nobody knows, is refused in the usual words.
             None if found.sha256.is_empty() => {
-                config.driver.clone_from(&check.name);
+                config.driver = asked.into_owned();
                 return Ok(Candidate { config, granted: Vec::new(), granted_by: THIS_CHECK });
             }
             None => {
-                let driver =
-                    DriverConfig { grants: found.grants, ..DriverConfig::new(&check.name) };
-                (name_of(&check.name), driver, THIS_CHECK)
+                let driver = DriverConfig { grants: found.grants, ..DriverConfig::new(&*asked) };
+                (name_of(&asked), driver, THIS_CHECK)
             }
         };
         if !check.grants.is_empty() {
@@ -77,8 +78,11 @@ fn name_of(file: &str) -> String {
     let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     let is_name = stem.starts_with(|c: char| c.is_ascii_alphanumeric()) && stem.chars().all(plain);
-    let built_in = ["sqlite", "xattr"].iter().any(|name| name.eq_ignore_ascii_case(stem));
-    if is_name && !built_in && stem.len() <= 64 { stem.to_owned() } else { "checked".to_owned() }
+    if is_name && !is_built_in(stem) && stem.len() <= 64 {
+        stem.to_owned()
+    } else {
+        "checked".to_owned()
+    }
 }
 
 #[cfg(test)]

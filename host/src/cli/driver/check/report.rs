@@ -177,7 +177,7 @@ fn limit(peak: &Peak) -> Limit {
 
 fn peak_row(peak: &Peak) -> [String; 5] {
     let shown = |number: u64| match peak.bound {
-        Bound::Memory => short_size(number),
+        Bound::Memory | Bound::Database => short_size(number),
         bound if is_time(bound) => short_time(Duration::from_micros(number)),
         _ => number.to_string(),
     };

@@ -1,0 +1,123 @@
+//! Whether the books and the directory are in step, and when they are brought there.
+
+use super::InUse;
+use crate::error::Result;
+use crate::sync::lock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+/// After a vain attempt to reconcile, the next one waits so long, and twice as long each time.
+const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How far a repair of the books came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reconciled {
+    Whole,
+    /// Some images have no true record, because it cannot be written.
+    InPart,
+}
+
+/// What is known of the books' agreement with the directory.
+pub(super) struct Step {
+    /// Counts the occasions on which they fell out of step.
+    slips: AtomicU64,
+    /// How many of them have been repaired.
+    repaired: AtomicU64,
+    /// Whether the last repair left out images whose records could not be written.
+    unrepaired: AtomicBool,
+    /// Held while the books are reconciled; the last attempt, where it was vain.
+    next: Mutex<Option<Vain>>,
+}
+
+/// A vain attempt to reconcile.
+struct Vain {
+    /// With whom it was: another driver need not wait.
+    with: Weak<InUse>,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Default for Step {
+    /// Others may have used the directory since this process did.
+    fn default() -> Self {
+        Step {
+            slips: AtomicU64::new(1),
+            repaired: AtomicU64::new(0),
+            unrepaired: AtomicBool::new(false),
+            next: Mutex::default(),
+        }
+    }
+}
+
+impl Step {
+    /// Books and directory differ.
+    pub fn slipped(&self) {
+        self.slips.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether they agree, as far as is known.
+    pub fn is_kept(&self) -> bool {
+        self.slips.load(Ordering::Acquire) == self.repaired.load(Ordering::Acquire)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_kept() && !self.unrepaired.load(Ordering::Acquire)
+    }
+
+    /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`; waits for whoever
+    /// is at it.
+    pub fn settle(
+        &self,
+        in_use: impl Fn() -> Arc<InUse>,
+        reconcile: impl FnOnce() -> Result<Reconciled>,
+    ) -> Result<()> {
+        if self.is_whole() {
+            return Ok(());
+        }
+        let mut next = lock(&self.next);
+        if self.is_whole() || next.as_ref().is_some_and(|vain| vain.is_too_soon(&in_use())) {
+            return Ok(());
+        }
+        // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
+        let (slips, tried) = (self.slips.load(Ordering::Acquire), in_use());
+        let result = reconcile();
+        self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole)), Ordering::Release);
+        *next = match &result {
+            Ok(Reconciled::Whole) => None,
+            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &tried)),
+        };
+        let repaired = match result? {
+            Reconciled::Whole => slips,
+            // Its own failures slipped, too; what others were is looked at again all the same.
+            Reconciled::InPart => self.slips.load(Ordering::Acquire),
+        };
+        self.repaired.store(repaired, Ordering::Release);
+        Ok(())
+    }
+
+    /// A driver that took all its time to fail is not asked to repair the books in the same breath.
+    pub fn put_off(&self, slow: &Arc<InUse>) {
+        // Held by whoever repairs: the failure is then that of a repair, which puts off the next one itself.
+        if let Ok(mut next) = self.next.try_lock() {
+            *next = Some(Vain::after(next.take(), slow));
+        }
+    }
+}
+
+impl Vain {
+    fn after(before: Option<Vain>, in_use: &Arc<InUse>) -> Vain {
+        let same = before.filter(|vain| vain.is_with(in_use));
+        let pause = same.map_or(RECONCILE_PAUSE, |vain| (vain.pause * 2).min(LONGEST_PAUSE));
+        Vain { with: Arc::downgrade(in_use), pause, until: Instant::now() + pause }
+    }
+
+    fn is_with(&self, in_use: &Arc<InUse>) -> bool {
+        self.with.ptr_eq(&Arc::downgrade(in_use))
+    }
+
+    fn is_too_soon(&self, in_use: &Arc<InUse>) -> bool {
+        self.is_with(in_use) && Instant::now() < self.until
+    }
+}

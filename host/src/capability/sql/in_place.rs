@@ -1,0 +1,85 @@
+//! Whether a database's file is still the one at its path, asked at each call and answered in a third of the time of a look.
+
+use super::opening::{Identity, identity};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// A watch on a file that was at its path when the watch began. The kernel tells of a move or a removal before it is done
+/// ([inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html)): while it told nothing, nothing happened.
+#[derive(Debug)]
+pub(super) struct InPlace(Option<OwnedFd>);
+
+impl InPlace {
+    /// Watches the file at `path`. Where that is another one than `expected`, or the machine has no watch to give, every
+    /// question is answered with "perhaps not".
+    pub fn watch(path: &Path, expected: Identity) -> Self {
+        let watched = || {
+            let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+            // Its number of names changes, too, where another file is moved onto its name.
+            let flags = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
+            inotify::add_watch(&events, path, flags).ok()?;
+            (identity(path).ok()? == Some(expected)).then_some(events)
+        };
+        InPlace(watched())
+    }
+
+    /// Whether it is certain. After the first event of any kind it never is again.
+    pub fn is_certain(&mut self) -> bool {
+        let Some(events) = &self.0 else { return false };
+        let is_quiet = rustix::io::read(events, &mut [0; 64]) == Err(Errno::AGAIN);
+        if !is_quiet {
+            self.0 = None;
+        }
+        is_quiet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A watched file and what is done to it.
+    fn after(change: impl FnOnce(&Path)) -> InPlace {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("cache.db");
+        fs::write(&path, "a database").expect("a file");
+        let found = identity(&path).expect("it can be looked at").expect("it is there");
+        let mut in_place = InPlace::watch(&path, found);
+        assert!(in_place.is_certain());
+        fs::write(&path, "more of it").expect("a write is no move");
+        assert!(in_place.is_certain());
+        // As SQLite's connection does: a file that is open is not gone.
+        let _open = fs::File::open(&path).expect("it is there");
+        change(&path);
+        in_place
+    }
+
+    #[test]
+    fn nothing_is_certain_of_a_file_that_was_moved_removed_or_replaced() {
+        let away = |path: &Path| fs::rename(path, path.with_extension("aside")).expect("a move");
+        let gone = |path: &Path| fs::remove_file(path).expect("a removal");
+        let replaced = |path: &Path| {
+            let other = path.with_extension("new");
+            fs::write(&other, "another").expect("a file");
+            fs::rename(other, path).expect("a move");
+        };
+        for (what, mut in_place) in
+            [("away", after(away)), ("gone", after(gone)), ("replaced", after(replaced))]
+        {
+            assert!(!in_place.is_certain(), "{what}");
+            assert!(!in_place.is_certain(), "{what}, at the second question");
+        }
+    }
+
+    #[test]
+    fn nothing_is_certain_of_a_file_that_was_another_from_the_start() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("cache.db");
+        fs::write(&path, "a database").expect("a file");
+        assert!(!InPlace::watch(&path, (0, 0)).is_certain());
+        assert!(!InPlace::watch(&scratch.path().join("none"), (0, 0)).is_certain());
+    }
+}

@@ -1,0 +1,102 @@
+//! Many fills at once, in many processes: neither the hard limit nor the floor is ever exceeded.
+
+use super::{MIB, disk, free, image, sized};
+use image_cache::{Expected, ImageCache, Outcome};
+use image_cache_tests::{Place, Tested, drip, fill, with_both_drivers};
+use std::fs::{self, File};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+with_both_drivers![fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor,];
+
+const LIMIT: u64 = 3 * MIB;
+
+const FLOOR: u64 = 3 * MIB;
+
+fn bounded(place: &Place) -> ImageCache {
+    place.open_with(|config| config.max_size(LIMIT).hard_limit(true).min_free(FLOOR))
+}
+
+/// Fills with images of many lengths, known and unknown; how many were cached.
+fn fill_many(cache: &ImageCache, process: u64) -> u64 {
+    let cached = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let cached = &cached;
+            scope.spawn(move || {
+                for round in 0..30 {
+                    let seed = process * 1000 + thread * 100 + round;
+                    let image = image(seed, (seed * 7919) % (MIB / 2));
+                    let expected = match round % 3 {
+                        0 => Expected::nothing(),
+                        _ => sized(image.len() as u64),
+                    };
+                    let mut reader = cache
+                        .caching_reader(&format!("{seed}"), &image[..], expected)
+                        .expect("the id is sound");
+                    let (came, end) = drip(&mut reader, 100_000);
+                    end.expect("the source is sound");
+                    assert!(came == image);
+                    if let Some(Outcome::Cached(_)) = reader.outcome() {
+                        cached.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    cached.into_inner()
+}
+
+/// Runs as another process, under the test below.
+#[test]
+fn filling_beside_others() -> Tested {
+    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let cached = fill_many(&bounded(&place), u64::from(std::process::id()));
+    println!("\ncached {cached}");
+    Ok(())
+}
+
+/// Cached bytes and those of running fills, while nobody publishes or reserves.
+fn taken(place: &Place) -> Tested<u64> {
+    let lock = File::open(place.path(".image-cache/lock"))?;
+    lock.lock()?;
+    let running = place.names("incomplete").into_iter().filter_map(|name| {
+        // It may be rolled back meanwhile.
+        Some(fs::metadata(place.path("incomplete").join(name)).ok()?.len())
+    });
+    Ok(running.sum::<u64>() + place.images().values().map(|image| image.size).sum::<u64>())
+}
+
+fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(place: &Place) -> Tested {
+    let Some((mount, place)) = disk(place, 7 * MIB) else { return Ok(()) };
+    let cache = bounded(&place);
+    fill(&cache, "first", b"image");
+    let done = AtomicBool::new(false);
+    let (most, least) = std::thread::scope(|scope| -> Tested<(u64, u64)> {
+        let watch = scope.spawn(|| {
+            let (mut most, mut least) = (0, u64::MAX);
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(taken(&place).expect("the directory can be read"));
+                least = least.min(free(mount.path()));
+            }
+            (most, least)
+        });
+        let test = "space::many_processes::filling_beside_others";
+        let children: Result<Vec<_>, _> =
+            (0..3).map(|_| place.in_child(test).and_then(|mut child| child.spawn())).collect();
+        assert!(fill_many(&cache, 0) > 0);
+        for child in children? {
+            let output = child.wait_with_output()?;
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+        done.store(true, Ordering::Relaxed);
+        Ok(watch.join().map_err(|_| "watching failed")?)
+    })?;
+    assert!(most <= LIMIT, "{most} bytes of at most {LIMIT}");
+    // The books, too, need a little.
+    assert!(least + MIB / 2 >= FLOOR, "{least} bytes were free, {FLOOR} should have stayed");
+    assert!(most > LIMIT / 2, "{most}: the limit was not even approached");
+    assert!(place.names("incomplete").is_empty());
+    let books = place.books_in_step();
+    assert_eq!(books.len() as u64, cache.cache_size()?.images);
+    Ok(())
+}
