@@ -26,6 +26,7 @@ mod requests;
 mod secret;
 mod service;
 mod signals;
+mod sparing;
 mod tls;
 mod upstream;
 

@@ -7,6 +7,7 @@ use super::label::Label;
 use super::labels::Labels;
 use super::range::{Asked, Part};
 use super::requests::XCache;
+use super::sparing::sparing;
 use super::{body, labels};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -165,7 +166,8 @@ struct Blocks {
 impl Blocks {
     fn of(reader: CachedReader, end: u64, repair: Repair) -> Blocks {
         let left = reader.size();
-        Blocks { chunks: ImageReader::from(reader).into_stream(), left, end, repair: Some(repair) }
+        let chunks = sparing(ImageReader::from(reader).into_stream());
+        Blocks { chunks, left, end, repair: Some(repair) }
     }
 
     /// What to go on with after an error, where that is a damaged block: no byte of it was handed out.

@@ -127,7 +127,8 @@ impl Connection {
         B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
     {
         let answer = service_fn(move |request| {
-            let answer = answer(request);
+            // In memory of its own, which an idle connection does not have.
+            let answer = Box::pin(answer(request));
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()

@@ -15,8 +15,11 @@ use tokio::task::{JoinHandle, spawn_blocking};
 /// Bytes that are read and verified at once.
 pub(super) const CHUNK: usize = BLOCK as usize;
 
-/// Blocks that may be read ahead in this process, and spare buffers that are kept: no memory for each of very many readers.
+/// Blocks that may be read ahead in this process: no memory for each of very many readers.
 const AT_MOST: usize = 8;
+
+/// Spare buffers that are kept.
+const KEPT: usize = 24;
 
 /// Blocks that are being read ahead, or were.
 static AHEAD: AtomicUsize = AtomicUsize::new(0);
@@ -122,7 +125,7 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let mut spare = lock(&SPARE);
-        if self.bytes.len() == CHUNK && spare.len() < AT_MOST {
+        if self.bytes.len() == CHUNK && spare.len() < KEPT {
             spare.push(std::mem::take(&mut self.bytes));
         }
     }
