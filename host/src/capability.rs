@@ -30,6 +30,8 @@ pub(crate) struct Subject {
 pub(crate) struct Images {
     pub directory: Arc<Directory>,
     pub subject: Option<Subject>,
+    /// The image whose file was found in this call last: it need not be looked for again.
+    pub found: Option<ImageId>,
 }
 
 impl Images {

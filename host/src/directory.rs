@@ -121,11 +121,8 @@ impl Directory {
         Ok(CachedFiles { entries: self.base.entries()?, database: Arc::clone(&self.database) })
     }
 
-    /// Sets the access time of a cached image; false where there is none.
+    /// Sets the access time of a [cached file](Self::cached_file); false where nothing has its name.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
-        if stat_regular(&self.base, id)?.is_none() {
-            return Ok(false);
-        }
         let times = accessed_only(at);
         let done =
             rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);

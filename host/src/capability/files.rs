@@ -5,6 +5,7 @@ use crate::directory::{CachedFiles, FileInfo, set_file_accessed};
 use crate::driver::bindings::image_cache::driver::files as wit;
 use crate::driver::state::HostState;
 use crate::driver::{Bound, system_time, timestamp};
+use crate::image_id::ImageId;
 use wasmtime::component::Resource;
 
 /// Most entries that one page of a listing holds.
@@ -25,23 +26,34 @@ fn entry(id: &str, info: &FileInfo) -> wit::File {
     }
 }
 
-fn stat(images: &Images, id: &str) -> Result<Option<wit::File>, Error> {
+fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
     let id = images.id(id)?;
     let info = match images.unpublished(&id) {
         Some(file) => FileInfo::of(file).map(Some),
         None => images.directory.cached_file(&id),
     };
-    let info = info.map_err(|e| io_error(&e))?;
-    Ok(info.map(|info| entry(id.as_str(), &info)))
+    let Some(info) = info.map_err(|e| io_error(&e))? else { return Ok(None) };
+    let entry = entry(id.as_str(), &info);
+    images.found = Some(id);
+    Ok(Some(entry))
 }
 
 fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Error> {
     let (id, at) = (images.id(id)?, system_time(at));
     let found = match images.unpublished(&id) {
         Some(file) => set_file_accessed(file, at).map(|()| true),
-        None => images.directory.set_accessed(&id, at),
+        None if is_cached_file(images, &id)? => images.directory.set_accessed(&id, at),
+        None => Ok(false),
     };
     if found.map_err(|e| io_error(&e))? { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Neither a directory nor a link has an image's time.
+fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, Error> {
+    if images.found.as_ref() == Some(id) {
+        return Ok(true);
+    }
+    Ok(images.directory.cached_file(id).map_err(|e| io_error(&e))?.is_some())
 }
 
 impl HostState {
@@ -77,7 +89,7 @@ fn page(
 
 impl wit::Host for HostState {
     fn stat(&mut self, image_id: String) -> wasmtime::Result<Result<Option<wit::File>, Error>> {
-        Ok(self.charged(|state| stat(state.images()?, &image_id)))
+        Ok(self.charged(|state| stat(state.images_mut()?, &image_id)))
     }
 
     fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<Listing>, Error>> {

@@ -69,7 +69,7 @@ impl HostState {
             wasi: None,
             bounds: Bounds::new(home.limits.memory),
             usage: Usage::default(),
-            images: cache().map(|directory| Images { directory, subject: None }),
+            images: cache().map(|directory| Images { directory, subject: None, found: None }),
             database: cache().map(|directory| {
                 Database::new(directory, &place, home.limits.database, deadline.clone())
             }),
@@ -92,6 +92,9 @@ impl HostState {
     pub fn begin_call(&mut self, until: Option<Instant>) {
         self.clock.start(until);
         self.log.begin_call();
+        if let Some(images) = &mut self.images {
+            images.found = None;
+        }
         if let Some(database) = &mut self.database {
             database.begin_call();
         }
@@ -146,6 +149,10 @@ impl HostState {
 
     pub fn images(&self) -> Result<&Images, Error> {
         self.images.as_ref().ok_or(Error::Denied)
+    }
+
+    pub fn images_mut(&mut self) -> Result<&mut Images, Error> {
+        self.images.as_mut().ok_or(Error::Denied)
     }
 
     pub fn attributes(&mut self) -> Result<(&mut Attributes, &Images), Error> {

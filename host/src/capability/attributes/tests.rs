@@ -15,7 +15,7 @@ fn cache() -> Option<(tempfile::TempDir, Images)> {
         eprintln!("SKIPPED: {} keeps no user attributes", place.path().display());
         return None;
     }
-    Some((place, Images { directory, subject: None }))
+    Some((place, Images { directory, subject: None, found: None }))
 }
 
 fn attributes(names: NameSpace) -> Attributes {
