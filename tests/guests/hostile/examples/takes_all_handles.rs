@@ -11,6 +11,7 @@ mod besides {
             world besides { export things; }
         ",
     });
+    #[cfg(target_family = "wasm")]
     export!(Things);
 
     pub struct Things;
