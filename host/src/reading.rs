@@ -39,6 +39,8 @@ pub struct CachedReader {
     verifying: Option<Verifying>,
     /// The hit that this read will be.
     hit: Option<PendingHit>,
+    /// Whether its bytes are told as those of a fetch.
+    reads_along: bool,
 }
 
 struct Verifying {
@@ -92,6 +94,7 @@ impl CachedReader {
             image_size,
             verifying,
             hit: Some(PendingHit::new(shared, id)),
+            reads_along: false,
         }))
     }
 
@@ -134,6 +137,11 @@ impl CachedReader {
     /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
+    }
+
+    /// For whoever read along with the fetch of the image so far: the hit is that reader's, and its bytes are the fetch's.
+    pub(crate) fn reading_along(self) -> Self {
+        CachedReader { hit: None, reads_along: true, ..self }
     }
 
     /// Reads verified bytes: of one block at a time.
@@ -201,7 +209,10 @@ impl Read for CachedReader {
             ));
         }
         self.position += count as u64;
-        self.shared.tally.bytes_from_cache.add(count as u64);
+        let tally = &self.shared.tally;
+        let source =
+            if self.reads_along { &tally.bytes_from_fetches } else { &tally.bytes_from_cache };
+        source.add(count as u64);
         if self.position == self.range.end {
             self.count_hit();
         }

@@ -225,10 +225,8 @@ impl Course {
             return Ok(Turn::Again);
         }
         match CachedReader::open(shared, image_id, Some(position..range.end)) {
-            Ok(Some(mut reader)) if from.is_of(&reader.file()?)? => {
-                // The hit is that of whoever reads along.
-                drop(reader.detach_hit());
-                self.stage = Stage::Cached(reader);
+            Ok(Some(reader)) if from.is_of(&reader.file()?)? => {
+                self.stage = Stage::Cached(reader.reading_along());
                 self.outcome = Some(outcome);
             }
             Ok(_) => {}
