@@ -250,6 +250,8 @@ fn clear_dead(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
     let Some(file) = open_regular(&directory.incomplete, image_id)? else {
         return match directory.incomplete.symlink_metadata(image_id.as_str()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            // Another writer has come between the two looks.
+            Ok(found) if found.is_file() => Ok(false),
             Ok(_) => Err(io::Error::other(format!(
                 "incomplete/{image_id} is no regular file; remove it by hand"
             ))),
