@@ -357,7 +357,7 @@ fn qemu_reads_a_qcow2_over_http_from_it() -> Tested {
 }
 
 /// qemu-img was seen to hang: it is stopped after a while, and started again, aloud.
-fn qemu_img(arguments: &[&str]) -> Option<std::process::Output> {
+fn qemu_img(arguments: &[&str]) -> Option<Output> {
     let mut attempts = 0;
     loop {
         let told = run(Command::new("timeout").args(["20", "qemu-img"]).args(arguments))?;
