@@ -1,5 +1,10 @@
 //! The profile `glance`: an image's data comes from the cache, everything else from the Glance API.
 
+mod paths;
+mod record;
+
+pub use record::Record;
+
 use super::along::{self, expected, streamed};
 use super::answer::{self, bypassed, refuse};
 use super::body::{self, Body};
@@ -14,8 +19,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use image_cache::ImageId;
-use serde::Deserialize;
+use paths::{image, withdrawn};
 use std::sync::Arc;
 
 /// No record of an image is longer.
@@ -26,31 +30,6 @@ const MAX_BYTE: usize = 64 << 10;
 
 /// So often an image is looked for in the cache and at the upstream before it comes past the cache.
 const ATTEMPTS: u32 = 3;
-
-/// What Glance says of an image.
-#[derive(Debug, Deserialize)]
-pub struct Record {
-    status: String,
-    #[serde(default)]
-    checksum: Option<String>,
-    #[serde(default)]
-    size: Option<u64>,
-}
-
-impl Record {
-    /// Whether what is cached is what Glance has.
-    fn agrees(&self, label: &Label) -> bool {
-        let size = self.size.is_none() || label.size.is_none() || self.size == label.size;
-        let checksum = self.checksum().is_none_or(|checksum| {
-            label.md5.as_ref().is_some_and(|md5| md5.eq_ignore_ascii_case(checksum))
-        });
-        size && checksum
-    }
-
-    fn checksum(&self) -> Option<&str> {
-        self.checksum.as_deref().filter(|checksum| !checksum.is_empty())
-    }
-}
 
 /// Answers a client's request.
 pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
@@ -68,18 +47,6 @@ pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<
     }
 }
 
-/// The image whose data lies under a path: only where the path says so in its plainest form.
-fn image(path: &str) -> Option<&str> {
-    let id = path.strip_prefix("/v2/images/")?.strip_suffix("/file")?;
-    plain_id(id)
-}
-
-/// An id in which nothing is encoded or has a meaning for paths.
-fn plain_id(id: &str) -> Option<&str> {
-    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    (is_plain && id.parse::<ImageId>().is_ok()).then_some(id)
-}
-
 /// Hands a request on; one that took an image away evicts it.
 async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     let withdrawn = withdrawn(request.method(), request.uri().path()).map(str::to_owned);
@@ -89,17 +56,6 @@ async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
         service.consents.forget();
     }
     response
-}
-
-/// The image that is another one, or none, once this request has succeeded.
-fn withdrawn<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
-    let rest = path.strip_prefix("/v2/images/")?;
-    plain_id(match *method {
-        Method::DELETE => rest,
-        Method::PUT => rest.strip_suffix("/file")?,
-        Method::POST => rest.strip_suffix("/actions/deactivate")?,
-        _ => return None,
-    })
 }
 
 /// What has to be known of an image before it is served.
@@ -112,16 +68,9 @@ enum Ruling {
 }
 
 async fn get(service: &Arc<Service>, id: &str, head: Parts) -> Response<Body> {
-    let target = head.uri.path().to_owned();
-    let mut request = Get {
-        service,
-        head,
-        ask: Ask { id: id.to_owned(), target, headers: Default::default() },
-        consented: false,
-    };
-    request.ask = Ask::new(id, &request.ask.target, &request.head.headers);
-    let ruling = request.record().await;
-    match ruling {
+    let ask = Ask::new(id, head.uri.path(), &head.headers);
+    let mut request = Get { service, head, ask, consented: false };
+    match request.record().await {
         Ruling::Refused(response) => response,
         Ruling::Unreachable(response) => match request.hit(None).await {
             Some(hit) => hit,
@@ -276,7 +225,7 @@ impl Get<'_> {
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
         let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
         let headers = self.head.headers.clone();
-        let record = record.map(|record| (record.size, record.checksum.clone()));
+        let record = record.cloned();
         let look = move |cache: &image_cache::ImageCache| {
             let look = Look {
                 cache,
@@ -286,11 +235,7 @@ impl Get<'_> {
                 is_head: false,
                 trusts_books: true,
             };
-            look.open(|label| {
-                record.is_none_or(|(size, checksum)| {
-                    Record { status: String::new(), size, checksum }.agrees(label)
-                })
-            })
+            look.open(|label| record.is_none_or(|record| record.agrees(label)))
         };
         match self.service.cache.run(look).await {
             Ok(Found::Hit(hit)) => {
@@ -371,44 +316,5 @@ impl Get<'_> {
         let mut label = Label::of(&upstream, &Default::default(), record.size, md5);
         label.describe_as_glance();
         label
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_plain_path_of_an_images_data_is_one() {
-        let id = "5b1a6e0c-4f6e-4a44-9f0e-6d2f7c1f0b9a";
-        assert_eq!(image(&format!("/v2/images/{id}/file")), Some(id));
-        for path in [
-            "/v2/images//file",
-            "/v2/images/../file",
-            "/v2/images/a/b/file",
-            "/v2/images/a%2Fb/file",
-            "/v2/images/%61/file",
-            "/v2//images/a/file",
-            "/v2/images/a/file/",
-            "/v1/images/a/file",
-            "/v2/images/a",
-            "//v2/images/a/file",
-            "/v2/images/.a/file",
-            "/v2/images/queue/file",
-            "/v2/images/cache.db/file",
-            "/v2/images/..%2f..%2fetc/file",
-            "/v2/images/a;b/file",
-        ] {
-            assert_eq!(image(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn requests_that_take_an_image_away_are_known() {
-        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a"), Some("a"));
-        assert_eq!(withdrawn(&Method::PUT, "/v2/images/a/file"), Some("a"));
-        assert_eq!(withdrawn(&Method::POST, "/v2/images/a/actions/deactivate"), Some("a"));
-        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a/tags/b"), None);
-        assert_eq!(withdrawn(&Method::GET, "/v2/images/a"), None);
     }
 }

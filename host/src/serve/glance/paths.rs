@@ -1,0 +1,66 @@
+//! Which requests of Glance's API are about the data of which image.
+
+use hyper::Method;
+use image_cache::ImageId;
+
+/// The image whose data lies under a path: only where the path says so in its plainest form.
+pub fn image(path: &str) -> Option<&str> {
+    let id = path.strip_prefix("/v2/images/")?.strip_suffix("/file")?;
+    plain_id(id)
+}
+
+/// An id in which nothing is encoded or has a meaning for paths.
+fn plain_id(id: &str) -> Option<&str> {
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (is_plain && id.parse::<ImageId>().is_ok()).then_some(id)
+}
+
+/// The image that is another one, or none, once this request has succeeded.
+pub fn withdrawn<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix("/v2/images/")?;
+    plain_id(match *method {
+        Method::DELETE => rest,
+        Method::PUT => rest.strip_suffix("/file")?,
+        Method::POST => rest.strip_suffix("/actions/deactivate")?,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_plain_path_of_an_images_data_is_one() {
+        let id = "5b1a6e0c-4f6e-4a44-9f0e-6d2f7c1f0b9a";
+        assert_eq!(image(&format!("/v2/images/{id}/file")), Some(id));
+        for path in [
+            "/v2/images//file",
+            "/v2/images/../file",
+            "/v2/images/a/b/file",
+            "/v2/images/a%2Fb/file",
+            "/v2/images/%61/file",
+            "/v2//images/a/file",
+            "/v2/images/a/file/",
+            "/v1/images/a/file",
+            "/v2/images/a",
+            "//v2/images/a/file",
+            "/v2/images/.a/file",
+            "/v2/images/queue/file",
+            "/v2/images/cache.db/file",
+            "/v2/images/..%2f..%2fetc/file",
+            "/v2/images/a;b/file",
+        ] {
+            assert_eq!(image(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn requests_that_take_an_image_away_are_known() {
+        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a"), Some("a"));
+        assert_eq!(withdrawn(&Method::PUT, "/v2/images/a/file"), Some("a"));
+        assert_eq!(withdrawn(&Method::POST, "/v2/images/a/actions/deactivate"), Some("a"));
+        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a/tags/b"), None);
+        assert_eq!(withdrawn(&Method::GET, "/v2/images/a"), None);
+    }
+}
