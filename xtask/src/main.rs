@@ -1,5 +1,6 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | torture | bench`.
 
+mod bench;
 mod demo;
 mod drivers;
 mod examples;
@@ -19,7 +20,8 @@ usage: cargo xtask COMMAND
   demo [FILE]  run the cache on a real image, step by step
   torture      every crash, fault, power loss and full disk, damage at random, and many processes:
                [crash] [fault] [power] [disk] [rot] [processes], all unless named
-  bench        run the benchmarks";
+  bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
+               [--quick] [--long]";
 
 fn main() -> ExitCode {
     match run(env::args().skip(1).collect()) {
@@ -39,7 +41,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["demo"] => demo::run(None),
         ["demo", file] => demo::run(Some(PathBuf::from(file))),
         ["torture", parts @ ..] => torture::run(parts),
-        ["bench", rest @ ..] => steps::bench(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -35,32 +35,6 @@ pub fn test() -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask bench`: the library's and the drivers' figures, where what is given picks among them, then whole processes
-/// and the service.
-pub fn bench(arguments: &[&str]) -> Result<()> {
-    drivers::toolchain()?;
-    for (name, bench) in [
-        ("Library", "cache"),
-        ("Drivers", "driver"),
-        ("Processes", "process"),
-        ("Hostile drivers", "hostile"),
-        ("Service", "serve"),
-    ] {
-        let mut command = cargo(&[
-            "bench",
-            "--package",
-            "image-cache-tests",
-            "--all-features",
-            "--bench",
-            bench,
-            "--",
-        ]);
-        command.args(arguments);
-        step(name, command)?;
-    }
-    Ok(())
-}
-
 /// Runs one step, with its output where it belongs.
 pub fn step(name: &str, mut command: Command) -> Result<()> {
     println!("\n=== {name}: {}", words(&command));

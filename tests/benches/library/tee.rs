@@ -9,7 +9,7 @@ use image_cache_tests::measure::{
 use md5::{Digest, Md5};
 use std::fs::{self, File};
 use std::hint::black_box;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Barrier;
 use std::time::Instant;
@@ -151,51 +151,55 @@ fn hash(
     image: &Large,
     chunk: usize,
     streams: usize,
-    digest: fn(&mut dyn FnMut(&mut dyn FnMut(&[u8]))),
+    digest: fn(&Large, usize) -> io::Result<()>,
 ) -> Tested<Vec<f64>> {
     let started = Instant::now();
-    in_threads(streams, |_| {
-        let (mut source, mut buffer) = (image.source(chunk), vec![0; chunk]);
-        let mut read = Ok(());
-        digest(&mut |update| {
-            loop {
-                match source.read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(count) => update(&buffer[..count]),
-                    Err(error) => break read = Err(error),
-                }
-            }
-        });
-        read
-    })?;
+    in_threads(streams, |_| digest(image, chunk))?;
     Ok(vec![mb_per_second(image, streams, started)])
 }
 
-fn md_5(chunks: &mut dyn FnMut(&mut dyn FnMut(&[u8]))) {
+fn md_5(image: &Large, chunk: usize) -> io::Result<()> {
     let mut md5 = Md5::new();
-    chunks(&mut |bytes| md5.update(bytes));
+    each_chunk(image, chunk, |bytes| {
+        md5.update(bytes);
+        Ok(())
+    })?;
     black_box(md5.finalize());
+    Ok(())
 }
 
-fn fast_md5(chunks: &mut dyn FnMut(&mut dyn FnMut(&[u8]))) {
+fn fast_md5(image: &Large, chunk: usize) -> io::Result<()> {
     let mut md5 = ::fast_md5::Md5::new();
-    chunks(&mut |bytes| md5.update(bytes));
+    each_chunk(image, chunk, |bytes| {
+        md5.update(bytes);
+        Ok(())
+    })?;
     black_box(md5.finalize());
+    Ok(())
+}
+
+fn each_chunk(
+    image: &Large,
+    chunk: usize,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut source, mut buffer) = (image.source(chunk), vec![0; chunk]);
+    loop {
+        match source.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => take(&buffer[..count])?,
+        }
+    }
 }
 
 /// Files written from the same source, without a flush and with it.
 fn write(directory: &Path, image: &Large, chunk: usize, streams: usize) -> Tested<Vec<f64>> {
     let path = |number: usize| directory.join(format!("large-{number}"));
     let started = Instant::now();
-    let written = in_threads(streams, |number| -> std::io::Result<File> {
-        let (mut source, mut buffer) = (image.source(chunk), vec![0; chunk]);
+    let written = in_threads(streams, |number| {
         let mut file = File::create(path(number))?;
-        loop {
-            match source.read(&mut buffer)? {
-                0 => return Ok(file),
-                count => file.write_all(&buffer[..count])?,
-            }
-        }
+        each_chunk(image, chunk, |bytes| file.write_all(bytes))?;
+        Ok(file)
     })?;
     let unflushed = mb_per_second(image, streams, started);
     in_threads(streams, |number| written[number].sync_all())?;
@@ -208,7 +212,7 @@ fn write(directory: &Path, image: &Large, chunk: usize, streams: usize) -> Teste
 
 fn in_threads<T: Send>(
     count: usize,
-    work: impl Fn(usize) -> std::io::Result<T> + Sync,
+    work: impl Fn(usize) -> io::Result<T> + Sync,
 ) -> Tested<Vec<T>> {
     std::thread::scope(|scope| {
         let work = &work;
@@ -223,7 +227,7 @@ fn in_threads<T: Send>(
 /// A file in the page cache, copied as `cp` does, without a flush and with it.
 fn copying<'a>(directory: &'a Path, image: &'a Large) -> Tested<Side<'a>> {
     let (from, to) = (directory.join("original"), directory.join("copy"));
-    std::io::copy(&mut image.source(1 << 20), &mut File::create(&from)?)?;
+    io::copy(&mut image.source(1 << 20), &mut File::create(&from)?)?;
     Ok(Side::new("plain copy of a file", move || {
         settle(directory)?;
         let started = Instant::now();
@@ -264,7 +268,7 @@ pub fn shared(bench: &Bench) -> Tested<Vec<Row>> {
     let image: &'static Large = Box::leak(Box::new(image));
     let (directory, cache) = (scratch.path(), &open(config(scratch.path(), "sqlite"))?);
     let side = |readers: usize| {
-        Side::new(format!("{readers} readers"), move || {
+        Side::new(format!("ours, {readers} readers"), move || {
             cache.delete_all_cached_images()?;
             settle(directory)?;
             fetch(cache, image, readers)
@@ -288,7 +292,7 @@ fn fetch(cache: &ImageCache, image: &'static Large, readers: usize) -> Tested<Ve
         let threads: Vec<_> = readers
             .into_iter()
             .map(|mut reader| {
-                scope.spawn(move || -> std::io::Result<()> {
+                scope.spawn(move || -> io::Result<()> {
                     let (mut buffer, mut delivered) = (vec![0; 64 << 10], 0);
                     let mut read = Ok(());
                     while delivered < count && read.is_ok() {
@@ -296,7 +300,7 @@ fn fetch(cache: &ImageCache, image: &'static Large, readers: usize) -> Tested<Ve
                     }
                     here.wait();
                     read?;
-                    std::io::copy(&mut reader, &mut std::io::sink()).map(drop)
+                    io::copy(&mut reader, &mut io::sink()).map(drop)
                 })
             })
             .collect();

@@ -42,7 +42,7 @@ pub fn openssl_md5(block: usize, streams: usize) -> Tested<f64> {
     let block = block.to_string();
     let one = || {
         let mut speed = Command::new(program);
-        speed.args(["speed", "-mr", "-seconds", "1", "-bytes", &block, "-evp", "md5"]);
+        speed.args(["speed", "-mr", "-elapsed", "-seconds", "1", "-bytes", &block, "-evp", "md5"]);
         speed.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
         speed.spawn()
     };
