@@ -39,12 +39,14 @@ const MEASURES: [Measure; 18] = [
 ];
 
 /// What is done in processes of their own.
-const WORKS: [(&str, Work); 8] = [
+const WORKS: [(&str, Work); 10] = [
     ("hits", eight::hits),
     ("pending", opening::pending),
     ("memory_open", memory::open),
     ("memory_tee", memory::tee),
     ("memory_read", memory::read),
+    ("memory_cache", memory::cache),
+    ("memory_queue", memory::queue),
     ("memory_hits", memory::hits),
     ("memory_list", memory::list),
     ("memory_prune", memory::prune),

@@ -3,7 +3,7 @@
 use crate::hit;
 use image_cache::Expected;
 use image_cache_tests::Tested;
-use image_cache_tests::measure::files::{self, Large, config, fill};
+use image_cache_tests::measure::files::{self, KIB, Large, config, fill, name};
 use image_cache_tests::measure::{
     Alone, Bench, Figure, GLANCE_DRIVERS, Glance, Peer, Row, Side, in_turns,
 };
@@ -11,6 +11,8 @@ use std::path::Path;
 
 const CHUNK: usize = 64 << 10;
 const HITS: usize = 1000;
+const SMALL: usize = 1000;
+const QUEUED: usize = 10_000;
 const LISTED: usize = 100_000;
 const PRUNED: usize = 2_000;
 
@@ -42,6 +44,9 @@ pub fn rows(bench: &Bench) -> Tested<Vec<Row>> {
             ..case("one stream of 10 GiB", "memory_tee", tee(long), 0)
         },
         Case { large: gib, ..case("warm read of 1 GiB", "memory_read", "read 1048576".into(), 0) },
+        case(&format!("nothing but opening one of {listed}"), "memory_open", "size".into(), listed),
+        case("caching 1,000 images of 1 KiB", "memory_cache", format!("cache {SMALL}"), 0),
+        case("queueing 10,000 images", "memory_queue", format!("queue {QUEUED}"), 0),
         case("1,000 hits", "memory_hits", format!("hits {HITS}"), 1000),
         case(&format!("list of {listed} images"), "memory_list", "list".into(), listed),
         case(
@@ -135,6 +140,24 @@ pub fn read(arguments: &[String]) -> Tested {
     let cache = files::open(config(directory, driver))?;
     let mut reader = cache.open_for_read("large")?.ok_or("the image is not cached")?;
     std::io::copy(&mut reader, &mut std::io::sink())?;
+    Ok(())
+}
+
+pub fn cache(arguments: &[String]) -> Tested {
+    let (directory, driver, _) = parts(arguments)?;
+    let cache = files::open(config(directory, driver))?;
+    for n in 0..SMALL {
+        cache.cache_image(&name(n), &KIB[..], Expected::nothing())?;
+    }
+    Ok(())
+}
+
+pub fn queue(arguments: &[String]) -> Tested {
+    let (directory, driver, _) = parts(arguments)?;
+    let cache = files::open(config(directory, driver))?;
+    for n in 0..QUEUED {
+        cache.queue_image(&name(n))?;
+    }
     Ok(())
 }
 
