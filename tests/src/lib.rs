@@ -7,6 +7,7 @@ pub mod components;
 pub mod glance;
 pub mod hostile;
 pub mod http;
+pub mod instructions;
 mod mount;
 mod place;
 pub mod processes;
