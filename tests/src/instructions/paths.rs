@@ -2,6 +2,7 @@
 
 use crate::{Tested, bytes};
 use image_cache::{Config, Expected, ImageCache};
+use std::fmt;
 use std::fs::{self, File, FileTimes};
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -65,6 +66,12 @@ const fn path(
     work: fn(&Stage) -> Tested,
 ) -> HotPath {
     HotPath { name, driver, threads: Threads::Own, images, work }
+}
+
+impl fmt::Display for HotPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.driver)
+    }
 }
 
 impl HotPath {
