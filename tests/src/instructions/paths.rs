@@ -18,6 +18,9 @@ const FEW: usize = 100;
 /// Bytes of what is streamed, and in each chunk of a stream.
 const STREAM: usize = 8 << 20;
 const CHUNK: usize = 64 << 10;
+/// Chunks so small that what each costs is not lost beside what its bytes cost.
+const SMALL_CHUNK: usize = 64;
+const SMALL_CHUNKS: usize = 16_384;
 
 /// Whose instructions a path's count has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,7 @@ pub const PATHS: &[HotPath] = &[
     path("hit", "xattr", SOME, hits),
     path("gathered-hits", "sqlite", SOME, gathered_hits),
     HotPath { threads: Threads::All, ..path("tee-8-mib", "sqlite", 0, tee) },
+    HotPath { threads: Threads::All, ..path("tee-16384-chunks", "sqlite", 0, tee_chunks) },
     path("read-8-mib-verified", "sqlite", 0, read),
     path("list-1000", "sqlite", PAGE, list),
     path("list-1000", "xattr", PAGE, list),
@@ -167,10 +171,17 @@ fn gathered_hits(stage: &Stage) -> Tested {
 }
 
 fn tee(stage: &Stage) -> Tested {
-    let (cache, image) = (stage.cache()?, stream());
-    let mut chunk = vec![0; CHUNK];
+    tee_by(stage, &stream(), CHUNK)
+}
+
+fn tee_chunks(stage: &Stage) -> Tested {
+    tee_by(stage, &bytes(7, SMALL_CHUNK * SMALL_CHUNKS), SMALL_CHUNK)
+}
+
+fn tee_by(stage: &Stage, mut image: &[u8], chunk: usize) -> Tested {
+    let (cache, mut chunk) = (stage.cache()?, vec![0; chunk]);
     measured(&mut || {
-        let mut reader = cache.caching_reader("another", &image[..], Expected::nothing())?;
+        let mut reader = cache.caching_reader("another", &mut image, Expected::nothing())?;
         while reader.read(&mut chunk)? > 0 {}
         Ok(())
     })?;
