@@ -144,6 +144,32 @@ impl CachedReader {
         CachedReader { hit: None, reads_along: true, ..self }
     }
 
+    /// Has something read with this memory for the block that is kept, which is not kept any longer then; it is as long
+    /// as a block before and after.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn through_block<T>(
+        &mut self,
+        memory: &mut Vec<u8>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if self.verifying.is_none() {
+            return read(self);
+        }
+        self.keep_block(std::mem::take(memory));
+        let done = read(self);
+        *memory = self.keep_block(Vec::new());
+        memory.resize(BLOCK as usize, 0);
+        done
+    }
+
+    /// Puts this memory in place of that of the block that is kept, where one is kept at all.
+    #[cfg(feature = "tokio")]
+    fn keep_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
+        let Some(verifying) = &mut self.verifying else { return memory };
+        verifying.held = None;
+        std::mem::replace(&mut verifying.block, memory)
+    }
+
     /// Reads verified bytes: of one block at a time.
     fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(Verifying { table, block, held }) = &mut self.verifying else {

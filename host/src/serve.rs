@@ -26,7 +26,6 @@ mod requests;
 mod secret;
 mod service;
 mod signals;
-mod sparing;
 mod tls;
 mod upstream;
 

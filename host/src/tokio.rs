@@ -4,6 +4,7 @@
 
 mod alarm;
 mod bringing;
+mod buffer;
 mod cached;
 mod fetching;
 mod filling;

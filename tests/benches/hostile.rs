@@ -1,14 +1,14 @@
 //! What hostile drivers cost under the default limits: how long an operation of the cache takes at most, how much memory
 //! the process takes beside it, and what a stream loses meanwhile.
-//!
-//! A filter among the arguments picks guests by a part of their name.
 
 use image_cache::{CachedReader, Expected, ImageCache};
+use image_cache_tests::measure::{self, Bench, Figure, Measure, Row, memory_of};
 use image_cache_tests::siege::Siege;
-use image_cache_tests::{bytes, for_each_hostile_guest};
+use image_cache_tests::{Tested, bytes, for_each_hostile_guest};
 use md5::{Digest, Md5};
 use std::fs;
 use std::io::{Read, Seek};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -40,18 +40,21 @@ macro_rules! names {
     };
 }
 
-fn main() {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let guests = for_each_hostile_guest!(names);
-    let mut picked: Vec<&str> = guests
-        .into_iter()
-        .filter(|name| filter.as_ref().is_none_or(|f| name.contains(f)))
-        .collect();
-    picked.sort_unstable();
+const MEASURES: [Measure; 2] = [("hostile_fill", fills), ("hostile_stream", streams)];
+
+fn main() -> ExitCode {
+    measure::main(&MEASURES, &[])
+}
+
+/// The worst of all of them.
+fn fills(_: &Bench) -> Tested<Vec<Row>> {
+    let mut guests = for_each_hostile_guest!(names);
+    guests.sort_unstable();
     // Once for what the first cache of a process makes: engine, compiled drivers, buffers.
     let _ = besiege("panics_with_words");
     println!("{:38} {:>10} {:>10} {:>9}  in the end", "driver", "a fill", "slowest", "memory");
-    for guest in &picked {
+    let (mut seconds, mut mib) = (Vec::new(), Vec::new());
+    for guest in &guests {
         let toll = besiege(guest);
         println!(
             "{guest:38} {:>10.1?} {:>10.1?} {:>5} MiB  {}",
@@ -60,15 +63,34 @@ fn main() {
             toll.memory >> 20,
             if toll.replaced { "replaced" } else { "harmless" }
         );
+        seconds.push(toll.fill.as_secs_f64());
+        mib.push((toll.memory >> 20) as f64);
     }
-    println!();
-    for guest in picked.into_iter().filter(|guest| NOISY.contains(guest)) {
+    let what =
+        |what: &str| format!("{what}, worst of {} drivers (their least in brackets)", guests.len());
+    Ok(vec![
+        worst(&what("a fill"), "s", &seconds).at_most(2.0),
+        worst(&what("memory the host grows by"), "MiB", &mib).at_most(128.0),
+    ])
+}
+
+/// The greatest, with the spread of all.
+fn worst(what: &str, unit: &str, figures: &[f64]) -> Row {
+    let figure = Figure::of(figures).map(|all| Figure { median: all.high, ..all });
+    Row::of("hostile drivers", what, unit, figure)
+}
+
+/// What a stream loses beside those that take most of the machine.
+fn streams(_: &Bench) -> Tested<Vec<Row>> {
+    let mut losses = Vec::new();
+    for guest in NOISY {
         let (alone, beside) = (stream(guest, false), stream(guest, true));
-        let change = (beside / alone - 1.0) * 100.0;
-        println!(
-            "a stream beside {guest:24} {beside:5.0} MiB/s; alone {alone:5.0} ({change:+.1} %)"
-        );
+        let loss = (1.0 - beside / alone) * 100.0;
+        println!("beside {guest:24} {beside:5.0} MiB/s; alone {alone:5.0} ({:+.1} %)", -loss);
+        losses.push(loss);
     }
+    let what = format!("what a stream loses beside one, worst of {} drivers", NOISY.len());
+    Ok(vec![worst(&what, "%", &losses).at_most(10.0)])
 }
 
 /// What a driver cost.
@@ -120,18 +142,11 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 /// Forgets the peak of resident memory, and answers what is resident now.
 fn reset_peak() -> u64 {
     fs::write("/proc/self/clear_refs", "5").expect("the peak of resident memory can be reset");
-    status("VmRSS:")
+    memory_of(std::process::id(), "VmRSS")
 }
 
 fn peak() -> u64 {
-    status("VmHWM:")
-}
-
-/// A line of `/proc/self/status`, in bytes.
-fn status(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse().unwrap_or(0) << 10
+    memory_of(std::process::id(), "VmHWM")
 }
 
 /// MiB per second of a stream after its first second, where that is asked for while another thread uses a cache with this

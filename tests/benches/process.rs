@@ -1,89 +1,111 @@
 //! The command line as whole processes: how long `status` takes, and how much memory a fill of 10 GiB.
 
+use image_cache_tests::measure::files::fill;
+use image_cache_tests::measure::{self, Bench, Figure, Measure, Row, Side, in_turns, memory_of};
+use image_cache_tests::{Tested, glance};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-const RUNS: usize = 31;
+/// Runs of ours, each with one of a peer's that takes a second.
+const RUNS: usize = 9;
+
+/// Runs of ours in a turn.
+const STATUSES: usize = 5;
+
 const MIB: usize = 1 << 20;
 const FILL: usize = 10 * 1024 * MIB;
 
-fn main() {
-    let binary = binary();
-    let scratch =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the benchmark");
+const MEASURES: [Measure; 2] = [("process_status", status), ("process_memory", memory)];
+
+fn main() -> ExitCode {
+    measure::main(&MEASURES, &[])
+}
+
+fn status(bench: &Bench) -> Tested<Vec<Row>> {
+    let (binary, scratch) = (measure::binary()?, bench.scratch()?);
+    let mut rows = Vec::new();
     for driver in ["sqlite", "xattr"] {
         let directory = scratch.path().join(driver);
-        std::fs::create_dir_all(&directory).expect("a cache directory");
-        for n in 0..1000 {
-            std::fs::write(directory.join(format!("image-{n:06}")), [7; 1024]).expect("an image");
+        fill(&directory, driver, 1000)?;
+        let mut ours = Command::new(&binary);
+        ours.arg("--cache-dir").arg(&directory).args(["--driver", driver, "status"]);
+        let peer = pruner(&scratch.path().join(format!("glance-{driver}")), driver);
+        let sides = vec![
+            Side::new("ours", || millis(&mut ours, STATUSES)),
+            Side::of("glance-cache-pruner, empty cache", peer, |peer| millis(peer, 1)),
+        ];
+        let scores = in_turns(bench.rounds(RUNS), sides)?;
+        let what = format!("status, 1,000 images, {driver}, whole process");
+        rows.push(Row::new("process", &what, "ms", &scores, 0).at_most(15.0));
+    }
+    Ok(rows)
+}
+
+/// Glance's program that prunes, with nothing to do.
+fn pruner(directory: &Path, driver: &str) -> Tested<Command> {
+    let program = glance::installed()?.join("bin/glance-cache-pruner");
+    fs::create_dir_all(directory)?;
+    let settings = directory.with_extension("conf");
+    let words = format!(
+        "[DEFAULT]\nimage_cache_dir = {}\nimage_cache_driver = {driver}\n",
+        directory.display()
+    );
+    fs::write(&settings, words)?;
+    let mut command = Command::new(program);
+    command.arg("--config-file").arg(settings);
+    Ok(command)
+}
+
+/// Of one run.
+fn millis(command: &mut Command, runs: usize) -> Tested<Vec<f64>> {
+    let started = Instant::now();
+    for _ in 0..runs {
+        let output = command.output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
-        let (fastest, median, slowest) = status(&binary, &directory, driver);
-        println!(
-            "status, 1000 images, {driver}: {median:.1?} (fastest {fastest:.1?}, slowest {slowest:.1?}, {RUNS} runs)"
-        );
     }
-    let (peak, took) = fill(&binary, &scratch.path().join("fill"));
-    let rate = FILL as f64 / took.as_secs_f64() / MIB as f64;
-    println!("add -, 10 GiB: at most {peak} KiB resident, {rate:.0} MiB/s flush included");
+    Ok(vec![started.elapsed().as_secs_f64() * 1e3 / runs as f64])
 }
 
-/// The binary that was built with this benchmark.
-fn binary() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release");
-    let built =
-        cargo.args(["build", "--release", "--package", "image-cache", "--all-features"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the binary cannot be built");
-    profile.join("image-cache")
+/// Feeds 10 GiB to `add -`, once.
+fn memory(bench: &Bench) -> Tested<Vec<Row>> {
+    let (binary, scratch, size) = (measure::binary()?, bench.scratch()?, bench.size(FILL));
+    let (peak, took) = add(&binary, scratch.path(), size)?;
+    let one = |value: f64| Some(Figure { median: value, low: value, high: value });
+    let peak = one(peak as f64 / MIB as f64);
+    let rate = one(size as f64 / took.as_secs_f64() / 1e6);
+    Ok(vec![
+        Row::of("memory", "10 GiB through `add -`, whole process", "MiB", peak).at_most(32.0),
+        Row::of("process", "10 GiB through `add -`, flush included", "MB/s", rate),
+    ])
 }
 
-fn status(binary: &Path, directory: &Path, driver: &str) -> (Duration, Duration, Duration) {
-    let mut times: Vec<Duration> = (0..=RUNS)
-        .map(|_| {
-            let mut command = Command::new(binary);
-            command.arg("--cache-dir").arg(directory).args(["--driver", driver, "status"]);
-            let start = Instant::now();
-            let output = command.output().expect("the binary runs");
-            let took = start.elapsed();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            took
-        })
-        .skip(1)
-        .collect();
-    times.sort();
-    (times[0], times[RUNS / 2], times[RUNS - 1])
-}
-
-/// Feeds 10 GiB to `add -`; its peak of resident memory in KiB, and how long it took.
-fn fill(binary: &Path, directory: &Path) -> (u64, Duration) {
-    let start = Instant::now();
-    let mut child = Command::new(binary)
-        .arg("--cache-dir")
-        .arg(directory)
-        .args(["--max-size", "100 GiB", "add", "large", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the binary runs");
-    let mut stdin = child.stdin.take().expect("it was piped");
+/// Its peak of resident memory in bytes, and how long it took.
+fn add(binary: &PathBuf, directory: &Path, size: usize) -> Tested<(u64, Duration)> {
+    let started = Instant::now();
+    let mut command = Command::new(binary);
+    command.arg("--cache-dir").arg(directory).args(["--max-size", "100 GiB", "add", "large", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut stdin = child.stdin.take().ok_or("its input is piped")?;
     let block: Vec<u8> = (0..MIB).map(|n| (n * 31 % 251) as u8).collect();
-    for _ in 0..FILL / MIB {
-        stdin.write_all(&block).expect("it reads to the end");
+    for _ in 0..size / MIB {
+        stdin.write_all(&block)?;
     }
-    let mut peak = resident_peak(child.id());
+    let mut peak = memory_of(child.id(), "VmHWM");
     drop(stdin);
-    while child.try_wait().expect("a child can be waited for").is_none() {
-        peak = peak.max(resident_peak(child.id()));
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None => peak = peak.max(memory_of(child.id(), "VmHWM")),
+        }
         std::thread::sleep(Duration::from_millis(5));
+    };
+    if status.success() {
+        return Ok((peak, started.elapsed()));
     }
-    (peak, start.elapsed())
-}
-
-/// `VmHWM` in KiB; 0 once the process has ended.
-fn resident_peak(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    Err(format!("add failed: {status}").into())
 }

@@ -33,7 +33,7 @@ fn target() -> Option<PathBuf> {
 pub fn python() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = FOUND.get_or_init(|| match installed() {
-        Ok(python) => Some(python),
+        Ok(home) => Some(home.join("bin/python")),
         Err(reason) => {
             skip(&format!("nothing is done with the real Glance: {reason}"));
             None
@@ -47,7 +47,19 @@ pub fn program(name: &str) -> Option<PathBuf> {
     Some(python()?.with_file_name(name))
 }
 
-fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
+/// The virtual environment, installed now where it is missing.
+///
+/// # Errors
+/// Why that is impossible.
+pub fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
+    installed_with(&[])
+}
+
+/// The same with further packages.
+///
+/// # Errors
+/// Why that is impossible.
+pub fn installed_with(further: &[&str]) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let target = target().ok_or("there is no target directory")?;
     let (home, lock) = (target.join("glance"), target.join("glance.lock"));
     // One installs, the others wait.
@@ -56,17 +68,29 @@ fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
     let (python, ready) = (home.join("bin/python"), home.join("ready"));
     let packages = PACKAGES.join(" ");
     let has_them = fs::read_to_string(&ready).is_ok_and(|they| they == packages);
-    if has_them && run(Command::new(&python).arg("--version")).is_ok() {
-        return Ok(python);
+    if !has_them || run(Command::new(&python).arg("--version")).is_err() {
+        let _ = fs::remove_dir_all(&home);
+        run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        install(&python, &PACKAGES)?;
+        fs::write(&ready, packages)?;
     }
-    let _ = writeln!(std::io::stderr(), "Installing {packages} from PyPI into {}", home.display());
-    let _ = fs::remove_dir_all(&home);
-    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    let mut pip = Command::new(&python);
+    for package in further {
+        let ready = home.join(format!("ready-{package}"));
+        if !ready.exists() {
+            install(&python, &[package])?;
+            fs::write(ready, "")?;
+        }
+    }
+    Ok(home)
+}
+
+fn install(python: &Path, packages: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
+    let words = packages.join(" ");
+    let home = python.ancestors().nth(2).unwrap_or(python).display();
+    let _ = writeln!(std::io::stderr(), "Installing {words} from PyPI into {home}");
+    let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    run(pip.args(["--retries", "1", "--timeout", "20"]).args(PACKAGES))?;
-    fs::write(ready, packages)?;
-    Ok(python)
+    run(pip.args(["--retries", "1", "--timeout", "20"]).args(packages))
 }
 
 /// Runs a command; an error is the last line that it said.
@@ -81,6 +105,6 @@ fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// A file beside the fixtures of Glance.
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/glance").join(name)
 }

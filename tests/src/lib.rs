@@ -8,6 +8,7 @@ pub mod glance;
 pub mod hostile;
 pub mod http;
 pub mod instructions;
+pub mod measure;
 mod mount;
 mod place;
 pub mod processes;

@@ -7,7 +7,6 @@ use super::label::Label;
 use super::labels::Labels;
 use super::range::{Asked, Part};
 use super::requests::XCache;
-use super::sparing::sparing;
 use super::{body, labels};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -166,7 +165,7 @@ struct Blocks {
 impl Blocks {
     fn of(reader: CachedReader, end: u64, repair: Repair) -> Blocks {
         let left = reader.size();
-        let chunks = sparing(ImageReader::from(reader).into_stream());
+        let chunks = ImageReader::from(reader).into_stream();
         Blocks { chunks, left, end, repair: Some(repair) }
     }
 

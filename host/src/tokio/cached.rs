@@ -1,15 +1,15 @@
 //! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of whoever reads.
 
+use super::buffer::Buffer;
 use super::off_runtime::OffRuntime;
 use super::{ImageStream, joined};
 use crate::blocks::BLOCK;
 use crate::reading::CachedReader;
-use crate::sync::lock;
 use bytes::Bytes;
 use futures_util::stream;
 use std::io::{self, Read};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes that are read and verified at once.
@@ -18,14 +18,11 @@ pub(super) const CHUNK: usize = BLOCK as usize;
 /// Blocks that may be read ahead in this process: no memory for each of very many readers.
 const AT_MOST: usize = 8;
 
-/// Spare buffers that are kept.
-const KEPT: usize = 24;
-
 /// Blocks that are being read ahead, or were.
 static AHEAD: AtomicUsize = AtomicUsize::new(0);
 
-/// Buffers of one block's length each, to be used again: fresh ones would have to be cleared.
-static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// So many blocks are read at once for pieces: each takes the memory of a whole one meanwhile.
+static TURNS: Semaphore = Semaphore::const_new(4);
 
 pub(super) type Reading = OffRuntime<CachedReader>;
 
@@ -48,7 +45,12 @@ pub(super) fn chunks(reader: Reading) -> ImageStream {
 impl Cached {
     async fn next(self) -> io::Result<Option<(Bytes, Self)>> {
         let (bytes, reader) = match self {
-            Cached::At(reader) => joined(spawn_blocking(|| read(reader.into_inner()))).await?,
+            Cached::At(reader) => match Buffer::unless_many_are_held(room(&reader)) {
+                Some(buffer) => {
+                    joined(spawn_blocking(|| read(reader.into_inner(), buffer))).await?
+                }
+                None => in_turn(reader).await?,
+            },
             Cached::Ahead(job, _) => joined(job).await?,
             Cached::Ended => return Ok(None),
         };
@@ -56,23 +58,53 @@ impl Cached {
     }
 
     fn go_on(reader: Reading) -> Cached {
-        match Permit::of(&AHEAD) {
-            Some(permit) => Cached::Ahead(spawn_blocking(|| read(reader.into_inner())), permit),
+        let Some(permit) = Permit::of(&AHEAD) else { return Cached::At(reader) };
+        match Buffer::unless_many_are_held(room(&reader)) {
+            Some(buffer) => {
+                Cached::Ahead(spawn_blocking(|| read(reader.into_inner(), buffer)), permit)
+            }
             None => Cached::At(reader),
         }
     }
 }
 
-fn read(mut reader: CachedReader) -> Brought {
-    let mut buffer = Buffer::of(usize::try_from(reader.left()).unwrap_or(usize::MAX));
-    buffer.filled = loop {
-        match reader.read(&mut buffer.bytes) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            other => break other?,
-        }
+/// The bytes that are left.
+fn room(reader: &Reading) -> usize {
+    usize::try_from(reader.left()).unwrap_or(usize::MAX)
+}
+
+/// As much as can be read at once: a block, or the rest of one.
+fn read(mut reader: CachedReader, mut buffer: Buffer) -> Brought {
+    let filled = read_some(&mut reader, buffer.room())?;
+    Ok((buffer.filled_to(filled), more_of(reader)))
+}
+
+/// A piece of a block, which is verified as a whole and then let go: of very many clients, most wait for their network,
+/// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
+async fn in_turn(reader: Reading) -> Brought {
+    // Nobody closes it.
+    let _turn = TURNS.acquire().await.map_err(io::Error::other)?;
+    let mut piece = Buffer::piece_of(room(&reader));
+    let read = move || {
+        let (mut reader, mut block) = (reader.into_inner(), Buffer::of(CHUNK));
+        let filled =
+            reader.through_block(block.lent(), |reader| read_some(reader, piece.room()))?;
+        Ok((piece.filled_to(filled), more_of(reader)))
     };
-    let reader = (reader.left() > 0).then(|| OffRuntime::new(reader));
-    Ok((Bytes::from_owner(buffer), reader))
+    joined(spawn_blocking(read)).await
+}
+
+fn read_some(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(room) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn more_of(reader: CachedReader) -> Option<Reading> {
+    (reader.left() > 0).then(|| OffRuntime::new(reader))
 }
 
 /// Leave to read a block ahead.
@@ -82,52 +114,13 @@ impl Permit {
     fn of(given: &'static AtomicUsize) -> Option<Permit> {
         let one_more = |given| (given < AT_MOST).then_some(given + 1);
         let taken = given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        taken.is_ok().then_some(Permit(given))
+        taken.is_ok().then(|| Permit(given))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Bytes in memory that is used again.
-pub(super) struct Buffer {
-    bytes: Vec<u8>,
-    filled: usize,
-}
-
-impl Buffer {
-    /// With room for so many bytes, or for a block.
-    pub fn of(bytes: usize) -> Buffer {
-        let used = if bytes < CHUNK { None } else { lock(&SPARE).pop() };
-        Buffer { bytes: used.unwrap_or_else(|| vec![0; bytes.clamp(1, CHUNK)]), filled: 0 }
-    }
-
-    pub fn room(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    /// All of it: the bytes of a predecessor, too, where none came in their place.
-    pub fn filled_up(mut self) -> Bytes {
-        self.filled = self.bytes.len();
-        Bytes::from_owner(self)
-    }
-}
-
-impl AsRef<[u8]> for Buffer {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.filled).unwrap_or_default()
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let mut spare = lock(&SPARE);
-        if self.bytes.len() == CHUNK && spare.len() < KEPT {
-            spare.push(std::mem::take(&mut self.bytes));
-        }
     }
 }
 
@@ -140,18 +133,8 @@ mod tests {
         static GIVEN: AtomicUsize = AtomicUsize::new(0);
         let mut permits: Vec<_> = (0..AT_MOST).map_while(|_| Permit::of(&GIVEN)).collect();
         assert!(permits.len() == AT_MOST && Permit::of(&GIVEN).is_none());
+        assert!(Permit::of(&GIVEN).is_none(), "a refusal gives none back");
         permits.pop();
         assert!(Permit::of(&GIVEN).is_some() && Permit::of(&GIVEN).is_some());
-    }
-
-    #[test]
-    fn a_used_buffer_shows_only_what_was_read_into_it() {
-        let mut used = Buffer::of(CHUNK);
-        used.bytes.fill(7);
-        used.filled = CHUNK;
-        drop(used);
-        let fresh = Buffer::of(usize::MAX);
-        assert!(fresh.as_ref().is_empty() && fresh.bytes.len() == CHUNK);
-        assert_eq!(Buffer::of(10).bytes.len(), 10, "a small image needs no block");
     }
 }

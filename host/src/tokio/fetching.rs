@@ -2,7 +2,8 @@
 
 use super::alarm::Alarm;
 use super::bringing::{self, Left, Slot};
-use super::cached::{self, Buffer};
+use super::buffer::Buffer;
+use super::cached;
 use super::filling::{Filling, idle};
 use super::off_runtime::OffRuntime;
 use super::reader::{Chunk, Chunks};

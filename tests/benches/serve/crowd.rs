@@ -3,8 +3,8 @@
 use crate::client::Client;
 use crate::origin::{Image, Origin};
 use crate::service::Service;
-use crate::table::{Asked, Line};
 use crate::wait;
+use image_cache_tests::measure::{Asked, Line};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;

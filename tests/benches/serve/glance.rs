@@ -2,13 +2,15 @@
 
 use crate::origin::{Image, pattern};
 use crate::process::{Process, free_address, log, run};
+use image_cache_tests::glance::installed_with;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PACKAGES: [&str; 3] = ["glance==33.0.0", "uwsgi==2.0.31", "xattr==1.3.0"];
+/// What serves it, as operators have it.
+const SERVER: [&str; 1] = ["uwsgi==2.0.31"];
 
 /// Every policy allows everything: there is no Keystone.
 const POLICY: &str = "\
@@ -89,21 +91,7 @@ impl Glance {
 
 /// The virtual environment.
 fn installed() -> io::Result<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let home = target.ok_or_else(|| io::Error::other("target/tmp has a parent"))?;
-    let home = home.join("glance-api");
-    let (ready, packages) = (home.join("ready"), PACKAGES.join(" "));
-    if fs::read_to_string(&ready).is_ok_and(|they| they == packages) {
-        return Ok(home);
-    }
-    println!("Glance is missing: {packages} are installed now, from PyPI into {}", home.display());
-    let _ = fs::remove_dir_all(&home);
-    run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    let mut pip = Command::new(home.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    run(pip.args(["--retries", "1", "--timeout", "20"]).args(PACKAGES))?;
-    fs::write(ready, packages)?;
-    Ok(home)
+    installed_with(&SERVER).map_err(|error| io::Error::other(error.to_string()))
 }
 
 fn settings(home: &Path, directory: &Path, address: SocketAddr) -> String {

@@ -13,13 +13,12 @@ mod nginx;
 mod origin;
 mod process;
 mod service;
-mod table;
 mod warm;
 
+use image_cache_tests::measure::{Line, print, tell};
 use origin::Origin;
 use std::io;
 use std::path::Path;
-use table::Line;
 
 /// Measures something, with files below this directory and this binary, from this origin.
 type Measure = fn(&Path, &Path, &Origin) -> io::Result<Vec<Line>>;
@@ -31,9 +30,15 @@ const MEASURES: [(&str, Measure); 4] = [
     ("serve_memory", crowd::memory),
 ];
 
-fn main() -> io::Result<()> {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let is_picked = |name: &str| filter.as_ref().is_none_or(|filter| name.contains(filter));
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--names") {
+        MEASURES.iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(());
+    }
+    let names: Vec<&String> = arguments.iter().filter(|name| !name.starts_with('-')).collect();
+    let is_picked =
+        |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part.as_str()));
     let picked: Vec<_> = MEASURES.into_iter().filter(|(name, _)| is_picked(name)).collect();
     if picked.is_empty() {
         return Ok(());
@@ -44,11 +49,13 @@ fn main() -> io::Result<()> {
         println!("\n{name}");
         // Emptied after each: gigabytes.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        lines.extend(measure(directory.path(), &binary, &origin)?);
+        let measured = measure(directory.path(), &binary, &origin)?;
+        tell(&measured)?;
+        lines.extend(measured);
     }
     let processors = std::thread::available_parallelism()?;
     println!("\nClients and servers on {processors} processors; medians.\n");
-    table::print(&lines);
+    print(&lines);
     Ok(())
 }
 

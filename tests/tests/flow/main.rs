@@ -4,6 +4,7 @@ mod at_once;
 mod cache_faults;
 mod cleaning;
 mod counting;
+mod crowd;
 mod dropping;
 mod durability;
 mod filling;

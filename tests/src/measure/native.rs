@@ -1,4 +1,4 @@
-//! What the built-in drivers do, done by the benchmark itself: the same statements, the same system calls.
+//! What the built-in drivers do, done by the benchmarks themselves: the same statements, the same system calls.
 
 use image_cache::{CachedImage, Hit};
 use rusqlite::{Connection, params};
@@ -26,6 +26,7 @@ pub struct Sqlite {
 pub type Row = (String, f64, f64, i64, i64, Option<String>);
 
 impl Sqlite {
+    /// The database that the driver made.
     pub fn open(database: &Path) -> Sqlite {
         let connection = Connection::open(database).expect("the driver made it");
         connection.set_prepared_statement_cache_capacity(64);
@@ -35,11 +36,13 @@ impl Sqlite {
         Sqlite { connection }
     }
 
+    /// Counts one.
     pub fn record_hit(&mut self, hit: &Hit) {
         let mut count = self.connection.prepare_cached(COUNT).expect("it parses");
         count.execute(params![hit.image_id.as_str(), 1, seconds(hit.at)]).expect("a hit");
     }
 
+    /// Writes a record.
     pub fn record(&mut self, image: &CachedImage) {
         let mut insert = self.connection.prepare_cached(INSERT).expect("it parses");
         let (accessed, modified) = (seconds(image.last_accessed), seconds(image.last_modified));
@@ -49,6 +52,7 @@ impl Sqlite {
         insert.execute(row).expect("a record");
     }
 
+    /// Asks for one.
     pub fn find(&mut self, id: &str) -> Option<Row> {
         let mut one = self.connection.prepare_cached(ONE).expect("it parses");
         let row = |row: &rusqlite::Row<'_>| {
@@ -66,6 +70,7 @@ pub struct Xattr {
 }
 
 impl Xattr {
+    /// A directory that the driver used before.
     pub fn open(directory: &Path) -> Xattr {
         let lock = directory.join(".image-cache/attributes.lock");
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(lock);
@@ -77,6 +82,7 @@ impl Xattr {
         }
     }
 
+    /// Counts one.
     pub fn record_hit(&mut self, hit: &Hit) {
         let path = self.directory.join(hit.image_id.as_str());
         let flags = (OFlags::NOATIME | OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();

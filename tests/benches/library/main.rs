@@ -1,0 +1,55 @@
+//! The library beside its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work done
+//! natively; all at their defaults, in turns, on the disk under `target/`.
+//!
+//! Names among the arguments pick by a part of them; `--quick` does less of everything, for who works on it; `--long` adds
+//! what takes Glance many minutes.
+
+mod books;
+mod eight;
+mod hit;
+mod memory;
+mod opening;
+mod prune;
+mod small;
+mod tee;
+mod warm;
+
+use image_cache_tests::measure::{self, Measure, Work};
+use std::process::ExitCode;
+
+const MEASURES: [Measure; 18] = [
+    ("tee_4_kib", tee::chunks_of_4_kib),
+    ("tee_64_kib", tee::chunks_of_64_kib),
+    ("tee_1_mib", tee::chunks_of_1_mib),
+    ("shared_fetch", tee::shared),
+    ("warm_read", warm::read),
+    ("hit_sqlite", hit::sqlite),
+    ("hit_xattr", hit::xattr),
+    ("cache_10k_small", small::cache),
+    ("queue_10k", small::queue),
+    ("list_size_status_sqlite", books::sqlite),
+    ("list_size_status_xattr", books::xattr),
+    ("prune_sqlite", prune::sqlite),
+    ("prune_xattr", prune::xattr),
+    ("open_100k_sqlite", opening::sqlite),
+    ("open_100k_xattr", opening::xattr),
+    ("eight_processes_sqlite", eight::sqlite),
+    ("eight_processes_xattr", eight::xattr),
+    ("memory", memory::rows),
+];
+
+/// What is done in processes of their own.
+const WORKS: [(&str, Work); 8] = [
+    ("hits", eight::hits),
+    ("pending", opening::pending),
+    ("memory_open", memory::open),
+    ("memory_tee", memory::tee),
+    ("memory_read", memory::read),
+    ("memory_hits", memory::hits),
+    ("memory_list", memory::list),
+    ("memory_prune", memory::prune),
+];
+
+fn main() -> ExitCode {
+    measure::main(&MEASURES, &WORKS)
+}

@@ -1,0 +1,81 @@
+//! Pruning: half of the images go.
+
+use image_cache_tests::Tested;
+use image_cache_tests::measure::files::{config, fill, open, settle};
+use image_cache_tests::measure::{Asked, Bench, Glance, Row, Score, Side, in_turns};
+use std::path::Path;
+use std::time::Instant;
+
+const COUNTS: [usize; 3] = [2_000, 20_000, 100_000];
+
+/// Where a peer whose time grows with the square of the cache is waited for, and where only with `--long`.
+const BEARABLE: usize = 2_000;
+const LONG: usize = 20_000;
+
+pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
+    rows(bench, "sqlite", &["sqlite", "centralized_db"])
+}
+
+pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
+    rows(bench, "xattr", &["xattr"])
+}
+
+fn rows(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
+    let (mut rows, mut first) = (Vec::new(), None);
+    for images in COUNTS {
+        let scores = scores(bench, driver, peers, images)?;
+        let each = scores[0].figure(0).map_or(f64::NAN, |figure| figure.median);
+        let what = format!("half of {images} images, {driver}, each");
+        let row = Row::new("prune", &what, "µs", &scores, 0);
+        rows.push(match (images, first) {
+            (BEARABLE, _) => row.at_most(40.0),
+            (100_000, Some(first)) => {
+                row.asking(Asked::AtMost(1.3), each / first, "what one of 2,000 takes, times")
+            }
+            _ => row,
+        });
+        first.get_or_insert(each);
+    }
+    Ok(rows)
+}
+
+fn scores(bench: &Bench, driver: &str, peers: &[&str], images: usize) -> Tested<Vec<Score>> {
+    let (scratch, count) = (bench.scratch()?, bench.size(images));
+    let directory = scratch.path().join("ours");
+    let mut sides = vec![Side::new("ours", || evict(&directory, driver, count))];
+    for driver in peers {
+        let name = format!("Glance 33, {driver}");
+        sides.push(if images <= BEARABLE || (bench.long && images <= LONG) {
+            glance(&scratch.path().join(format!("glance-{driver}")), name, driver, count)
+        } else if images <= LONG {
+            Side::missing(name, "takes many minutes: its time grows with the square; --long waits")
+        } else {
+            Side::missing(name, "takes hours: its time grows with the square")
+        });
+    }
+    in_turns(bench.rounds(3), sides)
+}
+
+fn evict(directory: &Path, driver: &str, images: usize) -> Tested<Vec<f64>> {
+    fill(directory, driver, images)?;
+    settle(directory)?;
+    let half = images as u64 / 2;
+    let cache = open(config(directory, driver).max_size(half * 1024))?;
+    let started = Instant::now();
+    let pruned = cache.prune()?;
+    let took = started.elapsed().as_secs_f64();
+    match pruned.images {
+        all if all == images as u64 - half => Ok(vec![took * 1e6 / all as f64]),
+        other => Err(format!("{other} of {images} images were evicted").into()),
+    }
+}
+
+fn glance<'a>(directory: &Path, name: String, driver: &str, images: usize) -> Side<'a> {
+    let directory = directory.to_owned();
+    Side::of(name, Glance::start(&directory, driver), move |glance| {
+        glance.ask(&format!("books {images}"))?;
+        settle(&directory)?;
+        let told = glance.ask(&format!("prune {}", images / 2))?;
+        Ok(vec![told.micros_each()])
+    })
+}

@@ -1,0 +1,32 @@
+//! Measuring ours and the peers in turns, in one run: samples, their medians and spread, rows of a table, and where they go.
+//!
+//! ```no_run
+//! use image_cache_tests::measure::{Row, Side, in_turns};
+//! let sides = vec![
+//!     Side::new("ours", || Ok(vec![20.0])),
+//!     Side::new("a peer", || Ok(vec![1000.0])),
+//!     Side::missing("another", "it is not installed"),
+//! ];
+//! let scores = in_turns(5, sides).unwrap();
+//! println!("{}", Row::new("hit", "of 1 KiB", "µs", &scores, 0).at_most(50.0).text());
+//! ```
+
+mod alone;
+mod bench;
+mod figure;
+pub mod files;
+mod glance;
+mod machine;
+pub mod native;
+mod row;
+mod table;
+mod turns;
+
+pub use alone::{Alone, Work};
+pub use bench::{Bench, Measure, compiled, main};
+pub use figure::{Figure, median};
+pub use glance::{DRIVERS as GLANCE_DRIVERS, Glance, Told};
+pub use machine::{binary, memory_of, openssl_md5};
+pub use row::{Peer, Row};
+pub use table::{Asked, Line, mib_per_second, print, tell};
+pub use turns::{Score, Side, in_turns};

@@ -1,0 +1,87 @@
+//! What a measure needs of the machine: the program under test, OpenSSL, and how much memory a process took.
+
+use crate::Tested;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The command line: what `IMAGE_CACHE_BINARY` names, or one that is built for release now.
+///
+/// # Errors
+/// Where it cannot be built.
+pub fn binary() -> Tested<PathBuf> {
+    if let Some(binary) = std::env::var_os("IMAGE_CACHE_BINARY") {
+        return Ok(binary.into());
+    }
+    let target = std::env::current_exe()?;
+    let target = target.ancestors().nth(3).ok_or("there is no target directory")?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release", "--workspace", "--all-features", "--bin", "image-cache"]);
+    if !cargo.status()?.success() {
+        return Err("the binary cannot be built".into());
+    }
+    Ok(target.join("release/image-cache"))
+}
+
+/// A line of a process's `status`, in bytes: `VmRSS` or `VmHWM`; 0 once it has ended.
+pub fn memory_of(process: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let value = lines.find(|(known, _)| *known == name).map(|(_, value)| value.trim());
+    let kib = value.and_then(|value| value.strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
+/// OpenSSL's MD5 over blocks of so many bytes, `streams` at once, for a second: bytes per second of all together.
+///
+/// # Errors
+/// Where there is no `openssl` and none can be installed, or it does not say what is expected of it.
+pub fn openssl_md5(block: usize, streams: usize) -> Tested<f64> {
+    let program = openssl()?;
+    let block = block.to_string();
+    let one = || {
+        let mut speed = Command::new(program);
+        speed.args(["speed", "-mr", "-seconds", "1", "-bytes", &block, "-evp", "md5"]);
+        speed.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+        speed.spawn()
+    };
+    let all: Result<Vec<_>, _> = (0..streams).map(|_| one()).collect();
+    let mut sum = 0.0;
+    for child in all? {
+        let said = String::from_utf8(child.wait_with_output()?.stdout)?;
+        // "+F:22:md5:690123456.78"
+        let line = said.lines().find_map(|line| line.strip_prefix("+F:"));
+        let figure = line.and_then(|line| line.rsplit(':').next()?.trim().parse::<f64>().ok());
+        sum += figure.ok_or_else(|| format!("openssl speed says {said:?}"))?;
+    }
+    Ok(sum)
+}
+
+/// Its program, installed now where it is missing.
+fn openssl() -> Tested<&'static str> {
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
+    let runs = || Command::new("openssl").arg("version").output().is_ok();
+    let found = FOUND.get_or_init(|| {
+        if runs() {
+            return Ok(());
+        }
+        println!("openssl is missing: it is installed now, by apt-get (Debian's package openssl)");
+        apt(&["update", "--quiet"])?;
+        apt(&["install", "--yes", "--quiet", "--no-install-recommends", "openssl"])
+    });
+    found.clone().map(|()| "openssl").map_err(Into::into)
+}
+
+fn apt(arguments: &[&str]) -> Result<(), String> {
+    let is_root = rustix::process::geteuid().is_root();
+    let words: &[&str] = if is_root { &["apt-get"] } else { &["sudo", "-n", "apt-get"] };
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(said.trim().lines().last().unwrap_or("apt-get says nothing").to_owned())
+}
