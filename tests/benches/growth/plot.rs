@@ -2,6 +2,7 @@
 
 use crate::point::{Operation, Point, line, lines};
 use image_cache_tests::Tested;
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{
     FontTransform,
@@ -27,16 +28,22 @@ impl<'a> Plot<'a> {
         Plot { points }
     }
 
-    /// Writes it as SVG.
-    pub fn draw(&self, file: &Path) -> Tested {
-        let root = SVGBackend::new(file, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
+    /// The least and the largest size; the powers of ten around all costs.
+    fn bounds(&self) -> (f64, f64, f64, f64) {
         let sizes = self.points.iter().map(|point| point.images as f64);
         let (from, to) = sizes.fold((f64::MAX, 0.0_f64), |(a, b), size| (a.min(size), b.max(size)));
         let costs = self.points.iter().map(|point| point.cost.median);
         let (low, high) =
             costs.fold((f64::MAX, 0.0_f64), |(a, b), cost| (a.min(cost), b.max(cost)));
         let (low, high) = (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
+        (from, to, low, high)
+    }
+
+    /// Writes it as SVG.
+    pub fn draw(&self, file: &Path) -> Tested {
+        let root = SVGBackend::new(file, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (from, to, low, high) = self.bounds();
         let mut chart = ChartBuilder::on(&root)
             .caption(
                 "What an operation costs as the cache grows",
@@ -85,18 +92,22 @@ impl<'a> Plot<'a> {
             }
         }
         let (right, _) = chart.backend_coord(&(to, low));
-        for (y, words, colour) in apart(ends) {
-            let style =
-                ("sans-serif", 14).into_font().transform(FontTransform::None).color(&colour);
-            root.draw(&Text::new(
-                words,
-                (right + 10, y),
-                style.pos(Pos::new(HPos::Left, VPos::Center)),
-            ))?;
-        }
+        label(&root, right + 10, ends)?;
         root.present()?;
         Ok(())
     }
+}
+
+fn label(
+    root: &DrawingArea<SVGBackend<'_>, Shift>,
+    x: i32,
+    ends: Vec<(i32, String, RGBColor)>,
+) -> Tested {
+    for (y, words, colour) in apart(ends) {
+        let style = ("sans-serif", 14).into_font().transform(FontTransform::None).color(&colour);
+        root.draw(&Text::new(words, (x, y), style.pos(Pos::new(HPos::Left, VPos::Center))))?;
+    }
+    Ok(())
 }
 
 /// Labels at the ends of their lines, moved where they would cover each other.
