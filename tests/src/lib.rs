@@ -7,6 +7,7 @@ pub mod components;
 pub mod glance;
 pub mod hostile;
 pub mod http;
+pub mod instructions;
 pub mod measure;
 mod mount;
 mod place;

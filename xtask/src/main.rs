@@ -1,4 +1,4 @@
-//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | torture | bench`.
+//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | torture | guard | bench`.
 
 mod bench;
 mod demo;
@@ -20,6 +20,7 @@ usage: cargo xtask COMMAND
   demo [FILE]  run the cache on a real image, step by step
   torture      every crash, fault, power loss and full disk, damage at random, and many processes:
                [crash] [fault] [power] [disk] [rot] [processes], all unless named
+  guard        hold the instructions of the hot paths against those that were kept; --save keeps what is found
   bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
                [--quick] [--long]";
 
@@ -41,6 +42,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["demo"] => demo::run(None),
         ["demo", file] => demo::run(Some(PathBuf::from(file))),
         ["torture", parts @ ..] => torture::run(parts),
+        ["guard"] => steps::guard(false),
+        ["guard", "--save"] => steps::guard(true),
         ["bench", rest @ ..] => bench::run(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -35,6 +35,18 @@ pub fn test() -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask guard`: what the tests do with the instructions of the hot paths, alone; or keeps what is found.
+pub fn guard(save: bool) -> Result<()> {
+    drivers::toolchain()?;
+    // With the whole workspace, as the tests are built: other features would make other instructions.
+    let mut guard = cargo(&["test", "--workspace", "--all-features", "--locked"]);
+    guard.args(["--test", "instructions", "--", "--nocapture"]);
+    if save {
+        guard.env("IMAGE_CACHE_SAVE_INSTRUCTIONS", "1");
+    }
+    step("Guard", guard)
+}
+
 /// Runs one step, with its output where it belongs.
 pub fn step(name: &str, mut command: Command) -> Result<()> {
     println!("\n=== {name}: {}", words(&command));

@@ -1,0 +1,105 @@
+//! What is measured: an image's share of each operation, in µs.
+
+use crate::grown::{BYTES, Grown, id};
+use crate::point::{Operation, Point};
+use image_cache_tests::Tested;
+use image_cache_tests::measure::{Bench, Figure, files};
+use std::hint::black_box;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+/// Images that are hit, spread over the whole cache, and how many of them make a sample.
+const HIT: usize = 1000;
+const HITS_PER_SAMPLE: usize = 50;
+
+/// Images that one prune evicts, where the cache has ten times as many.
+const EVICTED: usize = 1000;
+
+/// Records in a page of the list.
+const PAGE: usize = 1000;
+
+/// All of it; the last ones change the cache.
+pub fn all(grown: &Grown, bench: &Bench) -> Tested<Vec<Point>> {
+    let mut points = vec![
+        point(grown, Operation::Open, open(grown, bench)?)?,
+        point(grown, Operation::List, list(grown, bench)?)?,
+        point(grown, Operation::Hit, hit(grown)?)?,
+    ];
+    points.push(point(grown, Operation::Evict, evict(grown, bench)?)?);
+    if let Some(bytes) = grown.book_bytes() {
+        println!("  books: {:.0} bytes per record", bytes as f64 / grown.images as f64);
+    }
+    Ok(points)
+}
+
+fn point(grown: &Grown, operation: Operation, samples: Vec<f64>) -> Tested<Point> {
+    let cost = Figure::of(&samples).ok_or("there is no sample")?;
+    Ok(Point { operation, driver: grown.driver, images: grown.images, cost })
+}
+
+/// The whole opening, reconciled, by the images of the cache.
+fn open(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
+    let sample = || {
+        let started = Instant::now();
+        let cache = grown.open()?;
+        let took = started.elapsed();
+        drop(cache);
+        Ok(micros(took, grown.images))
+    };
+    // The first one fills the caches of the kernel.
+    sample()?;
+    (0..bench.rounds(5)).map(|_| sample()).collect()
+}
+
+/// The list of all, by its pages.
+fn list(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
+    let cache = grown.open()?;
+    let sample = || {
+        let started = Instant::now();
+        let images = black_box(cache.cached_images()?).len();
+        let took = started.elapsed();
+        match images == grown.images {
+            true => Ok(micros(took, grown.images.div_ceil(PAGE))),
+            false => Err(format!("{images} are listed of {}", grown.images).into()),
+        }
+    };
+    (0..bench.rounds(3)).map(|_| sample()).collect()
+}
+
+/// Open, read, close, books written at once; of images that were read before.
+fn hit(grown: &Grown) -> Tested<Vec<f64>> {
+    let cache = grown.open()?;
+    let hit: Vec<String> = (0..HIT).map(|n| id(n * grown.images / HIT)).collect();
+    hit.iter().try_for_each(|id| cache.verify(id).map(drop))?;
+    let mut kib = [0; BYTES as usize];
+    let samples = hit.chunks(HITS_PER_SAMPLE).map(|ids| {
+        let started = Instant::now();
+        for id in ids {
+            cache.open_for_read(id)?.ok_or("it is not cached")?.read_exact(&mut kib)?;
+        }
+        Ok(micros(started.elapsed(), ids.len()))
+    });
+    samples.collect()
+}
+
+/// A prune of 1,000 images (a tenth of a small cache), by the images that go.
+fn evict(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
+    let (mut left, many) = (grown.images, EVICTED.min(grown.images / 10));
+    let mut samples = Vec::new();
+    for _ in 0..bench.rounds(3) {
+        left -= many;
+        let cache = grown.open_for(left)?;
+        files::settle(&grown.directory)?;
+        let started = Instant::now();
+        let pruned = cache.prune()?;
+        samples.push(micros(started.elapsed(), many));
+        if pruned.images != many as u64 {
+            return Err(format!("{} were evicted, not {many}", pruned.images).into());
+        }
+    }
+    Ok(samples)
+}
+
+fn micros(took: Duration, shares: usize) -> f64 {
+    took.as_secs_f64() * 1e6 / shares as f64
+}

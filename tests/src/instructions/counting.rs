@@ -1,0 +1,131 @@
+//! Counts the instructions of the hot paths, each in a process of its own under callgrind.
+
+use super::{HotPath, MEASURED, Threads, Valgrind};
+use crate::Tested;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use tempfile::TempDir;
+
+/// A path, and how many instructions it took.
+pub type Count = (&'static HotPath, u64);
+
+/// The place where paths are gone, with the drivers compiled for the processor that valgrind shows.
+pub struct Counting {
+    valgrind: Valgrind,
+    program: PathBuf,
+    scratch: TempDir,
+}
+
+impl Counting {
+    /// Makes the place; `program` is `hot-paths`.
+    ///
+    /// In memory, whose directories hand out their files in one order on every machine, and under a path of the same
+    /// length everywhere.
+    pub fn new(valgrind: Valgrind, program: &Path) -> Tested<Counting> {
+        let scratch = tempfile::Builder::new().prefix("image-cache-").tempdir_in("/dev/shm")?;
+        xattr::set(scratch.path(), "user.test", b"1")
+            .map_err(|e| format!("/dev/shm keeps no attributes of users: {e}"))?;
+        let counting = Counting { valgrind, program: program.to_owned(), scratch };
+        for directory in ["native", "shown"] {
+            let path = counting.path(directory);
+            fs::create_dir(&path)?;
+            // Compiled code is kept only where nobody else can write.
+            fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        }
+        Ok(counting)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// Compiles the drivers of these paths, so that no count has that in it.
+    pub fn warm_up(&self, paths: &[&'static HotPath]) -> Tested {
+        for driver in ["sqlite", "xattr"] {
+            let Some(path) = paths.iter().find(|path| path.driver == driver) else { continue };
+            let directory = self.path("warm-up");
+            self.prepare(path, &directory)?;
+            run(self.go(
+                path,
+                self.valgrind.command("none", &self.environment("shown")),
+                &directory,
+            ))?;
+            fs::remove_dir_all(directory)?;
+        }
+        Ok(())
+    }
+
+    /// The counts of some paths, as many at once as there are processors.
+    pub fn count(&self, paths: &[&'static HotPath]) -> Tested<Vec<Count>> {
+        let (left, counts) = (Mutex::new(paths.iter()), Mutex::new(Vec::new()));
+        let next = || lock(&left).next();
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    while let Some(path) = next() {
+                        let count = self.count_one(path).map_err(|e| e.to_string());
+                        lock(&counts).push((*path, count));
+                    }
+                });
+            }
+        });
+        let counts = counts.into_inner().unwrap_or_default();
+        counts.into_iter().map(|(path, count)| Ok((path, count?))).collect()
+    }
+
+    fn count_one(&self, path: &'static HotPath) -> Tested<u64> {
+        let name = path.to_string().replace(' ', "-");
+        let (directory, out) = (self.path(&name), self.path(&format!("{name}.out")));
+        self.prepare(path, &directory)?;
+        let mut callgrind = self.valgrind.command("callgrind", &self.environment("shown"));
+        callgrind.arg(format!("--callgrind-out-file={}", out.display()));
+        match path.threads {
+            Threads::Own => {
+                callgrind.arg(format!("--toggle-collect={MEASURED}")).arg("--collect-atstart=no")
+            }
+            // What the others did is told only at the end: closing the cache is counted, too.
+            Threads::All => callgrind.arg(format!("--zero-before={MEASURED}")),
+        };
+        run(self.go(path, callgrind, &directory))?;
+        let text = fs::read_to_string(&out)?;
+        let total = text.lines().rev().find_map(|line| line.strip_prefix("totals: "));
+        let count = total.ok_or("callgrind told no total")?.trim().parse()?;
+        fs::remove_dir_all(directory)?;
+        fs::remove_file(out)?;
+        if count == 0 { Err(format!("{name}: nothing was counted").into()) } else { Ok(count) }
+    }
+
+    /// Natively, and with drivers compiled for the real processor.
+    fn prepare(&self, path: &HotPath, directory: &Path) -> Tested {
+        let mut command = Command::new(&self.program);
+        command.env_clear().envs(self.environment("native")).arg("prepare");
+        command.args([path.name, path.driver]).arg(directory);
+        run(command)
+    }
+
+    fn go(&self, path: &HotPath, mut valgrind: Command, directory: &Path) -> Command {
+        valgrind.arg(&self.program).args(["go", path.name, path.driver]).arg(directory);
+        valgrind
+    }
+
+    fn environment(&self, compiled: &str) -> [(&'static str, PathBuf); 1] {
+        [("CACHE_DIRECTORY", self.path(compiled))]
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn run(mut command: Command) -> Tested {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?} failed ({}): {said}", output.status).into())
+}

@@ -1,0 +1,249 @@
+//! The hot paths whose instructions are counted: what each finds prepared, and what of it is counted.
+
+use crate::{Tested, bytes};
+use image_cache::{Config, Expected, ImageCache};
+use std::fmt;
+use std::fs::{self, File, FileTimes};
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Images of a small cache.
+const SOME: usize = 400;
+/// Images of a page, and of a cache that is opened.
+const PAGE: usize = 1000;
+/// What is hit or queued.
+const FEW: usize = 100;
+/// Bytes of what is streamed, and in each chunk of a stream.
+const STREAM: usize = 8 << 20;
+const CHUNK: usize = 64 << 10;
+/// Chunks so small that what each costs is not lost beside what its bytes cost.
+const SMALL_CHUNK: usize = 64;
+const SMALL_CHUNKS: usize = 16_384;
+
+/// Whose instructions a path's count has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// Those of the thread that does the work: what runs beside it (the clock of guests) differs from run to run.
+    Own,
+    /// Those of all, since the work is shared among them.
+    All,
+}
+
+/// One path.
+#[derive(Debug, Clone, Copy)]
+pub struct HotPath {
+    /// Its name in the baseline.
+    pub name: &'static str,
+    /// The driver that keeps the books.
+    pub driver: &'static str,
+    /// Whose instructions are counted.
+    pub threads: Threads,
+    /// So many images of 1 KiB are cached before.
+    images: usize,
+    work: fn(&Stage) -> Tested,
+}
+
+/// All of them.
+pub const PATHS: &[HotPath] = &[
+    path("hit", "sqlite", SOME, hits),
+    path("hit", "xattr", SOME, hits),
+    path("gathered-hits", "sqlite", SOME, gathered_hits),
+    HotPath { threads: Threads::All, ..path("tee-8-mib", "sqlite", 0, tee) },
+    HotPath { threads: Threads::All, ..path("tee-16384-chunks", "sqlite", 0, tee_chunks) },
+    path("read-8-mib-verified", "sqlite", 0, read),
+    path("list-1000", "sqlite", PAGE, list),
+    path("list-1000", "xattr", PAGE, list),
+    path("evict-200-of-400", "sqlite", SOME, evict),
+    path("evict-200-of-400", "xattr", SOME, evict),
+    path("queue-100", "sqlite", 0, queue),
+    path("open-1000", "sqlite", PAGE, open),
+    path("open-1000", "xattr", PAGE, open),
+    path("start-and-status-1000", "sqlite", PAGE, start_and_status),
+];
+
+const fn path(
+    name: &'static str,
+    driver: &'static str,
+    images: usize,
+    work: fn(&Stage) -> Tested,
+) -> HotPath {
+    HotPath { name, driver, threads: Threads::Own, images, work }
+}
+
+impl fmt::Display for HotPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.driver)
+    }
+}
+
+impl HotPath {
+    /// The path of this name, with this driver.
+    pub fn find(name: &str, driver: &str) -> Option<&'static HotPath> {
+        PATHS.iter().find(|path| path.name == name && path.driver == driver)
+    }
+
+    /// Makes what the path finds, in a directory that is not there yet.
+    ///
+    /// Not where it is counted, since that is fifty times as slow.
+    pub fn prepare(&self, directory: &Path) -> Tested {
+        fs::create_dir_all(directory)?;
+        for n in 0..self.images {
+            let path = directory.join(id(n));
+            fs::write(&path, [7; 1024])?;
+            // Ages that differ, so that there is one order in which to evict, and that are the same each time.
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n as u64);
+            File::open(path)?.set_times(FileTimes::new().set_accessed(at).set_modified(at))?;
+        }
+        let stage = Stage { directory, driver: self.driver };
+        let cache = stage.cache()?;
+        for n in 0..self.images {
+            // So that a read finds digests, and need not make them.
+            cache.verify(&id(n))?;
+        }
+        cache.cache_image("stream", &stream()[..], Expected::nothing())?;
+        Ok(())
+    }
+
+    /// Goes the path, in a directory that was prepared.
+    pub fn go(&self, directory: &Path) -> Tested {
+        (self.work)(&Stage { directory, driver: self.driver })
+    }
+}
+
+/// Where a path is gone.
+struct Stage<'a> {
+    directory: &'a Path,
+    driver: &'static str,
+}
+
+impl Stage<'_> {
+    fn cache(&self) -> Tested<ImageCache> {
+        self.cache_with(1 << 40, Duration::ZERO)
+    }
+
+    fn cache_with(&self, max_size: u64, hit_delay: Duration) -> Tested<ImageCache> {
+        let config = Config::builder(self.directory).driver(self.driver);
+        let cache = ImageCache::open(config.max_size(max_size).hit_delay(hit_delay).build()?)?;
+        match cache.driver().fallback {
+            None => Ok(cache),
+            Some(fallback) => Err(format!("{}: {}", fallback.configured, fallback.reason).into()),
+        }
+    }
+}
+
+/// What is counted: callgrind is told this function's name ([`MEASURED`]), so it must neither be inlined nor end in a jump.
+#[inline(never)]
+fn measured(work: &mut dyn FnMut() -> Tested) -> Tested {
+    black_box(work())
+}
+
+/// The function whose instructions are counted, however its name is decorated.
+pub const MEASURED: &str = "*instructions*paths*measured*";
+
+fn id(n: usize) -> String {
+    format!("image-{n:06}")
+}
+
+fn stream() -> Vec<u8> {
+    bytes(6, STREAM)
+}
+
+fn hit(cache: &ImageCache, n: usize) -> Tested {
+    let mut kib = [0; 1024];
+    cache.open_for_read(&id(n))?.ok_or("it is not cached")?.read_exact(&mut kib)?;
+    black_box(kib);
+    Ok(())
+}
+
+/// The first read of a cache finds out things that the others know.
+fn hits(stage: &Stage) -> Tested {
+    let cache = stage.cache()?;
+    hit(&cache, FEW)?;
+    measured(&mut || (0..FEW).try_for_each(|n| hit(&cache, n)))
+}
+
+fn gathered_hits(stage: &Stage) -> Tested {
+    let cache = stage.cache_with(1 << 40, Duration::from_secs(3600))?;
+    (0..SOME).try_for_each(|n| hit(&cache, n))?;
+    measured(&mut || Ok(cache.flush()?))
+}
+
+fn tee(stage: &Stage) -> Tested {
+    tee_by(stage, &stream(), CHUNK)
+}
+
+fn tee_chunks(stage: &Stage) -> Tested {
+    tee_by(stage, &bytes(7, SMALL_CHUNK * SMALL_CHUNKS), SMALL_CHUNK)
+}
+
+fn tee_by(stage: &Stage, mut image: &[u8], chunk: usize) -> Tested {
+    let (cache, mut chunk) = (stage.cache()?, vec![0; chunk]);
+    measured(&mut || {
+        let mut reader = cache.caching_reader("another", &mut image, Expected::nothing())?;
+        while reader.read(&mut chunk)? > 0 {}
+        Ok(())
+    })?;
+    if cache.is_cached("another")? { Ok(()) } else { Err("it was not cached".into()) }
+}
+
+fn read(stage: &Stage) -> Tested {
+    let cache = stage.cache()?;
+    let mut block = vec![0; 1 << 20];
+    measured(&mut || {
+        let mut reader = cache.open_for_read("stream")?.ok_or("it is not cached")?;
+        while reader.read(&mut block)? > 0 {}
+        Ok(())
+    })
+}
+
+fn list(stage: &Stage) -> Tested {
+    let cache = stage.cache()?;
+    let mut images = Vec::new();
+    measured(&mut || {
+        images = cache.cached_images()?;
+        Ok(())
+    })?;
+    if images.len() > PAGE { Ok(()) } else { Err("some are missing".into()) }
+}
+
+fn evict(stage: &Stage) -> Tested {
+    let half = (STREAM + SOME / 2 * 1024) as u64;
+    let cache = stage.cache_with(half, Duration::ZERO)?;
+    let mut images = 0;
+    measured(&mut || {
+        images = cache.prune()?.images;
+        Ok(())
+    })?;
+    if images == SOME as u64 / 2 { Ok(()) } else { Err(format!("{images} went").into()) }
+}
+
+fn queue(stage: &Stage) -> Tested {
+    let cache = stage.cache()?;
+    measured(&mut || {
+        for n in 0..FEW {
+            cache.queue_image(&id(n))?;
+        }
+        Ok(())
+    })
+}
+
+/// The engine and the compiled driver are there already: what grows with the cache.
+fn open(stage: &Stage) -> Tested {
+    drop(stage.cache()?);
+    let mut cache = None;
+    measured(&mut || {
+        cache = Some(stage.cache()?);
+        Ok(())
+    })
+}
+
+/// What a command pays that starts, looks and ends: the driver comes out of the compile cache.
+fn start_and_status(stage: &Stage) -> Tested {
+    measured(&mut || {
+        let status = stage.cache()?.status()?;
+        writeln!(std::io::stderr(), "{} images", status.cached.images)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,88 @@
+//! The guard of speed: no hot path takes more instructions than before without somebody saying so.
+//!
+//! Counted, not timed: a loaded machine changes nothing. `cargo xtask guard` runs this alone.
+
+use image_cache_tests::instructions::{
+    Baseline, Counting, Difference, HotPath, Machine, PATHS, TOLERANCE, Valgrind,
+};
+use image_cache_tests::{Tested, skip};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Set by `cargo xtask guard --save`.
+const SAVE: &str = "IMAGE_CACHE_SAVE_INSTRUCTIONS";
+
+/// So often a path is counted before a difference is believed. The least is taken: what disturbs a count adds to it.
+const COUNTS: usize = 3;
+
+#[test]
+fn no_hot_path_takes_more_instructions_than_were_accepted() -> Tested {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/instructions.toml");
+    let save = std::env::var_os(SAVE).is_some();
+    let valgrind = match Valgrind::find_or_install() {
+        Ok(valgrind) => valgrind,
+        Err(why) => return left_out(save, &why),
+    };
+    let machine = Machine::this(&valgrind);
+    let kept = if save { None } else { Some(Baseline::read(&file)?) };
+    let others = kept.as_ref().map(|kept| machine.differences(&kept.machine)).unwrap_or_default();
+    if !others.is_empty() {
+        return left_out(
+            save,
+            &format!("they were kept on another machine ({})", others.join("; ")),
+        );
+    }
+    let counting = match Counting::new(valgrind, Path::new(env!("CARGO_BIN_EXE_hot-paths"))) {
+        Ok(counting) => counting,
+        Err(why) => return left_out(save, &why.to_string()),
+    };
+    let paths: Vec<_> = PATHS.iter().collect();
+    counting.warm_up(&paths)?;
+    let mut found = Baseline::new(machine, &counting.count(&paths)?);
+    match kept {
+        Some(kept) => compare(&counting, &kept, &mut found, &file),
+        None => {
+            found.lower(&counting.count(&paths)?);
+            say(&found.to_string());
+            found.write(&file)
+        }
+    }
+}
+
+/// Fails where a path's count differs, even after it was counted anew.
+fn compare(counting: &Counting, kept: &Baseline, found: &mut Baseline, file: &Path) -> Tested {
+    for _ in 1..COUNTS {
+        let differing = kept.differences(found);
+        let is_differing = |path: &&HotPath| differing.iter().any(|d| d.path == path.to_string());
+        found.lower(&counting.count(&PATHS.iter().filter(is_differing).collect::<Vec<_>>())?);
+    }
+    let differences = kept.differences(found);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    say(&format!(
+        "paths take other numbers of instructions than were kept, by more than {:.0} %:\n\n{}",
+        TOLERANCE * 100.0,
+        Difference::table(&differences)
+    ));
+    Err(format!(
+        "{} of {} paths differ. Where that is meant: cargo xtask guard --save, and commit {}. \
+         Fewer instructions are to be kept, too: else the next growth would not be seen",
+        differences.len(),
+        PATHS.len(),
+        file.display()
+    )
+    .into())
+}
+
+fn left_out(save: bool, why: &str) -> Tested {
+    if save {
+        return Err(format!("no instructions can be counted: {why}").into());
+    }
+    skip(&format!("the instructions of the hot paths are not counted: {why}"));
+    Ok(())
+}
+
+fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
