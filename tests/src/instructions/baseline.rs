@@ -109,7 +109,8 @@ impl Difference {
     }
 
     fn is_within(&self, tolerance: f64) -> bool {
-        self.share().is_some_and(|share| share.abs() <= tolerance)
+        let both = self.kept.zip(self.found);
+        both.is_some_and(|(kept, found)| found.abs_diff(kept) as f64 <= tolerance * kept as f64)
     }
 
     /// How much more was found, as a share of what was kept.
