@@ -134,8 +134,6 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
             let ansi = is_terminal && std::env::var_os("NO_COLOR").is_none();
             subscriber.with_ansi(ansi).without_time().try_init()
         }
-        LogFormat::Json => {
-            subscriber.json().flatten_event(true).with_span_list(false).try_init()
-        }
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
     };
 }

@@ -223,7 +223,7 @@ mod tests {
         assert!(expiring.is_fresh(in_seconds(50)) && !expiring.is_fresh(in_seconds(61)));
         for never in
             ["no-cache", "max-age=0", "no-cache, max-age=60", "no-store, max-age=60", "public"]
-         {
+        {
             assert!(!label(&[("cache-control", never)]).is_fresh(in_seconds(0)), "{never}");
         }
         assert!(!label(&[("etag", "\"a\"")]).is_fresh(in_seconds(0)));

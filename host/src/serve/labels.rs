@@ -74,7 +74,8 @@ impl Labels {
     /// What is known of a fetch is not true of what is cached or fills the cache; answers whether anything was.
     pub fn disown(&self, id: &str, number: u64) -> bool {
         let mut known = self.known();
-        let is_this = |known: &Known| matches!(known, Known::Expected(fetch) if fetch.number == number);
+        let is_this =
+            |known: &Known| matches!(known, Known::Expected(fetch) if fetch.number == number);
         known.get(id).is_some_and(is_this) && known.remove(id).is_some()
     }
 
@@ -124,7 +125,8 @@ impl Labels {
         size: u64,
         modified: Moment,
     ) -> Option<Arc<Label>> {
-        if let Some(label) = self.files.load(id).filter(|label: &Label| label.fits(size, modified)) {
+        if let Some(label) = self.files.load(id).filter(|label: &Label| label.fits(size, modified))
+        {
             let label = Arc::new(label);
             self.remember(id, Arc::clone(&label));
             return Some(label);

@@ -48,8 +48,7 @@ struct Get<'a> {
 
 impl Get<'_> {
     async fn serve(self) -> Response<Body> {
-        let must_ask =
-            self.service.options.authorises() || rules::wants_fresh(&self.head.headers);
+        let must_ask = self.service.options.authorises() || rules::wants_fresh(&self.head.headers);
         let may_ask = !rules::is_only_if_cached(&self.head.headers);
         for _ in 0..ATTEMPTS {
             let (base, headers) = (self.service.upstream.base(), self.head.headers.clone());
@@ -114,8 +113,7 @@ impl Get<'_> {
 
     async fn look(&self, fits: impl FnOnce(&Label) -> bool + Send + 'static) -> Found {
         let is_head = self.head.method == Method::HEAD;
-        let look =
-            Look::of(&self.service.labels, &self.ask.id, &self.head.headers, is_head, false);
+        let look = Look::of(&self.service.labels, &self.ask.id, &self.head.headers, is_head, false);
         let found = self.service.cache.run(move |cache| look.open(cache, fits)).await;
         found.unwrap_or_else(|error| {
             log_bypass(&self.ask, &error);
@@ -229,9 +227,7 @@ impl Get<'_> {
             Ok(Begun::Reading(reader)) => {
                 streamed(Response::from_parts(head, ()), reader, size).await
             }
-            Ok(Begun::Elsewhere(body)) => {
-                bypassed(Response::from_parts(head, body::passing(body)))
-            }
+            Ok(Begun::Elsewhere(body)) => bypassed(Response::from_parts(head, body::passing(body))),
             Err(error) => {
                 log_bypass(&self.ask, &error);
                 self.service.bypass(self.head.clone()).await
