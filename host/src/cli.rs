@@ -20,7 +20,7 @@ use args::{Arguments, Command, Global};
 use clap::{CommandFactory, Parser};
 use exit::{Code, Failure};
 use image_cache::{Config, ConfigError, ConfigLayers, ImageCache};
-use output::Format;
+use output::{Format, LogFormat};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
             return unparsed(&error).into();
         }
     };
-    log_to_stderr(arguments.global.verbose);
+    log_to_stderr(arguments.global.verbose, arguments.global.log_format);
     match run(&arguments) {
         Ok(code) => code.into(),
         Err(error) => exit::report(&error).into(),
@@ -115,7 +115,7 @@ fn configuration(global: &Global, mut layers: ConfigLayers) -> Result<Config, Co
 }
 
 /// Warnings always; `-v` adds what the cache does, `-vv` why.
-fn log_to_stderr(verbose: u8) {
+fn log_to_stderr(verbose: u8, format: LogFormat) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
@@ -125,10 +125,15 @@ fn log_to_stderr(verbose: u8) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
-        .without_time()
         .log_internal_errors(false);
     // It fails only where one is set already, and nobody did.
-    let _ = subscriber.try_init();
+    let _ = match format {
+        LogFormat::Text => {
+            let is_terminal = std::io::stderr().is_terminal();
+            let ansi = is_terminal && std::env::var_os("NO_COLOR").is_none();
+            subscriber.with_ansi(ansi).without_time().try_init()
+        }
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
+    };
 }

@@ -1,6 +1,6 @@
 //! The command line's grammar: commands, flags, and their help.
 
-use super::output::Format;
+use super::output::{Format, LogFormat};
 use bytesize::ByteSize;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 use image_cache::{ConfigOption, Grant, ImageId};
@@ -100,6 +100,17 @@ pub struct Global {
     /// Say more on standard error; twice for still more
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// How standard error tells what happens: text, or json, an object a line with the time
+    #[arg(
+        long,
+        value_enum,
+        env = "IMAGE_CACHE_LOG_FORMAT",
+        default_value_t = LogFormat::Text,
+        value_name = "text|json",
+        hide_possible_values = true,
+        global = true
+    )]
+    pub log_format: LogFormat,
 }
 
 impl Global {

@@ -13,6 +13,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The last second of the year 9999: RFC 3339 has four digits for the year.
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
+/// How standard error tells what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// JSON for programs, an object a line
+    Json,
+}
+
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

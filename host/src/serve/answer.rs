@@ -56,6 +56,14 @@ pub fn head(label: &Label, size: u64, part: &Part) -> Response<()> {
     response
 }
 
+/// The head of the answer to a client that has this very image (304).
+pub fn not_modified(label: &Label) -> Response<()> {
+    let mut response = head(label, 0, &Part::All);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+}
+
 fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: String) {
     // Digits and a few signs are a header's value.
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {

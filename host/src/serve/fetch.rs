@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use image_cache::tokio::{ImageReader, resuming};
-use image_cache::{Break, Expected};
+use image_cache::{Break, Expected, Route};
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
@@ -63,19 +63,33 @@ impl Ask {
     }
 }
 
-/// Begins to fetch an image of which the answer's head has come, or reads along where somebody was quicker.
+/// How a fetch has begun.
+pub enum Begun {
+    Reading(ImageReader),
+    /// Another process was quicker, and nobody can tell whether its image is the one of this answer.
+    Elsewhere(Incoming),
+}
+
+/// Begins to fetch an image of which the answer's head has come, or reads along where another process was quicker.
 pub async fn begin(
     service: &Arc<Service>,
     ask: Ask,
     answer: Incoming,
     label: Arc<Label>,
     expected: Expected,
-) -> image_cache::Result<ImageReader> {
-    let id = ask.id.clone();
+) -> image_cache::Result<Begun> {
+    let (id, size) = (ask.id.clone(), expected.size);
     let source = Source::new(service, ask, label, Some(answer));
     // Whoever comes now is to find it.
     source.announce();
-    service.cache.get_or_fetch_stream(&id, expected.clone(), source.stream(expected.size)).await
+    let stream = Arc::clone(&source).stream(size);
+    let reader = service.cache.get_or_fetch_stream(&id, expected, stream).await?;
+    if let Route::Cached | Route::Shared = reader.route()
+        && let Some(answer) = source.unless_the_same().await
+    {
+        return Ok(Begun::Elsewhere(answer));
+    }
+    Ok(Begun::Reading(reader))
 }
 
 /// Reads an image that is cached or being fetched, or fetches it when that has been broken off.
@@ -112,9 +126,39 @@ impl Source {
         Arc::new(Source { service, ask, label, begun, number: OnceLock::new() })
     }
 
-    fn announce(&self) {
-        self.number
-            .get_or_init(|| self.service.labels.expect(&self.ask.id, Arc::clone(&self.label)));
+    fn announce(&self) -> u64 {
+        let expect = || self.service.labels.expect(&self.ask.id, Arc::clone(&self.label));
+        *self.number.get_or_init(expect)
+    }
+
+    /// Now that it is read: where that fills the cache, what is known of it is true of what will be cached.
+    async fn promise(&self) {
+        let number = self.announce();
+        if self.service.is_being_fetched(&self.ask.id) {
+            let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
+            let promised = self.service.cache.run(move |_| {
+                labels.promise(&id, number);
+                Ok(())
+            });
+            // A runtime that stops keeps nothing.
+            let _ = promised.await;
+        }
+    }
+
+    /// The answer that has begun, where what another process has of the image may be another one: a checksum would show
+    /// that, or the validators that it was told.
+    async fn unless_the_same(&self) -> Option<Incoming> {
+        if self.label.md5.is_some() {
+            return None;
+        }
+        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
+        let label = Arc::clone(&self.label);
+        let known = self.service.cache.run(move |_| Ok(labels.is_known_elsewhere(&id, &label)));
+        if known.await.unwrap_or(false) {
+            return None;
+        }
+        self.service.labels.disown(&self.ask.id, self.announce());
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Its bytes, opened when they are first asked for.
@@ -134,7 +178,7 @@ impl Source {
     }
 
     async fn open(&self, broken: Break) -> io::Result<Chunks> {
-        self.announce();
+        self.promise().await;
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(body) = begun.filter(|_| broken.offset == 0 && broken.error.is_none()) {
             return Ok(Box::pin(body::chunks(body, self.service.options.origin.upstream_timeout)));
@@ -147,7 +191,9 @@ impl Source {
             tracing::info!(image = %self.ask.id, %error, offset, "its fetch broke off, and is resumed");
             tokio::time::sleep(PAUSE * (1 << vain) * u32::from(vain > 0)).await;
         }
-        match self.service.rest(&self.ask, &self.label, offset).await {
+        // From the beginning nothing is mixed; but it must be what its readers were told.
+        let is_same = if offset == 0 { Label::is_not_denied } else { Label::agrees };
+        match self.service.rest(&self.ask, &self.label, offset, is_same).await {
             Ok(chunks) => Ok(chunks),
             // The upstream may be back in a moment.
             Err(Rest::Unreachable(error)) => Ok(Box::pin(stream::once(async { Err(error) }))),
@@ -186,7 +232,13 @@ enum Rest {
 
 impl Service {
     /// The bytes of an image from an offset on; only where the upstream still has the image that the label is of.
-    async fn rest(&self, ask: &Ask, label: &Label, offset: u64) -> Result<Chunks, Rest> {
+    async fn rest(
+        &self,
+        ask: &Ask,
+        label: &Label,
+        offset: u64,
+        is_same: fn(&Label, &HeaderMap) -> bool,
+    ) -> Result<Chunks, Rest> {
         let ranged = self.open(ask, (offset > 0).then_some(offset)).await?;
         let (response, skip) = match (ranged.status(), offset) {
             (StatusCode::OK, _) => (ranged, offset),
@@ -207,7 +259,7 @@ impl Service {
         }
         let length = response.body().size_hint().exact().map(|length| length + offset - skip);
         let has_changed = matches!((length, label.size), (Some(now), Some(then)) if now != then);
-        if has_changed || (offset > 0 && !label.agrees(response.headers())) {
+        if has_changed || !is_same(label, response.headers()) {
             return Err(Rest::Refused(
                 "the upstream has another image now, or does not say".to_owned(),
             ));
@@ -272,7 +324,7 @@ impl Repair {
         let (start, mut left) = (range.start, range.end - range.start);
         let opened = async move {
             let Repair { service, ask, label } = self;
-            service.rest(&ask, &label, start).await.map_err(|rest| match rest {
+            service.rest(&ask, &label, start, Label::agrees).await.map_err(|rest| match rest {
                 Rest::Unreachable(error) => error,
                 Rest::Refused(reason) => io::Error::other(reason),
             })

@@ -8,7 +8,7 @@ pub use record::Record;
 use super::along::{self, expected, streamed};
 use super::answer::{self, bypassed, refuse};
 use super::body::{self, Body};
-use super::fetch::{self, Ask, Repair};
+use super::fetch::{self, Ask, Begun};
 use super::hit::{Found, Look};
 use super::label::{CONTENT_MD5, Label};
 use super::range::{Asked, Part};
@@ -49,7 +49,7 @@ pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<
 
 /// Hands a request on; one that took an image away evicts it.
 async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
-    let withdrawn = withdrawn(request.method(), request.uri().path()).map(str::to_owned);
+    let withdrawn = withdrawn(request.method(), request.uri().path());
     let response = service.pass(request).await;
     if let Some(id) = withdrawn.filter(|_| response.status().is_success()) {
         service.evict(&id).await;
@@ -206,6 +206,8 @@ impl Get<'_> {
             // Closed after its head.
             Ok(answer) if answer.status() == StatusCode::OK => {}
             Ok(answer) => return Some(bypassed(answer.map(body::passing))),
+            // What is cached may be served then.
+            Err(_) if self.service.options.serve_stale_if_unreachable => return None,
             Err(failure) => return Some(failed(&failure)),
         }
         self.consented = true;
@@ -223,26 +225,11 @@ impl Get<'_> {
 
     /// The cached image, where it is the one that Glance speaks of.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-        let headers = self.head.headers.clone();
+        let look = Look::of(&self.service.labels, &self.ask.id, &self.head.headers, false, true);
         let record = record.cloned();
-        let look = move |cache: &image_cache::ImageCache| {
-            let look = Look {
-                cache,
-                labels: &labels,
-                id: &id,
-                headers: &headers,
-                is_head: false,
-                trusts_books: true,
-            };
-            look.open(|label| record.is_none_or(|record| record.agrees(label)))
-        };
-        match self.service.cache.run(look).await {
-            Ok(Found::Hit(hit)) => {
-                let (service, ask) = (Arc::clone(self.service), self.ask.clone());
-                let label = Arc::clone(&hit.label);
-                Some(hit.answer(Repair { service, ask, label }))
-            }
+        let fits = move |label: &Label| record.is_none_or(|record| record.agrees(label));
+        match self.service.cache.run(move |cache| look.open(cache, fits)).await {
+            Ok(Found::Hit(hit)) => Some(self.service.answer_with(hit, &self.ask, &self.head)),
             Ok(Found::Nothing) => None,
             Ok(Found::Unfit(label)) => {
                 self.service.evict_this(&self.ask.id, &label).await;
@@ -294,7 +281,10 @@ impl Get<'_> {
         let begun =
             fetch::begin(self.service, self.ask.clone(), incoming, Arc::clone(&label), expected);
         let reader = match begun.await {
-            Ok(reader) => reader,
+            Ok(Begun::Reading(reader)) => reader,
+            Ok(Begun::Elsewhere(body)) => {
+                return bypassed(Response::from_parts(head, body::passing(body)));
+            }
             Err(error) => {
                 log_bypass(&self.ask, &error);
                 return self.service.bypass(self.head.clone()).await;

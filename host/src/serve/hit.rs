@@ -11,9 +11,9 @@ use super::{body, labels};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
+use hyper::Response;
 use hyper::body::{Frame, SizeHint};
-use hyper::header::HeaderMap;
-use hyper::{Response, StatusCode};
+use hyper::header::{HeaderMap, RANGE};
 use image_cache::tokio::{ImageReader, ImageStream};
 use image_cache::{CachedReader, Error, ImageCache};
 use std::io::{self, Read};
@@ -50,35 +50,53 @@ enum Content {
 }
 
 /// How an image is looked for.
-pub struct Look<'a> {
-    pub cache: &'a ImageCache,
-    pub labels: &'a Labels,
-    pub id: &'a str,
-    pub headers: &'a HeaderMap,
-    /// Without its bytes: for HEAD.
-    pub is_head: bool,
-    /// Whether an image of which nothing is known may be served with what the books know.
-    pub trusts_books: bool,
+pub struct Look {
+    labels: Arc<Labels>,
+    id: String,
+    headers: HeaderMap,
+    is_head: bool,
+    trusts_books: bool,
 }
 
-impl Look<'_> {
+impl Look {
+    /// `is_head`: without its bytes; `trusts_books`: an image of which nothing is known may be served with what the
+    /// books know.
+    pub fn of(
+        labels: &Arc<Labels>,
+        id: &str,
+        headers: &HeaderMap,
+        is_head: bool,
+        trusts_books: bool,
+    ) -> Look {
+        let mut headers = headers.clone();
+        if is_head {
+            // Only a GET has parts.
+            headers.remove(RANGE);
+        }
+        Look { labels: Arc::clone(labels), id: id.to_owned(), headers, is_head, trusts_books }
+    }
+
     /// Opens the image and reads it, if it is small, all in one go; for a thread that may block.
-    pub fn open(&self, fits: impl FnOnce(&Label) -> bool) -> Result<Found, Error> {
-        if self.labels.is_doomed(self.id) {
+    pub fn open(
+        &self,
+        cache: &ImageCache,
+        fits: impl FnOnce(&Label) -> bool,
+    ) -> Result<Found, Error> {
+        if self.labels.is_doomed(&self.id) {
             return Ok(Found::Nothing);
         }
-        let Some(reader) = self.cache.open_for_read(self.id)? else { return Ok(Found::Nothing) };
+        let Some(reader) = cache.open_for_read(&self.id)? else { return Ok(Found::Nothing) };
         let size = reader.image_size();
-        let Some(label) = self.label(&reader, size) else { return Ok(Found::Nothing) };
+        let Some(label) = self.label(cache, &reader, size) else { return Ok(Found::Nothing) };
         if !fits(&label) {
             return Ok(Found::Unfit(label));
         }
-        let part = Asked::of(self.headers, Some(&label)).part(size);
+        let part = Asked::of(&self.headers, Some(&label)).part(size);
         let reader = match &part {
             _ if self.is_head => None,
             Part::Unsatisfiable => None,
             Part::All => Some(reader),
-            Part::Some(range) => match self.cache.open_range(self.id, range.clone())? {
+            Part::Some(range) => match cache.open_range(&self.id, range.clone())? {
                 Some(part) if part.image_size() == size => Some(part),
                 // Replaced in this very moment.
                 _ => return Ok(Found::Nothing),
@@ -97,15 +115,15 @@ impl Look<'_> {
         Ok(Found::Hit(Hit { label, size, part, content }))
     }
 
-    fn label(&self, reader: &CachedReader, size: u64) -> Option<Arc<Label>> {
+    fn label(&self, cache: &ImageCache, reader: &CachedReader, size: u64) -> Option<Arc<Label>> {
         let modified = reader.modified().ok()?.into();
-        let known = self.labels.cached(self.cache, self.id, size, modified);
+        let known = self.labels.cached(cache, &self.id, size, modified);
         known.or_else(|| {
-            let md5 = self.trusts_books.then(|| labels::checksum(self.cache, self.id))?;
+            let md5 = self.trusts_books.then(|| labels::checksum(cache, &self.id))?;
             let mut label = Label::of("", &HeaderMap::new(), Some(size), md5);
             label.modified = Some(modified);
             label.describe_as_glance();
-            Some(self.labels.put(self.id, label))
+            Some(self.labels.put(&self.id, label))
         })
     }
 }
@@ -144,10 +162,7 @@ impl Hit {
 
     /// The answer to a client that has this very image (304).
     pub fn not_modified(&self) -> Response<Body> {
-        let mut head = answer::head(&self.label, self.size, &Part::All);
-        *head.status_mut() = StatusCode::NOT_MODIFIED;
-        head.headers_mut().remove(hyper::header::CONTENT_LENGTH);
-        mark(XCache::Hit, head.map(|()| body::empty()))
+        mark(XCache::Hit, answer::not_modified(&self.label).map(|()| body::empty()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the origin said of an image with its bytes: validators, type, and how long that holds.
 
-use headers::{CacheControl, Expires, HeaderMapExt};
+use headers::{CacheControl, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -115,6 +115,15 @@ impl Label {
         agrees
     }
 
+    /// Whether an answer does not say that it is of another image.
+    pub fn is_not_denied(&self, headers: &HeaderMap) -> bool {
+        [header::ETAG, CONTENT_MD5, header::LAST_MODIFIED].iter().all(|name| {
+            let said = headers.get(name).map(HeaderValue::as_bytes);
+            let known = self.header(name).map(str::as_bytes);
+            known.is_none() || said.is_none() || known == said
+        })
+    }
+
     /// Sets a header that is repeated.
     pub fn set(&mut self, name: &HeaderName, value: &str) {
         self.headers.retain(|(known, _)| known != name.as_str());
@@ -143,6 +152,21 @@ impl Label {
         known.into_iter().flatten().any(|known| known.as_bytes() == validator)
     }
 
+    /// Whether a caller with these headers has the image already.
+    pub fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        let ours = self.repeated();
+        if let Some(known) = headers.typed_get::<IfNoneMatch>() {
+            let etag = ours.typed_get::<headers::ETag>();
+            return etag.is_some_and(|etag| !known.precondition_passes(&etag));
+        }
+        let since = headers.typed_get::<IfModifiedSince>();
+        let modified = ours.typed_get::<headers::LastModified>();
+        match (since, modified) {
+            (Some(since), Some(modified)) => !since.is_modified(modified.into()),
+            _ => false,
+        }
+    }
+
     /// Whether the cached file of this size and time is the one that it belongs to.
     pub fn fits(&self, size: u64, modified: Moment) -> bool {
         self.size == Some(size) && self.modified == Some(modified)
@@ -158,7 +182,8 @@ impl Label {
     pub fn is_fresh(&self, now: SystemTime) -> bool {
         let headers = self.repeated();
         let control = headers.typed_get::<CacheControl>();
-        if control.as_ref().is_some_and(CacheControl::no_cache) {
+        let forbids = |it: &CacheControl| it.no_cache() || it.no_store() || it.private();
+        if control.as_ref().is_some_and(forbids) {
             return false;
         }
         let lifetime = control.and_then(|control| control.s_max_age().or(control.max_age()));
@@ -196,7 +221,9 @@ mod tests {
         let (date, expires) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:37 GMT");
         let expiring = label(&[("date", date), ("expires", expires)]);
         assert!(expiring.is_fresh(in_seconds(50)) && !expiring.is_fresh(in_seconds(61)));
-        for never in ["no-cache", "max-age=0", "no-cache, max-age=60", "public"] {
+        for never in
+            ["no-cache", "max-age=0", "no-cache, max-age=60", "no-store, max-age=60", "public"]
+        {
             assert!(!label(&[("cache-control", never)]).is_fresh(in_seconds(0)), "{never}");
         }
         assert!(!label(&[("etag", "\"a\"")]).is_fresh(in_seconds(0)));

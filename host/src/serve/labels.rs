@@ -1,12 +1,14 @@
 //! The labels of all images: in memory, and as small files in the cache's own directory.
 
+mod files;
+mod promises;
+
 use super::label::{Label, Moment};
+use files::Files;
 use image_cache::ImageCache;
+use promises::Promises;
 use std::collections::HashMap;
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +18,8 @@ const IN_MEMORY: usize = 10_000;
 /// The labels of all images. What takes the cache may touch the disk.
 #[derive(Debug)]
 pub struct Labels {
-    dir: PathBuf,
+    files: Files,
+    promises: Promises,
     known: Mutex<HashMap<String, Known>>,
     fetches: AtomicU64,
 }
@@ -33,6 +36,8 @@ enum Known {
 struct Fetch {
     number: u64,
     label: Arc<Label>,
+    /// Whether this fetch fills the cache, and not somebody else's.
+    is_ours: bool,
     /// What comes of it is to be thrown away.
     is_doomed: bool,
 }
@@ -40,17 +45,44 @@ struct Fetch {
 impl Labels {
     /// In the cache's own directory.
     pub fn of(cache: &ImageCache) -> io::Result<Labels> {
-        let dir = cache.config().dir.join(".image-cache").join("http");
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(&dir)?;
-        Ok(Labels { dir, known: Mutex::default(), fetches: AtomicU64::new(0) })
+        let cache = &cache.config().dir;
+        let files = Files::below(&cache.join(".image-cache"), "http")?;
+        let promises = Promises::below(files.path(), cache)?;
+        Ok(Labels { files, promises, known: Mutex::default(), fetches: AtomicU64::new(0) })
     }
 
-    /// A fetch begins, of which this is known; answers its number.
+    /// A fetch is about to begin, of which this is known; answers its number.
     pub fn expect(&self, id: &str, label: Arc<Label>) -> u64 {
         let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-        let fetch = Fetch { number, label, is_doomed: false };
+        let fetch = Fetch { number, label, is_ours: false, is_doomed: false };
         self.known().insert(id.to_owned(), Known::Expected(fetch));
         number
+    }
+
+    /// The fetch fills the cache: what is known of it is true of the file that it fills.
+    pub fn promise(&self, id: &str, number: u64) {
+        let label = match self.known().get_mut(id) {
+            Some(Known::Expected(fetch)) if fetch.number == number => {
+                fetch.is_ours = true;
+                Arc::clone(&fetch.label)
+            }
+            _ => return,
+        };
+        self.promises.make(id, &label);
+    }
+
+    /// What is known of a fetch is not true of what is cached or fills the cache; answers whether anything was.
+    pub fn disown(&self, id: &str, number: u64) -> bool {
+        let mut known = self.known();
+        let is_this =
+            |known: &Known| matches!(known, Known::Expected(fetch) if fetch.number == number);
+        known.get(id).is_some_and(is_this) && known.remove(id).is_some()
+    }
+
+    /// Whether what somebody else fetches, or has just fetched, is known to be the image with this label.
+    pub fn is_known_elsewhere(&self, id: &str, label: &Label) -> bool {
+        let known = self.promises.of_fetched(id).or_else(|| self.promises.of_cached(id));
+        known.is_some_and(|known| label.agrees(&known.repeated()))
     }
 
     /// What is known of an image that is being fetched.
@@ -73,7 +105,7 @@ impl Labels {
             Some(Known::Cached(label)) if label.fits(size, modified) => {
                 return Some(Arc::clone(label));
             }
-            Some(Known::Expected(fetch)) => Some(Arc::clone(&fetch.label)),
+            Some(Known::Expected(fetch)) if fetch.is_ours => Some(Arc::clone(&fetch.label)),
             _ => None,
         };
         let is_its = |label: &Arc<Label>| {
@@ -81,13 +113,27 @@ impl Labels {
         };
         match fetched.filter(is_its) {
             Some(label) => Some(self.bind(cache, id, &label, size, modified)),
-            None => {
-                let label = self.load(id).filter(|label| label.fits(size, modified))?;
-                let label = Arc::new(label);
-                self.remember(id, Arc::clone(&label));
-                Some(label)
-            }
+            None => self.found(cache, id, size, modified),
         }
+    }
+
+    /// What lies on disk of it: a service that was killed may have left a promise.
+    fn found(
+        &self,
+        cache: &ImageCache,
+        id: &str,
+        size: u64,
+        modified: Moment,
+    ) -> Option<Arc<Label>> {
+        if let Some(label) = self.files.load(id).filter(|label: &Label| label.fits(size, modified))
+        {
+            let label = Arc::new(label);
+            self.remember(id, Arc::clone(&label));
+            return Some(label);
+        }
+        let label = self.promises.of_cached(id)?;
+        let fits = label.size.is_none_or(|known| known == size);
+        fits.then(|| self.bind(cache, id, &label, size, modified))
     }
 
     /// The image has come; what was expected is said of its file from now on.
@@ -103,12 +149,14 @@ impl Labels {
         if label.md5.is_none() {
             label.md5 = checksum(cache, id);
         }
-        self.put(id, label)
+        let label = self.put(id, label);
+        self.promises.remove(id);
+        label
     }
 
     /// Keeps what is said of a cached image.
     pub fn put(&self, id: &str, label: Label) -> Arc<Label> {
-        if let Err(error) = self.save(id, &label) {
+        if let Err(error) = self.files.save(id, &label) {
             tracing::warn!(image = %id, %error, "what the upstream said of it cannot be kept: it will be fetched again after a restart");
         }
         let label = Arc::new(label);
@@ -133,8 +181,10 @@ impl Labels {
 
     /// A fetch has ended, one way or the other.
     pub fn settle(&self, cache: &ImageCache, id: &str, number: u64) {
-        let is_doomed = match self.known().get(id) {
-            Some(Known::Expected(fetch)) if fetch.number == number => fetch.is_doomed,
+        let (is_doomed, is_ours) = match self.known().get(id) {
+            Some(Known::Expected(fetch)) if fetch.number == number => {
+                (fetch.is_doomed, fetch.is_ours)
+            }
             _ => return,
         };
         if is_doomed {
@@ -149,9 +199,8 @@ impl Labels {
         {
             self.cached(cache, id, reader.image_size(), modified.into());
         }
-        let mut known = self.known();
-        if matches!(known.get(id), Some(Known::Expected(fetch)) if fetch.number == number) {
-            known.remove(id);
+        if self.disown(id, number) && is_ours {
+            self.promises.remove(id);
         }
     }
 
@@ -171,35 +220,22 @@ impl Labels {
 
     fn forget(&self, id: &str) {
         self.known().remove(id);
-        let _ = fs::remove_file(self.dir.join(id));
+        self.promises.remove(id);
+        self.files.remove(id);
     }
 
     /// Removes the labels of images that are not cached any more; answers how many.
     pub fn sweep(&self, cache: &ImageCache) -> io::Result<u64> {
         let mut swept = 0;
-        for entry in fs::read_dir(&self.dir)? {
-            let name = entry?.file_name();
-            let Some(id) = name.to_str() else { continue };
-            let is_needed = cache.is_cached(id).unwrap_or(false) || self.expected(id).is_some();
+        for id in self.files.ids()? {
+            let is_needed = cache.is_cached(&id).unwrap_or(false) || self.expected(&id).is_some();
             if !is_needed {
-                self.forget(id);
+                self.forget(&id);
                 swept += 1;
             }
         }
+        self.promises.sweep()?;
         Ok(swept)
-    }
-
-    fn load(&self, id: &str) -> Option<Label> {
-        serde_json::from_slice(&fs::read(self.dir.join(id)).ok()?).ok()
-    }
-
-    /// All or nothing: another service may read it at any time.
-    fn save(&self, id: &str, label: &Label) -> io::Result<()> {
-        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-        // No id begins with a dot.
-        let new = self.dir.join(format!(".{}-{number}", std::process::id()));
-        fs::write(&new, serde_json::to_vec(label)?)?;
-        fs::rename(&new, self.dir.join(id)).inspect_err(|_| drop(fs::remove_file(&new)))
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

@@ -4,7 +4,8 @@ use super::admin::Guard;
 use super::answer::{bypassed, refuse};
 use super::body::{self, Body};
 use super::consent::Consents;
-use super::fetch::Ask;
+use super::fetch::{Ask, Repair};
+use super::hit::Hit;
 use super::label::{Label, Moment};
 use super::labels::Labels;
 use super::limits::PatientBody;
@@ -104,6 +105,15 @@ impl Service {
     /// Hands a request for an image on to the upstream, past the cache.
     pub async fn bypass(&self, head: Parts) -> Response<Body> {
         bypassed(self.pass(Request::from_parts(head, body::empty())).await)
+    }
+
+    /// A cached image, or that the client has it already.
+    pub fn answer_with(self: &Arc<Self>, hit: Hit, ask: &Ask, head: &Parts) -> Response<Body> {
+        if hit.label.is_known_to(&head.headers) {
+            return hit.not_modified();
+        }
+        let (service, ask, label) = (Arc::clone(self), ask.clone(), Arc::clone(&hit.label));
+        hit.answer(Repair { service, ask, label })
     }
 
     /// An image is not to be served any more.

@@ -333,11 +333,12 @@ fn qemu_reads_a_qcow2_over_http_from_it() -> Tested {
     let (_mirror, url) = Mirror::of(&folder)?;
     let service = setup.serve(&url, &["--profile", "plain"])?;
     let url = format!("http://{}/disk.qcow2", service.clients);
-    let info = |url: &str| qemu_img(&["info", "--output=json", url]);
+    let qemu_img =
+        |arguments: &[&str]| run(Command::new("timeout").args(["60", "qemu-img"]).args(arguments));
     let answer = send(service.clients, "GET", "/disk.qcow2", &[])?;
     assert!(answer.body == std::fs::read(&image)?);
     assert!(until(|| service.cached() == ["disk.qcow2"]), "{}", service.log());
-    let Some(told) = info(&url) else { return Ok(()) };
+    let Some(told) = qemu_img(&["info", "--output=json", &url]) else { return Ok(()) };
     let said = String::from_utf8_lossy(&told.stderr);
     if ["Unknown protocol", "Unknown driver", "qemu-block-extra"].iter().any(|it| said.contains(it))
     {
@@ -349,22 +350,12 @@ fn qemu_reads_a_qcow2_over_http_from_it() -> Tested {
     assert_eq!((&told["format"], &told["virtual-size"]), (&"qcow2".into(), &(8 << 20).into()));
     let copy = setup.path("copy.raw");
     let into = copy.to_string_lossy();
-    let Some(converted) = qemu_img(&["convert", "-O", "raw", &url, &into]) else { return Ok(()) };
+    // One request at a time: with several, qemu-img 7.2 now and then stops looking at its connections although all
+    // answers have come (about one in ten; in front of nginx alone, too).
+    let convert = ["convert", "-m", "1", "-O", "raw", &url, &into];
+    let Some(converted) = qemu_img(&convert) else { return Ok(()) };
     assert!(converted.status.success(), "{converted:?}");
     assert!(std::fs::read(&copy)? == bytes(10, 8 << 20));
     assert!(service.number(r#"image_cache_answers_total{cache="hit"}"#) >= Some(2.0));
     Ok(())
-}
-
-/// qemu-img was seen to hang: it is stopped after a while, and started again, aloud.
-fn qemu_img(arguments: &[&str]) -> Option<Output> {
-    let mut attempts = 0;
-    loop {
-        let told = run(Command::new("timeout").args(["20", "qemu-img"]).args(arguments))?;
-        attempts += 1;
-        if told.status.code() != Some(124) || attempts == 3 {
-            return Some(told);
-        }
-        println!("qemu-img {arguments:?} did not end within 20 s; it is started again");
-    }
 }

@@ -8,4 +8,5 @@ mod parts;
 mod plain;
 mod served;
 mod shared;
+mod validators;
 mod withheld;

@@ -4,6 +4,7 @@ use crate::origin::{Asked, Origin, file, head, reply};
 use crate::served::Served;
 use image_cache_tests::{Tested, bytes};
 use std::io::Write;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -238,5 +239,124 @@ fn many_clients_of_a_cold_file_cost_one_read() -> Tested {
     let reads =
         origin.asked().iter().filter(|asked| asked.header("if-none-match").is_none()).count();
     assert_eq!(reads, 1);
+    Ok(())
+}
+
+#[test]
+fn a_head_has_no_parts() -> Tested {
+    let image = bytes(12, 1000);
+    let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    let head = served.ask("HEAD", "/a", &[("Range", "bytes=1-2")])?;
+    assert_eq!(
+        (head.status, head.cache(), head.header("content-length")),
+        (200, "hit", Some("1000"))
+    );
+    Ok(())
+}
+
+#[test]
+fn a_client_says_how_old_an_image_may_be_and_whether_the_origin_may_be_asked() -> Tested {
+    let image = bytes(13, 1000);
+    let headers = &[("Cache-Control", "max-age=600"), ("Age", "100"), ("ETag", "")];
+    let (origin, _) = server(&image, headers);
+    let served = Served::before(&origin.url(), &PLAIN);
+    let alone = [("Cache-Control", "only-if-cached")];
+    assert_eq!(served.ask("GET", "/a", &alone)?.status, 504);
+    assert!(origin.asked().is_empty());
+    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    served.ask("GET", "/a", &alone)?.must_be(200, "hit", &image);
+    for (control, asked) in [
+        ("max-age=300", 1),
+        ("min-fresh=300", 1),
+        ("max-age=50", 2),
+        ("min-fresh=550", 3),
+        ("only-if-cached, max-age=50", 3),
+    ] {
+        let answer = served.ask("GET", "/a", &[("Cache-Control", control)])?;
+        let status = if control.starts_with("only") { 504 } else { 200 };
+        assert_eq!((answer.status, origin.asked().len()), (status, asked), "{control}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_origin_says_when_it_confirms_holds_from_then_on() -> Tested {
+    let image = bytes(14, 1000);
+    let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")]);
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    origin.does(|_, output| {
+        head(output, "304 Not Modified", &[("Cache-Control", "no-store, max-age=600")], None)
+    });
+    served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.must_be(200, "hit", &image);
+    origin.forget();
+    served.get("/a")?.must_be(200, "hit", &image);
+    assert_eq!(origin.asked().len(), 1, "it was not to be kept: it is asked for each time");
+    Ok(())
+}
+
+#[test]
+fn a_fetch_is_shared_by_those_alone_whom_the_origin_serves() -> Tested {
+    let image = bytes(15, 3 << 20);
+    let (open, opened) = channel::<()>();
+    let (opened, copy) = (Mutex::new(opened), image.clone());
+    let origin = Origin::new(move |asked: &Asked, output| {
+        if asked.header("authorization") != Some("Basic good") {
+            return reply(output, "401 Unauthorized", &[("WWW-Authenticate", "Basic")], b"who?");
+        }
+        if asked.header("if-none-match") == Some("\"a\"") {
+            return head(output, "304 Not Modified", &[("ETag", "\"a\"")], None);
+        }
+        head(output, "200 OK", &[("ETag", "\"a\"")], Some(copy.len()))?;
+        output.write_all(&copy[..1 << 20])?;
+        let _ = opened.lock().map(|opened| opened.recv());
+        output.write_all(&copy[1 << 20..])
+    });
+    let served = Served::before(&origin.url(), &[&PLAIN[..], &["--authorise", "always"]].concat());
+    let good = [("Authorization", "Basic good")];
+    let mut clients = [served.client(), served.client()];
+    for (client, cache) in clients.iter_mut().zip(["miss", "shared"]) {
+        client.begin("GET", "/a", &good)?;
+        let head = client.head()?;
+        assert_eq!((head.status, head.cache()), (200, cache));
+        client.take(1000)?;
+    }
+    assert_eq!(served.get("/a")?.status, 401);
+    open.send(())?;
+    for client in &mut clients {
+        assert!(client.take(image.len() - 1000)? == image[1000..]);
+    }
+    let whole = |asked: &&Asked| {
+        asked.header("authorization").is_some() && asked.header("if-none-match").is_none()
+    };
+    assert_eq!(origin.asked().iter().filter(whole).count(), 1);
+    Ok(())
+}
+
+#[test]
+fn who_has_the_image_that_is_being_fetched_is_told_so() -> Tested {
+    let image = bytes(16, 3 << 20);
+    let (open, opened) = channel::<()>();
+    let (opened, copy) = (Mutex::new(opened), image.clone());
+    let origin = Origin::new(move |_, output| {
+        head(output, "200 OK", &[("ETag", "\"a\"")], Some(copy.len()))?;
+        output.write_all(&copy[..1 << 20])?;
+        let _ = opened.lock().map(|opened| opened.recv());
+        output.write_all(&copy[1 << 20..])
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    let mut client = served.client();
+    client.begin("GET", "/a", &[])?;
+    assert_eq!(client.head()?.cache(), "miss");
+    client.take(1000)?;
+    let known = served.ask("GET", "/a", &[("If-None-Match", "\"a\"")])?;
+    assert_eq!((known.status, known.cache(), known.header("etag")), (304, "shared", Some("\"a\"")));
+    open.send(())?;
+    assert!(client.take(image.len() - 1000)? == image[1000..]);
     Ok(())
 }

@@ -154,7 +154,8 @@ impl Glance {
 
     /// Answers as Glance does.
     pub fn answer(&self, asked: &Asked, output: &mut TcpStream) -> io::Result<()> {
-        let Some(rest) = asked.target.strip_prefix("/v2/images/") else {
+        let target = asked.target.replace("%61", "a");
+        let Some(rest) = target.strip_prefix("/v2/images/") else {
             return reply(output, "200 OK", &[("X-Other", "yes")], b"something else");
         };
         let (id, is_file) = match rest.strip_suffix("/file") {

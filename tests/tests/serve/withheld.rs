@@ -86,7 +86,9 @@ fn an_image_that_was_deactivated_deleted_or_replaced_is_never_served_from_the_ca
 
 #[test]
 fn requests_through_the_service_that_take_an_image_away_evict_it() -> Tested {
-    for (method, target) in [("DELETE", "/v2/images/a"), ("PUT", "/v2/images/a/file")] {
+    for (method, target) in
+        [("DELETE", "/v2/images/a"), ("DELETE", "/v2/images/%61"), ("PUT", "/v2/images/a/file")]
+    {
         let (_, _, _origin, served) = warm(&["--authorise", "never"])?;
         assert_eq!(served.ask(method, target, &[])?.status, 204);
         assert!(!served.has("a"), "{method}");
@@ -291,5 +293,22 @@ fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one(
     let answer = served.ask("GET", &data("a"), &part)?;
     assert_eq!((answer.status, answer.body == other), (200, true));
     assert_ne!(answer.header("etag"), Some(etag.as_str()));
+    Ok(())
+}
+
+#[test]
+fn a_glance_that_dies_between_record_and_data_leaves_what_is_cached_for_everybody() -> Tested {
+    for (options, status) in [(&["--serve-stale-if-unreachable"][..], 200), (&[], 502)] {
+        let (image, glance, origin, served) = warm(options)?;
+        origin.does(move |asked, output| match asked.target.as_str() {
+            "/v2/images/a" => glance.answer(asked, output),
+            _ => Err(std::io::ErrorKind::ConnectionAborted.into()),
+        });
+        let answer = served.get(&data("a"))?;
+        assert_eq!(answer.status, status);
+        if status == 200 {
+            answer.must_be(200, "hit", &image);
+        }
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use hyper::Method;
 use image_cache::ImageId;
+use percent_encoding::percent_decode_str;
 
 /// The image whose data lies under a path: only where the path says so in its plainest form.
 pub fn image(path: &str) -> Option<&str> {
@@ -15,15 +16,17 @@ fn plain_id(id: &str) -> Option<&str> {
     (is_plain && id.parse::<ImageId>().is_ok()).then_some(id)
 }
 
-/// The image that is another one, or none, once this request has succeeded.
-pub fn withdrawn<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
-    let rest = path.strip_prefix("/v2/images/")?;
-    plain_id(match *method {
+/// The image that is another one, or none, once this request has succeeded: however its path is written.
+pub fn withdrawn(method: &Method, path: &str) -> Option<String> {
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    let rest = path.trim_end_matches('/').strip_prefix("/v2/images/")?;
+    let id = plain_id(match *method {
         Method::DELETE => rest,
         Method::PUT => rest.strip_suffix("/file")?,
         Method::POST => rest.strip_suffix("/actions/deactivate")?,
         _ => return None,
-    })
+    });
+    id.map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -57,9 +60,12 @@ mod tests {
 
     #[test]
     fn requests_that_take_an_image_away_are_known() {
-        assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a"), Some("a"));
-        assert_eq!(withdrawn(&Method::PUT, "/v2/images/a/file"), Some("a"));
-        assert_eq!(withdrawn(&Method::POST, "/v2/images/a/actions/deactivate"), Some("a"));
+        let a = Some("a".to_owned());
+        for path in ["/v2/images/a", "/v2/images/%61", "/%762/images/a/"] {
+            assert_eq!(withdrawn(&Method::DELETE, path), a, "{path}");
+        }
+        assert_eq!(withdrawn(&Method::PUT, "/v2/images/a/file"), a);
+        assert_eq!(withdrawn(&Method::POST, "/v2/images/a/actions/deactivate"), a);
         assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a/tags/b"), None);
         assert_eq!(withdrawn(&Method::GET, "/v2/images/a"), None);
     }
