@@ -128,7 +128,7 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
         }
     };
     if tokio::time::timeout(SETTLING, settled).await.is_err() {
-        tracing::warn!("a fetch goes on; what it has brought is left in incomplete/");
+        tracing::warn!("a fetch that nobody waits for is broken off");
     }
     service.cache.run(|cache| cache.flush()).await?;
     Ok(())

@@ -20,6 +20,7 @@ mod tap;
 /// Only where the registers of a system call are known.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub mod torture;
+pub mod watched;
 
 pub use books::{OnDisk, Row};
 pub use child::{say_and_wait, wait_for};

@@ -35,6 +35,14 @@ pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static)
     StreamBody::new(chunks.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()
 }
 
+/// Reads a body to its end; none of it is kept.
+pub async fn drain(mut body: Body) -> Result<(), BodyError> {
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok(())
+}
+
 /// The bytes of an upstream's answer; where none come for so long, an error.
 pub fn chunks(
     body: Incoming,

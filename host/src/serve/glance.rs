@@ -12,7 +12,7 @@ use super::fetch::{self, Ask, Begun};
 use super::hit::{Found, Look};
 use super::label::{CONTENT_MD5, Label};
 use super::range::{Asked, Part};
-use super::service::{Service, failed, log_bypass};
+use super::service::{Service, failed, fetch_to_end, log_bypass};
 use super::upstream::{Failure, Ranged};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -166,11 +166,16 @@ impl Get<'_> {
             if self.is_there(record.as_deref()).await {
                 continue;
             }
-            if Asked::of(&self.head.headers, None) != Asked::All {
+            if Asked::of(&self.head.headers, None) == Asked::All {
+                return self.miss(record.as_deref()).await;
+            }
+            let begins = self.service.options.fetch_on_range;
+            if !begins || !fetch_to_end(self.miss(record.as_deref()).await) {
                 drop(opening);
                 break;
             }
-            return self.miss(record.as_deref()).await;
+            // The upstream has just let the caller have all of it.
+            self.consented = true;
         }
         self.service.bypass(self.head).await
     }

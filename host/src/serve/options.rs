@@ -32,6 +32,9 @@ pub struct Options {
     /// Serve what is cached while the upstream cannot be reached: for public content only
     #[arg(long, env = "IMAGE_CACHE_SERVE_STALE_IF_UNREACHABLE")]
     pub serve_stale_if_unreachable: bool,
+    /// A request for a part of an image that is not cached has all of it fetched, to its end
+    #[arg(long, env = "IMAGE_CACHE_FETCH_ON_RANGE")]
+    pub fetch_on_range: bool,
     #[command(flatten)]
     pub tls: ListenerTls,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use super::hit::{Found, Look};
 use super::label::{CONTENT_MD5, Label};
 use super::plain_id;
 use super::range::Asked;
-use super::service::{self, Service, failed, log_bypass};
+use super::service::{self, Service, failed, fetch_to_end, log_bypass};
 use super::upstream::Failure;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap};
@@ -79,19 +79,26 @@ impl Get<'_> {
             if self.is_there().await {
                 continue;
             }
-            return self.miss().await;
+            let answer = self.miss().await;
+            if Asked::of(&self.head.headers, None) == Asked::All {
+                return answer;
+            }
+            if !fetch_to_end(answer) {
+                break;
+            }
         }
         self.service.bypass(self.head).await
     }
 
-    /// Whether the request asks for the whole image, so that others can have it, too.
+    /// Whether the request may have the whole image fetched, so that others can have it, too.
     fn is_for_all(&self) -> bool {
         let headers = &self.head.headers;
         let is_conditional = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE]
             .iter()
             .any(|name| headers.contains_key(name));
         let is_whole = Asked::of(headers, None) == Asked::All;
-        self.head.method == Method::GET && is_whole && !is_conditional
+        let fetches = is_whole || self.service.options.fetch_on_range;
+        self.head.method == Method::GET && fetches && !is_conditional
     }
 
     async fn is_there(&self) -> bool {

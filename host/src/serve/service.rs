@@ -13,9 +13,11 @@ use super::metrics::Metrics;
 use super::openings::Openings;
 use super::options::{Options, Profile};
 use super::prefetch::Prefetching;
+use super::requests::XCache;
 use super::tls::Identity;
 use super::upstream::{Failure, Upstream};
 use super::{glance, plain};
+use anyhow::Context;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header;
@@ -23,6 +25,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// What the parts of the service share.
 pub struct Service {
@@ -47,7 +50,9 @@ impl Service {
         let guard = Guard::load(options.admin.admin_token_file.as_deref())?;
         let identity = Identity::load(&options.tls)?;
         let prefetching = Prefetching::new(&options.prefetch)?;
-        let labels = Arc::new(cache.run(|cache| Ok(Labels::of(cache))).await??);
+        let labels = cache.run(|cache| Ok(Labels::of(cache))).await?;
+        let labels = labels.context("cannot use .image-cache/http in the cache directory")?;
+        let labels = Arc::new(labels);
         let consents = Consents::held_for(options.authorise_for);
         let (openings, metrics) = (Openings::default(), Arc::default());
         Ok(Service {
@@ -156,6 +161,20 @@ impl Service {
     pub fn is_being_fetched(&self, id: &str) -> bool {
         matches!(self.cache.progress(id), Ok(Some(_)))
     }
+}
+
+/// Goes on with a fetch that an answer has begun, although nobody takes that; false where it has begun none.
+pub fn fetch_to_end(answer: Response<Body>) -> bool {
+    let begun = matches!(XCache::of(answer.headers()), Some(XCache::Miss | XCache::Shared));
+    if begun {
+        let drained = async {
+            if let Err(error) = body::drain(answer.into_body()).await {
+                tracing::warn!(error, "an image of which a part was wanted was not fetched");
+            }
+        };
+        tokio::spawn(drained.in_current_span());
+    }
+    begun
 }
 
 /// The answer to a request of which no server should guess what it means.

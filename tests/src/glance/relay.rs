@@ -1,9 +1,10 @@
 //! A wire between a service and its upstream that can be watched, held and cut.
 
 use crate::Tested;
+use crate::watched::Watched;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 #[derive(Debug, Default)]
@@ -20,24 +21,18 @@ struct State {
     over: bool,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
 /// The wire; it is gone when it is dropped.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<Watched<State>>,
 }
 
 impl Relay {
     /// To this upstream.
     pub fn to(upstream: SocketAddr) -> Tested<Relay> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let (address, shared) = (listener.local_addr()?, Arc::<Shared>::default());
+        let (address, shared) = (listener.local_addr()?, Arc::<Watched<State>>::default());
         let theirs = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -50,7 +45,7 @@ impl Relay {
                     return;
                 }
                 if !down {
-                    thread::spawn(move || shared.connect(client, upstream).ok());
+                    thread::spawn(move || connect(&shared, client, upstream).ok());
                 }
             }
         });
@@ -99,8 +94,7 @@ impl Relay {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.shared.state());
-        self.shared.changed.notify_all();
+        self.shared.change(change);
     }
 }
 
@@ -111,67 +105,60 @@ impl Drop for Relay {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn connect(wire: &Arc<Watched<State>>, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
+    let server = TcpStream::connect(upstream)?;
+    let (asking, asked) = (client.try_clone()?, server.try_clone()?);
+    let shared = Arc::clone(wire);
+    thread::spawn(move || ask(&shared, asking, asked));
+    answer(wire, server, client)
+}
 
-    fn connect(self: &Arc<Self>, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
-        let server = TcpStream::connect(upstream)?;
-        let (asking, asked) = (client.try_clone()?, server.try_clone()?);
-        let shared = Arc::clone(self);
-        thread::spawn(move || shared.ask(asking, asked));
-        self.answer(server, client)
-    }
-
-    /// From the client to the server: heads are taken note of.
-    fn ask(&self, mut client: TcpStream, mut server: TcpStream) {
-        let (mut head, mut buffer) = (Vec::new(), [0; 16 * 1024]);
-        while let Ok(count @ 1..) = client.read(&mut buffer) {
-            head.extend_from_slice(&buffer[..count]);
-            while let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
-                let text = String::from_utf8_lossy(&head[..end]).into_owned();
-                let range =
-                    text.lines().map(str::to_lowercase).find(|line| line.starts_with("range:"));
-                let first = text.lines().next().unwrap_or_default();
-                self.state().requests.push(format!("{first} {}", range.unwrap_or_default()));
-                head.drain(..end + 4);
-            }
-            if server.write_all(&buffer[..count]).is_err() {
-                break;
-            }
+/// From the client to the server: heads are taken note of.
+fn ask(wire: &Watched<State>, mut client: TcpStream, mut server: TcpStream) {
+    let (mut head, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+    while let Ok(count @ 1..) = client.read(&mut buffer) {
+        head.extend_from_slice(&buffer[..count]);
+        while let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            let text = String::from_utf8_lossy(&head[..end]).into_owned();
+            let range = text.lines().map(str::to_lowercase).find(|line| line.starts_with("range:"));
+            let first = text.lines().next().unwrap_or_default();
+            wire.state().requests.push(format!("{first} {}", range.unwrap_or_default()));
+            head.drain(..end + 4);
         }
-        let _ = server.shutdown(Shutdown::Both);
+        if server.write_all(&buffer[..count]).is_err() {
+            break;
+        }
     }
+    let _ = server.shutdown(Shutdown::Both);
+}
 
-    /// From the server to the client, as far as that may go.
-    fn answer(&self, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
-        let (mut sent, mut buffer) = (0, [0; 16 * 1024]);
-        loop {
-            let count = server.read(&mut buffer)?;
-            if count == 0 {
-                return client.shutdown(Shutdown::Both);
-            }
-            let mut bytes = &buffer[..count];
-            while !bytes.is_empty() {
-                let mut state = self.state();
-                let room = state.limit.map_or(u64::MAX, |limit| limit.saturating_sub(sent));
-                if room == 0 {
-                    state.reached += 1;
-                    if state.cuts {
-                        let _ = server.shutdown(Shutdown::Both);
-                        return client.shutdown(Shutdown::Both);
-                    }
-                    let held = state.limit;
-                    let same = |state: &mut State| state.limit == held && !state.cuts;
-                    drop(self.changed.wait_while(state, same));
-                    continue;
+/// From the server to the client, as far as that may go.
+fn answer(wire: &Watched<State>, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
+    let (mut sent, mut buffer) = (0, [0; 16 * 1024]);
+    loop {
+        let count = server.read(&mut buffer)?;
+        if count == 0 {
+            return client.shutdown(Shutdown::Both);
+        }
+        let mut bytes = &buffer[..count];
+        while !bytes.is_empty() {
+            let mut state = wire.state();
+            let room = state.limit.map_or(u64::MAX, |limit| limit.saturating_sub(sent));
+            if room == 0 {
+                state.reached += 1;
+                if state.cuts {
+                    let _ = server.shutdown(Shutdown::Both);
+                    return client.shutdown(Shutdown::Both);
                 }
-                drop(state);
-                let part = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-                client.write_all(&bytes[..part])?;
-                (sent, bytes) = (sent + part as u64, &bytes[part..]);
+                let held = state.limit;
+                let same = |state: &mut State| state.limit == held && !state.cuts;
+                wire.wait_while(state, same);
+                continue;
             }
+            drop(state);
+            let part = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+            client.write_all(&bytes[..part])?;
+            (sent, bytes) = (sent + part as u64, &bytes[part..]);
         }
     }
 }

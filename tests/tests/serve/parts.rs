@@ -1,6 +1,6 @@
 //! Parts of images: cached, being fetched, and cold ones.
 
-use crate::origin::{Asked, Origin, head};
+use crate::origin::{Asked, Origin, file, head};
 use crate::served::{Glance, Served, data};
 use image_cache_tests::{Tested, bytes, md5_hex};
 use std::io::Write;
@@ -121,5 +121,36 @@ fn a_part_of_a_cold_image_comes_from_the_origin_and_begins_no_fetch() -> Tested 
     answer.must_be(206, "bypass", &image[5..10]);
     assert_eq!(origin.reads(&data("a")), 0);
     assert!(served.is_idle() && !served.has("a"));
+    Ok(())
+}
+
+#[test]
+fn a_part_of_a_cold_image_has_all_of_it_fetched_where_that_is_allowed() -> Tested {
+    let image = bytes(5, 6 << 20);
+    for profile in ["glance", "plain"] {
+        let glance = Glance::with("a", &image);
+        let mut origin = glance.origin();
+        if profile == "plain" {
+            let copy = image.clone();
+            origin = Origin::new(move |asked, output| {
+                file(asked, output, &[("ETag", "\"a\""), ("Cache-Control", "max-age=60")], &copy)
+            });
+        }
+        let served = Served::before(&origin.url(), &["--profile", profile, "--fetch-on-range"]);
+        let part = served.ask("GET", &data("a"), &[("Range", "bytes=5-9")])?;
+        assert_eq!((part.status, &part.body[..]), (206, &image[5..10]), "{profile}");
+        let id = if profile == "plain" { "v2+images+a+file" } else { "a" };
+        // Who asked for it has left, and it comes all the same.
+        assert!(served.is_cached(id), "{profile}");
+        let next = served.ask("GET", &data("a"), &[("Range", "bytes=5000000-")])?;
+        next.must_be(206, "hit", &image[5_000_000..]);
+        assert_eq!(origin.reads(&data("a")), 1, "{profile}");
+    }
+    let glance = Glance::with("a", &image);
+    glance.change("a", |image| image.token = Some("good"));
+    let origin = glance.origin();
+    let served = Served::before(&origin.url(), &["--fetch-on-range"]);
+    let refused = served.ask("GET", &data("a"), &[("Range", "bytes=5-9")])?;
+    assert_eq!((refused.status, &refused.body[..]), (403, &b"not yours"[..]));
     Ok(())
 }

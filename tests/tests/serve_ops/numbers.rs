@@ -147,3 +147,20 @@ fn each_request_is_logged_under_an_id_that_its_client_knows() -> Tested {
     assert!(!service.log().contains("swordfish"), "{}", service.log());
     Ok(())
 }
+
+#[test]
+fn the_log_can_be_json_with_the_request_in_each_line_about_it() -> Tested {
+    let Some(setup) = Setup::new() else { return Ok(()) };
+    let origin = Origin::start();
+    origin.add("one", bytes(1, 1000));
+    let service = setup.serve(&origin.url(), &["--log-format", "json"])?;
+    let answer = get(service.clients, "/v2/images/one/file")?;
+    let id = answer.header("x-openstack-request-id").ok_or("an id")?;
+    assert!(service.logs("answered"), "{}", service.log());
+    let line = service.log().lines().find(|line| line.contains("answered")).map(str::to_owned);
+    let line: serde_json::Value = serde_json::from_str(&line.unwrap_or_default())?;
+    assert_eq!((&line["span"]["id"], &line["level"]), (&id.into(), &"INFO".into()));
+    assert_eq!((&line["status"], &line["bytes"]), (&200.into(), &1000.into()), "{line}");
+    assert!(line["timestamp"].is_string());
+    Ok(())
+}

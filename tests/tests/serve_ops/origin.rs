@@ -1,11 +1,12 @@
 //! An upstream of images that speaks as much of Glance as the service asks for, and fails to order.
 
 use image_cache_tests::md5_hex;
+use image_cache_tests::watched::Watched;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -39,11 +40,8 @@ struct State {
     over: bool,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+/// What its threads share.
+type Shared = Watched<State>;
 
 /// The upstream; it ends when it is dropped.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ impl Origin {
                     return;
                 }
                 // A client that leaves is nobody's error.
-                thread::spawn(move || shared.serve(stream).ok());
+                thread::spawn(move || serve(&shared, stream).ok());
             }
         });
         Origin { address, shared }
@@ -133,119 +131,116 @@ impl Origin {
     }
 
     fn with(&self, id: &str, change: impl FnOnce(&mut Image)) {
-        change(self.shared.state().images.get_mut(id).expect("the image was added"));
-        self.shared.changed.notify_all();
+        self.shared.change(|state| change(state.images.get_mut(id).expect("the image was added")));
     }
 }
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        self.shared.state().over = true;
-        self.shared.changed.notify_all();
+        self.shared.change(|state| state.over = true);
         let _ = TcpStream::connect(self.address);
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut headers = String::new();
+    for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+        headers += &format!("{line}\n");
     }
+    let seen = Seen { path: path.clone(), headers };
+    shared.state().seen.push(seen.clone());
+    let rest = path.strip_prefix("/v2/images/").unwrap_or_default();
+    let (id, data) = match rest.strip_suffix("/file") {
+        Some(id) => (id, true),
+        None => (rest, false),
+    };
+    let image = shared.state().images.get(id).cloned();
+    match image {
+        None => answer(stream, "404 Not Found", b"no such image"),
+        Some(image) if !data => {
+            let record = json!({
+                "id": id, "status": image.status, "size": image.bytes.len(),
+                "checksum": image.checksum,
+            });
+            answer(stream, "200 OK", record.to_string().as_bytes())
+        }
+        Some(image) if image.failures > 0 => {
+            if let Some(image) = shared.state().images.get_mut(id) {
+                image.failures -= 1;
+            }
+            answer(stream, "503 Service Unavailable", b"not now")
+        }
+        Some(image) => send(shared, stream, id, &image, &seen),
+    }
+}
 
-    fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
-        let mut lines = BufReader::new(stream.try_clone()?).lines();
-        let first = lines.next().transpose()?.unwrap_or_default();
-        let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-        let mut headers = String::new();
-        for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
-            headers += &format!("{line}\n");
-        }
-        let seen = Seen { path: path.clone(), headers };
-        self.state().seen.push(seen.clone());
-        let rest = path.strip_prefix("/v2/images/").unwrap_or_default();
-        let (id, data) = match rest.strip_suffix("/file") {
-            Some(id) => (id, true),
-            None => (rest, false),
-        };
-        let image = self.state().images.get(id).cloned();
-        match image {
-            None => answer(stream, "404 Not Found", b"no such image"),
-            Some(image) if !data => {
-                let record = json!({
-                    "id": id, "status": image.status, "size": image.bytes.len(),
-                    "checksum": image.checksum,
-                });
-                answer(stream, "200 OK", record.to_string().as_bytes())
-            }
-            Some(image) if image.failures > 0 => {
-                if let Some(image) = self.state().images.get_mut(id) {
-                    image.failures -= 1;
-                }
-                answer(stream, "503 Service Unavailable", b"not now")
-            }
-            Some(image) => self.send(stream, id, &image, &seen),
-        }
+fn send(
+    shared: &Shared,
+    mut stream: TcpStream,
+    id: &str,
+    image: &Image,
+    seen: &Seen,
+) -> std::io::Result<()> {
+    let size = image.bytes.len();
+    let headers = seen.headers.to_ascii_lowercase();
+    let range = headers.split("range: bytes=").nth(1).and_then(|range| range.split_once('-'));
+    let (from, to) = range.map_or((0, size), |(from, to)| {
+        let to = to.lines().next().and_then(|to| to.trim().parse::<usize>().ok());
+        (from.parse().unwrap_or(0), to.map_or(size, |to| size.min(to + 1)))
+    });
+    let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+    let part = range.map_or(String::new(), |_| {
+        format!("Content-Range: bytes {from}-{}/{size}\r\n", to.saturating_sub(1))
+    });
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-MD5: {}\r\n{part}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        image.checksum,
+        to - from,
+    )?;
+    {
+        let mut state = shared.state();
+        state.sending.push(id.to_owned());
+        state.most = state.most.max(state.sending.len());
     }
+    let sent = send_part(shared, &mut stream, id, &image.bytes[from..to]);
+    let mut state = shared.state();
+    state.sending.retain(|sending| sending != id);
+    if sent.is_err() {
+        state.abandoned.push(id.to_owned());
+    }
+    sent
+}
 
-    fn send(
-        &self,
-        mut stream: TcpStream,
-        id: &str,
-        image: &Image,
-        seen: &Seen,
-    ) -> std::io::Result<()> {
-        let size = image.bytes.len();
-        let headers = seen.headers.to_ascii_lowercase();
-        let range = headers.split("range: bytes=").nth(1).and_then(|range| range.split_once('-'));
-        let (from, to) = range.map_or((0, size), |(from, to)| {
-            let to = to.lines().next().and_then(|to| to.trim().parse::<usize>().ok());
-            (from.parse().unwrap_or(0), to.map_or(size, |to| size.min(to + 1)))
-        });
-        let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
-        let part = range.map_or(String::new(), |_| {
-            format!("Content-Range: bytes {from}-{}/{size}\r\n", to.saturating_sub(1))
-        });
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-MD5: {}\r\n{part}Content-Length: {}\r\nConnection: close\r\n\r\n",
-            image.checksum,
-            to - from,
-        )?;
-        {
-            let mut state = self.state();
-            state.sending.push(id.to_owned());
-            state.most = state.most.max(state.sending.len());
+fn send_part(
+    shared: &Shared,
+    stream: &mut TcpStream,
+    id: &str,
+    bytes: &[u8],
+) -> std::io::Result<()> {
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    stream.write_all(first)?;
+    stream.flush()?;
+    loop {
+        let state = shared.state();
+        let held = state.images.get(id).is_some_and(|image| image.held);
+        if !held || state.over {
+            break;
         }
-        let sent = self.send_part(&mut stream, id, &image.bytes[from..to]);
-        let mut state = self.state();
-        state.sending.retain(|sending| sending != id);
-        if sent.is_err() {
-            state.abandoned.push(id.to_owned());
+        let pause = Duration::from_millis(20);
+        shared.wait_for(state, pause);
+        // Whether somebody still wants it.
+        stream.set_nonblocking(true)?;
+        let left = matches!(stream.peek(&mut [0]), Ok(0));
+        stream.set_nonblocking(false)?;
+        if left {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
         }
-        sent
     }
-
-    fn send_part(&self, stream: &mut TcpStream, id: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let (first, rest) = bytes.split_at(bytes.len() / 2);
-        stream.write_all(first)?;
-        stream.flush()?;
-        loop {
-            let state = self.state();
-            let held = state.images.get(id).is_some_and(|image| image.held);
-            if !held || state.over {
-                break;
-            }
-            let pause = Duration::from_millis(20);
-            drop(self.changed.wait_timeout(state, pause));
-            // Whether somebody still wants it.
-            stream.set_nonblocking(true)?;
-            let left = matches!(stream.peek(&mut [0]), Ok(0));
-            stream.set_nonblocking(false)?;
-            if left {
-                return Err(std::io::ErrorKind::BrokenPipe.into());
-            }
-        }
-        stream.write_all(rest)
-    }
+    stream.write_all(rest)
 }
 
 fn answer(mut stream: TcpStream, status: &str, body: &[u8]) -> std::io::Result<()> {

@@ -64,7 +64,9 @@ pub async fn fetch(
         return Err(Failed::Answered(response.status()).words());
     }
     match XCache::of(response.headers()) {
-        Some(XCache::Miss | XCache::Shared) => drain(response.into_body()).await?,
+        Some(XCache::Miss | XCache::Shared) => {
+            body::drain(response.into_body()).await.map_err(|error| error.to_string())?
+        }
         Some(XCache::Hit) => {}
         Some(XCache::Bypass) | None => return Err(why_past(service, credentials, id).await),
     }
@@ -98,14 +100,6 @@ fn target(service: &Service, id: &str) -> Result<String, String> {
                 .to_owned()
         }),
     }
-}
-
-/// Reads a body to its end; none of it is kept.
-async fn drain(mut body: body::Body) -> Result<(), String> {
-    while let Some(frame) = body.frame().await {
-        frame.map_err(|error| error.to_string())?;
-    }
-    Ok(())
 }
 
 /// Why an image would not come through the cache.
