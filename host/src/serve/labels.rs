@@ -61,22 +61,19 @@ impl Labels {
 
     /// The fetch fills the cache: what is known of it is true of the file that it fills.
     pub fn promise(&self, id: &str, number: u64) {
-        let label = match self.known().get_mut(id) {
-            Some(Known::Expected(fetch)) if fetch.number == number => {
-                fetch.is_ours = true;
-                Arc::clone(&fetch.label)
-            }
-            _ => return,
-        };
-        self.promises.make(id, &label);
+        let label = fetch(&mut self.known(), id, number).map(|fetch| {
+            fetch.is_ours = true;
+            Arc::clone(&fetch.label)
+        });
+        if let Some(label) = label {
+            self.promises.make(id, &label);
+        }
     }
 
     /// What is known of a fetch is not true of what is cached or fills the cache; answers whether anything was.
     pub fn disown(&self, id: &str, number: u64) -> bool {
         let mut known = self.known();
-        let is_this =
-            |known: &Known| matches!(known, Known::Expected(fetch) if fetch.number == number);
-        known.get(id).is_some_and(is_this) && known.remove(id).is_some()
+        fetch(&mut known, id, number).is_some() && known.remove(id).is_some()
     }
 
     /// Whether what somebody else fetches, or has just fetched, is known to be the image with this label.
@@ -181,12 +178,8 @@ impl Labels {
 
     /// A fetch has ended, one way or the other.
     pub fn settle(&self, cache: &ImageCache, id: &str, number: u64) {
-        let (is_doomed, is_ours) = match self.known().get(id) {
-            Some(Known::Expected(fetch)) if fetch.number == number => {
-                (fetch.is_doomed, fetch.is_ours)
-            }
-            _ => return,
-        };
+        let ended = fetch(&mut self.known(), id, number).map(|it| (it.is_doomed, it.is_ours));
+        let Some((is_doomed, is_ours)) = ended else { return };
         if is_doomed {
             self.forget(id);
             if let Err(error) = cache.delete_cached_image(id) {
@@ -240,6 +233,18 @@ impl Labels {
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The fetch of an image that has this number, as long as it is the one that is known.
+fn fetch<'a>(
+    known: &'a mut HashMap<String, Known>,
+    id: &str,
+    number: u64,
+) -> Option<&'a mut Fetch> {
+    match known.get_mut(id)? {
+        Known::Expected(fetch) if fetch.number == number => Some(fetch),
+        _ => None,
     }
 }
 
