@@ -7,7 +7,7 @@ mod relay;
 pub use api::GlanceApi;
 pub use relay::Relay;
 
-use crate::skip;
+use crate::{skip, target};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,6 @@ const PACKAGES: [&str; 5] = [
     "python-glanceclient==4.13.0",
     "openstacksdk==4.22.0",
 ];
-
-/// A folder below this target directory, where there is one.
-fn target() -> Option<PathBuf> {
-    let tests = std::env::current_exe().ok()?;
-    Some(tests.parent()?.parent()?.parent()?.to_owned())
-}
 
 /// The interpreter that knows Glance, installed now where it is missing; none, said aloud, where that is impossible.
 pub fn python() -> Option<PathBuf> {
@@ -60,7 +54,7 @@ pub fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
 /// # Errors
 /// Why that is impossible.
 pub fn installed_with(further: &[&str]) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let target = target().ok_or("there is no target directory")?;
+    let target = target()?;
     let (home, lock) = (target.join("glance"), target.join("glance.lock"));
     // One installs, the others wait.
     let lock = File::create(lock)?;

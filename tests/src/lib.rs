@@ -4,6 +4,7 @@
 mod books;
 mod child;
 pub mod components;
+pub mod debian;
 pub mod glance;
 pub mod hostile;
 pub mod http;
@@ -31,6 +32,8 @@ pub use tap::{Flow, Tap};
 
 use md5::{Digest, Md5};
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// What a test answers; an error of any kind fails it.
@@ -121,6 +124,27 @@ pub fn is_root(what: &str) -> bool {
         skip(&format!("{what} needs root"));
     }
     root
+}
+
+/// The directory that cargo builds this program in.
+///
+/// # Errors
+/// Where the program lies elsewhere.
+pub fn target() -> Tested<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(3).ok_or("there is no target directory")?;
+    Ok(target.to_owned())
+}
+
+/// A program's end: what went wrong is said on standard error.
+pub fn ended(result: Tested) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Says what is left out, and why, even where the output of tests that pass is not shown.

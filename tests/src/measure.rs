@@ -25,7 +25,7 @@ mod turns;
 pub use alone::{Alone, Work};
 pub use bench::{Bench, Measure, compiled, main};
 pub use figure::{Figure, median};
-pub use glance::{DRIVERS as GLANCE_DRIVERS, Glance, Told};
+pub use glance::{DRIVERS as GLANCE_DRIVERS, Glance, Told, drivers_like};
 pub use machine::{binary, memory_of, openssl_md5};
 pub use row::{Peer, Row};
 pub use table::{Asked, Line, mib_per_second, print, tell};

@@ -4,7 +4,7 @@ use crate::hit::glance_of;
 use image_cache::ImageCache;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, open};
-use image_cache_tests::measure::{Bench, Row, Side, in_turns};
+use image_cache_tests::measure::{Bench, Row, Side, drivers_like, in_turns};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -12,27 +12,27 @@ use std::time::Instant;
 const COUNTS: [usize; 3] = [1_000, 10_000, 100_000];
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
-    rows(bench, "sqlite", &["sqlite", "centralized_db"])
+    rows(bench, "sqlite")
 }
 
 pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
-    rows(bench, "xattr", &["xattr"])
+    rows(bench, "xattr")
 }
 
-fn rows(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
+fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     let mut rows = Vec::new();
     for images in COUNTS {
-        rows.extend(rows_of(bench, driver, peers, bench.size(images))?);
+        rows.extend(rows_of(bench, driver, bench.size(images))?);
     }
     Ok(rows)
 }
 
-fn rows_of(bench: &Bench, driver: &str, peers: &[&str], images: usize) -> Tested<Vec<Row>> {
+fn rows_of(bench: &Bench, driver: &str, images: usize) -> Tested<Vec<Row>> {
     let scratch = bench.scratch()?;
     fill(&scratch.path().join("ours"), driver, images)?;
     let cache = open(config(&scratch.path().join("ours"), driver))?;
     let mut sides = vec![Side::new("ours", || asked(&cache, images))];
-    for driver in peers {
+    for driver in drivers_like(driver) {
         sides.push(glance(&scratch.path().join(format!("glance-{driver}")), driver, images));
     }
     let scores = in_turns(bench.rounds(7), sides)?;

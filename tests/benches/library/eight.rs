@@ -3,7 +3,7 @@
 use crate::hit;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, open};
-use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, in_turns};
+use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, drivers_like, in_turns};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -14,20 +14,20 @@ const SECONDS: u64 = 2;
 const HITS: usize = 50;
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
-    row(bench, "sqlite", &["sqlite", "centralized_db"])
+    row(bench, "sqlite")
 }
 
 pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
-    row(bench, "xattr", &["xattr"])
+    row(bench, "xattr")
 }
 
-fn row(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
+fn row(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     let scratch = bench.scratch()?;
     let ours = scratch.path().join("ours");
     drop(hit::cache_of(&ours, driver, Duration::ZERO)?);
     let ours = ours.to_str().ok_or("a plain path")?;
     let mut sides = vec![Side::new("ours", || together(ours, driver))];
-    for driver in peers {
+    for driver in drivers_like(driver) {
         let directory = scratch.path().join(format!("glance-{driver}"));
         let found = hit::glance_of(&directory, driver, 1000).and_then(|one| {
             drop(one);

@@ -4,7 +4,7 @@ use image_cache::ImageCache;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{KIB, config, fill, name, open};
 use image_cache_tests::measure::native::{Sqlite, Xattr};
-use image_cache_tests::measure::{Bench, Glance, Row, Score, Side, in_turns};
+use image_cache_tests::measure::{Bench, Glance, Row, Score, Side, drivers_like, in_turns};
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Read;
@@ -99,9 +99,7 @@ fn scores_at_once(bench: &Bench, driver: &str, scratch: &Path) -> Tested<Vec<Sco
         }),
         Side::new("plain file", || micros(HITS, plain)),
     ];
-    let peers: &[&str] =
-        if driver == "sqlite" { &["sqlite", "centralized_db"] } else { &["xattr"] };
-    for driver in peers {
+    for driver in drivers_like(driver) {
         let found = glance_of(&scratch.join(format!("glance-{driver}")), driver, IMAGES);
         sides.push(Side::of(format!("Glance 33, {driver}"), found, |glance| {
             Ok(vec![glance.ask("hits 50")?.micros_each()])

@@ -3,7 +3,7 @@
 use crate::hit::glance_of;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, name, open};
-use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, in_turns};
+use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, drivers_like, in_turns};
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 const HITS: usize = 100;
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
-    rows(bench, "sqlite", &["sqlite", "centralized_db"])
+    rows(bench, "sqlite")
 }
 
 pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
-    rows(bench, "xattr", &["xattr"])
+    rows(bench, "xattr")
 }
 
-fn rows(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
+fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     let (scratch, images) = (bench.scratch()?, bench.size(100_000));
     let directory = &scratch.path().join("ours");
     fill(directory, driver, images)?;
@@ -27,7 +27,7 @@ fn rows(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
         Side::new("ours", || timed(directory, driver, images)),
         Side::new("readdir and stat of each file", || look(directory, images)),
     ];
-    for driver in peers {
+    for driver in drivers_like(driver) {
         let directory = scratch.path().join(format!("glance-{driver}"));
         let found = glance_of(&directory, driver, images).map(drop);
         sides.push(Side::of(format!("Glance 33, {driver}"), found, move |()| {

@@ -2,7 +2,7 @@
 
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, open, settle};
-use image_cache_tests::measure::{Asked, Bench, Glance, Row, Score, Side, in_turns};
+use image_cache_tests::measure::{Asked, Bench, Glance, Row, Score, Side, drivers_like, in_turns};
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,17 +13,17 @@ const BEARABLE: usize = 2_000;
 const LONG: usize = 20_000;
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
-    rows(bench, "sqlite", &["sqlite", "centralized_db"])
+    rows(bench, "sqlite")
 }
 
 pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
-    rows(bench, "xattr", &["xattr"])
+    rows(bench, "xattr")
 }
 
-fn rows(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
+fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     let (mut rows, mut first) = (Vec::new(), None);
     for images in COUNTS {
-        let scores = scores(bench, driver, peers, images)?;
+        let scores = scores(bench, driver, images)?;
         let each = scores[0].figure(0).map_or(f64::NAN, |figure| figure.median);
         let what = format!("half of {images} images, {driver}, each");
         let row = Row::new("prune", &what, "µs", &scores, 0);
@@ -39,11 +39,11 @@ fn rows(bench: &Bench, driver: &str, peers: &[&str]) -> Tested<Vec<Row>> {
     Ok(rows)
 }
 
-fn scores(bench: &Bench, driver: &str, peers: &[&str], images: usize) -> Tested<Vec<Score>> {
+fn scores(bench: &Bench, driver: &str, images: usize) -> Tested<Vec<Score>> {
     let (scratch, count) = (bench.scratch()?, bench.size(images));
     let directory = scratch.path().join("ours");
     let mut sides = vec![Side::new("ours", || evict(&directory, driver, count))];
-    for driver in peers {
+    for driver in drivers_like(driver) {
         let name = format!("Glance 33, {driver}");
         sides.push(if images <= BEARABLE || (bench.long && images <= LONG) {
             glance(&scratch.path().join(format!("glance-{driver}")), name, driver, count)

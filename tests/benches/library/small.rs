@@ -3,7 +3,9 @@
 use image_cache::{Durability, Expected, ImageCache, Outcome};
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{KIB, config, name, open};
-use image_cache_tests::measure::{Bench, GLANCE_DRIVERS, Glance, Row, Side, in_turns};
+use image_cache_tests::measure::{
+    Bench, GLANCE_DRIVERS, Glance, Row, Side, drivers_like, in_turns,
+};
 use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +20,7 @@ const FEW: usize = 200;
 pub fn cache(bench: &Bench) -> Tested<Vec<Row>> {
     let (scratch, images) = (bench.scratch()?, bench.size(IMAGES));
     let mut rows = Vec::new();
-    for (driver, peers) in [("sqlite", &["sqlite", "centralized_db"][..]), ("xattr", &["xattr"])] {
+    for driver in ["sqlite", "xattr"] {
         let ours = open(config(&scratch.path().join(driver), driver))?;
         let unflushed = config(&scratch.path().join(format!("{driver}-unflushed")), driver);
         let unflushed = open(unflushed.durability(Durability::RenameOnly))?;
@@ -26,7 +28,7 @@ pub fn cache(bench: &Bench) -> Tested<Vec<Row>> {
             Side::new("ours", caching(&ours, images)),
             Side::new("ours, image_cache_durability = rename-only", caching(&unflushed, images)),
         ];
-        for driver in peers {
+        for driver in drivers_like(driver) {
             let found = Glance::start(&scratch.path().join(format!("glance-{driver}")), driver);
             sides.push(glance(driver, found, format!("cache {FEW}")));
         }

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::origin::{Image, Origin};
 use crate::service::Service;
 use crate::wait;
+use image_cache_tests::measure::memory_of;
 use image_cache_tests::measure::{Asked, Line};
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// The service's peak of resident memory.
 pub fn memory(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Vec<Line>> {
     let service = Service::start(&directory.join("ours"), binary, origin.address, &[])?;
-    let mib = |name| service.process.memory(name) as f64 / 1024.0;
+    let mib = |name| memory_of(service.process.id(), name) as f64 / f64::from(1 << 20);
     let mut lines = Vec::new();
     wait(async {
         let mut idle = Vec::new();

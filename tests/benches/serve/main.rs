@@ -15,7 +15,7 @@ mod process;
 mod service;
 mod warm;
 
-use image_cache_tests::measure::{Line, print, tell};
+use image_cache_tests::measure::{Line, binary, print, tell};
 use origin::Origin;
 use std::io;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if picked.is_empty() {
         return Ok(());
     }
-    let (binary, origin) = (service::binary(), Origin::start()?);
+    let (binary, origin) = (binary()?, Origin::start()?);
     let mut lines = Vec::new();
     for (name, measure) in picked {
         println!("\n{name}");

@@ -1,6 +1,7 @@
 //! nginx as Debian packages it, with `sendfile` and a `proxy_cache` before the same origin.
 
-use crate::process::{Process, free_address, log, run};
+use crate::process::{Process, free_address, log};
+use image_cache_tests::debian;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -36,16 +37,7 @@ fn installed() -> io::Result<&'static str> {
     if Path::new(PROGRAM).exists() {
         return Ok(PROGRAM);
     }
-    println!("nginx is missing: it is installed now, by apt-get (Debian's package nginx-light)");
-    let apt = |arguments: &[&str]| {
-        let is_root = rustix::process::geteuid().is_root();
-        let words: &[&str] = if is_root { &["apt-get"] } else { &["sudo", "-n", "apt-get"] };
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut command)
-    };
-    apt(&["update", "--quiet"])?;
-    apt(&["install", "--yes", "--quiet", "--no-install-recommends", "nginx-light"])?;
+    debian::install("nginx-light").map_err(io::Error::other)?;
     Ok(PROGRAM)
 }
 

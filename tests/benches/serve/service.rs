@@ -1,10 +1,9 @@
 //! `image-cache serve`, built for release, with a cache of its own.
 
 use crate::process::{Process, log};
-use std::env;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A running service.
@@ -41,17 +40,4 @@ impl Service {
         })?;
         Ok(Service { address, process })
     }
-}
-
-/// The binary: what `IMAGE_CACHE_BINARY` names, or one that is built now.
-pub fn binary() -> PathBuf {
-    if let Some(binary) = env::var_os("IMAGE_CACHE_BINARY") {
-        return binary.into();
-    }
-    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--workspace", "--all-features", "--bin", "image-cache"]);
-    let built = cargo.status();
-    assert!(built.is_ok_and(|status| status.success()), "the binary cannot be built");
-    profile.join("image-cache")
 }

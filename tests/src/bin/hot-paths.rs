@@ -1,18 +1,11 @@
 //! Goes one hot path, for whoever counts its instructions: `hot-paths prepare|go PATH DRIVER DIR`.
 
 use image_cache_tests::instructions::HotPath;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    image_cache_tests::ended(run())
 }
 
 fn run() -> image_cache_tests::Tested {

@@ -1,7 +1,7 @@
 //! Valgrind: where it is, and what installs it.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use crate::debian;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The command of a valgrind that is there.
@@ -17,13 +17,7 @@ impl Valgrind {
         if let Some(found) = Valgrind::find() {
             return Ok(found);
         }
-        let apt_get = apt_get()?;
-        let _ = writeln!(
-            io::stderr(),
-            "valgrind is missing: it is installed now, by apt-get (Debian's package valgrind; 90 MB on disk)"
-        );
-        run(&apt_get, &["update", "-q"])?;
-        run(&apt_get, &["install", "-y", "-q", "--no-install-recommends", "valgrind"])?;
+        debian::install("valgrind")?;
         Valgrind::find().ok_or_else(|| "valgrind does not run although it was installed".into())
     }
 
@@ -47,27 +41,4 @@ pub(super) fn answer(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
     text.lines().next().map(str::to_owned)
-}
-
-fn apt_get() -> Result<Vec<&'static str>, String> {
-    if !Path::new("/usr/bin/apt-get").exists() {
-        return Err("there is no valgrind, and no apt-get to install it".into());
-    }
-    let through_env = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
-    if rustix::process::geteuid().is_root() {
-        return Ok(through_env.into());
-    }
-    if answer("sudo", &["-n", "echo", "yes"]).is_none() {
-        return Err("there is no valgrind; install it: apt-get install valgrind".into());
-    }
-    Ok([&["sudo", "-n"][..], &through_env].concat())
-}
-
-fn run(apt_get: &[&str], arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new(apt_get[0]);
-    command.args(&apt_get[1..]).args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        other => Err(format!("apt-get {} failed: {other:?}", arguments.join(" "))),
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::alone::{self, Work};
 use super::{Row, print, tell};
-use crate::Tested;
+use crate::{Tested, target};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use tempfile::TempDir;
@@ -45,9 +45,7 @@ impl Bench {
 
 /// `target/tmp`, as cargo names it for benchmarks.
 fn below_target() -> Tested<std::path::PathBuf> {
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(3).ok_or("there is no target directory")?;
-    let scratch = target.join("tmp");
+    let scratch = target()?.join("tmp");
     std::fs::create_dir_all(&scratch)?;
     Ok(scratch)
 }

@@ -52,8 +52,12 @@ pub struct LargeSource<'a> {
 impl LargeSource<'_> {
     /// The next bytes, where there are any.
     pub fn next_chunk(&mut self) -> &[u8] {
+        self.take(self.chunk)
+    }
+
+    fn take(&mut self, most: usize) -> &[u8] {
         let from = self.at % BLOCK;
-        let count = self.chunk.min(self.image.size - self.at).min(BLOCK - from);
+        let count = most.min(self.image.size - self.at).min(BLOCK - from);
         self.at += count;
         &self.image.block[from..from + count]
     }
@@ -61,13 +65,9 @@ impl LargeSource<'_> {
 
 impl Read for LargeSource<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = self.chunk;
-        self.chunk = most.min(buf.len());
-        let chunk = self.next_chunk();
-        let count = chunk.len();
-        buf[..count].copy_from_slice(chunk);
-        self.chunk = most;
-        Ok(count)
+        let chunk = self.take(self.chunk.min(buf.len()));
+        buf[..chunk.len()].copy_from_slice(chunk);
+        Ok(chunk.len())
     }
 }
 

@@ -10,6 +10,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// What it can keep its books in; the last one's database is a file here.
 pub const DRIVERS: [&str; 3] = ["sqlite", "xattr", "centralized_db"];
 
+/// Those that keep their books as our driver of this name does.
+pub fn drivers_like(driver: &str) -> &'static [&'static str] {
+    if driver == "sqlite" { &["sqlite", "centralized_db"] } else { &["xattr"] }
+}
+
 /// A Glance at work on a directory of its own.
 pub struct Glance {
     child: Child,

@@ -1,6 +1,6 @@
 //! What a measure needs of the machine: the program under test, OpenSSL, and how much memory a process took.
 
-use crate::Tested;
+use crate::{Tested, debian, target};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,14 +14,12 @@ pub fn binary() -> Tested<PathBuf> {
     if let Some(binary) = std::env::var_os("IMAGE_CACHE_BINARY") {
         return Ok(binary.into());
     }
-    let target = std::env::current_exe()?;
-    let target = target.ancestors().nth(3).ok_or("there is no target directory")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "--workspace", "--all-features", "--bin", "image-cache"]);
     if !cargo.status()?.success() {
         return Err("the binary cannot be built".into());
     }
-    Ok(target.join("release/image-cache"))
+    Ok(target()?.join("release/image-cache"))
 }
 
 /// A line of a process's `status`, in bytes: `VmRSS` or `VmHWM`; 0 once it has ended.
@@ -66,22 +64,7 @@ fn openssl() -> Tested<&'static str> {
         if runs() {
             return Ok(());
         }
-        println!("openssl is missing: it is installed now, by apt-get (Debian's package openssl)");
-        apt(&["update", "--quiet"])?;
-        apt(&["install", "--yes", "--quiet", "--no-install-recommends", "openssl"])
+        debian::install("openssl")
     });
     found.clone().map(|()| "openssl").map_err(Into::into)
-}
-
-fn apt(arguments: &[&str]) -> Result<(), String> {
-    let is_root = rustix::process::geteuid().is_root();
-    let words: &[&str] = if is_root { &["apt-get"] } else { &["sudo", "-n", "apt-get"] };
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(said.trim().lines().last().unwrap_or("apt-get says nothing").to_owned())
 }
