@@ -42,7 +42,7 @@ pub(crate) use measure::{Measure, measure, measure_slowly};
 pub(crate) use table::Table;
 pub use table::Trust;
 
-use crate::directory::{Directory, FileKey, StagedDigests};
+use crate::directory::{Directory, FileKey, Gone, StagedDigests};
 use crate::image_id::ImageId;
 use crate::sync::lock;
 use std::collections::HashMap;
@@ -110,12 +110,13 @@ impl Blocks {
     }
 
     /// Forgets an image's digests. Call with the directory locked, once the image has left its place.
-    pub fn remove(&self, id: &ImageId) {
+    pub fn remove(&self, id: &ImageId) -> Option<Gone> {
         lock(&self.kept).remove(id);
-        if let Err(error) = self.directory.remove_digests(id) {
+        self.directory.remove_digests(id).unwrap_or_else(|error| {
             // They go when the cache is opened or cleaned, or when others take their place.
             tracing::debug!(image = %id, %error, "the digests of a removed image remain for now");
-        }
+            None
+        })
     }
 
     /// Forgets digests that are older than the record that another program made of the image's file: it has

@@ -7,6 +7,7 @@
 
 mod damaged;
 mod digests;
+mod evicting;
 mod growing;
 mod leftovers;
 mod lock;
@@ -14,12 +15,15 @@ mod opening;
 mod owner;
 mod queue;
 mod room;
+mod space;
 mod writing;
 
 pub(crate) use digests::{FileKey, StagedDigests};
+pub(crate) use evicting::{Eviction, Gone};
 pub(crate) use growing::Fate;
 pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
+pub(crate) use space::Space;
 pub(crate) use writing::{Incomplete, Published, Taken};
 
 use crate::driver::{system_time, timestamp};
@@ -55,14 +59,6 @@ pub(crate) struct FileInfo {
     pub size: u64,
     pub modified: SystemTime,
     pub accessed: SystemTime,
-}
-
-/// What became of an attempt to evict an image.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Eviction {
-    Evicted { size: u64 },
-    BeingRead,
-    Gone,
 }
 
 impl Directory {
@@ -127,29 +123,6 @@ impl Directory {
         let done =
             rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
         found(done).map(|done| done.is_some())
-    }
-
-    /// Removes a cached image; false where there is none. Whoever reads it goes on reading.
-    pub fn remove_cached(&self, id: &ImageId) -> io::Result<bool> {
-        if self.is_database(id) {
-            return Ok(false);
-        }
-        remove_regular(&self.base, id)
-    }
-
-    /// Removes a cached image, unless somebody reads it.
-    pub fn evict(&self, id: &ImageId) -> io::Result<Eviction> {
-        let Some(file) = self.open_cached(id)? else { return Ok(Eviction::Gone) };
-        let file = match lock_alone(&self.base, id, file) {
-            Ok(locked) => locked,
-            Err(TryLockError::WouldBlock) => return Ok(Eviction::BeingRead),
-            Err(TryLockError::Error(e)) => return Err(e),
-        };
-        let size = file.metadata()?.len();
-        if !same_inode(&self.base, id, &file)? || !self.remove_cached(id)? {
-            return Ok(Eviction::Gone);
-        }
-        Ok(Eviction::Evicted { size })
     }
 
     /// Gives a file that we made the base directory's owner, and of its mode what a file needs.
@@ -299,7 +272,12 @@ fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
     if stat_regular(dir, id)?.is_none() {
         return Ok(false);
     }
-    found(rustix::fs::unlinkat(dir, id.as_str(), AtFlags::empty())).map(|done| done.is_some())
+    unlink(dir, id.as_str())
+}
+
+/// Removes what has this name; false where nothing has.
+fn unlink(dir: &Dir, name: &str) -> io::Result<bool> {
+    found(rustix::fs::unlinkat(dir, name, AtFlags::empty())).map(|done| done.is_some())
 }
 
 fn same_inode(dir: &Dir, id: &ImageId, file: &File) -> io::Result<bool> {

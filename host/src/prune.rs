@@ -2,11 +2,11 @@
 
 use crate::books::Books;
 use crate::cache::{Kept, Shared};
-use crate::directory;
+use crate::directory::{self, Space};
 use crate::driver::{CacheSize, Eviction};
 use crate::error::Result;
 use crate::image_id::ImageId;
-use crate::removing::{BATCH, Removal, remove_batch};
+use crate::removing::{BATCH, Removal, Removed, remove_batch};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::SystemTime;
@@ -32,15 +32,19 @@ pub struct Pruned {
 }
 
 pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
-    let mut run = Run::start(shared)?;
+    Space::all(|space| prune_giving(shared, space))
+}
+
+fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
+    let mut run = Run::start(shared, space)?;
     // First what the policy wants gone whatever the size, then what the size demands.
     while run.round(0, u64::MAX)? {}
     let max_size = shared.config.max_size;
     loop {
-        let size = shared.cache_size()?;
-        let excess = size.bytes.saturating_sub(max_size);
+        let cached = run.cached()?;
+        let excess = cached.bytes.saturating_sub(max_size);
         // A limit of 0 empties the cache, of empty images too.
-        let needed = if max_size == 0 && size.images > 0 { u64::MAX } else { excess };
+        let needed = if max_size == 0 && cached.images > 0 { u64::MAX } else { excess };
         if needed == 0 || !run.round(needed, needed)? {
             break;
         }
@@ -55,19 +59,26 @@ pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
 
 /// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went.
 pub(crate) fn evict_bytes(shared: &Shared, bytes: u64) -> Result<u64> {
-    let mut run = Run::start(shared)?;
-    while run.pruned.bytes < bytes {
-        let needed = bytes - run.pruned.bytes;
-        if !run.round(needed, needed)? {
-            break;
+    Space::all(|space| {
+        let mut run = Run::start(shared, space)?;
+        while run.pruned.bytes < bytes {
+            let needed = bytes - run.pruned.bytes;
+            if !run.round(needed, needed)? {
+                break;
+            }
         }
-    }
-    Ok(run.pruned.bytes)
+        Ok(run.pruned.bytes)
+    })
 }
 
-struct Run<'a> {
+struct Run<'a, 's> {
     shared: &'a Shared,
+    space: &'a mut Space<'s>,
     pruned: Pruned,
+    /// What is cached, as far as we know.
+    cached: CacheSize,
+    /// Whether others removed images meanwhile, so that it is to be counted anew.
+    is_doubtful: bool,
     /// Images not to be named again, with the reason where they are still there.
     passed_over: BTreeMap<ImageId, Option<String>>,
     /// How many of those were not cached at all.
@@ -77,16 +88,34 @@ struct Run<'a> {
     vain_at: Option<CacheSize>,
 }
 
-impl<'a> Run<'a> {
-    fn start(shared: &'a Shared) -> Result<Self> {
+impl<'a, 's> Run<'a, 's> {
+    fn start(shared: &'a Shared, space: &'a mut Space<'s>) -> Result<Self> {
         shared.bring_up_to_date();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-        if shared.read_books(Books::cache_size)? != shared.cache_size()? {
+        let cached = shared.cache_size()?;
+        if shared.read_books(Books::cache_size)? != cached {
             shared.books.out_of_step();
             shared.settle();
         }
-        let (pruned, passed_over) = (Pruned::default(), BTreeMap::new());
-        Ok(Run { shared, pruned, passed_over, strangers: 0, vain: 0, vain_at: None })
+        Ok(Run {
+            shared,
+            space,
+            pruned: Pruned::default(),
+            cached,
+            is_doubtful: false,
+            passed_over: BTreeMap::new(),
+            strangers: 0,
+            vain: 0,
+            vain_at: None,
+        })
+    }
+
+    /// What is cached. Looking at every image takes long: what we evicted ourselves we know.
+    fn cached(&mut self) -> Result<CacheSize> {
+        if std::mem::take(&mut self.is_doubtful) {
+            self.cached = self.shared.cache_size()?;
+        }
+        Ok(self.cached)
     }
 
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
@@ -102,9 +131,10 @@ impl<'a> Run<'a> {
         let (mut freed, seen) = (0u64, self.pruned.images + self.kept());
         let mut rest = &ids[..];
         while !rest.is_empty() && freed < enough {
-            let (batch, others) = rest.split_at(self.fitting(rest, enough - freed));
-            freed = freed.saturating_add(self.evict(batch)?);
-            rest = others;
+            let batch = &rest[..rest.len().min(BATCH)];
+            let images = remove_batch(self.shared, batch, enough - freed, self.space, evict)?;
+            rest = &rest[images.len()..];
+            freed = freed.saturating_add(self.note(images));
         }
         let is_further = self.pruned.images + self.kept() > seen;
         if is_further && self.strangers <= STRANGERS {
@@ -127,7 +157,8 @@ impl<'a> Run<'a> {
         self.passed_over.retain(|_, reason| reason.is_some());
         self.strangers = 0;
         self.vain += 1;
-        let cached = self.shared.cache_size()?;
+        self.is_doubtful = true;
+        let cached = self.cached()?;
         let stood_still = self.vain_at.replace(cached) == Some(cached);
         if stood_still && self.shared.books.distrust("name victims", reason) {
             self.vain = 0;
@@ -140,45 +171,35 @@ impl<'a> Run<'a> {
         (self.passed_over.len() - self.strangers) as u64
     }
 
-    /// How many of the first images have to go for `bytes`: no image more than needed, no batch too large.
-    fn fitting(&self, ids: &[ImageId], bytes: u64) -> usize {
-        let mut sum = 0u64;
-        for (n, id) in ids.iter().take(BATCH).enumerate() {
-            let size =
-                self.shared.directory.cached_file(id).ok().flatten().map_or(0, |info| info.size);
-            sum = sum.saturating_add(size);
-            if sum >= bytes {
-                return n + 1;
-            }
-        }
-        ids.len().min(BATCH)
-    }
-
-    fn evict(&mut self, ids: &[ImageId]) -> Result<u64> {
+    /// Takes down what became of some images; how many bytes went.
+    fn note(&mut self, images: Vec<Removed>) -> u64 {
         let mut freed = 0;
-        for image in remove_batch(self.shared, ids, evict)? {
+        for image in images {
             match image.size {
                 Some(size) => {
                     self.pruned.images += 1;
                     self.shared.tally.evictions.one();
                     self.shared.tally.bytes_evicted.add(size);
                     freed += size;
+                    self.cached.images = self.cached.images.saturating_sub(1);
                 }
                 None => {
                     self.strangers += usize::from(image.kept.is_none());
+                    self.is_doubtful |= image.kept.is_none();
                     let reason = image.kept.map(|error| error.to_string());
                     self.passed_over.insert(image.image_id, reason);
                 }
             }
         }
         self.pruned.bytes += freed;
-        Ok(freed)
+        self.cached.bytes = self.cached.bytes.saturating_sub(freed);
+        freed
     }
 }
 
 fn evict(shared: &Shared, id: &ImageId) -> Removal {
     match shared.directory.evict(id) {
-        Ok(directory::Eviction::Evicted { size }) => Ok(Some(size)),
+        Ok(directory::Eviction::Evicted(file)) => Ok(Some(file)),
         Ok(directory::Eviction::Gone) => Ok(None),
         Ok(directory::Eviction::BeingRead) => {
             Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read"))

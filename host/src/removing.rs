@@ -2,8 +2,10 @@
 //! leaves a record without its file, which opening forgets.
 
 use crate::cache::{ImageCache, Shared};
+use crate::directory::{Gone, Space};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
+use rustix::io::Errno;
 use std::io;
 use std::time::SystemTime;
 
@@ -51,7 +53,8 @@ impl ImageCache {
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.shared().image_id(id)?;
         self.shared().bring_up_to_date();
-        let images = remove_batch(self.shared(), std::slice::from_ref(&id), delete)?;
+        let ids = std::slice::from_ref(&id);
+        let images = Space::all(|space| remove_batch(self.shared(), ids, u64::MAX, space, delete))?;
         Ok(removed(images)? > 0)
     }
 
@@ -64,10 +67,13 @@ impl ImageCache {
             .directory
             .cached_files()
             .and_then(|files| files.map(|file| Ok(file?.0)).collect());
-        let mut images = Vec::new();
-        for ids in shared.in_directory("read", "", ids)?.chunks(BATCH) {
-            images.extend(remove_batch(shared, ids, delete)?);
-        }
+        let (ids, mut images) = (shared.in_directory("read", "", ids)?, Vec::new());
+        Space::all(|space| -> Result<()> {
+            for ids in ids.chunks(BATCH) {
+                images.extend(remove_batch(shared, ids, u64::MAX, space, delete)?);
+            }
+            Ok(())
+        })?;
         removed(images)
     }
 }
@@ -103,30 +109,45 @@ pub(crate) struct Removed {
     pub kept: Option<io::Error>,
 }
 
-/// What a removal may answer: how many bytes are gone, or why the image stays.
-pub(crate) type Removal = io::Result<Option<u64>>;
+/// What a removal may answer: what is gone, or why the image stays.
+pub(crate) type Removal = io::Result<Option<Gone>>;
 
-/// Removes images and their records under one lock, since between the two another process could cache an
-/// image anew and lose its record to us. What cannot be removed is told; only the lock can fail.
+/// Removes images and their records, until `enough` bytes have gone, under one lock, since between the two another
+/// process could cache an image anew and lose its record to us. Their `space` is given back after that. What cannot
+/// be removed is told; only the lock can fail.
 pub(crate) fn remove_batch(
     shared: &Shared,
     ids: &[ImageId],
+    enough: u64,
+    space: &mut Space<'_>,
     remove: impl Fn(&Shared, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
-    let _lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
-    let mut images = Vec::with_capacity(ids.len());
-    let mut gone = Vec::with_capacity(ids.len());
+    let lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
+    let (mut images, mut gone) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+    let mut files = Vec::with_capacity(2 * ids.len());
+    let mut freed = 0u64;
     for id in ids {
-        let (size, kept) = match remove(shared, id) {
-            Ok(size) => (size, None),
+        if freed >= enough {
+            break;
+        }
+        let mut answer = remove(shared, id);
+        if answer.as_ref().is_err_and(is_out_of_files) && !files.is_empty() {
+            files.clear();
+            answer = remove(shared, id);
+        }
+        let (size, kept) = match answer {
+            Ok(file) => {
+                let size = file.as_ref().map(|file| file.size);
+                freed = freed.saturating_add(size.unwrap_or(0));
+                files.extend(file);
+                files.extend(shared.blocks.remove(id));
+                gone.push(id.clone());
+                (size, None)
+            }
             Err(reason) => (None, Some(reason)),
         };
-        if kept.is_none() {
-            gone.push(id.clone());
-        }
         images.push(Removed { image_id: id.clone(), size, kept });
     }
-    gone.iter().for_each(|id| shared.blocks.remove(id));
     // Their gathered hits are not those of whatever is cached under their names next.
     shared.hits.forget(&gone);
     if !gone.is_empty()
@@ -135,12 +156,18 @@ pub(crate) fn remove_batch(
         // The images are gone; the records follow when the books work again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
+    drop(lock);
+    space.give_back(files);
     Ok(images)
 }
 
+/// Whether this process or the system may open no further file: those that wait to be closed are in the way.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 fn delete(shared: &Shared, id: &ImageId) -> Removal {
-    let Some(info) = shared.directory.cached_file(id)? else { return Ok(None) };
-    Ok(shared.directory.remove_cached(id)?.then_some(info.size))
+    shared.directory.remove_cached(id)
 }
 
 /// How many images a batch removed; the first that is still there is an error.

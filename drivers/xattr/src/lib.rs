@@ -57,8 +57,10 @@ impl Driver for Xattr {
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         for id in &image_ids {
             self.counted.forget(id);
-            attribute::remove(id, HITS)?;
-            attribute::remove(id, CHECKSUM)?;
+            if files::stat(id)?.is_some() {
+                attribute::remove(id, HITS)?;
+                attribute::remove(id, CHECKSUM)?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `.image-cache/blocks/`: a file of block digests for each cached image, under a name made from its id.
 
-use super::{Directory, OpenOptions, found, same_inode, time};
+use super::{Directory, Gone, OpenOptions, same_inode, time, unlink};
 use crate::image_id::ImageId;
 use cap_std::fs::OpenOptionsExt;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
@@ -131,8 +131,10 @@ impl Directory {
     }
 
     /// Removes an image's digests, if it has any. Call with the directory locked.
-    pub fn remove_digests(&self, id: &ImageId) -> io::Result<()> {
-        self.remove_digest_file(&name_of(id))
+    pub fn remove_digests(&self, id: &ImageId) -> io::Result<Option<Gone>> {
+        let name = name_of(id);
+        let file = self.open_digests(&name).ok().flatten();
+        Ok(unlink(&self.blocks, &name)?.then(|| Gone::new(0, file)))
     }
 
     /// Whether the image's name still leads to this open file.
@@ -174,7 +176,7 @@ impl Directory {
                 return Ok(());
             }
         }
-        self.remove_digest_file(name)
+        unlink(&self.blocks, name).map(drop)
     }
 
     /// The first bytes of a digest file, by its name.
@@ -192,10 +194,6 @@ impl Directory {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
-    }
-
-    fn remove_digest_file(&self, name: &str) -> io::Result<()> {
-        found(rustix::fs::unlinkat(&self.blocks, name, AtFlags::empty())).map(drop)
     }
 }
 

@@ -124,6 +124,7 @@ fn colour(operation: Operation) -> RGBColor {
     match operation {
         Operation::Hit => RGBColor(0, 114, 178),
         Operation::List => RGBColor(213, 94, 0),
+        Operation::EvictFew => RGBColor(110, 100, 20),
         Operation::Evict => RGBColor(0, 128, 96),
         Operation::Open => RGBColor(170, 70, 140),
     }

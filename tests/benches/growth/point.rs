@@ -8,21 +8,23 @@ use std::fmt::Write;
 pub enum Operation {
     Hit,
     List,
+    EvictFew,
     Evict,
     Open,
 }
 
 impl Operation {
     /// All, in the order of the table.
-    pub const ALL: [Operation; 4] =
-        [Operation::Hit, Operation::List, Operation::Evict, Operation::Open];
+    pub const ALL: [Operation; 5] =
+        [Operation::Hit, Operation::List, Operation::EvictFew, Operation::Evict, Operation::Open];
 
     /// What its cost is of.
     pub fn words(self) -> &'static str {
         match self {
             Operation::Hit => "hit",
             Operation::List => "list, a page of 1,000",
-            Operation::Evict => "evict, each of 1,000",
+            Operation::EvictFew => "evict, each of 1,000",
+            Operation::Evict => "evict, each of a tenth",
             Operation::Open => "open, for each image",
         }
     }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 const HIT: usize = 1000;
 const HITS_PER_SAMPLE: usize = 50;
 
-/// Images that one prune evicts, where the cache has ten times as many.
-const EVICTED: usize = 1000;
+/// A share of the cache that one prune evicts; and a number, where the cache has ten times as many.
+const TENTH: usize = 10;
+const FEW: usize = 1000;
 
 /// Records in a page of the list.
 const PAGE: usize = 1000;
@@ -25,7 +26,10 @@ pub fn all(grown: &Grown, bench: &Bench) -> Tested<Vec<Point>> {
         point(grown, Operation::List, list(grown, bench)?)?,
         point(grown, Operation::Hit, hit(grown)?)?,
     ];
-    points.push(point(grown, Operation::Evict, evict(grown, bench)?)?);
+    let (tenth, mut left) = (grown.images / TENTH, grown.images);
+    for (operation, many) in [(Operation::EvictFew, FEW.min(tenth)), (Operation::Evict, tenth)] {
+        points.push(point(grown, operation, evict(grown, bench, &mut left, many)?)?);
+    }
     if let Some(bytes) = grown.book_bytes() {
         println!("  books: {:.0} bytes per record", bytes as f64 / grown.images as f64);
     }
@@ -82,13 +86,12 @@ fn hit(grown: &Grown) -> Tested<Vec<f64>> {
     samples.collect()
 }
 
-/// A prune of 1,000 images (a tenth of a small cache), by the images that go.
-fn evict(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
-    let (mut left, many) = (grown.images, EVICTED.min(grown.images / 10));
+/// A prune of so many images of those that are `left`, by the images that go.
+fn evict(grown: &Grown, bench: &Bench, left: &mut usize, many: usize) -> Tested<Vec<f64>> {
     let mut samples = Vec::new();
     for _ in 0..bench.rounds(3) {
-        left -= many;
-        let cache = grown.open_for(left)?;
+        *left -= many;
+        let cache = grown.open_for(*left)?;
         files::settle(&grown.directory)?;
         let started = Instant::now();
         let pruned = cache.prune()?;

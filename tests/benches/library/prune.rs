@@ -1,8 +1,9 @@
 //! Pruning: half of the images go.
 
 use image_cache_tests::Tested;
-use image_cache_tests::measure::files::{config, fill, open, settle};
+use image_cache_tests::measure::files::{KIB, config, fill, name, open, settle};
 use image_cache_tests::measure::{Asked, Bench, Glance, Row, Score, Side, drivers_like, in_turns};
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,11 +22,11 @@ pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
 }
 
 fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
-    let (mut rows, mut first) = (Vec::new(), None);
+    let (mut rows, mut first) = (vec![adopted(bench, driver)?], None);
     for images in COUNTS {
         let scores = scores(bench, driver, images)?;
         let each = scores[0].figure(0).map_or(f64::NAN, |figure| figure.median);
-        let what = format!("half of {images} images, {driver}, each");
+        let what = format!("half of {images} images, each with its digests, {driver}, each");
         let row = Row::new("prune", &what, "µs", &scores, 0);
         rows.push(match (images, first) {
             (BEARABLE, _) => row.at_most(40.0),
@@ -39,10 +40,38 @@ fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     Ok(rows)
 }
 
+/// Images that another program left, a file each, as the peers have them.
+fn adopted(bench: &Bench, driver: &str) -> Tested<Row> {
+    let (scratch, count) = (bench.scratch()?, bench.size(BEARABLE));
+    let (directory, plain) = (scratch.path().join("ours"), scratch.path().join("plain"));
+    let ours = || {
+        write(&directory, count)?;
+        evict(&directory, driver, count)
+    };
+    let mut sides = vec![
+        Side::new("ours", ours),
+        Side::new("plain unlink", || Ok(vec![unlink(&plain, count / 2)?])),
+    ];
+    for driver in drivers_like(driver) {
+        let (name, directory) = (format!("Glance 33, {driver}"), scratch.path().join(driver));
+        sides.push(glance(&directory, name, driver, count));
+    }
+    let scores = in_turns(bench.rounds(5), sides)?;
+    let what = format!("half of {BEARABLE} images that another program cached, {driver}, each");
+    Ok(Row::new("prune", &what, "µs", &scores, 0).at_most(40.0))
+}
+
 fn scores(bench: &Bench, driver: &str, images: usize) -> Tested<Vec<Score>> {
     let (scratch, count) = (bench.scratch()?, bench.size(images));
     let directory = scratch.path().join("ours");
-    let mut sides = vec![Side::new("ours", || evict(&directory, driver, count))];
+    let plain = scratch.path().join("plain");
+    let mut sides = vec![
+        Side::new("ours", || {
+            fill(&directory, driver, count)?;
+            evict(&directory, driver, count)
+        }),
+        Side::new("plain unlink of two files", || Ok(vec![2.0 * unlink(&plain, count)?])),
+    ];
     for driver in drivers_like(driver) {
         let name = format!("Glance 33, {driver}");
         sides.push(if images <= BEARABLE || (bench.long && images <= LONG) {
@@ -57,8 +86,6 @@ fn scores(bench: &Bench, driver: &str, images: usize) -> Tested<Vec<Score>> {
 }
 
 fn evict(directory: &Path, driver: &str, images: usize) -> Tested<Vec<f64>> {
-    fill(directory, driver, images)?;
-    settle(directory)?;
     let half = images as u64 / 2;
     let cache = open(config(directory, driver).max_size(half * 1024))?;
     let started = Instant::now();
@@ -68,6 +95,22 @@ fn evict(directory: &Path, driver: &str, images: usize) -> Tested<Vec<f64>> {
         all if all == images as u64 - half => Ok(vec![took * 1e6 / all as f64]),
         other => Err(format!("{other} of {images} images were evicted").into()),
     }
+}
+
+/// What the file system takes for a file, one after the other, in µs.
+fn unlink(directory: &Path, files: usize) -> Tested<f64> {
+    write(directory, files)?;
+    let started = Instant::now();
+    (0..files).try_for_each(|n| fs::remove_file(directory.join(name(n))))?;
+    Ok(started.elapsed().as_secs_f64() * 1e6 / files as f64)
+}
+
+/// Those of so many files that are not there.
+fn write(directory: &Path, files: usize) -> Tested {
+    fs::create_dir_all(directory)?;
+    let mut missing = (0..files).map(|n| directory.join(name(n))).filter(|path| !path.exists());
+    missing.try_for_each(|path| fs::write(path, KIB))?;
+    settle(directory)
 }
 
 fn glance<'a>(directory: &Path, name: String, driver: &str, images: usize) -> Side<'a> {
