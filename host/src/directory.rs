@@ -23,7 +23,7 @@ pub(crate) use evicting::{Eviction, Gone};
 pub(crate) use growing::Fate;
 pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
-pub(crate) use space::Space;
+pub(crate) use space::{FEW_FILES, Space};
 pub(crate) use writing::{Incomplete, Published, Taken};
 
 use crate::driver::{system_time, timestamp};

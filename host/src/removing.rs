@@ -2,7 +2,7 @@
 //! leaves a record without its file, which opening forgets.
 
 use crate::cache::{ImageCache, Shared};
-use crate::directory::{Gone, Space};
+use crate::directory::{FEW_FILES, Gone, Space};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
 use rustix::io::Errno;
@@ -113,8 +113,8 @@ pub(crate) struct Removed {
 pub(crate) type Removal = io::Result<Option<Gone>>;
 
 /// Removes images and their records, until `enough` bytes have gone, under one lock, since between the two another
-/// process could cache an image anew and lose its record to us. Their `space` is given back after that. What cannot
-/// be removed is told; only the lock can fail.
+/// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after
+/// that. What cannot be removed is told; only the lock can fail.
 pub(crate) fn remove_batch(
     shared: &Shared,
     ids: &[ImageId],
@@ -147,6 +147,10 @@ pub(crate) fn remove_batch(
             Err(reason) => (None, Some(reason)),
         };
         images.push(Removed { image_id: id.clone(), size, kept });
+    }
+    if files.len() <= FEW_FILES {
+        // On a full file system books can be written once there is space. Those of many follow what the first batches free.
+        files.clear();
     }
     // Their gathered hits are not those of whatever is cached under their names next.
     shared.hits.forget(&gone);

@@ -10,8 +10,8 @@ use std::thread;
 /// each file, and the disk can take many of these waits at a time.
 const THREADS: usize = 16;
 
-/// Files that a thread takes at once. So few of them all need no thread.
-const FEW: usize = 8;
+/// Files that a thread takes at once. So few of them all need no thread: who removes them closes them.
+pub(crate) const FEW_FILES: usize = 8;
 
 /// The space of removed files, on its way back to the file system while others are being removed.
 pub(crate) struct Space<'a> {
@@ -37,12 +37,12 @@ impl Space<'_> {
 
     /// Closes these files, sooner or later. Not with a lock held.
     pub fn give_back(&mut self, mut files: Vec<Gone>) {
-        if !self.is_started && (files.len() <= FEW || !(self.start)()) {
+        if !self.is_started && (files.len() <= FEW_FILES || !(self.start)()) {
             return;
         }
         self.is_started = true;
         while !files.is_empty() {
-            let some = files.split_off(files.len().saturating_sub(FEW));
+            let some = files.split_off(files.len().saturating_sub(FEW_FILES));
             // They are closed here where nobody takes them.
             let _ = self.to_close.send(some);
         }
