@@ -145,7 +145,11 @@ impl<'a, 's> Run<'a, 's> {
 
     /// The driver names nobody: right where nobody has to go, or nobody is left who can.
     fn none_named(&mut self, bytes_needed: u64) -> Result<bool> {
-        if bytes_needed == 0 || self.shared.cache_size()?.images <= self.kept() {
+        if bytes_needed == 0 {
+            return Ok(false);
+        }
+        self.is_doubtful = true;
+        if self.cached()?.images <= self.kept() {
             return Ok(false);
         }
         self.in_vain("it names no victim, though the cache is larger than it may be")
@@ -157,7 +161,6 @@ impl<'a, 's> Run<'a, 's> {
         self.passed_over.retain(|_, reason| reason.is_some());
         self.strangers = 0;
         self.vain += 1;
-        self.is_doubtful = true;
         let cached = self.cached()?;
         let stood_still = self.vain_at.replace(cached) == Some(cached);
         if stood_still && self.shared.books.distrust("name victims", reason) {

@@ -53,8 +53,7 @@ impl ImageCache {
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.shared().image_id(id)?;
         self.shared().bring_up_to_date();
-        let ids = std::slice::from_ref(&id);
-        let images = Space::all(|space| remove_batch(self.shared(), ids, u64::MAX, space, delete))?;
+        let images = remove_all(self.shared(), std::slice::from_ref(&id), delete)?;
         Ok(removed(images)? > 0)
     }
 
@@ -67,13 +66,7 @@ impl ImageCache {
             .directory
             .cached_files()
             .and_then(|files| files.map(|file| Ok(file?.0)).collect());
-        let (ids, mut images) = (shared.in_directory("read", "", ids)?, Vec::new());
-        Space::all(|space| -> Result<()> {
-            for ids in ids.chunks(BATCH) {
-                images.extend(remove_batch(shared, ids, u64::MAX, space, delete)?);
-            }
-            Ok(())
-        })?;
+        let images = remove_all(shared, &shared.in_directory("read", "", ids)?, delete)?;
         removed(images)
     }
 }
@@ -111,6 +104,21 @@ pub(crate) struct Removed {
 
 /// What a removal may answer: what is gone, or why the image stays.
 pub(crate) type Removal = io::Result<Option<Gone>>;
+
+/// Removes images and their records, a batch after the other; afterwards all of their space is back.
+pub(crate) fn remove_all(
+    shared: &Shared,
+    ids: &[ImageId],
+    remove: impl Fn(&Shared, &ImageId) -> Removal,
+) -> Result<Vec<Removed>> {
+    Space::all(|space| {
+        let mut images = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(BATCH) {
+            images.extend(remove_batch(shared, ids, u64::MAX, space, &remove)?);
+        }
+        Ok(images)
+    })
+}
 
 /// Removes images and their records, until `enough` bytes have gone, under one lock, since between the two another
 /// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after

@@ -1,10 +1,10 @@
 //! Taking a damaged image out of the cache.
 
 use crate::cache::Shared;
-use crate::directory::{Gone, Space};
+use crate::directory::Gone;
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
-use crate::removing::remove_batch;
+use crate::removing::remove_all;
 use std::fs::File;
 use std::io;
 
@@ -33,19 +33,17 @@ enum Taken {
 }
 
 fn take_out(shared: &Shared, id: &ImageId, file: &File, reason: &str) -> Result<Taken> {
-    let move_away = |shared: &Shared, id: &ImageId| {
+    let images = remove_all(shared, std::slice::from_ref(id), |shared, id| {
         if !shared.directory.is_in_place(id, file)? {
             return Err(io::ErrorKind::NotFound.into());
         }
         let size = file.metadata()?.len();
         shared.directory.invalidate(id, file, reason)?;
         Ok(Some(Gone::new(size, None)))
-    };
-    let id = std::slice::from_ref(id);
-    let images = Space::all(|space| remove_batch(shared, id, u64::MAX, space, move_away))?;
+    })?;
     match images.into_iter().find_map(|image| image.kept) {
         None => Ok(Taken::Away),
         Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(Taken::WasGone),
-        Some(kept) => Err(Error::image("move away", &id[0])(kept)),
+        Some(kept) => Err(Error::image("move away", id)(kept)),
     }
 }

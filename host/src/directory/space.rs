@@ -37,10 +37,13 @@ impl Space<'_> {
 
     /// Closes these files, sooner or later. Not with a lock held.
     pub fn give_back(&mut self, mut files: Vec<Gone>) {
-        if !self.is_started && (files.len() <= FEW_FILES || !(self.start)()) {
+        if files.is_empty() {
             return;
         }
-        self.is_started = true;
+        self.is_started = self.is_started || (self.start)();
+        if !self.is_started {
+            return;
+        }
         while !files.is_empty() {
             let some = files.split_off(files.len().saturating_sub(FEW_FILES));
             // They are closed here where nobody takes them.
