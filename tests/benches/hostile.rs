@@ -2,13 +2,12 @@
 //! the process takes beside it, and what a stream loses meanwhile.
 
 use image_cache::{CachedReader, Expected, ImageCache};
-use image_cache_tests::measure::{self, Bench, Figure, Measure, Row, memory_of};
+use image_cache_tests::measure::{Bench, Figure, Measure, Row, memory_of};
 use image_cache_tests::siege::Siege;
 use image_cache_tests::{Tested, bytes, for_each_hostile_guest};
 use md5::{Digest, Md5};
 use std::fs;
 use std::io::{Read, Seek};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -40,11 +39,7 @@ macro_rules! names {
     };
 }
 
-const MEASURES: [Measure; 2] = [("hostile_fill", fills), ("hostile_stream", streams)];
-
-fn main() -> ExitCode {
-    measure::main(&MEASURES, &[])
-}
+pub const MEASURES: [Measure; 2] = [("hostile_fill", fills), ("hostile_stream", streams)];
 
 /// The worst of all of them.
 fn fills(_: &Bench) -> Tested<Vec<Row>> {

@@ -6,7 +6,7 @@ use image_cache_tests::{Tested, glance};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs of ours, each with one of a peer's that takes a second.
@@ -18,11 +18,7 @@ const STATUSES: usize = 5;
 const MIB: usize = 1 << 20;
 const FILL: usize = 10 * 1024 * MIB;
 
-const MEASURES: [Measure; 2] = [("process_status", status), ("process_memory", memory)];
-
-fn main() -> ExitCode {
-    measure::main(&MEASURES, &[])
-}
+pub const MEASURES: [Measure; 2] = [("process_status", status), ("process_memory", memory)];
 
 fn status(bench: &Bench) -> Tested<Vec<Row>> {
     let (binary, scratch) = (measure::binary()?, bench.scratch()?);

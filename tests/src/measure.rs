@@ -8,7 +8,7 @@
 //!     Side::missing("another", "it is not installed"),
 //! ];
 //! let scores = in_turns(5, sides).unwrap();
-//! println!("{}", Row::new("hit", "of 1 KiB", "µs", &scores, 0).at_most(50.0).text());
+//! let row = Row::new("hit", "of 1 KiB", "µs", &scores, 0).at_most(50.0);
 //! ```
 
 mod alone;
@@ -28,5 +28,5 @@ pub use figure::{Figure, median};
 pub use glance::{DRIVERS as GLANCE_DRIVERS, Glance, Told, drivers_like};
 pub use machine::{binary, memory_of, openssl_md5};
 pub use row::{Peer, Row};
-pub use table::{Asked, Line, mib_per_second, print, tell};
+pub use table::{Asked, mib_per_second};
 pub use turns::{Score, Side, in_turns};

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: runs the benchmarks that are picked, collects their rows, prints one table of all, and saves it.
+//! `cargo xtask bench`: has what is picked measured, collects the rows, prints one table of all, and saves it.
 
 mod machine;
 mod page;
@@ -13,13 +13,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// The benchmarks, each of which lists what it measures when it is asked for `--names`.
-const BENCHES: [&str; 5] = ["library", "driver", "process", "hostile", "serve"];
+/// The program that measures; it lists what when it is asked for `--names`.
+const PROGRAM: [&str; 6] =
+    ["bench", "--workspace", "--all-features", "--locked", "--bench", "peers"];
 
-/// Draws a plot, and is picked by its name.
-const GROWTH: &str = "growth";
-
-/// Where a benchmark finds the file that it adds its rows to, and whether what it draws is kept.
+/// Where it finds the file that it adds its rows to, and whether what it draws is kept.
 const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
 const SAVE: &str = "IMAGE_CACHE_BENCH_SAVE";
 
@@ -66,12 +64,22 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
-    fn picks(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|part| name.contains(part))
+    /// Whether each name picks one of what there is.
+    fn of_these(&self, all: &[String]) -> Result<()> {
+        let is_strange = |part: &&&str| !all.iter().any(|name| name.contains(**part));
+        let strange: Vec<&str> = self.names.iter().filter(is_strange).copied().collect();
+        if !strange.is_empty() {
+            bail!(
+                "nothing is measured under {}; there are: {}",
+                strange.join(", "),
+                all.join(", ")
+            );
+        }
+        Ok(())
     }
 }
 
-/// Runs what is asked for. A benchmark that fails does not keep the others from being run; at the end it is an error.
+/// Runs what is asked for. A measure that fails does not keep the others from being made; at the end it is an error.
 pub fn run(arguments: &[&str]) -> Result<()> {
     if let [.., "--help" | "-h"] = arguments {
         println!("{USAGE}");
@@ -79,16 +87,15 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     }
     let asked = Asked::parse(arguments)?;
     drivers::toolchain()?;
-    let benches = picked(&asked)?;
+    let mut build = steps::cargo(&PROGRAM);
+    build.arg("--no-run");
+    steps::step("Benchmarks", build)?;
+    asked.of_these(&names()?)?;
     let workspace = Workspace::of_this_package()?;
     let rows = workspace.target.join("bench-rows.jsonl");
     fs::write(&rows, "").with_context(|| format!("writing {}", rows.display()))?;
     let start = Instant::now();
-    let failed: Vec<String> = benches
-        .iter()
-        .filter_map(|bench| steps::step(bench, command(bench, &asked, &rows)).err())
-        .map(|error| format!("{error:#}"))
-        .collect();
+    let measured = steps::step("Measures", measures(&asked, &rows));
     let rows = Rows::read(&rows)?;
     println!("\n{}", rows.table());
     let (took, missed, missing) = (start.elapsed(), rows.missed(), rows.missing());
@@ -99,69 +106,38 @@ pub fn run(arguments: &[&str]) -> Result<()> {
         missed,
         missing
     );
-    if asked.save && failed.is_empty() {
-        page::save(&workspace.root, &rows, took)?;
-    }
-    match &failed[..] {
-        [] => Ok(()),
-        all if asked.save => {
-            bail!("nothing is saved, for not all was measured: {}", all.join("; "))
+    match measured {
+        Ok(()) if asked.save => page::save(&workspace.root, &rows, took),
+        Ok(()) => Ok(()),
+        Err(error) if asked.save => {
+            Err(error.context("nothing is saved, for not all was measured"))
         }
-        all => bail!("not all was measured: {}", all.join("; ")),
+        Err(error) => Err(error.context("not all was measured")),
     }
 }
 
-/// Builds all of them, and answers those that have something to measure under the names.
-fn picked(asked: &Asked<'_>) -> Result<Vec<&'static str>> {
-    let mut build = steps::cargo(&["bench", "--workspace", "--all-features", "--locked"]);
-    build.arg("--no-run").args(BENCHES.iter().flat_map(|bench| ["--bench", bench]));
-    steps::step("Benchmarks", build)?;
-    let (mut all, mut benches) = (vec![GROWTH.to_owned()], Vec::new());
-    for bench in BENCHES {
-        let names = names(bench)?;
-        if names.iter().any(|name| asked.picks(name)) {
-            benches.push(bench);
-        }
-        all.extend(names);
-    }
-    let strange = asked.names.iter().filter(|part| !all.iter().any(|name| name.contains(**part)));
-    let strange: Vec<&str> = strange.copied().collect();
-    if !strange.is_empty() {
-        bail!("nothing is measured under {}; there are: {}", strange.join(", "), all.join(", "));
-    }
-    if asked.picks(GROWTH) {
-        benches.push(GROWTH);
-    }
-    Ok(benches)
-}
-
-/// What a benchmark measures.
-fn names(bench: &str) -> Result<Vec<String>> {
-    let mut list = of_workspace(bench);
+/// What can be measured.
+fn names() -> Result<Vec<String>> {
+    let mut list = program();
     list.arg("--names").stderr(std::process::Stdio::inherit());
     let output = list.output().context("cargo does not run")?;
     if !output.status.success() {
-        bail!("the benchmark {bench} does not list its names ({})", output.status);
+        bail!("the benchmark does not list its names ({})", output.status);
     }
     Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
 }
 
-/// As all is built, so that nothing is built twice.
-fn of_workspace(bench: &str) -> Command {
-    let mut command = steps::cargo(&["bench", "--quiet", "--workspace", "--all-features"]);
-    command.args(["--locked", "--bench", bench, "--"]);
+/// Built as it was before.
+fn program() -> Command {
+    let mut command = steps::cargo(&PROGRAM);
+    command.args(["--quiet", "--"]);
     command
 }
 
-fn command(bench: &str, asked: &Asked<'_>, rows: &PathBuf) -> Command {
-    let mut command = of_workspace(bench);
-    if bench != GROWTH {
-        command.args(&asked.names).args(asked.long.then_some("--long"));
-    }
-    // What serves has one pace.
-    if bench != "serve" {
-        command.args(asked.quick.then_some("--quick"));
-    }
+fn measures(asked: &Asked<'_>, rows: &PathBuf) -> Command {
+    let mut command = program();
+    command.args(&asked.names);
+    command.args(asked.long.then_some("--long")).args(asked.quick.then_some("--quick"));
     command.env(ROWS, rows);
     if asked.save {
         command.env(SAVE, "1");
@@ -188,9 +164,11 @@ mod tests {
 
     #[test]
     fn names_pick_by_a_part() -> Result<()> {
-        let asked = Asked::parse(&["hit", "--long"])?;
-        assert!(asked.long && asked.picks("hit_sqlite") && !asked.picks("tee_4_kib"));
-        assert!(Asked::parse(&[])?.picks("anything"));
+        let all = ["hit_sqlite".to_owned(), "tee_4_kib".to_owned()];
+        Asked::parse(&["hit", "--long"])?.of_these(&all)?;
+        let strange = Asked::parse(&["hit", "miss"])?.of_these(&all).map_err(|e| e.to_string());
+        let words = "nothing is measured under miss; there are: hit_sqlite, tee_4_kib";
+        assert_eq!(strange, Err(words.to_owned()));
         Ok(())
     }
 }

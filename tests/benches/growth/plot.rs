@@ -1,6 +1,6 @@
 //! The drawing: cost against size, both logarithmic, a line for each operation and driver.
 
-use crate::point::{Operation, Point, line, lines};
+use super::point::{Operation, Point, line, lines};
 use image_cache_tests::Tested;
 use plotters::coord::Shift;
 use plotters::prelude::*;

@@ -1,7 +1,7 @@
 //! What is measured: an image's share of each operation, in µs.
 
-use crate::grown::{BYTES, Grown, id};
-use crate::point::{Operation, Point};
+use super::grown::{BYTES, Grown, id};
+use super::point::{Operation, Point};
 use image_cache_tests::Tested;
 use image_cache_tests::measure::{Bench, Figure, files};
 use std::hint::black_box;

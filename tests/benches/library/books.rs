@@ -1,6 +1,6 @@
 //! What is asked of the whole cache: the list of its images, its size, its status.
 
-use crate::hit::glance_of;
+use super::hit::glance_of;
 use image_cache::ImageCache;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, open};

@@ -1,6 +1,6 @@
 //! Eight processes that hit one directory at the same time.
 
-use crate::hit;
+use super::hit;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, open};
 use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, drivers_like, in_turns};

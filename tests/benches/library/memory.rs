@@ -1,6 +1,6 @@
 //! The most memory that a process ever has resident which does one thing alone, at its defaults; each once, for it hardly varies.
 
-use crate::hit;
+use super::hit;
 use image_cache::Expected;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{self, KIB, Large, config, fill, name};

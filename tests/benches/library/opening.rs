@@ -1,6 +1,6 @@
 //! Opening a cache of 100,000 images: after it was closed, and after who had it open was killed with hits in hand.
 
-use crate::hit::glance_of;
+use super::hit::glance_of;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, name, open};
 use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, drivers_like, in_turns};

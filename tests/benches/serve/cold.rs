@@ -1,14 +1,13 @@
 //! Many clients on an image that nobody has yet, from an origin that is slow.
 
-use crate::client::{Client, Download};
-use crate::nginx::Nginx;
-use crate::origin::{Image, Origin};
-use crate::service::Service;
-use crate::{found, wait};
-use image_cache_tests::measure::{Asked, Line, median};
+use super::client::{Client, Download};
+use super::nginx::Nginx;
+use super::origin::{Image, Origin};
+use super::{Stage, wait};
+use image_cache_tests::Tested;
+use image_cache_tests::measure::{Bench, Figure, Peer, Row};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Instant;
 use tokio::task::JoinSet;
 
@@ -27,28 +26,24 @@ struct Round {
 }
 
 /// 256 MiB at 50 MB/s, for one client and for eight.
-pub fn crowd(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Vec<Line>> {
-    let service = Service::start(&directory.join("ours"), binary, origin.address, &[])?;
-    let nginx = found("nginx", Nginx::start(&directory.join("nginx"), origin.address));
-    let ours = rounds(service.address, origin, 0..ROUNDS)?;
-    let theirs =
-        nginx.map(|nginx| rounds(nginx.address, origin, ROUNDS..ROUNDS + 1)).transpose()?;
-    let line = |what: &str, unit: &str, figure: &dyn Fn(&Round) -> f64, limit: f64| {
-        let of = |rounds: &[Round]| median(rounds.iter().map(figure).collect());
-        let peer = theirs.as_ref().map(|rounds| format!("nginx: {:.2}{unit}", of(rounds)));
-        Line {
-            what: format!("8 clients on cold 256 MiB from 50 MB/s: {what}"),
-            ours: format!("{:.2}{unit}", of(&ours)),
-            peer: peer.unwrap_or("nginx: missing".to_owned()),
-            ratio: None,
-            found: of(&ours),
-            asked: Asked::AtMost(limit),
-        }
+pub fn crowd(bench: &Bench) -> Tested<Vec<Row>> {
+    let stage = Stage::set(bench)?;
+    let service = stage.service(&[])?;
+    let nginx = Nginx::start(&stage.path().join("nginx"), stage.origin.address);
+    let ours = rounds(service.address, &stage.origin, 0..ROUNDS)?;
+    let theirs = nginx.and_then(|nginx| rounds(nginx.address, &stage.origin, ROUNDS..ROUNDS + 1));
+    let row = |what: &str, unit: &str, figure: &dyn Fn(&Round) -> f64, limit: f64| {
+        let of = |rounds: &[Round]| Figure::of(&rounds.iter().map(figure).collect::<Vec<_>>());
+        let theirs = theirs.as_ref().map_err(ToString::to_string);
+        let figure = theirs.and_then(|theirs| of(theirs).ok_or("no round of it".to_owned()));
+        let what = format!("8 clients on cold 256 MiB from 50 MB/s: {what}");
+        let nginx = Peer { name: "nginx".to_owned(), figure };
+        Row::of("serve", &what, unit, of(&ours)).beside([nginx]).at_most(limit)
     };
     Ok(vec![
-        line("slowest against one alone", " x", &|round| round.slowest, 1.1),
-        line("reads of the origin", "", &|round| round.reads, 1.0),
-        line("first bytes apart", " ms", &|round| round.apart, 50.0),
+        row("slowest against one alone", "×", &|round| round.slowest, 1.1),
+        row("reads of the origin", "", &|round| round.reads, 1.0),
+        row("first bytes apart", "ms", &|round| round.apart, 50.0),
     ])
 }
 

@@ -1,14 +1,12 @@
 //! The memory that many connections take: most of them idle, some downloading.
 
-use crate::client::Client;
-use crate::origin::{Image, Origin};
-use crate::service::Service;
-use crate::wait;
-use image_cache_tests::measure::memory_of;
-use image_cache_tests::measure::{Asked, Line};
+use super::client::Client;
+use super::origin::Image;
+use super::{Stage, wait};
+use image_cache_tests::Tested;
+use image_cache_tests::measure::{Bench, Figure, Row, memory_of};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -23,10 +21,10 @@ const SIP: usize = 16 << 10;
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// The service's peak of resident memory.
-pub fn memory(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Vec<Line>> {
-    let service = Service::start(&directory.join("ours"), binary, origin.address, &[])?;
+pub fn memory(bench: &Bench) -> Tested<Vec<Row>> {
+    let stage = Stage::set(bench)?;
+    let service = stage.service(&[])?;
     let mib = |name| memory_of(service.process.id(), name) as f64 / f64::from(1 << 20);
-    let mut lines = Vec::new();
     wait(async {
         let mut idle = Vec::new();
         for number in 0..IDLE {
@@ -45,15 +43,8 @@ pub fn memory(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Ve
         drop(idle);
         Ok(())
     })?;
-    lines.push(Line {
-        what: format!("{IDLE} idle and {ACTIVE} active connections: resident at most"),
-        ours: format!("{:.0} MiB", mib("VmHWM")),
-        peer: String::new(),
-        ratio: None,
-        found: mib("VmHWM"),
-        asked: Asked::AtMost(150.0),
-    });
-    Ok(lines)
+    let what = format!("{IDLE} idle and {ACTIVE} active connections: resident at most");
+    Ok(vec![Row::of("memory", &what, "MiB", Figure::of(&[mib("VmHWM")])).at_most(150.0)])
 }
 
 /// Has clients read the large image for a while; answers how many bytes came.

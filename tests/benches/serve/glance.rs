@@ -1,7 +1,7 @@
 //! Glance 33 with its own cache, out of PyPI below `target/`: what operators run today.
 
-use crate::origin::{Image, pattern};
-use crate::process::{Process, free_address, log, run};
+use super::origin::{Image, pattern};
+use super::process::{Process, free_address, log, run};
 use image_cache_tests::glance::installed_with;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -1,6 +1,6 @@
 //! nginx as Debian packages it, with `sendfile` and a `proxy_cache` before the same origin.
 
-use crate::process::{Process, free_address, log};
+use super::process::{Process, free_address, log};
 use image_cache_tests::debian;
 use std::fs;
 use std::io;

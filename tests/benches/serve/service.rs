@@ -1,6 +1,6 @@
 //! `image-cache serve`, built for release, with a cache of its own.
 
-use crate::process::{Process, log};
+use super::process::{Process, log};
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,15 +1,14 @@
 //! Warm downloads: one large image, and many small ones over connections that are kept alive.
 
-use crate::client::Client;
-use crate::glance::Glance;
-use crate::nginx::Nginx;
-use crate::origin::{Image, Origin};
-use crate::service::Service;
-use crate::{found, wait};
-use image_cache_tests::measure::{Asked, Line, median, mib_per_second};
+use super::client::Client;
+use super::glance::Glance;
+use super::nginx::Nginx;
+use super::origin::Image;
+use super::{Stage, wait};
+use image_cache_tests::Tested;
+use image_cache_tests::measure::{Asked, Bench, Row, Score, Side, in_turns, mib_per_second};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -23,88 +22,67 @@ const CONNECTIONS: u64 = 8;
 /// How long a server is asked for small images in each round.
 const TURN: Duration = Duration::from_secs(3);
 
-/// Who is measured.
-struct Server {
-    name: &'static str,
-    address: SocketAddr,
-}
-
 /// A GiB, each hit authorised: all at their defaults.
-pub fn large(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Vec<Line>> {
-    let service = Service::start(&directory.join("ours"), binary, origin.address, &[])?;
-    let nginx = found("nginx", Nginx::start(&directory.join("nginx"), origin.address));
-    let glance = found("Glance", glance_with(directory, &[Image::LARGE]));
-    let servers = servers(&service, nginx.as_ref(), glance.as_ref());
-    let rates = wait(async {
-        for server in &servers {
-            for _ in 0..2 {
-                Client::of(server.address).get(&Image::LARGE.target()).await?;
-            }
-        }
-        origin.reads();
-        in_turns(&servers, async |server| {
-            let begun = Instant::now();
-            let download = Client::of(server.address).get(&Image::LARGE.target()).await?;
-            Ok(mib_per_second(download.bytes, download.last - begun))
-        })
-        .await
+pub fn large(bench: &Bench) -> Tested<Vec<Row>> {
+    let image = [Image::LARGE];
+    let scores = warm(bench, &[], &image, async |address| {
+        let begun = Instant::now();
+        let download = Client::of(address).get(&Image::LARGE.target()).await?;
+        Ok(mib_per_second(download.bytes, download.last - begun))
     })?;
-    assert_eq!(origin.reads(), 0, "somebody was not warm");
     let what = "warm GET of 1 GiB, blocks verified, hits authorised";
-    Ok(lines(what, "MiB/s", &servers, &rates, [0.75, 1.0]))
+    Ok(rows(what, "MiB/s", &scores, [0.75, 1.0]))
 }
 
 /// Images of 64 KiB over 8 connections.
-pub fn small(directory: &Path, binary: &Path, origin: &Origin) -> io::Result<Vec<Line>> {
+pub fn small(bench: &Bench) -> Tested<Vec<Row>> {
     let images: Vec<Image> = (0..SMALL).map(Image::small).collect();
-    let options = ["--authorise", "never"];
-    let service = Service::start(&directory.join("ours"), binary, origin.address, &options)?;
-    let nginx = found("nginx", Nginx::start(&directory.join("nginx"), origin.address));
-    let glance = found("Glance", glance_with(directory, &images));
-    let servers = servers(&service, nginx.as_ref(), glance.as_ref());
-    let rates = wait(async {
-        for server in &servers {
-            let mut client = Client::of(server.address);
-            for image in images.iter().chain(&images) {
+    let scores = warm(bench, &["--authorise", "never"], &images, requests_per_second)?;
+    let what = "warm GET of 64 KiB, 8 connections, --authorise never";
+    Ok(rows(what, "requests/s", &scores, [0.6, 1.0]))
+}
+
+/// The figures of our service with these options, of nginx and of Glance, once each of them has these images.
+fn warm(
+    bench: &Bench,
+    options: &[&str],
+    images: &[Image],
+    measure: impl AsyncFn(SocketAddr) -> io::Result<f64>,
+) -> Tested<Vec<Score>> {
+    let stage = Stage::set(bench)?;
+    let service = stage.service(options)?;
+    let nginx = Nginx::start(&stage.path().join("nginx"), stage.origin.address);
+    let glance = Glance::start(&stage.path().join("glance"));
+    let glance = glance.and_then(|glance| {
+        images.iter().try_for_each(|image| glance.add(*image))?;
+        Ok(glance)
+    });
+    let warmed = |address: SocketAddr| {
+        wait(async {
+            let mut client = Client::of(address);
+            for image in images.iter().chain(images) {
                 client.get(&image.target()).await?;
             }
-        }
-        origin.reads();
-        in_turns(&servers, async |server| requests_per_second(server.address).await).await
-    })?;
-    assert_eq!(origin.reads(), 0, "somebody was not warm");
-    let what = "warm GET of 64 KiB, 8 connections, --authorise never";
-    Ok(lines(what, "requests/s", &servers, &rates, [0.6, 1.0]))
-}
-
-fn servers(service: &Service, nginx: Option<&Nginx>, glance: Option<&Glance>) -> Vec<Server> {
-    let ours = Some(Server { name: "ours", address: service.address });
-    let nginx = nginx.map(|nginx| Server { name: "nginx", address: nginx.address });
-    let glance = glance.map(|glance| Server { name: "Glance", address: glance.address });
-    [ours, nginx, glance].into_iter().flatten().collect()
-}
-
-fn glance_with(directory: &Path, images: &[Image]) -> io::Result<Glance> {
-    let glance = Glance::start(&directory.join("glance"))?;
-    images.iter().try_for_each(|image| glance.add(*image))?;
-    Ok(glance)
-}
-
-/// The median figure of each server.
-async fn in_turns(
-    servers: &[Server],
-    measure: impl AsyncFn(&Server) -> io::Result<f64>,
-) -> io::Result<Vec<f64>> {
-    let mut figures = vec![Vec::new(); servers.len()];
-    for _ in 0..ROUNDS {
-        for (server, figures) in servers.iter().zip(&mut figures) {
-            figures.push(measure(server).await?);
-        }
+            Ok(())
+        })
+    };
+    let servers = [
+        ("ours", Ok(service.address)),
+        ("nginx", nginx.as_ref().map(|nginx| nginx.address)),
+        ("Glance", glance.as_ref().map(|glance| glance.address)),
+    ];
+    let mut sides = Vec::new();
+    for (name, address) in servers {
+        let address = address.map_err(|why| why.to_string().into());
+        let address = address.and_then(|address| Ok(warmed(address).map(|()| address)?));
+        sides.push(Side::of(name, address, |address| Ok(vec![wait(measure(*address))?])));
     }
-    for (server, figures) in servers.iter().zip(&figures) {
-        println!("{:8} {figures:.0?}", server.name);
+    stage.origin.reads();
+    let scores = in_turns(bench.rounds(ROUNDS), sides)?;
+    match stage.origin.reads() {
+        0 => Ok(scores),
+        reads => Err(format!("somebody was not warm: {reads} reads of the origin").into()),
     }
-    Ok(figures.into_iter().map(median).collect())
 }
 
 async fn requests_per_second(address: SocketAddr) -> io::Result<f64> {
@@ -128,20 +106,15 @@ async fn requests_per_second(address: SocketAddr) -> io::Result<f64> {
     Ok(requests as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// A line beside each peer, and what is asked beside the first and the second of them.
-fn lines(what: &str, unit: &str, servers: &[Server], rates: &[f64], asked: [f64; 2]) -> Vec<Line> {
-    let ours = rates.first().copied().unwrap_or(0.0);
-    let beside = |(name, asked): (&str, f64)| {
-        let peer = servers.iter().position(|server| server.name == name);
-        let rate = peer.and_then(|peer| rates.get(peer)).copied();
-        Line {
-            what: what.to_owned(),
-            ours: format!("{ours:.0} {unit}"),
-            peer: rate.map_or(format!("{name}: missing"), |rate| format!("{name}: {rate:.0}")),
-            ratio: rate.map(|rate| ours / rate),
-            found: rate.map_or(0.0, |rate| ours / rate),
-            asked: if rate.is_some() { Asked::AtLeast(asked) } else { Asked::Nothing },
-        }
+/// A row beside each peer, with the least share of the first and of the second one's figure.
+fn rows(what: &str, unit: &str, scores: &[Score], asked: [f64; 2]) -> Vec<Row> {
+    let median = |score: &Score| score.figure(0).map_or(f64::NAN, |figure| figure.median);
+    let Some((ours, peers)) = scores.split_first() else { return Vec::new() };
+    let beside = |(peer, asked): (&Score, f64)| {
+        let scores = [ours.clone(), peer.clone()];
+        let share = median(ours) / median(peer);
+        let measure = format!("times {}", peer.name);
+        Row::new("serve", what, unit, &scores, 0).asking(Asked::AtLeast(asked), share, &measure)
     };
-    ["nginx", "Glance"].into_iter().zip(asked).map(beside).collect()
+    peers.iter().zip(asked).map(beside).collect()
 }

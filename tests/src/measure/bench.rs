@@ -1,7 +1,8 @@
 //! A benchmark's `main`: which of its measures are run, and what becomes of their rows.
 
+use super::Row;
 use super::alone::{self, Work};
-use super::{Row, print, tell};
+use super::table::{print, tell};
 use crate::{Tested, target};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -13,8 +14,8 @@ pub type Measure = (&'static str, fn(&Bench) -> Tested<Vec<Row>>);
 /// Where the host keeps compiled drivers: `compiled/` in this.
 const COMPILE_CACHE: &str = "CACHE_DIRECTORY";
 
-/// Set where that is one of the benchmark's own.
-const INSIDE: &str = "IMAGE_CACHE_BENCH_INSIDE";
+/// Names the one measure that is to be made, in the process that is to make it.
+const MEASURE: &str = "IMAGE_CACHE_BENCH_MEASURE";
 
 const USAGE: &str = "[NAME...] picks by a part of their names; --names lists them; --quick does less of everything, \
      for who works on them; --long adds what takes many minutes";
@@ -76,25 +77,37 @@ fn run(measures: &[Measure], works: &[(&str, Work)]) -> Tested<ExitCode> {
     if let Some(unknown) = options.iter().find(|option| !known.contains(option)) {
         return Err(format!("unknown option {unknown}; {USAGE}").into());
     }
-    let is_picked = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
-    let picked: Vec<&Measure> = measures.iter().filter(|(name, _)| is_picked(name)).collect();
-    // cargo says so where it does not only list or test.
-    if picked.is_empty() || !options.contains(&"--bench") {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if std::env::var_os(INSIDE).is_none() {
-        return again_with_a_compile_cache(&arguments);
-    }
     let bench = Bench { quick: options.contains(&"--quick"), long: options.contains(&"--long") };
-    measured(&bench, &picked)
+    if let Ok(one) = std::env::var(MEASURE) {
+        let known = measures.iter().find(|(name, _)| *name == one);
+        return measured(&bench, known.ok_or("nobody knows the measure")?);
+    }
+    let is_picked = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let picked = measures.iter().map(|(name, _)| *name).filter(|name| is_picked(name));
+    // cargo says so where it does not only list or test.
+    match options.contains(&"--bench") {
+        true => each_alone(&picked.collect::<Vec<_>>(), &arguments),
+        false => Ok(ExitCode::SUCCESS),
+    }
 }
 
-/// Runs this program once more, with a compile cache of its own.
-fn again_with_a_compile_cache(arguments: &[String]) -> Tested<ExitCode> {
+/// Starts this program for one measure after the other, with a compile cache of its own. One that fails does not keep
+/// the others from being made.
+fn each_alone(picked: &[&str], arguments: &[String]) -> Tested<ExitCode> {
     let compiled = tempfile::tempdir_in(below_target()?)?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments).env(INSIDE, "1").env(COMPILE_CACHE, compiled.path());
-    Ok(if command.status()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut failed = Vec::new();
+    for name in picked {
+        println!("\n{name}");
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments).env(MEASURE, name).env(COMPILE_CACHE, compiled.path());
+        if !command.status()?.success() {
+            failed.push(*name);
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(format!("not measured: {}", failed.join(", ")).into()),
+    }
 }
 
 /// Where this run's compiled drivers are, to be removed.
@@ -102,28 +115,20 @@ pub fn compiled() -> Option<std::path::PathBuf> {
     Some(Path::new(&std::env::var_os(COMPILE_CACHE)?).join("compiled"))
 }
 
-/// One that fails does not keep the others from being measured.
-fn measured(bench: &Bench, picked: &[&Measure]) -> Tested<ExitCode> {
-    let (mut all, mut failed) = (Vec::new(), Vec::new());
-    for (name, measure) in picked {
-        println!("\n{name}");
-        let rows = measure(bench).unwrap_or_else(|why| {
-            failed.push(*name);
+/// Makes one, shows its rows and adds them to those of all.
+fn measured(bench: &Bench, (name, measure): &Measure) -> Tested<ExitCode> {
+    let (rows, code) = match measure(bench) {
+        Ok(rows) => (rows, ExitCode::SUCCESS),
+        Err(why) => {
             eprintln!("{name} FAILED: {why}");
             let missing = Row::of(name, "could not be measured", "", None);
-            vec![missing.note(&why.to_string())]
-        });
-        rows.iter().for_each(|row| println!("  {}", row.text()));
-        tell(&rows)?;
-        all.extend(rows);
-    }
-    println!();
-    print(&all);
+            (vec![missing.note(&why.to_string())], ExitCode::FAILURE)
+        }
+    };
+    print(&rows);
+    tell(&rows)?;
     if bench.quick {
-        println!("\nA quick run: these figures mean nothing.");
+        println!("A quick run: these figures mean nothing.");
     }
-    if failed.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    Err(format!("not measured: {}", failed.join(", ")).into())
+    Ok(code)
 }

@@ -89,7 +89,7 @@ impl Row {
     }
 
     /// A line for each peer, ours in the first of them.
-    pub fn cells(&self) -> Vec<Cells> {
+    pub(super) fn cells(&self) -> Vec<Cells> {
         let mut cells: Vec<Cells> = self.lines().iter().map(Line::cells).collect();
         if let (Some(measure), Some([.., asked, _])) = (&self.measure, cells.first_mut()) {
             *asked = format!("{measure}: {asked}; it is {:.2}", self.found);
@@ -131,17 +131,8 @@ impl Row {
         }
     }
 
-    /// In one line, for who watches.
-    pub fn text(&self) -> String {
-        let cells = self.cells();
-        let peers: Vec<&str> = cells.iter().map(|[_, _, peer, ..]| peer.as_str()).collect();
-        let first =
-            cells.first().map(|[what, ours, .., verdict]| format!("{what}: {ours} {verdict}"));
-        format!("{} | {}", first.unwrap_or_default(), peers.join(", "))
-    }
-
     /// With all of its figures.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let figure = |figure: &Figure| json!({"median": figure.median, "low": figure.low, "high": figure.high});
         let peers = self.peers.iter().map(|peer| match &peer.figure {
             Ok(found) => json!({"name": peer.name, "figure": figure(found)}),

@@ -2,7 +2,6 @@
 
 use super::Row;
 use crate::Tested;
-use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
@@ -14,7 +13,7 @@ const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
 const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "asked", ""];
 
 /// A figure of ours beside that of a peer.
-pub struct Line {
+pub(super) struct Line {
     /// What was measured; empty where the line goes on with the one above.
     pub what: String,
     /// Our figure.
@@ -60,7 +59,7 @@ impl Asked {
 }
 
 /// The cells of a line, a column each.
-pub type Cells = [String; 6];
+pub(super) type Cells = [String; 6];
 
 impl Line {
     /// One that says nothing yet.
@@ -84,38 +83,9 @@ impl Line {
     }
 }
 
-/// Something that is shown in lines, and can be added to the rows that are collected.
-pub trait Tell {
-    /// What is shown.
-    fn shown(&self) -> Vec<Cells>;
-
-    /// As JSON: at least `lines`, the cells of each line.
-    fn told(&self) -> Value;
-}
-
-impl Tell for Row {
-    fn shown(&self) -> Vec<Cells> {
-        self.cells()
-    }
-
-    fn told(&self) -> Value {
-        self.json()
-    }
-}
-
-impl Tell for Line {
-    fn shown(&self) -> Vec<Cells> {
-        vec![self.cells()]
-    }
-
-    fn told(&self) -> Value {
-        json!({"group": "serve", "what": self.what, "lines": self.shown()})
-    }
-}
-
 /// Prints them, aligned.
-pub fn print<T: Tell>(rows: &[T]) {
-    let rows = rows.iter().flat_map(Tell::shown);
+pub(super) fn print(rows: &[Row]) {
+    let rows = rows.iter().flat_map(Row::cells);
     let rows: Vec<Cells> = std::iter::once(TITLES.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
@@ -127,15 +97,12 @@ pub fn print<T: Tell>(rows: &[T]) {
 }
 
 /// Adds rows to the file that `IMAGE_CACHE_BENCH_ROWS` names, where it names one.
-///
-/// # Errors
-/// Where that file cannot be written.
-pub fn tell<T: Tell>(rows: &[T]) -> Tested {
+pub(super) fn tell(rows: &[Row]) -> Tested {
     let Some(path) = std::env::var_os(ROWS) else { return Ok(()) };
     let open = File::options().append(true).create(true).open(&path);
     let mut file = open.map_err(|error| format!("{}: {error}", path.display()))?;
     for row in rows {
-        writeln!(file, "{}", row.told())?;
+        writeln!(file, "{}", row.json())?;
     }
     Ok(())
 }

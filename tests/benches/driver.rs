@@ -8,7 +8,6 @@ use image_cache_tests::measure::{self, Asked, Bench, Measure, Row, Score, Side, 
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
@@ -18,12 +17,8 @@ const IMAGES: usize = 1000;
 const ROUNDS: usize = 200;
 const CALLS: usize = 50;
 
-const MEASURES: [Measure; 3] =
+pub const MEASURES: [Measure; 3] =
     [("driver_call_sqlite", sqlite), ("driver_call_xattr", xattr), ("driver_load", load)];
-
-fn main() -> ExitCode {
-    measure::main(&MEASURES, &[])
-}
 
 /// A cache of small images that the driver has in its books.
 struct Place {

@@ -10,18 +10,15 @@ mod work;
 
 use grown::Grown;
 use image_cache_tests::Tested;
-use image_cache_tests::measure::{self, Bench, Row};
+use image_cache_tests::measure::{Bench, Measure, Row};
 use plot::Plot;
 use point::Point;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 const SIZES: [usize; 4] = [1000, 10_000, 100_000, 1_000_000];
 const DRIVERS: [&str; 2] = ["sqlite", "xattr"];
 
-fn main() -> ExitCode {
-    measure::main(&[("growth", growth)], &[])
-}
+pub const MEASURES: [Measure; 1] = [("growth", growth)];
 
 fn growth(bench: &Bench) -> Tested<Vec<Row>> {
     let mut points: Vec<Point> = Vec::new();

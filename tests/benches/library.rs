@@ -1,8 +1,5 @@
 //! The library beside its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work done
 //! natively; all at their defaults, in turns, on the disk under `target/`.
-//!
-//! Names among the arguments pick by a part of them; `--quick` does less of everything, for who works on it; `--long` adds
-//! what takes Glance many minutes.
 
 mod books;
 mod eight;
@@ -14,10 +11,9 @@ mod small;
 mod tee;
 mod warm;
 
-use image_cache_tests::measure::{self, Measure, Work};
-use std::process::ExitCode;
+use image_cache_tests::measure::{Measure, Work};
 
-const MEASURES: [Measure; 18] = [
+pub const MEASURES: [Measure; 18] = [
     ("tee_4_kib", tee::chunks_of_4_kib),
     ("tee_64_kib", tee::chunks_of_64_kib),
     ("tee_1_mib", tee::chunks_of_1_mib),
@@ -39,7 +35,7 @@ const MEASURES: [Measure; 18] = [
 ];
 
 /// What is done in processes of their own.
-const WORKS: [(&str, Work); 10] = [
+pub const WORKS: [(&str, Work); 10] = [
     ("hits", eight::hits),
     ("pending", opening::pending),
     ("memory_open", memory::open),
@@ -51,7 +47,3 @@ const WORKS: [(&str, Work); 10] = [
     ("memory_list", memory::list),
     ("memory_prune", memory::prune),
 ];
-
-fn main() -> ExitCode {
-    measure::main(&MEASURES, &WORKS)
-}

@@ -1,0 +1,56 @@
+//! The HTTP service beside nginx and Glance's own cache: on loopback, each a process of its own, all measured by one
+//! client, turn by turn.
+//!
+//! Clients and servers share the processors: with two of them, what a client takes is missing to the server.
+
+mod client;
+mod cold;
+mod crowd;
+mod glance;
+mod nginx;
+mod origin;
+mod process;
+mod service;
+mod warm;
+
+use image_cache_tests::Tested;
+use image_cache_tests::measure::{Bench, Measure, binary};
+use origin::Origin;
+use service::Service;
+use std::io;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+pub const MEASURES: [Measure; 4] = [
+    ("serve_large", warm::large),
+    ("serve_small", warm::small),
+    ("serve_cold", cold::crowd),
+    ("serve_memory", crowd::memory),
+];
+
+/// What each of them starts with: the origin, and an empty directory.
+struct Stage {
+    origin: Origin,
+    binary: PathBuf,
+    scratch: TempDir,
+}
+
+impl Stage {
+    fn set(bench: &Bench) -> Tested<Stage> {
+        Ok(Stage { origin: Origin::start()?, binary: binary()?, scratch: bench.scratch()? })
+    }
+
+    fn path(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Our service in front of the origin.
+    fn service(&self, options: &[&str]) -> io::Result<Service> {
+        Service::start(&self.path().join("ours"), &self.binary, self.origin.address, options)
+    }
+}
+
+/// Has a client's work done, on this thread.
+fn wait<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
