@@ -32,9 +32,34 @@ pub(crate) struct Images {
     pub subject: Option<Subject>,
     /// The image whose file was found in this call last: it need not be looked for again.
     pub found: Option<ImageId>,
+    /// The image whose file was opened in this call last, to be read or looked at again.
+    opened: Option<(ImageId, File)>,
 }
 
 impl Images {
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Images { directory, subject: None, found: None, opened: None }
+    }
+
+    /// A call begins or is over. Nothing stays open: an image that is evicted must give its space back.
+    pub fn forget(&mut self) {
+        self.found = None;
+        self.opened = None;
+    }
+
+    /// Keeps an image's file until the call is over, or another one is kept.
+    pub fn keep(&mut self, id: ImageId, file: File) -> &File {
+        &self.opened.insert((id, file)).1
+    }
+
+    /// The image's file where that is open: the one about to be published, or one that was opened before and is in its place
+    /// still.
+    pub fn open(&self, id: &ImageId) -> Option<&File> {
+        let is_there = |file: &&File| rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink > 0);
+        let opened = self.opened.as_ref().filter(|(opened, _)| opened == id).map(|(_, file)| file);
+        self.unpublished(id).or_else(|| opened.filter(is_there))
+    }
+
     /// The image's id, checked.
     pub fn id(&self, id: &str) -> Result<ImageId, Error> {
         self.directory.image_id(id).map_err(|_| Error::InvalidArgument)

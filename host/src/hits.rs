@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Hits that wait for books that work again; beyond that the oldest are given up.
 const WAITING_AT_MOST: usize = 100_000;
 
-/// Hits that one call hands to the driver.
-const HITS_PER_CALL: usize = 1000;
+/// Hits that one call hands to the driver. The more there are, the more are of the same image, which is written once for them.
+const HITS_PER_CALL: usize = 4000;
 
 #[derive(Debug)]
 pub(crate) struct HitLog {

@@ -2,7 +2,7 @@
 
 use crate::attribute::{self, HITS};
 use image_cache_driver_sdk::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// Ids that an instance remembers.
 const MOST: usize = 4096;
@@ -38,51 +38,62 @@ impl Counted {
     }
 }
 
-/// Counts hits. Attributes know no transaction: once one is counted, a later one that fails is told to the log, and the answer
-/// is ok, so that the host does not send all of them again. A file that may not be changed never counts, and must not keep
-/// others from being counted.
+/// Counts hits, all of an image at once. Attributes know no transaction: once some are counted, a later one that fails is told
+/// to the log, and the answer is ok, so that the host does not send all of them again. A file that may not be changed never
+/// counts, and must not keep others from being counted.
 pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
     let mut done = false;
-    for hit in hits {
-        match count(counted, &hit) {
+    for (image_id, (hits, at)) in by_image(hits) {
+        match count(counted, &image_id, hits, at) {
             Ok(true) => done = true,
             Ok(false) => {}
             Err(error) if !done && error != Error::Denied => return Err(error),
             Err(error) => log(
                 Level::Warn,
-                &format!("a hit of {} was not counted: {}", hit.image_id, error_words(&error)),
+                &format!("{hits} hits of {image_id} were not counted: {}", error_words(&error)),
             ),
         }
     }
     Ok(())
 }
 
-/// Counts one hit; false where the image is not in the books.
-fn count(counted: &mut Counted, hit: &Hit) -> Result<bool, Error> {
-    if !counted.is_recorded(&hit.image_id)? {
+/// How many hits each image has, and when it had the last of them.
+fn by_image(hits: Vec<Hit>) -> BTreeMap<String, (i64, u64)> {
+    let mut images: BTreeMap<String, (i64, u64)> = BTreeMap::new();
+    for hit in hits {
+        let (count, at) = images.entry(hit.image_id).or_default();
+        *count += 1;
+        *at = hit.at.max(*at);
+    }
+    images
+}
+
+/// Counts hits of one image; false where it is not in the books.
+fn count(counted: &mut Counted, image_id: &str, hits: i64, at: u64) -> Result<bool, Error> {
+    if !counted.is_recorded(image_id)? {
         return Ok(false);
     }
-    match attributes::add(&hit.image_id, HITS, 1) {
+    match attributes::add(image_id, HITS, hits) {
         Ok(_) => {}
         Err(Error::NotFound) => {
-            counted.forget(&hit.image_id);
+            counted.forget(image_id);
             return Ok(false);
         }
         Err(error) => return Err(error),
     }
-    if let Err(error) = touch(hit) {
+    if let Err(error) = touch(image_id, at) {
         log(
             Level::Warn,
-            &format!("the access time of {} was not set: {}", hit.image_id, error_words(&error)),
+            &format!("the access time of {image_id} was not set: {}", error_words(&error)),
         );
     }
     Ok(true)
 }
 
 /// Moves the access time forward, never back.
-fn touch(hit: &Hit) -> Result<(), Error> {
-    match files::stat(&hit.image_id)? {
-        Some(file) if file.accessed < hit.at => files::set_accessed(&hit.image_id, hit.at),
+fn touch(image_id: &str, at: u64) -> Result<(), Error> {
+    match files::stat(image_id)? {
+        Some(file) if file.accessed < at => files::set_accessed(image_id, at),
         _ => Ok(()),
     }
 }

@@ -3,8 +3,12 @@
 use image_cache_driver_sdk::types::Error;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// Ids kept at once: a few MiB, and larger caches take one pass over the directory for each so many.
-const MOST: usize = 65_536;
+/// Bytes that the ids kept at once may take: 300,000 UUIDs, or 60,000 of the longest ids, beside the host's bound of 64 MiB. Larger
+/// caches take one pass over the directory for each so many.
+const ROOM: usize = 16 << 20;
+
+/// What an id takes beside its characters: where it lies, and the allocator's own.
+const BESIDE: usize = size_of::<String>() + 8;
 
 /// A list in progress. It goes on from memory where the next page follows the one before; any other page starts anew.
 #[derive(Default)]
@@ -35,7 +39,7 @@ impl Walk {
         pass: impl FnOnce(&mut dyn FnMut(String)) -> Result<(), Error>,
     ) -> Result<Option<String>, Error> {
         if self.ahead.is_empty() && (self.more || !self.read) {
-            let mut smallest = Smallest::new(self.taken.take(), MOST);
+            let mut smallest = Smallest::new(self.taken.take(), ROOM);
             let outcome = pass(&mut |id| smallest.offer(id));
             let after = smallest.after.take();
             self.taken = after;
@@ -64,34 +68,39 @@ struct Smallest {
     /// The largest on top, so that it is the first to be dropped.
     heap: BinaryHeap<String>,
     after: Option<String>,
-    most: usize,
+    /// Bytes that all of them may take, and what they do.
+    room: usize,
+    taken: usize,
     dropped: bool,
 }
 
 impl Smallest {
-    fn new(after: Option<String>, most: usize) -> Self {
-        Smallest { heap: BinaryHeap::new(), after, most, dropped: false }
+    fn new(after: Option<String>, room: usize) -> Self {
+        Smallest { heap: BinaryHeap::new(), after, room, taken: 0, dropped: false }
     }
 
+    /// Keeps it, if it is among the smallest; one is kept, whatever it takes.
     fn offer(&mut self, id: String) {
-        if self.after.as_ref().is_some_and(|after| id <= *after) {
+        let is_past = |after: &String| id <= *after;
+        let is_beyond = |largest: &String| self.dropped && id >= *largest;
+        if self.after.as_ref().is_some_and(is_past) || self.heap.peek().is_some_and(is_beyond) {
             return;
         }
-        if self.heap.len() < self.most {
-            self.heap.push(id);
-            return;
-        }
-        self.dropped = true;
-        if let Some(mut largest) = self.heap.peek_mut()
-            && id < *largest
-        {
-            *largest = id;
+        self.taken += room_of(&id);
+        self.heap.push(id);
+        while self.taken > self.room && self.heap.len() > 1 {
+            self.taken -= self.heap.pop().map_or(0, |largest| room_of(&largest));
+            self.dropped = true;
         }
     }
 
     fn into_sorted(self) -> (VecDeque<String>, bool) {
         (self.heap.into_sorted_vec().into(), self.dropped)
     }
+}
+
+fn room_of(id: &str) -> usize {
+    id.len() + BESIDE
 }
 
 #[cfg(test)]
@@ -162,10 +171,27 @@ mod tests {
         assert_eq!(next, Ok(Some("b".into())));
     }
 
+    fn kept(room: usize, ids: &[&str]) -> (Vec<String>, bool) {
+        let mut smallest = Smallest::new(Some("b".into()), room);
+        ids.iter().for_each(|id| smallest.offer(id.to_string()));
+        let (kept, dropped) = smallest.into_sorted();
+        (kept.into(), dropped)
+    }
+
     #[test]
     fn no_more_than_the_smallest_are_kept() {
-        let mut smallest = Smallest::new(Some("b".into()), 2);
-        ["e", "a", "d", "b", "c"].iter().for_each(|id| smallest.offer(id.to_string()));
-        assert_eq!(smallest.into_sorted(), (VecDeque::from(["c".to_string(), "d".into()]), true));
+        let (ids, room) = (["e", "a", "d", "b", "c", "f"], 2 * room_of("a"));
+        assert_eq!(kept(room, &ids), (vec!["c".to_string(), "d".into()], true));
+        assert_eq!(kept(room, &["e", "b", "d"]), (vec!["d".to_string(), "e".into()], false));
+        assert_eq!(kept(0, &ids), (vec!["c".to_string()], true));
+    }
+
+    #[test]
+    fn a_long_id_leaves_room_for_fewer_and_none_between_is_left_out() {
+        let long = format!("d{}", "x".repeat(2 * BESIDE));
+        let room = room_of(&long) + room_of("c");
+        // "e" would have fitted once the long one had gone, but is larger than what was dropped.
+        let ids = ["f", &long, "c", "ca", "e"];
+        assert_eq!(kept(room, &ids), (vec!["c".to_string(), "ca".into()], true));
     }
 }

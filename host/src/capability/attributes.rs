@@ -7,7 +7,9 @@ use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::attributes as wit;
 use crate::driver::state::HostState;
 use crate::driver::{Deadline, printable};
+use crate::image_id::ImageId;
 use lock::Lock;
+use rustix::io::Errno;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -62,13 +64,14 @@ impl Attributes {
         Ok(found)
     }
 
-    fn get(&self, images: &Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let name = self.names.full(name)?;
-        let value = image_file(images, id)?.get_xattr(&*name).map_err(|e| io_error(&e))?;
-        if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE) {
-            return Err(Error::TooLarge);
+    /// Of several attributes that are read one after the other, the file is opened once.
+    fn get(&self, images: &mut Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (name, id) = (self.names.full(name)?, images.id(id)?);
+        if let Some(file) = images.open(&id) {
+            return value(file, &name);
         }
-        Ok(value)
+        let file = published(images, &id)?;
+        value(images.keep(id, file), &name)
     }
 
     fn set(&mut self, images: &Images, id: &str, name: &str, value: &[u8]) -> Result<(), Error> {
@@ -89,22 +92,26 @@ impl Attributes {
         let file = image_file(images, id)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
         match file.remove_xattr(&*name) {
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(Errno::NODATA.raw_os_error()) => Ok(()),
             other => other.map_err(|e| io_error(&e)),
         }
     }
 
     /// Reads, adds and writes under the lock. What is no number counts as 0, as if it were not there.
-    fn add(&mut self, images: &Images, id: &str, name: &str, delta: i64) -> Result<i64, Error> {
+    fn add(&mut self, images: &mut Images, id: &str, name: &str, delta: i64) -> Result<i64, Error> {
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
-        let _locked = self.lock.hold(&images.directory, &self.deadline)?;
+        let locked = self.lock.hold(&images.directory, &self.deadline)?;
         let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
         if now.is_none() && self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
             return Err(Error::TooLarge);
         }
         let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
         file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
+        drop(locked);
+        if let CowFile::Owned(file) = file {
+            images.keep(images.id(id)?, file);
+        }
         Ok(sum)
     }
 }
@@ -149,17 +156,25 @@ fn decimal(value: &[u8]) -> i64 {
     std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
+/// An attribute's value, no longer than is handed out.
+fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    match file.get_xattr(name).map_err(|e| io_error(&e))? {
+        Some(value) if value.len() > MAX_VALUE => Err(Error::TooLarge),
+        value => Ok(value),
+    }
+}
+
 /// The image's open file: the unpublished one while it is recorded, else the published one.
 fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, Error> {
     let id = images.id(id)?;
-    if let Some(file) = images.unpublished(&id) {
-        return Ok(CowFile::Borrowed(file));
+    match images.unpublished(&id) {
+        Some(file) => Ok(CowFile::Borrowed(file)),
+        None => published(images, &id).map(CowFile::Owned),
     }
-    match images.directory.open_cached(&id) {
-        Ok(Some(file)) => Ok(CowFile::Owned(file)),
-        Ok(None) => Err(Error::NotFound),
-        Err(e) => Err(io_error(&e)),
-    }
+}
+
+fn published(images: &Images, id: &ImageId) -> Result<File, Error> {
+    images.directory.open_cached(id).map_err(|e| io_error(&e))?.ok_or(Error::NotFound)
 }
 
 enum CowFile<'a> {

@@ -28,7 +28,7 @@ fn entry(id: &str, info: &FileInfo) -> wit::File {
 
 fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
     let id = images.id(id)?;
-    let info = match images.unpublished(&id) {
+    let info = match images.open(&id) {
         Some(file) => FileInfo::of(file).map(Some),
         None => images.directory.cached_file(&id),
     };
@@ -40,7 +40,7 @@ fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
 
 fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Error> {
     let (id, at) = (images.id(id)?, system_time(at));
-    let found = match images.unpublished(&id) {
+    let found = match images.open(&id) {
         Some(file) => set_file_accessed(file, at).map(|()| true),
         None if is_cached_file(images, &id)? => images.directory.set_accessed(&id, at),
         None => Ok(false),

@@ -69,7 +69,7 @@ impl HostState {
             wasi: None,
             bounds: Bounds::new(home.limits.memory),
             usage: Usage::default(),
-            images: cache().map(|directory| Images { directory, subject: None, found: None }),
+            images: cache().map(Images::new),
             database: cache().map(|directory| {
                 Database::new(directory, &place, home.limits.database, deadline.clone())
             }),
@@ -93,7 +93,7 @@ impl HostState {
         self.clock.start(until);
         self.log.begin_call();
         if let Some(images) = &mut self.images {
-            images.found = None;
+            images.forget();
         }
         if let Some(database) = &mut self.database {
             database.begin_call();
@@ -104,6 +104,9 @@ impl HostState {
     pub fn end_call(&mut self) {
         if let Some(database) = &mut self.database {
             database.end_call();
+        }
+        if let Some(images) = &mut self.images {
+            images.forget();
         }
         let (memory, elements) = self.bounds.in_use();
         let (in_guest, total) = self.clock.spent();
@@ -155,8 +158,8 @@ impl HostState {
         self.images.as_mut().ok_or(Error::Denied)
     }
 
-    pub fn attributes(&mut self) -> Result<(&mut Attributes, &Images), Error> {
-        self.attributes.as_mut().zip(self.images.as_ref()).ok_or(Error::Denied)
+    pub fn attributes(&mut self) -> Result<(&mut Attributes, &mut Images), Error> {
+        self.attributes.as_mut().zip(self.images.as_mut()).ok_or(Error::Denied)
     }
 
     pub fn database(&mut self) -> Result<&mut Database, Error> {
