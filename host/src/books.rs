@@ -6,6 +6,7 @@
 
 mod breaker;
 mod failing;
+mod pages;
 mod retry;
 mod step;
 
@@ -26,6 +27,7 @@ use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 use step::Step;
 
+pub(crate) use pages::Pages;
 pub(crate) use step::Reconciled;
 
 /// The driver that serves when another cannot.
@@ -166,24 +168,6 @@ impl Books {
         // Counted apart: a first page that is sound does not make up for a second one that is not.
         let operation = if after.is_some() { "go on with a list" } else { "list images" };
         self.call(operation, Repeat::Safe, |d| d.cached_images(after, limit))
-    }
-
-    /// All records, page by page. `visit` answers how many of a page have no file: books that were away may have some, and
-    /// those of a liar have no end.
-    pub fn each_page(&self, mut visit: impl FnMut(Vec<CachedImage>) -> usize) -> Result<()> {
-        let (mut after, mut strangers) = (None, 0);
-        loop {
-            let page = self.cached_images(after.as_ref(), PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.image_id.clone());
-            strangers += visit(page);
-            if strangers > STRANGERS && !self.are_trusted() {
-                let (operation, driver) = ("end a list", self.in_use().driver.name().to_owned());
-                let reason = format!("it lists more than {STRANGERS} images that are not cached");
-                self.distrust(operation, &reason);
-                return Err(Error::Books { operation, driver, reason });
-            }
-        }
     }
 
     pub fn select_victims(&self, eviction: &Eviction<'_>) -> Result<Vec<Victim>> {

@@ -1,5 +1,6 @@
 //! The cache: each operation's steps in their order.
 
+mod listing;
 mod looking;
 mod shared;
 

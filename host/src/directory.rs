@@ -5,6 +5,7 @@
 //! processes; [`lock`](Directory::lock) orders what changes both files and books, a lock on an open
 //! file says that it is being written (exclusive) or read (shared).
 
+mod cached_files;
 mod damaged;
 mod digests;
 mod evicting;
@@ -18,6 +19,7 @@ mod room;
 mod space;
 mod writing;
 
+pub(crate) use cached_files::{CachedFiles, Share};
 pub(crate) use digests::{FileKey, StagedDigests};
 pub(crate) use evicting::{Eviction, Gone};
 pub(crate) use growing::Fate;
@@ -29,7 +31,7 @@ pub(crate) use writing::{Incomplete, Published, Taken};
 use crate::driver::{system_time, timestamp};
 use crate::image_id::{ImageId, InvalidImageId, belongs_to_database};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, ReadDir};
+use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
 use rustix::fs::{AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::fs::{File, TryLockError};
@@ -112,11 +114,6 @@ impl Directory {
         belongs_to_database(id.as_str(), &self.database)
     }
 
-    /// One pass over the cached images, in no order.
-    pub fn cached_files(&self) -> io::Result<CachedFiles> {
-        Ok(CachedFiles { entries: self.base.entries()?, database: Arc::clone(&self.database) })
-    }
-
     /// Sets the access time of a [cached file](Self::cached_file); false where nothing has its name.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
         let times = accessed_only(at);
@@ -131,38 +128,8 @@ impl Directory {
     }
 }
 
-/// One pass over the cached images; see [`Directory::cached_files`].
-pub(crate) struct CachedFiles {
-    entries: ReadDir,
-    database: Arc<str>,
-}
-
-impl Iterator for CachedFiles {
-    type Item = io::Result<(ImageId, FileInfo)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let entry = match self.entries.next()? {
-                Ok(entry) => entry,
-                Err(e) => return Some(Err(e)),
-            };
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if belongs_to_database(name, &self.database) {
-                continue;
-            }
-            let Ok(id) = name.parse::<ImageId>() else { continue };
-            match entry_info(&entry) {
-                Ok(Some(info)) => return Some(Ok((id, info))),
-                Ok(None) => {}
-                Err(e) => return Some(Err(e)),
-            }
-        }
-    }
-}
-
 /// What a directory entry's inode says; nothing for what is no regular file or has gone meanwhile.
-fn entry_info(entry: &cap_std::fs::DirEntry) -> io::Result<Option<FileInfo>> {
+fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
     if !entry.file_type()?.is_file() {
         return Ok(None);
     }

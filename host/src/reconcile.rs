@@ -6,29 +6,26 @@ use crate::directory::FileInfo;
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
-use std::collections::BTreeMap;
+use crate::sync::both;
 use std::io;
+
+/// So many files to sweep after are worth starting a thread for.
+const WORTH_A_THREAD: usize = 256;
 
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
 /// Not with the directory locked: each repair takes the lock and looks again.
 pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
-    let files: io::Result<BTreeMap<ImageId, FileInfo>> =
-        shared.directory.cached_files().and_then(Iterator::collect);
-    let mut files = shared.in_directory("read", "", files)?;
-    shared.blocks.sweep(files.keys());
-    let mut doubtful = Vec::new();
-    shared.books.each_page(|page| {
-        let mut strangers = 0;
-        for record in page {
-            let file = files.remove(&record.image_id);
-            strangers += usize::from(file.is_none());
-            if !file.is_some_and(|file| agree(&record, &file)) {
-                doubtful.push(record.image_id);
-            }
-        }
-        strangers
-    })?;
-    doubtful.extend(files.into_keys());
+    let files = shared.directory.in_shares(|files| files.collect::<io::Result<Vec<_>>>());
+    let mut files = shared.in_directory("read", "", files)?.concat();
+    files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let sweep = || shared.blocks.sweep(files.iter().map(|(id, _)| id));
+    // Another directory, and nothing of the books: it need not wait for them.
+    let doubtful = if files.len() >= WORTH_A_THREAD {
+        both(|| doubtful(shared, &files), sweep).0?
+    } else {
+        sweep();
+        doubtful(shared, &files)?
+    };
     let (mut repairs, mut unrepaired) = (0u64, 0u64);
     for id in &doubtful {
         match repair(shared, id) {
@@ -46,6 +43,28 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
         tracing::info!(repairs, "the books were brought into step with the directory");
     }
     Ok(if unrepaired == 0 { Reconciled::Whole } else { Reconciled::InPart })
+}
+
+/// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
+fn doubtful(shared: &Shared, files: &[(ImageId, FileInfo)]) -> Result<Vec<ImageId>> {
+    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), shared.books.pages(), 0);
+    // Both ascend.
+    let mut files = files.iter().peekable();
+    while let Some(page) = pages.next(strangers)? {
+        strangers = 0;
+        for record in page {
+            while let Some((id, _)) = files.next_if(|(id, _)| *id < record.image_id) {
+                doubtful.push(id.clone());
+            }
+            let file = files.next_if(|(id, _)| *id == record.image_id);
+            strangers += usize::from(file.is_none());
+            if !file.is_some_and(|(_, file)| agree(&record, file)) {
+                doubtful.push(record.image_id);
+            }
+        }
+    }
+    doubtful.extend(files.map(|(id, _)| id.clone()));
+    Ok(doubtful)
 }
 
 fn is_time_out(error: &Error) -> bool {

@@ -1,15 +1,10 @@
 //! What a cache answers about its images: is one there, how large, how often read, and all of them.
 
-use super::ImageCache;
+use super::{ImageCache, listing};
 use crate::books::DriverStatus;
-use crate::directory::Directory;
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
-use std::thread;
 use std::time::SystemTime;
-
-/// So many files take longer to look at than a thread to start.
-const WORTH_A_THREAD: usize = 200;
 
 /// What `status` tells of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,21 +81,7 @@ impl ImageCache {
     /// What the books say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.shared.bring_up_to_date();
-        let directory = &self.shared.directory;
-        self.shared.read_books(|books| {
-            let mut images = Vec::new();
-            books.each_page(|page| {
-                let (listed, before) = (page.len(), images.len());
-                let sizes = sizes(directory, &page);
-                images.extend(
-                    page.into_iter()
-                        .zip(sizes)
-                        .filter_map(|(image, size)| Some(CachedImage { size: size?, ..image })),
-                );
-                listed - (images.len() - before)
-            })?;
-            Ok(images)
-        })
+        self.shared.read_books(|books| listing::listed(&self.shared.directory, books))
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -136,25 +117,4 @@ impl ImageCache {
             cache_failures: self.shared.tally.cache_failures.so_far(),
         })
     }
-}
-
-/// The size of each image, of those that are cached. To look at files is most of a list's work, so two threads share it.
-fn sizes(directory: &Directory, images: &[CachedImage]) -> Vec<Option<u64>> {
-    let look = |images: &[CachedImage]| -> Vec<Option<u64>> {
-        images
-            .iter()
-            .map(|image| Some(directory.cached_file(&image.image_id).ok()??.size))
-            .collect()
-    };
-    if images.len() < WORTH_A_THREAD {
-        return look(images);
-    }
-    let (mine, others) = images.split_at(images.len() / 2);
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, || look(others));
-        let mut sizes = look(mine);
-        let found = thread.ok().and_then(|thread| thread.join().ok());
-        sizes.extend(found.unwrap_or_else(|| look(others)));
-        sizes
-    })
 }

@@ -4,7 +4,7 @@ use crate::blocks::Blocks;
 use crate::books::Books;
 use crate::config::Config;
 use crate::counters::Tally;
-use crate::directory::{Directory, Use};
+use crate::directory::{Directory, Share, Use};
 use crate::driver::CacheSize;
 use crate::error::{Error, Result};
 use crate::fill::Fill;
@@ -74,15 +74,19 @@ impl Shared {
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
-        let count = || -> io::Result<CacheSize> {
+        let count = |files: Share<'_>| {
             let mut size = CacheSize::default();
-            for file in self.directory.cached_files()? {
+            for file in files {
                 size.images += 1;
                 size.bytes += file?.1.size;
             }
             Ok(size)
         };
-        self.in_directory("read", "", count())
+        let shares = self.in_directory("read", "", self.directory.in_shares(count))?;
+        Ok(shares.into_iter().fold(CacheSize::default(), |all, share| CacheSize {
+            images: all.images + share.images,
+            bytes: all.bytes + share.bytes,
+        }))
     }
 
     /// Names the directory in which something failed.
