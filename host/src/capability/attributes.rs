@@ -9,7 +9,6 @@ use crate::driver::state::HostState;
 use crate::driver::{Deadline, printable};
 use crate::image_id::ImageId;
 use lock::Lock;
-use rustix::io::Errno;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -92,7 +91,7 @@ impl Attributes {
         let file = image_file(images, id)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
         match file.remove_xattr(&*name) {
-            Err(e) if e.raw_os_error() == Some(Errno::NODATA.raw_os_error()) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
             other => other.map_err(|e| io_error(&e)),
         }
     }

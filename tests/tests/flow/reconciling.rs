@@ -1,11 +1,12 @@
 //! Opening brings the books into step with what others did to the directory, or to the books.
 
-use image_cache::Expected;
+use image_cache::{CacheSize, Expected};
 use image_cache_tests::{
     Place, Tested, bytes, fill, listed, md5_hex, serve, set_times, with_both_drivers,
 };
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 with_both_drivers![
@@ -18,6 +19,7 @@ with_both_drivers![
     changing_the_driver_there_and_back_loses_and_invents_nothing,
     every_failure_of_a_fetch_leaves_the_books_in_step,
     thousands_of_images_are_adopted,
+    a_long_list_is_of_the_files_that_are_there_and_keeps_none_open,
 ];
 
 fn after_1970(micros: u64) -> SystemTime {
@@ -179,6 +181,28 @@ fn thousands_of_images_are_adopted(place: &Place) -> Tested {
     let cache = place.open();
     assert_eq!(listed(&cache).len(), 1050);
     assert_eq!(place.books_in_step().len(), 1050);
+    Ok(())
+}
+
+fn a_long_list_is_of_the_files_that_are_there_and_keeps_none_open(place: &Place) -> Tested {
+    let ids: Vec<String> = (0..2100).map(|n| format!("{n:04}")).collect();
+    ids.iter().for_each(|id| drop(place.put(id, id.as_bytes())));
+    let cache = place.open();
+    let (gone, left): (Vec<_>, Vec<_>) = ids.iter().partition(|id| id.ends_with('7'));
+    gone.into_iter().try_for_each(|id| fs::remove_file(place.path(id)))?;
+    place.put("1234", b"another size");
+    let list: Vec<(String, u64)> =
+        cache.cached_images()?.iter().map(|i| (i.image_id.to_string(), i.size)).collect();
+    let size = |id: &str| if id == "1234" { 12 } else { 4 };
+    assert_eq!(list, left.iter().map(|id| (id.to_string(), size(id))).collect::<Vec<_>>());
+    let bytes = left.iter().map(|id| size(id)).sum();
+    assert_eq!(cache.cache_size()?, CacheSize { images: left.len() as u64, bytes });
+    // One that is evicted gives its space back at once.
+    let is_image = |path: &Path| left.iter().any(|id| path == place.path(id));
+    let open = fs::read_dir("/proc/self/fd")?
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .filter(|path| is_image(path));
+    assert_eq!(open.count(), 0);
     Ok(())
 }
 
