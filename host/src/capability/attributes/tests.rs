@@ -15,7 +15,7 @@ fn cache() -> Option<(tempfile::TempDir, Images)> {
         eprintln!("SKIPPED: {} keeps no user attributes", place.path().display());
         return None;
     }
-    Some((place, Images { directory, subject: None, found: None }))
+    Some((place, Images::new(directory)))
 }
 
 fn attributes(names: NameSpace) -> Attributes {
@@ -38,34 +38,39 @@ fn only_a_file_system_that_says_so_keeps_no_attributes() {
 
 #[test]
 fn counters_lose_nothing_between_handles_and_threads() {
-    let Some((_place, images)) = cache() else { return };
+    let Some((_place, mut images)) = cache() else { return };
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut attributes = attributes(NameSpace::Glance);
+                let mut images = Images::new(Arc::clone(&images.directory));
                 for _ in 0..50 {
-                    attributes.add(&images, "a", "hits", 1).expect("it counts");
+                    attributes.add(&mut images, "a", "hits", 1).expect("it counts");
                 }
             });
         }
     });
-    let hits = attributes(NameSpace::Glance).get(&images, "a", "hits").expect("an attribute");
+    let hits = attributes(NameSpace::Glance).get(&mut images, "a", "hits").expect("an attribute");
     assert_eq!(hits, Some(b"200".to_vec()));
 }
 
 #[test]
 fn what_is_no_number_counts_as_nothing_and_sums_do_not_wrap() {
-    let Some((_place, images)) = cache() else { return };
+    let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Glance);
     for (value, delta, sum) in
         [("7", 1, 8), ("seven", 1, 1), (" 12 ", -2, 10), ("9223372036854775807", 1, i64::MAX)]
     {
         attributes.set(&images, "a", "hits", value.as_bytes()).expect("it is set");
-        assert_eq!(attributes.add(&images, "a", "hits", delta).expect("it counts"), sum, "{value}");
+        assert_eq!(
+            attributes.add(&mut images, "a", "hits", delta).expect("it counts"),
+            sum,
+            "{value}"
+        );
     }
     attributes.remove(&images, "a", "hits").expect("it goes");
     attributes.remove(&images, "a", "hits").expect("it is gone already");
-    assert_eq!(attributes.add(&images, "a", "hits", 5).expect("it counts"), 5);
+    assert_eq!(attributes.add(&mut images, "a", "hits", 5).expect("it counts"), 5);
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn each_driver_has_names_of_its_own() {
 
 #[test]
 fn the_number_and_length_of_attributes_are_bounded() {
-    let Some((_place, images)) = cache() else { return };
+    let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Driver("mine".into()));
     let long = vec![b'x'; MAX_VALUE + 1];
     assert!(matches!(attributes.set(&images, "a", "long", &long), Err(Error::TooLarge)));
@@ -99,19 +104,32 @@ fn the_number_and_length_of_attributes_are_bounded() {
         }
     }
     assert!(matches!(attributes.set(&images, "a", "more", b"1"), Err(Error::TooLarge)));
-    assert!(matches!(attributes.add(&images, "a", "more", 1), Err(Error::TooLarge)));
+    assert!(matches!(attributes.add(&mut images, "a", "more", 1), Err(Error::TooLarge)));
     attributes.set(&images, "a", "n1", b"2").expect("one that is there may change");
 }
 
 #[test]
 fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument() {
-    let Some((_place, images)) = cache() else { return };
+    let Some((_place, mut images)) = cache() else { return };
     let attributes = attributes(NameSpace::Glance);
-    assert!(matches!(attributes.get(&images, "b", "hits"), Err(Error::NotFound)));
+    assert!(matches!(attributes.get(&mut images, "b", "hits"), Err(Error::NotFound)));
     for id in ["../a", "cache.db", "", "incomplete"] {
         assert!(
-            matches!(attributes.get(&images, id, "hits"), Err(Error::InvalidArgument)),
+            matches!(attributes.get(&mut images, id, "hits"), Err(Error::InvalidArgument)),
             "{id:?}"
         );
     }
+}
+
+#[test]
+fn what_is_read_is_the_file_that_is_in_its_place() {
+    let Some((place, mut images)) = cache() else { return };
+    let mut attributes = attributes(NameSpace::Glance);
+    attributes.set(&images, "a", "hits", b"1").expect("it is set");
+    let read = |images: &mut Images| attributes.get(images, "a", "hits");
+    assert!(matches!(read(&mut images), Ok(Some(hits)) if hits == b"1"));
+    std::fs::remove_file(place.path().join("a")).expect("it goes");
+    assert!(matches!(read(&mut images), Err(Error::NotFound)));
+    std::fs::write(place.path().join("a"), "another").expect("it can be written");
+    assert!(matches!(read(&mut images), Ok(None)));
 }
