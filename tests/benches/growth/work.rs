@@ -36,6 +36,11 @@ pub fn all(grown: &Grown, bench: &Bench) -> Tested<Vec<Point>> {
     Ok(points)
 }
 
+/// Fewer where each takes half a minute.
+fn rounds(grown: &Grown, bench: &Bench, most: usize) -> usize {
+    bench.rounds(if grown.images < 1_000_000 { most } else { 2 })
+}
+
 fn point(grown: &Grown, operation: Operation, samples: Vec<f64>) -> Tested<Point> {
     let cost = Figure::of(&samples).ok_or("there is no sample")?;
     Ok(Point { operation, driver: grown.driver, images: grown.images, cost })
@@ -52,7 +57,7 @@ fn open(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
     };
     // The first one fills the caches of the kernel.
     sample()?;
-    (0..bench.rounds(5)).map(|_| sample()).collect()
+    (0..rounds(grown, bench, 5)).map(|_| sample()).collect()
 }
 
 /// The list of all, by its pages.
@@ -67,7 +72,7 @@ fn list(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
             false => Err(format!("{images} are listed of {}", grown.images).into()),
         }
     };
-    (0..bench.rounds(3)).map(|_| sample()).collect()
+    (0..rounds(grown, bench, 3)).map(|_| sample()).collect()
 }
 
 /// Open, read, close, books written at once; of images that were read before.
@@ -89,7 +94,7 @@ fn hit(grown: &Grown) -> Tested<Vec<f64>> {
 /// A prune of so many images of those that are `left`, by the images that go.
 fn evict(grown: &Grown, bench: &Bench, left: &mut usize, many: usize) -> Tested<Vec<f64>> {
     let mut samples = Vec::new();
-    for _ in 0..bench.rounds(3) {
+    for _ in 0..rounds(grown, bench, 3) {
         *left -= many;
         let cache = grown.open_for(*left)?;
         files::settle(&grown.directory)?;
