@@ -4,33 +4,50 @@ use super::opening::{Identity, identity};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Questions that are answered without a watch: to end one takes the kernel some 5 ms, and a command that is over at once would
+/// wait for that.
+const UNWATCHED: u32 = 100;
 
 /// A watch on a file that was at its path when the watch began. The kernel tells of a move or a removal before it is done
 /// ([inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html)): while it told nothing, nothing happened.
 #[derive(Debug)]
-pub(super) struct InPlace(Option<OwnedFd>);
+pub(super) struct InPlace {
+    path: PathBuf,
+    expected: Identity,
+    /// Questions before the watch begins.
+    unwatched: u32,
+    events: Option<OwnedFd>,
+}
 
 impl InPlace {
-    /// Watches the file at `path`. Where that is another one than `expected`, or the machine has no watch to give, every
-    /// question is answered with "perhaps not".
-    pub fn watch(path: &Path, expected: Identity) -> Self {
-        let watched = || {
-            let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-            // Its number of names changes, too, where another file is moved onto its name.
-            let flags = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
-            inotify::add_watch(&events, path, flags).ok()?;
-            (identity(path).ok()? == Some(expected)).then_some(events)
-        };
-        InPlace(watched())
+    /// Will watch the file at `path` once it is asked often. Before that, where it is another one than `expected` then, or the machine
+    /// has no watch to give, every question is answered with "perhaps not".
+    pub fn new(path: &Path, expected: Identity) -> Self {
+        InPlace { path: path.to_owned(), expected, unwatched: UNWATCHED, events: None }
+    }
+
+    fn watch(&self) -> Option<OwnedFd> {
+        let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+        // Its number of names changes, too, where another file is moved onto its name.
+        let flags = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
+        inotify::add_watch(&events, &self.path, flags).ok()?;
+        (identity(&self.path).ok()? == Some(self.expected)).then_some(events)
     }
 
     /// Whether it is certain. After the first event of any kind it never is again.
     pub fn is_certain(&mut self) -> bool {
-        let Some(events) = &self.0 else { return false };
+        if self.unwatched > 0 {
+            self.unwatched -= 1;
+            if self.unwatched == 0 {
+                self.events = self.watch();
+            }
+        }
+        let Some(events) = &self.events else { return false };
         let is_quiet = rustix::io::read(events, &mut [0; 64]) == Err(Errno::AGAIN);
         if !is_quiet {
-            self.0 = None;
+            self.events = None;
         }
         is_quiet
     }
@@ -41,13 +58,20 @@ mod tests {
     use super::*;
     use std::fs;
 
+    /// After so many questions that there is a watch, where there can be one.
+    fn watched(path: &Path, expected: Identity) -> InPlace {
+        let mut in_place = InPlace::new(path, expected);
+        assert!((1..UNWATCHED).all(|_| !in_place.is_certain()), "nothing is watched yet");
+        in_place
+    }
+
     /// A watched file and what is done to it.
     fn after(change: impl FnOnce(&Path)) -> InPlace {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");
         let found = identity(&path).expect("it can be looked at").expect("it is there");
-        let mut in_place = InPlace::watch(&path, found);
+        let mut in_place = watched(&path, found);
         assert!(in_place.is_certain());
         fs::write(&path, "more of it").expect("a write is no move");
         assert!(in_place.is_certain());
@@ -79,7 +103,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");
-        assert!(!InPlace::watch(&path, (0, 0)).is_certain());
-        assert!(!InPlace::watch(&scratch.path().join("none"), (0, 0)).is_certain());
+        assert!(!watched(&path, (0, 0)).is_certain());
+        assert!(!watched(&scratch.path().join("none"), (0, 0)).is_certain());
     }
 }

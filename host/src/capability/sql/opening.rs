@@ -95,7 +95,7 @@ impl Open {
         set_up(&mut connection, &watch, share, locking)?;
         watch.set_ours(false);
         let is_exclusive = locking == Locking::Exclusive;
-        let (prepared, in_place) = (Prepared::default(), InPlace::watch(path, identity));
+        let (prepared, in_place) = (Prepared::default(), InPlace::new(path, identity));
         Ok(Open { connection, identity, in_place, watch, prepared, patience, is_exclusive })
     }
 
