@@ -10,6 +10,7 @@ mod pages;
 mod retry;
 mod step;
 
+use crate::capability::OpenImage;
 use crate::config::Config;
 use crate::counters::Tally;
 use crate::directory::Directory;
@@ -129,6 +130,11 @@ impl Books {
         self.step.is_kept()
     }
 
+    /// Whether they were brought into step a moment ago, when the directory held just this.
+    pub fn agreed_on(&self, held: CacheSize) -> bool {
+        self.step.agreed_on(held)
+    }
+
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
         self.call("ask whether an image is cacheable", Repeat::Safe, |d| {
             d.is_cacheable(id, size, now)
@@ -139,7 +145,8 @@ impl Books {
         self.change("record an image", Repeat::Safe, |d| d.record_cached(image, file))
     }
 
-    pub fn record_hits(&self, hits: &[Hit]) -> Result<()> {
+    /// Counts hits; `opened` is the file of an image among them, where it is at hand.
+    pub fn record_hits(&self, hits: &[Hit], opened: Option<&OpenImage>) -> Result<()> {
         let operation = "record hits";
         // Books without the images' records would pass the hits over.
         if !self.in_step() {
@@ -149,7 +156,7 @@ impl Books {
             );
             return Err(Error::Books { operation, driver, reason });
         }
-        self.call(operation, Repeat::Never, |d| d.record_hits(hits))
+        self.call(operation, Repeat::Never, |d| d.record_hits_with(hits, opened.cloned()))
     }
 
     pub fn forget(&self, ids: &[ImageId]) -> Result<()> {

@@ -18,22 +18,24 @@ use std::sync::Arc;
 /// The error that a capability answers a guest.
 pub(crate) type Error = types::Error;
 
-/// A file that is not published yet, and that an image's attributes and file mean while it is recorded.
-#[derive(Debug)]
-pub(crate) struct Subject {
+/// An image's file that is open.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenImage {
     pub image_id: ImageId,
-    pub file: File,
+    pub file: Arc<File>,
 }
 
 /// Where a driver finds the files of images.
 #[derive(Debug)]
 pub(crate) struct Images {
     pub directory: Arc<Directory>,
-    pub subject: Option<Subject>,
+    /// The file that is not published yet, and that an image's attributes and file mean while it is recorded.
+    pub subject: Option<OpenImage>,
     /// The image whose file was found in this call last: it need not be looked for again.
     pub found: Option<ImageId>,
-    /// The image whose file was opened in this call last, to be read or looked at again.
-    opened: Option<(ImageId, File)>,
+    /// The image whose file is open in this call, since whoever calls had it open or it was opened last: it need not be
+    /// opened again.
+    opened: Option<OpenImage>,
 }
 
 impl Images {
@@ -41,34 +43,34 @@ impl Images {
         Images { directory, subject: None, found: None, opened: None }
     }
 
-    /// A call begins or is over. Nothing stays open: an image that is evicted must give its space back.
+    /// A call is over. Nothing stays open: an image that is evicted must give its space back.
     pub fn forget(&mut self) {
         self.found = None;
         self.opened = None;
     }
 
     /// Keeps an image's file until the call is over, or another one is kept.
-    pub fn keep(&mut self, id: ImageId, file: File) -> &File {
-        &self.opened.insert((id, file)).1
+    pub fn keep(&mut self, opened: OpenImage) -> &File {
+        &self.opened.insert(opened).file
     }
 
-    /// The image's file where that is open: the one about to be published, or one that was opened before and is in its place
-    /// still.
+    /// The image's file where that is open: the one about to be published, or one that was opened before and was not removed
+    /// since.
     pub fn open(&self, id: &ImageId) -> Option<&File> {
         let is_there = |file: &&File| rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink > 0);
-        let opened = self.opened.as_ref().filter(|(opened, _)| opened == id).map(|(_, file)| file);
-        self.unpublished(id).or_else(|| opened.filter(is_there))
+        let opened = file_of(self.opened.as_ref(), id).filter(is_there);
+        file_of(self.subject.as_ref(), id).or(opened)
     }
 
     /// The image's id, checked.
     pub fn id(&self, id: &str) -> Result<ImageId, Error> {
         self.directory.image_id(id).map_err(|_| Error::InvalidArgument)
     }
+}
 
-    /// The file about to be published, where `id` is the image that is being recorded.
-    pub fn unpublished(&self, id: &ImageId) -> Option<&File> {
-        self.subject.as_ref().filter(|subject| subject.image_id == *id).map(|subject| &subject.file)
-    }
+/// The file, where it is this image's.
+fn file_of<'a>(opened: Option<&'a OpenImage>, id: &ImageId) -> Option<&'a File> {
+    opened.filter(|opened| opened.image_id == *id).map(|opened| &*opened.file)
 }
 
 /// What the operating system said, in the interface's words.

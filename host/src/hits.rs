@@ -1,6 +1,7 @@
 //! Hits on their way into the books: written at once, or gathered for a while.
 
 use crate::books::Books;
+use crate::capability::OpenImage;
 use crate::driver::Hit;
 use crate::error::Result;
 use crate::image_id::ImageId;
@@ -37,16 +38,21 @@ impl HitLog {
         })
     }
 
-    /// Takes a hit. What cannot be written waits for the next one: a read never fails for its books.
-    pub fn count(self: &Arc<Self>, hit: Hit) {
+    /// Takes a hit, of a file that may still be open. What cannot be written waits for the next one: a read never fails for
+    /// its books.
+    pub fn count(self: &Arc<Self>, hit: Hit, opened: Option<OpenImage>) {
         lock(&self.waiting).push(hit);
         if self.delay.is_zero() || !self.write_later() {
-            self.write();
+            self.write(opened.as_ref());
         }
     }
 
     /// Writes all that was gathered.
     pub fn flush(&self) -> Result<()> {
+        self.write_all(None)
+    }
+
+    fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
         let _writing = lock(&self.writing);
         loop {
             let mut batch = std::mem::take(&mut *lock(&self.waiting));
@@ -55,7 +61,7 @@ impl HitLog {
             }
             let mut written = 0;
             for hits in batch.chunks(HITS_PER_CALL) {
-                if let Err(error) = self.books.record_hits(hits) {
+                if let Err(error) = self.books.record_hits(hits, opened) {
                     batch.drain(..written);
                     self.put_back(batch);
                     return Err(error);
@@ -71,8 +77,8 @@ impl HitLog {
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
-    fn write(&self) {
-        if let Err(error) = self.flush() {
+    fn write(&self, opened: Option<&OpenImage>) {
+        if let Err(error) = self.write_all(opened) {
             tracing::warn!(%error, "hits wait until the books can be written");
         }
     }
@@ -98,7 +104,7 @@ impl HitLog {
             std::thread::sleep(delay);
             if let Some(log) = log.upgrade() {
                 log.scheduled.store(false, Ordering::Release);
-                log.write();
+                log.write(None);
             }
         });
         self.scheduled.fetch_and(thread.is_ok(), Ordering::AcqRel);

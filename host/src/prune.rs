@@ -93,7 +93,7 @@ impl<'a, 's> Run<'a, 's> {
         shared.bring_up_to_date();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
         let cached = shared.cache_size()?;
-        if shared.read_books(Books::cache_size)? != cached {
+        if !shared.books.agreed_on(cached) && shared.read_books(Books::cache_size)? != cached {
             shared.books.out_of_step();
             shared.settle();
         }

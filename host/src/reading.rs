@@ -2,6 +2,7 @@
 
 use crate::blocks::{self, BLOCK, Measure, Table, condemn};
 use crate::cache::Shared;
+use crate::capability::OpenImage;
 use crate::driver::Hit;
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
@@ -29,7 +30,7 @@ const ATTEMPTS: u32 = 20;
 pub struct CachedReader {
     shared: Arc<Shared>,
     image_id: ImageId,
-    file: File,
+    file: Arc<File>,
     /// The part of the file that was asked for.
     range: Range<u64>,
     /// Where in the file the next read starts.
@@ -54,18 +55,22 @@ struct Verifying {
 pub(crate) struct PendingHit {
     shared: Arc<Shared>,
     image_id: ImageId,
+    /// What is read, where that is a cached file.
+    file: Option<Arc<File>>,
 }
 
 impl PendingHit {
     pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
-        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone() }
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: None }
     }
 
     pub fn count(self) {
+        let PendingHit { shared, image_id, file } = self;
         // Books that were just replaced have to know the image first.
-        self.shared.settle();
-        self.shared.tally.hits.one();
-        self.shared.hits.count(Hit { image_id: self.image_id, at: SystemTime::now() });
+        shared.settle();
+        shared.tally.hits.one();
+        let hit = Hit { image_id: image_id.clone(), at: SystemTime::now() };
+        shared.hits.count(hit, file.map(|file| OpenImage { image_id, file }));
     }
 }
 
@@ -84,6 +89,8 @@ impl CachedReader {
         let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
+        let file = Arc::new(file);
+        let hit = PendingHit { file: Some(Arc::clone(&file)), ..PendingHit::new(shared, id) };
         let verifying = table.map(|table| Verifying { table, block: Vec::new(), held: None });
         Ok(Some(CachedReader {
             shared: Arc::clone(shared),
@@ -93,7 +100,7 @@ impl CachedReader {
             range,
             image_size,
             verifying,
-            hit: Some(PendingHit::new(shared, id)),
+            hit: Some(hit),
             reads_along: false,
         }))
     }

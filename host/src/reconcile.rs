@@ -3,14 +3,11 @@
 use crate::books::Reconciled;
 use crate::cache::Shared;
 use crate::directory::FileInfo;
-use crate::driver::CachedImage;
+use crate::driver::{CacheSize, CachedImage};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
-use crate::sync::both;
+use crate::sync::{WORTH_A_THREAD, both};
 use std::io;
-
-/// So many files to sweep after are worth starting a thread for.
-const WORTH_A_THREAD: usize = 256;
 
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
 /// Not with the directory locked: each repair takes the lock and looks again.
@@ -42,7 +39,11 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     if repairs > 0 {
         tracing::info!(repairs, "the books were brought into step with the directory");
     }
-    Ok(if unrepaired == 0 { Reconciled::Whole } else { Reconciled::InPart })
+    let held = || CacheSize {
+        images: files.len() as u64,
+        bytes: files.iter().map(|(_, file)| file.size).sum(),
+    };
+    Ok(if unrepaired == 0 { Reconciled::Whole(held()) } else { Reconciled::InPart })
 }
 
 /// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
@@ -148,7 +149,7 @@ mod tests {
         let error = reconcile(shared).expect_err("the lock is held");
         assert!(error.to_string().contains("another process holds the cache's lock"), "{error}");
         drop(held);
-        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole)));
+        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.images == 3));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 3);
     }
 }

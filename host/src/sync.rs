@@ -3,6 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{panic, thread};
 
+/// To look at so many files takes longer than to start a thread.
+pub(crate) const WORTH_A_THREAD: usize = 256;
+
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

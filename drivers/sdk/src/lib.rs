@@ -22,6 +22,7 @@ mod checksum;
 mod driver;
 mod error;
 mod export;
+mod hits;
 mod oldest;
 mod options;
 
@@ -29,6 +30,7 @@ pub use books::SqlBooks;
 pub use checksum::checksum_from_hex;
 pub use driver::{Driver, stalled_leftovers};
 pub use error::error_words;
+pub use hits::{ImageHits, hits_by_image};
 pub use oldest::Oldest;
 pub use options::Options;
 

@@ -5,7 +5,7 @@
 use crate::record::{COLUMNS, from_row, image_id, integer, seconds, whole};
 use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
-use std::collections::BTreeMap;
+use image_cache_driver_sdk::{ImageHits, hits_by_image};
 
 /// Ids in one DELETE, well within what SQLite allows.
 const IDS_PER_DELETE: usize = 500;
@@ -45,18 +45,12 @@ pub fn insert(image: CachedImage) -> Statement {
 
 /// Counts hits: a statement for each image.
 pub fn count(hits: Vec<Hit>) -> Vec<Statement> {
-    let mut images: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for hit in hits {
-        let (count, at) = images.entry(hit.image_id).or_default();
-        *count += 1;
-        *at = hit.at.max(*at);
-    }
-    images.into_iter().map(|(image_id, (count, at))| count_of(image_id, count, at)).collect()
+    hits_by_image(hits).into_iter().map(|(image_id, hits)| count_of(image_id, hits)).collect()
 }
 
-/// Counts so many hits of one image, the last of them at `at`.
-pub fn count_of(image_id: String, count: u64, at: u64) -> Statement {
-    let parameters = vec![Value::Text(image_id), integer(count), seconds(at)];
+/// Counts hits of one image.
+pub fn count_of(image_id: String, hits: ImageHits) -> Statement {
+    let parameters = vec![Value::Text(image_id), integer(hits.count), seconds(hits.latest)];
     Statement { sql: COUNT.into(), parameters }
 }
 

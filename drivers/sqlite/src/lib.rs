@@ -8,7 +8,7 @@ mod schema;
 mod select;
 mod victims;
 
-use image_cache_driver_sdk::prelude::*;
+use image_cache_driver_sdk::{ImageHits, prelude::*};
 
 /// The driver keeps nothing in memory.
 struct Sqlite;
@@ -33,7 +33,8 @@ impl Driver for Sqlite {
         if hits.len() == 1
             && let Some(hit) = hits.pop()
         {
-            return sql::execute(&books::count_of(hit.image_id, 1, hit.at)).map(drop);
+            let hits = ImageHits { count: 1, latest: hit.at };
+            return sql::execute(&books::count_of(hit.image_id, hits)).map(drop);
         }
         run(books::count(hits))
     }

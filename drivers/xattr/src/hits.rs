@@ -2,7 +2,8 @@
 
 use crate::attribute::{self, HITS};
 use image_cache_driver_sdk::prelude::*;
-use std::collections::{BTreeMap, HashSet};
+use image_cache_driver_sdk::{ImageHits, hits_by_image};
+use std::collections::HashSet;
 
 /// Ids that an instance remembers.
 const MOST: usize = 4096;
@@ -43,37 +44,30 @@ impl Counted {
 /// counts, and must not keep others from being counted.
 pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
     let mut done = false;
-    for (image_id, (hits, at)) in by_image(hits) {
-        match count(counted, &image_id, hits, at) {
+    for (image_id, hits) in hits_by_image(hits) {
+        match count(counted, &image_id, hits) {
             Ok(true) => done = true,
             Ok(false) => {}
             Err(error) if !done && error != Error::Denied => return Err(error),
             Err(error) => log(
                 Level::Warn,
-                &format!("{hits} hits of {image_id} were not counted: {}", error_words(&error)),
+                &format!(
+                    "{} hits of {image_id} were not counted: {}",
+                    hits.count,
+                    error_words(&error)
+                ),
             ),
         }
     }
     Ok(())
 }
 
-/// How many hits each image has, and when it had the last of them.
-fn by_image(hits: Vec<Hit>) -> BTreeMap<String, (i64, u64)> {
-    let mut images: BTreeMap<String, (i64, u64)> = BTreeMap::new();
-    for hit in hits {
-        let (count, at) = images.entry(hit.image_id).or_default();
-        *count += 1;
-        *at = hit.at.max(*at);
-    }
-    images
-}
-
 /// Counts hits of one image; false where it is not in the books.
-fn count(counted: &mut Counted, image_id: &str, hits: i64, at: u64) -> Result<bool, Error> {
+fn count(counted: &mut Counted, image_id: &str, hits: ImageHits) -> Result<bool, Error> {
     if !counted.is_recorded(image_id)? {
         return Ok(false);
     }
-    match attributes::add(image_id, HITS, hits) {
+    match attributes::add(image_id, HITS, i64::try_from(hits.count).unwrap_or(i64::MAX)) {
         Ok(_) => {}
         Err(Error::NotFound) => {
             counted.forget(image_id);
@@ -81,7 +75,7 @@ fn count(counted: &mut Counted, image_id: &str, hits: i64, at: u64) -> Result<bo
         }
         Err(error) => return Err(error),
     }
-    if let Err(error) = touch(image_id, at) {
+    if let Err(error) = touch(image_id, hits.latest) {
         log(
             Level::Warn,
             &format!("the access time of {image_id} was not set: {}", error_words(&error)),

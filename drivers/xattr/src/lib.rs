@@ -114,8 +114,9 @@ impl Driver for Xattr {
 
 /// The record on a file, or none where there is no file, or it is not in the books.
 fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
-    let Some(file) = files::stat(image_id)? else { return Ok(None) };
+    // First what opens the file: the rest is then asked of the open one.
     let Some(hits) = attribute::read_known(image_id, HITS)? else { return Ok(None) };
+    let Some(file) = files::stat(image_id)? else { return Ok(None) };
     let checksum = attribute::read_known(image_id, CHECKSUM)?;
     Ok(Some(CachedImage {
         hits: attribute::to_hits(&hits),

@@ -1,6 +1,7 @@
 //! Whether the books and the directory are in step, and when they are brought there.
 
 use super::InUse;
+use crate::driver::CacheSize;
 use crate::error::Result;
 use crate::sync::lock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,10 +12,14 @@ use std::time::{Duration, Instant};
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// So long the books that were reconciled are taken to agree with a directory that has not grown or shrunk since.
+const A_MOMENT: Duration = Duration::from_secs(5);
+
 /// How far a repair of the books came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconciled {
-    Whole,
+    /// With what the directory held.
+    Whole(CacheSize),
     /// Some images have no true record, because it cannot be written.
     InPart,
 }
@@ -29,6 +34,8 @@ pub(super) struct Step {
     unrepaired: AtomicBool,
     /// Held while the books are reconciled; the last attempt, where it was vain.
     next: Mutex<Option<Vain>>,
+    /// What books and directory both held, and when.
+    agreed: Mutex<Option<(CacheSize, Instant)>>,
 }
 
 /// A vain attempt to reconcile.
@@ -47,6 +54,7 @@ impl Default for Step {
             repaired: AtomicU64::new(0),
             unrepaired: AtomicBool::new(false),
             next: Mutex::default(),
+            agreed: Mutex::default(),
         }
     }
 }
@@ -66,6 +74,12 @@ impl Step {
         self.is_kept() && !self.unrepaired.load(Ordering::Acquire)
     }
 
+    /// Whether they were brought into step a moment ago, when the directory held just this.
+    pub fn agreed_on(&self, held: CacheSize) -> bool {
+        let agreed = *lock(&self.agreed);
+        self.is_whole() && agreed.is_some_and(|(size, at)| size == held && at.elapsed() < A_MOMENT)
+    }
+
     /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`; waits for whoever
     /// is at it.
     pub fn settle(
@@ -83,13 +97,16 @@ impl Step {
         // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
         let (slips, tried) = (self.slips.load(Ordering::Acquire), in_use());
         let result = reconcile();
-        self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole)), Ordering::Release);
+        self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole(_))), Ordering::Release);
         *next = match &result {
-            Ok(Reconciled::Whole) => None,
+            Ok(Reconciled::Whole(_)) => None,
             Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &tried)),
         };
         let repaired = match result? {
-            Reconciled::Whole => slips,
+            Reconciled::Whole(held) => {
+                *lock(&self.agreed) = Some((held, Instant::now()));
+                slips
+            }
             // Its own failures slipped, too; what others were is looked at again all the same.
             Reconciled::InPart => self.slips.load(Ordering::Acquire),
         };

@@ -2,7 +2,7 @@
 
 mod lock;
 
-use super::{Error, Images, io_error};
+use super::{Error, Images, OpenImage, io_error};
 use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::attributes as wit;
 use crate::driver::state::HostState;
@@ -69,8 +69,8 @@ impl Attributes {
         if let Some(file) = images.open(&id) {
             return value(file, &name);
         }
-        let file = published(images, &id)?;
-        value(images.keep(id, file), &name)
+        let file = published(images, &id)?.into();
+        value(images.keep(OpenImage { image_id: id, file }), &name)
     }
 
     fn set(&mut self, images: &Images, id: &str, name: &str, value: &[u8]) -> Result<(), Error> {
@@ -109,7 +109,7 @@ impl Attributes {
         file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
         drop(locked);
         if let CowFile::Owned(file) = file {
-            images.keep(images.id(id)?, file);
+            images.keep(OpenImage { image_id: images.id(id)?, file: file.into() });
         }
         Ok(sum)
     }
@@ -163,10 +163,10 @@ fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// The image's open file: the unpublished one while it is recorded, else the published one.
+/// The image's file: the one that is open, else the published one.
 fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, Error> {
     let id = images.id(id)?;
-    match images.unpublished(&id) {
+    match images.open(&id) {
         Some(file) => Ok(CowFile::Borrowed(file)),
         None => published(images, &id).map(CowFile::Owned),
     }

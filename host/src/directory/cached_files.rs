@@ -5,7 +5,7 @@
 
 use super::{Directory, FileInfo, entry_info};
 use crate::image_id::{ImageId, belongs_to_database};
-use crate::sync::{both, lock};
+use crate::sync::{WORTH_A_THREAD, both, lock};
 use cap_std::fs::{DirEntry, ReadDir};
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,9 +13,6 @@ use std::vec;
 
 /// Names that are read before their inodes are looked at.
 const AT_ONCE: usize = 1024;
-
-/// So many inodes take longer to look at than a thread to start.
-const WORTH_A_THREAD: usize = 256;
 
 /// An image with its inode, or why that cannot be looked at.
 type Found = io::Result<(ImageId, FileInfo)>;

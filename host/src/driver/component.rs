@@ -9,7 +9,7 @@ use super::instance::{Live, Template};
 use super::state::{Home, HostState};
 use super::usage::Peak;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
-use crate::capability::Subject;
+use crate::capability::OpenImage;
 use crate::image_id::ImageId;
 use std::fmt;
 use std::fs::File;
@@ -123,7 +123,8 @@ impl Driver {
         let file = file.map(File::try_clone).transpose();
         let file =
             file.map_err(|e| CallError::Failed(format!("record-cached could not be tried: {e}")))?;
-        let subject = file.map(|file| Subject { image_id: image.image_id.clone(), file });
+        let subject =
+            file.map(|file| OpenImage { image_id: image.image_id.clone(), file: file.into() });
         let image = convert::image_to_guest(image);
         let work = |guest: &Guest, store: &mut Store<HostState>| {
             store.data_mut().set_subject(subject);
@@ -139,8 +140,21 @@ impl Driver {
     /// # Errors
     /// As every call: see [`CallError`].
     pub fn record_hits(&self, hits: &[Hit]) -> Result<(), CallError> {
+        self.record_hits_with(hits, None)
+    }
+
+    /// The same, of an image whose file is open: a driver that keeps its books on the files need not open it.
+    pub(crate) fn record_hits_with(
+        &self,
+        hits: &[Hit],
+        opened: Option<OpenImage>,
+    ) -> Result<(), CallError> {
         let hits = convert::hits_to_guest(hits);
-        self.call("record-hits", |guest, store| guest.call_record_hits(store, &hits), Ok)
+        let work = |guest: &Guest, store: &mut Store<HostState>| {
+            opened.into_iter().for_each(|opened| store.data_mut().lend(opened));
+            guest.call_record_hits(store, &hits)
+        };
+        self.call("record-hits", work, Ok)
     }
 
     /// Removes records; an image without one is passed over.

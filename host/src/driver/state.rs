@@ -8,7 +8,7 @@ use crate::capability::attributes::{Attributes, NameSpace, safe_name};
 use crate::capability::files::MAX_LISTINGS;
 use crate::capability::log::{Log, MAX_PER_SECOND};
 use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS, Place};
-use crate::capability::{Error, Images, Subject};
+use crate::capability::{Error, Images, OpenImage};
 use crate::config::Limits;
 use crate::directory::Directory;
 use std::io;
@@ -92,9 +92,6 @@ impl HostState {
     pub fn begin_call(&mut self, until: Option<Instant>) {
         self.clock.start(until);
         self.log.begin_call();
-        if let Some(images) = &mut self.images {
-            images.forget();
-        }
         if let Some(database) = &mut self.database {
             database.begin_call();
         }
@@ -144,9 +141,16 @@ impl HostState {
     }
 
     /// Says which unpublished file an image's attributes and file are during a call.
-    pub fn set_subject(&mut self, subject: Option<Subject>) {
+    pub fn set_subject(&mut self, subject: Option<OpenImage>) {
         if let Some(images) = &mut self.images {
             images.subject = subject;
+        }
+    }
+
+    /// Lends an image's open file to the call.
+    pub fn lend(&mut self, opened: OpenImage) {
+        if let Some(images) = &mut self.images {
+            images.keep(opened);
         }
     }
 
