@@ -1,20 +1,51 @@
 //! Hits on their way into the books: written at once, or gathered for a while.
 
 use crate::books::Books;
+use crate::cache::Shared;
 use crate::capability::OpenImage;
 use crate::driver::Hit;
 use crate::error::Result;
 use crate::image_id::ImageId;
 use crate::sync::lock;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Hits that wait for books that work again; beyond that the oldest are given up.
 const WAITING_AT_MOST: usize = 100_000;
 
 /// Hits that one call hands to the driver. The more there are, the more are of the same image, which is written once for them.
 const HITS_PER_CALL: usize = 4000;
+
+/// The hit that a read will be, which is not at its end yet.
+pub(crate) struct PendingHit {
+    shared: Arc<Shared>,
+    image_id: ImageId,
+    /// What is read, where that is a cached file.
+    file: Option<Arc<File>>,
+}
+
+impl PendingHit {
+    /// By a read along with a fetch.
+    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: None }
+    }
+
+    /// By a read of this cached file.
+    pub fn on(shared: &Arc<Shared>, image_id: &ImageId, file: &Arc<File>) -> Self {
+        PendingHit { file: Some(Arc::clone(file)), ..PendingHit::new(shared, image_id) }
+    }
+
+    pub fn count(self) {
+        let PendingHit { shared, image_id, file } = self;
+        // Books that were just replaced have to know the image first.
+        shared.settle();
+        shared.tally.hits.one();
+        let hit = Hit { image_id: image_id.clone(), at: SystemTime::now() };
+        shared.hits.count(hit, file.map(|file| OpenImage { image_id, file }));
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct HitLog {

@@ -1,21 +1,22 @@
 //! Reading a cached image: whole or in part, held against eviction, counted once when it was served.
 
-use crate::blocks::{self, BLOCK, Measure, Table, condemn};
+mod opening;
+
+pub(crate) use opening::open_held;
+
+use crate::blocks::{BLOCK, Table, condemn};
 use crate::cache::Shared;
-use crate::capability::OpenImage;
-use crate::driver::Hit;
 use crate::error::{Error, Result};
+use crate::hits::PendingHit;
 use crate::image_id::ImageId;
+use opening::open_measured;
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// Whoever publishes or evicts an image holds its lock for a moment: so often we ask again.
-const ATTEMPTS: u32 = 20;
+use std::time::SystemTime;
 
 /// The bytes of a cached image, or of a part of it.
 ///
@@ -51,29 +52,6 @@ struct Verifying {
     held: Option<usize>,
 }
 
-/// A read that is not at its end yet.
-pub(crate) struct PendingHit {
-    shared: Arc<Shared>,
-    image_id: ImageId,
-    /// What is read, where that is a cached file.
-    file: Option<Arc<File>>,
-}
-
-impl PendingHit {
-    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
-        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: None }
-    }
-
-    pub fn count(self) {
-        let PendingHit { shared, image_id, file } = self;
-        // Books that were just replaced have to know the image first.
-        shared.settle();
-        shared.tally.hits.one();
-        let hit = Hit { image_id: image_id.clone(), at: SystemTime::now() };
-        shared.hits.count(hit, file.map(|file| OpenImage { image_id, file }));
-    }
-}
-
 impl CachedReader {
     pub(crate) fn open(
         shared: &Arc<Shared>,
@@ -90,7 +68,7 @@ impl CachedReader {
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
         let file = Arc::new(file);
-        let hit = PendingHit { file: Some(Arc::clone(&file)), ..PendingHit::new(shared, id) };
+        let hit = PendingHit::on(shared, id, &file);
         let verifying = table.map(|table| Verifying { table, block: Vec::new(), held: None });
         Ok(Some(CachedReader {
             shared: Arc::clone(shared),
@@ -304,39 +282,4 @@ pub(crate) fn read_block(
         shared.blocks.save(id, file, table);
     }
     Ok(())
-}
-
-/// Opens the image, and finds out what its bytes are held against.
-fn open_measured(shared: &Shared, id: &ImageId) -> Result<Option<(File, Option<Arc<Table>>)>> {
-    while let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? {
-        if !shared.config.verify_reads {
-            return Ok(Some((file, None)));
-        }
-        match blocks::measure(shared, id, &file) {
-            Ok(Measure::By(table)) => return Ok(Some((file, Some(table)))),
-            Ok(Measure::TooLarge) => return Ok(Some((file, None))),
-            // Each time somebody has replaced it.
-            Ok(Measure::Gone) => {}
-            Err(error @ Error::Books { .. }) => {
-                tracing::warn!(image = %id, %error, "it has no block digests, and nobody knows its checksum now: it is served as it is");
-                return Ok(Some((file, None)));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
-}
-
-/// Opens the image and, where that succeeds at once, holds it against eviction.
-pub(crate) fn open_held(shared: &Shared, id: &ImageId) -> io::Result<Option<File>> {
-    for _ in 0..ATTEMPTS {
-        let Some(file) = shared.directory.open_cached(id)? else { return Ok(None) };
-        match file.try_lock_shared() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
-            // A file system without locks: the image is readable all the same.
-            Err(TryLockError::Error(_)) => return Ok(Some(file)),
-        }
-    }
-    shared.directory.open_cached(id)
 }

@@ -8,7 +8,7 @@ use super::source::{Fetch, Flight, Lazy};
 use crate::error::{Error, Result};
 use crate::expected::Outcome;
 use crate::fill::Fill;
-use crate::reading::PendingHit;
+use crate::hits::PendingHit;
 use crate::tee::CachingReader;
 use std::fmt;
 use std::io::{self, Read};

@@ -2,11 +2,12 @@
 
 mod paths;
 mod record;
+mod ruling;
 
 pub use record::Record;
 
 use super::along::{self, expected, streamed};
-use super::answer::{self, bypassed, refuse};
+use super::answer::{self, bypassed};
 use super::body::{self, Body};
 use super::fetch::{self, Ask, Begun};
 use super::hit::{Found, Look};
@@ -14,19 +15,13 @@ use super::label::{CONTENT_MD5, Label};
 use super::range::{Asked, Part};
 use super::service::{Service, failed, fetch_to_end, log_bypass};
 use super::upstream::{Failure, Ranged};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use paths::{image, withdrawn};
+use ruling::Ruling;
 use std::sync::Arc;
-
-/// No record of an image is longer.
-const MAX_RECORD: usize = 4 << 20;
-
-/// No answer to a request for one byte is longer, if it is to be read to its end.
-const MAX_BYTE: usize = 64 << 10;
 
 /// So often an image is looked for in the cache and at the upstream before it comes past the cache.
 const ATTEMPTS: u32 = 3;
@@ -58,15 +53,6 @@ async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     response
 }
 
-/// What has to be known of an image before it is served.
-enum Ruling {
-    /// The caller may have it; with what Glance says of it, where it was asked.
-    Granted(Option<Arc<Record>>),
-    /// Glance could not be asked, and the operator allows to serve what is cached then.
-    Unreachable(Response<Body>),
-    Refused(Response<Body>),
-}
-
 async fn get(service: &Arc<Service>, id: &str, head: Parts) -> Response<Body> {
     let ask = Ask::new(id, head.uri.path(), &head.headers);
     let mut request = Get { service, head, ask, consented: false };
@@ -90,59 +76,6 @@ struct Get<'a> {
 }
 
 impl Get<'_> {
-    /// Asks Glance for the image's record, with the caller's credentials.
-    async fn record(&mut self) -> Ruling {
-        let Get { service, ask, .. } = self;
-        if !service.options.authorises() {
-            return Ruling::Granted(None);
-        }
-        if let Some(record) = service.consents.given(ask) {
-            self.consented = true;
-            return Ruling::Granted(Some(record));
-        }
-        let target = ask.target.strip_suffix("/file").unwrap_or(&ask.target);
-        let response = match service.upstream.get(target, ask.headers.clone()).await {
-            Ok(response) => response,
-            Err(failure) => return self.unreachable(&failure),
-        };
-        if response.status() != StatusCode::OK {
-            return Ruling::Refused(bypassed(response.map(body::passing)));
-        }
-        let record = Limited::new(response.into_body(), MAX_RECORD).collect().await;
-        let record = record.map(|record| serde_json::from_slice::<Record>(&record.to_bytes()));
-        match record {
-            Ok(Ok(record)) if record.status == "active" => Ruling::Granted(Some(Arc::new(record))),
-            // Glance knows best how to say that it has no data, or none for this caller.
-            Ok(Ok(record)) => {
-                tracing::debug!(image = %ask.id, status = record.status, "it is not active");
-                service.evict(&ask.id).await;
-                Ruling::Refused(service.bypass(self.head.clone()).await)
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(image = %ask.id, %error, "the upstream's record of it is none");
-                Ruling::Refused(refuse(
-                    StatusCode::BAD_GATEWAY,
-                    "the upstream's record of the image is malformed\n",
-                ))
-            }
-            Err(error) => {
-                tracing::warn!(image = %ask.id, error, "the upstream's record of it broke off");
-                Ruling::Refused(refuse(
-                    StatusCode::BAD_GATEWAY,
-                    "the upstream's record of the image broke off\n",
-                ))
-            }
-        }
-    }
-
-    fn unreachable(&self, failure: &Failure) -> Ruling {
-        let response = failed(failure);
-        match self.service.options.serve_stale_if_unreachable {
-            true => Ruling::Unreachable(response),
-            false => Ruling::Refused(response),
-        }
-    }
-
     /// From the cache, from a fetch that runs, or by one that begins.
     async fn serve(mut self, record: Option<Arc<Record>>) -> Response<Body> {
         if record.is_none()
@@ -193,31 +126,6 @@ impl Get<'_> {
             self.service.evict(&self.ask.id).await;
         }
         !is_other
-    }
-
-    /// What Glance answers instead of the download, if it does: asked for one byte, with the caller's credentials.
-    async fn refusal(&mut self, record: Option<&Arc<Record>>) -> Option<Response<Body>> {
-        let record = record.filter(|_| !self.consented)?;
-        let is_empty = record.size == Some(0);
-        let mut answer = self.open(!is_empty).await;
-        if answer.as_ref().is_ok_and(|answer| Ranged::is_not_for(answer.status())) {
-            answer = self.open(false).await;
-        }
-        match answer {
-            Ok(answer) if answer.status() == StatusCode::PARTIAL_CONTENT => {
-                // Read to its end, the connection can be used again.
-                let _ = Limited::new(answer.into_body(), MAX_BYTE).collect().await;
-            }
-            // Closed after its head.
-            Ok(answer) if answer.status() == StatusCode::OK => {}
-            Ok(answer) => return Some(bypassed(answer.map(body::passing))),
-            // What is cached may be served then.
-            Err(_) if self.service.options.serve_stale_if_unreachable => return None,
-            Err(failure) => return Some(failed(&failure)),
-        }
-        self.consented = true;
-        self.service.consents.give(&self.ask, record);
-        None
     }
 
     async fn open(&self, one_byte: bool) -> Result<Response<Incoming>, Failure> {
