@@ -1,25 +1,18 @@
 //! What a measure needs of the machine: the program under test, OpenSSL, and how much memory a process took.
 
-use crate::{Tested, debian, target};
+use crate::{Tested, debian, serving};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The command line: what `IMAGE_CACHE_BINARY` names, or one that is built for release now.
+/// The command line, as it was built with the benchmark.
 ///
 /// # Errors
-/// Where it cannot be built.
+/// Where it was not.
 pub fn binary() -> Tested<PathBuf> {
-    if let Some(binary) = std::env::var_os("IMAGE_CACHE_BINARY") {
-        return Ok(binary.into());
-    }
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--workspace", "--all-features", "--bin", "image-cache"]);
-    if !cargo.status()?.success() {
-        return Err("the binary cannot be built".into());
-    }
-    Ok(target()?.join("release/image-cache"))
+    Ok(serving::binary()
+        .ok_or("the command line is not there: cargo xtask bench builds it, too")?)
 }
 
 /// A line of a process's `status`, in bytes: `VmRSS` or `VmHWM`; 0 once it has ended.
