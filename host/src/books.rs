@@ -29,7 +29,7 @@ use std::time::SystemTime;
 use step::Step;
 
 pub(crate) use pages::Pages;
-pub(crate) use step::Reconciled;
+pub(crate) use step::{Held, Reconciled};
 
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
@@ -130,8 +130,8 @@ impl Books {
         self.step.is_kept()
     }
 
-    /// Whether they were brought into step a moment ago, when the directory held just this.
-    pub fn agreed_on(&self, held: CacheSize) -> bool {
+    /// Whether they were brought into step lately, when the directory held just this.
+    pub fn agreed_on(&self, held: Held) -> bool {
         self.step.agreed_on(held)
     }
 
@@ -156,7 +156,7 @@ impl Books {
             );
             return Err(Error::Books { operation, driver, reason });
         }
-        self.call(operation, Repeat::Never, |d| d.record_hits_with(hits, opened.cloned()))
+        self.call(operation, Repeat::Never, |d| d.record_hits_with(hits, opened))
     }
 
     pub fn forget(&self, ids: &[ImageId]) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::directory::Directory;
 use crate::driver::bindings::image_cache::driver::types;
 use crate::driver::printable;
 use crate::image_id::ImageId;
+use rustix::fs::Stat;
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -33,8 +34,7 @@ pub(crate) struct Images {
     pub subject: Option<OpenImage>,
     /// The image whose file was found in this call last: it need not be looked for again.
     pub found: Option<ImageId>,
-    /// The image whose file is open in this call, since whoever calls had it open or it was opened last: it need not be
-    /// opened again.
+    /// The image whose file is open in this call, lent by whoever calls or opened last: it need not be opened again.
     opened: Option<OpenImage>,
 }
 
@@ -49,17 +49,28 @@ impl Images {
         self.opened = None;
     }
 
+    /// Takes over a file that somebody else has open, if it is in its place still.
+    pub fn lend(&mut self, opened: OpenImage) {
+        if self.directory.is_in_place(&opened.image_id, &opened.file).unwrap_or(false) {
+            self.opened = Some(opened);
+        }
+    }
+
     /// Keeps an image's file until the call is over, or another one is kept.
     pub fn keep(&mut self, opened: OpenImage) -> &File {
         &self.opened.insert(opened).file
     }
 
-    /// The image's file where that is open: the one about to be published, or one that was opened before and was not removed
-    /// since.
-    pub fn open(&self, id: &ImageId) -> Option<&File> {
-        let is_there = |file: &&File| rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink > 0);
-        let opened = file_of(self.opened.as_ref(), id).filter(is_there);
-        file_of(self.subject.as_ref(), id).or(opened)
+    /// The image's file where that is open, and its inode: the one about to be published, or one that was opened in this call
+    /// and was not removed since.
+    pub fn open(&self, id: &ImageId) -> Option<(&File, Stat)> {
+        let looked_at = |file| Some((file, rustix::fs::fstat(file).ok()?));
+        match file_of(self.subject.as_ref(), id) {
+            Some(unpublished) => looked_at(unpublished),
+            None => file_of(self.opened.as_ref(), id)
+                .and_then(looked_at)
+                .filter(|(_, stat)| stat.st_nlink > 0),
+        }
     }
 
     /// The image's id, checked.

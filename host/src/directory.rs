@@ -101,6 +101,12 @@ impl Directory {
         open_regular(&self.base, id)
     }
 
+    /// When an image, or another entry, came or went last.
+    pub fn changed(&self) -> io::Result<SystemTime> {
+        let stat = rustix::fs::fstat(&self.base)?;
+        Ok(time(stat.st_mtime, stat.st_mtime_nsec))
+    }
+
     /// What the inode of a cached image says.
     pub fn cached_file(&self, id: &ImageId) -> io::Result<Option<FileInfo>> {
         if self.is_database(id) {
@@ -145,7 +151,7 @@ fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
 }
 
 impl FileInfo {
-    fn new(stat: &Stat) -> Self {
+    pub fn new(stat: &Stat) -> Self {
         FileInfo {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified: time(stat.st_mtime, stat.st_mtime_nsec),

@@ -22,19 +22,19 @@ const HITS_PER_CALL: usize = 4000;
 pub(crate) struct PendingHit {
     shared: Arc<Shared>,
     image_id: ImageId,
-    /// What is read, where that is a cached file.
-    file: Option<Arc<File>>,
+    /// What is read, where that is a cached file. It is the reader's to close: an image is not evicted while it is open.
+    file: Weak<File>,
 }
 
 impl PendingHit {
     /// By a read along with a fetch.
     pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
-        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: None }
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: Weak::new() }
     }
 
     /// By a read of this cached file.
     pub fn on(shared: &Arc<Shared>, image_id: &ImageId, file: &Arc<File>) -> Self {
-        PendingHit { file: Some(Arc::clone(file)), ..PendingHit::new(shared, image_id) }
+        PendingHit { file: Arc::downgrade(file), ..PendingHit::new(shared, image_id) }
     }
 
     pub fn count(self) {
@@ -43,7 +43,7 @@ impl PendingHit {
         shared.settle();
         shared.tally.hits.one();
         let hit = Hit { image_id: image_id.clone(), at: SystemTime::now() };
-        shared.hits.count(hit, file.map(|file| OpenImage { image_id, file }));
+        shared.hits.count(hit, || Some(OpenImage { image_id, file: file.upgrade()? }));
     }
 }
 
@@ -71,16 +71,28 @@ impl HitLog {
 
     /// Takes a hit, of a file that may still be open. What cannot be written waits for the next one: a read never fails for
     /// its books.
-    pub fn count(self: &Arc<Self>, hit: Hit, opened: Option<OpenImage>) {
+    pub fn count(self: &Arc<Self>, hit: Hit, opened: impl FnOnce() -> Option<OpenImage>) {
         lock(&self.waiting).push(hit);
         if self.delay.is_zero() || !self.write_later() {
-            self.write(opened.as_ref());
+            self.write(opened().as_ref());
         }
     }
 
     /// Writes all that was gathered.
     pub fn flush(&self) -> Result<()> {
         self.write_all(None)
+    }
+
+    /// Gives up the hits of images that are gone. What is being written is waited for.
+    pub fn forget(&self, gone: &[ImageId]) {
+        let _writing = lock(&self.writing);
+        lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
+    }
+
+    fn write(&self, opened: Option<&OpenImage>) {
+        if let Err(error) = self.write_all(opened) {
+            tracing::warn!(%error, "hits wait until the books can be written");
+        }
     }
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
@@ -99,18 +111,6 @@ impl HitLog {
                 }
                 written += hits.len();
             }
-        }
-    }
-
-    /// Gives up the hits of images that are gone. What is being written is waited for.
-    pub fn forget(&self, gone: &[ImageId]) {
-        let _writing = lock(&self.writing);
-        lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
-    }
-
-    fn write(&self, opened: Option<&OpenImage>) {
-        if let Err(error) = self.write_all(opened) {
-            tracing::warn!(%error, "hits wait until the books can be written");
         }
     }
 

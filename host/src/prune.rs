@@ -92,8 +92,9 @@ impl<'a, 's> Run<'a, 's> {
     fn start(shared: &'a Shared, space: &'a mut Space<'s>) -> Result<Self> {
         shared.bring_up_to_date();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-        let cached = shared.cache_size()?;
-        if !shared.books.agreed_on(cached) && shared.read_books(Books::cache_size)? != cached {
+        let held = shared.held()?;
+        let cached = held.size;
+        if !shared.books.agreed_on(held) && shared.read_books(Books::cache_size)? != cached {
             shared.books.out_of_step();
             shared.settle();
         }

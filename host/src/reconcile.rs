@@ -1,6 +1,6 @@
 //! Bringing the books into step with the directory, which is right about what is cached.
 
-use crate::books::Reconciled;
+use crate::books::{Held, Reconciled};
 use crate::cache::Shared;
 use crate::directory::FileInfo;
 use crate::driver::{CacheSize, CachedImage};
@@ -12,6 +12,7 @@ use std::io;
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
 /// Not with the directory locked: each repair takes the lock and looks again.
 pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
+    let changed = shared.in_directory("read", "", shared.directory.changed())?;
     let files = shared.directory.in_shares(|files| files.collect::<io::Result<Vec<_>>>());
     let mut files = shared.in_directory("read", "", files)?.concat();
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -39,11 +40,10 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     if repairs > 0 {
         tracing::info!(repairs, "the books were brought into step with the directory");
     }
-    let held = || CacheSize {
-        images: files.len() as u64,
-        bytes: files.iter().map(|(_, file)| file.size).sum(),
-    };
-    Ok(if unrepaired == 0 { Reconciled::Whole(held()) } else { Reconciled::InPart })
+    let bytes = files.iter().map(|(_, file)| file.size).sum();
+    let size = CacheSize { images: files.len() as u64, bytes };
+    let held = Held { size, changed };
+    Ok(if unrepaired == 0 { Reconciled::Whole(held) } else { Reconciled::InPart })
 }
 
 /// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
@@ -149,7 +149,7 @@ mod tests {
         let error = reconcile(shared).expect_err("the lock is held");
         assert!(error.to_string().contains("another process holds the cache's lock"), "{error}");
         drop(held);
-        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.images == 3));
+        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 3));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 3);
     }
 }

@@ -14,13 +14,16 @@ use tempfile::TempDir;
 
 /// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/`.
 pub fn binary() -> Option<PathBuf> {
-    let tests = std::env::current_exe().ok()?;
-    let binary = tests.parent()?.parent()?.join("image-cache");
-    if !binary.is_file() {
-        skip(&format!("{} was not built; run the tests of the whole workspace", binary.display()));
-        return None;
+    let binary = beside_this_program().filter(|binary| binary.is_file());
+    if binary.is_none() {
+        skip("image-cache was not built beside the tests; run those of the whole workspace");
     }
-    Some(binary)
+    binary
+}
+
+/// Where cargo puts the binary that is built as this program was.
+pub(crate) fn beside_this_program() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.parent()?.join("image-cache"))
 }
 
 /// Where a service keeps its images, and how it is started.

@@ -2,8 +2,11 @@
 
 use crate::sql::{self, Statement, Value};
 use crate::types::{CachedImage, Error};
-use crate::{CacheSize, ConfigurationError, Eviction, Hit, Victim, checksum_from_hex, error_words};
-use std::collections::{BTreeMap, HashSet};
+use crate::{
+    CacheSize, ConfigurationError, Eviction, Hit, ImageHits, Victim, checksum_from_hex,
+    error_words, hits_by_image,
+};
+use std::collections::HashSet;
 
 /// Ids in one DELETE, well within the parameters that a statement may have.
 const IDS_PER_DELETE: usize = 500;
@@ -131,16 +134,10 @@ fn insert(image: CachedImage) -> Statement {
 
 /// A statement for each image.
 fn count(hits: Vec<Hit>) -> Vec<Statement> {
-    let mut images: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for hit in hits {
-        let (count, at) = images.entry(hit.image_id).or_default();
-        *count += 1;
-        *at = hit.at.max(*at);
-    }
-    let update = |(image_id, (count, at))| {
-        statement(COUNT, vec![Value::Text(image_id), integer(count), integer(at)])
+    let update = |(image_id, hits): (String, ImageHits)| {
+        statement(COUNT, vec![Value::Text(image_id), integer(hits.count), integer(hits.latest)])
     };
-    images.into_iter().map(update).collect()
+    hits_by_image(hits).into_iter().map(update).collect()
 }
 
 /// A statement for each 500.

@@ -6,20 +6,28 @@ use crate::error::Result;
 use crate::sync::lock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// After a vain attempt to reconcile, the next one waits so long, and twice as long each time.
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// So long the books that were reconciled are taken to agree with a directory that has not grown or shrunk since.
-const A_MOMENT: Duration = Duration::from_secs(5);
+/// So long books that were reconciled are taken to agree with a directory that has not changed since.
+const LATELY: Duration = Duration::from_secs(60);
+
+/// What the directory held at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub size: CacheSize,
+    /// When an entry came or went last, before that was counted.
+    pub changed: SystemTime,
+}
 
 /// How far a repair of the books came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconciled {
     /// With what the directory held.
-    Whole(CacheSize),
+    Whole(Held),
     /// Some images have no true record, because it cannot be written.
     InPart,
 }
@@ -34,8 +42,8 @@ pub(super) struct Step {
     unrepaired: AtomicBool,
     /// Held while the books are reconciled; the last attempt, where it was vain.
     next: Mutex<Option<Vain>>,
-    /// What books and directory both held, and when.
-    agreed: Mutex<Option<(CacheSize, Instant)>>,
+    /// What the directory held when the books were reconciled with it, and when that began.
+    agreed: Mutex<Option<(Held, Instant)>>,
 }
 
 /// A vain attempt to reconcile.
@@ -74,10 +82,10 @@ impl Step {
         self.is_kept() && !self.unrepaired.load(Ordering::Acquire)
     }
 
-    /// Whether they were brought into step a moment ago, when the directory held just this.
-    pub fn agreed_on(&self, held: CacheSize) -> bool {
+    /// Whether they were brought into step lately, when the directory held just this.
+    pub fn agreed_on(&self, held: Held) -> bool {
         let agreed = *lock(&self.agreed);
-        self.is_whole() && agreed.is_some_and(|(size, at)| size == held && at.elapsed() < A_MOMENT)
+        self.is_whole() && agreed.is_some_and(|(was, at)| was == held && at.elapsed() < LATELY)
     }
 
     /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`; waits for whoever
@@ -96,6 +104,7 @@ impl Step {
         }
         // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
         let (slips, tried) = (self.slips.load(Ordering::Acquire), in_use());
+        let begun = Instant::now();
         let result = reconcile();
         self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole(_))), Ordering::Release);
         *next = match &result {
@@ -104,7 +113,7 @@ impl Step {
         };
         let repaired = match result? {
             Reconciled::Whole(held) => {
-                *lock(&self.agreed) = Some((held, Instant::now()));
+                *lock(&self.agreed) = Some((held, begun));
                 slips
             }
             // Its own failures slipped, too; what others were is looked at again all the same.

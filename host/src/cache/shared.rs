@@ -1,7 +1,7 @@
 //! What the clones of a cache, its readers and its fills share, and how its books are brought up to date.
 
 use crate::blocks::Blocks;
-use crate::books::Books;
+use crate::books::{Books, Held};
 use crate::config::Config;
 use crate::counters::Tally;
 use crate::directory::{Directory, Share, Use};
@@ -71,6 +71,12 @@ impl Shared {
         if let Err(error) = self.hits.flush() {
             tracing::warn!(%error, "hits wait until the books can be written");
         }
+    }
+
+    /// What is cached, and when that changed last.
+    pub fn held(&self) -> Result<Held> {
+        let changed = self.in_directory("read", "", self.directory.changed())?;
+        Ok(Held { size: self.cache_size()?, changed })
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {

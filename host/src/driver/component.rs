@@ -1,5 +1,7 @@
 //! A loaded driver: calls from any thread, one at a time, to the instance of the moment.
 
+mod slot;
+
 use super::bindings::exports::image_cache::driver::driver::Guest;
 use super::bindings::image_cache::driver::types;
 use super::clock::end_of;
@@ -11,6 +13,7 @@ use super::usage::Peak;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
 use crate::capability::OpenImage;
 use crate::image_id::ImageId;
+use slot::Slot;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -36,13 +39,6 @@ struct Loaded {
     version: String,
     template: Template,
     slot: Mutex<Slot>,
-}
-
-/// The instance, or what is kept for the next one.
-#[derive(Default)]
-struct Slot {
-    live: Option<Live>,
-    idle: Option<HostState>,
 }
 
 /// What a call of the guest comes to: a trap, an error of the driver, or its answer.
@@ -147,11 +143,12 @@ impl Driver {
     pub(crate) fn record_hits_with(
         &self,
         hits: &[Hit],
-        opened: Option<OpenImage>,
+        opened: Option<&OpenImage>,
     ) -> Result<(), CallError> {
         let hits = convert::hits_to_guest(hits);
+        let lent = opened.filter(|_| self.loaded.template.sees_files()).cloned();
         let work = |guest: &Guest, store: &mut Store<HostState>| {
-            opened.into_iter().for_each(|opened| store.data_mut().lend(opened));
+            lent.into_iter().for_each(|lent| store.data_mut().lend(lent));
             guest.call_record_hits(store, &hits)
         };
         self.call("record-hits", work, Ok)
@@ -277,34 +274,6 @@ impl Driver {
             *slot = Slot::default();
             slot
         })
-    }
-}
-
-impl Slot {
-    fn live(
-        &mut self,
-        template: &Template,
-        home: &Home,
-        until: Option<Instant>,
-    ) -> Result<&mut Live, CallError> {
-        if self.live.is_none() {
-            let state = self.idle.take().unwrap_or_else(|| HostState::new(home));
-            match template.start(state, until) {
-                Ok(live) => self.live = Some(live),
-                Err(born) => {
-                    self.idle = Some(born.state);
-                    return Err(born.error);
-                }
-            }
-        }
-        self.live.as_mut().ok_or_else(|| CallError::Failed("there is no instance".into()))
-    }
-
-    /// Drops the instance, and keeps what the next one can use.
-    fn retire(&mut self) {
-        if let Some(live) = self.live.take() {
-            self.idle = Some(live.into_state());
-        }
     }
 }
 

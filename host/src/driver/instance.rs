@@ -27,6 +27,7 @@ pub(super) struct Template {
     options: Vec<(String, String)>,
     limits: Limits,
     has_wasi: bool,
+    sees_files: bool,
 }
 
 /// An instance.
@@ -57,12 +58,19 @@ impl Template {
             .instantiate_pre(component)
             .and_then(ImageCacheDriverPre::new)
             .map_err(unlinkable)?;
-        Ok(Template { pre, options, limits, has_wasi: grants.contains(&Grant::Wasi) })
+        let has_wasi = grants.contains(&Grant::Wasi);
+        let sees_files = grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files);
+        Ok(Template { pre, options, limits, has_wasi, sees_files })
     }
 
     /// What its calls may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether its driver has a way to the images' files.
+    pub fn sees_files(&self) -> bool {
+        self.sees_files
     }
 
     /// A new instance, not configured yet. It must be there at `until`, if that is given.

@@ -150,7 +150,7 @@ impl HostState {
     /// Lends an image's open file to the call.
     pub fn lend(&mut self, opened: OpenImage) {
         if let Some(images) = &mut self.images {
-            images.keep(opened);
+            images.lend(opened);
         }
     }
 

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The command line, as it was built with the benchmark.
+/// The command line; `cargo xtask bench` builds it with the benchmark, `cargo bench` alone does not.
 ///
 /// # Errors
-/// Where it was not.
+/// Where it was never built.
 pub fn binary() -> Tested<PathBuf> {
-    Ok(serving::binary()
-        .ok_or("the command line is not there: cargo xtask bench builds it, too")?)
+    let binary = serving::beside_this_program().filter(|binary| binary.is_file());
+    Ok(binary.ok_or("image-cache is not built: cargo xtask bench does that, too")?)
 }
 
 /// A line of a process's `status`, in bytes: `VmRSS` or `VmHWM`; 0 once it has ended.

@@ -19,6 +19,7 @@ with_both_drivers![
     half_of_many_images_are_the_older_half,
     a_live_writer_and_the_queue_outlive_an_emptied_cache,
     an_image_that_was_there_before_the_books_goes_by_its_file_s_age,
+    one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images,
 ];
 
 fn with_limit(place: &Place, bytes: u64) -> ImageCache {
@@ -171,5 +172,18 @@ fn an_image_that_was_there_before_the_books_goes_by_its_file_s_age(place: &Place
     }
     let cache = with_limit(place, 199);
     assert_eq!((cache.prune()?, listed(&cache)), (pruned(2, 200), vec!["b".to_owned()]));
+    Ok(())
+}
+
+/// Another process evicted one and could not record the next, say: as many images, and as many bytes.
+fn one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images(
+    place: &Place,
+) -> Tested {
+    fill_all(&with_limit(place, 10_000), &["a", "b", "gone"], 1000);
+    let cache = with_limit(place, 2000);
+    place.open().delete_cached_image("gone")?;
+    let old = SystemTime::now() - Duration::from_secs(86_400);
+    set_times(&place.put("orphan", &bytes(3, 1000)), old, old)?;
+    assert_eq!((cache.prune()?, listed(&cache)), (pruned(1, 1000), vec!["a".into(), "b".into()]));
     Ok(())
 }

@@ -2,9 +2,8 @@
 //! statements serve again.
 
 use crate::policy::{Goal, MOVE_CLOCK, note_removed};
-use image_cache_driver_sdk::checksum_from_hex;
 use image_cache_driver_sdk::prelude::*;
-use std::collections::BTreeMap;
+use image_cache_driver_sdk::{ImageHits, checksum_from_hex, hits_by_image};
 
 /// Ids in one statement: SQLite takes 1,000 parameters.
 const IDS_AT_ONCE: usize = 500;
@@ -67,20 +66,14 @@ pub fn insert(image: CachedImage, goal: Goal) -> Statement {
 
 /// Counts hits, a statement for each image: they must not be lost half way, so they are for one transaction.
 pub fn count(hits: Vec<Hit>, goal: Goal) -> Vec<Statement> {
-    let mut images: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for hit in hits {
-        let (count, at) = images.entry(hit.image_id).or_default();
-        *count += 1;
-        *at = hit.at.max(*at);
-    }
     let priority = goal.priority("hits + ?2", "size");
     let text = format!(
         "UPDATE images SET hits = hits + ?2, accessed = max(accessed, ?3), priority = {priority} WHERE id = ?1"
     );
-    let update = |(image_id, (count, at))| {
-        statement(&text, vec![Value::Text(image_id), integer(count), integer(at)])
+    let update = |(image_id, hits): (String, ImageHits)| {
+        statement(&text, vec![Value::Text(image_id), integer(hits.count), integer(hits.latest)])
     };
-    images.into_iter().map(update).collect()
+    hits_by_image(hits).into_iter().map(update).collect()
 }
 
 /// Removes records and moves the clock, for one transaction. Done twice it changes nothing more: what is gone has no priority.

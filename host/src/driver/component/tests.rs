@@ -1,5 +1,6 @@
 //! Drivers that behave, and drivers that do not.
 
+use crate::capability::OpenImage;
 use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::config::Grant;
 use crate::driver::testing::{Cache, component, hurried};
@@ -114,6 +115,58 @@ fn an_unpublished_file_has_the_attributes_while_it_is_recorded() {
     driver.record_cached(&image, Some(probe.as_file())).expect("it is recorded");
     assert_eq!(xattr::get(probe.path(), "user.hits").expect("attributes"), Some(b"3".to_vec()));
     assert_eq!(driver.cached_image(&id("coming")), Ok(None));
+}
+
+/// The hits that the attribute of a file says.
+fn hits_on(path: &std::path::Path) -> Option<Vec<u8>> {
+    xattr::get(path, "user.hits").expect("attributes")
+}
+
+#[test]
+fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
+    let probe = tempfile::NamedTempFile::new().expect("a file");
+    if xattr::set(probe.path(), "user.probe", b"1").is_err() {
+        eprintln!("SKIPPED: {} keeps no user attributes", probe.path().display());
+        return;
+    }
+    let cache = Cache::new();
+    let driver = cache.built_in("xattr");
+    for name in ["a", "b"] {
+        put(&cache, &driver, name, 1, 1_700_000_000);
+    }
+    let path = |name: &str| cache.directory.path().join(name);
+    let file = Arc::new(std::fs::File::open(path("a")).expect("it opens"));
+    let lent = OpenImage { image_id: id("a"), file };
+    let hits = [hit("a", 1_700_000_001), hit("b", 1_700_000_002)];
+    driver.record_hits_with(&hits, Some(&lent)).expect("hits are counted");
+    assert_eq!(
+        [hits_on(&path("a")), hits_on(&path("b"))],
+        [Some(b"4".to_vec()), Some(b"4".to_vec())]
+    );
+    assert_eq!(Arc::strong_count(&lent.file), 1, "an evicted image gives its space back");
+
+    // Set aside, it is no cached image's file any more; another one has its name.
+    std::fs::rename(path("a"), path("invalid").join("a")).expect("it is moved");
+    driver.record_hits_with(&hits[..1], Some(&lent)).expect("nothing is counted");
+    put(&cache, &driver, "a", 2, 1_700_000_000);
+    driver.record_hits_with(&hits[..1], Some(&lent)).expect("it is counted");
+    assert_eq!(hits_on(&path("invalid").join("a")), Some(b"4".to_vec()));
+    assert_eq!(hits_on(&path("a")), Some(b"4".to_vec()));
+}
+
+#[test]
+fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
+    let cache = Cache::new();
+    let import =
+        r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
+    let looping = component(&[("record-hits", "(loop br 0) unreachable")], import);
+    let config = cache.config("text", &looping, &[Grant::Files], hurried());
+    let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
+    std::fs::write(cache.directory.path().join("a"), b"image").expect("it can be written");
+    let file = std::fs::File::open(cache.directory.path().join("a")).expect("it opens");
+    let lent = OpenImage { image_id: id("a"), file: Arc::new(file) };
+    failure(driver.record_hits_with(&[hit("a", 1)], Some(&lent)));
+    assert_eq!(Arc::strong_count(&lent.file), 1);
 }
 
 #[test]
