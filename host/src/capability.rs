@@ -61,16 +61,20 @@ impl Images {
         &self.opened.insert(opened).file
     }
 
-    /// The image's file where that is open, and its inode: the one about to be published, or one that was opened in this call
-    /// and was not removed since.
-    pub fn open(&self, id: &ImageId) -> Option<(&File, Stat)> {
-        let looked_at = |file| Some((file, rustix::fs::fstat(file).ok()?));
-        match file_of(self.subject.as_ref(), id) {
-            Some(unpublished) => looked_at(unpublished),
-            None => file_of(self.opened.as_ref(), id)
-                .and_then(looked_at)
-                .filter(|(_, stat)| stat.st_nlink > 0),
-        }
+    /// The image's file where that is open: the one about to be published, or one that was opened in this call.
+    pub fn open(&self, id: &ImageId) -> Option<&File> {
+        self.unpublished(id).or_else(|| file_of(self.opened.as_ref(), id))
+    }
+
+    /// The same with its inode, where it was not removed since it was opened: what is read must be of the file that is there.
+    pub fn open_still(&self, id: &ImageId) -> Option<(&File, Stat)> {
+        let file = self.open(id)?;
+        let stat = rustix::fs::fstat(file).ok()?;
+        (stat.st_nlink > 0 || self.unpublished(id).is_some()).then_some((file, stat))
+    }
+
+    fn unpublished(&self, id: &ImageId) -> Option<&File> {
+        file_of(self.subject.as_ref(), id)
     }
 
     /// The image's id, checked.

@@ -211,7 +211,7 @@ fn open_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<File>> {
         Err(e) if is_no_file(&e) => return Ok(None),
         Err(e) => return Err(e),
     };
-    Ok(file.metadata()?.is_file().then_some(file))
+    Ok(is_regular(&rustix::fs::fstat(&file)?).then_some(file))
 }
 
 fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {

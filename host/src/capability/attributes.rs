@@ -66,7 +66,7 @@ impl Attributes {
     /// Of several attributes that are read one after the other, the file is opened once.
     fn get(&self, images: &mut Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let (name, id) = (self.names.full(name)?, images.id(id)?);
-        if let Some((file, _)) = images.open(&id) {
+        if let Some((file, _)) = images.open_still(&id) {
             return value(file, &name);
         }
         let file = published(images, &id)?.into();
@@ -167,7 +167,7 @@ fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
 fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, Error> {
     let id = images.id(id)?;
     match images.open(&id) {
-        Some((file, _)) => Ok(CowFile::Borrowed(file)),
+        Some(file) => Ok(CowFile::Borrowed(file)),
         None => published(images, &id).map(CowFile::Owned),
     }
 }

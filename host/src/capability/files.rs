@@ -28,7 +28,7 @@ fn entry(id: &str, info: &FileInfo) -> wit::File {
 
 fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
     let id = images.id(id)?;
-    let info = match images.open(&id) {
+    let info = match images.open_still(&id) {
         Some((_, stat)) => Ok(Some(FileInfo::new(&stat))),
         None => images.directory.cached_file(&id),
     };
@@ -41,7 +41,7 @@ fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
 fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Error> {
     let (id, at) = (images.id(id)?, system_time(at));
     let found = match images.open(&id) {
-        Some((file, _)) => set_file_accessed(file, at).map(|()| true),
+        Some(file) => set_file_accessed(file, at).map(|()| true),
         None if is_cached_file(images, &id)? => images.directory.set_accessed(&id, at),
         None => Ok(false),
     };
