@@ -49,6 +49,16 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     }
 }
 
+/// A file outside the cache; none, aloud, where it can have no attributes.
+fn file_with_attributes() -> Option<tempfile::NamedTempFile> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    if xattr::set(file.path(), "user.probe", b"1").is_err() {
+        eprintln!("SKIPPED: {} keeps no user attributes", file.path().display());
+        return None;
+    }
+    Some(file)
+}
+
 fn keeps_its_books(name: &str) {
     let cache = Cache::new();
     let driver = cache.built_in(name);
@@ -93,21 +103,13 @@ fn the_sqlite_driver_keeps_its_books_and_leaves_no_side_files() {
 
 #[test]
 fn the_xattr_driver_keeps_its_books() {
-    let probe = tempfile::NamedTempFile::new().expect("a file");
-    if xattr::set(probe.path(), "user.probe", b"1").is_err() {
-        eprintln!("SKIPPED: {} keeps no user attributes", probe.path().display());
-        return;
-    }
+    let Some(_probe) = file_with_attributes() else { return };
     keeps_its_books("xattr");
 }
 
 #[test]
 fn an_unpublished_file_has_the_attributes_while_it_is_recorded() {
-    let probe = tempfile::NamedTempFile::new().expect("a file");
-    if xattr::set(probe.path(), "user.probe", b"1").is_err() {
-        eprintln!("SKIPPED: {} keeps no user attributes", probe.path().display());
-        return;
-    }
+    let Some(probe) = file_with_attributes() else { return };
     let cache = Cache::new();
     let driver = cache.built_in("xattr");
     let mut image = put(&cache, &driver, "published", 1, 1_700_000_000);
@@ -124,11 +126,7 @@ fn hits_on(path: &std::path::Path) -> Option<Vec<u8>> {
 
 #[test]
 fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
-    let probe = tempfile::NamedTempFile::new().expect("a file");
-    if xattr::set(probe.path(), "user.probe", b"1").is_err() {
-        eprintln!("SKIPPED: {} keeps no user attributes", probe.path().display());
-        return;
-    }
+    let Some(_probe) = file_with_attributes() else { return };
     let cache = Cache::new();
     let driver = cache.built_in("xattr");
     for name in ["a", "b"] {
