@@ -42,8 +42,7 @@ impl PendingHit {
         // Books that were just replaced have to know the image first.
         shared.settle();
         shared.tally.hits.one();
-        let hit = Hit { image_id: image_id.clone(), at: SystemTime::now() };
-        shared.hits.count(hit, || Some(OpenImage { image_id, file: file.upgrade()? }));
+        shared.hits.count(Hit { image_id, at: SystemTime::now() }, &file);
     }
 }
 
@@ -71,10 +70,13 @@ impl HitLog {
 
     /// Takes a hit, of a file that may still be open. What cannot be written waits for the next one: a read never fails for
     /// its books.
-    pub fn count(self: &Arc<Self>, hit: Hit, opened: impl FnOnce() -> Option<OpenImage>) {
+    pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
+        let is_gathered = !self.delay.is_zero();
+        let file = if is_gathered { None } else { file.upgrade() };
+        let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
         lock(&self.waiting).push(hit);
-        if self.delay.is_zero() || !self.write_later() {
-            self.write(opened().as_ref());
+        if !is_gathered || !self.write_later() {
+            self.write(opened.as_ref());
         }
     }
 

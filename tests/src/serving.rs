@@ -14,16 +14,17 @@ use tempfile::TempDir;
 
 /// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/`.
 pub fn binary() -> Option<PathBuf> {
-    let binary = beside_this_program().filter(|binary| binary.is_file());
+    let binary = beside_this_program();
     if binary.is_none() {
         skip("image-cache was not built beside the tests; run those of the whole workspace");
     }
     binary
 }
 
-/// Where cargo puts the binary that is built as this program was.
+/// The binary where cargo puts one that is built as this program was.
 pub(crate) fn beside_this_program() -> Option<PathBuf> {
-    Some(std::env::current_exe().ok()?.parent()?.parent()?.join("image-cache"))
+    let binary = std::env::current_exe().ok()?.parent()?.parent()?.join("image-cache");
+    binary.is_file().then_some(binary)
 }
 
 /// Where a service keeps its images, and how it is started.

@@ -119,22 +119,16 @@ impl Repair {
                 Rest::Refused(reason) => io::Error::other(reason),
             })
         };
-        let cut = move |chunk: io::Result<Bytes>| {
+        let mut cut = move |chunk: io::Result<Bytes>| {
             let chunk = chunk.map(|mut chunk| {
                 chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                 left -= chunk.len() as u64;
                 chunk
             });
             // Not a byte more is read than is needed.
-            std::future::ready(
-                chunk
-                    .as_ref()
-                    .is_ok_and(Bytes::is_empty)
-                    .then_some(())
-                    .map_or(Some(chunk), |()| None),
-            )
+            let is_over = chunk.as_ref().is_ok_and(Bytes::is_empty);
+            std::future::ready((!is_over).then_some(chunk))
         };
-        let mut cut = cut;
         stream::once(opened)
             .try_flatten()
             .filter(|chunk| std::future::ready(!chunk.as_ref().is_ok_and(Bytes::is_empty)))
