@@ -1,8 +1,8 @@
 //! The directory's locks: one orders what changes both files and books, in one process and in many, the other says that the
 //! cache is open.
 
-use super::beneath::{create_new, is_other, open_to_write};
 use super::Directory;
+use super::beneath::{create_new, is_other, open_to_write};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};

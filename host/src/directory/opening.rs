@@ -44,19 +44,18 @@ impl Directory {
         make_parents(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
-        let directory =
-            Directory {
-                path,
-                base,
-                incomplete,
-                invalid,
-                queue,
-                own,
-                blocks,
-                database,
-                owner,
-                odd_digests: Limit::default(),
-            };
+        let directory = Directory {
+            path,
+            base,
+            incomplete,
+            invalid,
+            queue,
+            own,
+            blocks,
+            database,
+            owner,
+            odd_digests: Limit::default(),
+        };
         directory.prove_writable()?;
         // Without it the queue's order may suffer, and nothing else.
         if let Err(error) = directory.note_queue_order() {

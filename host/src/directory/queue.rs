@@ -2,8 +2,8 @@
 
 use super::beneath::create_new;
 use super::{
-    Directory, FileInfo, found, is_regular, remove_regular, stat_any, stat_regular,
-    timespec, to_micros, unlink,
+    Directory, FileInfo, found, is_regular, remove_regular, stat_any, stat_regular, timespec,
+    to_micros, unlink,
 };
 use crate::driver::{system_time, timestamp};
 use crate::image_id::ImageId;
@@ -67,7 +67,8 @@ impl Directory {
         }
         let clock = self.open_own(CLOCK)?;
         if rustix::fs::fstat(&clock)?.st_nlink > 1 {
-            let words = format!(".image-cache/{CLOCK} has another name elsewhere; remove it by hand");
+            let words =
+                format!(".image-cache/{CLOCK} has another name elsewhere; remove it by hand");
             return Err(io::Error::other(words));
         }
         Ok(clock)

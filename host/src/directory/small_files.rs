@@ -102,7 +102,8 @@ impl SmallFiles {
     pub fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let name = file_name(name)?;
         if content.len() as u64 > Self::MAX_BYTES {
-            let words = format!("it has {} bytes, at most {} are kept", content.len(), Self::MAX_BYTES);
+            let words =
+                format!("it has {} bytes, at most {} are kept", content.len(), Self::MAX_BYTES);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
         }
         let new = format!("{NEW}{}", unforeseen());

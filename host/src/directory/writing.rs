@@ -1,7 +1,7 @@
 //! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
-use super::room::Room;
 use super::beneath::create_new;
+use super::room::Room;
 use super::{
     Directory, FileInfo, is_regular, lock_alone, open_regular, remove_regular, same_inode, stat_any,
 };

@@ -233,8 +233,7 @@ fn store(directory: &Dir, name: &str, component: &Component) -> io::Result<()> {
 fn write_new(directory: &Dir, temporary: &str, code: &[u8], name: &str) -> io::Result<()> {
     // What a killed process of our number left.
     let _ = rustix::fs::unlinkat(directory, temporary, AtFlags::empty());
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     let mut file = File::from(rustix::fs::openat(directory, temporary, flags, mode)?);
     file.write_all(&entry::head(code, name))?;

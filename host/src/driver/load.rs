@@ -326,7 +326,9 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
                 0 => format!("{} MiB", most >> 20),
                 _ => format!("{most} bytes"),
             };
-            format!("{path_shown} has more than {most}; if it is meant to, raise `limits.component`")
+            format!(
+                "{path_shown} has more than {most}; if it is meant to, raise `limits.component`"
+            )
         }
         _ => format!("{path_shown} cannot be read: {error}"),
     })

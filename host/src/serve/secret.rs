@@ -38,7 +38,9 @@ impl Secret {
             other => other.with_context(cannot)?,
         };
         // The error of a wrong byte would show what comes before it.
-        let text = String::from_utf8(bytes).ok().with_context(|| format!("{} is no UTF-8", file.display()))?;
+        let text = String::from_utf8(bytes)
+            .ok()
+            .with_context(|| format!("{} is no UTF-8", file.display()))?;
         if text.trim().is_empty() {
             bail!("{} is empty: a secret was to be in it", file.display());
         }

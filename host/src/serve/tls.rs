@@ -121,9 +121,8 @@ fn certified_key(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
 fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let cannot = || format!("cannot read certificates in PEM from {}", file.display());
     let bytes = read_file(file, MAX_BYTES).with_context(cannot)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
-        .collect::<Result<_, _>>()
-        .with_context(cannot)?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().with_context(cannot)?;
     if certificates.is_empty() {
         bail!("{} holds no certificate in PEM", file.display());
     }
