@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod drivers;
 mod examples;
+mod paths;
 mod steps;
 mod torture;
 

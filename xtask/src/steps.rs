@@ -1,6 +1,6 @@
 //! Steps that are other commands: announced, timed, and the first that fails ends the run.
 
-use crate::{drivers, examples};
+use crate::{drivers, examples, paths};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ pub fn test() -> Result<()> {
     let start = Instant::now();
     drivers::toolchain()?;
     step("Formatting", cargo(&["fmt", "--all", "--check"]))?;
+    paths::check()?;
     step(
         "Lints",
         cargo(&[

@@ -1,6 +1,7 @@
 //! Opening the base directory, and making what is missing in it.
 
 use super::Directory;
+use super::beneath::Limit;
 use super::owner::Owner;
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
@@ -43,8 +44,18 @@ impl Directory {
         make_parents(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
-        let directory =
-            Directory { path, base, incomplete, invalid, queue, own, blocks, database, owner };
+        let directory = Directory {
+            path,
+            base,
+            incomplete,
+            invalid,
+            queue,
+            own,
+            blocks,
+            database,
+            owner,
+            odd_digests: Limit::default(),
+        };
         directory.prove_writable()?;
         // Without it the queue's order may suffer, and nothing else.
         if let Err(error) = directory.note_queue_order() {
@@ -112,7 +123,8 @@ fn make_parents(base: &Dir, database: &Path, owner: Owner) -> io::Result<()> {
     Ok(())
 }
 
-fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
+/// Opens a directory, no link; makes it where it is missing.
+pub(super) fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
     match base.create_dir(name) {
         Ok(()) => {
             let dir = base.open_dir_nofollow(name)?;
