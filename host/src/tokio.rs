@@ -7,6 +7,7 @@ mod bringing;
 mod buffer;
 mod cached;
 mod fetching;
+mod fed;
 mod filling;
 mod off_runtime;
 mod parts;

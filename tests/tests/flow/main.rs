@@ -12,6 +12,7 @@ mod glance_faults;
 mod hits;
 mod image_ids;
 mod in_tokio;
+mod invalid;
 mod keeping;
 mod many_threads;
 mod model;
