@@ -45,10 +45,12 @@ impl Prepared {
 mod tests {
     use super::*;
     use crate::driver::Deadline;
-    use std::path::Path;
+    use crate::capability::sql::location::Location;
+    use std::sync::Arc;
 
     fn watch() -> Watch {
-        Watch::new(Path::new("none.db"), 1 << 20, &Deadline::default())
+        let none = Arc::new(Location::at(&std::env::temp_dir().join("none.db")));
+        Watch::new(&none, 1 << 20, &Deadline::default())
     }
 
     #[test]
