@@ -269,8 +269,9 @@ impl Fill {
         for rest in [&std::mem::take(&mut self.block)[..], last] {
             let written = match rest {
                 [] => Ok(()),
-                rest => space::grow(&self.shared, file, rest.len())
-                    .and_then(|()| file.write_all(rest)),
+                rest => {
+                    space::grow(&self.shared, file, rest.len()).and_then(|()| file.write_all(rest))
+                }
             };
             if let Err(error) = written {
                 tracing::debug!(image = %self.image_id, %error, "the end of what came is missing in invalid/");

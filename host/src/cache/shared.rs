@@ -53,6 +53,15 @@ impl Shared {
         }
     }
 
+    /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
+    pub fn take_note_of_changes(&self) {
+        let changed = || self.in_directory("read", "", self.directory.changed());
+        let repair = || crate::reconcile::reconcile(self);
+        if let Err(error) = self.books.reconcile_changes(changed, repair) {
+            tracing::warn!(%error, "books and directory may differ; it is tried again");
+        }
+    }
+
     /// Reads the books, and again where they failed meanwhile and were repaired.
     pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {

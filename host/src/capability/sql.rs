@@ -46,8 +46,10 @@ pub(crate) struct Database {
     open: Option<Open>,
     /// The file that was opened last: the one that the driver's instance was configured on.
     known: Option<Identity>,
-    /// Whether it was seen just before, or in this call that the connection's file is still the one at its path.
+    /// Whether it was seen in this call that the connection's file is still the one at its path.
     checked: bool,
+    /// The same, right before the call.
+    checked_before: bool,
     /// What SQLite said in this call of a corrupt database.
     corruption: Option<String>,
     /// Whether another process's lock was in the way in this call.
@@ -80,6 +82,7 @@ impl Database {
             open: None,
             known: None,
             checked: false,
+            checked_before: false,
             corruption: None,
             was_busy: false,
             condemned: None,
@@ -89,6 +92,7 @@ impl Database {
 
     /// Forgets what was seen during the last call.
     pub fn begin_call(&mut self) {
+        self.checked = std::mem::take(&mut self.checked_before);
         self.corruption = None;
         self.was_busy = false;
     }
@@ -102,7 +106,7 @@ impl Database {
             Some(open) => open.is_in_place(base, below),
             None => location::identity_below(base, below).ok().flatten() == Some(known),
         };
-        self.checked = is_in_place;
+        self.checked_before = is_in_place;
         if !is_in_place {
             (self.open, self.known) = (None, None);
         }
@@ -111,7 +115,6 @@ impl Database {
 
     /// Lets others at a database that was opened for this call alone.
     pub fn end_call(&mut self) {
-        self.checked = false;
         self.open.take_if(|open| open.is_exclusive());
     }
 

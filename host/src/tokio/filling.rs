@@ -47,15 +47,7 @@ impl Filling {
         let (progress, received) = (Arc::clone(fill.progress()), fill.received());
         let waiting = fill.waiting();
         let state = State::Idle(fill);
-        Filling {
-            state,
-            waiting,
-            waiting_bytes: 0,
-            received,
-            size,
-            progress,
-            failed: false,
-        }
+        Filling { state, waiting, waiting_bytes: 0, received, size, progress, failed: false }
     }
 
     /// Bytes that came.

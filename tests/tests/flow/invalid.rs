@@ -115,7 +115,9 @@ async fn streamed(cache: &AsyncImageCache, source: ImageStream, shared: bool) ->
     if !shared {
         return cache.caching_stream("a", source, nothing).await.expect("it starts");
     }
-    Box::pin(cache.get_or_fetch_stream("a", nothing, source).await.expect("it starts").into_stream())
+    Box::pin(
+        cache.get_or_fetch_stream("a", nothing, source).await.expect("it starts").into_stream(),
+    )
 }
 
 fn a_stream_that_fails_leaves_all_that_it_gave(place: &Place) -> Tested {
@@ -154,7 +156,11 @@ fn a_stream_that_is_dropped_leaves_all_that_came(place: &Place) -> Tested {
             assert!(until(|| place.names("invalid").contains("a")), "{shared} {length}");
             let found = invalid(place, "a")?;
             // The last chunk may not have been asked for.
-            assert!(found.len() + 10_000 >= length, "shared: {shared}, {} of {length}", found.len());
+            assert!(
+                found.len() + 10_000 >= length,
+                "shared: {shared}, {} of {length}",
+                found.len()
+            );
             assert!(image.starts_with(&found), "shared: {shared}, {length} bytes");
         }
     }

@@ -162,9 +162,8 @@ fn open_beneath(
             }
             Err(Errno::NOENT) if asked.contains(OFlags::CREATE) => {
                 let made = plain(path, bits(asked | making | OFlags::NOFOLLOW));
-                let is_there = || {
-                    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
-                };
+                let is_there =
+                    || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
                 // Somebody else may have made it between the two.
                 if made >= 0 || !is_there() {
                     return made;

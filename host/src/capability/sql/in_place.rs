@@ -31,7 +31,10 @@ impl InPlace {
     fn watch(&self) -> Option<OwnedFd> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
         // Its number of names changes, too, where another file is moved onto its name.
-        let flags = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB | WatchFlags::DONT_FOLLOW;
+        let flags = WatchFlags::MOVE_SELF
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::ATTRIB
+            | WatchFlags::DONT_FOLLOW;
         inotify::add_watch(&events, self.location.path(), flags).ok()?;
         (self.location.identity().ok()? == Some(self.expected)).then_some(events)
     }
@@ -71,7 +74,8 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");
-        let found = Location::at(&path).identity().expect("it can be looked at").expect("it is there");
+        let found =
+            Location::at(&path).identity().expect("it can be looked at").expect("it is there");
         let mut in_place = watched(&path, found);
         assert!(in_place.is_certain());
         fs::write(&path, "more of it").expect("a write is no move");

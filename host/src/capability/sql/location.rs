@@ -112,7 +112,9 @@ fn is_no_file(found: Stat) -> bool {
 pub(super) fn without_handles(message: &str) -> String {
     let mut parts = message.split(beneath::PREFIX);
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |plain, part| plain + part.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('/'))
+    parts.fold(first, |plain, part| {
+        plain + part.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('/')
+    })
 }
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ pub(super) fn connection(location: &Location) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let no_vfs = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
+    let no_vfs =
+        || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
     let vfs = beneath::vfs().ok_or_else(no_vfs)?;
     Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
 }

@@ -44,8 +44,8 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::Deadline;
     use crate::capability::sql::location::Location;
+    use crate::driver::Deadline;
     use std::sync::Arc;
 
     fn watch() -> Watch {

@@ -33,8 +33,7 @@ impl Database {
         let aside = aside_name(location.name());
         // The database first: a process that opens a new one meanwhile throws away side files that have none.
         for ending in [""].into_iter().chain(SIDE_FILES) {
-            let (from, to) =
-                (format!("{}{ending}", location.name()), format!("{aside}{ending}"));
+            let (from, to) = (format!("{}{ending}", location.name()), format!("{aside}{ending}"));
             let own = self.directory.own_dir();
             match rustix::fs::renameat(location.directory(), from, own, to) {
                 Err(rustix::io::Errno::NOENT) => {}
