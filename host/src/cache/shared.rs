@@ -77,7 +77,13 @@ impl Shared {
     /// The books as this process knows them, gathered hits included.
     pub fn bring_up_to_date(&self) {
         self.settle();
-        if let Err(error) = self.hits.flush() {
+        let mut flushed = self.hits.flush();
+        if flushed.is_err() && !self.books.in_step() {
+            // Books that turned out to be new ones have to know the images first.
+            self.settle();
+            flushed = self.hits.flush();
+        }
+        if let Err(error) = flushed {
             tracing::warn!(%error, "hits wait until the books can be written");
         }
     }

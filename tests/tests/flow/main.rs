@@ -27,6 +27,7 @@ mod queue;
 mod readers;
 mod reading;
 mod reconciling;
+mod replaced;
 mod resuming;
 mod rot;
 mod rot_at_random;

@@ -80,6 +80,18 @@ impl Location {
         Ok(())
     }
 
+    /// Removes what lies at the names of the side files, but for folders.
+    pub fn remove_side_files(&self) -> io::Result<()> {
+        for ending in SIDE_FILES {
+            let name = format!("{}{ending}", self.name);
+            match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     fn bytes(&self, name: &str) -> u64 {
         let found = stat(&self.directory, Path::new(name)).ok().flatten();
         found.map_or(0, |file| u64::try_from(file.st_size).unwrap_or(0))

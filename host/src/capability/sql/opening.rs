@@ -5,6 +5,7 @@ use super::confinement::{self, Share};
 use super::in_place::InPlace;
 use super::location::{Identity, Location, identity_below};
 use super::prepared::Prepared;
+use super::setting_aside;
 use super::watch::Watch;
 use super::{Error, Fault};
 use crate::capability::io_error;
@@ -144,17 +145,28 @@ pub(super) fn connection(location: &Location) -> rusqlite::Result<Connection> {
 fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Identity)> {
     let location = Arc::new(Location::find(directory, below)?);
     if location.identity()?.is_none() {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let (flags, mode) = (flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
-        match rustix::fs::openat(location.directory(), location.name(), flags, mode) {
-            Ok(file) => directory.adopt_owner(&File::from(file))?,
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
+        make(directory, &location)?;
     }
     location.check_side_files()?;
     let identity = location.identity()?.ok_or(io::ErrorKind::NotFound)?;
     Ok((location, identity))
+}
+
+/// Makes an empty file, unless somebody else does. Side files that are left of a database which was removed would be taken for those of
+/// the new one, and whoever has the old one open still writes to them.
+fn make(directory: &Directory, location: &Location) -> io::Result<()> {
+    let _one_at_a_time = setting_aside::lock(directory)?;
+    if location.identity()?.is_some() {
+        return Ok(());
+    }
+    location.remove_side_files()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    match rustix::fs::openat(location.directory(), location.name(), flags, mode) {
+        Ok(file) => directory.adopt_owner(&File::from(file)),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,

@@ -2,17 +2,21 @@
 
 use super::location::{Location, SIDE_FILES};
 use super::{Database, opening};
+use crate::directory::Directory;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use rusqlite::ErrorCode;
 use rustix::fs::OFlags;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long the second look waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait for who makes a database or sets one aside: as long as that may take, and a little more.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Database {
     /// Moves the database that was found corrupt and its side files into `.image-cache/` and says where it is now. Where
@@ -21,7 +25,7 @@ impl Database {
         let condemned = self.condemned.take();
         self.open = None;
         self.checked = false;
-        let _one_at_a_time = self.lock()?;
+        let _one_at_a_time = lock(&self.directory)?;
         let location = Location::find(&self.directory, &self.below)?;
         if condemned.is_none() || location.identity()? != condemned {
             return Ok(None);
@@ -42,17 +46,29 @@ impl Database {
         }
         Ok(Some(self.directory.path().join(".image-cache").join(aside)))
     }
+}
 
-    fn lock(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).follow(FollowSymlinks::No);
-        // A pipe under its name is not waited for.
-        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let file = self.directory.own_dir().open_with("database.lock", &options)?.into_std();
-        // Another user may have made it, and it serves all the same.
-        let _ = self.directory.adopt_owner(&file);
-        file.lock()?;
-        Ok(file)
+/// Taken by whoever makes a database or sets one aside: side files have an owner then, or none.
+pub(super) fn lock(directory: &Directory) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).follow(FollowSymlinks::No);
+    // A pipe under its name is not waited for.
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = directory.own_dir().open_with("database.lock", &options)?.into_std();
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("database.lock is no regular file; remove it by hand"));
+    }
+    // Another user may have made it, and it serves all the same.
+    let _ = directory.adopt_owner(&file);
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
