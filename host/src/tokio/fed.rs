@@ -1,5 +1,6 @@
 //! A fill that is fed in the background, with what waits to be fed to it.
 
+use crate::error::Result;
 use crate::fill::Fill;
 use crate::sync::lock;
 use bytes::Bytes;
@@ -30,12 +31,12 @@ impl Fed {
         Arc::clone(&self.waiting)
     }
 
-    /// Feeds it what waits, though nobody will read the image to its end.
-    pub fn take_waiting(&mut self) {
+    /// Feeds it what waits; an error where it refuses that.
+    pub fn take_waiting(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut *lock(&self.waiting));
-        if let Some(fill) = self.fill.as_mut().filter(|fill| fill.futile().is_none()) {
-            // One that refuses them has written them.
-            let _ = waiting.iter().try_for_each(|chunk| fill.push(chunk));
+        match &mut self.fill {
+            Some(fill) => waiting.iter().try_for_each(|chunk| fill.push(chunk)),
+            None => Ok(()),
         }
     }
 
@@ -61,6 +62,9 @@ impl DerefMut for Fed {
 
 impl Drop for Fed {
     fn drop(&mut self) {
-        self.take_waiting();
+        if self.fill.as_ref().is_some_and(|fill| fill.futile().is_none()) {
+            // Nobody wants to know any more whether it refuses them; it has written them then.
+            let _ = self.take_waiting();
+        }
     }
 }

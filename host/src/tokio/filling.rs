@@ -95,10 +95,9 @@ impl Filling {
         let mut fill = self.idle().await?;
         let is_needed = self.waiting_bytes > 0 || fill.has_unwritten();
         if is_needed {
-            let chunks = self.taken();
             self.waiting_bytes = 0;
             fill = blocking(move || {
-                chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
+                fill.take_waiting()?;
                 fill.flush();
                 Ok::<_, Error>(fill)
             })
@@ -113,9 +112,8 @@ impl Filling {
     /// what was written are told to all.
     pub async fn hand_over(mut self) -> Result<Filling> {
         let mut fill = self.idle().await?;
-        let chunks = self.taken();
         let fill = blocking(move || {
-            chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
+            fill.take_waiting()?;
             Ok::<_, Error>(fill)
         });
         Ok(Filling::of(fill.await?, self.size))
@@ -134,7 +132,8 @@ impl Filling {
         let error = twin(error);
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
-                fill.take_waiting();
+                // One that refuses them has written them.
+                let _ = fill.take_waiting();
                 fill.reject(&error);
                 Ok::<_, Error>(())
             });
@@ -154,18 +153,13 @@ impl Filling {
     /// Hands what waits to the background, once that is done with the portion before.
     async fn feed(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
-        let chunks = self.taken();
         self.waiting_bytes = 0;
+        // Where the runtime stops before that, they are still there for whoever drops the fill.
         self.state = State::Busy(tokio::task::spawn_blocking(move || {
-            let result = chunks.iter().try_for_each(|chunk| fill.push(chunk));
+            let result = fill.take_waiting();
             (fill, result)
         }));
         Ok(())
-    }
-
-    /// The chunks that wait.
-    fn taken(&self) -> Vec<Bytes> {
-        std::mem::take(&mut *lock(&self.waiting))
     }
 
     /// Waits for the background.

@@ -7,7 +7,7 @@
 
 use rusqlite::ffi;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
@@ -175,15 +175,20 @@ fn open_beneath(
     refuse()
 }
 
-/// Whether it is a regular file that lies here. Root does not touch one that has a second name elsewhere, too, and an owner of its own:
-/// whoever may write into the directory could have made that name.
+/// Whether this is a file of this directory's to open.
 fn is_sound(directory: BorrowedFd<'_>, found: &OwnedFd) -> bool {
-    let Ok(file) = rustix::fs::fstat(found) else { return false };
-    let is_regular = FileType::from_raw_mode(file.st_mode) == FileType::RegularFile;
-    let is_ours = || {
-        file.st_nlink <= 1
-            || !rustix::process::geteuid().is_root()
-            || rustix::fs::fstat(directory).is_ok_and(|above| above.st_uid == file.st_uid)
-    };
-    is_regular && is_ours()
+    rustix::fs::fstat(found).is_ok_and(|found| fault(directory, &found).is_none())
+}
+
+/// Why a file of this directory is not to be opened. Root does not touch one that has a second name, elsewhere perhaps, and an owner of its
+/// own: whoever may write into the directory could have made the name here.
+pub(super) fn fault(directory: BorrowedFd<'_>, file: &Stat) -> Option<&'static str> {
+    if FileType::from_raw_mode(file.st_mode) != FileType::RegularFile {
+        return Some("it is no regular file; move it away");
+    }
+    let is_of_its_owner =
+        || rustix::fs::fstat(directory).is_ok_and(|directory| directory.st_uid == file.st_uid);
+    let is_strange =
+        file.st_nlink > 1 && rustix::process::geteuid().is_root() && !is_of_its_owner();
+    is_strange.then_some("it has a second name, and another owner than its directory; move it away")
 }

@@ -66,15 +66,14 @@ impl Location {
         self.bytes(&self.name) + self.log_bytes()
     }
 
-    /// Holds against the contract what lies at the names of the side files.
-    pub fn check_side_files(&self) -> io::Result<()> {
-        for ending in SIDE_FILES {
+    /// Says in words which of the database's files SQLite could not open: its own words name none.
+    pub fn check(&self) -> io::Result<()> {
+        for ending in [""].into_iter().chain(SIDE_FILES) {
             let name = format!("{}{ending}", self.name);
-            let is_strange = stat(&self.directory, Path::new(&name))?.is_some_and(is_no_file);
-            if is_strange {
-                return Err(io::Error::other(format!(
-                    "{name} beside it is no regular file; move it away"
-                )));
+            let found = stat(&self.directory, Path::new(&name))?;
+            let fault = found.and_then(|file| beneath::fault(self.directory(), &file));
+            if let Some(fault) = fault {
+                return Err(io::Error::other(format!("{name}: {fault}")));
             }
         }
         Ok(())

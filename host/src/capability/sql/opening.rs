@@ -147,7 +147,7 @@ fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Ident
     if location.identity()?.is_none() {
         make(directory, &location)?;
     }
-    location.check_side_files()?;
+    location.check()?;
     let identity = location.identity()?.ok_or(io::ErrorKind::NotFound)?;
     Ok((location, identity))
 }
