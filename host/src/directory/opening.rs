@@ -41,7 +41,7 @@ impl Directory {
         let (queue, own) = (made("queue")?, made(".image-cache")?);
         let blocks = make(&own, "blocks", owner)
             .map_err(|source| DirectoryFault { path: path.join(".image-cache/blocks"), source })?;
-        make_parents(&base, database, owner)
+        folder(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
         let directory = Directory {
@@ -79,6 +79,11 @@ impl Directory {
         Ok(())
     }
 
+    /// The folder of what lies at this path below the base directory, no link followed; made where it is missing.
+    pub fn folder_of(&self, below: &Path) -> io::Result<Dir> {
+        folder(&self.base, below, self.owner)
+    }
+
     /// A warning where the file system is none of those that were tested.
     pub fn file_system_warning(&self) -> Option<String> {
         let kind = rustix::fs::fstatfs(&self.base).ok()?.f_type.cast_unsigned();
@@ -112,15 +117,14 @@ fn make_base(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the folders of a database that lies deeper in the base directory.
-fn make_parents(base: &Dir, database: &Path, owner: Owner) -> io::Result<()> {
-    let Some(folders) = database.parent() else { return Ok(()) };
+/// The folder of what lies at this path below the base directory, no link followed; folders that are missing are made.
+fn folder(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
     let mut dir = base.try_clone()?;
-    for folder in folders {
+    for folder in below.parent().into_iter().flatten() {
         let name = folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         dir = make(&dir, name, owner)?;
     }
-    Ok(())
+    Ok(dir)
 }
 
 /// Opens a directory, no link; makes it where it is missing.
