@@ -5,6 +5,7 @@
 //! [follow](crate::flight) it.
 
 use crate::blocks::BlockDigests;
+use crate::books::Budget;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
 use crate::config::Durability;
@@ -300,7 +301,7 @@ impl Fill {
         // The record goes first: a crash in between leaves a record without a file, which opening
         // forgets, never a file that is served but not listed. Without its record the image is
         // published all the same, and adopted when the books work again.
-        let recorded = books.record_cached(&record, Some(file.file()));
+        let recorded = books.record_cached(&record, Some(file.file()), &Budget::one_call());
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
@@ -314,7 +315,7 @@ impl Fill {
             }
             Err(error) => {
                 blocks.remove(&self.image_id);
-                if books.forget(std::slice::from_ref(&self.image_id)).is_err() {
+                if books.forget(std::slice::from_ref(&self.image_id), &Budget::one_call()).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }
                 Err(error)

@@ -2,6 +2,7 @@
 //! leaves a record without its file, which opening forgets.
 
 use crate::cache::{ImageCache, Shared};
+use crate::books::Budget;
 use crate::directory::{FEW_FILES, Gone, Space};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
@@ -111,10 +112,11 @@ pub(crate) fn remove_all(
     ids: &[ImageId],
     remove: impl Fn(&Shared, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
+    let budget = Budget::of(ids.len() as u64);
     Space::all(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {
-            images.extend(remove_batch(shared, ids, u64::MAX, space, &remove)?);
+            images.extend(remove_batch(shared, ids, u64::MAX, (space, &budget), &remove)?);
         }
         Ok(images)
     })
@@ -127,7 +129,7 @@ pub(crate) fn remove_batch(
     shared: &Shared,
     ids: &[ImageId],
     enough: u64,
-    space: &mut Space<'_>,
+    (space, budget): (&mut Space<'_>, &Budget),
     remove: impl Fn(&Shared, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
     let lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
@@ -163,7 +165,7 @@ pub(crate) fn remove_batch(
     // Their gathered hits are not those of whatever is cached under their names next.
     shared.hits.forget(&gone);
     if !gone.is_empty()
-        && let Err(error) = shared.books.forget(&gone)
+        && let Err(error) = shared.books.forget(&gone, budget)
     {
         // The images are gone; the records follow when the books work again.
         tracing::warn!(%error, "records of removed images remain for now");
