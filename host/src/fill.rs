@@ -9,7 +9,7 @@ use crate::books::Budget;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
 use crate::config::Durability;
-use crate::directory::{Incomplete, Published, Taken, to_micros};
+use crate::directory::{Incomplete, Published, StagedDigests, Taken, to_micros};
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
@@ -294,7 +294,7 @@ impl Fill {
             last_modified: info.modified,
             checksum,
         };
-        let _lock = directory.lock()?;
+        let _image = directory.lock_image(&self.image_id)?;
         if directory.cached_file(&self.image_id)?.is_some() {
             return Ok(Outcome::AlreadyCached);
         }
@@ -305,22 +305,36 @@ impl Fill {
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
-        blocks.publish(&self.image_id, digests);
-        match file.publish() {
+        match self.move_in(file, digests) {
             Ok(Published::Done) => Ok(Outcome::Cached(record)),
             Ok(Published::AlreadyCached) => {
-                blocks.remove(&self.image_id);
                 books.out_of_step();
                 Ok(Outcome::AlreadyCached)
             }
             Err(error) => {
-                blocks.remove(&self.image_id);
-                if books.forget(std::slice::from_ref(&self.image_id), &Budget::one_call()).is_err() {
+                let ids = std::slice::from_ref(&self.image_id);
+                if books.forget(ids, &Budget::one_call()).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }
                 Err(error)
             }
         }
+    }
+
+    /// The image and its digests take their places, which no driver has a part in.
+    fn move_in(
+        &self,
+        file: Incomplete,
+        digests: io::Result<StagedDigests>,
+    ) -> io::Result<Published> {
+        let Shared { directory, blocks, .. } = &*self.shared;
+        let _lock = directory.lock()?;
+        blocks.publish(&self.image_id, digests);
+        let published = file.publish();
+        if !matches!(published, Ok(Published::Done)) {
+            blocks.remove(&self.image_id);
+        }
+        published
     }
 
     /// What follows publishing, and cannot undo it.

@@ -10,7 +10,7 @@ use crate::sync::{WORTH_A_THREAD, both};
 use std::io;
 
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
-/// Not with the directory locked: each repair takes the lock and looks again.
+/// Not with an image locked: each repair takes the image's lock and looks again.
 pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     let changed = shared.in_directory("read", "", shared.directory.changed())?;
     let files = shared.directory.in_shares(|files| files.collect::<io::Result<Vec<_>>>());
@@ -85,10 +85,10 @@ pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified == file.modified
 }
 
-/// Looks again under the lock, and repairs what is still wrong; whether there was anything.
+/// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
 fn repair(shared: &Shared, id: &ImageId, budget: &Budget) -> Result<bool> {
     let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
-    let _lock = shared.directory.lock().map_err(in_file)?;
+    let _image = shared.directory.lock_image(id).map_err(in_file)?;
     let file = shared.directory.cached_file(id).map_err(in_file)?;
     let record = shared.books.cached_image(id, budget)?;
     let adopted = match (file, record) {
@@ -101,6 +101,7 @@ fn repair(shared: &Shared, id: &ImageId, budget: &Budget) -> Result<bool> {
         (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
         (Some(file), Some(record)) => {
             if is_of(&record, &file) {
+                let _lock = shared.directory.lock().map_err(in_file)?;
                 shared.blocks.forget_replaced(id, record.last_modified);
             }
             renewed(&record, &file)
@@ -153,9 +154,13 @@ mod tests {
             std::fs::write(place.path().join(id), b"image").expect("it can be written");
         }
         let shared = cache.shared();
-        let held = shared.directory.lock().expect("it is free");
-        let error = reconcile(shared).expect_err("the lock is held");
-        assert!(error.to_string().contains("another process holds the cache's lock"), "{error}");
+        let ids = ["a", "b", "c"].map(|id| id.parse::<ImageId>().expect("an id"));
+        let held = shared.directory.lock_images(&ids).expect("they are free");
+        let begun = std::time::Instant::now();
+        let error = reconcile(shared).expect_err("the locks are held");
+        let words = "another process records or removes the same image";
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(4), "one wait is of 2 s");
         drop(held);
         assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 3));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 3);

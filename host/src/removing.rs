@@ -1,5 +1,5 @@
 //! Taking images out of the cache and the queue: file first, then books, so that a crash in between
-//! leaves a record without its file, which opening forgets.
+//! leaves a record without its file, which opening forgets. The [order of the locks](crate::directory) is told with them.
 
 use crate::cache::{ImageCache, Shared};
 use crate::books::Budget;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use std::io;
 use std::time::SystemTime;
 
-/// Images that are removed under one hold of the directory's lock.
+/// Images that are removed under one hold of the locks.
 pub(crate) const BATCH: usize = 64;
 
 impl ImageCache {
@@ -122,9 +122,9 @@ pub(crate) fn remove_all(
     })
 }
 
-/// Removes images and their records, until `enough` bytes have gone, under one lock, since between the two another
+/// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
 /// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after
-/// that. What cannot be removed is told; only the lock can fail.
+/// that. What cannot be removed is told; only the locks can fail.
 pub(crate) fn remove_batch(
     shared: &Shared,
     ids: &[ImageId],
@@ -132,6 +132,8 @@ pub(crate) fn remove_batch(
     (space, budget): (&mut Space<'_>, &Budget),
     remove: impl Fn(&Shared, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
+    let locked = shared.directory.lock_images(ids);
+    let locked = shared.in_directory("lock", ".image-cache/images", locked)?;
     let lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
     let (mut images, mut gone) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
     let mut files = Vec::with_capacity(2 * ids.len());
@@ -158,6 +160,7 @@ pub(crate) fn remove_batch(
         };
         images.push(Removed { image_id: id.clone(), size, kept });
     }
+    drop(lock);
     if files.len() <= FEW_FILES {
         // On a full file system books can be written once there is space. Those of many follow what the first batches free.
         files.clear();
@@ -170,7 +173,7 @@ pub(crate) fn remove_batch(
         // The images are gone; the records follow when the books work again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
-    drop(lock);
+    drop(locked);
     space.give_back(files);
     Ok(images)
 }
