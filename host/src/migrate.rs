@@ -143,7 +143,9 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
         all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
     let budget = Budget::of(others.len() as u64);
     for some in others.chunks(PAGE as usize) {
-        budget.run(new, |new| new.forget(some)).map_err(|error| in_books("forget images", new, &error))?;
+        budget
+            .run(new, |new| new.forget(some))
+            .map_err(|error| in_books("forget images", new, &error))?;
     }
     Ok(others.len() as u64)
 }

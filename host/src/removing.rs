@@ -1,8 +1,8 @@
 //! Taking images out of the cache and the queue: file first, then books, so that a crash in between
 //! leaves a record without its file, which opening forgets. The [order of the locks](crate::directory) is told with them.
 
-use crate::cache::{ImageCache, Shared};
 use crate::books::Budget;
+use crate::cache::{ImageCache, Shared};
 use crate::directory::{FEW_FILES, Gone, Space};
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;

@@ -1,6 +1,8 @@
 //! Locks that a panic elsewhere does not close: what they guard is whole between any two statements. Work for two threads.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Instant;
 use std::{panic, thread};
 

@@ -95,7 +95,8 @@ fn seek(
         }
         None => {
             // An image that another process is replacing must not be held against its successor's checksum.
-            let checksum = shared.read_books(|books| books.cached_image(id, &Budget::one_call()))?;
+            let checksum =
+                shared.read_books(|books| books.cached_image(id, &Budget::one_call()))?;
             if !is_in_place(shared, id, file)? {
                 return Ok(Measure::Gone);
             }

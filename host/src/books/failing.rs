@@ -78,12 +78,7 @@ impl Books {
     }
 
     /// A driver whose time for all calls of an undertaking is spent is replaced at once: each single call was within its own.
-    fn end_by_budget(
-        &self,
-        in_use: &Arc<InUse>,
-        operation: &'static str,
-        reason: String,
-    ) -> Error {
+    fn end_by_budget(&self, in_use: &Arc<InUse>, operation: &'static str, reason: String) -> Error {
         let driver = in_use.driver.name().to_owned();
         tracing::warn!(driver, operation, reason, "the driver failed");
         self.out_of_step();

@@ -74,7 +74,8 @@ impl ImageCache {
         self.shared.bring_up_to_date();
         let file = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
-        let record = self.shared.read_books(|books| books.cached_image(&id, &Budget::one_call()))?;
+        let record =
+            self.shared.read_books(|books| books.cached_image(&id, &Budget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 

@@ -3,8 +3,8 @@
 use super::fault::{Rejected, quoted};
 use super::layers::plain_driver;
 use super::{
-    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_MIN_AGE, DEFAULT_PATIENCE,
-    DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
+    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_MIN_AGE,
+    DEFAULT_PATIENCE, DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -144,7 +144,9 @@ impl Request {
     /// Whether a cached image is the one that is wanted, as far as the books know.
     fn agrees(&self, reader: &CachedReader) -> bool {
         let record = match &self.expected.md5 {
-            Some(_) => self.shared.books.cached_image(&self.image_id, &Budget::one_call()).ok().flatten(),
+            Some(_) => {
+                self.shared.books.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
+            }
             None => None,
         };
         let digest = record.and_then(|record| record.checksum);

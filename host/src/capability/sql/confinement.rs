@@ -111,6 +111,11 @@ fn calls_too_much(watch: &Watch, function: &str) -> bool {
     watch.note_functions(weight) > MAX_FUNCTIONS
 }
 
+/// Whether that is why the statement that was prepared last was refused.
+pub(super) fn called_too_much(watch: &Watch) -> bool {
+    watch.functions() > MAX_FUNCTIONS
+}
+
 /// Keeps the database from filling the disk: SQLite answers that it is full instead. The log is written into the database
 /// often enough to stay well below its own share.
 pub(super) fn cap_pages(

@@ -1,7 +1,7 @@
 //! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
 
 use super::confinement::{
-    MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, may_define,
+    MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
 };
 use super::opening::Open;
 use super::prepared::Prepared;
@@ -163,7 +163,10 @@ fn prepare<'a>(
     if watch.is_late() {
         return Err(Error::TooLarge.into());
     }
-    let mut prepared = prepared.statement(connection, watch, &statement.sql)?;
+    let mut prepared = match prepared.statement(connection, watch, &statement.sql) {
+        Err(_) if called_too_much(watch) => return Err(Error::TooLarge.into()),
+        made => made?,
+    };
     if may_define(&statement.sql) && schema_is_full(connection, watch, &statement.sql)? {
         return Err(Error::TooLarge.into());
     }

@@ -114,7 +114,14 @@ impl Watch {
     /// Says whether a guest's statement is prepared within bounds from now on.
     pub fn set_preparing(&self, preparing: bool) {
         self.preparing.store(preparing, Ordering::Relaxed);
-        self.functions.store(0, Ordering::Relaxed);
+        if preparing {
+            self.functions.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The weight of the functions in the statement that was prepared last.
+    pub fn functions(&self) -> u32 {
+        self.functions.load(Ordering::Relaxed)
     }
 
     /// A function of this weight is in the statement that is prepared: the weight of all of them.
