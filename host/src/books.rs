@@ -26,7 +26,7 @@ use failing::Repeat;
 use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use step::Step;
 
 pub(crate) use budget::Budget;
@@ -162,11 +162,7 @@ impl Books {
         let operation = "record hits";
         // Books without the images' records would pass the hits over.
         if !self.in_step() {
-            let (driver, reason) = (
-                self.in_use().driver.name().to_owned(),
-                "the books are to be repaired first".into(),
-            );
-            return Err(Error::Books { operation, driver, reason });
+            return Err(self.not_asked(operation, "the books are to be repaired first"));
         }
         self.call(operation, Repeat::Never, budget, |d| d.record_hits_with(hits, opened))
     }
@@ -220,6 +216,17 @@ impl Books {
     /// Whether the driver came with the host, and is believed what nobody can check.
     pub fn are_trusted(&self) -> bool {
         self.in_use().driver.is_built_in()
+    }
+
+    /// Why the driver is not called, in the words of an error.
+    pub fn not_asked(&self, operation: &'static str, reason: &str) -> Error {
+        let driver = self.in_use().driver.name().to_owned();
+        Error::Books { operation, driver, reason: reason.to_owned() }
+    }
+
+    /// When a call that starts now must be over.
+    pub fn end_of_call(&self) -> Instant {
+        self.in_use().driver.end_of_call()
     }
 
     /// Whether this driver is in use still.

@@ -6,7 +6,7 @@ use crate::capability::OpenImage;
 use crate::driver::Hit;
 use crate::error::Result;
 use crate::image_id::ImageId;
-use crate::sync::lock;
+use crate::sync::{Gate, lock};
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,8 +91,9 @@ pub(crate) struct HitLog {
     recent: Recent,
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
-    /// Held while hits are written, so that they reach the books in their order.
-    writing: Mutex<()>,
+    /// Passed by whoever writes hits, so that they reach the books in their order. He writes those that come meanwhile, too: who
+    /// waits for him does so no longer than a call may take.
+    writing: Gate,
 }
 
 impl HitLog {
@@ -104,7 +105,7 @@ impl HitLog {
             waiting: Mutex::default(),
             recent: Recent { remembered, reads: Mutex::default() },
             scheduled: AtomicBool::new(false),
-            writing: Mutex::default(),
+            writing: Gate::new(),
         })
     }
 
@@ -133,7 +134,8 @@ impl HitLog {
 
     /// Gives up the hits of images that are gone. What is being written is waited for.
     pub fn forget(&self, gone: &[ImageId]) {
-        let _writing = lock(&self.writing);
+        // Where that takes too long, a hit of what is gone may be counted for what comes in its place.
+        let _writing = self.writing.pass(|| self.books.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
@@ -144,7 +146,9 @@ impl HitLog {
     }
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
-        let _writing = lock(&self.writing);
+        let Some(_writing) = self.writing.pass(|| self.books.end_of_call()) else {
+            return Err(self.books.not_asked("record hits", "others are being written"));
+        };
         let budget = Budget::of(0);
         loop {
             let mut batch = std::mem::take(&mut *lock(&self.waiting));
