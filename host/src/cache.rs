@@ -85,7 +85,7 @@ impl ImageCache {
         let tally = Arc::<Tally>::default();
         let books = Books::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&tally))?;
         let books = Arc::new(books);
-        let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
+        let hits = HitLog::new(Arc::clone(&books), config.hit_delay, config.policy_min_age);
         let blocks = Blocks::new(Arc::clone(&directory));
         let flights = Flights::default();
         let shared = Shared {
@@ -100,6 +100,10 @@ impl ImageCache {
             _in_use: in_use,
         };
         shared.settle();
+        // A driver that did not survive that left it to another one.
+        if !shared.books.in_step() {
+            shared.settle();
+        }
         settle_queue(&shared);
         Ok(ImageCache { shared: Arc::new(shared) })
     }

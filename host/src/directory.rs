@@ -2,8 +2,8 @@
 //!
 //! Everything goes through handles of directories that were opened once, and names that are one checked
 //! component, so nothing outside the base directory can be reached. The directory is shared with other
-//! processes; [`lock`](Directory::lock) orders what changes both files and books, a lock on an open
-//! file says that it is being written (exclusive) or read (shared).
+//! processes; an [image's lock](image_lock) orders what changes its record, the directory's [`lock`](Directory::lock) what
+//! changes its files, a lock on an open file says that it is being written (exclusive) or read (shared).
 
 mod beneath;
 mod cached_files;
@@ -12,6 +12,7 @@ mod digests;
 mod evicting;
 mod growing;
 mod identity;
+mod image_lock;
 mod leftovers;
 mod lock;
 mod opening;

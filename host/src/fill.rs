@@ -5,10 +5,11 @@
 //! [follow](crate::flight) it.
 
 use crate::blocks::BlockDigests;
+use crate::books::Budget;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
 use crate::config::Durability;
-use crate::directory::{Incomplete, Published, Taken, to_micros};
+use crate::directory::{Incomplete, Published, StagedDigests, Taken, to_micros};
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
@@ -313,33 +314,47 @@ impl Fill {
             last_modified: info.modified,
             checksum,
         };
-        let _lock = directory.lock()?;
+        let _image = directory.lock_image(&self.image_id)?;
         if directory.cached_file(&self.image_id)?.is_some() {
             return Ok(Outcome::AlreadyCached);
         }
         // The record goes first: a crash in between leaves a record without a file, which opening
         // forgets, never a file that is served but not listed. Without its record the image is
         // published all the same, and adopted when the books work again.
-        let recorded = books.record_cached(&record, Some(file.file()));
+        let recorded = books.record_cached(&record, Some(file.file()), &Budget::one_call());
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
-        blocks.publish(&self.image_id, digests);
-        match file.publish() {
+        match self.move_in(file, digests) {
             Ok(Published::Done) => Ok(Outcome::Cached(record)),
             Ok(Published::AlreadyCached) => {
-                blocks.remove(&self.image_id);
                 books.out_of_step();
                 Ok(Outcome::AlreadyCached)
             }
             Err(error) => {
-                blocks.remove(&self.image_id);
-                if books.forget(std::slice::from_ref(&self.image_id)).is_err() {
+                let ids = std::slice::from_ref(&self.image_id);
+                if books.forget(ids, &Budget::one_call()).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }
                 Err(error)
             }
         }
+    }
+
+    /// The image and its digests take their places, which no driver has a part in.
+    fn move_in(
+        &self,
+        file: Incomplete,
+        digests: io::Result<StagedDigests>,
+    ) -> io::Result<Published> {
+        let Shared { directory, blocks, .. } = &*self.shared;
+        let _lock = directory.lock()?;
+        blocks.publish(&self.image_id, digests);
+        let published = file.publish();
+        if !matches!(published, Ok(Published::Done)) {
+            blocks.remove(&self.image_id);
+        }
+        published
     }
 
     /// What follows publishing, and cannot undo it.

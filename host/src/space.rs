@@ -58,13 +58,13 @@ fn make_room(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> i
         on_disk(shared, file, 0, least)?;
         return file.allocate(most).map(drop);
     }
-    let mut excess = 0;
+    let (mut excess, mut budget) = (0, None);
     for _ in 0..ROUNDS {
         excess = match admit(shared, file, least, most)? {
             Room::Reserved => return Ok(()),
             Room::After(excess) => excess,
         };
-        if crate::prune::evict_bytes(shared, excess).map_err(io::Error::other)? == 0 {
+        if crate::prune::evict_bytes(shared, excess, &mut budget).map_err(io::Error::other)? == 0 {
             break;
         }
     }

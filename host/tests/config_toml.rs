@@ -35,6 +35,8 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.other_writer, OtherWriter::Follow);
     assert_eq!(config.other_writer_patience, Duration::from_secs(30));
     assert!(!config.fetch_to_end);
+    assert_eq!(config.policy_min_age, Duration::from_secs(60));
+    assert!(!config.policy_may_empty);
     assert!(config.drivers.is_empty());
 }
 
@@ -58,6 +60,8 @@ fn every_option_is_read() {
         image_cache_other_writer = "pass-through"
         image_cache_other_writer_patience = "5s"
         image_cache_fetch_to_end = true
+        image_cache_policy_min_age = "10m"
+        image_cache_policy_may_empty = true
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -84,6 +88,8 @@ fn every_option_is_read() {
     assert_eq!(config.other_writer, OtherWriter::PassThrough);
     assert_eq!(config.other_writer_patience, Duration::from_secs(5));
     assert!(config.fetch_to_end);
+    assert_eq!(config.policy_min_age, Duration::from_secs(600));
+    assert!(config.policy_may_empty);
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -123,6 +129,8 @@ fn good_values_are_accepted() {
         "image_cache_other_writer = \"follow\"",
         "image_cache_other_writer_patience = 3600",
         "image_cache_fetch_to_end = \"false\"",
+        "image_cache_policy_min_age = 0",
+        "image_cache_policy_min_age = \"24h\"",
         "drivers = {}",
     ] {
         assert_eq!(faults(line), Vec::<String>::new(), "{line}");
@@ -172,6 +180,8 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_other_writer = \"wait\"", "image_cache_other_writer", "found \"wait\";"),
         ("image_cache_other_writer_patience = 0", "image_cache_other_writer_patience", "10 ms"),
         ("image_cache_fetch_to_end = 1", "image_cache_fetch_to_end", "found 1; accepted: true"),
+        ("image_cache_policy_min_age = \"25h\"", "image_cache_policy_min_age", "0 s to 24 h"),
+        ("image_cache_policy_may_empty = 1", "image_cache_policy_may_empty", "found 1;"),
         ("image_cache_fetch_to_end = \"yes\"", "image_cache_fetch_to_end", "true or false"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),

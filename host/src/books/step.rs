@@ -3,7 +3,7 @@
 use super::InUse;
 use crate::driver::CacheSize;
 use crate::error::Result;
-use crate::sync::lock;
+use crate::sync::{Gate, lock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -47,7 +47,9 @@ pub(super) struct Step {
     repaired: AtomicU64,
     /// Whether the last repair left out images whose records could not be written.
     unrepaired: AtomicBool,
-    /// Held while the books are reconciled; the last attempt, where it was vain.
+    /// Passed by whoever reconciles the books.
+    gate: Gate,
+    /// The last attempt, where it was vain.
     next: Mutex<Option<Vain>>,
     /// When the books were reconciled with the directory last.
     agreed: Mutex<Option<Agreed>>,
@@ -90,6 +92,7 @@ impl Default for Step {
             slips: AtomicU64::new(1),
             repaired: AtomicU64::new(0),
             unrepaired: AtomicBool::new(false),
+            gate: Gate::new(),
             next: Mutex::default(),
             agreed: Mutex::default(),
         }
@@ -118,8 +121,8 @@ impl Step {
             && agreed.is_some_and(|agreed| agreed.held == held && agreed.begun.elapsed() < LATELY)
     }
 
-    /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`; waits for whoever
-    /// is at it.
+    /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`. Waits for whoever
+    /// is at it, but no longer than a call may take: books that are not repaired yet are asked all the same.
     pub fn settle(
         &self,
         in_use: impl Fn() -> Arc<InUse>,
@@ -128,18 +131,21 @@ impl Step {
         if self.is_whole() {
             return Ok(());
         }
-        let mut next = lock(&self.next);
-        if self.is_whole() || next.as_ref().is_some_and(|vain| vain.is_too_soon(&in_use())) {
+        let Some(_passed) = self.gate.pass(|| in_use().driver.end_of_call()) else { return Ok(()) };
+        let is_too_soon = |vain: &Vain| vain.is_too_soon(&in_use());
+        if self.is_whole() || lock(&self.next).as_ref().is_some_and(is_too_soon) {
             return Ok(());
         }
         // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
         let (slips, tried) = (self.slips.load(Ordering::Acquire), in_use());
         let result = self.reconcile(reconcile);
         self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole(_))), Ordering::Release);
+        let mut next = lock(&self.next);
         *next = match &result {
             Ok(Reconciled::Whole(_)) => None,
             Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &tried)),
         };
+        drop(next);
         let repaired = match result? {
             Reconciled::Whole(_) => slips,
             // Its own failures slipped, too; what others were is looked at again all the same.
@@ -187,8 +193,9 @@ impl Step {
 
     /// A driver that took all its time to fail is not asked to repair the books in the same breath.
     pub fn put_off(&self, slow: &Arc<InUse>) {
-        // Held by whoever repairs: the failure is then that of a repair, which puts off the next one itself.
-        if let Ok(mut next) = self.next.try_lock() {
+        // Where somebody repairs, the failure is that of a repair, which puts off the next one itself.
+        if self.gate.pass(Instant::now).is_some() {
+            let mut next = lock(&self.next);
             *next = Some(Vain::after(next.take(), slow));
         }
     }

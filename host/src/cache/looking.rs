@@ -1,7 +1,7 @@
 //! What a cache answers about its images: is one there, how large, how often read, and all of them.
 
 use super::{ImageCache, listing};
-use crate::books::DriverStatus;
+use crate::books::{Budget, DriverStatus};
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
 use std::time::SystemTime;
@@ -80,7 +80,8 @@ impl ImageCache {
         self.shared.bring_up_to_date();
         let file = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
-        let record = self.shared.read_books(|books| books.cached_image(&id))?;
+        let record =
+            self.shared.read_books(|books| books.cached_image(&id, &Budget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 

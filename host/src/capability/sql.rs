@@ -173,7 +173,7 @@ impl Database {
             }
         }
         let open = self.open.as_mut().ok_or(Error::Busy)?;
-        open.set_patience(&self.deadline);
+        open.set_patience(self.deadline.remaining());
         Ok(open)
     }
 

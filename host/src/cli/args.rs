@@ -93,6 +93,12 @@ pub struct Global {
     /// image_cache_fetch_to_end: a fetch that nobody reads any more goes on [default: false]
     #[arg(long, value_name = "true|false", global = true)]
     fetch_to_end: Option<OsString>,
+    /// image_cache_policy_min_age: what was published or read so lately goes only where the size demands it [default: 60s]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    policy_min_age: Option<OsString>,
+    /// image_cache_policy_may_empty: the driver's own policy may evict more than half of the cache at once [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    policy_may_empty: Option<OsString>,
     /// How answers are printed
     #[arg(
         long,
@@ -142,6 +148,8 @@ impl Global {
                 &self.other_writer_patience,
             ),
             ("--fetch-to-end", ConfigOption::FetchToEnd, &self.fetch_to_end),
+            ("--policy-min-age", ConfigOption::PolicyMinAge, &self.policy_min_age),
+            ("--policy-may-empty", ConfigOption::PolicyMayEmpty, &self.policy_may_empty),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))

@@ -3,8 +3,8 @@
 use super::fault::{Rejected, quoted};
 use super::layers::plain_driver;
 use super::{
-    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_PATIENCE,
-    DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
+    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_MIN_AGE,
+    DEFAULT_PATIENCE, DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +28,8 @@ pub struct ConfigBuilder {
     pub(super) other_writer: Option<OtherWriter>,
     pub(super) other_writer_patience: Option<Duration>,
     pub(super) fetch_to_end: Option<bool>,
+    pub(super) policy_min_age: Option<Duration>,
+    pub(super) policy_may_empty: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -136,6 +138,21 @@ impl ConfigBuilder {
         self
     }
 
+    /// What was published or read so lately is not evicted for the driver's own policy, but only where the size demands it.
+    /// Default: 60 s.
+    #[must_use]
+    pub fn policy_min_age(mut self, time: Duration) -> Self {
+        self.policy_min_age = Some(time);
+        self
+    }
+
+    /// Whether one prune may evict more than half of the cache for the driver's own policy. Default: no.
+    #[must_use]
+    pub fn policy_may_empty(mut self, may_empty: bool) -> Self {
+        self.policy_may_empty = Some(may_empty);
+        self
+    }
+
     /// Makes a driver known under a name of its own.
     #[must_use]
     pub fn define_driver(mut self, name: impl Into<String>, driver: DriverConfig) -> Self {
@@ -201,6 +218,12 @@ impl ConfigBuilder {
         if let Some(time) = self.other_writer_patience {
             hold(ConfigOption::OtherWriterPatience.name(), check::patience(time));
         }
+        if let Some(time) = self.policy_min_age {
+            hold(
+                ConfigOption::PolicyMinAge.name(),
+                check::at_most(time, check::MAX_MIN_AGE, check::MIN_AGE),
+            );
+        }
         for (name, driver) in &self.drivers {
             for (key, rejected) in check::driver_config(name, driver) {
                 hold(driver_key(name, key).as_str(), Err(rejected));
@@ -228,6 +251,8 @@ impl ConfigBuilder {
             other_writer: self.other_writer.unwrap_or_default(),
             other_writer_patience: self.other_writer_patience.unwrap_or(DEFAULT_PATIENCE),
             fetch_to_end: self.fetch_to_end.unwrap_or_default(),
+            policy_min_age: self.policy_min_age.unwrap_or(DEFAULT_MIN_AGE),
+            policy_may_empty: self.policy_may_empty.unwrap_or_default(),
             drivers: self.drivers,
         }
     }

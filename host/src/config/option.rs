@@ -46,6 +46,10 @@ pub enum ConfigOption {
     OtherWriterPatience,
     /// `image_cache_fetch_to_end`
     FetchToEnd,
+    /// `image_cache_policy_min_age`
+    PolicyMinAge,
+    /// `image_cache_policy_may_empty`
+    PolicyMayEmpty,
 }
 
 impl ConfigOption {
@@ -66,6 +70,8 @@ impl ConfigOption {
         ConfigOption::OtherWriter,
         ConfigOption::OtherWriterPatience,
         ConfigOption::FetchToEnd,
+        ConfigOption::PolicyMinAge,
+        ConfigOption::PolicyMayEmpty,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -95,6 +101,8 @@ impl ConfigOption {
             ConfigOption::OtherWriter => "image_cache_other_writer",
             ConfigOption::OtherWriterPatience => "image_cache_other_writer_patience",
             ConfigOption::FetchToEnd => "image_cache_fetch_to_end",
+            ConfigOption::PolicyMinAge => "image_cache_policy_min_age",
+            ConfigOption::PolicyMayEmpty => "image_cache_policy_may_empty",
         }
     }
 
@@ -155,6 +163,14 @@ impl ConfigOption {
             }
             ConfigOption::FetchToEnd => {
                 into.fetch_to_end = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::PolicyMinAge => {
+                let time = value::time(given, check::MIN_AGE)?;
+                check::at_most(time, check::MAX_MIN_AGE, check::MIN_AGE)?;
+                into.policy_min_age = Some(time);
+            }
+            ConfigOption::PolicyMayEmpty => {
+                into.policy_may_empty = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The directory's locks: one orders what changes both files and books, in one process and in many, the other says that the
-//! cache is open.
+//! The directory's locks: one orders what changes its files, in one process and in many, the other says that the cache is
+//! open. The order of all locks is told [elsewhere](super::image_lock).
 
 use super::Directory;
 use super::beneath::{create_new, is_other, open_to_write};
@@ -7,8 +7,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long to wait for a lock that others hold only for the length of a driver's call.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
+/// How long to wait for a lock that others hold for the length of a driver's call at most.
+pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
 
 /// How long a lock may outlive its owner in a program that he was just starting: until that runs, it has his open files.
 const FORKING: Duration = Duration::from_millis(500);
@@ -54,7 +54,7 @@ impl Directory {
         }
     }
 
-    /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
+    /// Waits for the lock, under which no driver is called; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
     /// sits on it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
         self.lock_within(PATIENCE)
@@ -93,7 +93,7 @@ impl Directory {
 }
 
 /// Tries for a lock until it is had, or `patience` ends with these words.
-fn wait(
+pub(super) fn wait(
     try_lock: impl Fn() -> Result<(), TryLockError>,
     patience: Duration,
     words: &str,

@@ -67,7 +67,7 @@ impl HostState {
             table: resources(),
             listings: 0,
             wasi: None,
-            bounds: Bounds::new(home.limits.memory),
+            bounds: Bounds::new(&home.limits),
             usage: Usage::default(),
             images: cache().map(Images::new),
             database: cache().map(|directory| {
@@ -83,7 +83,7 @@ impl HostState {
         self.table = resources();
         self.listings = 0;
         self.wasi = None;
-        self.bounds = Bounds::new(limits.memory);
+        self.bounds = Bounds::new(limits);
         self.set_subject(None);
         self
     }

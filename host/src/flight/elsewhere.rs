@@ -3,6 +3,7 @@
 use super::following::{Lost, Patience, Step};
 use super::route::Request;
 use super::so_far::SoFar;
+use crate::books::Budget;
 use crate::directory::Fate;
 use crate::error::Error;
 use crate::expected::Outcome;
@@ -113,7 +114,7 @@ impl Elsewhere {
         let Request { shared, image_id, expected, .. } = &self.request;
         let size = self.file.metadata()?.len();
         let known = match &expected.md5 {
-            Some(_) => shared.books.cached_image(image_id).ok().flatten(),
+            Some(_) => shared.books.cached_image(image_id, &Budget::one_call()).ok().flatten(),
             None => None,
         };
         let digest = known.and_then(|record| record.checksum);

@@ -3,6 +3,7 @@
 use super::elsewhere::Elsewhere;
 use super::following::{Follow, Following, Lost};
 use super::seen::Route;
+use crate::books::Budget;
 use crate::cache::Shared;
 use crate::config::OtherWriter;
 use crate::error::Error;
@@ -143,7 +144,9 @@ impl Request {
     /// Whether a cached image is the one that is wanted, as far as the books know.
     fn agrees(&self, reader: &CachedReader) -> bool {
         let record = match &self.expected.md5 {
-            Some(_) => self.shared.books.cached_image(&self.image_id).ok().flatten(),
+            Some(_) => {
+                self.shared.books.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
+            }
             None => None,
         };
         let digest = record.and_then(|record| record.checksum);

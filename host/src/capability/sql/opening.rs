@@ -121,8 +121,8 @@ impl Open {
     }
 
     /// Waits for other processes no longer than the call may take.
-    pub fn set_patience(&mut self, deadline: &Deadline) {
-        let patience = PATIENCE.min(deadline.remaining());
+    pub fn set_patience(&mut self, remaining: Duration) {
+        let patience = PATIENCE.min(remaining);
         if patience != self.patience && self.connection.busy_timeout(patience).is_ok() {
             self.patience = patience;
         }

@@ -5,6 +5,10 @@ use super::memory;
 use crate::driver::Deadline;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Every so many looks at the clock, memory and log are looked at, too.
+const LOOKS_AT_ALL: u32 = 10;
 
 /// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Watch {
     ours: AtomicBool,
     /// Whether a guest's statement is prepared now, within bounds.
     preparing: AtomicBool,
+    /// The weight of the functions that it calls.
+    functions: AtomicU32,
     /// Whether SQLite wanted to prepare one anew while it ran.
     stale: AtomicBool,
 }
@@ -39,6 +45,7 @@ impl Watch {
             committed: AtomicU64::new(u64::MAX),
             ours: AtomicBool::new(true),
             preparing: AtomicBool::new(false),
+            functions: AtomicU32::new(0),
             stale: AtomicBool::new(false),
         }
     }
@@ -49,13 +56,28 @@ impl Watch {
         self.looks.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the statement that runs must be interrupted. Most are done before they are asked a second time: the log
-    /// is looked at from then on.
-    pub fn is_over(&self) -> bool {
-        let is_first = self.looks.fetch_add(1, Ordering::Relaxed) == 0;
-        let is_exceeded = || memory::is_exceeded(self.before.load(Ordering::Relaxed));
+    /// Whether the time of the call is up: nothing more is begun then. A statement that is short is never asked to stop.
+    pub fn is_late(&self) -> bool {
         self.deadline.passed()
-            || (!self.is_ours() && (is_exceeded() || (!is_first && self.log_is_full())))
+    }
+
+    /// The time that the call has left.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.remaining()
+    }
+
+    /// Whether the statement that runs must be interrupted. The clock is looked at each time, since a few steps may be slow
+    /// ones; memory and the log seldom, the log from the second time on: most statements are done before that.
+    pub fn is_over(&self) -> bool {
+        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+        if self.deadline.passed() {
+            return true;
+        }
+        if self.is_ours() || look % LOOKS_AT_ALL != LOOKS_AT_ALL - 1 {
+            return false;
+        }
+        let is_exceeded = memory::is_exceeded(self.before.load(Ordering::Relaxed));
+        is_exceeded || (look >= LOOKS_AT_ALL && self.log_is_full())
     }
 
     /// The log had so many bytes after a commit.
@@ -90,6 +112,19 @@ impl Watch {
     /// Says whether a guest's statement is prepared within bounds from now on.
     pub fn set_preparing(&self, preparing: bool) {
         self.preparing.store(preparing, Ordering::Relaxed);
+        if preparing {
+            self.functions.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The weight of the functions in the statement that was prepared last.
+    pub fn functions(&self) -> u32 {
+        self.functions.load(Ordering::Relaxed)
+    }
+
+    /// A function of this weight is in the statement that is prepared: the weight of all of them.
+    pub fn note_functions(&self, weight: u32) -> u32 {
+        self.functions.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
     }
 
     pub fn is_preparing(&self) -> bool {

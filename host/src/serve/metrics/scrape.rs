@@ -181,6 +181,16 @@ impl Page {
         ] {
             self.count(name, help, value);
         }
+        let spared = [
+            ("not_needed", counters.victims_not_needed),
+            ("too_young", counters.victims_too_young),
+            ("beyond_half", counters.victims_beyond_half),
+        ];
+        self.counts(
+            "victims_spared",
+            "Images that the driver named for eviction and that stayed: not_needed, too_young, beyond_half of the cache",
+            spared.map(|(reason, value)| (vec![("reason", reason.to_owned())], value)),
+        );
     }
 
     fn driver(&mut self, counters: &Counters, status: &Status) {
