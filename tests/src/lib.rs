@@ -117,15 +117,6 @@ pub fn until(mut done: impl FnMut() -> bool) -> bool {
     })
 }
 
-/// Whether this is a full run (`cargo xtask test --full`); says aloud what is left out where it is not.
-pub fn is_full(what: &str) -> bool {
-    let full = std::env::var_os("IMAGE_CACHE_TEST_FULL").is_some_and(|value| value == "1");
-    if !full {
-        skip(&format!("{what} is left to `cargo xtask test --full`"));
-    }
-    full
-}
-
 /// Whether the tests run as root; says aloud what is left out where they do not.
 pub fn is_root(what: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
