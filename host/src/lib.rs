@@ -116,6 +116,13 @@ pub use tee::CachingReader;
 pub use verify::Verified;
 pub use whole::Whole;
 
+/// What the fuzzer is linked with, and nobody else sees.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::capability::sql::sql_calls::check as sql_calls;
+}
+
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

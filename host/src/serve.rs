@@ -38,6 +38,10 @@ mod tls;
 mod upstream;
 mod via;
 
+#[cfg(test)]
+#[path = "../../fuzz/src/targets/mod.rs"]
+mod fuzz_targets;
+
 pub use options::{Options, PrefetchOptions};
 pub use prefetch::Ended;
 

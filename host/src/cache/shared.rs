@@ -29,6 +29,9 @@ pub(crate) struct Shared {
     pub flights: Flights,
     pub warnings: Vec<String>,
     pub tally: Arc<Tally>,
+    /// What its readers in tokio may hold in memory.
+    #[cfg(feature = "tokio")]
+    pub read_budget: crate::tokio::ReadBudget,
     /// Keeps away who wants the cache for himself alone.
     pub(super) _in_use: Use,
 }

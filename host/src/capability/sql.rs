@@ -276,4 +276,11 @@ impl wit::Host for HostState {
 }
 
 #[cfg(test)]
+mod corpus;
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../../fuzz/src/sql_calls.rs"]
+pub(crate) mod sql_calls;
+
+#[cfg(test)]
 mod tests;

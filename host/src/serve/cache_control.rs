@@ -41,10 +41,15 @@ impl CacheControl {
     pub fn of(headers: &HeaderMap) -> CacheControl {
         let mut control = CacheControl::default();
         if headers.contains_key(header::CACHE_CONTROL) {
-            for line in headers.get_all(header::CACHE_CONTROL) {
-                for element in elements(line.as_bytes()) {
-                    control.add(element);
-                }
+            let lines: Vec<&[u8]> =
+                headers.get_all(header::CACHE_CONTROL).iter().map(|line| line.as_bytes()).collect();
+            for line in &lines {
+                elements(line).for_each(|element| control.add(element));
+            }
+            // Lines may be joined on their way (RFC 9110, 5.3). A quoted string that one opens and another one closes then
+            // hides other things than it does in each line alone: both readings hold.
+            if lines.len() > 1 {
+                elements(&lines.join(&b", "[..])).for_each(|element| control.add(element));
             }
         } else {
             control.no_cache = headers.get_all(header::PRAGMA).iter().any(|line| {
@@ -235,6 +240,8 @@ mod tests {
         assert!(control(&["unknown=\"a", "private"]).private);
         assert!(control(&["private=\"Set-Cookie, X-A\", max-age=60"]).private);
         assert!(control(&["no-cache=\"Set-Cookie\""]).no_cache);
+        let joined = ["x=\"", "min-fresh=\", private, y\"", "max-age=60"];
+        assert!(control(&joined).private, "the lines may be joined");
     }
 
     #[test]
