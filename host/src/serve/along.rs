@@ -1,11 +1,11 @@
 //! Reading along with a fetch: whole images, and parts as far as the fetch has come or will soon.
 
-use super::answer::{self, mark};
+use super::answer;
 use super::body::{self, Body};
+use super::cache_status::{CacheStatus, Reason};
 use super::fetch::{self, Ask};
 use super::label::Label;
 use super::range::{Asked, Part};
-use super::requests::XCache;
 use super::service::{Service, log_bypass};
 use futures_util::StreamExt;
 use hyper::Response;
@@ -26,7 +26,8 @@ pub async fn read_along(
 ) -> Option<Response<Body>> {
     let progress = service.cache.progress(&ask.id).ok()??;
     if label.is_known_to(headers) {
-        return Some(mark(XCache::Shared, answer::not_modified(&label).map(|()| body::empty())));
+        let not_modified = answer::not_modified(&label).map(|()| body::empty());
+        return Some(CacheStatus::Shared.mark(not_modified));
     }
     let asked = Asked::of(headers, Some(&label));
     let size = progress.size.or(label.size);
@@ -44,7 +45,7 @@ pub async fn read_along(
             body::streaming(reader.ok()??.into_stream())
         }
     };
-    Some(mark(XCache::Shared, answer::head(&label, size, &part).map(|()| body)))
+    Some(CacheStatus::Shared.mark(answer::head(&label, size, &part).map(|()| body)))
 }
 
 async fn join(
@@ -60,20 +61,21 @@ async fn join(
     if size.is_none() {
         head.headers_mut().remove(header::CONTENT_LENGTH);
     }
-    Some(streamed(head, reader, size).await)
+    Some(streamed(CacheStatus::Miss, head, reader, size).await)
 }
 
-/// A reader's bytes, under where they come from.
+/// A reader's bytes, under where they come from; `fetched` where this very request fetches them.
 pub async fn streamed(
+    fetched: CacheStatus,
     head: Response<()>,
     reader: ImageReader,
     size: Option<u64>,
 ) -> Response<Body> {
     let from = match reader.route() {
-        Route::Cached => XCache::Hit,
-        Route::Shared => XCache::Shared,
-        Route::Fetching => XCache::Miss,
-        Route::Passing => XCache::Bypass,
+        Route::Cached => CacheStatus::Hit,
+        Route::Shared => CacheStatus::Shared,
+        Route::Fetching => fetched,
+        Route::Passing => CacheStatus::Bypass(Reason::CacheFailed),
     };
     let mut chunks = reader.into_stream();
     if size == Some(0) {
@@ -81,9 +83,9 @@ pub async fn streamed(
         if let Some(Err(error)) = chunks.next().await {
             tracing::warn!(%error, "an empty image cannot be cached");
         }
-        return mark(from, head.map(|()| body::empty()));
+        return from.mark(head.map(|()| body::empty()));
     }
-    mark(from, head.map(|()| body::streaming(chunks)))
+    from.mark(head.map(|()| body::streaming(chunks)))
 }
 
 /// What the bytes of an image must agree with; a checksum that is no MD5 says nothing.

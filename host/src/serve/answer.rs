@@ -1,21 +1,15 @@
 //! Answers: of our own, from the cache, and handed on.
 
 use super::body::{self, Body};
+use super::cache_status::{CacheStatus, Reason};
 use super::label::Label;
 use super::range::Part;
-use super::requests::{X_CACHE, XCache};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// Says where an answer's bytes came from.
-pub fn mark<B>(from: XCache, mut response: Response<B>) -> Response<B> {
-    response.headers_mut().insert(X_CACHE, HeaderValue::from_static(from.name()));
-    response
-}
-
-/// Says that an answer came past the cache.
-pub fn bypassed<B>(response: Response<B>) -> Response<B> {
-    mark(XCache::Bypass, response)
+/// Says that an answer came past the cache, and why.
+pub fn bypassed<B>(reason: Reason, response: Response<B>) -> Response<B> {
+    CacheStatus::Bypass(reason).mark(response)
 }
 
 /// An answer of our own.
@@ -31,7 +25,7 @@ pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
 pub fn head(label: &Label, size: u64, part: &Part) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
-    *headers = label.repeated();
+    headers.clone_from(label.repeated());
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let length = match part {
         Part::All => size,

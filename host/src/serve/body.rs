@@ -25,11 +25,6 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A body of hyper's, as it comes.
-pub fn passing(body: Incoming) -> Body {
-    body.map_err(Into::into).boxed_unsync()
-}
-
 /// These chunks; an error breaks the connection off.
 pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
     StreamBody::new(chunks.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()

@@ -10,7 +10,7 @@ use super::service::Service;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::header::HeaderMap;
 use image_cache::tokio::{ImageReader, resuming};
 use image_cache::{Break, Expected, Route};
 use rest::Rest;
@@ -34,33 +34,12 @@ pub struct Ask {
     pub id: String,
     /// The image at the upstream: path and query.
     pub target: String,
-    /// The caller's headers, less those that are about this one request.
+    /// What it carries of the caller's header fields.
     pub headers: HeaderMap,
 }
 
-/// What is about one request, and would change the answer to another one.
-const ABOUT_THIS_REQUEST: [HeaderName; 13] = [
-    header::RANGE,
-    header::IF_RANGE,
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_UNMODIFIED_SINCE,
-    header::ACCEPT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONTENT_ENCODING,
-    header::EXPECT,
-    header::CACHE_CONTROL,
-    header::PRAGMA,
-];
-
 impl Ask {
-    pub fn new(id: &str, target: &str, headers: &HeaderMap) -> Ask {
-        let mut headers = headers.clone();
-        for name in &ABOUT_THIS_REQUEST {
-            headers.remove(name);
-        }
+    pub fn new(id: &str, target: &str, headers: HeaderMap) -> Ask {
         Ask { id: id.to_owned(), target: target.to_owned(), headers }
     }
 }

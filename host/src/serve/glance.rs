@@ -8,15 +8,18 @@ pub use record::Record;
 
 use super::along::{self, expected, streamed};
 use super::answer::{self, bypassed};
-use super::body::{self, Body};
+use super::body::Body;
+use super::cache_control::CacheControl;
+use super::cache_status::{CacheStatus, Reason};
+use super::collapsing::{Asking, Outcome, Turn};
 use super::fetch::{self, Ask, Begun};
 use super::hit::{Found, Look};
-use super::label::{CONTENT_MD5, Label};
+use super::label::{self, CONTENT_MD5, Label};
 use super::range::{Asked, Part};
 use super::service::{Service, failed, fetch_to_end, log_bypass};
 use super::upstream::{Failure, Ranged};
 use hyper::body::{Body as _, Incoming};
-use hyper::header;
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use paths::{image, withdrawn};
@@ -34,34 +37,53 @@ pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<
         Some(id) if request.method() == Method::GET && !has_body => {
             let (head, _) = request.into_parts();
             if head.uri.query().is_some() {
-                return service.bypass(head).await;
+                return service.bypass(Reason::Path, head).await;
             }
-            get(service, &id, head).await
+            get(service, &id, legacy_range(head)).await
         }
         _ => pass(service, request).await,
     }
+}
+
+/// Glance's older form of a range: a request's Content-Range (`bytes 0-9/*`) counts where there is no Range.
+fn legacy_range(mut head: Parts) -> Parts {
+    let said = head.headers.get(header::CONTENT_RANGE).and_then(|said| said.to_str().ok());
+    let range = said.and_then(|said| {
+        let (unit, range) = said.trim().split_once(' ')?;
+        let (range, _) = range.split_once('/')?;
+        let is_range = unit.eq_ignore_ascii_case("bytes") && range.contains('-');
+        is_range.then(|| format!("bytes={}", range.trim()))
+    });
+    if let Some(Ok(range)) = range.map(HeaderValue::try_from)
+        && !head.headers.contains_key(header::RANGE)
+    {
+        head.headers.remove(header::CONTENT_RANGE);
+        head.headers.insert(header::RANGE, range);
+    }
+    head
 }
 
 /// Hands a request on; one that took an image away evicts it.
 async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     let withdrawn = withdrawn(request.method(), request.uri().path());
     let response = service.pass(request).await;
-    if let Some(id) = withdrawn.filter(|_| response.status().is_success()) {
+    let has_changed = response.status().is_success() || response.status().is_redirection();
+    if let Some(id) = withdrawn.filter(|_| has_changed) {
         service.evict(&id).await;
         service.consents.forget();
     }
-    response
+    CacheStatus::Bypass(Reason::Method).mark(response)
 }
 
 async fn get(service: &Arc<Service>, id: &str, head: Parts) -> Response<Body> {
-    let ask = Ask::new(id, head.uri.path(), &head.headers);
-    let mut request = Get { service, head, ask, consented: false };
+    let ask = Ask::new(id, head.uri.path(), service.fields.for_shared_fetch(&head.headers));
+    let mut request = Get { service, head, ask, consented: false, is_unreachable: false };
     match request.record().await {
         Ruling::Refused(response) => response,
-        Ruling::Unreachable(response) => match request.hit(None).await {
-            Some(hit) => hit,
-            None => response,
-        },
+        Ruling::Unreachable(response) => {
+            request.is_unreachable = true;
+            request.hit(None).await.unwrap_or(response)
+        }
         Ruling::Granted(record) => request.serve(record).await,
     }
 }
@@ -73,6 +95,8 @@ struct Get<'a> {
     ask: Ask,
     /// Whether the upstream has consented to this very download.
     consented: bool,
+    /// Whether it could not be asked, so that what is cached is served stale.
+    is_unreachable: bool,
 }
 
 impl Get<'_> {
@@ -95,22 +119,31 @@ impl Get<'_> {
                     return answer;
                 }
             }
-            let opening = self.service.openings.turn(&self.ask.id).await;
+            let is_whole = Asked::of(&self.head.headers, None) == Asked::All;
+            if !is_whole && !self.service.options.fetch_on_range {
+                return self.service.bypass(Reason::Partial, self.head).await;
+            }
+            let asking = match self.service.collapsing.turn(&self.ask.id).await {
+                Turn::Ask(asking) => Some(asking),
+                Turn::AskAlone | Turn::Told(Outcome::NotShared) => None,
+                Turn::Told(Outcome::Failed(failure)) => return failed(&failure),
+                Turn::Told(Outcome::Shared(_) | Outcome::Unknown) => continue,
+            };
             if self.is_there(record.as_deref()).await {
                 continue;
             }
-            if Asked::of(&self.head.headers, None) == Asked::All {
-                return self.miss(record.as_deref()).await;
+            let answer = self.miss(record.as_deref(), asking).await;
+            if is_whole {
+                return answer;
             }
-            let begins = self.service.options.fetch_on_range;
-            if !begins || !fetch_to_end(self.miss(record.as_deref()).await) {
-                drop(opening);
-                break;
+            if !CacheStatus::is_fetch(&answer) {
+                return self.service.bypass(Reason::Partial, self.head).await;
             }
+            fetch_to_end(answer);
             // The upstream has just let the caller have all of it.
             self.consented = true;
         }
-        self.service.bypass(self.head).await
+        self.service.bypass(Reason::CacheFailed, self.head).await
     }
 
     /// Whether the image that Glance speaks of is cached or being fetched; another one is evicted.
@@ -139,11 +172,22 @@ impl Get<'_> {
     /// The cached image, where it is the one that Glance speaks of.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
         let look = Look::of(&self.service.labels, &self.ask.id, &self.head.headers, false, true);
-        let record = record.cloned();
-        let fits = move |label: &Label| record.is_none_or(|record| record.agrees(label));
+        let (record, is_unreachable) = (record.cloned(), self.is_unreachable);
+        let is_asked = record.is_some();
+        let fits = move |label: &Label| match &record {
+            Some(record) => record.agrees(label) && !label.cache_control().forbids_sharing(),
+            None => {
+                let is_stale = is_unreachable && label.cache_control().forbids_stale();
+                !label.is_outdated() && !is_stale
+            }
+        };
         match self.service.cache.run(move |cache| look.open(cache, fits)).await {
-            Ok(Found::Hit(hit)) => Some(self.service.answer_with(hit, &self.ask, &self.head)),
+            Ok(Found::Hit(hit)) => {
+                Some(self.service.answer_with(CacheStatus::Hit, hit, &self.ask, &self.head))
+            }
             Ok(Found::Nothing) => None,
+            Ok(Found::Unfit(_)) if self.is_unreachable => None,
+            Ok(Found::Unfit(label)) if !is_asked => Box::pin(self.revalidate(&label)).await,
             Ok(Found::Unfit(label)) => {
                 self.service.evict_this(&self.ask.id, &label).await;
                 None
@@ -155,9 +199,26 @@ impl Get<'_> {
         }
     }
 
+    /// What was stored by older rules is held against what Glance says of it, once.
+    async fn revalidate(&self, label: &Arc<Label>) -> Option<Response<Body>> {
+        let record = match self.ask_record().await {
+            Ruling::Refused(response) | Ruling::Unreachable(response) => return Some(response),
+            Ruling::Granted(record) => record?,
+        };
+        let mut confirmed = Label::clone(label);
+        confirmed.confirm(&HeaderMap::new());
+        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
+        if record.agrees(label) {
+            let put = self.service.cache.run(move |_| Ok(labels.put(&id, confirmed)));
+            // A runtime that stops keeps nothing.
+            let _ = put.await;
+        }
+        self.hit(Some(&record)).await
+    }
+
     /// From a fetch that runs, as far as that has come or will soon.
     async fn read_along(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let label = self.service.labels.expected(&self.ask.id);
+        let label = self.service.labels.shareable_fetch(&self.ask.id);
         let label = label.or_else(|| record.map(|record| Arc::new(self.label_of(record))))?;
         if record.is_some_and(|record| !record.agrees(&label)) {
             return None;
@@ -166,21 +227,29 @@ impl Get<'_> {
     }
 
     /// Opens the image at the upstream, and fetches it for everybody.
-    async fn miss(&self, record: Option<&Record>) -> Response<Body> {
+    async fn miss(&self, record: Option<&Record>, asking: Option<Asking>) -> Response<Body> {
+        let tell = |outcome| {
+            if let Some(asking) = asking {
+                asking.tell(outcome);
+            }
+        };
         let response = match self.open(false).await {
             Ok(response) => response,
-            Err(failure) => return failed(&failure),
+            Err(failure) => {
+                tell(Outcome::Failed(failure.clone()));
+                return failed(&failure);
+            }
         };
         let length = response.body().size_hint().exact();
         let promised = record.and_then(|record| record.size);
         let lies = matches!((length, promised), (Some(sent), Some(promised)) if sent != promised);
-        let is_image = response.status() == StatusCode::OK
-            && !response.headers().contains_key(header::CONTENT_ENCODING);
+        let keeping = self.keeping(&response);
         if lies {
             tracing::warn!(image = %self.ask.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
         }
-        if !is_image || lies {
-            return bypassed(response.map(body::passing));
+        if let Some(reason) = keeping.err().or(lies.then_some(Reason::NotStorable)) {
+            tell(Outcome::NotShared);
+            return bypassed(reason, self.service.passing(response));
         }
         let size = length.or(promised);
         let (mut head, incoming) = response.into_parts();
@@ -188,7 +257,7 @@ impl Get<'_> {
         let md5 = record.and_then(Record::checksum).or(said).map(str::to_owned);
         let expected = expected(size, md5.as_deref());
         let md5 = expected.md5.as_ref().map(ToString::to_string);
-        let mut label = Label::of(&self.service.upstream.base(), &head.headers, size, md5);
+        let mut label = Label::of(self.service.upstream.base(), &head.headers, size, md5);
         label.describe_as_glance();
         let label = Arc::new(label);
         let begun =
@@ -196,13 +265,16 @@ impl Get<'_> {
         let reader = match begun.await {
             Ok(Begun::Reading(reader)) => reader,
             Ok(Begun::Elsewhere(body)) => {
-                return bypassed(Response::from_parts(head, body::passing(body)));
+                let response = self.service.passing(Response::from_parts(head, body));
+                return bypassed(Reason::CacheFailed, response);
             }
             Err(error) => {
                 log_bypass(&self.ask, &error);
-                return self.service.bypass(self.head.clone()).await;
+                return self.service.bypass(Reason::CacheFailed, self.head.clone()).await;
             }
         };
+        self.service.collapsing.is_shared(&self.ask.id);
+        tell(Outcome::Shared(Arc::clone(&label)));
         let ours = answer::head(&label, size.unwrap_or_default(), &Part::All);
         for (name, value) in ours.headers() {
             head.headers.entry(name).or_insert_with(|| value.clone());
@@ -210,13 +282,30 @@ impl Get<'_> {
         if size.is_none() {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        streamed(Response::from_parts(head, ()), reader, size).await
+        streamed(CacheStatus::Miss, Response::from_parts(head, ()), reader, size).await
+    }
+
+    /// Whether an image's answer may be kept for others; the reason where it may not. Glance says nothing of it, but what
+    /// stands in front of Glance may.
+    fn keeping(&self, response: &Response<Incoming>) -> Result<(), Reason> {
+        let headers = response.headers();
+        let control = CacheControl::of(headers);
+        if response.status() != StatusCode::OK {
+            return Err(Reason::Status);
+        }
+        if control.forbids_sharing() || (control.no_cache && !self.service.options.authorises()) {
+            return Err(Reason::Forbidden);
+        }
+        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(Reason::NotStorable);
+        }
+        if label::is_storable(headers) { Ok(()) } else { Err(Reason::TooManyFields) }
     }
 
     fn label_of(&self, record: &Record) -> Label {
         let md5 = record.checksum().map(str::to_owned);
         let upstream = self.service.upstream.base();
-        let mut label = Label::of(&upstream, &Default::default(), record.size, md5);
+        let mut label = Label::of(upstream, &HeaderMap::new(), record.size, md5);
         label.describe_as_glance();
         label
     }

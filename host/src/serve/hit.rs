@@ -1,12 +1,12 @@
 //! A cached image as an answer: opened, verified and read without holding up the runtime.
 
-use super::answer::{self, mark};
+use super::answer;
 use super::body::{Body, BodyError};
+use super::cache_status::CacheStatus;
 use super::fetch::Repair;
 use super::label::Label;
 use super::labels::Labels;
 use super::range::{Asked, Part};
-use super::requests::XCache;
 use super::{body, labels};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -142,7 +142,7 @@ fn read_small(mut reader: CachedReader) -> io::Result<Content> {
 
 impl Hit {
     /// The answer; `repair` is asked for the bytes of a block that turns out to be damaged.
-    pub fn answer(self, repair: Repair) -> Response<Body> {
+    pub fn answer(self, status: CacheStatus, repair: Repair) -> Response<Body> {
         let mut head = answer::head(&self.label, self.size, &self.part);
         let age = self.label.age(SystemTime::now()).as_secs();
         head.headers_mut().insert(hyper::header::AGE, age.into());
@@ -157,12 +157,12 @@ impl Hit {
                 Blocks::of(reader, end, repair).boxed_unsync()
             }
         };
-        mark(XCache::Hit, head.map(|()| body))
+        status.mark(head.map(|()| body))
     }
 
     /// The answer to a client that has this very image (304).
-    pub fn not_modified(&self) -> Response<Body> {
-        mark(XCache::Hit, answer::not_modified(&self.label).map(|()| body::empty()))
+    pub fn not_modified(&self, status: CacheStatus) -> Response<Body> {
+        status.mark(answer::not_modified(&self.label).map(|()| body::empty()))
     }
 }
 

@@ -1,32 +1,34 @@
-//! What the origin said of an image with its bytes: validators, type, and how long that holds.
+//! What the origin said of an image with its bytes: the fields of its answer, and how long they hold.
 
-use headers::{CacheControl, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch};
+use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
+use super::stored_fields::{self, StoredFields};
+use headers::{Date, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch, LastModified};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What a cached image's answer repeats of the origin's.
-const REPEATED: [HeaderName; 9] = [
-    header::CACHE_CONTROL,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_LANGUAGE,
-    CONTENT_MD5,
-    header::CONTENT_TYPE,
-    header::DATE,
-    header::ETAG,
-    header::EXPIRES,
-    header::LAST_MODIFIED,
-];
-
 /// The MD5 of a body: in base64 (RFC 1864), or in hexadecimal, as Glance has it.
 pub const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// The form of what is stored, and the rules by which it was judged. What has another number was judged by rules that
+/// let some of it be shared that must not be: it is revalidated before its next use.
+const VERSION: u32 = 2;
 
 /// The times of files come from a clock that lags behind by so much at most.
 const COARSE: Duration = Duration::from_millis(100);
 
+/// What was stored farther ahead of the clock than this was stored by a clock that was wrong.
+const MOST_AHEAD: Duration = Duration::from_secs(60);
+
 /// What the origin said of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
+    /// By which rules it was stored.
+    #[serde(default)]
+    version: u32,
+    /// Whether it must be revalidated before its next use, fresh or not: an unsafe method has changed the image.
+    #[serde(default)]
+    pub is_invalid: bool,
     /// The server that it came from.
     pub upstream: String,
     /// Bytes in the image, where that is known.
@@ -41,8 +43,8 @@ pub struct Label {
     pub confirmed: u64,
     /// How old the answer was then, in seconds.
     pub age: u64,
-    /// The headers that are repeated.
-    pub headers: Vec<(String, String)>,
+    /// The fields that are repeated.
+    headers: StoredFields,
 }
 
 /// A time in seconds and nanoseconds since the epoch.
@@ -65,54 +67,86 @@ impl Label {
         md5: Option<String>,
     ) -> Label {
         let mut label = Label {
+            version: VERSION,
             upstream: upstream.to_owned(),
             size,
             md5,
             begun: (SystemTime::now() - COARSE).into(),
+            headers: StoredFields::of(headers),
             ..Label::default()
         };
-        label.confirm(headers);
+        label.restart_age(headers);
         label
     }
 
-    /// Takes over what an answer says, which confirms the rest.
+    /// Takes over what a 304 says, which confirms the rest (RFC 9111, 3.2).
     pub fn confirm(&mut self, headers: &HeaderMap) {
-        self.confirmed = Moment::from(SystemTime::now()).0;
-        let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok());
-        self.age = age.unwrap_or(0);
-        for name in &REPEATED {
-            if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
-                self.set(name, value);
-            }
-        }
+        self.restart_age(headers);
+        (self.version, self.is_invalid) = (VERSION, false);
+        self.headers.update(headers);
+    }
+
+    fn restart_age(&mut self, headers: &HeaderMap) {
+        let now = SystemTime::now();
+        self.confirmed = Moment::from(now).0;
+        let apparent = headers
+            .typed_get::<Date>()
+            .and_then(|date| now.duration_since(date.into()).ok())
+            .map_or(0, |since| since.as_secs());
+        self.age = said_age(headers).max(apparent).min(MOST_SECONDS);
+    }
+
+    /// Whether it was stored by rules that were others.
+    pub fn is_outdated(&self) -> bool {
+        self.version != VERSION
+    }
+
+    /// What its Cache-Control says.
+    pub fn cache_control(&self) -> CacheControl {
+        CacheControl::of(self.repeated())
     }
 
     /// Adds what Glance says of an image whose MD5 is known, and an ETag, which it does not give.
     pub fn describe_as_glance(&mut self) {
         if self.header(&header::CONTENT_TYPE).is_none() {
-            self.set(&header::CONTENT_TYPE, "application/octet-stream");
+            self.headers.set(&header::CONTENT_TYPE, "application/octet-stream");
         }
         let Some(md5) = self.md5.clone() else { return };
         if self.header(&header::ETAG).is_none() {
-            self.set(&header::ETAG, &format!("\"{md5}\""));
+            self.headers.set(&header::ETAG, &format!("\"{md5}\""));
         }
         if self.header(&CONTENT_MD5).is_none() {
-            self.set(&CONTENT_MD5, &md5);
+            self.headers.set(&CONTENT_MD5, &md5);
         }
     }
 
-    /// Whether an answer speaks of the same image, as far as both say; false where they have nothing in common.
+    /// The ETag, where it is a strong one.
+    pub fn strong_etag(&self) -> Option<&str> {
+        self.header(&header::ETAG).filter(|etag| is_strong(etag))
+    }
+
+    /// The Last-Modified, where it tells one version from another: it lies before the answer, and there is no ETag that
+    /// says otherwise (RFC 9110, 8.8.2.2).
+    fn strong_date(&self) -> Option<&str> {
+        let headers = self.repeated();
+        let modified: SystemTime = headers.typed_get::<LastModified>()?.into();
+        let confirmed = UNIX_EPOCH + Duration::from_secs(self.confirmed.min(MOST_MOMENT));
+        let date = headers.typed_get::<Date>().map_or(confirmed, SystemTime::from);
+        let is_before = modified + Duration::from_secs(1) <= date;
+        let is_alone = self.header(&header::ETAG).is_none();
+        self.header(&header::LAST_MODIFIED).filter(|_| is_before && is_alone)
+    }
+
+    /// Whether an answer is of the very same bytes: a strong validator or a checksum says so, and nothing denies it.
     pub fn agrees(&self, headers: &HeaderMap) -> bool {
-        let mut agrees = false;
-        for name in [header::ETAG, CONTENT_MD5, header::LAST_MODIFIED] {
-            let said = headers.get(&name).and_then(|value| value.to_str().ok());
-            let (Some(known), Some(said)) = (self.header(&name), said) else { continue };
-            if known != said {
-                return false;
-            }
-            agrees |= !known.starts_with("W/");
-        }
-        agrees
+        let is_same = |name: &HeaderName, known: Option<&str>| {
+            known.is_some() && known == text(headers, name)
+        };
+        self.is_not_denied(headers)
+            && (is_same(&header::ETAG, self.strong_etag())
+                || is_same(&CONTENT_MD5, self.header(&CONTENT_MD5))
+                || (is_same(&header::LAST_MODIFIED, self.strong_date())
+                    && !headers.contains_key(header::ETAG)))
     }
 
     /// Whether an answer does not say that it is of another image.
@@ -124,31 +158,19 @@ impl Label {
         })
     }
 
-    /// Sets a header that is repeated.
-    pub fn set(&mut self, name: &HeaderName, value: &str) {
-        self.headers.retain(|(known, _)| known != name.as_str());
-        self.headers.push((name.as_str().to_owned(), value.to_owned()));
-    }
-
-    /// A header that is repeated.
+    /// A field that is repeated; its first line.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
-        let known = self.headers.iter().find(|(known, _)| known == name.as_str());
-        known.map(|(_, value)| value.as_str())
+        self.headers.get(name)
     }
 
-    /// The headers that are repeated.
-    pub fn repeated(&self) -> HeaderMap {
-        let header = |(name, value): &(String, String)| {
-            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
-        };
-        self.headers.iter().filter_map(header).collect()
+    /// The fields that are repeated.
+    pub fn repeated(&self) -> &HeaderMap {
+        self.headers.map()
     }
 
-    /// Whether an If-Range names this very image.
+    /// Whether an If-Range names this very image: by a strong validator (RFC 9110, 13.1.5).
     pub fn is_same(&self, validator: &[u8]) -> bool {
-        let strong = |etag: &&str| !etag.starts_with("W/");
-        let etag = self.header(&header::ETAG).filter(strong);
-        let known = [etag, self.header(&header::LAST_MODIFIED)];
+        let known = [self.strong_etag(), self.strong_date()];
         known.into_iter().flatten().any(|known| known.as_bytes() == validator)
     }
 
@@ -160,7 +182,7 @@ impl Label {
             return etag.is_some_and(|etag| !known.precondition_passes(&etag));
         }
         let since = headers.typed_get::<IfModifiedSince>();
-        let modified = ours.typed_get::<headers::LastModified>();
+        let modified = ours.typed_get::<LastModified>();
         match (since, modified) {
             (Some(since), Some(modified)) => !since.is_modified(modified.into()),
             _ => false,
@@ -175,27 +197,61 @@ impl Label {
     /// How old the answer is now.
     pub fn age(&self, now: SystemTime) -> Duration {
         let since = Moment::from(now).0.saturating_sub(self.confirmed);
-        Duration::from_secs(self.age.saturating_add(since))
+        Duration::from_secs(self.age.saturating_add(since).min(MOST_SECONDS))
     }
 
-    /// Whether the image may be served without asking the origin.
-    pub fn is_fresh(&self, now: SystemTime) -> bool {
-        let headers = self.repeated();
-        let control = headers.typed_get::<CacheControl>();
-        let forbids = |it: &CacheControl| it.no_cache() || it.no_store() || it.private();
-        if control.as_ref().is_some_and(forbids) {
+    /// Whether the image may be served without asking the origin: for this much longer, too.
+    pub fn is_fresh(&self, now: SystemTime, longer: Duration) -> bool {
+        let is_ahead = self.confirmed > Moment::from(now).0.saturating_add(MOST_AHEAD.as_secs());
+        let control = self.cache_control();
+        if self.is_invalid || self.is_outdated() || is_ahead {
             return false;
         }
-        let lifetime = control.and_then(|control| control.s_max_age().or(control.max_age()));
-        lifetime.or_else(|| until_expiry(&headers)).is_some_and(|time| time > self.age(now))
+        if control.no_cache || control.forbids_sharing() {
+            return false;
+        }
+        let lifetime = control.lifetime().or_else(|| self.until_expiry());
+        lifetime.is_some_and(|lifetime| lifetime > self.age(now).saturating_add(longer))
+    }
+
+    /// Of an answer that says when it expires; one that is malformed, or says it twice, has expired.
+    fn until_expiry(&self) -> Option<Duration> {
+        let headers = self.repeated();
+        if headers.get_all(header::EXPIRES).iter().count() > 1 {
+            return None;
+        }
+        let expires: SystemTime = headers.typed_get::<Expires>()?.into();
+        let confirmed = UNIX_EPOCH + Duration::from_secs(self.confirmed.min(MOST_MOMENT));
+        let date = headers.typed_get::<Date>().map_or(confirmed, SystemTime::from);
+        expires.duration_since(date).ok()
     }
 }
 
-/// Of an answer that says when it expires; one that is malformed has expired.
-fn until_expiry(headers: &HeaderMap) -> Option<Duration> {
-    let expires: SystemTime = headers.typed_get::<Expires>()?.into();
-    let date: SystemTime = headers.typed_get::<headers::Date>()?.into();
-    expires.duration_since(date).ok()
+/// A moment that every clock can hold, some centuries from now: what lies on disk may say any number.
+const MOST_MOMENT: u64 = 1 << 34;
+
+/// Whether an ETag promises the same bytes.
+pub fn is_strong(etag: &str) -> bool {
+    etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
+}
+
+/// The age that an answer says; one that is malformed, or said twice, is the greatest.
+fn said_age(headers: &HeaderMap) -> u64 {
+    let mut lines = headers.get_all(header::AGE).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => 0,
+        (Some(line), None) => delta_seconds(line.as_bytes().trim_ascii()).unwrap_or(MOST_SECONDS),
+        _ => MOST_SECONDS,
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether an answer's fields are few and small enough to be stored.
+pub fn is_storable(headers: &HeaderMap) -> bool {
+    stored_fields::is_within_bounds(headers)
 }
 
 #[cfg(test)]
@@ -209,33 +265,114 @@ mod tests {
         Label::of("http://origin", &headers.iter().map(header).collect(), Some(1), None)
     }
 
+    fn in_seconds(seconds: u64) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(seconds)
+    }
+
+    fn is_fresh(label: &Label, in_seconds: SystemTime) -> bool {
+        label.is_fresh(in_seconds, Duration::ZERO)
+    }
+
+    fn http_date(time: SystemTime) -> String {
+        let mut headers = HeaderMap::new();
+        headers.typed_insert(Date::from(time));
+        headers[header::DATE].to_str().expect("it is a date").to_owned()
+    }
+
     #[test]
     fn an_answer_is_fresh_as_long_as_it_says() {
-        let in_seconds = |seconds| SystemTime::now() + Duration::from_secs(seconds);
         let hour = label(&[("cache-control", "public, max-age=3600")]);
-        assert!(hour.is_fresh(in_seconds(3500)) && !hour.is_fresh(in_seconds(3601)));
+        assert!(is_fresh(&hour, in_seconds(3500)) && !is_fresh(&hour, in_seconds(3601)));
         let shared = label(&[("cache-control", "max-age=0, s-maxage=60")]);
-        assert!(shared.is_fresh(in_seconds(50)));
+        assert!(is_fresh(&shared, in_seconds(50)));
         let old = label(&[("cache-control", "max-age=60"), ("age", "59")]);
-        assert!(!old.is_fresh(in_seconds(2)));
-        let (date, expires) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:37 GMT");
-        let expiring = label(&[("date", date), ("expires", expires)]);
-        assert!(expiring.is_fresh(in_seconds(50)) && !expiring.is_fresh(in_seconds(61)));
+        assert!(!is_fresh(&old, in_seconds(2)));
+        let now = SystemTime::now();
+        let (date, expires) = (http_date(now), http_date(now + Duration::from_secs(60)));
+        let expiring = label(&[("date", &date), ("expires", &expires)]);
+        assert!(is_fresh(&expiring, in_seconds(50)) && !is_fresh(&expiring, in_seconds(61)));
         for never in
             ["no-cache", "max-age=0", "no-cache, max-age=60", "no-store, max-age=60", "public"]
         {
-            assert!(!label(&[("cache-control", never)]).is_fresh(in_seconds(0)), "{never}");
+            assert!(!is_fresh(&label(&[("cache-control", never)]), in_seconds(0)), "{never}");
         }
-        assert!(!label(&[("etag", "\"a\"")]).is_fresh(in_seconds(0)));
-        assert!(!label(&[("date", date), ("expires", "0")]).is_fresh(in_seconds(0)));
+        assert!(!is_fresh(&label(&[("etag", "\"a\"")]), in_seconds(0)));
+        assert!(!is_fresh(&label(&[("date", &date), ("expires", "0")]), in_seconds(0)));
+    }
+
+    #[test]
+    fn an_answer_that_was_old_when_it_came_is_no_fresher_than_its_date() {
+        let date = http_date(SystemTime::now() - Duration::from_secs(100));
+        let old = label(&[("cache-control", "max-age=60"), ("date", &date)]);
+        assert!(!is_fresh(&old, in_seconds(0)));
+    }
+
+    #[test]
+    fn an_age_that_cannot_be_read_makes_an_answer_stale() {
+        for age in ["abc", "-7200", "7200.0", "0, 0", "7200,0", "7200;foo=bar"] {
+            let old = label(&[("cache-control", "max-age=3600"), ("age", age)]);
+            assert!(!is_fresh(&old, in_seconds(0)), "{age}");
+        }
+    }
+
+    #[test]
+    fn an_answer_from_a_clock_that_was_ahead_is_stale() {
+        let now = SystemTime::now();
+        let mut ahead = label(&[("cache-control", "max-age=600")]);
+        assert!(is_fresh(&ahead, now));
+        ahead.confirmed += 50;
+        assert!(is_fresh(&ahead, now), "clocks differ a little");
+        ahead.confirmed += 50;
+        assert!(!is_fresh(&ahead, now));
+        ahead.confirmed = u64::MAX;
+        assert!(!is_fresh(&ahead, now) && !ahead.is_same(b"x"));
+    }
+
+    #[test]
+    fn any_number_of_seconds_can_be_asked_for_and_stored() {
+        let mut label = label(&[("cache-control", "max-age=18446744073709551615")]);
+        assert!(label.is_fresh(SystemTime::now(), Duration::ZERO));
+        assert!(!label.is_fresh(SystemTime::now(), Duration::from_secs(u64::MAX)));
+        label.age = u64::MAX;
+        label.confirmed = 0;
+        assert!(!is_fresh(&label, in_seconds(0)));
     }
 
     #[test]
     fn an_if_range_must_name_a_strong_validator() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let strong = label(&[("last-modified", date)]);
+        assert!(strong.is_same(date.as_bytes()));
         let strong = label(&[("etag", "\"a\""), ("last-modified", date)]);
-        assert!(strong.is_same(b"\"a\"") && strong.is_same(date.as_bytes()));
+        assert!(strong.is_same(b"\"a\""));
         assert!(!strong.is_same(b"\"b\"") && !strong.is_same(b"a"));
         assert!(!label(&[("etag", "W/\"a\"")]).is_same(b"W/\"a\""));
+        let weak = label(&[("etag", "W/\"a\""), ("last-modified", date)]);
+        assert!(!weak.is_same(date.as_bytes()), "its ETag says that its bytes may be others");
+        let now = http_date(SystemTime::now());
+        assert!(!label(&[("last-modified", &now), ("date", &now)]).is_same(now.as_bytes()));
+    }
+
+    #[test]
+    fn only_a_strong_validator_says_that_bytes_are_the_same() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let same =
+            |headers: &[(&'static str, &str)]| label(headers).agrees(label(headers).repeated());
+        assert!(same(&[("etag", "\"a\"")]) && same(&[("last-modified", date)]));
+        assert!(
+            !same(&[("etag", "W/\"a\"")]) && !same(&[("etag", "W/\"a\""), ("last-modified", date)])
+        );
+        assert!(!same(&[("content-type", "text/plain")]));
+        let one = label(&[("etag", "\"a\""), ("last-modified", date)]);
+        assert!(!one.agrees(label(&[("etag", "\"b\""), ("last-modified", date)]).repeated()));
+    }
+
+    #[test]
+    fn what_was_stored_by_older_rules_is_not_fresh() {
+        let label = label(&[("cache-control", "max-age=600")]);
+        let mut stored = serde_json::to_value(&label).expect("it is JSON");
+        stored.as_object_mut().expect("it has fields").remove("version");
+        let old: Label = serde_json::from_value(stored).expect("older ones can be read");
+        assert!(old.is_outdated() && !is_fresh(&old, in_seconds(0)));
     }
 }

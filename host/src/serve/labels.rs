@@ -79,7 +79,7 @@ impl Labels {
     /// Whether what somebody else fetches, or has just fetched, is known to be the image with this label.
     pub fn is_known_elsewhere(&self, id: &str, label: &Label) -> bool {
         let known = self.promises.of_fetched(id).or_else(|| self.promises.of_cached(id));
-        known.is_some_and(|known| label.agrees(&known.repeated()))
+        known.is_some_and(|known| label.agrees(known.repeated()))
     }
 
     /// What is known of an image that is being fetched.
@@ -87,6 +87,14 @@ impl Labels {
         match self.known().get(id)? {
             Known::Expected(fetch) => Some(Arc::clone(&fetch.label)),
             Known::Cached(_) => None,
+        }
+    }
+
+    /// The same, where those who come now may have what it brings.
+    pub fn shareable_fetch(&self, id: &str) -> Option<Arc<Label>> {
+        match self.known().get(id)? {
+            Known::Expected(fetch) if !fetch.is_doomed => Some(Arc::clone(&fetch.label)),
+            _ => None,
         }
     }
 
@@ -142,7 +150,8 @@ impl Labels {
         size: u64,
         modified: Moment,
     ) -> Arc<Label> {
-        let mut label = Label { size: Some(size), modified: Some(modified), ..label.clone() };
+        let mut label = label.clone();
+        (label.size, label.modified) = (Some(size), Some(modified));
         if label.md5.is_none() {
             label.md5 = checksum(cache, id);
         }
@@ -204,6 +213,22 @@ impl Labels {
             return;
         }
         self.forget(id);
+    }
+
+    /// What is stored of an image is not to be used unasked any more; what a running fetch brings is thrown away.
+    pub fn invalidate(&self, id: &str) {
+        let stored = match self.known().get_mut(id) {
+            Some(Known::Expected(fetch)) => {
+                fetch.is_doomed = true;
+                None
+            }
+            Some(Known::Cached(label)) => Some(Label::clone(label)),
+            None => None,
+        };
+        if let Some(mut label) = stored.or_else(|| self.files.load::<Label>(id)) {
+            label.is_invalid = true;
+            self.put(id, label);
+        }
     }
 
     /// Whether what a running fetch brings, or has just brought, is to be thrown away.

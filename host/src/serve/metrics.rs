@@ -4,8 +4,11 @@ mod scrape;
 
 pub use scrape::scrape;
 
-use super::requests::{Seen, XCache};
+use super::cache_status::{CacheStatus, XCache};
+use super::requests::Seen;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A number that grows.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Metrics {
     bytes: [Count; XCache::ALL.len() + 1],
     /// Answers by the first digit of their status.
     statuses: [Count; 6],
+    /// Answers by what the cache did, and why.
+    reasons: Mutex<BTreeMap<&'static str, u64>>,
     broken_off: Count,
     /// Queued images that were fetched.
     pub prefetched: Count,
@@ -42,9 +47,19 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Answers by what the cache did, and why.
+    fn reasons(&self) -> BTreeMap<&'static str, u64> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// An answer has ended, wholly or not.
     pub fn answered(&self, seen: &Seen, whole: bool) {
-        let label = seen.cache.map_or(XCache::ALL.len(), |cache| cache as usize);
+        let label =
+            seen.cache.and_then(CacheStatus::x_cache).map_or(XCache::ALL.len(), |it| it as usize);
+        if let Some(cache) = seen.cache {
+            let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            *reasons.entry(cache.reason()).or_default() += 1;
+        }
         self.answers[label].one();
         self.bytes[label].add(seen.bytes);
         let class = usize::from(seen.status.as_u16() / 100);

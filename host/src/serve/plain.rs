@@ -1,22 +1,30 @@
 //! The profile `plain`: what is got below the upstream's URL comes from the cache, as long as HTTP's rules for shared
 //! caches allow that (RFC 9111).
 
+mod credentials_in_query;
+mod invalidation;
+mod miss;
+mod revalidation;
 mod rules;
 
-use super::along::{self, expected, streamed};
-use super::answer::{bypassed, refuse};
-use super::body::{self, Body};
-use super::fetch::{self, Ask, Begun};
+pub use credentials_in_query::KnownCredentials;
+
+use super::along;
+use super::answer::refuse;
+use super::body::Body;
+use super::cache_status::{CacheStatus, Reason};
+use super::collapsing::{Outcome, Turn};
+use super::fetch::Ask;
 use super::hit::{Found, Look};
-use super::label::{CONTENT_MD5, Label};
+use super::label::Label;
 use super::plain_id;
 use super::range::Asked;
 use super::service::{self, Service, failed, fetch_to_end, log_bypass};
-use super::upstream::Failure;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use rules::Wishes;
 use std::sync::Arc;
 
 /// So often an image is looked for in the cache and at the upstream before it comes past the cache.
@@ -26,17 +34,23 @@ const ATTEMPTS: u32 = 3;
 pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     if !is_read || !request.body().is_end_stream() {
-        return service.pass(request).await;
+        return invalidation::pass(service, request).await;
     }
     let target = service::target(&request).to_owned();
-    let id = plain_id::of_target(&target);
-    let (head, _) = request.into_parts();
-    let may_be_shared = rules::may_be_shared(&head.headers, service.options.authorises());
-    let Some(id) = id.filter(|_| may_be_shared) else {
-        return service.bypass(head).await;
+    let id = match service.credentials.id(&target) {
+        Some(hidden) if service.options.sharing.cache_credential_queries => Some(hidden),
+        Some(_) => return service.bypass(Reason::CredentialInQuery, request.into_parts().0).await,
+        None => plain_id::of_target(&target),
     };
-    let ask = Ask::new(&id, &target, &head.headers);
-    Get { service, head, ask }.serve().await
+    let (head, _) = request.into_parts();
+    let authorises = service.options.authorises();
+    if let Some(reason) = rules::bypass(&head.headers, &service.fields, authorises) {
+        return service.bypass(reason, head).await;
+    }
+    let Some(id) = id else { return service.bypass(Reason::Path, head).await };
+    let ask = Ask::new(&id, &target, service.fields.for_shared_fetch(&head.headers));
+    let wishes = Wishes::of(&head.headers);
+    Get { service, head, ask, wishes, authorises, told: None }.serve().await
 }
 
 /// A request for what may be cached.
@@ -44,78 +58,132 @@ struct Get<'a> {
     service: &'a Arc<Service>,
     head: Parts,
     ask: Ask,
+    wishes: Wishes,
+    /// Whether each use needs the upstream's consent.
+    authorises: bool,
+    /// What the upstream said of the image to another request, while this one waited for it: that is fresh.
+    told: Option<Arc<Label>>,
+}
+
+/// How a request goes on.
+enum Next {
+    Answered(Response<Body>),
+    LookAgain,
+    Bypass,
 }
 
 impl Get<'_> {
-    async fn serve(self) -> Response<Body> {
-        let must_ask = self.service.options.authorises() || rules::wants_fresh(&self.head.headers);
-        let may_ask = !rules::is_only_if_cached(&self.head.headers);
+    async fn serve(mut self) -> Response<Body> {
         for _ in 0..ATTEMPTS {
-            let (base, headers) = (self.service.upstream.base(), self.head.headers.clone());
-            let is_fresh = move |label: &Label| {
-                !must_ask && label.upstream == base && rules::is_fresh_for(&headers, label)
-            };
-            match self.look(is_fresh).await {
-                Found::Hit(hit) => return self.service.answer_with(hit, &self.ask, &self.head),
-                Found::Unfit(label) if may_ask => {
-                    if let Some(answer) = self.revalidate(&label).await {
-                        return answer;
-                    }
-                    continue;
+            let stored = match self.look_for_fresh().await {
+                Found::Hit(hit) => {
+                    return self.service.answer_with(CacheStatus::Hit, hit, &self.ask, &self.head);
                 }
-                Found::Unfit(_) | Found::Nothing => {}
+                Found::Unfit(label) => Some(label),
+                Found::Nothing => None,
+            };
+            let running = self.service.labels.shareable_fetch(&self.ask.id);
+            let known = stored.as_deref().or(running.as_deref());
+            if known.is_some_and(|label| !self.is_variant(label.repeated())) {
+                return self.service.bypass(Reason::Vary, self.head).await;
             }
-            if let Some(answer) = self.read_along().await {
+            if stored.is_none()
+                && let Some(answer) = self.read_along(running).await
+            {
                 return answer;
             }
-            if !may_ask {
+            if self.wishes.want_only_cached() {
                 let words = "it is not cached, or has to be asked for\n";
                 return refuse(StatusCode::GATEWAY_TIMEOUT, words);
             }
-            if !self.is_for_all() {
-                break;
-            }
-            let _opening = self.service.openings.turn(&self.ask.id).await;
-            if self.is_there().await {
-                continue;
-            }
-            let answer = self.miss().await;
-            if Asked::of(&self.head.headers, None) == Asked::All {
-                return answer;
-            }
-            if !fetch_to_end(answer) {
-                break;
+            match self.ask_upstream(stored).await {
+                Next::Answered(answer) => return answer,
+                Next::LookAgain => {}
+                Next::Bypass => break,
             }
         }
-        self.service.bypass(self.head).await
+        let reason = if self.is_for_all() { Reason::CacheFailed } else { Reason::Partial };
+        self.service.bypass(reason, self.head).await
+    }
+
+    /// For itself alone, where only this caller's right or a part is asked for; for everybody who waits otherwise.
+    async fn ask_upstream(&mut self, stored: Option<Arc<Label>>) -> Next {
+        match stored {
+            Some(label) if self.authorises || !self.is_for_all() => {
+                let answer = self.revalidate(&label, None).await;
+                answer.map_or(Next::LookAgain, Next::Answered)
+            }
+            None if !self.is_for_all() => Next::Bypass,
+            stored => self.take_turn(stored).await,
+        }
+    }
+
+    /// Asks the upstream for everybody who waits for this image, or waits for what another request is told.
+    async fn take_turn(&mut self, stored: Option<Arc<Label>>) -> Next {
+        let asking = match self.service.collapsing.turn(&self.ask.id).await {
+            Turn::Ask(asking) => Some(asking),
+            Turn::AskAlone | Turn::Told(Outcome::NotShared) => None,
+            Turn::Told(Outcome::Failed(failure)) => return Next::Answered(failed(&failure)),
+            Turn::Told(Outcome::Shared(label)) => {
+                self.told = Some(label);
+                return Next::LookAgain;
+            }
+            Turn::Told(Outcome::Unknown) => return Next::LookAgain,
+        };
+        // It may have come between the look and the turn.
+        if self.has_come(stored.as_deref()).await {
+            return Next::LookAgain;
+        }
+        let answer = match stored {
+            Some(label) => self.revalidate(&label, asking).await,
+            None => Some(self.miss(asking).await),
+        };
+        let Some(answer) = answer else { return Next::LookAgain };
+        let is_bypass = matches!(CacheStatus::of(&answer), Some(CacheStatus::Bypass(_)));
+        match is_bypass {
+            _ if self.is_whole() => Next::Answered(answer),
+            true => Next::Bypass,
+            // All of it is fetched, so that the part can be read from it.
+            false if CacheStatus::is_fetch(&answer) => {
+                fetch_to_end(answer);
+                Next::LookAgain
+            }
+            false => Next::Answered(answer),
+        }
     }
 
     /// Whether the request may have the whole image fetched, so that others can have it, too.
     fn is_for_all(&self) -> bool {
-        let headers = &self.head.headers;
-        let is_conditional = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE]
-            .iter()
-            .any(|name| headers.contains_key(name));
-        let is_whole = Asked::of(headers, None) == Asked::All;
-        let fetches = is_whole || self.service.options.fetch_on_range;
-        self.head.method == Method::GET && fetches && !is_conditional
+        let fetches = self.is_whole() || self.service.options.fetch_on_range;
+        self.head.method == Method::GET && fetches && !self.is_conditional()
     }
 
-    async fn is_there(&self) -> bool {
-        if self.service.is_being_fetched(&self.ask.id) {
-            return true;
-        }
-        let look = Look::of(&self.service.labels, &self.ask.id, &HeaderMap::new(), true, false);
-        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-        let look = move |cache: &image_cache::ImageCache| {
-            let found = look.open(cache, |_| true)?;
-            // An image of which nothing is known cannot be held against the upstream's.
-            if matches!(found, Found::Nothing) && labels.expected(&id).is_none() {
-                cache.delete_cached_image(&id)?;
-            }
-            Ok(matches!(found, Found::Hit(_)))
-        };
-        self.service.cache.run(look).await.unwrap_or(false)
+    fn is_whole(&self) -> bool {
+        Asked::of(&self.head.headers, None) == Asked::All
+    }
+
+    fn is_conditional(&self) -> bool {
+        let conditions = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+        conditions.iter().any(|name| self.head.headers.contains_key(name))
+    }
+
+    /// Whether an answer with these fields is one for this request.
+    fn is_variant(&self, fields: &HeaderMap) -> bool {
+        rules::is_variant_for(fields, &self.head.headers)
+    }
+
+    async fn look_for_fresh(&self) -> Found {
+        let (service, wishes) = (Arc::clone(self.service), self.wishes.clone());
+        let (authorises, told) = (self.authorises, self.told.clone());
+        let headers = self.head.headers.clone();
+        self.look(move |label| {
+            let is_told = told.is_some_and(|told| told.begun == label.begun && !label.is_invalid);
+            let is_fresh = !authorises && (is_told || wishes.accept(label));
+            is_fresh
+                && service.upstream.is(&label.upstream)
+                && rules::is_variant_for(label.repeated(), &headers)
+        })
+        .await
     }
 
     async fn look(&self, fits: impl FnOnce(&Label) -> bool + Send + 'static) -> Found {
@@ -128,117 +196,42 @@ impl Get<'_> {
         })
     }
 
-    /// Asks the upstream whether the cached image is still the one it has; nothing where it is not cached any more.
-    async fn revalidate(&self, label: &Arc<Label>) -> Option<Response<Body>> {
-        let conditions = rules::conditions(label);
-        if label.upstream != self.service.upstream.base() || conditions.is_empty() {
-            self.service.evict_this(&self.ask.id, label).await;
-            return None;
+    /// Whether a fetch runs, or another image is stored, or a younger confirmation, than this request has seen.
+    async fn has_come(&self, seen: Option<&Label>) -> bool {
+        if self.service.is_being_fetched(&self.ask.id) {
+            return true;
         }
-        let response = match self.ask_if(conditions).await {
-            Ok(response) => response,
-            Err(_) if self.service.options.serve_stale_if_unreachable => {
-                return self.still(label).await;
-            }
-            Err(failure) => return Some(failed(&failure)),
-        };
-        match response.status() {
-            StatusCode::NOT_MODIFIED => {
-                self.confirm(label, response.headers()).await;
-                self.still(label).await
-            }
-            StatusCode::OK => {
-                self.service.evict_this(&self.ask.id, label).await;
-                None
-            }
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                self.service.evict_this(&self.ask.id, label).await;
-                Some(bypassed(self.headless(response)))
-            }
-            _ => Some(bypassed(self.headless(response))),
-        }
-    }
-
-    async fn ask_if(&self, conditions: HeaderMap) -> Result<Response<Incoming>, Failure> {
-        let mut headers = self.ask.headers.clone();
-        headers.extend(conditions);
-        self.service.upstream.get(&self.ask.target, headers).await
-    }
-
-    /// An answer to a GET, for a client that may have asked for its head only.
-    fn headless(&self, response: Response<Incoming>) -> Response<Body> {
-        match self.head.method {
-            Method::HEAD => response.map(|_| body::empty()),
-            _ => response.map(body::passing),
-        }
-    }
-
-    /// The cached image, if it is still the one with this label.
-    async fn still(&self, label: &Arc<Label>) -> Option<Response<Body>> {
-        let modified = label.modified;
-        match self.look(move |label| label.modified == modified).await {
-            Found::Hit(hit) => Some(self.service.answer_with(hit, &self.ask, &self.head)),
-            Found::Unfit(_) | Found::Nothing => None,
-        }
-    }
-
-    /// The upstream has confirmed what was said of the image.
-    async fn confirm(&self, label: &Label, headers: &HeaderMap) {
-        let mut label = label.clone();
-        label.confirm(headers);
+        let seen = seen.map(|label| (label.begun, label.confirmed));
+        let look = Look::of(&self.service.labels, &self.ask.id, &HeaderMap::new(), true, false);
         let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-        let put = self.service.cache.run(move |_| {
-            labels.put(&id, label);
-            Ok(())
-        });
-        // A runtime that stops keeps nothing.
-        let _ = put.await;
+        let look = move |cache: &image_cache::ImageCache| {
+            let found = look.open(cache, |_| true)?;
+            // An image of which nothing is known cannot be held against the upstream's.
+            if matches!(found, Found::Nothing) && labels.expected(&id).is_none() {
+                cache.delete_cached_image(&id)?;
+            }
+            let Found::Hit(hit) = found else { return Ok(seen.is_some()) };
+            Ok(seen != Some((hit.label.begun, hit.label.confirmed)))
+        };
+        self.service.cache.run(look).await.unwrap_or(false)
     }
 
-    /// From a fetch that runs, once the upstream has consented where it has to.
-    async fn read_along(&self) -> Option<Response<Body>> {
-        let is_get = self.head.method == Method::GET;
-        let label = self.service.labels.expected(&self.ask.id).filter(|_| is_get)?;
-        if self.service.options.authorises() {
-            let conditions = rules::conditions(&label);
-            if conditions.is_empty() {
+    /// From a fetch that runs: a request that came before its head was told of it; a later one needs that it is fresh, or
+    /// the upstream's word that it is still the same, and for this caller.
+    async fn read_along(&self, running: Option<Arc<Label>>) -> Option<Response<Body>> {
+        let label = running.filter(|_| self.head.method == Method::GET)?;
+        let is_told = self.told.as_ref().is_some_and(|told| told.begun == label.begun);
+        if self.authorises || !(is_told || self.wishes.accept(&label)) {
+            let conditions = rules::conditions(&label, self.authorises);
+            if conditions.is_empty() || self.wishes.want_only_cached() {
                 return None;
             }
             match self.ask_if(conditions).await {
                 Ok(answer) if answer.status() == StatusCode::NOT_MODIFIED => {}
-                Ok(answer) => return Some(bypassed(answer.map(body::passing))),
+                Ok(answer) => return Some(self.past(Reason::NotAuthorised, answer)),
                 Err(failure) => return Some(failed(&failure)),
             }
         }
         along::read_along(self.service, &self.ask, &self.head.headers, label).await
-    }
-
-    /// Opens the image at the upstream, and fetches it for everybody.
-    async fn miss(&self) -> Response<Body> {
-        let answer = self.service.upstream.get(&self.ask.target, self.ask.headers.clone()).await;
-        let response = match answer {
-            Ok(response) => response,
-            Err(failure) => return failed(&failure),
-        };
-        if !rules::may_be_kept(&response) {
-            return bypassed(response.map(body::passing));
-        }
-        let size = response.body().size_hint().exact();
-        let (head, incoming) = response.into_parts();
-        let md5 = head.headers.get(CONTENT_MD5).and_then(rules::md5_of);
-        let expected = expected(size, md5.as_deref());
-        let label = Label::of(&self.service.upstream.base(), &head.headers, size, md5);
-        let begun =
-            fetch::begin(self.service, self.ask.clone(), incoming, Arc::new(label), expected);
-        match begun.await {
-            Ok(Begun::Reading(reader)) => {
-                streamed(Response::from_parts(head, ()), reader, size).await
-            }
-            Ok(Begun::Elsewhere(body)) => bypassed(Response::from_parts(head, body::passing(body))),
-            Err(error) => {
-                log_bypass(&self.ask, &error);
-                self.service.bypass(self.head.clone()).await
-            }
-        }
     }
 }

@@ -19,7 +19,12 @@ pub fn of_target(target: &str) -> Option<String> {
     if id.len() <= MAX_IMAGE_ID_BYTES && id.parse::<ImageId>().is_ok() {
         return Some(id);
     }
-    Some(format!("@{}", hex::encode(Sha256::digest(path))))
+    Some(hashed(target))
+}
+
+/// The id that tells nothing of a path: `@` and the SHA-256 of it, less its first slash.
+pub fn hashed(target: &str) -> String {
+    format!("@{}", hex::encode(Sha256::digest(target.strip_prefix('/').unwrap_or(target))))
 }
 
 /// The path that has this id; nothing where none has, or one that is too long to be told from it.

@@ -1,6 +1,7 @@
 //! Each request under its id: a line in the log when its answer has ended, and numbers.
 
 use super::body::{Body, BodyError};
+use super::cache_status::{self, CacheStatus, XCache};
 use super::metrics::Metrics;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -17,9 +18,6 @@ use tracing::{Instrument, Span};
 
 /// The header by which OpenStack's services name a request, in answers, and callers theirs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
-
-/// Where the bytes of an answer came from.
-pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// A request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +65,7 @@ where
     let seen = Seen {
         upstream: upstream.map(str::to_owned),
         status: response.status(),
-        cache: XCache::of(response.headers()),
+        cache: CacheStatus::of(&response),
         length: length(response.headers()),
         method,
         path,
@@ -80,6 +78,7 @@ where
     {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    cache_status::write(&mut response);
     let metrics = Arc::clone(metrics);
     response.map(|body| Observed { body, seen, span, metrics })
 }
@@ -95,43 +94,13 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// What an answer says of where its bytes came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum XCache {
-    Hit,
-    Miss,
-    Shared,
-    Bypass,
-}
-
-impl XCache {
-    /// Each of them.
-    pub const ALL: [XCache; 4] = [XCache::Hit, XCache::Miss, XCache::Shared, XCache::Bypass];
-
-    /// As in the header.
-    pub fn name(self) -> &'static str {
-        match self {
-            XCache::Hit => "hit",
-            XCache::Miss => "miss",
-            XCache::Shared => "shared",
-            XCache::Bypass => "bypass",
-        }
-    }
-
-    /// What an answer says.
-    pub fn of(headers: &HeaderMap) -> Option<XCache> {
-        let said = headers.get(X_CACHE)?;
-        XCache::ALL.into_iter().find(|it| said == it.name())
-    }
-}
-
 /// What is known of a request and its answer.
 #[derive(Debug)]
 pub struct Seen {
     method: Method,
     path: String,
     pub status: StatusCode,
-    pub cache: Option<XCache>,
+    pub cache: Option<CacheStatus>,
     upstream: Option<String>,
     length: Option<u64>,
     begun: Instant,
@@ -198,17 +167,19 @@ impl Drop for Observed {
         self.metrics.answered(seen, whole);
         let _entered = self.span.enter();
         let (method, path, status) = (&seen.method, &seen.path, seen.status.as_u16());
-        let (cache, bytes) = (seen.cache.map(XCache::name), seen.bytes);
+        let (cache, bytes) =
+            (seen.cache.and_then(CacheStatus::x_cache).map(XCache::name), seen.bytes);
+        let reason = seen.cache.map(CacheStatus::reason);
         let (upstream, ms) = (seen.upstream.as_deref(), seen.begun.elapsed().as_millis() as u64);
         match &seen.failed {
             Some(error) => {
-                tracing::warn!(%method, path, status, cache, bytes, ms, upstream, error, "broke off")
+                tracing::warn!(%method, path, status, cache, reason, bytes, ms, upstream, error, "broke off")
             }
             None if whole => {
-                tracing::info!(%method, path, status, cache, bytes, ms, upstream, "answered")
+                tracing::info!(%method, path, status, cache, reason, bytes, ms, upstream, "answered")
             }
             None => {
-                tracing::info!(%method, path, status, cache, bytes, ms, upstream, "the client left")
+                tracing::info!(%method, path, status, cache, reason, bytes, ms, upstream, "the client left")
             }
         }
     }

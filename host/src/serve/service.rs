@@ -3,6 +3,8 @@
 use super::admin::Guard;
 use super::answer::{bypassed, refuse};
 use super::body::{self, Body};
+use super::cache_status::{CacheStatus, Reason};
+use super::collapsing::Collapsing;
 use super::consent::Consents;
 use super::fetch::{Ask, Repair};
 use super::hit::Hit;
@@ -10,10 +12,10 @@ use super::label::{Label, Moment};
 use super::labels::Labels;
 use super::limits::PatientBody;
 use super::metrics::Metrics;
-use super::openings::Openings;
 use super::options::{Options, Profile};
+use super::plain::KnownCredentials;
 use super::prefetch::Prefetching;
-use super::requests::XCache;
+use super::request_fields::RequestFields;
 use super::tls::Identity;
 use super::upstream::{Failure, Upstream};
 use super::{glance, plain};
@@ -38,8 +40,12 @@ pub struct Service {
     pub identity: Option<Arc<Identity>>,
     pub prefetching: Prefetching,
     pub labels: Arc<Labels>,
-    /// Who asks the upstream for an image that is not being fetched yet: one at a time.
-    pub openings: Openings,
+    /// Requests that wait for what another one is told.
+    pub collapsing: Collapsing,
+    /// Which fields a shared fetch carries, and which make a request personal.
+    pub fields: RequestFields,
+    /// Which parameters of a query make a request personal.
+    pub credentials: KnownCredentials,
     pub consents: Consents,
 }
 
@@ -54,7 +60,11 @@ impl Service {
         let labels = labels.context("cannot use .image-cache/http in the cache directory")?;
         let labels = Arc::new(labels);
         let consents = Consents::held_for(options.authorise_for);
-        let (openings, metrics) = (Openings::default(), Arc::default());
+        let (collapsing, metrics) = (Collapsing::default(), Arc::default());
+        let sharing = &options.sharing;
+        let (profile, authorises) = (options.origin.profile, options.authorises());
+        let fields = RequestFields::new(profile, authorises, &sharing.personal_header);
+        let credentials = KnownCredentials::with(&sharing.credential_query);
         Ok(Service {
             cache,
             upstream,
@@ -64,7 +74,9 @@ impl Service {
             identity,
             prefetching,
             labels,
-            openings,
+            collapsing,
+            fields,
+            credentials,
             consents,
         })
     }
@@ -102,23 +114,38 @@ impl Service {
     pub async fn pass(&self, request: Request<Body>) -> Response<Body> {
         let target = target(&request).to_owned();
         match self.upstream.send(&target, request).await {
-            Ok(response) => response.map(body::passing),
+            Ok(response) => self.passing(response),
             Err(failure) => failed(&failure),
         }
     }
 
+    /// An answer of the upstream's, as it comes, as long as it comes.
+    pub fn passing(&self, response: Response<Incoming>) -> Response<Body> {
+        let patience = self.options.origin.upstream_timeout;
+        response.map(|body| match body.is_end_stream() {
+            true => body::empty(),
+            false => PatientBody::new(body, patience).boxed_unsync(),
+        })
+    }
+
     /// Hands a request for an image on to the upstream, past the cache.
-    pub async fn bypass(&self, head: Parts) -> Response<Body> {
-        bypassed(self.pass(Request::from_parts(head, body::empty())).await)
+    pub async fn bypass(&self, reason: Reason, head: Parts) -> Response<Body> {
+        bypassed(reason, self.pass(Request::from_parts(head, body::empty())).await)
     }
 
     /// A cached image, or that the client has it already.
-    pub fn answer_with(self: &Arc<Self>, hit: Hit, ask: &Ask, head: &Parts) -> Response<Body> {
+    pub fn answer_with(
+        self: &Arc<Self>,
+        status: CacheStatus,
+        hit: Hit,
+        ask: &Ask,
+        head: &Parts,
+    ) -> Response<Body> {
         if hit.label.is_known_to(&head.headers) {
-            return hit.not_modified();
+            return hit.not_modified(status);
         }
         let (service, ask, label) = (Arc::clone(self), ask.clone(), Arc::clone(&hit.label));
-        hit.answer(Repair { service, ask, label })
+        hit.answer(status, Repair { service, ask, label })
     }
 
     /// An image is not to be served any more.
@@ -135,6 +162,17 @@ impl Service {
         if let Err(error) = evicted.await {
             tracing::warn!(%error, "an image that is not to be served cannot be evicted");
         }
+    }
+
+    /// What is stored of an image has to be confirmed before its next use; what a running fetch of it brings is thrown away.
+    pub async fn invalidate(&self, id: &str) {
+        let (id, labels) = (id.to_owned(), Arc::clone(&self.labels));
+        let invalidated = self.cache.run(move |_| {
+            labels.invalidate(&id);
+            Ok(())
+        });
+        // A runtime that stops serves nothing any more.
+        let _ = invalidated.await;
     }
 
     /// An image turned out to be another one than the upstream's: it leaves the cache, unless it was replaced already.
@@ -163,18 +201,14 @@ impl Service {
     }
 }
 
-/// Goes on with a fetch that an answer has begun, although nobody takes that; false where it has begun none.
-pub fn fetch_to_end(answer: Response<Body>) -> bool {
-    let begun = matches!(XCache::of(answer.headers()), Some(XCache::Miss | XCache::Shared));
-    if begun {
-        let drained = async {
-            if let Err(error) = body::drain(answer.into_body()).await {
-                tracing::warn!(error, "an image of which a part was wanted was not fetched");
-            }
-        };
-        tokio::spawn(drained.in_current_span());
-    }
-    begun
+/// Goes on with a fetch that an answer has begun, although nobody takes that.
+pub fn fetch_to_end(answer: Response<Body>) {
+    let drained = async {
+        if let Err(error) = body::drain(answer.into_body()).await {
+            tracing::warn!(error, "an image of which a part was wanted was not fetched");
+        }
+    };
+    tokio::spawn(drained.in_current_span());
 }
 
 /// The answer to a request of which no server should guess what it means.

@@ -1,12 +1,17 @@
 //! The server of images: one pool of connections, never following a redirect.
 
 use super::body::{self, Body};
+use super::dot_segments::may_leave_base;
 use super::options::Origin;
+use super::sending::{Sending, SentBody};
 use super::tls;
+use super::via;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -14,9 +19,10 @@ use std::error::Error;
 use std::time::Duration;
 
 /// What belongs to one connection, not to the message (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-authentication-info"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -28,15 +34,19 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// The server of images.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Client<HttpsConnector<HttpConnector>, SentBody>,
+    /// The same, with a fresh connection for each request.
+    unpooled: Client<HttpsConnector<HttpConnector>, SentBody>,
     base: Uri,
+    /// The base as a text that is equal where the URL is.
+    canonical: String,
     /// Whether it is told the host that the client asked for, or its own name.
     passes_host: bool,
     patience: Duration,
 }
 
 /// Why there is no answer of the upstream.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// Nobody asked for anything that it could be asked for.
     #[error("the path is malformed")]
@@ -67,75 +77,178 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(connector);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new());
+        let client = builder.build(connector.clone());
+        let unpooled = builder.pool_max_idle_per_host(0).build(connector);
         let (base, patience) = (origin.upstream.clone(), origin.upstream_timeout);
-        Ok(Upstream { client, base, passes_host, patience })
+        let canonical = canonical(&base);
+        Ok(Upstream { client, unpooled, base, canonical, passes_host, patience })
     }
 
-    /// Its URL.
-    pub fn base(&self) -> String {
-        self.base.to_string()
+    /// Its URL, in the one form that all equal URLs have.
+    pub fn base(&self) -> &str {
+        &self.canonical
+    }
+
+    /// Whether a URL in a stored answer is this upstream's.
+    pub fn is(&self, url: &str) -> bool {
+        url == self.canonical || url.parse().is_ok_and(|url| canonical(&url) == self.canonical)
+    }
+
+    /// The target of a request to this service for what a Location names; nothing where that lies elsewhere.
+    pub fn target_of(&self, location: &str, target: &str) -> Option<String> {
+        let base = self.base.path().trim_end_matches('/');
+        let url = super::references::resolve(&self.base, &format!("{base}{target}"), location)?;
+        let is_same_server = canonical_server(&url) == canonical_server(&self.base);
+        let target = url.path_and_query()?.as_str().strip_prefix(base)?;
+        (is_same_server && target.starts_with('/')).then(|| target.to_owned())
     }
 
     /// The URL of a path below the upstream's.
-    fn uri(&self, path_and_query: &str) -> Result<Uri, hyper::http::Error> {
+    fn uri(&self, path_and_query: &str) -> Result<Uri, Failure> {
         let base = self.base.path().trim_end_matches('/');
-        let target: PathAndQuery = format!("{base}{path_and_query}").parse()?;
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        if !base.is_empty() && may_leave_base(path) {
+            return Err(Failure::Malformed);
+        }
+        let target = format!("{base}{path_and_query}").parse::<PathAndQuery>();
         let mut parts = self.base.clone().into_parts();
-        parts.path_and_query = Some(target);
-        Ok(Uri::from_parts(parts)?)
+        parts.path_and_query = Some(target.map_err(|_| Failure::Malformed)?);
+        Uri::from_parts(parts).map_err(|_| Failure::Malformed)
     }
 
-    /// A GET with these headers. A connection that was kept open may be closed just when it is used again: then
-    /// it is sent once more.
+    /// A GET with these headers.
     pub async fn get(
         &self,
         target: &str,
         headers: HeaderMap,
     ) -> Result<Response<Incoming>, Failure> {
-        let get = |headers| {
-            let mut request = Request::new(body::empty());
-            *request.headers_mut() = headers;
-            request
-        };
-        match self.send(target, get(headers.clone())).await {
-            Err(Failure::BrokeOff(_)) => self.send(target, get(headers)).await,
-            answer => answer,
-        }
+        let mut request = Request::new(body::empty());
+        *request.headers_mut() = headers;
+        self.send(target, request).await
     }
 
     /// Sends a request as it is, less what belongs to the connection it came by.
+    ///
+    /// A connection that was kept open may be closed just when it is used again. An idempotent request without a body
+    /// then goes out once more, on a connection of its own: another one of the pool may be dead, too.
     pub async fn send(
         &self,
         target: &str,
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, Failure> {
-        *request.uri_mut() = self.uri(target).map_err(|_| Failure::Malformed)?;
-        *request.version_mut() = Version::HTTP_11;
+        *request.uri_mut() = self.uri(target)?;
+        let received = std::mem::replace(request.version_mut(), Version::HTTP_11);
         strip(request.headers_mut());
+        via::add(request.headers_mut(), received);
         if !self.passes_host {
             request.headers_mut().remove(header::HOST);
         }
-        // The answer to an upload comes when all of it was sent, however long that takes.
-        let patience = if request.body().is_end_stream() { self.patience } else { Duration::MAX };
-        let answer = tokio::time::timeout(patience, self.client.request(request)).await;
-        let answer = answer.map_err(|_| Failure::TimedOut)?;
-        let mut response = answer.map_err(|error| match in_full(&error) {
+        let can_be_repeated = request.body().is_end_stream() && is_idempotent(request.method());
+        let again = can_be_repeated.then(|| copy(&request));
+        let answer = match (self.answer(&self.client, request).await, again) {
+            (Err(Failure::BrokeOff(reason)), Some(request)) => {
+                tracing::debug!(reason, "the request goes out again, on a fresh connection");
+                self.answer(&self.unpooled, request).await
+            }
+            (answer, _) => answer,
+        };
+        answer.and_then(well_formed)
+    }
+
+    async fn answer(
+        &self,
+        client: &Client<HttpsConnector<HttpConnector>, SentBody>,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let (sending, request) = Sending::of(request);
+        let answer = tokio::select! {
+            answer = client.request(request) => answer,
+            () = sending.stalls_for(self.patience) => return Err(Failure::TimedOut),
+        };
+        answer.map_err(|error| match in_full(&error) {
             _ if is_time_out(&error) => Failure::TimedOut,
             words if error.is_connect() => Failure::Unreachable(words),
             words => Failure::BrokeOff(words),
-        })?;
-        let headers = response.headers();
-        let is_framed = headers.contains_key(header::TRANSFER_ENCODING)
-            || headers.contains_key(header::CONTENT_LENGTH);
-        strip(response.headers_mut());
-        *response.version_mut() = Version::HTTP_11;
-        response.extensions_mut().insert(IsFramed(is_framed));
-        Ok(response)
+        })
     }
+
+    /// A short body, to its end: no more than so many bytes, within the time that the upstream has.
+    pub async fn collect(&self, body: Incoming, most: usize) -> Result<Bytes, String> {
+        let collected = tokio::time::timeout(self.patience, Limited::new(body, most).collect());
+        match collected.await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the upstream sends no more".to_owned()),
+        }
+    }
+}
+
+/// Whether a method may be repeated where nobody knows whether it was carried out (RFC 9110, 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    let known =
+        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
+    known.contains(method)
+}
+
+/// A request without a body, once more.
+fn copy(request: &Request<Body>) -> Request<Body> {
+    let mut again = Request::new(body::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    again
+}
+
+/// An answer whose length is said once, or not at all, and without what belongs to its connection.
+fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+    let headers = response.headers();
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let is_framed = is_chunked || headers.contains_key(header::CONTENT_LENGTH);
+    let length = said_length(headers)?;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(length) = length.filter(|_| !is_chunked) {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    strip(headers);
+    *response.version_mut() = Version::HTTP_11;
+    response.extensions_mut().insert(IsFramed(is_framed));
+    Ok(response)
+}
+
+/// The length that all lines of Content-Length say; an error where they do not agree.
+fn said_length(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let malformed = || Failure::BrokeOff("its Content-Length is malformed".to_owned());
+    let mut said = None;
+    for line in headers.get_all(header::CONTENT_LENGTH) {
+        let line = line.to_str().map_err(|_| malformed())?;
+        for length in line.split(',') {
+            let length: u64 = length.trim().parse().map_err(|_| malformed())?;
+            if said.is_some_and(|said| said != length) {
+                return Err(malformed());
+            }
+            said = Some(length);
+        }
+    }
+    Ok(said)
+}
+
+/// A URL's scheme, host and port as a text that is equal where they are.
+fn canonical_server(url: &Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or_default().to_ascii_lowercase();
+    let host = url.host().unwrap_or_default().to_ascii_lowercase();
+    let usual = if scheme == "https" { 443 } else { 80 };
+    match url.port_u16() {
+        Some(port) if port != usual => format!("{scheme}://{host}:{port}"),
+        _ => format!("{scheme}://{host}"),
+    }
+}
+
+/// A URL as a text that is equal where the URL is: a default port and a slash at the end say nothing.
+fn canonical(url: &Uri) -> String {
+    format!("{}{}", canonical_server(url), url.path().trim_end_matches('/'))
 }
 
 fn is_time_out(error: &(dyn Error + 'static)) -> bool {

@@ -21,10 +21,13 @@ pub fn withdrawn(method: &Method, path: &str) -> Option<String> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let rest = path.trim_end_matches('/').strip_prefix("/v2/images/")?;
     let id = plain_id(match *method {
-        Method::DELETE => rest,
-        Method::PUT => rest.strip_suffix("/file")?,
-        Method::POST => rest.strip_suffix("/actions/deactivate")?,
-        _ => return None,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE => return None,
+        Method::DELETE if !rest.contains('/') => rest,
+        Method::POST if rest.ends_with("/actions/deactivate") => {
+            rest.strip_suffix("/actions/deactivate")?
+        }
+        // Any other method may have changed what it was sent to: the data.
+        _ => rest.strip_suffix("/file")?,
     });
     id.map(str::to_owned)
 }
@@ -64,7 +67,9 @@ mod tests {
         for path in ["/v2/images/a", "/v2/images/%61", "/%762/images/a/"] {
             assert_eq!(withdrawn(&Method::DELETE, path), a, "{path}");
         }
-        assert_eq!(withdrawn(&Method::PUT, "/v2/images/a/file"), a);
+        for method in [Method::PUT, Method::POST, Method::PATCH, Method::DELETE] {
+            assert_eq!(withdrawn(&method, "/v2/images/a/file"), a, "{method}");
+        }
         assert_eq!(withdrawn(&Method::POST, "/v2/images/a/actions/deactivate"), a);
         assert_eq!(withdrawn(&Method::DELETE, "/v2/images/a/tags/b"), None);
         assert_eq!(withdrawn(&Method::GET, "/v2/images/a"), None);

@@ -2,10 +2,10 @@
 
 use super::{Get, Record};
 use crate::serve::answer::{bypassed, refuse};
-use crate::serve::body::{self, Body};
+use crate::serve::body::Body;
+use crate::serve::cache_status::Reason;
 use crate::serve::service::failed;
 use crate::serve::upstream::{Failure, Ranged};
-use http_body_util::{BodyExt, Limited};
 use hyper::{Response, StatusCode};
 use std::sync::Arc;
 
@@ -35,23 +35,29 @@ impl Get<'_> {
             self.consented = true;
             return Ruling::Granted(Some(record));
         }
+        self.ask_record().await
+    }
+
+    /// The same, whatever the options.
+    pub(super) async fn ask_record(&self) -> Ruling {
+        let Get { service, ask, .. } = self;
         let target = ask.target.strip_suffix("/file").unwrap_or(&ask.target);
         let response = match service.upstream.get(target, ask.headers.clone()).await {
             Ok(response) => response,
             Err(failure) => return self.unreachable(&failure),
         };
         if response.status() != StatusCode::OK {
-            return Ruling::Refused(bypassed(response.map(body::passing)));
+            return Ruling::Refused(bypassed(Reason::NotAuthorised, service.passing(response)));
         }
-        let record = Limited::new(response.into_body(), MAX_RECORD).collect().await;
-        let record = record.map(|record| serde_json::from_slice::<Record>(&record.to_bytes()));
+        let record = service.upstream.collect(response.into_body(), MAX_RECORD).await;
+        let record = record.map(|record| serde_json::from_slice::<Record>(&record));
         match record {
             Ok(Ok(record)) if record.status == "active" => Ruling::Granted(Some(Arc::new(record))),
             // Glance knows best how to say that it has no data, or none for this caller.
             Ok(Ok(record)) => {
                 tracing::debug!(image = %ask.id, status = record.status, "it is not active");
                 service.evict(&ask.id).await;
-                Ruling::Refused(service.bypass(self.head.clone()).await)
+                Ruling::Refused(service.bypass(Reason::NotAuthorised, self.head.clone()).await)
             }
             Ok(Err(error)) => {
                 tracing::warn!(image = %ask.id, %error, "the upstream's record of it is none");
@@ -89,11 +95,13 @@ impl Get<'_> {
         match answer {
             Ok(answer) if answer.status() == StatusCode::PARTIAL_CONTENT => {
                 // Read to its end, the connection can be used again.
-                let _ = Limited::new(answer.into_body(), MAX_BYTE).collect().await;
+                let _ = self.service.upstream.collect(answer.into_body(), MAX_BYTE).await;
             }
             // Closed after its head.
             Ok(answer) if answer.status() == StatusCode::OK => {}
-            Ok(answer) => return Some(bypassed(answer.map(body::passing))),
+            Ok(answer) => {
+                return Some(bypassed(Reason::NotAuthorised, self.service.passing(answer)));
+            }
             // What is cached may be served then.
             Err(_) if self.service.options.serve_stale_if_unreachable => return None,
             Err(failure) => return Some(failed(&failure)),

@@ -1,7 +1,7 @@
 //! All numbers of one moment, as text.
 
 use super::Metrics;
-use crate::serve::requests::XCache;
+use crate::serve::cache_status::XCache;
 use image_cache::{CachedImage, Counters, ImageCache, Status};
 use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::encoding::prometheus_text::encode;
@@ -94,6 +94,14 @@ impl Page {
             "answered_bytes",
             "Bytes of their bodies by where they came from: hit from the cache, shared from a running fetch, miss and bypass from the upstream",
             by_label(&metrics.bytes),
+        );
+        let reasons = metrics.reasons();
+        let reasons =
+            reasons.into_iter().map(|(word, count)| (vec![("reason", word.to_owned())], count));
+        self.counts(
+            "answers_by_reason",
+            "Answers about images by what the cache did, and why it was passed by",
+            reasons,
         );
         let statuses = metrics.statuses.iter().enumerate().skip(1);
         self.counts(

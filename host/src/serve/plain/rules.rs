@@ -1,9 +1,10 @@
-//! HTTP's rules for shared caches, as far as they are about headers (RFC 9110 and 9111).
+//! HTTP's rules for shared caches, as far as they are about header fields (RFC 9110 and 9111): they decide, and do nothing.
 
-use crate::serve::label::Label;
+use crate::serve::cache_control::{CacheControl, elements};
+use crate::serve::cache_status::Reason;
+use crate::serve::label::{self, Label, is_strong};
+use crate::serve::request_fields::RequestFields;
 use crate::serve::upstream::IsFramed;
-use headers::{CacheControl, HeaderMapExt};
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::time::{Duration, SystemTime};
@@ -11,108 +12,116 @@ use std::time::{Duration, SystemTime};
 /// Conditions that only the upstream can judge.
 const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
 
-/// What makes an answer one for this caller alone.
-const PERSONAL: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+/// What a response sets for one client alone.
+const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
-/// Whether a request may be answered with what others were answered.
-pub fn may_be_shared(headers: &HeaderMap, authorises: bool) -> bool {
-    let is_personal = PERSONAL.iter().any(|name| headers.contains_key(name));
+/// What a request says of stored answers.
+#[derive(Debug, Clone)]
+pub struct Wishes(CacheControl);
+
+impl Wishes {
+    pub fn of(headers: &HeaderMap) -> Wishes {
+        Wishes(CacheControl::of(headers))
+    }
+
+    /// Whether the caller takes a stored answer without asking: it may want one that is younger, or stays fresh longer.
+    pub fn accept(&self, label: &Label) -> bool {
+        let now = SystemTime::now();
+        let is_young = self.0.max_age.is_none_or(|most| label.age(now) <= most);
+        !self.want_confirmed()
+            && is_young
+            && label.is_fresh(now, self.0.min_fresh.unwrap_or_default())
+    }
+
+    /// Whether the caller wants nothing that has to be asked for.
+    pub fn want_only_cached(&self) -> bool {
+        self.0.only_if_cached
+    }
+
+    /// Whether the caller does not take what was not checked just now.
+    pub fn want_confirmed(&self) -> bool {
+        self.0.no_cache || self.0.max_age == Some(Duration::ZERO)
+    }
+}
+
+/// Why a request must not be answered with what others were answered; nothing where it may.
+pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> Option<Reason> {
+    if fields.is_personal(headers) && !authorises {
+        return Some(Reason::Personal);
+    }
     let is_conditional = CONDITIONS.iter().any(|name| headers.contains_key(name));
-    let control = headers.typed_get::<CacheControl>();
-    let is_secret = control.is_some_and(|control| control.no_store());
-    let is_judged = !is_personal || authorises;
-    is_judged && !is_conditional && !is_secret
+    let is_secret = CacheControl::of(headers).no_store;
+    (is_conditional || is_secret).then_some(Reason::Request)
 }
 
-/// Whether the caller takes a cached image as fresh: it may want one that is younger, or stays fresh for longer.
-pub fn is_fresh_for(headers: &HeaderMap, label: &Label) -> bool {
-    let control = headers.typed_get::<CacheControl>().unwrap_or_else(CacheControl::new);
-    let now = SystemTime::now();
-    let is_young = control.max_age().is_none_or(|most| label.age(now) <= most);
-    is_young && label.is_fresh(now + control.min_fresh().unwrap_or_default())
+/// What asks the upstream for an image only if it is another one. Where that decides whether a caller may have it, only a
+/// strong ETag will do: what another user has may have the same date.
+pub fn conditions(label: &Label, authorises: bool) -> HeaderMap {
+    let etag = label.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
+    let date = label.header(&header::LAST_MODIFIED).filter(|_| !authorises);
+    let condition = |name, value: Option<&str>| Some((name, HeaderValue::from_str(value?).ok()?));
+    let all = [condition(header::IF_NONE_MATCH, etag), condition(header::IF_MODIFIED_SINCE, date)];
+    all.into_iter().flatten().collect()
 }
 
-/// Whether the caller wants nothing that has to be asked for.
-pub fn is_only_if_cached(headers: &HeaderMap) -> bool {
-    headers.typed_get::<CacheControl>().is_some_and(|control| control.only_if_cached())
-}
-
-/// Whether the caller does not take what was not checked just now.
-pub fn wants_fresh(headers: &HeaderMap) -> bool {
-    let control = headers.typed_get::<CacheControl>();
-    let says_so = control
-        .as_ref()
-        .is_some_and(|control| control.no_cache() || control.max_age() == Some(Duration::ZERO));
-    says_so || (control.is_none() && headers.contains_key(header::PRAGMA))
-}
-
-/// What asks the upstream for an image only if it is another one.
-pub fn conditions(label: &Label) -> HeaderMap {
-    let known =
-        [(header::IF_NONE_MATCH, header::ETAG), (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED)];
-    let condition = |(condition, validator)| {
-        Some((condition, HeaderValue::from_str(label.header(&validator)?).ok()?))
-    };
-    known.into_iter().filter_map(condition).collect()
-}
-
-/// Whether an answer may be kept for others.
-pub fn may_be_kept(response: &Response<Incoming>) -> bool {
+/// Whether an answer may be kept for others; the reason where it may not.
+pub fn keeping<B>(
+    response: &Response<B>,
+    fields: &RequestFields,
+    authorises: bool,
+) -> Result<(), Reason> {
     let headers = response.headers();
-    let control = headers.typed_get::<CacheControl>();
-    let is_secret = control.is_some_and(|control| control.no_store() || control.private());
-    let varies = [header::VARY, header::SET_COOKIE, header::CONTENT_ENCODING]
-        .iter()
-        .any(|name| headers.contains_key(name));
-    let is_framed = response.extensions().get() == Some(&IsFramed(true));
-    let can_be_checked =
-        [header::ETAG, header::LAST_MODIFIED, header::CACHE_CONTROL, header::EXPIRES]
-            .iter()
-            .any(|name| headers.contains_key(name));
-    response.status() == StatusCode::OK && !is_secret && !varies && is_framed && can_be_checked
+    if response.status() != StatusCode::OK {
+        return Err(Reason::Status);
+    }
+    sharing(headers, fields)?;
+    if response.extensions().get() != Some(&IsFramed(true)) {
+        return Err(Reason::NotStorable);
+    }
+    let stored = Label::of("", headers, None, None);
+    let can_be_checked = stored.is_fresh(SystemTime::now(), Duration::ZERO)
+        || !conditions(&stored, false).is_empty();
+    if !can_be_checked {
+        return Err(Reason::NotStorable);
+    }
+    if authorises && stored.strong_etag().is_none() {
+        return Err(Reason::NoStrongValidator);
+    }
+    if !label::is_storable(headers) {
+        return Err(Reason::TooManyFields);
+    }
+    Ok(())
 }
 
-/// An MD5 in hexadecimal, of a header that has it so or in base64.
-pub fn md5_of(value: &HeaderValue) -> Option<String> {
-    let text = value.to_str().ok()?.trim();
-    if text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Some(text.to_ascii_lowercase());
+/// Whether the fields of an answer allow that others get it; the reason where they do not.
+pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason> {
+    let sets_cookies = COOKIES.iter().any(|name| headers.contains_key(name));
+    if CacheControl::of(headers).forbids_sharing() || sets_cookies {
+        return Err(Reason::Forbidden);
     }
-    // 16 bytes are 22 digits and two signs of padding.
-    let digits = text.strip_suffix("==").filter(|digits| digits.len() == 22)?;
-    let value = |digit: u8| match digit {
-        b'A'..=b'Z' => Some(digit - b'A'),
-        b'a'..=b'z' => Some(digit - b'a' + 26),
-        b'0'..=b'9' => Some(digit - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(16), 0_u32, 0);
-    for digit in digits.bytes() {
-        (bits, held) = (bits << 6 | u32::from(value(digit)?), held + 6);
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
+    let differs =
+        |name: Option<HeaderName>| name.is_none_or(|name| fields.makes_fetches_differ(&name));
+    if varied(headers).any(differs) {
+        return Err(Reason::Vary);
     }
-    Some(hex::encode(bytes))
+    let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity) {
+        return Err(Reason::NotStorable);
+    }
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether a stored answer is one for this request: shared fetches do not carry all of its fields. Their encoding is
+/// always the same, and anybody can read it.
+pub fn is_variant_for(stored: &HeaderMap, request: &HeaderMap) -> bool {
+    varied(stored).flatten().all(|name| {
+        name == header::ACCEPT_ENCODING || name == header::HOST || !request.contains_key(name)
+    })
+}
 
-    #[test]
-    fn an_md5_is_understood_in_both_its_forms() {
-        let md5 = |text| md5_of(&HeaderValue::from_static(text));
-        let empty = Some("d41d8cd98f00b204e9800998ecf8427e".to_owned());
-        assert_eq!(md5("1B2M2Y8AsgTpgAmY7PhCfg=="), empty);
-        assert_eq!(md5("D41D8CD98F00B204E9800998ECF8427E"), empty);
-        for other in
-            ["", "1B2M2Y8AsgTpgAmY7PhCfg", "1B2M2Y8AsgTpgAmY7PhCf===", "1B2M2Y8AsgTpgAmY7PhC!g=="]
-        {
-            assert_eq!(md5(other), None, "{other}");
-        }
-    }
+/// The fields that an answer depends on; nothing for what is no name, as `*`.
+fn varied(headers: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
+    let lines = headers.get_all(header::VARY).iter();
+    let names = lines.flat_map(|line| elements(line.as_bytes()));
+    names.map(|name| HeaderName::from_bytes(name).ok().filter(|name| name.as_str() != "*"))
 }

@@ -2,12 +2,11 @@
 
 use super::credentials::Credentials;
 use crate::serve::body;
+use crate::serve::cache_status::{CacheStatus, XCache};
 use crate::serve::options::Profile;
 use crate::serve::plain_id;
-use crate::serve::requests::XCache;
 use crate::serve::service::Service;
 use crate::serve::upstream::Failure;
-use http_body_util::{BodyExt, Limited};
 use hyper::{Request, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -63,7 +62,7 @@ pub async fn fetch(
     if response.status() != StatusCode::OK {
         return Err(Failed::Answered(response.status()).words());
     }
-    match XCache::of(response.headers()) {
+    match CacheStatus::of(&response).and_then(CacheStatus::x_cache) {
         Some(XCache::Miss | XCache::Shared) => {
             body::drain(response.into_body()).await.map_err(|error| error.to_string())?
         }
@@ -142,8 +141,8 @@ pub async fn document<T: DeserializeOwned>(
     if answer.status() != StatusCode::OK {
         return Err(Failed::Answered(answer.status()));
     }
-    let text = Limited::new(answer.into_body(), MAX_DOCUMENT).collect().await;
+    let text = service.upstream.collect(answer.into_body(), MAX_DOCUMENT).await;
     let text = text.map_err(|error| Failed::Otherwise(format!("{path} broke off: {error}")))?;
-    serde_json::from_slice(&text.to_bytes())
+    serde_json::from_slice(&text)
         .map_err(|error| Failed::Otherwise(format!("{path} is not what it should be: {error}")))
 }

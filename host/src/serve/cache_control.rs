@@ -1,0 +1,275 @@
+//! Cache-Control: the one reading of it that the whole service uses (RFC 9111, 5.2, and 4.2.1 for what is malformed).
+//!
+//! What cannot be read makes an answer less shareable, never more: a malformed number is the strictest number, a
+//! malformed directive forbids sharing without revalidation, and of two values the stricter holds. The parser is our own
+//! because the known ones drop the whole field when one directive is malformed, or compare names by case.
+
+use hyper::header::{self, HeaderMap};
+use std::time::Duration;
+
+/// RFC 9111, 1.2.2: what is larger counts as this many seconds, so that sums with it never overflow.
+pub const MOST_SECONDS: u64 = 1 << 31;
+
+/// What the lines of Cache-Control say together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheControl {
+    /// Nothing may be stored.
+    pub no_store: bool,
+    /// For one user alone; also where only some fields are (`private="Set-Cookie"`).
+    pub private: bool,
+    /// Not to be used without revalidation; also where only some fields are not.
+    pub no_cache: bool,
+    /// Never to be served stale.
+    pub must_revalidate: bool,
+    /// The same, for shared caches.
+    pub proxy_revalidate: bool,
+    /// A client wants nothing that has to be asked for.
+    pub only_if_cached: bool,
+    pub max_age: Option<Duration>,
+    pub s_maxage: Option<Duration>,
+    pub min_fresh: Option<Duration>,
+}
+
+/// A directive's value.
+enum Value<'a> {
+    None,
+    Text(std::borrow::Cow<'a, [u8]>),
+}
+
+impl CacheControl {
+    /// What an answer or a request says; `Pragma: no-cache` counts where there is no Cache-Control (RFC 9111, 5.4).
+    pub fn of(headers: &HeaderMap) -> CacheControl {
+        let mut control = CacheControl::default();
+        if headers.contains_key(header::CACHE_CONTROL) {
+            for line in headers.get_all(header::CACHE_CONTROL) {
+                for element in elements(line.as_bytes()) {
+                    control.add(element);
+                }
+            }
+        } else {
+            control.no_cache = headers.get_all(header::PRAGMA).iter().any(|line| {
+                let mut elements = elements(line.as_bytes());
+                elements.any(|element| element.eq_ignore_ascii_case(b"no-cache"))
+            });
+        }
+        control
+    }
+
+    /// Whether an answer may be given to others than the one who asked for it, fresh or not.
+    pub fn forbids_sharing(&self) -> bool {
+        self.no_store || self.private
+    }
+
+    /// Whether an answer must not be used once it is stale, whatever an operator allows.
+    pub fn forbids_stale(&self) -> bool {
+        self.no_cache || self.must_revalidate || self.proxy_revalidate || self.s_maxage.is_some()
+    }
+
+    /// How long an answer says that it is fresh in a shared cache.
+    pub fn lifetime(&self) -> Option<Duration> {
+        self.s_maxage.or(self.max_age)
+    }
+
+    fn add(&mut self, element: &[u8]) {
+        let Some((name, value)) = directive(element) else { return self.add_malformed(element) };
+        match name.to_ascii_lowercase().as_slice() {
+            b"no-store" => self.no_store = true,
+            b"private" => self.private = true,
+            b"no-cache" => self.no_cache = true,
+            b"must-revalidate" => self.must_revalidate = true,
+            b"proxy-revalidate" => self.proxy_revalidate = true,
+            b"only-if-cached" => self.only_if_cached = true,
+            b"max-age" => shortest(&mut self.max_age, &value),
+            b"s-maxage" => shortest(&mut self.s_maxage, &value),
+            b"min-fresh" => {
+                let asked = seconds(&value).unwrap_or(Duration::from_secs(MOST_SECONDS));
+                self.min_fresh = Some(self.min_fresh.map_or(asked, |other| other.max(asked)));
+            }
+            // Unknown ones are ignored (RFC 9111, 5.2.3).
+            _ => {}
+        }
+    }
+
+    /// A directive that cannot be read may have been meant as any that its text names.
+    fn add_malformed(&mut self, element: &[u8]) {
+        let text = element.to_ascii_lowercase();
+        let names = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
+        self.no_store |= names(b"no-store");
+        self.private |= names(b"private");
+        self.no_cache = true;
+    }
+}
+
+/// Of two values the shorter holds, and one that cannot be read is the shortest.
+fn shortest(known: &mut Option<Duration>, value: &Value<'_>) {
+    let said = seconds(value).unwrap_or(Duration::ZERO);
+    *known = Some(known.map_or(said, |known| known.min(said)));
+}
+
+/// Whole seconds, in digits alone; more than can be counted are as good as the most that can.
+fn seconds(value: &Value<'_>) -> Option<Duration> {
+    let Value::Text(text) = value else { return None };
+    delta_seconds(text).map(Duration::from_secs)
+}
+
+/// The number of seconds that a text of digits is (RFC 9111, 1.2.2); nothing where it is none.
+pub fn delta_seconds(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = text.iter().fold(0_u64, |number, digit| {
+        number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
+    Some(number.min(MOST_SECONDS))
+}
+
+/// The elements of a list, less empty ones (RFC 9110, 5.6.1). A comma in a quoted string separates nothing, unless the
+/// string has no end: then nobody can tell what was quoted.
+pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        loop {
+            let all = rest?;
+            let end = end_of_element(all);
+            rest = all.get(end + 1..);
+            let element = all[..end].trim_ascii();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+    })
+}
+
+/// Where the first element of a list ends.
+fn end_of_element(list: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = list.get(at) {
+        match byte {
+            b',' => return at,
+            b'"' => at += quoted_length(&list[at..]).unwrap_or(1),
+            _ => at += 1,
+        }
+    }
+    list.len()
+}
+
+/// How long the quoted string at the beginning of a text is, with its quotes; nothing where it has no end.
+fn quoted_length(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'\\' => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+/// A directive's name and value; nothing where it is none. White space around the equals sign is forgiven.
+fn directive(element: &[u8]) -> Option<(&[u8], Value<'_>)> {
+    let length = element.iter().take_while(|byte| is_token(**byte)).count();
+    let (name, rest) = element.split_at(length);
+    if name.is_empty() {
+        return None;
+    }
+    let rest = rest.trim_ascii_start();
+    if rest.is_empty() {
+        return Some((name, Value::None));
+    }
+    let value = rest.strip_prefix(b"=")?.trim_ascii_start();
+    if value.first() == Some(&b'"') {
+        // Behind the quoted string nothing may come.
+        let is_whole = quoted_length(value) == Some(value.len());
+        return is_whole.then(|| (name, Value::Text(unquoted(&value[1..value.len() - 1]).into())));
+    }
+    // An empty value, or one with odd signs, is for those who need one to refuse.
+    let is_plain = value.iter().all(|byte| !byte.is_ascii_whitespace() && *byte != b'"');
+    is_plain.then_some((name, Value::Text(value.into())))
+}
+
+fn unquoted(text: &[u8]) -> Vec<u8> {
+    let mut is_escaped = false;
+    let mut is_kept = |byte: &u8| {
+        is_escaped = *byte == b'\\' && !is_escaped;
+        !is_escaped
+    };
+    text.iter().copied().filter(|byte| is_kept(byte)).collect()
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    fn control(lines: &[&str]) -> CacheControl {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let value = HeaderValue::from_str(line).expect("it is a value");
+            headers.append(header::CACHE_CONTROL, value);
+        }
+        CacheControl::of(&headers)
+    }
+
+    #[test]
+    fn names_have_no_case_and_all_lines_count() {
+        assert!(control(&["Private, max-age=60"]).private);
+        assert!(control(&["max-age=60 , PRIVATE ,"]).private);
+        assert!(control(&["No-Store"]).no_store);
+        assert!(control(&["max-age=60", "NO-CACHE"]).no_cache);
+        assert!(control(&["max-age=60,,no-store"]).no_store);
+        let both = control(&["max-age=60", "s-maxage=0"]);
+        assert_eq!(both.lifetime(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_quoted_string_hides_what_is_in_it_unless_it_has_no_end() {
+        let hidden = control(&["MAX-AGE=60, unknown=\"a, private\""]);
+        assert_eq!((hidden.private, hidden.max_age), (false, Some(Duration::from_secs(60))));
+        let escaped = control(&["unknown=\"a\\\", private\", max-age=\"60\""]);
+        assert_eq!((escaped.private, escaped.max_age), (false, Some(Duration::from_secs(60))));
+        assert!(control(&["unknown=\"a, private"]).private);
+        assert!(control(&["unknown=\"a", "private"]).private);
+        assert!(control(&["private=\"Set-Cookie, X-A\", max-age=60"]).private);
+        assert!(control(&["no-cache=\"Set-Cookie\""]).no_cache);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_taken_as_the_strictest_that_it_may_mean() {
+        let malformed = control(&["private, max-age=abc"]);
+        assert_eq!((malformed.private, malformed.max_age), (true, Some(Duration::ZERO)));
+        for line in
+            ["max-age=-1", "max-age=1.5", "max-age=", "max-age", "max-age=60s", "max-age=60;x"]
+        {
+            assert_eq!(control(&[line]).max_age, Some(Duration::ZERO), "{line}");
+        }
+        assert_eq!(control(&["max-age=60, max-age=5"]).max_age, Some(Duration::from_secs(5)));
+        assert!(control(&["max-age=60, \"private\""]).private);
+        assert!(control(&["public; private, max-age=60"]).private);
+        assert!(control(&["no-store foo"]).no_store);
+        assert!(control(&["max-age=60, =x"]).no_cache);
+        assert_eq!(control(&["min-fresh=a"]).min_fresh, Some(Duration::from_secs(MOST_SECONDS)));
+    }
+
+    #[test]
+    fn more_seconds_than_can_be_counted_are_the_most_that_can() {
+        let most = Some(Duration::from_secs(MOST_SECONDS));
+        assert_eq!(control(&["max-age=99999999999999999999999999"]).max_age, most);
+        assert_eq!(control(&["min-fresh=18446744073709551615"]).min_fresh, most);
+    }
+
+    #[test]
+    fn pragma_counts_where_there_is_no_cache_control() {
+        let said = |headers: &[(HeaderName, &'static str)]| {
+            let value = |(name, value): &(HeaderName, &'static str)| {
+                (name.clone(), HeaderValue::from_static(value))
+            };
+            CacheControl::of(&headers.iter().map(value).collect()).no_cache
+        };
+        assert!(said(&[(header::PRAGMA, "x, No-Cache")]));
+        assert!(!said(&[(header::PRAGMA, "no-cache"), (header::CACHE_CONTROL, "max-age=60")]));
+    }
+}

@@ -1,0 +1,131 @@
+//! Requests for one image that is not there yet: one asks the upstream, and the others wait for what it is told, so that
+//! they can share that ("collapsed forwarding").
+//!
+//! Nobody waits for an answer that cannot be shared: the first such answer frees all who wait, and for some seconds
+//! further requests do not wait at all.
+
+use super::label::Label;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long it is remembered that answers cannot be shared.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// From so many images on, those that say nothing any more are struck off.
+const MANY: usize = 1000;
+
+/// More are not remembered: then each request waits for its turn.
+const MOST: usize = 100_000;
+
+/// The images that are asked for.
+#[derive(Debug, Default)]
+pub struct Collapsing(Arc<Mutex<HashMap<String, Known>>>);
+
+#[derive(Debug)]
+enum Known {
+    /// A request asks the upstream.
+    Asked(watch::Receiver<Option<Outcome>>),
+    /// Answers cannot be shared, until then.
+    NotShared(Instant),
+}
+
+/// What came of the request that asked.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// An answer that those may share who waited for it; it is cached, or being fetched, under this label.
+    Shared(Arc<Label>),
+    /// An answer for the one who asked.
+    NotShared,
+    /// There was no answer; what clients are told.
+    Failed(super::upstream::Failure),
+    /// Nobody knows: whoever asked has gone.
+    Unknown,
+}
+
+/// What a request is to do.
+pub enum Turn {
+    /// Ask, and tell the others.
+    Ask(Asking),
+    /// Ask for itself alone: nobody waits for it.
+    AskAlone,
+    /// Another one has asked.
+    Told(Outcome),
+}
+
+/// The right to ask, for as long as it lives.
+#[derive(Debug)]
+pub struct Asking {
+    id: String,
+    all: Arc<Mutex<HashMap<String, Known>>>,
+    tell: watch::Sender<Option<Outcome>>,
+}
+
+impl Collapsing {
+    /// Whose turn it is to ask for an image; returns when it is this request's, or when another one was told.
+    pub async fn turn(&self, id: &str) -> Turn {
+        let mut told = {
+            let mut all = lock(&self.0);
+            match all.get(id) {
+                Some(Known::Asked(told)) => told.clone(),
+                Some(Known::NotShared(until)) if Instant::now() < *until => return Turn::AskAlone,
+                _ => {
+                    let (tell, told) = watch::channel(None);
+                    if all.len() >= MANY {
+                        all.retain(|_, known| is_of_use(known));
+                    }
+                    all.insert(id.to_owned(), Known::Asked(told));
+                    let all = Arc::clone(&self.0);
+                    return Turn::Ask(Asking { id: id.to_owned(), all, tell });
+                }
+            }
+        };
+        let outcome = match told.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        Turn::Told(outcome.unwrap_or(Outcome::Unknown))
+    }
+
+    /// Answers for this image can be shared after all.
+    pub fn is_shared(&self, id: &str) {
+        let mut all = lock(&self.0);
+        if matches!(all.get(id), Some(Known::NotShared(_))) {
+            all.remove(id);
+        }
+    }
+}
+
+impl Asking {
+    /// Tells the others what came of it.
+    pub fn tell(self, outcome: Outcome) {
+        let mut all = lock(&self.all);
+        if matches!(outcome, Outcome::NotShared) && all.len() < MOST {
+            all.insert(self.id.clone(), Known::NotShared(Instant::now() + REMEMBERED));
+        } else {
+            all.remove(&self.id);
+        }
+        drop(all);
+        self.tell.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if self.tell.borrow().is_none() {
+            lock(&self.all).remove(&self.id);
+        }
+    }
+}
+
+fn is_of_use(known: &Known) -> bool {
+    match known {
+        Known::Asked(_) => true,
+        Known::NotShared(until) => Instant::now() < *until,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

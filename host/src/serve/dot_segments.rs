@@ -1,0 +1,98 @@
+//! Whether a request's path stays below the upstream's base path, whatever a server makes of it.
+
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+
+/// So often an encoding of an encoding is undone.
+const MOST_DECODINGS: usize = 4;
+
+/// Whether some server could take this path for one outside of the directory that it is appended to.
+///
+/// Servers differ: some decode `%2e`, some `%2f` too, some twice, some take `\` for a slash, some drop what follows a `;`.
+/// So a segment counts as one step down only where it can be nothing else, and each `..` that can be read in it as one
+/// step up.
+pub fn may_leave_base(path: &str) -> bool {
+    let mut depth = 0_i64;
+    for segment in path.split('/') {
+        let ups = steps_up(segment);
+        let is_step_down = ups == 0 && !segment.is_empty() && !is_dot(&decoded(segment));
+        depth += i64::from(is_step_down) - ups;
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
+}
+
+/// How many segments `..` there are in one, once it is decoded.
+fn steps_up(segment: &str) -> i64 {
+    let decoded = decoded(segment);
+    let parts = decoded.split(|byte| b"/\\".contains(byte));
+    let ups = parts.filter(|part| without_parameters(part) == b"..").count();
+    i64::try_from(ups).unwrap_or(i64::MAX)
+}
+
+fn is_dot(segment: &[u8]) -> bool {
+    without_parameters(segment) == b"."
+}
+
+fn without_parameters(segment: &[u8]) -> &[u8] {
+    segment.split(|byte| *byte == b';').next().unwrap_or_default()
+}
+
+fn decoded(segment: &str) -> Cow<'_, [u8]> {
+    let mut decoded: Cow<'_, [u8]> = segment.as_bytes().into();
+    for _ in 0..MOST_DECODINGS {
+        let once: Vec<u8> = percent_decode(&decoded).collect();
+        if once == *decoded {
+            break;
+        }
+        decoded = once.into();
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_some_server_takes_for_one_outside_is_found() {
+        for path in [
+            "/../private",
+            "/%2e%2e/private",
+            "/%2E./private",
+            "/a/../../private",
+            "/a/./../../private",
+            "/..%2fprivate",
+            "/a/..%2f..%2fprivate",
+            "/%252e%252e/private",
+            "/..;/private",
+            "/..;x=1/private",
+            "/..\\private",
+            "/a//../../private",
+            "/a%2fb/%2e%2e/%2e%2e/private",
+            "/..",
+        ] {
+            assert!(may_leave_base(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_stays_below_is_left_alone() {
+        for path in [
+            "/",
+            "/a",
+            "/a/../b",
+            "/a/b/../../c",
+            "/...",
+            "/..a/b",
+            "/a..b",
+            "/a/%2e/b",
+            "//a",
+            "/%zz",
+        ] {
+            assert!(!may_leave_base(path), "{path}");
+        }
+    }
+}
