@@ -12,7 +12,14 @@ const config = await load('client/config.mjs')
 const { makeCacheTest, testResults } = await load('client/test.mjs')
 const suites = (await load('tests/index.mjs')).default
 
-config.setFetch(createRequire(`${home}/cli.mjs`)('node-fetch'))
+const fetch = createRequire(`${home}/cli.mjs`)('node-fetch')
+// The client numbers its requests in a field that no shared fetch carries; see origin.cjs.
+config.setFetch((url, init = {}) => {
+  const headers = init.headers ?? []
+  const number = headers.find(([name]) => name === 'Req-Num')?.[1]
+  const trace = number === undefined ? [] : [['tracestate', `http-cache-tests=${number}`]]
+  return fetch(url, { ...init, headers: [...headers, ...trace] })
+})
 config.setBaseUrl(base)
 config.setUseBrowserCache(false)
 

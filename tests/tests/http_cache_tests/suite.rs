@@ -68,7 +68,7 @@ pub struct Origin {
 impl Origin {
     pub fn start(package: &Path, pid_file: &Path) -> Tested<Origin> {
         let mut node = Command::new("node");
-        node.arg("--require").arg(script("loopback.cjs")).arg("server/server.mjs");
+        node.arg("--require").arg(script("origin.cjs")).arg("server/server.mjs");
         node.current_dir(package).stdin(Stdio::null()).stdout(Stdio::piped());
         node.env("npm_config_protocol", "http").env("npm_config_port", "0");
         node.env("npm_config_pidfile", pid_file);

@@ -1,5 +1,6 @@
 //! `image-cache serve`, the real binary, in front of an origin that does as it is told.
 
+mod cache_control;
 mod client;
 mod hostile;
 mod interrupted;
@@ -8,5 +9,6 @@ mod parts;
 mod plain;
 mod served;
 mod shared;
+mod upstream_connections;
 mod validators;
 mod withheld;
