@@ -88,7 +88,7 @@ fn install(python: &Path, packages: &[&str]) -> Result<(), Box<dyn std::error::E
 }
 
 /// Runs a command; an error is the last line that it said.
-fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());

@@ -11,6 +11,7 @@ pub mod http;
 pub mod instructions;
 pub mod measure;
 mod mount;
+pub mod npm;
 mod place;
 pub mod processes;
 pub mod rot;

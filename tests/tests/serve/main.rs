@@ -1,5 +1,6 @@
 //! `image-cache serve`, the real binary, in front of an origin that does as it is told.
 
+mod cache_control;
 mod client;
 mod hostile;
 mod interrupted;
@@ -10,6 +11,7 @@ mod served;
 mod shared;
 mod sharing;
 mod stored_response;
+mod upstream_connections;
 mod validators;
 mod waiting;
 mod withheld;

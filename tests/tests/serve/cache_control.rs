@@ -1,0 +1,106 @@
+//! What an origin's header lines say of who may be given its answer: all ways to write them that the list has.
+
+use crate::client::{Answer, Client};
+use crate::origin::{Asked, Origin};
+use crate::served::Served;
+use image_cache_tests::Tested;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// Header lines of an answer, and whether a second client may be given the first one's without asking the origin.
+struct Case {
+    lines: Vec<String>,
+    is_shared: bool,
+}
+
+fn cases() -> Tested<Vec<Case>> {
+    let list: Value =
+        serde_json::from_str(include_str!("../../fixtures/serve/cache-control.json"))?;
+    let case = |case: &Value| {
+        let lines = case["lines"].as_array()?.iter();
+        let lines = lines.map(|line| line.as_str().map(str::to_owned)).collect::<Option<_>>()?;
+        Some(Case { lines, is_shared: case["shared"].as_bool()? })
+    };
+    let cases: Option<Vec<Case>> = list.as_array().ok_or("no list")?.iter().map(case).collect();
+    Ok(cases.ok_or("a case has no lines, or does not say whether it is shared")?)
+}
+
+/// Answers under `/NUMBER` with the lines of that case, each time with another body, or that it is the same still.
+fn origin(cases: &[Case]) -> Origin {
+    let lines: Vec<Vec<String>> = cases.iter().map(|case| case.lines.clone()).collect();
+    let answers = Mutex::new(HashMap::<String, usize>::new());
+    Origin::new(move |asked: &Asked, output| {
+        let case = asked.target[1..].parse::<usize>().ok().and_then(|number| lines.get(number));
+        let lines = case.ok_or_else(|| io::Error::other("no such case"))?;
+        let mut head = lines.iter().fold(String::new(), |head, line| head + line + "\r\n");
+        head += "ETag: \"e\"\r\n";
+        if asked.header("if-none-match") == Some("\"e\"") {
+            return output.write_all(format!("HTTP/1.1 304 Not Modified\r\n{head}\r\n").as_bytes());
+        }
+        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = answers.entry(asked.target.clone()).or_default();
+        *count += 1;
+        let body = format!("answer {count} under {}", asked.target);
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\n\r\n{body}");
+        output.write_all(head.as_bytes())
+    })
+}
+
+/// Asks for all of them on one connection.
+fn ask_for_all(client: &mut Client, cases: &[Case]) -> Tested<Vec<Answer>> {
+    let ask = |number| Ok(client.ask("GET", &format!("/{number}"), &[])?);
+    (0..cases.len()).map(ask).collect()
+}
+
+/// What is wrong with what bob got, if anything.
+fn fault(
+    case: &Case,
+    number: usize,
+    alice: &Answer,
+    bob: &Answer,
+    asked: &[Asked],
+) -> Option<String> {
+    let target = format!("/{number}");
+    let asked: Vec<_> = asked.iter().filter(|asked| asked.target == target).collect();
+    let is_confirmed = asked.last().is_some_and(|asked| asked.header("if-none-match").is_some());
+    let first = format!("answer 1 under {target}").into_bytes();
+    let second = format!("answer 2 under {target}").into_bytes();
+    if (alice.status, &alice.body) != (200, &first) {
+        return Some(format!("alice got {} {:?}", alice.status, alice.body));
+    }
+    let expected = if case.is_shared || is_confirmed { &first } else { &second };
+    match (asked.len(), case.is_shared) {
+        (1, false) => Some("bob was given alice's answer unasked".to_owned()),
+        (2.., true) => Some("the origin was asked again, needlessly".to_owned()),
+        _ if (bob.status, &bob.body) != (200, expected) => {
+            Some(format!("bob got {} {:?}", bob.status, String::from_utf8_lossy(&bob.body)))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn whatever_forbids_sharing_is_seen_however_it_is_written() -> Tested {
+    let cases = cases()?;
+    let (forbidden, shared): (Vec<_>, Vec<_>) = cases.iter().partition(|case| !case.is_shared);
+    assert!(forbidden.len() >= 60 && shared.len() >= 30);
+    let origin = origin(&cases);
+    let served = Served::before(&origin.url(), &["--profile", "plain"]);
+    let alice = ask_for_all(&mut served.client(), &cases)?;
+    assert!(served.is_idle());
+    let bob = ask_for_all(&mut served.client(), &cases)?;
+    let asked = origin.asked();
+    let faults: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .filter_map(|(number, case)| {
+            let fault = fault(case, number, &alice[number], &bob[number], &asked)?;
+            Some(format!("{:?}: {fault}", case.lines))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), cases.len(), faults.join("\n"));
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! An origin closes connections that the service has kept open: no client notices, and nothing that changes something is
+//! sent twice.
+
+use crate::client::Client;
+use crate::origin::{Asked, Behaviour, Origin, file, head};
+use crate::served::{Glance, Served, data};
+use image_cache_tests::{Tested, bytes};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Requests of each kind.
+const REQUESTS: usize = 400;
+
+/// Requests with each method that changes something.
+const CHANGES: usize = 50;
+
+const PLAIN: [&str; 2] = ["--profile", "plain"];
+
+/// When an origin closes its connections.
+#[derive(Debug, Clone, Copy)]
+enum Closing {
+    /// When the second request comes, without an answer.
+    AtSecondRequest,
+    /// At any time after the first answer, by this seed: at once, a moment later, or when the next request comes.
+    AtRandom(u64),
+}
+
+impl Closing {
+    /// Both ways, the second one with a seed that is printed.
+    fn all() -> [Closing; 2] {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seed = u64::from(now.subsec_nanos());
+        println!("the seed is {seed}");
+        [Closing::AtSecondRequest, Closing::AtRandom(seed)]
+    }
+}
+
+/// An origin that answers as it is told, and closes connections by itself. The first request on one is always answered.
+fn closing(closing: Closing, answer: Box<Behaviour>) -> Origin {
+    let answered = Mutex::new(HashMap::<SocketAddr, usize>::new());
+    let chances = match closing {
+        Closing::AtSecondRequest => Vec::new(),
+        Closing::AtRandom(seed) => bytes(seed, 100_000),
+    };
+    let next = Mutex::new(chances.into_iter().cycle());
+    let chance = move || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    Origin::new(move |asked: &Asked, output| {
+        let peer = output.peer_addr()?;
+        let before = {
+            let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = answered.entry(peer).or_default();
+            *count += 1;
+            *count - 1
+        };
+        let closes = || {
+            // Its port may be somebody else's soon.
+            answered.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+            Err(io::ErrorKind::ConnectionAborted.into())
+        };
+        let is_first = before == 0;
+        match chance() {
+            None if !is_first => return closes(),
+            Some(chance) if !is_first && chance < 64 => return closes(),
+            _ => answer(asked, output)?,
+        }
+        match chance() {
+            Some(chance) if chance < 64 => closes(),
+            Some(chance) if chance < 128 => close_later(output, u64::from(chance - 64) * 100),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Closes a connection after so many microseconds, whatever comes by it until then.
+fn close_later(output: &TcpStream, microseconds: u64) -> io::Result<()> {
+    let output = output.try_clone()?;
+    thread::spawn(move || {
+        thread::sleep(Duration::from_micros(microseconds));
+        output.shutdown(Shutdown::Both)
+    });
+    Ok(())
+}
+
+/// A server of one file under any path, which has to be asked each time.
+fn files(image: &[u8]) -> Box<Behaviour> {
+    let image = image.to_vec();
+    Box::new(move |asked: &Asked, output: &mut TcpStream| {
+        let headers = [("ETag", "\"a\"")];
+        match asked.header("if-none-match") {
+            Some("\"a\"") => head(output, "304 Not Modified", &headers, None),
+            _ => file(asked, output, &headers, &image),
+        }
+    })
+}
+
+/// How often what was answered, where it was not this.
+#[derive(Default)]
+struct Faults(BTreeMap<String, usize>);
+
+impl Faults {
+    fn ask(
+        &mut self,
+        client: &mut Client,
+        served: &Served,
+        (method, target): (&str, &str),
+        headers: &[(&str, &str)],
+        expected: (u16, &[u8]),
+    ) {
+        let found = match client.ask(method, target, headers) {
+            Ok(answer) if (answer.status, &answer.body[..]) == expected => return,
+            Ok(answer) => format!("{} with {} bytes", answer.status, answer.body.len()),
+            Err(error) => error.to_string(),
+        };
+        *self.0.entry(found).or_default() += 1;
+        *client = served.client();
+    }
+
+    fn must_be_none(&self, kind: &str, closing: Closing) {
+        assert!(self.0.is_empty(), "{kind}, {closing:?}: of {REQUESTS}: {:?}", self.0);
+    }
+}
+
+/// A kind of request, by its number, and the status and body to be answered.
+type Kind<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], (u16, &'a [u8]));
+
+/// No request of a kind fails, under a path of its own each (`true`) or always the same.
+fn none_fails((kind, method, headers, expected): Kind<'_>, is_cold: bool, image: &[u8]) {
+    for closes in Closing::all() {
+        let origin = closing(closes, files(image));
+        let served = Served::before(&origin.url(), &PLAIN);
+        let (mut client, mut faults) = (served.client(), Faults::default());
+        for number in 0..REQUESTS {
+            let target = if is_cold { format!("/{number}") } else { "/a".to_owned() };
+            faults.ask(&mut client, &served, (method, &target), headers, expected);
+        }
+        faults.must_be_none(kind, closes);
+    }
+}
+
+#[test]
+fn no_get_of_a_cold_image_fails_because_the_origin_closed_an_idle_connection() {
+    let image = bytes(1, 1000);
+    none_fails(("GET", "GET", &[], (200, &image)), true, &image);
+}
+
+#[test]
+fn no_head_fails_because_the_origin_closed_an_idle_connection() {
+    let image = bytes(2, 1000);
+    none_fails(("HEAD", "HEAD", &[], (200, b"")), true, &image);
+}
+
+#[test]
+fn no_part_of_a_cold_image_fails_because_the_origin_closed_an_idle_connection() {
+    let image = bytes(3, 1000);
+    let part = [("Range", "bytes=10-19")];
+    none_fails(("Range", "GET", &part, (206, &image[10..20])), true, &image);
+}
+
+#[test]
+fn no_personal_request_fails_because_the_origin_closed_an_idle_connection() {
+    let image = bytes(4, 1000);
+    let personal = [("Authorization", "Basic x")];
+    none_fails(("Authorization", "GET", &personal, (200, &image)), false, &image);
+}
+
+#[test]
+fn no_revalidation_fails_because_the_origin_closed_an_idle_connection() {
+    let image = bytes(5, 1000);
+    none_fails(("revalidation", "GET", &[], (200, &image)), false, &image);
+}
+
+#[test]
+fn no_image_of_glance_fails_because_it_closed_an_idle_connection() {
+    let image = bytes(6, 1000);
+    for closes in Closing::all() {
+        let glance = Glance::with("a", &image);
+        let origin = closing(closes, Box::new(move |asked, output| glance.answer(asked, output)));
+        let served = Served::before(&origin.url(), &[]);
+        let (mut client, mut records, mut files) =
+            (served.client(), Faults::default(), Faults::default());
+        let record = served.get("/v2/images/a").map(|answer| answer.body).unwrap_or_default();
+        for _ in 0..REQUESTS {
+            let target = ("GET", "/v2/images/a");
+            records.ask(&mut client, &served, target, &[], (200, &record));
+            files.ask(&mut client, &served, ("GET", &data("a")), &[], (200, &image));
+        }
+        records.must_be_none("record", closes);
+        files.must_be_none("file", closes);
+    }
+}
+
+#[test]
+fn a_request_that_changes_something_is_never_sent_twice() -> Tested {
+    let image = bytes(7, 1000);
+    for closes in Closing::all() {
+        let origin = closing(closes, files(&image));
+        let served = Served::before(&origin.url(), &PLAIN);
+        for method in ["POST", "PATCH", "PUT"] {
+            for (number, body) in (0..CHANGES).zip(["", "five!"].iter().cycle()) {
+                // Leaves a connection behind that may be used again.
+                served.get("/kept")?;
+                let (mut client, length) = (served.client(), body.len());
+                client.send(format!(
+                    "{method} /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+                ))?;
+                let status = client.answer(method)?.status;
+                assert!([200, 502].contains(&status), "{method} /{number}: {status}");
+            }
+        }
+        let mut sent = BTreeMap::<_, usize>::new();
+        for asked in origin.asked().into_iter().filter(|asked| asked.method != "GET") {
+            *sent.entry((asked.method, asked.target)).or_default() += 1;
+        }
+        sent.retain(|_, count| *count > 1);
+        assert!(sent.is_empty(), "{closes:?}: sent more than once: {sent:?}");
+    }
+    Ok(())
+}
