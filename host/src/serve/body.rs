@@ -1,5 +1,6 @@
 //! The bodies of answers and of requests to the upstream.
 
+use super::patient::PatientBody;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -28,6 +29,11 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 /// A body of hyper's, as it comes.
 pub fn passing(body: Incoming) -> Body {
     body.map_err(Into::into).boxed_unsync()
+}
+
+/// The same; where none comes for so long, it breaks off.
+pub fn passing_within(body: Incoming, patience: Duration) -> Body {
+    PatientBody::new(body, patience).boxed_unsync()
 }
 
 /// These chunks; an error breaks the connection off.

@@ -102,8 +102,11 @@ impl Get<'_> {
             if Asked::of(&self.head.headers, None) == Asked::All {
                 return self.miss(record.as_deref()).await;
             }
-            let begins = self.service.options.fetch_on_range;
-            if !begins || !fetch_to_end(self.miss(record.as_deref()).await) {
+            let begun = match self.service.room_for_fetch_on_range() {
+                Some(room) => fetch_to_end(self.miss(record.as_deref()).await, room),
+                None => false,
+            };
+            if !begun {
                 drop(opening);
                 break;
             }

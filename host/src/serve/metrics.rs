@@ -4,8 +4,11 @@ mod scrape;
 
 pub use scrape::scrape;
 
+use super::connections::Connections;
+use super::descriptors::Descriptors;
 use super::requests::{Seen, XCache};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A number that grows.
 #[derive(Debug, Default)]
@@ -39,6 +42,16 @@ pub struct Metrics {
     pub prefetched: Count,
     /// Attempts to fetch a queued image that failed.
     pub prefetch_failures: Count,
+    /// What clients and operators may take, where they are served.
+    pub listeners: OnceLock<Listeners>,
+}
+
+/// The connections of both listeners, and the descriptors of the process.
+#[derive(Debug)]
+pub struct Listeners {
+    pub clients: Arc<Connections>,
+    pub admin: Arc<Connections>,
+    pub descriptors: Arc<Descriptors>,
 }
 
 impl Metrics {

@@ -79,11 +79,11 @@ impl Get<'_> {
             if self.is_there().await {
                 continue;
             }
-            let answer = self.miss().await;
             if Asked::of(&self.head.headers, None) == Asked::All {
-                return answer;
+                return self.miss().await;
             }
-            if !fetch_to_end(answer) {
+            let Some(room) = self.service.room_for_fetch_on_range() else { break };
+            if !fetch_to_end(self.miss().await, room) {
                 break;
             }
         }

@@ -2,13 +2,13 @@
 
 use super::admin::Guard;
 use super::answer::{bypassed, refuse};
+use super::background_fetches::{BackgroundFetch, BackgroundFetches};
 use super::body::{self, Body};
 use super::consent::Consents;
 use super::fetch::{Ask, Repair};
 use super::hit::Hit;
 use super::label::{Label, Moment};
 use super::labels::Labels;
-use super::limits::PatientBody;
 use super::metrics::Metrics;
 use super::openings::Openings;
 use super::options::{Options, Profile};
@@ -18,14 +18,10 @@ use super::tls::Identity;
 use super::upstream::{Failure, Upstream};
 use super::{glance, plain};
 use anyhow::Context;
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
-use hyper::header;
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
 use std::sync::Arc;
-use tracing::Instrument;
 
 /// What the parts of the service share.
 pub struct Service {
@@ -41,9 +37,16 @@ pub struct Service {
     /// Who asks the upstream for an image that is not being fetched yet: one at a time.
     pub openings: Openings,
     pub consents: Consents,
+    /// Fetches that requests for a part began.
+    pub background_fetches: BackgroundFetches,
 }
 
 impl Service {
+    /// The right to fetch all of an image of which a part is wanted, where that is wanted and there is room for it.
+    pub fn room_for_fetch_on_range(&self) -> Option<BackgroundFetch> {
+        self.options.fetch_on_range.then(|| self.background_fetches.try_begin()).flatten()
+    }
+
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
         let passes_host = options.origin.profile == Profile::Glance;
         let upstream = Upstream::new(&options.origin, passes_host)?;
@@ -55,6 +58,7 @@ impl Service {
         let labels = Arc::new(labels);
         let consents = Consents::held_for(options.authorise_for);
         let (openings, metrics) = (Openings::default(), Arc::default());
+        let background_fetches = BackgroundFetches::new(options.fetch_on_range_at_once);
         Ok(Service {
             cache,
             upstream,
@@ -66,6 +70,7 @@ impl Service {
             labels,
             openings,
             consents,
+            background_fetches,
         })
     }
 
@@ -74,20 +79,6 @@ impl Service {
         let guard = self.guard.reload();
         let identity = self.identity.as_ref().map_or(Ok(()), |identity| identity.reload());
         guard.and(identity)
-    }
-
-    /// Answers a client's request.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        if let Some(refusal) = refusal(&request) {
-            return refusal;
-        }
-        let patience = self.options.limits.body_timeout;
-        // A body that is none needs no patience, and must be seen to be none.
-        let request = request.map(|body| match body.is_end_stream() {
-            true => body::empty(),
-            false => PatientBody::new(body, patience).boxed_unsync(),
-        });
-        self.respond(request).await
     }
 
     /// Answers a request that is well formed.
@@ -102,7 +93,10 @@ impl Service {
     pub async fn pass(&self, request: Request<Body>) -> Response<Body> {
         let target = target(&request).to_owned();
         match self.upstream.send(&target, request).await {
-            Ok(response) => response.map(body::passing),
+            Ok(response) => {
+                let patience = self.options.origin.upstream_timeout;
+                response.map(|body| body::passing_within(body, patience))
+            }
             Err(failure) => failed(&failure),
         }
     }
@@ -164,32 +158,12 @@ impl Service {
 }
 
 /// Goes on with a fetch that an answer has begun, although nobody takes that; false where it has begun none.
-pub fn fetch_to_end(answer: Response<Body>) -> bool {
+pub fn fetch_to_end(answer: Response<Body>, room: BackgroundFetch) -> bool {
     let begun = matches!(XCache::of(answer.headers()), Some(XCache::Miss | XCache::Shared));
     if begun {
-        let drained = async {
-            if let Err(error) = body::drain(answer.into_body()).await {
-                tracing::warn!(error, "an image of which a part was wanted was not fetched");
-            }
-        };
-        tokio::spawn(drained.in_current_span());
+        room.drain(answer);
     }
     begun
-}
-
-/// The answer to a request of which no server should guess what it means.
-fn refusal(request: &Request<Incoming>) -> Option<Response<Body>> {
-    let bad = |words| Some(refuse(StatusCode::BAD_REQUEST, words));
-    if request.method() == Method::CONNECT {
-        return Some(refuse(StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
-    }
-    if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
-        return bad("the path does not begin with a slash\n");
-    }
-    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
-        return bad("more than one Host\n");
-    }
-    None
 }
 
 /// Path and query of a request.

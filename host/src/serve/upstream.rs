@@ -26,6 +26,12 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// So many connections are kept open for later requests; each holds a descriptor.
+const MOST_IDLE: usize = 32;
+
+/// So many header lines an answer may have.
+const MOST_HEADERS: usize = 512;
+
 /// The server of images.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,
@@ -70,6 +76,12 @@ impl Upstream {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
+            .pool_max_idle_per_host(MOST_IDLE)
+            // What browsers take from a server is no reason to refuse its answer (RFC 9112, 5.1 and 5.2).
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_max_headers(MOST_HEADERS)
             .build(connector);
         let (base, patience) = (origin.upstream.clone(), origin.upstream_timeout);
         Ok(Upstream { client, base, passes_host, patience })

@@ -3,6 +3,7 @@
 mod client;
 mod hostile;
 mod interrupted;
+mod odd_headers;
 mod origin;
 mod parts;
 mod plain;
