@@ -94,9 +94,10 @@ impl Connections {
         }
     }
 
-    fn take(self: &Arc<Self>) -> Option<Place> {
+    fn take(self: &Arc<Self>, has_room: &impl Fn() -> bool) -> Option<Place> {
         let mut open = lock(&self.open);
-        if open.len() >= self.most {
+        // One is served in any case.
+        if open.len() >= self.most || !open.is_empty() && !has_room() {
             return None;
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,9 @@ const OF_A_FETCH: u64 = 3;
 /// What operations need that open and close files at once: digests, stored responses, a prune, a look at /proc.
 const OF_OPERATIONS: u64 = 10;
 
+/// What a connection of an operator needs: its socket, and what a request of it opens.
+const OF_AN_OPERATOR: u64 = 2;
+
 /// The least number of connections, however few descriptors there are.
 const LEAST_CONNECTIONS: u64 = 2;
 

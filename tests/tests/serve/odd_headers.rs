@@ -32,9 +32,11 @@ fn an_upstream_s_header_that_browsers_accept_is_no_502() -> Tested {
             output.write_all(b"\r\nfine")
         });
         let served = Served::before(&origin.url(), &["--profile", "plain"]);
-        let answer = served.get("/x")?;
-        assert_eq!((answer.status, &answer.body[..]), (200, &b"fine"[..]), "{words:?}");
-        assert!(answer.is_whole, "{words:?}");
+        let mut client = served.client();
+        client.begin("GET", "/x", &[])?;
+        // Not as text: a value may be in any encoding.
+        let status = client.take(12)?;
+        assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 200", "{words:?}");
     }
     Ok(())
 }

@@ -18,7 +18,8 @@ fn told(server: SocketAddr, request: &[u8]) -> Tested<u16> {
 
 /// A head of so many bytes.
 fn head_of(size: usize) -> Vec<u8> {
-    let begin = "GET /v2/images/nosuch HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: ";
+    let begin =
+        "GET /v2/images/nosuch HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: ";
     let fill = "x".repeat(size - begin.len() - 4);
     format!("{begin}{fill}\r\n\r\n").into_bytes()
 }
