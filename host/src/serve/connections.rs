@@ -76,9 +76,7 @@ impl Connections {
 
     /// A place for one more, once there is room. Where there is none, whoever is idle for longest goes.
     pub async fn place(self: &Arc<Self>, has_room: impl Fn() -> bool) -> Place {
-        if has_room()
-            && let Some(place) = self.take()
-        {
+        if let Some(place) = self.take(&has_room) {
             return place;
         }
         let _waiting = Waiting::begin(&self.waiting);
@@ -86,9 +84,7 @@ impl Connections {
             self.close_one();
             // What else holds descriptors does not say when it lets them go.
             let _ = timeout(waits::ROOM_LOOKED_FOR, self.changed.notified()).await;
-            if has_room()
-                && let Some(place) = self.take()
-            {
+            if let Some(place) = self.take(&has_room) {
                 return place;
             }
         }
