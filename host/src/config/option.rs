@@ -54,7 +54,7 @@ pub enum ConfigOption {
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 15] = [
+    pub const ALL: [ConfigOption; 17] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,

@@ -36,6 +36,9 @@ pub struct Options {
     /// A request for a part of an image that is not cached has all of it fetched, to its end
     #[arg(long, env = "IMAGE_CACHE_FETCH_ON_RANGE")]
     pub fetch_on_range: bool,
+    /// Fetches that --fetch-on-range begins run so many at once; while as many run, further parts pass uncached
+    #[arg(long, value_name = "N", env = "IMAGE_CACHE_FETCH_ON_RANGE_AT_ONCE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub fetch_on_range_at_once: u32,
     #[command(flatten)]
     pub sharing: Sharing,
     #[command(flatten)]

@@ -4,6 +4,7 @@ mod cache_control;
 mod client;
 mod hostile;
 mod interrupted;
+mod odd_headers;
 mod origin;
 mod parts;
 mod plain;

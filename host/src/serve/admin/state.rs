@@ -3,6 +3,7 @@
 use super::answers::Refusal;
 use crate::serve::metrics;
 use crate::serve::service::Service;
+use crate::serve::waits;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -26,7 +27,12 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         let status = cache.status()?;
         cache.check_in_place().map(|()| status)
     };
-    match service.cache.run(look).await.map_err(|error| error.to_string()) {
+    let looked = tokio::time::timeout(waits::HEALTH, service.cache.run(look)).await;
+    let seen = match looked {
+        Ok(seen) => seen.map_err(|error| error.to_string()),
+        Err(_) => Err("it does not answer in time".to_owned()),
+    };
+    match seen {
         Ok(status) => {
             let fallback = status.driver.fallback.map(|fallback| fallback.configured);
             let driver = json!({"name": status.driver.name, "in_place_of": fallback});

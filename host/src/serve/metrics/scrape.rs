@@ -22,6 +22,7 @@ pub fn scrape(metrics: &Metrics, cache: &ImageCache) -> image_cache::Result<Stri
     let images = cache.cached_images()?;
     let mut page = Page(Registry::with_prefix("image_cache"));
     page.answers(metrics);
+    page.listeners(metrics);
     page.reads(&counters);
     page.fills(&counters);
     page.driver(&counters, &status);
@@ -114,6 +115,50 @@ impl Page {
             "Answers that ended before their end",
             metrics.broken_off.so_far(),
         );
+    }
+
+    fn listeners(&mut self, metrics: &Metrics) {
+        let Some(listeners) = metrics.listeners.get() else { return };
+        let numbers =
+            [("clients", listeners.clients.numbers()), ("admin", listeners.admin.numbers())];
+        let of = |listener: &str| vec![("listener", listener.to_owned())];
+        let states = numbers.iter().flat_map(|(listener, numbers)| {
+            let states =
+                [("busy", numbers.busy), ("idle", numbers.idle), ("waiting", numbers.waiting)];
+            states.map(|(state, count)| {
+                let labels = [of(listener), vec![("state", state.to_owned())]].concat();
+                (labels, count as f64)
+            })
+        });
+        let set = |gauge: &Gauge<f64, AtomicU64>, value| {
+            gauge.set(value);
+        };
+        self.seconds(
+            "connections",
+            "Connections by what they do: busy, idle (between two requests, or before the first), waiting (accepted, without room yet)",
+            states,
+            set,
+        );
+        self.seconds(
+            "connections_limit",
+            "Connections that there may be: --max-connections, or fewer where the descriptors carry fewer",
+            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.limit as f64)),
+            set,
+        );
+        self.counts(
+            "idle_connections_closed",
+            "Idle connections that were closed to make room for others",
+            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.closed_idle)),
+        );
+        let descriptors = &listeners.descriptors;
+        self.gauge(
+            "descriptors_limit",
+            "File descriptors that there may be",
+            descriptors.limit() as f64,
+        );
+        if let Some(in_use) = descriptors.in_use() {
+            self.gauge("descriptors_in_use", "File descriptors that are open", in_use as f64);
+        }
     }
 
     fn reads(&mut self, counters: &Counters) {
