@@ -1,7 +1,7 @@
 //! As many clients as there are, with few file descriptors: they may wait, but none is cut short.
 
 use super::origin::Origin;
-use image_cache_tests::http::{self, begin, connect, get, parse};
+use image_cache_tests::http::{begin, connect, get, parse};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, skip, until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -170,7 +170,7 @@ fn an_idle_connection_makes_room_for_the_next_client_and_a_busy_one_does_not() -
     // Its answer, and in time the end.
     let third = thread::spawn({
         let server = service.clients;
-        move || http::get(server, "/v2/images/nosuch").map_err(|error| error.to_string())
+        move || get(server, "/v2/images/nosuch").map_err(|error| error.to_string())
     });
     idle.read_to_end(&mut answer)?;
     assert_eq!(parse(&answer)?.status, 404);
