@@ -67,7 +67,7 @@ impl Watch {
     }
 
     /// Whether the statement that runs must be interrupted. The clock is looked at each time, since a few steps may be slow
-    /// ones; memory and the log seldom, the log from the second time on: most statements are done before that.
+    /// ones; memory and the log seldom: most statements are done before that.
     pub fn is_over(&self) -> bool {
         let look = self.looks.fetch_add(1, Ordering::Relaxed);
         if self.deadline.passed() {
@@ -76,8 +76,7 @@ impl Watch {
         if self.is_ours() || look % LOOKS_AT_ALL != LOOKS_AT_ALL - 1 {
             return false;
         }
-        let is_exceeded = memory::is_exceeded(self.before.load(Ordering::Relaxed));
-        is_exceeded || (look >= LOOKS_AT_ALL && self.log_is_full())
+        memory::is_exceeded(self.before.load(Ordering::Relaxed)) || self.log_is_full()
     }
 
     /// The log had so many bytes after a commit.
