@@ -132,7 +132,7 @@ impl Books {
             }
             CallError::Replaced => {
                 self.note_replaced(in_use);
-                retry.once() && is_safe
+                retry.renewed() && is_safe
             }
             CallError::Corrupt(reason) => {
                 retry.once() && self.start_anew(in_use, reason) && is_safe

@@ -99,8 +99,11 @@ impl Kind {
     }
 }
 
-/// What must stay as it is: names, contents, owners and modes.
-fn look(outside: &Path) -> Tested<BTreeMap<PathBuf, (Vec<u8>, u32, u32, u32)>> {
+/// Names with content, owner, group and mode.
+type Found = BTreeMap<PathBuf, (Vec<u8>, u32, u32, u32)>;
+
+/// What must stay as it is.
+fn look(outside: &Path) -> Tested<Found> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(outside)? {
         let path = entry?.path();

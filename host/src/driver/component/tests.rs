@@ -329,6 +329,7 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
         std::fs::rename(from, cache.place.path().join(name)).expect("it moves");
     }
     std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
+    assert_eq!(driver.cache_size(), Err(CallError::Replaced));
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
     driver.set_database_aside().expect("it moves");
     assert_eq!(aside(), 2);
