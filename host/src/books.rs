@@ -120,6 +120,24 @@ impl Books {
         self.step.settle(|| self.in_use(), reconcile)
     }
 
+    /// Looks whether the driver's database was removed or replaced, which its next call would find out.
+    pub fn look_after_database(&self) {
+        let in_use = self.in_use();
+        if in_use.driver.database_was_replaced() {
+            self.note_replaced(&in_use);
+        }
+    }
+
+    /// Runs `reconcile` if an entry of the directory came or went, by whomever, since that was done last; seldom where it takes long.
+    /// `changed` says when that was. Never call it with the directory locked.
+    pub fn reconcile_changes(
+        &self,
+        changed: impl FnOnce() -> Result<SystemTime>,
+        reconcile: impl FnOnce() -> Result<Reconciled>,
+    ) -> Result<()> {
+        self.step.reconcile_changes(changed, reconcile)
+    }
+
     /// Says that books and directory differ.
     pub fn out_of_step(&self) {
         self.step.slipped();

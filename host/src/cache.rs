@@ -1,9 +1,11 @@
 //! The cache: each operation's steps in their order.
 
+mod beside;
 mod listing;
 mod looking;
 mod shared;
 
+pub use beside::FileIdentity;
 pub use looking::Status;
 pub(crate) use shared::Shared;
 

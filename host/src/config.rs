@@ -67,8 +67,12 @@ pub struct Config {
     pub hit_delay: Duration,
     /// `image_cache_min_free`: bytes of the file system that stay free; below, nothing is cached.
     pub min_free: u64,
-    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` is
-    /// never exceeded, not even for a while.
+    /// `image_cache_max_images`: images above which pruning evicts; nothing for any number.
+    pub max_images: Option<u64>,
+    /// `image_cache_min_free_inodes`: inodes of the file system that stay free; below, nothing is cached.
+    pub min_free_inodes: u64,
+    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` and
+    /// `max_images` are never exceeded, not even for a while.
     pub hard_limit: bool,
     /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.
     pub verify_reads: bool,

@@ -116,6 +116,7 @@ impl Fill {
         self.received += bytes.len() as u64;
         self.shared.tally.bytes_fetched.add(bytes.len() as u64);
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
+            self.write_rest(bytes);
             return Err(self.refuse(self.size_mismatch(expected)));
         }
         if self.digest.is_none() {
@@ -192,6 +193,7 @@ impl Fill {
         if !std::mem::replace(&mut self.is_judged, true) {
             self.shared.tally.source_failures.one();
         }
+        self.write_rest(&[]);
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
         self.progress.end(End::Failed(Arc::new(twin(error))));
     }
@@ -257,6 +259,24 @@ impl Fill {
         let block = std::mem::take(&mut self.block);
         if let Some(digest) = &mut self.digest {
             self.block = digest.update(block);
+        }
+    }
+
+    /// The file is about to go to `invalid/`: whoever looks there for the reason finds all that came, with what came `last`. Where it cannot
+    /// be written, that is all that is lost.
+    fn write_rest(&mut self, last: &[u8]) {
+        let Target::File(file) = &mut self.target else { return };
+        for rest in [&std::mem::take(&mut self.block)[..], last] {
+            let written = match rest {
+                [] => Ok(()),
+                rest => {
+                    space::grow(&self.shared, file, rest.len()).and_then(|()| file.write_all(rest))
+                }
+            };
+            if let Err(error) = written {
+                tracing::debug!(image = %self.image_id, %error, "the end of what came is missing in invalid/");
+                return;
+            }
         }
     }
 
@@ -358,6 +378,7 @@ impl Drop for Fill {
             self.shared.tally.fills_abandoned.one();
         }
         self.fills_no_more();
+        self.write_rest(&[]);
         // The file first: who hears that the fetch was broken off may want the image's place.
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch was broken off".into()));
         self.progress.end(End::Abandoned);

@@ -51,6 +51,13 @@ fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
             break;
         }
     }
+    loop {
+        let most = shared.config.max_images.unwrap_or(u64::MAX);
+        let excess = run.cached()?.images.saturating_sub(most);
+        if excess == 0 || !run.round_of(excess)? {
+            break;
+        }
+    }
     run.pruned.kept = run
         .passed_over
         .into_iter()
@@ -70,6 +77,15 @@ pub(crate) fn evict_bytes(shared: &Shared, bytes: u64) -> Result<u64> {
             }
         }
         Ok(run.pruned.bytes)
+    })
+}
+
+/// Evicts so many images in the driver's order, or fewer where no more can go; how many went.
+pub(crate) fn evict_images(shared: &Shared, images: u64) -> Result<u64> {
+    Space::all(|space| {
+        let mut run = Run::start(shared, space)?;
+        while run.pruned.images < images && run.round_of(images - run.pruned.images)? {}
+        Ok(run.pruned.images)
     })
 }
 
@@ -93,6 +109,7 @@ struct Run<'a, 's> {
 impl<'a, 's> Run<'a, 's> {
     fn start(shared: &'a Shared, space: &'a mut Space<'s>) -> Result<Self> {
         shared.bring_up_to_date();
+        shared.take_note_of_changes();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
         let held = shared.held()?;
         let cached = held.size;
@@ -123,9 +140,18 @@ impl<'a, 's> Run<'a, 's> {
 
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
     fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
+        self.round_within(bytes_needed, enough, u32::MAX)
+    }
+
+    /// Asks for so many victims, whatever their size, and evicts them.
+    fn round_of(&mut self, images: u64) -> Result<bool> {
+        self.round_within(u64::MAX, u64::MAX, u32::try_from(images).unwrap_or(u32::MAX))
+    }
+
+    fn round_within(&mut self, bytes_needed: u64, enough: u64, most: u32) -> Result<bool> {
         let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
         let is_built_in = self.shared.books.are_trusted();
-        let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS };
+        let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
         let request = Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit };
         let victims = self.shared.read_books(|books| books.select_victims(&request))?;
         if victims.is_empty() {

@@ -6,6 +6,7 @@ mod alarm;
 mod bringing;
 mod buffer;
 mod cached;
+mod fed;
 mod fetching;
 mod filling;
 mod off_runtime;

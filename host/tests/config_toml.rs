@@ -29,6 +29,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.sqlite_db, Path::new("cache.db"));
     assert_eq!(config.hit_delay, Duration::ZERO);
     assert_eq!((config.min_free, config.hard_limit), (0, false));
+    assert_eq!((config.max_images, config.min_free_inodes), (None, 0));
     assert!(config.verify_reads);
     assert_eq!(config.durability, Durability::Full);
     assert_eq!(config.other_writer, OtherWriter::Follow);
@@ -49,6 +50,8 @@ fn every_option_is_read() {
         image_cache_sqlite_db = "./books/cache.db"
         image_cache_hit_delay = "500ms"
         image_cache_min_free = "2 GiB"
+        image_cache_max_images = 100000
+        image_cache_min_free_inodes = "5000"
         image_cache_hard_limit = true
         image_cache_verify_reads = false
         image_cache_durability = "rename-only"
@@ -75,6 +78,7 @@ fn every_option_is_read() {
     assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
     assert_eq!(config.hit_delay, Duration::from_millis(500));
     assert_eq!((config.min_free, config.hard_limit), (2 << 30, true));
+    assert_eq!((config.max_images, config.min_free_inodes), (Some(100_000), 5000));
     assert!(!config.verify_reads);
     assert_eq!(config.durability, Durability::RenameOnly);
     assert_eq!(config.other_writer, OtherWriter::PassThrough);
@@ -103,6 +107,9 @@ fn good_values_are_accepted() {
         "image_cache_stall_time = \"1000 days\"",
         "image_cache_hit_delay = 3600",
         "image_cache_min_free = 0",
+        "image_cache_max_images = 0",
+        "image_cache_max_images = 9223372036854775807",
+        "image_cache_min_free_inodes = 0",
         "image_cache_min_free = 9223372036854775807",
         "image_cache_hard_limit = false",
         "image_cache_hard_limit = \"True\"",
@@ -147,6 +154,9 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_stall_time = \"1001 years\"", "image_cache_stall_time", "1000 years"),
         ("image_cache_stall_time = 1979-05-27", "image_cache_stall_time", "a date"),
         ("image_cache_hit_delay = \"2h\"", "image_cache_hit_delay", "found 2h;"),
+        ("image_cache_max_images = -1", "image_cache_max_images", "found -1;"),
+        ("image_cache_max_images = \"10 GiB\"", "image_cache_max_images", "found \"10 GiB\";"),
+        ("image_cache_min_free_inodes = 1.5", "image_cache_min_free_inodes", "found "),
         ("image_cache_min_free = -1", "image_cache_min_free", "found -1;"),
         ("image_cache_min_free = \"10 %\"", "image_cache_min_free", "found \"10 %\";"),
         (

@@ -5,6 +5,7 @@ mod demo;
 mod drivers;
 mod examples;
 mod fuzz;
+mod paths;
 mod run;
 mod steps;
 mod torture;

@@ -1,7 +1,7 @@
 //! Steps that are other commands: announced and timed.
 
 use crate::run::Run;
-use crate::{drivers, examples, fuzz};
+use crate::{drivers, examples, fuzz, paths};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ pub fn test() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
     run.command("Formatting", cargo(&["fmt", "--all", "--check"]));
+    run.check("Paths", paths::check);
     let mut lints = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
     lints.args(["--locked", "--", "-D", "warnings"]);
     run.command("Lints", lints);

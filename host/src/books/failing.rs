@@ -111,6 +111,10 @@ impl Books {
                 let replaced = self.note_failure(in_use, operation, weight, error);
                 is_safe && (replaced || (weight == Weight::Single && retry.once()))
             }
+            CallError::Replaced => {
+                self.note_replaced(in_use);
+                retry.once() && is_safe
+            }
             CallError::Corrupt(reason) => {
                 retry.once() && self.start_anew(in_use, reason) && is_safe
             }
@@ -166,6 +170,16 @@ impl Books {
                 false
             }
         }
+    }
+
+    /// The books' database is gone, or another one: the next call makes a new one, which is filled from the directory.
+    pub(super) fn note_replaced(&self, in_use: &InUse) {
+        self.out_of_step();
+        let driver = in_use.driver.name();
+        tracing::warn!(
+            driver,
+            "the database was removed or replaced while it was open; the books are made anew from the directory"
+        );
     }
 
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.

@@ -69,7 +69,13 @@ pub struct Global {
     /// image_cache_min_free: free space that caching must leave; bytes, or with a unit [default: 0]
     #[arg(long, value_name = "SIZE", global = true, allow_negative_numbers = true)]
     min_free: Option<OsString>,
-    /// image_cache_hard_limit: make room before an image is let in, so that the maximal size is never exceeded [default: false]
+    /// image_cache_max_images: above so many images prune evicts; 0: any number [default: 0]
+    #[arg(long, value_name = "NUMBER", global = true, allow_negative_numbers = true)]
+    max_images: Option<OsString>,
+    /// image_cache_min_free_inodes: free inodes that caching must leave [default: 0]
+    #[arg(long, value_name = "NUMBER", global = true, allow_negative_numbers = true)]
+    min_free_inodes: Option<OsString>,
+    /// image_cache_hard_limit: make room before an image is let in, so that the maximal size and number are never exceeded [default: false]
     #[arg(long, value_name = "true|false", global = true)]
     hard_limit: Option<OsString>,
     /// image_cache_verify_reads: verify what is served before it is served, true or false [default: true]
@@ -124,6 +130,8 @@ impl Global {
             ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
             ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
             ("--min-free", ConfigOption::MinFree, &self.min_free),
+            ("--max-images", ConfigOption::MaxImages, &self.max_images),
+            ("--min-free-inodes", ConfigOption::MinFreeInodes, &self.min_free_inodes),
             ("--hard-limit", ConfigOption::HardLimit, &self.hard_limit),
             ("--verify-reads", ConfigOption::VerifyReads, &self.verify_reads),
             ("--durability", ConfigOption::Durability, &self.durability),

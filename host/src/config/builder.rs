@@ -20,6 +20,8 @@ pub struct ConfigBuilder {
     pub(super) sqlite_db: Option<PathBuf>,
     pub(super) hit_delay: Option<Duration>,
     pub(super) min_free: Option<u64>,
+    pub(super) max_images: Option<u64>,
+    pub(super) min_free_inodes: Option<u64>,
     pub(super) hard_limit: Option<bool>,
     pub(super) verify_reads: Option<bool>,
     pub(super) durability: Option<Durability>,
@@ -77,8 +79,22 @@ impl ConfigBuilder {
         self
     }
 
-    /// Whether room is made before an image is let in, so that [`max_size`](Self::max_size) is never
-    /// exceeded; an image for which none can be made is not cached. Default: no.
+    /// Images above which pruning evicts, and with a [hard limit](Self::hard_limit) no image is let in; 0: any number. Default: 0.
+    #[must_use]
+    pub fn max_images(mut self, images: u64) -> Self {
+        self.max_images = Some(images);
+        self
+    }
+
+    /// Inodes of the file system that stay free: an image that would leave fewer is not cached. Default: 0.
+    #[must_use]
+    pub fn min_free_inodes(mut self, inodes: u64) -> Self {
+        self.min_free_inodes = Some(inodes);
+        self
+    }
+
+    /// Whether room is made before an image is let in, so that [`max_size`](Self::max_size) and
+    /// [`max_images`](Self::max_images) are never exceeded; an image for which none can be made is not cached. Default: no.
     #[must_use]
     pub fn hard_limit(mut self, hard: bool) -> Self {
         self.hard_limit = Some(hard);
@@ -176,6 +192,12 @@ impl ConfigBuilder {
         if let Some(size) = self.min_free {
             hold(ConfigOption::MinFree.name(), check::bytes(size));
         }
+        if let Some(images) = self.max_images {
+            hold(ConfigOption::MaxImages.name(), check::count(images));
+        }
+        if let Some(inodes) = self.min_free_inodes {
+            hold(ConfigOption::MinFreeInodes.name(), check::count(inodes));
+        }
         if let Some(time) = self.other_writer_patience {
             hold(ConfigOption::OtherWriterPatience.name(), check::patience(time));
         }
@@ -198,6 +220,8 @@ impl ConfigBuilder {
             sqlite_db: database.unwrap_or_else(|| "cache.db".into()),
             hit_delay: self.hit_delay.unwrap_or_default(),
             min_free: self.min_free.unwrap_or_default(),
+            max_images: self.max_images.filter(|most| *most > 0),
+            min_free_inodes: self.min_free_inodes.unwrap_or_default(),
             hard_limit: self.hard_limit.unwrap_or_default(),
             verify_reads: self.verify_reads.unwrap_or(true),
             durability: self.durability.unwrap_or_default(),

@@ -24,6 +24,7 @@ pub(super) const DRIVER: &str =
     "a built-in name (sqlite, xattr), a name from [drivers.NAME], or the path of a component";
 pub(super) const BYTES: &str =
     "0 to 9223372036854775807 bytes, a whole number or with a unit (\"10 GiB\", \"500MB\")";
+pub(super) const COUNT: &str = "a whole number, 0 to 9223372036854775807";
 pub(super) const STALL_TIME: &str =
     "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")";
 pub(super) const HIT_DELAY: &str = "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")";
@@ -60,6 +61,12 @@ pub(super) fn driver(driver: &str) -> Result<(), Rejected> {
 pub(super) fn bytes(bytes: u64) -> Result<(), Rejected> {
     let fits = i64::try_from(bytes).map(drop);
     fits.map_err(|_| Rejected::new(format!("{bytes} bytes"), BYTES))
+}
+
+/// As many images or inodes as any file system can have.
+pub(super) fn count(count: u64) -> Result<(), Rejected> {
+    let fits = i64::try_from(count).map(drop);
+    fits.map_err(|_| Rejected::new(count.to_string(), COUNT))
 }
 
 pub(super) fn at_most(time: Duration, most: Duration, accepted: &str) -> Result<(), Rejected> {

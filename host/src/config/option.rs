@@ -30,6 +30,10 @@ pub enum ConfigOption {
     HitDelay,
     /// `image_cache_min_free`
     MinFree,
+    /// `image_cache_max_images`
+    MaxImages,
+    /// `image_cache_min_free_inodes`
+    MinFreeInodes,
     /// `image_cache_hard_limit`
     HardLimit,
     /// `image_cache_verify_reads`
@@ -46,7 +50,7 @@ pub enum ConfigOption {
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 13] = [
+    pub const ALL: [ConfigOption; 15] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
@@ -54,6 +58,8 @@ impl ConfigOption {
         ConfigOption::SqliteDb,
         ConfigOption::HitDelay,
         ConfigOption::MinFree,
+        ConfigOption::MaxImages,
+        ConfigOption::MinFreeInodes,
         ConfigOption::HardLimit,
         ConfigOption::VerifyReads,
         ConfigOption::Durability,
@@ -81,6 +87,8 @@ impl ConfigOption {
             ConfigOption::SqliteDb => "image_cache_sqlite_db",
             ConfigOption::HitDelay => "image_cache_hit_delay",
             ConfigOption::MinFree => "image_cache_min_free",
+            ConfigOption::MaxImages => "image_cache_max_images",
+            ConfigOption::MinFreeInodes => "image_cache_min_free_inodes",
             ConfigOption::HardLimit => "image_cache_hard_limit",
             ConfigOption::VerifyReads => "image_cache_verify_reads",
             ConfigOption::Durability => "image_cache_durability",
@@ -124,6 +132,10 @@ impl ConfigOption {
                 into.hit_delay = Some(time);
             }
             ConfigOption::MinFree => into.min_free = Some(value::bytes(given, check::BYTES)?),
+            ConfigOption::MaxImages => into.max_images = Some(value::count(given, check::COUNT)?),
+            ConfigOption::MinFreeInodes => {
+                into.min_free_inodes = Some(value::count(given, check::COUNT)?);
+            }
             ConfigOption::HardLimit => {
                 into.hard_limit = Some(value::switch(given, check::SWITCH)?);
             }

@@ -238,6 +238,11 @@ impl Driver {
         slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.home)).set_database_aside()
     }
 
+    /// Whether the driver's database was removed or replaced since it was opened; told once. The next call makes another.
+    pub(crate) fn database_was_replaced(&self) -> bool {
+        self.slot().drop_replaced()
+    }
+
     /// One call on the instance, made anew where there is none; `check` holds what came back against what was asked.
     fn call<R: Send, T>(
         &self,
@@ -246,6 +251,9 @@ impl Driver {
         check: impl FnOnce(R) -> Result<T, Lie>,
     ) -> Result<T, CallError> {
         let mut slot = self.slot();
+        if slot.drop_replaced() {
+            return Err(CallError::Replaced);
+        }
         // One deadline for all of it, a new instance included; one that is there sets its own.
         let until = self.until.or_else(|| slot.live.is_none().then(|| self.end_of_call()));
         let live = slot.live(&self.loaded.template, &self.loaded.home, until)?;

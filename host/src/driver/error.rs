@@ -57,6 +57,9 @@ pub enum CallError {
     /// SQLite found the driver's database corrupt, or no database.
     #[error("its database is corrupt or no database: {0}")]
     Corrupt(String),
+    /// The driver's database was removed or replaced since it was opened. The next call makes a new instance, and with it a new database.
+    #[error("its database was removed or replaced while it was open")]
+    Replaced,
 }
 
 /// Why a driver cannot be used: every reason that was found, with what to do about it.

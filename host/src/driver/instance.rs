@@ -150,6 +150,11 @@ impl Live {
         self.store.data()
     }
 
+    /// Whether its database was removed or replaced since it was configured: it would not find its tables.
+    pub fn database_was_replaced(&mut self) -> bool {
+        self.store.data_mut().database_was_replaced()
+    }
+
     pub fn into_state(self) -> HostState {
         self.store.into_data()
     }

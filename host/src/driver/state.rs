@@ -180,6 +180,11 @@ impl HostState {
         self.database.as_ref().is_some_and(Database::was_busy)
     }
 
+    /// Whether the database that the instance was configured on was removed or replaced since.
+    pub fn database_was_replaced(&mut self) -> bool {
+        self.database.as_mut().is_some_and(Database::was_replaced)
+    }
+
     /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.
     pub fn set_database_aside(&mut self) -> io::Result<Option<PathBuf>> {
         match &mut self.database {

@@ -63,7 +63,7 @@ impl Service {
         let (collapsing, metrics) = (Collapsing::default(), Arc::default());
         let sharing = &options.sharing;
         let (profile, authorises) = (options.origin.profile, options.authorises());
-        let fields = RequestFields::new(profile, authorises, &sharing.personal_header);
+        let fields = RequestFields::new(profile, authorises, sharing);
         let credentials = KnownCredentials::with(&sharing.credential_query);
         Ok(Service {
             cache,

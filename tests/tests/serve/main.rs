@@ -8,5 +8,8 @@ mod parts;
 mod plain;
 mod served;
 mod shared;
+mod sharing;
+mod stored_response;
 mod validators;
+mod waiting;
 mod withheld;

@@ -3,6 +3,7 @@
 mod admin;
 mod numbers;
 mod origin;
+mod planted;
 mod prefetching;
 mod running;
 mod tls;

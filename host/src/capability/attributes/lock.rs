@@ -3,7 +3,6 @@
 use super::{Error, io_error};
 use crate::directory::Directory;
 use crate::driver::Deadline;
-use cap_std::fs::OpenOptions;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,12 +51,5 @@ impl Drop for Held<'_> {
 
 /// Opens the file; makes it where it is missing.
 pub(super) fn open(directory: &Directory) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    let file = directory.own_dir().open_with("attributes.lock", &options)?.into_std();
-    if let Err(error) = directory.adopt_owner(&file) {
-        // Another user made it, and it serves all the same.
-        tracing::debug!(%error, "the owner of attributes.lock stays as it is");
-    }
-    Ok(file)
+    directory.open_own("attributes.lock")
 }

@@ -1,9 +1,9 @@
 //! What a running statement is interrupted for: the time of the call, memory, and the growth of the database's log.
 
+use super::location::Location;
 use super::memory;
 use crate::driver::Deadline;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
@@ -14,8 +14,8 @@ pub(super) struct Watch {
     before: AtomicI64,
     /// How often SQLite has asked since then whether to go on.
     looks: AtomicU32,
-    /// SQLite's write-ahead log, and the bytes that it may have.
-    log: PathBuf,
+    /// Beside which SQLite's write-ahead log lies, and the bytes that it may have.
+    database: Arc<Location>,
     max_log: u64,
     /// The log's bytes after the last commit, as SQLite told them: a look at the file costs a hit a microsecond.
     committed: AtomicU64,
@@ -28,14 +28,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub fn new(database: &Path, max_log: u64, deadline: &Deadline) -> Self {
-        let mut log = database.as_os_str().to_owned();
-        log.push("-wal");
+    pub fn new(database: &Arc<Location>, max_log: u64, deadline: &Deadline) -> Self {
         Watch {
             deadline: deadline.clone(),
             before: AtomicI64::new(memory::used()),
             looks: AtomicU32::new(0),
-            log: log.into(),
+            database: Arc::clone(database),
             max_log,
             // Nobody has looked yet.
             committed: AtomicU64::new(u64::MAX),
@@ -77,7 +75,7 @@ impl Watch {
 
     /// Whether the log has all the bytes that it may have.
     pub fn log_is_full(&self) -> bool {
-        fs::metadata(&self.log).is_ok_and(|log| log.len() > self.max_log)
+        self.database.log_bytes() > self.max_log
     }
 
     pub fn is_ours(&self) -> bool {

@@ -24,12 +24,9 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Re
 pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
     let look = |cache: &ImageCache| {
         let status = cache.status()?;
-        // What was opened once can be read even where the directory has gone.
-        let dir = cache.config().dir.join("incomplete");
-        Ok((status, std::fs::metadata(dir).map_err(|error| error.to_string())))
+        cache.check_in_place().map(|()| status)
     };
-    let seen = service.cache.run(look).await.map_err(|error| error.to_string());
-    match seen.and_then(|(status, there)| there.map(|_| status)) {
+    match service.cache.run(look).await.map_err(|error| error.to_string()) {
         Ok(status) => {
             let fallback = status.driver.fallback.map(|fallback| fallback.configured);
             let driver = json!({"name": status.driver.name, "in_place_of": fallback});

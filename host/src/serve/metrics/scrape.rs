@@ -247,6 +247,19 @@ impl Page {
         ] {
             self.gauge(name, help, value as f64);
         }
+        for (name, help, value) in [
+            ("limit_images", "image_cache_max_images", status.max_images),
+            ("free_inodes", "Inodes of the file system that are free", status.free_inodes),
+            (
+                "min_free_inodes",
+                "image_cache_min_free_inodes",
+                Some(status.min_free_inodes).filter(|kept| *kept > 0),
+            ),
+        ] {
+            if let Some(value) = value {
+                self.gauge(name, help, value as f64);
+            }
+        }
         let oldest = images.iter().map(|image| image.last_accessed).min();
         if let Some(oldest) = oldest {
             let age = SystemTime::now().duration_since(oldest).unwrap_or_default().as_secs_f64();
