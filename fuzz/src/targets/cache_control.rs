@@ -83,11 +83,11 @@ fn second_reading(headers: &HeaderMap) -> (Permission, bool) {
     (permission, is_well_formed)
 }
 
-/// A quoted string may hide something from us that it does not hide from this.
 fn of_pragma(headers: &HeaderMap) -> Permission {
-    let words = headers.get_all(header::PRAGMA).iter();
-    let mut words = words.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let forbids = words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"no-cache"));
+    let lines: Vec<&[u8]> =
+        headers.get_all(header::PRAGMA).iter().map(|line| line.as_bytes()).collect();
+    let words = split(&lines.join(&b", "[..]));
+    let forbids = words.iter().any(|word| word.eq_ignore_ascii_case(b"no-cache"));
     Permission { share: true, fresh: forbids.then_some(0), stale: !forbids }
 }
 
