@@ -7,13 +7,17 @@
 use crate::sync::lock;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, FileType, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+/// No link is followed, nothing waits, no terminal becomes ours, and no child inherits it.
+const CAREFULLY: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// How often the log says that something else lies in the place of a file.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -34,7 +38,10 @@ pub(super) fn open_to_read(dir: &Dir, name: &str) -> io::Result<Option<File>> {
 
 /// The same for reading and writing.
 pub(super) fn open_to_write(dir: &Dir, name: &str) -> io::Result<Option<File>> {
-    open(dir, name, OpenOptions::new().read(true).write(true), OFlags::empty())
+    match rustix::fs::openat(dir, name, OFlags::RDWR | CAREFULLY, Mode::empty()) {
+        Ok(file) => regular(file.into()),
+        Err(e) => not_opened(dir, name, e.into()),
+    }
 }
 
 fn open(
@@ -43,25 +50,26 @@ fn open(
     options: &mut OpenOptions,
     flags: OFlags,
 ) -> io::Result<Option<File>> {
-    // Non-blocking, so that a pipe under a file's name cannot hang the opening.
-    let flags = (flags | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let flags = (flags | CAREFULLY).bits().cast_signed();
     match dir.open_with(name, options.follow(FollowSymlinks::No).custom_flags(flags)) {
-        Ok(file) => {
-            let file = file.into_std();
-            Ok(is_regular(&rustix::fs::fstat(&file)?).then_some(file))
-        }
-        Err(e) if is_no_file(&e) => Ok(None),
-        // A directory that was to be written, or a device that nobody may open.
-        Err(_) if is_other(dir, name) => Ok(None),
-        Err(e) => Err(e),
+        Ok(file) => regular(file.into_std()),
+        Err(e) => not_opened(dir, name, e),
     }
+}
+
+fn regular(file: File) -> io::Result<Option<File>> {
+    Ok(is_regular(&rustix::fs::fstat(&file)?).then_some(file))
+}
+
+fn not_opened(dir: &Dir, name: &str, error: io::Error) -> io::Result<Option<File>> {
+    // Else it may be a directory that was to be written, or a device that nobody may open.
+    if is_no_file(&error) || is_other(dir, name) { Ok(None) } else { Err(error) }
 }
 
 /// Makes a file that was not there, with this mode less the process's mask.
 pub(super) fn create_new(dir: &Dir, name: &str, mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(mode);
-    Ok(dir.open_with(name, &options)?.into_std())
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))?.into())
 }
 
 /// The bytes of a file; nothing where they are more than `most`.
@@ -116,7 +124,7 @@ impl Limit {
 mod tests {
     use super::*;
     use cap_std::ambient_authority;
-    use rustix::fs::{CWD, Mode, mknodat};
+    use rustix::fs::{CWD, mknodat};
     use std::os::unix::fs::symlink;
 
     #[test]

@@ -1,13 +1,13 @@
 //! The queue: empty files, the oldest first, whose modification times strictly increase.
 
-use super::beneath::create_new;
+use super::beneath::{create_new, open_to_write};
 use super::{
-    Directory, FileInfo, found, is_regular, remove_regular, stat_any, stat_regular, timespec,
-    to_micros, unlink,
+    Directory, FileInfo, is_regular, remove_regular, stat_any, stat_regular, timespec, to_micros,
+    unlink,
 };
 use crate::driver::{system_time, timestamp};
 use crate::image_id::ImageId;
-use rustix::fs::{AtFlags, Timestamps};
+use rustix::fs::Timestamps;
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -60,18 +60,15 @@ impl Directory {
     /// Opens the clock. What is no regular file, or is one that has another name elsewhere and so must not be written, makes
     /// way for a new one.
     fn open_clock(&self) -> io::Result<File> {
-        let found = found(rustix::fs::statat(&self.own, CLOCK, AtFlags::SYMLINK_NOFOLLOW))?;
-        if found.is_some_and(|found| !is_regular(&found) || found.st_nlink > 1) {
-            tracing::warn!(".image-cache/{CLOCK} is no file of our own; it is replaced");
-            unlink(&self.own, CLOCK)?;
+        if let Some(clock) = open_to_write(&self.own, CLOCK)?
+            && rustix::fs::fstat(&clock)?.st_nlink == 1
+        {
+            return Ok(clock);
         }
-        let clock = self.open_own(CLOCK)?;
-        if rustix::fs::fstat(&clock)?.st_nlink > 1 {
-            let words =
-                format!(".image-cache/{CLOCK} has another name elsewhere; remove it by hand");
-            return Err(io::Error::other(words));
+        if unlink(&self.own, CLOCK)? {
+            tracing::warn!(".image-cache/{CLOCK} was no file of our own; it is replaced");
         }
-        Ok(clock)
+        self.open_own(CLOCK)
     }
 
     /// Removes an entry; false where there is none.
