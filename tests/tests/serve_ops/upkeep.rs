@@ -91,7 +91,7 @@ fn a_fetch_that_makes_the_images_too_many_has_them_pruned_at_once_and_numbers_te
     assert!(until(|| service.cached() == ["b", "c"]), "{:?}: {}", service.cached(), service.log());
     assert_eq!(service.number("image_cache_limit_images"), Some(2.0));
     assert_eq!(service.number("image_cache_min_free_inodes"), Some(10.0));
-    let counts = rustix::fs::statvfs(&setup.dir())?.f_files > 0;
+    let counts = rustix::fs::statvfs(setup.dir())?.f_files > 0;
     assert_eq!(service.number("image_cache_free_inodes").is_some_and(|free| free > 10.0), counts);
     Ok(())
 }
