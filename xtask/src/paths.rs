@@ -137,7 +137,7 @@ fn calls(text: &str) -> Vec<(usize, String)> {
         let is_call = |call: &&str| begins_word(code, call);
         let imports_options = code.contains("use std::fs::") && code.contains("OpenOptions");
         if imports_options
-            || CALLS.iter().any(|call| is_call(call))
+            || CALLS.iter().any(|call| is_call(&call))
             || METHODS.iter().any(|method| code.contains(method))
         {
             found.push((number + 1, code.trim().to_owned()));
