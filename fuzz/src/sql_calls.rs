@@ -6,7 +6,7 @@
 use super::{Database, MAX_STATEMENTS, Place, wit};
 use crate::directory::Directory;
 use crate::driver::Deadline;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,7 +139,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 /// Another connection may write at once, and finds no page damaged.
-fn look_at_the_next(path: &PathBuf) {
+fn look_at_the_next(path: &Path) {
     let next = rusqlite::Connection::open(path).expect("it opens");
     next.busy_timeout(Duration::ZERO).expect("it waits for nobody");
     next.execute_batch("BEGIN IMMEDIATE; ROLLBACK").expect("nobody holds the database");

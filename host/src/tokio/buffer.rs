@@ -107,7 +107,7 @@ mod tests {
         drop(used.filled_up());
         let fresh = budget.block(usize::MAX);
         assert!(fresh.as_ref().is_empty() && fresh.bytes.len() == CHUNK);
-        assert_eq!(fresh.bytes, [7; CHUNK], "its memory is used again");
+        assert!(fresh.bytes.iter().all(|byte| *byte == 7), "its memory is used again");
         assert_eq!(budget.block(10).bytes.len(), 10, "a small image needs no block");
         assert_eq!(budget.piece(usize::MAX).bytes.len(), PIECE);
     }
