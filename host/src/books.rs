@@ -5,6 +5,7 @@
 //! *out of step*: they are reconciled with the directory as soon as they work again.
 
 mod breaker;
+mod budget;
 mod failing;
 mod pages;
 mod retry;
@@ -25,9 +26,10 @@ use failing::Repeat;
 use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use step::Step;
 
+pub(crate) use budget::Budget;
 pub(crate) use pages::Pages;
 pub(crate) use step::{Held, Reconciled};
 
@@ -60,7 +62,8 @@ pub struct Fallback {
     pub reason: String,
 }
 
-struct InUse {
+/// A driver, and why it serves where it is not the configured one.
+pub(crate) struct InUse {
     driver: Driver,
     fallback: Option<Fallback>,
 }
@@ -120,6 +123,24 @@ impl Books {
         self.step.settle(|| self.in_use(), reconcile)
     }
 
+    /// Looks whether the driver's database was removed or replaced, which its next call would find out.
+    pub fn look_after_database(&self) {
+        let in_use = self.in_use();
+        if in_use.driver.database_was_replaced() {
+            self.note_replaced(&in_use);
+        }
+    }
+
+    /// Runs `reconcile` if an entry of the directory came or went, by whomever, since that was done last; seldom where it takes long.
+    /// `changed` says when that was. Never call it with the directory locked.
+    pub fn reconcile_changes(
+        &self,
+        changed: impl FnOnce() -> Result<SystemTime>,
+        reconcile: impl FnOnce() -> Result<Reconciled>,
+    ) -> Result<()> {
+        self.step.reconcile_changes(changed, reconcile)
+    }
+
     /// Says that books and directory differ.
     pub fn out_of_step(&self) {
         self.step.slipped();
@@ -136,49 +157,59 @@ impl Books {
     }
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
-        self.call("ask whether an image is cacheable", Repeat::Safe, |d| {
-            d.is_cacheable(id, size, now)
-        })
+        let operation = "ask whether an image is cacheable";
+        self.call(operation, Repeat::Safe, &Budget::one_call(), |d| d.is_cacheable(id, size, now))
     }
 
-    pub fn record_cached(&self, image: &CachedImage, file: Option<&File>) -> Result<()> {
-        self.change("record an image", Repeat::Safe, |d| d.record_cached(image, file))
+    pub fn record_cached(
+        &self,
+        image: &CachedImage,
+        file: Option<&File>,
+        budget: &Budget,
+    ) -> Result<()> {
+        self.change("record an image", Repeat::Safe, budget, |d| d.record_cached(image, file))
     }
 
     /// Counts hits; `opened` is the file of an image among them, where it is at hand.
-    pub fn record_hits(&self, hits: &[Hit], opened: Option<&OpenImage>) -> Result<()> {
+    pub fn record_hits(
+        &self,
+        hits: &[Hit],
+        opened: Option<&OpenImage>,
+        budget: &Budget,
+    ) -> Result<()> {
         let operation = "record hits";
         // Books without the images' records would pass the hits over.
         if !self.in_step() {
-            let (driver, reason) = (
-                self.in_use().driver.name().to_owned(),
-                "the books are to be repaired first".into(),
-            );
-            return Err(Error::Books { operation, driver, reason });
+            return Err(self.not_asked(operation, "the books are to be repaired first"));
         }
-        self.call(operation, Repeat::Never, |d| d.record_hits_with(hits, opened))
+        self.call(operation, Repeat::Never, budget, |d| d.record_hits_with(hits, opened))
     }
 
-    pub fn forget(&self, ids: &[ImageId]) -> Result<()> {
-        self.change("forget images", Repeat::Safe, |d| d.forget(ids))
+    pub fn forget(&self, ids: &[ImageId], budget: &Budget) -> Result<()> {
+        self.change("forget images", Repeat::Safe, budget, |d| d.forget(ids))
     }
 
-    pub fn cached_image(&self, id: &ImageId) -> Result<Option<CachedImage>> {
-        self.call("look up an image", Repeat::Safe, |d| d.cached_image(id))
+    pub fn cached_image(&self, id: &ImageId, budget: &Budget) -> Result<Option<CachedImage>> {
+        self.call("look up an image", Repeat::Safe, budget, |d| d.cached_image(id))
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
-        self.call("count images", Repeat::Safe, |d| d.cache_size())
+        self.call("count images", Repeat::Safe, &Budget::one_call(), |d| d.cache_size())
     }
 
-    fn cached_images(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<CachedImage>> {
+    fn cached_images(
+        &self,
+        after: Option<&ImageId>,
+        limit: u32,
+        budget: &Budget,
+    ) -> Result<Vec<CachedImage>> {
         // Counted apart: a first page that is sound does not make up for a second one that is not.
         let operation = if after.is_some() { "go on with a list" } else { "list images" };
-        self.call(operation, Repeat::Safe, |d| d.cached_images(after, limit))
+        self.call(operation, Repeat::Safe, budget, |d| d.cached_images(after, limit))
     }
 
-    pub fn select_victims(&self, eviction: &Eviction<'_>) -> Result<Vec<Victim>> {
-        self.call("select victims", Repeat::Safe, |d| d.select_victims(eviction))
+    pub fn select_victims(&self, eviction: &Eviction<'_>, budget: &Budget) -> Result<Vec<Victim>> {
+        self.call("select victims", Repeat::Safe, budget, |d| d.select_victims(eviction))
     }
 
     pub fn select_leftovers(
@@ -186,8 +217,9 @@ impl Books {
         leftovers: &[Leftover],
         stalled_before: SystemTime,
         now: SystemTime,
+        budget: &Budget,
     ) -> Result<Vec<Leftover>> {
-        self.call("select leftovers", Repeat::Safe, |d| {
+        self.call("select leftovers", Repeat::Safe, budget, |d| {
             d.select_leftovers(leftovers, stalled_before, now)
         })
     }
@@ -204,7 +236,24 @@ impl Books {
         self.in_use().driver.is_built_in()
     }
 
-    fn in_use(&self) -> Arc<InUse> {
+    /// Why the driver is not called, in the words of an error.
+    pub fn not_asked(&self, operation: &'static str, reason: &str) -> Error {
+        let driver = self.in_use().driver.name().to_owned();
+        Error::Books { operation, driver, reason: reason.to_owned() }
+    }
+
+    /// When a call that starts now must be over.
+    pub fn end_of_call(&self) -> Instant {
+        self.in_use().driver.end_of_call()
+    }
+
+    /// Whether this driver is in use still.
+    pub fn are_those_of(&self, driver: &Arc<InUse>) -> bool {
+        Arc::ptr_eq(&read(&self.in_use), driver)
+    }
+
+    /// The driver of the moment.
+    pub fn in_use(&self) -> Arc<InUse> {
         Arc::clone(&read(&self.in_use))
     }
 }

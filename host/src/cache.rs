@@ -1,9 +1,11 @@
 //! The cache: each operation's steps in their order.
 
+mod beside;
 mod listing;
 mod looking;
 mod shared;
 
+pub use beside::FileIdentity;
 pub use looking::Status;
 pub(crate) use shared::Shared;
 
@@ -69,6 +71,18 @@ impl ImageCache {
     /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
     /// and brings books and queue into step with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
+        Ok(ImageCache { shared: Arc::new(ImageCache::open_shared(config)?) })
+    }
+
+    /// The same, whose readers in tokio take their memory from this budget.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
+        let mut shared = ImageCache::open_shared(config)?;
+        shared.read_budget = budget;
+        Ok(ImageCache { shared: Arc::new(shared) })
+    }
+
+    fn open_shared(config: Config) -> Result<Shared> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
         let in_use = directory.join().map_err(|source| Error::Directory {
@@ -83,7 +97,7 @@ impl ImageCache {
         let tally = Arc::<Tally>::default();
         let books = Books::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&tally))?;
         let books = Arc::new(books);
-        let hits = HitLog::new(Arc::clone(&books), config.hit_delay);
+        let hits = HitLog::new(Arc::clone(&books), config.hit_delay, config.policy_min_age);
         let blocks = Blocks::new(Arc::clone(&directory));
         let flights = Flights::default();
         let shared = Shared {
@@ -95,11 +109,17 @@ impl ImageCache {
             flights,
             warnings,
             tally,
+            #[cfg(feature = "tokio")]
+            read_budget: crate::tokio::ReadBudget::default(),
             _in_use: in_use,
         };
         shared.settle();
+        // A driver that did not survive that left it to another one.
+        if !shared.books.in_step() {
+            shared.settle();
+        }
         settle_queue(&shared);
-        Ok(ImageCache { shared: Arc::new(shared) })
+        Ok(shared)
     }
 
     /// What the cache was opened with.

@@ -1,6 +1,6 @@
 //! Removing what failed fetches left behind.
 
-use crate::books::Books;
+use crate::books::{Books, Budget};
 use crate::cache::{Kept, Shared};
 use crate::driver::{Leftover, LeftoverState};
 use crate::error::Result;
@@ -30,12 +30,14 @@ pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cle
     let stall_time = stall_time.unwrap_or(shared.config.stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut cleaned = Cleaned::default();
+    let budget = Budget::of(0);
     for (state, name) in
         [(LeftoverState::Incomplete, "incomplete"), (LeftoverState::Invalid, "invalid")]
     {
         let leftovers = shared.in_directory("read", name, shared.directory.leftovers(state))?;
+        budget.allow(leftovers.len() as u64);
         for page in leftovers.chunks(PAGE) {
-            let named = |books: &Books| books.select_leftovers(page, stalled_before, now);
+            let named = |books: &Books| books.select_leftovers(page, stalled_before, now, &budget);
             for leftover in shared.read_books(named)? {
                 remove(shared, leftover, &mut cleaned);
             }

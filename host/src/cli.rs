@@ -7,6 +7,7 @@ mod driver;
 mod exit;
 mod get;
 mod images;
+mod log_queue;
 mod output;
 mod output_file;
 mod progress;
@@ -48,10 +49,9 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr(arguments.global.verbose, arguments.global.log_format);
-    match run(&arguments) {
-        Ok(code) => code.into(),
-        Err(error) => exit::report(&error).into(),
-    }
+    let code = run(&arguments).unwrap_or_else(|error| exit::report(&error));
+    log_queue::flush();
+    code.into()
 }
 
 /// Help, the version, or what is wrong with the arguments.
@@ -121,10 +121,11 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
         1 => "info",
         _ => "debug",
     };
+    let queue = log_queue::queue(format);
     let filter = tracing_subscriber::EnvFilter::new(format!("warn,image_cache={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || queue.clone())
         .with_target(false)
         .log_internal_errors(false);
     // It fails only where one is set already, and nobody did.

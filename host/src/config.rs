@@ -33,6 +33,9 @@ const DEFAULT_STALL_TIME: Duration = Duration::from_secs(86_400);
 /// How long a writer may bring nothing before who follows it goes on alone: 30 s.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long an image is safe from the driver's own policy: 60 s.
+const DEFAULT_MIN_AGE: Duration = Duration::from_secs(60);
+
 /// Everything that a cache is told when it is opened.
 ///
 /// Made by [`Config::builder`], read from a file by [`Config::from_file`], or put together from a
@@ -67,8 +70,12 @@ pub struct Config {
     pub hit_delay: Duration,
     /// `image_cache_min_free`: bytes of the file system that stay free; below, nothing is cached.
     pub min_free: u64,
-    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` is
-    /// never exceeded, not even for a while.
+    /// `image_cache_max_images`: images above which pruning evicts; nothing for any number.
+    pub max_images: Option<u64>,
+    /// `image_cache_min_free_inodes`: inodes of the file system that stay free; below, nothing is cached.
+    pub min_free_inodes: u64,
+    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` and
+    /// `max_images` are never exceeded, not even for a while.
     pub hard_limit: bool,
     /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.
     pub verify_reads: bool,
@@ -81,6 +88,10 @@ pub struct Config {
     pub other_writer_patience: Duration,
     /// `image_cache_fetch_to_end`: whether a fetch that nobody reads any more goes on to its end.
     pub fetch_to_end: bool,
+    /// `image_cache_policy_min_age`: what was published or read so lately is evicted only where the size demands it.
+    pub policy_min_age: Duration,
+    /// `image_cache_policy_may_empty`: whether one prune may evict more than half of the cache for the driver's own policy.
+    pub policy_may_empty: bool,
     /// `[drivers.NAME]`: the drivers that are not built in.
     pub drivers: BTreeMap<String, DriverConfig>,
 }
@@ -216,6 +227,9 @@ pub struct Limits {
     pub component: u64,
     /// Bytes of disk that its database may have, SQLite's log included: 1 GiB by default.
     pub database: u64,
+    /// Core instances, memories and tables of one instance of the driver, so many of each: 32 by default. A component that is
+    /// composed of many (Python with `--stub-wasi`) needs more.
+    pub instances: u64,
 }
 
 impl Default for Limits {
@@ -226,6 +240,7 @@ impl Default for Limits {
             call_time: Duration::from_secs(2),
             component: 32 << 20,
             database: 1 << 30,
+            instances: 32,
         }
     }
 }

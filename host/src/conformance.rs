@@ -210,6 +210,8 @@ macro_rules! for_each_conformance_case {
                 an_unknown_image_may_be_excluded
                 there_are_no_more_victims_than_the_limit
                 victims_cover_the_bytes_needed
+                no_more_victims_are_named_than_are_needed
+                what_was_used_just_now_goes_only_where_bytes_are_needed
                 a_need_beyond_all_bytes_names_every_image
                 asked_again_and_again_the_cache_is_emptied
                 a_forgotten_image_is_no_victim

@@ -54,6 +54,12 @@ pub struct Counters {
     pub evictions: u64,
     /// Bytes that they had.
     pub bytes_evicted: u64,
+    /// Victims that the driver named beyond what had to go.
+    pub victims_not_needed: u64,
+    /// Victims of the driver's own policy that stayed, having been published or read lately.
+    pub victims_too_young: u64,
+    /// Victims of the driver's own policy that stayed, since more than half of the cache would have gone.
+    pub victims_beyond_half: u64,
     /// Times that the built-in sqlite driver took the place of another one, at opening or later.
     pub fallbacks: u64,
     /// Calls of the driver, by what they were for; what was never called is not there.
@@ -116,6 +122,9 @@ pub(crate) struct Tally {
     pub corrupt_images: Count,
     pub evictions: Count,
     pub bytes_evicted: Count,
+    pub victims_not_needed: Count,
+    pub victims_too_young: Count,
+    pub victims_beyond_half: Count,
     pub fallbacks: Count,
     calls: Mutex<Vec<DriverCalls>>,
 }
@@ -174,6 +183,9 @@ impl Tally {
             corrupt_images: self.corrupt_images.so_far(),
             evictions: self.evictions.so_far(),
             bytes_evicted: self.bytes_evicted.so_far(),
+            victims_not_needed: self.victims_not_needed.so_far(),
+            victims_too_young: self.victims_too_young.so_far(),
+            victims_beyond_half: self.victims_beyond_half.so_far(),
             fallbacks: self.fallbacks.so_far(),
             driver_calls: lock(&self.calls).clone(),
         }

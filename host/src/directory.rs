@@ -2,20 +2,24 @@
 //!
 //! Everything goes through handles of directories that were opened once, and names that are one checked
 //! component, so nothing outside the base directory can be reached. The directory is shared with other
-//! processes; [`lock`](Directory::lock) orders what changes both files and books, a lock on an open
-//! file says that it is being written (exclusive) or read (shared).
+//! processes; an [image's lock](image_lock) orders what changes its record, the directory's [`lock`](Directory::lock) what
+//! changes its files, a lock on an open file says that it is being written (exclusive) or read (shared).
 
+mod beneath;
 mod cached_files;
 mod damaged;
 mod digests;
 mod evicting;
 mod growing;
+mod identity;
+mod image_lock;
 mod leftovers;
 mod lock;
 mod opening;
 mod owner;
 mod queue;
 mod room;
+mod small_files;
 mod space;
 mod writing;
 
@@ -25,14 +29,15 @@ pub(crate) use evicting::{Eviction, Gone};
 pub(crate) use growing::Fate;
 pub(crate) use lock::Use;
 pub(crate) use opening::DirectoryFault;
+pub use small_files::SmallFiles;
 pub(crate) use space::{FEW_FILES, Space};
 pub(crate) use writing::{Incomplete, Published, Taken};
 
 use crate::driver::{system_time, timestamp};
 use crate::image_id::{ImageId, InvalidImageId, belongs_to_database};
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use beneath::{Limit, is_regular, open_to_read, open_to_write};
+use cap_std::fs::{Dir, DirEntry};
+use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -53,6 +58,8 @@ pub(crate) struct Directory {
     /// The sqlite driver's database where it lies in the base directory itself: no image may have its name.
     database: Arc<str>,
     owner: owner::Owner,
+    /// Tells of what lies in the place of block digests and is none.
+    odd_digests: Limit,
 }
 
 /// What a file's inode says, its times cut to microseconds.
@@ -194,24 +201,7 @@ fn accessed_only(at: SystemTime) -> Timestamps {
 }
 
 fn open_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<File>> {
-    let open = |flags: OFlags| {
-        let mut options = OpenOptions::new();
-        // Non-blocking, so that a pipe under an image's name cannot hang the opening.
-        let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
-        options.read(true).follow(FollowSymlinks::No).custom_flags(flags);
-        dir.open_with(id.as_str(), &options)
-    };
-    let opened = match open(OFlags::NOATIME) {
-        // Only a file's owner may leave its access time alone.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(OFlags::empty()),
-        other => other,
-    };
-    let file = match opened {
-        Ok(file) => file.into_std(),
-        Err(e) if is_no_file(&e) => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    Ok(is_regular(&rustix::fs::fstat(&file)?).then_some(file))
+    open_to_read(dir, id.as_str())
 }
 
 fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
@@ -227,18 +217,12 @@ fn lock_alone(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError>
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(e)) if Errno::from_io_error(&e) == Some(Errno::BADF) => {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).follow(FollowSymlinks::No);
-            let opened = dir.open_with(id.as_str(), &options).map_err(TryLockError::Error)?;
-            let opened = opened.into_std();
+            let opened = open_to_write(dir, id.as_str()).map_err(TryLockError::Error)?;
+            let opened = opened.ok_or(TryLockError::Error(io::ErrorKind::NotFound.into()))?;
             opened.try_lock().map(|()| opened)
         }
         Err(e) => Err(e),
     }
-}
-
-fn is_regular(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
 fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
@@ -265,10 +249,4 @@ fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
     }
-}
-
-/// Whether opening failed because there is no regular file: none at all, a symbolic link, a socket or a
-/// device without a driver.
-fn is_no_file(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::NXIO))
 }

@@ -5,10 +5,11 @@
 //! [follow](crate::flight) it.
 
 use crate::blocks::BlockDigests;
+use crate::books::Budget;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, Md5Digest};
 use crate::config::Durability;
-use crate::directory::{Incomplete, Published, Taken, to_micros};
+use crate::directory::{Incomplete, Published, StagedDigests, Taken, to_micros};
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
@@ -116,6 +117,7 @@ impl Fill {
         self.received += bytes.len() as u64;
         self.shared.tally.bytes_fetched.add(bytes.len() as u64);
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
+            self.write_rest(bytes);
             return Err(self.refuse(self.size_mismatch(expected)));
         }
         if self.digest.is_none() {
@@ -192,6 +194,7 @@ impl Fill {
         if !std::mem::replace(&mut self.is_judged, true) {
             self.shared.tally.source_failures.one();
         }
+        self.write_rest(&[]);
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
         self.progress.end(End::Failed(Arc::new(twin(error))));
     }
@@ -260,6 +263,24 @@ impl Fill {
         }
     }
 
+    /// The file is about to go to `invalid/`: whoever looks there for the reason finds all that came, with what came `last`. Where it cannot
+    /// be written, that is all that is lost.
+    fn write_rest(&mut self, last: &[u8]) {
+        let Target::File(file) = &mut self.target else { return };
+        for rest in [&std::mem::take(&mut self.block)[..], last] {
+            let written = match rest {
+                [] => Ok(()),
+                rest => {
+                    space::grow(&self.shared, file, rest.len()).and_then(|()| file.write_all(rest))
+                }
+            };
+            if let Err(error) = written {
+                tracing::debug!(image = %self.image_id, %error, "the end of what came is missing in invalid/");
+                return;
+            }
+        }
+    }
+
     /// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
     fn commit(&mut self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
         let digests = std::mem::take(&mut self.blocks);
@@ -293,33 +314,47 @@ impl Fill {
             last_modified: info.modified,
             checksum,
         };
-        let _lock = directory.lock()?;
+        let _image = directory.lock_image(&self.image_id)?;
         if directory.cached_file(&self.image_id)?.is_some() {
             return Ok(Outcome::AlreadyCached);
         }
         // The record goes first: a crash in between leaves a record without a file, which opening
         // forgets, never a file that is served but not listed. Without its record the image is
         // published all the same, and adopted when the books work again.
-        let recorded = books.record_cached(&record, Some(file.file()));
+        let recorded = books.record_cached(&record, Some(file.file()), &Budget::one_call());
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
-        blocks.publish(&self.image_id, digests);
-        match file.publish() {
+        match self.move_in(file, digests) {
             Ok(Published::Done) => Ok(Outcome::Cached(record)),
             Ok(Published::AlreadyCached) => {
-                blocks.remove(&self.image_id);
                 books.out_of_step();
                 Ok(Outcome::AlreadyCached)
             }
             Err(error) => {
-                blocks.remove(&self.image_id);
-                if books.forget(std::slice::from_ref(&self.image_id)).is_err() {
+                let ids = std::slice::from_ref(&self.image_id);
+                if books.forget(ids, &Budget::one_call()).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }
                 Err(error)
             }
         }
+    }
+
+    /// The image and its digests take their places, which no driver has a part in.
+    fn move_in(
+        &self,
+        file: Incomplete,
+        digests: io::Result<StagedDigests>,
+    ) -> io::Result<Published> {
+        let Shared { directory, blocks, .. } = &*self.shared;
+        let _lock = directory.lock()?;
+        blocks.publish(&self.image_id, digests);
+        let published = file.publish();
+        if !matches!(published, Ok(Published::Done)) {
+            blocks.remove(&self.image_id);
+        }
+        published
     }
 
     /// What follows publishing, and cannot undo it.
@@ -358,6 +393,7 @@ impl Drop for Fill {
             self.shared.tally.fills_abandoned.one();
         }
         self.fills_no_more();
+        self.write_rest(&[]);
         // The file first: who hears that the fetch was broken off may want the image's place.
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch was broken off".into()));
         self.progress.end(End::Abandoned);

@@ -13,7 +13,8 @@
 //! reader holds up nobody, not even where it is the only one. The source of a
 //! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: who follows it waits for that
 //! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
-//! thread that would have to bring the bytes itself, with the other reader that it holds.
+//! thread that would have to bring the bytes itself, with the other reader that it holds. Who was found to bring
+//! nothing is remembered until it brings something: whoever comes later does not wait for it all over again.
 //!
 //! **Another process.** Its growing file is [read likewise](elsewhere::Elsewhere): the writer's lock says that
 //! it lives, the rename that it was right.
@@ -34,6 +35,7 @@ mod route;
 mod seen;
 mod so_far;
 mod source;
+mod stuck;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::{
@@ -46,6 +48,7 @@ pub use reader::FetchReader;
 pub(crate) use route::Request;
 pub use seen::{FetchProgress, Route};
 pub(crate) use source::Flight;
+use stuck::StuckWriters;
 
 use crate::error::Error;
 use crate::image_id::ImageId;
@@ -58,6 +61,8 @@ use std::sync::{Arc, Mutex, Weak};
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
+    /// Writers of other processes that bring nothing.
+    stuck: StuckWriters,
 }
 
 impl Flights {
@@ -87,6 +92,11 @@ impl Flights {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
         let drive = known.drive()?;
         Some((known, drive))
+    }
+
+    /// Writers of other processes that bring nothing.
+    pub fn stuck(&self) -> &StuckWriters {
+        &self.stuck
     }
 
     /// How far the fetch of an image has come, unless it has ended.

@@ -1,16 +1,17 @@
 //! Hits on their way into the books: written at once, or gathered for a while.
 
-use crate::books::Books;
+use crate::books::{Books, Budget};
 use crate::cache::Shared;
 use crate::capability::OpenImage;
 use crate::driver::Hit;
 use crate::error::Result;
 use crate::image_id::ImageId;
-use crate::sync::lock;
+use crate::sync::{Gate, lock};
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Hits that wait for books that work again; beyond that the oldest are given up.
 const WAITING_AT_MOST: usize = 100_000;
@@ -46,25 +47,65 @@ impl PendingHit {
     }
 }
 
+/// Reads of the last while.
+#[derive(Debug)]
+struct Recent {
+    remembered: Duration,
+    reads: Mutex<VecDeque<(ImageId, Instant)>>,
+}
+
+/// Reads that are remembered: more of them, and the oldest are forgotten before their time.
+const REMEMBERED_AT_MOST: usize = 100_000;
+
+impl Recent {
+    fn note(&self, image_id: &ImageId) {
+        if self.remembered.is_zero() {
+            return;
+        }
+        let mut reads = lock(&self.reads);
+        while let Some((_, at)) = reads.front()
+            && (at.elapsed() > self.remembered || reads.len() >= REMEMBERED_AT_MOST)
+        {
+            reads.pop_front();
+        }
+        // A read of many parts is one.
+        match reads.back_mut() {
+            Some((last, at)) if last == image_id => *at = Instant::now(),
+            _ => reads.push_back((image_id.clone(), Instant::now())),
+        }
+    }
+
+    fn images(&self) -> HashSet<ImageId> {
+        let is_recent = |at: &Instant| at.elapsed() <= self.remembered;
+        let reads = lock(&self.reads);
+        reads.iter().filter(|(_, at)| is_recent(at)).map(|(id, _)| id.clone()).collect()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct HitLog {
     books: Arc<Books>,
     delay: Duration,
     waiting: Mutex<Vec<Hit>>,
+    /// What was read lately in this process, whatever the driver says of it.
+    recent: Recent,
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
-    /// Held while hits are written, so that they reach the books in their order.
-    writing: Mutex<()>,
+    /// Passed by whoever writes hits, so that they reach the books in their order. He writes those that come meanwhile, too: who
+    /// waits for him does so no longer than a call may take.
+    writing: Gate,
 }
 
 impl HitLog {
-    pub fn new(books: Arc<Books>, delay: Duration) -> Arc<HitLog> {
+    /// Gathers hits for `delay`, and remembers them for `remembered`.
+    pub fn new(books: Arc<Books>, delay: Duration, remembered: Duration) -> Arc<HitLog> {
         Arc::new(HitLog {
             books,
             delay,
             waiting: Mutex::default(),
+            recent: Recent { remembered, reads: Mutex::default() },
             scheduled: AtomicBool::new(false),
-            writing: Mutex::default(),
+            writing: Gate::new(),
         })
     }
 
@@ -73,11 +114,17 @@ impl HitLog {
     pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
+        self.recent.note(&hit.image_id);
         let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
         lock(&self.waiting).push(hit);
         if !is_gathered || !self.write_later() {
             self.write(opened.as_ref());
         }
+    }
+
+    /// The images that were read in this process lately.
+    pub fn recently_read(&self) -> HashSet<ImageId> {
+        self.recent.images()
     }
 
     /// Writes all that was gathered.
@@ -87,7 +134,8 @@ impl HitLog {
 
     /// Gives up the hits of images that are gone. What is being written is waited for.
     pub fn forget(&self, gone: &[ImageId]) {
-        let _writing = lock(&self.writing);
+        // Where that takes too long, a hit of what is gone may be counted for what comes in its place.
+        let _writing = self.writing.pass(|| self.books.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
@@ -98,7 +146,10 @@ impl HitLog {
     }
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
-        let _writing = lock(&self.writing);
+        let Some(_writing) = self.writing.pass(|| self.books.end_of_call()) else {
+            return Err(self.books.not_asked("record hits", "others are being written"));
+        };
+        let budget = Budget::of(0);
         loop {
             let mut batch = std::mem::take(&mut *lock(&self.waiting));
             if batch.is_empty() {
@@ -106,7 +157,7 @@ impl HitLog {
             }
             let mut written = 0;
             for hits in batch.chunks(HITS_PER_CALL) {
-                if let Err(error) = self.books.record_hits(hits, opened) {
+                if let Err(error) = self.books.record_hits(hits, opened, &budget) {
                     batch.drain(..written);
                     self.put_back(batch);
                     return Err(error);

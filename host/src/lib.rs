@@ -77,6 +77,7 @@ mod image_id;
 mod migrate;
 mod parts;
 mod prune;
+mod read_file;
 mod reading;
 mod reconcile;
 mod removing;
@@ -92,11 +93,12 @@ mod whole;
 
 pub use blocks::Trust;
 pub use books::{DriverStatus, Fallback};
-pub use cache::{ImageCache, Kept, Status};
+pub use cache::{FileIdentity, ImageCache, Kept, Status};
 pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use clean::Cleaned;
 pub use config::*;
 pub use counters::{Counters, DriverCalls};
+pub use directory::SmallFiles;
 pub use driver::{
     Bound, CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Inspection,
     Leftover, LeftoverState, LoadError, Peak, Victim, inspect, time_to_compile,
@@ -107,11 +109,19 @@ pub use flight::{FetchProgress, FetchReader, Route};
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES};
 pub use migrate::{Migrated, migrate};
 pub use prune::Pruned;
+pub use read_file::read_file;
 pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};
 pub use tee::CachingReader;
 pub use verify::Verified;
 pub use whole::Whole;
+
+/// What the fuzzer is linked with, and nobody else sees.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::capability::sql::sql_calls::check as sql_calls;
+}
 
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]

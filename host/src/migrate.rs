@@ -1,6 +1,6 @@
 //! Moving the books from one driver to another, through the interface that both have.
 
-use crate::books::{PAGE, STRANGERS};
+use crate::books::{Budget, PAGE, STRANGERS};
 use crate::config::Config;
 use crate::directory::{Directory, Use};
 use crate::driver::{CachedImage, CallError, Driver};
@@ -125,9 +125,10 @@ fn true_records(
 }
 
 fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<()> {
+    let budget = Budget::of(records.len() as u64);
     for (count, record) in (1..).zip(records.values()) {
         let failed = |error| in_books("record an image", new, &error);
-        new.record_cached(record, None).map_err(failed)?;
+        budget.run(new, |new| new.record_cached(record, None)).map_err(failed)?;
         if count % u64::from(PAGE) == 0 {
             moved(count);
         }
@@ -140,8 +141,11 @@ fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<
 fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     let others: Vec<ImageId> =
         all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
+    let budget = Budget::of(others.len() as u64);
     for some in others.chunks(PAGE as usize) {
-        new.forget(some).map_err(|error| in_books("forget images", new, &error))?;
+        budget
+            .run(new, |new| new.forget(some))
+            .map_err(|error| in_books("forget images", new, &error))?;
     }
     Ok(others.len() as u64)
 }
@@ -149,9 +153,10 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
 /// All records; an error where they are far more than the images that are `cached`: a liar's list has no end.
 fn all(driver: &Driver, cached: usize) -> Result<Records> {
     let mut records = Records::new();
+    let budget = Budget::of(cached as u64);
     loop {
         let after = records.last_key_value().map(|(id, _)| id);
-        let page = driver.cached_images(after, PAGE);
+        let page = budget.run(driver, |driver| driver.cached_images(after, PAGE));
         let page = page.map_err(|error| in_books("list images", driver, &error))?;
         if page.is_empty() {
             return Ok(records);

@@ -1,9 +1,11 @@
 //! Evicting images in the driver's order until the cache is small enough.
 
-use crate::books::Books;
+mod policy;
+
+use crate::books::{Books, Budget};
 use crate::cache::{Kept, Shared};
 use crate::directory::{self, Space};
-use crate::driver::{CacheSize, Eviction};
+use crate::driver::{CacheSize, Eviction, Victim};
 use crate::error::Result;
 use crate::image_id::ImageId;
 use crate::removing::{BATCH, Removal, Removed, remove_batch};
@@ -39,15 +41,24 @@ pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
 
 fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
     let mut run = Run::start(shared, space)?;
-    // First what the policy wants gone whatever the size, then what the size demands.
-    while run.round(0, u64::MAX)? {}
     let max_size = shared.config.max_size;
+    // First what the policy wants gone whatever the size, then what the size demands.
+    if max_size > 0 {
+        policy::evict_by_policy(&mut run)?;
+    }
     loop {
         let cached = run.cached()?;
         let excess = cached.bytes.saturating_sub(max_size);
         // A limit of 0 empties the cache, of empty images too.
         let needed = if max_size == 0 && cached.images > 0 { u64::MAX } else { excess };
         if needed == 0 || !run.round(needed, needed)? {
+            break;
+        }
+    }
+    loop {
+        let most = shared.config.max_images.unwrap_or(u64::MAX);
+        let excess = run.cached()?.images.saturating_sub(most);
+        if excess == 0 || !run.round_of(excess)? {
             break;
         }
     }
@@ -59,23 +70,36 @@ fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
     Ok(run.pruned)
 }
 
-/// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went.
-pub(crate) fn evict_bytes(shared: &Shared, bytes: u64) -> Result<u64> {
+/// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went. The time that the driver has
+/// for it is that of all rounds in which room is made for one image.
+pub(crate) fn evict_bytes(shared: &Shared, bytes: u64, budget: &mut Option<Budget>) -> Result<u64> {
     Space::all(|space| {
         let mut run = Run::start(shared, space)?;
-        while run.pruned.bytes < bytes {
-            let needed = bytes - run.pruned.bytes;
-            if !run.round(needed, needed)? {
-                break;
-            }
+        if let Some(budget) = budget.take() {
+            run.budget = budget;
         }
-        Ok(run.pruned.bytes)
+        let freed = run.free(bytes);
+        *budget = Some(run.budget);
+        freed
+    })
+}
+
+/// Evicts so many images in the driver's order, or fewer where no more can go; how many went.
+pub(crate) fn evict_images(shared: &Shared, images: u64) -> Result<u64> {
+    Space::all(|space| {
+        let mut run = Run::start(shared, space)?;
+        while run.pruned.images < images && run.round_of(images - run.pruned.images)? {}
+        Ok(run.pruned.images)
     })
 }
 
 struct Run<'a, 's> {
     shared: &'a Shared,
     space: &'a mut Space<'s>,
+    /// The driver's time for all of it.
+    budget: Budget,
+    /// Whether it was said that more victims were named than had to go.
+    told_surplus: bool,
     pruned: Pruned,
     /// What is cached, as far as we know.
     cached: CacheSize,
@@ -93,6 +117,7 @@ struct Run<'a, 's> {
 impl<'a, 's> Run<'a, 's> {
     fn start(shared: &'a Shared, space: &'a mut Space<'s>) -> Result<Self> {
         shared.bring_up_to_date();
+        shared.take_note_of_changes();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
         let held = shared.held()?;
         let cached = held.size;
@@ -103,6 +128,8 @@ impl<'a, 's> Run<'a, 's> {
         Ok(Run {
             shared,
             space,
+            budget: Budget::of(cached.images),
+            told_surplus: false,
             pruned: Pruned::default(),
             cached,
             is_doubtful: false,
@@ -121,22 +148,54 @@ impl<'a, 's> Run<'a, 's> {
         Ok(self.cached)
     }
 
+    /// Evicts until so many bytes have gone, or nothing can go; how many went.
+    fn free(&mut self, bytes: u64) -> Result<u64> {
+        while self.pruned.bytes < bytes {
+            let needed = bytes - self.pruned.bytes;
+            if !self.round(needed, needed)? {
+                break;
+            }
+        }
+        Ok(self.pruned.bytes)
+    }
+
     /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
     fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
+        self.round_within(bytes_needed, enough, u32::MAX)
+    }
+
+    /// Asks for so many victims, whatever their size, and evicts them.
+    fn round_of(&mut self, images: u64) -> Result<bool> {
+        self.round_within(u64::MAX, u64::MAX, u32::try_from(images).unwrap_or(u32::MAX))
+    }
+
+    fn round_within(&mut self, bytes_needed: u64, enough: u64, most: u32) -> Result<bool> {
         let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
-        let is_built_in = self.shared.books.are_trusted();
-        let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS };
-        let request = Eviction { now: SystemTime::now(), bytes_needed, exclude: &exclude, limit };
-        let victims = self.shared.read_books(|books| books.select_victims(&request))?;
+        let victims = self.ask(bytes_needed, &exclude, most)?;
         if victims.is_empty() {
-            return self.none_named(bytes_needed);
+            return self.none_named();
         }
+        self.note_surplus(&victims, bytes_needed);
         let ids: Vec<ImageId> = victims.into_iter().map(|victim| victim.image_id).collect();
+        self.evict(&ids, enough)
+    }
+
+    /// Whom the driver names, the first to go first; so many at most.
+    fn ask(&self, bytes_needed: u64, exclude: &[ImageId], most: u32) -> Result<Vec<Victim>> {
+        let is_built_in = self.shared.books.are_trusted();
+        let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
+        let request = Eviction { now: SystemTime::now(), bytes_needed, exclude, limit };
+        self.shared.read_books(|books| books.select_victims(&request, &self.budget))
+    }
+
+    /// Evicts these until `enough` bytes have gone; false where it is no use to go on.
+    fn evict(&mut self, ids: &[ImageId], enough: u64) -> Result<bool> {
         let (mut freed, seen) = (0u64, self.pruned.images + self.kept());
-        let mut rest = &ids[..];
+        let mut rest = ids;
         while !rest.is_empty() && freed < enough {
             let batch = &rest[..rest.len().min(BATCH)];
-            let images = remove_batch(self.shared, batch, enough - freed, self.space, evict)?;
+            let within = (&mut *self.space, &self.budget);
+            let images = remove_batch(self.shared, batch, enough - freed, within, evict)?;
             rest = &rest[images.len()..];
             freed = freed.saturating_add(self.note(images));
         }
@@ -147,11 +206,33 @@ impl<'a, 's> Run<'a, 's> {
         self.in_vain("it names victims that are not cached")
     }
 
-    /// The driver names nobody: right where nobody has to go, or nobody is left who can.
-    fn none_named(&mut self, bytes_needed: u64) -> Result<bool> {
-        if bytes_needed == 0 {
-            return Ok(false);
+    /// Counts the victims that were named although those before them suffice: they stay.
+    fn note_surplus(&mut self, victims: &[Victim], bytes_needed: u64) {
+        let mut named = 0u64;
+        let is_needed = |victim: &&Victim| {
+            let suffices = named >= bytes_needed;
+            named = named.saturating_add(victim.size);
+            !suffices
+        };
+        let surplus = victims.len() - victims.iter().take_while(is_needed).count();
+        if surplus == 0 {
+            return;
         }
+        self.shared.tally.victims_not_needed.add(surplus as u64);
+        if !std::mem::replace(&mut self.told_surplus, true) {
+            let (driver, named) = (self.shared.books.status().name, victims.len());
+            tracing::warn!(
+                driver,
+                bytes_needed,
+                named,
+                surplus,
+                "the driver named more victims than have to go: the surplus stays; see `image-cache driver check`"
+            );
+        }
+    }
+
+    /// The driver names nobody though somebody has to go: right where nobody is left who can.
+    fn none_named(&mut self) -> Result<bool> {
         self.is_doubtful = true;
         if self.cached()?.images <= self.kept() {
             return Ok(false);

@@ -109,6 +109,12 @@ impl CachedReader {
         self.range.end.saturating_sub(self.position)
     }
 
+    /// The memory that it may take in tokio.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn read_budget(&self) -> &crate::tokio::ReadBudget {
+        &self.shared.read_budget
+    }
+
     /// What it reads from, for whoever has to go on elsewhere.
     pub(crate) fn file(&self) -> io::Result<File> {
         self.file.try_clone()

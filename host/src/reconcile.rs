@@ -1,6 +1,6 @@
 //! Bringing the books into step with the directory, which is right about what is cached.
 
-use crate::books::{Held, Reconciled};
+use crate::books::{Budget, Held, Reconciled};
 use crate::cache::Shared;
 use crate::directory::FileInfo;
 use crate::driver::{CacheSize, CachedImage};
@@ -10,26 +10,30 @@ use crate::sync::{WORTH_A_THREAD, both};
 use std::io;
 
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
-/// Not with the directory locked: each repair takes the lock and looks again.
+/// Not with an image locked: each repair takes the image's lock and looks again.
 pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     let changed = shared.in_directory("read", "", shared.directory.changed())?;
     let files = shared.directory.in_shares(|files| files.collect::<io::Result<Vec<_>>>());
     let mut files = shared.in_directory("read", "", files)?.concat();
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let budget = Budget::of(files.len() as u64);
     let sweep = || shared.blocks.sweep(files.iter().map(|(id, _)| id));
     // Another directory, and nothing of the books: it need not wait for them.
     let doubtful = if files.len() >= WORTH_A_THREAD {
-        both(|| doubtful(shared, &files), sweep).0?
+        both(|| doubtful(shared, &files, &budget), sweep).0?
     } else {
         sweep();
-        doubtful(shared, &files)?
+        doubtful(shared, &files, &budget)?
     };
+    let driver = shared.books.in_use();
     let (mut repairs, mut unrepaired) = (0u64, 0u64);
     for id in &doubtful {
-        match repair(shared, id) {
+        match repair(shared, id, &budget) {
             Ok(repaired) => repairs += u64::from(repaired),
             // Whoever sits on the lock would be waited for as long for each of the others.
             Err(error) if is_time_out(&error) => return Err(error),
+            // Another driver took its place: its books are another matter.
+            Err(error) if !shared.books.are_those_of(&driver) => return Err(error),
             // One file that nobody may change must not keep all others out of the books.
             Err(error) => {
                 tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
@@ -47,8 +51,12 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
 }
 
 /// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
-fn doubtful(shared: &Shared, files: &[(ImageId, FileInfo)]) -> Result<Vec<ImageId>> {
-    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), shared.books.pages(), 0);
+fn doubtful(
+    shared: &Shared,
+    files: &[(ImageId, FileInfo)],
+    budget: &Budget,
+) -> Result<Vec<ImageId>> {
+    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), shared.books.pages(budget), 0);
     // Both ascend.
     let mut files = files.iter().peekable();
     while let Some(page) = pages.next(strangers)? {
@@ -77,22 +85,23 @@ pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified == file.modified
 }
 
-/// Looks again under the lock, and repairs what is still wrong; whether there was anything.
-fn repair(shared: &Shared, id: &ImageId) -> Result<bool> {
+/// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
+fn repair(shared: &Shared, id: &ImageId, budget: &Budget) -> Result<bool> {
     let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
-    let _lock = shared.directory.lock().map_err(in_file)?;
+    let _image = shared.directory.lock_image(id).map_err(in_file)?;
     let file = shared.directory.cached_file(id).map_err(in_file)?;
-    let record = shared.books.cached_image(id)?;
+    let record = shared.books.cached_image(id, budget)?;
     let adopted = match (file, record) {
         (None, None) => return Ok(false),
         (None, Some(_)) => {
             tracing::debug!(image = %id, "its file is gone: the record is forgotten");
-            shared.books.forget(std::slice::from_ref(id))?;
+            shared.books.forget(std::slice::from_ref(id), budget)?;
             return Ok(true);
         }
         (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
         (Some(file), Some(record)) => {
             if is_of(&record, &file) {
+                let _lock = shared.directory.lock().map_err(in_file)?;
                 shared.blocks.forget_replaced(id, record.last_modified);
             }
             renewed(&record, &file)
@@ -100,7 +109,7 @@ fn repair(shared: &Shared, id: &ImageId) -> Result<bool> {
         (Some(file), None) => adopted(id, &file),
     };
     tracing::debug!(image = %id, "it is adopted from its file");
-    shared.books.record_cached(&adopted, None)?;
+    shared.books.record_cached(&adopted, None, budget)?;
     Ok(true)
 }
 
@@ -145,9 +154,13 @@ mod tests {
             std::fs::write(place.path().join(id), b"image").expect("it can be written");
         }
         let shared = cache.shared();
-        let held = shared.directory.lock().expect("it is free");
-        let error = reconcile(shared).expect_err("the lock is held");
-        assert!(error.to_string().contains("another process holds the cache's lock"), "{error}");
+        let ids = ["a", "b", "c"].map(|id| id.parse::<ImageId>().expect("an id"));
+        let held = shared.directory.lock_images(&ids).expect("they are free");
+        let begun = std::time::Instant::now();
+        let error = reconcile(shared).expect_err("the locks are held");
+        let words = "another process records or removes the same image";
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(4), "one wait is of 2 s");
         drop(held);
         assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 3));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 3);

@@ -1,6 +1,7 @@
 //! Taking images out of the cache and the queue: file first, then books, so that a crash in between
-//! leaves a record without its file, which opening forgets.
+//! leaves a record without its file, which opening forgets. The [order of the locks](crate::directory) is told with them.
 
+use crate::books::Budget;
 use crate::cache::{ImageCache, Shared};
 use crate::directory::{FEW_FILES, Gone, Space};
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 use std::io;
 use std::time::SystemTime;
 
-/// Images that are removed under one hold of the directory's lock.
+/// Images that are removed under one hold of the locks.
 pub(crate) const BATCH: usize = 64;
 
 impl ImageCache {
@@ -111,25 +112,28 @@ pub(crate) fn remove_all(
     ids: &[ImageId],
     remove: impl Fn(&Shared, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
+    let budget = Budget::of(ids.len() as u64);
     Space::all(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {
-            images.extend(remove_batch(shared, ids, u64::MAX, space, &remove)?);
+            images.extend(remove_batch(shared, ids, u64::MAX, (space, &budget), &remove)?);
         }
         Ok(images)
     })
 }
 
-/// Removes images and their records, until `enough` bytes have gone, under one lock, since between the two another
+/// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
 /// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after
-/// that. What cannot be removed is told; only the lock can fail.
+/// that. What cannot be removed is told; only the locks can fail.
 pub(crate) fn remove_batch(
     shared: &Shared,
     ids: &[ImageId],
     enough: u64,
-    space: &mut Space<'_>,
+    (space, budget): (&mut Space<'_>, &Budget),
     remove: impl Fn(&Shared, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
+    let locked = shared.directory.lock_images(ids);
+    let locked = shared.in_directory("lock", ".image-cache/images", locked)?;
     let lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
     let (mut images, mut gone) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
     let mut files = Vec::with_capacity(2 * ids.len());
@@ -156,6 +160,7 @@ pub(crate) fn remove_batch(
         };
         images.push(Removed { image_id: id.clone(), size, kept });
     }
+    drop(lock);
     if files.len() <= FEW_FILES {
         // On a full file system books can be written once there is space. Those of many follow what the first batches free.
         files.clear();
@@ -163,12 +168,12 @@ pub(crate) fn remove_batch(
     // Their gathered hits are not those of whatever is cached under their names next.
     shared.hits.forget(&gone);
     if !gone.is_empty()
-        && let Err(error) = shared.books.forget(&gone)
+        && let Err(error) = shared.books.forget(&gone, budget)
     {
         // The images are gone; the records follow when the books work again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
-    drop(lock);
+    drop(locked);
     space.give_back(files);
     Ok(images)
 }

@@ -5,12 +5,15 @@
 mod admin;
 mod along;
 mod answer;
+mod background_fetches;
 mod body;
 mod cache_control;
 mod cache_status;
 mod collapsing;
+mod connections;
 mod consent;
 mod content_md5;
+mod descriptors;
 mod dot_segments;
 mod fetch;
 mod glance;
@@ -22,11 +25,14 @@ mod listen;
 mod maintenance;
 mod metrics;
 mod options;
+mod patient;
 mod plain;
 mod plain_id;
 mod prefetch;
 mod range;
+mod rarely;
 mod references;
+mod request_checks;
 mod request_fields;
 mod requests;
 mod secret;
@@ -37,27 +43,41 @@ mod stored_fields;
 mod tls;
 mod upstream;
 mod via;
+mod waits;
+
+#[cfg(test)]
+#[path = "../../fuzz/src/targets/mod.rs"]
+mod fuzz_targets;
 
 pub use options::{Options, PrefetchOptions};
 pub use prefetch::Ended;
 
 use anyhow::Context;
+use body::Body;
+use connections::Connections;
+use descriptors::Descriptors;
+use hyper::Request;
 use image_cache::Config;
 use image_cache::tokio::AsyncImageCache;
 use listen::Listener;
+use metrics::Listeners;
+use rarely::Rarely;
+use request_checks::RequestChecks;
 use requests::observed;
 use service::Service;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-
-/// Fetches that nobody waits for any more have so long to leave the cache in order.
-const SETTLING: Duration = Duration::from_secs(10);
+use tokio::time::timeout;
 
 /// Serves until a signal ends it.
 pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config, options))
+    let served = runtime.block_on(serve(config, options));
+    // A disk that hangs does not keep the process.
+    runtime.shutdown_timeout(waits::SETTLING);
+    served
 }
 
 /// Fetches what is queued, once; answers what became of each image.
@@ -73,19 +93,22 @@ pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<
 }
 
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
+    let on_range = if options.fetch_on_range { options.fetch_on_range_at_once } else { 0 };
+    let without_client = options.prefetch.prefetch_at_once + on_range;
+    let descriptors = Arc::new(Descriptors::raise(u64::from(without_client)));
     let cache = AsyncImageCache::open(config).await?;
     let service = Arc::new(Service::new(cache, options).await?);
-    let clients = listener(&service, &service.options.listen).await?;
+    let clients = listen::bind(&service.options.listen).await?;
     let admin = match service.options.admin.address() {
-        Some(address) => Some(listener(&service, address).await?),
+        Some(address) => Some(listen::bind(address).await?),
         None => None,
     };
     if let Some(admin) = &admin {
-        admin::check(admin.socket.local_addr()?, &service.guard)?;
+        admin::check(admin.local_addr()?, &service.guard)?;
     }
-    listen::say("listening on", &clients.socket)?;
+    listen::say("listening on", &clients)?;
     if let Some(admin) = &admin {
-        listen::say("admin listening on", &admin.socket)?;
+        listen::say("admin listening on", admin)?;
     }
     let stop = signals::Stop::on_signals(&service).context("cannot listen to signals")?;
     let alive = tokio::spawn(signals::say_ready(stop.clone()));
@@ -93,29 +116,59 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
         tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
     ];
+    // What is open now is open for good.
+    let shares = descriptors.shares(service.options.limits.max_connections);
+    let listeners = Listeners {
+        clients: Connections::new(shares.clients),
+        admin: Connections::new(shares.admin),
+        descriptors,
+    };
+    let listeners = service.metrics.listeners.get_or_init(|| listeners);
+    let checks = Arc::new(RequestChecks::default());
     if let Some(admin) = admin {
-        tasks.push(tokio::spawn(admin::serve(Arc::clone(&service), admin, stop.clone())));
+        let listener = listener(&service, admin, &listeners.admin, &listeners.descriptors)?;
+        let (service, checks, stop) = (Arc::clone(&service), Arc::clone(&checks), stop.clone());
+        tasks.push(tokio::spawn(admin::serve(service, listener, checks, stop)));
     }
-    serve_clients(&service, clients, stop).await;
+    let clients = listener(&service, clients, &listeners.clients, &listeners.descriptors)?;
+    serve_clients(&service, clients, checks, stop).await;
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished
 }
 
-async fn listener(service: &Service, address: &str) -> anyhow::Result<Listener> {
-    let acceptor = service.identity.as_ref().map(|identity| identity.acceptor()).transpose()?;
-    let limits = service.options.limits.clone();
-    Ok(Listener { socket: listen::bind(address).await?, acceptor, limits })
+fn listener(
+    service: &Service,
+    socket: TcpListener,
+    connections: &Arc<Connections>,
+    descriptors: &Arc<Descriptors>,
+) -> anyhow::Result<Listener> {
+    Ok(Listener {
+        socket,
+        acceptor: service.identity.as_ref().map(|identity| identity.acceptor()).transpose()?,
+        limits: service.options.limits.clone(),
+        connections: Arc::clone(connections),
+        descriptors: Arc::clone(descriptors),
+        log: Arc::new(Rarely::default()),
+    })
 }
 
-async fn serve_clients(service: &Arc<Service>, clients: Listener, stop: signals::Stop) {
+async fn serve_clients(
+    service: &Arc<Service>,
+    clients: Listener,
+    checks: Arc<RequestChecks>,
+    stop: signals::Stop,
+) {
     let service = Arc::clone(service);
     let answer = move |request| {
-        let service = Arc::clone(&service);
+        let (service, checks) = (Arc::clone(&service), Arc::clone(&checks));
         async move {
             let metrics = Arc::clone(&service.metrics);
-            observed(&metrics, "clients", request, |request| async move {
-                service.answer(request).await
+            observed(&metrics, "clients", request, |request: Request<Body>| async move {
+                match checks.refusal(&request) {
+                    Some(refusal) => refusal,
+                    None => service.respond(request).await,
+                }
             })
             .await
         }
@@ -126,7 +179,7 @@ async fn serve_clients(service: &Arc<Service>, clients: Listener, stop: signals:
 /// Nobody is served any more: what is under way ends, and hits are written.
 async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
     for mut task in tasks {
-        match tokio::time::timeout(SETTLING, &mut task).await {
+        match timeout(waits::SETTLING, &mut task).await {
             Ok(ended) => ended.context("a part of the service panicked")?,
             Err(_) => task.abort(),
         }
@@ -136,9 +189,14 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if tokio::time::timeout(SETTLING, settled).await.is_err() {
+    if timeout(waits::SETTLING, settled).await.is_err() {
         tracing::warn!("a fetch that nobody waits for is broken off");
     }
-    service.cache.run(|cache| cache.flush()).await?;
-    Ok(())
+    match timeout(waits::SETTLING, service.cache.run(|cache| cache.flush())).await {
+        Ok(flushed) => Ok(flushed?),
+        Err(_) => {
+            tracing::warn!("hits that were gathered cannot be written in time, and are lost");
+            Ok(())
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! How much the cache may take of the disk: room for each fill before its bytes come where their number is known,
-//! as they come where it is not; never below the floor of free space, never above a hard limit.
+//! as they come where it is not; never below the floor of free space, never above a hard limit. Inodes likewise.
 //!
 //! What one fill reserves is announced on its file, and all of them are added up under the directory's lock. So
 //! fills that run at the same time, in one process or in many, cannot take the same room twice.
+
+mod inodes;
 
 use crate::cache::Shared;
 use crate::config::Config;
@@ -27,6 +29,7 @@ enum Room {
 
 /// Reserves room for an image that is about to come; an error says why it cannot be cached.
 pub(crate) fn reserve(shared: &Shared, file: &mut Incomplete, size: Option<u64>) -> io::Result<()> {
+    inodes::take_place(shared, file)?;
     match size {
         Some(0) => Ok(()),
         Some(size) => make_room(shared, file, size, size),
@@ -55,13 +58,13 @@ fn make_room(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> i
         on_disk(shared, file, 0, least)?;
         return file.allocate(most).map(drop);
     }
-    let mut excess = 0;
+    let (mut excess, mut budget) = (0, None);
     for _ in 0..ROUNDS {
         excess = match admit(shared, file, least, most)? {
             Room::Reserved => return Ok(()),
             Room::After(excess) => excess,
         };
-        if crate::prune::evict_bytes(shared, excess).map_err(io::Error::other)? == 0 {
+        if crate::prune::evict_bytes(shared, excess, &mut budget).map_err(io::Error::other)? == 0 {
             break;
         }
     }

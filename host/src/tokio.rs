@@ -6,14 +6,17 @@ mod alarm;
 mod bringing;
 mod buffer;
 mod cached;
+mod fed;
 mod fetching;
 mod filling;
 mod off_runtime;
 mod parts;
 mod passing;
+mod read_budget;
 mod reader;
 mod resuming;
 
+pub use read_budget::ReadBudget;
 pub use reader::ImageReader;
 pub use resuming::{chunks_of, resuming};
 
@@ -84,6 +87,27 @@ impl AsyncImageCache {
     pub async fn open(config: Config) -> Result<Self> {
         let cache = blocking(move || ImageCache::open(config).map(OffRuntime::new)).await?;
         Ok(AsyncImageCache { cache: Arc::new(cache) })
+    }
+
+    /// [`ImageCache::open`], with the memory that its readers share, in place of a budget of its own. Caches that are given
+    /// clones of one budget share it.
+    ///
+    /// ```
+    /// # use image_cache::tokio::{AsyncImageCache, ReadBudget};
+    /// # use image_cache::Config;
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let budget = ReadBudget::new(64 << 20);
+    /// let one = AsyncImageCache::open_with(Config::builder(one).build()?, budget.clone()).await?;
+    /// let two = AsyncImageCache::open_with(Config::builder(two).build()?, budget).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn open_with(config: Config, budget: ReadBudget) -> Result<Self> {
+        let open = move || ImageCache::open_with(config, budget).map(OffRuntime::new);
+        Ok(AsyncImageCache { cache: Arc::new(blocking(open).await?) })
     }
 
     /// Runs any operation on a thread where it may block.

@@ -82,6 +82,16 @@ fn bad_drivers_name_the_line_and_the_table() {
             "8 MiB to 1 TiB",
         ),
         (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { instances = 0 }",
+            "drivers.lfu.limits.instances",
+            "1 to 10000",
+        ),
+        (
+            "[drivers.lfu]\ncomponent = \"x\"\nlimits = { instances = \"many\" }",
+            "drivers.lfu.limits.instances",
+            "found \"many\";",
+        ),
+        (
             "[drivers.lfu]\ncomponent = \"x\"\nlimits = { call_time = \"1h\" }",
             "drivers.lfu.limits.call_time",
             "10 ms to 10 min",

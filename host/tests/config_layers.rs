@@ -201,6 +201,7 @@ fn the_builder_checks_like_the_file() {
         .hit_delay(Duration::MAX)
         .min_free(u64::MAX)
         .other_writer_patience(Duration::ZERO)
+        .policy_min_age(Duration::MAX)
         .define_driver("Xattr", driver)
         .build()
         .unwrap_err();
@@ -216,6 +217,7 @@ fn the_builder_checks_like_the_file() {
             "image_cache_hit_delay",
             "image_cache_min_free",
             "image_cache_other_writer_patience",
+            "image_cache_policy_min_age",
             "drivers.Xattr",
             "drivers.Xattr.component",
             "drivers.Xattr.limits.guest_time",

@@ -29,11 +29,14 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.sqlite_db, Path::new("cache.db"));
     assert_eq!(config.hit_delay, Duration::ZERO);
     assert_eq!((config.min_free, config.hard_limit), (0, false));
+    assert_eq!((config.max_images, config.min_free_inodes), (None, 0));
     assert!(config.verify_reads);
     assert_eq!(config.durability, Durability::Full);
     assert_eq!(config.other_writer, OtherWriter::Follow);
     assert_eq!(config.other_writer_patience, Duration::from_secs(30));
     assert!(!config.fetch_to_end);
+    assert_eq!(config.policy_min_age, Duration::from_secs(60));
+    assert!(!config.policy_may_empty);
     assert!(config.drivers.is_empty());
 }
 
@@ -49,12 +52,16 @@ fn every_option_is_read() {
         image_cache_sqlite_db = "./books/cache.db"
         image_cache_hit_delay = "500ms"
         image_cache_min_free = "2 GiB"
+        image_cache_max_images = 100000
+        image_cache_min_free_inodes = "5000"
         image_cache_hard_limit = true
         image_cache_verify_reads = false
         image_cache_durability = "rename-only"
         image_cache_other_writer = "pass-through"
         image_cache_other_writer_patience = "5s"
         image_cache_fetch_to_end = true
+        image_cache_policy_min_age = "10m"
+        image_cache_policy_may_empty = true
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -75,11 +82,14 @@ fn every_option_is_read() {
     assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
     assert_eq!(config.hit_delay, Duration::from_millis(500));
     assert_eq!((config.min_free, config.hard_limit), (2 << 30, true));
+    assert_eq!((config.max_images, config.min_free_inodes), (Some(100_000), 5000));
     assert!(!config.verify_reads);
     assert_eq!(config.durability, Durability::RenameOnly);
     assert_eq!(config.other_writer, OtherWriter::PassThrough);
     assert_eq!(config.other_writer_patience, Duration::from_secs(5));
     assert!(config.fetch_to_end);
+    assert_eq!(config.policy_min_age, Duration::from_secs(600));
+    assert!(config.policy_may_empty);
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -103,6 +113,9 @@ fn good_values_are_accepted() {
         "image_cache_stall_time = \"1000 days\"",
         "image_cache_hit_delay = 3600",
         "image_cache_min_free = 0",
+        "image_cache_max_images = 0",
+        "image_cache_max_images = 9223372036854775807",
+        "image_cache_min_free_inodes = 0",
         "image_cache_min_free = 9223372036854775807",
         "image_cache_hard_limit = false",
         "image_cache_hard_limit = \"True\"",
@@ -116,6 +129,8 @@ fn good_values_are_accepted() {
         "image_cache_other_writer = \"follow\"",
         "image_cache_other_writer_patience = 3600",
         "image_cache_fetch_to_end = \"false\"",
+        "image_cache_policy_min_age = 0",
+        "image_cache_policy_min_age = \"24h\"",
         "drivers = {}",
     ] {
         assert_eq!(faults(line), Vec::<String>::new(), "{line}");
@@ -147,6 +162,9 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_stall_time = \"1001 years\"", "image_cache_stall_time", "1000 years"),
         ("image_cache_stall_time = 1979-05-27", "image_cache_stall_time", "a date"),
         ("image_cache_hit_delay = \"2h\"", "image_cache_hit_delay", "found 2h;"),
+        ("image_cache_max_images = -1", "image_cache_max_images", "found -1;"),
+        ("image_cache_max_images = \"10 GiB\"", "image_cache_max_images", "found \"10 GiB\";"),
+        ("image_cache_min_free_inodes = 1.5", "image_cache_min_free_inodes", "found "),
         ("image_cache_min_free = -1", "image_cache_min_free", "found -1;"),
         ("image_cache_min_free = \"10 %\"", "image_cache_min_free", "found \"10 %\";"),
         (
@@ -162,6 +180,8 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_other_writer = \"wait\"", "image_cache_other_writer", "found \"wait\";"),
         ("image_cache_other_writer_patience = 0", "image_cache_other_writer_patience", "10 ms"),
         ("image_cache_fetch_to_end = 1", "image_cache_fetch_to_end", "found 1; accepted: true"),
+        ("image_cache_policy_min_age = \"25h\"", "image_cache_policy_min_age", "0 s to 24 h"),
+        ("image_cache_policy_may_empty = 1", "image_cache_policy_may_empty", "found 1;"),
         ("image_cache_fetch_to_end = \"yes\"", "image_cache_fetch_to_end", "true or false"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),

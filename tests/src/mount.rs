@@ -18,6 +18,11 @@ impl Mount {
         Mount::new("tmpfs", "tmpfs", &format!("size={bytes}"))
     }
 
+    /// A tmpfs of so many bytes and inodes.
+    pub fn tmpfs_of(bytes: u64, inodes: u64) -> Option<Mount> {
+        Mount::new("tmpfs", "tmpfs", &format!("size={bytes},nr_inodes={inodes}"))
+    }
+
     /// A ramfs: a file system without user attributes, and none of the supported ones.
     pub fn ramfs() -> Option<Mount> {
         Mount::new("ramfs", "ramfs", "")

@@ -47,7 +47,7 @@ fn books_in_memory_fail_where_books_are_to_last_or_to_be_shared_and_nowhere_else
 }
 
 /// The case that must find each fault.
-const FOUND_BY: [(&str, &str, &str); 13] = [
+const FOUND_BY: [(&str, &str, &str); 15] = [
     ("trap", "is-cacheable", "admission_is_answered_for_an_unknown_size"),
     ("panic", "record-cached", "a_record_is_found_as_it_was_written"),
     ("error-other", "record-hits", "a_hit_counts_and_moves_the_last_access"),
@@ -60,6 +60,8 @@ const FOUND_BY: [(&str, &str, &str); 13] = [
     ("foreign-image", "get-cached-images", "empty_books_hold_nothing"),
     ("foreign-victim", "select-victims", "victims_are_cached_images_each_named_once"),
     ("no-victim", "select-victims", "victims_cover_the_bytes_needed"),
+    ("every-victim", "select-victims", "no_more_victims_are_named_than_are_needed"),
+    ("every-victim", "select-victims", "what_was_used_just_now_goes_only_where_bytes_are_needed"),
     ("path-leftover", "select-leftovers", "leftovers_to_remove_are_among_those_offered"),
 ];
 

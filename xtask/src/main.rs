@@ -1,11 +1,15 @@
-//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | demo | torture | guard | bench`.
+//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench`.
 
 mod bench;
 mod demo;
 mod drivers;
 mod examples;
+mod fuzz;
+mod paths;
+mod run;
 mod steps;
 mod torture;
+mod verdicts;
 
 use anyhow::{Result, bail};
 use std::env;
@@ -16,7 +20,11 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   drivers      see to the toolchain for drivers, build them, and show what each imports
-  test         formatting, lints, documentation and all tests
+  test         formatting, lints, documentation and all tests; all of it, whatever fails, which is listed at the end
+  test --full  what `test` leaves out: tests that need servers or other languages, and some seconds of fuzzing;
+               a change is taken when both pass
+  fuzz         feeds what mutates to the parsers of what others send: [TARGET...], all unless named;
+               [--for 60s] each, without it as long as nobody stops it
   demo [FILE]  run the cache on a real image, step by step
   torture      every crash, fault, power loss and full disk, damage at random, and many processes:
                [crash] [fault] [power] [disk] [rot] [processes], all unless named
@@ -39,6 +47,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.as_slice() {
         ["drivers"] => drivers::build_and_show(),
         ["test"] => steps::test(),
+        ["test", "--full"] => steps::full(),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["demo"] => demo::run(None),
         ["demo", file] => demo::run(Some(PathBuf::from(file))),
         ["torture", parts @ ..] => torture::run(parts),

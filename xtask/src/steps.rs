@@ -1,38 +1,59 @@
-//! Steps that are other commands: announced, timed, and the first that fails ends the run.
+//! Steps that are other commands: announced and timed.
 
-use crate::{drivers, examples};
+use crate::run::Run;
+use crate::{drivers, examples, fuzz, paths};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// `cargo xtask test`: all that must hold before a change is taken.
+/// Test programs that need servers or other languages: they leave themselves out, aloud, unless the run is a full one.
+const FULL_ONLY: [&str; 1] = ["http_cache_tests"];
+
+/// What tells them that it is.
+const FULL: &str = "IMAGE_CACHE_TEST_FULL";
+
+/// How long each target is fuzzed in a full run.
+const FUZZED: &str = "10s";
+
+/// `cargo xtask test`: all that must hold before a change is taken, but what [`full`] does.
 pub fn test() -> Result<()> {
-    let start = Instant::now();
     drivers::toolchain()?;
-    step("Formatting", cargo(&["fmt", "--all", "--check"]))?;
-    step(
-        "Lints",
-        cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--all-features",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    )?;
+    let mut run = Run::new();
+    run.command("Formatting", cargo(&["fmt", "--all", "--check"]));
+    run.check("Paths below the cache", paths::check);
+    let mut lints = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
+    lints.args(["--locked", "--", "-D", "warnings"]);
+    run.command("Lints", lints);
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
-    step("Documentation", doc)?;
-    println!("\n=== Example drivers in other languages");
-    examples::build_and_show()?;
-    step("Tests", cargo(&["test", "--workspace", "--all-features", "--locked"]))?;
-    println!("\nAll passed in {:.0} s", start.elapsed().as_secs_f64());
-    Ok(())
+    run.command("Documentation", doc);
+    run.check("Example drivers", || {
+        println!("\n=== Example drivers in other languages");
+        examples::build_and_show()
+    });
+    run.tests("Tests", tests());
+    run.finish()
+}
+
+/// `cargo xtask test --full`: what `cargo xtask test` leaves out, since it needs servers, other languages, or long.
+pub fn full() -> Result<()> {
+    drivers::toolchain()?;
+    let mut run = Run::new();
+    let mut tests = tests();
+    tests.env(FULL, "1");
+    for program in FULL_ONLY {
+        tests.args(["--test", program]);
+    }
+    run.tests("Tests with servers and other languages", tests);
+    run.check("Fuzzing", || fuzz::run(&["--for", FUZZED]));
+    run.finish()
+}
+
+/// All test programs, whichever of them fail.
+fn tests() -> Command {
+    cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"])
 }
 
 /// `cargo xtask guard`: what the tests do with the instructions of the hot paths, alone; or keeps what is found.
@@ -69,7 +90,8 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-fn words(command: &Command) -> String {
+/// The command as one would type it.
+pub fn words(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
     let mut words = vec![program.file_name().unwrap_or_default().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));

@@ -1,6 +1,7 @@
 //! What the bytes of an open image are held against, found or made at its first use.
 
 use super::{BlockDigests, LARGEST, Table, Trust, condemn};
+use crate::books::Budget;
 use crate::cache::Shared;
 use crate::checksum::{BLOCK, Checksum, ChecksumAlgorithm, Md5Digest};
 use crate::directory::FileKey;
@@ -94,7 +95,8 @@ fn seek(
         }
         None => {
             // An image that another process is replacing must not be held against its successor's checksum.
-            let checksum = shared.read_books(|books| books.cached_image(id))?;
+            let checksum =
+                shared.read_books(|books| books.cached_image(id, &Budget::one_call()))?;
             if !is_in_place(shared, id, file)? {
                 return Ok(Measure::Gone);
             }

@@ -2,7 +2,7 @@
 
 use super::breaker::{WINDOW, Weight};
 use super::retry::Retry;
-use super::{Books, InUse, fall_back, is_last_resort};
+use super::{Books, Budget, InUse, fall_back, is_last_resort};
 use crate::driver::{CallError, Driver, DriverError};
 use crate::error::{Error, Result};
 use crate::sync::write;
@@ -23,19 +23,24 @@ impl Books {
         &self,
         operation: &'static str,
         repeat: Repeat,
+        budget: &Budget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
-        self.call(operation, repeat, call).inspect_err(|_| self.out_of_step())
+        self.call(operation, repeat, budget, call).inspect_err(|_| self.out_of_step())
     }
 
     pub(super) fn call<T>(
         &self,
         operation: &'static str,
         repeat: Repeat,
+        budget: &Budget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
         let mut in_use = self.in_use();
-        let call = |driver: &Driver| self.counted(operation, || call(driver));
+        if let Some(reason) = budget.overdrawn(&in_use.driver) {
+            return Err(self.end_by_budget(&in_use, operation, reason));
+        }
+        let call = |driver: &Driver| self.counted(operation, || budget.run(driver, &call));
         let is_hurried = self.breaker.is_hurried(operation);
         let mut retry = Retry::of(&in_use.driver, is_hurried);
         let mut answer = match is_hurried {
@@ -53,6 +58,9 @@ impl Books {
                 }
                 Err(error) => error,
             };
+            if let Some(reason) = budget.overdrawn(&in_use.driver) {
+                return Err(self.end_by_budget(&in_use, operation, reason));
+            }
             if !self.may_try_again(&in_use, operation, repeat, &error, &mut retry) {
                 if retry.was_slow() {
                     self.step.put_off(&in_use);
@@ -67,6 +75,15 @@ impl Books {
             }
             answer = call(&retry.attempt(&in_use.driver));
         }
+    }
+
+    /// A driver whose time for all calls of an undertaking is spent is replaced at once: each single call was within its own.
+    fn end_by_budget(&self, in_use: &Arc<InUse>, operation: &'static str, reason: String) -> Error {
+        let driver = in_use.driver.name().to_owned();
+        tracing::warn!(driver, operation, reason, "the driver failed");
+        self.out_of_step();
+        self.replace(in_use, format!("it failed to {operation}: {reason}"));
+        Error::Books { operation, driver, reason }
     }
 
     fn counted<T, E>(
@@ -99,6 +116,8 @@ impl Books {
                         && self.note_failure(in_use, operation, weight(in_use, retry), error)
                         && is_safe)
             }
+            // Nothing was changed, and nothing speaks against the driver.
+            CallError::Crowded => false,
             CallError::Refused(refusal) => {
                 is_defect(refusal)
                     && self.note_failure(in_use, operation, Weight::Single, error)
@@ -110,6 +129,10 @@ impl Books {
                 let weight = weight(in_use, retry);
                 let replaced = self.note_failure(in_use, operation, weight, error);
                 is_safe && (replaced || (weight == Weight::Single && retry.once()))
+            }
+            CallError::Replaced => {
+                self.note_replaced(in_use);
+                retry.renewed() && is_safe
             }
             CallError::Corrupt(reason) => {
                 retry.once() && self.start_anew(in_use, reason) && is_safe
@@ -130,7 +153,11 @@ impl Books {
         let too_many = self.breaker.note_failure(operation, weight, Instant::now());
         match too_many {
             Some(failures) if !is_last_resort(driver) => {
-                self.replace(in_use, operation, failures, &reason.to_string())
+                let within = WINDOW.as_secs();
+                let reason = format!(
+                    "it failed to {operation} {failures} times within {within} s, the last time thus: {reason}"
+                );
+                self.replace(in_use, reason)
             }
             _ => false,
         }
@@ -138,21 +165,11 @@ impl Books {
 
     /// Puts sqlite in the place of a driver that keeps failing; true where that, or somebody else's
     /// attempt, succeeded.
-    fn replace(
-        &self,
-        failing: &Arc<InUse>,
-        operation: &str,
-        failures: usize,
-        reason: &str,
-    ) -> bool {
+    fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
         let mut in_use = write(&self.in_use);
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
-        let within = WINDOW.as_secs();
-        let reason = format!(
-            "it failed to {operation} {failures} times within {within} s, the last time thus: {reason}"
-        );
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
@@ -166,6 +183,16 @@ impl Books {
                 false
             }
         }
+    }
+
+    /// The books' database is gone, or another one: the next call makes a new one, which is filled from the directory.
+    pub(super) fn note_replaced(&self, in_use: &InUse) {
+        self.out_of_step();
+        let driver = in_use.driver.name();
+        tracing::warn!(
+            driver,
+            "the database was removed or replaced while it was open; the books are made anew from the directory"
+        );
     }
 
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.

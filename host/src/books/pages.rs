@@ -1,6 +1,6 @@
 //! The records of all cached images, page by page.
 
-use super::{Books, PAGE, STRANGERS};
+use super::{Books, Budget, PAGE, STRANGERS};
 use crate::driver::CachedImage;
 use crate::error::{Error, Result};
 use crate::image_id::ImageId;
@@ -8,15 +8,16 @@ use crate::image_id::ImageId;
 /// A pass over the books, in the order of ids.
 pub(crate) struct Pages<'a> {
     books: &'a Books,
+    budget: &'a Budget,
     after: Option<ImageId>,
     strangers: usize,
     over: bool,
 }
 
 impl Books {
-    /// A pass that begins at the front.
-    pub fn pages(&self) -> Pages<'_> {
-        Pages { books: self, after: None, strangers: 0, over: false }
+    /// A pass that begins at the front, within this budget.
+    pub fn pages<'a>(&'a self, budget: &'a Budget) -> Pages<'a> {
+        Pages { books: self, budget, after: None, strangers: 0, over: false }
     }
 }
 
@@ -30,7 +31,7 @@ impl Pages<'_> {
         self.strangers += strangers;
         let page = match self.strangers > STRANGERS && !self.books.are_trusted() {
             true => Err(self.endless()),
-            false => self.books.cached_images(self.after.as_ref(), PAGE),
+            false => self.books.cached_images(self.after.as_ref(), PAGE, self.budget),
         };
         let last = page.as_ref().ok().and_then(|page| page.last());
         self.over = last.is_none();

@@ -13,6 +13,8 @@ const HURRIED: u32 = 4;
 /// What one call has tried.
 pub(super) struct Retry {
     used: bool,
+    /// Whether a database that was replaced was the reason for an attempt already.
+    renewed: bool,
     started: Instant,
     /// When the first attempt must be over, and the second one, too.
     until: Instant,
@@ -28,7 +30,7 @@ impl Retry {
             until = started + until.saturating_duration_since(started) / HURRIED;
         }
         let busy_until = if driver.is_built_in() { started + BUSY_PATIENCE } else { until };
-        Retry { used: false, started, until, busy_until, pause: Duration::ZERO }
+        Retry { used: false, renewed: false, started, until, busy_until, pause: Duration::ZERO }
     }
 
     /// Whether the attempts took so long that the caller should not be made to wait for more of the kind.
@@ -40,6 +42,11 @@ impl Retry {
     /// Once, and only where the first attempt left time for a second.
     pub fn once(&mut self) -> bool {
         !std::mem::replace(&mut self.used, true) && Instant::now() < self.until
+    }
+
+    /// Once for a database that was replaced: the new one may be corrupt, and then there is another attempt.
+    pub fn renewed(&mut self) -> bool {
+        !std::mem::replace(&mut self.renewed, true) && Instant::now() < self.until
     }
 
     /// The driver for the next attempt; a second one gets the time that is left.

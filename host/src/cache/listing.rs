@@ -1,6 +1,6 @@
 //! All records, each of a file that is there, with the size that this has.
 
-use crate::books::{Books, PAGE, Pages};
+use crate::books::{Books, Budget, PAGE, Pages};
 use crate::directory::Directory;
 use crate::driver::CachedImage;
 use crate::error::Result;
@@ -12,7 +12,8 @@ use std::sync::Mutex;
 /// To look at the files takes longer than to read the books. So where there is more than a page, two threads do both: one looks
 /// at the files of a page while the other one has the driver read the next.
 pub(super) fn listed(directory: &Directory, books: &Books) -> Result<Vec<CachedImage>> {
-    let list = List { directory, pages: Mutex::new((0, books.pages())) };
+    let budget = Budget::of(0);
+    let list = List { directory, budget: &budget, pages: Mutex::new((0, books.pages(&budget))) };
     let first = list.next(0)?;
     let is_long = first.as_ref().is_some_and(|page| page.images.len() >= PAGE as usize);
     let mut found = if is_long {
@@ -35,6 +36,8 @@ struct Page {
 
 struct List<'a> {
     directory: &'a Directory,
+    /// Grows with the files that are found.
+    budget: &'a Budget,
     /// How many were read, and those to come.
     pages: Mutex<(usize, Pages<'a>)>,
 }
@@ -54,6 +57,7 @@ impl List<'_> {
         while let Some(Page { number, images }) = page {
             let listed = images.len();
             let images: Vec<_> = images.into_iter().filter_map(|image| self.look(image)).collect();
+            self.budget.allow(images.len() as u64);
             page = self.next(listed - images.len())?;
             found.push(Page { number, images });
         }

@@ -1,7 +1,7 @@
 //! What a cache answers about its images: is one there, how large, how often read, and all of them.
 
 use super::{ImageCache, listing};
-use crate::books::DriverStatus;
+use crate::books::{Budget, DriverStatus};
 use crate::driver::{CacheSize, CachedImage, LeftoverState};
 use crate::error::{Error, Result};
 use std::time::SystemTime;
@@ -15,6 +15,12 @@ pub struct Status {
     pub cached: CacheSize,
     /// `image_cache_max_size`, in bytes.
     pub max_size: u64,
+    /// `image_cache_max_images`, where there is such a bound.
+    pub max_images: Option<u64>,
+    /// Inodes of the file system that are free; nothing where it does not count them.
+    pub free_inodes: Option<u64>,
+    /// `image_cache_min_free_inodes`.
+    pub min_free_inodes: u64,
     /// Entries in `queue/`.
     pub queued: u64,
     /// Files in `incomplete/`, whether their writers live or not.
@@ -74,14 +80,27 @@ impl ImageCache {
         self.shared.bring_up_to_date();
         let file = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
-        let record = self.shared.read_books(|books| books.cached_image(&id))?;
+        let record =
+            self.shared.read_books(|books| books.cached_image(&id, &Budget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
     /// What the books say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.shared.bring_up_to_date();
+        self.shared.take_note_of_changes();
         self.shared.read_books(|books| listing::listed(&self.shared.directory, books))
+    }
+
+    /// Looks whether somebody changed the directory beside the cache: a database that was removed or replaced is made anew, images that were put
+    /// there are adopted, and those that were taken away forgotten. Lists and prunes do so by themselves; a program that is seldom asked
+    /// for them calls it every second or so. Where nothing changed it costs a look at two files.
+    pub fn look_after_changes(&self) {
+        self.shared.books.look_after_database();
+        if !self.shared.books.in_step() {
+            self.shared.bring_up_to_date();
+        }
+        self.shared.take_note_of_changes();
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -98,10 +117,14 @@ impl ImageCache {
     pub fn status(&self) -> Result<Status> {
         let directory = &self.shared.directory;
         self.shared.settle();
+        self.shared.take_note_of_changes();
         Ok(Status {
             driver: self.driver(),
             cached: self.cache_size()?,
             max_size: self.config().max_size,
+            max_images: self.config().max_images,
+            free_inodes: self.shared.in_directory("look at", "", directory.free_inodes())?,
+            min_free_inodes: self.config().min_free_inodes,
             queued: self.shared.in_directory("read", "queue", directory.queued())?.len() as u64,
             incomplete: self.shared.in_directory(
                 "read",

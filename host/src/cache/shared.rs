@@ -29,6 +29,9 @@ pub(crate) struct Shared {
     pub flights: Flights,
     pub warnings: Vec<String>,
     pub tally: Arc<Tally>,
+    /// What its readers in tokio may hold in memory.
+    #[cfg(feature = "tokio")]
+    pub read_budget: crate::tokio::ReadBudget,
     /// Keeps away who wants the cache for himself alone.
     pub(super) _in_use: Use,
 }
@@ -53,6 +56,15 @@ impl Shared {
         }
     }
 
+    /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
+    pub fn take_note_of_changes(&self) {
+        let changed = || self.in_directory("read", "", self.directory.changed());
+        let repair = || crate::reconcile::reconcile(self);
+        if let Err(error) = self.books.reconcile_changes(changed, repair) {
+            tracing::warn!(%error, "books and directory may differ; it is tried again");
+        }
+    }
+
     /// Reads the books, and again where they failed meanwhile and were repaired.
     pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
@@ -68,7 +80,13 @@ impl Shared {
     /// The books as this process knows them, gathered hits included.
     pub fn bring_up_to_date(&self) {
         self.settle();
-        if let Err(error) = self.hits.flush() {
+        let mut flushed = self.hits.flush();
+        if flushed.is_err() && !self.books.in_step() {
+            // Books that turned out to be new ones have to know the images first.
+            self.settle();
+            flushed = self.hits.flush();
+        }
+        if let Err(error) = flushed {
             tracing::warn!(%error, "hits wait until the books can be written");
         }
     }

@@ -1,9 +1,11 @@
 //! The capability `sql`: one database of the driver's own in the cache directory, over one long-lived connection.
 
+mod beneath;
 mod confinement;
 mod execution;
 mod functions;
 mod in_place;
+mod location;
 mod memory;
 mod opening;
 mod prepared;
@@ -16,7 +18,8 @@ use crate::driver::bindings::image_cache::driver::sql as wit;
 use crate::driver::state::HostState;
 use crate::driver::{Deadline, printable};
 use confinement::Share;
-use opening::{Identity, Open};
+use location::{Identity, Location};
+use opening::Open;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,16 +39,17 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct Database {
     directory: Arc<Directory>,
-    /// Below the base directory, and with it.
+    /// Its path below the base directory.
     below: PathBuf,
-    path: PathBuf,
-    /// Whether `path` lies in `.image-cache/drivers/`, which is then ours to make.
-    in_drivers: bool,
     share: Share,
     deadline: Deadline,
     open: Option<Open>,
-    /// Whether it was seen in this call that the connection's file is still the one at `path`.
+    /// The file that was opened last: the one that the driver's instance was configured on.
+    known: Option<Identity>,
+    /// Whether it was seen in this call that the connection's file is still the one at its path.
     checked: bool,
+    /// The same, right before the call.
+    checked_before: bool,
     /// What SQLite said in this call of a corrupt database.
     corruption: Option<String>,
     /// Whether another process's lock was in the way in this call.
@@ -64,22 +68,21 @@ impl Database {
         max_bytes: u64,
         deadline: Deadline,
     ) -> Self {
-        let (below, in_drivers, share) = match place {
-            Place::Base(below) => (below.clone(), false, Share::trusted(max_bytes)),
+        let (below, share) = match place {
+            Place::Base(below) => (below.clone(), Share::trusted(max_bytes)),
             Place::Driver(name) => {
-                (Path::new(".image-cache/drivers").join(name), true, Share::of(max_bytes))
+                (Path::new(".image-cache/drivers").join(name), Share::of(max_bytes))
             }
         };
-        let path = directory.path().join(&below);
         Database {
             directory,
             below,
-            path,
-            in_drivers,
             share,
             deadline,
             open: None,
+            known: None,
             checked: false,
+            checked_before: false,
             corruption: None,
             was_busy: false,
             condemned: None,
@@ -89,9 +92,25 @@ impl Database {
 
     /// Forgets what was seen during the last call.
     pub fn begin_call(&mut self) {
-        self.checked = false;
+        self.checked = std::mem::take(&mut self.checked_before);
         self.corruption = None;
         self.was_busy = false;
+    }
+
+    /// Whether the file that the driver's instance was configured on is no longer the one at its path. It is forgotten then: an
+    /// instance that is configured anew makes another one.
+    pub fn was_replaced(&mut self) -> bool {
+        let Some(known) = self.known else { return false };
+        let (base, below) = (self.directory.base_dir(), &self.below);
+        let is_in_place = match &mut self.open {
+            Some(open) => open.is_in_place(base, below),
+            None => location::identity_below(base, below).ok().flatten() == Some(known),
+        };
+        self.checked_before = is_in_place;
+        if !is_in_place {
+            (self.open, self.known) = (None, None);
+        }
+        !is_in_place
     }
 
     /// Lets others at a database that was opened for this call alone.
@@ -101,10 +120,8 @@ impl Database {
 
     /// What the database takes of the disk now, with the log beside it.
     pub fn bytes_on_disk(&self) -> u64 {
-        let mut log = self.path.as_os_str().to_owned();
-        log.push("-wal");
-        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        bytes(&self.path) + bytes(Path::new(&log))
+        let place = Location::find(&self.directory, &self.below);
+        place.map_or(0, |place| place.bytes_on_disk())
     }
 
     /// Whether another process's lock was in the way during this call.
@@ -147,14 +164,16 @@ impl Database {
             self.checked = true;
         }
         if self.open.is_none() {
-            let (directory, path) = (&self.directory, &self.path);
-            match Open::new(directory, path, self.in_drivers, self.share, &self.deadline) {
-                Ok(open) => self.open = Some(open),
+            match Open::new(&self.directory, &self.below, self.share, &self.deadline) {
+                Ok(open) => {
+                    self.known = Some(open.identity());
+                    self.open = Some(open);
+                }
                 Err(fault) => return Err(self.answer(fault)),
             }
         }
         let open = self.open.as_mut().ok_or(Error::Busy)?;
-        open.set_patience(&self.deadline);
+        open.set_patience(self.deadline.remaining());
         Ok(open)
     }
 
@@ -166,7 +185,8 @@ impl Database {
         };
         // A guest gets no path, not even in words.
         let base = self.directory.path().to_string_lossy();
-        let words = printable(&error.to_string().replace(&*base, "…"), 500);
+        let words = location::without_handles(&error.to_string());
+        let words = printable(&words.replace(&*base, "…"), 500);
         if opening::is_full(&error) {
             return Error::Full;
         }
@@ -182,7 +202,10 @@ impl Database {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 self.condemned = match &self.open {
                     Some(open) => Some(open.identity()),
-                    None => opening::identity(&self.path).ok().flatten(),
+                    None => {
+                        let base = self.directory.base_dir();
+                        location::identity_below(base, &self.below).ok().flatten()
+                    }
                 };
                 self.corruption = Some(words.clone());
                 Error::Other(words)
@@ -251,6 +274,13 @@ impl wit::Host for HostState {
         }))
     }
 }
+
+#[cfg(test)]
+mod corpus;
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../../fuzz/src/sql_calls.rs"]
+pub(crate) mod sql_calls;
 
 #[cfg(test)]
 mod tests;

@@ -69,7 +69,13 @@ pub struct Global {
     /// image_cache_min_free: free space that caching must leave; bytes, or with a unit [default: 0]
     #[arg(long, value_name = "SIZE", global = true, allow_negative_numbers = true)]
     min_free: Option<OsString>,
-    /// image_cache_hard_limit: make room before an image is let in, so that the maximal size is never exceeded [default: false]
+    /// image_cache_max_images: above so many images prune evicts; 0: any number [default: 0]
+    #[arg(long, value_name = "NUMBER", global = true, allow_negative_numbers = true)]
+    max_images: Option<OsString>,
+    /// image_cache_min_free_inodes: free inodes that caching must leave [default: 0]
+    #[arg(long, value_name = "NUMBER", global = true, allow_negative_numbers = true)]
+    min_free_inodes: Option<OsString>,
+    /// image_cache_hard_limit: make room before an image is let in, so that the maximal size and number are never exceeded [default: false]
     #[arg(long, value_name = "true|false", global = true)]
     hard_limit: Option<OsString>,
     /// image_cache_verify_reads: verify what is served before it is served, true or false [default: true]
@@ -87,6 +93,12 @@ pub struct Global {
     /// image_cache_fetch_to_end: a fetch that nobody reads any more goes on [default: false]
     #[arg(long, value_name = "true|false", global = true)]
     fetch_to_end: Option<OsString>,
+    /// image_cache_policy_min_age: what was published or read so lately goes only where the size demands it [default: 60s]
+    #[arg(long, value_name = "TIME", global = true, allow_negative_numbers = true)]
+    policy_min_age: Option<OsString>,
+    /// image_cache_policy_may_empty: the driver's own policy may evict more than half of the cache at once [default: false]
+    #[arg(long, value_name = "true|false", global = true)]
+    policy_may_empty: Option<OsString>,
     /// How answers are printed
     #[arg(
         long,
@@ -124,6 +136,8 @@ impl Global {
             ("--sqlite-db", ConfigOption::SqliteDb, &self.sqlite_db),
             ("--hit-delay", ConfigOption::HitDelay, &self.hit_delay),
             ("--min-free", ConfigOption::MinFree, &self.min_free),
+            ("--max-images", ConfigOption::MaxImages, &self.max_images),
+            ("--min-free-inodes", ConfigOption::MinFreeInodes, &self.min_free_inodes),
             ("--hard-limit", ConfigOption::HardLimit, &self.hard_limit),
             ("--verify-reads", ConfigOption::VerifyReads, &self.verify_reads),
             ("--durability", ConfigOption::Durability, &self.durability),
@@ -134,6 +148,8 @@ impl Global {
                 &self.other_writer_patience,
             ),
             ("--fetch-to-end", ConfigOption::FetchToEnd, &self.fetch_to_end),
+            ("--policy-min-age", ConfigOption::PolicyMinAge, &self.policy_min_age),
+            ("--policy-may-empty", ConfigOption::PolicyMayEmpty, &self.policy_may_empty),
         ]
         .into_iter()
         .filter_map(|(flag, option, value)| Some((flag, option, value.as_deref()?)))

@@ -1,8 +1,9 @@
 //! Exit codes, and errors in words on standard error.
 
-use super::output::printable;
+use super::log_queue;
+use super::output::{LogFormat, printable};
 use image_cache::{Error, ImageId};
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -50,7 +51,8 @@ pub fn report(error: &anyhow::Error) -> Code {
 
 /// A line for the person at the terminal; where standard error is closed, for nobody.
 pub fn note(kind: &str, text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{kind}: {}", printable(text));
+    let line = format!("{kind}: {}\n", printable(text));
+    log_queue::queue(LogFormat::Text).push(line.as_bytes());
 }
 
 fn code(error: &anyhow::Error) -> Code {

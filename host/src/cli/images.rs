@@ -4,7 +4,7 @@ use super::args::Which;
 use super::exit::{Code, Failure, note};
 use super::output::{columns, count, exact_time, facts, short_size, short_time, size};
 use super::{Session, confirm, progress, verify};
-use image_cache::{CachedImage, ImageCache, ImageId, Trust};
+use image_cache::{CachedImage, ImageCache, ImageId, LeftoverState, Trust};
 use serde::Serialize;
 
 /// One record.
@@ -83,14 +83,13 @@ pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
     if cache.is_queued(id.as_str()).unwrap_or(false) {
         what += "; it is queued";
     }
-    let left_behind =
-        |place: &str| cache.config().dir.join(place).join(id.as_str()).symlink_metadata().is_ok();
+    let left_behind = |state| cache.has_leftover(id, state).unwrap_or(false);
     if cache.is_being_cached(id.as_str()).unwrap_or(false) {
         what += "; it is being cached right now";
-    } else if left_behind("incomplete") {
+    } else if left_behind(LeftoverState::Incomplete) {
         what += "; a fetch that broke off left a part of it in incomplete/";
     }
-    if left_behind("invalid") {
+    if left_behind(LeftoverState::Invalid) {
         what += &match cache.invalid_reason(id.as_str()) {
             Ok(Some(reason)) => format!("; it was found damaged and lies in invalid/: {reason}"),
             _ => "; a fetch that failed left its bytes in invalid/".to_owned(),

@@ -3,8 +3,8 @@
 use super::fault::{Rejected, quoted};
 use super::layers::plain_driver;
 use super::{
-    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_PATIENCE,
-    DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
+    Config, ConfigError, ConfigFault, ConfigOption, DEFAULT_MAX_SIZE, DEFAULT_MIN_AGE,
+    DEFAULT_PATIENCE, DEFAULT_STALL_TIME, DriverConfig, Durability, OtherWriter, check,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,12 +20,16 @@ pub struct ConfigBuilder {
     pub(super) sqlite_db: Option<PathBuf>,
     pub(super) hit_delay: Option<Duration>,
     pub(super) min_free: Option<u64>,
+    pub(super) max_images: Option<u64>,
+    pub(super) min_free_inodes: Option<u64>,
     pub(super) hard_limit: Option<bool>,
     pub(super) verify_reads: Option<bool>,
     pub(super) durability: Option<Durability>,
     pub(super) other_writer: Option<OtherWriter>,
     pub(super) other_writer_patience: Option<Duration>,
     pub(super) fetch_to_end: Option<bool>,
+    pub(super) policy_min_age: Option<Duration>,
+    pub(super) policy_may_empty: Option<bool>,
     pub(super) drivers: BTreeMap<String, DriverConfig>,
 }
 
@@ -77,8 +81,22 @@ impl ConfigBuilder {
         self
     }
 
-    /// Whether room is made before an image is let in, so that [`max_size`](Self::max_size) is never
-    /// exceeded; an image for which none can be made is not cached. Default: no.
+    /// Images above which pruning evicts, and with a [hard limit](Self::hard_limit) no image is let in; 0: any number. Default: 0.
+    #[must_use]
+    pub fn max_images(mut self, images: u64) -> Self {
+        self.max_images = Some(images);
+        self
+    }
+
+    /// Inodes of the file system that stay free: an image that would leave fewer is not cached. Default: 0.
+    #[must_use]
+    pub fn min_free_inodes(mut self, inodes: u64) -> Self {
+        self.min_free_inodes = Some(inodes);
+        self
+    }
+
+    /// Whether room is made before an image is let in, so that [`max_size`](Self::max_size) and
+    /// [`max_images`](Self::max_images) are never exceeded; an image for which none can be made is not cached. Default: no.
     #[must_use]
     pub fn hard_limit(mut self, hard: bool) -> Self {
         self.hard_limit = Some(hard);
@@ -117,6 +135,21 @@ impl ConfigBuilder {
     #[must_use]
     pub fn fetch_to_end(mut self, to_end: bool) -> Self {
         self.fetch_to_end = Some(to_end);
+        self
+    }
+
+    /// What was published or read so lately is not evicted for the driver's own policy, but only where the size demands it.
+    /// Default: 60 s.
+    #[must_use]
+    pub fn policy_min_age(mut self, time: Duration) -> Self {
+        self.policy_min_age = Some(time);
+        self
+    }
+
+    /// Whether one prune may evict more than half of the cache for the driver's own policy. Default: no.
+    #[must_use]
+    pub fn policy_may_empty(mut self, may_empty: bool) -> Self {
+        self.policy_may_empty = Some(may_empty);
         self
     }
 
@@ -176,8 +209,20 @@ impl ConfigBuilder {
         if let Some(size) = self.min_free {
             hold(ConfigOption::MinFree.name(), check::bytes(size));
         }
+        if let Some(images) = self.max_images {
+            hold(ConfigOption::MaxImages.name(), check::count(images));
+        }
+        if let Some(inodes) = self.min_free_inodes {
+            hold(ConfigOption::MinFreeInodes.name(), check::count(inodes));
+        }
         if let Some(time) = self.other_writer_patience {
             hold(ConfigOption::OtherWriterPatience.name(), check::patience(time));
+        }
+        if let Some(time) = self.policy_min_age {
+            hold(
+                ConfigOption::PolicyMinAge.name(),
+                check::at_most(time, check::MAX_MIN_AGE, check::MIN_AGE),
+            );
         }
         for (name, driver) in &self.drivers {
             for (key, rejected) in check::driver_config(name, driver) {
@@ -198,12 +243,16 @@ impl ConfigBuilder {
             sqlite_db: database.unwrap_or_else(|| "cache.db".into()),
             hit_delay: self.hit_delay.unwrap_or_default(),
             min_free: self.min_free.unwrap_or_default(),
+            max_images: self.max_images.filter(|most| *most > 0),
+            min_free_inodes: self.min_free_inodes.unwrap_or_default(),
             hard_limit: self.hard_limit.unwrap_or_default(),
             verify_reads: self.verify_reads.unwrap_or(true),
             durability: self.durability.unwrap_or_default(),
             other_writer: self.other_writer.unwrap_or_default(),
             other_writer_patience: self.other_writer_patience.unwrap_or(DEFAULT_PATIENCE),
             fetch_to_end: self.fetch_to_end.unwrap_or_default(),
+            policy_min_age: self.policy_min_age.unwrap_or(DEFAULT_MIN_AGE),
+            policy_may_empty: self.policy_may_empty.unwrap_or_default(),
             drivers: self.drivers,
         }
     }

@@ -10,9 +10,12 @@ use std::time::Duration;
 pub(super) const MAX_STALL_TIME: Duration = Duration::from_secs(1_000 * 365 * 86_400);
 /// Hits that are gathered for longer are as good as lost.
 pub(super) const MAX_HIT_DELAY: Duration = Duration::from_secs(3_600);
+/// A policy that may touch nothing for longer is none.
+pub(super) const MAX_MIN_AGE: Duration = Duration::from_secs(86_400);
 /// Below, a writer that only waits for its turn on the processor would be given up; above, nobody waits.
 const PATIENCES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3_600);
+const INSTANCES: std::ops::RangeInclusive<u64> = 1..=10_000;
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(4 << 30);
 const COMPONENT: std::ops::RangeInclusive<u64> = (1 << 10)..=(1 << 30);
 const DATABASE: std::ops::RangeInclusive<u64> = (8 << 20)..=(1 << 40);
@@ -24,9 +27,11 @@ pub(super) const DRIVER: &str =
     "a built-in name (sqlite, xattr), a name from [drivers.NAME], or the path of a component";
 pub(super) const BYTES: &str =
     "0 to 9223372036854775807 bytes, a whole number or with a unit (\"10 GiB\", \"500MB\")";
+pub(super) const COUNT: &str = "a whole number, 0 to 9223372036854775807";
 pub(super) const STALL_TIME: &str =
     "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")";
 pub(super) const HIT_DELAY: &str = "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")";
+pub(super) const MIN_AGE: &str = "0 s to 24 h, whole seconds or with a unit (60, \"500ms\")";
 pub(super) const SWITCH: &str = "true or false";
 pub(super) const DURABILITY: &str = "full or rename-only";
 pub(super) const OTHER_WRITER: &str = "follow or pass-through";
@@ -39,6 +44,7 @@ pub(super) const LIMIT_COMPONENT: &str =
     "1 KiB to 1 GiB, a whole number of bytes or with a unit (\"32 MiB\")";
 pub(super) const LIMIT_DATABASE: &str =
     "8 MiB to 1 TiB, a whole number of bytes or with a unit (\"1 GiB\")";
+pub(super) const LIMIT_INSTANCES: &str = "1 to 10000, a whole number";
 pub(super) const LIMIT_TIME: &str = "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")";
 
 pub(super) fn dir(dir: &Path) -> Result<(), Rejected> {
@@ -60,6 +66,12 @@ pub(super) fn driver(driver: &str) -> Result<(), Rejected> {
 pub(super) fn bytes(bytes: u64) -> Result<(), Rejected> {
     let fits = i64::try_from(bytes).map(drop);
     fits.map_err(|_| Rejected::new(format!("{bytes} bytes"), BYTES))
+}
+
+/// As many images or inodes as any file system can have.
+pub(super) fn count(count: u64) -> Result<(), Rejected> {
+    let fits = i64::try_from(count).map(drop);
+    fits.map_err(|_| Rejected::new(count.to_string(), COUNT))
 }
 
 pub(super) fn at_most(time: Duration, most: Duration, accepted: &str) -> Result<(), Rejected> {
@@ -135,6 +147,10 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
         if !range.contains(&bytes) {
             faults.push((key, Rejected::new(format!("{bytes} bytes"), accepted)));
         }
+    }
+    if !INSTANCES.contains(&limits.instances) {
+        let found = format!("{} instances", limits.instances);
+        faults.push(("limits.instances", Rejected::new(found, LIMIT_INSTANCES)));
     }
     for (key, time) in
         [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]

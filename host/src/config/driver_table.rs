@@ -12,7 +12,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 const KEYS: [&str; 5] = ["component", "sha256", "grants", "options", "limits"];
-const LIMIT_KEYS: [&str; 5] = ["memory", "guest_time", "call_time", "component", "database"];
+const LIMIT_KEYS: [&str; 6] =
+    ["memory", "guest_time", "call_time", "component", "database", "instances"];
 const COMPONENT: &str = "the path of a WebAssembly component, relative to this file's directory";
 const SHA256: &str = "64 hexadecimal digits, in quotes";
 const GRANTS: &str = "an array of \"sql\", \"attributes\", \"files\" and \"wasi\"";
@@ -132,7 +133,7 @@ fn limits(reading: &mut Reading<'_>, shown: &str, value: &Spanned<DeValue<'_>>) 
     let DeValue::Table(table) = value.get_ref() else {
         let rejected = Rejected::new(
             given(value.get_ref()).found(),
-            "a table with memory, guest_time, call_time, component and database",
+            "a table with memory, guest_time, call_time, component, database and instances",
         );
         reading.fault(&value.span(), shown, rejected);
         return limits;
@@ -162,6 +163,10 @@ fn limits(reading: &mut Reading<'_>, shown: &str, value: &Spanned<DeValue<'_>>) 
             "database" => {
                 let bytes = value::bytes(&given, check::LIMIT_DATABASE);
                 limits.database = reading.hold(key, &shown, bytes).unwrap_or(limits.database);
+            }
+            "instances" => {
+                let count = value::count(&given, check::LIMIT_INSTANCES);
+                limits.instances = reading.hold(key, &shown, count).unwrap_or(limits.instances);
             }
             _ => reading.unknown(key, &shown, &LIMIT_KEYS),
         }

@@ -6,8 +6,9 @@ use super::{
     BUILT_IN_DRIVERS, Config, ConfigBuilder, ConfigError, ConfigFault, ConfigOption, oslo,
     toml_file,
 };
+use crate::read_file::read_file;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// Above this no file is a configuration.
@@ -111,11 +112,10 @@ impl ConfigLayers {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other("more than 4 MiB"));
-    }
+    let bytes = read_file(path, MAX_FILE_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => io::Error::other("more than 4 MiB"),
+        _ => error,
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
             .iter()

@@ -30,6 +30,10 @@ pub enum ConfigOption {
     HitDelay,
     /// `image_cache_min_free`
     MinFree,
+    /// `image_cache_max_images`
+    MaxImages,
+    /// `image_cache_min_free_inodes`
+    MinFreeInodes,
     /// `image_cache_hard_limit`
     HardLimit,
     /// `image_cache_verify_reads`
@@ -42,11 +46,15 @@ pub enum ConfigOption {
     OtherWriterPatience,
     /// `image_cache_fetch_to_end`
     FetchToEnd,
+    /// `image_cache_policy_min_age`
+    PolicyMinAge,
+    /// `image_cache_policy_may_empty`
+    PolicyMayEmpty,
 }
 
 impl ConfigOption {
     /// Every option, in the order of the documentation.
-    pub const ALL: [ConfigOption; 13] = [
+    pub const ALL: [ConfigOption; 17] = [
         ConfigOption::Dir,
         ConfigOption::Driver,
         ConfigOption::MaxSize,
@@ -54,12 +62,16 @@ impl ConfigOption {
         ConfigOption::SqliteDb,
         ConfigOption::HitDelay,
         ConfigOption::MinFree,
+        ConfigOption::MaxImages,
+        ConfigOption::MinFreeInodes,
         ConfigOption::HardLimit,
         ConfigOption::VerifyReads,
         ConfigOption::Durability,
         ConfigOption::OtherWriter,
         ConfigOption::OtherWriterPatience,
         ConfigOption::FetchToEnd,
+        ConfigOption::PolicyMinAge,
+        ConfigOption::PolicyMayEmpty,
     ];
 
     /// The five that the cache shares with Glance; its files may hold them.
@@ -81,12 +93,16 @@ impl ConfigOption {
             ConfigOption::SqliteDb => "image_cache_sqlite_db",
             ConfigOption::HitDelay => "image_cache_hit_delay",
             ConfigOption::MinFree => "image_cache_min_free",
+            ConfigOption::MaxImages => "image_cache_max_images",
+            ConfigOption::MinFreeInodes => "image_cache_min_free_inodes",
             ConfigOption::HardLimit => "image_cache_hard_limit",
             ConfigOption::VerifyReads => "image_cache_verify_reads",
             ConfigOption::Durability => "image_cache_durability",
             ConfigOption::OtherWriter => "image_cache_other_writer",
             ConfigOption::OtherWriterPatience => "image_cache_other_writer_patience",
             ConfigOption::FetchToEnd => "image_cache_fetch_to_end",
+            ConfigOption::PolicyMinAge => "image_cache_policy_min_age",
+            ConfigOption::PolicyMayEmpty => "image_cache_policy_may_empty",
         }
     }
 
@@ -124,6 +140,10 @@ impl ConfigOption {
                 into.hit_delay = Some(time);
             }
             ConfigOption::MinFree => into.min_free = Some(value::bytes(given, check::BYTES)?),
+            ConfigOption::MaxImages => into.max_images = Some(value::count(given, check::COUNT)?),
+            ConfigOption::MinFreeInodes => {
+                into.min_free_inodes = Some(value::count(given, check::COUNT)?);
+            }
             ConfigOption::HardLimit => {
                 into.hard_limit = Some(value::switch(given, check::SWITCH)?);
             }
@@ -143,6 +163,14 @@ impl ConfigOption {
             }
             ConfigOption::FetchToEnd => {
                 into.fetch_to_end = Some(value::switch(given, check::SWITCH)?);
+            }
+            ConfigOption::PolicyMinAge => {
+                let time = value::time(given, check::MIN_AGE)?;
+                check::at_most(time, check::MAX_MIN_AGE, check::MIN_AGE)?;
+                into.policy_min_age = Some(time);
+            }
+            ConfigOption::PolicyMayEmpty => {
+                into.policy_may_empty = Some(value::switch(given, check::SWITCH)?);
             }
         }
         Ok(())

@@ -51,6 +51,18 @@ pub(super) fn bytes(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> 
         .ok_or_else(|| Rejected::new(given.found(), accepted))
 }
 
+/// A whole number, at most 2^63 - 1.
+pub(super) fn count(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
+    let count = match given {
+        Given::Text(text) => text.to_str().and_then(|text| text.trim().parse::<u64>().ok()),
+        Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
+        Given::Switch(_) | Given::Other(_) => None,
+    };
+    count
+        .filter(|count| i64::try_from(*count).is_ok())
+        .ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
 /// A time: whole seconds, or a number with a unit.
 pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Rejected> {
     let time = match given {

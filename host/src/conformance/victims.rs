@@ -51,6 +51,30 @@ pub(super) fn a_question_for_no_bytes_is_answered(subject: Subject) -> Verdict {
     distinct_among(&subject.books.victims(0, &[], MANY)?, &images)
 }
 
+pub(super) fn no_more_victims_are_named_than_are_needed(subject: Subject) -> Verdict {
+    with_ten(&subject)?;
+    for bytes_needed in [1, 10, 99, 200, 500] {
+        let victims = subject.books.victims(bytes_needed, &[], MANY)?;
+        let before_the_last = victims.split_last().map_or(&[][..], |(_, before)| before);
+        holds(
+            bytes(before_the_last) < bytes_needed,
+            format!("no victim more once {bytes_needed} bytes are reached"),
+            &victims,
+        )?;
+    }
+    Ok(())
+}
+
+/// No policy has a reason for it: where all is named, the cache is emptied though nobody needs the room.
+pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(subject: Subject) -> Verdict {
+    let just_now = |n: u32| CachedImage {
+        last_modified: at(999),
+        ..image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, 999)
+    };
+    subject.books.add_all(&(1..=10).map(just_now).collect::<Vec<_>>())?;
+    equal("victims for 0 bytes", &subject.books.victims(0, &[], MANY)?, &Vec::new())
+}
+
 pub(super) fn victims_are_cached_images_each_named_once(subject: Subject) -> Verdict {
     let images = with_ten(&subject)?;
     subject.books.place(&image("a-file-without-a-record", 0))?;

@@ -1,19 +1,18 @@
 //! `.image-cache/blocks/`: a file of block digests for each cached image, under a name made from its id.
 
-use super::{Directory, Gone, OpenOptions, same_inode, time, unlink};
+use super::beneath::{create_new, is_other, open_to_read, read_whole, unforeseen};
+use super::{Directory, Gone, same_inode, time, unlink};
 use crate::image_id::ImageId;
-use cap_std::fs::OpenOptionsExt;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// Above this no file holds digests: those of an image of 128 TiB.
-const MAX_BYTES: u64 = 1 << 30;
+/// Above this no file holds digests: those of the largest image that has any, 16 TiB.
+const MAX_BYTES: u64 = (128 << 20) + 1024;
 
 /// The ending of a file that is being written.
 const NEW: &str = ".new";
@@ -86,14 +85,15 @@ impl Drop for StagedDigests {
 impl Directory {
     /// The bytes of an image's digest file; nothing where there is none.
     pub fn read_digests(&self, id: &ImageId) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = self.open_digests(&name_of(id))? else { return Ok(None) };
-        let len = file.metadata()?.len();
-        if len > MAX_BYTES {
-            return Ok(Some(Vec::new()));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-        file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-        Ok(Some(bytes))
+        let name = name_of(id);
+        let Some(file) = open_to_read(&self.blocks, &name)? else {
+            if is_other(&self.blocks, &name) && self.odd_digests.allow() {
+                tracing::warn!(image = %id, "its block digests are no regular file, and so passed over; remove {name} from .image-cache/blocks");
+            }
+            return Ok(None);
+        };
+        // What is too large is damaged.
+        Ok(Some(read_whole(file, MAX_BYTES)?.unwrap_or_default()))
     }
 
     /// Writes an image's digests beside those that it has; flushed to disk where they are to be durable.
@@ -103,12 +103,8 @@ impl Directory {
         bytes: &[u8],
         durable: bool,
     ) -> io::Result<StagedDigests> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}.{}-{count}{NEW}", name_of(id), std::process::id());
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(self.owner.file_mode());
-        let mut file = self.blocks.open_with(&name, &options)?.into_std();
+        let name = format!("{}.{}{NEW}", name_of(id), unforeseen());
+        let mut file = create_new(&self.blocks, &name, self.owner.file_mode())?;
         let staged = StagedDigests {
             directory: Arc::clone(self),
             image_id: id.clone(),
@@ -133,7 +129,7 @@ impl Directory {
     /// Removes an image's digests, if it has any. Call with the directory locked.
     pub fn remove_digests(&self, id: &ImageId) -> io::Result<Option<Gone>> {
         let name = name_of(id);
-        let file = self.open_digests(&name).ok().flatten();
+        let file = open_to_read(&self.blocks, &name).ok().flatten();
         Ok(unlink(&self.blocks, &name)?.then(|| Gone::new(0, file)))
     }
 
@@ -171,8 +167,8 @@ impl Directory {
             return Ok(());
         }
         if name.ends_with(NEW) {
-            let Some(file) = self.open_digests(name)? else { return Ok(()) };
-            if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            let file = open_to_read(&self.blocks, name)?;
+            if file.is_some_and(|f| matches!(f.try_lock(), Err(TryLockError::WouldBlock))) {
                 return Ok(());
             }
         }
@@ -182,18 +178,10 @@ impl Directory {
     /// The first bytes of a digest file, by its name.
     pub fn digest_file_head(&self, name: &str, bytes: u64) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
-        if let Some(file) = self.open_digests(name)? {
+        if let Some(file) = open_to_read(&self.blocks, name)? {
             file.take(bytes).read_to_end(&mut head)?;
         }
         Ok(head)
-    }
-
-    fn open_digests(&self, name: &str) -> io::Result<Option<File>> {
-        match self.blocks.open(name) {
-            Ok(file) => Ok(Some(file.into_std())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
     }
 }
 

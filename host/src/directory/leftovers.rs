@@ -66,7 +66,7 @@ impl Directory {
         Ok(files)
     }
 
-    fn leftover_dir(&self, state: LeftoverState) -> &Dir {
+    pub(super) fn leftover_dir(&self, state: LeftoverState) -> &Dir {
         match state {
             LeftoverState::Incomplete => &self.incomplete,
             LeftoverState::Invalid => &self.invalid,

@@ -1,16 +1,20 @@
-//! The directory's locks: one orders what changes both files and books, in one process and in many, the other says that the
-//! cache is open.
+//! The directory's locks: one orders what changes its files, in one process and in many, the other says that the cache is
+//! open. The order of all locks is told [elsewhere](super::image_lock).
 
-use super::{Directory, OpenOptions};
+use super::Directory;
+use super::beneath::{create_new, is_other, open_to_write};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long to wait for a lock that others hold only for the length of a driver's call.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
+/// How long to wait for a lock that others hold for the length of a driver's call at most.
+pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
 
 /// How long a lock may outlive its owner in a program that he was just starting: until that runs, it has his open files.
 const FORKING: Duration = Duration::from_millis(500);
+
+/// Between two looks somebody else may make a file, or remove it: so often it is tried again.
+const ATTEMPTS: u32 = 8;
 
 /// Holds the directory's lock until it is dropped.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ impl Directory {
         }
     }
 
-    /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
+    /// Waits for the lock, under which no driver is called; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where another process
     /// sits on it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
         self.lock_within(PATIENCE)
@@ -67,21 +71,29 @@ impl Directory {
     }
 
     /// Opens a file of `.image-cache/` that lives for its lock or its times; makes it where it is missing.
-    pub(super) fn open_own(&self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        match self.own.open_with(name, options.read(true).write(true)) {
-            Ok(file) => return Ok(file.into_std()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
+    pub fn open_own(&self, name: &str) -> io::Result<File> {
+        for _ in 0..ATTEMPTS {
+            if let Some(file) = open_to_write(&self.own, name)? {
+                return Ok(file);
+            }
+            if is_other(&self.own, name) {
+                // Nobody replaces it by himself: two who did so at once would hold two locks.
+                let words = format!(".image-cache/{name} is no regular file; remove it by hand");
+                return Err(io::Error::other(words));
+            }
+            match create_new(&self.own, name, self.owner.file_mode()) {
+                // What somebody else made is not ours to give away: it may have another name elsewhere.
+                Ok(file) => return self.owner.give_to_file(&file).map(|()| file),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
         }
-        let file = self.own.open_with(name, options.create(true))?.into_std();
-        self.owner.give_to_file(&file)?;
-        Ok(file)
+        Err(io::Error::other(format!(".image-cache/{name} comes and goes; see who removes it")))
     }
 }
 
 /// Tries for a lock until it is had, or `patience` ends with these words.
-fn wait(
+pub(super) fn wait(
     try_lock: impl Fn() -> Result<(), TryLockError>,
     patience: Duration,
     words: &str,

@@ -1,6 +1,7 @@
 //! Opening the base directory, and making what is missing in it.
 
 use super::Directory;
+use super::beneath::Limit;
 use super::owner::Owner;
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
@@ -40,11 +41,21 @@ impl Directory {
         let (queue, own) = (made("queue")?, made(".image-cache")?);
         let blocks = make(&own, "blocks", owner)
             .map_err(|source| DirectoryFault { path: path.join(".image-cache/blocks"), source })?;
-        make_parents(&base, database, owner)
+        folder(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
-        let directory =
-            Directory { path, base, incomplete, invalid, queue, own, blocks, database, owner };
+        let directory = Directory {
+            path,
+            base,
+            incomplete,
+            invalid,
+            queue,
+            own,
+            blocks,
+            database,
+            owner,
+            odd_digests: Limit::default(),
+        };
         directory.prove_writable()?;
         // Without it the queue's order may suffer, and nothing else.
         if let Err(error) = directory.note_queue_order() {
@@ -66,6 +77,11 @@ impl Directory {
                 .map_err(|e| DirectoryFault { path: self.path_of(name), source: e.into() })?;
         }
         Ok(())
+    }
+
+    /// The folder of what lies at this path below the base directory, no link followed; made where it is missing.
+    pub fn folder_of(&self, below: &Path) -> io::Result<Dir> {
+        folder(&self.base, below, self.owner)
     }
 
     /// A warning where the file system is none of those that were tested.
@@ -101,18 +117,18 @@ fn make_base(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the folders of a database that lies deeper in the base directory.
-fn make_parents(base: &Dir, database: &Path, owner: Owner) -> io::Result<()> {
-    let Some(folders) = database.parent() else { return Ok(()) };
+/// The folder of what lies at this path below the base directory, no link followed; folders that are missing are made.
+fn folder(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
     let mut dir = base.try_clone()?;
-    for folder in folders {
+    for folder in below.parent().into_iter().flatten() {
         let name = folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         dir = make(&dir, name, owner)?;
     }
-    Ok(())
+    Ok(dir)
 }
 
-fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
+/// Opens a directory, no link; makes it where it is missing.
+pub(super) fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
     match base.create_dir(name) {
         Ok(()) => {
             let dir = base.open_dir_nofollow(name)?;

@@ -1,8 +1,9 @@
 //! The queue: empty files, the oldest first, whose modification times strictly increase.
 
+use super::beneath::{create_new, open_to_write};
 use super::{
-    Directory, FileInfo, OpenOptions, is_regular, remove_regular, stat_any, stat_regular, timespec,
-    to_micros,
+    Directory, FileInfo, is_regular, remove_regular, stat_any, stat_regular, timespec, to_micros,
+    unlink,
 };
 use crate::driver::{system_time, timestamp};
 use crate::image_id::ImageId;
@@ -27,9 +28,8 @@ impl Directory {
 
     /// Adds an entry behind all others; false where it is there already. Call with the directory locked.
     pub fn enqueue(&self, id: &ImageId, now: SystemTime) -> io::Result<bool> {
-        let mut options = OpenOptions::new();
-        let file = match self.queue.open_with(id.as_str(), options.write(true).create_new(true)) {
-            Ok(file) => file.into_std(),
+        let file = match create_new(&self.queue, id.as_str(), self.owner.file_mode()) {
+            Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 let there = stat_any(&self.queue, id)?;
                 if there.is_some_and(|found| !is_regular(&found)) {
@@ -48,13 +48,27 @@ impl Directory {
 
     /// Gives a new entry its time, behind all others.
     fn stamp(&self, entry: &File, now: SystemTime) -> io::Result<()> {
-        let clock = self.open_own(CLOCK)?;
+        let clock = self.open_clock()?;
         // A microsecond: what remains of a time in a double, which is how Glance reads it.
         let after = time_of(&clock)? + Duration::from_micros(1);
         let stamp = to_micros(now).max(after);
         set_clock(&clock, stamp)?;
         rustix::fs::futimens(entry, &both(stamp))?;
         self.adopt_owner(entry)
+    }
+
+    /// Opens the clock. What is no regular file, or is one that has another name elsewhere and so must not be written, makes
+    /// way for a new one.
+    fn open_clock(&self) -> io::Result<File> {
+        if let Some(clock) = open_to_write(&self.own, CLOCK)?
+            && rustix::fs::fstat(&clock)?.st_nlink == 1
+        {
+            return Ok(clock);
+        }
+        if unlink(&self.own, CLOCK)? {
+            tracing::warn!(".image-cache/{CLOCK} was no file of our own; it is replaced");
+        }
+        self.open_own(CLOCK)
     }
 
     /// Removes an entry; false where there is none.
@@ -87,7 +101,7 @@ impl Directory {
                 newest = newest.max(info.modified);
             }
         }
-        let clock = self.open_own(CLOCK)?;
+        let clock = self.open_clock()?;
         if time_of(&clock)? < newest {
             // One more, for the part of a microsecond that was cut off.
             set_clock(&clock, newest + Duration::from_micros(1))?;

@@ -12,6 +12,9 @@ use std::io;
 /// On the incomplete file, so that it goes with it: the bytes that its writer may write, as decimal text.
 const ATTRIBUTE: &str = "user.image-cache.reserved";
 
+/// On the incomplete file: its image has a place among those that the cache may hold.
+const PLACE: &str = "user.image-cache.place";
+
 /// Decimal digits of the largest number of bytes.
 const DIGITS: usize = 20;
 
@@ -27,6 +30,8 @@ pub(super) struct Room {
     allocated: u64,
     /// Whether others can read on the file what is reserved.
     announced: bool,
+    /// Whether others can read on the file that its image has a place.
+    has_place: bool,
 }
 
 /// What live writers take up, apart from one of them.
@@ -36,6 +41,8 @@ pub(crate) struct Filling {
     pub bytes: u64,
     /// Those of them that the file system still counts as free.
     pub unallocated: u64,
+    /// How many images have a place, or bytes already.
+    pub images: u64,
 }
 
 impl Incomplete {
@@ -58,6 +65,16 @@ impl Incomplete {
             Err(error) => return Err(error.into()),
         }
         Ok(self.room.announced)
+    }
+
+    /// Tells other processes that the image has a place. Where they cannot be told, its bytes tell them.
+    pub fn announce_place(&mut self) -> io::Result<()> {
+        match fsetxattr(self.file(), PLACE, b"1", XattrFlags::empty()) {
+            Ok(()) => self.room.has_place = true,
+            Err(Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Has the file system set blocks aside for `total` bytes, without changing the file's length; false
@@ -92,11 +109,16 @@ impl Incomplete {
 
     /// Takes the announcement off the file, which is no longer being written.
     pub(super) fn withdraw(&mut self) {
-        if std::mem::take(&mut self.room.announced)
-            && let Err(error) = fremovexattr(self.file(), ATTRIBUTE)
-        {
-            // It says something of incomplete files only.
-            tracing::debug!(image = %self.image_id, %error, "an attribute remains on its file");
+        let room = &mut self.room;
+        let announced = [
+            (std::mem::take(&mut room.announced), ATTRIBUTE),
+            (std::mem::take(&mut room.has_place), PLACE),
+        ];
+        for (_, name) in announced.into_iter().filter(|(is_there, _)| *is_there) {
+            if let Err(error) = fremovexattr(self.file(), name) {
+                // It says something of incomplete files only.
+                tracing::debug!(image = %self.image_id, %error, "an attribute remains on its file");
+            }
         }
     }
 }
@@ -131,6 +153,12 @@ impl Directory {
         let stat = rustix::fs::fstatvfs(&self.base)?;
         Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
     }
+
+    /// Inodes of the file system that are free for us; nothing where it makes them as they are needed (btrfs).
+    pub fn free_inodes(&self) -> io::Result<Option<u64>> {
+        let stat = rustix::fs::fstatvfs(&self.base)?;
+        Ok((stat.f_files > 0).then_some(stat.f_favail))
+    }
 }
 
 impl Filling {
@@ -142,6 +170,8 @@ impl Filling {
         let bytes = announced(file)?.unwrap_or(on_disk).max(size);
         self.bytes = self.bytes.saturating_add(bytes);
         self.unallocated = self.unallocated.saturating_add(bytes.saturating_sub(on_disk));
+        // One that asks for a place itself has neither yet.
+        self.images += u64::from(bytes > 0 || fgetxattr(file, PLACE, &mut [0u8; 1]).is_ok());
         Ok(())
     }
 }

@@ -1,13 +1,13 @@
 //! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
+use super::beneath::create_new;
 use super::room::Room;
 use super::{
-    Directory, FileInfo, OpenOptions, is_regular, lock_alone, open_regular, remove_regular,
-    same_inode, stat_any,
+    Directory, FileInfo, is_regular, lock_alone, open_regular, remove_regular, same_inode, stat_any,
 };
 use crate::config::Durability;
 use crate::image_id::ImageId;
-use cap_std::fs::{Dir, OpenOptionsExt};
+use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::{File, TryLockError};
@@ -144,8 +144,9 @@ impl Incomplete {
         }
         self.pending = false;
         self.withdraw();
-        // From now on it is a cached image, which only a reader's shared lock protects from eviction.
-        let _ = self.file.lock_shared();
+        // From now on it is a cached image, which only a reader's shared lock protects from eviction. Nobody waits for it:
+        // between the two locks any process may have taken its own, and keep it.
+        let _ = self.file.try_lock_shared();
         Ok(Published::Done)
     }
 
@@ -223,10 +224,9 @@ fn move_in(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
 
 /// Makes and locks the file; nothing where one is there already.
 fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(directory.owner.file_mode());
-    let file = match directory.incomplete.open_with(image_id.as_str(), &options) {
-        Ok(file) => file.into_std(),
+    let mode = directory.owner.file_mode();
+    let file = match create_new(&directory.incomplete, image_id.as_str(), mode) {
+        Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
         Err(e) => return Err(e),
     };

@@ -1,27 +1,33 @@
 //! How much memory an instance may have, all its memories together.
 
+use crate::config::Limits;
 use wasmtime::{ResourceLimiter, Result, bail};
 
 /// Elements of all tables of a guest.
 pub(crate) const MAX_ELEMENTS: usize = 100_000;
-
-/// Core instances, memories and tables of one component each, adapters included.
-const MAX_PARTS: usize = 32;
 
 /// What one store may still take. Going beyond is a trap with words: a guest that is merely told that there is no more
 /// memory dies with a trap that says nothing.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     max_memory: usize,
+    /// Core instances, memories and tables, so many of each, adapters included.
+    max_parts: usize,
     memory: usize,
     elements: usize,
 }
 
 impl Bounds {
-    /// At most so many bytes of memory.
-    pub fn new(max_memory: u64) -> Self {
-        let max_memory = usize::try_from(max_memory).unwrap_or(usize::MAX);
-        Bounds { max_memory, memory: 0, elements: 0 }
+    /// At most what these limits allow.
+    pub fn new(limits: &Limits) -> Self {
+        let most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let (max_memory, max_parts) = (most(limits.memory), most(limits.instances));
+        Bounds { max_memory, max_parts, memory: 0, elements: 0 }
+    }
+
+    /// Core instances, memories or tables that it may have, each.
+    pub fn max_parts(&self) -> usize {
+        self.max_parts
     }
 
     /// Bytes of memory and elements of tables in use. Neither ever shrinks, so this is also the most that was.
@@ -34,7 +40,10 @@ impl ResourceLimiter for Bounds {
     fn memory_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
         let memory = self.memory.saturating_sub(now).saturating_add(wanted);
         if memory > self.max_memory {
-            bail!("it wanted {memory} bytes of memory; its limit is {}", self.max_memory);
+            bail!(
+                "it wanted {memory} bytes of memory; its limit is {} (`limits.memory`)",
+                self.max_memory
+            );
         }
         self.memory = memory;
         Ok(true)
@@ -50,15 +59,15 @@ impl ResourceLimiter for Bounds {
     }
 
     fn instances(&self) -> usize {
-        MAX_PARTS
+        self.max_parts
     }
 
     fn tables(&self) -> usize {
-        MAX_PARTS
+        self.max_parts
     }
 
     fn memories(&self) -> usize {
-        MAX_PARTS
+        self.max_parts
     }
 }
 
@@ -68,7 +77,7 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut bounds = Bounds::new(100);
+        let mut bounds = Bounds::new(&Limits { memory: 100, ..Limits::default() });
         assert!(bounds.memory_growing(0, 60, None).is_ok());
         assert!(bounds.memory_growing(0, 60, None).is_err());
         assert!(bounds.memory_growing(60, 100, None).is_ok());

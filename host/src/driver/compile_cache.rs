@@ -1,14 +1,20 @@
 //! Compiled components on disk, so that a program which runs for a moment need not compile: best effort, never needed.
 //!
-//! Loading compiled code is trusting it, so the directory is used only where nobody but us can have written into it.
+//! Loading compiled code is trusting it, so the directory is used only where nobody but us can have written into it; and a
+//! digest over each entry keeps what the disk damaged from being run.
+
+mod entry;
 
 use crate::runtime;
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::{DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -18,6 +24,9 @@ use wasmtime::component::Component;
 
 /// So many compiled components are kept; what was compiled first goes first.
 const MAX_ENTRIES: usize = 64;
+
+/// No entry has more bytes: compiled, the largest component that may be configured by default has less than a tenth.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// The ending of an entry's name.
 const ENDING: &str = ".cwasm";
@@ -81,21 +90,20 @@ impl CompileCache {
     ) -> Result<Compiled, String> {
         let started = Instant::now();
         let name = entry_name(engine, digest);
-        let directory = self.directory.clone().and_then(|directory| {
-            trusted(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
-            Ok(directory)
+        let directory = self.directory.as_ref().map_err(String::clone).and_then(|path| {
+            let fault = |e: io::Error| format!("{}: {e}", path.display());
+            Ok((path, trusted(path).map_err(fault)?))
         });
-        if let Ok(directory) = &directory
-            && let Some(component) = load(engine, &directory.join(&name))
+        if let Ok((_, directory)) = &directory
+            && let Some(component) = load(engine, directory, &name)
         {
             let took = started.elapsed();
             return Ok(Compiled { component, from_cache: true, cache_fault: None, took });
         }
         let component = compile(engine, bytes)?;
         let took = started.elapsed();
-        let stored = directory.and_then(|directory| {
-            store(&directory, &name, &component)
-                .map_err(|e| format!("{}: {e}", directory.display()))
+        let stored = directory.and_then(|(path, directory)| {
+            store(&directory, &name, &component).map_err(|e| format!("{}: {e}", path.display()))
         });
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "compiled code is not kept for the next start");
@@ -135,78 +143,116 @@ fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf
 fn entry_name(engine: &Engine, digest: &[u8; 32]) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
+    entry::VERSION.hash(&mut hasher);
     format!("{}-{:016x}{ENDING}", hex::encode(digest), hasher.finish())
 }
 
-/// Makes the directory where it is missing, and makes sure that it is ours alone.
-fn trusted(directory: &Path) -> io::Result<()> {
+/// Opens the directory, makes it where it is missing, and makes sure that it is ours alone.
+fn trusted(directory: &Path) -> io::Result<Dir> {
     if !directory.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    let stat = rustix::fs::fstat(rustix::fs::openat(CWD, directory, flags, Mode::empty())?)?;
+    let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&opened)?;
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other("it belongs to another user"));
     }
     if stat.st_mode & 0o077 != 0 {
         return Err(io::Error::other("it is open to others; set its mode to 0700"));
     }
-    Ok(())
+    Ok(Dir::from_std_file(opened.into()))
 }
 
-/// The entry at `path`, if it is there, ours, and of this engine.
-fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    let stat = rustix::fs::lstat(path).ok()?;
-    let ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0;
-    if !ours || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+/// The entry of this name, if it is there, ours, whole, and of this engine.
+fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
+    let unusable = |why: &dyn Display| {
+        tracing::warn!(name, "compiled code on disk is damaged ({why}); it is compiled anew");
+    };
+    let entry = match read(directory, name) {
+        Ok(entry) => entry?,
+        Err(error) => {
+            unusable(&error);
+            return None;
+        }
+    };
+    let Some(code) = entry::content(&entry, name) else {
+        unusable(&"its digest is another one");
         return None;
-    }
-    // SAFETY: the file must hold what `Component::serialize` wrote, unchanged while it is mapped. It lies in a directory
-    // that is ours alone (checked by `trusted` just before), where only `store` writes: it flushes a file to disk before
-    // that gets its name, and never writes to one that has it. wasmtime itself refuses code of another version or
-    // configuration.
-    match unsafe { Component::deserialize_file(engine, path) } {
+    };
+    // SAFETY: the bytes must be what `Component::serialize` answered. They are in memory, where nobody changes them, and have
+    // the digest that `store` wrote with them, so they were not damaged since. Nobody else can have written them: they come
+    // out of a file of ours, in a directory that is ours alone (checked by `trusted` just before). wasmtime itself refuses
+    // code of another version or configuration.
+    match unsafe { Component::deserialize(engine, code) } {
         Ok(component) => Some(component),
         Err(error) => {
-            tracing::debug!(%error, path = %path.display(), "compiled code cannot be used; it is made anew");
+            tracing::debug!(%error, name, "compiled code cannot be used; it is made anew");
             None
         }
     }
 }
 
+/// The bytes of an entry; nothing where there is none, or it is not ours.
+fn read(directory: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
+        return Ok(None);
+    }
+    let len = stat.st_size.cast_unsigned();
+    if len > MAX_BYTES {
+        return Err(io::Error::other("it is too large"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
 /// Writes an entry under a name of its own, flushes it, and only then gives it its name.
-fn store(directory: &Path, name: &str, component: &Component) -> io::Result<()> {
+fn store(directory: &Dir, name: &str, component: &Component) -> io::Result<()> {
     let code = component.serialize().map_err(io::Error::other)?;
-    let temporary =
-        directory.join(format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
-    let written = write_new(&temporary, &code)
-        .and_then(|()| std::fs::rename(&temporary, directory.join(name)));
+    let temporary = format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id());
+    let written = write_new(directory, &temporary, &code, name)
+        .and_then(|()| Ok(rustix::fs::renameat(directory, &temporary, directory, name)?));
     if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
+        let _ = rustix::fs::unlinkat(directory, &temporary, AtFlags::empty());
     }
     written?;
     forget_old(directory)
 }
 
-fn write_new(path: &Path, code: &[u8]) -> io::Result<()> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
+fn write_new(directory: &Dir, temporary: &str, code: &[u8], name: &str) -> io::Result<()> {
+    // What a killed process of our number left.
+    let _ = rustix::fs::unlinkat(directory, temporary, AtFlags::empty());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let mut file = File::from(rustix::fs::openat(directory, temporary, flags, mode)?);
+    file.write_all(&entry::head(code, name))?;
     file.write_all(code)?;
     // A file that a power failure left half written must never have an entry's name.
     file.sync_data()
 }
 
 /// Removes what was compiled first, and what a killed process left half written.
-fn forget_old(directory: &Path) -> io::Result<()> {
-    let mut entries: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir(directory)?.flatten() {
+fn forget_old(directory: &Dir) -> io::Result<()> {
+    let mut entries: Vec<(SystemTime, OsString)> = Vec::new();
+    for entry in directory.entries()?.flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        entries.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+        let modified = modified.map_or(SystemTime::UNIX_EPOCH, |time| time.into_std());
+        entries.push((modified, entry.file_name()));
     }
     entries.sort_unstable_by(|a, b| b.cmp(a));
-    for (_, path) in entries.iter().skip(MAX_ENTRIES) {
-        std::fs::remove_file(path)?;
+    for (_, name) in entries.iter().skip(MAX_ENTRIES) {
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
     }
     Ok(())
 }
@@ -245,16 +291,62 @@ mod tests {
         assert!(compiled(&cache).from_cache);
     }
 
+    /// The path of the only entry.
+    fn only_entry(directory: &Path) -> PathBuf {
+        let mut entries = std::fs::read_dir(directory).expect("a list").flatten();
+        entries.next().expect("it was kept").path()
+    }
+
     #[test]
     fn damaged_code_is_compiled_anew() {
         let place = tempfile::tempdir().expect("a directory");
-        let cache = CompileCache::at(place.path().join("compiled"));
+        let directory = place.path().join("compiled");
+        let cache = CompileCache::at(directory.clone());
         compiled(&cache);
-        for entry in std::fs::read_dir(place.path().join("compiled")).expect("a list").flatten() {
-            std::fs::write(entry.path(), b"damaged").expect("it can be written");
+        let path = only_entry(&directory);
+        let whole = std::fs::read(&path).expect("it can be read");
+        let flipped = |at: usize| {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            damaged
+        };
+        let longer = [&whole[..], b"x"].concat();
+        let flips = (0..whole.len()).step_by(whole.len() / 16).map(flipped);
+        let cut = [0, 1, whole.len() / 2, whole.len() - 1].map(|len| whole[..len].to_vec());
+        for damaged in flips.chain(cut).chain([longer, b"damaged".to_vec()]) {
+            std::fs::write(&path, damaged).expect("it can be written");
+            assert!(!compiled(&cache).from_cache);
+            assert!(compiled(&cache).from_cache);
         }
-        assert!(!compiled(&cache).from_cache);
-        assert!(compiled(&cache).from_cache);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_or_another_components_is_compiled_anew() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = place.path().join("compiled");
+        let cache = CompileCache::at(directory.clone());
+        compiled(&cache);
+        let path = only_entry(&directory);
+        let code = std::fs::read(&path).expect("it can be read");
+        let other = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        assert!(entry::content(&code, &other).is_some() && entry::content(&code, "b").is_none());
+        let outside = place.path().join("outside");
+        std::fs::write(&outside, &code).expect("it can be written");
+        let plants: [&dyn Fn(); 3] = [
+            &|| std::os::unix::fs::symlink(&outside, &path).expect("a link"),
+            &|| rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).expect("a pipe"),
+            &|| {
+                let file = File::create(&path).expect("a file");
+                file.set_len(1 << 40).expect("it is sparse");
+            },
+        ];
+        for plant in plants {
+            std::fs::remove_file(&path).expect("it goes");
+            plant();
+            assert!(!compiled(&cache).from_cache);
+            assert!(compiled(&cache).from_cache);
+        }
+        assert_eq!(std::fs::read(&outside).expect("it is there"), code);
     }
 
     #[test]
@@ -276,7 +368,8 @@ mod tests {
             std::fs::write(place.path().join(format!("{n}{ENDING}")), b"")
                 .expect("it can be written");
         }
-        forget_old(place.path()).expect("old ones go");
+        let directory = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority());
+        forget_old(&directory.expect("it opens")).expect("old ones go");
         assert_eq!(std::fs::read_dir(place.path()).expect("a list").count(), MAX_ENTRIES);
     }
 

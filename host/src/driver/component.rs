@@ -13,6 +13,7 @@ use super::usage::Peak;
 use super::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim, timestamp};
 use crate::capability::OpenImage;
 use crate::image_id::ImageId;
+use crate::sync::Gate;
 use slot::Slot;
 use std::fmt;
 use std::fs::File;
@@ -38,6 +39,8 @@ struct Loaded {
     name: String,
     version: String,
     template: Template,
+    /// Passed by the one call that runs.
+    gate: Gate,
     slot: Mutex<Slot>,
 }
 
@@ -53,7 +56,8 @@ impl Driver {
     ) -> Self {
         let (name, version) = description;
         let slot = Mutex::new(Slot { live: Some(live), idle: None });
-        Driver { loaded: Arc::new(Loaded { home, name, version, template, slot }), until: None }
+        let loaded = Loaded { home, name, version, template, gate: Gate::new(), slot };
+        Driver { loaded: Arc::new(loaded), until: None }
     }
 
     /// The same driver, whose calls must be over at `until`.
@@ -238,6 +242,11 @@ impl Driver {
         slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.home)).set_database_aside()
     }
 
+    /// Whether the driver's database was removed or replaced since it was opened; told once. The next call makes another.
+    pub(crate) fn database_was_replaced(&self) -> bool {
+        self.slot().drop_replaced()
+    }
+
     /// One call on the instance, made anew where there is none; `check` holds what came back against what was asked.
     fn call<R: Send, T>(
         &self,
@@ -245,7 +254,15 @@ impl Driver {
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> Answer<R> + Send,
         check: impl FnOnce(R) -> Result<T, Lie>,
     ) -> Result<T, CallError> {
+        // Whoever waits for the calls of others does so no longer than a call may take itself.
+        let wait_until = || self.until.unwrap_or_else(|| self.end_of_call());
+        let Some(_passed) = self.loaded.gate.pass(wait_until) else {
+            return Err(CallError::Crowded);
+        };
         let mut slot = self.slot();
+        if slot.drop_replaced() {
+            return Err(CallError::Replaced);
+        }
         // One deadline for all of it, a new instance included; one that is there sets its own.
         let until = self.until.or_else(|| slot.live.is_none().then(|| self.end_of_call()));
         let live = slot.live(&self.loaded.template, &self.loaded.home, until)?;

@@ -54,9 +54,16 @@ pub enum CallError {
     /// next call makes a new one.
     #[error("{0}")]
     Failed(String),
+    /// Calls before this one took all the time that a call may take: it was not made. That speaks of the load, not of
+    /// the driver.
+    #[error("other calls of the driver took as long as a call may take; it was not called")]
+    Crowded,
     /// SQLite found the driver's database corrupt, or no database.
     #[error("its database is corrupt or no database: {0}")]
     Corrupt(String),
+    /// The driver's database was removed or replaced since it was opened. The next call makes a new instance, and with it a new database.
+    #[error("its database was removed or replaced while it was open")]
+    Replaced,
 }
 
 /// Why a driver cannot be used: every reason that was found, with what to do about it.

@@ -150,6 +150,11 @@ impl Live {
         self.store.data()
     }
 
+    /// Whether its database was removed or replaced since it was configured: it would not find its tables.
+    pub fn database_was_replaced(&mut self) -> bool {
+        self.store.data_mut().database_was_replaced()
+    }
+
     pub fn into_state(self) -> HostState {
         self.store.into_data()
     }
@@ -192,12 +197,24 @@ fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<
 fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
     let reason = match error.downcast_ref::<Overtime>() {
         Some(overtime) => format!("{call} was cut short: {overtime}"),
-        None => format!("{call} failed: {}", printable(&error.root_cause().to_string(), 1024)),
+        None => format!("{call} failed: {}", cause_words(error, state)),
     };
     match state.log.last_error() {
         Some(words) => format!("{reason}; it said: {words}"),
         None => reason,
     }
+}
+
+/// The cause, and the limit to raise where it is the number of a component's parts, for which wasmtime has its own words.
+fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
+    let words = printable(&error.root_cause().to_string(), 1024);
+    if !words.starts_with("resource limit exceeded") {
+        return words;
+    }
+    let most = state.bounds.max_parts();
+    format!(
+        "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
+    )
 }
 
 fn chain(error: &wasmtime::Error) -> String {

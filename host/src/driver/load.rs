@@ -8,11 +8,11 @@ use super::state::{Home, HostState};
 use super::world::World;
 use crate::config::{Config, DriverConfig, Grant, Limits};
 use crate::directory::Directory;
+use crate::read_file::read_file;
 use crate::runtime;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -316,28 +316,22 @@ fn link(candidate: &Candidate, compiled: &Compiled) -> Result<Template, String> 
 
 /// The bytes of a component's file, which may be `most`.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let fault = |e: std::io::Error| format!("{} cannot be read: {e}", path.display());
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    let found = std::fs::metadata(path).map_err(fault)?;
-    if !found.is_file() {
-        return Err(format!("{} is no file; give the path of a component", path.display()));
-    }
-    let too_large = || {
-        let most = match most % (1 << 20) {
-            0 => format!("{} MiB", most >> 20),
-            _ => format!("{most} bytes"),
-        };
-        Err(format!(
-            "{} has more than {most}; if it is meant to, raise `limits.component`",
-            path.display()
-        ))
-    };
-    if found.len() > most {
-        return too_large();
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(fault)?.take(most + 1).read_to_end(&mut bytes).map_err(fault)?;
-    if bytes.len() as u64 > most { too_large() } else { Ok(bytes) }
+    let path_shown = path.display();
+    read_file(path, most).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => {
+            format!("{path_shown} is no file; give the path of a component")
+        }
+        io::ErrorKind::FileTooLarge => {
+            let most = match most % (1 << 20) {
+                0 => format!("{} MiB", most >> 20),
+                _ => format!("{most} bytes"),
+            };
+            format!(
+                "{path_shown} has more than {most}; if it is meant to, raise `limits.component`"
+            )
+        }
+        _ => format!("{path_shown} cannot be read: {error}"),
+    })
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl HostState {
             table: resources(),
             listings: 0,
             wasi: None,
-            bounds: Bounds::new(home.limits.memory),
+            bounds: Bounds::new(&home.limits),
             usage: Usage::default(),
             images: cache().map(Images::new),
             database: cache().map(|directory| {
@@ -83,7 +83,7 @@ impl HostState {
         self.table = resources();
         self.listings = 0;
         self.wasi = None;
-        self.bounds = Bounds::new(limits.memory);
+        self.bounds = Bounds::new(limits);
         self.set_subject(None);
         self
     }
@@ -178,6 +178,11 @@ impl HostState {
     /// Whether another process had the database locked in this call.
     pub fn was_busy(&self) -> bool {
         self.database.as_ref().is_some_and(Database::was_busy)
+    }
+
+    /// Whether the database that the instance was configured on was removed or replaced since.
+    pub fn database_was_replaced(&mut self) -> bool {
+        self.database.as_mut().is_some_and(Database::was_replaced)
     }
 
     /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.

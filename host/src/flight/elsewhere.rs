@@ -3,6 +3,8 @@
 use super::following::{Lost, Patience, Step};
 use super::route::Request;
 use super::so_far::SoFar;
+use super::stuck::StuckWriters;
+use crate::books::Budget;
 use crate::directory::Fate;
 use crate::error::Error;
 use crate::expected::Outcome;
@@ -70,7 +72,8 @@ impl Elsewhere {
     pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
         loop {
             // The last byte is withheld until the writer has found it to be right.
-            let size = self.file.metadata()?.len();
+            let file = self.file.metadata()?;
+            let size = file.len();
             let limit = self.whole.unwrap_or(size.saturating_sub(1)).min(self.end);
             if self.position < limit {
                 return self.read(buf, limit);
@@ -92,11 +95,30 @@ impl Elsewhere {
                         return Ok(Step::Published(self.position, Outcome::AlreadyCached));
                     }
                 }
-                Fate::Gone => return Ok(Step::Lost(Lost::Abandoned)),
-                Fate::Growing if self.patience.is_over() => return Ok(Step::Lost(Lost::Stuck)),
+                Fate::Gone => {
+                    self.stuck().forget(&self.request.image_id);
+                    return Ok(Step::Lost(Lost::Abandoned));
+                }
+                Fate::Growing if self.stuck().is_stuck(&self.request.image_id, &file) => {
+                    return Ok(Step::Lost(Lost::Stuck));
+                }
+                Fate::Growing if self.patience.is_over() => {
+                    self.stuck().remember(&self.request.image_id, &file);
+                    return Ok(Step::Lost(Lost::Stuck));
+                }
                 Fate::Growing => return Ok(Step::Wait),
             }
         }
+    }
+
+    fn stuck(&self) -> &StuckWriters {
+        self.request.shared.flights.stuck()
+    }
+
+    /// Whether its writer was found to bring nothing, and still does not.
+    pub fn is_known_stuck(&self) -> bool {
+        let file = self.file.metadata();
+        file.is_ok_and(|file| self.stuck().is_stuck(&self.request.image_id, &file))
     }
 
     fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<Step> {
@@ -113,7 +135,7 @@ impl Elsewhere {
         let Request { shared, image_id, expected, .. } = &self.request;
         let size = self.file.metadata()?.len();
         let known = match &expected.md5 {
-            Some(_) => shared.books.cached_image(image_id).ok().flatten(),
+            Some(_) => shared.books.cached_image(image_id, &Budget::one_call()).ok().flatten(),
             None => None,
         };
         let digest = known.and_then(|record| record.checksum);

@@ -234,23 +234,23 @@ impl Following {
             Some(_) => Step::Lost(Lost::CacheFailed),
             // Flushing a large image to disk takes its time.
             None if view.judged => Step::Wait,
-            None if self.patience.as_mut().is_some_and(Patience::is_over) => self.is_stuck(),
+            None if self.is_to_give_up(view.is_stuck) => self.give_up(),
             None => Step::Wait,
         })
     }
 
+    fn is_to_give_up(&mut self, is_known_stuck: bool) -> bool {
+        self.patience.as_mut().is_some_and(|patience| is_known_stuck || patience.is_over())
+    }
+
     /// A task that is alive only waits for its source.
-    #[cfg(feature = "tokio")]
-    fn is_stuck(&mut self) -> Step {
+    fn give_up(&mut self) -> Step {
+        #[cfg(feature = "tokio")]
         if self.by_task && self.progress.ping() {
             self.patience.iter_mut().for_each(Patience::renew);
             return Step::Wait;
         }
-        Step::Lost(Lost::Stuck)
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    fn is_stuck(&mut self) -> Step {
+        self.progress.remember_stuck();
         Step::Lost(Lost::Stuck)
     }
 

@@ -40,6 +40,8 @@ struct State {
     tail: Arc<[u8]>,
     /// Whether the source has ended, and the image is verified and published now.
     judged: bool,
+    /// How much was written when it was found to bring nothing.
+    stuck_at: Option<u64>,
     /// The tasks that wait as threads do at the condition variable.
     wakers: Vec<Waker>,
     /// The task that brings the bytes, where it waits to be asked.
@@ -102,6 +104,8 @@ pub(crate) struct View {
     pub bytes: SoFar,
     pub end: Option<End>,
     pub judged: bool,
+    /// Whether it was found to bring nothing, and has brought nothing since.
+    pub is_stuck: bool,
 }
 
 impl Progress {
@@ -121,6 +125,7 @@ impl Progress {
             written: 0,
             tail: Arc::default(),
             judged: false,
+            stuck_at: None,
             wakers: Vec::new(),
             bringer: None,
             readers: 0,
@@ -163,6 +168,18 @@ impl Progress {
     /// The source has ended; verifying and publishing may take as long as the disk does.
     pub fn is_being_judged(&self) {
         self.state().judged = true;
+    }
+
+    /// It was found to bring nothing: whoever waits for it need not find that out, too.
+    pub fn remember_stuck(&self) {
+        let mut state = self.state();
+        state.stuck_at = Some(state.written);
+        self.wake(state);
+    }
+
+    /// Whether it was found to bring nothing, and has brought nothing since.
+    pub fn is_stuck(&self) -> bool {
+        self.state().is_stuck()
     }
 
     /// The first end counts.
@@ -226,7 +243,7 @@ impl Progress {
             Phase::Starting | Phase::Running(_) => None,
         };
         let bytes = SoFar::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
-        Ok(View { bytes, end, judged: state.judged })
+        Ok(View { bytes, end, judged: state.judged, is_stuck: state.is_stuck() })
     }
 
     /// Sleeps until there is something behind `position`, the end, or the time is up; or shorter.
@@ -311,6 +328,10 @@ impl Progress {
 }
 
 impl State {
+    fn is_stuck(&self) -> bool {
+        self.stuck_at == Some(self.written) && !self.judged
+    }
+
     /// The last byte is withheld until it is verified.
     fn has_moved(&self, position: u64) -> bool {
         matches!(self.phase, Phase::Ended(_)) || self.written.saturating_sub(1) > position

@@ -2,7 +2,9 @@
 
 use super::elsewhere::Elsewhere;
 use super::following::{Follow, Following, Lost};
+use super::progress::Drive;
 use super::seen::Route;
+use crate::books::Budget;
 use crate::cache::Shared;
 use crate::config::OtherWriter;
 use crate::error::Error;
@@ -74,6 +76,9 @@ impl Request {
                 Cached::Unfit(outcome) => return self.past(outcome),
                 Cached::No => {}
             }
+            if self.writer_is_known_stuck() {
+                return self.past(Outcome::BeingCached);
+            }
             if let Some(follow) = self.running() {
                 return Found::Running(follow);
             }
@@ -143,7 +148,9 @@ impl Request {
     /// Whether a cached image is the one that is wanted, as far as the books know.
     fn agrees(&self, reader: &CachedReader) -> bool {
         let record = match &self.expected.md5 {
-            Some(_) => self.shared.books.cached_image(&self.image_id).ok().flatten(),
+            Some(_) => {
+                self.shared.books.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
+            }
             None => None,
         };
         let digest = record.and_then(|record| record.checksum);
@@ -166,6 +173,22 @@ impl Request {
         let here = self.shared.flights.running(&self.image_id);
         let here = here.and_then(|running| Following::join(self, running));
         Some(here.map_or(Follow::There(elsewhere), Follow::Here))
+    }
+
+    /// Whether somebody fetches the image who was found to bring nothing, and has brought nothing since.
+    fn writer_is_known_stuck(&self) -> bool {
+        let flights = &self.shared.flights;
+        if let Some((progress, drive)) = flights.running(&self.image_id) {
+            return !matches!(drive, Drive::Flight(_)) && progress.is_stuck();
+        }
+        if !flights.stuck().has(&self.image_id) || !self.follows_others() {
+            return false;
+        }
+        let elsewhere = Elsewhere::open(self).ok().flatten();
+        if elsewhere.is_none() {
+            flights.stuck().forget(&self.image_id);
+        }
+        elsewhere.is_some_and(|elsewhere| elsewhere.is_known_stuck())
     }
 
     fn follows_others(&self) -> bool {

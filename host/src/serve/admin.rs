@@ -2,6 +2,7 @@
 
 mod answers;
 mod cache;
+mod foreign;
 mod guard;
 mod schemas;
 mod state;
@@ -9,17 +10,24 @@ mod versions;
 
 use super::body::Body;
 use super::listen::Listener;
+use super::request_checks::RequestChecks;
 use super::requests::observed;
 use super::service::Service;
 use super::signals::Stop;
+use super::waits;
+use answers::Refusal;
 use anyhow::bail;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
 use clap::Args;
+use foreign::Hosts;
 use http_body_util::BodyExt;
 use hyper::service::Service as _;
+use hyper::{Request, Response};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +48,20 @@ pub struct AdminOptions {
     /// A file with the token that must come as X-Auth-Token or Authorization: Bearer; or $IMAGE_CACHE_ADMIN_TOKEN
     #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// A host name under which the admin listener is known, beside loopback, its address and the machine's name; also one from which web pages may manage the cache. Can be given several times, or as a list with commas
+    #[arg(long, value_name = "HOST", env = "IMAGE_CACHE_ADMIN_HOST", value_delimiter = ',', value_parser = host_name)]
+    pub admin_host: Vec<String>,
+}
+
+/// A host without scheme and port.
+fn host_name(text: &str) -> Result<String, String> {
+    let host = text.trim().trim_matches(['[', ']']).to_owned();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    let is_name = !host.contains(':') || host.parse::<std::net::IpAddr>().is_ok();
+    if host.is_empty() || !host.chars().all(is_plain) || !is_name {
+        return Err("accepted: a host name or address, without scheme and port".to_owned());
+    }
+    Ok(host)
 }
 
 impl AdminOptions {
@@ -60,16 +82,24 @@ pub fn check(address: SocketAddr, guard: &Guard) -> anyhow::Result<()> {
 }
 
 /// Serves operators until the stop.
-pub async fn serve(service: Arc<Service>, listener: Listener, stop: Stop) {
+pub async fn serve(
+    service: Arc<Service>,
+    listener: Listener,
+    checks: Arc<RequestChecks>,
+    stop: Stop,
+) {
     let metrics = Arc::clone(&service.metrics);
-    let router = Arc::new(TowerToHyperService::new(router(service)));
+    let address = listener.socket.local_addr().unwrap_or(([127, 0, 0, 1], 0).into());
+    let hosts = Hosts::new(address, &service.options.admin.admin_host);
+    let router = Arc::new(TowerToHyperService::new(router(service, Arc::new(hosts))));
     let answer = move |request| {
         let (router, metrics) = (Arc::clone(&router), Arc::clone(&metrics));
+        let checks = Arc::clone(&checks);
         async move {
-            observed(&metrics, "admin", request, |request| async move {
-                match router.call(request).await {
-                    Ok(response) => response.map(boxed),
-                    Err(never) => match never {},
+            observed(&metrics, "admin", request, |request: Request<Body>| async move {
+                match checks.refusal(&request) {
+                    Some(refusal) => refusal,
+                    None => in_time(router.call(request.map(axum::body::Body::new))).await,
                 }
             })
             .await
@@ -78,11 +108,25 @@ pub async fn serve(service: Arc<Service>, listener: Listener, stop: Stop) {
     listener.serve(answer, stop).await;
 }
 
+/// An operator's answer, or that it takes too long: what was asked for goes on.
+async fn in_time(
+    answer: impl Future<Output = Result<axum::response::Response, Infallible>>,
+) -> Response<Body> {
+    let response = match tokio::time::timeout(waits::ADMIN_ANSWER, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            Refusal::unavailable("It takes too long, and goes on; ask again later.").into_response()
+        }
+    };
+    response.map(boxed)
+}
+
 fn boxed(body: axum::body::Body) -> Body {
     body.map_err(Into::into).boxed_unsync()
 }
 
-fn router(service: Arc<Service>) -> Router {
+fn router(service: Arc<Service>, hosts: Arc<Hosts>) -> Router {
     let guarded = Router::new()
         .route("/v2/cache", get(cache::list).delete(cache::clear))
         .route("/v2/cache/clean", post(cache::clean))
@@ -103,5 +147,6 @@ fn router(service: Arc<Service>) -> Router {
         .route("/", get(versions::at_the_root))
         .route("/versions", get(versions::versions))
         .route("/healthz", get(state::health));
-    open.merge(guarded).layer(from_fn(answers::negotiate)).with_state(service)
+    let all = open.merge(guarded).layer(from_fn_with_state(hosts, foreign::refuse));
+    all.layer(from_fn(answers::negotiate)).with_state(service)
 }

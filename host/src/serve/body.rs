@@ -1,10 +1,11 @@
 //! The bodies of answers and of requests to the upstream.
 
+use super::patient::PatientBody;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -23,6 +24,14 @@ pub fn empty() -> Body {
 /// These bytes.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body of hyper's, as it comes; where none comes for so long, it breaks off.
+pub fn passing_within(body: Incoming, patience: Duration) -> Body {
+    match body.is_end_stream() {
+        true => empty(),
+        false => PatientBody::new(body, patience).boxed_unsync(),
+    }
 }
 
 /// These chunks; an error breaks the connection off.

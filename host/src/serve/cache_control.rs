@@ -4,7 +4,7 @@
 //! malformed directive forbids sharing without revalidation, and of two values the stricter holds. The parser is our own
 //! because the known ones drop the whole field when one directive is malformed, or compare names by case.
 
-use hyper::header::{self, HeaderMap};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 
 /// RFC 9111, 1.2.2: what is larger counts as this many seconds, so that sums with it never overflow.
@@ -41,15 +41,10 @@ impl CacheControl {
     pub fn of(headers: &HeaderMap) -> CacheControl {
         let mut control = CacheControl::default();
         if headers.contains_key(header::CACHE_CONTROL) {
-            for line in headers.get_all(header::CACHE_CONTROL) {
-                for element in elements(line.as_bytes()) {
-                    control.add(element);
-                }
-            }
+            each_element(headers, &header::CACHE_CONTROL, |element| control.add(element));
         } else {
-            control.no_cache = headers.get_all(header::PRAGMA).iter().any(|line| {
-                let mut elements = elements(line.as_bytes());
-                elements.any(|element| element.eq_ignore_ascii_case(b"no-cache"))
+            each_element(headers, &header::PRAGMA, |element| {
+                control.no_cache |= element.eq_ignore_ascii_case(b"no-cache");
             });
         }
         control
@@ -97,6 +92,20 @@ impl CacheControl {
         self.no_store |= names(b"no-store");
         self.private |= names(b"private");
         self.no_cache = true;
+    }
+}
+
+/// Every element of all lines of a field.
+///
+/// Lines may be joined on their way (RFC 9110, 5.3). A quoted string that one opens and another one closes then hides other
+/// things than it does in each line alone: both readings hold.
+fn each_element(headers: &HeaderMap, name: &HeaderName, mut take: impl FnMut(&[u8])) {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    for line in &lines {
+        elements(line).for_each(&mut take);
+    }
+    if lines.len() > 1 {
+        elements(&lines.join(&b", "[..])).for_each(&mut take);
     }
 }
 
@@ -203,7 +212,6 @@ fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::{HeaderName, HeaderValue};
 
     fn control(lines: &[&str]) -> CacheControl {
         let mut headers = HeaderMap::new();
@@ -235,6 +243,8 @@ mod tests {
         assert!(control(&["unknown=\"a", "private"]).private);
         assert!(control(&["private=\"Set-Cookie, X-A\", max-age=60"]).private);
         assert!(control(&["no-cache=\"Set-Cookie\""]).no_cache);
+        let joined = ["x=\"", "min-fresh=\", private, y\"", "max-age=60"];
+        assert!(control(&joined).private, "the lines may be joined");
     }
 
     #[test]

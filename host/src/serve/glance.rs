@@ -16,7 +16,7 @@ use super::fetch::{self, Ask, Begun};
 use super::hit::{Found, Look};
 use super::label::{self, CONTENT_MD5, Label};
 use super::range::{Asked, Part};
-use super::service::{Service, failed, fetch_to_end, log_bypass};
+use super::service::{Service, failed, log_bypass};
 use super::upstream::{Failure, Ranged};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -132,14 +132,18 @@ impl Get<'_> {
             if self.is_there(record.as_deref()).await {
                 continue;
             }
+            let room = self.service.room_for_fetch_on_range();
+            if !is_whole && room.is_none() {
+                return self.service.bypass(Reason::Partial, self.head).await;
+            }
             let answer = self.miss(record.as_deref(), asking).await;
             if is_whole {
                 return answer;
             }
-            if !CacheStatus::is_fetch(&answer) {
+            let Some(room) = room.filter(|_| CacheStatus::is_fetch(&answer)) else {
                 return self.service.bypass(Reason::Partial, self.head).await;
-            }
-            fetch_to_end(answer);
+            };
+            room.drain(answer);
             // The upstream has just let the caller have all of it.
             self.consented = true;
         }

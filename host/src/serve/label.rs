@@ -125,16 +125,16 @@ impl Label {
         self.header(&header::ETAG).filter(|etag| is_strong(etag))
     }
 
-    /// The Last-Modified, where it tells one version from another: it lies before the answer, and there is no ETag that
-    /// says otherwise (RFC 9110, 8.8.2.2).
+    /// The Last-Modified, where it tells one version from another: it lies before the answer, and there is no weak ETag,
+    /// which would say otherwise (RFC 9110, 8.8.2.2).
     fn strong_date(&self) -> Option<&str> {
         let headers = self.repeated();
         let modified: SystemTime = headers.typed_get::<LastModified>()?.into();
         let confirmed = UNIX_EPOCH + Duration::from_secs(self.confirmed.min(MOST_MOMENT));
         let date = headers.typed_get::<Date>().map_or(confirmed, SystemTime::from);
         let is_before = modified + Duration::from_secs(1) <= date;
-        let is_alone = self.header(&header::ETAG).is_none();
-        self.header(&header::LAST_MODIFIED).filter(|_| is_before && is_alone)
+        let is_weak = self.header(&header::ETAG).is_some() && self.strong_etag().is_none();
+        self.header(&header::LAST_MODIFIED).filter(|_| is_before && !is_weak)
     }
 
     /// Whether an answer is of the very same bytes: a strong validator or a checksum says so, and nothing denies it.
@@ -146,6 +146,7 @@ impl Label {
             && (is_same(&header::ETAG, self.strong_etag())
                 || is_same(&CONTENT_MD5, self.header(&CONTENT_MD5))
                 || (is_same(&header::LAST_MODIFIED, self.strong_date())
+                    && self.header(&header::ETAG).is_none()
                     && !headers.contains_key(header::ETAG)))
     }
 
@@ -344,7 +345,7 @@ mod tests {
         let strong = label(&[("last-modified", date)]);
         assert!(strong.is_same(date.as_bytes()));
         let strong = label(&[("etag", "\"a\""), ("last-modified", date)]);
-        assert!(strong.is_same(b"\"a\""));
+        assert!(strong.is_same(b"\"a\"") && strong.is_same(date.as_bytes()));
         assert!(!strong.is_same(b"\"b\"") && !strong.is_same(b"a"));
         assert!(!label(&[("etag", "W/\"a\"")]).is_same(b"W/\"a\""));
         let weak = label(&[("etag", "W/\"a\""), ("last-modified", date)]);

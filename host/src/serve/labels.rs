@@ -45,9 +45,8 @@ struct Fetch {
 impl Labels {
     /// In the cache's own directory.
     pub fn of(cache: &ImageCache) -> io::Result<Labels> {
-        let cache = &cache.config().dir;
-        let files = Files::below(&cache.join(".image-cache"), "http")?;
-        let promises = Promises::below(files.path(), cache)?;
+        let files = Files::of(cache, "http")?;
+        let promises = Promises::of(cache, &files)?;
         Ok(Labels { files, promises, known: Mutex::default(), fetches: AtomicU64::new(0) })
     }
 

@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until};
 /// How soon it is seen that an image was cached. Looking costs a number, and for each commit a listing.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How soon it is seen that somebody changed the directory beside the cache: so many of those looks.
+const LOOKS_BETWEEN: u32 = 4;
+
 /// How soon what could not be evicted is tried again.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
     let mut prune_at = later(upkeep.prune_every);
     let mut clean_at = later(upkeep.clean_every);
     let mut cached = service.cache.counters().fills_cached;
+    let mut looks = 0u32;
     loop {
         tokio::select! {
             () = due(prune_at) => prune_at = prune_until_next(&service).await,
@@ -43,6 +47,15 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
                 let now = service.cache.counters().fills_cached;
                 if std::mem::replace(&mut cached, now) != now && is_too_large(&service).await {
                     prune_at = prune_until_next(&service).await;
+                }
+                looks = looks.wrapping_add(1);
+                if looks.is_multiple_of(LOOKS_BETWEEN) {
+                    let look = |cache: &ImageCache| {
+                        cache.look_after_changes();
+                        Ok(())
+                    };
+                    // It fails only where the runtime stops.
+                    let _ = service.cache.run(look).await;
                 }
             }
             () = stop.wait() => return,
@@ -70,8 +83,12 @@ async fn due(at: Option<Instant>) {
 }
 
 async fn is_too_large(service: &Service) -> bool {
-    let size = service.cache.run(|cache| Ok((cache.cache_size()?.bytes, cache.config().max_size)));
-    size.await.is_ok_and(|(bytes, max_size)| bytes > max_size)
+    let is_too_large = |cache: &ImageCache| {
+        let (size, config) = (cache.cache_size()?, cache.config());
+        let is_too_many = config.max_images.is_some_and(|most| size.images > most);
+        Ok(size.bytes > config.max_size || is_too_many)
+    };
+    service.cache.run(is_too_large).await.unwrap_or(false)
 }
 
 /// Prunes, and logs what came of it.

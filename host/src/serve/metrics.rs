@@ -5,10 +5,12 @@ mod scrape;
 pub use scrape::scrape;
 
 use super::cache_status::{CacheStatus, XCache};
+use super::connections::Connections;
+use super::descriptors::Descriptors;
 use super::requests::Seen;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A number that grows.
 #[derive(Debug, Default)]
@@ -44,6 +46,16 @@ pub struct Metrics {
     pub prefetched: Count,
     /// Attempts to fetch a queued image that failed.
     pub prefetch_failures: Count,
+    /// What clients and operators may take, where they are served.
+    pub listeners: OnceLock<Listeners>,
+}
+
+/// The connections of both listeners, and the descriptors of the process.
+#[derive(Debug)]
+pub struct Listeners {
+    pub clients: Arc<Connections>,
+    pub admin: Arc<Connections>,
+    pub descriptors: Arc<Descriptors>,
 }
 
 impl Metrics {

@@ -36,6 +36,9 @@ pub struct Options {
     /// A request for a part of an image that is not cached has all of it fetched, to its end
     #[arg(long, env = "IMAGE_CACHE_FETCH_ON_RANGE")]
     pub fetch_on_range: bool,
+    /// Fetches that --fetch-on-range begins run so many at once; while as many run, further parts pass uncached
+    #[arg(long, value_name = "N", env = "IMAGE_CACHE_FETCH_ON_RANGE_AT_ONCE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub fetch_on_range_at_once: u32,
     #[command(flatten)]
     pub sharing: Sharing,
     #[command(flatten)]
@@ -56,6 +59,9 @@ pub struct Sharing {
     /// A header field that makes a request personal, beside Authorization, Cookie, X-Auth-Token, X-Api-Key, Private-Token and X-Amz-Security-Token; several times, or separated by commas
     #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_PERSONAL_HEADER", value_delimiter = ',', value_parser = field)]
     pub personal_header: Vec<HeaderName>,
+    /// A header field of the client's that shared fetches carry to the upstream, beside those that the documentation lists; answers that vary by it are not kept; several times, or separated by commas
+    #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_SHARED_HEADER", value_delimiter = ',', value_parser = field)]
+    pub shared_header: Vec<HeaderName>,
     /// A parameter of a query that holds a credential, beside X-Amz-Signature, sig, token and others; several times, or separated by commas
     #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_CREDENTIAL_QUERY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub credential_query: Vec<String>,

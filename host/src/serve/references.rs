@@ -10,7 +10,7 @@ pub fn resolve(server: &Uri, path_and_query: &str, reference: &str) -> Option<Ur
     }
     let has_scheme = reference.split(['/', '?']).next().is_some_and(|first| first.contains(':'));
     if has_scheme {
-        return reference.parse().ok().filter(|url: &Uri| url.host().is_some());
+        return reference.parse().ok().filter(|url: &Uri| url.scheme().is_some());
     }
     let path = path_and_query.split('?').next().unwrap_or_default();
     let (reference, query) = match reference.split_once('?') {

@@ -1,6 +1,6 @@
 //! Which of a client's header fields a shared fetch carries, and which make a request one for its user alone.
 
-use super::options::Profile;
+use super::options::{Profile, Sharing};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Fields by which a server tells users apart.
@@ -32,15 +32,24 @@ const OF_OPENSTACK: [&str; 2] = ["x-", "openstack-"];
 #[derive(Debug, Clone)]
 pub struct RequestFields {
     personal: Vec<HeaderName>,
+    shared: Vec<HeaderName>,
     profile: Profile,
     authorises: bool,
 }
 
 impl RequestFields {
-    /// With further personal fields.
-    pub fn new(profile: Profile, authorises: bool, further: &[HeaderName]) -> RequestFields {
-        let personal = PERSONAL.iter().chain(further).cloned().collect();
-        RequestFields { personal, profile, authorises }
+    /// With the operator's further names.
+    pub fn new(profile: Profile, authorises: bool, further: &Sharing) -> RequestFields {
+        let with = |known: &[HeaderName], further: &[HeaderName]| {
+            known.iter().chain(further).cloned().collect()
+        };
+        let personal = with(&PERSONAL, &further.personal_header);
+        RequestFields {
+            personal,
+            shared: with(&SHARED, &further.shared_header),
+            profile,
+            authorises,
+        }
     }
 
     /// Whether a request is for its user alone.
@@ -65,7 +74,7 @@ impl RequestFields {
         let is_glance = self.profile == Profile::Glance;
         let is_of_user = self.personal.contains(name)
             || (is_glance && OF_OPENSTACK.iter().any(|start| name.as_str().starts_with(start)));
-        SHARED.contains(name) || (is_of_user && (is_glance || self.authorises))
+        self.shared.contains(name) || (is_of_user && (is_glance || self.authorises))
     }
 
     /// Whether answers that vary by this field differ between the fetches of two clients.

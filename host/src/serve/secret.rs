@@ -1,9 +1,10 @@
 //! Secrets: read from a file or the environment, compared in constant time, never shown.
 
 use anyhow::{Context, bail};
+use image_cache::read_file;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::fs;
+use std::io;
 use std::path::Path;
 use subtle::ConstantTimeEq;
 
@@ -30,10 +31,16 @@ impl Secret {
 
     fn of_file(file: &Path) -> anyhow::Result<Secret> {
         let cannot = || format!("cannot read {}", file.display());
-        if fs::metadata(file).with_context(cannot)?.len() > MAX_BYTES {
-            bail!("{} is too large for a secret", file.display());
-        }
-        let text = fs::read_to_string(file).with_context(cannot)?;
+        let bytes = match read_file(file, MAX_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                bail!("{} is too large for a secret", file.display())
+            }
+            other => other.with_context(cannot)?,
+        };
+        // The error of a wrong byte would show what comes before it.
+        let text = String::from_utf8(bytes)
+            .ok()
+            .with_context(|| format!("{} is no UTF-8", file.display()))?;
         if text.trim().is_empty() {
             bail!("{} is empty: a secret was to be in it", file.display());
         }
@@ -68,7 +75,7 @@ mod tests {
     #[test]
     fn a_secret_is_read_without_its_line_end_compared_whole_and_not_shown() {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
-        fs::write(file.path(), "swordfish\n").expect("it can be written");
+        std::fs::write(file.path(), "swordfish\n").expect("it can be written");
         let secret = Secret::of_file(file.path()).expect("it can be read");
         assert!(secret.is(b"swordfish"));
         assert!(!secret.is(b"swordfis") && !secret.is(b"swordfish2") && !secret.is(b""));

@@ -2,6 +2,7 @@
 
 use super::admin::Guard;
 use super::answer::{bypassed, refuse};
+use super::background_fetches::{BackgroundFetch, BackgroundFetches};
 use super::body::{self, Body};
 use super::cache_status::{CacheStatus, Reason};
 use super::collapsing::Collapsing;
@@ -10,7 +11,6 @@ use super::fetch::{Ask, Repair};
 use super::hit::Hit;
 use super::label::{Label, Moment};
 use super::labels::Labels;
-use super::limits::PatientBody;
 use super::metrics::Metrics;
 use super::options::{Options, Profile};
 use super::plain::KnownCredentials;
@@ -20,14 +20,11 @@ use super::tls::Identity;
 use super::upstream::{Failure, Upstream};
 use super::{glance, plain};
 use anyhow::Context;
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
-use hyper::header;
+use hyper::body::Incoming;
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
 use std::sync::Arc;
-use tracing::Instrument;
 
 /// What the parts of the service share.
 pub struct Service {
@@ -47,9 +44,16 @@ pub struct Service {
     /// Which parameters of a query make a request personal.
     pub credentials: KnownCredentials,
     pub consents: Consents,
+    /// Fetches that requests for a part began.
+    pub background_fetches: BackgroundFetches,
 }
 
 impl Service {
+    /// The right to fetch all of an image of which a part is wanted, where that is wanted and there is room for it.
+    pub fn room_for_fetch_on_range(&self) -> Option<BackgroundFetch> {
+        self.options.fetch_on_range.then(|| self.background_fetches.try_begin()).flatten()
+    }
+
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
         let passes_host = options.origin.profile == Profile::Glance;
         let upstream = Upstream::new(&options.origin, passes_host)?;
@@ -63,8 +67,9 @@ impl Service {
         let (collapsing, metrics) = (Collapsing::default(), Arc::default());
         let sharing = &options.sharing;
         let (profile, authorises) = (options.origin.profile, options.authorises());
-        let fields = RequestFields::new(profile, authorises, &sharing.personal_header);
+        let fields = RequestFields::new(profile, authorises, sharing);
         let credentials = KnownCredentials::with(&sharing.credential_query);
+        let background_fetches = BackgroundFetches::new(options.fetch_on_range_at_once);
         Ok(Service {
             cache,
             upstream,
@@ -78,6 +83,7 @@ impl Service {
             fields,
             credentials,
             consents,
+            background_fetches,
         })
     }
 
@@ -86,20 +92,6 @@ impl Service {
         let guard = self.guard.reload();
         let identity = self.identity.as_ref().map_or(Ok(()), |identity| identity.reload());
         guard.and(identity)
-    }
-
-    /// Answers a client's request.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        if let Some(refusal) = refusal(&request) {
-            return refusal;
-        }
-        let patience = self.options.limits.body_timeout;
-        // A body that is none needs no patience, and must be seen to be none.
-        let request = request.map(|body| match body.is_end_stream() {
-            true => body::empty(),
-            false => PatientBody::new(body, patience).boxed_unsync(),
-        });
-        self.respond(request).await
     }
 
     /// Answers a request that is well formed.
@@ -122,10 +114,7 @@ impl Service {
     /// An answer of the upstream's, as it comes, as long as it comes.
     pub fn passing(&self, response: Response<Incoming>) -> Response<Body> {
         let patience = self.options.origin.upstream_timeout;
-        response.map(|body| match body.is_end_stream() {
-            true => body::empty(),
-            false => PatientBody::new(body, patience).boxed_unsync(),
-        })
+        response.map(|body| body::passing_within(body, patience))
     }
 
     /// Hands a request for an image on to the upstream, past the cache.
@@ -201,31 +190,6 @@ impl Service {
     }
 }
 
-/// Goes on with a fetch that an answer has begun, although nobody takes that.
-pub fn fetch_to_end(answer: Response<Body>) {
-    let drained = async {
-        if let Err(error) = body::drain(answer.into_body()).await {
-            tracing::warn!(error, "an image of which a part was wanted was not fetched");
-        }
-    };
-    tokio::spawn(drained.in_current_span());
-}
-
-/// The answer to a request of which no server should guess what it means.
-fn refusal(request: &Request<Incoming>) -> Option<Response<Body>> {
-    let bad = |words| Some(refuse(StatusCode::BAD_REQUEST, words));
-    if request.method() == Method::CONNECT {
-        return Some(refuse(StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
-    }
-    if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
-        return bad("the path does not begin with a slash\n");
-    }
-    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
-        return bad("more than one Host\n");
-    }
-    None
-}
-
 /// Path and query of a request.
 pub fn target<B>(request: &Request<B>) -> &str {
     request.uri().path_and_query().map_or("/", |target| target.as_str())
@@ -235,7 +199,7 @@ pub fn target<B>(request: &Request<B>) -> &str {
 pub fn failed(failure: &Failure) -> Response<Body> {
     match failure {
         Failure::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
-        Failure::Unreachable(reason) | Failure::BrokeOff(reason) => {
+        Failure::Unreachable(reason) | Failure::BrokeOff(reason) | Failure::Unreadable(reason) => {
             tracing::warn!(reason, "the upstream cannot be reached");
             refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
         }

@@ -3,6 +3,7 @@
 use super::options::Origin;
 use anyhow::{Context, bail};
 use clap::Args;
+use image_cache::read_file;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -13,6 +14,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
+
+/// No file of certificates has more bytes: those of all authorities that systems trust have a quarter of a MiB.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// How the listeners speak TLS.
 #[derive(Debug, Clone, Args)]
@@ -105,7 +109,9 @@ fn authorities(file: &Path) -> anyhow::Result<RootCertStore> {
 
 fn certified_key(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let provider: CryptoProvider = default_provider();
-    let private = PrivateKeyDer::from_pem_file(key)
+    let bytes = read_file(key, MAX_BYTES)
+        .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
+    let private = PrivateKeyDer::from_pem_slice(&bytes)
         .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
     CertifiedKey::from_der(certificates(cert)?, private, &provider).with_context(|| {
         format!("the key in {} does not go with {}", key.display(), cert.display())
@@ -114,10 +120,9 @@ fn certified_key(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
 
 fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let cannot = || format!("cannot read certificates in PEM from {}", file.display());
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
-        .with_context(cannot)?
-        .collect::<Result<_, _>>()
-        .with_context(cannot)?;
+    let bytes = read_file(file, MAX_BYTES).with_context(cannot)?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().with_context(cannot)?;
     if certificates.is_empty() {
         bail!("{} holds no certificate in PEM", file.display());
     }

@@ -32,11 +32,20 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
+/// So many connections are kept open for later requests; each holds a descriptor.
+const MOST_IDLE: usize = 32;
+
+/// So many header lines an answer may have.
+const MOST_HEADERS: usize = 512;
+
 /// The server of images.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, SentBody>,
     /// The same, with a fresh connection for each request.
     unpooled: Client<HttpsConnector<HttpConnector>, SentBody>,
+    /// The same, which leaves out header lines that it cannot read: as browsers do, but what they would have said of
+    /// sharing is lost with them, so that its answers are not kept.
+    lenient: Client<HttpsConnector<HttpConnector>, SentBody>,
     base: Uri,
     /// The base as a text that is equal where the URL is.
     canonical: String,
@@ -57,12 +66,15 @@ pub enum Failure {
     /// The connection broke off before there was an answer, or what came was none.
     #[error("the upstream gave no answer: {0}")]
     BrokeOff(String),
+    /// Its answer is none that can be read.
+    #[error("the upstream's answer cannot be read: {0}")]
+    Unreadable(String),
     /// It did not answer in time.
     #[error("the upstream does not answer")]
     TimedOut,
 }
 
-/// Says whether the end of an answer can be told from a broken connection.
+/// Says whether an answer is whole in its head, and its end can be told from a broken connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsFramed(pub bool);
 
@@ -78,12 +90,22 @@ impl Upstream {
             .enable_http1()
             .wrap_connector(http);
         let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_max_idle_per_host(MOST_IDLE)
+            // What browsers take from a server is no reason to refuse its answer (RFC 9112, 5.1 and 5.2).
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_max_headers(MOST_HEADERS);
         let client = builder.build(connector.clone());
+        let mut ignoring = builder.clone();
+        ignoring.http1_ignore_invalid_headers_in_responses(true);
+        let lenient = ignoring.build(connector.clone());
         let unpooled = builder.pool_max_idle_per_host(0).build(connector);
         let (base, patience) = (origin.upstream.clone(), origin.upstream_timeout);
         let canonical = canonical(&base);
-        Ok(Upstream { client, unpooled, base, canonical, passes_host, patience })
+        Ok(Upstream { client, unpooled, lenient, base, canonical, passes_host, patience })
     }
 
     /// Its URL, in the one form that all equal URLs have.
@@ -146,15 +168,26 @@ impl Upstream {
             request.headers_mut().remove(header::HOST);
         }
         let can_be_repeated = request.body().is_end_stream() && is_idempotent(request.method());
-        let again = can_be_repeated.then(|| copy(&request));
-        let answer = match (self.answer(&self.client, request).await, again) {
-            (Err(Failure::BrokeOff(reason)), Some(request)) => {
+        if !can_be_repeated {
+            return self.answer(&self.lenient, request).await.and_then(well_formed);
+        }
+        let again = copy(&request);
+        match self.answer(&self.client, request).await {
+            Err(Failure::BrokeOff(reason)) => {
                 tracing::debug!(reason, "the request goes out again, on a fresh connection");
-                self.answer(&self.unpooled, request).await
+                self.answer(&self.unpooled, again).await.and_then(well_formed)
             }
-            (answer, _) => answer,
-        };
-        answer.and_then(well_formed)
+            Err(Failure::Unreadable(reason)) => {
+                tracing::debug!(
+                    reason,
+                    "the request goes out again; what cannot be read is left out"
+                );
+                let mut answer = self.answer(&self.lenient, again).await.and_then(well_formed)?;
+                answer.extensions_mut().insert(IsFramed(false));
+                Ok(answer)
+            }
+            answer => answer.and_then(well_formed),
+        }
     }
 
     async fn answer(
@@ -170,6 +203,7 @@ impl Upstream {
         answer.map_err(|error| match in_full(&error) {
             _ if is_time_out(&error) => Failure::TimedOut,
             words if error.is_connect() => Failure::Unreachable(words),
+            words if is_unreadable(&error) => Failure::Unreadable(words),
             words => Failure::BrokeOff(words),
         })
     }
@@ -220,7 +254,7 @@ fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming>, F
 
 /// The length that all lines of Content-Length say; an error where they do not agree.
 fn said_length(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
-    let malformed = || Failure::BrokeOff("its Content-Length is malformed".to_owned());
+    let malformed = || Failure::Unreadable("its Content-Length is malformed".to_owned());
     let mut said = None;
     for line in headers.get_all(header::CONTENT_LENGTH) {
         let line = line.to_str().map_err(|_| malformed())?;
@@ -249,6 +283,11 @@ fn canonical_server(url: &Uri) -> String {
 /// A URL as a text that is equal where the URL is: a default port and a slash at the end say nothing.
 fn canonical(url: &Uri) -> String {
     format!("{}{}", canonical_server(url), url.path().trim_end_matches('/'))
+}
+
+fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+        || error.source().is_some_and(is_unreadable)
 }
 
 fn is_time_out(error: &(dyn Error + 'static)) -> bool {

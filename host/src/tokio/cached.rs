@@ -2,27 +2,17 @@
 
 use super::buffer::Buffer;
 use super::off_runtime::OffRuntime;
+use super::read_budget::Ahead;
 use super::{ImageStream, joined};
 use crate::blocks::BLOCK;
 use crate::reading::CachedReader;
 use bytes::Bytes;
 use futures_util::stream;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes that are read and verified at once.
 pub(super) const CHUNK: usize = BLOCK as usize;
-
-/// Blocks that may be read ahead in this process: no memory for each of very many readers.
-const AT_MOST: usize = 8;
-
-/// Blocks that are being read ahead, or were.
-static AHEAD: AtomicUsize = AtomicUsize::new(0);
-
-/// So many blocks are read at once for pieces: each takes the memory of a whole one meanwhile.
-static TURNS: Semaphore = Semaphore::const_new(4);
 
 pub(super) type Reading = OffRuntime<CachedReader>;
 
@@ -31,10 +21,7 @@ type Brought = io::Result<(Bytes, Option<Reading>)>;
 
 enum Cached {
     At(Reading),
-    Ahead(
-        JoinHandle<Brought>,
-        #[expect(dead_code, reason = "it is given back by its drop")] Permit,
-    ),
+    Ahead(JoinHandle<Brought>, #[expect(dead_code, reason = "it is given back by its drop")] Ahead),
     Ended,
 }
 
@@ -45,7 +32,7 @@ pub(super) fn chunks(reader: Reading) -> ImageStream {
 impl Cached {
     async fn next(self) -> io::Result<Option<(Bytes, Self)>> {
         let (bytes, reader) = match self {
-            Cached::At(reader) => match Buffer::unless_many_are_held(room(&reader)) {
+            Cached::At(reader) => match reader.read_budget().block_within(room(&reader)) {
                 Some(buffer) => {
                     joined(spawn_blocking(|| read(reader.into_inner(), buffer))).await?
                 }
@@ -58,8 +45,8 @@ impl Cached {
     }
 
     fn go_on(reader: Reading) -> Cached {
-        let Some(permit) = Permit::of(&AHEAD) else { return Cached::At(reader) };
-        match Buffer::unless_many_are_held(room(&reader)) {
+        let Some(permit) = reader.read_budget().ahead() else { return Cached::At(reader) };
+        match reader.read_budget().block_within(room(&reader)) {
             Some(buffer) => {
                 Cached::Ahead(spawn_blocking(|| read(reader.into_inner(), buffer)), permit)
             }
@@ -82,11 +69,11 @@ fn read(mut reader: CachedReader, mut buffer: Buffer) -> Brought {
 /// A piece of a block, which is verified as a whole and then let go: of very many clients, most wait for their network,
 /// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
 async fn in_turn(reader: Reading) -> Brought {
-    // Nobody closes it.
-    let _turn = TURNS.acquire().await.map_err(io::Error::other)?;
-    let mut piece = Buffer::piece_of(room(&reader));
+    let budget = reader.read_budget().clone();
+    let _turn = budget.turn().await;
+    let (mut piece, room) = (budget.piece(room(&reader)), budget.clone());
     let read = move || {
-        let (mut reader, mut block) = (reader.into_inner(), Buffer::of(CHUNK));
+        let (mut reader, mut block) = (reader.into_inner(), room.block(CHUNK));
         let filled =
             reader.through_block(block.lent(), |reader| read_some(reader, piece.room()))?;
         Ok((piece.filled_to(filled), more_of(reader)))
@@ -105,36 +92,4 @@ fn read_some(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
 
 fn more_of(reader: CachedReader) -> Option<Reading> {
     (reader.left() > 0).then(|| OffRuntime::new(reader))
-}
-
-/// Leave to read a block ahead.
-struct Permit(&'static AtomicUsize);
-
-impl Permit {
-    fn of(given: &'static AtomicUsize) -> Option<Permit> {
-        let one_more = |given| (given < AT_MOST).then_some(given + 1);
-        let taken = given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        taken.is_ok().then(|| Permit(given))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_is_read_ahead_than_is_allowed_and_what_is_given_back_is_given_again() {
-        static GIVEN: AtomicUsize = AtomicUsize::new(0);
-        let mut permits: Vec<_> = (0..AT_MOST).map_while(|_| Permit::of(&GIVEN)).collect();
-        assert!(permits.len() == AT_MOST && Permit::of(&GIVEN).is_none());
-        assert!(Permit::of(&GIVEN).is_none(), "a refusal gives none back");
-        permits.pop();
-        assert!(Permit::of(&GIVEN).is_some() && Permit::of(&GIVEN).is_some());
-    }
 }

@@ -2,7 +2,6 @@
 
 use super::alarm::Alarm;
 use super::bringing::{self, Left, Slot};
-use super::buffer::Buffer;
 use super::cached;
 use super::filling::{Filling, idle};
 use super::off_runtime::OffRuntime;
@@ -66,7 +65,7 @@ impl Way {
     /// One attempt.
     fn turn(&mut self) -> io::Result<(Bytes, Turn)> {
         let room = if self.course.is_cached() { cached::CHUNK } else { CHUNK };
-        let mut buffer = Buffer::of(room);
+        let mut buffer = self.course.request().shared.read_budget.block(room);
         let turn = self.course.turn(buffer.room()).and_then(|turn| self.go(turn));
         match turn {
             Ok(turn) => Ok((buffer.filled_up(), turn)),

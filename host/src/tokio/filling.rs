@@ -1,5 +1,6 @@
 //! A fill whose work is done on threads that may block, beside the waiting for its source.
 
+use super::fed::{Fed, Waiting};
 use super::off_runtime::OffRuntime;
 use super::{CHUNK, blocking};
 use crate::cache::ImageCache;
@@ -7,19 +8,20 @@ use crate::error::{Error, Result};
 use crate::expected::{Expected, Outcome};
 use crate::fill::Fill;
 use crate::flight::{Progress, twin};
+use crate::sync::lock;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// A fill that is dropped moves its file: not on a thread of the runtime.
-type Idle = OffRuntime<Box<Fill>>;
+type Idle = OffRuntime<Fed>;
 
 /// A running fetch, fed in the background.
 pub(super) struct Filling {
     state: State,
     /// What came since the background took its last portion.
-    waiting: Vec<Bytes>,
+    waiting: Waiting,
     waiting_bytes: usize,
     received: u64,
     size: Option<u64>,
@@ -43,16 +45,9 @@ impl Filling {
     /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
     pub fn of(fill: Idle, size: Option<u64>) -> Self {
         let (progress, received) = (Arc::clone(fill.progress()), fill.received());
+        let waiting = fill.waiting();
         let state = State::Idle(fill);
-        Filling {
-            state,
-            waiting: Vec::new(),
-            waiting_bytes: 0,
-            received,
-            size,
-            progress,
-            failed: false,
-        }
+        Filling { state, waiting, waiting_bytes: 0, received, size, progress, failed: false }
     }
 
     /// Bytes that came.
@@ -74,7 +69,7 @@ impl Filling {
     pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
         self.received += chunk.len() as u64;
         self.waiting_bytes += chunk.len();
-        self.waiting.push(chunk);
+        lock(&self.waiting).push(chunk);
         // Too many bytes must be an error now, before anybody gets the last byte that was promised.
         let too_long = self.size.is_some_and(|size| self.received > size);
         if self.waiting_bytes < CHUNK && !too_long && !self.progress.is_awaited() {
@@ -92,7 +87,7 @@ impl Filling {
     pub async fn finish(mut self) -> Result<Outcome> {
         self.feed().await?;
         let fill = self.idle().await?;
-        blocking(move || fill.into_inner().finish()).await
+        blocking(move || fill.into_inner().into_fill().finish()).await
     }
 
     /// Writes what has come and is not written yet, for who waits for it.
@@ -100,10 +95,9 @@ impl Filling {
         let mut fill = self.idle().await?;
         let is_needed = self.waiting_bytes > 0 || fill.has_unwritten();
         if is_needed {
-            let chunks = std::mem::take(&mut self.waiting);
             self.waiting_bytes = 0;
             fill = blocking(move || {
-                chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
+                fill.take_waiting()?;
                 fill.flush();
                 Ok::<_, Error>(fill)
             })
@@ -118,9 +112,8 @@ impl Filling {
     /// what was written are told to all.
     pub async fn hand_over(mut self) -> Result<Filling> {
         let mut fill = self.idle().await?;
-        let chunks = std::mem::take(&mut self.waiting);
         let fill = blocking(move || {
-            chunks.iter().try_for_each(|chunk| fill.push(chunk))?;
+            fill.take_waiting()?;
             Ok::<_, Error>(fill)
         });
         Ok(Filling::of(fill.await?, self.size))
@@ -139,6 +132,8 @@ impl Filling {
         let error = twin(error);
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
+                // One that refuses them has written them.
+                let _ = fill.take_waiting();
                 fill.reject(&error);
                 Ok::<_, Error>(())
             });
@@ -158,10 +153,10 @@ impl Filling {
     /// Hands what waits to the background, once that is done with the portion before.
     async fn feed(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
-        let chunks = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
+        // Where the runtime stops before that, they are still there for whoever drops the fill.
         self.state = State::Busy(tokio::task::spawn_blocking(move || {
-            let result = chunks.iter().try_for_each(|chunk| fill.push(chunk));
+            let result = fill.take_waiting();
             (fill, result)
         }));
         Ok(())
@@ -183,5 +178,5 @@ impl Filling {
 
 /// At its beginning.
 pub(super) fn idle(fill: Fill) -> Idle {
-    OffRuntime::new(Box::new(fill))
+    OffRuntime::new(Fed::new(fill))
 }

@@ -165,6 +165,13 @@ impl Call {
             return self.open_file(directory?);
         }
         let name = PathBuf::from(OsString::from_vec(self.string(address)?));
+        // The program's own open files, not ours.
+        if let Ok(below) = name.strip_prefix("/proc/self/fd") {
+            let mut parts = below.components();
+            let file = self.open_file(parts.next()?.as_os_str().to_str()?.parse().ok()?)?;
+            let rest = parts.as_path();
+            return Some(if rest.as_os_str().is_empty() { file } else { file.join(rest) });
+        }
         let base = match directory {
             Some(file) if file as u32 as i32 != libc::AT_FDCWD => self.open_file(file)?,
             _ => std::fs::read_link(format!("/proc/{}/cwd", self.process)).ok()?,

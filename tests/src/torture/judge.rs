@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What may lie in `.image-cache/` for good, beside databases that were set aside.
-const OWN_FILES: [&str; 5] = ["lock", "users", "queue-clock", "attributes.lock", "database.lock"];
+const OWN_FILES: [&str; 6] =
+    ["lock", "images", "users", "queue-clock", "attributes.lock", "database.lock"];
 
 /// And which directories, that hold nothing once nothing is cached.
 const OWN_FOLDERS: [&str; 2] = ["blocks", "drivers"];

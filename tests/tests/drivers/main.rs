@@ -5,3 +5,4 @@ mod failing;
 mod loading;
 mod lying;
 mod migrating;
+mod planted;

@@ -4,14 +4,18 @@ use crate::in_tokio::{collect, run};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use image_cache::Error;
-use image_cache::tokio::{AsyncImageCache, ImageStream};
+use image_cache::tokio::{AsyncImageCache, ImageStream, ReadBudget};
+use image_cache::{Config, Expected};
 use image_cache_tests::{Place, Tested, bytes, fill, with_both_drivers};
 use std::fs::File;
+use std::io::Cursor;
 use std::os::unix::fs::FileExt;
 
 with_both_drivers![
     each_of_very_many_gets_all_bytes_and_counts_once,
     a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out,
+    a_crowd_takes_no_memory_from_the_readers_of_another_cache,
+    readers_without_a_budget_get_all_bytes_in_pieces,
 ];
 
 const MIB: usize = 1 << 20;
@@ -69,6 +73,41 @@ fn a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out(place: &
         assert!(matches!(Error::of_io(&error), Some(Error::Corrupt { .. })), "{error}");
         let came = [&last.first[..], &came[..]].concat();
         assert!(came.len() < MIB && image.starts_with(&came));
+        Ok(())
+    })
+}
+
+fn a_crowd_takes_no_memory_from_the_readers_of_another_cache(place: &Place) -> Tested {
+    let (cache, image) = (place.open(), bytes(3, 2 * MIB));
+    fill(&cache, "a", &image);
+    let shared = AsyncImageCache::from(cache);
+    let elsewhere = tempfile::tempdir()?;
+    let config = Config::builder(elsewhere.path()).build()?;
+    run(async {
+        let other = AsyncImageCache::open(config).await?;
+        other.cache_image("b", Cursor::new(image), Expected::nothing()).await?;
+        let crowd = crowd(&shared, MANY).await?;
+        assert!(crowd.last().is_some_and(|client| client.first.len() < MIB));
+        let mut alone = other.stream_range("b", 0..u64::MAX).await?.ok_or("it is cached")?;
+        let block = alone.next().await.ok_or("it has bytes")??;
+        assert_eq!(block.len(), MIB);
+        Ok(())
+    })
+}
+
+fn readers_without_a_budget_get_all_bytes_in_pieces(place: &Place) -> Tested {
+    let image = bytes(3, 2 * MIB + 700_000);
+    fill(&place.open(), "a", &image);
+    let (config, budget) = (place.config().build()?, ReadBudget::new(0));
+    run(async {
+        let cache = AsyncImageCache::open_with(config, budget.clone()).await?;
+        let mut stream = cache.stream_range("a", 0..u64::MAX).await?.ok_or("it is cached")?;
+        let mut came = Vec::new();
+        while let Some(piece) = stream.next().await.transpose()? {
+            assert!(piece.len() <= MIB / 4 && budget.held() >= piece.len());
+            came.extend_from_slice(&piece);
+        }
+        assert!(came == image && budget.held() == 0);
         Ok(())
     })
 }

@@ -7,7 +7,7 @@ use image_cache_tests::{
 };
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 with_both_drivers![
     readers_follow_the_growing_file_of_another_process,
@@ -15,6 +15,7 @@ with_both_drivers![
     whoever_takes_over_from_another_process_gets_no_mixture,
     when_the_other_process_was_wrong_a_reader_takes_over,
     when_the_other_process_is_stuck_readers_pass_through,
+    a_writer_that_was_found_to_be_stuck_is_not_waited_for_again,
     by_option_readers_pass_through_at_once,
     of_two_caches_in_one_process_only_one_fetches,
     what_the_other_process_was_not_promised_is_found_out,
@@ -194,6 +195,26 @@ fn when_the_other_process_is_stuck_readers_pass_through(place: &Place) -> Tested
     other.go_on()?;
     other.wait_for("done")?;
     assert_cached(place, &cache, &image, 0)
+}
+
+fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(place: &Place) -> Tested {
+    let patience = Duration::from_secs(3);
+    let cache = place.open_with(|config| config.other_writer_patience(patience));
+    let image = bytes(1, SIZE);
+    let mut other = Other::start(place, "")?;
+    let tap = Tap::open(&image[..]);
+    assert!(read_all(get(&cache, &tap))? == image, "it waits, and goes on alone");
+    let later = Instant::now();
+    for n in 2..7 {
+        let mut reader = get(&cache, &tap);
+        assert!(read_all(&mut reader)? == image);
+        assert_eq!((reader.outcome(), tap.opened()), (Some(&Outcome::BeingCached), n));
+    }
+    assert!(later.elapsed() < patience, "all of them together: {:?}", later.elapsed());
+    other.go_on()?;
+    other.wait_for("done")?;
+    assert!(read_all(cache.get_or_fetch("a", Expected::nothing(), not_needed)?)? == image);
+    assert_cached(place, &cache, &image, 1)
 }
 
 fn by_option_readers_pass_through_at_once(place: &Place) -> Tested {

@@ -2,6 +2,7 @@
 //! many fill at once.
 
 mod hard_limit;
+mod inodes;
 mod many_processes;
 mod on_disk;
 

@@ -1,10 +1,14 @@
 //! Answers that no driver may give. Every prune ends, and makes the cache as small as it has to be.
 
 use image_cache::ImageCache;
-use image_cache_tests::components::{TRIED, assert_fell_back};
+use image_cache_tests::components::{TRIED, assert_fell_back, assert_no_fallback, open};
 use image_cache_tests::siege::{MAX_SIZE, Siege};
 use image_cache_tests::{Tested, bytes, fill, listed, read_all};
 use std::fs;
+use std::time::{Duration, Instant};
+
+/// What a driver has for all its calls of one undertaking, where the cache has few images.
+const BUDGET: Duration = Duration::from_secs(10);
 
 pub fn lists_images_it_was_never_told(siege: Siege) -> Tested {
     let cache = siege.open();
@@ -18,6 +22,60 @@ pub fn lists_images_it_was_never_told(siege: Siege) -> Tested {
 
 pub fn lists_images_without_end(siege: Siege) -> Tested {
     siege.unhurried().is_replaced(&["more than 100000 images that are not cached"])
+}
+
+/// Opening, and the first list after it, take no longer than their budgets, five times over; then another driver serves.
+pub fn lists_one_image_a_page_without_hurry(siege: Siege) -> Tested {
+    let siege = siege.unhurried();
+    let begun = Instant::now();
+    let cache = siege.open();
+    assert!(begun.elapsed() < 5 * BUDGET, "opening took {:?}", begun.elapsed());
+    assert_fell_back(&cache, TRIED, &["all its calls together took more than 10."]);
+    siege.stands(&cache)
+}
+
+/// One prune goes through the driver's budget once, and is done by sqlite.
+pub fn names_one_victim_at_a_time_without_hurry(siege: Siege) -> Tested {
+    let siege = siege.unhurried();
+    let cache = siege.open();
+    for n in 0..225 {
+        fill(&cache, &format!("image-{n:03}"), &bytes(1, 1000));
+    }
+    let begun = Instant::now();
+    cache.prune()?;
+    assert!(begun.elapsed() < 5 * BUDGET, "pruning took {:?}", begun.elapsed());
+    assert!(cache.cache_size()?.bytes <= MAX_SIZE);
+    assert_fell_back(&cache, TRIED, &["all its calls together took more than 10."]);
+    siege.stands(&cache)
+}
+
+/// Where nobody needs room nothing goes that was published just now, and half of the cache stays; where room is needed, no more goes.
+pub fn names_every_image_as_victim(siege: Siege) -> Tested {
+    let cache = full(&siege);
+    assert_eq!(cache.prune()?.images, 2, "the size demands two");
+    let counters = cache.counters();
+    assert_eq!((counters.victims_too_young, counters.victims_beyond_half), (4, 0));
+    assert_eq!(counters.victims_not_needed, 2);
+    assert_no_fallback(&cache);
+    drop(cache);
+
+    let siege = Siege::by("names_every_image_as_victim");
+    let open = |max_size: u64, may_empty: bool| {
+        let config = siege.trial.config(siege.driver().clone()).max_size(max_size);
+        open(config.policy_min_age(Duration::ZERO).policy_may_empty(may_empty))
+    };
+    let cache = open(1 << 30, false);
+    for id in ["a", "b", "c", "d"] {
+        fill(&cache, id, &bytes(1, 10_000));
+    }
+    assert_eq!(cache.prune()?.images, 2, "half of them");
+    assert_eq!(cache.counters().victims_beyond_half, 2);
+    drop(cache);
+    assert_eq!(open(1 << 30, true).prune()?.images, 2, "the rest, where that is meant");
+    let cache = open(0, false);
+    fill(&cache, "a", &bytes(1, 10_000));
+    assert_eq!(cache.prune()?.images, 1, "0 empties the cache");
+    siege.stands(&cache)
 }
 
 pub fn repeats_its_first_page(siege: Siege) -> Tested {

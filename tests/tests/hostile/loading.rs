@@ -35,8 +35,17 @@ pub fn is_made_of_many_instances(siege: Siege) -> Tested {
     let scratch = tempfile::tempdir()?;
     let path = |count| with_instances(&siege, &scratch.path().join(format!("{count}.wasm")), count);
     let (few, many) = (path(3)?, path(40)?);
-    Siege::by("is_made_of_many_instances").with(|driver| driver.component = few).is_harmless()?;
-    siege.with(|driver| driver.component = many).is_refused(&["instance"])
+    let made_of = |component: &Path| {
+        let component = component.to_owned();
+        Siege::by("is_made_of_many_instances").with(|driver| driver.component = component)
+    };
+    made_of(&few).is_harmless()?;
+    made_of(&many).with(|driver| driver.limits.instances = 60).is_harmless()?;
+    siege.with(|driver| driver.component = many).is_refused(&[
+        "instance",
+        "it may have 32",
+        "raise `limits.instances`",
+    ])
 }
 
 /// The guest with a module that is empty, and so many instances of it.

@@ -1,9 +1,12 @@
 //! What SQL could do to time, memory, disk, and to what is not the driver's.
 
 use image_cache::{Expected, ImageCache};
+use image_cache_tests::components::open;
 use image_cache_tests::siege::{MAX_SIZE, Siege};
 use image_cache_tests::{Mount, Tested, bytes, fill, read_all, serve};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 pub fn queries_without_end(siege: Siege) -> Tested {
     // What took long counts double, so that nobody waits a third time.
@@ -16,6 +19,49 @@ pub fn joins_a_billion_rows(siege: Siege) -> Tested {
 
 pub fn calls_slow_functions(siege: Siege) -> Tested {
     siege.hurried().is_replaced(&["the call took more than 300ms"])
+}
+
+pub fn calls_countless_slow_functions(siege: Siege) -> Tested {
+    let siege = siege.hurried();
+    let cache = siege.open();
+    fill(&cache, "a", b"bytes");
+    assert_calls_are_over_in_time(&cache);
+    drop(cache);
+    siege.is_replaced(&["the call took more than 300ms"])
+}
+
+/// The call is over in time, and meanwhile another process's cache takes the directory's lock.
+pub fn executes_costly_statements(siege: Siege) -> Tested {
+    let siege = siege.hurried();
+    let cache = siege.open();
+    let other = open(image_cache::Config::builder(siege.trial.path("")));
+    let is_filled = AtomicBool::new(false);
+    let longest = std::thread::scope(|scope| -> Tested<Duration> {
+        scope.spawn(|| {
+            fill(&cache, "a", b"bytes");
+            is_filled.store(true, Ordering::SeqCst);
+        });
+        let mut longest = Duration::ZERO;
+        while !is_filled.load(Ordering::SeqCst) {
+            let begun = Instant::now();
+            other.queue_image("b")?;
+            other.delete_queued_image("b")?;
+            longest = longest.max(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(longest)
+    })?;
+    assert!(longest < 5 * Duration::from_millis(100), "the directory was locked for {longest:?}");
+    assert_calls_are_over_in_time(&cache);
+    drop((cache, other));
+    siege.is_replaced(&["the call took more than 300ms"])
+}
+
+/// No call took longer than its time and 100 ms, five times over.
+fn assert_calls_are_over_in_time(cache: &ImageCache) {
+    for calls in cache.counters().driver_calls {
+        assert!(calls.longest < 5 * Duration::from_millis(400), "{calls:?}");
+    }
 }
 
 pub fn keeps_a_sort_aside(siege: Siege) -> Tested {
@@ -87,7 +133,7 @@ fn fills_a_real_disk() -> Tested {
     let scratch = tempfile::tempdir()?;
     let mut driver = image_cache_tests::hostile::hostile("fills_its_database", &scratch);
     driver.options.insert("in".into(), "record-hits".into());
-    driver.limits.call_time = std::time::Duration::from_secs(30);
+    driver.limits.call_time = Duration::from_secs(30);
     let config = image_cache::Config::builder(mount.path().join("cache"));
     let config = config.define_driver("tried", driver).driver("tried").max_size(MAX_SIZE);
     let cache = ImageCache::open(config.build()?)?;

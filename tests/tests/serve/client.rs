@@ -18,7 +18,7 @@ pub struct Client {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
-    /// Names in lower case.
+    /// Names in lower case; several lines of one name are joined by commas.
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
     /// Whether it came whole.
@@ -119,7 +119,9 @@ impl Client {
             let mut line = String::new();
             self.input.read_line(&mut line)?;
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+            let known: &mut String = headers.entry(name.to_ascii_lowercase()).or_default();
+            let comma = if known.is_empty() { "" } else { ", " };
+            *known += &format!("{comma}{}", value.trim());
         }
         Ok(Answer { status, headers, body: Vec::new(), is_whole: false })
     }

@@ -128,7 +128,8 @@ fn what_is_for_one_caller_alone_is_neither_kept_nor_served_to_another() -> Teste
     served.ask("GET", "/a", &[("Authorization", "Basic x")])?.must_be(200, "bypass", &image);
 
     for said in [
-        ("Vary", "Accept"),
+        ("Vary", "User-Agent"),
+        ("Vary", "Accept-Encoding, *"),
         ("Cache-Control", "no-store, max-age=60"),
         ("Cache-Control", "private, max-age=60"),
         ("Set-Cookie", "a=b"),

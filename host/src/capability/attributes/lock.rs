@@ -3,14 +3,13 @@
 use super::{Error, io_error};
 use crate::directory::Directory;
 use crate::driver::Deadline;
-use cap_std::fs::OpenOptions;
+use crate::sync::{Gate, Passed};
 use std::fs::{File, TryLockError};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Taken before the file's lock, so that threads of this process wait for each other without sleeping.
-static PROCESS: Mutex<()> = Mutex::new(());
+static PROCESS: Gate = Gate::new();
 
 /// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
 #[derive(Debug, Default)]
@@ -19,13 +18,14 @@ pub(super) struct Lock(Option<File>);
 /// Both locks, until it is dropped.
 pub(super) struct Held<'a> {
     file: &'a File,
-    _thread: MutexGuard<'static, ()>,
+    _thread: Passed<'static>,
 }
 
 impl Lock {
     /// Waits for the lock, no longer than the call may take.
     pub fn hold(&mut self, directory: &Directory, deadline: &Deadline) -> Result<Held<'_>, Error> {
-        let thread = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = || Instant::now() + deadline.remaining();
+        let thread = PROCESS.pass(until).ok_or(Error::Busy)?;
         let file = match &mut self.0 {
             Some(file) => file,
             none => none.insert(open(directory).map_err(|e| io_error(&e))?),
@@ -52,12 +52,5 @@ impl Drop for Held<'_> {
 
 /// Opens the file; makes it where it is missing.
 pub(super) fn open(directory: &Directory) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    let file = directory.own_dir().open_with("attributes.lock", &options)?.into_std();
-    if let Err(error) = directory.adopt_owner(&file) {
-        // Another user made it, and it serves all the same.
-        tracing::debug!(%error, "the owner of attributes.lock stays as it is");
-    }
-    Ok(file)
+    directory.open_own("attributes.lock")
 }

@@ -1,7 +1,7 @@
 //! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
 
 use super::confinement::{
-    MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, may_define,
+    MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
 };
 use super::opening::Open;
 use super::prepared::Prepared;
@@ -74,7 +74,7 @@ impl Open {
     }
 
     /// Writes a log that is full into the database. Where somebody else's reading keeps it from that, there is no room.
-    fn make_room(&self) -> Result<(), Fault> {
+    fn make_room(&mut self) -> Result<(), Fault> {
         if !self.watch.log_may_be_full() {
             return Ok(());
         }
@@ -86,6 +86,8 @@ impl Open {
         let written = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         self.watch.set_ours(false);
         written?;
+        // What was waited for others here is not waited for again.
+        self.set_patience(self.watch.remaining());
         if self.watch.log_is_full() {
             return Err(Error::Full.into());
         }
@@ -157,7 +159,14 @@ fn prepare<'a>(
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<CachedStatement<'a>, Fault> {
-    let mut prepared = prepared.statement(connection, watch, &statement.sql)?;
+    // Many short statements are one long call: none of them is ever asked to stop.
+    if watch.is_late() {
+        return Err(Error::TooLarge.into());
+    }
+    let mut prepared = match prepared.statement(connection, watch, &statement.sql) {
+        Err(_) if called_too_much(watch) => return Err(Error::TooLarge.into()),
+        made => made?,
+    };
     if may_define(&statement.sql) && schema_is_full(connection, watch, &statement.sql)? {
         return Err(Error::TooLarge.into());
     }

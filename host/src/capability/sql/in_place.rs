@@ -1,10 +1,10 @@
 //! Whether a database's file is still the one at its path, asked at each call and answered in a third of the time of a look.
 
-use super::opening::{Identity, identity};
+use super::location::{Identity, Location};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Questions that are answered without a watch: to end one takes the kernel some 5 ms, and a command that is over at once would
 /// wait for that.
@@ -14,7 +14,7 @@ const UNWATCHED: u32 = 100;
 /// ([inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html)): while it told nothing, nothing happened.
 #[derive(Debug)]
 pub(super) struct InPlace {
-    path: PathBuf,
+    location: Arc<Location>,
     expected: Identity,
     /// Questions before the watch begins.
     unwatched: u32,
@@ -22,18 +22,21 @@ pub(super) struct InPlace {
 }
 
 impl InPlace {
-    /// Will watch the file at `path` once it is asked often. Before that, where it is another one than `expected` then, or the machine
+    /// Will watch the file that lies there once it is asked often. Before that, where it is another one than `expected` then, or the machine
     /// has no watch to give, every question is answered with "perhaps not".
-    pub fn new(path: &Path, expected: Identity) -> Self {
-        InPlace { path: path.to_owned(), expected, unwatched: UNWATCHED, events: None }
+    pub fn new(location: &Arc<Location>, expected: Identity) -> Self {
+        InPlace { location: Arc::clone(location), expected, unwatched: UNWATCHED, events: None }
     }
 
     fn watch(&self) -> Option<OwnedFd> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
         // Its number of names changes, too, where another file is moved onto its name.
-        let flags = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
-        inotify::add_watch(&events, &self.path, flags).ok()?;
-        (identity(&self.path).ok()? == Some(self.expected)).then_some(events)
+        let flags = WatchFlags::MOVE_SELF
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::ATTRIB
+            | WatchFlags::DONT_FOLLOW;
+        inotify::add_watch(&events, self.location.path(), flags).ok()?;
+        (self.location.identity().ok()? == Some(self.expected)).then_some(events)
     }
 
     /// Whether it is certain. After the first event of any kind it never is again.
@@ -57,10 +60,11 @@ impl InPlace {
 mod tests {
     use super::*;
     use std::fs;
+    use std::path::Path;
 
     /// After so many questions that there is a watch, where there can be one.
     fn watched(path: &Path, expected: Identity) -> InPlace {
-        let mut in_place = InPlace::new(path, expected);
+        let mut in_place = InPlace::new(&Arc::new(Location::at(path)), expected);
         assert!((1..UNWATCHED).all(|_| !in_place.is_certain()), "nothing is watched yet");
         in_place
     }
@@ -70,7 +74,8 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");
-        let found = identity(&path).expect("it can be looked at").expect("it is there");
+        let found =
+            Location::at(&path).identity().expect("it can be looked at").expect("it is there");
         let mut in_place = watched(&path, found);
         assert!(in_place.is_certain());
         fs::write(&path, "more of it").expect("a write is no move");

@@ -1,21 +1,23 @@
 //! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
 
+use super::beneath;
 use super::confinement::{self, Share};
 use super::in_place::InPlace;
+use super::location::{Identity, Location, identity_below};
 use super::prepared::Prepared;
+use super::setting_aside;
 use super::watch::Watch;
 use super::{Error, Fault};
 use crate::capability::io_error;
 use crate::directory::Directory;
 use crate::driver::{Deadline, printable};
-use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
+use rusqlite::ffi::{SQLITE_CANTOPEN, SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,13 +32,12 @@ pub(super) const STATEMENTS: usize = 64;
 /// process on the same file: so files are made and opened one at a time.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// Device and inode: which file a connection has open.
-pub(super) type Identity = (u64, u64);
-
 /// An open, confined connection.
 #[derive(Debug)]
 pub(super) struct Open {
     pub connection: Connection,
+    /// Behind the connection, which opens files by it until it is closed.
+    _location: Arc<Location>,
     identity: Identity,
     in_place: InPlace,
     pub watch: Arc<Watch>,
@@ -58,36 +59,31 @@ impl Open {
     /// Where the disk is full, still one that can read, and forget what was deleted to make room.
     pub fn new(
         directory: &Directory,
-        path: &Path,
-        in_drivers: bool,
+        below: &Path,
         share: Share,
         deadline: &Deadline,
     ) -> Result<Self, Fault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = path.strip_prefix(directory.path()).unwrap_or(path);
-        let identity = made(directory, path, in_drivers).map_err(|e| opening_fault(shown, &e))?;
-        match Open::connect(path, identity, share, deadline, Locking::Shared) {
+        let (location, identity) =
+            made(directory, below).map_err(|error| opening_fault(below, &error))?;
+        match Open::connect(&location, identity, share, deadline, Locking::Shared) {
             Err(Fault::Sqlite(error)) if is_full(&error) => {
                 tracing::debug!(%error, "no room beside the database: it is opened for this process alone");
-                Open::connect(path, identity, share, deadline, Locking::Exclusive)
+                Open::connect(&location, identity, share, deadline, Locking::Exclusive)
             }
             other => other,
         }
     }
 
     fn connect(
-        path: &Path,
+        location: &Arc<Location>,
         identity: Identity,
         share: Share,
         deadline: &Deadline,
         locking: Locking,
     ) -> Result<Self, Fault> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW
-            | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        let watch = Arc::new(Watch::new(path, share.log, deadline));
+        let mut connection = connection(location)?;
+        let watch = Arc::new(Watch::new(location, share.log, deadline));
         let patience = PATIENCE.min(deadline.remaining());
         connection.busy_timeout(patience)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
@@ -95,8 +91,18 @@ impl Open {
         set_up(&mut connection, &watch, share, locking)?;
         watch.set_ours(false);
         let is_exclusive = locking == Locking::Exclusive;
-        let (prepared, in_place) = (Prepared::default(), InPlace::new(path, identity));
-        Ok(Open { connection, identity, in_place, watch, prepared, patience, is_exclusive })
+        let (prepared, in_place) = (Prepared::default(), InPlace::new(location, identity));
+        let _location = Arc::clone(location);
+        Ok(Open {
+            connection,
+            _location,
+            identity,
+            in_place,
+            watch,
+            prepared,
+            patience,
+            is_exclusive,
+        })
     }
 
     /// Whether it must not outlive the call: nobody else gets at the database meanwhile.
@@ -115,67 +121,52 @@ impl Open {
     }
 
     /// Waits for other processes no longer than the call may take.
-    pub fn set_patience(&mut self, deadline: &Deadline) {
-        let patience = PATIENCE.min(deadline.remaining());
+    pub fn set_patience(&mut self, remaining: Duration) {
+        let patience = PATIENCE.min(remaining);
         if patience != self.patience && self.connection.busy_timeout(patience).is_ok() {
             self.patience = patience;
         }
     }
 }
 
-/// Which regular file is at `path`; nothing where none is.
-pub(super) fn identity(path: &Path) -> io::Result<Option<Identity>> {
-    identity_below(CWD, path)
-}
-
-/// The same, of a path below a directory: the shorter the path, the sooner it is found.
-pub(super) fn identity_below(dir: impl AsFd, path: &Path) -> io::Result<Option<Identity>> {
-    let stat = match rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => return Ok(None),
-        other => other?,
-    };
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(io::Error::other(
-            "it is no regular file; move it away, or configure another database",
-        ));
-    }
-    Ok(Some((stat.st_dev, stat.st_ino)))
+/// A connection to the file that is there, and to what SQLite keeps beside it.
+pub(super) fn connection(location: &Location) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let no_vfs =
+        || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
+    let vfs = beneath::vfs().ok_or_else(no_vfs)?;
+    Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
 }
 
 /// Makes sure that the file is there. One that is there is not opened: closing it would drop SQLite's locks on it.
-fn made(directory: &Directory, path: &Path, in_drivers: bool) -> io::Result<Identity> {
-    if in_drivers {
-        make_drivers_directory(directory, path)?;
+fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Identity)> {
+    let location = Arc::new(Location::find(directory, below)?);
+    if location.identity()?.is_none() {
+        make(directory, &location)?;
     }
-    if let Some(identity) = identity(path)? {
-        return Ok(identity);
-    }
-    let new = File::options().write(true).create_new(true).mode(0o600).open(path);
-    match new {
-        Ok(file) => directory.adopt_owner(&file)?,
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(e),
-    }
-    identity(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    location.check()?;
+    let identity = location.identity()?.ok_or(io::ErrorKind::NotFound)?;
+    Ok((location, identity))
 }
 
-/// Makes `.image-cache/drivers/` with the owner and mode of `.image-cache/` itself.
-fn make_drivers_directory(directory: &Directory, path: &Path) -> io::Result<()> {
-    let Some(drivers) = path.parent() else { return Ok(()) };
-    match std::fs::DirBuilder::new().mode(0o700).create(drivers) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other?,
+/// Makes an empty file, unless somebody else does. Side files that are left of a database which was removed would be taken for those of
+/// the new one, and whoever has the old one open still writes to them.
+fn make(directory: &Directory, location: &Location) -> io::Result<()> {
+    let _one_at_a_time = setting_aside::lock(directory)?;
+    if location.identity()?.is_some() {
+        return Ok(());
     }
-    let (made, like) = (File::open(drivers)?, rustix::fs::fstat(directory.own_dir())?);
-    if rustix::process::geteuid().is_root() {
-        rustix::fs::fchown(
-            &made,
-            Some(Uid::from_raw(like.st_uid)),
-            Some(Gid::from_raw(like.st_gid)),
-        )?;
+    location.remove_side_files()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    match rustix::fs::openat(location.directory(), location.name(), flags, mode) {
+        Ok(file) => directory.adopt_owner(&File::from(file)),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    rustix::fs::fchmod(&made, Mode::from_raw_mode(like.st_mode & 0o777))?;
-    Ok(())
 }
 
 /// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,

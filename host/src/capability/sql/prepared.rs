@@ -44,11 +44,13 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::sql::location::Location;
     use crate::driver::Deadline;
-    use std::path::Path;
+    use std::sync::Arc;
 
     fn watch() -> Watch {
-        Watch::new(Path::new("none.db"), 1 << 20, &Deadline::default())
+        let none = Arc::new(Location::at(&std::env::temp_dir().join("none.db")));
+        Watch::new(&none, 1 << 20, &Deadline::default())
     }
 
     #[test]

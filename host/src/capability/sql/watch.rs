@@ -1,10 +1,14 @@
 //! What a running statement is interrupted for: the time of the call, memory, and the growth of the database's log.
 
+use super::location::Location;
 use super::memory;
 use crate::driver::Deadline;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Every so many looks at the clock, memory and log are looked at, too.
+const LOOKS_AT_ALL: u32 = 10;
 
 /// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
 #[derive(Debug)]
@@ -14,8 +18,8 @@ pub(super) struct Watch {
     before: AtomicI64,
     /// How often SQLite has asked since then whether to go on.
     looks: AtomicU32,
-    /// SQLite's write-ahead log, and the bytes that it may have.
-    log: PathBuf,
+    /// Beside which SQLite's write-ahead log lies, and the bytes that it may have.
+    database: Arc<Location>,
     max_log: u64,
     /// The log's bytes after the last commit, as SQLite told them: a look at the file costs a hit a microsecond.
     committed: AtomicU64,
@@ -23,24 +27,25 @@ pub(super) struct Watch {
     ours: AtomicBool,
     /// Whether a guest's statement is prepared now, within bounds.
     preparing: AtomicBool,
+    /// The weight of the functions that it calls.
+    functions: AtomicU32,
     /// Whether SQLite wanted to prepare one anew while it ran.
     stale: AtomicBool,
 }
 
 impl Watch {
-    pub fn new(database: &Path, max_log: u64, deadline: &Deadline) -> Self {
-        let mut log = database.as_os_str().to_owned();
-        log.push("-wal");
+    pub fn new(database: &Arc<Location>, max_log: u64, deadline: &Deadline) -> Self {
         Watch {
             deadline: deadline.clone(),
             before: AtomicI64::new(memory::used()),
             looks: AtomicU32::new(0),
-            log: log.into(),
+            database: Arc::clone(database),
             max_log,
             // Nobody has looked yet.
             committed: AtomicU64::new(u64::MAX),
             ours: AtomicBool::new(true),
             preparing: AtomicBool::new(false),
+            functions: AtomicU32::new(0),
             stale: AtomicBool::new(false),
         }
     }
@@ -51,13 +56,27 @@ impl Watch {
         self.looks.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the statement that runs must be interrupted. Most are done before they are asked a second time: the log
-    /// is looked at from then on.
-    pub fn is_over(&self) -> bool {
-        let is_first = self.looks.fetch_add(1, Ordering::Relaxed) == 0;
-        let is_exceeded = || memory::is_exceeded(self.before.load(Ordering::Relaxed));
+    /// Whether the time of the call is up: nothing more is begun then. A statement that is short is never asked to stop.
+    pub fn is_late(&self) -> bool {
         self.deadline.passed()
-            || (!self.is_ours() && (is_exceeded() || (!is_first && self.log_is_full())))
+    }
+
+    /// The time that the call has left.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.remaining()
+    }
+
+    /// Whether the statement that runs must be interrupted. The clock is looked at each time, since a few steps may be slow
+    /// ones; memory and the log seldom: most statements are done before that.
+    pub fn is_over(&self) -> bool {
+        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+        if self.deadline.passed() {
+            return true;
+        }
+        if self.is_ours() || look % LOOKS_AT_ALL != LOOKS_AT_ALL - 1 {
+            return false;
+        }
+        memory::is_exceeded(self.before.load(Ordering::Relaxed)) || self.log_is_full()
     }
 
     /// The log had so many bytes after a commit.
@@ -77,7 +96,7 @@ impl Watch {
 
     /// Whether the log has all the bytes that it may have.
     pub fn log_is_full(&self) -> bool {
-        fs::metadata(&self.log).is_ok_and(|log| log.len() > self.max_log)
+        self.database.log_bytes() > self.max_log
     }
 
     pub fn is_ours(&self) -> bool {
@@ -92,6 +111,19 @@ impl Watch {
     /// Says whether a guest's statement is prepared within bounds from now on.
     pub fn set_preparing(&self, preparing: bool) {
         self.preparing.store(preparing, Ordering::Relaxed);
+        if preparing {
+            self.functions.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The weight of the functions in the statement that was prepared last.
+    pub fn functions(&self) -> u32 {
+        self.functions.load(Ordering::Relaxed)
+    }
+
+    /// A function of this weight is in the statement that is prepared: the weight of all of them.
+    pub fn note_functions(&self, weight: u32) -> u32 {
+        self.functions.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
     }
 
     pub fn is_preparing(&self) -> bool {

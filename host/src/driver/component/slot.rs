@@ -33,6 +33,15 @@ impl Slot {
         self.live.as_mut().ok_or_else(|| CallError::Failed("there is no instance".into()))
     }
 
+    /// Drops an instance whose database was removed or replaced, and says so.
+    pub fn drop_replaced(&mut self) -> bool {
+        let is_replaced = self.live.as_mut().is_some_and(Live::database_was_replaced);
+        if is_replaced {
+            self.retire();
+        }
+        is_replaced
+    }
+
     /// Drops the instance, and keeps what the next one can use.
     pub fn retire(&mut self) {
         if let Some(live) = self.live.take() {

@@ -2,14 +2,14 @@
 
 use crate::capability::OpenImage;
 use crate::checksum::{Checksum, ChecksumAlgorithm};
-use crate::config::Grant;
+use crate::config::{Grant, Limits};
 use crate::driver::testing::{Cache, component, hurried};
 use crate::driver::{
     CacheSize, CachedImage, CallError, Driver, DriverError, Eviction, Hit, Leftover, LeftoverState,
 };
 use crate::image_id::ImageId;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn id(id: &str) -> ImageId {
     id.parse().expect("a valid id")
@@ -168,6 +168,28 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
 }
 
 #[test]
+fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_take() {
+    let cache = Cache::new();
+    let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
+    let limits = Limits { guest_time: hurried().call_time, ..hurried() };
+    let config = cache.config("text", &looping, &[], limits);
+    let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
+    let call = || {
+        let begun = Instant::now();
+        let error = driver.record_hits(&[]).expect_err("it loops");
+        (begun.elapsed(), error)
+    };
+    let calls: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(call)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+    });
+    assert!(calls.iter().any(|(_, error)| *error == CallError::Crowded));
+    let longest = calls.iter().map(|(took, _)| *took).max().expect("there are some");
+    // Its turn, and then its own call; one after the other they would take 6 s.
+    assert!(longest < 5 * (2 * limits.call_time + Duration::from_millis(100)), "{longest:?}");
+}
+
+#[test]
 fn a_guest_that_loops_is_cut_short_and_the_next_call_gets_a_new_instance() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
@@ -307,6 +329,7 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
         std::fs::rename(from, cache.place.path().join(name)).expect("it moves");
     }
     std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
+    assert_eq!(driver.cache_size(), Err(CallError::Replaced));
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
     driver.set_database_aside().expect("it moves");
     assert_eq!(aside(), 2);

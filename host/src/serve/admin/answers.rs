@@ -28,6 +28,14 @@ impl Refusal {
         Refusal::new(StatusCode::UNAUTHORIZED, words)
     }
 
+    pub fn forbidden(words: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::FORBIDDEN, words)
+    }
+
+    pub fn unavailable(words: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words)
+    }
+
     pub fn not_found(words: impl Into<String>) -> Refusal {
         Refusal::new(StatusCode::NOT_FOUND, words)
     }

@@ -3,6 +3,7 @@
 use super::answers::Refusal;
 use crate::serve::metrics;
 use crate::serve::service::Service;
+use crate::serve::waits;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -24,12 +25,14 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Re
 pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
     let look = |cache: &ImageCache| {
         let status = cache.status()?;
-        // What was opened once can be read even where the directory has gone.
-        let dir = cache.config().dir.join("incomplete");
-        Ok((status, std::fs::metadata(dir).map_err(|error| error.to_string())))
+        cache.check_in_place().map(|()| status)
     };
-    let seen = service.cache.run(look).await.map_err(|error| error.to_string());
-    match seen.and_then(|(status, there)| there.map(|_| status)) {
+    let looked = tokio::time::timeout(waits::HEALTH, service.cache.run(look)).await;
+    let seen = match looked {
+        Ok(seen) => seen.map_err(|error| error.to_string()),
+        Err(_) => Err("it does not answer in time".to_owned()),
+    };
+    match seen {
         Ok(status) => {
             let fallback = status.driver.fallback.map(|fallback| fallback.configured);
             let driver = json!({"name": status.driver.name, "in_place_of": fallback});

@@ -5,16 +5,14 @@
 
 use super::files::Files;
 use crate::serve::label::{Label, Moment};
+use image_cache::{FileIdentity, ImageCache};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
 pub struct Promises {
     files: Files,
-    cache: PathBuf,
+    cache: ImageCache,
 }
 
 /// Tells a file from all others, also from a later one in its place: it stays when the file is renamed.
@@ -32,15 +30,15 @@ struct Promise {
 }
 
 impl Promises {
-    /// Of the cache in this directory.
-    pub fn below(parent: &Path, cache: &Path) -> io::Result<Promises> {
-        Ok(Promises { files: Files::below(parent, ".promised")?, cache: cache.to_owned() })
+    /// Of this cache, in a folder of the one that its labels are in.
+    pub fn of(cache: &ImageCache, labels: &Files) -> io::Result<Promises> {
+        Ok(Promises { files: labels.below(".promised")?, cache: cache.clone() })
     }
 
     /// The file that is being filled is of the image with this label. Without the time of its birth, which some file
     /// systems do not keep, nothing is promised.
     pub fn make(&self, id: &str, label: &Label) {
-        let Some(of) = identity(&self.cache.join("incomplete").join(id)) else { return };
+        let Some(of) = self.fetched(id) else { return };
         let promise = Promise { of, label: label.clone() };
         if let Err(error) = self.files.save(id, &promise) {
             tracing::debug!(image = %id, %error, "what the upstream said of it is not kept yet");
@@ -49,17 +47,25 @@ impl Promises {
 
     /// What was promised of the file that is being filled, be it by another service.
     pub fn of_fetched(&self, id: &str) -> Option<Label> {
-        self.of_file(id, &self.cache.join("incomplete").join(id))
+        self.of_file(id, |promises| promises.fetched(id))
     }
 
     /// What was promised of the cached file.
     pub fn of_cached(&self, id: &str) -> Option<Label> {
-        self.of_file(id, &self.cache.join(id))
+        self.of_file(id, |promises| promises.cached(id))
     }
 
-    fn of_file(&self, id: &str, file: &Path) -> Option<Label> {
+    fn of_file(&self, id: &str, file: impl FnOnce(&Promises) -> Option<Identity>) -> Option<Label> {
         let promise: Promise = self.files.load(id)?;
-        (identity(file)? == promise.of).then_some(promise.label)
+        (file(self)? == promise.of).then_some(promise.label)
+    }
+
+    fn fetched(&self, id: &str) -> Option<Identity> {
+        self.cache.incomplete_identity(id).ok().flatten().map(Identity::from)
+    }
+
+    fn cached(&self, id: &str) -> Option<Identity> {
+        self.cache.cached_identity(id).ok().flatten().map(Identity::from)
     }
 
     pub fn remove(&self, id: &str) {
@@ -77,7 +83,8 @@ impl Promises {
     }
 }
 
-fn identity(file: &Path) -> Option<Identity> {
-    let found = fs::symlink_metadata(file).ok().filter(fs::Metadata::is_file)?;
-    Some(Identity { device: found.dev(), inode: found.ino(), born: found.created().ok()?.into() })
+impl From<FileIdentity> for Identity {
+    fn from(found: FileIdentity) -> Identity {
+        Identity { device: found.device, inode: found.inode, born: found.born.into() }
+    }
 }

@@ -22,6 +22,7 @@ pub fn scrape(metrics: &Metrics, cache: &ImageCache) -> image_cache::Result<Stri
     let images = cache.cached_images()?;
     let mut page = Page(Registry::with_prefix("image_cache"));
     page.answers(metrics);
+    page.listeners(metrics);
     page.reads(&counters);
     page.fills(&counters);
     page.driver(&counters, &status);
@@ -116,6 +117,50 @@ impl Page {
         );
     }
 
+    fn listeners(&mut self, metrics: &Metrics) {
+        let Some(listeners) = metrics.listeners.get() else { return };
+        let numbers =
+            [("clients", listeners.clients.numbers()), ("admin", listeners.admin.numbers())];
+        let of = |listener: &str| vec![("listener", listener.to_owned())];
+        let states = numbers.iter().flat_map(|(listener, numbers)| {
+            let states =
+                [("busy", numbers.busy), ("idle", numbers.idle), ("waiting", numbers.waiting)];
+            states.map(|(state, count)| {
+                let labels = [of(listener), vec![("state", state.to_owned())]].concat();
+                (labels, count as f64)
+            })
+        });
+        let set = |gauge: &Gauge<f64, AtomicU64>, value| {
+            gauge.set(value);
+        };
+        self.seconds(
+            "connections",
+            "Connections by what they do: busy, idle (between two requests, or before the first), waiting (accepted, without room yet)",
+            states,
+            set,
+        );
+        self.seconds(
+            "connections_limit",
+            "Connections that there may be: --max-connections, or fewer where the descriptors carry fewer",
+            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.limit as f64)),
+            set,
+        );
+        self.counts(
+            "idle_connections_closed",
+            "Idle connections that were closed to make room for others",
+            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.closed_idle)),
+        );
+        let descriptors = &listeners.descriptors;
+        self.gauge(
+            "descriptors_limit",
+            "File descriptors that there may be",
+            descriptors.limit() as f64,
+        );
+        if let Some(in_use) = descriptors.in_use() {
+            self.gauge("descriptors_in_use", "File descriptors that are open", in_use as f64);
+        }
+    }
+
     fn reads(&mut self, counters: &Counters) {
         for (name, help, value) in [
             ("hits", "Reads of cached images that came to their end", counters.hits),
@@ -181,6 +226,16 @@ impl Page {
         ] {
             self.count(name, help, value);
         }
+        let spared = [
+            ("not_needed", counters.victims_not_needed),
+            ("too_young", counters.victims_too_young),
+            ("beyond_half", counters.victims_beyond_half),
+        ];
+        self.counts(
+            "victims_spared",
+            "Images that the driver named for eviction and that stayed: not_needed, too_young, beyond_half of the cache",
+            spared.map(|(reason, value)| (vec![("reason", reason.to_owned())], value)),
+        );
     }
 
     fn driver(&mut self, counters: &Counters, status: &Status) {
@@ -246,6 +301,19 @@ impl Page {
             ("invalid_images", "Files of fetches that failed", status.invalid),
         ] {
             self.gauge(name, help, value as f64);
+        }
+        for (name, help, value) in [
+            ("limit_images", "image_cache_max_images", status.max_images),
+            ("free_inodes", "Inodes of the file system that are free", status.free_inodes),
+            (
+                "min_free_inodes",
+                "image_cache_min_free_inodes",
+                Some(status.min_free_inodes).filter(|kept| *kept > 0),
+            ),
+        ] {
+            if let Some(value) = value {
+                self.gauge(name, help, value as f64);
+            }
         }
         let oldest = images.iter().map(|image| image.last_accessed).min();
         if let Some(oldest) = oldest {

@@ -37,6 +37,11 @@ pub trait Hostile: Default + 'static {
         size
     }
 
+    /// In the place of what is asked for victims.
+    fn asked(&mut self, request: Eviction) -> Eviction {
+        request
+    }
+
     /// In the place of victims.
     fn victims(&mut self, victims: Vec<Victim>, _request: &Eviction) -> Vec<Victim> {
         victims
@@ -130,7 +135,7 @@ impl<H: Hostile> Books<H> {
 
     pub fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         strike::<H>("select-victims")?;
-        let mut oldest = Oldest::new(request.clone());
+        let mut oldest = Oldest::new(self.hostile.asked(request.clone()));
         for image in self.images.values() {
             oldest.offer(&image.image_id, image.size, image.last_accessed);
         }
@@ -259,4 +264,10 @@ pub fn stopped<T>(what: &str, answer: Result<T, Error>, errors: &[Error]) {
         Err(error) if errors.contains(&error) => {}
         Err(error) => panic!("{what} was stopped by {error:?}"),
     }
+}
+
+/// Has the host work for some 100 ms, which is not the driver's own time: none of its calls is too long by itself.
+pub fn dawdle() {
+    let slow = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 500000) SELECT count(*) FROM r";
+    let _ = sql::query(&statement(slow));
 }

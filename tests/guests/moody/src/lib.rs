@@ -117,7 +117,11 @@ impl Driver for Moody {
         let limit = request.limit;
         let excluded =
             request.exclude.iter().map(|id| Victim { image_id: id.clone(), size: 1 }).collect();
-        let mut oldest = Oldest::new(request);
+        let bytes_needed = match lie {
+            Some(Fault::EveryVictim) => u64::MAX,
+            _ => request.bytes_needed,
+        };
+        let mut oldest = Oldest::new(Eviction { bytes_needed, ..request });
         self.books
             .values()
             .for_each(|image| oldest.offer(&image.image_id, image.size, image.last_accessed));

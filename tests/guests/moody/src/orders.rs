@@ -54,6 +54,8 @@ pub enum Fault {
     ExcludedVictim,
     /// `select-victims`: none, however much is needed.
     NoVictim,
+    /// `select-victims`: all, however little is needed.
+    EveryVictim,
     /// `select-leftovers`: also one that was not offered, by a path.
     PathLeftover,
 }
@@ -74,7 +76,7 @@ pub enum Failure {
 }
 
 /// Every fault by name, with the export it belongs to where it is a lie of one.
-const FAULTS: [(&str, Fault, Option<&str>); 26] = [
+const FAULTS: [(&str, Fault, Option<&str>); 27] = [
     ("trap", Fault::Trap, None),
     ("panic", Fault::Panic, None),
     ("loop", Fault::Loop, None),
@@ -100,6 +102,7 @@ const FAULTS: [(&str, Fault, Option<&str>); 26] = [
     ("path-victim", Fault::PathVictim, Some("select-victims")),
     ("excluded-victim", Fault::ExcludedVictim, Some("select-victims")),
     ("no-victim", Fault::NoVictim, Some("select-victims")),
+    ("every-victim", Fault::EveryVictim, Some("select-victims")),
     ("path-leftover", Fault::PathLeftover, Some("select-leftovers")),
 ];
 

@@ -1,0 +1,194 @@
+//! SQLite's way to a database's files: by the handle of their directory, no link followed, regular files alone.
+//!
+//! A database may lie in a directory that belongs to somebody else, who swaps its files and folders for links while root opens
+//! them. SQLite opens by path, and what lies beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
+//! handle of the directory ([`PREFIX`]), and what it opens by such a path is looked at first, by a descriptor that only names the
+//! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as ever.
+
+use rusqlite::ffi;
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::{self, null_mut};
+use std::sync::OnceLock;
+
+/// What our paths begin with, before a directory's descriptor. Nobody else writes it like that.
+pub(super) const PREFIX: &str = "/proc/self/./fd/";
+
+/// The name of SQLite's VFS for such paths: the one for Unix, which leaves them as they are.
+const NAME: &CStr = c"image-cache-beneath";
+
+/// How often a name is looked at that comes and goes meanwhile.
+const ATTEMPTS: u32 = 16;
+
+type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
+type StatCall = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
+
+/// The system calls that SQLite made before us.
+struct Calls {
+    open: OpenCall,
+    stat: StatCall,
+    lstat: StatCall,
+}
+
+/// Noted before SQLite makes ours.
+static CALLS: OnceLock<Calls> = OnceLock::new();
+
+/// The VFS, made at first use; none where SQLite has no Unix to build it on.
+pub(super) fn vfs() -> Option<&'static CStr> {
+    static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
+    IS_REGISTERED.get_or_init(|| register().is_some()).then_some(NAME)
+}
+
+fn register() -> Option<()> {
+    // SAFETY: `sqlite3_vfs_find` answers a VFS that lives as long as the process, or null. os_unix.c calls what has these names with
+    // these very signatures. A copy of a VFS's fields, which point to functions and constants only, is a VFS too: SQLite's own variants
+    // of "unix" are made like that. It is never freed.
+    unsafe {
+        let unix = ffi::sqlite3_vfs_find(c"unix".as_ptr());
+        let (get, set) = (unix.as_ref()?.xGetSystemCall?, unix.as_ref()?.xSetSystemCall?);
+        let call = |name: &CStr| get(unix, name.as_ptr());
+        CALLS.get_or_init(|| Calls {
+            open: call(c"open").map_or(no_open, |call| std::mem::transmute(call)),
+            stat: call(c"stat").map_or(no_stat, |call| std::mem::transmute(call)),
+            lstat: call(c"lstat").map_or(no_stat, |call| std::mem::transmute(call)),
+        });
+        let replace = |name: &CStr, with| set(unix, name.as_ptr(), Some(with)) == ffi::SQLITE_OK;
+        let open: unsafe extern "C" fn() = std::mem::transmute(open as OpenCall);
+        let stat: unsafe extern "C" fn() = std::mem::transmute(stat as StatCall);
+        if !replace(c"open", open) || !replace(c"stat", stat) {
+            return None;
+        }
+        let mut ours = *unix;
+        ours.pNext = null_mut();
+        ours.zName = NAME.as_ptr();
+        ours.xFullPathname = Some(full_pathname);
+        let registered = ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 0);
+        (registered == ffi::SQLITE_OK).then_some(())
+    }
+}
+
+unsafe extern "C" fn no_open(_: *const c_char, _: c_int, _: c_int) -> c_int {
+    -1
+}
+
+unsafe extern "C" fn no_stat(_: *const c_char, _: *mut c_void) -> c_int {
+    -1
+}
+
+/// Copies the path: SQLite's own function would resolve the handle to a path again.
+///
+/// # Safety
+/// `path` is a text, and `full` has `room` bytes.
+unsafe extern "C" fn full_pathname(
+    _vfs: *mut ffi::sqlite3_vfs,
+    path: *const c_char,
+    room: c_int,
+    full: *mut c_char,
+) -> c_int {
+    // SAFETY: as said above; the lengths are compared first.
+    unsafe {
+        let path = CStr::from_ptr(path).to_bytes_with_nul();
+        if !usize::try_from(room).is_ok_and(|room| path.len() <= room) {
+            return ffi::SQLITE_CANTOPEN;
+        }
+        ptr::copy_nonoverlapping(path.as_ptr().cast(), full, path.len());
+    }
+    ffi::SQLITE_OK
+}
+
+/// `open` for SQLite.
+///
+/// # Safety
+/// `path` is a text.
+unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
+    let Some(calls) = CALLS.get() else { return -1 };
+    // SAFETY: as said above; each text that is passed on lives as long as the call.
+    unsafe {
+        let plain = |path: &CStr, flags: c_int| (calls.open)(path.as_ptr(), flags, mode);
+        let path = CStr::from_ptr(path);
+        match parse(path) {
+            Some((directory, name)) => open_beneath(directory, name, path, flags, plain),
+            None => plain(path, flags),
+        }
+    }
+}
+
+/// `stat` for SQLite, of what has the name itself.
+///
+/// # Safety
+/// `path` is a text, `answer` has room for the answer.
+unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
+    let Some(calls) = CALLS.get() else { return -1 };
+    // SAFETY: as said above.
+    unsafe {
+        let is_ours = parse(CStr::from_ptr(path)).is_some();
+        let call = if is_ours { calls.lstat } else { calls.stat };
+        call(path, answer)
+    }
+}
+
+/// The directory's descriptor and the name in it, where the path is one of ours.
+fn parse(path: &CStr) -> Option<(BorrowedFd<'_>, &str)> {
+    let (directory, name) = path.to_str().ok()?.strip_prefix(PREFIX)?.split_once('/')?;
+    let directory = directory.parse::<u32>().ok().and_then(|number| i32::try_from(number).ok())?;
+    // SAFETY: who made the path keeps its handle open as long as the connection to which SQLite opens files.
+    Some((unsafe { BorrowedFd::borrow_raw(directory) }, name))
+}
+
+/// Opens a regular file of this directory, or makes it where that is asked for; -1 and `errno` where there is no such file.
+fn open_beneath(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    path: &CStr,
+    flags: c_int,
+    plain: impl Fn(&CStr, c_int) -> c_int,
+) -> c_int {
+    let asked = OFlags::from_bits_retain(flags.cast_unsigned());
+    let making = OFlags::CREATE | OFlags::EXCL;
+    let bits = |flags: OFlags| flags.bits().cast_signed();
+    // Nothing has an empty name: that sets `errno`, by which SQLite goes.
+    let refuse = || plain(c"", 0);
+    for _ in 0..ATTEMPTS {
+        // Such a descriptor opens nothing: no device hears of it, and no lock ends with it.
+        let found = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(directory, name, found, Mode::empty()) {
+            Ok(found) if asked.contains(making) || !is_sound(directory, &found) => return refuse(),
+            Ok(found) => {
+                let flags = asked.difference(making | OFlags::NOFOLLOW) | OFlags::NONBLOCK;
+                let found = CString::new(format!("/proc/self/fd/{}", found.as_raw_fd()));
+                return found.map_or(-1, |found| plain(&found, bits(flags)));
+            }
+            Err(Errno::NOENT) if asked.contains(OFlags::CREATE) => {
+                let made = plain(path, bits(asked | making | OFlags::NOFOLLOW));
+                let is_there =
+                    || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+                // Somebody else may have made it between the two.
+                if made >= 0 || !is_there() {
+                    return made;
+                }
+            }
+            Err(_) => return refuse(),
+        }
+    }
+    refuse()
+}
+
+/// Whether this is a file of this directory's to open.
+fn is_sound(directory: BorrowedFd<'_>, found: &OwnedFd) -> bool {
+    rustix::fs::fstat(found).is_ok_and(|found| fault(directory, &found).is_none())
+}
+
+/// Why a file of this directory is not to be opened. Root does not touch one that has a second name, elsewhere perhaps, and an owner of its
+/// own: whoever may write into the directory could have made the name here.
+pub(super) fn fault(directory: BorrowedFd<'_>, file: &Stat) -> Option<&'static str> {
+    if FileType::from_raw_mode(file.st_mode) != FileType::RegularFile {
+        return Some("it is no regular file; move it away");
+    }
+    let is_of_its_owner =
+        || rustix::fs::fstat(directory).is_ok_and(|directory| directory.st_uid == file.st_uid);
+    let is_strange =
+        file.st_nlink > 1 && rustix::process::geteuid().is_root() && !is_of_its_owner();
+    is_strange.then_some("it has a second name, and another owner than its directory; move it away")
+}

@@ -1,0 +1,158 @@
+//! Opening by handle what lies below a directory: one checked name, no link followed, regular files only, never a wait.
+//!
+//! Whoever owns the cache directory can put anything there, and root may be the one who opens it. So nothing below it is
+//! reached by a path, a file is judged by the handle that was opened, what is to be written is a new file, and owner and
+//! mode are given to files that we made ourselves.
+
+use crate::sync::lock;
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// No link is followed, nothing waits, no terminal becomes ours, and no child inherits it.
+const CAREFULLY: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// How often the log says that something else lies in the place of a file.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Opens a regular file for reading; nothing where there is none of this name. Neither this nor a read changes its times
+/// where the system permits that.
+pub(super) fn open_to_read(dir: &Dir, name: &str) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    match open(dir, name, &mut options, OFlags::NOATIME) {
+        // Only a file's owner may leave its access time alone.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            open(dir, name, &mut options, OFlags::empty())
+        }
+        other => other,
+    }
+}
+
+/// The same for reading and writing.
+pub(super) fn open_to_write(dir: &Dir, name: &str) -> io::Result<Option<File>> {
+    match rustix::fs::openat(dir, name, OFlags::RDWR | CAREFULLY, Mode::empty()) {
+        Ok(file) => regular(file.into()),
+        Err(e) => not_opened(dir, name, e.into()),
+    }
+}
+
+fn open(
+    dir: &Dir,
+    name: &str,
+    options: &mut OpenOptions,
+    flags: OFlags,
+) -> io::Result<Option<File>> {
+    let flags = (flags | CAREFULLY).bits().cast_signed();
+    match dir.open_with(name, options.follow(FollowSymlinks::No).custom_flags(flags)) {
+        Ok(file) => regular(file.into_std()),
+        Err(e) => not_opened(dir, name, e),
+    }
+}
+
+fn regular(file: File) -> io::Result<Option<File>> {
+    Ok(is_regular(&rustix::fs::fstat(&file)?).then_some(file))
+}
+
+fn not_opened(dir: &Dir, name: &str, error: io::Error) -> io::Result<Option<File>> {
+    // Else it may be a directory that was to be written, or a device that nobody may open.
+    if is_no_file(&error) || is_other(dir, name) { Ok(None) } else { Err(error) }
+}
+
+/// Makes a file that was not there, with this mode less the process's mask.
+pub(super) fn create_new(dir: &Dir, name: &str, mode: u32) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))?.into())
+}
+
+/// The bytes of a file; nothing where they are more than `most`.
+pub(super) fn read_whole(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let len = rustix::fs::fstat(&file)?.st_size.cast_unsigned();
+    if len > most {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
+}
+
+/// Whether something that is no regular file has this name.
+pub(super) fn is_other(dir: &Dir, name: &str) -> bool {
+    let found = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| !is_regular(&found))
+}
+
+pub(super) fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// Part of the name of a file that is being written: nobody else can have put something under it.
+pub(super) fn unforeseen() -> String {
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+/// Whether opening failed because there is no regular file: none at all, a symbolic link, a socket or a
+/// device without a driver.
+fn is_no_file(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::NXIO))
+}
+
+/// Lets the log tell of one kind of thing once a minute.
+#[derive(Debug, Default)]
+pub(super) struct Limit(Mutex<Option<Instant>>);
+
+impl Limit {
+    /// Whether it may be told of now; then not again for a while.
+    pub fn allow(&self) -> bool {
+        let mut last = lock(&self.0);
+        let is_due = last.is_none_or(|last| last.elapsed() >= PAUSE);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cap_std::ambient_authority;
+    use rustix::fs::{CWD, mknodat};
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_a_regular_file_is_opened_and_nothing_waits() {
+        let place = tempfile::tempdir().expect("a directory");
+        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).expect("it is there");
+        let path = |name: &str| place.path().join(name);
+        std::fs::write(path("file"), "content").expect("a file");
+        std::fs::create_dir(path("folder")).expect("a folder");
+        symlink(path("file"), path("link")).expect("a link");
+        symlink("nowhere", path("dangling")).expect("a link");
+        mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+        mknodat(CWD, path("socket"), FileType::Socket, Mode::RWXU, 0).expect("a socket");
+        for name in ["folder", "link", "dangling", "pipe", "socket", "nothing"] {
+            assert!(open_to_read(&dir, name).expect(name).is_none(), "{name}");
+            assert!(open_to_write(&dir, name).expect(name).is_none(), "{name}");
+            assert_eq!(is_other(&dir, name), name != "nothing");
+            assert!(name == "nothing" || create_new(&dir, name, 0o600).is_err(), "{name}");
+        }
+        let file = open_to_read(&dir, "file").expect("it opens").expect("it is there");
+        assert_eq!(read_whole(file, 7).expect("it can be read"), Some(b"content".to_vec()));
+        let file = open_to_write(&dir, "file").expect("it opens").expect("it is there");
+        assert_eq!(read_whole(file, 6).expect("it can be read"), None, "more than asked for");
+    }
+
+    #[test]
+    fn the_log_hears_of_a_kind_once_a_minute() {
+        let limit = Limit::default();
+        assert!(limit.allow() && !limit.allow());
+    }
+}

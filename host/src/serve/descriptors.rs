@@ -1,0 +1,132 @@
+//! File descriptors: how many there may be, what a connection needs of them, and how many connections that carries.
+
+use super::waits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// What one connection may need at the same time: its socket, the cached image's file, and, where the image is
+/// fetched, the upstream's socket and the incomplete file.
+pub const OF_A_CONNECTION: u64 = 4;
+
+/// What one fetch without a client needs: the upstream's socket, the incomplete file, and the reader that drains it.
+const OF_A_FETCH: u64 = 3;
+
+/// What operations need that open and close files at once: digests, stored responses, a prune, a look at /proc.
+const OF_OPERATIONS: u64 = 10;
+
+/// What a connection of an operator needs: its socket, and what a request of it opens.
+const OF_AN_OPERATOR: u64 = 2;
+
+/// The least number of connections, however few descriptors there are.
+const LEAST_CONNECTIONS: u64 = 2;
+
+/// More are never asked for: no service needs them, and some systems have no end.
+const MOST: u64 = 1 << 20;
+
+/// The descriptors of this process.
+#[derive(Debug)]
+pub struct Descriptors {
+    limit: u64,
+    reserve: u64,
+    counted: Mutex<Option<(Instant, u64)>>,
+}
+
+/// How many connections each listener may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    pub clients: usize,
+    pub admin: usize,
+}
+
+impl Descriptors {
+    /// Raises the soft limit to the hard one; `fetches` may run without a client.
+    pub fn raise(fetches: u64) -> Descriptors {
+        let known = getrlimit(Resource::Nofile);
+        let hard = known.maximum.unwrap_or(MOST).min(MOST);
+        let mut limit = known.current.unwrap_or(MOST).min(MOST);
+        if limit < hard {
+            let wanted = Rlimit { current: Some(hard), maximum: known.maximum };
+            match setrlimit(Resource::Nofile, wanted) {
+                Ok(()) => limit = hard,
+                Err(error) => {
+                    tracing::warn!(%error, limit, hard, "the limit of open files cannot be raised");
+                }
+            }
+        }
+        let reserve = OF_OPERATIONS + OF_A_FETCH * fetches;
+        Descriptors { limit, reserve, counted: Mutex::new(None) }
+    }
+
+    /// How many there may be.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// How many connections they carry beside what is open now; says so where that is fewer than is wanted.
+    pub fn shares(&self, wanted: u32) -> Shares {
+        let open_now = count().unwrap_or(0);
+        let carried = |admin: u64| {
+            let free = self.limit.saturating_sub(open_now + self.reserve + admin * OF_AN_OPERATOR);
+            (free / OF_A_CONNECTION).max(LEAST_CONNECTIONS)
+        };
+        let wanted = u64::from(wanted);
+        let admin = (carried(0) / 8).max(LEAST_CONNECTIONS).min(wanted);
+        let clients = carried(admin).min(wanted);
+        if clients < wanted {
+            let (limit, needed) = (self.limit, OF_A_CONNECTION);
+            tracing::warn!(
+                limit,
+                open_now,
+                needed,
+                connections = clients,
+                "the limit of open files carries fewer connections than --max-connections: raise it (ulimit -Hn, LimitNOFILE=)"
+            );
+        }
+        let share = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        Shares { clients: share(clients), admin: share(admin) }
+    }
+
+    /// How many are open; nothing where that cannot be found out.
+    pub fn in_use(&self) -> Option<u64> {
+        count()
+    }
+
+    /// Whether one more connection can have what it needs. Fetches that their clients have left hold descriptors,
+    /// too, so that the number of connections alone does not tell.
+    pub fn has_room(&self) -> bool {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = counted.filter(|(at, _)| at.elapsed() < waits::DESCRIPTORS_COUNTED);
+        let in_use = match fresh {
+            Some((_, in_use)) => in_use,
+            // It fails for want of one.
+            None => count().unwrap_or(self.limit),
+        };
+        if fresh.is_none() {
+            *counted = Some((Instant::now(), in_use));
+        }
+        in_use + OF_A_CONNECTION <= self.limit
+    }
+}
+
+/// Looks at what is open, itself excluded.
+fn count() -> Option<u64> {
+    let open = std::fs::read_dir("/proc/self/fd").ok()?;
+    Some((open.count() as u64).saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_descriptors_carry_a_few_connections_and_many_carry_all_that_are_wanted() {
+        let with = |limit| Descriptors { limit, reserve: 16, counted: Mutex::new(None) };
+        let open = count().unwrap_or(0);
+        let few = with(open + 41).shares(1024);
+        assert_eq!(few, Shares { clients: 5, admin: 2 });
+        assert_eq!(with(8).shares(1024), Shares { clients: 2, admin: 2 });
+        assert_eq!(with(open + 100_000).shares(1024).clients, 1024);
+        assert_eq!(with(open + 100_000).shares(1), Shares { clients: 1, admin: 1 });
+    }
+}

@@ -1,0 +1,163 @@
+//! How much memory the tokio readers of a cache may take for the bytes of cached images, and what they do beyond that.
+
+use super::buffer::{Buffer, Spare};
+use super::cached::CHUNK;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Bytes of a piece.
+pub(super) const PIECE: usize = CHUNK / 4;
+
+/// Bytes that readers may hold before each of them gets pieces only, unless the embedder says otherwise.
+const DEFAULT_BYTES: usize = 16 << 20;
+
+/// Blocks that may be read ahead: no memory for each of very many readers.
+const AHEAD: usize = 8;
+
+/// So many blocks are read at once for pieces: each takes the memory of a whole one meanwhile.
+const TURNS: usize = 4;
+
+/// So many buffers are kept to be used again: of pieces more, since with them there are many readers.
+const SPARE_BLOCKS: usize = 24;
+const SPARE_PIECES: usize = 128;
+
+/// The memory that the tokio readers of cached images share.
+///
+/// Each cache has one of its own, of 16 MiB, for all its readers and for every handle of it. Caches of one process can share one:
+/// see [`AsyncImageCache::open_with`](super::AsyncImageCache::open_with). While its readers hold no more than the budget, each
+/// takes an image in whole blocks of 1 MiB, and eight at a time have the next block read ahead of them. Beyond it a reader gets pieces of
+/// 256 KiB, and for each of them its block is read and verified again: slower, but no client waits for another one's network, and
+/// none fails. So the budget is not a hard limit: a piece for each reader comes on top of it. A budget of 0 gives every
+/// reader pieces.
+#[derive(Clone)]
+pub struct ReadBudget(Arc<Budget>);
+
+struct Budget {
+    bytes: usize,
+    held: AtomicUsize,
+    /// Blocks that are being read ahead, or were.
+    ahead: AtomicUsize,
+    turns: Semaphore,
+    blocks: Spare,
+    pieces: Spare,
+}
+
+impl ReadBudget {
+    /// Of so many bytes.
+    pub fn new(bytes: usize) -> ReadBudget {
+        ReadBudget(Arc::new(Budget {
+            bytes,
+            held: AtomicUsize::new(0),
+            ahead: AtomicUsize::new(0),
+            turns: Semaphore::new(TURNS),
+            blocks: Spare::new(CHUNK, SPARE_BLOCKS),
+            pieces: Spare::new(PIECE, SPARE_PIECES),
+        }))
+    }
+
+    /// Bytes that are in use now.
+    pub fn held(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    /// With room for so many bytes, or for a block.
+    pub(super) fn block(&self, bytes: usize) -> Buffer {
+        self.buffer(bytes, |budget| &budget.0.blocks)
+    }
+
+    /// The same, unless the budget is exceeded.
+    pub(super) fn block_within(&self, bytes: usize) -> Option<Buffer> {
+        // It counts from now on: they all may come in one moment.
+        let buffer = self.block(bytes);
+        (self.held() <= self.0.bytes).then_some(buffer)
+    }
+
+    /// With room for so many bytes, or for a piece of a block.
+    pub(super) fn piece(&self, bytes: usize) -> Buffer {
+        self.buffer(bytes, |budget| &budget.0.pieces)
+    }
+
+    fn buffer(&self, bytes: usize, spare: fn(&ReadBudget) -> &Spare) -> Buffer {
+        let buffer = Buffer::new(self.clone(), spare, bytes);
+        self.0.held.fetch_add(buffer.size(), Ordering::Relaxed);
+        buffer
+    }
+
+    /// So many bytes are let go.
+    pub(super) fn release(&self, bytes: usize) {
+        self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Leave to read a block ahead, where that can be given.
+    pub(super) fn ahead(&self) -> Option<Ahead> {
+        let one_more = |given| (given < AHEAD).then_some(given + 1);
+        let taken = self.0.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.is_ok().then(|| Ahead(self.clone()))
+    }
+
+    /// Leave to read a block for a piece of it; none where nobody may any more, which does not happen.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.turns.acquire().await.ok()
+    }
+}
+
+impl Default for ReadBudget {
+    fn default() -> Self {
+        ReadBudget::new(DEFAULT_BYTES)
+    }
+}
+
+impl fmt::Debug for ReadBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBudget")
+            .field("bytes", &self.0.bytes)
+            .field("held", &self.held())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Leave to read a block ahead, given back when it is dropped.
+pub(super) struct Ahead(ReadBudget);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.0.ahead.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_counted_until_it_is_let_go() {
+        let budget = ReadBudget::new(5 * CHUNK);
+        let buffer = |_| budget.block_within(CHUNK).map(Buffer::filled_up);
+        let many: Vec<_> = (0..1000).map_while(buffer).collect();
+        assert_eq!((many.len(), budget.held()), (5, 5 * CHUNK));
+        let piece = budget.piece(usize::MAX);
+        assert_eq!(budget.held(), 5 * CHUNK + PIECE, "a piece is always given, and counts");
+        drop((many, piece));
+        assert!(budget.held() == 0 && budget.block_within(CHUNK).is_some());
+    }
+
+    #[test]
+    fn what_others_hold_does_not_count() {
+        let (full, other) = (ReadBudget::new(CHUNK), ReadBudget::new(CHUNK));
+        let _held = [full.block(CHUNK), full.block(CHUNK)];
+        assert!(full.block_within(CHUNK).is_none() && other.block_within(CHUNK).is_some());
+        assert!(full.clone().block_within(CHUNK).is_none(), "a clone is the same budget");
+    }
+
+    #[test]
+    fn no_more_is_read_ahead_than_is_allowed_and_what_is_given_back_is_given_again() {
+        let budget = ReadBudget::default();
+        let mut permits: Vec<_> = (0..AHEAD).map_while(|_| budget.ahead()).collect();
+        assert!(permits.len() == AHEAD && budget.ahead().is_none());
+        assert!(budget.ahead().is_none(), "a refusal gives none back");
+        permits.pop();
+        assert!(budget.ahead().is_some() && budget.ahead().is_some());
+    }
+}

@@ -1,0 +1,223 @@
+//! Nobody waits behind others for what cannot be shared, or without a bound; and what is cut short never looks whole.
+
+use crate::client::Client;
+use crate::origin::{Asked, Origin, file, head, reply, wait_for_the_end};
+use crate::served::Served;
+use image_cache_tests::{Tested, bytes};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PLAIN: [&str; 2] = ["--profile", "plain"];
+
+fn begun(served: &Served, clients: usize, target: &str) -> io::Result<Vec<Client>> {
+    let begin = |_| {
+        let mut client = served.client();
+        client.begin("GET", target, &[])?;
+        Ok(client)
+    };
+    (0..clients).map(begin).collect()
+}
+
+#[test]
+fn clients_of_what_cannot_be_shared_do_not_wait_for_each_other() -> Tested {
+    let image = bytes(1, 1000);
+    let copy = image.clone();
+    let origin = Origin::new(move |asked: &Asked, output| {
+        thread::sleep(Duration::from_secs(1));
+        file(asked, output, &[("ETag", "\"a\""), ("Cache-Control", "no-store")], &copy)
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    let start = Instant::now();
+    for mut client in begun(&served, 12, "/a")? {
+        client.answer("GET")?.must_be(200, "bypass", &image);
+    }
+    // About 2 s; one after the other it would be 12.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[test]
+fn clients_of_an_upstream_that_does_not_answer_are_told_so_in_its_time() -> Tested {
+    let origin = Origin::new(|_, output| {
+        wait_for_the_end(output);
+        Ok(())
+    });
+    let served =
+        Served::before(&origin.url(), &[&PLAIN[..], &["--upstream-timeout", "2"]].concat());
+    let start = Instant::now();
+    for mut client in begun(&served, 8, "/a")? {
+        assert_eq!(client.answer("GET")?.status, 504);
+    }
+    // About 2 s; one after the other it would be 16.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[test]
+fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> Tested {
+    let (old, new) = (bytes(2, 1 << 20), bytes(3, 20 << 20));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
+    let (counted, served_one) = (Arc::clone(&sent), Arc::clone(&current));
+    let origin = Origin::new(move |asked: &Asked, output| {
+        let (etag, image) = served_one.lock().map_err(|_| io::Error::other("poisoned"))?.clone();
+        if asked.header("if-none-match") == Some(etag) {
+            return head(output, "304 Not Modified", &[("ETag", etag)], None);
+        }
+        head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
+        if asked.method == "GET" {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // So slowly that all come meanwhile.
+            for piece in image.chunks(1 << 20) {
+                output.write_all(piece)?;
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a")?.must_be(200, "miss", &old);
+    assert!(served.is_cached("a"));
+    *current.lock().map_err(|_| "poisoned")? = ("\"new\"", new.clone());
+    let asked = served.ask("HEAD", "/a", &[])?;
+    assert_eq!((asked.status, asked.header("content-length")), (200, Some("20971520")));
+    assert_eq!(sent.load(Ordering::Relaxed), 1, "a HEAD began a body");
+    for mut client in begun(&served, 20, "/a")? {
+        let answer = client.answer("GET")?;
+        assert!(answer.is_whole && answer.body == new, "{:?}", answer.headers);
+    }
+    assert_eq!(sent.load(Ordering::Relaxed), 2);
+    Ok(())
+}
+
+#[test]
+fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
+    let image = bytes(4, 100_000);
+    let copy = image.clone();
+    let origin = Origin::new(move |asked: &Asked, output| {
+        let text = match asked.target.as_str() {
+            "/both" => "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "/twice" => "Content-Length: 100000, 100000\r\n",
+            "/lines" => "Content-Length: 100000\r\nContent-Length: 100000\r\n",
+            _ => "Content-Length: 100000, 5\r\n",
+        };
+        write!(output, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\n{text}\r\n")?;
+        if asked.target == "/both" {
+            write!(output, "{:x}\r\n", copy.len())?;
+        }
+        output.write_all(&copy)?;
+        if asked.target == "/both" {
+            output.write_all(b"\r\n0\r\n\r\n")?;
+        }
+        Ok(())
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    for target in ["/both", "/twice", "/lines", "/differ"] {
+        // Past the cache, too.
+        for fields in [&[][..], &[("Authorization", "Basic x")]] {
+            let answer = served.ask("GET", target, fields)?;
+            match answer.status {
+                200 => assert!(answer.is_whole && answer.body == image, "{target}"),
+                status => assert_eq!(status, 502, "{target}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_chunk_that_breaks_never_looks_like_the_end() -> Tested {
+    let origin = Origin::new(|_, output| {
+        output.write_all(b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n")?;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    for fields in [&[][..], &[("Authorization", "Basic x")]] {
+        let answer = served.ask("GET", "/a", fields);
+        assert!(answer.is_err() || answer.is_ok_and(|answer| !answer.is_whole));
+    }
+    assert!(served.is_idle() && !served.has("a"));
+    Ok(())
+}
+
+#[test]
+fn a_fetch_is_resumed_only_where_a_strong_validator_says_that_the_file_is_the_same() -> Tested {
+    let (old, new) = (bytes(5, 3 << 20), bytes(6, 3 << 20));
+    let date = ("Last-Modified", "Wed, 01 Jan 2020 00:00:00 GMT");
+    for fields in [&[("ETag", "W/\"same\"")][..], &[("ETag", "W/\"same\""), date]] {
+        let (first, second, fields) = (old.clone(), new.clone(), fields.to_vec());
+        let reads = AtomicUsize::new(0);
+        let origin = Origin::new(move |asked: &Asked, output| {
+            if reads.fetch_add(1, Ordering::Relaxed) > 0 {
+                return file(asked, output, &fields, &second);
+            }
+            head(output, "200 OK", &fields, Some(first.len()))?;
+            output.write_all(&first[..1 << 20])?;
+            Err(io::ErrorKind::ConnectionAborted.into())
+        });
+        let served = Served::before(&origin.url(), &PLAIN);
+        let answer = served.get("/a")?;
+        let is_one_version = answer.is_whole && (answer.body == old || answer.body == new);
+        assert!(is_one_version || !answer.is_whole, "two versions were mixed");
+        assert!(served.is_idle());
+        if served.has("a") {
+            let cached = served.get("/a")?;
+            assert!(cached.body == old || cached.body == new);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_stalls_past_the_cache_is_given_up() -> Tested {
+    let origin = Origin::new(|_, output| {
+        head(output, "200 OK", &[("Cache-Control", "no-store")], Some(1000))?;
+        output.write_all(b"hello")?;
+        wait_for_the_end(output);
+        Ok(())
+    });
+    let served =
+        Served::before(&origin.url(), &[&PLAIN[..], &["--upstream-timeout", "1"]].concat());
+    let start = Instant::now();
+    for fields in [&[][..], &[("Authorization", "Basic x")]] {
+        assert!(!served.ask("GET", "/a", fields)?.is_whole);
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[test]
+fn an_upstream_that_takes_no_upload_and_a_record_that_stalls_are_given_up() -> Tested {
+    let origin = Origin::new(|asked: &Asked, output| {
+        if asked.target == "/v2/images/a" {
+            head(output, "200 OK", &[("Content-Type", "application/json")], Some(100))?;
+            output.write_all(b"{")?;
+        }
+        wait_for_the_end(output);
+        Ok(())
+    });
+    let served = Served::before(&origin.url(), &["--upstream-timeout", "1"]);
+    let start = Instant::now();
+    assert_eq!(served.get("/v2/images/a/file")?.status, 502);
+    let mut client = served.client();
+    client.send("PUT /v2/images/a/file HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")?;
+    assert_eq!(client.answer("PUT")?.status, 504);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[test]
+fn a_head_of_an_image_that_is_not_cached_begins_no_body() -> Tested {
+    let origin = Origin::new(|asked: &Asked, output| match asked.method.as_str() {
+        "HEAD" => head(output, "200 OK", &[("ETag", "\"a\"")], Some(1000)),
+        _ => reply(output, "500 No", &[], b""),
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    let answer = served.ask("HEAD", "/a", &[])?;
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some("1000")));
+    assert_eq!(origin.asked().len(), 1);
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask fuzz`: builds the targets below `fuzz/` with libFuzzer, and runs each for a while.
+
+use crate::steps::{cargo, step};
+use crate::{drivers, run::Run};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The manifest of the fuzz crate, which is no member of the workspace.
+const MANIFEST: &str = "fuzz/Cargo.toml";
+
+/// What is built lies here, and what a run finds: nothing of it is shared with ordinary builds.
+const TARGET_DIR: &str = "target/fuzz";
+
+/// Targets that are linked with the library: wasmtime takes minutes to build.
+const WITH_LIBRARY: [&str; 1] = ["sql_calls"];
+
+/// Seconds that one input may take, megabytes that it may make the process hold, bytes that it may have.
+const BOUNDS: [&str; 3] = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096"];
+
+/// Runs the targets that are named, all unless some are.
+pub fn run(arguments: &[&str]) -> Result<()> {
+    let Asked { targets, seconds } = Asked::of(arguments)?;
+    build(&targets)?;
+    let mut run = Run::new();
+    for target in &targets {
+        run.check(&format!("Fuzzing {target}"), || fuzz(target, seconds));
+    }
+    run.finish()
+}
+
+/// What the command line asks for.
+struct Asked {
+    targets: Vec<String>,
+    /// None: until somebody stops it.
+    seconds: Option<u64>,
+}
+
+impl Asked {
+    fn of(arguments: &[&str]) -> Result<Asked> {
+        let known = known()?;
+        let (mut targets, mut seconds) = (Vec::new(), None);
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match *argument {
+                "--for" => {
+                    let time = arguments.next().context("--for needs a time, such as 60s")?;
+                    seconds = Some(seconds_of(time)?);
+                }
+                name if known.iter().any(|known| known == name) => targets.push(name.to_owned()),
+                other => bail!("{other:?} is no target: {} are", known.join(", ")),
+            }
+        }
+        if targets.is_empty() {
+            targets = known;
+        }
+        Ok(Asked { targets, seconds })
+    }
+}
+
+/// The names of all targets.
+fn known() -> Result<Vec<String>> {
+    let sources = fs::read_dir("fuzz/fuzz_targets").context("fuzz/fuzz_targets")?;
+    let name = |entry: fs::DirEntry| Some(entry.path().file_stem()?.to_str()?.to_owned());
+    let mut names: Vec<_> = sources.flatten().filter_map(name).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// `90`, `90s`, `10m` or `1h`.
+fn seconds_of(time: &str) -> Result<u64> {
+    let digits = time.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let unit = match &time[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        other => bail!("{other:?} is no unit of time here: s, m and h are"),
+    };
+    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
+    let seconds = number.and_then(|number| number.checked_mul(unit));
+    seconds.with_context(|| format!("{time:?} is no time: 60s, 10m and 1h are"))
+}
+
+fn build(targets: &[String]) -> Result<()> {
+    let mut build = cargo(&["build", "--locked", "--manifest-path", MANIFEST]);
+    build.args(["--target-dir", TARGET_DIR]);
+    if targets.iter().any(|target| WITH_LIBRARY.contains(&&**target)) {
+        // The library has drivers in it.
+        drivers::toolchain()?;
+        build.args(["--features", "library"]);
+    }
+    for target in targets {
+        build.args(["--bin", target]);
+    }
+    // For one unstable line of the manifest: flags for single packages.
+    build.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS");
+    step("Fuzz targets", build)
+}
+
+fn fuzz(target: &str, seconds: Option<u64>) -> Result<()> {
+    let found = Path::new(TARGET_DIR).join("corpus").join(target);
+    let wrong = Path::new(TARGET_DIR).join("artifacts").join(target);
+    for directory in [&found, &wrong] {
+        fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    }
+    let program = Path::new(TARGET_DIR).join("debug").join(target);
+    let mut fuzzer = Command::new(&program);
+    // What is new goes to the first of them; what is checked in stays as it is.
+    fuzzer.arg(&found).arg(Path::new("fuzz/corpus").join(target)).args(BOUNDS);
+    fuzzer.args(["-print_final_stats=1", "-use_value_profile=1"]);
+    fuzzer.arg(format!("-artifact_prefix={}/", wrong.display()));
+    if let Some(seconds) = seconds {
+        fuzzer.arg(format!("-max_total_time={seconds}"));
+    }
+    let words: PathBuf = ["fuzz/dictionaries", &format!("{target}.dict")].iter().collect();
+    if words.exists() {
+        fuzzer.arg(format!("-dict={}", words.display()));
+    }
+    step(&format!("Fuzzing {target}"), fuzzer).with_context(|| {
+        format!(
+            "see the input with `{} FILE`; mend it, and keep it in fuzz/corpus/{target}",
+            program.display()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds_of;
+
+    #[test]
+    fn times_have_units() {
+        for (time, seconds) in [("90", 90), ("60s", 60), ("10m", 600), ("2h", 7200)] {
+            assert_eq!(seconds_of(time).expect("a time"), seconds);
+        }
+        for time in ["", "0s", "s", "-1s", "1d", "99999999999999999h"] {
+            assert!(seconds_of(time).is_err(), "{time}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! A lint of our own: what works below the cache directory reaches it by handle, never by a path.
+//!
+//! Whoever owns the directory can put a link in the place of any file between two looks. `host/src/directory/` has the ways
+//! to open, make and rename files there (`beneath.rs`); a file that has a reason to use paths is named below.
+
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+/// Where the lint looks.
+const ROOT: &str = "host/src";
+
+/// Files and folders that may use paths, and why.
+const ALLOWED: [(&str, &str); 9] = [
+    ("cli/", "files that the caller names: sources, targets, crates of drivers"),
+    ("conformance/subject.rs", "plays another program, in a fresh directory of its own"),
+    (
+        "directory/opening.rs",
+        "opens the base directory itself, once, at the path that was configured",
+    ),
+    (
+        "directory/identity.rs",
+        "looks whether the base directory is still at its path, and opens nothing",
+    ),
+    (
+        "driver/compile_cache.rs",
+        "opens the user's own directory of compiled code; the rest is below its handle",
+    ),
+    ("driver/testing.rs", "a component for the tests"),
+    ("read_file.rs", "files that the operator names"),
+    ("capability/sql/", "SQLite opens by path; what it may open is held against handles there"),
+    ("capability/sql.rs", "the same"),
+];
+
+/// What takes a path from the process's root or working directory.
+const CALLS: [&str; 32] = [
+    "fs::read(",
+    "fs::read_to_string(",
+    "fs::write(",
+    "fs::copy(",
+    "fs::rename(",
+    "fs::hard_link(",
+    "fs::metadata(",
+    "fs::symlink_metadata(",
+    "fs::set_permissions(",
+    "fs::set_times(",
+    "fs::remove_file(",
+    "fs::remove_dir",
+    "fs::create_dir",
+    "fs::read_dir(",
+    "fs::read_link(",
+    "fs::canonicalize(",
+    "fs::exists(",
+    "fs::open(",
+    "fs::stat(",
+    "fs::lstat(",
+    "fs::chown(",
+    "fs::chmod(",
+    "fs::unlink(",
+    "fs::mkdir(",
+    "unix::fs::{chown",
+    "unix::fs::symlink",
+    "DirBuilder",
+    "File::open(",
+    "File::create",
+    "File::options(",
+    "ambient_authority",
+    "CWD",
+];
+
+/// Methods of a path that look at what it leads to.
+const METHODS: [&str; 6] = [
+    ".exists()",
+    ".try_exists()",
+    ".symlink_metadata()",
+    ".read_dir()",
+    ".canonicalize()",
+    ".read_link()",
+];
+
+/// Holds every file of the library and the service against it.
+pub fn check() -> Result<()> {
+    println!("\n=== Paths below the cache directory: {ROOT}");
+    let start = Instant::now();
+    let (mut files, mut faults) = (0, Vec::new());
+    let root = Path::new(ROOT);
+    look(root, root, &mut files, &mut faults)?;
+    if !faults.is_empty() {
+        bail!(
+            "{} path calls where everything is reached by handle (directory/beneath.rs, SmallFiles, read_file); \
+             a file with a reason for paths is named in xtask/src/paths.rs:\n{}",
+            faults.len(),
+            faults.join("\n")
+        );
+    }
+    println!("--- Paths: {files} files, {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn look(root: &Path, folder: &Path, files: &mut u32, faults: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
+        if path.is_dir() {
+            look(root, &path, files, faults)?;
+        } else if name.ends_with(".rs") && !is_test(&name) && !is_allowed(&name) {
+            *files += 1;
+            let text = fs::read_to_string(&path).with_context(|| name.clone())?;
+            faults.extend(
+                calls(&text)
+                    .into_iter()
+                    .map(|(line, call)| format!("  {ROOT}/{name}:{line}: {call}")),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_allowed(name: &str) -> bool {
+    ALLOWED.iter().any(|(allowed, _)| {
+        name == *allowed || (allowed.ends_with('/') && name.starts_with(allowed))
+    })
+}
+
+/// Tests plant files by path.
+fn is_test(name: &str) -> bool {
+    name.ends_with("tests.rs") || name.contains("/tests/")
+}
+
+/// Path calls in a source text, comments and the tests at its end apart: the line and what stands there.
+fn calls(text: &str) -> Vec<(usize, String)> {
+    let ours = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let mut found = Vec::new();
+    for (number, line) in ours.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        let imports_options = code.contains("use std::fs::") && code.contains("OpenOptions");
+        if imports_options
+            || CALLS.iter().any(|call| begins_word(code, call))
+            || METHODS.iter().any(|method| code.contains(method))
+        {
+            found.push((number + 1, code.trim().to_owned()));
+        }
+    }
+    found
+}
+
+/// Whether the call stands there and is not the end of a longer name, as in `beneath_fs::read(`.
+fn begins_word(code: &str, call: &str) -> bool {
+    code.match_indices(call).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_by_path_is_found_and_one_by_handle_is_not() {
+        for path in [
+            "let text = std::fs::read(path)?;",
+            "    fs::rename(&new, path)?;",
+            "use std::fs::{self, OpenOptions};",
+            "let file = File::open(path)?;",
+            "if path.exists() {",
+            "use std::os::unix::fs::{chown, fchown};",
+            "rustix::fs::openat(CWD, path, flags, mode)?",
+        ] {
+            assert_eq!(calls(path).len(), 1, "{path}");
+        }
+        for handle in [
+            "rustix::fs::renameat(&self.dir, &new, &self.dir, name)?;",
+            "let stat = rustix::fs::fstat(&file)?;",
+            "use cap_std::fs::{Dir, OpenOptions};",
+            "// what std::fs::read(path) would do",
+            "fn a() {}\n#[cfg(test)]\nmod tests { fn f() { std::fs::write(path, b\"\") } }",
+        ] {
+            assert_eq!(calls(handle), [], "{handle}");
+        }
+    }
+
+    #[test]
+    fn every_file_that_may_use_paths_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(ROOT);
+        for (name, reason) in ALLOWED {
+            assert!(root.join(name).exists(), "{name} ({reason}) is gone");
+        }
+    }
+
+    #[test]
+    fn nothing_below_the_cache_directory_is_reached_by_a_path() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(ROOT);
+        let (mut files, mut faults) = (0, Vec::new());
+        look(&root, &root, &mut files, &mut faults)?;
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! A run of several steps: each is announced and timed, one that fails does not keep the others from running, and the end
+//! lists all that failed.
+
+use crate::steps::words;
+use crate::verdicts::Verdicts;
+use anyhow::{Context, Result, bail};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::Command;
+use std::time::Instant;
+
+/// The steps so far.
+pub struct Run {
+    start: Instant,
+    failures: Vec<Failure>,
+}
+
+/// A step that failed, and what of it.
+struct Failure {
+    step: String,
+    why: String,
+    parts: Vec<String>,
+}
+
+impl Run {
+    pub fn new() -> Run {
+        Run { start: Instant::now(), failures: Vec::new() }
+    }
+
+    /// A step that is another command.
+    pub fn command(&mut self, step: &str, command: Command) {
+        self.check(step, || crate::steps::step(step, command));
+    }
+
+    /// A step that is work of ours, which announces itself.
+    pub fn check(&mut self, step: &str, work: impl FnOnce() -> Result<()>) {
+        if let Err(error) = work() {
+            eprintln!("error: {error:#}");
+            self.fail(step, format!("{error:#}"), Vec::new());
+        }
+    }
+
+    /// A step that is a `cargo test`: all of its programs run, and what failed in each is listed at the end.
+    pub fn tests(&mut self, step: &str, command: Command) {
+        println!("\n=== {step}: {}", words(&command));
+        let start = Instant::now();
+        match watched(command) {
+            Ok((true, _)) => println!("--- {step}: {:.0} s", start.elapsed().as_secs_f64()),
+            Ok((false, verdicts)) => {
+                let why = format!("failed after {:.0} s", start.elapsed().as_secs_f64());
+                self.fail(step, why, verdicts.failed());
+            }
+            Err(error) => self.fail(step, format!("{error:#}"), Vec::new()),
+        }
+    }
+
+    fn fail(&mut self, step: &str, why: String, parts: Vec<String>) {
+        self.failures.push(Failure { step: step.to_owned(), why, parts });
+    }
+
+    /// Lists what failed; an error where anything did.
+    pub fn finish(self) -> Result<()> {
+        let seconds = self.start.elapsed().as_secs_f64();
+        if self.failures.is_empty() {
+            println!("\nAll passed in {seconds:.0} s");
+            return Ok(());
+        }
+        eprintln!("\n=== Failed");
+        for Failure { step, why, parts } in &self.failures {
+            eprintln!("{step}: {why}");
+            for part in parts {
+                eprintln!("  {part}");
+            }
+        }
+        let steps: Vec<_> = self.failures.iter().map(|failure| &*failure.step).collect();
+        bail!("after {seconds:.0} s, failed: {}", steps.join(", "));
+    }
+}
+
+/// Runs a `cargo test`, shows its output as it comes, and reads from it what failed.
+fn watched(mut command: Command) -> Result<(bool, Verdicts)> {
+    // Both in one pipe: which test belongs to which program is told by the order of the lines.
+    let (output, input) = io::pipe().context("a pipe")?;
+    command.stdout(input.try_clone().context("a pipe")?).stderr(input);
+    let mut child = command.spawn().with_context(|| words(&command))?;
+    // It holds the writing ends of the pipe, which would never end.
+    drop(command);
+    let (mut output, mut verdicts, mut line) =
+        (BufReader::new(output), Verdicts::default(), Vec::new());
+    while output.read_until(b'\n', &mut line).context("what the tests say")? > 0 {
+        // Whoever reads our own output may have gone: the tests go on all the same.
+        let _ = io::stdout().write_all(&line);
+        verdicts.read(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    Ok((child.wait().context("the tests")?.success(), verdicts))
+}
