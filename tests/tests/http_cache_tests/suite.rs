@@ -28,6 +28,16 @@ pub struct Ran {
 #[derive(Debug, Default)]
 pub struct Results(BTreeMap<String, Ran>);
 
+/// How the tests of a kind went.
+#[derive(Debug, Default)]
+pub struct Count {
+    pub all: usize,
+    /// Those that pass by themselves, as the suite's own client counts.
+    pub passed: usize,
+    /// Less those that say nothing, because what they depend on does not pass.
+    pub meaningful: usize,
+}
+
 impl Results {
     /// The tests that ran, by their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Ran)> {
@@ -43,14 +53,15 @@ impl Results {
         })
     }
 
-    /// How many tests of a kind pass, and how many there are.
-    pub fn count(&self, kind: &str) -> (usize, usize) {
-        let passes: Vec<bool> = self
-            .iter()
-            .filter(|(_, ran)| ran.kind == kind)
-            .map(|(id, _)| self.failure(id).is_none())
-            .collect();
-        (passes.iter().filter(|passes| **passes).count(), passes.len())
+    /// How the tests of a kind went.
+    pub fn count(&self, kind: &str) -> Count {
+        let mut count = Count::default();
+        for (id, ran) in self.iter().filter(|(_, ran)| ran.kind == kind) {
+            count.all += 1;
+            count.passed += usize::from(ran.failure.is_none());
+            count.meaningful += usize::from(self.failure(id).is_none());
+        }
+        count
     }
 
     /// Takes over what ran again.
