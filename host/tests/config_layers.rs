@@ -88,6 +88,10 @@ fn a_file_that_cannot_be_read_is_one_clear_fault() {
     assert!(error.to_string().contains("not UTF-8, in line 2"), "{error}");
     assert!(Config::from_file(directory.path()).is_err(), "a directory is no file");
     let error = Config::from_file(Path::new("/dev/zero")).unwrap_err();
+    assert!(error.to_string().contains("it is a device; a regular file is needed"), "{error}");
+    let (_directory, path) = file("large.toml", b"");
+    std::fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("it is sparse");
+    let error = Config::from_file(&path).unwrap_err();
     assert!(error.to_string().contains("more than 4 MiB"), "{error}");
 }
 
