@@ -54,6 +54,9 @@ struct Recent {
     reads: Mutex<VecDeque<(ImageId, Instant)>>,
 }
 
+/// So few reads are kept beyond their time: to look for them would cost each of them more.
+const REMEMBERED_AT_LEAST: usize = 1000;
+
 /// Reads that are remembered: more of them, and the oldest are forgotten before their time.
 const REMEMBERED_AT_MOST: usize = 100_000;
 
@@ -62,16 +65,19 @@ impl Recent {
         if self.remembered.is_zero() {
             return;
         }
-        let mut reads = lock(&self.reads);
-        while let Some((_, at)) = reads.front()
-            && (at.elapsed() > self.remembered || reads.len() >= REMEMBERED_AT_MOST)
-        {
-            reads.pop_front();
-        }
+        let (mut reads, now) = (lock(&self.reads), Instant::now());
         // A read of many parts is one.
         match reads.back_mut() {
-            Some((last, at)) if last == image_id => *at = Instant::now(),
-            _ => reads.push_back((image_id.clone(), Instant::now())),
+            Some((last, at)) if last == image_id => *at = now,
+            _ => reads.push_back((image_id.clone(), now)),
+        }
+        if reads.len() < REMEMBERED_AT_LEAST {
+            return;
+        }
+        while let Some((_, at)) = reads.front()
+            && (now.duration_since(*at) > self.remembered || reads.len() > REMEMBERED_AT_MOST)
+        {
+            reads.pop_front();
         }
     }
 

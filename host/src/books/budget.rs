@@ -31,20 +31,16 @@ impl Budget {
 
     /// For what is about so many images on disk.
     pub fn of(images: u64) -> Budget {
-        let budget = Budget { allowed: Some(AtomicU64::new(0)), ..Budget::one_call() };
-        budget.add(micros(AT_LEAST));
-        budget.allow(images);
-        budget
+        let for_all = micros(FOR_EACH).saturating_mul(images);
+        let allowed = AtomicU64::new(micros(AT_LEAST).saturating_add(for_all));
+        Budget { allowed: Some(allowed), spent: AtomicU64::new(0) }
     }
 
     /// So many images more were found on disk.
     pub fn allow(&self, images: u64) {
-        self.add(micros(FOR_EACH).saturating_mul(images));
-    }
-
-    fn add(&self, micros: u64) {
+        let more = micros(FOR_EACH).saturating_mul(images);
         if let Some(allowed) = &self.allowed {
-            let sum = |allowed: u64| Some(allowed.saturating_add(micros));
+            let sum = |allowed: u64| Some(allowed.saturating_add(more));
             let _ = allowed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum);
         }
     }
@@ -70,8 +66,11 @@ impl Budget {
 
     /// Why this driver must not be called any more, where its time is spent.
     pub fn overdrawn(&self, driver: &Driver) -> Option<String> {
+        if driver.is_built_in() {
+            return None;
+        }
         let allowed = self.allowed.as_ref()?.load(Ordering::Relaxed);
-        if driver.is_built_in() || !self.left().is_zero() {
+        if !self.left().is_zero() {
             return None;
         }
         let seconds = Duration::from_micros(allowed).as_secs_f64();
