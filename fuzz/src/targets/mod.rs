@@ -28,8 +28,10 @@ mod tests {
     use super::{cache_control, ranges, stored_response};
     use std::path::Path;
 
-    /// By the names of their corpora.
-    const TARGETS: &[(&str, fn(&[u8]))] = &[
+    /// The name of a corpus, and what is fed with it.
+    type Target = (&'static str, fn(&[u8]));
+
+    const TARGETS: [Target; 3] = [
         ("cache_control", cache_control::check),
         ("ranges", ranges::check),
         ("stored_response", stored_response::check),

@@ -136,10 +136,11 @@ pub fn delta_seconds(text: &[u8]) -> Option<u64> {
 /// string has no end: then nobody can tell what was quoted.
 pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
+    let mut has_open_end = false;
     std::iter::from_fn(move || {
         loop {
             let all = rest?;
-            let end = end_of_element(all);
+            let end = end_of_element(all, &mut has_open_end);
             rest = all.get(end + 1..);
             let element = all[..end].trim_ascii();
             if !element.is_empty() {
@@ -149,13 +150,18 @@ pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Where the first element of a list ends.
-fn end_of_element(list: &[u8]) -> usize {
+/// Where the first element of a list ends. Behind a quoted string without an end there is none that has one: so that is
+/// looked for once, not at each quote.
+fn end_of_element(list: &[u8], has_open_end: &mut bool) -> usize {
     let mut at = 0;
     while let Some(&byte) = list.get(at) {
         match byte {
             b',' => return at,
-            b'"' => at += quoted_length(&list[at..]).unwrap_or(1),
+            b'"' if !*has_open_end => {
+                let length = quoted_length(&list[at..]);
+                *has_open_end = length.is_none();
+                at += length.unwrap_or(1);
+            }
             _ => at += 1,
         }
     }

@@ -14,9 +14,9 @@ const MOST_DECODINGS: usize = 4;
 pub fn may_leave_base(path: &str) -> bool {
     let mut depth = 0_i64;
     for segment in path.split('/') {
-        let ups = steps_up(segment);
-        let is_step_down = ups == 0 && !segment.is_empty() && !is_dot(&decoded(segment));
-        depth += i64::from(is_step_down) - ups;
+        let decoded = decoded(segment);
+        let ups = steps_up(&decoded);
+        depth += i64::from(ups == 0 && is_step_down(&decoded)) - ups;
         if depth < 0 {
             return true;
         }
@@ -25,15 +25,18 @@ pub fn may_leave_base(path: &str) -> bool {
 }
 
 /// How many segments `..` there are in one, once it is decoded.
-fn steps_up(segment: &str) -> i64 {
-    let decoded = decoded(segment);
-    let parts = decoded.split(|byte| b"/\\".contains(byte));
-    let ups = parts.filter(|part| without_parameters(part) == b"..").count();
+fn steps_up(decoded: &[u8]) -> i64 {
+    let ups = parts(decoded).filter(|part| *part == b"..").count();
     i64::try_from(ups).unwrap_or(i64::MAX)
 }
 
-fn is_dot(segment: &[u8]) -> bool {
-    without_parameters(segment) == b"."
+/// Whether every server takes a segment for one step down at least: something is left of it, whatever is dropped.
+fn is_step_down(decoded: &[u8]) -> bool {
+    parts(decoded).any(|part| !part.is_empty() && part != b".")
+}
+
+fn parts(decoded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    decoded.split(|byte| b"/\\".contains(byte)).map(without_parameters)
 }
 
 fn without_parameters(segment: &[u8]) -> &[u8] {
@@ -73,6 +76,11 @@ mod tests {
             "/a//../../private",
             "/a%2fb/%2e%2e/%2e%2e/private",
             "/..",
+            "/%2f/../private",
+            "/;/../private",
+            "/;x=1/../private",
+            "/.%2f/../private",
+            "/%5c/../private",
         ] {
             assert!(may_leave_base(path), "{path}");
         }

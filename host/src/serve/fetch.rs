@@ -6,6 +6,7 @@ pub use rest::Repair;
 
 use super::body;
 use super::label::Label;
+use super::options::Profile;
 use super::service::Service;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -117,8 +118,9 @@ impl Source {
         let number = self.announce();
         if self.service.is_being_fetched(&self.ask.id) {
             let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
+            let label = Arc::clone(&self.label);
             let promised = self.service.cache.run(move |_| {
-                labels.promise(&id, number);
+                labels.promise(&id, number, &label);
                 Ok(())
             });
             // A runtime that stops keeps nothing.
@@ -129,7 +131,9 @@ impl Source {
     /// The answer that has begun, where what another process has of the image may be another one: a checksum would show
     /// that, or the validators that it was told.
     async fn unless_the_same(&self) -> Option<Incoming> {
-        if self.label.md5.is_some() {
+        // An id of Glance's has one checksum for all; what the upstream of `plain` has may differ from caller to caller.
+        let is_same_for_all = self.service.options.origin.profile == Profile::Glance;
+        if is_same_for_all && self.label.md5.is_some() {
             return None;
         }
         let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());

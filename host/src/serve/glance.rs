@@ -17,11 +17,12 @@ use super::hit::{Found, Look};
 use super::label::{self, CONTENT_MD5, Label};
 use super::range::{Asked, Part};
 use super::service::{Service, failed, log_bypass};
-use super::upstream::{Failure, Ranged};
+use super::upstream::{Failure, IsFramed, Ranged};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use image_cache::Route;
 use paths::{image, withdrawn};
 use ruling::Ruling;
 use std::sync::Arc;
@@ -134,6 +135,7 @@ impl Get<'_> {
             }
             let room = self.service.room_for_fetch_on_range();
             if !is_whole && room.is_none() {
+                drop(asking);
                 return self.service.bypass(Reason::Partial, self.head).await;
             }
             let answer = self.miss(record.as_deref(), asking).await;
@@ -247,7 +249,7 @@ impl Get<'_> {
         let length = response.body().size_hint().exact();
         let promised = record.and_then(|record| record.size);
         let lies = matches!((length, promised), (Some(sent), Some(promised)) if sent != promised);
-        let keeping = self.keeping(&response);
+        let keeping = self.keeping(&response, promised.is_some());
         if lies {
             tracing::warn!(image = %self.ask.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
         }
@@ -269,16 +271,22 @@ impl Get<'_> {
         let reader = match begun.await {
             Ok(Begun::Reading(reader)) => reader,
             Ok(Begun::Elsewhere(body)) => {
+                tell(Outcome::Unknown);
                 let response = self.service.passing(Response::from_parts(head, body));
                 return bypassed(Reason::CacheFailed, response);
             }
             Err(error) => {
+                tell(Outcome::NotShared);
                 log_bypass(&self.ask, &error);
                 return self.service.bypass(Reason::CacheFailed, self.head.clone()).await;
             }
         };
-        self.service.collapsing.is_shared(&self.ask.id);
-        tell(Outcome::Shared(Arc::clone(&label)));
+        if reader.route() == Route::Passing {
+            tell(Outcome::NotShared);
+        } else {
+            self.service.collapsing.is_shared(&self.ask.id);
+            tell(Outcome::Shared(Arc::clone(&label)));
+        }
         let ours = answer::head(&label, size.unwrap_or_default(), &Part::All);
         for (name, value) in ours.headers() {
             head.headers.entry(name).or_insert_with(|| value.clone());
@@ -291,7 +299,7 @@ impl Get<'_> {
 
     /// Whether an image's answer may be kept for others; the reason where it may not. Glance says nothing of it, but what
     /// stands in front of Glance may.
-    fn keeping(&self, response: &Response<Incoming>) -> Result<(), Reason> {
+    fn keeping(&self, response: &Response<Incoming>, has_known_end: bool) -> Result<(), Reason> {
         let headers = response.headers();
         let control = CacheControl::of(headers);
         if response.status() != StatusCode::OK {
@@ -300,7 +308,10 @@ impl Get<'_> {
         if control.forbids_sharing() || (control.no_cache && !self.service.options.authorises()) {
             return Err(Reason::Forbidden);
         }
-        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let is_encoded =
+            headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+        let is_framed = response.extensions().get() == Some(&IsFramed(true));
+        if is_encoded || !(is_framed || has_known_end) {
             return Err(Reason::NotStorable);
         }
         if label::is_storable(headers) { Ok(()) } else { Err(Reason::TooManyFields) }

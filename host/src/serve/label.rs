@@ -3,7 +3,7 @@
 use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
 use super::stored_fields::{self, StoredFields};
 use headers::{Date, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch, LastModified};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -150,13 +150,18 @@ impl Label {
                     && !headers.contains_key(header::ETAG)))
     }
 
-    /// Whether an answer does not say that it is of another image.
+    /// Whether an answer does not say that it is of another image. Where both have an ETag, that says more than a date,
+    /// which may differ from one node of a server to the next.
     pub fn is_not_denied(&self, headers: &HeaderMap) -> bool {
-        [header::ETAG, CONTENT_MD5, header::LAST_MODIFIED].iter().all(|name| {
-            let said = headers.get(name).map(HeaderValue::as_bytes);
-            let known = self.header(name).map(str::as_bytes);
-            known.is_none() || said.is_none() || known == said
-        })
+        let is_denied = |name: &HeaderName, value: fn(&[u8]) -> &[u8]| {
+            let said = headers.get(name).map(|said| value(said.as_bytes()));
+            let known = self.header(name).map(|known| value(known.as_bytes()));
+            known.zip(said).map(|(known, said)| known != said)
+        };
+        let by_etag = is_denied(&header::ETAG, |etag| etag.strip_prefix(b"W/").unwrap_or(etag));
+        let by_date = || is_denied(&header::LAST_MODIFIED, |date| date);
+        let by_md5 = is_denied(&CONTENT_MD5, |md5| md5);
+        by_md5 != Some(true) && by_etag.or_else(by_date) != Some(true)
     }
 
     /// A field that is repeated; its first line.
@@ -258,6 +263,7 @@ pub fn is_storable(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::HeaderValue;
 
     fn label(headers: &[(&'static str, &str)]) -> Label {
         let header = |(name, value): &(&'static str, &str)| {

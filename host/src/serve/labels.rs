@@ -50,22 +50,39 @@ impl Labels {
         Ok(Labels { files, promises, known: Mutex::default(), fetches: AtomicU64::new(0) })
     }
 
-    /// A fetch is about to begin, of which this is known; answers its number.
+    /// A fetch is about to begin, of which this is known; answers its number. While another fetch fills the cache, what is
+    /// known of that one stays.
     pub fn expect(&self, id: &str, label: Arc<Label>) -> u64 {
         let number = self.fetches.fetch_add(1, Ordering::Relaxed);
         let fetch = Fetch { number, label, is_ours: false, is_doomed: false };
-        self.known().insert(id.to_owned(), Known::Expected(fetch));
+        let mut known = self.known();
+        if !matches!(known.get(id), Some(Known::Expected(Fetch { is_ours: true, .. }))) {
+            known.insert(id.to_owned(), Known::Expected(fetch));
+        }
         number
     }
 
     /// The fetch fills the cache: what is known of it is true of the file that it fills.
-    pub fn promise(&self, id: &str, number: u64) {
-        let label = fetch(&mut self.known(), id, number).map(|fetch| {
-            fetch.is_ours = true;
-            Arc::clone(&fetch.label)
-        });
-        if let Some(label) = label {
-            self.promises.make(id, &label);
+    pub fn promise(&self, id: &str, number: u64, label: &Arc<Label>) {
+        let mut known = self.known();
+        match fetch(&mut known, id, number) {
+            Some(fetch) => fetch.is_ours = true,
+            None => {
+                let label = Arc::clone(label);
+                let fetch = Fetch { number, label, is_ours: true, is_doomed: false };
+                known.insert(id.to_owned(), Known::Expected(fetch));
+            }
+        }
+        drop(known);
+        self.promises.make(id, label);
+    }
+
+    /// Whether what is cached or being fetched under an id is the very image of this label.
+    pub fn is_current(&self, id: &str, label: &Label) -> bool {
+        match self.known().get(id) {
+            Some(Known::Expected(fetch)) => fetch.label.begun == label.begun,
+            Some(Known::Cached(cached)) => cached.begun == label.begun,
+            None => false,
         }
     }
 
@@ -169,6 +186,21 @@ impl Labels {
         label
     }
 
+    /// The same, unless another image has come in its place.
+    pub fn put_if_same(&self, id: &str, label: Label) -> Option<Arc<Label>> {
+        let known = match self.known().get(id) {
+            Some(Known::Cached(known)) => known.modified,
+            Some(Known::Expected(fetch)) if fetch.is_ours => fetch.label.modified,
+            _ => self.files.load::<Label>(id)?.modified,
+        };
+        (known == label.modified).then(|| self.put(id, label))
+    }
+
+    /// Whether it is certain that nothing is known of an image.
+    pub fn is_unknown(&self, id: &str) -> bool {
+        self.expected(id).is_none() && self.files.is_absent(id)
+    }
+
     fn remember(&self, id: &str, label: Arc<Label>) {
         let mut known = self.known();
         if known.len() >= IN_MEMORY {
@@ -214,11 +246,11 @@ impl Labels {
         self.forget(id);
     }
 
-    /// What is stored of an image is not to be used unasked any more; what a running fetch brings is thrown away.
+    /// What is stored of an image, or being fetched, is not to be used unasked any more.
     pub fn invalidate(&self, id: &str) {
         let stored = match self.known().get_mut(id) {
             Some(Known::Expected(fetch)) => {
-                fetch.is_doomed = true;
+                Arc::make_mut(&mut fetch.label).is_invalid = true;
                 None
             }
             Some(Known::Cached(label)) => Some(Label::clone(label)),
@@ -241,11 +273,15 @@ impl Labels {
         self.files.remove(id);
     }
 
-    /// Removes the labels of images that are not cached any more; answers how many.
-    pub fn sweep(&self, cache: &ImageCache) -> io::Result<u64> {
+    /// Removes the labels of images that are not cached any more, and the images that are to go; answers how many labels.
+    pub fn sweep(&self, cache: &ImageCache, is_to_go: impl Fn(&str) -> bool) -> io::Result<u64> {
         let mut swept = 0;
         for id in self.files.ids()? {
-            let is_needed = cache.is_cached(&id).unwrap_or(false) || self.expected(&id).is_some();
+            if is_to_go(&id) {
+                let _ = cache.delete_cached_image(&id);
+            }
+            // Where nobody can tell, it stays.
+            let is_needed = cache.is_cached(&id).unwrap_or(true) || self.expected(&id).is_some();
             if !is_needed {
                 self.forget(&id);
                 swept += 1;

@@ -1,6 +1,7 @@
 //! Prune and clean, by themselves: after a commit that crosses the limit, and at intervals.
 
-use super::options::time;
+use super::options::{Profile, time};
+use super::plain_id;
 use super::service::Service;
 use super::signals::Stop;
 use clap::Args;
@@ -109,8 +110,15 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
 /// Cleans, and logs what came of it.
 pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
     let labels = Arc::clone(&service.labels);
+    // What an earlier version has cached under a name that shows a credential.
+    let is_plain = service.options.origin.profile == Profile::Plain;
+    let credentials = service.credentials.clone();
+    let shows_credential = move |id: &str| {
+        let target = plain_id::target_of(id).filter(|_| is_plain);
+        target.is_some_and(|target| credentials.id(&target).is_some())
+    };
     let cleaned = service.cache.run(move |cache| {
-        if let Err(error) = labels.sweep(cache) {
+        if let Err(error) = labels.sweep(cache, shows_credential) {
             tracing::warn!(%error, "what was said of images that are cached no more cannot be removed");
         }
         cache.clean(None)

@@ -123,7 +123,15 @@ impl Get<'_> {
         let asking = match self.service.collapsing.turn(&self.ask.id).await {
             Turn::Ask(asking) => Some(asking),
             Turn::AskAlone | Turn::Told(Outcome::NotShared) => None,
-            Turn::Told(Outcome::Failed(failure)) => return Next::Answered(failed(&failure)),
+            Turn::Told(Outcome::Failed(failure)) => {
+                return match stored.filter(|label| self.may_be_stale(label)) {
+                    Some(label) => self
+                        .still(&label, CacheStatus::Hit)
+                        .await
+                        .map_or(Next::LookAgain, Next::Answered),
+                    None => Next::Answered(failed(&failure)),
+                };
+            }
             Turn::Told(Outcome::Shared(label)) => {
                 self.told = Some(label);
                 return Next::LookAgain;
@@ -211,7 +219,7 @@ impl Get<'_> {
         let look = move |cache: &image_cache::ImageCache| {
             let found = look.open(cache, |_| true)?;
             // An image of which nothing is known cannot be held against the upstream's.
-            if matches!(found, Found::Nothing) && labels.expected(&id).is_none() {
+            if matches!(found, Found::Nothing) && labels.is_unknown(&id) {
                 cache.delete_cached_image(&id)?;
             }
             let Found::Hit(hit) = found else { return Ok(seen.is_some()) };
@@ -225,6 +233,7 @@ impl Get<'_> {
     async fn read_along(&self, running: Option<Arc<Label>>) -> Option<Response<Body>> {
         let label = running.filter(|_| self.head.method == Method::GET)?;
         let is_told = self.told.as_ref().is_some_and(|told| told.begun == label.begun);
+        let is_told = is_told && !label.is_invalid;
         if self.authorises || !(is_told || self.wishes.accept(&label)) {
             let conditions = rules::conditions(&label, self.authorises);
             if conditions.is_empty() || self.wishes.want_only_cached() {
@@ -239,6 +248,9 @@ impl Get<'_> {
                 Err(failure) => return Some(failed(&failure)),
             }
         }
-        along::read_along(self.service, &self.ask, &self.head.headers, label).await
+        let (ask, headers) = (&self.ask, &self.head.headers);
+        let answer = along::read_along(self.service, ask, headers, Arc::clone(&label)).await;
+        // Another one may have come in its place while the upstream was asked about this one.
+        answer.filter(|_| self.service.labels.is_current(&self.ask.id, &label))
     }
 }

@@ -63,9 +63,7 @@ impl StoredFields {
     /// Takes over what a 304 says.
     pub fn update(&mut self, headers: &HeaderMap) {
         for name in headers.keys() {
-            let is_known = self.get(name).is_some();
-            let is_fixed = is_known && OF_THE_BYTES.contains(name);
-            if !is_fixed && !NOT_STORED.contains(name) {
+            if !OF_THE_BYTES.contains(name) && !NOT_STORED.contains(name) {
                 self.remove(name);
                 self.add(name, headers);
             }
@@ -100,8 +98,9 @@ impl StoredFields {
     /// As they are sent.
     pub fn map(&self) -> &HeaderMap {
         self.map.get_or_init(|| {
-            let mut headers = HeaderMap::with_capacity(self.fields.len());
-            for (name, value) in &self.fields {
+            let mut headers = HeaderMap::new();
+            // What lies on disk may have any number.
+            for (name, value) in self.fields.iter().take(2 * MOST_FIELDS) {
                 if let (Ok(name), Some(value)) = (name.parse::<HeaderName>(), value_of(value)) {
                     headers.append(name, value);
                 }

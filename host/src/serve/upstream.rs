@@ -32,6 +32,21 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
+/// What says to whom an answer may go, and how its bytes are to be read: no connection can take it along, whatever
+/// Connection names (RFC 9110, 7.6.1).
+const NEVER_HOP_BY_HOP: [HeaderName; 10] = [
+    header::AGE,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::ETAG,
+    header::EXPIRES,
+    header::PRAGMA,
+    header::SET_COOKIE,
+    header::VARY,
+];
+
 /// So many connections are kept open for later requests; each holds a descriptor.
 const MOST_IDLE: usize = 32;
 
@@ -239,6 +254,11 @@ fn copy(request: &Request<Body>) -> Request<Body> {
 fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
     let headers = response.headers();
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let codings = headers.get_all(header::TRANSFER_ENCODING);
+    // Of another coding nobody undoes it, and none can tell its end.
+    if !codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(Failure::Unreadable("its Transfer-Encoding is not chunked alone".to_owned()));
+    }
     let is_framed = is_chunked || headers.contains_key(header::CONTENT_LENGTH);
     let length = said_length(headers)?;
     let headers = response.headers_mut();
@@ -315,7 +335,8 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
+    let named = named.iter().filter(|name| !NEVER_HOP_BY_HOP.contains(name));
+    for name in HOP_BY_HOP.iter().chain(named) {
         headers.remove(name);
     }
 }

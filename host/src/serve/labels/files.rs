@@ -31,6 +31,14 @@ impl Files {
         }
     }
 
+    /// Whether it is certain that nothing is kept of an image: a file that cannot be read now is there.
+    pub fn is_absent(&self, id: &str) -> bool {
+        match self.0.load(id) {
+            Ok(bytes) => bytes.is_none_or(|bytes| !is_json(&bytes)),
+            Err(_) => false,
+        }
+    }
+
     pub fn save<T: Serialize>(&self, id: &str, content: &T) -> io::Result<()> {
         self.0.save(id, &serde_json::to_vec(content)?)
     }
@@ -45,4 +53,8 @@ impl Files {
     pub fn ids(&self) -> io::Result<Vec<String>> {
         self.0.names()
     }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }

@@ -13,6 +13,7 @@ use crate::serve::label::{CONTENT_MD5, Label};
 use crate::serve::service::{failed, log_bypass};
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
+use image_cache::Route;
 use std::sync::Arc;
 
 impl Get<'_> {
@@ -69,18 +70,25 @@ impl Get<'_> {
         let ask = self.ask.clone();
         match fetch::begin(self.service, ask, incoming, Arc::clone(&label), expected).await {
             Ok(Begun::Reading(reader)) => {
-                self.service.collapsing.is_shared(id);
-                // Of what is not to be used without asking, each caller asks for itself.
-                if !label.cache_control().no_cache {
-                    tell(asking, Outcome::Shared(label));
+                let outcome = match reader.route() {
+                    Route::Passing => Outcome::NotShared,
+                    // Of what is not to be used without asking, each caller asks for itself.
+                    _ if label.cache_control().no_cache => Outcome::Unknown,
+                    _ => Outcome::Shared(label),
+                };
+                if !matches!(outcome, Outcome::NotShared) {
+                    self.service.collapsing.is_shared(id);
                 }
+                tell(asking, outcome);
                 streamed(status, Response::from_parts(head, ()), reader, size).await
             }
             Ok(Begun::Elsewhere(body)) => {
+                drop(asking);
                 let response = self.service.passing(Response::from_parts(head, body));
                 bypassed(Reason::CacheFailed, response)
             }
             Err(error) => {
+                tell(asking, Outcome::NotShared);
                 log_bypass(&self.ask, &error);
                 self.service.bypass(Reason::CacheFailed, self.head.clone()).await
             }

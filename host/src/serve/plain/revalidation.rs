@@ -6,7 +6,7 @@ use crate::serve::body::{self, Body};
 use crate::serve::cache_status::{CacheStatus, Reason};
 use crate::serve::collapsing::{Asking, Outcome};
 use crate::serve::hit::Found;
-use crate::serve::label::Label;
+use crate::serve::label::{self, Label};
 use crate::serve::service::failed;
 use crate::serve::upstream::Failure;
 use hyper::body::Incoming;
@@ -31,8 +31,8 @@ impl Get<'_> {
         }
         let response = match self.ask_if(conditions).await {
             Ok(response) => response,
-            Err(_) if self.may_be_stale(label) => {
-                tell(asking, Outcome::Shared(Arc::clone(label)));
+            Err(failure) if self.may_be_stale(label) => {
+                tell(asking, Outcome::Failed(failure));
                 return self.still(label, CacheStatus::Hit).await;
             }
             Err(failure) => {
@@ -55,7 +55,7 @@ impl Get<'_> {
 
     /// Whether the operator allows to serve this image while the upstream cannot be reached, and neither the image nor
     /// the caller forbids it.
-    fn may_be_stale(&self, label: &Label) -> bool {
+    pub(super) fn may_be_stale(&self, label: &Label) -> bool {
         let is_known = !label.is_invalid && !label.is_outdated();
         let is_allowed = self.service.options.serve_stale_if_unreachable;
         let is_forbidden = label.cache_control().forbids_stale() || self.wishes.want_confirmed();
@@ -74,8 +74,12 @@ impl Get<'_> {
             self.service.evict_this(&self.ask.id, label).await;
             return None;
         }
+        // What an earlier version stored may lack what the upstream has said of sharing.
+        let is_silent = label.is_outdated()
+            && label.header(&header::CACHE_CONTROL).is_some()
+            && !headers.contains_key(header::CACHE_CONTROL);
         let label = self.confirm(label, headers).await;
-        if label.cache_control().private {
+        if is_silent || self.is_not_to_be_kept(&label) {
             self.service.evict_this(&self.ask.id, &label).await;
             return None;
         }
@@ -86,6 +90,14 @@ impl Get<'_> {
             tell(asking, Outcome::NotShared);
         }
         self.still(&label, CacheStatus::Revalidated).await
+    }
+
+    /// Whether a 304 has said what forbids to keep the image at all. `no-store` in it is about itself: each use is asked for.
+    fn is_not_to_be_kept(&self, label: &Label) -> bool {
+        let headers = label.repeated();
+        let varies = rules::sharing(headers, &self.service.fields)
+            .is_err_and(|reason| reason != Reason::Forbidden);
+        varies || label.cache_control().private || !label::is_storable(headers)
     }
 
     /// The upstream has another image, and sends it.
@@ -141,6 +153,11 @@ impl Get<'_> {
         // Servers hide behind 404 what one user may not see.
         let is_for_all =
             !self.authorises && rules::sharing(response.headers(), &self.service.fields).is_ok();
+        if is_changed && label.agrees(response.headers()) {
+            // It ignores conditions: it is still the same image.
+            let label = self.confirm(label, response.headers()).await;
+            return self.still(&label, CacheStatus::Revalidated).await;
+        }
         if (is_gone && is_for_all) || (is_changed && !self.authorises) {
             self.service.evict_this(&self.ask.id, label).await;
         }
@@ -179,7 +196,11 @@ impl Get<'_> {
     }
 
     /// The stored image, if it is still the one with this label.
-    async fn still(&self, label: &Arc<Label>, status: CacheStatus) -> Option<Response<Body>> {
+    pub(super) async fn still(
+        &self,
+        label: &Arc<Label>,
+        status: CacheStatus,
+    ) -> Option<Response<Body>> {
         let modified = label.modified;
         match self.look(move |label| label.modified == modified).await {
             Found::Hit(hit) => Some(self.service.answer_with(status, hit, &self.ask, &self.head)),
@@ -193,9 +214,9 @@ impl Get<'_> {
         label.confirm(headers);
         let (labels, id, confirmed) =
             (Arc::clone(&self.service.labels), self.ask.id.clone(), label.clone());
-        let put = self.service.cache.run(move |_| Ok(labels.put(&id, label)));
-        // A runtime that stops keeps nothing.
-        put.await.unwrap_or_else(|_| Arc::new(confirmed))
+        let put = self.service.cache.run(move |_| Ok(labels.put_if_same(&id, label)));
+        // A runtime that stops keeps nothing, and neither does who is told of an image that was replaced meanwhile.
+        put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
     }
 
     /// The upstream's answer to a GET, for a client that may have asked for its head only.
