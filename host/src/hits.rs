@@ -120,7 +120,10 @@ impl HitLog {
     pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
-        self.recent.note(&hit.image_id);
+        // One that came with the host names nobody who need not go.
+        if !self.books.are_trusted() {
+            self.recent.note(&hit.image_id);
+        }
         let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
         lock(&self.waiting).push(hit);
         if !is_gathered || !self.write_later() {

@@ -9,6 +9,7 @@ mod background_fetches;
 mod body;
 mod cache_control;
 mod cache_status;
+mod client_stream;
 mod collapsing;
 mod connections;
 mod consent;

@@ -1,6 +1,7 @@
 //! The listeners: addresses, connections and their limits, and how they end.
 
 use super::body::{self, Body, BodyError};
+use super::client_stream::{ClientState, ClientStream};
 use super::connections::{Connections, Place};
 use super::descriptors::Descriptors;
 use super::limits::Limits;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 /// hyper's buffers are no smaller; a head may fill one and must leave room to see what follows.
@@ -142,15 +144,19 @@ impl Session {
     {
         let _ = stream.set_nodelay(true);
         let connection = Arc::clone(&self.place.connection);
-        let stream = Patient::new(stream, self.limits.body_timeout, Arc::clone(&connection));
-        let Some(acceptor) = self.acceptor.take() else { return self.go_on(stream, answer).await };
+        let client = ClientStream::new(stream);
+        let patience = self.limits.body_timeout;
+        let stream = Patient::new(client.clone(), patience, Arc::clone(&connection));
+        let Some(acceptor) = self.acceptor.take() else {
+            return self.go_on(client, stream, answer).await;
+        };
         let greeted = tokio::select! {
             greeted = tokio::time::timeout(self.limits.idle_timeout, acceptor.accept(stream)) => greeted,
             () = self.stop.wait() => return,
             () = connection.is_to_close() => return,
         };
         match greeted {
-            Ok(Ok(stream)) => self.go_on(stream, answer).await,
+            Ok(Ok(stream)) => self.go_on(client, stream, answer).await,
             Ok(Err(error)) if self.log.is_due("TLS") => {
                 tracing::warn!(%error, "no TLS with a client");
             }
@@ -161,6 +167,7 @@ impl Session {
 
     async fn go_on<A, F, B>(
         self,
+        client: ClientStream,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         answer: A,
     ) where
@@ -176,9 +183,11 @@ impl Session {
             let request = request.map(|body| answering.client_body(body, patience));
             // In memory of its own, which an idle connection does not have.
             let answer = Box::pin(answer(request));
+            let client = client.clone();
             async move {
                 let answer = answer.await;
-                Ok::<_, Infallible>(answer.map(|body| Answered { body, _answering: answering }))
+                let answered = |body| Answered { body, client, look: None, _answering: answering };
+                Ok::<_, Infallible>(answer.map(answered))
             }
         });
         let mut served = pin!(
@@ -248,6 +257,9 @@ impl Drop for Answering {
 /// An answer's body; when hyper lets it go, the request is answered.
 struct Answered<B> {
     body: B,
+    client: ClientStream,
+    /// Since when no byte has come for the client, and when it is looked after next.
+    look: Option<(Instant, Pin<Box<Sleep>>)>,
     _answering: Answering,
 }
 
@@ -262,7 +274,26 @@ where
         mut self: Pin<&mut Self>,
         task: &mut Task<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(task)
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(task) {
+            this.look = None;
+            return Poll::Ready(frame);
+        }
+        let (since, look) = this.look.get_or_insert_with(|| {
+            (Instant::now(), Box::pin(tokio::time::sleep(waits::CLIENT_LOOKED_AFTER)))
+        });
+        while look.as_mut().poll(task).is_ready() {
+            let is_gone = match this.client.state() {
+                ClientState::There => false,
+                ClientState::HalfClosed => since.elapsed() >= waits::HALF_CLOSED,
+                ClientState::Gone => true,
+            };
+            if is_gone {
+                return Poll::Ready(Some(Err("the client has left".into())));
+            }
+            look.as_mut().reset(Instant::now() + waits::CLIENT_LOOKED_AFTER);
+        }
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

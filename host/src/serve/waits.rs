@@ -12,6 +12,12 @@ pub const LINGER: Duration = Duration::from_secs(10);
 /// The same, where it sends nothing.
 pub const LINGER_SILENT: Duration = Duration::from_secs(2);
 
+/// A client that sends nothing any more, and to which there is nothing to write, is given up after so long: it may have left.
+pub const HALF_CLOSED: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a client that waits for bytes is still there.
+pub const CLIENT_LOOKED_AFTER: Duration = Duration::from_secs(1);
+
 /// So many bytes of it are thrown away at most.
 pub const LINGER_BYTES: u64 = 256 << 20;
 
@@ -62,6 +68,10 @@ pub const WAITS: &[Wait] = &[
     Wait {
         what: "a client that sends on although it was answered",
         bound: "10 s, 2 s of silence, 256 MiB",
+    },
+    Wait {
+        what: "bytes for a client that has closed its half of the connection",
+        bound: "10 s without a byte",
     },
     Wait {
         what: "room for another connection",
