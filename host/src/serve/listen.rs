@@ -222,12 +222,21 @@ impl Session {
 
 /// Why a connection ended early: what its client did wrong is worth a line now and then.
 fn tell(log: &Rarely, error: &hyper::Error, max_head: usize) {
-    if error.is_parse_too_large() && log.is_due("too large") {
-        tracing::warn!(max_head, "a request's head is too large: it was answered with 431 or 414");
-    } else if error.is_parse() && log.is_due("malformed") {
-        tracing::warn!(%error, "a request was malformed: it was answered with 400");
-    } else {
-        tracing::debug!(%error, "a connection broke off");
+    match error {
+        error if error.is_parse_too_large() => {
+            if log.is_due("too large") {
+                tracing::warn!(
+                    max_head,
+                    "a request's head is too large: it was answered with 431 or 414"
+                );
+            }
+        }
+        error if error.is_parse() => {
+            if log.is_due("malformed") {
+                tracing::warn!(%error, "a request was malformed: it was answered with 400");
+            }
+        }
+        error => tracing::debug!(%error, "a connection broke off"),
     }
 }
 

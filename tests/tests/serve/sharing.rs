@@ -228,6 +228,49 @@ fn a_shared_fetch_carries_nothing_of_its_client_but_what_the_documentation_lists
 }
 
 #[test]
+fn what_an_answer_says_of_sharing_counts_even_where_connection_names_it() -> Tested {
+    let image = bytes(13, 1000);
+    for said in [
+        ("Cache-Control", "private, max-age=600"),
+        ("Vary", "User-Agent"),
+        ("Set-Cookie", "a=b"),
+        ("Content-Encoding", "gzip"),
+    ] {
+        let copy = image.clone();
+        let origin = Origin::new(move |asked: &Asked, output| {
+            let connection = format!("keep-alive, {}", said.0);
+            file(asked, output, &[("ETag", "\"a\""), said, ("Connection", &connection)], &copy)
+        });
+        let served = Served::before(&origin.url(), &PLAIN);
+        served.get("/a")?.must_be(200, "bypass", &image);
+        assert!(served.is_idle() && !served.has("a"), "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_304_cannot_change_how_the_stored_bytes_are_to_be_read() -> Tested {
+    let image = bytes(14, 1000);
+    for said in [("Content-Encoding", "gzip"), ("Vary", "*"), ("Cache-Control", "private")] {
+        let copy = image.clone();
+        let origin =
+            Origin::new(move |asked: &Asked, output| match asked.header("if-none-match") {
+                Some(_) => head(output, "304 Not Modified", &[("ETag", "\"a\""), said], None),
+                None => file(asked, output, &[("ETag", "\"a\"")], &copy),
+            });
+        let served = Served::before(&origin.url(), &PLAIN);
+        served.get("/a")?.must_be(200, "miss", &image);
+        assert!(served.is_cached("a"));
+        for _ in 0..2 {
+            let answer = served.get("/a")?;
+            assert!(answer.is_whole && answer.body == image, "{said:?}");
+            assert_eq!(answer.header("content-encoding"), None, "{said:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn nothing_outside_the_upstreams_path_is_asked_for() -> Tested {
     let origin = Origin::new(|_, output| reply(output, "200 OK", &[("ETag", "\"a\"")], b"secret"));
     let served = Served::before(&format!("{}/pub", origin.url()), &PLAIN);

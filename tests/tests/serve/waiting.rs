@@ -129,6 +129,53 @@ fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
 }
 
 #[test]
+fn an_answer_in_a_coding_whose_end_nobody_can_tell_is_none() -> Tested {
+    let origin = Origin::new(|asked: &Asked, output| {
+        let coding = asked.target.trim_start_matches('/');
+        write!(output, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nTransfer-Encoding: {coding}\r\n")?;
+        output.write_all(b"Content-Length: 100000\r\n\r\nhello")?;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    for target in ["/identity", "/gzip"] {
+        assert_eq!(served.get(target)?.status, 502, "{target}");
+    }
+    assert!(served.is_idle());
+    Ok(())
+}
+
+#[test]
+fn a_head_does_not_take_away_what_is_being_fetched() -> Tested {
+    let (old, new) = (bytes(7, 1000), bytes(8, 3 << 20));
+    let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
+    let served_one = Arc::clone(&current);
+    let origin = Origin::new(move |asked: &Asked, output| {
+        let (etag, image) = served_one.lock().map_err(|_| io::Error::other("poisoned"))?.clone();
+        head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
+        if asked.method == "GET" {
+            for piece in image.chunks(1 << 20) {
+                output.write_all(piece)?;
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+        Ok(())
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    served.get("/a")?.must_be(200, "miss", &old);
+    assert!(served.is_cached("a"));
+    *current.lock().map_err(|_| "poisoned")? = ("\"new\"", new.clone());
+    let mut client = served.client();
+    client.begin("GET", "/a", &[])?;
+    for _ in 0..3 {
+        assert_eq!(served.ask("HEAD", "/a", &[])?.status, 200);
+    }
+    let answer = client.answer("GET")?;
+    assert!(answer.is_whole && answer.body == new);
+    assert!(served.is_cached("a"));
+    Ok(())
+}
+
+#[test]
 fn a_chunk_that_breaks_never_looks_like_the_end() -> Tested {
     let origin = Origin::new(|_, output| {
         output.write_all(b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n")?;
