@@ -18,6 +18,8 @@ pub struct Asked {
     pub headers: BTreeMap<String, String>,
     /// What came behind the head.
     pub body: Vec<u8>,
+    /// How many requests came by its connection before it.
+    pub before: usize,
 }
 
 impl Asked {
@@ -120,7 +122,10 @@ fn serve(
     stream.set_nodelay(true)?;
     let mut input = BufReader::new(stream.try_clone()?);
     let mut output = stream.try_clone()?;
+    let mut before = 0;
     while let Some(asked) = request(&mut input)? {
+        let asked = Asked { before, ..asked };
+        before += 1;
         lock(known).push(asked.clone());
         let behaviour = Arc::clone(&lock(behaviour));
         behaviour(&asked, &mut output)?;
@@ -149,7 +154,7 @@ fn request(input: &mut impl BufRead) -> io::Result<Option<Asked>> {
     } else if headers.contains_key("transfer-encoding") {
         chunked(input, &mut body)?;
     }
-    Ok(Some(Asked { method, target, headers, body }))
+    Ok(Some(Asked { method, target, headers, body, before: 0 }))
 }
 
 /// A body in chunks.

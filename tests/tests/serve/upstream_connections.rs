@@ -5,11 +5,10 @@ use crate::client::Client;
 use crate::origin::{Asked, Behaviour, Origin, file, head};
 use crate::served::{Glance, Served, data};
 use image_cache_tests::{Tested, bytes};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Requests of each kind.
@@ -41,48 +40,28 @@ impl Closing {
 
 /// An origin that answers as it is told, and closes connections by itself. The first request on one is always answered.
 fn closing(closing: Closing, answer: Box<Behaviour>) -> Origin {
-    let answered = Mutex::new(HashMap::<SocketAddr, usize>::new());
     let chances = match closing {
         Closing::AtSecondRequest => Vec::new(),
         Closing::AtRandom(seed) => bytes(seed, 100_000),
     };
     let next = Mutex::new(chances.into_iter().cycle());
     let chance = move || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let closes = || Err(io::ErrorKind::ConnectionAborted.into());
     Origin::new(move |asked: &Asked, output| {
-        let peer = output.peer_addr()?;
-        let before = {
-            let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = answered.entry(peer).or_default();
-            *count += 1;
-            *count - 1
-        };
-        let closes = || {
-            // Its port may be somebody else's soon.
-            answered.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-            Err(io::ErrorKind::ConnectionAborted.into())
-        };
-        let is_first = before == 0;
-        match chance() {
-            None if !is_first => return closes(),
-            Some(chance) if !is_first && chance < 64 => return closes(),
-            _ => answer(asked, output)?,
+        if asked.before > 0 && chance().is_none_or(|chance| chance < 64) {
+            return closes();
         }
+        answer(asked, output)?;
         match chance() {
             Some(chance) if chance < 64 => closes(),
-            Some(chance) if chance < 128 => close_later(output, u64::from(chance - 64) * 100),
-            _ => Ok(()),
+            // A moment later, if nothing comes until then.
+            Some(chance) if chance < 128 => {
+                let moment = Duration::from_micros(1 + u64::from(chance - 64) * 100);
+                output.set_read_timeout(Some(moment))
+            }
+            _ => output.set_read_timeout(None),
         }
     })
-}
-
-/// Closes a connection after so many microseconds, or behind the answer that is being sent then.
-fn close_later(output: &TcpStream, microseconds: u64) -> io::Result<()> {
-    let output = output.try_clone()?;
-    thread::spawn(move || {
-        thread::sleep(Duration::from_micros(microseconds));
-        output.shutdown(Shutdown::Read)
-    });
-    Ok(())
 }
 
 /// A server of one file under any path, which has to be asked each time.
