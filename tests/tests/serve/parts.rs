@@ -154,3 +154,31 @@ fn a_part_of_a_cold_image_has_all_of_it_fetched_where_that_is_allowed() -> Teste
     assert_eq!((refused.status, &refused.body[..]), (403, &b"not yours"[..]));
     Ok(())
 }
+
+#[test]
+fn parts_have_no_more_images_fetched_at_once_than_the_operator_allows() -> Tested {
+    let image = bytes(6, LARGE);
+    let (open, opened) = channel::<()>();
+    let (opened, copy) = (Mutex::new(opened), image.clone());
+    let origin = Origin::new(move |asked: &Asked, output| {
+        let headers = [("ETag", "\"a\""), ("Cache-Control", "max-age=60")];
+        if asked.target != "/slow" || !asked.is_whole() {
+            return file(asked, output, &headers, &copy);
+        }
+        head(output, "200 OK", &headers, Some(copy.len()))?;
+        output.write_all(&copy[..1 << 20])?;
+        let _ = opened.lock().map(|opened| opened.recv());
+        output.write_all(&copy[1 << 20..])
+    });
+    let options = ["--profile", "plain", "--fetch-on-range", "--fetch-on-range-at-once", "1"];
+    let served = Served::before(&origin.url(), &options);
+    let part = [("Range", "bytes=5-9")];
+    assert_eq!(served.ask("GET", "/slow", &part)?.status, 206);
+    served.ask("GET", "/other", &part)?.must_be(206, "bypass", &image[5..10]);
+    open.send(())?;
+    assert!(served.is_cached("slow"));
+    assert!(!served.has("other"));
+    assert_eq!(served.ask("GET", "/other", &part)?.status, 206);
+    assert!(served.is_cached("other"));
+    Ok(())
+}

@@ -1,12 +1,16 @@
 //! TLS on both sides: clients are shown a certificate, the upstream's is checked.
 
 use super::origin::Origin;
+use image_cache_tests::http::get;
 use image_cache_tests::serving::{Service, Setup, refused, replace};
 use image_cache_tests::{Tested, bytes, skip, until};
 use rcgen::generate_simple_self_signed;
 use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 struct Identity {
     cert: PathBuf,
@@ -71,6 +75,40 @@ fn clients_and_operators_are_served_over_tls_with_the_certificate_that_is_there_
 }
 
 #[test]
+fn a_client_that_does_not_finish_its_greeting_is_not_waited_for() -> Tested {
+    let Some(setup) = Setup::new() else { return Ok(()) };
+    let identity = identity(&setup, "own")?;
+    let mut command = setup.serving("http://127.0.0.1:9", &["--idle-timeout", "1s"]);
+    command.arg("--tls-cert").arg(&identity.cert).arg("--tls-key").arg(&identity.key);
+    let service = Service::start(command)?;
+    for server in [service.clients, service.admin] {
+        // Nothing, and the beginning of a greeting that promises more.
+        for greeting in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+            let mut stream = TcpStream::connect(server)?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(greeting)?;
+            assert_eq!(stream.read(&mut [0])?, 0, "it is still there after five times 1 s");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upstream_that_does_not_finish_its_greeting_is_not_waited_for() -> Tested {
+    let Some(setup) = Setup::new() else { return Ok(()) };
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let upstream = format!("https://{}", silent.local_addr()?);
+    let trusted = identity(&setup, "upstream")?.cert;
+    let mut command = setup.serving(&upstream, &["--upstream-timeout", "1s"]);
+    command.arg("--upstream-ca").arg(trusted);
+    let service = Service::start(command)?;
+    let begun = Instant::now();
+    assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 504);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    Ok(())
+}
+
+#[test]
 fn an_upstream_is_trusted_only_by_its_certificate_authority() -> Tested {
     let (Some(near), Some(far)) = (Setup::new(), Setup::new()) else { return Ok(()) };
     let origin = Origin::start();
@@ -82,7 +120,7 @@ fn an_upstream_is_trusted_only_by_its_certificate_authority() -> Tested {
         let mut command = near.serving(&url, &[]);
         command.arg("--upstream-ca").arg(ca);
         let service = Service::start(command)?;
-        let answer = image_cache_tests::http::get(service.clients, "/v2/images/one/file")?;
+        let answer = get(service.clients, "/v2/images/one/file")?;
         assert_eq!(answer.status, status, "{}", service.log());
         if status == 200 {
             assert!(answer.body == bytes(1, 3_000_000));
