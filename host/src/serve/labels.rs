@@ -178,12 +178,19 @@ impl Labels {
 
     /// Keeps what is said of a cached image.
     pub fn put(&self, id: &str, label: Label) -> Arc<Label> {
+        let label = Arc::new(label);
+        self.save(id, &label);
+        let kept = self.remember(id, label.clone());
+        if kept != label {
+            self.save(id, &kept);
+        }
+        kept
+    }
+
+    fn save(&self, id: &str, label: &Label) {
         if let Err(error) = self.files.save(id, &label) {
             tracing::warn!(image = %id, %error, "what the upstream said of it cannot be kept: it will be fetched again after a restart");
         }
-        let label = Arc::new(label);
-        self.remember(id, Arc::clone(&label));
-        label
     }
 
     /// The same, unless another image has come in its place.
@@ -201,8 +208,17 @@ impl Labels {
         self.expected(id).is_none() && self.files.is_absent(id)
     }
 
-    fn remember(&self, id: &str, label: Arc<Label>) {
+    /// Keeps it in memory; as invalid where its fetch became so since the label was taken from there.
+    fn remember(&self, id: &str, mut label: Arc<Label>) -> Arc<Label> {
         let mut known = self.known();
+        if let Some(Known::Expected(Fetch { label: of_fetch, .. })) = known.get(id)
+            && of_fetch.is_invalid
+            && of_fetch.begun == label.begun
+            && of_fetch.confirmed == label.confirmed
+            && !label.is_invalid
+        {
+            Arc::make_mut(&mut label).is_invalid = true;
+        }
         if known.len() >= IN_MEMORY {
             known.retain(|_, known| matches!(known, Known::Expected(_)));
         }
@@ -212,8 +228,9 @@ impl Labels {
             Known::Cached(_) => false,
         };
         if !known.get(id).is_some_and(is_expected) {
-            known.insert(id.to_owned(), Known::Cached(label));
+            known.insert(id.to_owned(), Known::Cached(Arc::clone(&label)));
         }
+        label
     }
 
     /// A fetch has ended, one way or the other.
