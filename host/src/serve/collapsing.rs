@@ -111,6 +111,13 @@ impl Asking {
     }
 }
 
+/// Tells those who wait, where there are any.
+pub fn tell(asking: Option<Asking>, outcome: Outcome) {
+    if let Some(asking) = asking {
+        asking.tell(outcome);
+    }
+}
+
 impl Drop for Asking {
     fn drop(&mut self) {
         if self.tell.borrow().is_none() {

@@ -11,7 +11,7 @@ use super::answer::{self, bypassed};
 use super::body::Body;
 use super::cache_control::CacheControl;
 use super::cache_status::{CacheStatus, Reason};
-use super::collapsing::{Asking, Outcome, Turn};
+use super::collapsing::{Asking, Outcome, Turn, tell};
 use super::fetch::{self, Ask, Begun};
 use super::hit::{Found, Look};
 use super::label::{self, CONTENT_MD5, Label};
@@ -234,15 +234,10 @@ impl Get<'_> {
 
     /// Opens the image at the upstream, and fetches it for everybody.
     async fn miss(&self, record: Option<&Record>, asking: Option<Asking>) -> Response<Body> {
-        let tell = |outcome| {
-            if let Some(asking) = asking {
-                asking.tell(outcome);
-            }
-        };
         let response = match self.open(false).await {
             Ok(response) => response,
             Err(failure) => {
-                tell(Outcome::Failed(failure.clone()));
+                tell(asking, Outcome::Failed(failure.clone()));
                 return failed(&failure);
             }
         };
@@ -254,7 +249,7 @@ impl Get<'_> {
             tracing::warn!(image = %self.ask.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
         }
         if let Some(reason) = keeping.err().or(lies.then_some(Reason::NotStorable)) {
-            tell(Outcome::NotShared);
+            tell(asking, Outcome::NotShared);
             return bypassed(reason, self.service.passing(response));
         }
         let size = length.or(promised);
@@ -271,21 +266,21 @@ impl Get<'_> {
         let reader = match begun.await {
             Ok(Begun::Reading(reader)) => reader,
             Ok(Begun::Elsewhere(body)) => {
-                tell(Outcome::Unknown);
+                tell(asking, Outcome::Unknown);
                 let response = self.service.passing(Response::from_parts(head, body));
                 return bypassed(Reason::CacheFailed, response);
             }
             Err(error) => {
-                tell(Outcome::NotShared);
+                tell(asking, Outcome::NotShared);
                 log_bypass(&self.ask, &error);
                 return self.service.bypass(Reason::CacheFailed, self.head.clone()).await;
             }
         };
         if reader.route() == Route::Passing {
-            tell(Outcome::NotShared);
+            tell(asking, Outcome::NotShared);
         } else {
             self.service.collapsing.is_shared(&self.ask.id);
-            tell(Outcome::Shared(Arc::clone(&label)));
+            tell(asking, Outcome::Shared(Arc::clone(&label)));
         }
         let ours = answer::head(&label, size.unwrap_or_default(), &Part::All);
         for (name, value) in ours.headers() {

@@ -1,12 +1,11 @@
 //! An image that is not stored: opened at the upstream, and fetched for everybody where that may be.
 
-use super::revalidation::tell;
 use super::{Get, rules};
 use crate::serve::along::{self, expected, streamed};
 use crate::serve::answer::bypassed;
 use crate::serve::body::Body;
 use crate::serve::cache_status::{CacheStatus, Reason};
-use crate::serve::collapsing::{Asking, Outcome};
+use crate::serve::collapsing::{Asking, Outcome, tell};
 use crate::serve::content_md5::md5_of;
 use crate::serve::fetch::{self, Begun};
 use crate::serve::label::{CONTENT_MD5, Label};

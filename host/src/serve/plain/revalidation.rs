@@ -4,7 +4,7 @@ use super::{Get, rules};
 use crate::serve::answer::bypassed;
 use crate::serve::body::{self, Body};
 use crate::serve::cache_status::{CacheStatus, Reason};
-use crate::serve::collapsing::{Asking, Outcome};
+use crate::serve::collapsing::{Asking, Outcome, tell};
 use crate::serve::hit::Found;
 use crate::serve::label::{self, Label};
 use crate::serve::service::failed;
@@ -228,12 +228,5 @@ impl Get<'_> {
                 _ => self.service.passing(response),
             },
         )
-    }
-}
-
-/// Tells those who wait, where there are any.
-pub(super) fn tell(asking: Option<Asking>, outcome: Outcome) {
-    if let Some(asking) = asking {
-        asking.tell(outcome);
     }
 }

@@ -78,6 +78,9 @@ pub fn keeping<B>(
     if response.extensions().get() != Some(&IsFramed(true)) {
         return Err(Reason::NotStorable);
     }
+    if !label::is_storable(headers) {
+        return Err(Reason::TooManyFields);
+    }
     let stored = Label::of("", headers, None, None);
     let can_be_checked = stored.is_fresh(SystemTime::now(), Duration::ZERO)
         || !conditions(&stored, false).is_empty();
@@ -86,9 +89,6 @@ pub fn keeping<B>(
     }
     if authorises && stored.strong_etag().is_none() {
         return Err(Reason::NoStrongValidator);
-    }
-    if !label::is_storable(headers) {
-        return Err(Reason::TooManyFields);
     }
     Ok(())
 }
