@@ -1,7 +1,7 @@
 //! The targets of the fuzzer, and what they try.
 
 /// The modules of the service that read what others send, as they are.
-#[path = "../../host/src/serve"]
+#[path = "../../host/serve/src"]
 #[allow(dead_code, reason = "the service uses more of them")]
 pub mod serve {
     mod cache_control;

@@ -4,8 +4,8 @@
 //! This module lies beside what it tries, in the library.
 
 use super::{Database, MAX_STATEMENTS, Place, wit};
-use crate::directory::Directory;
-use crate::driver::Deadline;
+use crate::driver::deadline::Deadline;
+use image_cache_store::Directory;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tempfile::TempDir;
 
-/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/`.
+/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/cli/`.
 pub fn binary() -> Option<PathBuf> {
     let binary = beside_this_program();
     if binary.is_none() {

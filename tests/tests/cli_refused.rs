@@ -4,7 +4,7 @@ use image_cache_tests::Tested;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/`.
+/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/cli/`.
 fn binary() -> Option<PathBuf> {
     let tests = std::env::current_exe().ok()?;
     let binary = tests.parent()?.parent()?.join("image-cache");

@@ -1,0 +1,264 @@
+//! The cache: each operation's steps in their order.
+
+mod beside;
+mod inner;
+mod listing;
+mod lookup;
+
+pub(crate) use inner::Shared;
+pub use lookup::Status;
+
+use crate::clean::Cleaned;
+use crate::delete::settle_queue;
+use crate::error::{Error, Result};
+use crate::fill::Fill;
+use crate::hits::HitLog;
+use crate::metadata::Books;
+use crate::metrics::Tally;
+use crate::prune::Pruned;
+use crate::reading::CachedReader;
+use crate::single_flight::{Drive, FetchReader, Flights, Request};
+use crate::tee::CachingReader;
+use image_cache_model::{Config, Expected, ImageId, Outcome};
+use image_cache_store::Directory;
+use image_cache_store::integrity::Blocks;
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
+/// closes the books.
+///
+/// ```
+/// use image_cache::{Config, Expected, ImageCache};
+/// use std::io::Read;
+/// # let scratch = tempfile::tempdir()?;
+/// # let directory = scratch.path().join("cache");
+/// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+/// let slow_store = std::io::Cursor::new(vec![7; 1 << 20]);
+///
+/// // The first reader gets the bytes of the source, verified; the cache gets a copy.
+/// let mut image = Vec::new();
+/// cache.caching_reader("firmware-1.2", slow_store, Expected::nothing())?.read_to_end(&mut image)?;
+///
+/// // The next one is served from local disk.
+/// let mut again = Vec::new();
+/// cache.open_for_read("firmware-1.2")?.expect("it was cached").read_to_end(&mut again)?;
+/// assert_eq!(image, again);
+/// assert_eq!(cache.hit_count("firmware-1.2")?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ImageCache {
+    shared: Arc<Shared>,
+}
+
+/// An image that an operation could not remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The image.
+    pub image_id: ImageId,
+    /// Why it is still there.
+    pub reason: String,
+}
+
+impl ImageCache {
+    /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
+    /// and brings books and queue into step with the directory.
+    pub fn open(config: Config) -> Result<ImageCache> {
+        Ok(ImageCache { shared: Arc::new(ImageCache::open_shared(config)?) })
+    }
+
+    /// The same, whose readers in tokio take their memory from this budget.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
+        let mut shared = ImageCache::open_shared(config)?;
+        shared.read_budget = budget;
+        Ok(ImageCache { shared: Arc::new(shared) })
+    }
+
+    fn open_shared(config: Config) -> Result<Shared> {
+        let config = Arc::new(config);
+        let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
+        let in_use = directory.join().map_err(|source| Error::Directory {
+            operation: "open",
+            path: directory.path().to_owned(),
+            source,
+        })?;
+        let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let tally = Arc::<Tally>::default();
+        let books = Books::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&tally))?;
+        let books = Arc::new(books);
+        let hits = HitLog::new(Arc::clone(&books), config.hit_delay, config.policy_min_age);
+        let blocks = Blocks::new(Arc::clone(&directory));
+        let flights = Flights::default();
+        let shared = Shared {
+            config,
+            directory,
+            books,
+            blocks,
+            hits,
+            flights,
+            warnings,
+            tally,
+            #[cfg(feature = "tokio")]
+            read_budget: crate::tokio::ReadBudget::default(),
+            _in_use: in_use,
+        };
+        shared.settle();
+        // A driver that did not survive that left it to another one.
+        if !shared.books.in_step() {
+            shared.settle();
+        }
+        settle_queue(&shared);
+        Ok(shared)
+    }
+
+    /// What the cache was opened with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Reads through `source` and fills the cache by the way; where the image is not cacheable, through
+    /// `source` alone. What is expected is verified either way, before the last byte is handed out.
+    ///
+    /// A failing source's error reaches the reader unchanged, a failing cache never does. Dropped before
+    /// its end, the reader leaves nothing cached.
+    pub fn caching_reader<R: Read>(
+        &self,
+        id: &str,
+        source: R,
+        expected: Expected,
+    ) -> Result<CachingReader<R>> {
+        Ok(CachingReader::new(source, self.fill(id, expected)?))
+    }
+
+    /// Reads the image from the cache; where it is not cached, along with whoever is fetching it; where
+    /// nobody is, through the source that `fetch` opens, filling the cache by the way. However many ask
+    /// for a cold image at the same time, its source is read once.
+    ///
+    /// `fetch` is asked only when it is needed, by the read that needs it, and its source may be read by
+    /// any reader's thread. A fetch that its first reader leaves goes on while another reads along (and to
+    /// its end by the option `image_cache_fetch_to_end`). All readers end alike: with the whole, verified
+    /// image, or with the same error. Where the cache fails (a full disk), a reader goes on with its own
+    /// source. A read along counts one hit, like one of a cached image; the read that fetched counts none.
+    ///
+    /// A fetch in another process is followed likewise (option `image_cache_other_writer`). If its writer
+    /// dies, a reader takes over; if it brings nothing for `image_cache_other_writer_patience`, each reader
+    /// goes on with its own source, past the cache. So does one that reads along with a
+    /// [`caching_reader`](Self::caching_reader) whose owner stops reading: for both in one thread, that
+    /// is what ends the wait.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache};
+    /// use std::io::{Cursor, Read};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// let read = |fetch: fn() -> std::io::Result<Cursor<&'static [u8]>>| {
+    ///     let mut image = Vec::new();
+    ///     cache.get_or_fetch("cirros", Expected::nothing(), fetch)?.read_to_end(&mut image)?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(image)
+    /// };
+    /// assert_eq!(read(|| Ok(Cursor::new(b"an image")))?, b"an image");
+    /// assert_eq!(read(|| unreachable!("it is cached now"))?, b"an image");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_or_fetch<F, R>(&self, id: &str, expected: Expected, fetch: F) -> Result<FetchReader>
+    where
+        F: FnOnce() -> io::Result<R> + Send + 'static,
+        R: Read + Send + 'static,
+    {
+        let request = self.request(id, expected)?;
+        let nobody = io::Error::other("there is nothing to read from");
+        let cannot = Error::image("read", &request.image_id);
+        let fetch = move || Ok(Box::new(fetch()?) as Box<dyn Read + Send>);
+        let reader = FetchReader::open(request, Some(Box::new(fetch)))?;
+        reader.ok_or_else(|| cannot(nobody))
+    }
+
+    /// Reads an image that is cached, or along with whoever is fetching it, without a source of one's own;
+    /// nothing where it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
+    /// own source is an error here.
+    pub fn follow(&self, id: &str) -> Result<Option<FetchReader>> {
+        FetchReader::open(self.request(id, Expected::nothing())?, None)
+    }
+
+    /// Drains a source into the cache. A source of an image that will not be cached is not read.
+    pub fn cache_image<R: Read>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome> {
+        crate::tee::drain(source, self.fill(id, expected)?)
+    }
+
+    /// The same from a file, from where it stands; its length is expected unless another one is.
+    pub fn cache_image_file(
+        &self,
+        id: &str,
+        file: &mut File,
+        mut expected: Expected,
+    ) -> Result<Outcome> {
+        let id_checked = self.shared.image_id(id)?;
+        let metadata = file
+            .metadata()
+            .map_err(|source| Error::SourceFailed { image_id: id_checked.clone(), source })?;
+        if expected.size.is_none() && metadata.is_file() {
+            let position = io::Seek::stream_position(file)
+                .map_err(|source| Error::SourceFailed { image_id: id_checked, source })?;
+            expected.size = Some(metadata.len().saturating_sub(position));
+        }
+        self.cache_image(id, file, expected)
+    }
+
+    /// The image's bytes, or nothing where it is not cached. Read to its end it counts one hit.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], here or from the reader, where the image is damaged; it is not cached any more then.
+    pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
+        CachedReader::open(&self.shared, &self.shared.image_id(id)?, None)
+    }
+
+    /// A part of the image's bytes, cut to its length. Delivered to its end it counts one hit.
+    pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
+        CachedReader::open(&self.shared, &self.shared.image_id(id)?, Some(range))
+    }
+
+    /// Writes the hits that were gathered for `image_cache_hit_delay`.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.hits.flush()
+    }
+
+    /// Evicts in the driver's order until the cached bytes are at most `image_cache_max_size`. Images that
+    /// are being read stay, and are named in the answer.
+    pub fn prune(&self) -> Result<Pruned> {
+        crate::prune::prune(&self.shared)
+    }
+
+    /// Removes the leftovers that the driver names: with the built-in drivers all of `invalid/`, and of
+    /// `incomplete/` what is older than the stall time (the configured one unless given); never a file
+    /// whose writer lives.
+    pub fn clean(&self, stall_time: Option<Duration>) -> Result<Cleaned> {
+        crate::clean::clean(&self.shared, stall_time)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Starts a fetch of the image, whose source is its reader's alone.
+    pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
+        let fill = Fill::start(Arc::clone(&self.shared), self.shared.image_id(id)?, expected);
+        self.shared.note_miss(&fill);
+        fill.progress().announce(Drive::Reader);
+        Ok(fill)
+    }
+
+    pub(crate) fn request(&self, id: &str, expected: Expected) -> Result<Request> {
+        let (shared, image_id) = (Arc::clone(&self.shared), self.shared.image_id(id)?);
+        Ok(Request { shared, image_id, expected, range: 0..u64::MAX, distrusts_cached: false })
+    }
+}

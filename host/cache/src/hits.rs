@@ -1,0 +1,205 @@
+//! Hits on their way into the books: written at once, or gathered for a while.
+
+use crate::cache::Shared;
+use crate::error::Result;
+use crate::metadata::{Books, Budget};
+use image_cache_engine::OpenImage;
+use image_cache_model::{Hit, ImageId};
+use image_cache_store::sync::{Gate, lock};
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Hits that wait for books that work again; beyond that the oldest are given up.
+const WAITING_AT_MOST: usize = 100_000;
+
+/// Hits that one call hands to the driver. The more there are, the more are of the same image, which is written once for them.
+const HITS_PER_CALL: usize = 4000;
+
+/// The hit that a read will be, which is not at its end yet.
+pub(crate) struct PendingHit {
+    shared: Arc<Shared>,
+    image_id: ImageId,
+    /// What is read, where that is a cached file. It is the reader's to close: an image is not evicted while it is open.
+    file: Weak<File>,
+}
+
+impl PendingHit {
+    /// By a read along with a fetch.
+    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
+        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: Weak::new() }
+    }
+
+    /// By a read of this cached file.
+    pub fn on(shared: &Arc<Shared>, image_id: &ImageId, file: &Arc<File>) -> Self {
+        PendingHit { file: Arc::downgrade(file), ..PendingHit::new(shared, image_id) }
+    }
+
+    pub fn count(self) {
+        let PendingHit { shared, image_id, file } = self;
+        // Books that were just replaced have to know the image first.
+        shared.settle();
+        shared.tally.hits.one();
+        shared.hits.count(Hit { image_id, at: SystemTime::now() }, &file);
+    }
+}
+
+/// Reads of the last while.
+#[derive(Debug)]
+struct Recent {
+    remembered: Duration,
+    reads: Mutex<VecDeque<(ImageId, Instant)>>,
+}
+
+/// So few reads are kept beyond their time: to look for them would cost each of them more.
+const REMEMBERED_AT_LEAST: usize = 1000;
+
+/// Reads that are remembered: more of them, and the oldest are forgotten before their time.
+const REMEMBERED_AT_MOST: usize = 100_000;
+
+impl Recent {
+    fn note(&self, image_id: &ImageId) {
+        if self.remembered.is_zero() {
+            return;
+        }
+        let (mut reads, now) = (lock(&self.reads), Instant::now());
+        // A read of many parts is one.
+        match reads.back_mut() {
+            Some((last, at)) if last == image_id => *at = now,
+            _ => reads.push_back((image_id.clone(), now)),
+        }
+        if reads.len() < REMEMBERED_AT_LEAST {
+            return;
+        }
+        while let Some((_, at)) = reads.front()
+            && (now.duration_since(*at) > self.remembered || reads.len() > REMEMBERED_AT_MOST)
+        {
+            reads.pop_front();
+        }
+    }
+
+    fn images(&self) -> HashSet<ImageId> {
+        let is_recent = |at: &Instant| at.elapsed() <= self.remembered;
+        let reads = lock(&self.reads);
+        reads.iter().filter(|(_, at)| is_recent(at)).map(|(id, _)| id.clone()).collect()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct HitLog {
+    books: Arc<Books>,
+    delay: Duration,
+    waiting: Mutex<Vec<Hit>>,
+    /// What was read lately in this process, whatever the driver says of it.
+    recent: Recent,
+    /// Whether a thread waits for the end of the window.
+    scheduled: AtomicBool,
+    /// Passed by whoever writes hits, so that they reach the books in their order. He writes those that come meanwhile, too: who
+    /// waits for him does so no longer than a call may take.
+    writing: Gate,
+}
+
+impl HitLog {
+    /// Gathers hits for `delay`, and remembers them for `remembered`.
+    pub fn new(books: Arc<Books>, delay: Duration, remembered: Duration) -> Arc<HitLog> {
+        Arc::new(HitLog {
+            books,
+            delay,
+            waiting: Mutex::default(),
+            recent: Recent { remembered, reads: Mutex::default() },
+            scheduled: AtomicBool::new(false),
+            writing: Gate::new(),
+        })
+    }
+
+    /// Takes a hit, of a file that may still be open. What cannot be written waits for the next one: a read never fails for
+    /// its books.
+    pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
+        let is_gathered = !self.delay.is_zero();
+        let file = if is_gathered { None } else { file.upgrade() };
+        // One that came with the host names nobody who need not go.
+        if !self.books.are_trusted() {
+            self.recent.note(&hit.image_id);
+        }
+        let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
+        lock(&self.waiting).push(hit);
+        if !is_gathered || !self.write_later() {
+            self.write(opened.as_ref());
+        }
+    }
+
+    /// The images that were read in this process lately.
+    pub fn recently_read(&self) -> HashSet<ImageId> {
+        self.recent.images()
+    }
+
+    /// Writes all that was gathered.
+    pub fn flush(&self) -> Result<()> {
+        self.write_all(None)
+    }
+
+    /// Gives up the hits of images that are gone. What is being written is waited for.
+    pub fn forget(&self, gone: &[ImageId]) {
+        // Where that takes too long, a hit of what is gone may be counted for what comes in its place.
+        let _writing = self.writing.pass(|| self.books.end_of_call());
+        lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
+    }
+
+    fn write(&self, opened: Option<&OpenImage>) {
+        if let Err(error) = self.write_all(opened) {
+            tracing::warn!(%error, "hits wait until the books can be written");
+        }
+    }
+
+    fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
+        let Some(_writing) = self.writing.pass(|| self.books.end_of_call()) else {
+            return Err(self.books.not_asked("record hits", "others are being written"));
+        };
+        let budget = Budget::of(0);
+        loop {
+            let mut batch = std::mem::take(&mut *lock(&self.waiting));
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut written = 0;
+            for hits in batch.chunks(HITS_PER_CALL) {
+                if let Err(error) = self.books.record_hits(hits, opened, &budget) {
+                    batch.drain(..written);
+                    self.put_back(batch);
+                    return Err(error);
+                }
+                written += hits.len();
+            }
+        }
+    }
+
+    fn put_back(&self, mut unwritten: Vec<Hit>) {
+        let mut waiting = lock(&self.waiting);
+        unwritten.append(&mut waiting);
+        let too_many = unwritten.len().saturating_sub(WAITING_AT_MOST);
+        if too_many > 0 {
+            tracing::warn!(hits = too_many, "hits were lost: the books have failed for too long");
+            unwritten.drain(..too_many);
+        }
+        *waiting = unwritten;
+    }
+
+    /// The first hit of a window starts a thread that writes at its end; none runs while nothing is read.
+    fn write_later(self: &Arc<Self>) -> bool {
+        if self.scheduled.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        let (log, delay): (Weak<HitLog>, _) = (Arc::downgrade(self), self.delay);
+        let thread = std::thread::Builder::new().name("image-cache-hits".into()).spawn(move || {
+            std::thread::sleep(delay);
+            if let Some(log) = log.upgrade() {
+                log.scheduled.store(false, Ordering::Release);
+                log.write(None);
+            }
+        });
+        self.scheduled.fetch_and(thread.is_ok(), Ordering::AcqRel);
+        thread.is_ok()
+    }
+}

@@ -1,0 +1,118 @@
+//! A disk cache for large images (VM disks, ISOs; 1 MiB to 100 GiB) whose books are kept by WebAssembly
+//! components.
+//!
+//! [`ImageCache`] streams an image from a slow [source](std::io::Read) to its reader and keeps a verified copy
+//! in a directory that OpenStack Glance can use, too. Which images are cached, and which are evicted first, is
+//! decided by a *driver*: a component behind the WIT interface `image-cache:driver/driver`, chosen in the
+//! [`Config`]. A driver that cannot be used is replaced by the built-in sqlite driver, and
+//! [`ImageCache::driver`] says why.
+//!
+//! ```
+//! use image_cache::{Config, Error, Expected, ImageCache, Outcome};
+//! use std::io::{Cursor, Read};
+//!
+//! # let scratch = tempfile::tempdir()?;
+//! # let directory = scratch.path().join("cache");
+//! let config = Config::builder(directory).driver("sqlite").max_size(50 << 30).build()?;
+//! let cache = ImageCache::open(config)?;
+//!
+//! // A cold image: read through the slow store. The last byte comes when size and MD5 have been verified.
+//! let slow_store = Cursor::new(b"hello");
+//! let expected = Expected::nothing().with_size(5).with_md5("5d41402abc4b2a76b9719d911017c592")?;
+//! let mut reader = cache.caching_reader("greeting", slow_store, expected)?;
+//! let mut image = Vec::new();
+//! reader.read_to_end(&mut image)?;
+//! assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
+//!
+//! // A warm one: from local disk, whole or in part. Each read that reaches its end is a hit.
+//! let mut part = String::new();
+//! cache.open_range("greeting", 1..4)?.expect("it was cached").read_to_string(&mut part)?;
+//! assert_eq!((part.as_str(), cache.hit_count("greeting")?), ("ell", 1));
+//!
+//! // Many readers of a cold image share one fetch: whoever needs bytes first opens the source, all others
+//! // read along. None waits for another reader, and all end with the same verdict.
+//! let open_store = || Ok(Cursor::new(b"a large image"));
+//! let not_needed = || -> std::io::Result<Cursor<&[u8]>> { unreachable!("the first reader's is used") };
+//! let first = cache.get_or_fetch("large", Expected::nothing(), open_store)?;
+//! let mut second = cache.get_or_fetch("large", Expected::nothing(), not_needed)?;
+//! let mut whole = String::new();
+//! second.read_to_string(&mut whole)?;
+//! assert_eq!((whole.as_str(), cache.is_cached("large")?), ("a large image", true));
+//! drop(first);
+//!
+//! // A store that sends something else than it promised is found out before the end, and nothing is cached.
+//! let lie = Expected::nothing().with_size(6);
+//! let refused = cache.cache_image("other", Cursor::new(b"hello"), lie);
+//! assert!(matches!(refused, Err(Error::SizeMismatch { expected: 6, found: 5, .. })));
+//!
+//! // From time to time: down to the maximal size, and rid of what failed fetches left behind.
+//! assert_eq!(cache.prune()?.images, 0);
+//! assert_eq!(cache.clean(None)?.invalid, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Features: `cli` (default) builds the command line, `tokio` the [asynchronous API](crate::tokio),
+//! `conformance` the suite that every driver must pass.
+
+#![deny(missing_docs)]
+
+mod cache;
+mod clean;
+mod delete;
+mod error;
+mod fill;
+mod hits;
+mod metadata;
+mod metrics;
+mod migrate;
+mod prune;
+mod ranges;
+mod reading;
+mod reconcile;
+mod resuming;
+mod single_flight;
+mod small_reads;
+mod space;
+mod tee;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod verify;
+
+pub use cache::{ImageCache, Kept, Status};
+pub use clean::Cleaned;
+pub use error::{Error, Result};
+pub use image_cache_engine::{
+    Bound, CallError, Driver, DriverError, Inspection, LoadError, Peak, inspect, time_to_compile,
+};
+#[cfg(feature = "conformance")]
+pub use image_cache_engine::{conformance, for_each_conformance_case, for_each_lru_case};
+pub use image_cache_model::{
+    CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
+    ConfigFault, ConfigLayers, ConfigOption, DriverConfig, Durability, Eviction, Expected, Grant,
+    Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover, LeftoverState, Limits,
+    MAX_IMAGE_ID_BYTES, OtherWriter, Outcome, UnknownChoice, UnknownGrant, Victim, read_file,
+};
+pub use image_cache_store::integrity::Trust;
+pub use image_cache_store::{FileIdentity, SmallFiles};
+pub use metadata::{DriverStatus, Fallback};
+pub use metrics::{Counters, DriverCalls};
+pub use migrate::{Migrated, migrate};
+pub use prune::Pruned;
+pub use reading::CachedReader;
+pub use resuming::{Break, Resuming};
+pub use single_flight::{FetchProgress, FetchReader, Route};
+pub use small_reads::Whole;
+pub use tee::CachingReader;
+pub use verify::Verified;
+
+/// What the fuzzer is linked with, and nobody else sees.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use image_cache_engine::sql::sql_calls::check as sql_calls;
+}
+
+/// The examples of the README, compiled by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,114 @@
+//! Counts a driver's failures, and says when they are too many.
+
+use image_cache_store::sync::lock;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// So many failures of one operation in a row, within [`WINDOW`], replace a driver. A success takes one away, so that a
+/// driver which fails twice for each time it does not goes, too. Each operation is counted for itself: a driver that can
+/// do all but name victims fills the disk.
+const FAILURES: usize = 3;
+
+/// What lies further back is forgiven.
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
+
+/// How much a failure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    Single,
+    /// It took much of the time of a call: who waits for the third one waits for long.
+    Double,
+}
+
+/// When each operation failed, the latest last, and how much that counts.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(Mutex<BTreeMap<&'static str, VecDeque<(Instant, Weight)>>>);
+
+impl Breaker {
+    pub fn note_success(&self, operation: &'static str) {
+        let mut failures = lock(&self.0);
+        if let Some(times) = failures.get_mut(operation) {
+            times.pop_front();
+            if times.is_empty() {
+                failures.remove(operation);
+            }
+        }
+    }
+
+    /// Counts a failure; where it was one too many, how many there were.
+    pub fn note_failure(
+        &self,
+        operation: &'static str,
+        weight: Weight,
+        now: Instant,
+    ) -> Option<usize> {
+        let mut failures = lock(&self.0);
+        let times = failures.entry(operation).or_default();
+        times.retain(|(time, _)| now.saturating_duration_since(*time) <= WINDOW);
+        times.push_back((now, weight));
+        let double = times.iter().filter(|(_, weight)| *weight == Weight::Double).count();
+        (times.len() + double >= FAILURES).then_some(times.len())
+    }
+
+    /// Whether an operation took so long to fail that it gets less time now.
+    pub fn is_hurried(&self, operation: &'static str) -> bool {
+        let is_double = |(time, weight): &(Instant, Weight)| {
+            *weight == Weight::Double && time.elapsed() <= WINDOW
+        };
+        lock(&self.0).get(operation).is_some_and(|times| times.iter().any(is_double))
+    }
+
+    /// Another driver begins with a clean slate.
+    pub fn reset(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a failure that was quick is one too many.
+    fn fails(breaker: &Breaker, operation: &'static str, now: Instant) -> bool {
+        breaker.note_failure(operation, Weight::Single, now).is_some()
+    }
+
+    #[test]
+    fn three_failures_within_a_minute_are_too_many_and_three_in_a_day_are_not() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert!(!fails(&breaker, "list", now));
+        assert!(!fails(&breaker, "list", after(59)));
+        assert!(!fails(&breaker, "list", after(61)), "the first one is forgiven");
+        assert!(!fails(&breaker, "prune", after(62)), "another operation");
+        assert!(fails(&breaker, "list", after(63)));
+    }
+
+    #[test]
+    fn two_failures_that_took_long_are_too_many_and_one_is_not() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        assert_eq!(breaker.note_failure("list", Weight::Double, now), None);
+        assert!(breaker.is_hurried("list") && !breaker.is_hurried("prune"));
+        assert_eq!(breaker.note_failure("list", Weight::Double, now), Some(2));
+        breaker.reset();
+        assert!(!breaker.is_hurried("list"));
+        let breaker = Breaker::default();
+        assert_eq!(breaker.note_failure("list", Weight::Double, now), None);
+        assert_eq!(breaker.note_failure("list", Weight::Single, now), Some(2));
+    }
+
+    #[test]
+    fn a_success_takes_a_failure_away() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..10 {
+            assert!(!fails(&breaker, "list", now));
+            breaker.note_success("list");
+        }
+        assert!(!fails(&breaker, "list", now));
+        assert!(!fails(&breaker, "list", now));
+        breaker.note_success("list");
+        assert!(!fails(&breaker, "list", now));
+        assert!(fails(&breaker, "list", now), "two failures for each success are too many");
+    }
+}

@@ -1,0 +1,108 @@
+//! How long the calls of a driver may take together, for one undertaking that needs many of them.
+//!
+//! Each call has a deadline of its own. A driver that takes a little less than that for each of many calls never fails, and
+//! holds up whoever waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
+//! writing hits, migrating) hands a budget through to each of them. Only the driver's time is counted: the directory's and a wait
+//! for somebody else's lock are not its fault. The built-in drivers are trusted to come to an end, and have no budget.
+
+use image_cache_engine::{CallError, Driver};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What an undertaking has, however few images there are.
+const AT_LEAST: Duration = Duration::from_secs(10);
+
+/// What it has beside that for each image on disk: an honest driver needs a tenth of it.
+const FOR_EACH: Duration = Duration::from_millis(1);
+
+/// The time that the driver has for all calls of one undertaking; several threads may spend it.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    /// Microseconds; none for what is a single call.
+    allowed: Option<AtomicU64>,
+    spent: AtomicU64,
+}
+
+impl Budget {
+    /// For a single call, which its own deadline bounds.
+    pub const fn one_call() -> Budget {
+        Budget { allowed: None, spent: AtomicU64::new(0) }
+    }
+
+    /// For what is about so many images on disk.
+    pub fn of(images: u64) -> Budget {
+        let for_all = micros(FOR_EACH).saturating_mul(images);
+        let allowed = AtomicU64::new(micros(AT_LEAST).saturating_add(for_all));
+        Budget { allowed: Some(allowed), spent: AtomicU64::new(0) }
+    }
+
+    /// So many images more were found on disk.
+    pub fn allow(&self, images: u64) {
+        let more = micros(FOR_EACH).saturating_mul(images);
+        if let Some(allowed) = &self.allowed {
+            let sum = |allowed: u64| Some(allowed.saturating_add(more));
+            let _ = allowed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum);
+        }
+    }
+
+    /// Makes a call that must be over when the budget is.
+    pub fn run<T>(
+        &self,
+        driver: &Driver,
+        call: impl FnOnce(&Driver) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        if self.allowed.is_none() || driver.is_built_in() {
+            return call(driver);
+        }
+        if let Some(words) = self.overdrawn(driver) {
+            return Err(CallError::Failed(words));
+        }
+        let begun = Instant::now();
+        let until = driver.end_of_call().min(begun + self.left());
+        let answer = call(&driver.until(until));
+        self.spent.fetch_add(micros(begun.elapsed()), Ordering::Relaxed);
+        answer
+    }
+
+    /// Why this driver must not be called any more, where its time is spent.
+    pub fn overdrawn(&self, driver: &Driver) -> Option<String> {
+        if driver.is_built_in() {
+            return None;
+        }
+        let allowed = self.allowed.as_ref()?.load(Ordering::Relaxed);
+        if !self.left().is_zero() {
+            return None;
+        }
+        let seconds = Duration::from_micros(allowed).as_secs_f64();
+        Some(format!(
+            "all its calls together took more than {seconds:.3} s, which is all that they may take for the images that are cached"
+        ))
+    }
+
+    fn left(&self) -> Duration {
+        let spent = self.spent.load(Ordering::Relaxed);
+        let allowed = self.allowed.as_ref().map_or(u64::MAX, |a| a.load(Ordering::Relaxed));
+        Duration::from_micros(allowed.saturating_sub(spent))
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_grows_with_the_images_and_shrinks_by_what_was_spent() {
+        let budget = Budget::of(1_000_000);
+        assert_eq!(budget.left(), Duration::from_secs(1010));
+        budget.allow(5);
+        budget.spent.fetch_add(micros(Duration::from_secs(1000)), Ordering::Relaxed);
+        assert_eq!(budget.left(), Duration::from_millis(10_005));
+        budget.spent.fetch_add(u64::MAX / 2, Ordering::Relaxed);
+        assert!(budget.left().is_zero());
+        assert!(Budget::of(u64::MAX).left() > Duration::from_secs(1 << 40), "no overflow");
+    }
+}

@@ -1,0 +1,207 @@
+//! What a cache has done since it was opened, in numbers.
+
+use crate::cache::ImageCache;
+use image_cache_store::sync::lock;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What one open cache has done since it was opened, in this process; see
+/// [`ImageCache::counters`](crate::ImageCache::counters).
+///
+/// Everything but [`fills_running`](Self::fills_running) only grows. The numbers are read one after the
+/// other: two of them need not belong to the same moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Reads that count as hits: a cached image, or a part of one, delivered to its end, or a fetch of
+    /// somebody else read along to its end.
+    pub hits: u64,
+    /// Reads through a source: the image was not to be had otherwise. Those of
+    /// [`cache_image`](crate::ImageCache::cache_image), too.
+    pub misses: u64,
+    /// Those of the misses that went past the cache: the driver refused the image, the cache could not take
+    /// it, or somebody else was writing it.
+    pub passed: u64,
+    /// Reads that joined a fetch of somebody else, in this process or another.
+    pub shared: u64,
+    /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
+    pub bytes_from_cache: u64,
+    /// Bytes of running fetches that were handed out by the growing file, to whoever began the fetch and to
+    /// whoever reads along.
+    pub bytes_from_fetches: u64,
+    /// Bytes that came from sources.
+    pub bytes_fetched: u64,
+    /// Fetches that fill the cache now.
+    pub fills_running: u64,
+    /// Fetches that ended with the image in the cache.
+    pub fills_cached: u64,
+    /// Fetches that ended with an error of their source, however many readers heard of it.
+    pub source_failures: u64,
+    /// Fetches that nobody read any more, and were broken off.
+    pub fills_abandoned: u64,
+    /// Fetches that ended with bytes other than those that were promised, by their MD5.
+    pub checksum_failures: u64,
+    /// Fetches that ended with more or fewer bytes than were promised.
+    pub size_failures: u64,
+    /// Fills that the cache, not the source, broke off.
+    pub cache_failures: u64,
+    /// Blocks that were read and found damaged.
+    pub corrupt_blocks: u64,
+    /// Images that left the cache because they were found damaged.
+    pub corrupt_images: u64,
+    /// Images that were evicted, to make the cache small enough or by the driver's policy.
+    pub evictions: u64,
+    /// Bytes that they had.
+    pub bytes_evicted: u64,
+    /// Victims that the driver named beyond what had to go.
+    pub victims_not_needed: u64,
+    /// Victims of the driver's own policy that stayed, having been published or read lately.
+    pub victims_too_young: u64,
+    /// Victims of the driver's own policy that stayed, since more than half of the cache would have gone.
+    pub victims_beyond_half: u64,
+    /// Times that the built-in sqlite driver took the place of another one, at opening or later.
+    pub fallbacks: u64,
+    /// Calls of the driver, by what they were for; what was never called is not there.
+    pub driver_calls: Vec<DriverCalls>,
+}
+
+/// Calls of the driver with one purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverCalls {
+    /// The purpose, in a few words, the same in each version: `record hits`, `select victims`.
+    pub operation: &'static str,
+    /// How many calls were made.
+    pub calls: u64,
+    /// How many of them failed, were refused or could not be made.
+    pub failures: u64,
+    /// How long all of them took, waiting for other calls included.
+    pub time: Duration,
+    /// How long the longest of them took.
+    pub longest: Duration,
+}
+
+impl ImageCache {
+    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
+    /// let counters = cache.counters();
+    /// assert_eq!((counters.misses, counters.fills_cached, counters.bytes_fetched), (1, 1, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.shared().tally.so_far()
+    }
+}
+
+/// Where they are counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub hits: Count,
+    pub misses: Count,
+    pub passed: Count,
+    pub shared: Count,
+    pub bytes_from_cache: Count,
+    pub bytes_from_fetches: Count,
+    pub bytes_fetched: Count,
+    pub fills_started: Count,
+    pub fills_ended: Count,
+    pub fills_cached: Count,
+    pub source_failures: Count,
+    pub fills_abandoned: Count,
+    pub checksum_failures: Count,
+    pub size_failures: Count,
+    pub cache_failures: Count,
+    pub corrupt_blocks: Count,
+    pub corrupt_images: Count,
+    pub evictions: Count,
+    pub bytes_evicted: Count,
+    pub victims_not_needed: Count,
+    pub victims_too_young: Count,
+    pub victims_beyond_half: Count,
+    pub fallbacks: Count,
+    calls: Mutex<Vec<DriverCalls>>,
+}
+
+/// A number that grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Tally {
+    /// One call of the driver.
+    pub fn called(&self, operation: &'static str, took: Duration, failed: bool) {
+        let mut calls = lock(&self.calls);
+        let at = match calls.iter().position(|known| known.operation == operation) {
+            Some(at) => at,
+            None => {
+                calls.push(DriverCalls::none(operation));
+                calls.len() - 1
+            }
+        };
+        calls[at].add(took, failed);
+    }
+
+    pub fn so_far(&self) -> Counters {
+        // What ended is read first: a gauge must not fall below 0.
+        let ended = self.fills_ended.so_far();
+        Counters {
+            hits: self.hits.so_far(),
+            misses: self.misses.so_far(),
+            passed: self.passed.so_far(),
+            shared: self.shared.so_far(),
+            bytes_from_cache: self.bytes_from_cache.so_far(),
+            bytes_from_fetches: self.bytes_from_fetches.so_far(),
+            bytes_fetched: self.bytes_fetched.so_far(),
+            fills_running: self.fills_started.so_far().saturating_sub(ended),
+            fills_cached: self.fills_cached.so_far(),
+            source_failures: self.source_failures.so_far(),
+            fills_abandoned: self.fills_abandoned.so_far(),
+            checksum_failures: self.checksum_failures.so_far(),
+            size_failures: self.size_failures.so_far(),
+            cache_failures: self.cache_failures.so_far(),
+            corrupt_blocks: self.corrupt_blocks.so_far(),
+            corrupt_images: self.corrupt_images.so_far(),
+            evictions: self.evictions.so_far(),
+            bytes_evicted: self.bytes_evicted.so_far(),
+            victims_not_needed: self.victims_not_needed.so_far(),
+            victims_too_young: self.victims_too_young.so_far(),
+            victims_beyond_half: self.victims_beyond_half.so_far(),
+            fallbacks: self.fallbacks.so_far(),
+            driver_calls: lock(&self.calls).clone(),
+        }
+    }
+}
+
+impl DriverCalls {
+    fn none(operation: &'static str) -> DriverCalls {
+        let (time, longest) = (Duration::ZERO, Duration::ZERO);
+        DriverCalls { operation, calls: 0, failures: 0, time, longest }
+    }
+
+    fn add(&mut self, took: Duration, failed: bool) {
+        self.calls += 1;
+        self.failures += u64::from(failed);
+        self.time += took;
+        self.longest = self.longest.max(took);
+    }
+}

@@ -1,0 +1,194 @@
+//! Moving the books from one driver to another, through the interface that both have.
+
+use crate::error::{Error, Result};
+use crate::metadata::{Budget, PAGE, STRANGERS};
+use crate::reconcile::{adopted, agree, renewed};
+use image_cache_engine::{CallError, Driver};
+use image_cache_model::{CachedImage, Config, ImageId};
+use image_cache_store::{Directory, Use};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What [`migrate`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// Records in the new books: one for each cached image.
+    pub images: u64,
+    /// The hits in them.
+    pub hits: u64,
+    /// Of the records, those of files that the old books did not know or knew otherwise (another size, or written to since): taken
+    /// from the file, as on opening.
+    pub adopted: u64,
+    /// Records of the old books that were left out, because no such file is cached.
+    pub left_out: u64,
+    /// Records that the new driver had from before, of images that are not cached: forgotten.
+    pub forgotten: u64,
+}
+
+/// Moves the books from the driver `from` to the driver `to`, both named as in `image_cache_driver`: every record of a cached image
+/// with its hits, times and checksum, in place of whatever `to` had. `moved` hears after each page how many records have been moved.
+///
+/// Nobody else may have the cache open. At the end the new books are read and compared. No record of `from` is changed, so they can
+/// be gone back to (the sqlite driver removes rows meanwhile that are no records: those whose ids no image can have); what is counted in the new ones meanwhile is then missing from them, unless it is moved back in the same way.
+/// The configuration is the caller's to change.
+///
+/// ```
+/// use image_cache::{Config, Expected, ImageCache, migrate};
+/// # let scratch = tempfile::tempdir()?;
+/// # let directory = scratch.path().join("cache");
+/// let config = Config::builder(directory).driver("sqlite").build()?;
+/// let cache = ImageCache::open(config.clone())?;
+/// cache.cache_image("firmware", std::io::Cursor::new(b"bytes"), Expected::nothing())?;
+/// assert!(migrate(&config, "sqlite", "xattr", |_| ()).is_err(), "the cache is open");
+/// drop(cache);
+/// assert_eq!(migrate(&config, "sqlite", "xattr", |_| ())?.images, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The cache is in use, a driver cannot be loaded or fails, `from` has no books, or the new books differ from the old ones at the
+/// end. The books of `from` are then as they were.
+pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) -> Result<Migrated> {
+    let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
+    let _alone = claim(&directory)?;
+    let fault = |reason: String| Error::Migration { from: from.into(), to: to.into(), reason };
+    let load = |name: &str| {
+        let driver = Driver::load(name, config, Arc::clone(&directory));
+        driver.map_err(|error| fault(error.to_string()))
+    };
+    let (old, new) = (load(from)?, load(to)?);
+    if old.name() == new.name() {
+        return Err(fault("that is one and the same driver".into()));
+    }
+    let mut migrated = Migrated::default();
+    let records = true_records(&old, &directory, &mut migrated).map_err(|error| match error {
+        Fault::Empty => fault(format!(
+            "{from} has no record of any image, though some are cached: name the driver that served this cache"
+        )),
+        Fault::Error(error) => error,
+    })?;
+    write(&new, &records, moved)?;
+    migrated.forgotten = forget_others(&new, &records)?;
+    if let Some(difference) = difference(&records, &all(&new, records.len())?) {
+        return Err(fault(difference));
+    }
+    Ok(migrated)
+}
+
+/// Why there are no books to move.
+enum Fault {
+    /// The driver knows nothing of what is cached.
+    Empty,
+    Error(Error),
+}
+
+type Records = BTreeMap<ImageId, CachedImage>;
+
+fn claim(directory: &Directory) -> Result<Use> {
+    let path = directory.path();
+    let alone = directory.claim().map_err(|source| Error::Directory {
+        operation: "lock",
+        path: path.join(".image-cache/users"),
+        source,
+    })?;
+    alone.ok_or_else(|| Error::InUse { path: path.to_owned() })
+}
+
+/// The old books as opening the cache with them would leave them; they themselves are not touched.
+fn true_records(
+    old: &Driver,
+    directory: &Directory,
+    told: &mut Migrated,
+) -> Result<Records, Fault> {
+    let in_directory =
+        |source| Error::Directory { operation: "read", path: directory.path().to_owned(), source };
+    let cached = directory.cached_files().map_err(in_directory).map_err(Fault::Error)?.count();
+    let mut old = all(old, cached).map_err(Fault::Error)?;
+    let is_empty = old.is_empty();
+    let mut records = Records::new();
+    for found in directory.cached_files().map_err(in_directory).map_err(Fault::Error)? {
+        let (id, file) = found.map_err(in_directory).map_err(Fault::Error)?;
+        let record = match old.remove(&id) {
+            Some(record) if agree(&record, &file) => record,
+            other => {
+                told.adopted += 1;
+                other.map_or_else(|| adopted(&id, &file), |record| renewed(&record, &file))
+            }
+        };
+        told.images += 1;
+        told.hits = told.hits.saturating_add(record.hits);
+        records.insert(id, record);
+    }
+    told.left_out = old.len() as u64;
+    if is_empty && !records.is_empty() { Err(Fault::Empty) } else { Ok(records) }
+}
+
+fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<()> {
+    let budget = Budget::of(records.len() as u64);
+    for (count, record) in (1..).zip(records.values()) {
+        let failed = |error| in_books("record an image", new, &error);
+        budget.run(new, |new| new.record_cached(record, None)).map_err(failed)?;
+        if count % u64::from(PAGE) == 0 {
+            moved(count);
+        }
+    }
+    moved(records.len() as u64);
+    Ok(())
+}
+
+/// Books from an earlier time may hold images that are gone.
+fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
+    let others: Vec<ImageId> =
+        all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
+    let budget = Budget::of(others.len() as u64);
+    for some in others.chunks(PAGE as usize) {
+        budget
+            .run(new, |new| new.forget(some))
+            .map_err(|error| in_books("forget images", new, &error))?;
+    }
+    Ok(others.len() as u64)
+}
+
+/// All records; an error where they are far more than the images that are `cached`: a liar's list has no end.
+fn all(driver: &Driver, cached: usize) -> Result<Records> {
+    let mut records = Records::new();
+    let budget = Budget::of(cached as u64);
+    loop {
+        let after = records.last_key_value().map(|(id, _)| id);
+        let page = budget.run(driver, |driver| driver.cached_images(after, PAGE));
+        let page = page.map_err(|error| in_books("list images", driver, &error))?;
+        if page.is_empty() {
+            return Ok(records);
+        }
+        records.extend(page.into_iter().map(|record| (record.image_id.clone(), record)));
+        if records.len() > cached + STRANGERS {
+            let (operation, driver) = ("end a list", driver.name().to_owned());
+            let reason = format!("it lists more than {STRANGERS} images that are not cached");
+            return Err(Error::Books { operation, driver, reason });
+        }
+    }
+}
+
+/// Where the new books are not what was written into them: how many records, and the first.
+fn difference(written: &Records, read: &Records) -> Option<String> {
+    let wrong = written.iter().filter(|(id, record)| read.get(*id) != Some(*record));
+    let more = read.keys().filter(|id| !written.contains_key(*id));
+    let differing: Vec<&ImageId> = wrong.map(|(id, _)| id).chain(more).collect();
+    let first = *differing.first()?;
+    Some(format!(
+        "the new books differ from what was written into them, in {} of {} records; the first is of image {first}: \
+         {} was written, {} was read",
+        differing.len(),
+        written.len(),
+        words(written.get(first)),
+        words(read.get(first)),
+    ))
+}
+
+fn words(record: Option<&CachedImage>) -> String {
+    record.map_or_else(|| "no record".into(), |record| format!("{record:?}"))
+}
+
+fn in_books(operation: &'static str, driver: &Driver, error: &CallError) -> Error {
+    Error::Books { operation, driver: driver.name().to_owned(), reason: error.to_string() }
+}

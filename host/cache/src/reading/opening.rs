@@ -1,0 +1,52 @@
+//! Opening a cached image: held against eviction, with what its bytes are verified by.
+
+use super::load_or_build::{Measure, measure};
+use crate::cache::Shared;
+use crate::error::{Error, Result};
+use image_cache_model::ImageId;
+use image_cache_store::integrity::Table;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever publishes or evicts an image holds its lock for a moment: so often we ask again.
+const ATTEMPTS: u32 = 20;
+
+/// Opens the image, and finds out what its bytes are held against.
+pub(super) fn open_measured(
+    shared: &Shared,
+    id: &ImageId,
+) -> Result<Option<(File, Option<Arc<Table>>)>> {
+    while let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? {
+        if !shared.config.verify_reads {
+            return Ok(Some((file, None)));
+        }
+        match measure(shared, id, &file) {
+            Ok(Measure::By(table)) => return Ok(Some((file, Some(table)))),
+            Ok(Measure::TooLarge) => return Ok(Some((file, None))),
+            // Each time somebody has replaced it.
+            Ok(Measure::Gone) => {}
+            Err(error @ Error::Books { .. }) => {
+                tracing::warn!(image = %id, %error, "it has no block digests, and nobody knows its checksum now: it is served as it is");
+                return Ok(Some((file, None)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Opens the image and, where that succeeds at once, holds it against eviction.
+pub(crate) fn open_held(shared: &Shared, id: &ImageId) -> io::Result<Option<File>> {
+    for _ in 0..ATTEMPTS {
+        let Some(file) = shared.directory.open_cached(id)? else { return Ok(None) };
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            // A file system without locks: the image is readable all the same.
+            Err(TryLockError::Error(_)) => return Ok(Some(file)),
+        }
+    }
+    shared.directory.open_cached(id)
+}

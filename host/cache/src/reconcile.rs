@@ -1,0 +1,167 @@
+//! Bringing the books into step with the directory, which is right about what is cached.
+
+use crate::cache::Shared;
+use crate::error::{Error, Result};
+use crate::metadata::{Budget, Held, Reconciled};
+use image_cache_model::{CacheSize, CachedImage, ImageId};
+use image_cache_store::FileInfo;
+use image_cache_store::sync::{WORTH_A_THREAD, both};
+use std::io;
+
+/// Adopts files without a record, forgets records without a file, and replaces records of another file.
+/// Not with an image locked: each repair takes the image's lock and looks again.
+pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
+    let changed = shared.in_directory("read", "", shared.directory.changed())?;
+    let files = shared.directory.in_shares(|files| files.collect::<io::Result<Vec<_>>>());
+    let mut files = shared.in_directory("read", "", files)?.concat();
+    files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let budget = Budget::of(files.len() as u64);
+    let sweep = || shared.blocks.sweep(files.iter().map(|(id, _)| id));
+    // Another directory, and nothing of the books: it need not wait for them.
+    let doubtful = if files.len() >= WORTH_A_THREAD {
+        both(|| doubtful(shared, &files, &budget), sweep).0?
+    } else {
+        sweep();
+        doubtful(shared, &files, &budget)?
+    };
+    let driver = shared.books.in_use();
+    let (mut repairs, mut unrepaired) = (0u64, 0u64);
+    for id in &doubtful {
+        match repair(shared, id, &budget) {
+            Ok(repaired) => repairs += u64::from(repaired),
+            // Whoever sits on the lock would be waited for as long for each of the others.
+            Err(error) if is_time_out(&error) => return Err(error),
+            // Another driver took its place: its books are another matter.
+            Err(error) if !shared.books.are_those_of(&driver) => return Err(error),
+            // One file that nobody may change must not keep all others out of the books.
+            Err(error) => {
+                tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
+                unrepaired += 1;
+            }
+        }
+    }
+    if repairs > 0 {
+        tracing::info!(repairs, "the books were brought into step with the directory");
+    }
+    let bytes = files.iter().map(|(_, file)| file.size).sum();
+    let size = CacheSize { images: files.len() as u64, bytes };
+    let held = Held { size, changed };
+    Ok(if unrepaired == 0 { Reconciled::Whole(held) } else { Reconciled::InPart })
+}
+
+/// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
+fn doubtful(
+    shared: &Shared,
+    files: &[(ImageId, FileInfo)],
+    budget: &Budget,
+) -> Result<Vec<ImageId>> {
+    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), shared.books.pages(budget), 0);
+    // Both ascend.
+    let mut files = files.iter().peekable();
+    while let Some(page) = pages.next(strangers)? {
+        strangers = 0;
+        for record in page {
+            while let Some((id, _)) = files.next_if(|(id, _)| *id < record.image_id) {
+                doubtful.push(id.clone());
+            }
+            let file = files.next_if(|(id, _)| *id == record.image_id);
+            strangers += usize::from(file.is_none());
+            if !file.is_some_and(|(_, file)| agree(&record, file)) {
+                doubtful.push(record.image_id);
+            }
+        }
+    }
+    doubtful.extend(files.map(|(id, _)| id.clone()));
+    Ok(doubtful)
+}
+
+fn is_time_out(error: &Error) -> bool {
+    matches!(error, Error::Image { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Whether a record is of this file.
+pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
+    record.size == file.size && record.last_modified == file.modified
+}
+
+/// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
+fn repair(shared: &Shared, id: &ImageId, budget: &Budget) -> Result<bool> {
+    let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
+    let _image = shared.directory.lock_image(id).map_err(in_file)?;
+    let file = shared.directory.cached_file(id).map_err(in_file)?;
+    let record = shared.books.cached_image(id, budget)?;
+    let adopted = match (file, record) {
+        (None, None) => return Ok(false),
+        (None, Some(_)) => {
+            tracing::debug!(image = %id, "its file is gone: the record is forgotten");
+            shared.books.forget(std::slice::from_ref(id), budget)?;
+            return Ok(true);
+        }
+        (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
+        (Some(file), Some(record)) => {
+            if is_of(&record, &file) {
+                let _lock = shared.directory.lock().map_err(in_file)?;
+                shared.blocks.forget_replaced(id, record.last_modified);
+            }
+            renewed(&record, &file)
+        }
+        (Some(file), None) => adopted(id, &file),
+    };
+    tracing::debug!(image = %id, "it is adopted from its file");
+    shared.books.record_cached(&adopted, None, budget)?;
+    Ok(true)
+}
+
+/// The record of a file that nobody knew.
+pub(crate) fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
+    CachedImage {
+        image_id: id.clone(),
+        size: file.size,
+        hits: 0,
+        last_accessed: file.accessed,
+        last_modified: file.modified,
+        checksum: None,
+    }
+}
+
+/// Whether a record with another time is of this very file: one made a little after the file was last
+/// written to is Glance's, which notes the time of its own commit.
+fn is_of(record: &CachedImage, file: &FileInfo) -> bool {
+    record.size == file.size && record.last_modified >= file.modified
+}
+
+/// The record of a file with another size or time. Of the very same file, hits and last access are true. Any
+/// other is of a file that was replaced meanwhile.
+pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
+    if !is_of(record, file) {
+        return adopted(&record.image_id, file);
+    }
+    CachedImage { last_modified: file.modified, checksum: None, ..record.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, ImageCache};
+
+    #[test]
+    fn a_lock_that_somebody_sits_on_is_waited_for_once_and_not_for_every_image() {
+        let place = tempfile::tempdir().expect("a directory");
+        let config = Config::builder(place.path()).build().expect("it is right");
+        let cache = ImageCache::open(config).expect("it opens");
+        for id in ["a", "b", "c"] {
+            std::fs::write(place.path().join(id), b"image").expect("it can be written");
+        }
+        let shared = cache.shared();
+        let ids = ["a", "b", "c"].map(|id| id.parse::<ImageId>().expect("an id"));
+        let held = shared.directory.lock_images(&ids).expect("they are free");
+        let begun = std::time::Instant::now();
+        let error = reconcile(shared).expect_err("the locks are held");
+        let words = "another process records or removes the same image";
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(4), "one wait is of 2 s");
+        drop(held);
+        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 3));
+        assert_eq!(cache.cached_images().expect("they are listed").len(), 3);
+    }
+}

@@ -1,0 +1,132 @@
+//! Many readers of one fetch: they read its growing file, and end as it ends.
+//!
+//! **Following.** Each [fill](crate::fill) tells its [`Progress`]: how much of its file may be read, and how it
+//! ended. The progress of all fills of this cache that run is found in [`Flights`]. A
+//! [`Following`](follower::Following) reads the file up to the byte before the last one written, and waits.
+//! The end says what the others get: the last byte (verified), the same error, or that they are on their own.
+//!
+//! **Who brings the bytes.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
+//! started belongs to no reader: it lies in a [`Flight`], and whichever reader has nothing left to read takes
+//! the source, brings the next piece into the file, and puts it back. So nobody waits for a reader that is slow
+//! or gone, no thread is needed, and the fetch ends when its last reader goes (or goes on, by option, in a
+//! thread of its own). In tokio a task brings them, as fast as they come, from the first read on: so there a slow
+//! reader holds up nobody, not even where it is the only one. The source of a
+//! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: who follows it waits for that
+//! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
+//! thread that would have to bring the bytes itself, with the other reader that it holds. Who was found to bring
+//! nothing is remembered until it brings something: whoever comes later does not wait for it all over again.
+//!
+//! **Another process.** Its growing file is [read likewise](external::Elsewhere): the writer's lock says that
+//! it lives, the rename that it was right.
+//!
+//! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
+//! reader looks for the image [anew](resolve::Request::find), as if it had just come: it may be cached by now, or
+//! fetched by somebody, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
+//! only what is new: every byte that it has handed out before is [compared](replay_check::Delivered) first. So what a
+//! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
+
+mod external;
+mod follower;
+mod partial_bytes;
+mod progress;
+mod progress_info;
+mod reader;
+mod reader_state;
+mod replay_check;
+mod resolve;
+mod shared_fetch;
+mod stuck;
+
+#[cfg(feature = "tokio")]
+pub(crate) use self::{
+    follower::{Follow, Following},
+    progress::Call,
+    reader_state::{Course, Turn},
+};
+pub(crate) use progress::{Drive, End, Flown, Progress};
+pub use progress_info::{FetchProgress, Route};
+pub use reader::FetchReader;
+pub(crate) use resolve::Request;
+pub(crate) use shared_fetch::Flight;
+use stuck::StuckWriters;
+
+use crate::error::Error;
+use image_cache_model::ImageId;
+use image_cache_store::sync::lock;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, Weak};
+
+/// The fetches of this cache that run.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
+    /// Writers of other processes that bring nothing.
+    stuck: StuckWriters,
+}
+
+impl Flights {
+    /// Enters a fetch that is about to start, of so many bytes where that is known; nothing where one runs already.
+    pub fn claim(&self, id: &ImageId, size: Option<u64>) -> Option<Arc<Progress>> {
+        loop {
+            let known = {
+                let mut running = lock(&self.running);
+                let known = running.get(id).and_then(Weak::upgrade);
+                match known.filter(|known| !known.has_ended()) {
+                    Some(known) => known,
+                    None => {
+                        let progress = Progress::starting(size);
+                        running.insert(id.clone(), Arc::downgrade(&progress));
+                        return Some(progress);
+                    }
+                }
+            };
+            if known.drive().is_some() {
+                return None;
+            }
+        }
+    }
+
+    /// The fetch of an image that runs, and who brings its bytes.
+    pub fn running(&self, id: &ImageId) -> Option<(Arc<Progress>, Drive)> {
+        let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
+        let drive = known.drive()?;
+        Some((known, drive))
+    }
+
+    /// Writers of other processes that bring nothing.
+    pub fn stuck(&self) -> &StuckWriters {
+        &self.stuck
+    }
+
+    /// How far the fetch of an image has come, unless it has ended.
+    pub fn progress(&self, id: &ImageId) -> Option<FetchProgress> {
+        lock(&self.running).get(id).and_then(Weak::upgrade)?.so_far()
+    }
+
+    /// Strikes a fetch off.
+    pub fn release(&self, id: &ImageId, progress: &Arc<Progress>) {
+        let mut running = lock(&self.running);
+        if running.get(id).is_some_and(|known| known.ptr_eq(&Arc::downgrade(progress))) {
+            running.remove(id);
+        }
+    }
+}
+
+/// A second copy of an error: the same to whoever asks its kind, its code, its words or, where it is one of the
+/// cache's own verdicts, its value.
+pub(crate) fn twin(error: &io::Error) -> io::Error {
+    if let Some(code) = error.raw_os_error() {
+        return io::Error::from_raw_os_error(code);
+    }
+    match (Error::of_io(error).and_then(Error::verdict), error.get_ref()) {
+        (Some(verdict), _) => io::Error::new(error.kind(), verdict),
+        (None, Some(inner)) => io::Error::new(error.kind(), inner.to_string()),
+        (None, None) => error.kind().into(),
+    }
+}
+
+/// The error of a reader whose image was refused.
+pub(crate) fn refusal(error: &Error) -> io::Error {
+    error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)
+}

@@ -1,0 +1,338 @@
+//! How far a fetch has come, told by its fill to all who follow it.
+
+#[cfg(feature = "tokio")]
+mod polling;
+
+#[cfg(feature = "tokio")]
+pub(crate) use polling::Call;
+
+use super::partial_bytes::SoFar;
+use super::progress_info::FetchProgress;
+use crate::single_flight::Flight;
+use image_cache_model::{Checksum, Outcome};
+use image_cache_store::sync::lock;
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+/// What a fill and its followers share. The fill alone writes; whoever waits is woken at each step.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    moved: Condvar,
+    /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
+    awaited: AtomicBool,
+    file: OnceLock<Arc<File>>,
+    /// Bytes that the image has in all, where whoever began the fetch knew.
+    size: Option<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Bytes of the file that may be read.
+    written: u64,
+    /// Those behind them, where the cache failed to write them.
+    tail: Arc<[u8]>,
+    /// Whether the source has ended, and the image is verified and published now.
+    judged: bool,
+    /// How much was written when it was found to bring nothing.
+    stuck_at: Option<u64>,
+    /// The tasks that wait as threads do at the condition variable.
+    wakers: Vec<Waker>,
+    /// The task that brings the bytes, where it waits to be asked.
+    bringer: Option<Waker>,
+    /// Who follows.
+    readers: usize,
+    /// Whether one of them has waited for bytes.
+    #[cfg(feature = "tokio")]
+    is_wanted: bool,
+    /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
+    #[cfg(feature = "tokio")]
+    pinged: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    /// It is not known yet whether anything will be cached.
+    Starting,
+    Running(Drive),
+    Ended(End),
+}
+
+/// Who brings the next bytes.
+#[derive(Debug, Clone)]
+pub(crate) enum Drive {
+    /// The one reader that has the source, when it reads on.
+    Reader,
+    /// Whoever needs them.
+    Flight(Weak<Flight>),
+    /// A task, as long as somebody needs them.
+    #[cfg(feature = "tokio")]
+    Task,
+}
+
+/// How a fetch ended.
+#[derive(Debug, Clone)]
+pub(crate) enum End {
+    /// There is nothing to follow: it is cached already, refused, or the cache failed.
+    NotStarted,
+    /// The image is whole and verified.
+    Whole(Flown),
+    /// The source failed or lied.
+    Failed(Arc<io::Error>),
+    /// Whoever had the source went away.
+    Abandoned,
+    /// The source is sound, but the cache cannot keep what comes.
+    CacheFailed,
+}
+
+/// A whole, verified image.
+#[derive(Debug, Clone)]
+pub(crate) struct Flown {
+    pub outcome: Outcome,
+    pub digest: Option<Checksum>,
+}
+
+/// What may be read at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub bytes: SoFar,
+    pub end: Option<End>,
+    pub judged: bool,
+    /// Whether it was found to bring nothing, and has brought nothing since.
+    pub is_stuck: bool,
+}
+
+impl Progress {
+    /// Of a fetch that is about to start.
+    pub fn starting(size: Option<u64>) -> Arc<Progress> {
+        Progress::new(Phase::Starting, size)
+    }
+
+    /// Of a fetch past the cache, which nobody follows.
+    pub fn nowhere() -> Arc<Progress> {
+        Progress::new(Phase::Ended(End::NotStarted), None)
+    }
+
+    fn new(phase: Phase, size: Option<u64>) -> Arc<Progress> {
+        let state = State {
+            phase,
+            written: 0,
+            tail: Arc::default(),
+            judged: false,
+            stuck_at: None,
+            wakers: Vec::new(),
+            bringer: None,
+            readers: 0,
+            #[cfg(feature = "tokio")]
+            is_wanted: false,
+            #[cfg(feature = "tokio")]
+            pinged: false,
+        };
+        Arc::new(Progress {
+            state: Mutex::new(state),
+            moved: Condvar::new(),
+            awaited: AtomicBool::new(false),
+            file: OnceLock::new(),
+            size,
+        })
+    }
+
+    /// Where its bytes lie.
+    pub fn grows(&self, file: Arc<File>) {
+        let _ = self.file.set(file);
+    }
+
+    /// From now on it can be followed, unless it has ended already.
+    pub fn announce(&self, drive: Drive) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Starting) {
+            state.phase = Phase::Running(drive);
+            self.wake(state);
+        }
+    }
+
+    /// So many bytes of the file may be read.
+    pub fn has_written(&self, written: u64) {
+        let mut state = self.state();
+        state.written = written;
+        self.awaited.store(false, Ordering::Relaxed);
+        self.wake(state);
+    }
+
+    /// The source has ended; verifying and publishing may take as long as the disk does.
+    pub fn is_being_judged(&self) {
+        self.state().judged = true;
+    }
+
+    /// It was found to bring nothing: whoever waits for it need not find that out, too.
+    pub fn remember_stuck(&self) {
+        let mut state = self.state();
+        state.stuck_at = Some(state.written);
+        self.wake(state);
+    }
+
+    /// Whether it was found to bring nothing, and has brought nothing since.
+    pub fn is_stuck(&self) -> bool {
+        self.state().is_stuck()
+    }
+
+    /// The first end counts.
+    pub fn end(&self, end: End) {
+        self.end_with(Vec::new(), end, || ());
+    }
+
+    /// The same, with the last bytes, which are not in the file. What is left for others is put in its `place`
+    /// so that nobody sees the one without the other.
+    pub fn end_with(&self, tail: Vec<u8>, end: End, place: impl FnOnce()) {
+        let mut state = self.state();
+        place();
+        if !matches!(state.phase, Phase::Ended(_)) {
+            state.phase = Phase::Ended(end);
+            state.tail = tail.into();
+        }
+        self.awaited.store(false, Ordering::Relaxed);
+        self.wake(state);
+    }
+
+    /// Whether it has ended, one way or another.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state().phase, Phase::Ended(_))
+    }
+
+    /// Whether somebody waits for the bytes that come next.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is known whether there is anything to follow: who brings the bytes, if so.
+    pub fn drive(&self) -> Option<Drive> {
+        let mut state = self.state();
+        loop {
+            match &state.phase {
+                Phase::Starting => state = self.wait_in(state, None),
+                Phase::Running(drive) => return Some(drive.clone()),
+                Phase::Ended(_) => return None,
+            }
+        }
+    }
+
+    /// How far it has come, unless it has ended or nothing is known yet.
+    pub fn so_far(&self) -> Option<FetchProgress> {
+        let state = self.state();
+        let is_running = matches!(state.phase, Phase::Running(_));
+        is_running.then_some(FetchProgress { bytes: state.written, size: self.size })
+    }
+
+    /// Bytes that the image has in all, where whoever began the fetch knew.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// What may be read now; an error where nothing was ever written.
+    pub fn view(&self) -> io::Result<View> {
+        let state = self.state();
+        let file = self.file.get().ok_or_else(|| io::Error::other("the fetch has no file"))?;
+        let end = match &state.phase {
+            Phase::Ended(end) => Some(end.clone()),
+            Phase::Starting | Phase::Running(_) => None,
+        };
+        let bytes = SoFar::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
+        Ok(View { bytes, end, judged: state.judged, is_stuck: state.is_stuck() })
+    }
+
+    /// Sleeps until there is something behind `position`, the end, or the time is up; or shorter.
+    pub fn wait(&self, position: u64, at_most: Option<Duration>) {
+        let state = self.state();
+        if !state.has_moved(position) {
+            self.sleep(state, at_most);
+        }
+    }
+
+    /// The same, unless `look` finds something. What it looks at must be followed by a
+    /// [`nudge`](Self::nudge) when it changes.
+    pub fn wait_unless<T>(&self, position: u64, look: impl FnOnce() -> Option<T>) -> Option<T> {
+        let state = self.state();
+        if state.has_moved(position) {
+            return None;
+        }
+        let found = look();
+        if found.is_none() {
+            self.sleep(state, None);
+        }
+        found
+    }
+
+    /// Says that something has changed that is not told here: whoever waits looks again.
+    pub fn nudge(&self) {
+        self.wake(self.state());
+    }
+
+    fn sleep(&self, mut state: MutexGuard<'_, State>, at_most: Option<Duration>) {
+        let asked_before = self.awaited.swap(true, Ordering::Relaxed);
+        if !asked_before && let Some(bringer) = state.bringer.take() {
+            // Not with the lock held: nobody knows what a waker does. Who asked looks again.
+            drop(state);
+            return bringer.wake();
+        }
+        drop(self.wait_in(state, at_most));
+    }
+
+    fn wait_in<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        at_most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        match at_most {
+            None => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => {
+                self.moved.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.moved.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// Who follows, for the one who brings the bytes.
+impl Progress {
+    /// One more.
+    pub fn join(&self) {
+        self.state().readers += 1;
+    }
+
+    /// One less; how many are left.
+    pub fn leave(&self) -> usize {
+        let mut state = self.state();
+        state.readers = state.readers.saturating_sub(1);
+        let left = state.readers;
+        let bringer = if left == 0 { state.bringer.take() } else { None };
+        drop(state);
+        bringer.into_iter().for_each(Waker::wake);
+        left
+    }
+}
+
+impl State {
+    fn is_stuck(&self) -> bool {
+        self.stuck_at == Some(self.written) && !self.judged
+    }
+
+    /// The last byte is withheld until it is verified.
+    fn has_moved(&self, position: u64) -> bool {
+        matches!(self.phase, Phase::Ended(_)) || self.written.saturating_sub(1) > position
+    }
+}

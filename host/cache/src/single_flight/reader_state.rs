@@ -1,0 +1,264 @@
+//! A reader's way to the bytes of an image: where it reads, and where it goes on when that ends.
+//!
+//! It never waits and knows no source: what has to be waited for or fetched is its owner's to do, who may
+//! be a thread or a task.
+
+use super::follower::{Follow, Following, Lost, Step};
+use super::partial_bytes::SoFar;
+use super::progress_info::Route;
+use super::replay_check::Delivered;
+use super::resolve::{Found, Request};
+use crate::error::Error;
+use crate::fill::Fill;
+use crate::hits::PendingHit;
+use crate::reading::CachedReader;
+use image_cache_model::Outcome;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What came of one attempt to read.
+pub(crate) enum Turn {
+    /// These bytes of the buffer are the next ones; the hit is to be counted when they are delivered.
+    Bytes(Range<usize>, Option<PendingHit>),
+    /// The end of a whole, verified image.
+    End(Outcome, Option<PendingHit>),
+    /// It is to be tried again, now.
+    Again,
+    /// It is to be tried again when what is [followed](Course::followed) has moved.
+    Wait,
+    /// The image is to be fetched: for all, or only verified.
+    Fetch(Box<Fill>),
+    /// The fetch that this reader began is to be gone on with, from its source as it stands; the byte was read
+    /// already, and withheld.
+    Resume(Option<u8>),
+}
+
+/// A reader's way.
+pub(crate) struct Course {
+    request: Request,
+    stage: Stage,
+    delivered: Delivered,
+    hit: Option<PendingHit>,
+    has_source: bool,
+    /// Where it found the image at first.
+    route: Option<Route>,
+    /// What became of the fetch that was followed, where its end is read from the cache.
+    outcome: Option<Outcome>,
+}
+
+enum Stage {
+    Cached(CachedReader),
+    Follow(Follow),
+    /// The owner reads from the source.
+    Source,
+}
+
+impl Course {
+    /// With or without a source to fall back on.
+    pub fn new(request: Request, has_source: bool) -> Self {
+        let delivered = Delivered::nothing(request.image_id.clone(), request.range.start);
+        let (stage, hit, route, outcome) = (Stage::Source, None, None, None);
+        Course { request, stage, delivered, hit, has_source, route, outcome }
+    }
+
+    /// To a part of an image to which there is a way already.
+    pub fn beside(request: Request, route: Route) -> Self {
+        Course { route: Some(route), ..Course::new(request, false) }
+    }
+
+    /// Where it found the image at first.
+    pub fn route(&self) -> Route {
+        self.route.unwrap_or(Route::Passing)
+    }
+
+    /// Bytes in the whole image, where that is known.
+    pub fn image_size(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Cached(reader) => Some(reader.image_size()),
+            Stage::Follow(follow) => follow.size(),
+            Stage::Source => self.request.expected.size,
+        }
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Looks for the image; nothing where there is none, and no source.
+    pub fn begin(&mut self) -> Option<io::Result<Turn>> {
+        let found = self.request.find_again(Lost::Abandoned, self.has_source)?;
+        Some(self.enter(found, Lost::Abandoned))
+    }
+
+    /// The owner fetches the image for all: it reads along with its own fetch.
+    pub fn fetches(&mut self, first: Following) {
+        self.stage = Stage::Follow(Follow::Here(first));
+    }
+
+    /// What is followed.
+    pub fn followed(&mut self) -> Option<&mut Follow> {
+        match &mut self.stage {
+            Stage::Follow(follow) => Some(follow),
+            Stage::Cached(_) | Stage::Source => None,
+        }
+    }
+
+    /// Whether it reads from the cache, where whole blocks are read with the least trouble.
+    #[cfg(feature = "tokio")]
+    pub fn is_cached(&self) -> bool {
+        matches!(self.stage, Stage::Cached(_))
+    }
+
+    /// Whether what comes is compared with what was handed out.
+    #[cfg(feature = "tokio")]
+    pub fn has_started_over(&self) -> bool {
+        self.delivered.is_compared()
+    }
+
+    /// See [`Following::bring`].
+    #[cfg(feature = "tokio")]
+    pub fn bring(&self) -> io::Result<bool> {
+        match &self.stage {
+            Stage::Follow(Follow::Here(following)) => following.bring(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes what came (from the source, where the owner reads that; nothing is the end) and answers how
+    /// many of its first bytes are known already.
+    pub fn take(&mut self, came: &[u8]) -> io::Result<usize> {
+        self.delivered.take(came)
+    }
+
+    /// Reads what there is.
+    pub fn turn(&mut self, buf: &mut [u8]) -> io::Result<Turn> {
+        match &mut self.stage {
+            Stage::Source => Ok(Turn::Again),
+            Stage::Cached(reader) => match reader.read(buf) {
+                Ok(count) => {
+                    let hit = self.hit.take_if(|_| reader.is_complete());
+                    let end = self.outcome.take_if(|_| count == 0);
+                    self.came(&buf[..count], end.unwrap_or(Outcome::AlreadyCached), hit)
+                }
+                Err(error) => self.leave_cached(error),
+            },
+            Stage::Follow(follow) => match follow.step(buf)? {
+                Step::Bytes(count) => {
+                    self.request.shared.tally.bytes_from_fetches.add(count as u64);
+                    let hit = self.hit.take_if(|_| follow.is_hit());
+                    self.came(&buf[..count], Outcome::AlreadyCached, hit)
+                }
+                Step::End(outcome) => {
+                    let hit = self.hit.take_if(|_| follow.is_hit());
+                    self.came(&[], outcome, hit)
+                }
+                Step::Published(position, outcome) => self.go_on_in_cache(position, outcome),
+                Step::Wait => Ok(Turn::Wait),
+                Step::Lost(lost) => self.start_over(lost),
+            },
+        }
+    }
+
+    /// No bytes are the end.
+    fn came(&mut self, came: &[u8], end: Outcome, hit: Option<PendingHit>) -> io::Result<Turn> {
+        let known = self.delivered.take(came)?;
+        Ok(match came.len() {
+            0 => Turn::End(end, hit),
+            count if count == known => Turn::Again,
+            count => Turn::Bytes(known..count, hit),
+        })
+    }
+
+    fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Turn> {
+        let Request { shared, image_id, .. } = &self.request;
+        let route = *self.route.get_or_insert_with(|| {
+            let route = found.route();
+            if route == Route::Shared {
+                shared.tally.shared.one();
+            }
+            route
+        });
+        // To read along to the end is a hit, as to read a cached image.
+        self.hit = (route != Route::Fetching).then(|| PendingHit::new(shared, image_id));
+        match found {
+            Found::Cached(mut reader) => {
+                self.hit = reader.detach_hit().filter(|_| self.hit.is_some());
+                self.stage = Stage::Cached(reader);
+            }
+            Found::Running(follow) => self.stage = Stage::Follow(follow),
+            Found::Ours(fill) | Found::Past(fill) => {
+                if !std::mem::take(&mut self.has_source) {
+                    return Err(lost.error(image_id));
+                }
+                shared.note_miss(&fill);
+                self.hit = None;
+                self.stage = Stage::Source;
+                return Ok(Turn::Fetch(Box::new(fill)));
+            }
+        }
+        Ok(Turn::Again)
+    }
+
+    fn start_over(&mut self, lost: Lost) -> io::Result<Turn> {
+        let Stage::Follow(follow) = &self.stage else { return Ok(Turn::Again) };
+        if lost == Lost::CacheFailed && follow.is_first() {
+            let withheld = follow.bytes()?.last_unwritten();
+            return Ok(Turn::Resume(withheld));
+        }
+        self.delivered.start_over(follow.bytes()?);
+        let found = self.request.find_again(lost, self.has_source);
+        let found = found.ok_or_else(|| lost.error(&self.request.image_id))?;
+        self.enter(found, lost)
+    }
+
+    /// The owner goes on with its source: nothing is followed any more.
+    pub fn resumes(&mut self) {
+        self.stage = Stage::Source;
+    }
+
+    /// What was followed is a cached image now: what this reader has not read yet is verified like any other read. It
+    /// reads on in the file that it has where that has left the cache already, or nobody can say what it should be.
+    fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Turn> {
+        let Stage::Follow(follow) = &self.stage else { return Ok(Turn::Again) };
+        let (from, Request { shared, image_id, range, .. }) = (follow.bytes()?, &self.request);
+        if !shared.config.verify_reads {
+            return Ok(Turn::Again);
+        }
+        match CachedReader::open(shared, image_id, Some(position..range.end)) {
+            Ok(Some(reader)) if from.is_of(&reader.file()?)? => {
+                self.stage = Stage::Cached(reader.reading_along());
+                self.outcome = Some(outcome);
+            }
+            Ok(_) => {}
+            Err(error @ Error::Corrupt { .. }) if self.has_source => {
+                return self.fetch_again(from, &error.into());
+            }
+            Err(error @ Error::Corrupt { .. }) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(image = %image_id, %error, "what is read along is not verified again");
+            }
+        }
+        Ok(Turn::Again)
+    }
+
+    /// The cached file fails its reader: whoever has a source goes on with that.
+    fn leave_cached(&mut self, error: io::Error) -> io::Result<Turn> {
+        let Stage::Cached(reader) = &self.stage else { return Ok(Turn::Again) };
+        if !self.has_source || error.kind() == io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+        let from = SoFar::of_file(Arc::new(reader.file()?), reader.image_size());
+        self.fetch_again(from, &error)
+    }
+
+    /// What was handed out stands in `from`.
+    fn fetch_again(&mut self, from: SoFar, error: &io::Error) -> io::Result<Turn> {
+        tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
+        self.outcome = None;
+        self.delivered.start_over(from);
+        self.request.distrusts_cached = true;
+        let found = self.request.find();
+        self.enter(found, Lost::Abandoned)
+    }
+}

@@ -1,0 +1,202 @@
+//! Where the bytes of an image are to be had at this moment.
+
+use super::external::Elsewhere;
+use super::follower::{Follow, Following, Lost};
+use super::progress::Drive;
+use super::progress_info::Route;
+use crate::cache::Shared;
+use crate::error::{Error, check_promises};
+use crate::fill::Fill;
+use crate::metadata::Budget;
+use crate::reading::CachedReader;
+use image_cache_model::{Expected, ImageId, OtherWriter, Outcome};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Looks that may come between somebody else's steps before the image is fetched past the cache.
+const ATTEMPTS: u32 = 100;
+
+/// An image that is wanted.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub shared: Arc<Shared>,
+    pub image_id: ImageId,
+    pub expected: Expected,
+    /// The part of it that is wanted, which may reach beyond its end.
+    pub range: Range<u64>,
+    /// Whether a cached file could not be read to its end.
+    pub distrusts_cached: bool,
+}
+
+/// Where it is to be had.
+pub(crate) enum Found {
+    /// From disk.
+    Cached(CachedReader),
+    /// From somebody who is fetching it.
+    Running(Follow),
+    /// From the source; it is this reader's turn to fetch it for all.
+    Ours(Fill),
+    /// From the source, past the cache.
+    Past(Fill),
+}
+
+impl Found {
+    pub fn route(&self) -> Route {
+        match self {
+            Found::Cached(_) => Route::Cached,
+            Found::Running(_) => Route::Shared,
+            Found::Ours(_) => Route::Fetching,
+            Found::Past(_) => Route::Passing,
+        }
+    }
+}
+
+enum Cached {
+    No,
+    Yes(CachedReader),
+    /// It is not what is wanted, or cannot be read: what became of the image in the cache.
+    Unfit(Outcome),
+}
+
+impl Request {
+    /// The same, of a part of the image.
+    pub fn of_part(self, range: Range<u64>) -> Request {
+        Request { range, ..self }
+    }
+
+    /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
+    pub fn find(&self) -> Found {
+        for _ in 0..ATTEMPTS {
+            match self.cached() {
+                Cached::Yes(reader) => return Found::Cached(reader),
+                Cached::Unfit(outcome) => return self.past(outcome),
+                Cached::No => {}
+            }
+            if self.writer_is_known_stuck() {
+                return self.past(Outcome::BeingCached);
+            }
+            if let Some(follow) = self.running() {
+                return Found::Running(follow);
+            }
+            let (shared, image_id) = (Arc::clone(&self.shared), self.image_id.clone());
+            let fill = Fill::start(shared, image_id, self.expected.clone());
+            match fill.futile() {
+                None => return Found::Ours(fill),
+                Some(Outcome::AlreadyCached) => {}
+                Some(Outcome::BeingCached) if self.follows_others() => {}
+                Some(_) => return Found::Past(fill),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.past(Outcome::BeingCached)
+    }
+
+    /// The same for who has no source: nothing where it is not cached and nobody fetches it.
+    pub fn find_without_source(&self) -> Option<Found> {
+        for _ in 0..2 {
+            if let Cached::Yes(reader) = self.cached() {
+                return Some(Found::Cached(reader));
+            }
+            // Between the two looks it may have been published.
+            if let Some(follow) = self.running() {
+                return Some(Found::Running(follow));
+            }
+        }
+        None
+    }
+
+    /// Where a reader that was lost on its way goes on; nothing where it cannot.
+    pub fn find_again(&self, lost: Lost, has_source: bool) -> Option<Found> {
+        match (lost, has_source) {
+            (Lost::Abandoned, true) => Some(self.find()),
+            (Lost::Abandoned, false) => self.find_without_source(),
+            (_, false) => None,
+            (Lost::CacheFailed, true) => {
+                let reason = "it failed while the image was fetched for all";
+                Some(self.past(Outcome::CacheFailed(reason.into())))
+            }
+            (Lost::Stuck, true) => Some(self.past(Outcome::BeingCached)),
+        }
+    }
+
+    /// A fetch past the cache.
+    fn past(&self, outcome: Outcome) -> Found {
+        let (shared, image_id) = (Arc::clone(&self.shared), self.image_id.clone());
+        Found::Past(Fill::past(shared, image_id, self.expected.clone(), outcome))
+    }
+
+    fn cached(&self) -> Cached {
+        match CachedReader::open(&self.shared, &self.image_id, Some(self.range.clone())) {
+            Ok(None) => Cached::No,
+            Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
+                Cached::Yes(reader)
+            }
+            Ok(Some(_)) => Cached::Unfit(Outcome::AlreadyCached),
+            // It has left the cache, and is cached anew.
+            Err(Error::Corrupt { .. }) => Cached::No,
+            Err(error) => {
+                tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
+                Cached::Unfit(Outcome::CacheFailed(format!("it cannot be read: {error}")))
+            }
+        }
+    }
+
+    /// Whether a cached image is the one that is wanted, as far as the books know.
+    fn agrees(&self, reader: &CachedReader) -> bool {
+        let record = match &self.expected.md5 {
+            Some(_) => {
+                self.shared.books.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
+            }
+            None => None,
+        };
+        let digest = record.and_then(|record| record.checksum);
+        let checked =
+            check_promises(&self.expected, &self.image_id, reader.image_size(), digest.as_ref());
+        if let Err(error) = &checked {
+            tracing::warn!(image = %self.image_id, %error, "the cached image is not what is wanted; it is fetched");
+        }
+        checked.is_ok()
+    }
+
+    fn running(&self) -> Option<Follow> {
+        if let Some(running) = self.shared.flights.running(&self.image_id) {
+            return Following::join(self, running).map(Follow::Here);
+        }
+        if !self.follows_others() {
+            return None;
+        }
+        let elsewhere = Elsewhere::open(self).ok().flatten()?;
+        // It may be one of this process, started between the two looks.
+        let here = self.shared.flights.running(&self.image_id);
+        let here = here.and_then(|running| Following::join(self, running));
+        Some(here.map_or(Follow::There(elsewhere), Follow::Here))
+    }
+
+    /// Whether somebody fetches the image who was found to bring nothing, and has brought nothing since.
+    fn writer_is_known_stuck(&self) -> bool {
+        let flights = &self.shared.flights;
+        if let Some((progress, drive)) = flights.running(&self.image_id) {
+            return !matches!(drive, Drive::Flight(_)) && progress.is_stuck();
+        }
+        if !flights.stuck().has(&self.image_id) || !self.follows_others() {
+            return false;
+        }
+        let elsewhere = Elsewhere::open(self).ok().flatten();
+        if elsewhere.is_none() {
+            flights.stuck().forget(&self.image_id);
+        }
+        elsewhere.is_some_and(|elsewhere| elsewhere.is_known_stuck())
+    }
+
+    fn follows_others(&self) -> bool {
+        self.shared.config.other_writer == OtherWriter::Follow
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.route().name())
+    }
+}

@@ -1,0 +1,201 @@
+//! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
+
+use super::progress::{Drive, End, Progress};
+use crate::fill::Fill;
+use image_cache_store::md5::BLOCK;
+use image_cache_store::sync::lock;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{fmt, io};
+
+/// The bytes of an image, from its beginning.
+pub(crate) type BoxedSource = Box<dyn Read + Send>;
+
+/// Opens a source, when that is needed.
+pub(crate) type Fetch = Box<dyn FnOnce() -> io::Result<BoxedSource> + Send>;
+
+/// A source that is opened by the first read.
+pub(crate) enum Lazy {
+    Closed(Option<Fetch>),
+    Open(BoxedSource),
+}
+
+impl Lazy {
+    pub fn new(fetch: Fetch) -> Self {
+        Lazy::Closed(Some(fetch))
+    }
+}
+
+impl Read for Lazy {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self {
+                Lazy::Open(source) => return source.read(buf),
+                Lazy::Closed(fetch) => match fetch.take() {
+                    Some(fetch) => *self = Lazy::Open(fetch()?),
+                    None => return Err(io::Error::other("the source could not be opened before")),
+                },
+            }
+        }
+    }
+}
+
+/// A fetch whose source belongs to all its readers.
+pub(crate) struct Flight {
+    progress: Arc<Progress>,
+    /// Empty while somebody brings the next piece, and once the fetch has ended.
+    pump: Mutex<Option<Box<Pump>>>,
+    to_end: bool,
+}
+
+/// What brings the bytes: from the source into the file.
+pub(crate) struct Pump {
+    source: Lazy,
+    fill: Fill,
+    buffer: Vec<u8>,
+}
+
+impl Flight {
+    /// Starts it, and lets others follow. `to_end`: even when the last one is gone.
+    pub fn start(fetch: Fetch, mut fill: Fill, to_end: bool) -> Arc<Flight> {
+        fill.keep_unwritten();
+        let progress = Arc::clone(fill.progress());
+        let pump = Box::new(Pump { source: Lazy::new(fetch), fill, buffer: Vec::new() });
+        let flight = Arc::new(Flight { progress, pump: Mutex::new(Some(pump)), to_end });
+        flight.progress.announce(Drive::Flight(Arc::downgrade(&flight)));
+        flight
+    }
+
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Brings the next piece, or waits until somebody else has brought something behind `position`; may
+    /// do nothing.
+    ///
+    /// # Errors
+    /// The source's, and the verdict on it: to the one who happens to bring it as it is, to all others
+    /// its copy.
+    pub fn drive(&self, position: u64) -> io::Result<()> {
+        match self.progress.wait_unless(position, || lock(&self.pump).take()) {
+            Some(pump) => self.bring(pump),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, without waiting; false where somebody else is bringing it.
+    #[cfg(feature = "tokio")]
+    pub fn drive_if_free(&self, position: u64) -> io::Result<bool> {
+        match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
+            Ok(Some(pump)) => self.bring(pump).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(_moved) => Ok(true),
+        }
+    }
+
+    /// Whether nobody brings the next piece.
+    #[cfg(feature = "tokio")]
+    pub fn is_free(&self) -> bool {
+        lock(&self.pump).is_some()
+    }
+
+    /// The cache has failed: the source and what verifies it, for the reader whose fetch it is.
+    pub fn take(&self) -> Option<(Lazy, Fill)> {
+        lock(&self.pump).take().map(|pump| (pump.source, pump.fill))
+    }
+
+    /// The last reader has gone.
+    pub fn is_deserted(self: Arc<Self>) {
+        if !self.to_end || self.progress.has_ended() {
+            return;
+        }
+        let bring_all = move || {
+            while !self.progress.has_ended() {
+                match self.drive(u64::MAX) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a fetch that nobody reads any more failed");
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("image-cache-fetch".into()).spawn(bring_all);
+        if let Err(error) = thread {
+            tracing::warn!(%error, "a fetch that nobody reads any more is broken off");
+        }
+    }
+
+    fn bring(&self, pump: Box<Pump>) -> io::Result<()> {
+        let mut busy = Busy(Some(pump));
+        let Some(pump) = &mut busy.0 else { return Ok(()) };
+        let brought = pump.bring();
+        let Some(mut pump) = busy.0.take() else { return Ok(()) };
+        match brought {
+            Ok(true) => self.put_back(pump),
+            Ok(false) => drop(pump.fill.finish().map_err(io::Error::from)?),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.put_back(pump),
+            // No failure, but an invitation to read again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.put_back(pump);
+                return Err(error);
+            }
+            Err(error) => {
+                pump.fill.reject(&error);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_back(&self, mut pump: Box<Pump>) {
+        if pump.fill.futile().is_none() {
+            *lock(&self.pump) = Some(pump);
+            return self.progress.nudge();
+        }
+        // From here the source is its first reader's alone: nobody else may bring a piece of it.
+        let unwritten = pump.fill.hand_over();
+        self.progress.end_with(unwritten, End::CacheFailed, || *lock(&self.pump) = Some(pump));
+    }
+}
+
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flight").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+impl Pump {
+    /// Brings the next piece; false where the source has ended.
+    fn bring(&mut self) -> io::Result<bool> {
+        // What has come already goes first: the source may take its time.
+        if !self.fill.has_unwritten() {
+            if self.buffer.is_empty() {
+                self.buffer = vec![0; BLOCK];
+            }
+            let count = self.source.read(&mut self.buffer)?;
+            if count == 0 {
+                return Ok(false);
+            }
+            let claim = "the source claims more bytes than it was asked for";
+            let piece = self.buffer.get(..count).ok_or_else(|| io::Error::other(claim))?;
+            self.fill.push(piece)?;
+        }
+        self.fill.flush();
+        Ok(true)
+    }
+}
+
+/// A pump in use. It is taken out again, unless the source panics.
+struct Busy(Option<Box<Pump>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if let Some(pump) = &mut self.0 {
+            pump.fill.reject(&io::Error::other("the source panicked"));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! How much the cache may take of the disk: room for each fill before its bytes come where their number is known,
+//! as they come where it is not; never below the floor of free space, never above a hard limit. Inodes likewise.
+//!
+//! What one fill reserves is announced on its file, and all of them are added up under the directory's lock. So
+//! fills that run at the same time, in one process or in many, cannot take the same room twice.
+
+mod inodes;
+
+use crate::cache::Shared;
+use bytesize::ByteSize;
+use image_cache_model::Config;
+use image_cache_store::Incomplete;
+use std::io;
+
+/// Where the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
+/// much: seldom, since all images are looked at for it, and never much in vain.
+const LEAST_STEP: u64 = 1 << 20;
+const MOST_STEP: u64 = 64 << 20;
+
+/// So often room is made, when others take it away before it is reserved.
+const ROUNDS: u32 = 8;
+
+/// Whether there is room.
+enum Room {
+    Reserved,
+    /// Within the hard limit there is once so many bytes have been evicted.
+    After(u64),
+}
+
+/// Reserves room for an image that is about to come; an error says why it cannot be cached.
+pub(crate) fn reserve(shared: &Shared, file: &mut Incomplete, size: Option<u64>) -> io::Result<()> {
+    inodes::take_place(shared, file)?;
+    match size {
+        Some(0) => Ok(()),
+        Some(size) => make_room(shared, file, size, size),
+        None if is_bounded(&shared.config) => make_room(shared, file, 1, LEAST_STEP),
+        None => Ok(()),
+    }
+}
+
+/// Sees to it that the next bytes have room; an error says why they have none.
+pub(crate) fn grow(shared: &Shared, file: &mut Incomplete, bytes: usize) -> io::Result<()> {
+    let least = file.size() + bytes as u64;
+    if least <= file.reserved() || !is_bounded(&shared.config) {
+        return Ok(());
+    }
+    let step = (file.size() / 8).clamp(LEAST_STEP, MOST_STEP);
+    make_room(shared, file, least, least.max(file.size() + step))
+}
+
+fn is_bounded(config: &Config) -> bool {
+    config.hard_limit || config.min_free > 0
+}
+
+/// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, where that is all there is.
+fn make_room(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
+    if !is_bounded(&shared.config) {
+        on_disk(shared, file, 0, least)?;
+        return file.allocate(most).map(drop);
+    }
+    let (mut excess, mut budget) = (0, None);
+    for _ in 0..ROUNDS {
+        excess = match admit(shared, file, least, most)? {
+            Room::Reserved => return Ok(()),
+            Room::After(excess) => excess,
+        };
+        if crate::prune::evict_bytes(shared, excess, &mut budget).map_err(io::Error::other)? == 0 {
+            break;
+        }
+    }
+    Err(full(format!(
+        "no space within image_cache_max_size ({}), a hard limit: {} more would have to be evicted, and cannot be",
+        ByteSize(shared.config.max_size),
+        ByteSize(excess),
+    )))
+}
+
+/// Looks under the directory's lock whether there is room, and reserves it.
+fn admit(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> io::Result<Room> {
+    let Shared { config, directory, .. } = shared;
+    let lock = directory.lock()?;
+    let others = directory.filling(file.image_id())?;
+    let mut granted = most;
+    if config.hard_limit {
+        let cached = shared.cache_size().map_err(io::Error::other)?.bytes;
+        let within = config.max_size.saturating_sub(others.bytes);
+        if least > within {
+            return Err(full(format!(
+                "no space within image_cache_max_size ({}), a hard limit: it needs {}, and other fills take up {}",
+                ByteSize(config.max_size),
+                ByteSize(least),
+                ByteSize(others.bytes),
+            )));
+        }
+        granted = most.min(within);
+        let room = within.saturating_sub(cached);
+        if least > room {
+            return Ok(Room::After(cached - (within - granted)));
+        }
+        granted = granted.min(room);
+    }
+    granted = granted.min(on_disk(shared, file, others.unallocated, least)?);
+    if file.announce(granted)? {
+        // Others can read it there; to allocate it may take a while.
+        drop(lock);
+        return file.allocate(granted).map(|_| Room::Reserved);
+    }
+    // Where they cannot read it they must find it allocated.
+    if !file.allocate(granted)? && config.hard_limit {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system can reserve nothing, so that image_cache_hard_limit could not be kept",
+        ));
+    }
+    Ok(Room::Reserved)
+}
+
+/// The bytes that this file may come to have by what the file system has free; an error where they are fewer
+/// than `least`. Free bytes that are `promised` to other fills are theirs.
+fn on_disk(shared: &Shared, file: &Incomplete, promised: u64, least: u64) -> io::Result<u64> {
+    let Some(free) = shared.directory.free_space()? else { return Ok(u64::MAX) };
+    let kept = shared.config.min_free;
+    let most = file.taken().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
+    if least <= most {
+        return Ok(most);
+    }
+    let mut words = format!(
+        "No space left on the file system: it needs {} more, {} are free",
+        ByteSize(least - file.taken()),
+        ByteSize(free)
+    );
+    if promised > 0 {
+        words += &format!(", {} of them promised to other fills", ByteSize(promised));
+    }
+    if kept > 0 {
+        words += &format!(", and image_cache_min_free keeps {}", ByteSize(kept));
+    }
+    Err(full(words))
+}
+
+fn full(words: String) -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, words)
+}

@@ -1,0 +1,159 @@
+//! The passing reader: hands a source's bytes to its reader and to a fill, and holds the last byte back
+//! until the fill has judged them all.
+
+use crate::error::{Error, Result};
+use crate::fill::Fill;
+use image_cache_model::Outcome;
+use image_cache_store::md5::BLOCK;
+use std::io::{self, Read};
+
+/// Reads through a source and fills the cache by the way; see
+/// [`ImageCache::caching_reader`](crate::ImageCache::caching_reader).
+///
+/// Its end is that of a whole, verified image. Bytes that do not agree with what was expected end in an
+/// error of kind [`InvalidData`](io::ErrorKind::InvalidData) that carries an [`Error`](crate::Error), in
+/// the place of the last byte. After an error it stays in error.
+pub struct CachingReader<R> {
+    source: R,
+    state: State,
+    /// The last byte that came: nobody may take the image for whole before it was verified.
+    held: Option<u8>,
+}
+
+enum State {
+    Running(Box<Fill>),
+    Ended(Outcome),
+    Failed(io::ErrorKind),
+}
+
+impl<R: Read> CachingReader<R> {
+    pub(crate) fn new(source: R, fill: Fill) -> Self {
+        CachingReader::from_here(source, fill, None)
+    }
+
+    /// Goes on where the fill has come to; `held` is the byte before.
+    pub(crate) fn from_here(source: R, fill: Fill, held: Option<u8>) -> Self {
+        CachingReader { source, state: State::Running(Box::new(fill)), held }
+    }
+
+    /// What became of the image in the cache, once the end was reached.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            State::Ended(outcome) => Some(outcome),
+            State::Running(_) | State::Failed(_) => None,
+        }
+    }
+
+    /// The source, wherever it stands. Before the end nothing is cached.
+    pub fn into_source(self) -> R {
+        self.source
+    }
+
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        if let State::Running(fill) = &mut self.state {
+            fill.reject(&error);
+        }
+        self.state = State::Failed(error.kind());
+        error
+    }
+
+    /// The source has ended: the verdict, then the byte that was held back.
+    fn end(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let State::Running(fill) =
+            std::mem::replace(&mut self.state, State::Failed(io::ErrorKind::Other))
+        else {
+            return Ok(0);
+        };
+        match fill.finish() {
+            Ok(outcome) => self.state = State::Ended(outcome),
+            Err(error) => return Err(self.fail(error.into())),
+        }
+        Ok(self.hand_out_held(buf))
+    }
+
+    fn hand_out_held(&mut self, buf: &mut [u8]) -> usize {
+        match self.held.take() {
+            Some(byte) => {
+                buf[0] = byte;
+                1
+            }
+            None => 0,
+        }
+    }
+}
+
+impl<R: Read> Read for CachingReader<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let fill = match &mut self.state {
+                State::Running(fill) => fill,
+                State::Ended(_) => return Ok(self.hand_out_held(buf)),
+                State::Failed(kind) => {
+                    return Err(io::Error::new(*kind, "the stream failed before"));
+                }
+            };
+            // The held byte goes in front, where there is room for more than itself.
+            let start = usize::from(self.held.is_some());
+            let mut one = [0];
+            let room = if buf.len() > start { &mut buf[start..] } else { &mut one[..] };
+            let count = match self.source.read(room) {
+                Ok(0) => return self.end(buf),
+                Ok(count) if count > room.len() => {
+                    return Err(self.fail(io::Error::other(
+                        "the source claims more bytes than it was asked for",
+                    )));
+                }
+                Ok(count) => count,
+                // No failure, but an invitation to read again.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                    ) =>
+                {
+                    return Err(e);
+                }
+                Err(e) => return Err(self.fail(e)),
+            };
+            let last = room[count - 1];
+            if let Err(error) = fill.push(&room[..count]) {
+                return Err(self.fail(error.into()));
+            }
+            if let Some(byte) = self.held.replace(last) {
+                buf[0] = byte;
+            }
+            let delivered = start + count - 1;
+            if delivered > 0 {
+                return Ok(delivered);
+            }
+        }
+    }
+}
+
+/// Reads a source to its end for the sake of the cache alone; not at all where nothing will be cached.
+pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        if let Some(outcome) = fill.futile() {
+            return Ok(outcome.clone());
+        }
+        match source.read(&mut buffer) {
+            Ok(0) => return fill.finish(),
+            Ok(count) if count > buffer.len() => {
+                let source = io::Error::other("it claims more bytes than it was asked for");
+                return Err(source_failed(fill, source));
+            }
+            Ok(count) => fill.push(&buffer[..count])?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(source_failed(fill, source)),
+        }
+    }
+}
+
+fn source_failed(mut fill: Fill, source: io::Error) -> Error {
+    fill.reject(&source);
+    Error::SourceFailed { image_id: fill.image_id().clone(), source }
+}

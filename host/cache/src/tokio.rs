@@ -1,0 +1,306 @@
+//! The cache for tokio: the same operations over `AsyncRead` and `Stream`, none of which blocks the runtime.
+//!
+//! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
+
+mod alarm;
+mod buffer;
+mod cached;
+mod fed;
+mod fetching;
+mod filling;
+mod off_runtime;
+mod passing;
+mod pump;
+mod ranges;
+mod read_budget;
+mod reader;
+mod resuming;
+
+pub use read_budget::ReadBudget;
+pub use reader::ImageReader;
+pub use resuming::{chunks_of, resuming};
+
+use crate::cache::ImageCache;
+use crate::error::{Error, Result};
+use crate::metrics::Counters;
+use crate::single_flight::Route;
+use crate::small_reads::Whole;
+use ::tokio::io::AsyncRead;
+use ::tokio::task::JoinHandle;
+use bytes::Bytes;
+use filling::Filling;
+use futures_util::stream;
+use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use image_cache_model::{Config, Expected, Outcome};
+use off_runtime::OffRuntime;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_util::io::ReaderStream;
+
+/// Bytes that are read from disk or a source at once.
+const CHUNK: usize = 256 * 1024;
+
+/// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
+pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// An [`ImageCache`] for tokio.
+///
+/// ```
+/// use image_cache::tokio::AsyncImageCache;
+/// use image_cache::{Config, Expected};
+/// use ::tokio::io::AsyncReadExt;
+/// # let scratch = tempfile::tempdir()?;
+/// # let directory = scratch.path().join("cache");
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let cache = AsyncImageCache::open(Config::builder(directory).build()?).await?;
+///
+/// let slow_store: &[u8] = b"an image";
+/// let mut image = Vec::new();
+/// cache.caching_reader("cirros", slow_store, Expected::nothing()).await?.read_to_end(&mut image).await?;
+///
+/// let mut cached = cache.open_for_read("cirros").await?.expect("it was cached");
+/// let mut again = Vec::new();
+/// cached.read_to_end(&mut again).await?;
+/// assert_eq!(image, again);
+/// // Any other operation, off the runtime's threads.
+/// assert_eq!(cache.run(|cache| cache.cached_images()).await?.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct AsyncImageCache {
+    /// The last one to go closes the books.
+    cache: Arc<OffRuntime<ImageCache>>,
+}
+
+impl From<ImageCache> for AsyncImageCache {
+    fn from(cache: ImageCache) -> Self {
+        AsyncImageCache { cache: Arc::new(OffRuntime::new(cache)) }
+    }
+}
+
+impl AsyncImageCache {
+    /// [`ImageCache::open`].
+    pub async fn open(config: Config) -> Result<Self> {
+        let cache = blocking(move || ImageCache::open(config).map(OffRuntime::new)).await?;
+        Ok(AsyncImageCache { cache: Arc::new(cache) })
+    }
+
+    /// [`ImageCache::open`], with the memory that its readers share, in place of a budget of its own. Caches that are given
+    /// clones of one budget share it.
+    ///
+    /// ```
+    /// # use image_cache::tokio::{AsyncImageCache, ReadBudget};
+    /// # use image_cache::Config;
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let budget = ReadBudget::new(64 << 20);
+    /// let one = AsyncImageCache::open_with(Config::builder(one).build()?, budget.clone()).await?;
+    /// let two = AsyncImageCache::open_with(Config::builder(two).build()?, budget).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn open_with(config: Config, budget: ReadBudget) -> Result<Self> {
+        let open = move || ImageCache::open_with(config, budget).map(OffRuntime::new);
+        Ok(AsyncImageCache { cache: Arc::new(blocking(open).await?) })
+    }
+
+    /// Runs any operation on a thread where it may block.
+    pub async fn run<T, F>(&self, operation: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ImageCache) -> Result<T> + Send + 'static,
+    {
+        let cache = ImageCache::clone(&self.cache);
+        blocking(move || operation(&cache)).await
+    }
+
+    /// [`ImageCache::caching_reader`] over a stream of chunks. Each chunk is handed on when the next one
+    /// has come, the last one when the image was verified and published.
+    pub async fn caching_stream<S>(
+        &self,
+        id: &str,
+        source: S,
+        expected: Expected,
+    ) -> Result<ImageStream>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        Ok(passing::stream(source, Filling::start(&self.cache, id, expected).await?, None))
+    }
+
+    /// [`ImageCache::caching_reader`] over an `AsyncRead`.
+    pub async fn caching_reader<R>(
+        &self,
+        id: &str,
+        source: R,
+        expected: Expected,
+    ) -> Result<ImageReader>
+    where
+        R: AsyncRead + Send + 'static,
+    {
+        let chunks = ReaderStream::with_capacity(source, CHUNK);
+        let (filling, size) =
+            (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
+        let route = if filling.futile().is_some() { Route::Passing } else { Route::Fetching };
+        Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
+    }
+
+    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of
+    /// the runtime on which the first of them asked; from the
+    /// first read on it brings them as fast as they come, be the readers ever so slow.
+    ///
+    /// ```
+    /// # use image_cache::tokio::AsyncImageCache;
+    /// # use image_cache::{Config, Expected};
+    /// # use ::tokio::io::AsyncReadExt;
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let cache = AsyncImageCache::open(Config::builder(directory).build()?).await?;
+    /// let fetch = || async { Ok(&b"an image"[..]) };
+    /// let (mut one, mut other) = (Vec::new(), Vec::new());
+    /// let mut first = cache.get_or_fetch("cirros", Expected::nothing(), fetch).await?;
+    /// let mut second = cache
+    ///     .get_or_fetch("cirros", Expected::nothing(), || async {
+    ///         Ok::<&[u8], _>(unreachable!("the first one fetches"))
+    ///     })
+    ///     .await?;
+    /// tokio::try_join!(first.read_to_end(&mut one), second.read_to_end(&mut other))?;
+    /// assert_eq!((&one[..], &other[..]), (&b"an image"[..], &b"an image"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn get_or_fetch<F, Fut, R>(
+        &self,
+        id: &str,
+        expected: Expected,
+        fetch: F,
+    ) -> Result<ImageReader>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = io::Result<R>> + Send + 'static,
+        R: AsyncRead + Send + 'static,
+    {
+        let opened =
+            async move { Ok::<_, io::Error>(ReaderStream::with_capacity(fetch().await?, CHUNK)) };
+        self.get_or_fetch_stream(id, expected, stream::once(opened).try_flatten()).await
+    }
+
+    /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
+    /// cache. The stream is polled only where the image has to be fetched, and not before somebody reads: it is to
+    /// open its source when it is first polled, as one of [`resuming`] does.
+    pub async fn get_or_fetch_stream<S>(
+        &self,
+        id: &str,
+        expected: Expected,
+        source: S,
+    ) -> Result<ImageReader>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let request = self.cache.request(id, expected)?;
+        let reader = fetching::open(request, Some(Box::pin(source))).await?;
+        reader.ok_or(Error::RuntimeStopped)
+    }
+
+    /// [`ImageCache::follow`].
+    pub async fn follow(&self, id: &str) -> Result<Option<ImageReader>> {
+        fetching::open(self.cache.request(id, Expected::nothing())?, None).await
+    }
+
+    /// [`ImageCache::counters`]; it does not block.
+    pub fn counters(&self) -> Counters {
+        self.cache.counters()
+    }
+
+    /// [`ImageCache::config`].
+    pub fn config(&self) -> &Config {
+        self.cache.config()
+    }
+
+    /// [`ImageCache::read_whole`]: one trip to a thread that may block, for all of it.
+    pub async fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<Whole<ImageReader>>> {
+        let id = id.to_owned();
+        let whole = self.run(move |cache| {
+            Ok(cache.read_whole(&id, at_most)?.map(|whole| whole.map(OffRuntime::new)))
+        });
+        Ok(whole.await?.map(|whole| whole.map(ImageReader::of_cached)))
+    }
+
+    /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its books are
+    /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
+    pub async fn close(self) -> Result<()> {
+        let cache = self.cache;
+        blocking(move || {
+            let flushed = cache.flush();
+            drop(Arc::into_inner(cache).map(OffRuntime::into_inner));
+            flushed
+        })
+        .await
+    }
+
+    /// [`ImageCache::cache_image`] over an `AsyncRead`.
+    pub async fn cache_image<R>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome>
+    where
+        R: AsyncRead + Send + 'static,
+    {
+        let mut chunks = Box::pin(ReaderStream::with_capacity(source, CHUNK));
+        let mut filling = Filling::start(&self.cache, id, expected).await?;
+        loop {
+            if let Some(outcome) = filling.futile() {
+                return Ok(outcome);
+            }
+            match chunks.next().await {
+                Some(Ok(chunk)) => filling.push(chunk).await?,
+                Some(Err(source)) => {
+                    filling.reject(&source).await;
+                    return Err(Error::SourceFailed { image_id: id.parse()?, source });
+                }
+                None => return filling.finish().await,
+            }
+        }
+    }
+
+    /// [`ImageCache::open_for_read`].
+    pub async fn open_for_read(&self, id: &str) -> Result<Option<ImageReader>> {
+        self.open_range(id, 0..u64::MAX).await
+    }
+
+    /// [`ImageCache::open_range`].
+    pub async fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
+        let id = id.to_owned();
+        let open = move |cache: &ImageCache| Ok(cache.open_range(&id, range)?.map(OffRuntime::new));
+        Ok(self.run(open).await?.map(ImageReader::of_cached))
+    }
+
+    /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.
+    pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
+        Ok(self.open_range(id, range).await?.map(ImageReader::into_stream))
+    }
+}
+
+/// Runs what may block on tokio's threads for that.
+async fn blocking<T, E, F>(work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+{
+    joined(::tokio::task::spawn_blocking(work)).await
+}
+
+/// What came of it.
+async fn joined<T, E: From<Error>>(work: JoinHandle<Result<T, E>>) -> Result<T, E> {
+    match work.await {
+        Ok(result) => result,
+        Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
+        Err(_) => Err(Error::RuntimeStopped.into()),
+    }
+}

@@ -1,0 +1,182 @@
+//! A fill whose work is done on threads that may block, beside the waiting for its source.
+
+use super::fed::{Fed, Waiting};
+use super::off_runtime::OffRuntime;
+use super::{CHUNK, blocking};
+use crate::cache::ImageCache;
+use crate::error::{Error, Result};
+use crate::fill::Fill;
+use crate::single_flight::{Progress, twin};
+use bytes::Bytes;
+use image_cache_model::{Expected, Outcome};
+use image_cache_store::sync::lock;
+use std::io;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// A fill that is dropped moves its file: not on a thread of the runtime.
+type Idle = OffRuntime<Fed>;
+
+/// A running fetch, fed in the background.
+pub(super) struct Filling {
+    state: State,
+    /// What came since the background took its last portion.
+    waiting: Waiting,
+    waiting_bytes: usize,
+    received: u64,
+    size: Option<u64>,
+    progress: Arc<Progress>,
+    failed: bool,
+}
+
+enum State {
+    Idle(Idle),
+    Busy(JoinHandle<(Idle, Result<()>)>),
+    Lost,
+}
+
+impl Filling {
+    pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
+        let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
+        let start = move || Ok::<_, Error>(idle(cache.fill(&id, expected)?));
+        Ok(Filling::of(blocking(start).await?, size))
+    }
+
+    /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
+    pub fn of(fill: Idle, size: Option<u64>) -> Self {
+        let (progress, received) = (Arc::clone(fill.progress()), fill.received());
+        let waiting = fill.waiting();
+        let state = State::Idle(fill);
+        Filling { state, waiting, waiting_bytes: 0, received, size, progress, failed: false }
+    }
+
+    /// Bytes that came.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether the cache was seen to have failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// How far it has come, for who follows.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Takes the next chunk; an error where the image has become longer than it may be.
+    pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
+        self.received += chunk.len() as u64;
+        self.waiting_bytes += chunk.len();
+        lock(&self.waiting).push(chunk);
+        // Too many bytes must be an error now, before anybody gets the last byte that was promised.
+        let too_long = self.size.is_some_and(|size| self.received > size);
+        if self.waiting_bytes < CHUNK && !too_long && !self.progress.is_awaited() {
+            return Ok(());
+        }
+        self.feed().await?;
+        if too_long {
+            let fill = self.idle().await?;
+            self.state = State::Idle(fill);
+        }
+        Ok(())
+    }
+
+    /// The end of the source: the verdict, and the image published.
+    pub async fn finish(mut self) -> Result<Outcome> {
+        self.feed().await?;
+        let fill = self.idle().await?;
+        blocking(move || fill.into_inner().into_fill().finish()).await
+    }
+
+    /// Writes what has come and is not written yet, for who waits for it.
+    pub async fn flush(&mut self) -> Result<()> {
+        let mut fill = self.idle().await?;
+        let is_needed = self.waiting_bytes > 0 || fill.has_unwritten();
+        if is_needed {
+            self.waiting_bytes = 0;
+            fill = blocking(move || {
+                fill.take_waiting()?;
+                fill.flush();
+                Ok::<_, Error>(fill)
+            })
+            .await?;
+        }
+        self.failed = fill.futile().is_some();
+        self.state = State::Idle(fill);
+        Ok(())
+    }
+
+    /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind
+    /// what was written are told to all.
+    pub async fn hand_over(mut self) -> Result<Filling> {
+        let mut fill = self.idle().await?;
+        let fill = blocking(move || {
+            fill.take_waiting()?;
+            Ok::<_, Error>(fill)
+        });
+        Ok(Filling::of(fill.await?, self.size))
+    }
+
+    /// The bytes that could not be written, and are only in memory.
+    pub fn unwritten(&mut self) -> Vec<u8> {
+        match &mut self.state {
+            State::Idle(fill) => fill.hand_over(),
+            State::Busy(_) | State::Lost => Vec::new(),
+        }
+    }
+
+    /// The source failed: the file goes to `invalid/`.
+    pub async fn reject(&mut self, error: &io::Error) {
+        let error = twin(error);
+        if let Ok(mut fill) = self.idle().await {
+            let rejected = blocking(move || {
+                // One that refuses them has written them.
+                let _ = fill.take_waiting();
+                fill.reject(&error);
+                Ok::<_, Error>(())
+            });
+            // A runtime that stops drops the fill, which does the same.
+            let _ = rejected.await;
+        }
+    }
+
+    /// Why nothing will be cached, where that is known.
+    pub fn futile(&self) -> Option<Outcome> {
+        match &self.state {
+            State::Idle(fill) => fill.futile().cloned(),
+            State::Busy(_) | State::Lost => None,
+        }
+    }
+
+    /// Hands what waits to the background, once that is done with the portion before.
+    async fn feed(&mut self) -> Result<()> {
+        let mut fill = self.idle().await?;
+        self.waiting_bytes = 0;
+        // Where the runtime stops before that, they are still there for whoever drops the fill.
+        self.state = State::Busy(tokio::task::spawn_blocking(move || {
+            let result = fill.take_waiting();
+            (fill, result)
+        }));
+        Ok(())
+    }
+
+    /// Waits for the background.
+    async fn idle(&mut self) -> Result<Idle> {
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Idle(fill) => Ok(fill),
+            State::Busy(task) => {
+                let (fill, result) = task.await.map_err(|_| Error::RuntimeStopped)?;
+                self.failed = fill.futile().is_some();
+                result.map(|()| fill)
+            }
+            State::Lost => Err(Error::RuntimeStopped),
+        }
+    }
+}
+
+/// At its beginning.
+pub(super) fn idle(fill: Fill) -> Idle {
+    OffRuntime::new(Fed::new(fill))
+}

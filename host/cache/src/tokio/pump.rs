@@ -1,0 +1,141 @@
+//! The task that brings the bytes of a fetch to all its readers: as fast as they come, once somebody reads.
+
+use super::ImageStream;
+use super::filling::Filling;
+use crate::single_flight::{Call, End, Progress};
+use bytes::Bytes;
+use futures_util::stream::StreamExt;
+use image_cache_store::sync::lock;
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+/// What the task leaves to the reader whose fetch it is.
+pub(super) enum Left {
+    /// The source and what verifies it: the cache has failed.
+    Source(ImageStream, Filling),
+    /// The source's error as it was; all others get its copy.
+    Error(io::Error),
+}
+
+/// Where it leaves that.
+#[derive(Default)]
+pub(super) struct Slot(Mutex<Option<Left>>);
+
+impl Slot {
+    pub fn take(&self) -> Option<Left> {
+        lock(&self.0).take()
+    }
+
+    fn put(&self, left: Left) {
+        *lock(&self.0) = Some(left);
+    }
+}
+
+/// Why no more bytes are brought.
+enum Halt {
+    /// The source has ended.
+    Whole,
+    Failed(io::Error),
+    /// The bytes are not those that were promised; everybody knows.
+    Refused,
+    /// Nobody reads along any more.
+    Deserted,
+    CacheFailed,
+}
+
+/// Brings the bytes until the end, or until nobody wants them (`to_end`: all the same).
+pub(super) async fn bring(
+    mut source: ImageStream,
+    mut filling: Filling,
+    slot: Arc<Slot>,
+    to_end: bool,
+) {
+    let progress = Arc::clone(filling.progress());
+    let panics = Panics(&progress);
+    let halt = bring_all(&mut source, &mut filling, &progress, to_end).await;
+    drop(panics);
+    match halt {
+        // The fill tells the verdict to everybody.
+        Halt::Whole => drop(filling.finish().await),
+        Halt::Failed(error) => {
+            let (copy, original) = (crate::single_flight::twin(&error), error);
+            slot.put(Left::Error(original));
+            filling.reject(&copy).await;
+        }
+        Halt::Refused | Halt::Deserted => {}
+        Halt::CacheFailed => {
+            if let Ok(mut filling) = filling.hand_over().await {
+                let unwritten = filling.unwritten();
+                let left = Left::Source(source, filling);
+                progress.end_with(unwritten, End::CacheFailed, || slot.put(left));
+            }
+        }
+    }
+}
+
+async fn bring_all(
+    source: &mut ImageStream,
+    filling: &mut Filling,
+    progress: &Progress,
+    to_end: bool,
+) -> Halt {
+    loop {
+        let is_wanted = poll_fn(|context| progress.poll_demand(context)).await;
+        if !is_wanted && !to_end {
+            return Halt::Deserted;
+        }
+        match next(source, progress, filling.received(), to_end).await {
+            Next::Deserted => return Halt::Deserted,
+            Next::Source(None) => return Halt::Whole,
+            Next::Source(Some(Err(error))) => return Halt::Failed(error),
+            Next::Source(Some(Ok(chunk))) => {
+                if filling.push(chunk).await.is_err() {
+                    return Halt::Refused;
+                }
+            }
+            Next::Write => {
+                if filling.flush().await.is_err() {
+                    return Halt::Refused;
+                }
+            }
+        }
+        if filling.has_failed() {
+            return Halt::CacheFailed;
+        }
+    }
+}
+
+enum Next {
+    Source(Option<io::Result<Bytes>>),
+    Write,
+    Deserted,
+}
+
+/// What the source gives next, unless there is something else to do while it gives nothing.
+async fn next(source: &mut ImageStream, progress: &Progress, received: u64, to_end: bool) -> Next {
+    poll_fn(|context| {
+        if let Poll::Ready(next) = source.poll_next_unpin(context) {
+            return Poll::Ready(Next::Source(next));
+        }
+        match progress.poll_call(received, context) {
+            Poll::Ready(Call::Write) => Poll::Ready(Next::Write),
+            Poll::Ready(Call::Deserted) if !to_end => Poll::Ready(Next::Deserted),
+            Poll::Ready(Call::Deserted) | Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Tells everybody that the source panicked.
+struct Panics<'a>(&'a Progress);
+
+impl Drop for Panics<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = io::Error::other("the source panicked");
+            self.0.end(End::Failed(Arc::new(error)));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Parts of images for tokio, also of those that are still being fetched.
+
+use super::{AsyncImageCache, ImageReader, fetching};
+use crate::error::Result;
+use crate::single_flight::{FetchProgress, Route};
+use bytes::Bytes;
+use futures_util::stream::Stream;
+use image_cache_model::Expected;
+use std::io;
+use std::ops::Range;
+
+impl AsyncImageCache {
+    /// [`ImageCache::get_or_fetch_range`](crate::ImageCache::get_or_fetch_range) over a stream of chunks, as of
+    /// [`get_or_fetch_stream`](Self::get_or_fetch_stream). Note what is said there of parts that are not verified
+    /// yet.
+    pub async fn get_or_fetch_range<S>(
+        &self,
+        id: &str,
+        range: Range<u64>,
+        expected: Expected,
+        source: S,
+    ) -> Result<Option<ImageReader>>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let request = self.cache.request(id, expected.clone())?.of_part(range);
+        // Dropped when the part has joined its fetch.
+        let whole = self.get_or_fetch_stream(id, expected, source).await?;
+        match whole.route() {
+            Route::Passing => Ok(None),
+            route => fetching::open_part(request, route).await,
+        }
+    }
+
+    /// [`ImageCache::follow_range`](crate::ImageCache::follow_range).
+    pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
+        fetching::open(self.cache.request(id, Expected::nothing())?.of_part(range), None).await
+    }
+
+    /// [`ImageCache::progress`](crate::ImageCache::progress); it does not block.
+    pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
+        self.cache.progress(id)
+    }
+}

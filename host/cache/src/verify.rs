@@ -1,0 +1,102 @@
+//! Verifying cached images from end to end, for whoever scrubs: nothing is counted, nothing is served.
+
+use crate::cache::ImageCache;
+use crate::error::{Error, Result};
+use crate::reading::{Measure, measure_slowly};
+use crate::reading::{open_held, read_block};
+use image_cache_store::integrity::{Table, Trust};
+use std::sync::Arc;
+
+/// What [`ImageCache::verify`] found to be in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Bytes that were read: all of the image's.
+    pub size: u64,
+    /// On what that rests.
+    pub trust: Trust,
+}
+
+impl ImageCache {
+    /// Reads a cached image and verifies all of it; nothing where it is not cached. Where it has no block
+    /// digests yet, they are made. It is no hit. What lies in the system's page cache is verified as it lies there.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], where the image is damaged; it is in `invalid/` then, and not cached any more.
+    ///
+    /// ```
+    /// use image_cache::{Config, Error, Expected, ImageCache, Trust};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(&directory).build()?)?;
+    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
+    /// assert_eq!(cache.verify("cirros")?.map(|verified| verified.trust), Some(Trust::Fetched));
+    ///
+    /// std::fs::write(directory.join("cirros"), "an ima9e")?;
+    /// assert!(matches!(cache.verify("cirros"), Err(Error::Corrupt { .. })));
+    /// assert!(!cache.is_cached("cirros")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn verify(&self, id: &str) -> Result<Option<Verified>> {
+        self.verify_with(id, |_| ())
+    }
+
+    /// The same; `progress` hears how many bytes were read since it was last called, and may take its time.
+    pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
+        let shared = self.shared();
+        let id = shared.image_id(id)?;
+        let mut told = 0;
+        while let Some(file) = open_held(shared, &id).map_err(Error::image("open", &id))? {
+            let mut count = |bytes| {
+                told += bytes;
+                progress(bytes);
+            };
+            let table = match measure_slowly(shared, &id, &file, &mut count)? {
+                Measure::By(table) => table,
+                Measure::Gone => continue,
+                // Nothing can be said of it but that it can be read.
+                Measure::TooLarge => {
+                    let size = file.metadata().map_err(Error::image("look at", &id))?.len();
+                    return Ok(Some(Verified { size, trust: Trust::NotYet }));
+                }
+            };
+            let size = table.size();
+            // It was read to its end just now where its digests had to be made.
+            if told < size || size == 0 {
+                self.verify_blocks(&id, &file, &table, &mut progress)?;
+            }
+            return Ok(Some(Verified { size, trust: table.trust() }));
+        }
+        Ok(None)
+    }
+
+    /// Why the bytes of a cached image are taken for right; nothing where it is not cached.
+    pub fn trust(&self, id: &str) -> Result<Option<Trust>> {
+        let shared = self.shared();
+        let id = shared.image_id(id)?;
+        let file = shared.directory.open_cached(&id).map_err(Error::image("open", &id))?;
+        file.map(|file| shared.blocks.trust(&id, &file).map_err(Error::image("look at", &id)))
+            .transpose()
+    }
+
+    /// Why the image's file in `invalid/` was put there, where it was a cached image that was found damaged.
+    pub fn invalid_reason(&self, id: &str) -> Result<Option<String>> {
+        let id = self.shared().image_id(id)?;
+        self.shared().directory.invalid_reason(&id).map_err(Error::image("look for", &id))
+    }
+
+    fn verify_blocks(
+        &self,
+        id: &crate::ImageId,
+        file: &std::fs::File,
+        table: &Arc<Table>,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<()> {
+        let mut block = Vec::new();
+        for n in 0..table.blocks() {
+            block.resize(table.block_len(n), 0);
+            read_block(self.shared(), id, file, table, n, &mut block)?;
+            progress(block.len() as u64);
+        }
+        Ok(())
+    }
+}

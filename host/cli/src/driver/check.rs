@@ -1,0 +1,103 @@
+//! `driver check`: the conformance suite against one driver, in a scratch directory.
+
+mod candidate;
+mod report;
+
+use super::junit;
+use crate::args::Check;
+use crate::exit::{Code, note};
+use crate::output::{Format, print};
+use crate::{Session, progress};
+use anyhow::Context;
+use candidate::Candidate;
+use image_cache::conformance::{CASES, Case, CaseOutcome, CaseResult, LRU_CASES, Measured};
+use image_cache::{Config, Grant, Inspection, conformance, inspect};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What came out.
+struct Checked {
+    inspection: Inspection,
+    granted: Vec<Grant>,
+    granted_by: &'static str,
+    /// What keeps the driver from loading; no case was run then.
+    faults: Vec<String>,
+    results: Vec<CaseResult>,
+    measured: Measured,
+    time: Duration,
+}
+
+impl Checked {
+    fn failed(&self) -> usize {
+        self.results.iter().filter(|result| result.outcome != CaseOutcome::Passed).count()
+    }
+
+    fn passes(&self) -> bool {
+        self.faults.is_empty() && self.failed() == 0
+    }
+}
+
+pub fn check(session: &Session, check: &Check) -> anyhow::Result<Code> {
+    let bar = progress::waiting("looking at the driver");
+    let candidate = Candidate::new(&session.config, check)?;
+    bar.finish_and_clear();
+    candidate.say();
+    let checked = candidate.run(check.lru)?;
+    match session.format {
+        Format::Junit => print(junit::document(&checked.suite()).as_bytes())?,
+        format => format.print(&checked.answer(), |_| checked.table())?,
+    }
+    if checked.passes() {
+        return Ok(Code::Done);
+    }
+    let name = &checked.inspection.name;
+    let words = match checked.faults.as_slice() {
+        [] => {
+            format!("driver {name} failed {} of {} cases", checked.failed(), checked.results.len())
+        }
+        faults => format!("driver {name} does not load: {}", faults.join("; ")),
+    };
+    note("error", &words);
+    Ok(Code::Failed)
+}
+
+impl Candidate {
+    /// Runs all cases, if it loads.
+    fn run(self, lru: bool) -> anyhow::Result<Checked> {
+        let started = Instant::now();
+        let scratch =
+            tempfile::tempdir().context("cannot make a directory to check the driver in")?;
+        let Candidate { config, granted, granted_by } = self;
+        let bar = progress::waiting("compiling and loading");
+        let inspection = inspect(&config.driver, &config);
+        let mut faults = inspection.faults.clone();
+        if faults.is_empty()
+            && let Err(error) = conformance::loads(&config, scratch.path())
+        {
+            faults = error.faults().to_vec();
+        }
+        bar.finish_and_clear();
+        let cases = CASES.iter().chain(if lru { LRU_CASES } else { &[] });
+        let results = match faults.as_slice() {
+            [] => run_all(cases.collect(), &config, scratch.path()),
+            _ => Vec::new(),
+        };
+        let mut measured = Measured::default();
+        results.iter().for_each(|result| measured.add(&result.measured));
+        let time = started.elapsed();
+        Ok(Checked { inspection, granted, granted_by, faults, results, measured, time })
+    }
+}
+
+fn run_all(cases: Vec<&Case>, config: &Config, scratch: &Path) -> Vec<CaseResult> {
+    let bar = progress::steps(cases.len() as u64);
+    let run = |case: &&Case| {
+        bar.set_message(case.sentence());
+        let result = case.run(config, scratch);
+        bar.inc(1);
+        result
+    };
+    let results = cases.iter().map(run).collect();
+    bar.finish_and_clear();
+    results
+}

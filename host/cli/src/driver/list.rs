@@ -1,0 +1,65 @@
+//! `driver list`: what could keep the books, and whether it would load.
+
+use super::{BUILT_IN, look, yes_or};
+use crate::Session;
+use crate::exit::{Code, note};
+use crate::output::{columns, short_size};
+use image_cache::Inspection;
+use serde::Serialize;
+
+/// A line of the list.
+#[derive(Serialize)]
+struct Entry<'a> {
+    name: &'a str,
+    version: Option<&'a str>,
+    source: &'a str,
+    size: u64,
+    selected: bool,
+    loads: bool,
+    faults: &'a [String],
+}
+
+pub fn list(session: &Session) -> anyhow::Result<Code> {
+    let config = &session.config;
+    let mut names: Vec<&str> = BUILT_IN.to_vec();
+    names.extend(config.drivers.keys().map(String::as_str));
+    // A path, or a name that nobody knows: that it is selected is the more to be shown.
+    if !names.contains(&config.driver.as_str()) {
+        names.push(&config.driver);
+    }
+    let look = |name: &&str| Ok((**name == config.driver, look(name, config)?));
+    let inspections: Vec<(bool, Inspection)> =
+        names.iter().map(look).collect::<anyhow::Result<_>>()?;
+    let entries: Vec<Entry<'_>> =
+        inspections.iter().map(|(selected, it)| entry(*selected, it)).collect();
+    session.format.print(&entries, |entries| {
+        columns(["NAME", "VERSION", "SIZE", "SELECTED", "LOADS", "SOURCE"], entries.iter().map(row))
+    })?;
+    for entry in entries.iter().filter(|entry| !entry.loads) {
+        note("note", &format!("driver {} would not load: {}", entry.name, entry.faults.join("; ")));
+    }
+    Ok(Code::Done)
+}
+
+fn entry(selected: bool, it: &Inspection) -> Entry<'_> {
+    Entry {
+        name: &it.name,
+        version: it.description.as_ref().map(|(_, version)| version.as_str()),
+        source: &it.source,
+        size: it.size_bytes,
+        selected,
+        loads: it.faults.is_empty(),
+        faults: &it.faults,
+    }
+}
+
+fn row(entry: &Entry<'_>) -> [String; 6] {
+    [
+        entry.name.to_owned(),
+        entry.version.unwrap_or("-").to_owned(),
+        short_size(entry.size),
+        yes_or(entry.selected, "-"),
+        yes_or(entry.loads, "NO"),
+        entry.source.to_owned(),
+    ]
+}

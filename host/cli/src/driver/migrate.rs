@@ -1,0 +1,53 @@
+//! `driver migrate`: the books of one driver to another.
+
+use crate::exit::{Code, note};
+use crate::output::{count, facts};
+use crate::{Session, progress};
+use image_cache::Migrated;
+use serde::Serialize;
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    from: &'a str,
+    to: &'a str,
+    images: u64,
+    hits: u64,
+    adopted: u64,
+    left_out: u64,
+    forgotten: u64,
+}
+
+pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> {
+    let bar = progress::waiting("moving the books");
+    let moved =
+        |records| bar.set_message(format!("moving the books: {}", count(records, "record")));
+    let migrated = image_cache::migrate(&session.config, from, to, moved)?;
+    bar.finish_and_clear();
+    let Migrated { images, hits, adopted, left_out, forgotten } = migrated;
+    let answer = Answer { from, to, images, hits, adopted, left_out, forgotten };
+    session.format.print(&answer, |_| {
+        let mut lines = vec![
+            ("moved", format!("{}, {}", count(images, "record"), count(hits, "hit"))),
+            ("from", format!("{from}, whose records are as they were")),
+            ("to", format!("{to}, whose books were read again and agree")),
+        ];
+        let few = [
+            (adopted, "adopted", "from their files: the old books did not know them, or others"),
+            (left_out, "left out", "of images that are not cached"),
+            (forgotten, "forgotten", "that the new driver had of images that are not cached"),
+        ];
+        let few = few.into_iter().filter(|(number, ..)| *number > 0);
+        lines.extend(
+            few.map(|(number, name, why)| (name, format!("{} {why}", count(number, "record")))),
+        );
+        facts(lines)
+    })?;
+    if !session.config.driver.eq_ignore_ascii_case(to) {
+        note(
+            "note",
+            &format!("now set image_cache_driver = \"{to}\": it is {:?}", session.config.driver),
+        );
+    }
+    Ok(Code::Done)
+}

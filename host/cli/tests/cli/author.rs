@@ -1,0 +1,132 @@
+//! An author's way from nothing to a driver that serves: in an empty folder, with the binary and nothing else of this project.
+
+use super::{Answer, Answering, bare};
+use image_cache::conformance::CASES;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const CHAPTER: &str = include_str!("../../../../docs/write-a-driver.md");
+const COMPLETE_DRIVER: &str = include_str!("../../../../drivers/sdk/examples/largest_first.rs");
+
+/// An author's shell in an empty folder.
+struct Author {
+    folder: TempDir,
+}
+
+impl Author {
+    fn new() -> Author {
+        Author { folder: TempDir::new().expect("a temporary directory") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        let binary = Path::new(env!("CARGO_BIN_EXE_image-cache")).parent().expect("its folder");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(binary.to_owned()).chain(std::env::split_paths(&path));
+        let path: OsString = std::env::join_paths(path).expect("a folder without a colon");
+        // What was compiled for the built-in drivers serves here, too: Rust's library among it, which takes a minute.
+        let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests");
+        command.current_dir(self.folder.path()).env("PATH", path).env("CARGO_TARGET_DIR", compiled);
+        // The suite makes many small files; in memory that is quick.
+        if Path::new("/dev/shm").is_dir() {
+            command.env("TMPDIR", "/dev/shm");
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Answer {
+        let mut command = bare();
+        command.args(arguments);
+        self.prepared(command).answer()
+    }
+
+    /// Runs a script that ends at the first command that fails.
+    fn shell(&self, script: &str) -> Answer {
+        let mut command = Command::new("sh");
+        command.args(["-eu", "-c", script]);
+        for (name, value) in bare().get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.prepared(command).answer()
+    }
+}
+
+/// The commands of a text: all that stands between "```sh" and "```".
+fn commands(text: &str) -> String {
+    let blocks = text.split("```sh\n").skip(1);
+    let commands = blocks.map(|block| block.split("```").next().unwrap_or_default());
+    commands.collect::<Vec<_>>().join("")
+}
+
+#[test]
+fn every_command_of_the_chapter_works_in_an_empty_folder() {
+    let author = Author::new();
+    let script = commands(CHAPTER);
+    for command in ["new", "build", "check", "inspect", "list", "migrate"] {
+        assert!(script.contains(&format!(" driver {command}")), "{command} is not in {script}");
+    }
+    let answer = author.shell(&script);
+    assert_eq!(answer.code, Some(0), "{}\n{}", answer.text(), answer.err);
+    // However wide the columns are.
+    let said = answer.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    let cases = CASES.len();
+    assert!(said.contains(&format!("lfu 0.1.0: {cases} cases passed, 0 failed")), "{said}");
+    assert!(said.contains("would load yes"), "{said}");
+    assert!(said.contains("moved 1 record, 1 hit"), "{said}");
+    let shown = said.split("hits").last().unwrap_or_default();
+    assert!(shown.trim_start().starts_with('1'), "the hit was lost: {said}");
+    assert!(said.contains("driver lfu 0.1.0") && !said.contains("FALLBACK"), "{said}");
+    let xml = std::fs::read_to_string(author.path("lfu/lfu.xml")).expect("it was written");
+    assert!(xml.contains(&format!("tests=\"{cases}\" failures=\"0\"")), "{xml}");
+    let json = std::fs::read(author.path("lfu/lfu.json")).expect("it was written");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+    assert_eq!(json["failed"], 0);
+}
+
+#[test]
+fn the_complete_driver_of_the_documentation_passes_the_suite() {
+    assert!(COMPLETE_DRIVER.lines().count() < 60);
+    let author = Author::new();
+    let new = author.run(&["driver", "new", "largest-first"]);
+    assert_eq!(new.code, Some(0), "{}", new.err);
+    std::fs::write(author.path("largest-first/src/lib.rs"), COMPLETE_DRIVER).expect("it is there");
+    let build = author.run(&["driver", "build", "largest-first", "--output", "made.wasm"]);
+    assert_eq!(build.code, Some(0), "{}", build.err);
+    let check = author.run(&["driver", "check", "made.wasm", "--format", "json"]);
+    assert_eq!(check.code, Some(0), "{}{}", check.text(), check.err);
+    assert_eq!(check.json()["description"], "largest-first 0.1.0");
+}
+
+#[test]
+fn a_folder_that_is_there_is_not_written_into() {
+    let author = Author::new();
+    std::fs::create_dir(author.path("mine")).expect("the folder is empty");
+    std::fs::write(author.path("file"), "mine").expect("the folder is empty");
+    for name in ["mine", "file"] {
+        author.run(&["driver", "new", name]).failed(1, "is there already, and nothing was written");
+    }
+    assert_eq!(std::fs::read_dir(author.path("mine")).expect("it is there").count(), 0);
+    for name in ["../mine", "a b", "fn", "sqlite", "1st", "-x"] {
+        let answer = author.run(&["driver", "new", "--", name]);
+        answer.failed(2, "cannot be a driver's name");
+    }
+    assert_eq!(std::fs::read_dir(author.folder.path()).expect("it is there").count(), 2);
+}
+
+#[test]
+fn what_is_no_crate_of_a_driver_is_not_built() {
+    let author = Author::new();
+    author.run(&["driver", "build"]).failed(1, "image-cache driver new NAME");
+    std::fs::write(author.path("Cargo.toml"), "[workspace]\n").expect("the folder is empty");
+    author.run(&["driver", "build"]).failed(1, "describes no package");
+    std::fs::write(author.path("Cargo.toml"), "[package\n").expect("it is there");
+    author.run(&["driver", "build"]).failed(1, "is no manifest");
+}

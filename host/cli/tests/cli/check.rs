@@ -1,0 +1,89 @@
+//! `driver check`: the suite from the outside, its formats, its grants and its exit codes.
+
+use super::{Answering, Scratch, bare};
+use image_cache::conformance::{CASES, LRU_CASES};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// The built-in sqlite driver, as a file that nobody has configured.
+fn component(scratch: &Scratch) -> PathBuf {
+    scratch.write("mine.wasm", image_cache_engine::BuiltIn::Sqlite.bytes())
+}
+
+#[test]
+fn a_file_is_checked_with_what_it_imports_and_that_is_said() {
+    let scratch = Scratch::new();
+    let path = component(&scratch);
+    let answer = bare().args(["driver", "check", "--lru", "--format", "json"]).arg(&path).answer();
+    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    assert!(answer.err.contains("granted what it imports, for this check alone"), "{}", answer.err);
+    assert!(answer.err.contains("grants = [\"sql\"]"), "{}", answer.err);
+    let json = answer.json();
+    assert_eq!(json["driver"], "mine");
+    assert_eq!((&json["granted_by"], &json["grants"]), (&json!("this check"), &json!(["sql"])));
+    assert_eq!(json["failed"], 0);
+    let names: Vec<_> =
+        json["cases"].as_array().expect("cases").iter().map(|case| &case["name"]).collect();
+    let expected: Vec<_> = CASES.iter().chain(LRU_CASES).map(|case| json!(case.name)).collect();
+    assert_eq!(names, expected.iter().collect::<Vec<_>>());
+    let calls = json["calls"].as_array().expect("calls");
+    for export in ["record-cached", "record-hits", "select-victims", "load"] {
+        let call = calls.iter().find(|call| call["call"] == export).expect("it was called");
+        assert!(call["count"].as_u64() > Some(0));
+        assert!(call["longest_seconds"].as_f64() >= call["mean_seconds"].as_f64());
+        assert!(call["mean_seconds"].as_f64() > Some(0.0));
+    }
+    let limits = json["limits"].as_array().expect("limits");
+    let memory = limits.iter().find(|limit| limit["limit"] == "memory").expect("memory");
+    assert_eq!(memory["most"].as_f64(), Some(f64::from(64 << 20)));
+    assert!(memory["used"].as_f64() >= Some(65536.0) && memory["share"].as_f64() < Some(0.5));
+    let rows = limits.iter().find(|limit| limit["limit"] == "rows of a result").expect("rows");
+    assert_eq!(rows["used"].as_f64(), Some(1000.0), "pages of a thousand records are asked for");
+    let database = limits.iter().find(|limit| limit["limit"] == "database").expect("database");
+    assert_eq!(database["most"].as_f64(), Some(f64::from(1 << 30)));
+    assert!(database["used"].as_f64() > Some(100_000.0), "a thousand records are somewhere");
+}
+
+#[test]
+fn what_was_not_granted_or_is_no_option_fails_the_check() {
+    let scratch = Scratch::new();
+    let path = component(&scratch);
+    let check = |more: &[&str]| bare().args(["driver", "check"]).arg(&path).args(more).answer();
+    check(&["--grant", "files"]).failed(1, "grants = [\"sql\", \"files\"]");
+    check(&["--option", "colour=red"]).failed(1, "unknown option colour");
+    check(&["--grant", "everything"]).failed(2, "is no grant");
+    check(&["--option", "colour"]).failed(2, "give NAME=VALUE");
+    bare().args(["driver", "check", "sqlite", "--grant", "sql"]).answer().failed(2, "is built in");
+    bare().args(["driver", "check", "nobody"]).answer().failed(1, "no driver has this name");
+    // A green suite of no tests would say the contrary.
+    let junit = check(&["--option", "colour=red", "--format", "junit"]);
+    assert!(junit.text().contains("failures=\"1\"") && junit.text().contains("the_driver_loads"));
+}
+
+#[test]
+fn a_configured_driver_is_checked_as_it_is_configured() {
+    let scratch = Scratch::new();
+    component(&scratch);
+    let configured = |grants: &str| {
+        let text = format!("[drivers.own]\ncomponent = \"mine.wasm\"\ngrants = [{grants}]\n");
+        let file = scratch.write("cache.toml", text);
+        let mut command = bare();
+        command.arg("--config").arg(file).args(["driver", "check", "own", "--format", "json"]);
+        command.answer()
+    };
+    configured("").failed(1, "set `grants = [\"sql\"]` in [drivers.own]");
+    let answer = configured("\"sql\"");
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    assert_eq!(answer.json()["granted_by"], "the configuration");
+    std::fs::remove_file(scratch.path("mine.wasm")).expect("it was there");
+    configured("\"sql\"").failed(1, "mine.wasm cannot be read");
+}
+
+#[test]
+fn the_format_of_test_servers_is_for_tests() {
+    let scratch = Scratch::new();
+    scratch.add_hello("a");
+    let answer = scratch.run(["--format", "junit", "delete", "a"]);
+    answer.failed(2, "--format junit is for `driver check` alone");
+    assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1), "nothing was done");
+}

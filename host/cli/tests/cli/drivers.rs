@@ -1,0 +1,178 @@
+//! `driver list`, `driver inspect`, and how a fallback shows.
+
+use super::{Answering, Scratch, bare};
+use image_cache_engine::BuiltIn;
+use serde_json::json;
+
+/// The smallest component there is: it exports nothing.
+const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+/// The smallest core module.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// A driver that is one: the built-in sqlite driver.
+fn sqlite() -> &'static [u8] {
+    BuiltIn::Sqlite.bytes()
+}
+
+#[test]
+fn the_built_in_drivers_would_load() {
+    let list = bare().args(["--format", "json", "driver", "list"]).answer().json();
+    let list = list.as_array().expect("an array");
+    assert_eq!(list.len(), 2);
+    for (entry, name) in list.iter().zip(["sqlite", "xattr"]) {
+        assert_eq!(
+            (&entry["name"], &entry["loads"], &entry["faults"]),
+            (&json!(name), &json!(true), &json!([]))
+        );
+        assert_eq!(entry["selected"], json!(name == "sqlite"));
+        assert!(entry["version"].is_string());
+        let inspected = bare().args(["--format", "json", "driver", "inspect", name]).answer();
+        assert_eq!(inspected.code, Some(0), "{}", inspected.err);
+        let inspected = inspected.json();
+        assert_eq!(inspected["loads"], true);
+        assert_eq!(inspected["description"]["version"], entry["version"]);
+        assert_eq!(inspected["sha256"].as_str().map(str::len), Some(64));
+        assert!(
+            inspected["compile_seconds"].as_f64() > Some(0.0),
+            "also where it was compiled before"
+        );
+        let imports = inspected["imports"].as_array().expect("an array");
+        assert!(imports.iter().all(|import| {
+            import.as_str().is_some_and(|name| name.starts_with("image-cache:driver/"))
+        }));
+        let exports = inspected["exports"].as_array().expect("an array");
+        assert!(exports.contains(&json!("image-cache:driver/driver@1.0.0")), "{exports:?}");
+    }
+    let table = bare().args(["driver", "inspect", "SQLite"]).answer();
+    assert!(table.done().contains("would load  yes"), "{}", table.text());
+    assert_eq!(bare().args(["driver", "list"]).answer().done().lines().count(), 3);
+}
+
+#[test]
+fn a_driver_that_would_not_load_is_said_why() {
+    let scratch = Scratch::new();
+    for (name, bytes) in [
+        ("empty.wasm", &b""[..]),
+        ("text.wasm", b"not a component"),
+        ("module.wasm", CORE_MODULE),
+        ("world.wasm", EMPTY_COMPONENT),
+    ] {
+        let path = scratch.write(name, bytes);
+        let answer = bare().args(["--format", "json", "driver", "inspect"]).arg(&path).answer();
+        answer.failed(1, "would not load");
+        assert_eq!(answer.json()["loads"], false);
+        assert_ne!(answer.json()["faults"], json!([]));
+        let table = bare().args(["driver", "inspect"]).arg(&path).answer();
+        assert!(
+            table.code == Some(1) && table.text().contains("would load  NO"),
+            "{}",
+            table.text()
+        );
+    }
+    for name in ["centralized_db", "/nowhere/driver.wasm", "a\u{1b}[2J"] {
+        let answer = bare().args(["driver", "inspect", name]).answer();
+        answer.failed(1, "would not load");
+        assert!(!answer.text().contains('\u{1b}') && !answer.err.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn configured_drivers_are_listed_with_the_selected_one() {
+    let scratch = Scratch::new();
+    scratch.write("broken.wasm", CORE_MODULE);
+    let file = scratch.write(
+        "cache.toml",
+        "image_cache_driver = \"nobody\"\n[drivers.broken]\ncomponent = \"broken.wasm\"\ngrants = [\"sql\"]\n",
+    );
+    let answer =
+        bare().arg("--config").arg(&file).args(["--format", "json", "driver", "list"]).answer();
+    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    let list = answer.json();
+    let of = |key: &str| {
+        list.as_array()
+            .expect("an array")
+            .iter()
+            .map(|entry| entry[key].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("name"), ["sqlite", "xattr", "broken", "nobody"]);
+    assert_eq!(of("loads"), [true, true, false, false]);
+    assert_eq!(of("selected"), [false, false, false, true]);
+    assert!(answer.err.contains("driver broken would not load"), "{}", answer.err);
+}
+
+#[test]
+fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
+    let scratch = Scratch::new();
+    scratch.write("mine.wasm", sqlite());
+    let text = "[drivers.mine]\ncomponent = \"mine.wasm\"\ngrants = [\"sql\"]\noptions = { colour = \"red\" }\n";
+    let file = scratch.write("cache.toml", text);
+    let driver = |more: &[&str]| {
+        let mut command = bare();
+        command.arg("--config").arg(&file).args(["--format", "json", "driver"]).args(more);
+        command.answer()
+    };
+    let list = driver(&["list"]);
+    assert_eq!(list.code, Some(0), "{}", list.err);
+    assert_eq!(
+        (&list.json()[2]["name"], &list.json()[2]["loads"]),
+        (&json!("mine"), &json!(false))
+    );
+    assert!(
+        list.err.contains("driver mine would not load")
+            && list.err.contains("unknown option colour")
+    );
+    driver(&["inspect", "mine"]).failed(1, "unknown option colour");
+}
+
+#[test]
+fn a_bare_name_is_a_file_where_no_driver_has_it() {
+    let scratch = Scratch::new();
+    scratch.write("lfu", sqlite());
+    // A driver that comes with the program is meant, whatever lies there.
+    scratch.write("xattr", CORE_MODULE);
+    let driver = |more: &[&str]| {
+        let mut command = bare();
+        command.current_dir(scratch.path("")).args(["--format", "json", "driver"]).args(more);
+        command.answer()
+    };
+    let inspected = driver(&["inspect", "lfu"]);
+    assert_eq!(inspected.json()["source"], "./lfu");
+    inspected.failed(1, "set `grants = [\"sql\"]`");
+    assert_eq!(driver(&["inspect", "xattr"]).json()["source"], "built in");
+    let checked = driver(&["check", "lfu", "--option", "colour=red"]);
+    checked.failed(1, "driver lfu does not load");
+    checked.failed(1, "unknown option colour");
+    driver(&["inspect", "nobody"]).failed(1, "no driver has this name");
+}
+
+#[test]
+fn a_fallback_is_in_plain_sight() {
+    let scratch = Scratch::new();
+    let path = scratch.write("module.wasm", CORE_MODULE);
+    let driver = path.to_str().expect("a plain path");
+    let table = scratch.run(["--driver", driver, "status"]);
+    assert_eq!(table.code, Some(0), "{}", table.err);
+    assert!(table.text().contains("FALLBACK") && table.text().contains(driver), "{}", table.text());
+    assert!(table.err.contains("WARN"), "{}", table.err);
+    let json = scratch.json(["--driver", driver, "status"]);
+    assert_eq!(json["driver"]["fallback"]["configured"], driver);
+    assert!(json["driver"]["fallback"]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+}
+
+#[test]
+fn the_log_follows_verbosity() {
+    let scratch = Scratch::new();
+    scratch.add_hello("a");
+    std::fs::remove_file(scratch.cache_dir().join("a")).expect("the image lies there");
+    // Opening repairs the books, which is told at level info, and which image, at debug.
+    let quiet = scratch.run(["list"]);
+    quiet.done();
+    scratch.add_hello("b");
+    std::fs::remove_file(scratch.cache_dir().join("b")).expect("the image lies there");
+    let info = scratch.run(["-v", "list"]);
+    assert!(info.err.contains("INFO") && !info.err.contains("DEBUG"), "{}", info.err);
+    scratch.add_hello("c");
+    std::fs::remove_file(scratch.cache_dir().join("c")).expect("the image lies there");
+    assert!(scratch.run(["-vv", "list"]).err.contains("DEBUG"));
+}

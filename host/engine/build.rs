@@ -1,0 +1,19 @@
+//! Builds the drivers that the host embeds.
+
+use image_cache_guest_toolchain::{Guest, build_script};
+use std::process::ExitCode;
+
+const DRIVERS: [Guest; 2] = [
+    Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
+    Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
+];
+
+fn main() -> ExitCode {
+    match build_script(&DRIVERS) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The capability `attributes`: extended attributes of cached images, in the driver's own name space.
+
+mod lock;
+
+use super::{Error, Images, OpenImage, io_error};
+use crate::driver::deadline::Deadline;
+use image_cache_model::{ImageId, printable};
+use image_cache_store::Directory;
+use lock::Lock;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use xattr::FileExt;
+
+/// Longest value, in bytes.
+const MAX_VALUE: usize = 4096;
+
+/// Longest name inside the name space, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Most attributes that a driver may give an image.
+const MAX_ATTRIBUTES: usize = 32;
+
+/// What the built-in xattr driver names: Glance's attributes, and no other of the user's.
+const GLANCE: [&str; 2] = ["hits", "checksum"];
+
+/// Which names a driver may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameSpace {
+    /// `user.hits` and `user.checksum`, as Glance has them.
+    Glance,
+    /// `user.image-cache.DRIVER.*`.
+    Driver(String),
+}
+
+/// A driver's way to the attributes.
+#[derive(Debug)]
+pub struct Attributes {
+    names: NameSpace,
+    deadline: Deadline,
+    lock: Lock,
+    supported: Option<bool>,
+}
+
+impl Attributes {
+    pub fn new(names: NameSpace, deadline: Deadline) -> Self {
+        Attributes { names, deadline, lock: Lock::default(), supported: None }
+    }
+
+    /// Whether the cache's file system keeps user attributes: tried on a file of our own, until there is an answer. An error
+    /// is what kept it from being found out.
+    pub fn is_supported(&mut self, directory: &Directory) -> io::Result<bool> {
+        if let Some(known) = self.supported {
+            return Ok(known);
+        }
+        let found = keeps_attributes(probe(directory))?;
+        if !found {
+            tracing::debug!("the cache's file system keeps no user attributes");
+        }
+        self.supported = Some(found);
+        Ok(found)
+    }
+
+    /// Of several attributes that are read one after the other, the file is opened once.
+    pub fn get(&self, images: &mut Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let (name, id) = (self.names.full(name)?, images.id(id)?);
+        if let Some((file, _)) = images.open_still(&id) {
+            return value(file, &name);
+        }
+        let file = published(images, &id)?.into();
+        value(images.keep(OpenImage { image_id: id, file }), &name)
+    }
+
+    pub fn set(
+        &mut self,
+        images: &Images,
+        id: &str,
+        name: &str,
+        value: &[u8],
+    ) -> Result<(), Error> {
+        if value.len() > MAX_VALUE {
+            return Err(Error::TooLarge);
+        }
+        let name = self.names.full(name)?;
+        let file = image_file(images, id)?;
+        let _locked = self.lock.hold(&images.directory, &self.deadline)?;
+        if self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
+            return Err(Error::TooLarge);
+        }
+        file.set_xattr(&*name, value).map_err(|e| io_error(&e))
+    }
+
+    pub fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), Error> {
+        let name = self.names.full(name)?;
+        let file = image_file(images, id)?;
+        let _locked = self.lock.hold(&images.directory, &self.deadline)?;
+        match file.remove_xattr(&*name) {
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
+            other => other.map_err(|e| io_error(&e)),
+        }
+    }
+
+    /// Reads, adds and writes under the lock. What is no number counts as 0, as if it were not there.
+    pub fn add(
+        &mut self,
+        images: &mut Images,
+        id: &str,
+        name: &str,
+        delta: i64,
+    ) -> Result<i64, Error> {
+        let name = self.names.full(name)?;
+        let file = image_file(images, id)?;
+        let locked = self.lock.hold(&images.directory, &self.deadline)?;
+        let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
+        if now.is_none() && self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
+            return Err(Error::TooLarge);
+        }
+        let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
+        file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
+        drop(locked);
+        if let CowFile::Owned(file) = file {
+            images.keep(OpenImage { image_id: images.id(id)?, file: file.into() });
+        }
+        Ok(sum)
+    }
+}
+
+impl NameSpace {
+    /// An attribute's name in the file system.
+    fn full(&self, name: &str) -> Result<Cow<'static, str>, Error> {
+        match self {
+            NameSpace::Glance => match name {
+                "hits" => Ok("user.hits".into()),
+                "checksum" => Ok("user.checksum".into()),
+                _ => Err(Error::Denied),
+            },
+            NameSpace::Driver(driver) => {
+                let safe = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
+                if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(safe) {
+                    return Err(Error::InvalidArgument);
+                }
+                Ok(format!("user.image-cache.{driver}.{name}").into())
+            }
+        }
+    }
+
+    /// Whether `name` would be one attribute too many.
+    fn is_crowded(&self, file: &File, name: &str) -> io::Result<bool> {
+        let NameSpace::Driver(driver) = self else { return Ok(GLANCE.len() > MAX_ATTRIBUTES) };
+        let prefix = format!("user.image-cache.{driver}.");
+        let mut others = 0;
+        for found in file.list_xattr()? {
+            match found.to_str() {
+                Some(found) if found == name => return Ok(false),
+                Some(found) if found.starts_with(&prefix) => others += 1,
+                _ => {}
+            }
+        }
+        Ok(others >= MAX_ATTRIBUTES)
+    }
+}
+
+/// A counter's value; 0 for what is no decimal number.
+fn decimal(value: &[u8]) -> i64 {
+    std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// An attribute's value, no longer than is handed out.
+fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    match file.get_xattr(name).map_err(|e| io_error(&e))? {
+        Some(value) if value.len() > MAX_VALUE => Err(Error::TooLarge),
+        value => Ok(value),
+    }
+}
+
+/// The image's file: the one that is open, else the published one.
+fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, Error> {
+    let id = images.id(id)?;
+    match images.open(&id) {
+        Some(file) => Ok(CowFile::Borrowed(file)),
+        None => published(images, &id).map(CowFile::Owned),
+    }
+}
+
+fn published(images: &Images, id: &ImageId) -> Result<File, Error> {
+    images.directory.open_cached(id).map_err(|e| io_error(&e))?.ok_or(Error::NotFound)
+}
+
+enum CowFile<'a> {
+    Borrowed(&'a File),
+    Owned(File),
+}
+
+impl std::ops::Deref for CowFile<'_> {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            CowFile::Borrowed(file) => file,
+            CowFile::Owned(file) => file,
+        }
+    }
+}
+
+/// What a probe says of the file system. One that is full has attributes all the same.
+fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
+    match probed {
+        Ok(()) => Ok(true),
+        Err(error) => match io_error(&error) {
+            Error::Unsupported => Ok(false),
+            Error::Full => Ok(true),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, where we are killed.
+fn probe(directory: &Directory) -> io::Result<()> {
+    const PROBE: &str = "user.image-cache.probe";
+    let file = lock::open(directory)?;
+    file.set_xattr(PROBE, b"1")?;
+    // Another process may have tried at the same time and removed it already; left behind it does no harm.
+    let _ = file.remove_xattr(PROBE);
+    Ok(())
+}
+
+/// A driver's name as part of a file's or an attribute's name, different for each: what is not safe there becomes `_`, and
+/// a digest then tells such names apart.
+pub fn safe_name(driver: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let stem = driver.rsplit('/').next().unwrap_or(driver);
+    let short: String = stem.chars().take(48).map(|c| if safe(c) { c } else { '_' }).collect();
+    if short == driver && !short.is_empty() {
+        return short;
+    }
+    let digest = hex::encode(&crate::driver::compile_cache::digest(driver.as_bytes())[..4]);
+    printable(&format!("{short}-{digest}"), MAX_NAME)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The lock under which attributes are changed, in one process and in many.
+
+use super::{Error, io_error};
+use crate::driver::deadline::Deadline;
+use image_cache_store::Directory;
+use image_cache_store::sync::{Gate, Passed};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Taken before the file's lock, so that threads of this process wait for each other without sleeping.
+static PROCESS: Gate = Gate::new();
+
+/// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
+#[derive(Debug, Default)]
+pub(super) struct Lock(Option<File>);
+
+/// Both locks, until it is dropped.
+pub(super) struct Held<'a> {
+    file: &'a File,
+    _thread: Passed<'static>,
+}
+
+impl Lock {
+    /// Waits for the lock, no longer than the call may take.
+    pub fn hold(&mut self, directory: &Directory, deadline: &Deadline) -> Result<Held<'_>, Error> {
+        let until = || Instant::now() + deadline.remaining();
+        let thread = PROCESS.pass(until).ok_or(Error::Busy)?;
+        let file = match &mut self.0 {
+            Some(file) => file,
+            none => none.insert(open(directory).map_err(|e| io_error(&e))?),
+        };
+        let mut pause = Duration::from_micros(20);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Held { file, _thread: thread }),
+                Err(TryLockError::Error(e)) => return Err(io_error(&e)),
+                Err(TryLockError::WouldBlock) if deadline.passed() => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Unlocking an open file of our own does not fail; were it to, the next holder of this handle has the lock anyway.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Opens the file; makes it where it is missing.
+pub(super) fn open(directory: &Directory) -> io::Result<File> {
+    directory.open_own("attributes.lock")
+}

@@ -1,0 +1,69 @@
+//! The capability `files`: what the directory says of the cached files, never their bytes.
+
+use super::{Error, Images, io_error};
+use crate::bindings::image_cache::driver::files as wit;
+use image_cache_model::{ImageId, system_time, timestamp};
+use image_cache_store::{CachedFiles, FileInfo, set_file_accessed};
+
+/// Most entries that one page of a listing holds.
+const MAX_PAGE: u32 = 10_000;
+
+/// Most listings that a driver may hold open at once.
+pub const MAX_LISTINGS: usize = 16;
+
+fn entry(id: &str, info: &FileInfo) -> wit::File {
+    wit::File {
+        image_id: id.into(),
+        size: info.size,
+        modified: timestamp(info.modified),
+        accessed: timestamp(info.accessed),
+    }
+}
+
+pub fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
+    let id = images.id(id)?;
+    let info = match images.open_still(&id) {
+        Some((_, stat)) => Ok(Some(FileInfo::new(&stat))),
+        None => images.directory.cached_file(&id),
+    };
+    let Some(info) = info.map_err(|e| io_error(&e))? else { return Ok(None) };
+    let entry = entry(id.as_str(), &info);
+    images.found = Some(id);
+    Ok(Some(entry))
+}
+
+pub fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Error> {
+    let (id, at) = (images.id(id)?, system_time(at));
+    let found = match images.open(&id) {
+        Some(file) => set_file_accessed(file, at).map(|()| true),
+        None if is_cached_file(images, &id)? => images.directory.set_accessed(&id, at),
+        None => Ok(false),
+    };
+    if found.map_err(|e| io_error(&e))? { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Neither a directory nor a link has an image's time.
+fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, Error> {
+    if images.found.as_ref() == Some(id) {
+        return Ok(true);
+    }
+    Ok(images.directory.cached_file(id).map_err(|e| io_error(&e))?.is_some())
+}
+
+/// As many entries as asked for; fewer, but at least one, when the time of the call runs out.
+pub fn page(
+    listing: &mut CachedFiles,
+    limit: u32,
+    passed: impl Fn() -> bool,
+) -> Result<Vec<wit::File>, Error> {
+    let limit = limit.min(MAX_PAGE) as usize;
+    let mut page = Vec::with_capacity(limit.min(256));
+    for found in listing.by_ref().take(limit) {
+        let (id, info) = found.map_err(|e| io_error(&e))?;
+        page.push(entry(id.as_str(), &info));
+        if page.len() % 64 == 0 && passed() {
+            break;
+        }
+    }
+    Ok(page)
+}

@@ -1,0 +1,129 @@
+//! The capability `log`: words for the operator, of a bounded length and number.
+
+use crate::bindings::image_cache::driver::log as wit;
+use image_cache_model::printable;
+use std::time::{Duration, Instant};
+
+/// Longest message that is passed on, in bytes.
+const MAX_MESSAGE: usize = 4096;
+
+/// So many messages are passed on in a second; the rest are counted.
+pub const MAX_PER_SECOND: u64 = 100;
+
+/// The voice of one driver.
+#[derive(Debug)]
+pub struct Log {
+    driver: String,
+    second: Instant,
+    in_second: u64,
+    left_out: u64,
+    last_error: Option<String>,
+}
+
+impl Log {
+    pub fn new(driver: &str) -> Self {
+        Log {
+            driver: driver.into(),
+            second: Instant::now(),
+            in_second: 0,
+            left_out: 0,
+            last_error: None,
+        }
+    }
+
+    /// Forgets the last error, and reports what was left out.
+    pub fn begin_call(&mut self) {
+        self.last_error = None;
+        if self.left_out > 0 {
+            self.turn_second(Instant::now());
+        }
+    }
+
+    /// How many messages came in the present second, those that were left out included.
+    pub fn in_second(&self) -> u64 {
+        self.in_second
+    }
+
+    /// What the guest said last at level error during this call: a panic's text, where it panicked.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    pub fn say(&mut self, level: wit::Level, message: &str) {
+        if level == wit::Level::Error {
+            self.last_error = Some(printable(message, MAX_MESSAGE));
+        }
+        self.turn_second(Instant::now());
+        self.in_second += 1;
+        if self.in_second > MAX_PER_SECOND {
+            self.left_out += 1;
+            return;
+        }
+        let (driver, message) = (self.driver.as_str(), printable(message, MAX_MESSAGE));
+        match level {
+            wit::Level::Trace => tracing::trace!(target: TARGET, driver, "{message}"),
+            wit::Level::Debug => tracing::debug!(target: TARGET, driver, "{message}"),
+            wit::Level::Info => tracing::info!(target: TARGET, driver, "{message}"),
+            wit::Level::Warn => tracing::warn!(target: TARGET, driver, "{message}"),
+            wit::Level::Error => tracing::error!(target: TARGET, driver, "{message}"),
+        }
+    }
+
+    fn turn_second(&mut self, now: Instant) {
+        if now.duration_since(self.second) < Duration::from_secs(1) {
+            return;
+        }
+        self.tell_left_out();
+        (self.second, self.in_second, self.left_out) = (now, 0, 0);
+    }
+
+    fn tell_left_out(&self) {
+        if self.left_out > 0 {
+            let (driver, left_out) = (self.driver.as_str(), self.left_out);
+            tracing::warn!(target: TARGET, driver, "{left_out} lines were left out");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.tell_left_out();
+    }
+}
+
+/// The target of a driver's words in `tracing`.
+const TARGET: &str = "image_cache::driver";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_messages_is_counted_not_passed_on() {
+        let mut log = Log::new("talkative");
+        for _ in 0..MAX_PER_SECOND + 25 {
+            log.say(wit::Level::Info, "again");
+        }
+        assert_eq!(log.left_out, 25);
+        log.turn_second(Instant::now() + Duration::from_secs(2));
+        assert_eq!((log.left_out, log.in_second), (0, 0));
+    }
+
+    #[test]
+    fn what_a_message_becomes_when_it_is_made_harmless_is_bounded_too() {
+        assert_eq!(printable("a\u{202e}b\u{2028}c", 100), "a\\u{202e}b\\u{2028}c");
+        let bells = printable(&"\u{7}".repeat(MAX_MESSAGE), MAX_MESSAGE);
+        assert!(bells.len() <= MAX_MESSAGE + '…'.len_utf8(), "{} bytes", bells.len());
+        assert_eq!(printable("äö", 3), "ä…");
+        assert_eq!(printable("äö", 4), "äö");
+    }
+
+    #[test]
+    fn the_last_error_is_kept_for_a_trap_and_cannot_forge_lines() {
+        let mut log = Log::new("broken");
+        log.say(wit::Level::Error, "panicked\nINFO all is well");
+        assert_eq!(log.last_error(), Some("panicked\\nINFO all is well"));
+        log.begin_call();
+        assert_eq!(log.last_error(), None);
+    }
+}

@@ -1,0 +1,259 @@
+//! The capability `sql`: one database of the driver's own in the cache directory, over one long-lived connection.
+
+mod beneath;
+mod confinement;
+mod execute;
+mod file_identity;
+mod functions;
+mod interrupt;
+mod location;
+mod memory;
+mod opening;
+mod prepared;
+mod quarantine;
+
+use super::Error;
+use crate::bindings::image_cache::driver::sql as wit;
+use crate::driver::deadline::Deadline;
+use confinement::Share;
+use image_cache_model::printable;
+use image_cache_store::Directory;
+use location::{Identity, Location};
+use opening::Open;
+use rusqlite::ErrorCode;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use execute::{MAX_ROWS, MAX_STATEMENTS};
+
+/// Which database is a driver's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// At this path below the base directory: the built-in sqlite driver's.
+    Base(PathBuf),
+    /// This file of `.image-cache/drivers/`.
+    Driver(String),
+}
+
+/// A driver's database, opened at first use.
+#[derive(Debug)]
+pub struct Database {
+    directory: Arc<Directory>,
+    /// Its path below the base directory.
+    below: PathBuf,
+    share: Share,
+    deadline: Deadline,
+    open: Option<Open>,
+    /// The file that was opened last: the one that the driver's instance was configured on.
+    known: Option<Identity>,
+    /// Whether it was seen in this call that the connection's file is still the one at its path.
+    checked: bool,
+    /// The same, right before the call.
+    checked_before: bool,
+    /// What SQLite said in this call of a corrupt database.
+    corruption: Option<String>,
+    /// Whether another process's lock was in the way in this call.
+    was_busy: bool,
+    /// The file that was found corrupt, until it is set aside.
+    condemned: Option<Identity>,
+    /// One that was found corrupt and proved sound at the second look; there is no third.
+    spared: Option<Identity>,
+}
+
+impl Database {
+    /// At most `max_bytes` are taken of the disk.
+    pub fn new(
+        directory: Arc<Directory>,
+        place: &Place,
+        max_bytes: u64,
+        deadline: Deadline,
+    ) -> Self {
+        let (below, share) = match place {
+            Place::Base(below) => (below.clone(), Share::trusted(max_bytes)),
+            Place::Driver(name) => {
+                (Path::new(".image-cache/drivers").join(name), Share::of(max_bytes))
+            }
+        };
+        Database {
+            directory,
+            below,
+            share,
+            deadline,
+            open: None,
+            known: None,
+            checked: false,
+            checked_before: false,
+            corruption: None,
+            was_busy: false,
+            condemned: None,
+            spared: None,
+        }
+    }
+
+    /// Forgets what was seen during the last call.
+    pub fn begin_call(&mut self) {
+        self.checked = std::mem::take(&mut self.checked_before);
+        self.corruption = None;
+        self.was_busy = false;
+    }
+
+    /// Whether the file that the driver's instance was configured on is no longer the one at its path. It is forgotten then: an
+    /// instance that is configured anew makes another one.
+    pub fn was_replaced(&mut self) -> bool {
+        let Some(known) = self.known else { return false };
+        let (base, below) = (self.directory.base_dir(), &self.below);
+        let is_in_place = match &mut self.open {
+            Some(open) => open.is_in_place(base, below),
+            None => location::identity_below(base, below).ok().flatten() == Some(known),
+        };
+        self.checked_before = is_in_place;
+        if !is_in_place {
+            (self.open, self.known) = (None, None);
+        }
+        !is_in_place
+    }
+
+    /// Lets others at a database that was opened for this call alone.
+    pub fn end_call(&mut self) {
+        self.open.take_if(|open| open.is_exclusive());
+    }
+
+    /// What the database takes of the disk now, with the log beside it.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let place = Location::find(&self.directory, &self.below);
+        place.map_or(0, |place| place.bytes_on_disk())
+    }
+
+    /// Whether another process's lock was in the way during this call.
+    pub fn was_busy(&self) -> bool {
+        self.was_busy
+    }
+
+    /// What SQLite said during this call, if it found the database corrupt or no database.
+    pub fn corruption(&self) -> Option<&str> {
+        self.corruption.as_deref()
+    }
+
+    pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Error> {
+        execute::check(statement)?;
+        let result = self.open()?.execute(statement);
+        result.map_err(|fault| self.answer(fault))
+    }
+
+    pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Error> {
+        execute::check(statement)?;
+        let result = self.open()?.query(statement);
+        result.map_err(|fault| self.answer(fault))
+    }
+
+    pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Error> {
+        if statements.len() > MAX_STATEMENTS {
+            return Err(Error::TooLarge);
+        }
+        statements.iter().try_for_each(execute::check)?;
+        let result = self.open()?.execute_all(statements);
+        result.map_err(|fault| self.answer(fault))
+    }
+
+    /// The connection, on the file that is at its path now.
+    fn open(&mut self) -> Result<&mut Open, Error> {
+        if !self.checked {
+            // Another process may have set the file aside; what was written into it would be lost.
+            let (base, below) = (self.directory.base_dir(), &self.below);
+            self.open.take_if(|open| !open.is_in_place(base, below));
+            self.checked = true;
+        }
+        if self.open.is_none() {
+            match Open::new(&self.directory, &self.below, self.share, &self.deadline) {
+                Ok(open) => {
+                    self.known = Some(open.identity());
+                    self.open = Some(open);
+                }
+                Err(fault) => return Err(self.answer(fault)),
+            }
+        }
+        let open = self.open.as_mut().ok_or(Error::Busy)?;
+        open.set_patience(self.deadline.remaining());
+        Ok(open)
+    }
+
+    /// A fault in the interface's words; a corrupt database is remembered.
+    fn answer(&mut self, fault: Fault) -> Error {
+        let error = match fault {
+            Fault::Answer(error) => return error,
+            Fault::Sqlite(error) => error,
+        };
+        // A guest gets no path, not even in words.
+        let base = self.directory.path().to_string_lossy();
+        let words = location::without_handles(&error.to_string());
+        let words = printable(&words.replace(&*base, "…"), 500);
+        if opening::is_full(&error) {
+            return Error::Full;
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                self.was_busy = true;
+                Error::Busy
+            }
+            Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig | ErrorCode::OutOfMemory) => {
+                Error::TooLarge
+            }
+            Some(ErrorCode::AuthorizationForStatementDenied) => Error::Denied,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                self.condemned = match &self.open {
+                    Some(open) => Some(open.identity()),
+                    None => {
+                        let base = self.directory.base_dir();
+                        location::identity_below(base, &self.below).ok().flatten()
+                    }
+                };
+                self.corruption = Some(words.clone());
+                Error::Other(words)
+            }
+            // The index of its log lies in a file beside it, for which there was no room.
+            Some(ErrorCode::SystemIoFailure) if is_no_room(&error) => Error::Full,
+            // A text without a statement in it.
+            Some(ErrorCode::ApiMisuse) => Error::InvalidArgument,
+            _ => match error {
+                rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => {
+                    Error::InvalidArgument
+                }
+                _ => Error::Other(words),
+            },
+        }
+    }
+}
+
+fn is_no_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
+/// Why a statement was not carried out.
+#[derive(Debug)]
+enum Fault {
+    Answer(Error),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sqlite(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Answer(error)
+    }
+}
+
+#[cfg(test)]
+mod corpus;
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../../../fuzz/src/sql_calls.rs"]
+pub mod sql_calls;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Where a database lies: a handle of its directory, and its name in it.
+
+use super::beneath;
+use image_cache_store::Directory;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What SQLite keeps beside a database.
+pub(super) const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Device and inode: which file a connection has open.
+pub(super) type Identity = (u64, u64);
+
+/// The place of a database, which stays the same whatever becomes of the path that led to it.
+#[derive(Debug)]
+pub(super) struct Location {
+    directory: OwnedFd,
+    name: String,
+    /// The name of its write-ahead log.
+    log: String,
+}
+
+impl Location {
+    /// The place of what lies at this path below the base directory. Folders that are missing on the way are made.
+    pub fn find(directory: &Directory, below: &Path) -> io::Result<Location> {
+        let name = below.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok(Location::of(directory.folder_of(below)?.into_std_file().into(), name))
+    }
+
+    fn of(directory: OwnedFd, name: &str) -> Location {
+        Location { directory, name: name.into(), log: format!("{name}-wal") }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// The database's name in it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A path for SQLite, good while this is there.
+    pub fn path(&self) -> PathBuf {
+        let directory = self.directory.as_raw_fd();
+        format!("{}{directory}/{}", beneath::PREFIX, self.name).into()
+    }
+
+    /// Which regular file is there; nothing where none is.
+    pub fn identity(&self) -> io::Result<Option<Identity>> {
+        identity_below(&self.directory, Path::new(&self.name))
+    }
+
+    /// Bytes of the write-ahead log.
+    pub fn log_bytes(&self) -> u64 {
+        self.bytes(&self.log)
+    }
+
+    /// What the database takes of the disk, with the log beside it.
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.bytes(&self.name) + self.log_bytes()
+    }
+
+    /// Says in words which of the database's files SQLite could not open: its own words name none.
+    pub fn check(&self) -> io::Result<()> {
+        for ending in [""].into_iter().chain(SIDE_FILES) {
+            let name = format!("{}{ending}", self.name);
+            let found = stat(&self.directory, Path::new(&name))?;
+            let fault = found.and_then(|file| beneath::fault(self.directory(), &file));
+            if let Some(fault) = fault {
+                return Err(io::Error::other(format!("{name}: {fault}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what lies at the names of the side files, but for folders.
+    pub fn remove_side_files(&self) -> io::Result<()> {
+        for ending in SIDE_FILES {
+            let name = format!("{}{ending}", self.name);
+            match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, name: &str) -> u64 {
+        let found = stat(&self.directory, Path::new(name)).ok().flatten();
+        found.map_or(0, |file| u64::try_from(file.st_size).unwrap_or(0))
+    }
+}
+
+/// Which regular file is at a path below a directory: the shorter the path, the sooner it is found.
+pub(super) fn identity_below(directory: impl AsFd, path: &Path) -> io::Result<Option<Identity>> {
+    let Some(file) = stat(directory, path)? else { return Ok(None) };
+    if is_no_file(file) {
+        return Err(io::Error::other(
+            "it is no regular file; move it away, or configure another database",
+        ));
+    }
+    Ok(Some((file.st_dev, file.st_ino)))
+}
+
+fn stat(directory: impl AsFd, path: &Path) -> io::Result<Option<Stat>> {
+    match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+fn is_no_file(found: Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) != FileType::RegularFile
+}
+
+/// A message of SQLite's without the handles that its paths begin with.
+pub(super) fn without_handles(message: &str) -> String {
+    let mut parts = message.split(beneath::PREFIX);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        plain + part.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('/')
+    })
+}
+
+#[cfg(test)]
+impl Location {
+    /// Of a file in a directory of the test's.
+    pub fn at(path: &Path) -> Location {
+        let directory = std::fs::File::open(path.parent().expect("a directory")).expect("it opens");
+        Location::of(directory.into(), &path.file_name().expect("a name").to_string_lossy())
+    }
+}

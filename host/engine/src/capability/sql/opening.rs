@@ -1,0 +1,229 @@
+//! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
+
+use super::confinement::Share;
+use super::file_identity::InPlace;
+use super::interrupt::Watch;
+use super::location::{Identity, Location, identity_below};
+use super::prepared::Prepared;
+use super::{Error, Fault, beneath, confinement, quarantine};
+use crate::capability::io_error;
+use crate::driver::deadline::Deadline;
+use image_cache_model::printable;
+use image_cache_store::Directory;
+use rusqlite::ffi::{SQLITE_CANTOPEN, SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest wait for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Prepared statements of the guest that are kept; the host has one of its own beside them.
+pub(super) const STATEMENTS: usize = 64;
+
+/// Making a database file closes a descriptor of it, and that would drop the locks of any other connection of this
+/// process on the same file: so files are made and opened one at a time.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// An open, confined connection.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub connection: Connection,
+    /// Behind the connection, which opens files by it until it is closed.
+    _location: Arc<Location>,
+    identity: Identity,
+    in_place: InPlace,
+    pub watch: Arc<Watch>,
+    pub prepared: Prepared,
+    patience: Duration,
+    /// Whether it keeps everybody else out while it is there.
+    is_exclusive: bool,
+}
+
+/// Whether others may have the database open at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locking {
+    Shared,
+    /// SQLite's index of its log is then in memory, not in a file, for which a full disk has no room.
+    Exclusive,
+}
+
+impl Open {
+    /// Where the disk is full, still one that can read, and forget what was deleted to make room.
+    pub fn new(
+        directory: &Directory,
+        below: &Path,
+        share: Share,
+        deadline: &Deadline,
+    ) -> Result<Self, Fault> {
+        let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let (location, identity) =
+            made(directory, below).map_err(|error| opening_fault(below, &error))?;
+        match Open::connect(&location, identity, share, deadline, Locking::Shared) {
+            Err(Fault::Sqlite(error)) if is_full(&error) => {
+                tracing::debug!(%error, "no room beside the database: it is opened for this process alone");
+                Open::connect(&location, identity, share, deadline, Locking::Exclusive)
+            }
+            other => other,
+        }
+    }
+
+    fn connect(
+        location: &Arc<Location>,
+        identity: Identity,
+        share: Share,
+        deadline: &Deadline,
+        locking: Locking,
+    ) -> Result<Self, Fault> {
+        let mut connection = connection(location)?;
+        let watch = Arc::new(Watch::new(location, share.log, deadline));
+        let patience = PATIENCE.min(deadline.remaining());
+        connection.busy_timeout(patience)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
+        confinement::confine(&mut connection, &watch)?;
+        set_up(&mut connection, &watch, share, locking)?;
+        watch.set_ours(false);
+        let is_exclusive = locking == Locking::Exclusive;
+        let (prepared, in_place) = (Prepared::default(), InPlace::new(location, identity));
+        let _location = Arc::clone(location);
+        Ok(Open {
+            connection,
+            _location,
+            identity,
+            in_place,
+            watch,
+            prepared,
+            patience,
+            is_exclusive,
+        })
+    }
+
+    /// Whether it must not outlive the call: nobody else gets at the database meanwhile.
+    pub fn is_exclusive(&self) -> bool {
+        self.is_exclusive
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether its file is still the one at this path.
+    pub fn is_in_place(&mut self, dir: impl AsFd, below: &Path) -> bool {
+        self.in_place.is_certain()
+            || identity_below(dir, below).ok().flatten() == Some(self.identity)
+    }
+
+    /// Waits for other processes no longer than the call may take.
+    pub fn set_patience(&mut self, remaining: Duration) {
+        let patience = PATIENCE.min(remaining);
+        if patience != self.patience && self.connection.busy_timeout(patience).is_ok() {
+            self.patience = patience;
+        }
+    }
+}
+
+/// A connection to the file that is there, and to what SQLite keeps beside it.
+pub(super) fn connection(location: &Location) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let no_vfs =
+        || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
+    let vfs = beneath::vfs().ok_or_else(no_vfs)?;
+    Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
+}
+
+/// Makes sure that the file is there. One that is there is not opened: closing it would drop SQLite's locks on it.
+fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Identity)> {
+    let location = Arc::new(Location::find(directory, below)?);
+    if location.identity()?.is_none() {
+        make(directory, &location)?;
+    }
+    location.check()?;
+    let identity = location.identity()?.ok_or(io::ErrorKind::NotFound)?;
+    Ok((location, identity))
+}
+
+/// Makes an empty file, unless somebody else does. Side files that are left of a database which was removed would be taken for those of
+/// the new one, and whoever has the old one open still writes to them.
+fn make(directory: &Directory, location: &Location) -> io::Result<()> {
+    let _one_at_a_time = quarantine::lock(directory)?;
+    if location.identity()?.is_some() {
+        return Ok(());
+    }
+    location.remove_side_files()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    match rustix::fs::openat(location.directory(), location.name(), flags, mode) {
+        Ok(file) => directory.adopt_owner(&File::from(file)),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,
+/// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
+fn set_up(
+    connection: &mut Connection,
+    watch: &Arc<Watch>,
+    share: Share,
+    locking: Locking,
+) -> Result<(), Fault> {
+    if locking == Locking::Exclusive {
+        connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
+    }
+    set_journal_mode(connection, locking)?;
+    connection.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY",
+    )?;
+    confinement::cap_pages(connection, watch, share)?;
+    Ok(())
+}
+
+/// The mode that the database has serves, too, where another process or a full disk keeps it from being changed now.
+fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Result<()> {
+    let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+    match mode {
+        Ok(mode) if mode.eq_ignore_ascii_case("wal") => Ok(()),
+        Ok(mode) => {
+            tracing::debug!(%mode, "the database keeps its journal mode");
+            Ok(())
+        }
+        Err(error) if is_busy(&error) || (locking == Locking::Exclusive && is_full(&error)) => {
+            tracing::debug!(%error, "the database keeps its journal mode for now");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is no room for the database or for what SQLite keeps beside it.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull
+            || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHMMAP].contains(&error.extended_code)
+    })
+}
+
+/// Whether another connection holds a lock that is wanted.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn opening_fault(path: &Path, error: &io::Error) -> Fault {
+    let answer = match io_error(error) {
+        Error::Other(_) | Error::NotFound | Error::Denied => {
+            Error::Other(printable(&format!("cannot open {}: {error}", path.display()), 500))
+        }
+        other => other,
+    };
+    Fault::Answer(answer)
+}

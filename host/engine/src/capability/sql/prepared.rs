@@ -1,0 +1,70 @@
+//! Which of a guest's statements the connection holds prepared: those need no bound on the memory that preparing takes.
+
+use super::interrupt::Watch;
+use super::memory;
+use super::opening::STATEMENTS;
+use rusqlite::{CachedStatement, Connection, Result};
+
+/// The texts of the statements in a connection's cache, which holds no fewer: it is emptied together with them.
+#[derive(Debug, Default)]
+pub(super) struct Prepared(Vec<Box<str>>);
+
+impl Prepared {
+    /// The statement, from the connection's cache or made within bounds.
+    pub fn statement<'a>(
+        &mut self,
+        connection: &'a Connection,
+        watch: &Watch,
+        sql: &str,
+    ) -> Result<CachedStatement<'a>> {
+        if let Some(at) = self.0.iter().position(|known| **known == *sql) {
+            // Where it is asked for again and again, it is found at once.
+            self.0.swap(0, at);
+            return connection.prepare_cached(sql);
+        }
+        watch.set_preparing(true);
+        let statement = memory::preparing(|| connection.prepare_cached(sql));
+        watch.set_preparing(false);
+        let statement = statement?;
+        if self.0.len() == STATEMENTS {
+            // The one in hand goes into the emptied cache when it is done.
+            self.forget_all(connection);
+        }
+        self.0.push(sql.into());
+        Ok(statement)
+    }
+
+    /// Every statement is made anew from now on.
+    pub fn forget_all(&mut self, connection: &Connection) {
+        connection.flush_prepared_statement_cache();
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::sql::location::Location;
+    use crate::driver::deadline::Deadline;
+    use std::sync::Arc;
+
+    fn watch() -> Watch {
+        let none = Arc::new(Location::at(&std::env::temp_dir().join("none.db")));
+        Watch::new(&none, 1 << 20, &Deadline::default())
+    }
+
+    #[test]
+    fn no_more_texts_are_taken_for_prepared_than_the_connection_keeps() {
+        let connection = Connection::open_in_memory().expect("a database");
+        connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
+        let (mut prepared, watch) = (Prepared::default(), watch());
+        for n in 0..10 * STATEMENTS as i64 {
+            let sql = format!("SELECT {n}");
+            let mut statement = prepared.statement(&connection, &watch, &sql).expect("it parses");
+            let answer: i64 = statement.query_row([], |row| row.get(0)).expect("a number");
+            assert_eq!(answer, n);
+            assert!(prepared.0.len() <= STATEMENTS);
+            assert!(prepared.0.iter().any(|known| **known == *sql));
+        }
+    }
+}

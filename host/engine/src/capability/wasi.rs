@@ -1,0 +1,56 @@
+//! The capability `wasi`: WASI 0.2 over an empty context, for toolchains that cannot do without it.
+//!
+//! No files, no environment, no arguments, no network; standard input is closed and output goes nowhere. Clocks and
+//! random numbers work. Waiting ends with the call's deadline.
+
+use crate::driver::deadline::Deadline;
+use std::time::Duration;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::p2::DynPollable;
+use wasmtime_wasi::p2::bindings::sync::io::poll::HostPollable;
+
+/// How often a waiting guest's pollables are looked at.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Most bytes of random numbers that one call answers.
+const MAX_RANDOM: u64 = 64 << 10;
+
+/// A context without anything in it.
+pub fn empty_context() -> WasiCtx {
+    WasiCtx::builder()
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(MAX_RANDOM)
+        .build()
+}
+
+/// Works on a thread of its own. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that is itself one of a
+/// runtime's, as a caller's may be.
+pub fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let joined = std::thread::scope(|scope| scope.spawn(work).join());
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+pub fn pause(deadline: &Deadline) -> wasmtime::Result<()> {
+    wasmtime::ensure!(!deadline.passed(), "it waited longer than a call may take");
+    std::thread::sleep(PAUSE.min(deadline.remaining()));
+    Ok(())
+}
+
+pub fn ready(
+    table: &mut ResourceTable,
+    pollables: &[Resource<DynPollable>],
+) -> wasmtime::Result<Vec<u32>> {
+    let mut ready = Vec::new();
+    for (index, pollable) in (0_u32..).zip(pollables) {
+        if table.ready(Resource::new_borrow(pollable.rep()))? {
+            ready.push(index);
+        }
+    }
+    Ok(ready)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! A guest of WASI that waits, and what it finds in its context.
+
+use super::*;
+use crate::driver::host_state::imports::link_wasi;
+use crate::driver::host_state::{Home, HostState};
+use image_cache_model::Limits;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Store, UpdateDeadline};
+
+/// Waits as long as its parameter says, in nanoseconds.
+const WAITING: &str = r#"(component
+    (import "wasi:io/poll@0.2.6" (instance $poll
+        (export "pollable" (type $pollable (sub resource)))
+        (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+    (alias export $poll "pollable" (type $pollable))
+    (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
+        (alias outer 1 $pollable (type $outer))
+        (export "pollable" (type $p (eq $outer)))
+        (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+    (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+    (core func $block (canon lower (func $poll "[method]pollable.block")))
+    (core module $m
+        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+        (import "host" "block" (func $block (param i32)))
+        (func (export "wait") (param i64) (call $block (call $subscribe (local.get 0)))))
+    (core instance $i (instantiate $m (with "host" (instance
+        (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
+    (func (export "wait") (param "time" u64) (canon lift (core func $i "wait"))))"#;
+
+fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
+    let engine = crate::engine::engine().expect("an engine");
+    let mut linker = Linker::new(engine);
+    link_wasi(&mut linker)?;
+    let component = Component::new(engine, wat::parse_str(WAITING)?)?;
+    let limits = Limits { call_time: Duration::from_millis(100), ..Limits::default() };
+    let home = Home {
+        name: "waiting".into(),
+        built_in: None,
+        limits,
+        cache: None,
+        sqlite_db: "cache.db".into(),
+    };
+    let mut store = Store::new(engine, HostState::new(&home));
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
+    store.set_epoch_deadline(1);
+    store.data_mut().begin_call(None);
+    let instance = linker.instantiate(&mut store, &component)?;
+    instance.get_typed_func::<(u64,), ()>(&mut store, "wait")?.call(&mut store, (nanoseconds,))
+}
+
+#[test]
+fn a_wait_ends_when_it_is_over() {
+    wait(1_000_000).expect("a millisecond passes");
+}
+
+#[test]
+fn a_wait_of_an_hour_ends_with_the_call() {
+    let error = wait(3_600_000_000_000).expect_err("an hour is too long");
+    assert!(error.root_cause().to_string().contains("longer than a call"), "{error:?}");
+}
+
+#[test]
+fn a_wait_inside_an_asynchronous_runtime_is_no_panic() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { apart(|| wait(1_000_000)) }).expect("a millisecond passes");
+}

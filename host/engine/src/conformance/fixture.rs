@@ -1,0 +1,177 @@
+//! What a case works on: a cache directory of its own, with the driver loaded on it.
+
+use super::failure::{Failure, Verdict};
+use super::instance::Instance;
+use super::timing::Recorder;
+use crate::driver::{Driver, LoadError};
+use image_cache_model::{CachedImage, Config, ImageId};
+use image_cache_store::Directory;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The suite's times lie a few seconds around 2023-11-14, in microseconds that a coarser clock would lose.
+const START: Duration = Duration::new(1_700_000_000, 123_457_000);
+
+/// A driver on a new, empty cache directory.
+pub struct Subject {
+    config: Config,
+    directory: Arc<Directory>,
+    recorder: Recorder,
+    /// The books, as the first instance of the driver keeps them.
+    pub(super) books: Instance,
+}
+
+impl Subject {
+    pub(super) fn new(config: &Config, directory: &Path, recorder: Recorder) -> Verdict<Subject> {
+        let (config, directory) = opened(config, directory)?;
+        Subject::load(config, directory, recorder)
+    }
+
+    fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Subject> {
+        let books = load(&config, &directory, &recorder)?;
+        Ok(Subject { config, directory, recorder, books })
+    }
+
+    /// Ends the driver and loads it again on what it left.
+    pub(super) fn restart(self) -> Verdict<Subject> {
+        drop(self.books);
+        Subject::load(self.config, self.directory, self.recorder)
+    }
+
+    /// Loads the driver a second time, as another process would, beside the first.
+    pub(super) fn another_instance(&self) -> Verdict<Instance> {
+        load(&self.config, &self.directory, &self.recorder)
+    }
+
+    /// Tries to load the driver with one more option.
+    pub(super) fn load_with_option(&self, name: &str, value: &str) -> Result<Driver, LoadError> {
+        let option = (name.to_owned(), value.to_owned());
+        Driver::load_with(
+            &self.config.driver,
+            &self.config,
+            Arc::clone(&self.directory),
+            vec![option],
+        )
+    }
+
+    /// Puts a file that matches the record beside its place, as a fetch that is about to be published.
+    pub(super) fn unpublished(&self, image: &CachedImage) -> Verdict<Unpublished> {
+        let from = self.directory.path().join("incomplete").join(image.image_id.as_str());
+        let to = self.directory.path().join(image.image_id.as_str());
+        let file = write_file(&from, image).map_err(|e| cannot("write", &from, &e))?;
+        Ok(Unpublished { file, from, to })
+    }
+}
+
+/// A file that no one finds under its image's name yet.
+pub(super) struct Unpublished {
+    pub file: File,
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Unpublished {
+    pub(super) fn publish(self) -> Verdict {
+        std::fs::rename(&self.from, &self.to).map_err(|e| cannot("publish", &self.to, &e))
+    }
+
+    pub(super) fn discard(self) -> Verdict {
+        std::fs::remove_file(&self.from).map_err(|e| cannot("remove", &self.from, &e))
+    }
+}
+
+/// Makes or changes a file, all holes, so that its size and modification time are the record's.
+pub(super) fn write_file(path: &Path, image: &CachedImage) -> io::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    file.set_len(image.size)?;
+    file.set_modified(image.last_modified)?;
+    Ok(file)
+}
+
+/// Runs a case in a directory that was not there before and is not afterwards.
+pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdict) -> Verdict {
+    for number in 0u32.. {
+        let directory = scratch.join(format!("case-{number}"));
+        match std::fs::create_dir(&directory) {
+            Ok(()) => {
+                let verdict = case(&directory);
+                // What cannot be removed is no fault of the driver's.
+                let _ = std::fs::remove_dir_all(&directory);
+                return verdict;
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(cannot("make", &directory, &e)),
+        }
+    }
+    Err(Failure::new("room for a directory", "none left"))
+}
+
+/// A record of so many bytes, without hits and checksum.
+pub(super) fn image(name: &str, size: u64) -> CachedImage {
+    CachedImage {
+        image_id: id(name),
+        size,
+        hits: 0,
+        last_accessed: at(0),
+        last_modified: at(-60),
+        checksum: None,
+    }
+}
+
+/// The same, last accessed so many seconds after the suite's start.
+pub(super) fn image_accessed(name: &str, size: u64, seconds: i64) -> CachedImage {
+    CachedImage { last_accessed: at(seconds), ..image(name, size) }
+}
+
+/// An image id; the suite's own are all valid.
+pub(super) fn id(name: &str) -> ImageId {
+    name.parse().expect("the suite names its images validly")
+}
+
+pub(super) fn ids(names: &[&str]) -> Vec<ImageId> {
+    names.iter().map(|name| id(name)).collect()
+}
+
+/// So many seconds after the suite's start.
+pub(super) fn at(seconds: i64) -> SystemTime {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    UNIX_EPOCH + if seconds < 0 { START - distance } else { START + distance }
+}
+
+pub(super) fn cannot(operation: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("to {operation} {}", path.display()), error.to_string())
+}
+
+/// Whether the driver loads on an empty cache directory; if not, every reason.
+pub(super) fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
+    let mut outcome = Ok(());
+    let verdict = in_new_directory(scratch, |directory| {
+        let (config, directory) = opened(config, directory)?;
+        outcome = Driver::load(&config.driver, &config, directory).map(drop);
+        Ok(())
+    });
+    verdict.map_err(|failure| LoadError::new(&config.driver, vec![failure.to_string()]))?;
+    outcome
+}
+
+/// The cache directory of a case, and the configuration that names it.
+fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)> {
+    let config =
+        Config { dir: directory.to_owned(), sqlite_db: "cache.db".into(), ..config.clone() };
+    let directory = Directory::open(&config.dir, &config.sqlite_db)
+        .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
+    Ok((config, Arc::new(directory)))
+}
+
+fn load(config: &Config, directory: &Arc<Directory>, recorder: &Recorder) -> Verdict<Instance> {
+    let load = || Driver::load(&config.driver, config, Arc::clone(directory));
+    let driver = recorder.timed("load", load).map_err(not_loaded)?;
+    Ok(Instance::new(driver, Arc::clone(directory), recorder.clone()))
+}
+
+fn not_loaded(error: LoadError) -> Failure {
+    Failure::new("the driver loads", error.to_string())
+}

@@ -1,0 +1,99 @@
+//! What the suite measures by the way: how long a driver's calls took, and how near it came to its bounds.
+
+use crate::driver::Driver;
+use crate::driver::peak_usage::Peak;
+use image_cache_store::sync::lock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// The calls of one export, or the loadings of the driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallTimes {
+    /// How many there were.
+    pub count: u64,
+    /// How long they took together, with what the host did for them.
+    pub total: Duration,
+    /// How long the longest took.
+    pub longest: Duration,
+}
+
+impl CallTimes {
+    /// How long one took on average; nothing where there was none.
+    pub fn mean(&self) -> Duration {
+        let count = u32::try_from(self.count).unwrap_or(u32::MAX);
+        self.total.checked_div(count).unwrap_or_default()
+    }
+
+    fn add(&mut self, other: CallTimes) {
+        self.count += other.count;
+        self.total += other.total;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+/// What was measured while cases ran.
+///
+/// ```
+/// use image_cache::{Config, conformance};
+/// # let place = tempfile::tempdir()?;
+/// # let scratch = place.path();
+/// let config = Config::builder(scratch).driver("sqlite").build()?;
+/// let mut all = conformance::Measured::default();
+/// for case in &conformance::CASES[..5] {
+///     all.add(&case.run(&config, scratch).measured);
+/// }
+/// assert!(all.calls["record-cached"].longest >= all.calls["record-cached"].mean());
+/// assert!(all.peaks.iter().all(|peak| peak.share() < 1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Times by the name of the export as the interface has it; `load` is everything from the file to a driver that is
+    /// configured.
+    pub calls: BTreeMap<&'static str, CallTimes>,
+    /// The most that any instance used of each of its bounds.
+    pub peaks: Vec<Peak>,
+}
+
+impl Measured {
+    /// Adds what was measured elsewhere.
+    pub fn add(&mut self, other: &Measured) {
+        for (call, times) in &other.calls {
+            self.calls.entry(call).or_default().add(*times);
+        }
+        for peak in &other.peaks {
+            match self.peaks.iter_mut().find(|known| known.bound == peak.bound) {
+                Some(known) => known.used = known.used.max(peak.used),
+                None => self.peaks.push(*peak),
+            }
+        }
+    }
+}
+
+/// Where everything that works for one case writes down what it measured.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recorder(Arc<Mutex<Measured>>);
+
+impl Recorder {
+    /// Makes a call, and takes its time.
+    pub fn timed<T>(&self, call: &'static str, work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = work();
+        let took = started.elapsed();
+        let times = CallTimes { count: 1, total: took, longest: took };
+        lock(&self.0).calls.entry(call).or_default().add(times);
+        result
+    }
+
+    /// Takes over the peaks of a driver that is done.
+    pub fn take_peaks(&self, driver: &Driver) {
+        let peaks = Measured { peaks: driver.peaks(), ..Measured::default() };
+        lock(&self.0).add(&peaks);
+    }
+
+    /// All that was measured.
+    pub fn into_measured(self) -> Measured {
+        lock(&self.0).clone()
+    }
+}

@@ -1,0 +1,89 @@
+//! Images and bytes: what the books sum up, and how large a number may be.
+
+use super::failure::{Failure, Verdict, equal, holds};
+use super::fixture::{Subject, image};
+use image_cache_model::{CacheSize, CachedImage};
+
+/// The largest size that a double holds exactly beside all smaller ones.
+const TWO_TO_THE_53: u64 = 1 << 53;
+
+pub(super) fn images_and_bytes_are_summed(subject: Subject) -> Verdict {
+    let mut expected = CacheSize::default();
+    for (name, size) in [("one", 1), ("two", 4096), ("three", 1 << 33)] {
+        subject.books.add(&image(name, size))?;
+        expected = CacheSize { images: expected.images + 1, bytes: expected.bytes + size };
+        equal("images and bytes", &subject.books.size()?, &expected)?;
+    }
+    Ok(())
+}
+
+pub(super) fn list_and_sums_agree(subject: Subject) -> Verdict {
+    for n in 0..40 {
+        subject.books.add(&image(&format!("image-{n}"), n * n * 1000))?;
+    }
+    let names: Vec<String> = (0..40).step_by(3).map(|n| format!("image-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    subject.books.remove(&names)?;
+    let list = subject.books.list()?;
+    let bytes = list.iter().map(|image| image.size).sum();
+    equal(
+        "images and bytes",
+        &subject.books.size()?,
+        &CacheSize { images: list.len() as u64, bytes },
+    )?;
+    equal("images", &list.len(), &26)
+}
+
+pub(super) fn a_replaced_record_is_counted_once(subject: Subject) -> Verdict {
+    subject.books.add(&image("grows", 10))?;
+    subject.books.add(&image("grows", 1000))?;
+    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 1000 })
+}
+
+pub(super) fn an_image_of_no_bytes_is_an_image(subject: Subject) -> Verdict {
+    let record = image("empty", 0);
+    subject.books.add(&record)?;
+    subject.books.has(&record)?;
+    equal("the list", &subject.books.list()?, &vec![record])?;
+    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 0 })
+}
+
+/// One image at a time, since not every guest language has larger numbers for a sum. A driver may take the
+/// size from the file, and not every file system has files as large as the books' numbers: then the file's
+/// size is right, too.
+pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Subject) -> Verdict {
+    let sizes = [
+        i32::MAX as u64,
+        u64::from(u32::MAX),
+        u64::from(u32::MAX) + 1,
+        (1 << 43) + 7,
+        TWO_TO_THE_53 - 1,
+        TWO_TO_THE_53,
+    ];
+    for size in sizes {
+        let record = image("large", size);
+        let possible = place_largest(&subject, &record)?;
+        subject.books.record(&record, None)?;
+        let found = subject.books.known("large")?.size;
+        holds(found == size || found == possible, format!("a size of {size} bytes"), &found)?;
+        equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: found })?;
+        equal(
+            "victims",
+            &subject.books.victims(1, &[], 10)?.first().map(|victim| victim.size),
+            &Some(found),
+        )?;
+    }
+    Ok(())
+}
+
+/// Places a file of the record's size, or half of it as often as the file system wants.
+fn place_largest(subject: &Subject, record: &CachedImage) -> Verdict<u64> {
+    let mut size = record.size;
+    while size > 0 {
+        if subject.books.place(&CachedImage { size, ..record.clone() }).is_ok() {
+            return Ok(size);
+        }
+        size /= 2;
+    }
+    Err(Failure::new(format!("a file for {}", record.image_id), "the file system takes none"))
+}

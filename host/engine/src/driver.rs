@@ -1,0 +1,22 @@
+//! Drivers: the component that answers, its limits, and what its calls return.
+
+pub mod built_in;
+pub mod compile_cache;
+mod convert;
+pub mod deadline;
+mod error;
+pub mod host_state;
+mod import_check;
+mod inspect;
+mod instance;
+mod load;
+mod loaded_driver;
+mod memory_limiter;
+pub mod peak_usage;
+#[cfg(test)]
+mod testing;
+
+pub use error::{CallError, DriverError, LoadError};
+pub use inspect::{Inspection, inspect, time_to_compile};
+pub use load::compile_last_resort;
+pub use loaded_driver::Driver;

@@ -1,0 +1,153 @@
+//! How long one call into a driver has run, in the guest and in the host on its behalf.
+
+use image_cache_model::Limits;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+/// When the call that is running must be over; shared with whatever works for it in the host.
+#[derive(Debug, Clone, Default)]
+pub struct Deadline(Arc<AtomicU64>);
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What [`Deadline`] counts its microseconds from.
+static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Deadline {
+    /// Sets it, for everybody who shares it.
+    pub fn set(&self, at: Instant) {
+        let micros = at.saturating_duration_since(*BASE).as_micros();
+        self.0.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How much time is left; nothing once it has passed.
+    pub fn remaining(&self) -> Duration {
+        let at = Duration::from_micros(self.0.load(Ordering::Relaxed));
+        at.saturating_sub(BASE.elapsed())
+    }
+
+    /// Whether it has passed.
+    pub fn passed(&self) -> bool {
+        self.remaining().is_zero()
+    }
+}
+
+/// The two clocks of a call: the guest's own time, and the time of the whole call.
+#[derive(Debug)]
+pub struct CallClock {
+    limits: Limits,
+    deadline: Deadline,
+    started: Instant,
+    /// Where the call has less time than a call may take.
+    until: Option<Instant>,
+    in_host: Duration,
+}
+
+/// Why a call was cut short.
+#[derive(Debug, thiserror::Error)]
+pub enum Overtime {
+    #[error("it computed for more than {0:?}, which is all that a call may take")]
+    Guest(Duration),
+    #[error(
+        "the call took more than {0:?} with its calls of the host, which is all that it may take"
+    )]
+    Call(Duration),
+}
+
+impl CallClock {
+    pub fn new(limits: Limits, deadline: Deadline) -> Self {
+        let (started, in_host) = (Instant::now(), Duration::ZERO);
+        CallClock { limits, deadline, started, until: None, in_host }
+    }
+
+    /// Starts both clocks anew, for a call that must be over at `until` if that is given.
+    pub fn start(&mut self, until: Option<Instant>) {
+        self.started = Instant::now();
+        self.until = until;
+        self.in_host = Duration::ZERO;
+        let own = end_of(self.started, self.limits.call_time);
+        self.deadline.set(until.map_or(own, |until| until.min(own)));
+    }
+
+    /// What the host did for the guest is not the guest's time.
+    pub fn spent_in_host(&mut self, time: Duration) {
+        self.in_host += time;
+    }
+
+    /// Whether the call may go on.
+    pub fn check(&self) -> Result<(), Overtime> {
+        let now = Instant::now();
+        let total = now - self.started;
+        if total > self.limits.call_time || self.until.is_some_and(|until| now > until) {
+            return Err(Overtime::Call(self.limits.call_time));
+        }
+        if total.saturating_sub(self.in_host) > self.limits.guest_time {
+            return Err(Overtime::Guest(self.limits.guest_time));
+        }
+        Ok(())
+    }
+
+    /// The guest's own time and the whole time of the call so far.
+    pub fn spent(&self) -> (Duration, Duration) {
+        let total = self.started.elapsed();
+        (total.saturating_sub(self.in_host), total)
+    }
+
+    /// The limits that it keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The deadline that host calls keep.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+}
+
+/// When a call that starts now must be over. A limit beyond the clock's range is none: a year will do.
+pub fn end_of(started: Instant, call_time: Duration) -> Instant {
+    started.checked_add(call_time).unwrap_or(started + YEAR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock(guest: Duration, call: Duration) -> CallClock {
+        let limits = Limits { guest_time: guest, call_time: call, ..Limits::default() };
+        let mut clock = CallClock::new(limits, Deadline::default());
+        clock.start(None);
+        clock
+    }
+
+    #[test]
+    fn time_in_the_host_is_not_the_guest_s_but_is_the_call_s() {
+        let mut clock = clock(Duration::from_millis(20), Duration::from_millis(60));
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(matches!(clock.check(), Err(Overtime::Guest(_))));
+        clock.spent_in_host(Duration::from_millis(30));
+        assert!(clock.check().is_ok() || clock.deadline().passed());
+        std::thread::sleep(Duration::from_millis(60));
+        clock.spent_in_host(Duration::from_millis(60));
+        assert!(matches!(clock.check(), Err(Overtime::Call(_))));
+        assert!(clock.deadline().passed());
+    }
+
+    #[test]
+    fn a_call_that_has_less_time_is_over_earlier() {
+        let mut clock = clock(Duration::from_secs(60), Duration::from_secs(60));
+        clock.start(Some(Instant::now() + Duration::from_millis(10)));
+        assert!(clock.check().is_ok());
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(matches!(clock.check(), Err(Overtime::Call(_))));
+        assert!(clock.deadline().passed());
+    }
+
+    #[test]
+    fn a_limit_beyond_all_clocks_is_no_panic() {
+        let clock = clock(Duration::MAX, Duration::MAX);
+        assert!(clock.check().is_ok());
+        assert!(!clock.deadline().passed());
+    }
+}

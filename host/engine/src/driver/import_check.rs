@@ -1,0 +1,213 @@
+//! What a component imports and exports, read from its bytes and held against its grants before anything is compiled.
+
+use image_cache_model::Grant;
+use image_cache_model::printable;
+use std::collections::BTreeSet;
+use wasmparser::{Parser, Payload};
+
+/// The package of the interface, and the one major version of it that the host speaks.
+const PACKAGE: &str = "image-cache:driver";
+const MAJOR: &str = "1";
+
+/// What a driver may import without a grant: types, and words for the operator.
+const FREE: [&str; 2] = ["types", "log"];
+
+/// The packages of WASI 0.2 that a grant of `wasi` links, all of them over an empty context.
+const WASI_PACKAGES: [&str; 6] =
+    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+
+/// Most names at a component's rim, and the longest that is shown whole: an honest driver has a tenth of it.
+const MAX_NAMES: usize = 1000;
+const MAX_NAME: usize = 200;
+
+/// The names at a component's rim, printable and cut: nothing has checked them yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct World {
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+}
+
+impl World {
+    /// Reads the rim; what is nested inside does not count. The error says what the bytes are instead.
+    pub fn read(bytes: &[u8]) -> Result<World, String> {
+        if let Some(fault) = no_component(bytes) {
+            return Err(fault.into());
+        }
+        let mut world = World::default();
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(bytes) {
+            let broken = |e| format!("it is a broken component: {e}; build it anew");
+            match payload.map_err(broken)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        note(&mut world.imports, import.map_err(broken)?.name.name)?;
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        note(&mut world.exports, export.map_err(broken)?.name.name)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(world)
+    }
+
+    /// The grants without which its imports are refused.
+    pub fn wanted(&self) -> BTreeSet<Grant> {
+        self.imports.iter().filter_map(|import| needed_grant(import).ok().flatten()).collect()
+    }
+
+    /// Everything that keeps a component with these names from being the driver `driver` under `grants`.
+    pub fn faults(&self, driver: &str, grants: &BTreeSet<Grant>) -> Vec<String> {
+        let (mut faults, mut wanted, mut refused) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for import in &self.imports {
+            match needed_grant(import) {
+                Ok(None) => {}
+                Ok(Some(grant)) if grants.contains(&grant) => {}
+                Ok(Some(grant)) => {
+                    wanted.insert(grant);
+                    refused.push(import.as_str());
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !wanted.is_empty() {
+            faults.insert(0, ungranted(driver, &refused, grants, &wanted));
+        }
+        faults.extend(self.export_fault());
+        faults
+    }
+
+    fn export_fault(&self) -> Option<String> {
+        let mut versions = self.exports.iter().filter_map(|export| version_of(export, "driver"));
+        match versions.next() {
+            Some(version) if speaks(version) => None,
+            Some(version) => Some(format!(
+                "it exports {PACKAGE}/driver@{version}, another major version: the host speaks {MAJOR}.x; \
+                 build it against the interface of this release"
+            )),
+            None => Some(format!(
+                "it is a component of another world: it does not export {PACKAGE}/driver@{MAJOR}.x{}",
+                listed(" but ", &self.exports)
+            )),
+        }
+    }
+}
+
+fn note(names: &mut Vec<String>, name: &str) -> Result<(), String> {
+    if names.len() == MAX_NAMES {
+        return Err(format!(
+            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it anew"
+        ));
+    }
+    names.push(printable(name, MAX_NAME));
+    Ok(())
+}
+
+/// What the bytes are, where they are no component.
+fn no_component(bytes: &[u8]) -> Option<&'static str> {
+    let fault = if bytes.is_empty() {
+        "the file is empty"
+    } else if Parser::is_component(bytes) {
+        return None;
+    } else if Parser::is_core_wasm(bytes) {
+        "it is a core WebAssembly module, not a component: turn it into one with `wasm-tools component new`"
+    } else if bytes.starts_with(b"\0asm") {
+        "it is WebAssembly of another version, or cut off; build it anew"
+    } else if bytes.starts_with(b"\x7fELF") {
+        "it is a native program or compiled code, not a WebAssembly component"
+    } else if std::str::from_utf8(&bytes[..bytes.len().min(512)]).is_ok_and(|t| !t.contains('\0')) {
+        "it is text, not a WebAssembly component"
+    } else {
+        "it is no WebAssembly"
+    };
+    Some(fault)
+}
+
+/// Which grant an import needs; an error where no grant would help.
+fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
+    if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
+        let grant = match name {
+            "sql" => Some(Grant::Sql),
+            "attributes" => Some(Grant::Attributes),
+            "files" => Some(Grant::Files),
+            _ if FREE.contains(&name) => None,
+            _ => {
+                return Err(format!(
+                    "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has types, log, sql, \
+                     attributes and files; update the host, or build the driver for it"
+                ));
+            }
+        };
+        if !speaks(version) {
+            return Err(format!(
+                "it imports {import}, a version that the host does not speak ({PACKAGE}@{MAJOR}.x); \
+                 build it against the interface of this release"
+            ));
+        }
+        return Ok(grant);
+    }
+    let package = import.split('/').next().unwrap_or_default();
+    if !import.starts_with("wasi:") {
+        let known = "types, log, sql, attributes and files";
+        return Err(format!(
+            "it imports {import}, which no grant covers; a driver may import {known} of {PACKAGE}@{MAJOR}.x"
+        ));
+    }
+    if WASI_PACKAGES.contains(&package) && split_version(import).1.starts_with("0.2.") {
+        return Ok(Some(Grant::Wasi));
+    }
+    Err(format!(
+        "it imports {import}, which the grant \"wasi\" does not cover: that is {} at 0.2; build it without",
+        WASI_PACKAGES.join(", ")
+    ))
+}
+
+fn ungranted(
+    driver: &str,
+    imports: &[&str],
+    granted: &BTreeSet<Grant>,
+    wanted: &BTreeSet<Grant>,
+) -> String {
+    let all: Vec<String> = granted.union(wanted).map(|grant| format!("\"{grant}\"")).collect();
+    let place = if driver.contains('/') || driver.ends_with(".wasm") { "NAME" } else { driver };
+    format!(
+        "it imports what it was not granted: {}; if you trust it with that, set `grants = [{}]` in [drivers.{place}]",
+        imports.join(", "),
+        all.join(", ")
+    )
+}
+
+/// The version of `export`, where it is `interface` of our package.
+fn version_of<'a>(export: &'a str, interface: &str) -> Option<&'a str> {
+    let (name, version) = split_version(export.strip_prefix("image-cache:driver/")?);
+    (name == interface).then_some(version)
+}
+
+fn split_version(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// Whether a version is one of those the host speaks: semantic versions of one major number, no pre-releases.
+fn speaks(version: &str) -> bool {
+    let mut parts = version.split('.');
+    let number = |part: Option<&str>| {
+        part.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    parts.next() == Some(MAJOR)
+        && number(parts.next())
+        && number(parts.next())
+        && parts.next().is_none()
+}
+
+fn listed(before: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return " nor anything else".into();
+    }
+    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    format!("{before}{}{}", shown.join(", "), if names.len() > 5 { ", …" } else { "" })
+}

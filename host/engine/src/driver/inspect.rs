@@ -1,0 +1,111 @@
+//! Looking at a driver without a cache: what it is, what it wants, and whether it would load.
+
+use super::compile_cache::CompileCache;
+use super::host_state::HostState;
+use super::load::{Candidate, Examined, Source, examine, find, prepare};
+use crate::engine;
+use image_cache_model::{Config, Grant};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// What there is to know about a driver before it is used.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The name or path that was asked for; a built-in driver's own spelling.
+    pub name: String,
+    /// `built in`, or the component's path.
+    pub source: String,
+    /// Bytes of the component.
+    pub size_bytes: u64,
+    /// SHA-256 of the component in lower-case hexadecimal, as a pin has it; empty where it could not be read.
+    pub sha256: String,
+    /// What the component imports.
+    pub imports: Vec<String>,
+    /// The grants that it needs for what it imports.
+    pub grants: BTreeSet<Grant>,
+    /// What the component exports.
+    pub exports: Vec<String>,
+    /// The driver's own name and version, where it could be asked.
+    pub description: Option<(String, String)>,
+    /// How long it took to compile, or to load what was compiled.
+    pub compile_time: Duration,
+    /// Whether compiled code was found on disk.
+    pub from_compile_cache: bool,
+    /// Why compiled code is not kept on disk, where it is not.
+    pub compile_cache_fault: Option<String>,
+    /// Everything that keeps it from loading, with what to do; empty: it would load. That its configuration is taken is
+    /// seen only in a cache.
+    pub faults: Vec<String>,
+}
+
+/// Looks at the driver `name_or_file` as `config` has it. No cache is opened, and the driver is not configured.
+///
+/// ```no_run
+/// let config = image_cache_model::Config::builder("/var/lib/image-cache").build()?;
+/// let inspection = image_cache_engine::inspect("xattr", &config);
+/// assert!(inspection.faults.is_empty(), "{:?}", inspection.faults);
+/// # Ok::<(), image_cache_model::ConfigError>(())
+/// ```
+pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
+    let mut inspection = Inspection { name: name_or_file.into(), ..Inspection::default() };
+    if let Err(fault) = inspection.look(name_or_file, config) {
+        inspection.faults.push(fault);
+    }
+    inspection
+}
+
+/// How long compiling the driver takes, whether or not compiled code is kept; nothing where it is not to be compiled or does not
+/// compile, which [`inspect`] gives the reasons for.
+///
+/// ```
+/// let config = image_cache_model::Config::builder("/var/lib/image-cache").build()?;
+/// assert!(image_cache_engine::time_to_compile("sqlite", &config) > Some(std::time::Duration::ZERO));
+/// # Ok::<(), image_cache_model::ConfigError>(())
+/// ```
+pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> {
+    let examined = find(name_or_file, config).and_then(|candidate| examine(&candidate)).ok()?;
+    if !examined.faults.is_empty() {
+        return None;
+    }
+    let engine = engine::engine().ok()?;
+    let started = Instant::now();
+    CompileCache::none().compile(engine, &examined.bytes, &examined.digest).ok()?;
+    Some(started.elapsed())
+}
+
+impl Inspection {
+    fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
+        let candidate = find(name, config)?;
+        self.name.clone_from(&candidate.name);
+        self.source = match &candidate.source {
+            Source::BuiltIn(_) => "built in".into(),
+            Source::File(path) => path.display().to_string(),
+        };
+        let examined = examine(&candidate)?;
+        self.size_bytes = examined.bytes.len() as u64;
+        self.sha256 = hex::encode(examined.digest);
+        self.imports.clone_from(&examined.world.imports);
+        self.grants = examined.world.wanted();
+        self.exports.clone_from(&examined.world.exports);
+        self.faults.clone_from(&examined.faults);
+        if self.faults.is_empty() { self.run(&candidate, &examined, config) } else { Ok(()) }
+    }
+
+    fn run(
+        &mut self,
+        candidate: &Candidate,
+        examined: &Examined,
+        config: &Config,
+    ) -> Result<(), String> {
+        let started = Instant::now();
+        let (template, compiled) = prepare(candidate, examined, &CompileCache::of_user())?;
+        self.compile_time = started.elapsed();
+        self.from_compile_cache = compiled.from_cache;
+        self.compile_cache_fault = compiled.cache_fault;
+        let state = HostState::new(&candidate.home(config, None));
+        let mut live = template.instantiate(state, None).map_err(|born| born.error.to_string())?;
+        self.description = Some(live.describe().map_err(|error| error.to_string())?);
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! One instance of a driver behind a store: made, configured, called within its bounds, and thrown away after a trap.
+
+use super::convert;
+use super::deadline::Overtime;
+use super::error::{CallError, DriverError};
+use super::host_state::HostState;
+use super::host_state::imports::link_wasi;
+use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
+use crate::bindings::image_cache::driver as imports;
+use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
+use crate::capability::wasi;
+use crate::engine::Running;
+use image_cache_model::{Grant, Limits, printable};
+use std::collections::BTreeSet;
+use std::time::Instant;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// Bytes that the host takes for what one call passes out of a guest, strings, lists and all.
+const MAX_PASSED: usize = 16 << 20;
+
+/// Component-model handles that a guest may hold.
+const MAX_HANDLES: usize = 1000;
+
+/// What an instance is made from.
+pub(super) struct Template {
+    pre: ImageCacheDriverPre<HostState>,
+    options: Vec<(String, String)>,
+    limits: Limits,
+    has_wasi: bool,
+    sees_files: bool,
+}
+
+/// An instance.
+pub(super) struct Live {
+    store: Store<HostState>,
+    bindings: ImageCacheDriver,
+    has_wasi: bool,
+}
+
+/// Why there is no instance; the state is for the next attempt.
+pub(super) struct StillBorn {
+    pub state: HostState,
+    pub error: CallError,
+}
+
+impl Template {
+    /// Links a component with what it was granted, and nothing else.
+    pub fn new(
+        engine: &Engine,
+        component: &Component,
+        grants: &BTreeSet<Grant>,
+        options: Vec<(String, String)>,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
+        let linker = linker(engine, grants).map_err(unlinkable)?;
+        let pre = linker
+            .instantiate_pre(component)
+            .and_then(ImageCacheDriverPre::new)
+            .map_err(unlinkable)?;
+        let has_wasi = grants.contains(&Grant::Wasi);
+        let sees_files = grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files);
+        Ok(Template { pre, options, limits, has_wasi, sees_files })
+    }
+
+    /// What its calls may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether its driver has a way to the images' files.
+    pub fn sees_files(&self) -> bool {
+        self.sees_files
+    }
+
+    /// A new instance, not configured yet. It must be there at `until`, if that is given.
+    pub fn instantiate(
+        &self,
+        state: HostState,
+        until: Option<Instant>,
+    ) -> Result<Live, Box<StillBorn>> {
+        let mut store = Store::new(self.pre.engine(), state.renewed(&self.limits));
+        store.limiter(|state| &mut state.bounds);
+        store.set_hostcall_fuel(MAX_PASSED);
+        store.set_max_component_handles(MAX_HANDLES);
+        store.epoch_deadline_callback(|context| {
+            context.data().clock.check()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        let made = timed(&mut store, self.has_wasi, until, |store| self.pre.instantiate(store));
+        match made {
+            Ok(bindings) => Ok(Live { store, bindings, has_wasi: self.has_wasi }),
+            Err(error) => {
+                let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
+                Err(Box::new(StillBorn { state: store.into_data(), error }))
+            }
+        }
+    }
+
+    /// A new instance, configured, at `until` if that is given.
+    pub fn start(&self, state: HostState, until: Option<Instant>) -> Result<Live, Box<StillBorn>> {
+        let mut live = self.instantiate(state, until)?;
+        match live.configure(&self.options, until) {
+            Ok(()) => Ok(live),
+            Err(error) => Err(Box::new(StillBorn { state: live.into_state(), error })),
+        }
+    }
+}
+
+impl Live {
+    /// One call, within its bounds, over at `until` if that is given. A trap or a deadline is an error after which the
+    /// instance is of no use.
+    pub fn call<R: Send>(
+        &mut self,
+        call: &str,
+        until: Option<Instant>,
+        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
+    ) -> Result<R, CallError> {
+        let Live { store, bindings, has_wasi } = self;
+        let guest = bindings.image_cache_driver_driver();
+        let result = timed(store, *has_wasi, until, |store| work(guest, store));
+        result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
+    }
+
+    /// The driver's name and version.
+    pub fn describe(&mut self) -> Result<(String, String), CallError> {
+        let description = self.call("describe", None, |guest, store| guest.call_describe(store))?;
+        convert::description(description)
+            .map_err(|lie| CallError::Failed(format!("describe: {lie}")))
+    }
+
+    fn configure(
+        &mut self,
+        options: &[(String, String)],
+        until: Option<Instant>,
+    ) -> Result<(), CallError> {
+        let configure = |guest: &Guest, store: &mut _| guest.call_configure(store, options);
+        let answer = self.call("configure", until, configure);
+        if let Some(words) = self.state().corruption() {
+            return Err(CallError::Corrupt(words.into()));
+        }
+        let was_busy = self.state().was_busy();
+        answer?.map_err(|error| match error {
+            ConfigurationError::Other(_) if was_busy => CallError::Refused(DriverError::Busy),
+            error => CallError::Failed(convert::configuration_error(error)),
+        })
+    }
+
+    pub fn state(&self) -> &HostState {
+        self.store.data()
+    }
+
+    /// Whether its database was removed or replaced since it was configured: it would not find its tables.
+    pub fn database_was_replaced(&mut self) -> bool {
+        self.store.data_mut().database_was_replaced()
+    }
+
+    pub fn into_state(self) -> HostState {
+        self.store.into_data()
+    }
+}
+
+/// Runs guest code with its clocks started and the ticker awake.
+fn timed<R: Send>(
+    store: &mut Store<HostState>,
+    has_wasi: bool,
+    until: Option<Instant>,
+    work: impl FnOnce(&mut Store<HostState>) -> R + Send,
+) -> R {
+    let _running = Running::start();
+    store.data_mut().begin_call(until);
+    store.set_epoch_deadline(1);
+    let result = if has_wasi { wasi::apart(|| work(store)) } else { work(store) };
+    store.data_mut().end_call();
+    result
+}
+
+fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    imports::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    for grant in grants {
+        match grant {
+            Grant::Sql => imports::sql::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
+            Grant::Attributes => {
+                imports::attributes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
+            }
+            Grant::Files => {
+                imports::files::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
+            }
+            Grant::Wasi => link_wasi(&mut linker)?,
+        }
+    }
+    Ok(linker)
+}
+
+/// Why a call ended, and what the guest said last: the text of its panic, if it has a panic hook.
+fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
+    let reason = match error.downcast_ref::<Overtime>() {
+        Some(overtime) => format!("{call} was cut short: {overtime}"),
+        None => format!("{call} failed: {}", cause_words(error, state)),
+    };
+    match state.log.last_error() {
+        Some(words) => format!("{reason}; it said: {words}"),
+        None => reason,
+    }
+}
+
+/// The cause, and the limit to raise where it is the number of a component's parts, for which wasmtime has its own words.
+fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
+    let words = printable(&error.root_cause().to_string(), 1024);
+    if !words.starts_with("resource limit exceeded") {
+        return words;
+    }
+    let most = state.bounds.max_parts();
+    format!(
+        "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
+    )
+}
+
+fn chain(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> =
+        error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
+    causes.join(": ")
+}

@@ -1,0 +1,86 @@
+//! How much memory an instance may have, all its memories together.
+
+use image_cache_model::Limits;
+use wasmtime::{ResourceLimiter, Result, bail};
+
+/// Elements of all tables of a guest.
+pub const MAX_ELEMENTS: usize = 100_000;
+
+/// What one store may still take. Going beyond is a trap with words: a guest that is merely told that there is no more
+/// memory dies with a trap that says nothing.
+#[derive(Debug)]
+pub struct Bounds {
+    max_memory: usize,
+    /// Core instances, memories and tables, so many of each, adapters included.
+    max_parts: usize,
+    memory: usize,
+    elements: usize,
+}
+
+impl Bounds {
+    /// At most what these limits allow.
+    pub fn new(limits: &Limits) -> Self {
+        let most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let (max_memory, max_parts) = (most(limits.memory), most(limits.instances));
+        Bounds { max_memory, max_parts, memory: 0, elements: 0 }
+    }
+
+    /// Core instances, memories or tables that it may have, each.
+    pub fn max_parts(&self) -> usize {
+        self.max_parts
+    }
+
+    /// Bytes of memory and elements of tables in use. Neither ever shrinks, so this is also the most that was.
+    pub fn in_use(&self) -> (u64, u64) {
+        (self.memory as u64, self.elements as u64)
+    }
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
+        let memory = self.memory.saturating_sub(now).saturating_add(wanted);
+        if memory > self.max_memory {
+            bail!(
+                "it wanted {memory} bytes of memory; its limit is {} (`limits.memory`)",
+                self.max_memory
+            );
+        }
+        self.memory = memory;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
+        let elements = self.elements.saturating_sub(now).saturating_add(wanted);
+        if elements > MAX_ELEMENTS {
+            bail!("it wanted {elements} elements of tables; the limit is {MAX_ELEMENTS}");
+        }
+        self.elements = elements;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.max_parts
+    }
+
+    fn tables(&self) -> usize {
+        self.max_parts
+    }
+
+    fn memories(&self) -> usize {
+        self.max_parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_count_together() {
+        let mut bounds = Bounds::new(&Limits { memory: 100, ..Limits::default() });
+        assert!(bounds.memory_growing(0, 60, None).is_ok());
+        assert!(bounds.memory_growing(0, 60, None).is_err());
+        assert!(bounds.memory_growing(60, 100, None).is_ok());
+        assert!(bounds.memory_growing(100, 101, None).is_err());
+    }
+}

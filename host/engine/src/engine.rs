@@ -1,0 +1,196 @@
+//! The one wasmtime engine of the process: what guests may use of WebAssembly, and the ticks that interrupt them.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wasmparser::{Validator, WasmFeatures};
+use wasmtime::{Config, Engine, Strategy};
+
+/// How often a running guest's clock is looked at: a deadline is kept to this much.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// After so many ticks without a call the ticker sleeps until the next one.
+const IDLE_TICKS: u32 = 100;
+
+/// Bytes of native stack that a guest may use.
+const MAX_STACK: usize = 512 << 10;
+
+/// WebAssembly that no driver needs, and where most of the advisories of a runtime lie.
+const SWITCHED_OFF: WasmFeatures = WasmFeatures::THREADS
+    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::STACK_SWITCHING)
+    .union(WasmFeatures::CM_ASYNC);
+
+/// What guests may not use, but wasmtime's own adapters between the parts of a composed component do: each copies from one part's memory
+/// to another's. Without it wasmtime panics on such a component, so [`validate`] refuses it to guests, and not the engine.
+const FOR_ADAPTERS: WasmFeatures = WasmFeatures::MULTI_MEMORY;
+
+/// Calls that are running now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+/// Whether the ticker sleeps, or is about to.
+static PARKED: AtomicBool = AtomicBool::new(false);
+static TICKER: OnceLock<Thread> = OnceLock::new();
+
+/// The engine, made at first use; why there is none, where that failed.
+pub fn engine() -> Result<&'static Engine, String> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)
+}
+
+/// Refuses what no guest may use although the engine can. What the engine cannot, it refuses itself.
+pub fn validate(component: &[u8]) -> Result<(), String> {
+    let features = WasmFeatures::all().difference(FOR_ADAPTERS);
+    let validated = Validator::new_with_features(features).validate_all(component);
+    validated.map(drop).map_err(|e| e.to_string())
+}
+
+/// Keeps the ticks coming while a guest runs. It costs two atomic operations, and a system call after
+/// half a second without any call.
+pub struct Running(());
+
+impl Running {
+    pub fn start() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        if PARKED.load(Ordering::SeqCst)
+            && PARKED.swap(false, Ordering::SeqCst)
+            && let Some(ticker) = TICKER.get()
+        {
+            ticker.unpark();
+        }
+        Running(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn new_engine() -> Result<Engine, String> {
+    let words = |e: &dyn std::fmt::Display| format!("WebAssembly cannot run in this process: {e}");
+    let engine = Engine::new(&engine_config()).map_err(|e| words(&e))?;
+    let ticked = engine.clone();
+    let ticker = thread::Builder::new()
+        .name("image-cache-tick".into())
+        .spawn(move || tick(&ticked))
+        .map_err(|e| words(&e))?;
+    // Set once: this function runs once.
+    let _ = TICKER.set(ticker.thread().clone());
+    Ok(engine)
+}
+
+fn engine_config() -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .concurrency_support(false)
+        .wasm_features(SWITCHED_OFF.difference(FOR_ADAPTERS), false)
+        .epoch_interruption(true)
+        .max_wasm_stack(MAX_STACK);
+    config
+}
+
+/// Counts the epoch up while calls run. The order of the two flags lets no call slip through: the ticker
+/// says that it sleeps, then looks for calls; a call says that it runs, then looks for a sleeper.
+fn tick(engine: &Engine) {
+    let mut idle = 0;
+    loop {
+        idle = if RUNNING.load(Ordering::Relaxed) == 0 { idle + 1 } else { 0 };
+        if idle > IDLE_TICKS {
+            PARKED.store(true, Ordering::SeqCst);
+            while PARKED.load(Ordering::SeqCst) && RUNNING.load(Ordering::SeqCst) == 0 {
+                thread::park();
+            }
+            PARKED.store(false, Ordering::SeqCst);
+            idle = 0;
+        }
+        thread::sleep(TICK);
+        engine.increment_epoch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Instance, Module, Store};
+
+    const LOOP: &str = r#"(module (func (export "f") (loop br 0)))"#;
+
+    #[test]
+    fn a_guest_that_loops_is_interrupted_after_the_ticker_has_slept() {
+        let engine = engine().expect("an engine");
+        thread::sleep(TICK * (IDLE_TICKS + 20));
+        let module =
+            Module::new(engine, wat::parse_str(LOOP).expect("valid text")).expect("it compiles");
+        let mut store = Store::new(engine, ());
+        store.set_epoch_deadline(2);
+        let _running = Running::start();
+        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+        let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("f");
+        let trap = f.call(&mut store, ()).expect_err("it loops for ever");
+        assert_eq!(trap.downcast_ref::<wasmtime::Trap>(), Some(&wasmtime::Trap::Interrupt));
+    }
+
+    #[test]
+    fn what_drivers_do_not_need_is_switched_off() {
+        let engine = engine().expect("an engine");
+        for text in [
+            "(module (memory i64 1))",
+            "(module (memory 1 1 shared))",
+            "(module (type (struct)))",
+            "(module (tag))",
+        ] {
+            let bytes = wat::parse_str(text).expect("valid text");
+            assert!(Module::new(engine, bytes).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_memories_are_refused_in_a_module_wherever_it_lies() {
+        for text in [
+            "(component (core module (memory 1) (memory 1)))",
+            "(component (component (core module (memory 1) (memory 1))))",
+            r#"(component (core module (import "a" "b" (memory 1)) (memory 1)))"#,
+        ] {
+            let bytes = wat::parse_str(text).expect("valid text");
+            assert!(validate(&bytes).is_err_and(|words| words.contains("memor")), "{text}");
+        }
+    }
+
+    /// Two components in one, each with a memory; the second hands the first a string.
+    const COMPOSED: &str = r#"(component
+        (component $a
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "f") (param i32 i32))
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "s" string)
+                (canon lift (core func $i "f") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+        (component $b
+            (import "f" (func $f (param "s" string)))
+            (core module $memory (memory (export "memory") 1))
+            (core instance $memory (instantiate $memory))
+            (core func $lowered (canon lower (func $f) (memory (core memory $memory "memory"))))
+            (core module $m (import "" "f" (func (param i32 i32))))
+            (core instance (instantiate $m (with "" (instance (export "f" (func $lowered)))))))
+        (instance $first (instantiate $a))
+        (instance (instantiate $b (with "f" (func $first "f")))))"#;
+
+    #[test]
+    fn a_component_of_several_parts_compiles() {
+        let engine = engine().expect("an engine");
+        let bytes = wat::parse_str(COMPOSED).expect("valid text");
+        assert_eq!(validate(&bytes), Ok(()));
+        assert!(wasmtime::component::Component::from_binary(engine, &bytes).is_ok());
+    }
+}

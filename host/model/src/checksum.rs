@@ -1,0 +1,105 @@
+//! Checksums: what was promised of an image's bytes, and what was computed of them.
+
+use std::fmt;
+
+/// The algorithm of a [`Checksum`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChecksumAlgorithm {
+    /// MD5 (RFC 1321), 32 hexadecimal digits.
+    Md5,
+    /// SHA-256 (FIPS 180-4), 64 hexadecimal digits.
+    Sha256,
+    /// SHA-512 (FIPS 180-4), 128 hexadecimal digits.
+    Sha512,
+}
+
+impl ChecksumAlgorithm {
+    /// How many hexadecimal digits a checksum of this algorithm has.
+    pub fn hex_digits(self) -> usize {
+        match self {
+            ChecksumAlgorithm::Md5 => 32,
+            ChecksumAlgorithm::Sha256 => 64,
+            ChecksumAlgorithm::Sha512 => 128,
+        }
+    }
+}
+
+impl fmt::Display for ChecksumAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChecksumAlgorithm::Md5 => "MD5",
+            ChecksumAlgorithm::Sha256 => "SHA-256",
+            ChecksumAlgorithm::Sha512 => "SHA-512",
+        })
+    }
+}
+
+/// A checksum of an image's bytes, in lower-case hexadecimal.
+///
+/// ```
+/// use image_cache_model::{Checksum, ChecksumAlgorithm};
+/// let sum = Checksum::new(ChecksumAlgorithm::Md5, "D41D8CD98F00B204E9800998ECF8427E")?;
+/// assert_eq!(sum.value(), "d41d8cd98f00b204e9800998ecf8427e");
+/// # Ok::<(), image_cache_model::InvalidChecksum>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Checksum {
+    algorithm: ChecksumAlgorithm,
+    value: Box<str>,
+}
+
+/// Why a string is no checksum.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is no {algorithm} checksum: {digits} hexadecimal digits are accepted")]
+pub struct InvalidChecksum {
+    /// What was given, shortened to a printable length.
+    pub value: String,
+    /// What it was to be.
+    pub algorithm: ChecksumAlgorithm,
+    /// How many digits it should have.
+    pub digits: usize,
+}
+
+impl Checksum {
+    /// Checks the number and kind of the digits; letter case is ignored.
+    pub fn new(algorithm: ChecksumAlgorithm, value: &str) -> Result<Self, InvalidChecksum> {
+        let digits = algorithm.hex_digits();
+        if value.len() != digits || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let value = value.chars().take(140).collect();
+            return Err(InvalidChecksum { value, algorithm, digits });
+        }
+        Ok(Checksum { algorithm, value: value.to_ascii_lowercase().into() })
+    }
+
+    /// Which algorithm made it.
+    pub fn algorithm(&self) -> ChecksumAlgorithm {
+        self.algorithm
+    }
+
+    /// The digits, lower case.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_md5_is_refused_by_name() {
+        for bad in
+            ["", "xyz", "d41d8cd98f00b204e9800998ecf8427", "g41d8cd98f00b204e9800998ecf8427e", "é"]
+        {
+            let error =
+                Checksum::new(ChecksumAlgorithm::Md5, bad).map(|_| ()).map_err(|e| e.to_string());
+            assert!(error.is_err_and(|e| e.contains("32 hexadecimal digits")), "{bad:?}");
+        }
+    }
+}

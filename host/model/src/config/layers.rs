@@ -1,0 +1,145 @@
+//! Putting a configuration together from a file, the environment and flags; the later beats the earlier.
+
+use super::fault::{Rejected, at_line, quoted};
+use super::value::Given;
+use super::{
+    BUILT_IN_DRIVERS, Config, ConfigBuilder, ConfigError, ConfigFault, ConfigOption, oslo,
+    toml_file,
+};
+use crate::read_file::read_file;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+
+/// Above this no file is a configuration.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Layers of configuration: each beats those before it, and the faults of all are reported together.
+///
+/// ```
+/// use image_cache_model::{ConfigLayers, ConfigOption};
+/// let variables = [("IMAGE_CACHE_DIR", "/var/lib/images"), ("IMAGE_CACHE_MAX_SIZE", "1 GiB")];
+/// let config = ConfigLayers::new()
+///     .environment(variables.map(|(name, value)| (name.into(), value.into())))
+///     .flag("--max-size", ConfigOption::MaxSize, "2 GiB".as_ref())
+///     .build()?;
+/// assert_eq!(config.max_size, 2 << 30);
+/// # Ok::<(), image_cache_model::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ConfigLayers {
+    builder: ConfigBuilder,
+    faults: Vec<ConfigFault>,
+}
+
+impl ConfigLayers {
+    /// No layer yet: every option has its default, and the directory none.
+    pub fn new() -> ConfigLayers {
+        ConfigLayers::default()
+    }
+
+    /// Adds a file; see [`Config::from_file`] for its formats.
+    #[must_use]
+    pub fn file(mut self, path: &Path) -> Self {
+        match read(path) {
+            Ok(text) if is_ini(path, &text) => {
+                self.faults.extend(oslo::read(&text, path, &mut self.builder))
+            }
+            Ok(text) => self.faults.extend(toml_file::read(&text, path, &mut self.builder)),
+            Err(error) => {
+                let rejected = Rejected::new(
+                    error.to_string(),
+                    "a readable TOML or oslo.config (INI) file in UTF-8",
+                );
+                self.faults.push(rejected.at(at_line(path, None), ""));
+            }
+        }
+        self
+    }
+
+    /// Adds the text of a TOML file; see [`Config::from_toml`].
+    #[must_use]
+    pub fn toml(mut self, text: &str, origin: &Path) -> Self {
+        self.faults.extend(toml_file::read(text, origin, &mut self.builder));
+        self
+    }
+
+    /// Adds those of the variables that are an option's ([`ConfigOption::variable`]). One that is
+    /// set to nothing counts as not set.
+    #[must_use]
+    pub fn environment(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        for (name, value) in variables {
+            let option = ConfigOption::ALL.into_iter().find(|option| name == *option.variable());
+            if let Some(option) = option.filter(|_| !value.is_empty()) {
+                self = self.flag(&format!("${}", option.variable()), option, &value);
+            }
+        }
+        self
+    }
+
+    /// Adds one option; faults name it as `flag`.
+    #[must_use]
+    pub fn flag(mut self, flag: &str, option: ConfigOption, value: &OsStr) -> Self {
+        let set = option.set(&Given::Text(value), &mut self.builder);
+        self.faults.extend(set.err().map(|rejected| rejected.at(flag, option.name())));
+        self
+    }
+
+    /// Puts the layers together.
+    ///
+    /// # Errors
+    /// Every fault of every layer, also of values that a later layer replaced; and a missing directory.
+    pub fn build(mut self) -> Result<Config, ConfigError> {
+        let dir = ConfigOption::Dir;
+        // A file that could not be understood may well have named the directory.
+        let explained =
+            self.faults.iter().any(|fault| fault.key.is_empty() || fault.key == dir.name());
+        if self.builder.dir.is_none() && !explained {
+            let accepted = format!(
+                "a directory, from --cache-dir, ${} or a configuration file",
+                dir.variable()
+            );
+            self.faults.push(Rejected::new("nothing", accepted).at("", dir.name()));
+        }
+        if !self.faults.is_empty() {
+            return Err(ConfigError { faults: self.faults });
+        }
+        Ok(self.builder.finish())
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let bytes = read_file(path, MAX_FILE_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => io::Error::other("more than 4 MiB"),
+        _ => error,
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        io::Error::other(format!("bytes that are not UTF-8, in line {}", line + 1))
+    })
+}
+
+/// By the name; or by the first section, for who copied Glance's file under a name of his own.
+fn is_ini(path: &Path, text: &str) -> bool {
+    let named = path.extension().is_some_and(|extension| extension == "conf" || extension == "ini");
+    let first =
+        text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    named || first.is_some_and(|line| line.starts_with("[DEFAULT]"))
+}
+
+/// The name of a built-in driver in its plain form; any other as it is.
+pub(super) fn plain_driver(name: String) -> String {
+    let built_in = BUILT_IN_DRIVERS.iter().find(|built_in| built_in.eq_ignore_ascii_case(&name));
+    built_in.map_or(name, |built_in| (*built_in).to_owned())
+}
+
+/// A line that no format knows what to do with.
+pub(super) fn stray(line: &str) -> Rejected {
+    Rejected::new(quoted(line), "[section], \"key = value\", or a comment behind '#'")
+}

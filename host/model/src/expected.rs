@@ -1,0 +1,60 @@
+//! What is known of an image before its bytes come, and what became of the attempt to cache it.
+
+use crate::checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
+use crate::records::CachedImage;
+
+/// What the bytes of an image must agree with; what is not set is not checked.
+///
+/// ```
+/// use image_cache_model::Expected;
+/// let expected = Expected::default().with_size(5).with_md5("5d41402abc4b2a76b9719d911017c592")?;
+/// assert_eq!(expected.size, Some(5));
+/// assert!(Expected::default().with_md5("")?.md5.is_none());
+/// # Ok::<(), image_cache_model::InvalidChecksum>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Bytes in the image.
+    pub size: Option<u64>,
+    /// Their MD5.
+    pub md5: Option<Checksum>,
+}
+
+impl Expected {
+    /// Nothing is known: the image is cached as it comes.
+    pub fn nothing() -> Self {
+        Expected::default()
+    }
+
+    /// So many bytes.
+    #[must_use]
+    pub fn with_size(mut self, size: u64) -> Self {
+        self.size = Some(size);
+        self
+    }
+
+    /// This MD5, as 32 hexadecimal digits of either case; an empty text is none.
+    pub fn with_md5(mut self, md5: &str) -> Result<Self, InvalidChecksum> {
+        self.md5 = match md5 {
+            "" => None,
+            digits => Some(Checksum::new(ChecksumAlgorithm::Md5, digits)?),
+        };
+        Ok(self)
+    }
+}
+
+/// What became of the attempt to cache an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is cached now, as this record says.
+    Cached(CachedImage),
+    /// It was there already.
+    AlreadyCached,
+    /// A live writer, here or in another process, is caching it.
+    BeingCached,
+    /// The driver does not want it.
+    RefusedByDriver,
+    /// The cache failed, for this reason; the source's bytes were not affected.
+    CacheFailed(String),
+}

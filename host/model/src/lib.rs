@@ -1,0 +1,24 @@
+//! The values that all layers of image-cache speak of: ids, checksums, records, options, and text for a log.
+//!
+//! Nothing in this package opens the cache's directory, runs a driver or keeps state. Its only input is a configuration
+//! file that an operator names ([`read_file`]).
+
+#![deny(missing_docs)]
+
+mod checksum;
+mod config;
+mod expected;
+mod image_id;
+mod printable;
+mod read_file;
+mod records;
+mod timestamp;
+
+pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
+pub use config::*;
+pub use expected::{Expected, Outcome};
+pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES, belongs_to_database};
+pub use printable::{hides, printable};
+pub use read_file::read_file;
+pub use records::{CacheSize, CachedImage, Eviction, Hit, Leftover, LeftoverState, Victim};
+pub use timestamp::{system_time, timestamp};

@@ -1,0 +1,52 @@
+//! What the service tells of itself: numbers, health, and how the queue fares.
+
+use super::answers::Refusal;
+use crate::service::Service;
+use crate::{metrics, waits};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use image_cache::ImageCache;
+use prometheus_client::encoding::prometheus_text;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// `GET /metrics`
+pub async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Refusal> {
+    let counted = Arc::clone(&service.metrics);
+    let page = service.cache.run(move |cache| metrics::scrape(&counted, cache)).await?;
+    Ok(([(CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], page).into_response())
+}
+
+/// `GET /healthz`: 200 while images can be served from the cache.
+pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
+    let look = |cache: &ImageCache| {
+        let status = cache.status()?;
+        cache.check_in_place().map(|()| status)
+    };
+    let looked = tokio::time::timeout(waits::HEALTH, service.cache.run(look)).await;
+    let seen = match looked {
+        Ok(seen) => seen.map_err(|error| error.to_string()),
+        Err(_) => Err("it does not answer in time".to_owned()),
+    };
+    match seen {
+        Ok(status) => {
+            let fallback = status.driver.fallback.map(|fallback| fallback.configured);
+            let driver = json!({"name": status.driver.name, "in_place_of": fallback});
+            (StatusCode::OK, Json(json!({"status": "ok", "driver": driver})))
+        }
+        Err(error) => {
+            tracing::warn!(error, "the cache cannot be read");
+            let told =
+                json!({"status": "failing", "reason": "the cache cannot be read; see the log"});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(told))
+        }
+    }
+}
+
+/// `GET /prefetch`: what is fetched, and what failed and why.
+pub async fn prefetch(State(service): State<Arc<Service>>) -> Json<Value> {
+    Json(service.prefetching.as_json(&service.cache))
+}

@@ -1,0 +1,29 @@
+//! What Glance says of an image.
+
+use crate::label::Label;
+use serde::Deserialize;
+
+/// What Glance says of an image.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Record {
+    pub status: String,
+    #[serde(default)]
+    checksum: Option<String>,
+    #[serde(default)]
+    pub size: Option<u64>,
+}
+
+impl Record {
+    /// Whether what is cached is what Glance has.
+    pub fn agrees(&self, label: &Label) -> bool {
+        let size = self.size.is_none() || label.size.is_none() || self.size == label.size;
+        let checksum = self.checksum().is_none_or(|checksum| {
+            label.md5.as_ref().is_some_and(|md5| md5.eq_ignore_ascii_case(checksum))
+        });
+        size && checksum
+    }
+
+    pub fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref().filter(|checksum| !checksum.is_empty())
+    }
+}

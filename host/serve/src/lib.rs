@@ -1,0 +1,203 @@
+//! `image-cache serve`: the cache as an HTTP service in front of a server of images.
+//!
+//! A module of the binary that uses nothing but the library's public API: how a service sits on it.
+
+mod admin;
+mod along;
+mod answer;
+mod background_fetches;
+mod body;
+mod cache_control;
+mod cache_status;
+mod client_stream;
+mod collapsing;
+mod connections;
+mod consent;
+mod content_md5;
+mod descriptors;
+mod dot_segments;
+mod fetch;
+mod glance;
+mod hit;
+mod label;
+mod labels;
+mod limits;
+mod listen;
+mod maintenance;
+mod metrics;
+mod options;
+mod patient;
+mod plain;
+mod plain_id;
+mod prefetch;
+mod range;
+mod rarely;
+mod references;
+mod request_checks;
+mod request_fields;
+mod requests;
+mod secret;
+mod sending;
+mod service;
+mod signals;
+mod stored_fields;
+mod tls;
+mod upstream;
+mod via;
+mod waits;
+
+#[cfg(test)]
+#[path = "../../../fuzz/src/targets/mod.rs"]
+mod fuzz_targets;
+
+pub use options::{Options, PrefetchOptions};
+pub use prefetch::Ended;
+
+use anyhow::Context;
+use body::Body;
+use connections::Connections;
+use descriptors::Descriptors;
+use hyper::Request;
+use image_cache::Config;
+use image_cache::tokio::AsyncImageCache;
+use listen::Listener;
+use metrics::Listeners;
+use rarely::Rarely;
+use request_checks::RequestChecks;
+use requests::observed;
+use service::Service;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Serves until a signal ends it.
+pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(config, options));
+    // A disk that hangs does not keep the process.
+    runtime.shutdown_timeout(waits::SETTLING);
+    served
+}
+
+/// Fetches what is queued, once; answers what became of each image.
+pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<Ended>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let cache = AsyncImageCache::open(config).await?;
+        let service = Arc::new(Service::new(cache, Options::for_prefetch(options)?).await?);
+        let ended = prefetch::once(&service).await?;
+        service.cache.run(|cache| cache.flush()).await?;
+        Ok(ended)
+    })
+}
+
+async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
+    let on_range = if options.fetch_on_range { options.fetch_on_range_at_once } else { 0 };
+    let without_client = options.prefetch.prefetch_at_once + on_range;
+    let descriptors = Arc::new(Descriptors::raise(u64::from(without_client)));
+    let cache = AsyncImageCache::open(config).await?;
+    let service = Arc::new(Service::new(cache, options).await?);
+    let clients = listen::bind(&service.options.listen).await?;
+    let admin = match service.options.admin.address() {
+        Some(address) => Some(listen::bind(address).await?),
+        None => None,
+    };
+    if let Some(admin) = &admin {
+        admin::check(admin.local_addr()?, &service.guard)?;
+    }
+    listen::say("listening on", &clients)?;
+    if let Some(admin) = &admin {
+        listen::say("admin listening on", admin)?;
+    }
+    let stop = signals::Stop::on_signals(&service).context("cannot listen to signals")?;
+    let alive = tokio::spawn(signals::say_ready(stop.clone()));
+    let mut tasks = vec![
+        tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
+        tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
+    ];
+    // What is open now is open for good.
+    let shares = descriptors.shares(service.options.limits.max_connections);
+    let listeners = Listeners {
+        clients: Connections::new(shares.clients),
+        admin: Connections::new(shares.admin),
+        descriptors,
+    };
+    let listeners = service.metrics.listeners.get_or_init(|| listeners);
+    let checks = Arc::new(RequestChecks::default());
+    if let Some(admin) = admin {
+        let listener = listener(&service, admin, &listeners.admin, &listeners.descriptors)?;
+        let (service, checks, stop) = (Arc::clone(&service), Arc::clone(&checks), stop.clone());
+        tasks.push(tokio::spawn(admin::serve(service, listener, checks, stop)));
+    }
+    let clients = listener(&service, clients, &listeners.clients, &listeners.descriptors)?;
+    serve_clients(&service, clients, checks, stop).await;
+    let finished = finish(&service, tasks).await;
+    alive.abort();
+    finished
+}
+
+fn listener(
+    service: &Service,
+    socket: TcpListener,
+    connections: &Arc<Connections>,
+    descriptors: &Arc<Descriptors>,
+) -> anyhow::Result<Listener> {
+    Ok(Listener {
+        socket,
+        acceptor: service.identity.as_ref().map(|identity| identity.acceptor()).transpose()?,
+        limits: service.options.limits.clone(),
+        connections: Arc::clone(connections),
+        descriptors: Arc::clone(descriptors),
+        log: Arc::new(Rarely::default()),
+    })
+}
+
+async fn serve_clients(
+    service: &Arc<Service>,
+    clients: Listener,
+    checks: Arc<RequestChecks>,
+    stop: signals::Stop,
+) {
+    let service = Arc::clone(service);
+    let answer = move |request| {
+        let (service, checks) = (Arc::clone(&service), Arc::clone(&checks));
+        async move {
+            let metrics = Arc::clone(&service.metrics);
+            observed(&metrics, "clients", request, |request: Request<Body>| async move {
+                match checks.refusal(&request) {
+                    Some(refusal) => refusal,
+                    None => service.respond(request).await,
+                }
+            })
+            .await
+        }
+    };
+    clients.serve(answer, stop).await;
+}
+
+/// Nobody is served any more: what is under way ends, and hits are written.
+async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
+    for mut task in tasks {
+        match timeout(waits::SETTLING, &mut task).await {
+            Ok(ended) => ended.context("a part of the service panicked")?,
+            Err(_) => task.abort(),
+        }
+    }
+    let settled = async {
+        while service.cache.counters().fills_running > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if timeout(waits::SETTLING, settled).await.is_err() {
+        tracing::warn!("a fetch that nobody waits for is broken off");
+    }
+    match timeout(waits::SETTLING, service.cache.run(|cache| cache.flush())).await {
+        Ok(flushed) => Ok(flushed?),
+        Err(_) => {
+            tracing::warn!("hits that were gathered cannot be written in time, and are lost");
+            Ok(())
+        }
+    }
+}

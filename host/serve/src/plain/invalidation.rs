@@ -1,0 +1,31 @@
+//! Requests that change something at the upstream: what is stored of it must be asked for again (RFC 9111, 4.4).
+
+use crate::body::Body;
+use crate::cache_status::{CacheStatus, Reason};
+use crate::service::Service;
+use crate::{plain_id, service};
+use hyper::{Method, Request, Response, header};
+
+/// Methods that change nothing (RFC 9110, 9.2.1); of an unknown one nobody knows.
+const SAFE: [Method; 4] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
+
+/// Hands a request on; where it has changed something, what is stored of that is invalid.
+pub(super) async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
+    let is_safe = SAFE.contains(request.method());
+    let target = service::target(&request).to_owned();
+    let response = service.pass(request).await;
+    let has_changed = response.status().is_success() || response.status().is_redirection();
+    if !is_safe && has_changed {
+        let named = [header::LOCATION, header::CONTENT_LOCATION];
+        let named = named.iter().filter_map(|name| response.headers().get(name)?.to_str().ok());
+        let named: Vec<String> =
+            named.filter_map(|location| service.upstream.target_of(location, &target)).collect();
+        for target in named.iter().chain([&target]) {
+            let id = service.credentials.id(target).or_else(|| plain_id::of_target(target));
+            if let Some(id) = id {
+                service.invalidate(&id).await;
+            }
+        }
+    }
+    CacheStatus::Bypass(Reason::Method).mark(response)
+}

@@ -1,0 +1,128 @@
+//! HTTP's rules for shared caches, as far as they are about header fields (RFC 9110 and 9111): they decide, and do nothing.
+
+use crate::cache_control::{CacheControl, elements};
+use crate::cache_status::Reason;
+use crate::label;
+use crate::label::{Label, is_strong};
+use crate::request_fields::RequestFields;
+use crate::upstream::IsFramed;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode, header};
+use std::time::{Duration, SystemTime};
+
+/// Conditions that only the upstream can judge.
+const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
+
+/// What a response sets for one client alone.
+const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("set-cookie2")];
+
+/// What a request says of stored answers.
+#[derive(Debug, Clone)]
+pub struct Wishes(CacheControl);
+
+impl Wishes {
+    pub fn of(headers: &HeaderMap) -> Wishes {
+        Wishes(CacheControl::of(headers))
+    }
+
+    /// Whether the caller takes a stored answer without asking: it may want one that is younger, or stays fresh longer.
+    pub fn accept(&self, label: &Label) -> bool {
+        let now = SystemTime::now();
+        let is_young = self.0.max_age.is_none_or(|most| label.age(now) <= most);
+        !self.want_confirmed()
+            && is_young
+            && label.is_fresh(now, self.0.min_fresh.unwrap_or_default())
+    }
+
+    /// Whether the caller wants nothing that has to be asked for.
+    pub fn want_only_cached(&self) -> bool {
+        self.0.only_if_cached
+    }
+
+    /// Whether the caller does not take what was not checked just now.
+    pub fn want_confirmed(&self) -> bool {
+        self.0.no_cache || self.0.max_age == Some(Duration::ZERO)
+    }
+}
+
+/// Why a request must not be answered with what others were answered; nothing where it may.
+pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> Option<Reason> {
+    if fields.is_personal(headers) && !authorises {
+        return Some(Reason::Personal);
+    }
+    let is_conditional = CONDITIONS.iter().any(|name| headers.contains_key(name));
+    let is_secret = CacheControl::of(headers).no_store;
+    (is_conditional || is_secret).then_some(Reason::Request)
+}
+
+/// What asks the upstream for an image only if it is another one. Where that decides whether a caller may have it, only a
+/// strong ETag will do: what another user has may have the same date.
+pub fn conditions(label: &Label, authorises: bool) -> HeaderMap {
+    let etag = label.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
+    let date = label.header(&header::LAST_MODIFIED).filter(|_| !authorises);
+    let condition = |name, value: Option<&str>| Some((name, HeaderValue::from_str(value?).ok()?));
+    let all = [condition(header::IF_NONE_MATCH, etag), condition(header::IF_MODIFIED_SINCE, date)];
+    all.into_iter().flatten().collect()
+}
+
+/// Whether an answer may be kept for others; the reason where it may not.
+pub fn keeping<B>(
+    response: &Response<B>,
+    fields: &RequestFields,
+    authorises: bool,
+) -> Result<(), Reason> {
+    let headers = response.headers();
+    if response.status() != StatusCode::OK {
+        return Err(Reason::Status);
+    }
+    sharing(headers, fields)?;
+    if response.extensions().get() != Some(&IsFramed(true)) {
+        return Err(Reason::NotStorable);
+    }
+    if !label::is_storable(headers) {
+        return Err(Reason::TooManyFields);
+    }
+    let stored = Label::of("", headers, None, None);
+    let can_be_checked = stored.is_fresh(SystemTime::now(), Duration::ZERO)
+        || !conditions(&stored, false).is_empty();
+    if !can_be_checked {
+        return Err(Reason::NotStorable);
+    }
+    if authorises && stored.strong_etag().is_none() {
+        return Err(Reason::NoStrongValidator);
+    }
+    Ok(())
+}
+
+/// Whether the fields of an answer allow that others get it; the reason where they do not.
+pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason> {
+    let sets_cookies = COOKIES.iter().any(|name| headers.contains_key(name));
+    if CacheControl::of(headers).forbids_sharing() || sets_cookies {
+        return Err(Reason::Forbidden);
+    }
+    let differs =
+        |name: Option<HeaderName>| name.is_none_or(|name| fields.makes_fetches_differ(&name));
+    if varied(headers).any(differs) {
+        return Err(Reason::Vary);
+    }
+    let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity) {
+        return Err(Reason::NotStorable);
+    }
+    Ok(())
+}
+
+/// Whether a stored answer is one for this request: shared fetches do not carry all of its fields. Their encoding is
+/// always the same, and anybody can read it.
+pub fn is_variant_for(stored: &HeaderMap, request: &HeaderMap) -> bool {
+    varied(stored).flatten().all(|name| {
+        name == header::ACCEPT_ENCODING || name == header::HOST || !request.contains_key(name)
+    })
+}
+
+/// The fields that an answer depends on; nothing for what is no name, as `*`.
+fn varied(headers: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
+    let lines = headers.get_all(header::VARY).iter();
+    let names = lines.flat_map(|line| elements(line.as_bytes()));
+    names.map(|name| HeaderName::from_bytes(name).ok().filter(|name| name.as_str() != "*"))
+}

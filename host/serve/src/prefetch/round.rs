@@ -1,0 +1,44 @@
+//! One round over the queue, for `image-cache prefetch`.
+
+use super::origin;
+use super::state::pause;
+use crate::service::Service;
+use futures_util::stream::{self, StreamExt};
+use image_cache::ImageId;
+use std::sync::Arc;
+
+/// How often an image is tried before the round goes on without it.
+const ATTEMPTS: u32 = 3;
+
+/// What became of one queued image.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The image.
+    pub image: ImageId,
+    /// Why it is not cached, where it is not.
+    pub failed: Option<String>,
+}
+
+/// Fetches what is queued now, in order; answers what became of each.
+pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<Ended>> {
+    let queued = service.cache.run(|cache| cache.queued_images()).await?;
+    let at_once = service.options.prefetch.prefetch_at_once.max(1) as usize;
+    let fetches = queued
+        .into_iter()
+        .map(|image| async move { Ended { failed: persist(service, &image).await.err(), image } });
+    Ok(stream::iter(fetches).buffered(at_once).collect().await)
+}
+
+async fn persist(service: &Arc<Service>, image: &ImageId) -> Result<(), String> {
+    for failures in 0.. {
+        let id = image.as_str();
+        let fetched = origin::fetch(service, &service.prefetching.credentials, id).await;
+        let Err(reason) = fetched else { break };
+        tracing::warn!(%image, reason, "not fetched");
+        if failures + 1 == ATTEMPTS {
+            return Err(reason);
+        }
+        tokio::time::sleep(pause(failures)).await;
+    }
+    Ok(())
+}

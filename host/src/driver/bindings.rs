@@ -1,8 +1,0 @@
-//! The interface of `wit/`, as the host sees it.
-
-wasmtime::component::bindgen!({
-    path: "../wit",
-    world: "image-cache-driver",
-    imports: { default: trappable },
-    with: { "image-cache:driver/files.listing": crate::capability::files::Listing },
-});

@@ -1,0 +1,256 @@
+//! The cache directory: the only place that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`.
+//!
+//! Everything goes through handles of directories that were opened once, and names that are one checked
+//! component, so nothing outside the base directory can be reached. The directory is shared with other
+//! processes; an [image's lock](image_lock) orders what changes its record, the directory's [`lock`](Directory::lock) what
+//! changes its files, a lock on an open file says that it is being written (exclusive) or read (shared).
+
+mod beneath;
+mod deferred_close;
+mod digest_files;
+mod external_writer;
+mod file_identity;
+mod image_lock;
+mod incomplete_file;
+mod leftovers;
+mod lock;
+mod opening;
+mod owner;
+mod quarantine;
+mod queue;
+mod reservation;
+mod scan;
+mod small_files;
+mod unlinked;
+
+pub use deferred_close::{FEW_FILES, Space};
+pub use digest_files::{FileKey, StagedDigests};
+pub use external_writer::Fate;
+pub use file_identity::FileIdentity;
+pub use incomplete_file::{Incomplete, Published, Taken};
+pub use lock::Use;
+pub use opening::DirectoryFault;
+pub use scan::{CachedFiles, Share};
+pub use small_files::SmallFiles;
+pub use unlinked::{Eviction, Gone};
+
+use beneath::{Limit, is_regular, open_to_read, open_to_write};
+use cap_std::fs::{Dir, DirEntry};
+use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
+use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// An open cache directory.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    base: Dir,
+    incomplete: Dir,
+    invalid: Dir,
+    queue: Dir,
+    own: Dir,
+    blocks: Dir,
+    /// The sqlite driver's database where it lies in the base directory itself: no image may have its name.
+    database: Arc<str>,
+    owner: owner::Owner,
+    /// Tells of what lies in the place of block digests and is none.
+    odd_digests: Limit,
+}
+
+/// What a file's inode says, its times cut to microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Bytes.
+    pub size: u64,
+    /// When its bytes changed last.
+    pub modified: SystemTime,
+    /// When it was read last, or said to be.
+    pub accessed: SystemTime,
+}
+
+impl Directory {
+    /// The base directory, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The base directory itself, wherever it is moved.
+    pub fn base_dir(&self) -> &Dir {
+        &self.base
+    }
+
+    /// The path of something in it, or its own where the name is empty.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.path.clone() } else { self.path.join(name) }
+    }
+
+    /// `.image-cache/`: what is kept beside Glance's layout.
+    pub fn own_dir(&self) -> &Dir {
+        &self.own
+    }
+
+    /// Checks an image id, the configured database's name included.
+    pub fn image_id(&self, id: &str) -> Result<ImageId, InvalidImageId> {
+        if belongs_to_database(id, &self.database) {
+            return Err(InvalidImageId::new(id, "the name is kept for the configured database"));
+        }
+        id.parse()
+    }
+
+    /// Opens a cached image for reading; neither this nor a read changes its times where the system
+    /// permits that.
+    pub fn open_cached(&self, id: &ImageId) -> io::Result<Option<File>> {
+        if self.is_database(id) {
+            return Ok(None);
+        }
+        open_regular(&self.base, id)
+    }
+
+    /// When an image, or another entry, came or went last.
+    pub fn changed(&self) -> io::Result<SystemTime> {
+        let stat = rustix::fs::fstat(&self.base)?;
+        Ok(time(stat.st_mtime, stat.st_mtime_nsec))
+    }
+
+    /// What the inode of a cached image says.
+    pub fn cached_file(&self, id: &ImageId) -> io::Result<Option<FileInfo>> {
+        if self.is_database(id) {
+            return Ok(None);
+        }
+        Ok(stat_regular(&self.base, id)?.map(|stat| FileInfo::new(&stat)))
+    }
+
+    /// A driver may name the configured database's files, which it does not know: they are no images.
+    fn is_database(&self, id: &ImageId) -> bool {
+        belongs_to_database(id.as_str(), &self.database)
+    }
+
+    /// Sets the access time of a [cached file](Self::cached_file); false where nothing has its name.
+    pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
+        let times = accessed_only(at);
+        let done =
+            rustix::fs::utimensat(&self.base, id.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
+        found(done).map(|done| done.is_some())
+    }
+
+    /// Gives a file that we made the base directory's owner, and of its mode what a file needs.
+    pub fn adopt_owner(&self, file: &File) -> io::Result<()> {
+        self.owner.give_to_file(file)
+    }
+}
+
+/// What a directory entry's inode says; nothing for what is no regular file or has gone meanwhile.
+fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
+    if !entry.file_type()?.is_file() {
+        return Ok(None);
+    }
+    let metadata = match entry.metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    Ok(metadata.is_file().then(|| FileInfo {
+        size: metadata.len(),
+        modified: metadata.modified().map_or(UNIX_EPOCH, |t| to_micros(t.into_std())),
+        accessed: metadata.accessed().map_or(UNIX_EPOCH, |t| to_micros(t.into_std())),
+    }))
+}
+
+impl FileInfo {
+    /// What `stat(2)` answered.
+    pub fn new(stat: &Stat) -> Self {
+        FileInfo {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            accessed: time(stat.st_atime, stat.st_atime_nsec),
+        }
+    }
+
+    /// The same of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(FileInfo::new(&rustix::fs::fstat(file)?))
+    }
+}
+
+/// Sets the access time of an open file.
+pub fn set_file_accessed(file: &File, at: SystemTime) -> io::Result<()> {
+    Ok(rustix::fs::futimens(file, &accessed_only(at))?)
+}
+
+/// Cuts a time to microseconds, the unit of the books, and to what they can hold; before 1970 is 1970.
+pub fn to_micros(time: SystemTime) -> SystemTime {
+    system_time(timestamp(time))
+}
+
+fn time(seconds: i64, nanoseconds: u64) -> SystemTime {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    system_time(seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1000))
+}
+
+fn timespec(time: SystemTime) -> Timespec {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timespec {
+        tv_sec: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: since.subsec_nanos().into(),
+    }
+}
+
+fn accessed_only(at: SystemTime) -> Timestamps {
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    Timestamps { last_access: timespec(at), last_modification: omit }
+}
+
+fn open_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<File>> {
+    open_to_read(dir, id.as_str())
+}
+
+fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
+    Ok(stat_any(dir, id)?.filter(is_regular))
+}
+
+fn stat_any(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
+    found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))
+}
+
+/// The file, locked for us alone. NFS has locks of that kind only for who may write.
+fn lock_alone(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(e)) if Errno::from_io_error(&e) == Some(Errno::BADF) => {
+            let opened = open_to_write(dir, id.as_str()).map_err(TryLockError::Error)?;
+            let opened = opened.ok_or(TryLockError::Error(io::ErrorKind::NotFound.into()))?;
+            opened.try_lock().map(|()| opened)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
+    if stat_regular(dir, id)?.is_none() {
+        return Ok(false);
+    }
+    unlink(dir, id.as_str())
+}
+
+/// Removes what has this name; false where nothing has.
+fn unlink(dir: &Dir, name: &str) -> io::Result<bool> {
+    found(rustix::fs::unlinkat(dir, name, AtFlags::empty())).map(|done| done.is_some())
+}
+
+fn same_inode(dir: &Dir, id: &ImageId, file: &File) -> io::Result<bool> {
+    let ours = rustix::fs::fstat(file)?;
+    Ok(stat_regular(dir, id)?.is_some_and(|s| (s.st_dev, s.st_ino) == (ours.st_dev, ours.st_ino)))
+}
+
+/// Turns "no such file" into nothing.
+fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}

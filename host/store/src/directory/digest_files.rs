@@ -1,0 +1,201 @@
+//! `.image-cache/blocks/`: a file of block digests for each cached image, under a name made from its id.
+
+use super::beneath::{create_new, is_other, open_to_read, read_whole, unforeseen};
+use super::{Directory, Gone, same_inode, time, unlink};
+use image_cache_model::ImageId;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Above this no file holds digests: those of the largest image that has any, 16 TiB.
+const MAX_BYTES: u64 = (128 << 20) + 1024;
+
+/// The ending of a file that is being written.
+const NEW: &str = ".new";
+
+/// Which file something is about: its inode, size and modification time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileKey {
+    /// The inode's number.
+    pub inode: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since the epoch, and nanoseconds.
+    pub modified: (i64, u32),
+}
+
+impl FileKey {
+    /// The key of an open file.
+    pub fn of(file: &File) -> io::Result<FileKey> {
+        Ok(FileKey::new(&rustix::fs::fstat(file)?))
+    }
+
+    /// The modification time, cut to microseconds as the books have it.
+    pub fn modified_micros(&self) -> SystemTime {
+        time(self.modified.0, self.modified.1.into())
+    }
+
+    fn new(stat: &Stat) -> FileKey {
+        FileKey {
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+        }
+    }
+}
+
+/// Digests that are written and wait for their image. Dropped before [`publish`](StagedDigests::publish),
+/// they are removed.
+#[derive(Debug)]
+pub struct StagedDigests {
+    directory: Arc<Directory>,
+    image_id: ImageId,
+    name: String,
+    /// Locked, which says that the writer lives.
+    _file: File,
+    durable: bool,
+    pending: bool,
+}
+
+impl StagedDigests {
+    /// Puts them in the place of earlier ones. Call with the directory locked.
+    pub fn publish(mut self) -> io::Result<()> {
+        let blocks = &self.directory.blocks;
+        rustix::fs::renameat(blocks, &self.name, blocks, name_of(&self.image_id))?;
+        self.pending = false;
+        if self.durable {
+            // Else a power loss could leave the new image with the digests of a predecessor, by which it is damaged.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::fsync(rustix::fs::openat(blocks, ".", flags, Mode::empty())?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for StagedDigests {
+    fn drop(&mut self) {
+        if self.pending {
+            // What remains is removed when the cache is opened or cleaned.
+            let _ = rustix::fs::unlinkat(&self.directory.blocks, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+impl Directory {
+    /// The bytes of an image's digest file; nothing where there is none.
+    pub fn read_digests(&self, id: &ImageId) -> io::Result<Option<Vec<u8>>> {
+        let name = name_of(id);
+        let Some(file) = open_to_read(&self.blocks, &name)? else {
+            if is_other(&self.blocks, &name) && self.odd_digests.allow() {
+                tracing::warn!(image = %id, "its block digests are no regular file, and so passed over; remove {name} from .image-cache/blocks");
+            }
+            return Ok(None);
+        };
+        // What is too large is damaged.
+        Ok(Some(read_whole(file, MAX_BYTES)?.unwrap_or_default()))
+    }
+
+    /// Writes an image's digests beside those that it has; flushed to disk where they are to be durable.
+    pub fn stage_digests(
+        self: &Arc<Self>,
+        id: &ImageId,
+        bytes: &[u8],
+        durable: bool,
+    ) -> io::Result<StagedDigests> {
+        let name = format!("{}.{}{NEW}", name_of(id), unforeseen());
+        let mut file = create_new(&self.blocks, &name, self.owner.file_mode())?;
+        let staged = StagedDigests {
+            directory: Arc::clone(self),
+            image_id: id.clone(),
+            name,
+            _file: file.try_clone()?,
+            durable,
+            pending: true,
+        };
+        match file.try_lock() {
+            // A file system without locks: whoever sweeps may take the digests away, which costs no more than them.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+        self.adopt_owner(&file)?;
+        file.write_all(bytes)?;
+        if durable {
+            file.sync_all()?;
+        }
+        Ok(staged)
+    }
+
+    /// Removes an image's digests, if it has any. Call with the directory locked.
+    pub fn remove_digests(&self, id: &ImageId) -> io::Result<Option<Gone>> {
+        let name = name_of(id);
+        let file = open_to_read(&self.blocks, &name).ok().flatten();
+        Ok(unlink(&self.blocks, &name)?.then(|| Gone::new(0, file)))
+    }
+
+    /// Whether the image's name still leads to this open file.
+    pub fn is_in_place(&self, id: &ImageId, file: &File) -> io::Result<bool> {
+        same_inode(&self.base, id, file)
+    }
+
+    /// The digest files of none of these images, and those that are or were being written.
+    pub fn stray_digests<'a>(
+        &self,
+        images: impl Iterator<Item = &'a ImageId>,
+    ) -> io::Result<Vec<String>> {
+        let mut strays = HashSet::new();
+        for entry in self.blocks.entries()? {
+            if let Some(name) = entry?.file_name().to_str().filter(|name| is_ours(name)) {
+                strays.insert(name.to_owned());
+            }
+        }
+        if !strays.is_empty() {
+            for id in images {
+                strays.remove(&name_of(id));
+            }
+        }
+        Ok(strays.into_iter().collect())
+    }
+
+    /// Removes a digest file unless its writer lives or the image that it names is there after all. Call with
+    /// the directory locked.
+    pub fn remove_stray_digests(&self, name: &str, image: Option<&ImageId>) -> io::Result<()> {
+        if let Some(id) = image
+            && name_of(id) == name
+            && self.cached_file(id)?.is_some()
+        {
+            return Ok(());
+        }
+        if name.ends_with(NEW) {
+            let file = open_to_read(&self.blocks, name)?;
+            if file.is_some_and(|f| matches!(f.try_lock(), Err(TryLockError::WouldBlock))) {
+                return Ok(());
+            }
+        }
+        unlink(&self.blocks, name).map(drop)
+    }
+
+    /// The first bytes of a digest file, by its name.
+    pub fn digest_file_head(&self, name: &str, bytes: u64) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        if let Some(file) = open_to_read(&self.blocks, name)? {
+            file.take(bytes).read_to_end(&mut head)?;
+        }
+        Ok(head)
+    }
+}
+
+/// Ids may be as long as a file name; their hash is shorter, and there is room for an ending.
+fn name_of(id: &ImageId) -> String {
+    hex::encode(&Sha256::digest(id.as_str())[..16])
+}
+
+/// Whether a name is of the kind that we make.
+fn is_ours(name: &str) -> bool {
+    let hash = name.split('.').next().unwrap_or_default();
+    let is_hash = hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hash && (name.len() == 32 || name.ends_with(NEW))
+}

@@ -1,0 +1,74 @@
+//! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or broke off.
+
+use super::{Directory, entry_info, lock_alone, open_regular, remove_regular, same_inode};
+use cap_std::fs::Dir;
+use image_cache_model::{ImageId, Leftover, LeftoverState};
+use std::fs::TryLockError;
+use std::io;
+
+impl Directory {
+    /// Whether a live writer is fetching the image.
+    pub fn is_being_written(&self, id: &ImageId) -> io::Result<bool> {
+        let Some(file) = open_regular(&self.incomplete, id)? else { return Ok(false) };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
+    }
+
+    /// How many files lie there, whether a writer lives or not.
+    pub fn count(&self, state: LeftoverState) -> io::Result<u64> {
+        Ok(self.files_in(state)?.len() as u64)
+    }
+
+    /// The files whose writer is gone, in no order.
+    pub fn leftovers(&self, state: LeftoverState) -> io::Result<Vec<Leftover>> {
+        let mut files = self.files_in(state)?;
+        if state == LeftoverState::Incomplete {
+            let mut dead = Vec::with_capacity(files.len());
+            for file in files {
+                if !self.is_being_written(&file.image_id)? {
+                    dead.push(file);
+                }
+            }
+            files = dead;
+        }
+        Ok(files)
+    }
+
+    /// Removes a leftover; false where it has gone or a writer has taken its place.
+    pub fn remove_leftover(&self, leftover: &Leftover) -> io::Result<bool> {
+        let (dir, id) = (self.leftover_dir(leftover.state), &leftover.image_id);
+        let Some(file) = open_regular(dir, id)? else { return Ok(false) };
+        let file = match lock_alone(dir, id, file) {
+            Ok(locked) => locked,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(e)) => return Err(e),
+        };
+        Ok(same_inode(dir, id, &file)? && remove_regular(dir, id)?)
+    }
+
+    fn files_in(&self, state: LeftoverState) -> io::Result<Vec<Leftover>> {
+        let mut files = Vec::new();
+        for entry in self.leftover_dir(state).entries()? {
+            let entry = entry?;
+            let Some(image_id) =
+                entry.file_name().to_str().and_then(|name| self.image_id(name).ok())
+            else {
+                continue;
+            };
+            if let Some(info) = entry_info(&entry)? {
+                files.push(Leftover { image_id, state, size: info.size, modified: info.modified });
+            }
+        }
+        Ok(files)
+    }
+
+    pub(super) fn leftover_dir(&self, state: LeftoverState) -> &Dir {
+        match state {
+            LeftoverState::Incomplete => &self.incomplete,
+            LeftoverState::Invalid => &self.invalid,
+        }
+    }
+}

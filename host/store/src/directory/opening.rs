@@ -1,0 +1,143 @@
+//! Opening the base directory, and making what is missing in it.
+
+use super::Directory;
+use super::beneath::Limit;
+use super::owner::Owner;
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// What could not be opened, and why.
+#[derive(Debug)]
+pub struct DirectoryFault {
+    /// The directory or file.
+    pub path: PathBuf,
+    /// What the system answered.
+    pub source: io::Error,
+}
+
+/// File systems on which locks, renames and syncs were tested: `statfs(2)`'s magic numbers.
+const SUPPORTED: [(&str, u64); 4] =
+    [("ext4", 0xEF53), ("xfs", 0x5846_5342), ("btrfs", 0x9123_683E), ("tmpfs", 0x0102_1994)];
+
+impl Directory {
+    /// Opens the directory at `path`, an ambient path; makes it and its directories where they are missing.
+    pub fn open(path: &Path, database: &Path) -> Result<Directory, DirectoryFault> {
+        let fault = |source| DirectoryFault { path: path.to_owned(), source };
+        if !path.exists() {
+            make_base(path).map_err(fault)?;
+        }
+        let base = Dir::open_ambient_dir(path, ambient_authority()).map_err(fault)?;
+        let path = path.canonicalize().map_err(fault)?;
+        let stat = rustix::fs::fstat(&base).map_err(|e| fault(e.into()))?;
+        let owner = Owner::of(&stat);
+        let made = |name: &str| {
+            make(&base, name, owner)
+                .map_err(|source| DirectoryFault { path: path.join(name), source })
+        };
+        let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
+        let (queue, own) = (made("queue")?, made(".image-cache")?);
+        let blocks = make(&own, "blocks", owner)
+            .map_err(|source| DirectoryFault { path: path.join(".image-cache/blocks"), source })?;
+        folder(&base, database, owner)
+            .map_err(|source| DirectoryFault { path: path.join(database), source })?;
+        let database = database.to_str().unwrap_or("cache.db").into();
+        let directory = Directory {
+            path,
+            base,
+            incomplete,
+            invalid,
+            queue,
+            own,
+            blocks,
+            database,
+            owner,
+            odd_digests: Limit::default(),
+        };
+        directory.prove_writable()?;
+        // Without it the queue's order may suffer, and nothing else.
+        if let Err(error) = directory.note_queue_order() {
+            tracing::warn!(%error, "the order of the queue could not be noted");
+        }
+        Ok(directory)
+    }
+
+    /// A cache that cannot write is found out now, not at the first image.
+    fn prove_writable(&self) -> Result<(), DirectoryFault> {
+        for (dir, name) in [
+            (&self.base, ""),
+            (&self.incomplete, "incomplete"),
+            (&self.invalid, "invalid"),
+            (&self.queue, "queue"),
+        ] {
+            let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+            rustix::fs::accessat(dir, ".", access, rustix::fs::AtFlags::EACCESS)
+                .map_err(|e| DirectoryFault { path: self.path_of(name), source: e.into() })?;
+        }
+        Ok(())
+    }
+
+    /// The folder of what lies at this path below the base directory, no link followed; made where it is missing.
+    pub fn folder_of(&self, below: &Path) -> io::Result<Dir> {
+        folder(&self.base, below, self.owner)
+    }
+
+    /// A warning where the file system is none of those that were tested.
+    pub fn file_system_warning(&self) -> Option<String> {
+        let kind = rustix::fs::fstatfs(&self.base).ok()?.f_type.cast_unsigned();
+        if SUPPORTED.iter().any(|(_, magic)| *magic == kind) {
+            return None;
+        }
+        let names: Vec<&str> = SUPPORTED.iter().map(|(name, _)| *name).collect();
+        Some(format!(
+            "{} lies on a file system (type {kind:#x}) on which locks may not hold: use {}, or let one process at a time use the cache",
+            self.path.display(),
+            names.join(", ")
+        ))
+    }
+}
+
+/// Makes the base directory and what is missing above it, and flushes their entries: else a power loss could take it, and
+/// with it all that was reported as cached.
+fn make_base(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(0o750).create(path)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new("."));
+        // Who may not read a directory cannot flush it either, and caches all the same.
+        if let Err(error) = File::open(above).and_then(|above| above.sync_all()) {
+            let above = above.display();
+            tracing::warn!(%error, "{above} cannot be flushed: a power loss could lose the new cache directory");
+        }
+    }
+    Ok(())
+}
+
+/// The folder of what lies at this path below the base directory, no link followed; folders that are missing are made.
+fn folder(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
+    let mut dir = base.try_clone()?;
+    for folder in below.parent().into_iter().flatten() {
+        let name = folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+        dir = make(&dir, name, owner)?;
+    }
+    Ok(dir)
+}
+
+/// Opens a directory, no link; makes it where it is missing.
+pub(super) fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
+    match base.create_dir(name) {
+        Ok(()) => {
+            let dir = base.open_dir_nofollow(name)?;
+            owner.give_to_directory(&dir)?;
+            Ok(dir)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => base.open_dir_nofollow(name),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,36 @@
+//! Images that were found damaged: moved to `invalid/`, with the reason in an attribute of the file.
+
+use super::{Directory, open_regular, remove_regular};
+use image_cache_model::ImageId;
+use std::fs::File;
+use std::io;
+use xattr::FileExt;
+
+/// The attribute that says why a file lies in `invalid/`.
+const REASON: &str = "user.image-cache.reason";
+
+/// Longest reason, in bytes: what ext4 keeps in an inode.
+const MAX_REASON: usize = 200;
+
+impl Directory {
+    /// Moves a cached image, this open file, to `invalid/`; where it cannot go there, it goes for good. Call
+    /// with the directory locked, once it is sure that the image's name leads to the file.
+    pub fn invalidate(&self, id: &ImageId, file: &File, reason: &str) -> io::Result<()> {
+        let end = reason.floor_char_boundary(MAX_REASON);
+        if let Err(error) = file.set_xattr(REASON, &reason.as_bytes()[..end]) {
+            tracing::debug!(image = %id, %error, "the file cannot carry the reason");
+        }
+        if rustix::fs::renameat(&self.base, id.as_str(), &self.invalid, id.as_str()).is_ok() {
+            return Ok(());
+        }
+        remove_regular(&self.base, id).map(drop)
+    }
+
+    /// Why the image's file lies in `invalid/`, where the file says so.
+    pub fn invalid_reason(&self, id: &ImageId) -> io::Result<Option<String>> {
+        let Some(file) = open_regular(&self.invalid, id)? else { return Ok(None) };
+        // A file system without attributes has no reasons.
+        let reason = file.get_xattr(REASON).unwrap_or_default();
+        Ok(reason.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
+    }
+}

@@ -1,0 +1,133 @@
+//! The queue: empty files, the oldest first, whose modification times strictly increase.
+
+use super::beneath::{create_new, open_to_write};
+use super::{
+    Directory, FileInfo, is_regular, remove_regular, stat_any, stat_regular, timespec, to_micros,
+    unlink,
+};
+use image_cache_model::{ImageId, system_time, timestamp};
+use rustix::fs::Timestamps;
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Keeps the time of the newest entry ever queued, so that adding needs no look at the others: its modification time, which
+/// only its owner may set, or what it says in microseconds, whichever is later.
+const CLOCK: &str = "queue-clock";
+
+/// Digits of the clock's text: all of 64 bits, so that a later time overwrites every one.
+const DIGITS: usize = 20;
+
+impl Directory {
+    /// Whether an image is in the queue.
+    pub fn is_queued(&self, id: &ImageId) -> io::Result<bool> {
+        Ok(stat_regular(&self.queue, id)?.is_some())
+    }
+
+    /// Adds an entry behind all others; false where it is there already. Call with the directory locked.
+    pub fn enqueue(&self, id: &ImageId, now: SystemTime) -> io::Result<bool> {
+        let file = match create_new(&self.queue, id.as_str(), self.owner.file_mode()) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                let there = stat_any(&self.queue, id)?;
+                if there.is_some_and(|found| !is_regular(&found)) {
+                    let words = format!("queue/{id} is no regular file; move it away");
+                    return Err(io::Error::other(words));
+                }
+                return Ok(false);
+            }
+            Err(e) => return Err(e),
+        };
+        self.stamp(&file, now).map(|()| true).inspect_err(|_| {
+            // An entry without its place in the order would be a wish that was refused, and is kept all the same.
+            let _ = self.dequeue(id);
+        })
+    }
+
+    /// Gives a new entry its time, behind all others.
+    fn stamp(&self, entry: &File, now: SystemTime) -> io::Result<()> {
+        let clock = self.open_clock()?;
+        // A microsecond: what remains of a time in a double, which is how Glance reads it.
+        let after = time_of(&clock)? + Duration::from_micros(1);
+        let stamp = to_micros(now).max(after);
+        set_clock(&clock, stamp)?;
+        rustix::fs::futimens(entry, &both(stamp))?;
+        self.adopt_owner(entry)
+    }
+
+    /// Opens the clock. What is no regular file, or is one that has another name elsewhere and so must not be written, makes
+    /// way for a new one.
+    fn open_clock(&self) -> io::Result<File> {
+        if let Some(clock) = open_to_write(&self.own, CLOCK)?
+            && rustix::fs::fstat(&clock)?.st_nlink == 1
+        {
+            return Ok(clock);
+        }
+        if unlink(&self.own, CLOCK)? {
+            tracing::warn!(".image-cache/{CLOCK} was no file of our own; it is replaced");
+        }
+        self.open_own(CLOCK)
+    }
+
+    /// Removes an entry; false where there is none.
+    pub fn dequeue(&self, id: &ImageId) -> io::Result<bool> {
+        remove_regular(&self.queue, id)
+    }
+
+    /// The queued images, the oldest entry first.
+    pub fn queued(&self) -> io::Result<Vec<ImageId>> {
+        let mut entries = Vec::new();
+        for entry in self.queue.entries()? {
+            let entry = entry?;
+            let Some(id) = entry.file_name().to_str().and_then(|name| self.image_id(name).ok())
+            else {
+                continue;
+            };
+            if let Some(stat) = stat_regular(&self.queue, &id)? {
+                entries.push((stat.st_mtime, stat.st_mtime_nsec, id));
+            }
+        }
+        entries.sort();
+        Ok(entries.into_iter().map(|(_, _, id)| id).collect())
+    }
+
+    /// Sees to it that what is queued from now on comes behind what is there, whoever queued that.
+    pub(super) fn note_queue_order(&self) -> io::Result<()> {
+        let mut newest = SystemTime::UNIX_EPOCH;
+        for entry in self.queue.entries()? {
+            if let Some(info) = super::entry_info(&entry?)? {
+                newest = newest.max(info.modified);
+            }
+        }
+        let clock = self.open_clock()?;
+        if time_of(&clock)? < newest {
+            // One more, for the part of a microsecond that was cut off.
+            set_clock(&clock, newest + Duration::from_micros(1))?;
+        }
+        Ok(())
+    }
+}
+
+fn time_of(clock: &File) -> io::Result<SystemTime> {
+    let mut said = [0; DIGITS];
+    let count = clock.read_at(&mut said, 0)?;
+    let micros = std::str::from_utf8(&said[..count]).ok().and_then(|text| text.parse().ok());
+    Ok(FileInfo::of(clock)?.modified.max(micros.map_or(UNIX_EPOCH, system_time)))
+}
+
+/// Who may not set the clock's own time writes it down.
+fn set_clock(clock: &File, to: SystemTime) -> io::Result<()> {
+    match rustix::fs::futimens(clock, &both(to)) {
+        Err(Errno::PERM | Errno::ACCESS) => {
+            clock.write_all_at(format!("{:0DIGITS$}", timestamp(to)).as_bytes(), 0)
+        }
+        other => Ok(other?),
+    }
+}
+
+fn both(stamp: SystemTime) -> Timestamps {
+    let stamp = timespec(stamp);
+    Timestamps { last_access: stamp, last_modification: stamp }
+}

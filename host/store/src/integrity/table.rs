@@ -1,0 +1,252 @@
+//! The digests of one image's blocks: in memory, and as the bytes of a file.
+
+use super::digest::{BLOCK, BlockDigests, digest};
+use crate::directory::FileKey;
+use image_cache_model::ImageId;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// What a digest file begins with: a name, and the version of what follows.
+const MAGIC: [u8; 8] = *b"ICBLOCK\x01";
+
+/// XXH3, 64 bits, over blocks of [`BLOCK`] bytes.
+const XXH3_64: u8 = 1;
+
+/// Bytes before the id.
+const HEAD: usize = 48;
+
+/// Bytes of a digest.
+const DIGEST: usize = 8;
+
+/// Why the bytes of a cached image are taken for right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Trust {
+    /// Its block digests were made of the bytes that the cache fetched and verified.
+    Fetched,
+    /// They were made later, when the file agreed with the checksum in its record.
+    Checksum,
+    /// They were made when the file was first used; nothing is known of its bytes before.
+    FirstUse,
+    /// It has none yet: its first use verifies it against the checksum in its record, or makes them.
+    NotYet,
+}
+
+/// The digests of an image's blocks. Those that nobody knows yet are learned from the first use.
+#[derive(Debug)]
+pub struct Table {
+    size: u64,
+    trust: Trust,
+    /// 0 where it is not known.
+    digests: Box<[AtomicU64]>,
+    unknown: AtomicUsize,
+    /// Whether it is complete, and not in its file yet.
+    unsaved: AtomicBool,
+}
+
+impl Table {
+    /// The digests of bytes that were just verified.
+    pub fn made(size: u64, trust: Trust, digests: BlockDigests) -> Table {
+        Table::of(size, trust, digests.finish(), false)
+    }
+
+    /// None is known; each block is trusted when it is first read. Once all are known they are `to_be_saved`.
+    pub fn trusting(size: u64, to_be_saved: bool) -> Table {
+        Table::of(size, Trust::FirstUse, vec![0; blocks(size)], to_be_saved)
+    }
+
+    fn of(size: u64, trust: Trust, digests: Vec<u64>, to_be_saved: bool) -> Table {
+        let unknown = digests.iter().filter(|digest| **digest == 0).count();
+        Table {
+            size,
+            trust,
+            digests: digests.into_iter().map(AtomicU64::new).collect(),
+            unknown: AtomicUsize::new(unknown),
+            unsaved: AtomicBool::new(to_be_saved),
+        }
+    }
+
+    /// Bytes of the image.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many blocks it has.
+    pub fn blocks(&self) -> usize {
+        self.digests.len()
+    }
+
+    /// How many bytes the block has; all but the last have [`BLOCK`].
+    pub fn block_len(&self, block: usize) -> usize {
+        let left = self.size.saturating_sub((block as u64).saturating_mul(BLOCK));
+        usize::try_from(left.min(BLOCK)).unwrap_or(0)
+    }
+
+    /// Why these digests are right; not yet where some are still to be made.
+    pub fn trust(&self) -> Trust {
+        if self.is_complete() { self.trust } else { Trust::NotYet }
+    }
+
+    /// Whether these bytes are those of the block; what nobody knew is known from now on.
+    pub fn check(&self, block: usize, bytes: &[u8]) -> bool {
+        let found = digest(bytes);
+        let Some(known) = self.digests.get(block) else { return false };
+        match known.compare_exchange(0, found, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                self.unknown.fetch_sub(1, Ordering::AcqRel);
+                true
+            }
+            Err(known) => known == found,
+        }
+    }
+
+    /// True once, when all digests are known of an image that had none.
+    pub fn is_to_be_saved(&self) -> bool {
+        self.unsaved.load(Ordering::Relaxed)
+            && self.is_complete()
+            && self.unsaved.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the digest of every block is known.
+    pub fn is_complete(&self) -> bool {
+        self.unknown.load(Ordering::Acquire) == 0
+    }
+
+    /// The bytes of its file, which begin with whose digests they are and end with a digest of their own.
+    pub fn to_bytes(&self, id: &ImageId, file: &FileKey) -> Vec<u8> {
+        let id = id.as_str().as_bytes();
+        let mut bytes = Vec::with_capacity(HEAD + id.len() + (self.blocks() + 1) * DIGEST);
+        bytes.extend(MAGIC);
+        bytes.extend([XXH3_64, to_code(self.trust)]);
+        // An id has at most 255 bytes.
+        bytes.extend((id.len() as u16).to_le_bytes());
+        bytes.extend((BLOCK as u32).to_le_bytes());
+        bytes.extend(self.size.to_le_bytes());
+        bytes.extend(file.inode.to_le_bytes());
+        bytes.extend(file.modified.0.to_le_bytes());
+        bytes.extend(file.modified.1.to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(id);
+        bytes.extend(self.digests.iter().flat_map(|d| d.load(Ordering::Acquire).to_le_bytes()));
+        let own = digest(&bytes);
+        bytes.extend(own.to_le_bytes());
+        bytes
+    }
+
+    /// The same back; nothing where they are torn, another image's, or of a kind that we do not know.
+    pub fn from_bytes(bytes: &[u8], id: &ImageId) -> Option<(FileKey, Table)> {
+        let (content, own) = bytes.split_last_chunk::<DIGEST>()?;
+        // Looked at first: a large file of zeros is not worth a digest.
+        if !content.starts_with(&MAGIC) || digest(content) != u64::from_le_bytes(*own) {
+            return None;
+        }
+        let mut rest = content;
+        let known = take(&mut rest)? == MAGIC && take(&mut rest)? == [XXH3_64];
+        let trust = from_code(take::<1>(&mut rest)?[0])?;
+        let id_bytes = usize::from(u16::from_le_bytes(take(&mut rest)?));
+        let is_block = u64::from(u32::from_le_bytes(take(&mut rest)?)) == BLOCK;
+        let size = u64::from_le_bytes(take(&mut rest)?);
+        let inode = u64::from_le_bytes(take(&mut rest)?);
+        let seconds = i64::from_le_bytes(take(&mut rest)?);
+        let nanoseconds = u32::from_le_bytes(take(&mut rest)?);
+        take::<4>(&mut rest)?;
+        let (name, digests) = rest.split_at_checked(id_bytes)?;
+        let (digests, odd) = digests.as_chunks::<DIGEST>();
+        let whole = odd.is_empty() && digests.len() == blocks(size) && !digests.contains(&[0; 8]);
+        if !(known && is_block && whole && name == id.as_str().as_bytes()) {
+            return None;
+        }
+        let digests = digests.iter().map(|digest| u64::from_le_bytes(*digest)).collect();
+        let file = FileKey { inode, size, modified: (seconds, nanoseconds) };
+        Some((file, Table::of(size, trust, digests, false)))
+    }
+
+    /// Whose digests a file holds, by its first bytes; nobody has verified them.
+    pub fn id_in(head: &[u8]) -> Option<ImageId> {
+        let len = u16::from_le_bytes(*head.get(10..12)?.first_chunk()?);
+        let id = head.get(HEAD..HEAD + usize::from(len))?;
+        str::from_utf8(id).ok()?.parse().ok()
+    }
+
+    /// How many bytes of a file that needs.
+    pub const HEAD_AND_ID: u64 = HEAD as u64 + image_cache_model::MAX_IMAGE_ID_BYTES as u64;
+}
+
+/// How many blocks an image of so many bytes has.
+fn blocks(size: u64) -> usize {
+    usize::try_from(size.div_ceil(BLOCK)).unwrap_or(usize::MAX)
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*first)
+}
+
+fn to_code(trust: Trust) -> u8 {
+    match trust {
+        Trust::NotYet => 0,
+        Trust::Fetched => 1,
+        Trust::Checksum => 2,
+        Trust::FirstUse => 3,
+    }
+}
+
+fn from_code(code: u8) -> Option<Trust> {
+    [Trust::Fetched, Trust::Checksum, Trust::FirstUse].into_iter().find(|t| to_code(*t) == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(size: usize) -> (Table, FileKey) {
+        let mut digests = BlockDigests::default();
+        digests.update(&vec![7; size]);
+        let file = FileKey { inode: 5, size: size as u64, modified: (-1, 999_999_999) };
+        (Table::made(size as u64, Trust::Fetched, digests), file)
+    }
+
+    fn id(id: &str) -> ImageId {
+        id.parse().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn a_table_comes_back_as_it_went() {
+        for size in [0, 1, 1 << 20, (3 << 20) + 1] {
+            let (table, file) = table(size);
+            let bytes = table.to_bytes(&id("ünïcode"), &file);
+            let (bound, back) = Table::from_bytes(&bytes, &id("ünïcode")).expect("it is whole");
+            assert_eq!((bound, back.size(), back.trust()), (file, size as u64, Trust::Fetched));
+            assert_eq!(back.to_bytes(&id("ünïcode"), &bound), bytes);
+            assert_eq!(Table::id_in(&bytes), Some(id("ünïcode")));
+        }
+    }
+
+    #[test]
+    fn torn_flipped_and_foreign_bytes_are_no_table() {
+        let (table, file) = table((2 << 20) + 5);
+        let bytes = table.to_bytes(&id("a"), &file);
+        assert!(Table::from_bytes(&bytes, &id("b")).is_none(), "another image's");
+        for len in 0..bytes.len() {
+            assert!(Table::from_bytes(&bytes[..len], &id("a")).is_none(), "{len} bytes");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Table::from_bytes(&flipped, &id("a")).is_none(), "bit {bit}");
+        }
+        let longer = [&bytes[..], &[0; 8]].concat();
+        assert!(Table::from_bytes(&longer, &id("a")).is_none());
+    }
+
+    #[test]
+    fn a_block_is_learned_once_and_held_to_that() {
+        let table = Table::trusting((1 << 20) + 1, true);
+        assert_eq!(table.trust(), Trust::NotYet);
+        assert!(table.check(1, b"x") && table.check(1, b"x") && !table.check(1, b"y"));
+        assert!(!table.is_to_be_saved());
+        assert!(table.check(0, b"z") && !table.check(2, b"z"), "there is no third block");
+        assert!(table.is_to_be_saved() && !table.is_to_be_saved());
+        assert_eq!(table.trust(), Trust::FirstUse);
+    }
+}
