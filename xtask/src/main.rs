@@ -1,4 +1,5 @@
-//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench`.
+//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
+//! structure`.
 
 mod bench;
 mod demo;
@@ -8,6 +9,7 @@ mod fuzz;
 mod paths;
 mod run;
 mod steps;
+mod structure;
 mod torture;
 mod verdicts;
 
@@ -30,7 +32,9 @@ usage: cargo xtask COMMAND
                [crash] [fault] [power] [disk] [rot] [processes], all unless named
   guard        hold the instructions of the hot paths against those that were kept; --save keeps what is found
   bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
-               [--quick] [--long]";
+               [--quick] [--long]
+  structure    circles of files, type names that are defined more than once, and lines of code;
+               --check fails on what is not allowed";
 
 fn main() -> ExitCode {
     match run(env::args().skip(1).collect()) {
@@ -55,6 +59,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["guard"] => steps::guard(false),
         ["guard", "--save"] => steps::guard(true),
         ["bench", rest @ ..] => bench::run(rest),
+        ["structure"] => structure::show(),
+        ["structure", "--check"] => structure::check(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
