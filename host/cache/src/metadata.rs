@@ -229,7 +229,7 @@ impl Books {
 
     /// Whether the driver came with the host, and is believed what nobody can check.
     pub fn are_trusted(&self) -> bool {
-        self.in_use().driver.is_built_in()
+        read(&self.in_use).driver.is_built_in()
     }
 
     /// Why the driver is not called, in the words of an error.

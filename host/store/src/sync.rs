@@ -1,5 +1,6 @@
 //! Locks that a panic elsewhere does not close: what they guard is whole between any two statements. Work for two threads.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{
     Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
@@ -37,18 +38,20 @@ pub fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl Fn() -> B + Sync
     })
 }
 
-/// A gate that one thread at a time passes, and that is waited for no longer than is wanted. It guards nothing itself.
+/// A gate that one thread at a time passes, and that is waited for no longer than is wanted. It guards nothing itself. Where
+/// nobody waits, to pass it and to leave it is one atomic operation each.
 #[derive(Debug, Default)]
 pub struct Gate {
-    state: Mutex<GateState>,
+    state: AtomicU32,
+    /// Held by whoever begins to wait, and for a moment by whoever wakes somebody: no waiter misses that.
+    waiting: Mutex<()>,
     freed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct GateState {
-    is_held: bool,
-    waiting: usize,
-}
+/// What a gate's state says. Where somebody may wait for it, whoever leaves it wakes him.
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const AWAITED: u32 = 2;
 
 /// Keeps the gate shut behind whoever has passed, until it is dropped.
 #[derive(Debug)]
@@ -57,43 +60,38 @@ pub struct Passed<'a>(&'a Gate);
 impl Gate {
     /// An open gate.
     pub const fn new() -> Gate {
-        let state = GateState { is_held: false, waiting: 0 };
-        Gate { state: Mutex::new(state), freed: Condvar::new() }
+        Gate { state: AtomicU32::new(FREE), waiting: Mutex::new(()), freed: Condvar::new() }
     }
 
     /// Passes, at `until` at the latest; nothing where somebody else held it until then. `until` is asked only where
     /// there is something to wait for.
     pub fn pass(&self, until: impl FnOnce() -> Instant) -> Option<Passed<'_>> {
-        let mut state = lock(&self.state);
-        if state.is_held {
-            let until = until();
-            state.waiting += 1;
-            while state.is_held {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                state = match self.freed.wait_timeout(state, left) {
-                    Ok((state, _)) => state,
-                    Err(poisoned) => poisoned.into_inner().0,
-                };
-            }
-            state.waiting -= 1;
-            if state.is_held {
+        let free = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
+        if free.is_ok() { Some(Passed(self)) } else { self.wait(until()) }
+    }
+
+    fn wait(&self, until: Instant) -> Option<Passed<'_>> {
+        let mut waiting = lock(&self.waiting);
+        // Said before each wait. Who passes like this does not know of others who wait, and wakes one in vain at most.
+        while self.state.swap(AWAITED, Ordering::Acquire) != FREE {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return None;
             }
+            waiting = match self.freed.wait_timeout(waiting, left) {
+                Ok((waiting, _)) => waiting,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
         }
-        state.is_held = true;
         Some(Passed(self))
     }
 }
 
 impl Drop for Passed<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
-        state.is_held = false;
-        // To wake nobody is a system call all the same.
-        if state.waiting > 0 {
+        if self.0.state.swap(FREE, Ordering::Release) == AWAITED {
+            // Whoever said so waits by the time that this is had.
+            drop(lock(&self.0.waiting));
             self.0.freed.notify_one();
         }
     }
@@ -121,5 +119,27 @@ mod tests {
             drop(held);
         });
         assert!(gate.pass(Instant::now).is_some());
+    }
+
+    #[test]
+    fn who_gives_up_waiting_takes_nobody_s_turn() {
+        let (gate, passed) = (Gate::new(), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        drop(gate.pass(|| Instant::now() + Duration::from_micros(20)));
+                    }
+                });
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let held = gate.pass(|| Instant::now() + Duration::from_secs(60));
+                        passed.fetch_add(u32::from(held.is_some()), Ordering::Relaxed);
+                        thread::yield_now();
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 2000);
     }
 }

@@ -1,35 +1,47 @@
 //! How long one call into a driver has run, in the guest and in the host on its behalf.
 
 use image_cache_model::Limits;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-/// When the call that is running must be over; shared with whatever works for it in the host.
-#[derive(Debug, Clone, Default)]
-pub struct Deadline(Arc<AtomicU64>);
+/// When the call that is running must be over; shared with whatever works for it in the host. SQLite asks every few steps
+/// whether it has passed.
+#[derive(Debug, Clone)]
+pub struct Deadline {
+    /// What the microseconds are counted from.
+    base: Instant,
+    micros: Arc<AtomicU64>,
+}
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// What [`Deadline`] counts its microseconds from.
-static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Deadline {
     /// Sets it, for everybody who shares it.
     pub fn set(&self, at: Instant) {
-        let micros = at.saturating_duration_since(*BASE).as_micros();
-        self.0.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let micros = at.saturating_duration_since(self.base).as_micros();
+        self.micros.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// How much time is left; nothing once it has passed.
     pub fn remaining(&self) -> Duration {
-        let at = Duration::from_micros(self.0.load(Ordering::Relaxed));
-        at.saturating_sub(BASE.elapsed())
+        self.at().saturating_sub(self.base.elapsed())
     }
 
     /// Whether it has passed.
     pub fn passed(&self) -> bool {
-        self.remaining().is_zero()
+        self.base.elapsed() >= self.at()
+    }
+
+    fn at(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for Deadline {
+    /// One that has passed.
+    fn default() -> Self {
+        Deadline { base: Instant::now(), micros: Arc::default() }
     }
 }
 

@@ -5,8 +5,7 @@
 //! mode are given to files that we made ourselves.
 
 use crate::sync::lock;
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -25,35 +24,23 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// Opens a regular file for reading; nothing where there is none of this name. Neither this nor a read changes its times
 /// where the system permits that.
 pub(super) fn open_to_read(dir: &Dir, name: &str) -> io::Result<Option<File>> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    match open(dir, name, &mut options, OFlags::NOATIME) {
+    match open(dir, name, OFlags::RDONLY | OFlags::NOATIME) {
         // Only a file's owner may leave its access time alone.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            open(dir, name, &mut options, OFlags::empty())
-        }
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(dir, name, OFlags::RDONLY),
         other => other,
     }
 }
 
 /// The same for reading and writing.
 pub(super) fn open_to_write(dir: &Dir, name: &str) -> io::Result<Option<File>> {
-    match rustix::fs::openat(dir, name, OFlags::RDWR | CAREFULLY, Mode::empty()) {
-        Ok(file) => regular(file.into()),
-        Err(e) => not_opened(dir, name, e.into()),
-    }
+    open(dir, name, OFlags::RDWR)
 }
 
-fn open(
-    dir: &Dir,
-    name: &str,
-    options: &mut OpenOptions,
-    flags: OFlags,
-) -> io::Result<Option<File>> {
-    let flags = (flags | CAREFULLY).bits().cast_signed();
-    match dir.open_with(name, options.follow(FollowSymlinks::No).custom_flags(flags)) {
-        Ok(file) => regular(file.into_std()),
-        Err(e) => not_opened(dir, name, e),
+/// One system call: a single component that is no link cannot lead out of the directory.
+fn open(dir: &Dir, name: &str, flags: OFlags) -> io::Result<Option<File>> {
+    match rustix::fs::openat(dir, name, flags | CAREFULLY, Mode::empty()) {
+        Ok(file) => regular(file.into()),
+        Err(e) => not_opened(dir, name, e.into()),
     }
 }
 

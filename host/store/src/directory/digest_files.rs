@@ -190,7 +190,10 @@ impl Directory {
 
 /// Ids may be as long as a file name; their hash is shorter, and there is room for an ending.
 fn name_of(id: &ImageId) -> String {
-    hex::encode(&Sha256::digest(id.as_str())[..16])
+    let hash: [u8; 32] = Sha256::digest(id.as_str()).into();
+    // Two hexadecimal digits for each of the first 16 bytes, as one number: a read of an image waits for its name.
+    let first = hash.first_chunk().expect("it has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(*first))
 }
 
 /// Whether a name is of the kind that we make.
@@ -198,4 +201,16 @@ fn is_ours(name: &str) -> bool {
     let hash = name.split('.').next().unwrap_or_default();
     let is_hash = hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit());
     is_hash && (name.len() == 32 || name.ends_with(NEW))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_half_of_the_id_s_sha256_with_all_its_digits() {
+        let id: ImageId = "image-1".parse().expect("an id");
+        assert_eq!(name_of(&id), "0cf457e24a479f02fd4d34540389f720");
+        assert!(is_ours(&name_of(&id)));
+    }
 }

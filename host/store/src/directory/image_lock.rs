@@ -9,8 +9,9 @@
 //!    the rename that publishes, the unlink that removes, the block digests beside them, reservations, the queue. No driver is
 //!    called under it: it is held for some system calls.
 //!
-//! They are taken in this order: first the image's (of several images all at once, ascending by their bytes, so that two who want the
-//! same ones cannot wait for each other), then the directory's, which is given back before the driver is called again.
+//! They are taken in this order: first the image's (of several images all at once: tried in any order, and where one of them is not free,
+//! all are given back and waited for ascending by their bytes, so that two who want the same ones cannot wait for each other), then the
+//! directory's, which is given back before the driver is called again.
 //! Nobody takes an image's lock with the directory's held. So a driver that takes all the time of its calls holds up those who want
 //! the very images that it is asked about, for as long as a call may take, and nobody else.
 //!
@@ -53,15 +54,18 @@ impl Directory {
     pub fn lock_images(&self, ids: &[ImageId]) -> io::Result<ImageLocks> {
         // Opened anew each time: the locks belong to the open file, so threads exclude each other, too.
         let file = self.open_own("images")?;
+        // Most are free. Who waits for none of them may take them in any order, and needs neither that nor a clock.
+        if ids.iter().all(|id| try_lock_byte(&file, byte_of(id)).is_ok()) {
+            return Ok(ImageLocks { _file: file });
+        }
+        // Nobody may wait while he holds some out of order.
+        unlock_all(&file)?;
         let mut bytes: Vec<libc::off_t> = ids.iter().map(byte_of).collect();
         bytes.sort_unstable();
         bytes.dedup();
         let words = "another process records or removes the same image; see who uses .image-cache/images (fuser, lsof)";
         for byte in bytes {
-            // Most are free: nobody needs a clock for them.
-            if try_lock_byte(&file, byte).is_err() {
-                wait(|| try_lock_byte(&file, byte), PATIENCE, words)?;
-            }
+            wait(|| try_lock_byte(&file, byte), PATIENCE, words)?;
         }
         Ok(ImageLocks { _file: file })
     }
@@ -76,19 +80,35 @@ fn byte_of(id: &ImageId) -> libc::off_t {
 
 /// Locks one byte of an open file, for this open file alone: what `flock` does for a whole one. The file need not have it.
 fn try_lock_byte(file: &File, byte: libc::off_t) -> Result<(), TryLockError> {
-    let wanted = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: byte,
-        l_len: 1,
-        l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)) {
+    match set_lock(file, libc::F_WRLCK, byte, 1) {
         Ok(_) => Ok(()),
         // Whoever waits tries again.
         Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => Err(TryLockError::WouldBlock),
         Err(error) => Err(TryLockError::Error(error.into())),
     }
+}
+
+/// Gives back all bytes that this open file has locked.
+fn unlock_all(file: &File) -> io::Result<()> {
+    // No length reaches to the end, however long the file becomes.
+    set_lock(file, libc::F_UNLCK, 0, 0)?;
+    Ok(())
+}
+
+fn set_lock(
+    file: &File,
+    kind: libc::c_int,
+    start: libc::off_t,
+    len: libc::off_t,
+) -> nix::Result<()> {
+    let wanted = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: start,
+        l_len: len,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)).map(|_| ())
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Has another page for every question, of one image that nobody cached, and takes its time for each.
 
 use image_cache_driver_sdk::prelude::*;
-use image_cache_guest_hostile::{dawdle, invented};
+use image_cache_guest_hostile::{Endless, dawdle};
 
 #[derive(Default)]
-struct Endless {
-    told: u64,
-}
+struct Lists(Endless);
 
-impl image_cache_guest_hostile::Hostile for Endless {
+impl image_cache_guest_hostile::Hostile for Lists {
     fn page(
         &mut self,
         _page: Vec<CachedImage>,
@@ -16,9 +14,8 @@ impl image_cache_guest_hostile::Hostile for Endless {
         _limit: u32,
     ) -> Vec<CachedImage> {
         dawdle();
-        self.told += 1;
-        vec![invented(format!("~{:020}", self.told))]
+        self.0.next(1)
     }
 }
 
-image_cache_guest_hostile::hostile!(Endless);
+image_cache_guest_hostile::hostile!(Lists);

@@ -247,6 +247,21 @@ pub fn invented(image_id: impl Into<String>) -> CachedImage {
     }
 }
 
+/// Records of images that nobody cached, in the order of their ids, without end.
+#[derive(Default)]
+pub struct Endless {
+    told: u64,
+}
+
+impl Endless {
+    /// So many more.
+    pub fn next(&mut self, images: u64) -> Vec<CachedImage> {
+        let from = self.told;
+        self.told += images;
+        (from..self.told).map(|n| invented(format!("~{n:020}"))).collect()
+    }
+}
+
 /// A victim that nobody cached.
 pub fn victim(image_id: impl Into<String>) -> Victim {
     Victim { image_id: image_id.into(), size: 1 }
