@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
-        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
         for (name, target) in TARGETS {
             let mut inputs = 0;
             for entry in std::fs::read_dir(corpora.join(name))? {

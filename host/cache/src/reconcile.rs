@@ -149,19 +149,20 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let config = Config::builder(place.path()).build().expect("it is right");
         let cache = ImageCache::open(config).expect("it opens");
-        for id in ["a", "b", "c"] {
-            std::fs::write(place.path().join(id), b"image").expect("it can be written");
+        let ids: Vec<ImageId> =
+            (0..30).map(|n| format!("image-{n}").parse().expect("an id")).collect();
+        for id in &ids {
+            std::fs::write(place.path().join(id.as_str()), b"image").expect("it can be written");
         }
         let shared = cache.shared();
-        let ids = ["a", "b", "c"].map(|id| id.parse::<ImageId>().expect("an id"));
         let held = shared.directory.lock_images(&ids).expect("they are free");
         let begun = std::time::Instant::now();
         let error = reconcile(shared).expect_err("the locks are held");
         let words = "another process records or removes the same image";
         assert!(error.to_string().contains(words), "{error}");
-        assert!(begun.elapsed() < std::time::Duration::from_secs(4), "one wait is of 2 s");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "one wait is of 2 s, 30 are of 60 s");
         drop(held);
-        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 3));
-        assert_eq!(cache.cached_images().expect("they are listed").len(), 3);
+        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 30));
+        assert_eq!(cache.cached_images().expect("they are listed").len(), 30);
     }
 }
