@@ -3,7 +3,7 @@
 //!
 //! This module lies beside what it tries, in the library.
 
-use super::{Database, MAX_STATEMENTS, Place, wit};
+use super::{Database, MAX_STATEMENTS, DatabasePlace, wit};
 use crate::driver::deadline::Deadline;
 use image_cache_store::Directory;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn check(place: &Path, data: &[u8]) {
     let mut guest = Guest {
         database: Database::new(
             Arc::new(directory),
-            &Place::Driver("mine.db".into()),
+            &DatabasePlace::Driver("mine.db".into()),
             MAX_BYTES,
             deadline.clone(),
         ),

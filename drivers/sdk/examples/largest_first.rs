@@ -3,7 +3,7 @@
 use image_cache_driver_sdk::prelude::*;
 
 struct LargestFirst {
-    books: SqlBooks,
+    books: SqlRecords,
 }
 
 impl Driver for LargestFirst {
@@ -13,7 +13,7 @@ impl Driver for LargestFirst {
 
     fn configure(options: Options) -> Result<Self, ConfigurationError> {
         options.finish()?; // It takes none: any that is there is refused by name.
-        Ok(LargestFirst { books: SqlBooks::open()? })
+        Ok(LargestFirst { books: SqlRecords::open()? })
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {

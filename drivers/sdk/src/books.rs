@@ -41,18 +41,18 @@ const SIZE: &str = "SELECT count(*), total(size) FROM images";
 ///
 /// Each call of [`Driver`](crate::Driver) that is about records has its counterpart here, so that a driver writes no more than its
 /// policy; the [crate's documentation](crate) has one that does. A driver that keeps more than this makes tables of its own beside it.
-pub struct SqlBooks {
+pub struct SqlRecords {
     _opened: (),
 }
 
-impl SqlBooks {
+impl SqlRecords {
     /// Makes the table where it is not there. For `configure`.
-    pub fn open() -> Result<SqlBooks, ConfigurationError> {
+    pub fn open() -> Result<SqlRecords, ConfigurationError> {
         let made = sql::execute(&statement(TABLE, Vec::new()));
         let fault = |error| {
             ConfigurationError::Other(format!("making the table images: {}", error_words(&error)))
         };
-        made.map(|_| SqlBooks { _opened: () }).map_err(fault)
+        made.map(|_| SqlRecords { _opened: () }).map_err(fault)
     }
 
     /// For `record_cached`: writes a record, in place of any that is there.

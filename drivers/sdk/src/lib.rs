@@ -7,7 +7,7 @@
 //!
 //! # A complete driver
 //!
-//! Its books are kept in SQL by [`SqlBooks`], and it evicts the largest image first:
+//! Its books are kept in SQL by [`SqlRecords`], and it evicts the largest image first:
 //!
 #![doc = concat!("```\n", include_str!("../examples/largest_first.rs"), "# fn main() {}\n```\n")]
 //!
@@ -26,7 +26,7 @@ mod hits;
 mod oldest;
 mod options;
 
-pub use books::SqlBooks;
+pub use books::SqlRecords;
 pub use checksum::checksum_from_hex;
 pub use driver::{Driver, stalled_leftovers};
 pub use error::error_words;
@@ -63,7 +63,7 @@ pub mod prelude {
     pub use crate::types::{CachedImage, Checksum, ChecksumAlgorithm, Error};
     pub use crate::{
         CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, LeftoverState,
-        Options, SqlBooks, Victim,
+        Options, SqlRecords, Victim,
     };
     pub use crate::{attributes, error_words, export_driver, files, sql};
 }

@@ -4,7 +4,7 @@ use image_cache_driver_sdk::prelude::*;
 
 /// What an instance keeps in memory: nothing that the next one cannot have again.
 struct LeastOftenRead {
-    books: SqlBooks,
+    books: SqlRecords,
     /// The option `largest`: images of more bytes are not cached.
     largest: u64,
 }
@@ -21,7 +21,7 @@ impl Driver for LeastOftenRead {
         let largest = options.take_parsed("largest", "a number of bytes")?;
         options.finish()?;
         Ok(LeastOftenRead {
-            books: SqlBooks::open()?,
+            books: SqlRecords::open()?,
             largest: largest.unwrap_or(u64::MAX),
         })
     }

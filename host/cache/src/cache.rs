@@ -5,23 +5,23 @@ mod inner;
 mod listing;
 mod lookup;
 
-pub(crate) use inner::Shared;
+pub(crate) use inner::CacheInner;
 pub use lookup::Status;
 
 use crate::clean::Cleaned;
-use crate::delete::settle_queue;
+use crate::delete::dequeue_cached;
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::HitLog;
-use crate::metadata::Books;
-use crate::metrics::Tally;
+use crate::metadata::MetadataStore;
+use crate::metrics::Metrics;
 use crate::prune::Pruned;
 use crate::reading::CachedReader;
-use crate::single_flight::{Drive, FetchReader, Flights, Request};
+use crate::single_flight::{Producer, FetchReader, InFlight, Request};
 use crate::tee::CachingReader;
 use image_cache_model::{Config, Expected, ImageId, Outcome};
 use image_cache_store::Directory;
-use image_cache_store::integrity::Blocks;
+use image_cache_store::integrity::DigestStore;
 use std::fs::File;
 use std::io;
 use std::io::Read;
@@ -53,7 +53,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ImageCache {
-    shared: Arc<Shared>,
+    inner: Arc<CacheInner>,
 }
 
 /// An image that an operation could not remove.
@@ -69,21 +69,21 @@ impl ImageCache {
     /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
     /// and brings books and queue into step with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
-        Ok(ImageCache { shared: Arc::new(ImageCache::open_shared(config)?) })
+        Ok(ImageCache { inner: Arc::new(ImageCache::open_shared(config)?) })
     }
 
     /// The same, whose readers in tokio take their memory from this budget.
     #[cfg(feature = "tokio")]
     pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
-        let mut shared = ImageCache::open_shared(config)?;
-        shared.read_budget = budget;
-        Ok(ImageCache { shared: Arc::new(shared) })
+        let mut inner = ImageCache::open_shared(config)?;
+        inner.read_budget = budget;
+        Ok(ImageCache { inner: Arc::new(inner) })
     }
 
-    fn open_shared(config: Config) -> Result<Shared> {
+    fn open_shared(config: Config) -> Result<CacheInner> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
-        let in_use = directory.join().map_err(|source| Error::Directory {
+        let in_use = directory.shared().map_err(|source| Error::Directory {
             operation: "open",
             path: directory.path().to_owned(),
             source,
@@ -92,37 +92,37 @@ impl ImageCache {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let tally = Arc::<Tally>::default();
-        let books = Books::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&tally))?;
-        let books = Arc::new(books);
-        let hits = HitLog::new(Arc::clone(&books), config.hit_delay, config.policy_min_age);
-        let blocks = Blocks::new(Arc::clone(&directory));
-        let flights = Flights::default();
-        let shared = Shared {
+        let metrics = Arc::<Metrics>::default();
+        let metadata = MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
+        let metadata = Arc::new(metadata);
+        let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
+        let blocks = DigestStore::new(Arc::clone(&directory));
+        let in_flight = InFlight::default();
+        let inner = CacheInner {
             config,
             directory,
-            books,
+            metadata,
             blocks,
             hits,
-            flights,
+            in_flight,
             warnings,
-            tally,
+            metrics,
             #[cfg(feature = "tokio")]
             read_budget: crate::tokio::ReadBudget::default(),
             _in_use: in_use,
         };
-        shared.settle();
+        inner.reconcile();
         // A driver that did not survive that left it to another one.
-        if !shared.books.in_step() {
-            shared.settle();
+        if !inner.metadata.is_in_sync() {
+            inner.reconcile();
         }
-        settle_queue(&shared);
-        Ok(shared)
+        dequeue_cached(&inner);
+        Ok(inner)
     }
 
     /// What the cache was opened with.
     pub fn config(&self) -> &Config {
-        &self.shared.config
+        &self.inner.config
     }
 
     /// Reads through `source` and fills the cache by the way; where the image is not cacheable, through
@@ -202,7 +202,7 @@ impl ImageCache {
         file: &mut File,
         mut expected: Expected,
     ) -> Result<Outcome> {
-        let id_checked = self.shared.image_id(id)?;
+        let id_checked = self.inner.image_id(id)?;
         let metadata = file
             .metadata()
             .map_err(|source| Error::SourceFailed { image_id: id_checked.clone(), source })?;
@@ -219,46 +219,46 @@ impl ImageCache {
     /// # Errors
     /// [`Error::Corrupt`], here or from the reader, where the image is damaged; it is not cached any more then.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.shared, &self.shared.image_id(id)?, None)
+        CachedReader::open(&self.inner, &self.inner.image_id(id)?, None)
     }
 
     /// A part of the image's bytes, cut to its length. Delivered to its end it counts one hit.
     pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.shared, &self.shared.image_id(id)?, Some(range))
+        CachedReader::open(&self.inner, &self.inner.image_id(id)?, Some(range))
     }
 
     /// Writes the hits that were gathered for `image_cache_hit_delay`.
     pub fn flush(&self) -> Result<()> {
-        self.shared.hits.flush()
+        self.inner.hits.flush()
     }
 
     /// Evicts in the driver's order until the cached bytes are at most `image_cache_max_size`. Images that
     /// are being read stay, and are named in the answer.
     pub fn prune(&self) -> Result<Pruned> {
-        crate::prune::prune(&self.shared)
+        crate::prune::prune(&self.inner)
     }
 
     /// Removes the leftovers that the driver names: with the built-in drivers all of `invalid/`, and of
     /// `incomplete/` what is older than the stall time (the configured one unless given); never a file
     /// whose writer lives.
     pub fn clean(&self, stall_time: Option<Duration>) -> Result<Cleaned> {
-        crate::clean::clean(&self.shared, stall_time)
+        crate::clean::clean(&self.inner, stall_time)
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn inner(&self) -> &Arc<CacheInner> {
+        &self.inner
     }
 
     /// Starts a fetch of the image, whose source is its reader's alone.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
-        let fill = Fill::start(Arc::clone(&self.shared), self.shared.image_id(id)?, expected);
-        self.shared.note_miss(&fill);
-        fill.progress().announce(Drive::Reader);
+        let fill = Fill::start(Arc::clone(&self.inner), self.inner.image_id(id)?, expected);
+        self.inner.note_miss(&fill);
+        fill.progress().announce(Producer::Reader);
         Ok(fill)
     }
 
     pub(crate) fn request(&self, id: &str, expected: Expected) -> Result<Request> {
-        let (shared, image_id) = (Arc::clone(&self.shared), self.shared.image_id(id)?);
-        Ok(Request { shared, image_id, expected, range: 0..u64::MAX, distrusts_cached: false })
+        let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
+        Ok(Request { inner, image_id, expected, range: 0..u64::MAX, distrusts_cached: false })
     }
 }

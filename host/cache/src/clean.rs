@@ -1,8 +1,8 @@
 //! Removing what failed fetches left behind.
 
-use crate::cache::{Kept, Shared};
+use crate::cache::{Kept, CacheInner};
 use crate::error::Result;
-use crate::metadata::{Books, Budget};
+use crate::metadata::{MetadataStore, Budget};
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::time::{Duration, SystemTime};
 
@@ -22,23 +22,23 @@ pub struct Cleaned {
     pub kept: Vec<Kept>,
 }
 
-pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cleaned> {
-    shared.settle();
-    sweep(shared)?;
+pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<Cleaned> {
+    inner.reconcile();
+    sweep(inner)?;
     let now = SystemTime::now();
-    let stall_time = stall_time.unwrap_or(shared.config.stall_time);
+    let stall_time = stall_time.unwrap_or(inner.config.stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut cleaned = Cleaned::default();
     let budget = Budget::of(0);
     for (state, name) in
         [(LeftoverState::Incomplete, "incomplete"), (LeftoverState::Invalid, "invalid")]
     {
-        let leftovers = shared.in_directory("read", name, shared.directory.leftovers(state))?;
+        let leftovers = inner.in_directory("read", name, inner.directory.leftovers(state))?;
         budget.allow(leftovers.len() as u64);
         for page in leftovers.chunks(PAGE) {
-            let named = |books: &Books| books.select_leftovers(page, stalled_before, now, &budget);
-            for leftover in shared.read_books(named)? {
-                remove(shared, leftover, &mut cleaned);
+            let named = |metadata: &MetadataStore| metadata.select_leftovers(page, stalled_before, now, &budget);
+            for leftover in inner.read_metadata(named)? {
+                remove(inner, leftover, &mut cleaned);
             }
         }
     }
@@ -46,15 +46,15 @@ pub(crate) fn clean(shared: &Shared, stall_time: Option<Duration>) -> Result<Cle
 }
 
 /// Digests of images that are gone are no leftovers that a driver knows of.
-fn sweep(shared: &Shared) -> Result<()> {
-    let files = shared.directory.cached_files().and_then(|files| files.map(|f| Ok(f?.0)).collect());
-    let ids: Vec<ImageId> = shared.in_directory("read", "", files)?;
-    shared.blocks.sweep(ids.iter());
+fn sweep(inner: &CacheInner) -> Result<()> {
+    let files = inner.directory.cached_files().and_then(|files| files.map(|f| Ok(f?.0)).collect());
+    let ids: Vec<ImageId> = inner.in_directory("read", "", files)?;
+    inner.blocks.sweep(ids.iter());
     Ok(())
 }
 
-fn remove(shared: &Shared, leftover: Leftover, cleaned: &mut Cleaned) {
-    match shared.directory.remove_leftover(&leftover) {
+fn remove(inner: &CacheInner, leftover: Leftover, cleaned: &mut Cleaned) {
+    match inner.directory.remove_leftover(&leftover) {
         Ok(true) => {
             cleaned.bytes += leftover.size;
             match leftover.state {

@@ -1,11 +1,11 @@
 //! Taking images out of the cache and the queue: file first, then books, so that a crash in between
 //! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is told with them.
 
-use crate::cache::{ImageCache, Shared};
+use crate::cache::{ImageCache, CacheInner};
 use crate::error::{Error, Result};
 use crate::metadata::Budget;
 use image_cache_model::ImageId;
-use image_cache_store::{FEW_FILES, Gone, Space};
+use image_cache_store::{FEW_FILES, UnlinkedFile, DeferredClose};
 use rustix::io::Errno;
 use std::io;
 use std::time::SystemTime;
@@ -16,29 +16,29 @@ pub(crate) const BATCH: usize = 64;
 impl ImageCache {
     /// Puts an image at the end of the queue; false where it is cached, being cached or queued already.
     pub fn queue_image(&self, id: &str) -> Result<bool> {
-        let shared = self.shared();
-        let id = shared.image_id(id)?;
+        let inner = self.inner();
+        let id = inner.image_id(id)?;
         let enqueue = || {
-            let _lock = shared.directory.lock()?;
-            if shared.directory.cached_file(&id)?.is_some()
-                || shared.directory.is_being_written(&id)?
+            let _lock = inner.directory.lock()?;
+            if inner.directory.cached_file(&id)?.is_some()
+                || inner.directory.is_being_written(&id)?
             {
                 return Ok(false);
             }
-            shared.directory.enqueue(&id, SystemTime::now())
+            inner.directory.enqueue(&id, SystemTime::now())
         };
         enqueue().map_err(Error::image("queue", &id))
     }
 
     /// The queued images, in the order in which they were queued.
     pub fn queued_images(&self) -> Result<Vec<ImageId>> {
-        self.shared().in_directory("read", "queue", self.shared().directory.queued())
+        self.inner().in_directory("read", "queue", self.inner().directory.queued())
     }
 
     /// Takes an image out of the queue; whether it was there.
     pub fn delete_queued_image(&self, id: &str) -> Result<bool> {
-        let id = self.shared().image_id(id)?;
-        self.shared().directory.dequeue(&id).map_err(Error::image("remove from the queue", &id))
+        let id = self.inner().image_id(id)?;
+        self.inner().directory.dequeue(&id).map_err(Error::image("remove from the queue", &id))
     }
 
     /// Empties the queue; how many images were in it.
@@ -52,31 +52,31 @@ impl ImageCache {
 
     /// Removes a cached image, file and record; whether it was there. Whoever reads it reads on to its end.
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
-        let id = self.shared().image_id(id)?;
-        self.shared().bring_up_to_date();
-        let images = remove_all(self.shared(), std::slice::from_ref(&id), delete)?;
+        let id = self.inner().image_id(id)?;
+        self.inner().flush();
+        let images = remove_all(self.inner(), std::slice::from_ref(&id), delete)?;
         Ok(removed(images)? > 0)
     }
 
     /// Removes all cached images; how many there were. One that cannot be removed is an error, once all
     /// others are gone.
     pub fn delete_all_cached_images(&self) -> Result<u64> {
-        let shared = self.shared();
-        shared.bring_up_to_date();
-        let ids: io::Result<Vec<ImageId>> = shared
+        let inner = self.inner();
+        inner.flush();
+        let ids: io::Result<Vec<ImageId>> = inner
             .directory
             .cached_files()
             .and_then(|files| files.map(|file| Ok(file?.0)).collect());
-        let images = remove_all(shared, &shared.in_directory("read", "", ids)?, delete)?;
+        let images = remove_all(inner, &inner.in_directory("read", "", ids)?, delete)?;
         removed(images)
     }
 }
 
 /// Takes cached images out of the queue, since they are wanted no more: a writer that died between publishing and
 /// that left them there.
-pub(crate) fn settle_queue(shared: &Shared) {
-    let directory = &shared.directory;
-    let settle = || -> io::Result<()> {
+pub(crate) fn dequeue_cached(inner: &CacheInner) {
+    let directory = &inner.directory;
+    let dequeue_all = || -> io::Result<()> {
         for id in directory.queued()? {
             if directory.cached_file(&id)?.is_none() {
                 continue;
@@ -89,7 +89,7 @@ pub(crate) fn settle_queue(shared: &Shared) {
         }
         Ok(())
     };
-    if let Err(error) = settle() {
+    if let Err(error) = dequeue_all() {
         tracing::warn!(%error, "images that are cached may stay in the queue");
     }
 }
@@ -104,19 +104,19 @@ pub(crate) struct Removed {
 }
 
 /// What a removal may answer: what is gone, or why the image stays.
-pub(crate) type Removal = io::Result<Option<Gone>>;
+pub(crate) type Removal = io::Result<Option<UnlinkedFile>>;
 
 /// Removes images and their records, a batch after the other; afterwards all of their space is back.
 pub(crate) fn remove_all(
-    shared: &Shared,
+    inner: &CacheInner,
     ids: &[ImageId],
-    remove: impl Fn(&Shared, &ImageId) -> Removal,
+    remove: impl Fn(&CacheInner, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
     let budget = Budget::of(ids.len() as u64);
-    Space::all(|space| {
+    DeferredClose::all(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {
-            images.extend(remove_batch(shared, ids, u64::MAX, (space, &budget), &remove)?);
+            images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), &remove)?);
         }
         Ok(images)
     })
@@ -126,15 +126,15 @@ pub(crate) fn remove_all(
 /// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after
 /// that. What cannot be removed is told; only the locks can fail.
 pub(crate) fn remove_batch(
-    shared: &Shared,
+    inner: &CacheInner,
     ids: &[ImageId],
     enough: u64,
-    (space, budget): (&mut Space<'_>, &Budget),
-    remove: impl Fn(&Shared, &ImageId) -> Removal,
+    (space, budget): (&mut DeferredClose<'_>, &Budget),
+    remove: impl Fn(&CacheInner, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
-    let locked = shared.directory.lock_images(ids);
-    let locked = shared.in_directory("lock", ".image-cache/images", locked)?;
-    let lock = shared.in_directory("lock", ".image-cache/lock", shared.directory.lock())?;
+    let locked = inner.directory.lock_images(ids);
+    let locked = inner.in_directory("lock", ".image-cache/images", locked)?;
+    let lock = inner.in_directory("lock", ".image-cache/lock", inner.directory.lock())?;
     let (mut images, mut gone) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
     let mut files = Vec::with_capacity(2 * ids.len());
     let mut freed = 0u64;
@@ -142,17 +142,17 @@ pub(crate) fn remove_batch(
         if freed >= enough {
             break;
         }
-        let mut answer = remove(shared, id);
+        let mut answer = remove(inner, id);
         if answer.as_ref().is_err_and(is_out_of_files) && !files.is_empty() {
             files.clear();
-            answer = remove(shared, id);
+            answer = remove(inner, id);
         }
         let (size, kept) = match answer {
             Ok(file) => {
                 let size = file.as_ref().map(|file| file.size);
                 freed = freed.saturating_add(size.unwrap_or(0));
                 files.extend(file);
-                files.extend(shared.blocks.remove(id));
+                files.extend(inner.blocks.remove(id));
                 gone.push(id.clone());
                 (size, None)
             }
@@ -166,9 +166,9 @@ pub(crate) fn remove_batch(
         files.clear();
     }
     // Their gathered hits are not those of whatever is cached under their names next.
-    shared.hits.forget(&gone);
+    inner.hits.forget(&gone);
     if !gone.is_empty()
-        && let Err(error) = shared.books.forget(&gone, budget)
+        && let Err(error) = inner.metadata.forget(&gone, budget)
     {
         // The images are gone; the records follow when the books work again.
         tracing::warn!(%error, "records of removed images remain for now");
@@ -183,8 +183,8 @@ fn is_out_of_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-fn delete(shared: &Shared, id: &ImageId) -> Removal {
-    shared.directory.remove_cached(id)
+fn delete(inner: &CacheInner, id: &ImageId) -> Removal {
+    inner.directory.remove_cached(id)
 }
 
 /// How many images a batch removed; the first that is still there is an error.

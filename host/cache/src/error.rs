@@ -90,7 +90,7 @@ pub enum Error {
     #[error(
         "cannot {operation}: driver {driver} says: {reason}; images are served all the same, see the log and `status`"
     )]
-    Books {
+    Metadata {
         /// What was to be done.
         operation: &'static str,
         /// The driver in use.

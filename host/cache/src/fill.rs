@@ -4,15 +4,15 @@
 //! and hashing, and says in its [`Outcome`] what happened. How far it has come it tells to those who
 //! [follow](crate::single_flight) it.
 
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::metadata::Budget;
-use crate::single_flight::{End, Flown, Progress, twin};
+use crate::single_flight::{End, Completed, Progress, clone_io_error};
 use crate::space;
 use image_cache_model::{CachedImage, Checksum, Durability, Expected, ImageId, Outcome};
 use image_cache_store::integrity::BlockDigests;
 use image_cache_store::md5::{BLOCK, Md5Digest};
-use image_cache_store::{Incomplete, Published, StagedDigests, Taken, to_micros};
+use image_cache_store::{Incomplete, PublishResult, StagedDigests, TakeResult, to_micros};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +22,7 @@ const WRITE_AFTER: Duration = Duration::from_millis(500);
 
 /// A running fetch. Dropped before [`finish`](Fill::finish), it leaves its file in `invalid/`.
 pub(crate) struct Fill {
-    shared: Arc<Shared>,
+    inner: Arc<CacheInner>,
     image_id: ImageId,
     expected: Expected,
     received: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Fill {
     /// Whether it is known why it ended.
     is_judged: bool,
     /// Whether what cannot be written is kept for whoever goes on without the file, and what that was.
-    unwritten: Option<Vec<u8>>,
+    pending: Option<Vec<u8>>,
 }
 
 enum Target {
@@ -50,19 +50,19 @@ enum Target {
 impl Fill {
     /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
     /// its progress is [announced](Progress::announce).
-    pub fn start(shared: Arc<Shared>, image_id: ImageId, expected: Expected) -> Fill {
-        let Some(progress) = shared.flights.claim(&image_id, expected.size) else {
-            return Fill::past(shared, image_id, expected, Outcome::BeingCached);
+    pub fn start(inner: Arc<CacheInner>, image_id: ImageId, expected: Expected) -> Fill {
+        let Some(progress) = inner.in_flight.claim(&image_id, expected.size) else {
+            return Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
         };
-        let mut fill = Fill::past(shared, image_id, expected, Outcome::BeingCached);
+        let mut fill = Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
         fill.progress = progress;
-        fill.target = take(&fill.shared, &fill.image_id, fill.expected.size);
+        fill.target = take(&fill.inner, &fill.image_id, fill.expected.size);
         match &fill.target {
             Target::File(file) => {
-                fill.shared.tally.fills_started.one();
+                fill.inner.metrics.fills_started.inc();
                 fill.is_counted = true;
                 fill.digest.get_or_insert_with(Md5Digest::new);
-                fill.progress.grows(Arc::clone(file.file()));
+                fill.progress.set_file(Arc::clone(file.file()));
             }
             Target::Nowhere(_) => fill.progress.end(End::NotStarted),
         }
@@ -70,14 +70,14 @@ impl Fill {
     }
 
     /// A fetch past the cache, for this reason: only verified.
-    pub fn past(
-        shared: Arc<Shared>,
+    pub fn bypassing(
+        inner: Arc<CacheInner>,
         image_id: ImageId,
         expected: Expected,
         outcome: Outcome,
     ) -> Fill {
         Fill {
-            shared,
+            inner,
             image_id,
             received: 0,
             block: Vec::new(),
@@ -85,17 +85,17 @@ impl Fill {
             expected,
             blocks: BlockDigests::default(),
             target: Target::Nowhere(outcome),
-            progress: Progress::nowhere(),
+            progress: Progress::detached(),
             written_at: Instant::now(),
             is_counted: false,
             is_judged: false,
-            unwritten: None,
+            pending: None,
         }
     }
 
-    /// From now on, bytes that cannot be written are kept until they are [handed over](Fill::hand_over).
-    pub fn keep_unwritten(&mut self) {
-        self.unwritten = Some(Vec::new());
+    /// From now on, bytes that cannot be written are kept until they are [handed over](Fill::take_pending).
+    pub fn keep_pending(&mut self) {
+        self.pending = Some(Vec::new());
     }
 
     /// Bytes that came.
@@ -112,7 +112,7 @@ impl Fill {
     /// Takes the next bytes; an error where they are more than the image may have.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
-        self.shared.tally.bytes_fetched.add(bytes.len() as u64);
+        self.inner.metrics.bytes_fetched.add(bytes.len() as u64);
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
             self.write_rest(bytes);
             return Err(self.refuse(self.size_mismatch(expected)));
@@ -143,20 +143,20 @@ impl Fill {
     }
 
     /// Whether bytes have come that are not written yet.
-    pub fn has_unwritten(&self) -> bool {
+    pub fn has_pending(&self) -> bool {
         !self.block.is_empty()
     }
 
     /// The cache has failed: what was not written, for the one who goes on with the source.
-    pub fn hand_over(&mut self) -> Vec<u8> {
-        let mut unwritten = self.unwritten.take().unwrap_or_default();
-        unwritten.extend_from_slice(&self.block);
-        unwritten
+    pub fn take_pending(&mut self) -> Vec<u8> {
+        let mut pending = self.pending.take().unwrap_or_default();
+        pending.extend_from_slice(&self.block);
+        pending
     }
 
     /// The end of the source: compares what came with what was expected, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
-        self.progress.is_being_judged();
+        self.progress.set_verifying();
         self.write_block();
         if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
             return Err(self.refuse(self.size_mismatch(expected)));
@@ -180,32 +180,32 @@ impl Fill {
                 Target::Nowhere(outcome) => outcome,
                 Target::File(file) => self.commit(file, digest.clone()),
             };
-        let unwritten = self.hand_over();
-        let flown = Flown { outcome: outcome.clone(), digest };
-        self.progress.end_with(unwritten, End::Whole(flown), || ());
+        let pending = self.take_pending();
+        let flown = Completed { outcome: outcome.clone(), digest };
+        self.progress.end_with(pending, End::Whole(flown), || ());
         Ok(outcome)
     }
 
     /// The source failed or lied: the file goes to `invalid/`, at once, and who follows hears of it.
     pub fn reject(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.is_judged, true) {
-            self.shared.tally.source_failures.one();
+            self.inner.metrics.source_failures.inc();
         }
         self.write_rest(&[]);
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
-        self.progress.end(End::Failed(Arc::new(twin(error))));
+        self.progress.end(End::Failed(Arc::new(clone_io_error(error))));
     }
 
     fn refuse(&mut self, error: Error) -> Error {
         self.is_judged = true;
-        let tally = &self.shared.tally;
+        let metrics = &self.inner.metrics;
         match &error {
-            Error::ChecksumMismatch { .. } => tally.checksum_failures.one(),
-            Error::SizeMismatch { .. } => tally.size_failures.one(),
+            Error::ChecksumMismatch { .. } => metrics.checksum_failures.inc(),
+            Error::SizeMismatch { .. } => metrics.size_failures.inc(),
             _ => {}
         }
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
-        self.progress.end(End::Failed(Arc::new(crate::single_flight::refusal(&error))));
+        self.progress.end(End::Failed(Arc::new(crate::single_flight::verdict_error(&error))));
         error
     }
 
@@ -215,7 +215,7 @@ impl Fill {
     }
 
     /// Why nothing will be cached, where that is certain already.
-    pub fn futile(&self) -> Option<&Outcome> {
+    pub fn bypass_reason(&self) -> Option<&Outcome> {
         match &self.target {
             Target::File(_) => None,
             Target::Nowhere(outcome) => Some(outcome),
@@ -228,26 +228,26 @@ impl Fill {
         }
         self.written_at = Instant::now();
         if let Target::File(file) = &mut self.target
-            && let Err(error) = space::grow(&self.shared, file, self.block.len())
+            && let Err(error) = space::grow(&self.inner, file, self.block.len())
                 .and_then(|()| file.write_all(&self.block))
         {
             let outcome = self.give_up(format!("cannot write to the cache: {error}"));
-            self.fills_no_more();
+            self.end_fill_count();
             // What was written is of no use to anybody, and the disk may be full.
             if let Target::File(file) =
                 std::mem::replace(&mut self.target, Target::Nowhere(outcome))
             {
                 file.discard();
             }
-            if self.unwritten.is_none() {
+            if self.pending.is_none() {
                 self.progress.end(End::CacheFailed);
             }
         }
         match &self.target {
-            Target::File(file) => self.progress.has_written(file.size()),
+            Target::File(file) => self.progress.set_written(file.size()),
             Target::Nowhere(_) => {
-                if let Some(unwritten) = &mut self.unwritten {
-                    unwritten.extend_from_slice(&self.block);
+                if let Some(pending) = &mut self.pending {
+                    pending.extend_from_slice(&self.block);
                 }
             }
         }
@@ -268,7 +268,7 @@ impl Fill {
             let written = match rest {
                 [] => Ok(()),
                 rest => {
-                    space::grow(&self.shared, file, rest.len()).and_then(|()| file.write_all(rest))
+                    space::grow(&self.inner, file, rest.len()).and_then(|()| file.write_all(rest))
                 }
             };
             if let Err(error) = written {
@@ -286,8 +286,8 @@ impl Fill {
             Err(error) => return self.give_up(format!("cannot publish it: {error}")),
         };
         if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
-            self.shared.tally.fills_cached.one();
-            self.settle_entry();
+            self.inner.metrics.fills_cached.inc();
+            self.finish_publish();
         }
         outcome
     }
@@ -298,9 +298,9 @@ impl Fill {
         checksum: Option<Checksum>,
         digests: BlockDigests,
     ) -> io::Result<Outcome> {
-        let Shared { directory, books, blocks, .. } = &*self.shared;
-        let durability = self.shared.config.durability;
-        let info = file.settle(durability)?;
+        let CacheInner { directory, metadata, blocks, .. } = &*self.inner;
+        let durability = self.inner.config.durability;
+        let info = file.sync_to_disk(durability)?;
         let is_durable = durability == Durability::Full;
         let digests = blocks.stage(&self.image_id, file.file(), digests, is_durable);
         let record = CachedImage {
@@ -318,19 +318,19 @@ impl Fill {
         // The record goes first: a crash in between leaves a record without a file, which opening
         // forgets, never a file that is served but not listed. Without its record the image is
         // published all the same, and adopted when the books work again.
-        let recorded = books.record_cached(&record, Some(file.file()), &Budget::one_call());
+        let recorded = metadata.record_cached(&record, Some(file.file()), &Budget::one_call());
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
         }
         match self.move_in(file, digests) {
-            Ok(Published::Done) => Ok(Outcome::Cached(record)),
-            Ok(Published::AlreadyCached) => {
-                books.out_of_step();
+            Ok(PublishResult::Done) => Ok(Outcome::Cached(record)),
+            Ok(PublishResult::AlreadyCached) => {
+                metadata.mark_dirty();
                 Ok(Outcome::AlreadyCached)
             }
             Err(error) => {
                 let ids = std::slice::from_ref(&self.image_id);
-                if books.forget(ids, &Budget::one_call()).is_err() {
+                if metadata.forget(ids, &Budget::one_call()).is_err() {
                     tracing::warn!(image = %self.image_id, "a record without a file remains for now");
                 }
                 Err(error)
@@ -343,21 +343,21 @@ impl Fill {
         &self,
         file: Incomplete,
         digests: io::Result<StagedDigests>,
-    ) -> io::Result<Published> {
-        let Shared { directory, blocks, .. } = &*self.shared;
+    ) -> io::Result<PublishResult> {
+        let CacheInner { directory, blocks, .. } = &*self.inner;
         let _lock = directory.lock()?;
         blocks.publish(&self.image_id, digests);
         let published = file.publish();
-        if !matches!(published, Ok(Published::Done)) {
+        if !matches!(published, Ok(PublishResult::Done)) {
             blocks.remove(&self.image_id);
         }
         published
     }
 
     /// What follows publishing, and cannot undo it.
-    fn settle_entry(&self) {
-        let directory = &self.shared.directory;
-        if self.shared.config.durability == Durability::Full
+    fn finish_publish(&self) {
+        let directory = &self.inner.directory;
+        if self.inner.config.durability == Durability::Full
             && let Err(error) = directory.flush_to_disk()
         {
             tracing::warn!(image = %self.image_id, %error, "the directory cannot be flushed: a power loss could lose the image");
@@ -365,17 +365,17 @@ impl Fill {
         if let Err(error) = directory.dequeue(&self.image_id) {
             tracing::warn!(image = %self.image_id, %error, "the image is cached, but stays in the queue");
         }
-        self.shared.settle();
+        self.inner.reconcile();
     }
 
-    fn fills_no_more(&mut self) {
+    fn end_fill_count(&mut self) {
         if std::mem::take(&mut self.is_counted) {
-            self.shared.tally.fills_ended.one();
+            self.inner.metrics.fills_ended.inc();
         }
     }
 
     fn give_up(&self, reason: String) -> Outcome {
-        self.shared.note_failure(&self.image_id, &reason);
+        self.inner.note_failure(&self.image_id, &reason);
         Outcome::CacheFailed(reason)
     }
 
@@ -387,45 +387,45 @@ impl Fill {
 impl Drop for Fill {
     fn drop(&mut self) {
         if matches!(self.target, Target::File(_)) {
-            self.shared.tally.fills_abandoned.one();
+            self.inner.metrics.fills_abandoned.inc();
         }
-        self.fills_no_more();
+        self.end_fill_count();
         self.write_rest(&[]);
         // The file first: who hears that the fetch was broken off may want the image's place.
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch was broken off".into()));
         self.progress.end(End::Abandoned);
-        self.shared.flights.release(&self.image_id, &self.progress);
+        self.inner.in_flight.release(&self.image_id, &self.progress);
     }
 }
 
 /// Asks whether the image may be cached, and takes its place if so.
-fn take(shared: &Arc<Shared>, image_id: &ImageId, size: Option<u64>) -> Target {
+fn take(inner: &Arc<CacheInner>, image_id: &ImageId, size: Option<u64>) -> Target {
     let failed = |reason: String| {
-        shared.note_failure(image_id, &reason);
+        inner.note_failure(image_id, &reason);
         Target::Nowhere(Outcome::CacheFailed(reason))
     };
     // The directory is asked first: an image that is there needs no driver to say so.
-    match shared.directory.cached_file(image_id) {
+    match inner.directory.cached_file(image_id) {
         Ok(None) => {}
         Ok(Some(_)) => return Target::Nowhere(Outcome::AlreadyCached),
         Err(error) => return failed(format!("cannot look at the cache: {error}")),
     }
-    shared.settle();
-    match shared.books.is_cacheable(image_id, size, SystemTime::now()) {
+    inner.reconcile();
+    match inner.metadata.is_cacheable(image_id, size, SystemTime::now()) {
         Ok(true) => {}
         Ok(false) => return Target::Nowhere(Outcome::RefusedByDriver),
         Err(error) => return failed(error.to_string()),
     }
-    match Incomplete::take(&shared.directory, image_id) {
-        Ok(Taken::Ours(mut file)) => match space::reserve(shared, &mut file, size) {
+    match Incomplete::take(&inner.directory, image_id) {
+        Ok(TakeResult::Ours(mut file)) => match space::reserve(inner, &mut file, size) {
             Ok(()) => Target::File(file),
             Err(error) => {
                 file.discard();
                 failed(format!("cannot write to the cache: {error}"))
             }
         },
-        Ok(Taken::AlreadyCached) => Target::Nowhere(Outcome::AlreadyCached),
-        Ok(Taken::BeingWritten) => Target::Nowhere(Outcome::BeingCached),
+        Ok(TakeResult::AlreadyCached) => Target::Nowhere(Outcome::AlreadyCached),
+        Ok(TakeResult::BeingWritten) => Target::Nowhere(Outcome::BeingCached),
         Err(error) => failed(format!("cannot write to the cache: {error}")),
     }
 }

@@ -1,8 +1,8 @@
 //! Hits on their way into the books: written at once, or gathered for a while.
 
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use crate::error::Result;
-use crate::metadata::{Books, Budget};
+use crate::metadata::{MetadataStore, Budget};
 use image_cache_engine::OpenImage;
 use image_cache_model::{Hit, ImageId};
 use image_cache_store::sync::{Gate, lock};
@@ -20,7 +20,7 @@ const HITS_PER_CALL: usize = 4000;
 
 /// The hit that a read will be, which is not at its end yet.
 pub(crate) struct PendingHit {
-    shared: Arc<Shared>,
+    inner: Arc<CacheInner>,
     image_id: ImageId,
     /// What is read, where that is a cached file. It is the reader's to close: an image is not evicted while it is open.
     file: Weak<File>,
@@ -28,21 +28,21 @@ pub(crate) struct PendingHit {
 
 impl PendingHit {
     /// By a read along with a fetch.
-    pub fn new(shared: &Arc<Shared>, image_id: &ImageId) -> Self {
-        PendingHit { shared: Arc::clone(shared), image_id: image_id.clone(), file: Weak::new() }
+    pub fn new(inner: &Arc<CacheInner>, image_id: &ImageId) -> Self {
+        PendingHit { inner: Arc::clone(inner), image_id: image_id.clone(), file: Weak::new() }
     }
 
     /// By a read of this cached file.
-    pub fn on(shared: &Arc<Shared>, image_id: &ImageId, file: &Arc<File>) -> Self {
-        PendingHit { file: Arc::downgrade(file), ..PendingHit::new(shared, image_id) }
+    pub fn on(inner: &Arc<CacheInner>, image_id: &ImageId, file: &Arc<File>) -> Self {
+        PendingHit { file: Arc::downgrade(file), ..PendingHit::new(inner, image_id) }
     }
 
     pub fn count(self) {
-        let PendingHit { shared, image_id, file } = self;
+        let PendingHit { inner, image_id, file } = self;
         // Books that were just replaced have to know the image first.
-        shared.settle();
-        shared.tally.hits.one();
-        shared.hits.count(Hit { image_id, at: SystemTime::now() }, &file);
+        inner.reconcile();
+        inner.metrics.hits.inc();
+        inner.hits.count(Hit { image_id, at: SystemTime::now() }, &file);
     }
 }
 
@@ -89,7 +89,7 @@ impl Recent {
 
 #[derive(Debug)]
 pub(crate) struct HitLog {
-    books: Arc<Books>,
+    metadata: Arc<MetadataStore>,
     delay: Duration,
     waiting: Mutex<Vec<Hit>>,
     /// What was read lately in this process, whatever the driver says of it.
@@ -103,9 +103,9 @@ pub(crate) struct HitLog {
 
 impl HitLog {
     /// Gathers hits for `delay`, and remembers them for `remembered`.
-    pub fn new(books: Arc<Books>, delay: Duration, remembered: Duration) -> Arc<HitLog> {
+    pub fn new(metadata: Arc<MetadataStore>, delay: Duration, remembered: Duration) -> Arc<HitLog> {
         Arc::new(HitLog {
-            books,
+            metadata,
             delay,
             waiting: Mutex::default(),
             recent: Recent { remembered, reads: Mutex::default() },
@@ -120,7 +120,7 @@ impl HitLog {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
         // One that came with the host names nobody who need not go.
-        if !self.books.are_trusted() {
+        if !self.metadata.is_trusted() {
             self.recent.note(&hit.image_id);
         }
         let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
@@ -143,7 +143,7 @@ impl HitLog {
     /// Gives up the hits of images that are gone. What is being written is waited for.
     pub fn forget(&self, gone: &[ImageId]) {
         // Where that takes too long, a hit of what is gone may be counted for what comes in its place.
-        let _writing = self.writing.pass(|| self.books.end_of_call());
+        let _writing = self.writing.pass(|| self.metadata.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
@@ -154,8 +154,8 @@ impl HitLog {
     }
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
-        let Some(_writing) = self.writing.pass(|| self.books.end_of_call()) else {
-            return Err(self.books.not_asked("record hits", "others are being written"));
+        let Some(_writing) = self.writing.pass(|| self.metadata.end_of_call()) else {
+            return Err(self.metadata.not_asked("record hits", "others are being written"));
         };
         let budget = Budget::of(0);
         loop {
@@ -165,7 +165,7 @@ impl HitLog {
             }
             let mut written = 0;
             for hits in batch.chunks(HITS_PER_CALL) {
-                if let Err(error) = self.books.record_hits(hits, opened, &budget) {
+                if let Err(error) = self.metadata.record_hits(hits, opened, &budget) {
                     batch.drain(..written);
                     self.put_back(batch);
                     return Err(error);
@@ -175,15 +175,15 @@ impl HitLog {
         }
     }
 
-    fn put_back(&self, mut unwritten: Vec<Hit>) {
+    fn put_back(&self, mut pending: Vec<Hit>) {
         let mut waiting = lock(&self.waiting);
-        unwritten.append(&mut waiting);
-        let too_many = unwritten.len().saturating_sub(WAITING_AT_MOST);
+        pending.append(&mut waiting);
+        let too_many = pending.len().saturating_sub(WAITING_AT_MOST);
         if too_many > 0 {
             tracing::warn!(hits = too_many, "hits were lost: the books have failed for too long");
-            unwritten.drain(..too_many);
+            pending.drain(..too_many);
         }
-        *waiting = unwritten;
+        *waiting = pending;
     }
 
     /// The first hit of a window starts a thread that writes at its end; none runs while nothing is read.

@@ -101,7 +101,7 @@ pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};
-pub use small_reads::Whole;
+pub use small_reads::WholeImage;
 pub use tee::CachingReader;
 pub use verify::Verified;
 

@@ -12,9 +12,9 @@ mod retry;
 mod sync_state;
 
 use crate::error::{Error, Result};
-use crate::metrics::Tally;
-use breaker::{Breaker, Weight};
-use call::Repeat;
+use crate::metrics::Metrics;
+use breaker::{Breaker, FailureCost};
+use call::Idempotency;
 use image_cache_engine::{Driver, OpenImage, compile_last_resort};
 use image_cache_model::{CacheSize, CachedImage, Config, Eviction, Hit, ImageId, Leftover, Victim};
 use image_cache_store::Directory;
@@ -23,11 +23,11 @@ use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, RwLock};
 use std::time::{Instant, SystemTime};
-use sync_state::Step;
+use sync_state::SyncState;
 
 pub(crate) use budget::Budget;
 pub(crate) use pages::Pages;
-pub(crate) use sync_state::{Held, Reconciled};
+pub(crate) use sync_state::{DirectorySnapshot, Reconciled};
 
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
@@ -36,7 +36,7 @@ const LAST_RESORT: &str = "sqlite";
 pub(crate) const PAGE: u32 = 1000;
 
 /// Records without a file that a driver which is not built in may list.
-pub(crate) const STRANGERS: usize = 100_000;
+pub(crate) const MAX_ORPHAN_RECORDS: usize = 100_000;
 
 /// Which driver serves, and why where it is not the configured one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,22 +64,22 @@ pub(crate) struct InUse {
     fallback: Option<Fallback>,
 }
 
-pub(crate) struct Books {
+pub(crate) struct MetadataStore {
     config: Arc<Config>,
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
     breaker: Breaker,
-    tally: Arc<Tally>,
-    step: Step,
+    metrics: Arc<Metrics>,
+    sync: SyncState,
 }
 
-impl Books {
+impl MetadataStore {
     /// Loads the configured driver, or else sqlite; an error with both reasons where neither works.
     pub fn open(
         config: Arc<Config>,
         directory: Arc<Directory>,
-        tally: Arc<Tally>,
-    ) -> Result<Books> {
+        metrics: Arc<Metrics>,
+    ) -> Result<MetadataStore> {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
@@ -90,17 +90,17 @@ impl Books {
             Err(error) => {
                 let reason = error.to_string();
                 let fallback = fall_back(&config, &directory, reason)?;
-                tally.fallbacks.one();
+                metrics.fallbacks.inc();
                 fallback
             }
         };
-        Ok(Books {
+        Ok(MetadataStore {
             config,
             directory,
             in_use: RwLock::new(Arc::new(in_use)),
             breaker: Breaker::default(),
-            tally,
-            step: Step::default(),
+            metrics,
+            sync: SyncState::default(),
         })
     }
 
@@ -115,8 +115,8 @@ impl Books {
 
     /// Runs `reconcile` if something could not be written before, unless that just failed again; waits for
     /// whoever is at it. Never call it with the directory locked.
-    pub fn settle(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
-        self.step.settle(|| self.in_use(), reconcile)
+    pub fn reconcile_if_dirty(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
+        self.sync.reconcile_if_dirty(|| self.in_use(), reconcile)
     }
 
     /// Looks whether the driver's database was removed or replaced, which its next call would find out.
@@ -134,27 +134,27 @@ impl Books {
         changed: impl FnOnce() -> Result<SystemTime>,
         reconcile: impl FnOnce() -> Result<Reconciled>,
     ) -> Result<()> {
-        self.step.reconcile_changes(changed, reconcile)
+        self.sync.reconcile_changes(changed, reconcile)
     }
 
     /// Says that books and directory differ.
-    pub fn out_of_step(&self) {
-        self.step.slipped();
+    pub fn mark_dirty(&self) {
+        self.sync.mark_dirty();
     }
 
     /// Whether books and directory agree, as far as is known.
-    pub fn in_step(&self) -> bool {
-        self.step.is_kept()
+    pub fn is_in_sync(&self) -> bool {
+        self.sync.is_in_sync()
     }
 
     /// Whether they were brought into step lately, when the directory held just this.
-    pub fn agreed_on(&self, held: Held) -> bool {
-        self.step.agreed_on(held)
+    pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
+        self.sync.matches_last_reconcile(held)
     }
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
         let operation = "ask whether an image is cacheable";
-        self.call(operation, Repeat::Safe, &Budget::one_call(), |d| d.is_cacheable(id, size, now))
+        self.call(operation, Idempotency::Safe, &Budget::one_call(), |d| d.is_cacheable(id, size, now))
     }
 
     pub fn record_cached(
@@ -163,7 +163,7 @@ impl Books {
         file: Option<&File>,
         budget: &Budget,
     ) -> Result<()> {
-        self.change("record an image", Repeat::Safe, budget, |d| d.record_cached(image, file))
+        self.change("record an image", Idempotency::Safe, budget, |d| d.record_cached(image, file))
     }
 
     /// Counts hits; `opened` is the file of an image among them, where it is at hand.
@@ -175,22 +175,22 @@ impl Books {
     ) -> Result<()> {
         let operation = "record hits";
         // Books without the images' records would pass the hits over.
-        if !self.in_step() {
+        if !self.is_in_sync() {
             return Err(self.not_asked(operation, "the books are to be repaired first"));
         }
-        self.call(operation, Repeat::Never, budget, |d| d.record_hits_with(hits, opened))
+        self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))
     }
 
     pub fn forget(&self, ids: &[ImageId], budget: &Budget) -> Result<()> {
-        self.change("forget images", Repeat::Safe, budget, |d| d.forget(ids))
+        self.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))
     }
 
     pub fn cached_image(&self, id: &ImageId, budget: &Budget) -> Result<Option<CachedImage>> {
-        self.call("look up an image", Repeat::Safe, budget, |d| d.cached_image(id))
+        self.call("look up an image", Idempotency::Safe, budget, |d| d.cached_image(id))
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
-        self.call("count images", Repeat::Safe, &Budget::one_call(), |d| d.cache_size())
+        self.call("count images", Idempotency::Safe, &Budget::one_call(), |d| d.cache_size())
     }
 
     fn cached_images(
@@ -201,11 +201,11 @@ impl Books {
     ) -> Result<Vec<CachedImage>> {
         // Counted apart: a first page that is sound does not make up for a second one that is not.
         let operation = if after.is_some() { "go on with a list" } else { "list images" };
-        self.call(operation, Repeat::Safe, budget, |d| d.cached_images(after, limit))
+        self.call(operation, Idempotency::Safe, budget, |d| d.cached_images(after, limit))
     }
 
     pub fn select_victims(&self, eviction: &Eviction<'_>, budget: &Budget) -> Result<Vec<Victim>> {
-        self.call("select victims", Repeat::Safe, budget, |d| d.select_victims(eviction))
+        self.call("select victims", Idempotency::Safe, budget, |d| d.select_victims(eviction))
     }
 
     pub fn select_leftovers(
@@ -215,7 +215,7 @@ impl Books {
         now: SystemTime,
         budget: &Budget,
     ) -> Result<Vec<Leftover>> {
-        self.call("select leftovers", Repeat::Safe, budget, |d| {
+        self.call("select leftovers", Idempotency::Safe, budget, |d| {
             d.select_leftovers(leftovers, stalled_before, now)
         })
     }
@@ -223,19 +223,19 @@ impl Books {
     /// A driver that answers nonsense, though no single answer is against the contract. True where it was replaced for
     /// that, so that it is worth asking again.
     pub fn distrust(&self, operation: &'static str, reason: &str) -> bool {
-        self.out_of_step();
-        self.note_failure(&self.in_use(), operation, Weight::Single, reason)
+        self.mark_dirty();
+        self.note_failure(&self.in_use(), operation, FailureCost::Single, reason)
     }
 
     /// Whether the driver came with the host, and is believed what nobody can check.
-    pub fn are_trusted(&self) -> bool {
+    pub fn is_trusted(&self) -> bool {
         read(&self.in_use).driver.is_built_in()
     }
 
     /// Why the driver is not called, in the words of an error.
     pub fn not_asked(&self, operation: &'static str, reason: &str) -> Error {
         let driver = self.in_use().driver.name().to_owned();
-        Error::Books { operation, driver, reason: reason.to_owned() }
+        Error::Metadata { operation, driver, reason: reason.to_owned() }
     }
 
     /// When a call that starts now must be over.
@@ -244,7 +244,7 @@ impl Books {
     }
 
     /// Whether this driver is in use still.
-    pub fn are_those_of(&self, driver: &Arc<InUse>) -> bool {
+    pub fn is_served_by(&self, driver: &Arc<InUse>) -> bool {
         Arc::ptr_eq(&read(&self.in_use), driver)
     }
 
@@ -254,7 +254,7 @@ impl Books {
     }
 }
 
-impl fmt::Debug for Books {
+impl fmt::Debug for MetadataStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Books").field("driver", &self.status()).finish_non_exhaustive()
     }

@@ -96,13 +96,13 @@ impl ImageCache {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn counters(&self) -> Counters {
-        self.shared().tally.so_far()
+        self.inner().metrics.snapshot()
     }
 }
 
 /// Where they are counted.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Metrics {
     pub hits: Count,
     pub misses: Count,
     pub passed: Count,
@@ -134,7 +134,7 @@ pub(crate) struct Tally {
 pub(crate) struct Count(AtomicU64);
 
 impl Count {
-    pub fn one(&self) {
+    pub fn inc(&self) {
         self.add(1);
     }
 
@@ -142,12 +142,12 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    pub fn so_far(&self) -> u64 {
+    pub fn snapshot(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Tally {
+impl Metrics {
     /// One call of the driver.
     pub fn called(&self, operation: &'static str, took: Duration, failed: bool) {
         let mut calls = lock(&self.calls);
@@ -161,32 +161,32 @@ impl Tally {
         calls[at].add(took, failed);
     }
 
-    pub fn so_far(&self) -> Counters {
+    pub fn snapshot(&self) -> Counters {
         // What ended is read first: a gauge must not fall below 0.
-        let ended = self.fills_ended.so_far();
+        let ended = self.fills_ended.snapshot();
         Counters {
-            hits: self.hits.so_far(),
-            misses: self.misses.so_far(),
-            passed: self.passed.so_far(),
-            shared: self.shared.so_far(),
-            bytes_from_cache: self.bytes_from_cache.so_far(),
-            bytes_from_fetches: self.bytes_from_fetches.so_far(),
-            bytes_fetched: self.bytes_fetched.so_far(),
-            fills_running: self.fills_started.so_far().saturating_sub(ended),
-            fills_cached: self.fills_cached.so_far(),
-            source_failures: self.source_failures.so_far(),
-            fills_abandoned: self.fills_abandoned.so_far(),
-            checksum_failures: self.checksum_failures.so_far(),
-            size_failures: self.size_failures.so_far(),
-            cache_failures: self.cache_failures.so_far(),
-            corrupt_blocks: self.corrupt_blocks.so_far(),
-            corrupt_images: self.corrupt_images.so_far(),
-            evictions: self.evictions.so_far(),
-            bytes_evicted: self.bytes_evicted.so_far(),
-            victims_not_needed: self.victims_not_needed.so_far(),
-            victims_too_young: self.victims_too_young.so_far(),
-            victims_beyond_half: self.victims_beyond_half.so_far(),
-            fallbacks: self.fallbacks.so_far(),
+            hits: self.hits.snapshot(),
+            misses: self.misses.snapshot(),
+            passed: self.passed.snapshot(),
+            shared: self.shared.snapshot(),
+            bytes_from_cache: self.bytes_from_cache.snapshot(),
+            bytes_from_fetches: self.bytes_from_fetches.snapshot(),
+            bytes_fetched: self.bytes_fetched.snapshot(),
+            fills_running: self.fills_started.snapshot().saturating_sub(ended),
+            fills_cached: self.fills_cached.snapshot(),
+            source_failures: self.source_failures.snapshot(),
+            fills_abandoned: self.fills_abandoned.snapshot(),
+            checksum_failures: self.checksum_failures.snapshot(),
+            size_failures: self.size_failures.snapshot(),
+            cache_failures: self.cache_failures.snapshot(),
+            corrupt_blocks: self.corrupt_blocks.snapshot(),
+            corrupt_images: self.corrupt_images.snapshot(),
+            evictions: self.evictions.snapshot(),
+            bytes_evicted: self.bytes_evicted.snapshot(),
+            victims_not_needed: self.victims_not_needed.snapshot(),
+            victims_too_young: self.victims_too_young.snapshot(),
+            victims_beyond_half: self.victims_beyond_half.snapshot(),
+            fallbacks: self.fallbacks.snapshot(),
             driver_calls: lock(&self.calls).clone(),
         }
     }

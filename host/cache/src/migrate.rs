@@ -1,11 +1,11 @@
 //! Moving the books from one driver to another, through the interface that both have.
 
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, PAGE, STRANGERS};
+use crate::metadata::{Budget, PAGE, MAX_ORPHAN_RECORDS};
 use crate::reconcile::{adopted, agree, renewed};
 use image_cache_engine::{CallError, Driver};
 use image_cache_model::{CachedImage, Config, ImageId};
-use image_cache_store::{Directory, Use};
+use image_cache_store::{Directory, OpenLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -84,9 +84,9 @@ enum Fault {
 
 type Records = BTreeMap<ImageId, CachedImage>;
 
-fn claim(directory: &Directory) -> Result<Use> {
+fn claim(directory: &Directory) -> Result<OpenLock> {
     let path = directory.path();
-    let alone = directory.claim().map_err(|source| Error::Directory {
+    let alone = directory.exclusive().map_err(|source| Error::Directory {
         operation: "lock",
         path: path.join(".image-cache/users"),
         source,
@@ -126,7 +126,7 @@ fn true_records(
 fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<()> {
     let budget = Budget::of(records.len() as u64);
     for (count, record) in (1..).zip(records.values()) {
-        let failed = |error| in_books("record an image", new, &error);
+        let failed = |error| in_metadata("record an image", new, &error);
         budget.run(new, |new| new.record_cached(record, None)).map_err(failed)?;
         if count % u64::from(PAGE) == 0 {
             moved(count);
@@ -144,7 +144,7 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     for some in others.chunks(PAGE as usize) {
         budget
             .run(new, |new| new.forget(some))
-            .map_err(|error| in_books("forget images", new, &error))?;
+            .map_err(|error| in_metadata("forget images", new, &error))?;
     }
     Ok(others.len() as u64)
 }
@@ -156,15 +156,15 @@ fn all(driver: &Driver, cached: usize) -> Result<Records> {
     loop {
         let after = records.last_key_value().map(|(id, _)| id);
         let page = budget.run(driver, |driver| driver.cached_images(after, PAGE));
-        let page = page.map_err(|error| in_books("list images", driver, &error))?;
+        let page = page.map_err(|error| in_metadata("list images", driver, &error))?;
         if page.is_empty() {
             return Ok(records);
         }
         records.extend(page.into_iter().map(|record| (record.image_id.clone(), record)));
-        if records.len() > cached + STRANGERS {
+        if records.len() > cached + MAX_ORPHAN_RECORDS {
             let (operation, driver) = ("end a list", driver.name().to_owned());
-            let reason = format!("it lists more than {STRANGERS} images that are not cached");
-            return Err(Error::Books { operation, driver, reason });
+            let reason = format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
+            return Err(Error::Metadata { operation, driver, reason });
         }
     }
 }
@@ -176,7 +176,7 @@ fn difference(written: &Records, read: &Records) -> Option<String> {
     let differing: Vec<&ImageId> = wrong.map(|(id, _)| id).chain(more).collect();
     let first = *differing.first()?;
     Some(format!(
-        "the new books differ from what was written into them, in {} of {} records; the first is of image {first}: \
+        "the new metadata differ from what was written into them, in {} of {} records; the first is of image {first}: \
          {} was written, {} was read",
         differing.len(),
         written.len(),
@@ -189,6 +189,6 @@ fn words(record: Option<&CachedImage>) -> String {
     record.map_or_else(|| "no record".into(), |record| format!("{record:?}"))
 }
 
-fn in_books(operation: &'static str, driver: &Driver, error: &CallError) -> Error {
-    Error::Books { operation, driver: driver.name().to_owned(), reason: error.to_string() }
+fn in_metadata(operation: &'static str, driver: &Driver, error: &CallError) -> Error {
+    Error::Metadata { operation, driver: driver.name().to_owned(), reason: error.to_string() }
 }

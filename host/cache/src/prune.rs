@@ -2,12 +2,12 @@
 
 mod policy;
 
-use crate::cache::{Kept, Shared};
+use crate::cache::{Kept, CacheInner};
 use crate::delete::{BATCH, Removal, Removed, remove_batch};
 use crate::error::Result;
-use crate::metadata::{Books, Budget};
+use crate::metadata::{MetadataStore, Budget};
 use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
-use image_cache_store::Space;
+use image_cache_store::DeferredClose;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::SystemTime;
@@ -21,7 +21,7 @@ const VICTIMS_OF_BUILT_IN: u32 = 50_000;
 const VAIN_ROUNDS: u32 = 8;
 
 /// Victims that may turn out not to be cached before that is a vain round: another process may have removed some.
-const STRANGERS: usize = 10_000;
+const MAX_ORPHAN_RECORDS: usize = 10_000;
 
 /// What [`ImageCache::prune`](crate::ImageCache::prune) did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,13 +34,13 @@ pub struct Pruned {
     pub kept: Vec<Kept>,
 }
 
-pub(crate) fn prune(shared: &Shared) -> Result<Pruned> {
-    Space::all(|space| prune_giving(shared, space))
+pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
+    DeferredClose::all(|space| prune_giving(inner, space))
 }
 
-fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
-    let mut run = Run::start(shared, space)?;
-    let max_size = shared.config.max_size;
+fn prune_giving(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
+    let mut run = Run::start(inner, space)?;
+    let max_size = inner.config.max_size;
     // First what the policy wants gone whatever the size, then what the size demands.
     if max_size > 0 {
         policy::evict_by_policy(&mut run)?;
@@ -55,7 +55,7 @@ fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
         }
     }
     loop {
-        let most = shared.config.max_images.unwrap_or(u64::MAX);
+        let most = inner.config.max_images.unwrap_or(u64::MAX);
         let excess = run.cached()?.images.saturating_sub(most);
         if excess == 0 || !run.round_of(excess)? {
             break;
@@ -71,9 +71,9 @@ fn prune_giving(shared: &Shared, space: &mut Space<'_>) -> Result<Pruned> {
 
 /// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went. The time that the driver has
 /// for it is that of all rounds in which room is made for one image.
-pub(crate) fn evict_bytes(shared: &Shared, bytes: u64, budget: &mut Option<Budget>) -> Result<u64> {
-    Space::all(|space| {
-        let mut run = Run::start(shared, space)?;
+pub(crate) fn evict_bytes(inner: &CacheInner, bytes: u64, budget: &mut Option<Budget>) -> Result<u64> {
+    DeferredClose::all(|space| {
+        let mut run = Run::start(inner, space)?;
         if let Some(budget) = budget.take() {
             run.budget = budget;
         }
@@ -84,17 +84,17 @@ pub(crate) fn evict_bytes(shared: &Shared, bytes: u64, budget: &mut Option<Budge
 }
 
 /// Evicts so many images in the driver's order, or fewer where no more can go; how many went.
-pub(crate) fn evict_images(shared: &Shared, images: u64) -> Result<u64> {
-    Space::all(|space| {
-        let mut run = Run::start(shared, space)?;
+pub(crate) fn evict_images(inner: &CacheInner, images: u64) -> Result<u64> {
+    DeferredClose::all(|space| {
+        let mut run = Run::start(inner, space)?;
         while run.pruned.images < images && run.round_of(images - run.pruned.images)? {}
         Ok(run.pruned.images)
     })
 }
 
 struct Run<'a, 's> {
-    shared: &'a Shared,
-    space: &'a mut Space<'s>,
+    inner: &'a CacheInner,
+    space: &'a mut DeferredClose<'s>,
     /// The driver's time for all of it.
     budget: Budget,
     /// Whether it was said that more victims were named than had to go.
@@ -114,18 +114,18 @@ struct Run<'a, 's> {
 }
 
 impl<'a, 's> Run<'a, 's> {
-    fn start(shared: &'a Shared, space: &'a mut Space<'s>) -> Result<Self> {
-        shared.bring_up_to_date();
-        shared.take_note_of_changes();
+    fn start(inner: &'a CacheInner, space: &'a mut DeferredClose<'s>) -> Result<Self> {
+        inner.flush();
+        inner.take_note_of_changes();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-        let held = shared.held()?;
+        let held = inner.held()?;
         let cached = held.size;
-        if !shared.books.agreed_on(held) && shared.read_books(Books::cache_size)? != cached {
-            shared.books.out_of_step();
-            shared.settle();
+        if !inner.metadata.matches_last_reconcile(held) && inner.read_metadata(MetadataStore::cache_size)? != cached {
+            inner.metadata.mark_dirty();
+            inner.reconcile();
         }
         Ok(Run {
-            shared,
+            inner,
             space,
             budget: Budget::of(cached.images),
             told_surplus: false,
@@ -142,7 +142,7 @@ impl<'a, 's> Run<'a, 's> {
     /// What is cached. Looking at every image takes long: what we evicted ourselves we know.
     fn cached(&mut self) -> Result<CacheSize> {
         if std::mem::take(&mut self.is_doubtful) {
-            self.cached = self.shared.cache_size()?;
+            self.cached = self.inner.cache_size()?;
         }
         Ok(self.cached)
     }
@@ -181,10 +181,10 @@ impl<'a, 's> Run<'a, 's> {
 
     /// Whom the driver names, the first to go first; so many at most.
     fn ask(&self, bytes_needed: u64, exclude: &[ImageId], most: u32) -> Result<Vec<Victim>> {
-        let is_built_in = self.shared.books.are_trusted();
+        let is_built_in = self.inner.metadata.is_trusted();
         let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
         let request = Eviction { now: SystemTime::now(), bytes_needed, exclude, limit };
-        self.shared.read_books(|books| books.select_victims(&request, &self.budget))
+        self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
     }
 
     /// Evicts these until `enough` bytes have gone; false where it is no use to go on.
@@ -194,12 +194,12 @@ impl<'a, 's> Run<'a, 's> {
         while !rest.is_empty() && freed < enough {
             let batch = &rest[..rest.len().min(BATCH)];
             let within = (&mut *self.space, &self.budget);
-            let images = remove_batch(self.shared, batch, enough - freed, within, evict)?;
+            let images = remove_batch(self.inner, batch, enough - freed, within, evict)?;
             rest = &rest[images.len()..];
             freed = freed.saturating_add(self.note(images));
         }
         let is_further = self.pruned.images + self.kept() > seen;
-        if is_further && self.strangers <= STRANGERS {
+        if is_further && self.strangers <= MAX_ORPHAN_RECORDS {
             return Ok(true);
         }
         self.in_vain("it names victims that are not cached")
@@ -217,9 +217,9 @@ impl<'a, 's> Run<'a, 's> {
         if surplus == 0 {
             return;
         }
-        self.shared.tally.victims_not_needed.add(surplus as u64);
+        self.inner.metrics.victims_not_needed.add(surplus as u64);
         if !std::mem::replace(&mut self.told_surplus, true) {
-            let (driver, named) = (self.shared.books.status().name, victims.len());
+            let (driver, named) = (self.inner.metadata.status().name, victims.len());
             tracing::warn!(
                 driver,
                 bytes_needed,
@@ -247,7 +247,7 @@ impl<'a, 's> Run<'a, 's> {
         self.vain += 1;
         let cached = self.cached()?;
         let stood_still = self.vain_at.replace(cached) == Some(cached);
-        if stood_still && self.shared.books.distrust("name victims", reason) {
+        if stood_still && self.inner.metadata.distrust("name victims", reason) {
             self.vain = 0;
         }
         Ok(self.vain < VAIN_ROUNDS)
@@ -265,8 +265,8 @@ impl<'a, 's> Run<'a, 's> {
             match image.size {
                 Some(size) => {
                     self.pruned.images += 1;
-                    self.shared.tally.evictions.one();
-                    self.shared.tally.bytes_evicted.add(size);
+                    self.inner.metrics.evictions.inc();
+                    self.inner.metrics.bytes_evicted.add(size);
                     freed += size;
                     self.cached.images = self.cached.images.saturating_sub(1);
                 }
@@ -284,11 +284,11 @@ impl<'a, 's> Run<'a, 's> {
     }
 }
 
-fn evict(shared: &Shared, id: &ImageId) -> Removal {
-    match shared.directory.evict(id) {
-        Ok(image_cache_store::Eviction::Evicted(file)) => Ok(Some(file)),
-        Ok(image_cache_store::Eviction::Gone) => Ok(None),
-        Ok(image_cache_store::Eviction::BeingRead) => {
+fn evict(inner: &CacheInner, id: &ImageId) -> Removal {
+    match inner.directory.evict(id) {
+        Ok(image_cache_store::EvictResult::Evicted(file)) => Ok(Some(file)),
+        Ok(image_cache_store::EvictResult::Gone) => Ok(None),
+        Ok(image_cache_store::EvictResult::BeingRead) => {
             Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read"))
         }
         Err(error) => Err(error),

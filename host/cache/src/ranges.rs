@@ -48,6 +48,6 @@ impl ImageCache {
 
     /// How far the fetch of an image has come, where one fills the cache in this process.
     pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
-        Ok(self.shared().flights.progress(&self.shared().image_id(id)?))
+        Ok(self.inner().in_flight.progress(&self.inner().image_id(id)?))
     }
 }

@@ -4,16 +4,16 @@ mod load_or_build;
 mod opening;
 mod quarantine;
 
-pub(crate) use load_or_build::{Measure, measure_slowly};
+pub(crate) use load_or_build::{Verifier, load_or_build_with_progress};
 pub(crate) use opening::open_held;
-pub(crate) use quarantine::condemn;
+pub(crate) use quarantine::quarantine;
 
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::hits::PendingHit;
 use image_cache_model::ImageId;
-use image_cache_store::integrity::{BLOCK, Table};
-use opening::open_measured;
+use image_cache_store::integrity::{BLOCK, DigestTable};
+use opening::open_verified;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -33,7 +33,7 @@ use std::{fmt, io};
 /// blocks, at multiples of 1 MiB and of at least as many bytes, go straight into the caller's buffer; any
 /// others through one block that is kept.
 pub struct CachedReader {
-    shared: Arc<Shared>,
+    inner: Arc<CacheInner>,
     image_id: ImageId,
     file: Arc<File>,
     /// The part of the file that was asked for.
@@ -50,7 +50,7 @@ pub struct CachedReader {
 }
 
 struct Verifying {
-    table: Arc<Table>,
+    table: Arc<DigestTable>,
     /// The bytes of one block, verified, and which one that is.
     block: Vec<u8>,
     held: Option<usize>,
@@ -58,11 +58,11 @@ struct Verifying {
 
 impl CachedReader {
     pub(crate) fn open(
-        shared: &Arc<Shared>,
+        inner: &Arc<CacheInner>,
         id: &ImageId,
         range: Option<Range<u64>>,
     ) -> Result<Option<Self>> {
-        let Some((file, table)) = open_measured(shared, id)? else { return Ok(None) };
+        let Some((file, table)) = open_verified(inner, id)? else { return Ok(None) };
         // A file that is cut short in this moment must not look like a whole one.
         let image_size = match &table {
             Some(table) => table.size(),
@@ -72,10 +72,10 @@ impl CachedReader {
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
         let file = Arc::new(file);
-        let hit = PendingHit::on(shared, id, &file);
+        let hit = PendingHit::on(inner, id, &file);
         let verifying = table.map(|table| Verifying { table, block: Vec::new(), held: None });
         Ok(Some(CachedReader {
-            shared: Arc::clone(shared),
+            inner: Arc::clone(inner),
             image_id: id.clone(),
             file,
             position: range.start,
@@ -116,7 +116,7 @@ impl CachedReader {
     /// The memory that it may take in tokio.
     #[cfg(feature = "tokio")]
     pub(crate) fn read_budget(&self) -> &crate::tokio::ReadBudget {
-        &self.shared.read_budget
+        &self.inner.read_budget
     }
 
     /// What it reads from, for whoever has to go on elsewhere.
@@ -176,12 +176,12 @@ impl CachedReader {
         if *held != Some(number) {
             let whole = buf.get_mut(..len).filter(|_| start == 0);
             if let Some(whole) = whole {
-                read_block(&self.shared, &self.image_id, &self.file, table, number, whole)?;
+                read_block(&self.inner, &self.image_id, &self.file, table, number, whole)?;
                 return Ok(len);
             }
             *held = None;
             block.resize(len, 0);
-            read_block(&self.shared, &self.image_id, &self.file, table, number, block)?;
+            read_block(&self.inner, &self.image_id, &self.file, table, number, block)?;
             *held = Some(number);
         }
         let verified = block.get(start..).unwrap_or_default();
@@ -230,9 +230,9 @@ impl Read for CachedReader {
             ));
         }
         self.position += count as u64;
-        let tally = &self.shared.tally;
+        let metrics = &self.inner.metrics;
         let source =
-            if self.reads_along { &tally.bytes_from_fetches } else { &tally.bytes_from_cache };
+            if self.reads_along { &metrics.bytes_from_fetches } else { &metrics.bytes_from_cache };
         source.add(count as u64);
         if self.position == self.range.end {
             self.count_hit();
@@ -263,10 +263,10 @@ impl Seek for CachedReader {
 /// Reads a block of an image, and verifies it; the buffer has the block's length. A damaged image leaves the
 /// cache.
 pub(crate) fn read_block(
-    shared: &Shared,
+    inner: &CacheInner,
     id: &ImageId,
     file: &File,
-    table: &Table,
+    table: &DigestTable,
     block: usize,
     buf: &mut [u8],
 ) -> Result<()> {
@@ -276,20 +276,20 @@ pub(crate) fn read_block(
         Ok(()) => {
             // Nobody is to take them for anything, be he ever so careless.
             buf.fill(0);
-            shared.tally.corrupt_blocks.one();
+            inner.metrics.corrupt_blocks.inc();
             let end = start + buf.len() as u64;
             let reason = format!("bytes {start} to {end} are not those that were cached");
-            return Err(condemn(shared, id, file, reason));
+            return Err(quarantine(inner, id, file, reason));
         }
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-            shared.tally.corrupt_blocks.one();
+            inner.metrics.corrupt_blocks.inc();
             let reason = format!("it was cut short, to less than {} bytes", table.size());
-            return Err(condemn(shared, id, file, reason));
+            return Err(quarantine(inner, id, file, reason));
         }
         Err(e) => return Err(Error::image("read", id)(e)),
     }
     if table.is_to_be_saved() {
-        shared.blocks.save(id, file, table);
+        inner.blocks.save(id, file, table);
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Bringing the books into step with the directory, which is right about what is cached.
 
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, Held, Reconciled};
+use crate::metadata::{Budget, DirectorySnapshot, Reconciled};
 use image_cache_model::{CacheSize, CachedImage, ImageId};
 use image_cache_store::FileInfo;
 use image_cache_store::sync::{WORTH_A_THREAD, both};
@@ -10,29 +10,29 @@ use std::io;
 
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
 /// Not with an image locked: each repair takes the image's lock and looks again.
-pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
-    let changed = shared.in_directory("read", "", shared.directory.changed())?;
-    let files = shared.directory.in_shares(|files| files.collect::<io::Result<Vec<_>>>());
-    let mut files = shared.in_directory("read", "", files)?.concat();
+pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
+    let changed = inner.in_directory("read", "", inner.directory.changed())?;
+    let files = inner.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
+    let mut files = inner.in_directory("read", "", files)?.concat();
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let budget = Budget::of(files.len() as u64);
-    let sweep = || shared.blocks.sweep(files.iter().map(|(id, _)| id));
+    let sweep = || inner.blocks.sweep(files.iter().map(|(id, _)| id));
     // Another directory, and nothing of the books: it need not wait for them.
     let doubtful = if files.len() >= WORTH_A_THREAD {
-        both(|| doubtful(shared, &files, &budget), sweep).0?
+        both(|| doubtful(inner, &files, &budget), sweep).0?
     } else {
         sweep();
-        doubtful(shared, &files, &budget)?
+        doubtful(inner, &files, &budget)?
     };
-    let driver = shared.books.in_use();
+    let driver = inner.metadata.in_use();
     let (mut repairs, mut unrepaired) = (0u64, 0u64);
     for id in &doubtful {
-        match repair(shared, id, &budget) {
+        match repair(inner, id, &budget) {
             Ok(repaired) => repairs += u64::from(repaired),
             // Whoever sits on the lock would be waited for as long for each of the others.
             Err(error) if is_time_out(&error) => return Err(error),
             // Another driver took its place: its books are another matter.
-            Err(error) if !shared.books.are_those_of(&driver) => return Err(error),
+            Err(error) if !inner.metadata.is_served_by(&driver) => return Err(error),
             // One file that nobody may change must not keep all others out of the books.
             Err(error) => {
                 tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
@@ -45,17 +45,17 @@ pub(crate) fn reconcile(shared: &Shared) -> Result<Reconciled> {
     }
     let bytes = files.iter().map(|(_, file)| file.size).sum();
     let size = CacheSize { images: files.len() as u64, bytes };
-    let held = Held { size, changed };
+    let held = DirectorySnapshot { size, changed };
     Ok(if unrepaired == 0 { Reconciled::Whole(held) } else { Reconciled::InPart })
 }
 
 /// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
 fn doubtful(
-    shared: &Shared,
+    inner: &CacheInner,
     files: &[(ImageId, FileInfo)],
     budget: &Budget,
 ) -> Result<Vec<ImageId>> {
-    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), shared.books.pages(budget), 0);
+    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), inner.metadata.pages(budget), 0);
     // Both ascend.
     let mut files = files.iter().peekable();
     while let Some(page) = pages.next(strangers)? {
@@ -85,30 +85,30 @@ pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
 }
 
 /// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
-fn repair(shared: &Shared, id: &ImageId, budget: &Budget) -> Result<bool> {
+fn repair(inner: &CacheInner, id: &ImageId, budget: &Budget) -> Result<bool> {
     let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
-    let _image = shared.directory.lock_image(id).map_err(in_file)?;
-    let file = shared.directory.cached_file(id).map_err(in_file)?;
-    let record = shared.books.cached_image(id, budget)?;
+    let _image = inner.directory.lock_image(id).map_err(in_file)?;
+    let file = inner.directory.cached_file(id).map_err(in_file)?;
+    let record = inner.metadata.cached_image(id, budget)?;
     let adopted = match (file, record) {
         (None, None) => return Ok(false),
         (None, Some(_)) => {
             tracing::debug!(image = %id, "its file is gone: the record is forgotten");
-            shared.books.forget(std::slice::from_ref(id), budget)?;
+            inner.metadata.forget(std::slice::from_ref(id), budget)?;
             return Ok(true);
         }
         (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
         (Some(file), Some(record)) => {
             if is_of(&record, &file) {
-                let _lock = shared.directory.lock().map_err(in_file)?;
-                shared.blocks.forget_replaced(id, record.last_modified);
+                let _lock = inner.directory.lock().map_err(in_file)?;
+                inner.blocks.forget_replaced(id, record.last_modified);
             }
             renewed(&record, &file)
         }
         (Some(file), None) => adopted(id, &file),
     };
     tracing::debug!(image = %id, "it is adopted from its file");
-    shared.books.record_cached(&adopted, None, budget)?;
+    inner.metadata.record_cached(&adopted, None, budget)?;
     Ok(true)
 }
 
@@ -154,15 +154,15 @@ mod tests {
         for id in &ids {
             std::fs::write(place.path().join(id.as_str()), b"image").expect("it can be written");
         }
-        let shared = cache.shared();
-        let held = shared.directory.lock_images(&ids).expect("they are free");
+        let inner = cache.inner();
+        let held = inner.directory.lock_images(&ids).expect("they are free");
         let begun = std::time::Instant::now();
-        let error = reconcile(shared).expect_err("the locks are held");
+        let error = reconcile(inner).expect_err("the locks are held");
         let words = "another process records or removes the same image";
         assert!(error.to_string().contains(words), "{error}");
         assert!(begun.elapsed() < std::time::Duration::from_secs(10), "one wait is of 2 s, 30 are of 60 s");
         drop(held);
-        assert!(matches!(reconcile(shared), Ok(Reconciled::Whole(held)) if held.size.images == 30));
+        assert!(matches!(reconcile(inner), Ok(Reconciled::Whole(held)) if held.size.images == 30));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 30);
     }
 }

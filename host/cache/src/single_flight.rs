@@ -1,12 +1,12 @@
 //! Many readers of one fetch: they read its growing file, and end as it ends.
 //!
 //! **Following.** Each [fill](crate::fill) tells its [`Progress`]: how much of its file may be read, and how it
-//! ended. The progress of all fills of this cache that run is found in [`Flights`]. A
-//! [`Following`](follower::Following) reads the file up to the byte before the last one written, and waits.
+//! ended. The progress of all fills of this cache that run is found in [`InFlight`]. A
+//! [`LocalFollower`](follower::LocalFollower) reads the file up to the byte before the last one written, and waits.
 //! The end says what the others get: the last byte (verified), the same error, or that they are on their own.
 //!
 //! **Who brings the bytes.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
-//! started belongs to no reader: it lies in a [`Flight`], and whichever reader has nothing left to read takes
+//! started belongs to no reader: it lies in a [`SharedFetch`], and whichever reader has nothing left to read takes
 //! the source, brings the next piece into the file, and puts it back. So nobody waits for a reader that is slow
 //! or gone, no thread is needed, and the fetch ends when its last reader goes (or goes on, by option, in a
 //! thread of its own). In tokio a task brings them, as fast as they come, from the first read on: so there a slow
@@ -16,13 +16,13 @@
 //! thread that would have to bring the bytes itself, with the other reader that it holds. Who was found to bring
 //! nothing is remembered until it brings something: whoever comes later does not wait for it all over again.
 //!
-//! **Another process.** Its growing file is [read likewise](external::Elsewhere): the writer's lock says that
+//! **Another process.** Its growing file is [read likewise](external::ExternalFollower): the writer's lock says that
 //! it lives, the rename that it was right.
 //!
 //! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
 //! reader looks for the image [anew](resolve::Request::find), as if it had just come: it may be cached by now, or
 //! fetched by somebody, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
-//! only what is new: every byte that it has handed out before is [compared](replay_check::Delivered) first. So what a
+//! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
 
 mod external;
@@ -39,15 +39,15 @@ mod stuck;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::{
-    follower::{Follow, Following},
+    follower::{Follower, LocalFollower},
     progress::Call,
-    reader_state::{Course, Turn},
+    reader_state::{ReaderState, Action},
 };
-pub(crate) use progress::{Drive, End, Flown, Progress};
+pub(crate) use progress::{Producer, End, Completed, Progress};
 pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use resolve::Request;
-pub(crate) use shared_fetch::Flight;
+pub(crate) use shared_fetch::SharedFetch;
 use stuck::StuckWriters;
 
 use crate::error::Error;
@@ -59,13 +59,13 @@ use std::sync::{Arc, Mutex, Weak};
 
 /// The fetches of this cache that run.
 #[derive(Debug, Default)]
-pub(crate) struct Flights {
+pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
     /// Writers of other processes that bring nothing.
     stuck: StuckWriters,
 }
 
-impl Flights {
+impl InFlight {
     /// Enters a fetch that is about to start, of so many bytes where that is known; nothing where one runs already.
     pub fn claim(&self, id: &ImageId, size: Option<u64>) -> Option<Arc<Progress>> {
         loop {
@@ -88,7 +88,7 @@ impl Flights {
     }
 
     /// The fetch of an image that runs, and who brings its bytes.
-    pub fn running(&self, id: &ImageId) -> Option<(Arc<Progress>, Drive)> {
+    pub fn running(&self, id: &ImageId) -> Option<(Arc<Progress>, Producer)> {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
         let drive = known.drive()?;
         Some((known, drive))
@@ -115,7 +115,7 @@ impl Flights {
 
 /// A second copy of an error: the same to whoever asks its kind, its code, its words or, where it is one of the
 /// cache's own verdicts, its value.
-pub(crate) fn twin(error: &io::Error) -> io::Error {
+pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
     if let Some(code) = error.raw_os_error() {
         return io::Error::from_raw_os_error(code);
     }
@@ -127,6 +127,6 @@ pub(crate) fn twin(error: &io::Error) -> io::Error {
 }
 
 /// The error of a reader whose image was refused.
-pub(crate) fn refusal(error: &Error) -> io::Error {
+pub(crate) fn verdict_error(error: &Error) -> io::Error {
     error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)
 }

@@ -8,19 +8,19 @@ use std::io::Read;
 /// A cached image in memory, or the reader of one that is too large for that; see
 /// [`ImageCache::read_whole`].
 #[derive(Debug)]
-pub enum Whole<R> {
+pub enum WholeImage<R> {
     /// All its bytes, verified. The hit is counted.
     Bytes(Vec<u8>),
     /// It has more bytes than were asked for at most. Nothing was read yet.
     Larger(R),
 }
 
-impl<R> Whole<R> {
+impl<R> WholeImage<R> {
     #[cfg(feature = "tokio")]
-    pub(crate) fn map<T>(self, reader: impl FnOnce(R) -> T) -> Whole<T> {
+    pub(crate) fn map<T>(self, reader: impl FnOnce(R) -> T) -> WholeImage<T> {
         match self {
-            Whole::Bytes(bytes) => Whole::Bytes(bytes),
-            Whole::Larger(larger) => Whole::Larger(reader(larger)),
+            WholeImage::Bytes(bytes) => WholeImage::Bytes(bytes),
+            WholeImage::Larger(larger) => WholeImage::Larger(reader(larger)),
         }
     }
 }
@@ -48,10 +48,10 @@ impl ImageCache {
     ///
     /// # Errors
     /// [`Error::Corrupt`], where the image is damaged; it is not cached any more then.
-    pub fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<Whole<CachedReader>>> {
+    pub fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<WholeImage<CachedReader>>> {
         let Some(mut reader) = self.open_for_read(id)? else { return Ok(None) };
         let size = usize::try_from(reader.size()).ok().filter(|size| *size <= at_most);
-        let Some(size) = size else { return Ok(Some(Whole::Larger(reader))) };
+        let Some(size) = size else { return Ok(Some(WholeImage::Larger(reader))) };
         let mut bytes = vec![0; size];
         let read = reader.read_exact(&mut bytes);
         read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
@@ -60,6 +60,6 @@ impl ImageCache {
             let read = reader.read(&mut [0]);
             read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
         }
-        Ok(Some(Whole::Bytes(bytes)))
+        Ok(Some(WholeImage::Bytes(bytes)))
     }
 }

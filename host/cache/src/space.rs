@@ -6,7 +6,7 @@
 
 mod inodes;
 
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use bytesize::ByteSize;
 use image_cache_model::Config;
 use image_cache_store::Incomplete;
@@ -28,24 +28,24 @@ enum Room {
 }
 
 /// Reserves room for an image that is about to come; an error says why it cannot be cached.
-pub(crate) fn reserve(shared: &Shared, file: &mut Incomplete, size: Option<u64>) -> io::Result<()> {
-    inodes::take_place(shared, file)?;
+pub(crate) fn reserve(inner: &CacheInner, file: &mut Incomplete, size: Option<u64>) -> io::Result<()> {
+    inodes::take_place(inner, file)?;
     match size {
         Some(0) => Ok(()),
-        Some(size) => make_room(shared, file, size, size),
-        None if is_bounded(&shared.config) => make_room(shared, file, 1, LEAST_STEP),
+        Some(size) => make_room(inner, file, size, size),
+        None if is_bounded(&inner.config) => make_room(inner, file, 1, LEAST_STEP),
         None => Ok(()),
     }
 }
 
 /// Sees to it that the next bytes have room; an error says why they have none.
-pub(crate) fn grow(shared: &Shared, file: &mut Incomplete, bytes: usize) -> io::Result<()> {
+pub(crate) fn grow(inner: &CacheInner, file: &mut Incomplete, bytes: usize) -> io::Result<()> {
     let least = file.size() + bytes as u64;
-    if least <= file.reserved() || !is_bounded(&shared.config) {
+    if least <= file.reserved() || !is_bounded(&inner.config) {
         return Ok(());
     }
     let step = (file.size() / 8).clamp(LEAST_STEP, MOST_STEP);
-    make_room(shared, file, least, least.max(file.size() + step))
+    make_room(inner, file, least, least.max(file.size() + step))
 }
 
 fn is_bounded(config: &Config) -> bool {
@@ -53,36 +53,36 @@ fn is_bounded(config: &Config) -> bool {
 }
 
 /// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, where that is all there is.
-fn make_room(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
-    if !is_bounded(&shared.config) {
-        on_disk(shared, file, 0, least)?;
+fn make_room(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
+    if !is_bounded(&inner.config) {
+        on_disk(inner, file, 0, least)?;
         return file.allocate(most).map(drop);
     }
     let (mut excess, mut budget) = (0, None);
     for _ in 0..ROUNDS {
-        excess = match admit(shared, file, least, most)? {
+        excess = match admit(inner, file, least, most)? {
             Room::Reserved => return Ok(()),
             Room::After(excess) => excess,
         };
-        if crate::prune::evict_bytes(shared, excess, &mut budget).map_err(io::Error::other)? == 0 {
+        if crate::prune::evict_bytes(inner, excess, &mut budget).map_err(io::Error::other)? == 0 {
             break;
         }
     }
     Err(full(format!(
         "no space within image_cache_max_size ({}), a hard limit: {} more would have to be evicted, and cannot be",
-        ByteSize(shared.config.max_size),
+        ByteSize(inner.config.max_size),
         ByteSize(excess),
     )))
 }
 
 /// Looks under the directory's lock whether there is room, and reserves it.
-fn admit(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> io::Result<Room> {
-    let Shared { config, directory, .. } = shared;
+fn admit(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<Room> {
+    let CacheInner { config, directory, .. } = inner;
     let lock = directory.lock()?;
-    let others = directory.filling(file.image_id())?;
+    let others = directory.active_fills(file.image_id())?;
     let mut granted = most;
     if config.hard_limit {
-        let cached = shared.cache_size().map_err(io::Error::other)?.bytes;
+        let cached = inner.cache_size().map_err(io::Error::other)?.bytes;
         let within = config.max_size.saturating_sub(others.bytes);
         if least > within {
             return Err(full(format!(
@@ -99,7 +99,7 @@ fn admit(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> io::R
         }
         granted = granted.min(room);
     }
-    granted = granted.min(on_disk(shared, file, others.unallocated, least)?);
+    granted = granted.min(on_disk(inner, file, others.unallocated, least)?);
     if file.announce(granted)? {
         // Others can read it there; to allocate it may take a while.
         drop(lock);
@@ -117,9 +117,9 @@ fn admit(shared: &Shared, file: &mut Incomplete, least: u64, most: u64) -> io::R
 
 /// The bytes that this file may come to have by what the file system has free; an error where they are fewer
 /// than `least`. Free bytes that are `promised` to other fills are theirs.
-fn on_disk(shared: &Shared, file: &Incomplete, promised: u64, least: u64) -> io::Result<u64> {
-    let Some(free) = shared.directory.free_space()? else { return Ok(u64::MAX) };
-    let kept = shared.config.min_free;
+fn on_disk(inner: &CacheInner, file: &Incomplete, promised: u64, least: u64) -> io::Result<u64> {
+    let Some(free) = inner.directory.free_space()? else { return Ok(u64::MAX) };
+    let kept = inner.config.min_free;
     let most = file.taken().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
     if least <= most {
         return Ok(most);

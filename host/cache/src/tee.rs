@@ -137,7 +137,7 @@ impl<R: Read> Read for CachingReader<R> {
 pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
     let mut buffer = vec![0; BLOCK];
     loop {
-        if let Some(outcome) = fill.futile() {
+        if let Some(outcome) = fill.bypass_reason() {
             return Ok(outcome.clone());
         }
         match source.read(&mut buffer) {

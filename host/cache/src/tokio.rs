@@ -24,7 +24,7 @@ use crate::cache::ImageCache;
 use crate::error::{Error, Result};
 use crate::metrics::Counters;
 use crate::single_flight::Route;
-use crate::small_reads::Whole;
+use crate::small_reads::WholeImage;
 use ::tokio::io::AsyncRead;
 use ::tokio::task::JoinHandle;
 use bytes::Bytes;
@@ -147,7 +147,7 @@ impl AsyncImageCache {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
         let (filling, size) =
             (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
-        let route = if filling.futile().is_some() { Route::Passing } else { Route::Fetching };
+        let route = if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
         Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
     }
 
@@ -226,7 +226,7 @@ impl AsyncImageCache {
     }
 
     /// [`ImageCache::read_whole`]: one trip to a thread that may block, for all of it.
-    pub async fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<Whole<ImageReader>>> {
+    pub async fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<WholeImage<ImageReader>>> {
         let id = id.to_owned();
         let whole = self.run(move |cache| {
             Ok(cache.read_whole(&id, at_most)?.map(|whole| whole.map(OffRuntime::new)))
@@ -254,7 +254,7 @@ impl AsyncImageCache {
         let mut chunks = Box::pin(ReaderStream::with_capacity(source, CHUNK));
         let mut filling = Filling::start(&self.cache, id, expected).await?;
         loop {
-            if let Some(outcome) = filling.futile() {
+            if let Some(outcome) = filling.bypass_reason() {
                 return Ok(outcome);
             }
             match chunks.next().await {

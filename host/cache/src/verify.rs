@@ -2,9 +2,9 @@
 
 use crate::cache::ImageCache;
 use crate::error::{Error, Result};
-use crate::reading::{Measure, measure_slowly};
+use crate::reading::{Verifier, load_or_build_with_progress};
 use crate::reading::{open_held, read_block};
-use image_cache_store::integrity::{Table, Trust};
+use image_cache_store::integrity::{DigestTable, Trust};
 use std::sync::Arc;
 
 /// What [`ImageCache::verify`] found to be in order.
@@ -42,19 +42,19 @@ impl ImageCache {
 
     /// The same; `progress` hears how many bytes were read since it was last called, and may take its time.
     pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
-        let shared = self.shared();
-        let id = shared.image_id(id)?;
+        let inner = self.inner();
+        let id = inner.image_id(id)?;
         let mut told = 0;
-        while let Some(file) = open_held(shared, &id).map_err(Error::image("open", &id))? {
+        while let Some(file) = open_held(inner, &id).map_err(Error::image("open", &id))? {
             let mut count = |bytes| {
                 told += bytes;
                 progress(bytes);
             };
-            let table = match measure_slowly(shared, &id, &file, &mut count)? {
-                Measure::By(table) => table,
-                Measure::Gone => continue,
+            let table = match load_or_build_with_progress(inner, &id, &file, &mut count)? {
+                Verifier::By(table) => table,
+                Verifier::Gone => continue,
                 // Nothing can be said of it but that it can be read.
-                Measure::TooLarge => {
+                Verifier::TooLarge => {
                     let size = file.metadata().map_err(Error::image("look at", &id))?.len();
                     return Ok(Some(Verified { size, trust: Trust::NotYet }));
                 }
@@ -71,30 +71,30 @@ impl ImageCache {
 
     /// Why the bytes of a cached image are taken for right; nothing where it is not cached.
     pub fn trust(&self, id: &str) -> Result<Option<Trust>> {
-        let shared = self.shared();
-        let id = shared.image_id(id)?;
-        let file = shared.directory.open_cached(&id).map_err(Error::image("open", &id))?;
-        file.map(|file| shared.blocks.trust(&id, &file).map_err(Error::image("look at", &id)))
+        let inner = self.inner();
+        let id = inner.image_id(id)?;
+        let file = inner.directory.open_cached(&id).map_err(Error::image("open", &id))?;
+        file.map(|file| inner.blocks.trust(&id, &file).map_err(Error::image("look at", &id)))
             .transpose()
     }
 
     /// Why the image's file in `invalid/` was put there, where it was a cached image that was found damaged.
     pub fn invalid_reason(&self, id: &str) -> Result<Option<String>> {
-        let id = self.shared().image_id(id)?;
-        self.shared().directory.invalid_reason(&id).map_err(Error::image("look for", &id))
+        let id = self.inner().image_id(id)?;
+        self.inner().directory.invalid_reason(&id).map_err(Error::image("look for", &id))
     }
 
     fn verify_blocks(
         &self,
         id: &crate::ImageId,
         file: &std::fs::File,
-        table: &Arc<Table>,
+        table: &Arc<DigestTable>,
         progress: &mut impl FnMut(u64),
     ) -> Result<()> {
         let mut block = Vec::new();
         for n in 0..table.blocks() {
             block.resize(table.block_len(n), 0);
-            read_block(self.shared(), id, file, table, n, &mut block)?;
+            read_block(self.inner(), id, file, table, n, &mut block)?;
             progress(block.len() as u64);
         }
         Ok(())

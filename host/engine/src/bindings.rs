@@ -4,5 +4,5 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "image-cache-driver",
     imports: { default: trappable },
-    with: { "image-cache:driver/files.listing": image_cache_store::CachedFiles },
+    with: { "image-cache:driver/files.listing": image_cache_store::Scan },
 });

@@ -5,7 +5,7 @@
 //! each other in a circle. No case knows a policy: [`CASES`] hold for every driver, [`LRU_CASES`] for those
 //! that, like the built-in ones, evict the least recently accessed image first.
 //!
-//! A case is a function whose name is a sentence. Each gets a [`Subject`]: a cache directory of its own with
+//! A case is a function whose name is a sentence. Each gets a [`Fixture`]: a cache directory of its own with
 //! the driver loaded on it. The tables come from lists that others can walk, too
 //! ([`for_each_conformance_case!`](crate::for_each_conformance_case)), so that no case is left out by oversight.
 
@@ -29,7 +29,7 @@ mod totals;
 mod victims;
 
 pub use failure::{Failure, Verdict};
-pub use fixture::Subject;
+pub use fixture::Fixture;
 pub use loading::load;
 pub use timing::{CallTimes, Measured};
 
@@ -44,7 +44,7 @@ use timing::Recorder;
 pub struct Case {
     /// What it is: a sentence, its words joined by `_`.
     pub name: &'static str,
-    check: fn(Subject) -> Verdict,
+    check: fn(Fixture) -> Verdict,
 }
 
 /// What one case found out about a driver.
@@ -86,7 +86,7 @@ impl Case {
         let start = Instant::now();
         let recorder = Recorder::default();
         let verdict = fixture::in_new_directory(scratch, |directory| {
-            (self.check)(Subject::new(config, directory, recorder.clone())?)
+            (self.check)(Fixture::new(config, directory, recorder.clone())?)
         });
         let outcome = match verdict {
             Ok(()) => CaseOutcome::Passed,

@@ -23,16 +23,16 @@ mod scan;
 mod small_files;
 mod unlinked;
 
-pub use deferred_close::{FEW_FILES, Space};
+pub use deferred_close::{FEW_FILES, DeferredClose};
 pub use digest_files::{FileKey, StagedDigests};
-pub use external_writer::Fate;
+pub use external_writer::WriterState;
 pub use file_identity::FileIdentity;
-pub use incomplete_file::{Incomplete, Published, Taken};
-pub use lock::Use;
+pub use incomplete_file::{Incomplete, PublishResult, TakeResult};
+pub use lock::OpenLock;
 pub use opening::DirectoryFault;
-pub use scan::{CachedFiles, Share};
+pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
-pub use unlinked::{Eviction, Gone};
+pub use unlinked::{EvictResult, UnlinkedFile};
 
 use beneath::{Limit, is_regular, open_to_read, open_to_write};
 use cap_std::fs::{Dir, DirEntry};

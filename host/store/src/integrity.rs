@@ -35,10 +35,10 @@ mod digest;
 mod table;
 
 pub use digest::{BLOCK, BlockDigests};
-pub use table::Table;
+pub use table::DigestTable;
 pub use table::Trust;
 
-use crate::directory::{Directory, FileKey, Gone, StagedDigests};
+use crate::directory::{Directory, FileKey, UnlinkedFile, StagedDigests};
 use crate::sync::lock;
 use image_cache_model::ImageId;
 use std::collections::HashMap;
@@ -64,23 +64,23 @@ const BATCH: usize = 64;
 
 /// The block digests of a cache.
 #[derive(Debug)]
-pub struct Blocks {
+pub struct DigestStore {
     directory: Arc<Directory>,
-    kept: Mutex<Kept>,
+    kept: Mutex<TableCache>,
     /// Images whose digests somebody is looking for or making.
     sought: Mutex<HashMap<ImageId, Weak<Mutex<()>>>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    tables: HashMap<ImageId, (FileKey, Arc<Table>)>,
+struct TableCache {
+    tables: HashMap<ImageId, (FileKey, Arc<DigestTable>)>,
     cost: usize,
 }
 
-impl Blocks {
+impl DigestStore {
     /// Of the images in this directory; nothing is read yet.
-    pub fn new(directory: Arc<Directory>) -> Blocks {
-        Blocks { directory, kept: Mutex::default(), sought: Mutex::default() }
+    pub fn new(directory: Arc<Directory>) -> DigestStore {
+        DigestStore { directory, kept: Mutex::default(), sought: Mutex::default() }
     }
 
     /// The digests of a file that was fetched, on their way to disk.
@@ -92,7 +92,7 @@ impl Blocks {
         durable: bool,
     ) -> io::Result<StagedDigests> {
         let key = FileKey::of(file)?;
-        let table = Table::made(key.size, Trust::Fetched, digests);
+        let table = DigestTable::from_digests(key.size, Trust::Fetched, digests);
         self.directory.stage_digests(id, &table.to_bytes(id, &key), durable)
     }
 
@@ -107,7 +107,7 @@ impl Blocks {
     }
 
     /// Forgets an image's digests. Call with the directory locked, once the image has left its place.
-    pub fn remove(&self, id: &ImageId) -> Option<Gone> {
+    pub fn remove(&self, id: &ImageId) -> Option<UnlinkedFile> {
         lock(&self.kept).remove(id);
         self.directory.remove_digests(id).unwrap_or_else(|error| {
             // They go when the cache is opened or cleaned, or when others take their place.
@@ -148,8 +148,8 @@ impl Blocks {
     }
 
     fn remove_stray(&self, name: &str) -> io::Result<()> {
-        let head = self.directory.digest_file_head(name, Table::HEAD_AND_ID)?;
-        self.directory.remove_stray_digests(name, Table::id_in(&head).as_ref())
+        let head = self.directory.digest_file_head(name, DigestTable::HEAD_AND_ID)?;
+        self.directory.remove_stray_digests(name, DigestTable::id_in(&head).as_ref())
     }
 
     /// Why an image's bytes are taken for right.
@@ -161,26 +161,26 @@ impl Blocks {
     }
 
     /// The digests that this process knows of this very file.
-    pub fn known(&self, id: &ImageId, key: &FileKey) -> Option<Arc<Table>> {
+    pub fn known(&self, id: &ImageId, key: &FileKey) -> Option<Arc<DigestTable>> {
         let kept = lock(&self.kept);
         kept.tables.get(id).filter(|(known, _)| known == key).map(|(_, table)| Arc::clone(table))
     }
 
     /// Those that it knows of a file with this inode, which was written to or touched since.
-    pub fn known_before(&self, id: &ImageId, inode: u64) -> Option<Arc<Table>> {
+    pub fn known_before(&self, id: &ImageId, inode: u64) -> Option<Arc<DigestTable>> {
         let kept = lock(&self.kept);
         kept.tables.get(id).filter(|(known, _)| known.inode == inode).map(|(_, t)| Arc::clone(t))
     }
 
     /// Keeps an image's digests in memory.
-    pub fn keep(&self, id: &ImageId, key: FileKey, table: &Arc<Table>) {
+    pub fn keep(&self, id: &ImageId, key: FileKey, table: &Arc<DigestTable>) {
         lock(&self.kept).insert(id, key, table);
     }
 
     /// The digests on disk, and of which file they were made; nothing where there are none that are whole.
-    pub fn load(&self, id: &ImageId) -> io::Result<Option<(FileKey, Table)>> {
+    pub fn load(&self, id: &ImageId) -> io::Result<Option<(FileKey, DigestTable)>> {
         let Some(bytes) = self.directory.read_digests(id)? else { return Ok(None) };
-        let whole = Table::from_bytes(&bytes, id);
+        let whole = DigestTable::from_bytes(&bytes, id);
         if whole.is_none() {
             tracing::warn!(image = %id, "its block digests are damaged; they are made anew");
         }
@@ -188,7 +188,7 @@ impl Blocks {
     }
 
     /// Saves digests that were made later than their image, if the image is still that file.
-    pub fn save(&self, id: &ImageId, file: &File, table: &Table) {
+    pub fn save(&self, id: &ImageId, file: &File, table: &DigestTable) {
         let save = || -> io::Result<()> {
             let key = FileKey::of(file)?;
             // Not flushed: torn ones tell of themselves, and can be made again.
@@ -217,13 +217,13 @@ impl Blocks {
     }
 }
 
-impl Kept {
-    fn insert(&mut self, id: &ImageId, key: FileKey, table: &Arc<Table>) {
+impl TableCache {
+    fn insert(&mut self, id: &ImageId, key: FileKey, table: &Arc<DigestTable>) {
         self.remove(id);
         let cost = table.blocks() + ENTRY;
         // Those that are still needed are read again.
         if self.cost + cost > KEPT {
-            *self = Kept::default();
+            *self = TableCache::default();
         }
         self.cost += cost;
         self.tables.insert(id.clone(), (key, Arc::clone(table)));

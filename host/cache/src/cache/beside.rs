@@ -12,24 +12,24 @@ impl ImageCache {
     /// # Errors
     /// Where it cannot be made, or something else has its name.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
-        self.shared.directory.small_files(name)
+        self.inner.directory.small_files(name)
     }
 
     /// Which file the cached image is; nothing where there is none, or the file system does not keep when files were made.
     pub fn cached_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        let id = self.shared.image_id(id)?;
-        self.shared.directory.cached_identity(&id).map_err(Error::image("look at", &id))
+        let id = self.inner.image_id(id)?;
+        self.inner.directory.cached_identity(&id).map_err(Error::image("look at", &id))
     }
 
     /// The same of the file of the fetch that runs, or has broken off.
     pub fn incomplete_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        let id = self.shared.image_id(id)?;
-        self.shared.directory.incomplete_identity(&id).map_err(Error::image("look at", &id))
+        let id = self.inner.image_id(id)?;
+        self.inner.directory.incomplete_identity(&id).map_err(Error::image("look at", &id))
     }
 
     /// Whether a fetch of the image left a file of this kind, whether its writer lives or not.
     pub fn has_leftover(&self, id: &ImageId, state: LeftoverState) -> Result<bool> {
-        self.shared.directory.has_leftover(id, state).map_err(Error::image("look for", id))
+        self.inner.directory.has_leftover(id, state).map_err(Error::image("look for", id))
     }
 
     /// Whether the directory that was opened is still the one at its path: what was opened once can be read even when it
@@ -38,7 +38,7 @@ impl ImageCache {
     /// # Errors
     /// [`Error::Directory`], where it is not, or that cannot be found out.
     pub fn check_in_place(&self) -> Result<()> {
-        let directory = &self.shared.directory;
-        self.shared.in_directory("find", "incomplete", directory.check_in_place())
+        let directory = &self.inner.directory;
+        self.inner.in_directory("find", "incomplete", directory.check_in_place())
     }
 }

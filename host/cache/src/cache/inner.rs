@@ -3,12 +3,12 @@
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::HitLog;
-use crate::metadata::{Books, Held};
-use crate::metrics::Tally;
-use crate::single_flight::Flights;
+use crate::metadata::{MetadataStore, DirectorySnapshot};
+use crate::metrics::Metrics;
+use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
-use image_cache_store::integrity::Blocks;
-use image_cache_store::{Directory, Share, Use};
+use image_cache_store::integrity::DigestStore;
+use image_cache_store::{Directory, ScanShard, OpenLock};
 use std::io;
 use std::sync::Arc;
 
@@ -18,38 +18,38 @@ const READINGS: u32 = 5;
 
 /// What the clones of a cache, its readers and its fills share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct CacheInner {
     pub config: Arc<Config>,
     pub directory: Arc<Directory>,
-    pub books: Arc<Books>,
-    pub blocks: Blocks,
+    pub metadata: Arc<MetadataStore>,
+    pub blocks: DigestStore,
     pub hits: Arc<HitLog>,
-    pub flights: Flights,
+    pub in_flight: InFlight,
     pub warnings: Vec<String>,
-    pub tally: Arc<Tally>,
+    pub metrics: Arc<Metrics>,
     /// What its readers in tokio may hold in memory.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
     /// Keeps away who wants the cache for himself alone.
-    pub(super) _in_use: Use,
+    pub(super) _in_use: OpenLock,
 }
 
-impl Drop for Shared {
+impl Drop for CacheInner {
     /// An orderly stop loses no hit, not even where books were replaced a moment ago.
     fn drop(&mut self) {
-        self.bring_up_to_date();
+        self.flush();
     }
 }
 
-impl Shared {
+impl CacheInner {
     pub fn image_id(&self, id: &str) -> Result<ImageId> {
         Ok(self.directory.image_id(id)?)
     }
 
     /// Repairs the books where something could not be written before. Not with the directory locked.
-    pub fn settle(&self) {
+    pub fn reconcile(&self) {
         let repair = || crate::reconcile::reconcile(self);
-        if let Err(error) = self.books.settle(repair) {
+        if let Err(error) = self.metadata.reconcile_if_dirty(repair) {
             tracing::warn!(%error, "books and directory differ; it is tried again");
         }
     }
@@ -58,30 +58,30 @@ impl Shared {
     pub fn take_note_of_changes(&self) {
         let changed = || self.in_directory("read", "", self.directory.changed());
         let repair = || crate::reconcile::reconcile(self);
-        if let Err(error) = self.books.reconcile_changes(changed, repair) {
+        if let Err(error) = self.metadata.reconcile_changes(changed, repair) {
             tracing::warn!(%error, "books and directory may differ; it is tried again");
         }
     }
 
     /// Reads the books, and again where they failed meanwhile and were repaired.
-    pub fn read_books<T>(&self, read: impl Fn(&Books) -> Result<T>) -> Result<T> {
+    pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
-            let answer = read(&self.books);
-            if self.books.in_step() {
+            let answer = read(&self.metadata);
+            if self.metadata.is_in_sync() {
                 return answer;
             }
-            self.settle();
+            self.reconcile();
         }
-        read(&self.books)
+        read(&self.metadata)
     }
 
     /// The books as this process knows them, gathered hits included.
-    pub fn bring_up_to_date(&self) {
-        self.settle();
+    pub fn flush(&self) {
+        self.reconcile();
         let mut flushed = self.hits.flush();
-        if flushed.is_err() && !self.books.in_step() {
+        if flushed.is_err() && !self.metadata.is_in_sync() {
             // Books that turned out to be new ones have to know the images first.
-            self.settle();
+            self.reconcile();
             flushed = self.hits.flush();
         }
         if let Err(error) = flushed {
@@ -90,13 +90,13 @@ impl Shared {
     }
 
     /// What is cached, and when that changed last.
-    pub fn held(&self) -> Result<Held> {
+    pub fn held(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.changed())?;
-        Ok(Held { size: self.cache_size()?, changed })
+        Ok(DirectorySnapshot { size: self.cache_size()?, changed })
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
-        let count = |files: Share<'_>| {
+        let count = |files: ScanShard<'_>| {
             let mut size = CacheSize::default();
             for file in files {
                 size.images += 1;
@@ -104,7 +104,7 @@ impl Shared {
             }
             Ok(size)
         };
-        let shares = self.in_directory("read", "", self.directory.in_shares(count))?;
+        let shares = self.in_directory("read", "", self.directory.in_shards(count))?;
         Ok(shares.into_iter().fold(CacheSize::default(), |all, share| CacheSize {
             images: all.images + share.images,
             bytes: all.bytes + share.bytes,
@@ -127,15 +127,15 @@ impl Shared {
 
     /// Counts a read through a source.
     pub fn note_miss(&self, fill: &Fill) {
-        self.tally.misses.one();
-        if fill.futile().is_some() {
-            self.tally.passed.one();
+        self.metrics.misses.inc();
+        if fill.bypass_reason().is_some() {
+            self.metrics.passed.inc();
         }
     }
 
     /// Counts and logs that the cache could not keep an image.
     pub fn note_failure(&self, image: &ImageId, reason: &str) {
-        self.tally.cache_failures.one();
+        self.metrics.cache_failures.inc();
         tracing::warn!(%image, reason, "the image is not cached");
     }
 }

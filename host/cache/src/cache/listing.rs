@@ -1,7 +1,7 @@
 //! All records, each of a file that is there, with the size that this has.
 
 use crate::error::Result;
-use crate::metadata::{Books, Budget, PAGE, Pages};
+use crate::metadata::{MetadataStore, Budget, PAGE, Pages};
 use image_cache_model::CachedImage;
 use image_cache_store::Directory;
 use image_cache_store::sync::{both, lock};
@@ -11,9 +11,9 @@ use std::sync::Mutex;
 ///
 /// To look at the files takes longer than to read the books. So where there is more than a page, two threads do both: one looks
 /// at the files of a page while the other one has the driver read the next.
-pub(super) fn listed(directory: &Directory, books: &Books) -> Result<Vec<CachedImage>> {
+pub(super) fn listed(directory: &Directory, metadata: &MetadataStore) -> Result<Vec<CachedImage>> {
     let budget = Budget::of(0);
-    let list = List { directory, budget: &budget, pages: Mutex::new((0, books.pages(&budget))) };
+    let list = List { directory, budget: &budget, pages: Mutex::new((0, metadata.pages(&budget))) };
     let first = list.next(0)?;
     let is_long = first.as_ref().is_some_and(|page| page.images.len() >= PAGE as usize);
     let mut found = if is_long {

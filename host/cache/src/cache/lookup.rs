@@ -41,14 +41,14 @@ impl ImageCache {
 
     /// Whether the image waits in the queue.
     pub fn is_queued(&self, id: &str) -> Result<bool> {
-        let id = self.shared.image_id(id)?;
-        self.shared.directory.is_queued(&id).map_err(Error::image("look for", &id))
+        let id = self.inner.image_id(id)?;
+        self.inner.directory.is_queued(&id).map_err(Error::image("look for", &id))
     }
 
     /// Whether a live writer, here or in another process, is caching the image.
     pub fn is_being_cached(&self, id: &str) -> Result<bool> {
-        let id = self.shared.image_id(id)?;
-        self.shared.directory.is_being_written(&id).map_err(Error::image("look for", &id))
+        let id = self.inner.image_id(id)?;
+        self.inner.directory.is_being_written(&id).map_err(Error::image("look for", &id))
     }
 
     /// Whether the image may be cached now: it is neither cached nor being cached, and the driver takes it.
@@ -57,14 +57,14 @@ impl ImageCache {
         if self.is_cached(id)? || self.is_being_cached(id)? {
             return Ok(false);
         }
-        self.shared.settle();
-        self.shared.books.is_cacheable(&self.shared.image_id(id)?, size, SystemTime::now())
+        self.inner.reconcile();
+        self.inner.metadata.is_cacheable(&self.inner.image_id(id)?, size, SystemTime::now())
     }
 
     /// Bytes in the cached image, or nothing where it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
-        let id = self.shared.image_id(id)?;
-        let info = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
+        let id = self.inner.image_id(id)?;
+        let info = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         Ok(info.map(|info| info.size))
     }
 
@@ -76,68 +76,68 @@ impl ImageCache {
     /// What the books say of a cached image. Where they know nothing of it, because they could not be repaired yet, what its file
     /// says.
     pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
-        let id = self.shared.image_id(id)?;
-        self.shared.bring_up_to_date();
-        let file = self.shared.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
+        let id = self.inner.image_id(id)?;
+        self.inner.flush();
+        let file = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
         let record =
-            self.shared.read_books(|books| books.cached_image(&id, &Budget::one_call()))?;
+            self.inner.read_metadata(|metadata| metadata.cached_image(&id, &Budget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
     /// What the books say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
-        self.shared.bring_up_to_date();
-        self.shared.take_note_of_changes();
-        self.shared.read_books(|books| listing::listed(&self.shared.directory, books))
+        self.inner.flush();
+        self.inner.take_note_of_changes();
+        self.inner.read_metadata(|metadata| listing::listed(&self.inner.directory, metadata))
     }
 
     /// Looks whether somebody changed the directory beside the cache: a database that was removed or replaced is made anew, images that were put
     /// there are adopted, and those that were taken away forgotten. Lists and prunes do so by themselves; a program that is seldom asked
     /// for them calls it every second or so. Where nothing changed it costs a look at two files.
     pub fn look_after_changes(&self) {
-        self.shared.books.look_after_database();
-        if !self.shared.books.in_step() {
-            self.shared.bring_up_to_date();
+        self.inner.metadata.look_after_database();
+        if !self.inner.metadata.is_in_sync() {
+            self.inner.flush();
         }
-        self.shared.take_note_of_changes();
+        self.inner.take_note_of_changes();
     }
 
     /// Images and bytes cached, counted in the directory.
     pub fn cache_size(&self) -> Result<CacheSize> {
-        self.shared.cache_size()
+        self.inner.cache_size()
     }
 
     /// Which driver serves, and where it is a fallback: from what, and why.
     pub fn driver(&self) -> DriverStatus {
-        self.shared.books.status()
+        self.inner.metadata.status()
     }
 
     /// Driver, counts and warnings.
     pub fn status(&self) -> Result<Status> {
-        let directory = &self.shared.directory;
-        self.shared.settle();
-        self.shared.take_note_of_changes();
+        let directory = &self.inner.directory;
+        self.inner.reconcile();
+        self.inner.take_note_of_changes();
         Ok(Status {
             driver: self.driver(),
             cached: self.cache_size()?,
             max_size: self.config().max_size,
             max_images: self.config().max_images,
-            free_inodes: self.shared.in_directory("look at", "", directory.free_inodes())?,
+            free_inodes: self.inner.in_directory("look at", "", directory.free_inodes())?,
             min_free_inodes: self.config().min_free_inodes,
-            queued: self.shared.in_directory("read", "queue", directory.queued())?.len() as u64,
-            incomplete: self.shared.in_directory(
+            queued: self.inner.in_directory("read", "queue", directory.queued())?.len() as u64,
+            incomplete: self.inner.in_directory(
                 "read",
                 "incomplete",
                 directory.count(LeftoverState::Incomplete),
             )?,
-            invalid: self.shared.in_directory(
+            invalid: self.inner.in_directory(
                 "read",
                 "invalid",
                 directory.count(LeftoverState::Invalid),
             )?,
-            warnings: self.shared.warnings.clone(),
-            cache_failures: self.shared.tally.cache_failures.so_far(),
+            warnings: self.inner.warnings.clone(),
+            cache_failures: self.inner.metrics.cache_failures.so_far(),
         })
     }
 }

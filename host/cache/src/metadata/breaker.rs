@@ -15,7 +15,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
 /// How much a failure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(super) enum FailureCost {
     Single,
     /// It took much of the time of a call: who waits for the third one waits for long.
     Double,
@@ -23,7 +23,7 @@ pub(super) enum Weight {
 
 /// When each operation failed, the latest last, and how much that counts.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<BTreeMap<&'static str, VecDeque<(Instant, Weight)>>>);
+pub(super) struct Breaker(Mutex<BTreeMap<&'static str, VecDeque<(Instant, FailureCost)>>>);
 
 impl Breaker {
     pub fn note_success(&self, operation: &'static str) {
@@ -40,21 +40,21 @@ impl Breaker {
     pub fn note_failure(
         &self,
         operation: &'static str,
-        weight: Weight,
+        weight: FailureCost,
         now: Instant,
     ) -> Option<usize> {
         let mut failures = lock(&self.0);
         let times = failures.entry(operation).or_default();
         times.retain(|(time, _)| now.saturating_duration_since(*time) <= WINDOW);
         times.push_back((now, weight));
-        let double = times.iter().filter(|(_, weight)| *weight == Weight::Double).count();
+        let double = times.iter().filter(|(_, weight)| *weight == FailureCost::Double).count();
         (times.len() + double >= FAILURES).then_some(times.len())
     }
 
     /// Whether an operation took so long to fail that it gets less time now.
-    pub fn is_hurried(&self, operation: &'static str) -> bool {
-        let is_double = |(time, weight): &(Instant, Weight)| {
-            *weight == Weight::Double && time.elapsed() <= WINDOW
+    pub fn is_deadline_reduced(&self, operation: &'static str) -> bool {
+        let is_double = |(time, weight): &(Instant, FailureCost)| {
+            *weight == FailureCost::Double && time.elapsed() <= WINDOW
         };
         lock(&self.0).get(operation).is_some_and(|times| times.iter().any(is_double))
     }
@@ -71,7 +71,7 @@ mod tests {
 
     /// Whether a failure that was quick is one too many.
     fn fails(breaker: &Breaker, operation: &'static str, now: Instant) -> bool {
-        breaker.note_failure(operation, Weight::Single, now).is_some()
+        breaker.note_failure(operation, FailureCost::Single, now).is_some()
     }
 
     #[test]
@@ -88,14 +88,14 @@ mod tests {
     #[test]
     fn two_failures_that_took_long_are_too_many_and_one_is_not() {
         let (breaker, now) = (Breaker::default(), Instant::now());
-        assert_eq!(breaker.note_failure("list", Weight::Double, now), None);
-        assert!(breaker.is_hurried("list") && !breaker.is_hurried("prune"));
-        assert_eq!(breaker.note_failure("list", Weight::Double, now), Some(2));
+        assert_eq!(breaker.note_failure("list", FailureCost::Double, now), None);
+        assert!(breaker.is_deadline_reduced("list") && !breaker.is_deadline_reduced("prune"));
+        assert_eq!(breaker.note_failure("list", FailureCost::Double, now), Some(2));
         breaker.reset();
-        assert!(!breaker.is_hurried("list"));
+        assert!(!breaker.is_deadline_reduced("list"));
         let breaker = Breaker::default();
-        assert_eq!(breaker.note_failure("list", Weight::Double, now), None);
-        assert_eq!(breaker.note_failure("list", Weight::Single, now), Some(2));
+        assert_eq!(breaker.note_failure("list", FailureCost::Double, now), None);
+        assert_eq!(breaker.note_failure("list", FailureCost::Single, now), Some(2));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What happens when a call of the driver fails: it is tried again, counted, and in the end the driver is replaced.
 
-use super::breaker::{WINDOW, Weight};
+use super::breaker::{WINDOW, FailureCost};
 use super::retry::Retry;
-use super::{Books, Budget, InUse, fall_back, is_last_resort};
+use super::{MetadataStore, Budget, InUse, fall_back, is_last_resort};
 use crate::error::{Error, Result};
 use image_cache_engine::{CallError, Driver, DriverError};
 use image_cache_store::sync::write;
@@ -12,27 +12,27 @@ use std::time::Instant;
 
 /// Whether a call may be made again when it is unknown how far it came.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum Idempotency {
     Safe,
     Never,
 }
 
-impl Books {
+impl MetadataStore {
     /// A call whose failure leaves the books out of step.
     pub(super) fn change<T>(
         &self,
         operation: &'static str,
-        repeat: Repeat,
+        repeat: Idempotency,
         budget: &Budget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
-        self.call(operation, repeat, budget, call).inspect_err(|_| self.out_of_step())
+        self.call(operation, repeat, budget, call).inspect_err(|_| self.mark_dirty())
     }
 
     pub(super) fn call<T>(
         &self,
         operation: &'static str,
-        repeat: Repeat,
+        repeat: Idempotency,
         budget: &Budget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
@@ -41,9 +41,9 @@ impl Books {
             return Err(self.end_by_budget(&in_use, operation, reason));
         }
         let call = |driver: &Driver| self.counted(operation, || budget.run(driver, &call));
-        let is_hurried = self.breaker.is_hurried(operation);
-        let mut retry = Retry::of(&in_use.driver, is_hurried);
-        let mut answer = match is_hurried {
+        let is_deadline_reduced = self.breaker.is_deadline_reduced(operation);
+        let mut retry = Retry::of(&in_use.driver, is_deadline_reduced);
+        let mut answer = match is_deadline_reduced {
             false => call(&in_use.driver),
             true => call(&retry.attempt(&in_use.driver)),
         };
@@ -51,7 +51,7 @@ impl Books {
             let error = match answer {
                 Ok(answer) => {
                     // Of books that are yet to be repaired no answer proves anything.
-                    if self.in_step() {
+                    if self.is_in_sync() {
                         self.breaker.note_success(operation);
                     }
                     return Ok(answer);
@@ -63,10 +63,10 @@ impl Books {
             }
             if !self.may_try_again(&in_use, operation, repeat, &error, &mut retry) {
                 if retry.was_slow() {
-                    self.step.put_off(&in_use);
+                    self.sync.back_off(&in_use);
                 }
                 let driver = in_use.driver.name().to_owned();
-                return Err(Error::Books { operation, driver, reason: error.to_string() });
+                return Err(Error::Metadata { operation, driver, reason: error.to_string() });
             }
             let next = self.in_use();
             if !Arc::ptr_eq(&next, &in_use) {
@@ -81,9 +81,9 @@ impl Books {
     fn end_by_budget(&self, in_use: &Arc<InUse>, operation: &'static str, reason: String) -> Error {
         let driver = in_use.driver.name().to_owned();
         tracing::warn!(driver, operation, reason, "the driver failed");
-        self.out_of_step();
+        self.mark_dirty();
         self.replace(in_use, format!("it failed to {operation}: {reason}"));
-        Error::Books { operation, driver, reason }
+        Error::Metadata { operation, driver, reason }
     }
 
     fn counted<T, E>(
@@ -93,7 +93,7 @@ impl Books {
     ) -> Result<T, E> {
         let begun = Instant::now();
         let answer = call();
-        self.tally.called(operation, begun.elapsed(), answer.is_err());
+        self.metrics.called(operation, begun.elapsed(), answer.is_err());
         answer
     }
 
@@ -103,11 +103,11 @@ impl Books {
         &self,
         in_use: &Arc<InUse>,
         operation: &'static str,
-        repeat: Repeat,
+        repeat: Idempotency,
         error: &CallError,
         retry: &mut Retry,
     ) -> bool {
-        let is_safe = repeat == Repeat::Safe;
+        let is_safe = repeat == Idempotency::Safe;
         match error {
             // Nothing was changed, so that every call may be repeated.
             CallError::Refused(DriverError::Busy) => {
@@ -120,22 +120,22 @@ impl Books {
             CallError::Crowded => false,
             CallError::Refused(refusal) => {
                 is_defect(refusal)
-                    && self.note_failure(in_use, operation, Weight::Single, error)
+                    && self.note_failure(in_use, operation, FailureCost::Single, error)
                     && is_safe
             }
             CallError::Failed(_) => {
                 // It is unknown what the driver did before it failed.
-                self.out_of_step();
+                self.mark_dirty();
                 let weight = weight(in_use, retry);
                 let replaced = self.note_failure(in_use, operation, weight, error);
-                is_safe && (replaced || (weight == Weight::Single && retry.once()))
+                is_safe && (replaced || (weight == FailureCost::Single && retry.once()))
             }
             CallError::Replaced => {
                 self.note_replaced(in_use);
                 retry.renewed() && is_safe
             }
             CallError::Corrupt(reason) => {
-                retry.once() && self.start_anew(in_use, reason) && is_safe
+                retry.once() && self.quarantine_database(in_use, reason) && is_safe
             }
         }
     }
@@ -145,7 +145,7 @@ impl Books {
         &self,
         in_use: &Arc<InUse>,
         operation: &'static str,
-        weight: Weight,
+        weight: FailureCost,
         reason: impl fmt::Display,
     ) -> bool {
         let driver = in_use.driver.name();
@@ -173,9 +173,9 @@ impl Books {
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
-                self.tally.fallbacks.one();
+                self.metrics.fallbacks.inc();
                 *in_use = Arc::new(fallback);
-                self.out_of_step();
+                self.mark_dirty();
                 true
             }
             Err(error) => {
@@ -187,7 +187,7 @@ impl Books {
 
     /// The books' database is gone, or another one: the next call makes a new one, which is filled from the directory.
     pub(super) fn note_replaced(&self, in_use: &InUse) {
-        self.out_of_step();
+        self.mark_dirty();
         let driver = in_use.driver.name();
         tracing::warn!(
             driver,
@@ -196,8 +196,8 @@ impl Books {
     }
 
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
-    fn start_anew(&self, in_use: &InUse, reason: &str) -> bool {
-        self.out_of_step();
+    fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
+        self.mark_dirty();
         match in_use.driver.set_database_aside() {
             Ok(None) => {
                 tracing::warn!(%reason, "the database could not be read at first");
@@ -217,9 +217,9 @@ impl Books {
 }
 
 /// How much the failure of a call counts that `retry` watched.
-fn weight(in_use: &InUse, retry: &Retry) -> Weight {
+fn weight(in_use: &InUse, retry: &Retry) -> FailureCost {
     let is_slow = !in_use.driver.is_built_in() && retry.was_slow();
-    if is_slow { Weight::Double } else { Weight::Single }
+    if is_slow { FailureCost::Double } else { FailureCost::Single }
 }
 
 /// Whether an answer speaks against the driver, not of the storage or the question. What is denied is

@@ -1,22 +1,22 @@
 //! The records of all cached images, page by page.
 
-use super::{Books, Budget, PAGE, STRANGERS};
+use super::{MetadataStore, Budget, PAGE, MAX_ORPHAN_RECORDS};
 use crate::error::{Error, Result};
 use image_cache_model::{CachedImage, ImageId};
 
 /// A pass over the books, in the order of ids.
 pub(crate) struct Pages<'a> {
-    books: &'a Books,
+    metadata: &'a MetadataStore,
     budget: &'a Budget,
     after: Option<ImageId>,
     strangers: usize,
     over: bool,
 }
 
-impl Books {
+impl MetadataStore {
     /// A pass that begins at the front, within this budget.
     pub fn pages<'a>(&'a self, budget: &'a Budget) -> Pages<'a> {
-        Pages { books: self, budget, after: None, strangers: 0, over: false }
+        Pages { metadata: self, budget, after: None, strangers: 0, over: false }
     }
 }
 
@@ -28,9 +28,9 @@ impl Pages<'_> {
             return Ok(None);
         }
         self.strangers += strangers;
-        let page = match self.strangers > STRANGERS && !self.books.are_trusted() {
+        let page = match self.strangers > MAX_ORPHAN_RECORDS && !self.metadata.is_trusted() {
             true => Err(self.endless()),
-            false => self.books.cached_images(self.after.as_ref(), PAGE, self.budget),
+            false => self.metadata.cached_images(self.after.as_ref(), PAGE, self.budget),
         };
         let last = page.as_ref().ok().and_then(|page| page.last());
         self.over = last.is_none();
@@ -39,9 +39,9 @@ impl Pages<'_> {
     }
 
     fn endless(&self) -> Error {
-        let driver = self.books.in_use().driver.name().to_owned();
-        let reason = format!("it lists more than {STRANGERS} images that are not cached");
-        self.books.distrust("end a list", &reason);
-        Error::Books { operation: "end a list", driver, reason }
+        let driver = self.metadata.in_use().driver.name().to_owned();
+        let reason = format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
+        self.metadata.distrust("end a list", &reason);
+        Error::Metadata { operation: "end a list", driver, reason }
     }
 }

@@ -24,9 +24,9 @@ pub(super) struct Retry {
 
 impl Retry {
     /// The first attempt begins.
-    pub fn of(driver: &Driver, is_hurried: bool) -> Self {
+    pub fn of(driver: &Driver, is_deadline_reduced: bool) -> Self {
         let (started, mut until) = (Instant::now(), driver.end_of_call());
-        if is_hurried {
+        if is_deadline_reduced {
             until = started + until.saturating_duration_since(started) / HURRIED;
         }
         let busy_until = if driver.is_built_in() { started + BUSY_PATIENCE } else { until };

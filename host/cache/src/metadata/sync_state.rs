@@ -24,7 +24,7 @@ const SAME_TIME: Duration = Duration::from_millis(100);
 
 /// What the directory held at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct DirectorySnapshot {
     pub size: CacheSize,
     /// When an entry came or went last, before that was counted.
     pub changed: SystemTime,
@@ -34,15 +34,15 @@ pub(crate) struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconciled {
     /// With what the directory held.
-    Whole(Held),
+    Whole(DirectorySnapshot),
     /// Some images have no true record, because it cannot be written.
     InPart,
 }
 
 /// What is known of the books' agreement with the directory.
-pub(super) struct Step {
+pub(super) struct SyncState {
     /// Counts the occasions on which they fell out of step.
-    slips: AtomicU64,
+    changes: AtomicU64,
     /// How many of them have been repaired.
     repaired: AtomicU64,
     /// Whether the last repair left out images whose records could not be written.
@@ -50,23 +50,23 @@ pub(super) struct Step {
     /// Passed by whoever reconciles the books.
     gate: Gate,
     /// The last attempt, where it was vain.
-    next: Mutex<Option<Vain>>,
+    next: Mutex<Option<FailedReconcile>>,
     /// When the books were reconciled with the directory last.
-    agreed: Mutex<Option<Agreed>>,
+    agreed: Mutex<Option<LastReconcile>>,
 }
 
 /// A repair that left nothing out.
 #[derive(Debug, Clone, Copy)]
-struct Agreed {
+struct LastReconcile {
     /// What the directory held.
-    held: Held,
+    held: DirectorySnapshot,
     /// When it began, by both clocks, and how long it took.
     begun: Instant,
     begun_at: SystemTime,
     took: Duration,
 }
 
-impl Agreed {
+impl LastReconcile {
     fn is_due(&self) -> bool {
         self.begun.elapsed() >= LOOK_PAUSE.max(self.took * LOOK_PART)
     }
@@ -78,18 +78,18 @@ impl Agreed {
 }
 
 /// A vain attempt to reconcile.
-struct Vain {
+struct FailedReconcile {
     /// With whom it was: another driver need not wait.
     with: Weak<InUse>,
     pause: Duration,
     until: Instant,
 }
 
-impl Default for Step {
+impl Default for SyncState {
     /// Others may have used the directory since this process did.
     fn default() -> Self {
-        Step {
-            slips: AtomicU64::new(1),
+        SyncState {
+            changes: AtomicU64::new(1),
             repaired: AtomicU64::new(0),
             unrepaired: AtomicBool::new(false),
             gate: Gate::new(),
@@ -99,23 +99,23 @@ impl Default for Step {
     }
 }
 
-impl Step {
+impl SyncState {
     /// Books and directory differ.
-    pub fn slipped(&self) {
-        self.slips.fetch_add(1, Ordering::AcqRel);
+    pub fn mark_dirty(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether they agree, as far as is known.
-    pub fn is_kept(&self) -> bool {
-        self.slips.load(Ordering::Acquire) == self.repaired.load(Ordering::Acquire)
+    pub fn is_in_sync(&self) -> bool {
+        self.changes.load(Ordering::Acquire) == self.repaired.load(Ordering::Acquire)
     }
 
     fn is_whole(&self) -> bool {
-        self.is_kept() && !self.unrepaired.load(Ordering::Acquire)
+        self.is_in_sync() && !self.unrepaired.load(Ordering::Acquire)
     }
 
     /// Whether they were brought into step lately, when the directory held just this.
-    pub fn agreed_on(&self, held: Held) -> bool {
+    pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
         let agreed = *lock(&self.agreed);
         self.is_whole()
             && agreed.is_some_and(|agreed| agreed.held == held && agreed.begun.elapsed() < LATELY)
@@ -123,7 +123,7 @@ impl Step {
 
     /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`. Waits for whoever
     /// is at it, but no longer than a call may take: books that are not repaired yet are asked all the same.
-    pub fn settle(
+    pub fn reconcile_if_dirty(
         &self,
         in_use: impl Fn() -> Arc<InUse>,
         reconcile: impl FnOnce() -> Result<Reconciled>,
@@ -132,24 +132,24 @@ impl Step {
             return Ok(());
         }
         let Some(_passed) = self.gate.pass(|| in_use().driver.end_of_call()) else { return Ok(()) };
-        let is_too_soon = |vain: &Vain| vain.is_too_soon(&in_use());
+        let is_too_soon = |vain: &FailedReconcile| vain.is_too_soon(&in_use());
         if self.is_whole() || lock(&self.next).as_ref().is_some_and(is_too_soon) {
             return Ok(());
         }
         // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
-        let (slips, tried) = (self.slips.load(Ordering::Acquire), in_use());
+        let (changes, tried) = (self.changes.load(Ordering::Acquire), in_use());
         let result = self.reconcile(reconcile);
         self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole(_))), Ordering::Release);
         let mut next = lock(&self.next);
         *next = match &result {
             Ok(Reconciled::Whole(_)) => None,
-            Ok(Reconciled::InPart) | Err(_) => Some(Vain::after(next.take(), &tried)),
+            Ok(Reconciled::InPart) | Err(_) => Some(FailedReconcile::after(next.take(), &tried)),
         };
         drop(next);
         let repaired = match result? {
-            Reconciled::Whole(_) => slips,
+            Reconciled::Whole(_) => changes,
             // Its own failures slipped, too; what others were is looked at again all the same.
-            Reconciled::InPart => self.slips.load(Ordering::Acquire),
+            Reconciled::InPart => self.changes.load(Ordering::Acquire),
         };
         self.repaired.store(repaired, Ordering::Release);
         Ok(())
@@ -162,7 +162,7 @@ impl Step {
         changed: impl FnOnce() -> Result<SystemTime>,
         reconcile: impl FnOnce() -> Result<Reconciled>,
     ) -> Result<()> {
-        let Some(agreed) = lock(&self.agreed).filter(Agreed::is_due) else { return Ok(()) };
+        let Some(agreed) = lock(&self.agreed).filter(LastReconcile::is_due) else { return Ok(()) };
         if !self.is_whole() || !agreed.is_outdated(changed()?) {
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl Step {
                 Ok(())
             }
             Err(error) => {
-                self.slipped();
+                self.mark_dirty();
                 Err(error)
             }
         }
@@ -186,26 +186,26 @@ impl Step {
         let result = reconcile();
         if let Ok(Reconciled::Whole(held)) = result {
             let took = begun.elapsed();
-            *lock(&self.agreed) = Some(Agreed { held, begun, begun_at, took });
+            *lock(&self.agreed) = Some(LastReconcile { held, begun, begun_at, took });
         }
         result
     }
 
     /// A driver that took all its time to fail is not asked to repair the books in the same breath.
-    pub fn put_off(&self, slow: &Arc<InUse>) {
+    pub fn back_off(&self, slow: &Arc<InUse>) {
         // Where somebody repairs, the failure is that of a repair, which puts off the next one itself.
         if self.gate.pass(Instant::now).is_some() {
             let mut next = lock(&self.next);
-            *next = Some(Vain::after(next.take(), slow));
+            *next = Some(FailedReconcile::after(next.take(), slow));
         }
     }
 }
 
-impl Vain {
-    fn after(before: Option<Vain>, in_use: &Arc<InUse>) -> Vain {
+impl FailedReconcile {
+    fn after(before: Option<FailedReconcile>, in_use: &Arc<InUse>) -> FailedReconcile {
         let same = before.filter(|vain| vain.is_with(in_use));
         let pause = same.map_or(RECONCILE_PAUSE, |vain| (vain.pause * 2).min(LONGEST_PAUSE));
-        Vain { with: Arc::downgrade(in_use), pause, until: Instant::now() + pause }
+        FailedReconcile { with: Arc::downgrade(in_use), pause, until: Instant::now() + pause }
     }
 
     fn is_with(&self, in_use: &Arc<InUse>) -> bool {

@@ -47,12 +47,12 @@ pub(super) fn evict_by_policy(run: &mut Run<'_, '_>) -> Result<()> {
 
 impl Policy {
     fn new(run: &mut Run<'_, '_>) -> Result<Policy> {
-        let (config, cached) = (&run.shared.config, run.cached);
+        let (config, cached) = (&run.inner.config, run.cached);
         let half = CacheSize { images: cached.images / 2, bytes: cached.bytes / 2 };
         let since = SystemTime::now().checked_sub(config.policy_min_age);
         Ok(Policy {
             since: since.unwrap_or(SystemTime::UNIX_EPOCH),
-            read_here: run.shared.hits.recently_read(),
+            read_here: run.inner.hits.recently_read(),
             rest: (!config.policy_may_empty).then_some(half),
             too_young: BTreeSet::new(),
             beyond_half: 0,
@@ -61,8 +61,8 @@ impl Policy {
 
     /// Whether this victim goes, which is then counted. Of one that is not there, evicting it finds that out.
     fn lets_go(&mut self, run: &Run<'_, '_>, id: &ImageId) -> Result<bool> {
-        let shared = run.shared;
-        let file = shared.directory.cached_file(id).map_err(crate::Error::image("look at", id))?;
+        let inner = run.inner;
+        let file = inner.directory.cached_file(id).map_err(crate::Error::image("look at", id))?;
         let Some(file) = file else { return Ok(true) };
         if self.beyond_half > 0 || self.rest.is_some_and(|rest| !has_room(rest, file.size)) {
             self.beyond_half += 1;
@@ -80,24 +80,24 @@ impl Policy {
 
     /// Whether it was read lately: here, or by the record in another process.
     fn was_read(&self, run: &Run<'_, '_>, id: &ImageId) -> Result<bool> {
-        if run.shared.config.policy_min_age.is_zero() {
+        if run.inner.config.policy_min_age.is_zero() {
             return Ok(false);
         }
         if self.read_here.contains(id) {
             return Ok(true);
         }
-        let record = run.shared.read_books(|books| books.cached_image(id, &run.budget))?;
+        let record = run.inner.read_metadata(|metadata| metadata.cached_image(id, &run.budget))?;
         Ok(record.is_some_and(|record| record.last_accessed > self.since))
     }
 
     /// Says what stayed, and which option would have let it go.
     fn tell(&self, run: &Run<'_, '_>) {
-        let (driver, tally) = (run.shared.books.status().name, &run.shared.tally);
+        let (driver, metrics) = (run.inner.metadata.status().name, &run.inner.metrics);
         let too_young = self.too_young.len() as u64;
-        tally.victims_too_young.add(too_young);
-        tally.victims_beyond_half.add(self.beyond_half);
+        metrics.victims_too_young.add(too_young);
+        metrics.victims_beyond_half.add(self.beyond_half);
         if too_young > 0 {
-            let min_age = run.shared.config.policy_min_age;
+            let min_age = run.inner.config.policy_min_age;
             tracing::warn!(
                 driver,
                 images = too_young,

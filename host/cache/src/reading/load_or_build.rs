@@ -1,12 +1,12 @@
 //! What the bytes of an open image are held against, found or made at its first use.
 
-use super::quarantine::condemn;
-use crate::cache::Shared;
+use super::quarantine::quarantine;
+use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::metadata::Budget;
 use image_cache_model::{Checksum, ChecksumAlgorithm, ImageId};
 use image_cache_store::FileKey;
-use image_cache_store::integrity::{BlockDigests, LARGEST, Table, Trust};
+use image_cache_store::integrity::{BlockDigests, LARGEST, DigestTable, Trust};
 use image_cache_store::md5::{BLOCK, Md5Digest};
 use image_cache_store::sync::lock;
 use std::fs::File;
@@ -15,9 +15,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// What an open image is held against.
-pub(crate) enum Measure {
+pub(crate) enum Verifier {
     /// These digests, some of which may be learned by the way.
-    By(Arc<Table>),
+    By(Arc<DigestTable>),
     /// Nothing: it is larger than what digests are kept for.
     TooLarge,
     /// The file is cached no more, another one may be: open the image again.
@@ -29,33 +29,33 @@ pub(crate) enum Measure {
 ///
 /// # Errors
 /// [`Error::Corrupt`], for a file of the wrong size or with the wrong checksum, which has left the cache then;
-/// [`Error::Books`], where it cannot be found out whether there is a checksum.
-pub(crate) fn measure(shared: &Shared, id: &ImageId, file: &File) -> Result<Measure> {
+/// [`Error::Metadata`], where it cannot be found out whether there is a checksum.
+pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    if let Some(table) = shared.blocks.known(id, &key) {
-        return Ok(Measure::By(table));
+    if let Some(table) = inner.blocks.known(id, &key) {
+        return Ok(Verifier::By(table));
     }
-    let at_work = shared.blocks.seek(id);
+    let at_work = inner.blocks.seek(id);
     let _at_work = lock(&at_work);
-    measure_slowly(shared, id, file, &mut |_| ())
+    load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
 
 /// The same for one who may take his time: nobody waits for him. `progress` hears how many bytes were read at
 /// a time.
-pub(crate) fn measure_slowly(
-    shared: &Shared,
+pub(crate) fn load_or_build_with_progress(
+    inner: &CacheInner,
     id: &ImageId,
     file: &File,
     progress: &mut dyn FnMut(u64),
-) -> Result<Measure> {
+) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    match shared.blocks.known(id, &key) {
-        Some(table) => Ok(Measure::By(table)),
+    match inner.blocks.known(id, &key) {
+        Some(table) => Ok(Verifier::By(table)),
         None if key.size > LARGEST => {
             tracing::warn!(image = %id, "it is too large to be verified");
-            Ok(Measure::TooLarge)
+            Ok(Verifier::TooLarge)
         }
-        None => seek(shared, id, file, key, progress),
+        None => seek(inner, id, file, key, progress),
     }
 }
 
@@ -64,21 +64,21 @@ fn key_of(id: &ImageId, file: &File) -> Result<FileKey> {
 }
 
 fn seek(
-    shared: &Shared,
+    inner: &CacheInner,
     id: &ImageId,
     file: &File,
     key: FileKey,
     progress: &mut dyn FnMut(u64),
-) -> Result<Measure> {
-    let blocks = &shared.blocks;
+) -> Result<Verifier> {
+    let blocks = &inner.blocks;
     let loaded = blocks.load(id);
     // Digests that cannot be read just now may be better than those that could be made.
     let to_be_saved = loaded.is_ok();
     let table = match loaded {
         Ok(Some((of, table))) => {
             let is_certain = of == key;
-            if !is_certain && !is_in_place(shared, id, file)? {
-                return Ok(Measure::Gone);
+            if !is_certain && !is_in_place(inner, id, file)? {
+                return Ok(Verifier::Gone);
             }
             Some(Arc::new(table))
         }
@@ -92,19 +92,19 @@ fn seek(
         Some(table) if table.size() == key.size => table,
         Some(table) => {
             let reason = format!("it has {} bytes, {} were cached", key.size, table.size());
-            return Err(condemn(shared, id, file, reason));
+            return Err(quarantine(inner, id, file, reason));
         }
         None => {
             // An image that another process is replacing must not be held against its successor's checksum.
             let checksum =
-                shared.read_books(|books| books.cached_image(id, &Budget::one_call()))?;
-            if !is_in_place(shared, id, file)? {
-                return Ok(Measure::Gone);
+                inner.read_metadata(|metadata| metadata.cached_image(id, &Budget::one_call()))?;
+            if !is_in_place(inner, id, file)? {
+                return Ok(Verifier::Gone);
             }
             let is_md5 = |sum: &Checksum| sum.algorithm() == ChecksumAlgorithm::Md5;
             match checksum.and_then(|record| record.checksum).filter(is_md5) {
-                Some(checksum) => prove(shared, id, file, &checksum, progress)?,
-                None => Arc::new(Table::trusting(key.size, to_be_saved)),
+                Some(checksum) => verify_checksum(inner, id, file, &checksum, progress)?,
+                None => Arc::new(DigestTable::trust_on_first_use(key.size, to_be_saved)),
             }
         }
     };
@@ -112,21 +112,21 @@ fn seek(
     if table.is_to_be_saved() {
         blocks.save(id, file, &table);
     }
-    Ok(Measure::By(table))
+    Ok(Verifier::By(table))
 }
 
-fn is_in_place(shared: &Shared, id: &ImageId, file: &File) -> Result<bool> {
-    shared.directory.is_in_place(id, file).map_err(Error::image("look at", id))
+fn is_in_place(inner: &CacheInner, id: &ImageId, file: &File) -> Result<bool> {
+    inner.directory.is_in_place(id, file).map_err(Error::image("look at", id))
 }
 
 /// Holds the whole file against the checksum in its record, and makes its digests by the way.
-fn prove(
-    shared: &Shared,
+fn verify_checksum(
+    inner: &CacheInner,
     id: &ImageId,
     file: &File,
     expected: &Checksum,
     progress: &mut dyn FnMut(u64),
-) -> Result<Arc<Table>> {
+) -> Result<Arc<DigestTable>> {
     tracing::info!(image = %id, "it has no block digests: it is verified against its checksum first");
     let (mut md5, mut digests) = (Md5Digest::new(), BlockDigests::default());
     let (mut buffer, mut size) = (Vec::with_capacity(BLOCK), 0);
@@ -148,9 +148,9 @@ fn prove(
     let found = md5.finish().map_err(Error::image("hash", id))?;
     if found != *expected {
         let reason = format!("its MD5 is {found}, its record says {expected}");
-        return Err(condemn(shared, id, file, reason));
+        return Err(quarantine(inner, id, file, reason));
     }
-    let table = Arc::new(Table::made(size, Trust::Checksum, digests));
-    shared.blocks.save(id, file, &table);
+    let table = Arc::new(DigestTable::from_digests(size, Trust::Checksum, digests));
+    inner.blocks.save(id, file, &table);
     Ok(table)
 }

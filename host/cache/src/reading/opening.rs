@@ -1,10 +1,10 @@
 //! Opening a cached image: held against eviction, with what its bytes are verified by.
 
-use super::load_or_build::{Measure, measure};
-use crate::cache::Shared;
+use super::load_or_build::{Verifier, load_or_build};
+use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use image_cache_model::ImageId;
-use image_cache_store::integrity::Table;
+use image_cache_store::integrity::DigestTable;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 20;
 
 /// Opens the image, and finds out what its bytes are held against.
-pub(super) fn open_measured(
-    shared: &Shared,
+pub(super) fn open_verified(
+    inner: &CacheInner,
     id: &ImageId,
-) -> Result<Option<(File, Option<Arc<Table>>)>> {
-    while let Some(file) = open_held(shared, id).map_err(Error::image("open", id))? {
-        if !shared.config.verify_reads {
+) -> Result<Option<(File, Option<Arc<DigestTable>>)>> {
+    while let Some(file) = open_held(inner, id).map_err(Error::image("open", id))? {
+        if !inner.config.verify_reads {
             return Ok(Some((file, None)));
         }
-        match measure(shared, id, &file) {
-            Ok(Measure::By(table)) => return Ok(Some((file, Some(table)))),
-            Ok(Measure::TooLarge) => return Ok(Some((file, None))),
+        match load_or_build(inner, id, &file) {
+            Ok(Verifier::By(table)) => return Ok(Some((file, Some(table)))),
+            Ok(Verifier::TooLarge) => return Ok(Some((file, None))),
             // Each time somebody has replaced it.
-            Ok(Measure::Gone) => {}
-            Err(error @ Error::Books { .. }) => {
+            Ok(Verifier::Gone) => {}
+            Err(error @ Error::Metadata { .. }) => {
                 tracing::warn!(image = %id, %error, "it has no block digests, and nobody knows its checksum now: it is served as it is");
                 return Ok(Some((file, None)));
             }
@@ -38,9 +38,9 @@ pub(super) fn open_measured(
 }
 
 /// Opens the image and, where that succeeds at once, holds it against eviction.
-pub(crate) fn open_held(shared: &Shared, id: &ImageId) -> io::Result<Option<File>> {
+pub(crate) fn open_held(inner: &CacheInner, id: &ImageId) -> io::Result<Option<File>> {
     for _ in 0..ATTEMPTS {
-        let Some(file) = shared.directory.open_cached(id)? else { return Ok(None) };
+        let Some(file) = inner.directory.open_cached(id)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
@@ -48,5 +48,5 @@ pub(crate) fn open_held(shared: &Shared, id: &ImageId) -> io::Result<Option<File
             Err(TryLockError::Error(_)) => return Ok(Some(file)),
         }
     }
-    shared.directory.open_cached(id)
+    inner.directory.open_cached(id)
 }

@@ -1,22 +1,22 @@
 //! Taking a damaged image out of the cache.
 
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use crate::delete::remove_all;
 use crate::error::{Error, Result};
 use image_cache_model::ImageId;
-use image_cache_store::Gone;
+use image_cache_store::UnlinkedFile;
 use std::fs::File;
 use std::io;
 
 /// Moves a damaged image to `invalid/`, with the reason, and answers the error for whoever used it. Where the
 /// image's name leads to another file by now, that one stays.
-pub(crate) fn condemn(shared: &Shared, id: &ImageId, file: &File, reason: String) -> Error {
-    match take_out(shared, id, file, &reason) {
-        Ok(Taken::Away) => {
-            shared.tally.corrupt_images.one();
+pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
+    match take_out(inner, id, file, &reason) {
+        Ok(Quarantined::Away) => {
+            inner.metrics.corrupt_images.inc();
             tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
         }
-        Ok(Taken::WasGone) => {
+        Ok(Quarantined::AlreadyGone) => {
             tracing::warn!(image = %id, reason, "an image that is cached no more is damaged");
         }
         Err(error) => {
@@ -26,24 +26,24 @@ pub(crate) fn condemn(shared: &Shared, id: &ImageId, file: &File, reason: String
     Error::Corrupt { image_id: id.clone(), reason }
 }
 
-enum Taken {
+enum Quarantined {
     Away,
     /// Somebody else had removed or replaced it.
-    WasGone,
+    AlreadyGone,
 }
 
-fn take_out(shared: &Shared, id: &ImageId, file: &File, reason: &str) -> Result<Taken> {
-    let images = remove_all(shared, std::slice::from_ref(id), |shared, id| {
-        if !shared.directory.is_in_place(id, file)? {
+fn take_out(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Result<Quarantined> {
+    let images = remove_all(inner, std::slice::from_ref(id), |inner, id| {
+        if !inner.directory.is_in_place(id, file)? {
             return Err(io::ErrorKind::NotFound.into());
         }
         let size = file.metadata()?.len();
-        shared.directory.invalidate(id, file, reason)?;
-        Ok(Some(Gone::new(size, None)))
+        inner.directory.invalidate(id, file, reason)?;
+        Ok(Some(UnlinkedFile::new(size, None)))
     })?;
     match images.into_iter().find_map(|image| image.kept) {
-        None => Ok(Taken::Away),
-        Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(Taken::WasGone),
+        None => Ok(Quarantined::Away),
+        Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(Quarantined::AlreadyGone),
         Some(kept) => Err(Error::image("move away", id)(kept)),
     }
 }

@@ -1,13 +1,13 @@
 //! Reading along with a writer of another process, of which there is nothing to see but its growing file.
 
 use super::follower::{Lost, Patience, Step};
-use super::partial_bytes::SoFar;
+use super::partial_bytes::PartialBytes;
 use super::resolve::Request;
 use super::stuck::StuckWriters;
 use crate::error::{Error, check_promises};
 use crate::metadata::Budget;
 use image_cache_model::Outcome;
-use image_cache_store::Fate;
+use image_cache_store::WriterState;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Follows the file of another process's fetch.
-pub(crate) struct Elsewhere {
+pub(crate) struct ExternalFollower {
     request: Request,
     file: Arc<File>,
     /// Where it reads next, and up to where.
@@ -32,17 +32,17 @@ pub(crate) struct Elsewhere {
     whole: Option<u64>,
 }
 
-impl Elsewhere {
+impl ExternalFollower {
     /// Nothing where no live writer fills the image's file.
-    pub fn open(request: &Request) -> io::Result<Option<Elsewhere>> {
-        let growing = request.shared.directory.open_growing(&request.image_id)?;
-        Ok(growing.map(|file| Elsewhere {
+    pub fn open(request: &Request) -> io::Result<Option<ExternalFollower>> {
+        let growing = request.inner.directory.open_growing(&request.image_id)?;
+        Ok(growing.map(|file| ExternalFollower {
             request: request.clone(),
             file: Arc::new(file),
             position: request.range.start,
             end: request.range.end,
             seen: 0,
-            patience: Patience::new(request.shared.config.other_writer_patience),
+            patience: Patience::new(request.inner.config.other_writer_patience),
             pause: PAUSE,
             whole: None,
         }))
@@ -58,8 +58,8 @@ impl Elsewhere {
     }
 
     /// What was read from.
-    pub fn bytes(&self) -> SoFar {
-        SoFar::of_file(Arc::clone(&self.file), self.position)
+    pub fn bytes(&self) -> PartialBytes {
+        PartialBytes::of_file(Arc::clone(&self.file), self.position)
     }
 
     /// How long to wait before the next look.
@@ -88,31 +88,31 @@ impl Elsewhere {
             if size > std::mem::replace(&mut self.seen, size) {
                 self.patience.renew();
             }
-            match self.request.shared.directory.fate(&self.request.image_id, &self.file)? {
-                Fate::Published => {
+            match self.request.inner.directory.writer_state(&self.request.image_id, &self.file)? {
+                WriterState::Published => {
                     self.judge()?;
                     if self.whole.is_some_and(|size| self.position < size.min(self.end)) {
                         return Ok(Step::Published(self.position, Outcome::AlreadyCached));
                     }
                 }
-                Fate::Gone => {
+                WriterState::Gone => {
                     self.stuck().forget(&self.request.image_id);
                     return Ok(Step::Lost(Lost::Abandoned));
                 }
-                Fate::Growing if self.stuck().is_stuck(&self.request.image_id, &file) => {
+                WriterState::Growing if self.stuck().is_stuck(&self.request.image_id, &file) => {
                     return Ok(Step::Lost(Lost::Stuck));
                 }
-                Fate::Growing if self.patience.is_over() => {
+                WriterState::Growing if self.patience.is_over() => {
                     self.stuck().remember(&self.request.image_id, &file);
                     return Ok(Step::Lost(Lost::Stuck));
                 }
-                Fate::Growing => return Ok(Step::Wait),
+                WriterState::Growing => return Ok(Step::Wait),
             }
         }
     }
 
     fn stuck(&self) -> &StuckWriters {
-        self.request.shared.flights.stuck()
+        self.request.inner.in_flight.stuck()
     }
 
     /// Whether its writer was found to bring nothing, and still does not.
@@ -123,7 +123,7 @@ impl Elsewhere {
 
     fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<Step> {
         let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
-        let bytes = SoFar::of_file(Arc::clone(&self.file), limit);
+        let bytes = PartialBytes::of_file(Arc::clone(&self.file), limit);
         let count = bytes.read_at(&mut buf[..room], self.position)?;
         self.position += count as u64;
         self.pause = PAUSE;
@@ -132,10 +132,10 @@ impl Elsewhere {
 
     /// The writer has held it against what was promised to the writer; this reader may know better.
     fn judge(&mut self) -> io::Result<()> {
-        let Request { shared, image_id, expected, .. } = &self.request;
+        let Request { inner, image_id, expected, .. } = &self.request;
         let size = self.file.metadata()?.len();
         let known = match &expected.md5 {
-            Some(_) => shared.books.cached_image(image_id, &Budget::one_call()).ok().flatten(),
+            Some(_) => inner.metadata.cached_image(image_id, &Budget::one_call()).ok().flatten(),
             None => None,
         };
         let digest = known.and_then(|record| record.checksum);

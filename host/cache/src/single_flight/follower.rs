@@ -1,11 +1,11 @@
 //! Reading along with a fetch: what has been written so far, and then its end.
 
-use super::external::Elsewhere;
-use super::partial_bytes::SoFar;
-use super::progress::{Drive, End, Flown, Progress};
+use super::external::ExternalFollower;
+use super::partial_bytes::PartialBytes;
+use super::progress::{Producer, End, Completed, Progress};
 use super::resolve::Request;
-use super::shared_fetch::Flight;
-use super::twin;
+use super::shared_fetch::SharedFetch;
+use super::clone_io_error;
 use crate::error::check_promises;
 use image_cache_model::{Expected, ImageId, Outcome};
 use std::io;
@@ -56,62 +56,62 @@ impl Lost {
 }
 
 /// A fetch that is followed, in this process or in another.
-pub(crate) enum Follow {
-    Here(Following),
-    There(Elsewhere),
+pub(crate) enum Follower {
+    Here(LocalFollower),
+    There(ExternalFollower),
 }
 
-impl Follow {
+impl Follower {
     /// Reads what there is, without waiting.
     pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
         match self {
-            Follow::Here(following) => following.step(buf),
-            Follow::There(elsewhere) => elsewhere.step(buf),
+            Follower::Here(following) => following.step(buf),
+            Follower::There(elsewhere) => elsewhere.step(buf),
         }
     }
 
     /// Whether the last byte of an image that is cached now has been read.
     pub fn is_hit(&self) -> bool {
         match self {
-            Follow::Here(following) => following.is_hit(),
-            Follow::There(elsewhere) => elsewhere.is_complete(),
+            Follower::Here(following) => following.is_hit(),
+            Follower::There(elsewhere) => elsewhere.is_complete(),
         }
     }
 
     /// Whether it is the fetch that this reader began.
     pub fn is_first(&self) -> bool {
-        matches!(self, Follow::Here(following) if following.filling)
+        matches!(self, Follower::Here(following) if following.filling)
     }
 
     /// The source, where it belongs to all.
-    pub fn flight(&self) -> Option<&Arc<Flight>> {
+    pub fn flight(&self) -> Option<&Arc<SharedFetch>> {
         match self {
-            Follow::Here(following) => following.flight(),
-            Follow::There(_) => None,
+            Follower::Here(following) => following.flight(),
+            Follower::There(_) => None,
         }
     }
 
     /// Bytes that the image has in all, where that is known.
     pub fn size(&self) -> Option<u64> {
         match self {
-            Follow::Here(following) => following.progress.size().or(following.expected.size),
-            Follow::There(elsewhere) => elsewhere.size(),
+            Follower::Here(following) => following.progress.size().or(following.expected.size),
+            Follower::There(elsewhere) => elsewhere.size(),
         }
     }
 
     /// What was read from.
-    pub fn bytes(&self) -> io::Result<SoFar> {
+    pub fn bytes(&self) -> io::Result<PartialBytes> {
         match self {
-            Follow::Here(following) => Ok(following.progress.view()?.bytes),
-            Follow::There(elsewhere) => Ok(elsewhere.bytes()),
+            Follower::Here(following) => Ok(following.progress.view()?.bytes),
+            Follower::There(elsewhere) => Ok(elsewhere.bytes()),
         }
     }
 
     /// Waits on this thread until there may be something, and brings it where that is the reader's to do.
     pub fn wait(&mut self) -> io::Result<()> {
         match self {
-            Follow::Here(following) => following.wait(),
-            Follow::There(elsewhere) => {
+            Follower::Here(following) => following.wait(),
+            Follower::There(elsewhere) => {
                 std::thread::sleep(elsewhere.pause());
                 Ok(())
             }
@@ -120,10 +120,10 @@ impl Follow {
 }
 
 /// Reads along with a fetch of this process.
-pub(crate) struct Following {
+pub(crate) struct LocalFollower {
     progress: Arc<Progress>,
     /// The source, where it belongs to all.
-    flight: Option<Arc<Flight>>,
+    flight: Option<Arc<SharedFetch>>,
     image_id: ImageId,
     expected: Expected,
     /// Whether this reader's fetch it is: it alone may go on with the source when the cache fails.
@@ -142,20 +142,20 @@ pub(crate) struct Following {
     whole: Option<(u64, bool)>,
 }
 
-impl Following {
+impl LocalFollower {
     /// Joins a fetch; nothing where it is just going away.
-    pub fn join(request: &Request, (progress, drive): (Arc<Progress>, Drive)) -> Option<Following> {
-        let patience = Some(Patience::new(request.shared.config.other_writer_patience));
+    pub fn join(request: &Request, (progress, drive): (Arc<Progress>, Producer)) -> Option<LocalFollower> {
+        let patience = Some(Patience::new(request.inner.config.other_writer_patience));
         let flight = match &drive {
-            Drive::Flight(flight) => Some(flight.upgrade()?),
+            Producer::SharedFetch(flight) => Some(flight.upgrade()?),
             _ => None,
         };
-        let mut following = Following::new(request, progress);
+        let mut following = LocalFollower::new(request, progress);
         following.patience = patience.filter(|_| flight.is_none());
         following.flight = flight;
         #[cfg(feature = "tokio")]
         {
-            following.by_task = matches!(drive, Drive::Task);
+            following.by_task = matches!(drive, Producer::Task);
         }
         Some(following)
     }
@@ -164,17 +164,17 @@ impl Following {
     pub fn first(
         request: &Request,
         progress: Arc<Progress>,
-        flight: Option<Arc<Flight>>,
-    ) -> Following {
-        let mut following = Following::new(request, progress);
+        flight: Option<Arc<SharedFetch>>,
+    ) -> LocalFollower {
+        let mut following = LocalFollower::new(request, progress);
         following.filling = true;
         following.flight = flight;
         following
     }
 
-    fn new(request: &Request, progress: Arc<Progress>) -> Following {
+    fn new(request: &Request, progress: Arc<Progress>) -> LocalFollower {
         progress.join();
-        Following {
+        LocalFollower {
             progress,
             flight: None,
             image_id: request.image_id.clone(),
@@ -191,7 +191,7 @@ impl Following {
     }
 
     /// The source, where it belongs to all.
-    pub fn flight(&self) -> Option<&Arc<Flight>> {
+    pub fn flight(&self) -> Option<&Arc<SharedFetch>> {
         self.flight.as_ref()
     }
 
@@ -209,7 +209,7 @@ impl Following {
             return Ok(Step::End(Outcome::BeingCached));
         }
         let limit = match &view.end {
-            Some(End::Failed(error)) => return Err(twin(error)),
+            Some(End::Failed(error)) => return Err(clone_io_error(error)),
             Some(End::Whole(flown)) => {
                 let size = view.bytes.len();
                 if self.judge(flown, size)? && self.position < size.min(self.end) {
@@ -255,7 +255,7 @@ impl Following {
     }
 
     /// What the fetch was held against need not be what this reader was promised. True once, where it is cached.
-    fn judge(&mut self, flown: &Flown, size: u64) -> io::Result<bool> {
+    fn judge(&mut self, flown: &Completed, size: u64) -> io::Result<bool> {
         let cached = matches!(flown.outcome, Outcome::Cached(_) | Outcome::AlreadyCached);
         if self.whole.replace((size, cached)).is_some() {
             return Ok(false);
@@ -277,7 +277,7 @@ impl Following {
 }
 
 #[cfg(feature = "tokio")]
-impl Following {
+impl LocalFollower {
     /// Whether there may be something to do.
     pub fn poll_moved(&self, context: &mut std::task::Context<'_>) -> std::task::Poll<()> {
         let look = || self.flight.as_ref().is_some_and(|flight| flight.is_free());
@@ -295,7 +295,7 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Drop for LocalFollower {
     fn drop(&mut self) {
         let left = self.progress.leave();
         if let Some(flight) = self.flight.take().filter(|_| left == 0) {

@@ -8,21 +8,21 @@ use std::sync::Arc;
 /// Those in its file, and those that the cache failed to write there. They stay readable
 /// when the file is published, set aside or removed.
 #[derive(Debug, Clone)]
-pub(crate) struct SoFar {
+pub(crate) struct PartialBytes {
     file: Arc<File>,
     written: u64,
     tail: Arc<[u8]>,
 }
 
-impl SoFar {
+impl PartialBytes {
     /// With a tail that is not in the file.
     pub fn new(file: Arc<File>, written: u64, tail: Arc<[u8]>) -> Self {
-        SoFar { file, written, tail }
+        PartialBytes { file, written, tail }
     }
 
     /// The first `written` bytes of a file.
     pub fn of_file(file: Arc<File>, written: u64) -> Self {
-        SoFar::new(file, written, Arc::default())
+        PartialBytes::new(file, written, Arc::default())
     }
 
     /// Whether they are of this file.
@@ -36,7 +36,7 @@ impl SoFar {
     }
 
     /// The last byte, if it is one of those that could not be written.
-    pub fn last_unwritten(&self) -> Option<u8> {
+    pub fn last_pending(&self) -> Option<u8> {
         self.tail.last().copied()
     }
 

@@ -6,9 +6,9 @@ mod polling;
 #[cfg(feature = "tokio")]
 pub(crate) use polling::Call;
 
-use super::partial_bytes::SoFar;
+use super::partial_bytes::PartialBytes;
 use super::progress_info::FetchProgress;
-use crate::single_flight::Flight;
+use crate::single_flight::SharedFetch;
 use image_cache_model::{Checksum, Outcome};
 use image_cache_store::sync::lock;
 use std::fs::File;
@@ -59,17 +59,17 @@ struct State {
 enum Phase {
     /// It is not known yet whether anything will be cached.
     Starting,
-    Running(Drive),
+    Running(Producer),
     Ended(End),
 }
 
 /// Who brings the next bytes.
 #[derive(Debug, Clone)]
-pub(crate) enum Drive {
+pub(crate) enum Producer {
     /// The one reader that has the source, when it reads on.
     Reader,
     /// Whoever needs them.
-    Flight(Weak<Flight>),
+    SharedFetch(Weak<SharedFetch>),
     /// A task, as long as somebody needs them.
     #[cfg(feature = "tokio")]
     Task,
@@ -81,7 +81,7 @@ pub(crate) enum End {
     /// There is nothing to follow: it is cached already, refused, or the cache failed.
     NotStarted,
     /// The image is whole and verified.
-    Whole(Flown),
+    Whole(Completed),
     /// The source failed or lied.
     Failed(Arc<io::Error>),
     /// Whoever had the source went away.
@@ -92,7 +92,7 @@ pub(crate) enum End {
 
 /// A whole, verified image.
 #[derive(Debug, Clone)]
-pub(crate) struct Flown {
+pub(crate) struct Completed {
     pub outcome: Outcome,
     pub digest: Option<Checksum>,
 }
@@ -100,7 +100,7 @@ pub(crate) struct Flown {
 /// What may be read at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    pub bytes: SoFar,
+    pub bytes: PartialBytes,
     pub end: Option<End>,
     pub judged: bool,
     /// Whether it was found to bring nothing, and has brought nothing since.
@@ -114,7 +114,7 @@ impl Progress {
     }
 
     /// Of a fetch past the cache, which nobody follows.
-    pub fn nowhere() -> Arc<Progress> {
+    pub fn detached() -> Arc<Progress> {
         Progress::new(Phase::Ended(End::NotStarted), None)
     }
 
@@ -143,12 +143,12 @@ impl Progress {
     }
 
     /// Where its bytes lie.
-    pub fn grows(&self, file: Arc<File>) {
+    pub fn set_file(&self, file: Arc<File>) {
         let _ = self.file.set(file);
     }
 
     /// From now on it can be followed, unless it has ended already.
-    pub fn announce(&self, drive: Drive) {
+    pub fn announce(&self, drive: Producer) {
         let mut state = self.state();
         if matches!(state.phase, Phase::Starting) {
             state.phase = Phase::Running(drive);
@@ -157,7 +157,7 @@ impl Progress {
     }
 
     /// So many bytes of the file may be read.
-    pub fn has_written(&self, written: u64) {
+    pub fn set_written(&self, written: u64) {
         let mut state = self.state();
         state.written = written;
         self.awaited.store(false, Ordering::Relaxed);
@@ -165,7 +165,7 @@ impl Progress {
     }
 
     /// The source has ended; verifying and publishing may take as long as the disk does.
-    pub fn is_being_judged(&self) {
+    pub fn set_verifying(&self) {
         self.state().judged = true;
     }
 
@@ -210,7 +210,7 @@ impl Progress {
     }
 
     /// Waits until it is known whether there is anything to follow: who brings the bytes, if so.
-    pub fn drive(&self) -> Option<Drive> {
+    pub fn drive(&self) -> Option<Producer> {
         let mut state = self.state();
         loop {
             match &state.phase {
@@ -241,7 +241,7 @@ impl Progress {
             Phase::Ended(end) => Some(end.clone()),
             Phase::Starting | Phase::Running(_) => None,
         };
-        let bytes = SoFar::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
+        let bytes = PartialBytes::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
         Ok(View { bytes, end, judged: state.judged, is_stuck: state.is_stuck() })
     }
 
@@ -254,7 +254,7 @@ impl Progress {
     }
 
     /// The same, unless `look` finds something. What it looks at must be followed by a
-    /// [`nudge`](Self::nudge) when it changes.
+    /// [`notify`](Self::notify) when it changes.
     pub fn wait_unless<T>(&self, position: u64, look: impl FnOnce() -> Option<T>) -> Option<T> {
         let state = self.state();
         if state.has_moved(position) {
@@ -268,7 +268,7 @@ impl Progress {
     }
 
     /// Says that something has changed that is not told here: whoever waits looks again.
-    pub fn nudge(&self) {
+    pub fn notify(&self) {
         self.wake(self.state());
     }
 

@@ -1,10 +1,10 @@
 //! Reading an image from wherever it is to be had: the cache, somebody's fetch, or the source.
 
-use super::follower::{Follow, Following};
+use super::follower::{Follower, LocalFollower};
 use super::progress_info::Route;
-use super::reader_state::{Course, Turn};
+use super::reader_state::{ReaderState, Action};
 use super::resolve::Request;
-use super::shared_fetch::{Fetch, Flight, Lazy};
+use super::shared_fetch::{Fetch, SharedFetch, Lazy};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::PendingHit;
@@ -20,7 +20,7 @@ use std::{fmt, io};
 /// Its end is that of a whole, verified image, and its last byte waits for the verdict. After an error it
 /// stays in error. Dropped before its end it counts nothing, and disturbs no other reader.
 pub struct FetchReader {
-    course: Course,
+    course: ReaderState,
     fetch: Option<Fetch>,
     state: State,
     image_size: Option<u64>,
@@ -37,17 +37,17 @@ enum State {
 impl FetchReader {
     pub(crate) fn open(request: Request, fetch: Option<Fetch>) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        FetchReader::start_out(Course::new(request, fetch.is_some()), fetch, cannot)
+        FetchReader::start_out(ReaderState::new(request, fetch.is_some()), fetch, cannot)
     }
 
     /// A part of an image whose whole somebody is about to read by this route.
     pub(crate) fn open_part(request: Request, route: Route) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        FetchReader::start_out(Course::beside(request, route), None, cannot)
+        FetchReader::start_out(ReaderState::beside(request, route), None, cannot)
     }
 
     fn start_out(
-        course: Course,
+        course: ReaderState,
         fetch: Option<Fetch>,
         cannot: impl FnOnce(io::Error) -> Error,
     ) -> Result<Option<Self>> {
@@ -93,7 +93,7 @@ impl FetchReader {
             State::Running => {}
         }
         let turn = self.course.turn(buf)?;
-        if let Turn::Bytes(range, hit) = turn {
+        if let Action::Bytes(range, hit) = turn {
             let count = range.len();
             buf.copy_within(range, 0);
             hit.into_iter().for_each(PendingHit::count);
@@ -103,17 +103,17 @@ impl FetchReader {
     }
 
     /// Does what is left to do before there are bytes.
-    fn go(&mut self, turn: Turn) -> io::Result<()> {
+    fn go(&mut self, turn: Action) -> io::Result<()> {
         match turn {
-            Turn::Bytes(..) | Turn::Again => Ok(()),
-            Turn::Wait => self.course.followed().map_or(Ok(()), Follow::wait),
-            Turn::End(outcome, hit) => {
+            Action::Bytes(..) | Action::Again => Ok(()),
+            Action::Wait => self.course.followed().map_or(Ok(()), Follower::wait),
+            Action::End(outcome, hit) => {
                 hit.into_iter().for_each(PendingHit::count);
                 self.state = State::Ended(outcome);
                 Ok(())
             }
-            Turn::Fetch(fill) => self.start(*fill),
-            Turn::Resume(withheld) => {
+            Action::Fetch(fill) => self.start(*fill),
+            Action::Resume(withheld) => {
                 let flight = self.course.followed().and_then(|follow| follow.flight());
                 let source = flight.and_then(|flight| flight.take());
                 let (source, fill) =
@@ -128,14 +128,14 @@ impl FetchReader {
     /// Starts to fetch, for all.
     fn start(&mut self, fill: Fill) -> io::Result<()> {
         let fetch = self.fetch.take().ok_or_else(|| io::Error::other("its source is gone"))?;
-        if fill.futile().is_some() {
+        if fill.bypass_reason().is_some() {
             self.state = State::Source(CachingReader::new(Lazy::new(fetch), fill));
             return Ok(());
         }
         let request = self.course.request();
-        let flight = Flight::start(fetch, fill, request.shared.config.fetch_to_end);
+        let flight = SharedFetch::start(fetch, fill, request.inner.config.fetch_to_end);
         let progress = Arc::clone(flight.progress());
-        let first = Following::first(request, progress, Some(flight));
+        let first = LocalFollower::first(request, progress, Some(flight));
         self.course.fetches(first);
         Ok(())
     }

@@ -3,10 +3,10 @@
 //! It never waits and knows no source: what has to be waited for or fetched is its owner's to do, who may
 //! be a thread or a task.
 
-use super::follower::{Follow, Following, Lost, Step};
-use super::partial_bytes::SoFar;
+use super::follower::{Follower, LocalFollower, Lost, Step};
+use super::partial_bytes::PartialBytes;
 use super::progress_info::Route;
-use super::replay_check::Delivered;
+use super::replay_check::ReplayCheck;
 use super::resolve::{Found, Request};
 use crate::error::Error;
 use crate::fill::Fill;
@@ -18,14 +18,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// What came of one attempt to read.
-pub(crate) enum Turn {
+pub(crate) enum Action {
     /// These bytes of the buffer are the next ones; the hit is to be counted when they are delivered.
     Bytes(Range<usize>, Option<PendingHit>),
     /// The end of a whole, verified image.
     End(Outcome, Option<PendingHit>),
     /// It is to be tried again, now.
     Again,
-    /// It is to be tried again when what is [followed](Course::followed) has moved.
+    /// It is to be tried again when what is [followed](ReaderState::followed) has moved.
     Wait,
     /// The image is to be fetched: for all, or only verified.
     Fetch(Box<Fill>),
@@ -35,10 +35,10 @@ pub(crate) enum Turn {
 }
 
 /// A reader's way.
-pub(crate) struct Course {
+pub(crate) struct ReaderState {
     request: Request,
     stage: Stage,
-    delivered: Delivered,
+    delivered: ReplayCheck,
     hit: Option<PendingHit>,
     has_source: bool,
     /// Where it found the image at first.
@@ -49,22 +49,22 @@ pub(crate) struct Course {
 
 enum Stage {
     Cached(CachedReader),
-    Follow(Follow),
+    Follower(Follower),
     /// The owner reads from the source.
     Source,
 }
 
-impl Course {
+impl ReaderState {
     /// With or without a source to fall back on.
     pub fn new(request: Request, has_source: bool) -> Self {
-        let delivered = Delivered::nothing(request.image_id.clone(), request.range.start);
+        let delivered = ReplayCheck::nothing(request.image_id.clone(), request.range.start);
         let (stage, hit, route, outcome) = (Stage::Source, None, None, None);
-        Course { request, stage, delivered, hit, has_source, route, outcome }
+        ReaderState { request, stage, delivered, hit, has_source, route, outcome }
     }
 
     /// To a part of an image to which there is a way already.
     pub fn beside(request: Request, route: Route) -> Self {
-        Course { route: Some(route), ..Course::new(request, false) }
+        ReaderState { route: Some(route), ..ReaderState::new(request, false) }
     }
 
     /// Where it found the image at first.
@@ -76,7 +76,7 @@ impl Course {
     pub fn image_size(&self) -> Option<u64> {
         match &self.stage {
             Stage::Cached(reader) => Some(reader.image_size()),
-            Stage::Follow(follow) => follow.size(),
+            Stage::Follower(follow) => follow.size(),
             Stage::Source => self.request.expected.size,
         }
     }
@@ -86,20 +86,20 @@ impl Course {
     }
 
     /// Looks for the image; nothing where there is none, and no source.
-    pub fn begin(&mut self) -> Option<io::Result<Turn>> {
+    pub fn begin(&mut self) -> Option<io::Result<Action>> {
         let found = self.request.find_again(Lost::Abandoned, self.has_source)?;
         Some(self.enter(found, Lost::Abandoned))
     }
 
     /// The owner fetches the image for all: it reads along with its own fetch.
-    pub fn fetches(&mut self, first: Following) {
-        self.stage = Stage::Follow(Follow::Here(first));
+    pub fn fetches(&mut self, first: LocalFollower) {
+        self.stage = Stage::Follower(Follower::Here(first));
     }
 
     /// What is followed.
-    pub fn followed(&mut self) -> Option<&mut Follow> {
+    pub fn followed(&mut self) -> Option<&mut Follower> {
         match &mut self.stage {
-            Stage::Follow(follow) => Some(follow),
+            Stage::Follower(follow) => Some(follow),
             Stage::Cached(_) | Stage::Source => None,
         }
     }
@@ -116,11 +116,11 @@ impl Course {
         self.delivered.is_compared()
     }
 
-    /// See [`Following::bring`].
+    /// See [`LocalFollower::bring`].
     #[cfg(feature = "tokio")]
     pub fn bring(&self) -> io::Result<bool> {
         match &self.stage {
-            Stage::Follow(Follow::Here(following)) => following.bring(),
+            Stage::Follower(Follower::Here(following)) => following.bring(),
             _ => Ok(false),
         }
     }
@@ -132,9 +132,9 @@ impl Course {
     }
 
     /// Reads what there is.
-    pub fn turn(&mut self, buf: &mut [u8]) -> io::Result<Turn> {
+    pub fn turn(&mut self, buf: &mut [u8]) -> io::Result<Action> {
         match &mut self.stage {
-            Stage::Source => Ok(Turn::Again),
+            Stage::Source => Ok(Action::Again),
             Stage::Cached(reader) => match reader.read(buf) {
                 Ok(count) => {
                     let hit = self.hit.take_if(|_| reader.is_complete());
@@ -143,9 +143,9 @@ impl Course {
                 }
                 Err(error) => self.leave_cached(error),
             },
-            Stage::Follow(follow) => match follow.step(buf)? {
+            Stage::Follower(follow) => match follow.step(buf)? {
                 Step::Bytes(count) => {
-                    self.request.shared.tally.bytes_from_fetches.add(count as u64);
+                    self.request.inner.metrics.bytes_from_fetches.add(count as u64);
                     let hit = self.hit.take_if(|_| follow.is_hit());
                     self.came(&buf[..count], Outcome::AlreadyCached, hit)
                 }
@@ -154,57 +154,57 @@ impl Course {
                     self.came(&[], outcome, hit)
                 }
                 Step::Published(position, outcome) => self.go_on_in_cache(position, outcome),
-                Step::Wait => Ok(Turn::Wait),
+                Step::Wait => Ok(Action::Wait),
                 Step::Lost(lost) => self.start_over(lost),
             },
         }
     }
 
     /// No bytes are the end.
-    fn came(&mut self, came: &[u8], end: Outcome, hit: Option<PendingHit>) -> io::Result<Turn> {
+    fn came(&mut self, came: &[u8], end: Outcome, hit: Option<PendingHit>) -> io::Result<Action> {
         let known = self.delivered.take(came)?;
         Ok(match came.len() {
-            0 => Turn::End(end, hit),
-            count if count == known => Turn::Again,
-            count => Turn::Bytes(known..count, hit),
+            0 => Action::End(end, hit),
+            count if count == known => Action::Again,
+            count => Action::Bytes(known..count, hit),
         })
     }
 
-    fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Turn> {
-        let Request { shared, image_id, .. } = &self.request;
+    fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Action> {
+        let Request { inner, image_id, .. } = &self.request;
         let route = *self.route.get_or_insert_with(|| {
             let route = found.route();
             if route == Route::Shared {
-                shared.tally.shared.one();
+                inner.metrics.shared.inc();
             }
             route
         });
         // To read along to the end is a hit, as to read a cached image.
-        self.hit = (route != Route::Fetching).then(|| PendingHit::new(shared, image_id));
+        self.hit = (route != Route::Fetching).then(|| PendingHit::new(inner, image_id));
         match found {
             Found::Cached(mut reader) => {
                 self.hit = reader.detach_hit().filter(|_| self.hit.is_some());
                 self.stage = Stage::Cached(reader);
             }
-            Found::Running(follow) => self.stage = Stage::Follow(follow),
+            Found::Running(follow) => self.stage = Stage::Follower(follow),
             Found::Ours(fill) | Found::Past(fill) => {
                 if !std::mem::take(&mut self.has_source) {
                     return Err(lost.error(image_id));
                 }
-                shared.note_miss(&fill);
+                inner.note_miss(&fill);
                 self.hit = None;
                 self.stage = Stage::Source;
-                return Ok(Turn::Fetch(Box::new(fill)));
+                return Ok(Action::Fetch(Box::new(fill)));
             }
         }
-        Ok(Turn::Again)
+        Ok(Action::Again)
     }
 
-    fn start_over(&mut self, lost: Lost) -> io::Result<Turn> {
-        let Stage::Follow(follow) = &self.stage else { return Ok(Turn::Again) };
+    fn start_over(&mut self, lost: Lost) -> io::Result<Action> {
+        let Stage::Follower(follow) = &self.stage else { return Ok(Action::Again) };
         if lost == Lost::CacheFailed && follow.is_first() {
-            let withheld = follow.bytes()?.last_unwritten();
-            return Ok(Turn::Resume(withheld));
+            let withheld = follow.bytes()?.last_pending();
+            return Ok(Action::Resume(withheld));
         }
         self.delivered.start_over(follow.bytes()?);
         let found = self.request.find_again(lost, self.has_source);
@@ -219,13 +219,13 @@ impl Course {
 
     /// What was followed is a cached image now: what this reader has not read yet is verified like any other read. It
     /// reads on in the file that it has where that has left the cache already, or nobody can say what it should be.
-    fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Turn> {
-        let Stage::Follow(follow) = &self.stage else { return Ok(Turn::Again) };
-        let (from, Request { shared, image_id, range, .. }) = (follow.bytes()?, &self.request);
-        if !shared.config.verify_reads {
-            return Ok(Turn::Again);
+    fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Action> {
+        let Stage::Follower(follow) = &self.stage else { return Ok(Action::Again) };
+        let (from, Request { inner, image_id, range, .. }) = (follow.bytes()?, &self.request);
+        if !inner.config.verify_reads {
+            return Ok(Action::Again);
         }
-        match CachedReader::open(shared, image_id, Some(position..range.end)) {
+        match CachedReader::open(inner, image_id, Some(position..range.end)) {
             Ok(Some(reader)) if from.is_of(&reader.file()?)? => {
                 self.stage = Stage::Cached(reader.reading_along());
                 self.outcome = Some(outcome);
@@ -239,21 +239,21 @@ impl Course {
                 tracing::warn!(image = %image_id, %error, "what is read along is not verified again");
             }
         }
-        Ok(Turn::Again)
+        Ok(Action::Again)
     }
 
     /// The cached file fails its reader: whoever has a source goes on with that.
-    fn leave_cached(&mut self, error: io::Error) -> io::Result<Turn> {
-        let Stage::Cached(reader) = &self.stage else { return Ok(Turn::Again) };
+    fn leave_cached(&mut self, error: io::Error) -> io::Result<Action> {
+        let Stage::Cached(reader) = &self.stage else { return Ok(Action::Again) };
         if !self.has_source || error.kind() == io::ErrorKind::Interrupted {
             return Err(error);
         }
-        let from = SoFar::of_file(Arc::new(reader.file()?), reader.image_size());
+        let from = PartialBytes::of_file(Arc::new(reader.file()?), reader.image_size());
         self.fetch_again(from, &error)
     }
 
     /// What was handed out stands in `from`.
-    fn fetch_again(&mut self, from: SoFar, error: &io::Error) -> io::Result<Turn> {
+    fn fetch_again(&mut self, from: PartialBytes, error: &io::Error) -> io::Result<Action> {
         tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
         self.outcome = None;
         self.delivered.start_over(from);

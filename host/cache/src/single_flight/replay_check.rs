@@ -1,6 +1,6 @@
 //! What a reader has handed out, and whether what comes after it started over is the same.
 
-use super::partial_bytes::SoFar;
+use super::partial_bytes::PartialBytes;
 use image_cache_model::ImageId;
 use std::io;
 
@@ -8,7 +8,7 @@ use std::io;
 const PART: usize = 64 * 1024;
 
 /// How much of an image a reader has handed out.
-pub(crate) struct Delivered {
+pub(crate) struct ReplayCheck {
     image_id: ImageId,
     /// Where in the image the first of them lies.
     start: u64,
@@ -18,16 +18,16 @@ pub(crate) struct Delivered {
 
 /// What was handed out before the reader started over: it comes again, to be compared and not to be handed out.
 struct Seen {
-    from: SoFar,
+    from: PartialBytes,
     start: u64,
     bytes: u64,
     compared: u64,
 }
 
-impl Delivered {
+impl ReplayCheck {
     /// Nothing yet, of what begins at `start`.
     pub fn nothing(image_id: ImageId, start: u64) -> Self {
-        Delivered { image_id, start, bytes: 0, seen: None }
+        ReplayCheck { image_id, start, bytes: 0, seen: None }
     }
 
     /// Takes what comes (nothing is the end), and answers how many of its first bytes were handed out
@@ -54,7 +54,7 @@ impl Delivered {
     }
 
     /// The reader starts over. What it handed out stands in `from`.
-    pub fn start_over(&mut self, from: SoFar) {
+    pub fn start_over(&mut self, from: PartialBytes) {
         match &mut self.seen {
             // Not all of it had come again; what had was the same.
             Some(seen) => seen.compared = 0,
@@ -95,7 +95,7 @@ fn different(id: &ImageId) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, words)
 }
 
-fn read_exact_at(from: &SoFar, mut buf: &mut [u8], mut position: u64) -> io::Result<()> {
+fn read_exact_at(from: &PartialBytes, mut buf: &mut [u8], mut position: u64) -> io::Result<()> {
     while !buf.is_empty() {
         match from.read_at(buf, position)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),

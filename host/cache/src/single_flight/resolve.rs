@@ -1,10 +1,10 @@
 //! Where the bytes of an image are to be had at this moment.
 
-use super::external::Elsewhere;
-use super::follower::{Follow, Following, Lost};
-use super::progress::Drive;
+use super::external::ExternalFollower;
+use super::follower::{Follower, LocalFollower, Lost};
+use super::progress::Producer;
 use super::progress_info::Route;
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
 use crate::metadata::Budget;
@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 100;
 /// An image that is wanted.
 #[derive(Clone)]
 pub(crate) struct Request {
-    pub shared: Arc<Shared>,
+    pub inner: Arc<CacheInner>,
     pub image_id: ImageId,
     pub expected: Expected,
     /// The part of it that is wanted, which may reach beyond its end.
@@ -35,7 +35,7 @@ pub(crate) enum Found {
     /// From disk.
     Cached(CachedReader),
     /// From somebody who is fetching it.
-    Running(Follow),
+    Running(Follower),
     /// From the source; it is this reader's turn to fetch it for all.
     Ours(Fill),
     /// From the source, past the cache.
@@ -71,18 +71,18 @@ impl Request {
         for _ in 0..ATTEMPTS {
             match self.cached() {
                 Cached::Yes(reader) => return Found::Cached(reader),
-                Cached::Unfit(outcome) => return self.past(outcome),
+                Cached::Unfit(outcome) => return self.bypassing(outcome),
                 Cached::No => {}
             }
             if self.writer_is_known_stuck() {
-                return self.past(Outcome::BeingCached);
+                return self.bypassing(Outcome::BeingCached);
             }
             if let Some(follow) = self.running() {
                 return Found::Running(follow);
             }
-            let (shared, image_id) = (Arc::clone(&self.shared), self.image_id.clone());
-            let fill = Fill::start(shared, image_id, self.expected.clone());
-            match fill.futile() {
+            let (inner, image_id) = (Arc::clone(&self.inner), self.image_id.clone());
+            let fill = Fill::start(inner, image_id, self.expected.clone());
+            match fill.bypass_reason() {
                 None => return Found::Ours(fill),
                 Some(Outcome::AlreadyCached) => {}
                 Some(Outcome::BeingCached) if self.follows_others() => {}
@@ -90,7 +90,7 @@ impl Request {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.past(Outcome::BeingCached)
+        self.bypassing(Outcome::BeingCached)
     }
 
     /// The same for who has no source: nothing where it is not cached and nobody fetches it.
@@ -115,20 +115,20 @@ impl Request {
             (_, false) => None,
             (Lost::CacheFailed, true) => {
                 let reason = "it failed while the image was fetched for all";
-                Some(self.past(Outcome::CacheFailed(reason.into())))
+                Some(self.bypassing(Outcome::CacheFailed(reason.into())))
             }
-            (Lost::Stuck, true) => Some(self.past(Outcome::BeingCached)),
+            (Lost::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
         }
     }
 
     /// A fetch past the cache.
-    fn past(&self, outcome: Outcome) -> Found {
-        let (shared, image_id) = (Arc::clone(&self.shared), self.image_id.clone());
-        Found::Past(Fill::past(shared, image_id, self.expected.clone(), outcome))
+    fn bypassing(&self, outcome: Outcome) -> Found {
+        let (inner, image_id) = (Arc::clone(&self.inner), self.image_id.clone());
+        Found::Past(Fill::bypassing(inner, image_id, self.expected.clone(), outcome))
     }
 
     fn cached(&self) -> Cached {
-        match CachedReader::open(&self.shared, &self.image_id, Some(self.range.clone())) {
+        match CachedReader::open(&self.inner, &self.image_id, Some(self.range.clone())) {
             Ok(None) => Cached::No,
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
                 Cached::Yes(reader)
@@ -147,7 +147,7 @@ impl Request {
     fn agrees(&self, reader: &CachedReader) -> bool {
         let record = match &self.expected.md5 {
             Some(_) => {
-                self.shared.books.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
+                self.inner.metadata.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
             }
             None => None,
         };
@@ -160,38 +160,38 @@ impl Request {
         checked.is_ok()
     }
 
-    fn running(&self) -> Option<Follow> {
-        if let Some(running) = self.shared.flights.running(&self.image_id) {
-            return Following::join(self, running).map(Follow::Here);
+    fn running(&self) -> Option<Follower> {
+        if let Some(running) = self.inner.in_flight.running(&self.image_id) {
+            return LocalFollower::join(self, running).map(Follower::Here);
         }
         if !self.follows_others() {
             return None;
         }
-        let elsewhere = Elsewhere::open(self).ok().flatten()?;
+        let elsewhere = ExternalFollower::open(self).ok().flatten()?;
         // It may be one of this process, started between the two looks.
-        let here = self.shared.flights.running(&self.image_id);
-        let here = here.and_then(|running| Following::join(self, running));
-        Some(here.map_or(Follow::There(elsewhere), Follow::Here))
+        let here = self.inner.in_flight.running(&self.image_id);
+        let here = here.and_then(|running| LocalFollower::join(self, running));
+        Some(here.map_or(Follower::There(elsewhere), Follower::Here))
     }
 
     /// Whether somebody fetches the image who was found to bring nothing, and has brought nothing since.
     fn writer_is_known_stuck(&self) -> bool {
-        let flights = &self.shared.flights;
-        if let Some((progress, drive)) = flights.running(&self.image_id) {
-            return !matches!(drive, Drive::Flight(_)) && progress.is_stuck();
+        let in_flight = &self.inner.in_flight;
+        if let Some((progress, drive)) = in_flight.running(&self.image_id) {
+            return !matches!(drive, Producer::SharedFetch(_)) && progress.is_stuck();
         }
-        if !flights.stuck().has(&self.image_id) || !self.follows_others() {
+        if !in_flight.stuck().has(&self.image_id) || !self.follows_others() {
             return false;
         }
-        let elsewhere = Elsewhere::open(self).ok().flatten();
+        let elsewhere = ExternalFollower::open(self).ok().flatten();
         if elsewhere.is_none() {
-            flights.stuck().forget(&self.image_id);
+            in_flight.stuck().forget(&self.image_id);
         }
         elsewhere.is_some_and(|elsewhere| elsewhere.is_known_stuck())
     }
 
     fn follows_others(&self) -> bool {
-        self.shared.config.other_writer == OtherWriter::Follow
+        self.inner.config.other_writer == OtherWriter::Follow
     }
 }
 

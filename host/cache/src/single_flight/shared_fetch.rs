@@ -1,6 +1,6 @@
 //! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
 
-use super::progress::{Drive, End, Progress};
+use super::progress::{Producer, End, Progress};
 use crate::fill::Fill;
 use image_cache_store::md5::BLOCK;
 use image_cache_store::sync::lock;
@@ -42,28 +42,28 @@ impl Read for Lazy {
 }
 
 /// A fetch whose source belongs to all its readers.
-pub(crate) struct Flight {
+pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
     /// Empty while somebody brings the next piece, and once the fetch has ended.
-    pump: Mutex<Option<Box<Pump>>>,
+    pump: Mutex<Option<Box<SourcePump>>>,
     to_end: bool,
 }
 
 /// What brings the bytes: from the source into the file.
-pub(crate) struct Pump {
+pub(crate) struct SourcePump {
     source: Lazy,
     fill: Fill,
     buffer: Vec<u8>,
 }
 
-impl Flight {
+impl SharedFetch {
     /// Starts it, and lets others follow. `to_end`: even when the last one is gone.
-    pub fn start(fetch: Fetch, mut fill: Fill, to_end: bool) -> Arc<Flight> {
-        fill.keep_unwritten();
+    pub fn start(fetch: Fetch, mut fill: Fill, to_end: bool) -> Arc<SharedFetch> {
+        fill.keep_pending();
         let progress = Arc::clone(fill.progress());
-        let pump = Box::new(Pump { source: Lazy::new(fetch), fill, buffer: Vec::new() });
-        let flight = Arc::new(Flight { progress, pump: Mutex::new(Some(pump)), to_end });
-        flight.progress.announce(Drive::Flight(Arc::downgrade(&flight)));
+        let pump = Box::new(SourcePump { source: Lazy::new(fetch), fill, buffer: Vec::new() });
+        let flight = Arc::new(SharedFetch { progress, pump: Mutex::new(Some(pump)), to_end });
+        flight.progress.announce(Producer::SharedFetch(Arc::downgrade(&flight)));
         flight
     }
 
@@ -129,7 +129,7 @@ impl Flight {
         }
     }
 
-    fn bring(&self, pump: Box<Pump>) -> io::Result<()> {
+    fn bring(&self, pump: Box<SourcePump>) -> io::Result<()> {
         let mut busy = Busy(Some(pump));
         let Some(pump) = &mut busy.0 else { return Ok(()) };
         let brought = pump.bring();
@@ -151,28 +151,28 @@ impl Flight {
         Ok(())
     }
 
-    fn put_back(&self, mut pump: Box<Pump>) {
-        if pump.fill.futile().is_none() {
+    fn put_back(&self, mut pump: Box<SourcePump>) {
+        if pump.fill.bypass_reason().is_none() {
             *lock(&self.pump) = Some(pump);
-            return self.progress.nudge();
+            return self.progress.notify();
         }
         // From here the source is its first reader's alone: nobody else may bring a piece of it.
-        let unwritten = pump.fill.hand_over();
-        self.progress.end_with(unwritten, End::CacheFailed, || *lock(&self.pump) = Some(pump));
+        let pending = pump.fill.take_pending();
+        self.progress.end_with(pending, End::CacheFailed, || *lock(&self.pump) = Some(pump));
     }
 }
 
-impl fmt::Debug for Flight {
+impl fmt::Debug for SharedFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flight").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
-impl Pump {
+impl SourcePump {
     /// Brings the next piece; false where the source has ended.
     fn bring(&mut self) -> io::Result<bool> {
         // What has come already goes first: the source may take its time.
-        if !self.fill.has_unwritten() {
+        if !self.fill.has_pending() {
             if self.buffer.is_empty() {
                 self.buffer = vec![0; BLOCK];
             }
@@ -190,7 +190,7 @@ impl Pump {
 }
 
 /// A pump in use. It is taken out again, unless the source panics.
-struct Busy(Option<Box<Pump>>);
+struct Busy(Option<Box<SourcePump>>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

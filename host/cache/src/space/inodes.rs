@@ -2,7 +2,7 @@
 //! a disk without filling its bytes.
 
 use super::{ROUNDS, full};
-use crate::cache::Shared;
+use crate::cache::CacheInner;
 use image_cache_store::Incomplete;
 use std::io;
 
@@ -17,18 +17,18 @@ enum Place {
 }
 
 /// Takes a place for an image that is about to come; an error says why it cannot be cached.
-pub(super) fn take_place(shared: &Shared, file: &mut Incomplete) -> io::Result<()> {
-    let most = shared.config.max_images.filter(|_| shared.config.hard_limit);
-    if most.is_none() && shared.config.min_free_inodes == 0 {
+pub(super) fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Result<()> {
+    let most = inner.config.max_images.filter(|_| inner.config.hard_limit);
+    if most.is_none() && inner.config.min_free_inodes == 0 {
         return Ok(());
     }
     let mut excess = 0;
     for _ in 0..ROUNDS {
-        excess = match look(shared, file, most)? {
+        excess = match look(inner, file, most)? {
             Place::Taken => return Ok(()),
             Place::After(excess) => excess,
         };
-        if crate::prune::evict_images(shared, excess).map_err(io::Error::other)? == 0 {
+        if crate::prune::evict_images(inner, excess).map_err(io::Error::other)? == 0 {
             break;
         }
     }
@@ -39,10 +39,10 @@ pub(super) fn take_place(shared: &Shared, file: &mut Incomplete) -> io::Result<(
 }
 
 /// Looks under the directory's lock whether there is a place, and takes it.
-fn look(shared: &Shared, file: &mut Incomplete, most: Option<u64>) -> io::Result<Place> {
-    let directory = &shared.directory;
+fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Result<Place> {
+    let directory = &inner.directory;
     let _lock = directory.lock()?;
-    let others = directory.filling(file.image_id())?.images;
+    let others = directory.active_fills(file.image_id())?.images;
     if let Some(most) = most {
         let within = most.saturating_sub(others);
         if within == 0 {
@@ -50,12 +50,12 @@ fn look(shared: &Shared, file: &mut Incomplete, most: Option<u64>) -> io::Result
                 "no place within image_cache_max_images ({most}), a hard limit: {others} other images are being fetched"
             )));
         }
-        let cached = shared.cache_size().map_err(io::Error::other)?.images;
+        let cached = inner.cache_size().map_err(io::Error::other)?.images;
         if cached >= within {
             return Ok(Place::After(cached - within + 1));
         }
     }
-    let (kept, needed) = (shared.config.min_free_inodes, (others + 1).saturating_mul(BESIDE));
+    let (kept, needed) = (inner.config.min_free_inodes, (others + 1).saturating_mul(BESIDE));
     if let Some(free) = directory.free_inodes()?
         && kept > 0
         && free.saturating_sub(needed) < kept

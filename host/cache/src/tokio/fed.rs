@@ -62,7 +62,7 @@ impl DerefMut for Fed {
 
 impl Drop for Fed {
     fn drop(&mut self) {
-        if self.fill.as_ref().is_some_and(|fill| fill.futile().is_none()) {
+        if self.fill.as_ref().is_some_and(|fill| fill.bypass_reason().is_none()) {
             // Nobody wants to know any more whether it refuses them; it has written them then.
             let _ = self.take_waiting();
         }

@@ -8,7 +8,7 @@ use super::reader::{Chunk, Chunks};
 use super::{CHUNK, ImageReader, ImageStream, blocking, cached, passing, pump};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
-use crate::single_flight::{Course, Drive, Follow, Following, Request, Route, Turn};
+use crate::single_flight::{ReaderState, Producer, Follower, LocalFollower, Request, Route, Action};
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use futures_util::stream::StreamExt;
@@ -22,16 +22,16 @@ pub(super) async fn open(
     request: Request,
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
-    let course = Course::new(request, source.is_some());
+    let course = ReaderState::new(request, source.is_some());
     start_out(course, source).await
 }
 
 /// Reads a part of an image whose whole somebody is about to read by this route.
 pub(super) async fn open_part(request: Request, route: Route) -> Result<Option<ImageReader>> {
-    start_out(Course::beside(request, route), None).await
+    start_out(ReaderState::beside(request, route), None).await
 }
 
-async fn start_out(course: Course, source: Option<ImageStream>) -> Result<Option<ImageReader>> {
+async fn start_out(course: ReaderState, source: Option<ImageStream>) -> Result<Option<ImageReader>> {
     let mut way = Way { course, source, passing: None, slot: None };
     let begin = move || Ok(way.begin()?.then(|| OffRuntime::new(way)));
     Ok(blocking::<_, Error, _>(begin).await?.map(|way| {
@@ -45,7 +45,7 @@ async fn start_out(course: Course, source: Option<ImageStream>) -> Result<Option
 /// Where the reader is, which it leaves only on threads that may block: so what it begins there is begun
 /// whole, whether somebody polls it or not.
 struct Way {
-    course: Course,
+    course: ReaderState,
     source: Option<ImageStream>,
     /// Its own source in use, past the cache or since the cache has failed.
     passing: Option<ImageStream>,
@@ -63,9 +63,9 @@ impl Way {
     }
 
     /// One attempt.
-    fn turn(&mut self) -> io::Result<(Bytes, Turn)> {
+    fn turn(&mut self) -> io::Result<(Bytes, Action)> {
         let room = if self.course.is_cached() { cached::CHUNK } else { CHUNK };
-        let mut buffer = self.course.request().shared.read_budget.block(room);
+        let mut buffer = self.course.request().inner.read_budget.block(room);
         let turn = self.course.turn(buffer.room()).and_then(|turn| self.go(turn));
         match turn {
             Ok(turn) => Ok((buffer.filled_up(), turn)),
@@ -77,10 +77,10 @@ impl Way {
     }
 
     /// Does what is left to do for it, but waiting.
-    fn go(&mut self, turn: Turn) -> io::Result<Turn> {
+    fn go(&mut self, turn: Action) -> io::Result<Action> {
         match turn {
-            Turn::Fetch(fill) => self.start(*fill)?,
-            Turn::Resume(withheld) => {
+            Action::Fetch(fill) => self.start(*fill)?,
+            Action::Resume(withheld) => {
                 let left = self.slot.take().and_then(|slot| slot.take());
                 let Some(Left::Source(source, filling)) = left else {
                     return Err(io::Error::other("its source is gone"));
@@ -90,7 +90,7 @@ impl Way {
             }
             turn => return Ok(turn),
         }
-        Ok(Turn::Again)
+        Ok(Action::Again)
     }
 
     /// Starts to fetch: a task does that for all.
@@ -99,19 +99,19 @@ impl Way {
             return Err(io::Error::other("its source is gone"));
         };
         let request = self.course.request();
-        let (size, to_end) = (request.expected.size, request.shared.config.fetch_to_end);
-        if fill.futile().is_some() {
+        let (size, to_end) = (request.expected.size, request.inner.config.fetch_to_end);
+        if fill.bypass_reason().is_some() {
             self.pass(source, Filling::of(idle(fill), size), None);
             return Ok(());
         }
-        fill.keep_unwritten();
+        fill.keep_pending();
         let progress = Arc::clone(fill.progress());
-        let first = Following::first(request, Arc::clone(&progress), None);
+        let first = LocalFollower::first(request, Arc::clone(&progress), None);
         self.course.fetches(first);
         let slot = Arc::new(Slot::default());
         self.slot = Some(Arc::clone(&slot));
         ::tokio::spawn(pump::bring(source, Filling::of(idle(fill), size), slot, to_end));
-        progress.announce(Drive::Task);
+        progress.announce(Producer::Task);
         Ok(())
     }
 
@@ -141,18 +141,18 @@ impl Fetching {
                 continue;
             }
             match self.on_its_way(Way::turn).await? {
-                (bytes, Turn::Bytes(range, hit)) => {
+                (bytes, Action::Bytes(range, hit)) => {
                     let hit = hit.map(OffRuntime::new);
                     return Ok(Some((Chunk { bytes: bytes.slice(range), hit }, self)));
                 }
-                (_, Turn::End(_, hit)) => {
+                (_, Action::End(_, hit)) => {
                     self.ended = true;
                     if hit.is_some() {
                         let hit = hit.map(OffRuntime::new);
                         return Ok(Some((Chunk { bytes: Bytes::new(), hit }, self)));
                     }
                 }
-                (_, Turn::Wait) => self.wait().await?,
+                (_, Action::Wait) => self.wait().await?,
                 _ => {}
             }
         }
@@ -189,9 +189,9 @@ impl Fetching {
     /// Waits until what is followed may have moved.
     async fn wait(&mut self) -> io::Result<()> {
         let is_brought_by_readers = match self.followed() {
-            Some(Follow::Here(following)) => following.flight().is_some(),
-            Some(Follow::There(_)) => {
-                let pause = |way: &mut Way| way.course.followed().map_or(Ok(()), Follow::wait);
+            Some(Follower::Here(following)) => following.flight().is_some(),
+            Some(Follower::There(_)) => {
+                let pause = |way: &mut Way| way.course.followed().map_or(Ok(()), Follower::wait);
                 return self.on_its_way(pause).await;
             }
             None => return Ok(()),
@@ -200,7 +200,7 @@ impl Fetching {
             return Ok(());
         }
         let alarm = self.alarm.take();
-        let Some(Follow::Here(following)) = self.followed() else { return Ok(()) };
+        let Some(Follower::Here(following)) = self.followed() else { return Ok(()) };
         let alarm = match following.patience() {
             Some(patience) => match alarm.filter(|alarm| !alarm.has_rung()) {
                 Some(alarm) => Some(alarm),
@@ -217,7 +217,7 @@ impl Fetching {
         Ok(())
     }
 
-    fn followed(&mut self) -> Option<&mut Follow> {
+    fn followed(&mut self) -> Option<&mut Follower> {
         self.way.as_mut()?.course.followed()
     }
 }

@@ -6,7 +6,7 @@ use super::{CHUNK, blocking};
 use crate::cache::ImageCache;
 use crate::error::{Error, Result};
 use crate::fill::Fill;
-use crate::single_flight::{Progress, twin};
+use crate::single_flight::{Progress, clone_io_error};
 use bytes::Bytes;
 use image_cache_model::{Expected, Outcome};
 use image_cache_store::sync::lock;
@@ -93,7 +93,7 @@ impl Filling {
     /// Writes what has come and is not written yet, for who waits for it.
     pub async fn flush(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
-        let is_needed = self.waiting_bytes > 0 || fill.has_unwritten();
+        let is_needed = self.waiting_bytes > 0 || fill.has_pending();
         if is_needed {
             self.waiting_bytes = 0;
             fill = blocking(move || {
@@ -103,14 +103,14 @@ impl Filling {
             })
             .await?;
         }
-        self.failed = fill.futile().is_some();
+        self.failed = fill.bypass_reason().is_some();
         self.state = State::Idle(fill);
         Ok(())
     }
 
     /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind
     /// what was written are told to all.
-    pub async fn hand_over(mut self) -> Result<Filling> {
+    pub async fn take_pending(mut self) -> Result<Filling> {
         let mut fill = self.idle().await?;
         let fill = blocking(move || {
             fill.take_waiting()?;
@@ -120,16 +120,16 @@ impl Filling {
     }
 
     /// The bytes that could not be written, and are only in memory.
-    pub fn unwritten(&mut self) -> Vec<u8> {
+    pub fn pending(&mut self) -> Vec<u8> {
         match &mut self.state {
-            State::Idle(fill) => fill.hand_over(),
+            State::Idle(fill) => fill.take_pending(),
             State::Busy(_) | State::Lost => Vec::new(),
         }
     }
 
     /// The source failed: the file goes to `invalid/`.
     pub async fn reject(&mut self, error: &io::Error) {
-        let error = twin(error);
+        let error = clone_io_error(error);
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
                 // One that refuses them has written them.
@@ -143,9 +143,9 @@ impl Filling {
     }
 
     /// Why nothing will be cached, where that is known.
-    pub fn futile(&self) -> Option<Outcome> {
+    pub fn bypass_reason(&self) -> Option<Outcome> {
         match &self.state {
-            State::Idle(fill) => fill.futile().cloned(),
+            State::Idle(fill) => fill.bypass_reason().cloned(),
             State::Busy(_) | State::Lost => None,
         }
     }
@@ -168,7 +168,7 @@ impl Filling {
             State::Idle(fill) => Ok(fill),
             State::Busy(task) => {
                 let (fill, result) = task.await.map_err(|_| Error::RuntimeStopped)?;
-                self.failed = fill.futile().is_some();
+                self.failed = fill.bypass_reason().is_some();
                 result.map(|()| fill)
             }
             State::Lost => Err(Error::RuntimeStopped),

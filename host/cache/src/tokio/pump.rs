@@ -36,7 +36,7 @@ impl Slot {
 /// Why no more bytes are brought.
 enum Halt {
     /// The source has ended.
-    Whole,
+    WholeImage,
     Failed(io::Error),
     /// The bytes are not those that were promised; everybody knows.
     Refused,
@@ -58,18 +58,18 @@ pub(super) async fn bring(
     drop(panics);
     match halt {
         // The fill tells the verdict to everybody.
-        Halt::Whole => drop(filling.finish().await),
+        Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
-            let (copy, original) = (crate::single_flight::twin(&error), error);
+            let (copy, original) = (crate::single_flight::clone_io_error(&error), error);
             slot.put(Left::Error(original));
             filling.reject(&copy).await;
         }
         Halt::Refused | Halt::Deserted => {}
         Halt::CacheFailed => {
-            if let Ok(mut filling) = filling.hand_over().await {
-                let unwritten = filling.unwritten();
+            if let Ok(mut filling) = filling.take_pending().await {
+                let pending = filling.pending();
                 let left = Left::Source(source, filling);
-                progress.end_with(unwritten, End::CacheFailed, || slot.put(left));
+                progress.end_with(pending, End::CacheFailed, || slot.put(left));
             }
         }
     }
@@ -88,7 +88,7 @@ async fn bring_all(
         }
         match next(source, progress, filling.received(), to_end).await {
             Next::Deserted => return Halt::Deserted,
-            Next::Source(None) => return Halt::Whole,
+            Next::Source(None) => return Halt::WholeImage,
             Next::Source(Some(Err(error))) => return Halt::Failed(error),
             Next::Source(Some(Ok(chunk))) => {
                 if filling.push(chunk).await.is_err() {

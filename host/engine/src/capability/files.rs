@@ -3,7 +3,7 @@
 use super::{Error, Images, io_error};
 use crate::bindings::image_cache::driver::files as wit;
 use image_cache_model::{ImageId, system_time, timestamp};
-use image_cache_store::{CachedFiles, FileInfo, set_file_accessed};
+use image_cache_store::{Scan, FileInfo, set_file_accessed};
 
 /// Most entries that one page of a listing holds.
 const MAX_PAGE: u32 = 10_000;
@@ -52,7 +52,7 @@ fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, Error> {
 
 /// As many entries as asked for; fewer, but at least one, when the time of the call runs out.
 pub fn page(
-    listing: &mut CachedFiles,
+    listing: &mut Scan,
     limit: u32,
     passed: impl Fn() -> bool,
 ) -> Result<Vec<wit::File>, Error> {

@@ -15,10 +15,10 @@ mod quarantine;
 use super::Error;
 use crate::bindings::image_cache::driver::sql as wit;
 use crate::driver::deadline::Deadline;
-use confinement::Share;
+use confinement::DiskShare;
 use image_cache_model::printable;
 use image_cache_store::Directory;
-use location::{Identity, Location};
+use location::{DatabaseIdentity, Location};
 use opening::Open;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub use execute::{MAX_ROWS, MAX_STATEMENTS};
 
 /// Which database is a driver's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum DatabasePlace {
     /// At this path below the base directory: the built-in sqlite driver's.
     Base(PathBuf),
     /// This file of `.image-cache/drivers/`.
@@ -41,11 +41,11 @@ pub struct Database {
     directory: Arc<Directory>,
     /// Its path below the base directory.
     below: PathBuf,
-    share: Share,
+    share: DiskShare,
     deadline: Deadline,
     open: Option<Open>,
     /// The file that was opened last: the one that the driver's instance was configured on.
-    known: Option<Identity>,
+    known: Option<DatabaseIdentity>,
     /// Whether it was seen in this call that the connection's file is still the one at its path.
     checked: bool,
     /// The same, right before the call.
@@ -55,23 +55,23 @@ pub struct Database {
     /// Whether another process's lock was in the way in this call.
     was_busy: bool,
     /// The file that was found corrupt, until it is set aside.
-    condemned: Option<Identity>,
+    condemned: Option<DatabaseIdentity>,
     /// One that was found corrupt and proved sound at the second look; there is no third.
-    spared: Option<Identity>,
+    spared: Option<DatabaseIdentity>,
 }
 
 impl Database {
     /// At most `max_bytes` are taken of the disk.
     pub fn new(
         directory: Arc<Directory>,
-        place: &Place,
+        place: &DatabasePlace,
         max_bytes: u64,
         deadline: Deadline,
     ) -> Self {
         let (below, share) = match place {
-            Place::Base(below) => (below.clone(), Share::trusted(max_bytes)),
-            Place::Driver(name) => {
-                (Path::new(".image-cache/drivers").join(name), Share::of(max_bytes))
+            DatabasePlace::Base(below) => (below.clone(), DiskShare::trusted(max_bytes)),
+            DatabasePlace::Driver(name) => {
+                (Path::new(".image-cache/drivers").join(name), DiskShare::of(max_bytes))
             }
         };
         Database {

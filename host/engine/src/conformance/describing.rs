@@ -1,15 +1,15 @@
 //! Who a driver says it is, and what it makes of its options.
 
 use super::failure::{Failure, Verdict, holds};
-use super::fixture::Subject;
+use super::fixture::Fixture;
 
-pub(super) fn a_driver_has_a_name_and_a_version(subject: Subject) -> Verdict {
+pub(super) fn a_driver_has_a_name_and_a_version(subject: Fixture) -> Verdict {
     let driver = subject.books.driver();
     holds(!driver.own_name().trim().is_empty(), "a name", &driver.own_name())?;
     holds(!driver.version().trim().is_empty(), "a version", &driver.version())
 }
 
-pub(super) fn an_unknown_option_is_refused(subject: Subject) -> Verdict {
+pub(super) fn an_unknown_option_is_refused(subject: Fixture) -> Verdict {
     // Without the option it did load: the option is all that it can refuse.
     match subject.load_with_option("no-driver-has-this-option", "1") {
         Err(_) => Ok(()),

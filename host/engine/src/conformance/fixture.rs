@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const START: Duration = Duration::new(1_700_000_000, 123_457_000);
 
 /// A driver on a new, empty cache directory.
-pub struct Subject {
+pub struct Fixture {
     config: Config,
     directory: Arc<Directory>,
     recorder: Recorder,
@@ -24,21 +24,21 @@ pub struct Subject {
     pub(super) books: Instance,
 }
 
-impl Subject {
-    pub(super) fn new(config: &Config, directory: &Path, recorder: Recorder) -> Verdict<Subject> {
+impl Fixture {
+    pub(super) fn new(config: &Config, directory: &Path, recorder: Recorder) -> Verdict<Fixture> {
         let (config, directory) = opened(config, directory)?;
-        Subject::load(config, directory, recorder)
+        Fixture::load(config, directory, recorder)
     }
 
-    fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Subject> {
+    fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Fixture> {
         let books = load(&config, &directory, &recorder)?;
-        Ok(Subject { config, directory, recorder, books })
+        Ok(Fixture { config, directory, recorder, books })
     }
 
     /// Ends the driver and loads it again on what it left.
-    pub(super) fn restart(self) -> Verdict<Subject> {
+    pub(super) fn restart(self) -> Verdict<Fixture> {
         drop(self.books);
-        Subject::load(self.config, self.directory, self.recorder)
+        Fixture::load(self.config, self.directory, self.recorder)
     }
 
     /// Loads the driver a second time, as another process would, beside the first.

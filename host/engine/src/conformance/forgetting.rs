@@ -1,17 +1,17 @@
 //! Forgetting: records go with their files, and no others.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Subject, at, image};
+use super::fixture::{Fixture, at, image};
 use image_cache_model::{CacheSize, CachedImage};
 
-pub(super) fn a_forgotten_image_is_gone(subject: Subject) -> Verdict {
+pub(super) fn a_forgotten_image_is_gone(subject: Fixture) -> Verdict {
     subject.books.add(&image("gone", 10))?;
     subject.books.remove(&["gone"])?;
     subject.books.lacks("gone")?;
     equal("images and bytes", &subject.books.size()?, &CacheSize::default())
 }
 
-pub(super) fn forgetting_leaves_the_others_alone(subject: Subject) -> Verdict {
+pub(super) fn forgetting_leaves_the_others_alone(subject: Fixture) -> Verdict {
     let others = [CachedImage { hits: 3, ..image("b", 2) }, image("b1", 3)];
     subject.books.add_all(&others)?;
     subject.books.add_all(&[image("a", 1), image("b2", 4)])?;
@@ -21,7 +21,7 @@ pub(super) fn forgetting_leaves_the_others_alone(subject: Subject) -> Verdict {
 }
 
 pub(super) fn unknown_images_are_passed_over_when_others_are_forgotten(
-    subject: Subject,
+    subject: Fixture,
 ) -> Verdict {
     subject.books.add_all(&[image("a", 1), image("b", 2), image("c", 3)])?;
     subject.books.forget(&["unknown"])?;
@@ -29,7 +29,7 @@ pub(super) fn unknown_images_are_passed_over_when_others_are_forgotten(
     equal("the list", &subject.books.list()?, &vec![image("b", 2)])
 }
 
-pub(super) fn forgetting_nothing_or_twice_changes_nothing(subject: Subject) -> Verdict {
+pub(super) fn forgetting_nothing_or_twice_changes_nothing(subject: Fixture) -> Verdict {
     let kept = image("kept", 10);
     subject.books.add_all([&kept, &image("gone", 20)])?;
     subject.books.forget(&[])?;
@@ -39,7 +39,7 @@ pub(super) fn forgetting_nothing_or_twice_changes_nothing(subject: Subject) -> V
     equal("the list", &subject.books.list()?, &vec![kept])
 }
 
-pub(super) fn many_images_are_forgotten_at_once(subject: Subject) -> Verdict {
+pub(super) fn many_images_are_forgotten_at_once(subject: Fixture) -> Verdict {
     let names: Vec<String> = (0..1100).map(|n| format!("image-{n:04}")).collect();
     for name in &names {
         subject.books.add(&image(name, 3))?;
@@ -51,7 +51,7 @@ pub(super) fn many_images_are_forgotten_at_once(subject: Subject) -> Verdict {
     equal("the list", &left, &names[1050..].to_vec())
 }
 
-pub(super) fn a_hit_brings_no_forgotten_image_back(subject: Subject) -> Verdict {
+pub(super) fn a_hit_brings_no_forgotten_image_back(subject: Fixture) -> Verdict {
     subject.books.add(&image("gone", 10))?;
     subject.books.hit("gone", at(1))?;
     subject.books.remove(&["gone"])?;
@@ -60,7 +60,7 @@ pub(super) fn a_hit_brings_no_forgotten_image_back(subject: Subject) -> Verdict 
     equal("images and bytes", &subject.books.size()?, &CacheSize::default())
 }
 
-pub(super) fn an_image_recorded_after_it_was_forgotten_starts_anew(subject: Subject) -> Verdict {
+pub(super) fn an_image_recorded_after_it_was_forgotten_starts_anew(subject: Fixture) -> Verdict {
     let record = image("again", 10);
     subject.books.add(&record)?;
     subject.books.hits(&[("again", at(1)), ("again", at(2))])?;

@@ -1,17 +1,17 @@
 //! Hits: counted once each, and the last access with them.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Subject, at, image, image_accessed};
+use super::fixture::{Fixture, at, image, image_accessed};
 use image_cache_model::CachedImage;
 
-pub(super) fn a_hit_counts_and_moves_the_last_access(subject: Subject) -> Verdict {
+pub(super) fn a_hit_counts_and_moves_the_last_access(subject: Fixture) -> Verdict {
     let record = image("read", 10);
     subject.books.add(&record)?;
     subject.books.hit("read", at(7))?;
     subject.books.has(&CachedImage { hits: 1, last_accessed: at(7), ..record })
 }
 
-pub(super) fn hits_add_up_over_calls(subject: Subject) -> Verdict {
+pub(super) fn hits_add_up_over_calls(subject: Fixture) -> Verdict {
     subject.books.add(&image("read", 10))?;
     for n in 1..=20 {
         subject.books.hit("read", at(n))?;
@@ -20,7 +20,7 @@ pub(super) fn hits_add_up_over_calls(subject: Subject) -> Verdict {
     equal("the last access", &subject.books.known("read")?.last_accessed, &at(20))
 }
 
-pub(super) fn a_batch_counts_every_image_of_it(subject: Subject) -> Verdict {
+pub(super) fn a_batch_counts_every_image_of_it(subject: Fixture) -> Verdict {
     let records = [image("a", 1), image("b", 2), image("c", 3)];
     subject.books.add_all(&records)?;
     subject.books.hits(&[("c", at(1)), ("a", at(2)), ("b", at(3))])?;
@@ -30,7 +30,7 @@ pub(super) fn a_batch_counts_every_image_of_it(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn two_hits_of_one_image_in_a_batch_count_twice(subject: Subject) -> Verdict {
+pub(super) fn two_hits_of_one_image_in_a_batch_count_twice(subject: Fixture) -> Verdict {
     let (twice, once) = (image("twice", 1), image("once", 2));
     subject.books.add_all([&twice, &once])?;
     subject.books.hits(&[("twice", at(1)), ("once", at(2)), ("twice", at(3))])?;
@@ -38,7 +38,7 @@ pub(super) fn two_hits_of_one_image_in_a_batch_count_twice(subject: Subject) -> 
     subject.books.has(&CachedImage { hits: 1, last_accessed: at(2), ..once })
 }
 
-pub(super) fn a_hit_leaves_all_else_in_the_record_alone(subject: Subject) -> Verdict {
+pub(super) fn a_hit_leaves_all_else_in_the_record_alone(subject: Fixture) -> Verdict {
     let checksum = "d41d8cd98f00b204e9800998ecf8427e";
     let checksum =
         image_cache_model::Checksum::new(image_cache_model::ChecksumAlgorithm::Md5, checksum).ok();
@@ -48,7 +48,7 @@ pub(super) fn a_hit_leaves_all_else_in_the_record_alone(subject: Subject) -> Ver
     subject.books.has(&CachedImage { hits: 1, last_accessed: at(1), ..record })
 }
 
-pub(super) fn a_hit_leaves_other_images_alone(subject: Subject) -> Verdict {
+pub(super) fn a_hit_leaves_other_images_alone(subject: Fixture) -> Verdict {
     let others = [image("image", 1), image("image-2", 2), image("other", 3)];
     subject.books.add_all(&others)?;
     subject.books.add(&image("image-1", 4))?;
@@ -56,7 +56,7 @@ pub(super) fn a_hit_leaves_other_images_alone(subject: Subject) -> Verdict {
     others.iter().try_for_each(|record| subject.books.has(record))
 }
 
-pub(super) fn a_hit_of_an_unknown_image_is_passed_over(subject: Subject) -> Verdict {
+pub(super) fn a_hit_of_an_unknown_image_is_passed_over(subject: Fixture) -> Verdict {
     let known = image("known", 10);
     subject.books.add(&known)?;
     subject.books.hit("unknown", at(1))?;
@@ -68,7 +68,7 @@ pub(super) fn a_hit_of_an_unknown_image_is_passed_over(subject: Subject) -> Verd
     subject.books.lacks("stray")
 }
 
-pub(super) fn unknown_images_in_a_batch_do_not_stop_the_others(subject: Subject) -> Verdict {
+pub(super) fn unknown_images_in_a_batch_do_not_stop_the_others(subject: Fixture) -> Verdict {
     subject.books.add_all(&[image("a", 1), image("b", 2)])?;
     subject.books.hits(&[
         ("no", at(1)),
@@ -83,14 +83,14 @@ pub(super) fn unknown_images_in_a_batch_do_not_stop_the_others(subject: Subject)
     subject.books.lacks("none")
 }
 
-pub(super) fn a_batch_of_no_hits_changes_nothing(subject: Subject) -> Verdict {
+pub(super) fn a_batch_of_no_hits_changes_nothing(subject: Fixture) -> Verdict {
     let record = image("unread", 10);
     subject.books.add(&record)?;
     subject.books.hits(&[])?;
     subject.books.has(&record)
 }
 
-pub(super) fn a_late_hit_counts_but_never_turns_the_last_access_back(subject: Subject) -> Verdict {
+pub(super) fn a_late_hit_counts_but_never_turns_the_last_access_back(subject: Fixture) -> Verdict {
     let record = image_accessed("late", 10, 50);
     subject.books.add(&record)?;
     subject.books.hit("late", at(40))?;
@@ -99,13 +99,13 @@ pub(super) fn a_late_hit_counts_but_never_turns_the_last_access_back(subject: Su
     subject.books.has(&CachedImage { hits: 3, last_accessed: at(60), ..record })
 }
 
-pub(super) fn hits_go_on_from_what_a_record_came_with(subject: Subject) -> Verdict {
+pub(super) fn hits_go_on_from_what_a_record_came_with(subject: Fixture) -> Verdict {
     subject.books.add(&CachedImage { hits: 41, ..image("moved", 10) })?;
     subject.books.hit("moved", at(1))?;
     equal("hits", &subject.books.hit_count("moved")?, &42)
 }
 
-pub(super) fn a_thousand_hits_fit_in_one_batch(subject: Subject) -> Verdict {
+pub(super) fn a_thousand_hits_fit_in_one_batch(subject: Fixture) -> Verdict {
     let names: Vec<String> = (0..10).map(|n| format!("image-{n}")).collect();
     for name in &names {
         subject.books.add(&image(name, 10))?;

@@ -1,12 +1,12 @@
 //! Ids: any UTF-8 that makes a file name means one image, and no other.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Subject, at, image};
+use super::fixture::{Fixture, at, image};
 use super::instance::names;
 use image_cache_model::CachedImage;
 
 /// Puts images of these ids through every call, and holds that each call means its image alone.
-fn kept_apart(subject: &Subject, ids: &[&str]) -> Verdict {
+fn kept_apart(subject: &Fixture, ids: &[&str]) -> Verdict {
     let books = &subject.books;
     let mut records: Vec<CachedImage> =
         ids.iter().zip(1..).map(|(id, size)| image(id, size)).collect();
@@ -39,7 +39,7 @@ fn kept_apart(subject: &Subject, ids: &[&str]) -> Verdict {
     Ok(())
 }
 
-pub(super) fn ids_of_all_scripts_are_kept_apart(subject: Subject) -> Verdict {
+pub(super) fn ids_of_all_scripts_are_kept_apart(subject: Fixture) -> Verdict {
     // The two é are one character and two.
     kept_apart(
         &subject,
@@ -47,14 +47,14 @@ pub(super) fn ids_of_all_scripts_are_kept_apart(subject: Subject) -> Verdict {
     )
 }
 
-pub(super) fn ids_of_one_and_of_255_bytes_are_kept(subject: Subject) -> Verdict {
+pub(super) fn ids_of_one_and_of_255_bytes_are_kept(subject: Fixture) -> Verdict {
     let long = "x".repeat(255);
     let other = format!("{}y", "x".repeat(254));
     let wide = format!("{}a", "é".repeat(127));
     kept_apart(&subject, &["x", "0", &long, &other, &wide, &"x".repeat(254)])
 }
 
-pub(super) fn ids_with_spaces_and_quotes_are_kept(subject: Subject) -> Verdict {
+pub(super) fn ids_with_spaces_and_quotes_are_kept(subject: Fixture) -> Verdict {
     kept_apart(
         &subject,
         &[
@@ -64,7 +64,7 @@ pub(super) fn ids_with_spaces_and_quotes_are_kept(subject: Subject) -> Verdict {
     )
 }
 
-pub(super) fn ids_that_look_like_sql_are_only_ids(subject: Subject) -> Verdict {
+pub(super) fn ids_that_look_like_sql_are_only_ids(subject: Fixture) -> Verdict {
     kept_apart(
         &subject,
         &[
@@ -84,18 +84,18 @@ pub(super) fn ids_that_look_like_sql_are_only_ids(subject: Subject) -> Verdict {
     )
 }
 
-pub(super) fn ids_with_wildcards_mean_only_themselves(subject: Subject) -> Verdict {
+pub(super) fn ids_with_wildcards_mean_only_themselves(subject: Fixture) -> Verdict {
     kept_apart(
         &subject,
         &["%", "%%", "_", "__", "a%", "a_", "a*", "ab", "a?", "*", "[ab]", "a[b]", "^a", "a.b"],
     )
 }
 
-pub(super) fn letter_case_tells_ids_apart(subject: Subject) -> Verdict {
+pub(super) fn letter_case_tells_ids_apart(subject: Fixture) -> Verdict {
     kept_apart(&subject, &["image", "Image", "IMAGE", "iMage", "ä", "Ä", "ı", "i"])
 }
 
-pub(super) fn ids_that_differ_in_their_last_byte_are_kept_apart(subject: Subject) -> Verdict {
+pub(super) fn ids_that_differ_in_their_last_byte_are_kept_apart(subject: Fixture) -> Verdict {
     kept_apart(
         &subject,
         &[
@@ -105,7 +105,7 @@ pub(super) fn ids_that_differ_in_their_last_byte_are_kept_apart(subject: Subject
     )
 }
 
-pub(super) fn ids_that_look_like_numbers_stay_text(subject: Subject) -> Verdict {
+pub(super) fn ids_that_look_like_numbers_stay_text(subject: Fixture) -> Verdict {
     kept_apart(
         &subject,
         &[

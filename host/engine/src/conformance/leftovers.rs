@@ -1,7 +1,7 @@
 //! Leftovers: whatever the policy, only what was offered may be named for removal.
 
 use super::failure::{Verdict, equal, holds};
-use super::fixture::{Subject, at, id};
+use super::fixture::{Fixture, at, id};
 use image_cache_model::{Leftover, LeftoverState};
 
 pub(super) fn leftover(name: &str, state: LeftoverState, seconds: i64) -> Leftover {
@@ -21,11 +21,11 @@ fn among(answer: &[Leftover], offered: &[Leftover]) -> Verdict {
     Ok(())
 }
 
-pub(super) fn no_leftovers_are_answered_with_none(subject: Subject) -> Verdict {
+pub(super) fn no_leftovers_are_answered_with_none(subject: Fixture) -> Verdict {
     equal("leftovers", &subject.books.leftovers(&[], at(0), at(100))?, &Vec::new())
 }
 
-pub(super) fn leftovers_to_remove_are_among_those_offered(subject: Subject) -> Verdict {
+pub(super) fn leftovers_to_remove_are_among_those_offered(subject: Fixture) -> Verdict {
     use LeftoverState::{Incomplete, Invalid};
     let offered = [
         leftover("old", Incomplete, -500),
@@ -45,7 +45,7 @@ pub(super) fn leftovers_to_remove_are_among_those_offered(subject: Subject) -> V
     Ok(())
 }
 
-pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(subject: Subject) -> Verdict {
+pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(subject: Fixture) -> Verdict {
     let offered = [
         leftover("twice", LeftoverState::Incomplete, 50),
         leftover("twice", LeftoverState::Invalid, -50),
@@ -53,7 +53,7 @@ pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(subject: Subj
     among(&subject.books.leftovers(&offered, at(0), at(100))?, &offered)
 }
 
-pub(super) fn a_page_of_a_thousand_leftovers_is_answered(subject: Subject) -> Verdict {
+pub(super) fn a_page_of_a_thousand_leftovers_is_answered(subject: Fixture) -> Verdict {
     let offered: Vec<Leftover> = (0..1000)
         .map(|n| {
             let state = if n % 3 == 0 { LeftoverState::Invalid } else { LeftoverState::Incomplete };

@@ -1,13 +1,13 @@
 //! Pages: ascending by the bytes of the ids, behind an id, at most so many, ended by an empty one.
 
 use super::failure::{Verdict, equal, holds};
-use super::fixture::{Subject, image};
+use super::fixture::{Fixture, image};
 use super::instance::names;
 
 /// In the order of their bytes, which is not that of any language.
 const SEVEN: [&str; 7] = ["A", "Z", "a", "a b", "a-b", "ab", "ä"];
 
-fn with_seven(subject: &Subject) -> Verdict {
+fn with_seven(subject: &Fixture) -> Verdict {
     // Not in their order, so that an order of writing is found out.
     for place in [3, 0, 6, 1, 5, 2, 4] {
         subject.books.add(&image(SEVEN[place], 10))?;
@@ -15,12 +15,12 @@ fn with_seven(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn pages_ascend_by_the_bytes_of_the_ids(subject: Subject) -> Verdict {
+pub(super) fn pages_ascend_by_the_bytes_of_the_ids(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     equal("the page", &subject.books.page_ids(None, 7)?, &owned(&SEVEN))
 }
 
-pub(super) fn a_page_starts_behind_the_id_given(subject: Subject) -> Verdict {
+pub(super) fn a_page_starts_behind_the_id_given(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     for (place, name) in SEVEN.iter().enumerate() {
         let page = subject.books.page_ids(Some(name), 7)?;
@@ -29,7 +29,7 @@ pub(super) fn a_page_starts_behind_the_id_given(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn a_page_may_start_behind_an_id_that_is_not_in_the_books(subject: Subject) -> Verdict {
+pub(super) fn a_page_may_start_behind_an_id_that_is_not_in_the_books(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     for (after, first) in
         [("0", 0), ("AA", 1), ("Zebra", 2), ("a ", 3), ("aa", 5), ("b", 6), ("ö", 7)]
@@ -40,12 +40,12 @@ pub(super) fn a_page_may_start_behind_an_id_that_is_not_in_the_books(subject: Su
     Ok(())
 }
 
-pub(super) fn pages_of_one_lead_through_the_books(subject: Subject) -> Verdict {
+pub(super) fn pages_of_one_lead_through_the_books(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     equal("the list", &names(&subject.books.list_in_pages_of(1)?), &owned(&SEVEN))
 }
 
-pub(super) fn a_page_holds_no_more_than_its_limit(subject: Subject) -> Verdict {
+pub(super) fn a_page_holds_no_more_than_its_limit(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     for limit in 1..=7 {
         let page = subject.books.page_ids(None, limit)?;
@@ -57,7 +57,7 @@ pub(super) fn a_page_holds_no_more_than_its_limit(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn a_limit_may_be_larger_than_the_books(subject: Subject) -> Verdict {
+pub(super) fn a_limit_may_be_larger_than_the_books(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     for limit in [8, 1000, 10_000] {
         equal("the list", &names(&subject.books.list_in_pages_of(limit)?), &owned(&SEVEN))?;
@@ -65,7 +65,7 @@ pub(super) fn a_limit_may_be_larger_than_the_books(subject: Subject) -> Verdict 
     Ok(())
 }
 
-pub(super) fn an_empty_page_ends_the_list(subject: Subject) -> Verdict {
+pub(super) fn an_empty_page_ends_the_list(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     for (after, limit) in [("ä", 1), ("ä", 100), ("\u{10ffff}", 7)] {
         equal(
@@ -77,7 +77,7 @@ pub(super) fn an_empty_page_ends_the_list(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn two_lists_in_progress_do_not_disturb_each_other(subject: Subject) -> Verdict {
+pub(super) fn two_lists_in_progress_do_not_disturb_each_other(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     let books = &subject.books;
     equal("list 1, page 1", &books.page_ids(None, 2)?, &owned(&SEVEN[..2]))?;
@@ -88,7 +88,7 @@ pub(super) fn two_lists_in_progress_do_not_disturb_each_other(subject: Subject) 
     equal("list 2, page 3", &books.page_ids(Some(SEVEN[5]), 3)?, &owned(&SEVEN[6..]))
 }
 
-pub(super) fn a_list_goes_on_where_its_last_image_was_forgotten(subject: Subject) -> Verdict {
+pub(super) fn a_list_goes_on_where_its_last_image_was_forgotten(subject: Fixture) -> Verdict {
     with_seven(&subject)?;
     equal("page 1", &subject.books.page_ids(None, 3)?, &owned(&SEVEN[..3]))?;
     // The last one of the page that was read, and one that is still to come.
@@ -98,7 +98,7 @@ pub(super) fn a_list_goes_on_where_its_last_image_was_forgotten(subject: Subject
     equal("page 2", &subject.books.page_ids(Some(SEVEN[2]), 3)?, &owned(&["a b", "ab", "ä"]))
 }
 
-pub(super) fn more_than_a_thousand_records_are_listed_in_pages(subject: Subject) -> Verdict {
+pub(super) fn more_than_a_thousand_records_are_listed_in_pages(subject: Fixture) -> Verdict {
     let mut expected: Vec<String> =
         (0..1234).map(|n| format!("{:x}-image-{n}", n * 7919 % 256)).collect();
     for name in &expected {

@@ -1,11 +1,11 @@
 //! Records: written, found, listed, replaced.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Subject, at, image, image_accessed};
+use super::fixture::{Fixture, at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Checksum, ChecksumAlgorithm};
 use std::time::Duration;
 
-pub(super) fn empty_books_hold_nothing(subject: Subject) -> Verdict {
+pub(super) fn empty_books_hold_nothing(subject: Fixture) -> Verdict {
     let books = &subject.books;
     equal("the record of no-image", &books.get("no-image")?, &None)?;
     equal("the first page", &books.page(None, 10)?, &Vec::new())?;
@@ -13,7 +13,7 @@ pub(super) fn empty_books_hold_nothing(subject: Subject) -> Verdict {
     equal("images and bytes", &books.size()?, &CacheSize::default())
 }
 
-pub(super) fn an_unknown_image_has_no_record(subject: Subject) -> Verdict {
+pub(super) fn an_unknown_image_has_no_record(subject: Fixture) -> Verdict {
     subject.books.add(&image("known", 10))?;
     for name in ["unknown", "know", "known1", "Known"] {
         subject.books.lacks(name)?;
@@ -21,7 +21,7 @@ pub(super) fn an_unknown_image_has_no_record(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn a_record_is_found_as_it_was_written(subject: Subject) -> Verdict {
+pub(super) fn a_record_is_found_as_it_was_written(subject: Fixture) -> Verdict {
     let record = CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'a')),
         ..image("debian-12", 70_000)
@@ -30,7 +30,7 @@ pub(super) fn a_record_is_found_as_it_was_written(subject: Subject) -> Verdict {
     subject.books.has(&record)
 }
 
-pub(super) fn a_record_is_listed_as_it_is_found(subject: Subject) -> Verdict {
+pub(super) fn a_record_is_listed_as_it_is_found(subject: Fixture) -> Verdict {
     let records = [
         CachedImage { hits: 3, ..image("alpine", 1) },
         CachedImage {
@@ -44,7 +44,7 @@ pub(super) fn a_record_is_listed_as_it_is_found(subject: Subject) -> Verdict {
     records.iter().try_for_each(|record| subject.books.has(record))
 }
 
-pub(super) fn a_record_may_come_with_hits(subject: Subject) -> Verdict {
+pub(super) fn a_record_may_come_with_hits(subject: Fixture) -> Verdict {
     for hits in [1, 7, u64::from(u32::MAX) + 2] {
         let record = CachedImage { hits, ..image("popular", 10) };
         subject.books.add(&record)?;
@@ -53,7 +53,7 @@ pub(super) fn a_record_may_come_with_hits(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn a_record_replaces_the_one_before(subject: Subject) -> Verdict {
+pub(super) fn a_record_replaces_the_one_before(subject: Fixture) -> Verdict {
     let before = CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'c')),
         ..image("rolling", 10)
@@ -72,7 +72,7 @@ pub(super) fn a_record_replaces_the_one_before(subject: Subject) -> Verdict {
     equal("the list", &subject.books.list()?, &vec![after])
 }
 
-pub(super) fn hits_are_replaced_with_the_record(subject: Subject) -> Verdict {
+pub(super) fn hits_are_replaced_with_the_record(subject: Fixture) -> Verdict {
     let record = image("renewed", 10);
     subject.books.add(&record)?;
     subject.books.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
@@ -81,7 +81,7 @@ pub(super) fn hits_are_replaced_with_the_record(subject: Subject) -> Verdict {
     subject.books.has(&record)
 }
 
-pub(super) fn a_record_written_twice_is_one_record(subject: Subject) -> Verdict {
+pub(super) fn a_record_written_twice_is_one_record(subject: Fixture) -> Verdict {
     let record = CachedImage {
         hits: 2,
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'e')),
@@ -93,7 +93,7 @@ pub(super) fn a_record_written_twice_is_one_record(subject: Subject) -> Verdict 
     equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 10 })
 }
 
-pub(super) fn times_are_exact_to_the_microsecond(subject: Subject) -> Verdict {
+pub(super) fn times_are_exact_to_the_microsecond(subject: Fixture) -> Verdict {
     for micros in [0, 1, 2, 499_999, 500_000, 999_998, 999_999] {
         let fraction = Duration::from_micros(micros);
         let whole = Duration::from_nanos(123_457_000);
@@ -111,7 +111,7 @@ pub(super) fn times_are_exact_to_the_microsecond(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn every_kind_of_checksum_is_kept(subject: Subject) -> Verdict {
+pub(super) fn every_kind_of_checksum_is_kept(subject: Fixture) -> Verdict {
     for algorithm in [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512]
     {
         let record = CachedImage {
@@ -124,7 +124,7 @@ pub(super) fn every_kind_of_checksum_is_kept(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn a_record_without_a_checksum_has_none(subject: Subject) -> Verdict {
+pub(super) fn a_record_without_a_checksum_has_none(subject: Fixture) -> Verdict {
     subject.books.add(&CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, '1')),
         ..image("with", 10)
@@ -133,7 +133,7 @@ pub(super) fn a_record_without_a_checksum_has_none(subject: Subject) -> Verdict 
     equal("the checksum", &subject.books.known("without")?.checksum, &None)
 }
 
-pub(super) fn a_checksum_is_replaced_by_none_and_by_another(subject: Subject) -> Verdict {
+pub(super) fn a_checksum_is_replaced_by_none_and_by_another(subject: Fixture) -> Verdict {
     let bare = image("checked", 10);
     let sums = [
         Some(checksum(ChecksumAlgorithm::Md5, '2')),
@@ -150,7 +150,7 @@ pub(super) fn a_checksum_is_replaced_by_none_and_by_another(subject: Subject) ->
 }
 
 pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(
-    subject: Subject,
+    subject: Fixture,
 ) -> Verdict {
     let record = CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, '5')),
@@ -164,7 +164,7 @@ pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(
     subject.books.has(&CachedImage { hits: 1, last_accessed: at(9), ..record })
 }
 
-pub(super) fn a_publication_that_failed_can_be_forgotten(subject: Subject) -> Verdict {
+pub(super) fn a_publication_that_failed_can_be_forgotten(subject: Fixture) -> Verdict {
     let record = image("unlucky", 4096);
     let unpublished = subject.unpublished(&record)?;
     subject.books.record(&record, Some(&unpublished.file))?;

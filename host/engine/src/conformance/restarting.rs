@@ -1,11 +1,11 @@
 //! Restarting: instances are disposable, the books are not.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Subject, at, image};
+use super::fixture::{Fixture, at, image};
 use super::instance::names;
 use image_cache_model::{CacheSize, CachedImage, Checksum, ChecksumAlgorithm};
 
-pub(super) fn a_restart_keeps_every_record(subject: Subject) -> Verdict {
+pub(super) fn a_restart_keeps_every_record(subject: Fixture) -> Verdict {
     let checksum = Checksum::new(ChecksumAlgorithm::Md5, "d41d8cd98f00b204e9800998ecf8427e").ok();
     let records = [
         CachedImage { hits: 12, ..image("a", 1) },
@@ -22,7 +22,7 @@ pub(super) fn a_restart_keeps_every_record(subject: Subject) -> Verdict {
     records.iter().try_for_each(|record| subject.books.has(record))
 }
 
-pub(super) fn hits_survive_a_restart(subject: Subject) -> Verdict {
+pub(super) fn hits_survive_a_restart(subject: Fixture) -> Verdict {
     let record = image("read", 10);
     subject.books.add(&record)?;
     subject.books.hits(&[("read", at(1)), ("read", at(2))])?;
@@ -33,7 +33,7 @@ pub(super) fn hits_survive_a_restart(subject: Subject) -> Verdict {
     subject.books.has(&CachedImage { hits: 3, last_accessed: at(3), ..record })
 }
 
-pub(super) fn what_was_forgotten_stays_forgotten_after_a_restart(subject: Subject) -> Verdict {
+pub(super) fn what_was_forgotten_stays_forgotten_after_a_restart(subject: Fixture) -> Verdict {
     subject.books.add_all(&[image("a", 1), image("b", 2), image("c", 3)])?;
     subject.books.remove(&["b"])?;
     let subject = subject.restart()?;
@@ -41,7 +41,7 @@ pub(super) fn what_was_forgotten_stays_forgotten_after_a_restart(subject: Subjec
     equal("the list", &names(&subject.books.list()?), &vec!["a".to_owned(), "c".to_owned()])
 }
 
-pub(super) fn empty_books_can_be_opened_again(subject: Subject) -> Verdict {
+pub(super) fn empty_books_can_be_opened_again(subject: Fixture) -> Verdict {
     let subject = subject.restart()?.restart()?;
     equal("images and bytes", &subject.books.size()?, &CacheSize::default())?;
     subject.books.add(&image("first", 10))?;

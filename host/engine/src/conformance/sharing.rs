@@ -1,14 +1,14 @@
 //! Sharing: several instances, in one process or in many, keep the same books.
 
 use super::failure::{Failure, Verdict, equal};
-use super::fixture::{Subject, at, image};
+use super::fixture::{Fixture, at, image};
 use super::instance::Instance;
 use image_cache_model::{CacheSize, CachedImage};
 
 /// Hits that each instance counts when both count at the same time.
 const HITS_EACH: i64 = 200;
 
-pub(super) fn two_instances_see_each_others_records(subject: Subject) -> Verdict {
+pub(super) fn two_instances_see_each_others_records(subject: Fixture) -> Verdict {
     let (ours, theirs) = (&subject.books, &subject.another_instance()?);
     let (a, b) = (image("a", 1), image("b", 2));
     ours.add(&a)?;
@@ -22,7 +22,7 @@ pub(super) fn two_instances_see_each_others_records(subject: Subject) -> Verdict
     Ok(())
 }
 
-pub(super) fn two_instances_see_each_others_hits(subject: Subject) -> Verdict {
+pub(super) fn two_instances_see_each_others_hits(subject: Fixture) -> Verdict {
     let (ours, theirs) = (&subject.books, &subject.another_instance()?);
     let record = image("read", 10);
     ours.add(&record)?;
@@ -35,7 +35,7 @@ pub(super) fn two_instances_see_each_others_hits(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn two_instances_see_what_the_other_forgot(subject: Subject) -> Verdict {
+pub(super) fn two_instances_see_what_the_other_forgot(subject: Fixture) -> Verdict {
     let (ours, theirs) = (&subject.books, &subject.another_instance()?);
     ours.add_all(&[image("a", 1), image("b", 2)])?;
     theirs.hit("a", at(1))?;
@@ -49,7 +49,7 @@ pub(super) fn two_instances_see_what_the_other_forgot(subject: Subject) -> Verdi
     Ok(())
 }
 
-pub(super) fn an_instance_sees_what_another_replaced(subject: Subject) -> Verdict {
+pub(super) fn an_instance_sees_what_another_replaced(subject: Fixture) -> Verdict {
     let (ours, theirs) = (&subject.books, &subject.another_instance()?);
     ours.add(&image("renewed", 10))?;
     ours.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
@@ -61,7 +61,7 @@ pub(super) fn an_instance_sees_what_another_replaced(subject: Subject) -> Verdic
     theirs.has(&CachedImage { hits: 1, last_accessed: at(3), ..record })
 }
 
-pub(super) fn hits_of_two_instances_at_the_same_time_all_count(subject: Subject) -> Verdict {
+pub(super) fn hits_of_two_instances_at_the_same_time_all_count(subject: Fixture) -> Verdict {
     let (ours, theirs) = (&subject.books, &subject.another_instance()?);
     ours.add(&image("read", 10))?;
     let count = |instance: &Instance| (1..=HITS_EACH).try_for_each(|n| instance.hit("read", at(n)));

@@ -1,13 +1,13 @@
 //! Images and bytes: what the books sum up, and how large a number may be.
 
 use super::failure::{Failure, Verdict, equal, holds};
-use super::fixture::{Subject, image};
+use super::fixture::{Fixture, image};
 use image_cache_model::{CacheSize, CachedImage};
 
 /// The largest size that a double holds exactly beside all smaller ones.
 const TWO_TO_THE_53: u64 = 1 << 53;
 
-pub(super) fn images_and_bytes_are_summed(subject: Subject) -> Verdict {
+pub(super) fn images_and_bytes_are_summed(subject: Fixture) -> Verdict {
     let mut expected = CacheSize::default();
     for (name, size) in [("one", 1), ("two", 4096), ("three", 1 << 33)] {
         subject.books.add(&image(name, size))?;
@@ -17,7 +17,7 @@ pub(super) fn images_and_bytes_are_summed(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn list_and_sums_agree(subject: Subject) -> Verdict {
+pub(super) fn list_and_sums_agree(subject: Fixture) -> Verdict {
     for n in 0..40 {
         subject.books.add(&image(&format!("image-{n}"), n * n * 1000))?;
     }
@@ -34,13 +34,13 @@ pub(super) fn list_and_sums_agree(subject: Subject) -> Verdict {
     equal("images", &list.len(), &26)
 }
 
-pub(super) fn a_replaced_record_is_counted_once(subject: Subject) -> Verdict {
+pub(super) fn a_replaced_record_is_counted_once(subject: Fixture) -> Verdict {
     subject.books.add(&image("grows", 10))?;
     subject.books.add(&image("grows", 1000))?;
     equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 1000 })
 }
 
-pub(super) fn an_image_of_no_bytes_is_an_image(subject: Subject) -> Verdict {
+pub(super) fn an_image_of_no_bytes_is_an_image(subject: Fixture) -> Verdict {
     let record = image("empty", 0);
     subject.books.add(&record)?;
     subject.books.has(&record)?;
@@ -51,7 +51,7 @@ pub(super) fn an_image_of_no_bytes_is_an_image(subject: Subject) -> Verdict {
 /// One image at a time, since not every guest language has larger numbers for a sum. A driver may take the
 /// size from the file, and not every file system has files as large as the books' numbers: then the file's
 /// size is right, too.
-pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Subject) -> Verdict {
+pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Fixture) -> Verdict {
     let sizes = [
         i32::MAX as u64,
         u64::from(u32::MAX),
@@ -77,7 +77,7 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Subject) -> Verdict {
 }
 
 /// Places a file of the record's size, or half of it as often as the file system wants.
-fn place_largest(subject: &Subject, record: &CachedImage) -> Verdict<u64> {
+fn place_largest(subject: &Fixture, record: &CachedImage) -> Verdict<u64> {
     let mut size = record.size;
     while size > 0 {
         if subject.books.place(&CachedImage { size, ..record.clone() }).is_ok() {

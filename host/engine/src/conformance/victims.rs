@@ -1,7 +1,7 @@
 //! Victims: whatever the policy, cached images that may go, and enough of them.
 
 use super::failure::{Failure, Verdict, equal, holds};
-use super::fixture::{Subject, at, image, image_accessed};
+use super::fixture::{Fixture, at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Victim};
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 const MANY: u32 = 1000;
 
 /// Ten images of 10, 20, … 100 bytes: 550 in all.
-fn with_ten(subject: &Subject) -> Verdict<Vec<CachedImage>> {
+fn with_ten(subject: &Fixture) -> Verdict<Vec<CachedImage>> {
     let images: Vec<CachedImage> = (1..=10)
         .map(|n: u32| {
             image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, i64::from(n * 7 % 10))
@@ -37,7 +37,7 @@ fn bytes(victims: &[Victim]) -> u64 {
     victims.iter().map(|victim| victim.size).sum()
 }
 
-pub(super) fn empty_books_have_no_victims(subject: Subject) -> Verdict {
+pub(super) fn empty_books_have_no_victims(subject: Fixture) -> Verdict {
     for bytes_needed in [0, 1, u64::MAX] {
         let victims = subject.books.victims(bytes_needed, &[], MANY)?;
         equal(&format!("victims for {bytes_needed} bytes"), &victims, &Vec::new())?;
@@ -45,13 +45,13 @@ pub(super) fn empty_books_have_no_victims(subject: Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) fn a_question_for_no_bytes_is_answered(subject: Subject) -> Verdict {
+pub(super) fn a_question_for_no_bytes_is_answered(subject: Fixture) -> Verdict {
     let images = with_ten(&subject)?;
     // A policy with an age limit may name some all the same.
     distinct_among(&subject.books.victims(0, &[], MANY)?, &images)
 }
 
-pub(super) fn no_more_victims_are_named_than_are_needed(subject: Subject) -> Verdict {
+pub(super) fn no_more_victims_are_named_than_are_needed(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     for bytes_needed in [1, 10, 99, 200, 500] {
         let victims = subject.books.victims(bytes_needed, &[], MANY)?;
@@ -66,7 +66,7 @@ pub(super) fn no_more_victims_are_named_than_are_needed(subject: Subject) -> Ver
 }
 
 /// No policy has a reason for it: where all is named, the cache is emptied though nobody needs the room.
-pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(subject: Subject) -> Verdict {
+pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(subject: Fixture) -> Verdict {
     let just_now = |n: u32| CachedImage {
         last_modified: at(999),
         ..image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, 999)
@@ -75,7 +75,7 @@ pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(subject: S
     equal("victims for 0 bytes", &subject.books.victims(0, &[], MANY)?, &Vec::new())
 }
 
-pub(super) fn victims_are_cached_images_each_named_once(subject: Subject) -> Verdict {
+pub(super) fn victims_are_cached_images_each_named_once(subject: Fixture) -> Verdict {
     let images = with_ten(&subject)?;
     subject.books.place(&image("a-file-without-a-record", 0))?;
     subject.books.remove(&["a-file-without-a-record"])?;
@@ -87,7 +87,7 @@ pub(super) fn victims_are_cached_images_each_named_once(subject: Subject) -> Ver
     Ok(())
 }
 
-pub(super) fn victims_have_the_sizes_of_their_records(subject: Subject) -> Verdict {
+pub(super) fn victims_have_the_sizes_of_their_records(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     subject.books.add(&image("empty", 0))?;
     for victim in subject.books.victims(u64::MAX, &[], MANY)? {
@@ -97,7 +97,7 @@ pub(super) fn victims_have_the_sizes_of_their_records(subject: Subject) -> Verdi
     Ok(())
 }
 
-pub(super) fn excluded_images_are_never_victims(subject: Subject) -> Verdict {
+pub(super) fn excluded_images_are_never_victims(subject: Fixture) -> Verdict {
     let images = with_ten(&subject)?;
     let excluded = ["image-01", "image-05", "image-10"];
     for bytes_needed in [1, 200, 550, u64::MAX] {
@@ -115,13 +115,13 @@ pub(super) fn excluded_images_are_never_victims(subject: Subject) -> Verdict {
     )
 }
 
-pub(super) fn an_unknown_image_may_be_excluded(subject: Subject) -> Verdict {
+pub(super) fn an_unknown_image_may_be_excluded(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     let excluded = ["unknown", "image-1", "image-011"];
     equal("victims", &subject.books.victims(u64::MAX, &excluded, MANY)?.len(), &10)
 }
 
-pub(super) fn there_are_no_more_victims_than_the_limit(subject: Subject) -> Verdict {
+pub(super) fn there_are_no_more_victims_than_the_limit(subject: Fixture) -> Verdict {
     let images = with_ten(&subject)?;
     for limit in 1..=11u32 {
         let victims = subject.books.victims(u64::MAX, &[], limit)?;
@@ -135,7 +135,7 @@ pub(super) fn there_are_no_more_victims_than_the_limit(subject: Subject) -> Verd
     Ok(())
 }
 
-pub(super) fn victims_cover_the_bytes_needed(subject: Subject) -> Verdict {
+pub(super) fn victims_cover_the_bytes_needed(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     for bytes_needed in [1, 10, 11, 100, 101, 300, 549, 550] {
         let victims = subject.books.victims(bytes_needed, &[], MANY)?;
@@ -149,7 +149,7 @@ pub(super) fn victims_cover_the_bytes_needed(subject: Subject) -> Verdict {
     holds(bytes(&victims) >= 400, "victims of 400 bytes beside the excluded one", &victims)
 }
 
-pub(super) fn a_need_beyond_all_bytes_names_every_image(subject: Subject) -> Verdict {
+pub(super) fn a_need_beyond_all_bytes_names_every_image(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     // Images without bytes go, too, when the cache is to be emptied.
     subject.books.add(&image("empty", 0))?;
@@ -160,7 +160,7 @@ pub(super) fn a_need_beyond_all_bytes_names_every_image(subject: Subject) -> Ver
     Ok(())
 }
 
-pub(super) fn asked_again_and_again_the_cache_is_emptied(subject: Subject) -> Verdict {
+pub(super) fn asked_again_and_again_the_cache_is_emptied(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     for _ in 0..10 {
         let names = subject.books.victim_ids(u64::MAX, &[], 3)?;
@@ -172,7 +172,7 @@ pub(super) fn asked_again_and_again_the_cache_is_emptied(subject: Subject) -> Ve
     equal("images and bytes", &subject.books.size()?, &CacheSize::default())
 }
 
-pub(super) fn a_forgotten_image_is_no_victim(subject: Subject) -> Verdict {
+pub(super) fn a_forgotten_image_is_no_victim(subject: Fixture) -> Verdict {
     with_ten(&subject)?;
     subject.books.victims(u64::MAX, &[], MANY)?;
     subject.books.remove(&["image-03", "image-07"])?;
@@ -182,7 +182,7 @@ pub(super) fn a_forgotten_image_is_no_victim(subject: Subject) -> Verdict {
     equal("victims", &victims.len(), &8)
 }
 
-pub(super) fn naming_victims_changes_no_record(subject: Subject) -> Verdict {
+pub(super) fn naming_victims_changes_no_record(subject: Fixture) -> Verdict {
     let images = with_ten(&subject)?;
     subject.books.hit("image-04", at(20))?;
     let before = subject.books.list()?;

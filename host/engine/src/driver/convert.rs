@@ -15,7 +15,7 @@ const MAX_DESCRIPTION: usize = 64;
 const MAX_NUMBER: u64 = i64::MAX as u64;
 
 /// What a guest returned and should not have, in words.
-pub type Lie = String;
+pub type ContractViolation = String;
 
 pub(super) fn image_to_guest(image: &CachedImage) -> types::CachedImage {
     types::CachedImage {
@@ -68,7 +68,7 @@ pub(super) fn leftovers_to_guest(leftovers: &[Leftover]) -> Vec<wit::Leftover> {
 }
 
 /// A driver's name and version.
-pub(super) fn description(description: wit::Description) -> Result<(String, String), Lie> {
+pub(super) fn description(description: wit::Description) -> Result<(String, String), ContractViolation> {
     for (what, text) in [("name", &description.name), ("version", &description.version)] {
         if text.is_empty() || text.len() > MAX_DESCRIPTION || text.chars().any(hides) {
             let shown = printable(text, MAX_DESCRIPTION);
@@ -97,7 +97,7 @@ pub(super) fn configuration_error(error: wit::ConfigurationError) -> String {
 pub(super) fn record_of(
     asked: &ImageId,
     image: Option<types::CachedImage>,
-) -> Result<Option<CachedImage>, Lie> {
+) -> Result<Option<CachedImage>, ContractViolation> {
     let Some(image) = image.map(record).transpose()? else { return Ok(None) };
     if image.image_id != *asked {
         return Err(format!(
@@ -113,7 +113,7 @@ pub(super) fn page(
     after: Option<&ImageId>,
     limit: u32,
     images: Vec<types::CachedImage>,
-) -> Result<Vec<CachedImage>, Lie> {
+) -> Result<Vec<CachedImage>, ContractViolation> {
     at_most(limit, images.len(), "records")?;
     let mut page: Vec<CachedImage> = Vec::with_capacity(images.len());
     for image in images {
@@ -130,7 +130,7 @@ pub(super) fn page(
     Ok(page)
 }
 
-pub(super) fn cache_size(size: wit::CacheSize) -> Result<CacheSize, Lie> {
+pub(super) fn cache_size(size: wit::CacheSize) -> Result<CacheSize, ContractViolation> {
     Ok(CacheSize { images: number("images", size.images)?, bytes: number("bytes", size.bytes)? })
 }
 
@@ -138,13 +138,13 @@ pub(super) fn cache_size(size: wit::CacheSize) -> Result<CacheSize, Lie> {
 pub(super) fn victims(
     eviction: &Eviction<'_>,
     victims: Vec<wit::Victim>,
-) -> Result<Vec<Victim>, Lie> {
+) -> Result<Vec<Victim>, ContractViolation> {
     at_most(eviction.limit, victims.len(), "victims")?;
     let mut barred: HashSet<&str> = eviction.exclude.iter().map(ImageId::as_str).collect();
     let one = |victim: &wit::Victim| {
         Ok(Victim { image_id: image_id(&victim.image_id)?, size: number("size", victim.size)? })
     };
-    let checked: Vec<Victim> = victims.iter().map(one).collect::<Result<_, Lie>>()?;
+    let checked: Vec<Victim> = victims.iter().map(one).collect::<Result<_, ContractViolation>>()?;
     for victim in &checked {
         if !barred.insert(victim.image_id.as_str()) {
             return Err(format!(
@@ -160,7 +160,7 @@ pub(super) fn victims(
 pub(super) fn leftovers(
     offered: &[Leftover],
     chosen: &[wit::Leftover],
-) -> Result<Vec<Leftover>, Lie> {
+) -> Result<Vec<Leftover>, ContractViolation> {
     let mut open: HashMap<_, _> =
         offered.iter().map(|l| ((l.image_id.as_str(), l.state), l)).collect();
     let mut checked = Vec::with_capacity(chosen.len().min(offered.len()));
@@ -180,7 +180,7 @@ pub(super) fn leftovers(
     Ok(checked)
 }
 
-fn record(image: types::CachedImage) -> Result<CachedImage, Lie> {
+fn record(image: types::CachedImage) -> Result<CachedImage, ContractViolation> {
     Ok(CachedImage {
         image_id: image_id(&image.image_id)?,
         size: number("size", image.size)?,
@@ -191,7 +191,7 @@ fn record(image: types::CachedImage) -> Result<CachedImage, Lie> {
     })
 }
 
-fn checksum(sum: types::Checksum) -> Result<Checksum, Lie> {
+fn checksum(sum: types::Checksum) -> Result<Checksum, ContractViolation> {
     let algorithm = match sum.algorithm {
         types::ChecksumAlgorithm::Md5 => ChecksumAlgorithm::Md5,
         types::ChecksumAlgorithm::Sha256 => ChecksumAlgorithm::Sha256,
@@ -200,18 +200,18 @@ fn checksum(sum: types::Checksum) -> Result<Checksum, Lie> {
     Checksum::new(algorithm, &sum.value).map_err(|e| printable(&e.to_string(), 255))
 }
 
-fn image_id(id: &str) -> Result<ImageId, Lie> {
+fn image_id(id: &str) -> Result<ImageId, ContractViolation> {
     id.parse().map_err(|e: InvalidImageId| e.to_string())
 }
 
-fn number(what: &str, number: u64) -> Result<u64, Lie> {
+fn number(what: &str, number: u64) -> Result<u64, ContractViolation> {
     if number > MAX_NUMBER {
         return Err(format!("{what} is {number}; at most {MAX_NUMBER} is accepted"));
     }
     Ok(number)
 }
 
-fn at_most(limit: u32, length: usize, what: &str) -> Result<(), Lie> {
+fn at_most(limit: u32, length: usize, what: &str) -> Result<(), ContractViolation> {
     if u32::try_from(length).is_ok_and(|length| length <= limit) {
         return Ok(());
     }

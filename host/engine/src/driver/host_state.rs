@@ -4,12 +4,12 @@ pub mod imports;
 
 use super::built_in::BuiltIn;
 use super::deadline::{CallClock, Deadline};
-use super::memory_limiter::{Bounds, MAX_ELEMENTS};
-use super::peak_usage::{Bound, Peak, Usage};
+use super::memory_limiter::{MemoryLimiter, MAX_ELEMENTS};
+use super::peak_usage::{Bound, Peak, PeakUsage};
 use crate::capability::attributes::{Attributes, NameSpace, safe_name};
 use crate::capability::files::MAX_LISTINGS;
 use crate::capability::log::{Log, MAX_PER_SECOND};
-use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS, Place};
+use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS, DatabasePlace};
 use crate::capability::{Error, Images, OpenImage};
 use image_cache_model::Limits;
 use image_cache_store::Directory;
@@ -25,7 +25,7 @@ const MAX_RESOURCES: usize = 1000;
 
 /// Whose capabilities these are, and where they lie.
 #[derive(Debug, Clone)]
-pub struct Home {
+pub struct DriverContext {
     /// The driver as configured.
     pub name: String,
     pub built_in: Option<BuiltIn>,
@@ -44,21 +44,21 @@ pub struct HostState {
     /// Listings that the guest holds open.
     pub listings: usize,
     pub wasi: Option<WasiCtx>,
-    pub bounds: Bounds,
+    pub bounds: MemoryLimiter,
     /// The most that was used of each bound, by this instance and those before it.
-    pub usage: Usage,
+    pub usage: PeakUsage,
     images: Option<Images>,
     database: Option<Database>,
     attributes: Option<Attributes>,
 }
 
 impl HostState {
-    pub fn new(home: &Home) -> Self {
+    pub fn new(home: &DriverContext) -> Self {
         let deadline = Deadline::default();
         let cache = || home.cache.clone();
         let place = match home.built_in {
-            Some(BuiltIn::Sqlite) => Place::Base(home.sqlite_db.clone()),
-            _ => Place::Driver(format!("{}.db", safe_name(&home.name))),
+            Some(BuiltIn::Sqlite) => DatabasePlace::Base(home.sqlite_db.clone()),
+            _ => DatabasePlace::Driver(format!("{}.db", safe_name(&home.name))),
         };
         let names = match home.built_in {
             Some(BuiltIn::Xattr) => NameSpace::Glance,
@@ -69,8 +69,8 @@ impl HostState {
             table: resources(),
             listings: 0,
             wasi: None,
-            bounds: Bounds::new(&home.limits),
-            usage: Usage::default(),
+            bounds: MemoryLimiter::new(&home.limits),
+            usage: PeakUsage::default(),
             images: cache().map(Images::new),
             database: cache().map(|directory| {
                 Database::new(directory, &place, home.limits.database, deadline.clone())
@@ -85,7 +85,7 @@ impl HostState {
         self.table = resources();
         self.listings = 0;
         self.wasi = None;
-        self.bounds = Bounds::new(limits);
+        self.bounds = MemoryLimiter::new(limits);
         self.set_subject(None);
         self
     }

@@ -22,18 +22,18 @@ const MAX_NAME: usize = 200;
 
 /// The names at a component's rim, printable and cut: nothing has checked them yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct World {
+pub(super) struct ComponentNames {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
 }
 
-impl World {
+impl ComponentNames {
     /// Reads the rim; what is nested inside does not count. The error says what the bytes are instead.
-    pub fn read(bytes: &[u8]) -> Result<World, String> {
+    pub fn read(bytes: &[u8]) -> Result<ComponentNames, String> {
         if let Some(fault) = no_component(bytes) {
             return Err(fault.into());
         }
-        let mut world = World::default();
+        let mut world = ComponentNames::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(bytes) {
             let broken = |e| format!("it is a broken component: {e}; build it anew");

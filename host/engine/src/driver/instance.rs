@@ -32,14 +32,14 @@ pub(super) struct Template {
 }
 
 /// An instance.
-pub(super) struct Live {
+pub(super) struct Instance {
     store: Store<HostState>,
     bindings: ImageCacheDriver,
     has_wasi: bool,
 }
 
 /// Why there is no instance; the state is for the next attempt.
-pub(super) struct StillBorn {
+pub(super) struct FailedStart {
     pub state: HostState,
     pub error: CallError,
 }
@@ -79,7 +79,7 @@ impl Template {
         &self,
         state: HostState,
         until: Option<Instant>,
-    ) -> Result<Live, Box<StillBorn>> {
+    ) -> Result<Instance, Box<FailedStart>> {
         let mut store = Store::new(self.pre.engine(), state.renewed(&self.limits));
         store.limiter(|state| &mut state.bounds);
         store.set_hostcall_fuel(MAX_PASSED);
@@ -90,25 +90,25 @@ impl Template {
         });
         let made = timed(&mut store, self.has_wasi, until, |store| self.pre.instantiate(store));
         match made {
-            Ok(bindings) => Ok(Live { store, bindings, has_wasi: self.has_wasi }),
+            Ok(bindings) => Ok(Instance { store, bindings, has_wasi: self.has_wasi }),
             Err(error) => {
                 let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
-                Err(Box::new(StillBorn { state: store.into_data(), error }))
+                Err(Box::new(FailedStart { state: store.into_data(), error }))
             }
         }
     }
 
     /// A new instance, configured, at `until` if that is given.
-    pub fn start(&self, state: HostState, until: Option<Instant>) -> Result<Live, Box<StillBorn>> {
+    pub fn start(&self, state: HostState, until: Option<Instant>) -> Result<Instance, Box<FailedStart>> {
         let mut live = self.instantiate(state, until)?;
         match live.configure(&self.options, until) {
             Ok(()) => Ok(live),
-            Err(error) => Err(Box::new(StillBorn { state: live.into_state(), error })),
+            Err(error) => Err(Box::new(FailedStart { state: live.into_state(), error })),
         }
     }
 }
 
-impl Live {
+impl Instance {
     /// One call, within its bounds, over at `until` if that is given. A trap or a deadline is an error after which the
     /// instance is of no use.
     pub fn call<R: Send>(
@@ -117,7 +117,7 @@ impl Live {
         until: Option<Instant>,
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
     ) -> Result<R, CallError> {
-        let Live { store, bindings, has_wasi } = self;
+        let Instance { store, bindings, has_wasi } = self;
         let guest = bindings.image_cache_driver_driver();
         let result = timed(store, *has_wasi, until, |store| work(guest, store));
         result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))

@@ -3,9 +3,9 @@
 use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled, digest};
 use super::error::{CallError, DriverError, LoadError};
-use super::host_state::{Home, HostState};
-use super::import_check::World;
-use super::instance::{Live, StillBorn, Template};
+use super::host_state::{DriverContext, HostState};
+use super::import_check::ComponentNames;
+use super::instance::{Instance, FailedStart, Template};
 use super::loaded_driver::Driver;
 use crate::engine;
 use image_cache_model::{Config, DriverConfig, Grant, Limits, read_file};
@@ -39,7 +39,7 @@ pub(super) enum Source {
 pub(super) struct Examined {
     pub bytes: Cow<'static, [u8]>,
     pub digest: [u8; 32],
-    pub world: World,
+    pub world: ComponentNames,
     /// What keeps it from being this driver; empty: it may be compiled.
     pub faults: Vec<String>,
 }
@@ -122,8 +122,8 @@ fn last_resort() -> &'static Result<Compiled, String> {
 }
 
 /// A configured instance; after a corrupt database was set aside, if it comes to that.
-fn start(template: &Template, state: HostState, name: &str) -> Result<Live, CallError> {
-    let StillBorn { mut state, error } = match start_patiently(template, state) {
+fn start(template: &Template, state: HostState, name: &str) -> Result<Instance, CallError> {
+    let FailedStart { mut state, error } = match start_patiently(template, state) {
         Ok(live) => return Ok(live),
         Err(born) => *born,
     };
@@ -148,7 +148,7 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Live, Call
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A configured instance, once nobody else's lock on its database is in the way.
-fn start_patiently(template: &Template, mut state: HostState) -> Result<Live, Box<StillBorn>> {
+fn start_patiently(template: &Template, mut state: HostState) -> Result<Instance, Box<FailedStart>> {
     let until = Instant::now() + BUSY_PATIENCE;
     loop {
         let born = match template.start(state, None) {
@@ -194,13 +194,13 @@ impl Candidate {
         }
     }
 
-    pub fn home(&self, config: &Config, cache: Option<Arc<Directory>>) -> Home {
+    pub fn home(&self, config: &Config, cache: Option<Arc<Directory>>) -> DriverContext {
         let built_in = match self.source {
             Source::BuiltIn(built_in) => Some(built_in),
             Source::File(_) => None,
         };
         let sqlite_db = config.sqlite_db.clone();
-        Home { name: self.name.clone(), built_in, limits: self.limits, cache, sqlite_db }
+        DriverContext { name: self.name.clone(), built_in, limits: self.limits, cache, sqlite_db }
     }
 }
 
@@ -259,7 +259,7 @@ pub(super) fn examine(candidate: &Candidate) -> Result<Examined, String> {
             candidate.name
         )
     });
-    let world = World::read(&bytes).map_err(|fault| match &candidate.source {
+    let world = ComponentNames::read(&bytes).map_err(|fault| match &candidate.source {
         Source::File(path) => format!("{}: {fault}", path.display()),
         Source::BuiltIn(_) => fault,
     })?;

@@ -3,11 +3,11 @@
 mod instance_slot;
 
 use super::convert;
-use super::convert::Lie;
+use super::convert::ContractViolation;
 use super::deadline::end_of;
 use super::error::CallError;
-use super::host_state::{Home, HostState};
-use super::instance::{Live, Template};
+use super::host_state::{DriverContext, HostState};
+use super::instance::{Instance, Template};
 use super::peak_usage::Peak;
 use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::bindings::image_cache::driver::types;
@@ -36,7 +36,7 @@ pub struct Driver {
 
 /// What all handles of a driver share.
 struct Loaded {
-    home: Home,
+    home: DriverContext,
     name: String,
     version: String,
     template: Template,
@@ -50,10 +50,10 @@ type Answer<R> = wasmtime::Result<Result<R, types::Error>>;
 
 impl Driver {
     pub(super) fn new(
-        home: Home,
+        home: DriverContext,
         description: (String, String),
         template: Template,
-        live: Live,
+        live: Instance,
     ) -> Self {
         let (name, version) = description;
         let slot = Mutex::new(Slot { live: Some(live), idle: None });
@@ -94,7 +94,7 @@ impl Driver {
     /// The most that this driver used of each of its bounds since it was loaded.
     pub fn peaks(&self) -> Vec<Peak> {
         let slot = self.slot();
-        let state = slot.live.as_ref().map(Live::state).or(slot.idle.as_ref());
+        let state = slot.live.as_ref().map(Instance::state).or(slot.idle.as_ref());
         state.map(HostState::peaks).unwrap_or_default()
     }
 
@@ -253,7 +253,7 @@ impl Driver {
         &self,
         name: &str,
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> Answer<R> + Send,
-        check: impl FnOnce(R) -> Result<T, Lie>,
+        check: impl FnOnce(R) -> Result<T, ContractViolation>,
     ) -> Result<T, CallError> {
         // Whoever waits for the calls of others does so no longer than a call may take itself.
         let wait_until = || self.until.unwrap_or_else(|| self.end_of_call());

@@ -9,7 +9,7 @@ pub const MAX_ELEMENTS: usize = 100_000;
 /// What one store may still take. Going beyond is a trap with words: a guest that is merely told that there is no more
 /// memory dies with a trap that says nothing.
 #[derive(Debug)]
-pub struct Bounds {
+pub struct MemoryLimiter {
     max_memory: usize,
     /// Core instances, memories and tables, so many of each, adapters included.
     max_parts: usize,
@@ -17,12 +17,12 @@ pub struct Bounds {
     elements: usize,
 }
 
-impl Bounds {
+impl MemoryLimiter {
     /// At most what these limits allow.
     pub fn new(limits: &Limits) -> Self {
         let most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let (max_memory, max_parts) = (most(limits.memory), most(limits.instances));
-        Bounds { max_memory, max_parts, memory: 0, elements: 0 }
+        MemoryLimiter { max_memory, max_parts, memory: 0, elements: 0 }
     }
 
     /// Core instances, memories or tables that it may have, each.
@@ -36,7 +36,7 @@ impl Bounds {
     }
 }
 
-impl ResourceLimiter for Bounds {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
         let memory = self.memory.saturating_sub(now).saturating_add(wanted);
         if memory > self.max_memory {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut bounds = Bounds::new(&Limits { memory: 100, ..Limits::default() });
+        let mut bounds = MemoryLimiter::new(&Limits { memory: 100, ..Limits::default() });
         assert!(bounds.memory_growing(0, 60, None).is_ok());
         assert!(bounds.memory_growing(0, 60, None).is_err());
         assert!(bounds.memory_growing(60, 100, None).is_ok());

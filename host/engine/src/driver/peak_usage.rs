@@ -25,7 +25,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// All of them, in the order of their places in [`Usage`].
+    /// All of them, in the order of their places in [`PeakUsage`].
     const ALL: [Bound; 9] = [
         Bound::Memory,
         Bound::TableElements,
@@ -82,9 +82,9 @@ impl Peak {
 
 /// The most that was used of each bound so far; it costs a comparison each.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Usage([u64; Bound::ALL.len()]);
+pub struct PeakUsage([u64; Bound::ALL.len()]);
 
-impl Usage {
+impl PeakUsage {
     /// Takes note of a use.
     pub fn note(&mut self, bound: Bound, used: u64) {
         let most = &mut self.0[bound as usize];
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_the_most_is_kept_of_each_bound() {
-        let mut usage = Usage::default();
+        let mut usage = PeakUsage::default();
         for used in [3, 9, 4] {
             usage.note(Bound::LogMessages, used);
         }

@@ -1,6 +1,6 @@
 //! Giving back the space of removed files.
 
-use super::Gone;
+use super::UnlinkedFile;
 use crate::sync::lock;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,16 +14,16 @@ const THREADS: usize = 16;
 pub const FEW_FILES: usize = 8;
 
 /// The space of removed files, on its way back to the file system while others are being removed.
-pub struct Space<'a> {
-    to_close: SyncSender<Vec<Gone>>,
+pub struct DeferredClose<'a> {
+    to_close: SyncSender<Vec<UnlinkedFile>>,
     /// Starts the threads; false where there can be none.
     start: Box<dyn Fn() -> bool + 'a>,
     is_started: bool,
 }
 
-impl Space<'_> {
+impl DeferredClose<'_> {
     /// Does something that removes files; afterwards all of their space is back.
-    pub fn all<T>(work: impl FnOnce(&mut Space<'_>) -> T) -> T {
+    pub fn all<T>(work: impl FnOnce(&mut DeferredClose<'_>) -> T) -> T {
         // No more wait than what the threads take next: they are open files.
         let (to_close, closing) = sync_channel(THREADS / 2);
         let closing = Mutex::new(closing);
@@ -31,12 +31,12 @@ impl Space<'_> {
             let closing = &closing;
             let thread = || thread::Builder::new().spawn_scoped(scope, || close(closing)).is_ok();
             let start = Box::new(move || (0..THREADS).filter(|_| thread()).count() > 0);
-            work(&mut Space { to_close, start, is_started: false })
+            work(&mut DeferredClose { to_close, start, is_started: false })
         })
     }
 
     /// Closes these files, sooner or later. Not with a lock held.
-    pub fn give_back(&mut self, mut files: Vec<Gone>) {
+    pub fn give_back(&mut self, mut files: Vec<UnlinkedFile>) {
         if files.is_empty() {
             return;
         }
@@ -52,7 +52,7 @@ impl Space<'_> {
     }
 }
 
-fn close(files: &Mutex<Receiver<Vec<Gone>>>) {
+fn close(files: &Mutex<Receiver<Vec<UnlinkedFile>>>) {
     loop {
         let next = lock(files).recv();
         match next {

@@ -1,7 +1,7 @@
 //! `.image-cache/blocks/`: a file of block digests for each cached image, under a name made from its id.
 
 use super::beneath::{create_new, is_other, open_to_read, read_whole, unforeseen};
-use super::{Directory, Gone, same_inode, time, unlink};
+use super::{Directory, UnlinkedFile, same_inode, time, unlink};
 use image_cache_model::ImageId;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use sha2::{Digest, Sha256};
@@ -130,10 +130,10 @@ impl Directory {
     }
 
     /// Removes an image's digests, if it has any. Call with the directory locked.
-    pub fn remove_digests(&self, id: &ImageId) -> io::Result<Option<Gone>> {
+    pub fn remove_digests(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
         let name = name_of(id);
         let file = open_to_read(&self.blocks, &name).ok().flatten();
-        Ok(unlink(&self.blocks, &name)?.then(|| Gone::new(0, file)))
+        Ok(unlink(&self.blocks, &name)?.then(|| UnlinkedFile::new(0, file)))
     }
 
     /// Whether the image's name still leads to this open file.

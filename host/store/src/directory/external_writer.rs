@@ -7,7 +7,7 @@ use std::io;
 
 /// What has become of a file that was being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum WriterState {
     /// Its writer lives.
     Growing,
     /// It is a cached image: whole, and verified by its writer.
@@ -24,18 +24,18 @@ impl Directory {
     }
 
     /// What has become of such a file. Once it is published, it is held against eviction.
-    pub fn fate(&self, id: &ImageId, file: &File) -> io::Result<Fate> {
+    pub fn writer_state(&self, id: &ImageId, file: &File) -> io::Result<WriterState> {
         if !same_inode(&self.base, id, file)? {
             if same_inode(&self.incomplete, id, file)? && is_locked(file)? {
-                return Ok(Fate::Growing);
+                return Ok(WriterState::Growing);
             }
             // The writer may have published it between the two looks.
             if !same_inode(&self.base, id, file)? {
-                return Ok(Fate::Gone);
+                return Ok(WriterState::Gone);
             }
         }
         let _ = file.try_lock_shared();
-        Ok(Fate::Published)
+        Ok(WriterState::Published)
     }
 }
 

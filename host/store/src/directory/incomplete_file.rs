@@ -1,7 +1,7 @@
 //! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
 use super::beneath::create_new;
-use super::reservation::Room;
+use super::reservation::Reservation;
 use super::{
     Directory, FileInfo, is_regular, lock_alone, open_regular, remove_regular, same_inode, stat_any,
 };
@@ -31,12 +31,12 @@ pub struct Incomplete {
     /// Whether its bytes are good: if it is undone all the same, there is nothing to learn from it.
     verified: bool,
     /// What it was given of the disk.
-    pub(super) room: Room,
+    pub(super) reservation: Reservation,
 }
 
 /// The answer to the wish to write an image.
 #[derive(Debug)]
-pub enum Taken {
+pub enum TakeResult {
     /// This process writes it.
     Ours(Incomplete),
     /// It is cached.
@@ -47,7 +47,7 @@ pub enum Taken {
 
 /// The answer to the wish to publish one.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Published {
+pub enum PublishResult {
     /// It is published.
     Done,
     /// Somebody else put a file in its place meanwhile; that one stays.
@@ -57,10 +57,10 @@ pub enum Published {
 impl Incomplete {
     /// Takes `incomplete/<id>` exclusively. A leftover of a dead writer is replaced, never written into:
     /// its inode may be that of an image that was published while we waited for its lock.
-    pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<Taken> {
+    pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<TakeResult> {
         for _ in 0..ATTEMPTS {
             if directory.cached_file(image_id)?.is_some() {
-                return Ok(Taken::AlreadyCached);
+                return Ok(TakeResult::AlreadyCached);
             }
             // Found out now, not when the whole image was fetched.
             if stat_any(&directory.base, image_id)?.is_some_and(|found| !is_regular(&found)) {
@@ -74,20 +74,20 @@ impl Incomplete {
                     size: 0,
                     pending: true,
                     verified: false,
-                    room: Room::default(),
+                    reservation: Reservation::default(),
                 };
                 // It may have been published between the look and the lock.
                 if directory.cached_file(image_id)?.is_some() {
                     ours.discard();
-                    return Ok(Taken::AlreadyCached);
+                    return Ok(TakeResult::AlreadyCached);
                 }
-                return Ok(Taken::Ours(ours));
+                return Ok(TakeResult::Ours(ours));
             }
             if !clear_dead(directory, image_id)? {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        Ok(Taken::BeingWritten)
+        Ok(TakeResult::BeingWritten)
     }
 
     /// Appends to the file.
@@ -113,7 +113,7 @@ impl Incomplete {
     }
 
     /// Flushes verified bytes to disk, where that is wanted, and answers what the inode then says.
-    pub fn settle(&mut self, durability: Durability) -> io::Result<FileInfo> {
+    pub fn sync_to_disk(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
         self.give_back()?;
         if durability == Durability::Full {
@@ -129,7 +129,7 @@ impl Incomplete {
     }
 
     /// Moves the file to its place among the cached images. Call with the directory locked.
-    pub fn publish(mut self) -> io::Result<Published> {
+    pub fn publish(mut self) -> io::Result<PublishResult> {
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.base, self.image_id.as_str());
         if !same_inode(from, &self.image_id, &self.file)? {
@@ -141,7 +141,7 @@ impl Incomplete {
         match move_in(from, to, id) {
             Ok(()) => {}
             Err(Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
-                return Ok(Published::AlreadyCached);
+                return Ok(PublishResult::AlreadyCached);
             }
             Err(Errno::EXIST) => return Err(in_the_way(&self.image_id)),
             Err(e) => return Err(e.into()),
@@ -151,7 +151,7 @@ impl Incomplete {
         // From now on it is a cached image, which only a reader's shared lock protects from eviction. Nobody waits for it:
         // between the two locks any process may have taken its own, and keep it.
         let _ = self.file.try_lock_shared();
-        Ok(Published::Done)
+        Ok(PublishResult::Done)
     }
 
     /// Removes the file: it held nothing worth a look.

@@ -24,14 +24,14 @@ pub struct DirectoryLock {
 
 /// Says that the cache is open, or taken for oneself alone, until it is dropped.
 #[derive(Debug)]
-pub struct Use {
+pub struct OpenLock {
     _file: File,
 }
 
 impl Directory {
     /// Joins those who have the cache open. Waits where somebody has it for himself alone; an error of kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) where that takes too long.
-    pub fn join(&self) -> io::Result<Use> {
+    pub fn shared(&self) -> io::Result<OpenLock> {
         let file = self.open_own("users")?;
         let words = "its books are being moved by `image-cache driver migrate`; try again when that is done";
         match wait(|| file.try_lock_shared(), PATIENCE, words) {
@@ -41,14 +41,14 @@ impl Directory {
             }
             other => other?,
         }
-        Ok(Use { _file: file })
+        Ok(OpenLock { _file: file })
     }
 
     /// Takes the cache for oneself alone; nothing where anybody has it open.
-    pub fn claim(&self) -> io::Result<Option<Use>> {
+    pub fn exclusive(&self) -> io::Result<Option<OpenLock>> {
         let file = self.open_own("users")?;
         match wait(|| file.try_lock(), FORKING, "") {
-            Ok(()) => Ok(Some(Use { _file: file })),
+            Ok(()) => Ok(Some(OpenLock { _file: file })),
             Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(None),
             Err(e) => Err(e),
         }

@@ -23,7 +23,7 @@ const STAT_BLOCK: u64 = 512;
 
 /// What one incomplete file was given.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct Reservation {
     /// Bytes that may be written without asking.
     reserved: u64,
     /// Bytes for which the file system has set blocks aside.
@@ -36,7 +36,7 @@ pub(super) struct Room {
 
 /// What live writers take up, apart from one of them.
 #[derive(Debug, Default)]
-pub struct Filling {
+pub struct ActiveFills {
     /// Bytes that their files have or may come to have.
     pub bytes: u64,
     /// Those of them that the file system still counts as free.
@@ -48,29 +48,29 @@ pub struct Filling {
 impl Incomplete {
     /// Bytes that may be written without asking.
     pub fn reserved(&self) -> u64 {
-        self.room.reserved
+        self.reservation.reserved
     }
 
     /// Bytes that the file system no longer counts as free on this file's account.
     pub fn taken(&self) -> u64 {
-        self.room.allocated.max(self.size)
+        self.reservation.allocated.max(self.size)
     }
 
     /// Reserves `total` bytes, and tells other processes; false where the file system cannot keep that.
     pub fn announce(&mut self, total: u64) -> io::Result<bool> {
-        self.room.reserved = total;
+        self.reservation.reserved = total;
         match fsetxattr(self.file(), ATTRIBUTE, total.to_string().as_bytes(), XattrFlags::empty()) {
-            Ok(()) => self.room.announced = true,
-            Err(Errno::OPNOTSUPP) => self.room.announced = false,
+            Ok(()) => self.reservation.announced = true,
+            Err(Errno::OPNOTSUPP) => self.reservation.announced = false,
             Err(error) => return Err(error.into()),
         }
-        Ok(self.room.announced)
+        Ok(self.reservation.announced)
     }
 
     /// Tells other processes that the image has a place. Where they cannot be told, its bytes tell them.
     pub fn announce_place(&mut self) -> io::Result<()> {
         match fsetxattr(self.file(), PLACE, b"1", XattrFlags::empty()) {
-            Ok(()) => self.room.has_place = true,
+            Ok(()) => self.reservation.has_place = true,
             Err(Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error.into()),
         }
@@ -80,7 +80,7 @@ impl Incomplete {
     /// Has the file system set blocks aside for `total` bytes, without changing the file's length; false
     /// where it cannot do that.
     pub fn allocate(&mut self, total: u64) -> io::Result<bool> {
-        self.room.reserved = total;
+        self.reservation.reserved = total;
         let from = self.taken();
         if from >= total {
             return Ok(true);
@@ -88,7 +88,7 @@ impl Incomplete {
         loop {
             match fallocate(self.file(), FallocateFlags::KEEP_SIZE, from, total - from) {
                 Ok(()) => {
-                    self.room.allocated = total;
+                    self.reservation.allocated = total;
                     return Ok(true);
                 }
                 Err(Errno::INTR) => {}
@@ -100,19 +100,19 @@ impl Incomplete {
 
     /// Gives back what was reserved and not written.
     pub(super) fn give_back(&mut self) -> io::Result<()> {
-        if self.room.allocated > self.size {
+        if self.reservation.allocated > self.size {
             self.file().set_len(self.size)?;
-            self.room.allocated = self.size;
+            self.reservation.allocated = self.size;
         }
         Ok(())
     }
 
     /// Takes the announcement off the file, which is no longer being written.
     pub(super) fn withdraw(&mut self) {
-        let room = &mut self.room;
+        let reservation = &mut self.reservation;
         let announced = [
-            (std::mem::take(&mut room.announced), ATTRIBUTE),
-            (std::mem::take(&mut room.has_place), PLACE),
+            (std::mem::take(&mut reservation.announced), ATTRIBUTE),
+            (std::mem::take(&mut reservation.has_place), PLACE),
         ];
         for (_, name) in announced.into_iter().filter(|(is_there, _)| *is_there) {
             if let Err(error) = fremovexattr(self.file(), name) {
@@ -126,8 +126,8 @@ impl Incomplete {
 impl Directory {
     /// What live writers take up, but for that of one image. Call with the directory locked, so that none
     /// reserves more and none publishes meanwhile.
-    pub fn filling(&self, but_for: &ImageId) -> io::Result<Filling> {
-        let mut filling = Filling::default();
+    pub fn active_fills(&self, but_for: &ImageId) -> io::Result<ActiveFills> {
+        let mut filling = ActiveFills::default();
         for entry in self.incomplete.entries()? {
             let entry = entry?;
             let name = entry.file_name();
@@ -161,7 +161,7 @@ impl Directory {
     }
 }
 
-impl Filling {
+impl ActiveFills {
     fn add(&mut self, file: &File) -> io::Result<()> {
         let stat = fstat(file)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);

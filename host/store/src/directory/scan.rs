@@ -17,13 +17,13 @@ const AT_ONCE: usize = 1024;
 type Found = io::Result<(ImageId, FileInfo)>;
 
 /// One pass, in no order, for who takes its time.
-pub struct CachedFiles {
+pub struct Scan {
     names: Names,
     found: vec::IntoIter<Found>,
 }
 
 /// What one of the threads of a pass comes to see.
-pub struct Share<'a> {
+pub struct ScanShard<'a> {
     names: &'a Mutex<Names>,
     some: vec::IntoIter<(ImageId, DirEntry)>,
 }
@@ -35,24 +35,24 @@ struct Names {
 
 impl Directory {
     /// One pass over the cached images, in no order.
-    pub fn cached_files(&self) -> io::Result<CachedFiles> {
-        Ok(CachedFiles { names: self.names()?, found: Vec::new().into_iter() })
+    pub fn cached_files(&self) -> io::Result<Scan> {
+        Ok(Scan { names: self.names()?, found: Vec::new().into_iter() })
     }
 
     /// One pass, at once: by two threads, where there are many images. What each of them makes of its share.
-    pub fn in_shares<T: Send>(
+    pub fn in_shards<T: Send>(
         &self,
-        work: impl Fn(Share<'_>) -> io::Result<T> + Sync,
+        work: impl Fn(ScanShard<'_>) -> io::Result<T> + Sync,
     ) -> io::Result<Vec<T>> {
         let mut names = self.names()?;
         let first = names.some()?;
         let is_long = first.len() >= WORTH_A_THREAD;
         let names = &Mutex::new(names);
-        let mine = || work(Share { names, some: first.into_iter() });
+        let mine = || work(ScanShard { names, some: first.into_iter() });
         if !is_long {
             return Ok(vec![mine()?]);
         }
-        let theirs = || work(Share { names, some: Vec::new().into_iter() });
+        let theirs = || work(ScanShard { names, some: Vec::new().into_iter() });
         let (mine, theirs) = both(mine, theirs);
         Ok(vec![mine?, theirs?])
     }
@@ -86,7 +86,7 @@ fn image(entry: &DirEntry, database: &str) -> Option<ImageId> {
     name.parse().ok()
 }
 
-impl Iterator for Share<'_> {
+impl Iterator for ScanShard<'_> {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {
@@ -106,7 +106,7 @@ impl Iterator for Share<'_> {
     }
 }
 
-impl Iterator for CachedFiles {
+impl Iterator for Scan {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {

@@ -9,7 +9,7 @@ use std::io;
 /// which takes the longer the larger it is (a file system that discards blocks waits for the disk), and so is not for
 /// whoever holds a lock.
 #[derive(Debug)]
-pub struct Gone {
+pub struct UnlinkedFile {
     /// Its bytes.
     pub size: u64,
     _space: Option<File>,
@@ -17,25 +17,25 @@ pub struct Gone {
 
 /// What became of an attempt to evict an image.
 #[derive(Debug)]
-pub enum Eviction {
+pub enum EvictResult {
     /// It was removed.
-    Evicted(Gone),
+    Evicted(UnlinkedFile),
     /// Somebody has it open: it stays.
     BeingRead,
     /// It was not there any more.
     Gone,
 }
 
-impl Gone {
+impl UnlinkedFile {
     /// A file that lives on elsewhere, or could not be opened, has no space that is to be given back.
-    pub fn new(size: u64, space: Option<File>) -> Gone {
-        Gone { size, _space: space }
+    pub fn new(size: u64, space: Option<File>) -> UnlinkedFile {
+        UnlinkedFile { size, _space: space }
     }
 }
 
 impl Directory {
     /// Removes a cached image; nothing where there is none. Whoever reads it goes on reading.
-    pub fn remove_cached(&self, id: &ImageId) -> io::Result<Option<Gone>> {
+    pub fn remove_cached(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
         if self.is_database(id) {
             return Ok(None);
         }
@@ -43,21 +43,21 @@ impl Directory {
         // Without the right to read it, it is removed all the same.
         let file = open_regular(&self.base, id).ok().flatten();
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        Ok(unlink(&self.base, id.as_str())?.then(|| Gone::new(size, file)))
+        Ok(unlink(&self.base, id.as_str())?.then(|| UnlinkedFile::new(size, file)))
     }
 
     /// Removes a cached image, unless somebody reads it.
-    pub fn evict(&self, id: &ImageId) -> io::Result<Eviction> {
-        let Some(file) = self.open_cached(id)? else { return Ok(Eviction::Gone) };
+    pub fn evict(&self, id: &ImageId) -> io::Result<EvictResult> {
+        let Some(file) = self.open_cached(id)? else { return Ok(EvictResult::Gone) };
         let file = match lock_alone(&self.base, id, file) {
             Ok(locked) => locked,
-            Err(TryLockError::WouldBlock) => return Ok(Eviction::BeingRead),
+            Err(TryLockError::WouldBlock) => return Ok(EvictResult::BeingRead),
             Err(TryLockError::Error(e)) => return Err(e),
         };
         let size = file.metadata()?.len();
         if !same_inode(&self.base, id, &file)? || !unlink(&self.base, id.as_str())? {
-            return Ok(Eviction::Gone);
+            return Ok(EvictResult::Gone);
         }
-        Ok(Eviction::Evicted(Gone::new(size, Some(file))))
+        Ok(EvictResult::Evicted(UnlinkedFile::new(size, Some(file))))
     }
 }

@@ -32,8 +32,8 @@ impl BlockDigests {
     /// Takes the next bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let room = usize::try_from(BLOCK - self.taken).unwrap_or(usize::MAX);
-            let (now, later) = bytes.split_at(bytes.len().min(room));
+            let reservation = usize::try_from(BLOCK - self.taken).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(bytes.len().min(reservation));
             self.block.write(now);
             self.taken += now.len() as u64;
             bytes = later;

@@ -33,7 +33,7 @@ pub enum Trust {
 
 /// The digests of an image's blocks. Those that nobody knows yet are learned from the first use.
 #[derive(Debug)]
-pub struct Table {
+pub struct DigestTable {
     size: u64,
     trust: Trust,
     /// 0 where it is not known.
@@ -43,20 +43,20 @@ pub struct Table {
     unsaved: AtomicBool,
 }
 
-impl Table {
+impl DigestTable {
     /// The digests of bytes that were just verified.
-    pub fn made(size: u64, trust: Trust, digests: BlockDigests) -> Table {
-        Table::of(size, trust, digests.finish(), false)
+    pub fn from_digests(size: u64, trust: Trust, digests: BlockDigests) -> DigestTable {
+        DigestTable::of(size, trust, digests.finish(), false)
     }
 
     /// None is known; each block is trusted when it is first read. Once all are known they are `to_be_saved`.
-    pub fn trusting(size: u64, to_be_saved: bool) -> Table {
-        Table::of(size, Trust::FirstUse, vec![0; blocks(size)], to_be_saved)
+    pub fn trust_on_first_use(size: u64, to_be_saved: bool) -> DigestTable {
+        DigestTable::of(size, Trust::FirstUse, vec![0; blocks(size)], to_be_saved)
     }
 
-    fn of(size: u64, trust: Trust, digests: Vec<u64>, to_be_saved: bool) -> Table {
+    fn of(size: u64, trust: Trust, digests: Vec<u64>, to_be_saved: bool) -> DigestTable {
         let unknown = digests.iter().filter(|digest| **digest == 0).count();
-        Table {
+        DigestTable {
             size,
             trust,
             digests: digests.into_iter().map(AtomicU64::new).collect(),
@@ -133,7 +133,7 @@ impl Table {
     }
 
     /// The same back; nothing where they are torn, another image's, or of a kind that we do not know.
-    pub fn from_bytes(bytes: &[u8], id: &ImageId) -> Option<(FileKey, Table)> {
+    pub fn from_bytes(bytes: &[u8], id: &ImageId) -> Option<(FileKey, DigestTable)> {
         let (content, own) = bytes.split_last_chunk::<DIGEST>()?;
         // Looked at first: a large file of zeros is not worth a digest.
         if !content.starts_with(&MAGIC) || digest(content) != u64::from_le_bytes(*own) {
@@ -157,7 +157,7 @@ impl Table {
         }
         let digests = digests.iter().map(|digest| u64::from_le_bytes(*digest)).collect();
         let file = FileKey { inode, size, modified: (seconds, nanoseconds) };
-        Some((file, Table::of(size, trust, digests, false)))
+        Some((file, DigestTable::of(size, trust, digests, false)))
     }
 
     /// Whose digests a file holds, by its first bytes; nobody has verified them.
@@ -199,11 +199,11 @@ fn from_code(code: u8) -> Option<Trust> {
 mod tests {
     use super::*;
 
-    fn table(size: usize) -> (Table, FileKey) {
+    fn table(size: usize) -> (DigestTable, FileKey) {
         let mut digests = BlockDigests::default();
         digests.update(&vec![7; size]);
         let file = FileKey { inode: 5, size: size as u64, modified: (-1, 999_999_999) };
-        (Table::made(size as u64, Trust::Fetched, digests), file)
+        (DigestTable::from_digests(size as u64, Trust::Fetched, digests), file)
     }
 
     fn id(id: &str) -> ImageId {
@@ -215,10 +215,10 @@ mod tests {
         for size in [0, 1, 1 << 20, (3 << 20) + 1] {
             let (table, file) = table(size);
             let bytes = table.to_bytes(&id("ünïcode"), &file);
-            let (bound, back) = Table::from_bytes(&bytes, &id("ünïcode")).expect("it is whole");
+            let (bound, back) = DigestTable::from_bytes(&bytes, &id("ünïcode")).expect("it is whole");
             assert_eq!((bound, back.size(), back.trust()), (file, size as u64, Trust::Fetched));
             assert_eq!(back.to_bytes(&id("ünïcode"), &bound), bytes);
-            assert_eq!(Table::id_in(&bytes), Some(id("ünïcode")));
+            assert_eq!(DigestTable::id_in(&bytes), Some(id("ünïcode")));
         }
     }
 
@@ -226,22 +226,22 @@ mod tests {
     fn torn_flipped_and_foreign_bytes_are_no_table() {
         let (table, file) = table((2 << 20) + 5);
         let bytes = table.to_bytes(&id("a"), &file);
-        assert!(Table::from_bytes(&bytes, &id("b")).is_none(), "another image's");
+        assert!(DigestTable::from_bytes(&bytes, &id("b")).is_none(), "another image's");
         for len in 0..bytes.len() {
-            assert!(Table::from_bytes(&bytes[..len], &id("a")).is_none(), "{len} bytes");
+            assert!(DigestTable::from_bytes(&bytes[..len], &id("a")).is_none(), "{len} bytes");
         }
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Table::from_bytes(&flipped, &id("a")).is_none(), "bit {bit}");
+            assert!(DigestTable::from_bytes(&flipped, &id("a")).is_none(), "bit {bit}");
         }
         let longer = [&bytes[..], &[0; 8]].concat();
-        assert!(Table::from_bytes(&longer, &id("a")).is_none());
+        assert!(DigestTable::from_bytes(&longer, &id("a")).is_none());
     }
 
     #[test]
     fn a_block_is_learned_once_and_held_to_that() {
-        let table = Table::trusting((1 << 20) + 1, true);
+        let table = DigestTable::trust_on_first_use((1 << 20) + 1, true);
         assert_eq!(table.trust(), Trust::NotYet);
         assert!(table.check(1, b"x") && table.check(1, b"x") && !table.check(1, b"y"));
         assert!(!table.is_to_be_saved());

@@ -1,7 +1,7 @@
 //! What a guest's SQL may do: its own tables in its own file, within bounds.
 
 use super::functions;
-use super::interrupt::Watch;
+use super::interrupt::Interrupt;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, Wal};
 use rusqlite::limits::Limit;
@@ -76,7 +76,7 @@ const TABLES: [&str; 6] =
     ["dbstat", "fts3tokenize", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"];
 
 /// Puts the bounds on a new connection. The host's own statements pass.
-pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result<()> {
+pub(super) fn confine(connection: &mut Connection, watch: &Arc<Interrupt>) -> Result<()> {
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }
@@ -106,13 +106,13 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Watch>) -> Result
 }
 
 /// Whether a statement that is prepared now calls more functions than can be gone through without a look at the clock.
-fn calls_too_much(watch: &Watch, function: &str) -> bool {
+fn calls_too_much(watch: &Interrupt, function: &str) -> bool {
     let weight = if is_among(&SLOW, function) { MAX_FUNCTIONS / MAX_SLOW } else { 1 };
     watch.note_functions(weight) > MAX_FUNCTIONS
 }
 
 /// Whether that is why the statement that was prepared last was refused.
-pub(super) fn called_too_much(watch: &Watch) -> bool {
+pub(super) fn called_too_much(watch: &Interrupt) -> bool {
     watch.functions() > MAX_FUNCTIONS
 }
 
@@ -120,8 +120,8 @@ pub(super) fn called_too_much(watch: &Watch) -> bool {
 /// often enough to stay well below its own share.
 pub(super) fn cap_pages(
     connection: &mut Connection,
-    watch: &Arc<Watch>,
-    share: Share,
+    watch: &Arc<Interrupt>,
+    share: DiskShare,
 ) -> Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let page = page.max(512);
@@ -152,22 +152,22 @@ const CHECKPOINT: i64 = 1000;
 
 /// The bytes of disk that a database and its log may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct DiskShare {
     pub database: u64,
     pub log: u64,
 }
 
-impl Share {
+impl DiskShare {
     /// Of so many bytes in all. What one call may write into the log bounds how long it takes to write that into the
     /// database, which nothing interrupts. As much again is for what SQLite writes between two looks at the log.
     pub fn of(bytes: u64) -> Self {
         let log = (bytes / 4).min(MAX_LOG);
-        Share { database: bytes - 2 * log, log }
+        DiskShare { database: bytes - 2 * log, log }
     }
 
     /// The built-in driver is trusted not to flood its log, which grows while somebody else reads.
     pub fn trusted(bytes: u64) -> Self {
-        Share { database: bytes, log: bytes }
+        DiskShare { database: bytes, log: bytes }
     }
 }
 

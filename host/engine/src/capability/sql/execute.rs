@@ -3,7 +3,7 @@
 use super::confinement::{
     MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
 };
-use super::interrupt::Watch;
+use super::interrupt::Interrupt;
 use super::opening::Open;
 use super::prepared::Prepared;
 use super::{Error, Fault, wit};
@@ -99,7 +99,7 @@ impl Open {
 /// Rows changed. One that was prepared for an older schema is prepared anew.
 fn execute(
     connection: &Connection,
-    watch: &Watch,
+    watch: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<u64, Fault> {
@@ -113,7 +113,7 @@ fn execute(
 
 fn execute_once(
     connection: &Connection,
-    watch: &Watch,
+    watch: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<u64, Fault> {
@@ -129,7 +129,7 @@ fn execute_once(
 
 fn query(
     connection: &Connection,
-    watch: &Watch,
+    watch: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<wit::QueryResult, Fault> {
@@ -155,7 +155,7 @@ fn query(
 /// The statement, prepared and filled, about to run.
 fn prepare<'a>(
     connection: &'a Connection,
-    watch: &Watch,
+    watch: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<CachedStatement<'a>, Fault> {
@@ -176,7 +176,7 @@ fn prepare<'a>(
 }
 
 /// Whether there is no room in the schema for what `sql` may add to it.
-fn schema_is_full(connection: &Connection, watch: &Watch, sql: &str) -> Result<bool, Fault> {
+fn schema_is_full(connection: &Connection, watch: &Interrupt, sql: &str) -> Result<bool, Fault> {
     watch.set_ours(true);
     let sum = || {
         let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";

@@ -1,6 +1,6 @@
 //! Whether a database's file is still the one at its path, asked at each call and answered in a third of the time of a look.
 
-use super::location::{Identity, Location};
+use super::location::{DatabaseIdentity, Location};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -13,19 +13,19 @@ const UNWATCHED: u32 = 100;
 /// A watch on a file that was at its path when the watch began. The kernel tells of a move or a removal before it is done
 /// ([inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html)): while it told nothing, nothing happened.
 #[derive(Debug)]
-pub(super) struct InPlace {
+pub(super) struct FileIdentityCheck {
     location: Arc<Location>,
-    expected: Identity,
+    expected: DatabaseIdentity,
     /// Questions before the watch begins.
     unwatched: u32,
     events: Option<OwnedFd>,
 }
 
-impl InPlace {
+impl FileIdentityCheck {
     /// Will watch the file that lies there once it is asked often. Before that, where it is another one than `expected` then, or the machine
     /// has no watch to give, every question is answered with "perhaps not".
-    pub fn new(location: &Arc<Location>, expected: Identity) -> Self {
-        InPlace { location: Arc::clone(location), expected, unwatched: UNWATCHED, events: None }
+    pub fn new(location: &Arc<Location>, expected: DatabaseIdentity) -> Self {
+        FileIdentityCheck { location: Arc::clone(location), expected, unwatched: UNWATCHED, events: None }
     }
 
     fn watch(&self) -> Option<OwnedFd> {
@@ -63,14 +63,14 @@ mod tests {
     use std::path::Path;
 
     /// After so many questions that there is a watch, where there can be one.
-    fn watched(path: &Path, expected: Identity) -> InPlace {
-        let mut in_place = InPlace::new(&Arc::new(Location::at(path)), expected);
+    fn watched(path: &Path, expected: DatabaseIdentity) -> FileIdentityCheck {
+        let mut in_place = FileIdentityCheck::new(&Arc::new(Location::at(path)), expected);
         assert!((1..UNWATCHED).all(|_| !in_place.is_certain()), "nothing is watched yet");
         in_place
     }
 
     /// A watched file and what is done to it.
-    fn after(change: impl FnOnce(&Path)) -> InPlace {
+    fn after(change: impl FnOnce(&Path)) -> FileIdentityCheck {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");

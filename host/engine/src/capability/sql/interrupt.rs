@@ -12,7 +12,7 @@ const LOOKS_AT_ALL: u32 = 10;
 
 /// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Interrupt {
     deadline: Deadline,
     /// SQLite's memory when the statement that runs began.
     before: AtomicI64,
@@ -33,9 +33,9 @@ pub(super) struct Watch {
     stale: AtomicBool,
 }
 
-impl Watch {
+impl Interrupt {
     pub fn new(database: &Arc<Location>, max_log: u64, deadline: &Deadline) -> Self {
-        Watch {
+        Interrupt {
             deadline: deadline.clone(),
             before: AtomicI64::new(memory::used()),
             looks: AtomicU32::new(0),

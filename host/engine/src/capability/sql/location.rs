@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Device and inode: which file a connection has open.
-pub(super) type Identity = (u64, u64);
+pub(super) type DatabaseIdentity = (u64, u64);
 
 /// The place of a database, which stays the same whatever becomes of the path that led to it.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Location {
     }
 
     /// Which regular file is there; nothing where none is.
-    pub fn identity(&self) -> io::Result<Option<Identity>> {
+    pub fn identity(&self) -> io::Result<Option<DatabaseIdentity>> {
         identity_below(&self.directory, Path::new(&self.name))
     }
 
@@ -98,7 +98,7 @@ impl Location {
 }
 
 /// Which regular file is at a path below a directory: the shorter the path, the sooner it is found.
-pub(super) fn identity_below(directory: impl AsFd, path: &Path) -> io::Result<Option<Identity>> {
+pub(super) fn identity_below(directory: impl AsFd, path: &Path) -> io::Result<Option<DatabaseIdentity>> {
     let Some(file) = stat(directory, path)? else { return Ok(None) };
     if is_no_file(file) {
         return Err(io::Error::other(

@@ -1,9 +1,9 @@
 //! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
 
-use super::confinement::Share;
-use super::file_identity::InPlace;
-use super::interrupt::Watch;
-use super::location::{Identity, Location, identity_below};
+use super::confinement::DiskShare;
+use super::file_identity::FileIdentityCheck;
+use super::interrupt::Interrupt;
+use super::location::{DatabaseIdentity, Location, identity_below};
 use super::prepared::Prepared;
 use super::{Error, Fault, beneath, confinement, quarantine};
 use crate::capability::io_error;
@@ -37,9 +37,9 @@ pub(super) struct Open {
     pub connection: Connection,
     /// Behind the connection, which opens files by it until it is closed.
     _location: Arc<Location>,
-    identity: Identity,
-    in_place: InPlace,
-    pub watch: Arc<Watch>,
+    identity: DatabaseIdentity,
+    in_place: FileIdentityCheck,
+    pub watch: Arc<Interrupt>,
     pub prepared: Prepared,
     patience: Duration,
     /// Whether it keeps everybody else out while it is there.
@@ -59,7 +59,7 @@ impl Open {
     pub fn new(
         directory: &Directory,
         below: &Path,
-        share: Share,
+        share: DiskShare,
         deadline: &Deadline,
     ) -> Result<Self, Fault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,13 +76,13 @@ impl Open {
 
     fn connect(
         location: &Arc<Location>,
-        identity: Identity,
-        share: Share,
+        identity: DatabaseIdentity,
+        share: DiskShare,
         deadline: &Deadline,
         locking: Locking,
     ) -> Result<Self, Fault> {
         let mut connection = connection(location)?;
-        let watch = Arc::new(Watch::new(location, share.log, deadline));
+        let watch = Arc::new(Interrupt::new(location, share.log, deadline));
         let patience = PATIENCE.min(deadline.remaining());
         connection.busy_timeout(patience)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
@@ -90,7 +90,7 @@ impl Open {
         set_up(&mut connection, &watch, share, locking)?;
         watch.set_ours(false);
         let is_exclusive = locking == Locking::Exclusive;
-        let (prepared, in_place) = (Prepared::default(), InPlace::new(location, identity));
+        let (prepared, in_place) = (Prepared::default(), FileIdentityCheck::new(location, identity));
         let _location = Arc::clone(location);
         Ok(Open {
             connection,
@@ -109,7 +109,7 @@ impl Open {
         self.is_exclusive
     }
 
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> DatabaseIdentity {
         self.identity
     }
 
@@ -141,7 +141,7 @@ pub(super) fn connection(location: &Location) -> rusqlite::Result<Connection> {
 }
 
 /// Makes sure that the file is there. One that is there is not opened: closing it would drop SQLite's locks on it.
-fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Identity)> {
+fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, DatabaseIdentity)> {
     let location = Arc::new(Location::find(directory, below)?);
     if location.identity()?.is_none() {
         make(directory, &location)?;
@@ -172,8 +172,8 @@ fn make(directory: &Directory, location: &Location) -> io::Result<()> {
 /// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
 fn set_up(
     connection: &mut Connection,
-    watch: &Arc<Watch>,
-    share: Share,
+    watch: &Arc<Interrupt>,
+    share: DiskShare,
     locking: Locking,
 ) -> Result<(), Fault> {
     if locking == Locking::Exclusive {

@@ -1,6 +1,6 @@
 //! Which of a guest's statements the connection holds prepared: those need no bound on the memory that preparing takes.
 
-use super::interrupt::Watch;
+use super::interrupt::Interrupt;
 use super::memory;
 use super::opening::STATEMENTS;
 use rusqlite::{CachedStatement, Connection, Result};
@@ -14,7 +14,7 @@ impl Prepared {
     pub fn statement<'a>(
         &mut self,
         connection: &'a Connection,
-        watch: &Watch,
+        watch: &Interrupt,
         sql: &str,
     ) -> Result<CachedStatement<'a>> {
         if let Some(at) = self.0.iter().position(|known| **known == *sql) {
@@ -48,9 +48,9 @@ mod tests {
     use crate::driver::deadline::Deadline;
     use std::sync::Arc;
 
-    fn watch() -> Watch {
+    fn watch() -> Interrupt {
         let none = Arc::new(Location::at(&std::env::temp_dir().join("none.db")));
-        Watch::new(&none, 1 << 20, &Deadline::default())
+        Interrupt::new(&none, 1 << 20, &Deadline::default())
     }
 
     #[test]

@@ -7,14 +7,14 @@ use super::*;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-struct Books {
+struct Records {
     _place: tempfile::TempDir,
     base: PathBuf,
     database: Database,
     deadline: Deadline,
 }
 
-fn books() -> Books {
+fn books() -> Records {
     let place = tempfile::tempdir().expect("a directory");
     let directory =
         Arc::new(Directory::open(place.path(), Path::new("cache.db")).expect("it opens"));
@@ -22,15 +22,15 @@ fn books() -> Books {
     deadline.set(Instant::now() + Duration::from_secs(60));
     let base = directory.path().to_owned();
     let mut database =
-        Database::new(directory, &Place::Base("cache.db".into()), 1 << 30, deadline.clone());
+        Database::new(directory, &DatabasePlace::Base("cache.db".into()), 1 << 30, deadline.clone());
     database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is made");
-    Books { _place: place, base, database, deadline }
+    Records { _place: place, base, database, deadline }
 }
 
 /// One of another driver's, which may have so many bytes.
-fn of_a_driver(books: &Books, bytes: u64) -> Database {
+fn of_a_driver(books: &Records, bytes: u64) -> Database {
     let directory = Directory::open(&books.base, Path::new("cache.db")).expect("it opens");
-    let place = Place::Driver("mine.db".into());
+    let place = DatabasePlace::Driver("mine.db".into());
     Database::new(Arc::new(directory), &place, bytes, books.deadline.clone())
 }
 
@@ -87,7 +87,7 @@ fn a_guest_gets_no_path_in_words() {
     let directory =
         Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
     std::fs::create_dir(books.base.join("folder.db")).expect("it is made");
-    let place = Place::Base("folder.db".into());
+    let place = DatabasePlace::Base("folder.db".into());
     let mut database = Database::new(directory, &place, 1 << 30, books.deadline.clone());
     let error = database.query(&text("SELECT 1")).expect_err("it is a folder");
     let words = format!("{error:?}");
@@ -192,7 +192,7 @@ fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
 fn all_statements_of_a_transaction_are_carried_out_or_none() {
     let mut books = books();
     let one = || with("INSERT INTO t VALUES (?, 'x')", vec![wit::Value::Integer(1)]);
-    let count = |books: &mut Books| {
+    let count = |books: &mut Records| {
         format!("{:?}", books.database.query(&text("SELECT count(*) FROM t")).expect("a row").rows)
     };
     assert!(books.database.execute_all(&[one(), one()]).is_err());

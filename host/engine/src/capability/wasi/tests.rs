@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::driver::host_state::imports::link_wasi;
-use crate::driver::host_state::{Home, HostState};
+use crate::driver::host_state::{DriverContext, HostState};
 use image_cache_model::Limits;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
@@ -33,7 +33,7 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     link_wasi(&mut linker)?;
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
     let limits = Limits { call_time: Duration::from_millis(100), ..Limits::default() };
-    let home = Home {
+    let home = DriverContext {
         name: "waiting".into(),
         built_in: None,
         limits,

@@ -6,7 +6,7 @@ use crate::capability::files::{MAX_LISTINGS, page, set_accessed, stat};
 use crate::capability::wasi::{empty_context, pause, ready};
 use crate::capability::{Error, io_error};
 use crate::driver::peak_usage::Bound;
-use image_cache_store::CachedFiles;
+use image_cache_store::Scan;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::DynPollable;
@@ -96,7 +96,7 @@ impl attributes::Host for HostState {
 }
 
 impl HostState {
-    fn list(&mut self) -> Result<Resource<CachedFiles>, Error> {
+    fn list(&mut self) -> Result<Resource<Scan>, Error> {
         if self.listings >= MAX_LISTINGS {
             return Err(Error::TooLarge);
         }
@@ -113,7 +113,7 @@ impl files::Host for HostState {
         Ok(self.charged(|state| stat(state.images_mut()?, &image_id)))
     }
 
-    fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<CachedFiles>, Error>> {
+    fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<Scan>, Error>> {
         Ok(self.charged(HostState::list))
     }
 
@@ -125,7 +125,7 @@ impl files::Host for HostState {
 impl files::HostListing for HostState {
     fn next(
         &mut self,
-        listing: Resource<CachedFiles>,
+        listing: Resource<Scan>,
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<files::File>, Error>> {
         self.charged(|state| {
@@ -135,7 +135,7 @@ impl files::HostListing for HostState {
         })
     }
 
-    fn drop(&mut self, listing: Resource<CachedFiles>) -> wasmtime::Result<()> {
+    fn drop(&mut self, listing: Resource<Scan>) -> wasmtime::Result<()> {
         self.table.delete(listing)?;
         self.listings = self.listings.saturating_sub(1);
         Ok(())

@@ -1,14 +1,14 @@
 //! The place of a driver's instance.
 
 use crate::driver::error::CallError;
-use crate::driver::host_state::{Home, HostState};
-use crate::driver::instance::{Live, Template};
+use crate::driver::host_state::{DriverContext, HostState};
+use crate::driver::instance::{Instance, Template};
 use std::time::Instant;
 
 /// The instance, or what is kept for the next one.
 #[derive(Default)]
 pub(super) struct Slot {
-    pub live: Option<Live>,
+    pub live: Option<Instance>,
     pub idle: Option<HostState>,
 }
 
@@ -17,9 +17,9 @@ impl Slot {
     pub fn live(
         &mut self,
         template: &Template,
-        home: &Home,
+        home: &DriverContext,
         until: Option<Instant>,
-    ) -> Result<&mut Live, CallError> {
+    ) -> Result<&mut Instance, CallError> {
         if self.live.is_none() {
             let state = self.idle.take().unwrap_or_else(|| HostState::new(home));
             match template.start(state, until) {
@@ -35,7 +35,7 @@ impl Slot {
 
     /// Drops an instance whose database was removed or replaced, and says so.
     pub fn drop_replaced(&mut self) -> bool {
-        let is_replaced = self.live.as_mut().is_some_and(Live::database_was_replaced);
+        let is_replaced = self.live.as_mut().is_some_and(Instance::database_was_replaced);
         if is_replaced {
             self.retire();
         }

@@ -15,7 +15,7 @@ fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
     for name in ["link.db", "folder.db"] {
         let mut database = Database::new(
             Arc::clone(&directory),
-            &Place::Base(name.into()),
+            &DatabasePlace::Base(name.into()),
             1 << 30,
             books.deadline.clone(),
         );
@@ -30,7 +30,7 @@ fn books_of_other_drivers_lie_in_a_directory_of_their_own() {
     let directory =
         Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
     let mut database =
-        Database::new(directory, &Place::Driver("mine.db".into()), 1 << 30, books.deadline.clone());
+        Database::new(directory, &DatabasePlace::Driver("mine.db".into()), 1 << 30, books.deadline.clone());
     database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
     assert!(books.base.join(".image-cache/drivers/mine.db").is_file());
 }
@@ -80,7 +80,7 @@ fn no_room_for_the_index_of_the_log_is_a_full_storage() {
 #[test]
 fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
     let mut books = books();
-    let condemn = |books: &mut Books| {
+    let condemn = |books: &mut Records| {
         // SQLite's answer to a page that the disk did not hand out.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         books.database.answer(Fault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
