@@ -3,7 +3,7 @@
 //!
 //! This module lies beside what it tries, in the library.
 
-use super::{Database, MAX_STATEMENTS, DatabasePlace, wit};
+use super::{Database, DatabasePlace, MAX_STATEMENTS, wit};
 use crate::driver::deadline::Deadline;
 use image_cache_store::Directory;
 use std::path::Path;

@@ -20,7 +20,7 @@ const CALLS: usize = 50;
 pub const MEASURES: [Measure; 3] =
     [("driver_call_sqlite", sqlite), ("driver_call_xattr", xattr), ("driver_load", load)];
 
-/// A cache of small images that the driver has in its books.
+/// A cache of small images that the driver has in its records.
 struct Place {
     scratch: TempDir,
     driver: &'static str,
@@ -140,7 +140,7 @@ fn admission(bench: &Bench, component: &Driver, driver: &str) -> Tested<Row> {
     Ok(Row::new("driver call", &what, "µs", &scores, 0))
 }
 
-/// From the name to a driver that is configured, over books that are there; compiled before, and compiled first.
+/// From the name to a driver that is configured, over records that are there; compiled before, and compiled first.
 fn load(bench: &Bench) -> Tested<Vec<Row>> {
     let mut rows = Vec::new();
     for driver in ["sqlite", "xattr"] {

@@ -92,7 +92,7 @@ fn streams(_: &Bench) -> Tested<Vec<Row>> {
 struct Toll {
     /// The longest fill: the driver admits an image and records it, and strikes once.
     fill: Duration,
-    /// The longest operation of any kind, which may ask the driver several times and repair its books.
+    /// The longest operation of any kind, which may ask the driver several times and repair its records.
     slowest: Duration,
     /// Bytes by which the process grew at most.
     memory: u64,

@@ -1,12 +1,12 @@
 //! The library beside its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work done
 //! natively; all at their defaults, in turns, on the disk under `target/`.
 
-mod books;
 mod eight;
 mod hit;
 mod memory;
 mod opening;
 mod prune;
+mod records;
 mod small;
 mod tee;
 mod warm;
@@ -23,8 +23,8 @@ pub const MEASURES: [Measure; 18] = [
     ("hit_xattr", hit::xattr),
     ("cache_10k_small", small::cache),
     ("queue_10k", small::queue),
-    ("list_size_status_sqlite", books::sqlite),
-    ("list_size_status_xattr", books::xattr),
+    ("list_size_status_sqlite", records::sqlite),
+    ("list_size_status_xattr", records::xattr),
     ("prune_sqlite", prune::sqlite),
     ("prune_xattr", prune::xattr),
     ("open_100k_sqlite", opening::sqlite),

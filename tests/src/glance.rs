@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The server, what it keeps its books in and what serves it; and its clients.
+/// The server, what it keeps its records in and what serves it; and its clients.
 const PACKAGES: [&str; 5] = [
     "glance==33.0.0",
     "xattr==1.3.0",

@@ -1,7 +1,6 @@
 //! The harness of the tests: a fresh cache for each, sources that fail to order, mounts that clean up after
-//! themselves, and a look at directory and books that asks neither the cache nor its drivers.
+//! themselves, and a look at directory and records that asks neither the cache nor its drivers.
 
-mod books;
 mod child;
 pub mod components;
 pub mod debian;
@@ -14,6 +13,7 @@ mod mount;
 pub mod npm;
 mod place;
 pub mod processes;
+mod records;
 pub mod rot;
 pub mod serving;
 pub mod siege;
@@ -24,10 +24,10 @@ mod tap;
 pub mod torture;
 pub mod watched;
 
-pub use books::{OnDisk, Row};
 pub use child::{say_and_wait, wait_for};
 pub use mount::Mount;
 pub use place::{Place, fill, listed, queued, serve, set_times};
+pub use records::{OnDisk, Row};
 pub use source::Source;
 pub use tap::{Flow, Tap};
 

@@ -129,17 +129,17 @@ fn check(place: &Place, made: &[u64]) -> Tested {
     if !ids.is_sorted_by(|a, b| a < b) {
         return Err(format!("an image is listed twice: {ids:?}").into());
     }
-    let books = place.books_in_step();
-    if !books.keys().eq(&ids) {
-        return Err(format!("{ids:?} are listed, in the books are {books:?}").into());
+    let records = place.records_in_sync();
+    if !records.keys().eq(&ids) {
+        return Err(format!("{ids:?} are listed, in the records are {records:?}").into());
     }
     for (id, made) in STEADY.iter().zip(made) {
-        let counted = (books.get(*id).map(|row| row.hits), cache.hit_count(id)?);
+        let counted = (records.get(*id).map(|row| row.hits), cache.hit_count(id)?);
         if counted != (Some(*made), *made) {
             return Err(format!("{id}: {made} hits were made, {counted:?} counted").into());
         }
     }
-    for (id, row) in &books {
+    for (id, row) in &records {
         let digest = md5_hex(&fs::read(place.path(id))?);
         if row.checksum.as_ref() != Some(&digest) || digest != md5_hex(&image(id)) {
             return Err(format!("{id} has MD5 {digest}; recorded is {row:?}").into());

@@ -26,7 +26,7 @@ fn config(scratch: &TempDir, orders: &[(&str, &str)]) -> Result<Config, ConfigEr
 }
 
 #[test]
-fn books_in_memory_fail_where_books_are_to_last_or_to_be_shared_and_nowhere_else() -> Tested {
+fn records_in_memory_fail_where_records_are_to_last_or_to_be_shared_and_nowhere_else() -> Tested {
     let failed: Vec<&str> = failures(&[])?.into_keys().collect();
     let expected = [
         "a_restart_keeps_every_record",
@@ -57,7 +57,7 @@ const FOUND_BY: [(&str, &str, &str); 15] = [
     ("unsorted", "get-cached-images", "pages_ascend_by_the_bytes_of_the_ids"),
     ("endless-page", "get-cached-images", "an_empty_page_ends_the_list"),
     ("too-many", "get-cached-images", "a_page_holds_no_more_than_its_limit"),
-    ("foreign-image", "get-cached-images", "empty_books_hold_nothing"),
+    ("foreign-image", "get-cached-images", "empty_records_hold_nothing"),
     ("foreign-victim", "select-victims", "victims_are_cached_images_each_named_once"),
     ("no-victim", "select-victims", "victims_cover_the_bytes_needed"),
     ("every-victim", "select-victims", "no_more_victims_are_named_than_are_needed"),

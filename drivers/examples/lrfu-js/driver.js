@@ -1,12 +1,12 @@
-// LRFU: how often and how lately an image was used, in one number that decays with time. The books lie in SQL.
+// LRFU: how often and how lately an image was used, in one number that decays with time. The records lie in SQL.
 //
 // The interface's functions, each with the JavaScript that the toolchain makes of its WIT: names in camelCase, an option is null or
 // its value, a result is returned or its error thrown, u64 and s64 are Numbers (exact up to 2^53). What SQL throws is the
 // interface's own error, so it is passed on by not being caught.
 
 import sql from "image-cache:driver/sql@1.0.0";
-import * as books from "./books.js";
-import { Fame, parseHalfLife } from "./fame.js";
+import * as records from "./records.js";
+import { Score, parseHalfLife } from "./score.js";
 
 // Rows read at once: within the host's caps, with room.
 const PAGE = 1000;
@@ -30,7 +30,7 @@ export const driver = {
       throw invalidOption(`option half-life: '${chosen}' is not a time such as 7d, 24h, 90m or 30s, more than 0`);
     }
     try {
-      books.prepare(halfLife);
+      records.prepare(halfLife);
     } catch (error) {
       throw { tag: "other", val: `preparing the database: ${words(error)}` };
     }
@@ -42,34 +42,34 @@ export const driver = {
 
   recordCached(image) {
     // The fetch was a use, too; when earlier hits were is not known, so they count as if all had been at the latest.
-    sql.execute(books.insert(image, Fame.of(image.hits + 1, image.lastAccessed, halfLife)));
+    sql.execute(records.insert(image, Score.of(image.hits + 1, image.lastAccessed, halfLife)));
   },
 
   recordHits(hits) {
     const images = new Map();
     for (const { imageId, at } of hits) {
-      const sum = images.get(imageId) ?? { hits: 0, latest: 0, fame: Fame.NONE };
-      const fame = sum.fame.plus(Fame.of(1, at, halfLife));
-      images.set(imageId, { hits: sum.hits + 1, latest: Math.max(sum.latest, at), fame });
+      const sum = images.get(imageId) ?? { hits: 0, latest: 0, score: Score.NONE };
+      const score = sum.score.plus(Score.of(1, at, halfLife));
+      images.set(imageId, { hits: sum.hits + 1, latest: Math.max(sum.latest, at), score });
     }
     // All in one transaction: an error promises that nothing was counted.
-    if (images.size > 0) sql.executeAll([...images].map(([imageId, sum]) => books.count(imageId, sum)));
+    if (images.size > 0) sql.executeAll([...images].map(([imageId, sum]) => records.count(imageId, sum)));
   },
 
   forget(imageIds) {
-    if (imageIds.length > 0) sql.executeAll(imageIds.map(books.remove));
+    if (imageIds.length > 0) sql.executeAll(imageIds.map(records.remove));
   },
 
   getCachedImage(imageId) {
-    return books.one(imageId);
+    return records.one(imageId);
   },
 
   getCachedImages(after, limit) {
-    return books.page(after, Math.min(limit, PAGE));
+    return records.page(after, Math.min(limit, PAGE));
   },
 
   getCacheSize() {
-    return books.size();
+    return records.size();
   },
 
   // The least famous first. The order of two images never changes by the mere passing of time, so an index can hold it.
@@ -79,9 +79,9 @@ export const driver = {
     const victims = [];
     const excluded = new Set(exclude);
     let freed = 0;
-    let place = books.LEAST_FAMOUS;
+    let place = records.LEAST_FAMOUS;
     while (freed < bytesNeeded && victims.length < limit) {
-      const rows = books.fromLeastFamous(place, PAGE);
+      const rows = records.fromLeastFamous(place, PAGE);
       for (const row of rows) {
         if (freed >= bytesNeeded || victims.length >= limit) break;
         if (excluded.has(row.imageId)) continue;

@@ -1,6 +1,6 @@
 #include "policy.h"
 
-#include "books.h"
+#include "records.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -130,7 +130,7 @@ bool policy_victims(const exports_driver_eviction_t *request, exports_driver_lis
     if (!chosen.list) abort();
     const exports_driver_list_image_id_t *exclude = &request->exclude;
     if (exclude->len > 0) qsort(exclude->ptr, exclude->len, sizeof *exclude->ptr, compare_ids);
-    bool seen = books_each_file(offer, &chosen, err);
+    bool seen = records_each_file(offer, &chosen, err);
     if (seen) cut(&chosen);
     if (seen && chosen.len > 0) {
         *victims = (exports_driver_list_victim_t){calloc(chosen.len, sizeof *victims->ptr), chosen.len};

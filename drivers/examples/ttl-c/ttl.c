@@ -1,9 +1,9 @@
 // A driver that keeps images for a limited time, and admits none that is too large; otherwise the least recently accessed go first.
 //
-// The interface's functions, each on the two files that do the work: books.c keeps the records, as attributes of the cached files,
+// The interface's functions, each on the two files that do the work: records.c keeps the records, as attributes of the cached files,
 // and policy.c decides what goes. What a function is handed is its own, and it frees it; what it answers is freed for it.
 
-#include "books.h"
+#include "records.h"
 #include "policy.h"
 #include "text.h"
 #include "walk.h"
@@ -26,7 +26,7 @@ bool exports_driver_configure(driver_list_tuple2_string_string_t *options, expor
     if (attributes_is_supported()) return true;
     err->tag = EXPORTS_DRIVER_CONFIGURATION_ERROR_UNSUPPORTED;
     driver_string_dup(&err->val.unsupported,
-                      "the file system of the cache directory has no user attributes (user.*), where this driver keeps its books; "
+                      "the file system of the cache directory has no user attributes (user.*), where this driver keeps its records; "
                       "use ext4, xfs, btrfs or a tmpfs that has them, or another driver");
     return false;
 }
@@ -39,7 +39,7 @@ bool exports_driver_is_cacheable(exports_driver_image_id_t *image_id, uint64_t *
 }
 
 bool exports_driver_record_cached(exports_driver_cached_image_t *image, exports_driver_error_t *err) {
-    bool written = books_write(image, err);
+    bool written = records_write(image, err);
     exports_driver_cached_image_free(image);
     return written;
 }
@@ -57,7 +57,7 @@ bool exports_driver_record_hits(exports_driver_list_hit_t *hits, exports_driver_
     bool counted = false, good = true;
     for (size_t n = 0; good && n < hits->len; n++) {
         exports_driver_hit_t *hit = &hits->ptr[n];
-        if (books_count(&hit->image_id, hit->at, &counted, err)) continue;
+        if (records_count(&hit->image_id, hit->at, &counted, err)) continue;
         good = counted || err->tag == TYPES_ERROR_DENIED;
         if (good) {
             types_error_free(err);
@@ -70,13 +70,13 @@ bool exports_driver_record_hits(exports_driver_list_hit_t *hits, exports_driver_
 
 bool exports_driver_forget(exports_driver_list_image_id_t *ids, exports_driver_error_t *err) {
     bool good = true;
-    for (size_t n = 0; good && n < ids->len; n++) good = books_erase(&ids->ptr[n], err);
+    for (size_t n = 0; good && n < ids->len; n++) good = records_erase(&ids->ptr[n], err);
     exports_driver_list_image_id_free(ids);
     return good;
 }
 
 bool exports_driver_get_cached_image(exports_driver_image_id_t *image_id, exports_driver_option_cached_image_t *ret, exports_driver_error_t *err) {
-    bool read = books_read(image_id, ret, err);
+    bool read = records_read(image_id, ret, err);
     driver_string_free(image_id);
     return read;
 }
@@ -90,7 +90,7 @@ bool exports_driver_get_cached_images(exports_driver_image_id_t *after, uint32_t
     driver_string_t *id;
     while (ret->len < limit && (good = walk_next(&id, err)) && id) {
         exports_driver_option_cached_image_t record;
-        if (!(good = books_read(id, &record, err))) break;
+        if (!(good = records_read(id, &record, err))) break;
         if (record.is_some) ret->ptr[ret->len++] = record.val;
     }
     walk_end(good && ret->len > 0 ? &ret->ptr[ret->len - 1].image_id : NULL);
@@ -103,7 +103,7 @@ bool exports_driver_get_cached_images(exports_driver_image_id_t *after, uint32_t
 static bool add_up(files_file_t *file, void *context, exports_driver_error_t *err) {
     exports_driver_cache_size_t *size = context;
     bool have;
-    if (!books_have(&file->image_id, &have, err)) return false;
+    if (!records_have(&file->image_id, &have, err)) return false;
     if (!have) return true;
     size->images++;
     if (__builtin_add_overflow(size->bytes, file->size, &size->bytes)) size->bytes = UINT64_MAX;
@@ -112,7 +112,7 @@ static bool add_up(files_file_t *file, void *context, exports_driver_error_t *er
 
 bool exports_driver_get_cache_size(exports_driver_cache_size_t *ret, exports_driver_error_t *err) {
     *ret = (exports_driver_cache_size_t){0};
-    return books_each_file(add_up, ret, err);
+    return records_each_file(add_up, ret, err);
 }
 
 bool exports_driver_select_victims(exports_driver_eviction_t *request, exports_driver_list_victim_t *ret, exports_driver_error_t *err) {

@@ -1,6 +1,6 @@
 #include "walk.h"
 
-#include "books.h"
+#include "records.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static bool look(types_error_t *err) {
     if (!walk.ids) walk.ids = calloc(2 * MOST, sizeof *walk.ids);
     if (!walk.ids) abort();
     empty();
-    if (!books_each_file(offer, NULL, err)) {
+    if (!records_each_file(offer, NULL, err)) {
         empty();
         walk.more = true;
         return false;

@@ -1,9 +1,9 @@
-//! A driver that evicts the largest image first: its books are kept in SQL, its policy is one line.
+//! A driver that evicts the largest image first: its records are kept in SQL, its policy is one line.
 
 use image_cache_driver_sdk::prelude::*;
 
 struct LargestFirst {
-    books: SqlRecords,
+    records: SqlRecords,
 }
 
 impl Driver for LargestFirst {
@@ -13,23 +13,23 @@ impl Driver for LargestFirst {
 
     fn configure(options: Options) -> Result<Self, ConfigurationError> {
         options.finish()?; // It takes none: any that is there is refused by name.
-        Ok(LargestFirst { books: SqlRecords::open()? })
+        Ok(LargestFirst { records: SqlRecords::open()? })
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
-        self.books.record(image)
+        self.records.record(image)
     }
 
     fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
-        self.books.count(hits)
+        self.records.count(hits)
     }
 
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
-        self.books.forget(image_ids)
+        self.records.forget(image_ids)
     }
 
     fn cached_image(&mut self, id: String) -> Result<Option<CachedImage>, Error> {
-        self.books.find(id)
+        self.records.find(id)
     }
 
     fn cached_images(
@@ -37,15 +37,15 @@ impl Driver for LargestFirst {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error> {
-        self.books.page(after, limit)
+        self.records.page(after, limit)
     }
 
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
-        self.books.size()
+        self.records.size()
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        self.books.victims(request, "size DESC, last_accessed, image_id")
+        self.records.victims(request, "size DESC, last_accessed, image_id")
     }
 }
 

@@ -2,25 +2,25 @@
 
 use crate::types::{CachedImage, Error};
 use crate::{
-    CacheSize, ConfigurationError, Description, Eviction, Hit, Leftover, LeftoverState, Oldest,
-    Options, Victim,
+    CacheSize, ConfigurationError, Description, Eviction, Hit, Leftover, LeftoverState,
+    LruSelector, Options, Victim,
 };
 
 /// How many records the defaults ask for at once.
 const PAGE: u32 = 1000;
 
-/// A driver: the books of the cache, and its policy. Implement it, and name the type to
+/// A driver: the records of the cache, and its policy. Implement it, and name the type to
 /// [`export_driver!`](crate::export_driver).
 ///
 /// A value is what one instance keeps in memory. Instances are disposable and may be several: keep nothing that cannot be
-/// rebuilt. Every time is in microseconds since 1970, every size in bytes. Where an image is not in the books, the calls that
-/// change records pass it over. An error must leave the books unchanged, or fit for the same call once more.
+/// rebuilt. Every time is in microseconds since 1970, every size in bytes. Where an image is not in the records, the calls that
+/// change records pass it over. An error must leave the records unchanged, or fit for the same call once more.
 pub trait Driver: Sized + 'static {
     /// The driver's name and version, for people. Asked before `configure`; must not call imports.
     fn describe() -> Description;
 
     /// Makes the instance: reads the options, refuses those it does not know, and makes what it needs in its storage. Every
-    /// new instance is configured, over the books that earlier ones left.
+    /// new instance is configured, over the records that earlier ones left.
     fn configure(options: Options) -> Result<Self, ConfigurationError>;
 
     /// Admission: may this image be cached? `size` is in bytes, where it is known. By default: yes.
@@ -44,7 +44,7 @@ pub trait Driver: Sized + 'static {
     /// Removes records.
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error>;
 
-    /// The record of one image, or none where it is not in the books.
+    /// The record of one image, or none where it is not in the records.
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error>;
 
     /// A page of records: at most `limit`, ascending by the bytes of the id, from the first after `after`; empty at the end.
@@ -67,7 +67,7 @@ pub trait Driver: Sized + 'static {
     /// What to evict, first to go first, until the sizes reach `bytes_needed` or there are `limit`; none of `exclude`. By
     /// default the least recently accessed, found by paging through all records: override it where the storage can sort.
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        let mut oldest = Oldest::new(request);
+        let mut oldest = LruSelector::new(request);
         for_each_record(self, |image| {
             oldest.offer(&image.image_id, image.size, image.last_accessed)
         })?;

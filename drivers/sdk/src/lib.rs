@@ -1,13 +1,13 @@
 //! Write a driver of image-cache in Rust: one trait, one macro, and the types of the WIT interface.
 //!
-//! A driver keeps the *books* of the cache (hits, ages, sizes) and its *policy* (what is cacheable, what is evicted first,
+//! A driver keeps the *records* of the cache (hits, ages, sizes) and its *policy* (what is cacheable, what is evicted first,
 //! what cleaning removes). It is a `cdylib` crate, compiled for `wasm32-unknown-unknown` and turned into a component. The
 //! contract is in the `.wit` files in `wit/`, and each item here carries its words from there. `image-cache driver new NAME`
 //! writes such a crate, `image-cache driver build` compiles it, `image-cache driver check` runs the conformance suite against it.
 //!
 //! # A complete driver
 //!
-//! Its books are kept in SQL by [`SqlRecords`], and it evicts the largest image first:
+//! Its records are kept in SQL by [`SqlRecords`], and it evicts the largest image first:
 //!
 #![doc = concat!("```\n", include_str!("../examples/largest_first.rs"), "# fn main() {}\n```\n")]
 //!
@@ -17,22 +17,22 @@
 //! - On other targets than WebAssembly everything compiles, and calling an import panics: keep what is worth testing in functions
 //!   that call none, and test those natively.
 
-mod books;
 mod checksum;
 mod driver;
 mod error;
 mod export;
 mod hits;
-mod oldest;
+mod lru;
 mod options;
+mod records;
 
-pub use books::SqlRecords;
 pub use checksum::checksum_from_hex;
 pub use driver::{Driver, stalled_leftovers};
 pub use error::error_words;
 pub use hits::{ImageHits, hits_by_image};
-pub use oldest::Oldest;
+pub use lru::LruSelector;
 pub use options::Options;
+pub use records::SqlRecords;
 
 /// What `wit-bindgen` makes of the WIT package; use the re-exports beside it.
 #[doc(hidden)]

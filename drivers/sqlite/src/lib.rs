@@ -2,10 +2,10 @@
 //!
 //! The host has SQLite, its files and its locks; the schema and every statement are here.
 
-mod books;
 mod record;
 mod schema;
 mod select;
+mod statements;
 mod victims;
 
 use image_cache_driver_sdk::{ImageHits, prelude::*};
@@ -25,7 +25,7 @@ impl Driver for Sqlite {
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
-        sql::execute(&books::insert(image)).map(drop)
+        sql::execute(&statements::insert(image)).map(drop)
     }
 
     fn record_hits(&mut self, mut hits: Vec<Hit>) -> Result<(), Error> {
@@ -34,17 +34,17 @@ impl Driver for Sqlite {
             && let Some(hit) = hits.pop()
         {
             let hits = ImageHits { count: 1, latest: hit.at };
-            return sql::execute(&books::count_of(hit.image_id, hits)).map(drop);
+            return sql::execute(&statements::count_of(hit.image_id, hits)).map(drop);
         }
-        run(books::count(hits))
+        run(statements::count(hits))
     }
 
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
-        run(books::delete(image_ids))
+        run(statements::delete(image_ids))
     }
 
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
-        let rows = books::select_one(image_id).rows()?;
+        let rows = statements::select_one(image_id).rows()?;
         Ok(rows.into_iter().find_map(record::from_row))
     }
 
@@ -54,14 +54,14 @@ impl Driver for Sqlite {
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error> {
         let mut odd = Vec::new();
-        let images = books::page(after, limit, select::Select::rows, |id| odd.push(id))?;
+        let images = statements::page(after, limit, select::Select::rows, |id| odd.push(id))?;
         drop_odd(odd);
         Ok(images)
     }
 
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
-        let rows = sql::query(&books::select_size())?.rows;
-        Ok(books::size_from_rows(&rows))
+        let rows = sql::query(&statements::select_size())?.rows;
+        Ok(statements::size_from_rows(&rows))
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
@@ -72,7 +72,7 @@ impl Driver for Sqlite {
 /// Removes rows that have no file and never will. Where that fails they are passed over again the next time.
 fn drop_odd(image_ids: Vec<Value>) {
     let count = image_ids.len();
-    match run(image_ids.into_iter().map(books::delete_odd).collect()) {
+    match run(image_ids.into_iter().map(statements::delete_odd).collect()) {
         Ok(()) if count == 0 => {}
         Ok(()) => log(Level::Warn, &format!("{count} rows whose ids are no image's were removed")),
         Err(error) => log(

@@ -4,7 +4,7 @@ use image_cache_driver_sdk::prelude::*;
 
 /// What an instance keeps in memory: nothing that the next one cannot have again.
 struct LeastOftenRead {
-    books: SqlRecords,
+    records: SqlRecords,
     /// The option `largest`: images of more bytes are not cached.
     largest: u64,
 }
@@ -21,7 +21,7 @@ impl Driver for LeastOftenRead {
         let largest = options.take_parsed("largest", "a number of bytes")?;
         options.finish()?;
         Ok(LeastOftenRead {
-            books: SqlRecords::open()?,
+            records: SqlRecords::open()?,
             largest: largest.unwrap_or(u64::MAX),
         })
     }
@@ -31,19 +31,19 @@ impl Driver for LeastOftenRead {
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
-        self.books.record(image)
+        self.records.record(image)
     }
 
     fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
-        self.books.count(hits)
+        self.records.count(hits)
     }
 
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
-        self.books.forget(image_ids)
+        self.records.forget(image_ids)
     }
 
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
-        self.books.find(image_id)
+        self.records.find(image_id)
     }
 
     fn cached_images(
@@ -51,15 +51,15 @@ impl Driver for LeastOftenRead {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error> {
-        self.books.page(after, limit)
+        self.records.page(after, limit)
     }
 
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
-        self.books.size()
+        self.records.size()
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        self.books
+        self.records
             .victims(request, "hits, last_accessed, image_id")
     }
 }

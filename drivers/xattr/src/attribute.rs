@@ -6,7 +6,7 @@ use image_cache_driver_sdk::files::File;
 use image_cache_driver_sdk::prelude::{Level, log};
 use image_cache_driver_sdk::types::{Checksum, Error};
 
-/// Hits, as decimal text: Glance's. Its presence puts the image in the books.
+/// Hits, as decimal text: Glance's. Its presence puts the image in the records.
 pub const HITS: &str = "hits";
 
 /// The checksum, with what it was of: `HEX SIZE MODIFIED`, in bytes and microseconds. Glance has none.
@@ -22,14 +22,14 @@ pub fn read(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// The same for a look at the books: nothing is known of a file that this process may not read, and it is told which.
+/// The same for a look at the records: nothing is known of a file that this process may not read, and it is told which.
 pub fn read_known(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     match read(image_id, name) {
         Err(Error::Denied) => {
             log(
                 Level::Warn,
                 &format!(
-                    "the attributes of {image_id} may not be read: it is left out of the books"
+                    "the attributes of {image_id} may not be read: it is left out of the records"
                 ),
             );
             Ok(None)

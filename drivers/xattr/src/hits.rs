@@ -8,9 +8,9 @@ use std::collections::HashSet;
 /// Ids that an instance remembers.
 const MOST: usize = 4096;
 
-/// Images that this instance has counted a hit for, and so knows to be in the books.
+/// Images that this instance has counted a hit for, and so knows to be in the records.
 ///
-/// `attributes.add` makes a counter where there is none, which would put a stray file in the books. Asking first whether the
+/// `attributes.add` makes a counter where there is none, which would put a stray file in the records. Asking first whether the
 /// counter is there costs a call, so it is asked once for each image and instance. An image that another process removed and
 /// published again without a record would be adopted by its next hit: what the host repairs in the same way.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Takes it that the image may not be in the books any more.
+    /// Takes it that the image may not be in the records any more.
     pub fn forget(&mut self, image_id: &str) {
         self.ids.remove(image_id);
     }
@@ -62,7 +62,7 @@ pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts hits of one image; false where it is not in the books.
+/// Counts hits of one image; false where it is not in the records.
 fn count(counted: &mut Counted, image_id: &str, hits: ImageHits) -> Result<bool, Error> {
     if !counted.is_recorded(image_id)? {
         return Ok(false);

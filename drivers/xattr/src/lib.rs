@@ -1,14 +1,14 @@
 //! The built-in xattr driver: Glance's attributes on the cached files, least recently accessed first.
 //!
-//! An image is in the books when its file has the attribute `hits`. Size and times are the file's own. The host maps the names
+//! An image is in the records when its file has the attribute `hits`. Size and times are the file's own. The host maps the names
 //! to `user.hits` and `user.checksum`; what they hold is decided here.
 
 mod attribute;
 mod hits;
-mod walk;
+mod sorted_pages;
 
 use attribute::{CHECKSUM, HITS};
-use image_cache_driver_sdk::{Oldest, prelude::*};
+use image_cache_driver_sdk::{LruSelector, prelude::*};
 
 /// Files asked for at once in a pass over the directory.
 const FILES_AT_ONCE: u32 = 1000;
@@ -16,7 +16,7 @@ const FILES_AT_ONCE: u32 = 1000;
 /// What an instance remembers, all of it to be had again from the directory.
 #[derive(Default)]
 struct Xattr {
-    walk: walk::Walk,
+    walk: sorted_pages::Walk,
     counted: hits::Counted,
 }
 
@@ -31,7 +31,7 @@ impl Driver for Xattr {
             return Ok(Xattr::default());
         }
         Err(ConfigurationError::Unsupported(
-            "the file system of the cache directory has no user attributes (user.*), where this driver keeps its books; \
+            "the file system of the cache directory has no user attributes (user.*), where this driver keeps its records; \
              use ext4, xfs, btrfs or a tmpfs that has them, or the sqlite driver"
                 .into(),
         ))
@@ -106,13 +106,13 @@ impl Driver for Xattr {
         if request.bytes_needed == 0 {
             return Ok(Vec::new());
         }
-        let mut oldest = Oldest::new(request);
+        let mut oldest = LruSelector::new(request);
         for_each_file(|file| oldest.offer(&file.image_id, file.size, file.accessed))?;
         Ok(oldest.into_victims())
     }
 }
 
-/// The record on a file, or none where there is no file, or it is not in the books.
+/// The record on a file, or none where there is no file, or it is not in the records.
 fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
     // First what opens the file: the rest is then asked of the open one.
     let Some(hits) = attribute::read_known(image_id, HITS)? else { return Ok(None) };

@@ -17,7 +17,7 @@ use crate::metadata::MetadataStore;
 use crate::metrics::Metrics;
 use crate::prune::Pruned;
 use crate::reading::CachedReader;
-use crate::single_flight::{Producer, FetchReader, InFlight, Request};
+use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
 use image_cache_model::{Config, Expected, ImageId, Outcome};
 use image_cache_store::Directory;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
-/// closes the books.
+/// closes the records.
 ///
 /// ```
 /// use image_cache::{Config, Expected, ImageCache};
@@ -67,7 +67,7 @@ pub struct Kept {
 
 impl ImageCache {
     /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
-    /// and brings books and queue into step with the directory.
+    /// and brings records and queue into sync with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
         Ok(ImageCache { inner: Arc::new(ImageCache::open_shared(config)?) })
     }
@@ -83,7 +83,7 @@ impl ImageCache {
     fn open_shared(config: Config) -> Result<CacheInner> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
-        let in_use = directory.shared().map_err(|source| Error::Directory {
+        let in_use = directory.open_lock_shared().map_err(|source| Error::Directory {
             operation: "open",
             path: directory.path().to_owned(),
             source,
@@ -93,7 +93,8 @@ impl ImageCache {
             tracing::warn!("{warning}");
         }
         let metrics = Arc::<Metrics>::default();
-        let metadata = MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
+        let metadata =
+            MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
         let metadata = Arc::new(metadata);
         let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
         let blocks = DigestStore::new(Arc::clone(&directory));

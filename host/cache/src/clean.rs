@@ -1,8 +1,8 @@
 //! Removing what failed fetches left behind.
 
-use crate::cache::{Kept, CacheInner};
+use crate::cache::{CacheInner, Kept};
 use crate::error::Result;
-use crate::metadata::{MetadataStore, Budget};
+use crate::metadata::{Budget, MetadataStore};
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::time::{Duration, SystemTime};
 
@@ -36,7 +36,9 @@ pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<
         let leftovers = inner.in_directory("read", name, inner.directory.leftovers(state))?;
         budget.allow(leftovers.len() as u64);
         for page in leftovers.chunks(PAGE) {
-            let named = |metadata: &MetadataStore| metadata.select_leftovers(page, stalled_before, now, &budget);
+            let named = |metadata: &MetadataStore| {
+                metadata.select_leftovers(page, stalled_before, now, &budget)
+            };
             for leftover in inner.read_metadata(named)? {
                 remove(inner, leftover, &mut cleaned);
             }

@@ -1,11 +1,11 @@
-//! Taking images out of the cache and the queue: file first, then books, so that a crash in between
+//! Taking images out of the cache and the queue: file first, then records, so that a crash in between
 //! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is told with them.
 
-use crate::cache::{ImageCache, CacheInner};
+use crate::cache::{CacheInner, ImageCache};
 use crate::error::{Error, Result};
 use crate::metadata::Budget;
 use image_cache_model::ImageId;
-use image_cache_store::{FEW_FILES, UnlinkedFile, DeferredClose};
+use image_cache_store::{DeferredClose, FEW_FILES, UnlinkedFile};
 use rustix::io::Errno;
 use std::io;
 use std::time::SystemTime;
@@ -162,7 +162,7 @@ pub(crate) fn remove_batch(
     }
     drop(lock);
     if files.len() <= FEW_FILES {
-        // On a full file system books can be written once there is space. Those of many follow what the first batches free.
+        // On a full file system records can be written once there is space. Those of many follow what the first batches free.
         files.clear();
     }
     // Their gathered hits are not those of whatever is cached under their names next.
@@ -170,7 +170,7 @@ pub(crate) fn remove_batch(
     if !gone.is_empty()
         && let Err(error) = inner.metadata.forget(&gone, budget)
     {
-        // The images are gone; the records follow when the books work again.
+        // The images are gone; the records follow when the records work again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
     drop(locked);

@@ -107,12 +107,12 @@ pub enum Error {
         /// The base directory.
         path: PathBuf,
     },
-    /// The books could not be moved from one driver to another; the old ones are as they were.
+    /// The records could not be moved from one driver to another; the old ones are as they were.
     #[error(
-        "cannot move the books from {from} to {to}: {reason}; the books of {from} are as they were"
+        "cannot move the records from {from} to {to}: {reason}; the records of {from} are as they were"
     )]
     Migration {
-        /// The driver whose books were to be moved.
+        /// The driver whose records were to be moved.
         from: String,
         /// The driver that was to have them.
         to: String,

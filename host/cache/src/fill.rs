@@ -7,7 +7,7 @@
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::metadata::Budget;
-use crate::single_flight::{End, Completed, Progress, clone_io_error};
+use crate::single_flight::{Completed, End, Progress, clone_io_error};
 use crate::space;
 use image_cache_model::{CachedImage, Checksum, Durability, Expected, ImageId, Outcome};
 use image_cache_store::integrity::BlockDigests;
@@ -317,7 +317,7 @@ impl Fill {
         }
         // The record goes first: a crash in between leaves a record without a file, which opening
         // forgets, never a file that is served but not listed. Without its record the image is
-        // published all the same, and adopted when the books work again.
+        // published all the same, and adopted when the records work again.
         let recorded = metadata.record_cached(&record, Some(file.file()), &Budget::one_call());
         if let Err(error) = &recorded {
             tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");

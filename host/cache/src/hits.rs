@@ -1,8 +1,8 @@
-//! Hits on their way into the books: written at once, or gathered for a while.
+//! Hits on their way into the records: written at once, or gathered for a while.
 
 use crate::cache::CacheInner;
 use crate::error::Result;
-use crate::metadata::{MetadataStore, Budget};
+use crate::metadata::{Budget, MetadataStore};
 use image_cache_engine::OpenImage;
 use image_cache_model::{Hit, ImageId};
 use image_cache_store::sync::{Gate, lock};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Hits that wait for books that work again; beyond that the oldest are given up.
+/// Hits that wait for records that work again; beyond that the oldest are given up.
 const WAITING_AT_MOST: usize = 100_000;
 
 /// Hits that one call hands to the driver. The more there are, the more are of the same image, which is written once for them.
@@ -96,7 +96,7 @@ pub(crate) struct HitLog {
     recent: Recent,
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
-    /// Passed by whoever writes hits, so that they reach the books in their order. He writes those that come meanwhile, too: who
+    /// Passed by whoever writes hits, so that they reach the records in their order. He writes those that come meanwhile, too: who
     /// waits for him does so no longer than a call may take.
     writing: Gate,
 }
@@ -115,7 +115,7 @@ impl HitLog {
     }
 
     /// Takes a hit, of a file that may still be open. What cannot be written waits for the next one: a read never fails for
-    /// its books.
+    /// its records.
     pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
@@ -149,7 +149,7 @@ impl HitLog {
 
     fn write(&self, opened: Option<&OpenImage>) {
         if let Err(error) = self.write_all(opened) {
-            tracing::warn!(%error, "hits wait until the books can be written");
+            tracing::warn!(%error, "hits wait until the records can be written");
         }
     }
 
@@ -180,7 +180,7 @@ impl HitLog {
         pending.append(&mut waiting);
         let too_many = pending.len().saturating_sub(WAITING_AT_MOST);
         if too_many > 0 {
-            tracing::warn!(hits = too_many, "hits were lost: the books have failed for too long");
+            tracing::warn!(hits = too_many, "hits were lost: the records have failed for too long");
             pending.drain(..too_many);
         }
         *waiting = pending;

@@ -1,4 +1,4 @@
-//! A disk cache for large images (VM disks, ISOs; 1 MiB to 100 GiB) whose books are kept by WebAssembly
+//! A disk cache for large images (VM disks, ISOs; 1 MiB to 100 GiB) whose records are kept by WebAssembly
 //! components.
 //!
 //! [`ImageCache`] streams an image from a slow [source](std::io::Read) to its reader and keeps a verified copy

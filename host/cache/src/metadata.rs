@@ -1,8 +1,8 @@
-//! The books of the cache: the driver in use, what happens when it fails, and what remains to be repaired.
+//! The records of the cache: the driver in use, what happens when it fails, and what remains to be repaired.
 //!
 //! A call that fails by trap, deadline or lie costs that call; a driver that keeps failing is replaced by
-//! the built-in sqlite driver for the life of this process. Whatever could not be written leaves the books
-//! *out of step*: they are reconciled with the directory as soon as they work again.
+//! the built-in sqlite driver for the life of this process. Whatever could not be written leaves the records
+//! *out of sync*: they are reconciled with the directory as soon as they work again.
 
 mod breaker;
 mod budget;
@@ -32,7 +32,7 @@ pub(crate) use sync_state::{DirectorySnapshot, Reconciled};
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
 
-/// Records per page when the books are read.
+/// Records per page when the records are read.
 pub(crate) const PAGE: u32 = 1000;
 
 /// Records without a file that a driver which is not built in may list.
@@ -137,24 +137,26 @@ impl MetadataStore {
         self.sync.reconcile_changes(changed, reconcile)
     }
 
-    /// Says that books and directory differ.
+    /// Says that records and directory differ.
     pub fn mark_dirty(&self) {
         self.sync.mark_dirty();
     }
 
-    /// Whether books and directory agree, as far as is known.
+    /// Whether records and directory agree, as far as is known.
     pub fn is_in_sync(&self) -> bool {
         self.sync.is_in_sync()
     }
 
-    /// Whether they were brought into step lately, when the directory held just this.
+    /// Whether they were brought into sync lately, when the directory held just this.
     pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
         self.sync.matches_last_reconcile(held)
     }
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
         let operation = "ask whether an image is cacheable";
-        self.call(operation, Idempotency::Safe, &Budget::one_call(), |d| d.is_cacheable(id, size, now))
+        self.call(operation, Idempotency::Safe, &Budget::one_call(), |d| {
+            d.is_cacheable(id, size, now)
+        })
     }
 
     pub fn record_cached(
@@ -176,7 +178,7 @@ impl MetadataStore {
         let operation = "record hits";
         // Books without the images' records would pass the hits over.
         if !self.is_in_sync() {
-            return Err(self.not_asked(operation, "the books are to be repaired first"));
+            return Err(self.not_asked(operation, "the records are to be repaired first"));
         }
         self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))
     }

@@ -1,7 +1,7 @@
-//! Moving the books from one driver to another, through the interface that both have.
+//! Moving the records from one driver to another, through the interface that both have.
 
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, PAGE, MAX_ORPHAN_RECORDS};
+use crate::metadata::{Budget, MAX_ORPHAN_RECORDS, PAGE};
 use crate::reconcile::{adopted, agree, renewed};
 use image_cache_engine::{CallError, Driver};
 use image_cache_model::{CachedImage, Config, ImageId};
@@ -12,23 +12,23 @@ use std::sync::Arc;
 /// What [`migrate`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
-    /// Records in the new books: one for each cached image.
+    /// Records in the new records: one for each cached image.
     pub images: u64,
     /// The hits in them.
     pub hits: u64,
-    /// Of the records, those of files that the old books did not know or knew otherwise (another size, or written to since): taken
+    /// Of the records, those of files that the old records did not know or knew otherwise (another size, or written to since): taken
     /// from the file, as on opening.
     pub adopted: u64,
-    /// Records of the old books that were left out, because no such file is cached.
+    /// Records of the old records that were left out, because no such file is cached.
     pub left_out: u64,
     /// Records that the new driver had from before, of images that are not cached: forgotten.
     pub forgotten: u64,
 }
 
-/// Moves the books from the driver `from` to the driver `to`, both named as in `image_cache_driver`: every record of a cached image
+/// Moves the records from the driver `from` to the driver `to`, both named as in `image_cache_driver`: every record of a cached image
 /// with its hits, times and checksum, in place of whatever `to` had. `moved` hears after each page how many records have been moved.
 ///
-/// Nobody else may have the cache open. At the end the new books are read and compared. No record of `from` is changed, so they can
+/// Nobody else may have the cache open. At the end the new records are read and compared. No record of `from` is changed, so they can
 /// be gone back to (the sqlite driver removes rows meanwhile that are no records: those whose ids no image can have); what is counted in the new ones meanwhile is then missing from them, unless it is moved back in the same way.
 /// The configuration is the caller's to change.
 ///
@@ -46,8 +46,8 @@ pub struct Migrated {
 /// ```
 ///
 /// # Errors
-/// The cache is in use, a driver cannot be loaded or fails, `from` has no books, or the new books differ from the old ones at the
-/// end. The books of `from` are then as they were.
+/// The cache is in use, a driver cannot be loaded or fails, `from` has no records, or the new records differ from the old ones at the
+/// end. The records of `from` are then as they were.
 pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) -> Result<Migrated> {
     let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
     let _alone = claim(&directory)?;
@@ -75,7 +75,7 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
     Ok(migrated)
 }
 
-/// Why there are no books to move.
+/// Why there are no records to move.
 enum Fault {
     /// The driver knows nothing of what is cached.
     Empty,
@@ -86,7 +86,7 @@ type Records = BTreeMap<ImageId, CachedImage>;
 
 fn claim(directory: &Directory) -> Result<OpenLock> {
     let path = directory.path();
-    let alone = directory.exclusive().map_err(|source| Error::Directory {
+    let alone = directory.open_lock_exclusive().map_err(|source| Error::Directory {
         operation: "lock",
         path: path.join(".image-cache/users"),
         source,
@@ -94,7 +94,7 @@ fn claim(directory: &Directory) -> Result<OpenLock> {
     alone.ok_or_else(|| Error::InUse { path: path.to_owned() })
 }
 
-/// The old books as opening the cache with them would leave them; they themselves are not touched.
+/// The old records as opening the cache with them would leave them; they themselves are not touched.
 fn true_records(
     old: &Driver,
     directory: &Directory,
@@ -163,13 +163,14 @@ fn all(driver: &Driver, cached: usize) -> Result<Records> {
         records.extend(page.into_iter().map(|record| (record.image_id.clone(), record)));
         if records.len() > cached + MAX_ORPHAN_RECORDS {
             let (operation, driver) = ("end a list", driver.name().to_owned());
-            let reason = format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
+            let reason =
+                format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
             return Err(Error::Metadata { operation, driver, reason });
         }
     }
 }
 
-/// Where the new books are not what was written into them: how many records, and the first.
+/// Where the new records are not what was written into them: how many records, and the first.
 fn difference(written: &Records, read: &Records) -> Option<String> {
     let wrong = written.iter().filter(|(id, record)| read.get(*id) != Some(*record));
     let more = read.keys().filter(|id| !written.contains_key(*id));

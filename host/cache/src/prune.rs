@@ -2,10 +2,10 @@
 
 mod policy;
 
-use crate::cache::{Kept, CacheInner};
+use crate::cache::{CacheInner, Kept};
 use crate::delete::{BATCH, Removal, Removed, remove_batch};
 use crate::error::Result;
-use crate::metadata::{MetadataStore, Budget};
+use crate::metadata::{Budget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
 use image_cache_store::DeferredClose;
 use std::collections::BTreeMap;
@@ -71,7 +71,11 @@ fn prune_giving(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pru
 
 /// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went. The time that the driver has
 /// for it is that of all rounds in which room is made for one image.
-pub(crate) fn evict_bytes(inner: &CacheInner, bytes: u64, budget: &mut Option<Budget>) -> Result<u64> {
+pub(crate) fn evict_bytes(
+    inner: &CacheInner,
+    bytes: u64,
+    budget: &mut Option<Budget>,
+) -> Result<u64> {
     DeferredClose::all(|space| {
         let mut run = Run::start(inner, space)?;
         if let Some(budget) = budget.take() {
@@ -107,7 +111,7 @@ struct Run<'a, 's> {
     /// Images not to be named again, with the reason where they are still there.
     passed_over: BTreeMap<ImageId, Option<String>>,
     /// How many of those were not cached at all.
-    strangers: usize,
+    orphans: usize,
     vain: u32,
     /// What was cached after the last of those.
     vain_at: Option<CacheSize>,
@@ -120,7 +124,9 @@ impl<'a, 's> Run<'a, 's> {
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
         let held = inner.held()?;
         let cached = held.size;
-        if !inner.metadata.matches_last_reconcile(held) && inner.read_metadata(MetadataStore::cache_size)? != cached {
+        if !inner.metadata.matches_last_reconcile(held)
+            && inner.read_metadata(MetadataStore::cache_size)? != cached
+        {
             inner.metadata.mark_dirty();
             inner.reconcile();
         }
@@ -133,7 +139,7 @@ impl<'a, 's> Run<'a, 's> {
             cached,
             is_doubtful: false,
             passed_over: BTreeMap::new(),
-            strangers: 0,
+            orphans: 0,
             vain: 0,
             vain_at: None,
         })
@@ -199,7 +205,7 @@ impl<'a, 's> Run<'a, 's> {
             freed = freed.saturating_add(self.note(images));
         }
         let is_further = self.pruned.images + self.kept() > seen;
-        if is_further && self.strangers <= MAX_ORPHAN_RECORDS {
+        if is_further && self.orphans <= MAX_ORPHAN_RECORDS {
             return Ok(true);
         }
         self.in_vain("it names victims that are not cached")
@@ -243,7 +249,7 @@ impl<'a, 's> Run<'a, 's> {
     /// another process may have removed what it named, or brought what it could not know.
     fn in_vain(&mut self, reason: &str) -> Result<bool> {
         self.passed_over.retain(|_, reason| reason.is_some());
-        self.strangers = 0;
+        self.orphans = 0;
         self.vain += 1;
         let cached = self.cached()?;
         let stood_still = self.vain_at.replace(cached) == Some(cached);
@@ -255,7 +261,7 @@ impl<'a, 's> Run<'a, 's> {
 
     /// Images that were named and are still there.
     fn kept(&self) -> u64 {
-        (self.passed_over.len() - self.strangers) as u64
+        (self.passed_over.len() - self.orphans) as u64
     }
 
     /// Takes down what became of some images; how many bytes went.
@@ -271,7 +277,7 @@ impl<'a, 's> Run<'a, 's> {
                     self.cached.images = self.cached.images.saturating_sub(1);
                 }
                 None => {
-                    self.strangers += usize::from(image.kept.is_none());
+                    self.orphans += usize::from(image.kept.is_none());
                     self.is_doubtful |= image.kept.is_none();
                     let reason = image.kept.map(|error| error.to_string());
                     self.passed_over.insert(image.image_id, reason);

@@ -1,4 +1,4 @@
-//! Bringing the books into step with the directory, which is right about what is cached.
+//! Bringing the records into sync with the directory, which is right about what is cached.
 
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let budget = Budget::of(files.len() as u64);
     let sweep = || inner.blocks.sweep(files.iter().map(|(id, _)| id));
-    // Another directory, and nothing of the books: it need not wait for them.
+    // Another directory, and nothing of the records: it need not wait for them.
     let doubtful = if files.len() >= WORTH_A_THREAD {
         both(|| doubtful(inner, &files, &budget), sweep).0?
     } else {
@@ -31,9 +31,9 @@ pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
             Ok(repaired) => repairs += u64::from(repaired),
             // Whoever sits on the lock would be waited for as long for each of the others.
             Err(error) if is_time_out(&error) => return Err(error),
-            // Another driver took its place: its books are another matter.
+            // Another driver took its place: its records are another matter.
             Err(error) if !inner.metadata.is_served_by(&driver) => return Err(error),
-            // One file that nobody may change must not keep all others out of the books.
+            // One file that nobody may change must not keep all others out of the records.
             Err(error) => {
                 tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
                 unrepaired += 1;
@@ -41,7 +41,7 @@ pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
         }
     }
     if repairs > 0 {
-        tracing::info!(repairs, "the books were brought into step with the directory");
+        tracing::info!(repairs, "the records were brought into sync with the directory");
     }
     let bytes = files.iter().map(|(_, file)| file.size).sum();
     let size = CacheSize { images: files.len() as u64, bytes };
@@ -49,23 +49,23 @@ pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
     Ok(if unrepaired == 0 { Reconciled::Whole(held) } else { Reconciled::InPart })
 }
 
-/// The images of which the books say nothing, or something else than the directory; and those that it knows nothing of.
+/// The images of which the records say nothing, or something else than the directory; and those that it knows nothing of.
 fn doubtful(
     inner: &CacheInner,
     files: &[(ImageId, FileInfo)],
     budget: &Budget,
 ) -> Result<Vec<ImageId>> {
-    let (mut doubtful, mut pages, mut strangers) = (Vec::new(), inner.metadata.pages(budget), 0);
+    let (mut doubtful, mut pages, mut orphans) = (Vec::new(), inner.metadata.pages(budget), 0);
     // Both ascend.
     let mut files = files.iter().peekable();
-    while let Some(page) = pages.next(strangers)? {
-        strangers = 0;
+    while let Some(page) = pages.next(orphans)? {
+        orphans = 0;
         for record in page {
             while let Some((id, _)) = files.next_if(|(id, _)| *id < record.image_id) {
                 doubtful.push(id.clone());
             }
             let file = files.next_if(|(id, _)| *id == record.image_id);
-            strangers += usize::from(file.is_none());
+            orphans += usize::from(file.is_none());
             if !file.is_some_and(|(_, file)| agree(&record, file)) {
                 doubtful.push(record.image_id);
             }
@@ -160,7 +160,10 @@ mod tests {
         let error = reconcile(inner).expect_err("the locks are held");
         let words = "another process records or removes the same image";
         assert!(error.to_string().contains(words), "{error}");
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "one wait is of 2 s, 30 are of 60 s");
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(10),
+            "one wait is of 2 s, 30 are of 60 s"
+        );
         drop(held);
         assert!(matches!(reconcile(inner), Ok(Reconciled::Whole(held)) if held.size.images == 30));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 30);

@@ -41,9 +41,9 @@ mod stuck;
 pub(crate) use self::{
     follower::{Follower, LocalFollower},
     progress::Call,
-    reader_state::{ReaderState, Action},
+    reader_state::{Action, ReaderState},
 };
-pub(crate) use progress::{Producer, End, Completed, Progress};
+pub(crate) use progress::{Completed, End, Producer, Progress};
 pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use resolve::Request;

@@ -28,7 +28,11 @@ enum Room {
 }
 
 /// Reserves room for an image that is about to come; an error says why it cannot be cached.
-pub(crate) fn reserve(inner: &CacheInner, file: &mut Incomplete, size: Option<u64>) -> io::Result<()> {
+pub(crate) fn reserve(
+    inner: &CacheInner,
+    file: &mut Incomplete,
+    size: Option<u64>,
+) -> io::Result<()> {
     inodes::take_place(inner, file)?;
     match size {
         Some(0) => Ok(()),

@@ -72,7 +72,7 @@ pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// ```
 #[derive(Debug, Clone)]
 pub struct AsyncImageCache {
-    /// The last one to go closes the books.
+    /// The last one to go closes the records.
     cache: Arc<OffRuntime<ImageCache>>,
 }
 
@@ -147,7 +147,8 @@ impl AsyncImageCache {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
         let (filling, size) =
             (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
-        let route = if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
+        let route =
+            if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
         Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
     }
 
@@ -226,7 +227,11 @@ impl AsyncImageCache {
     }
 
     /// [`ImageCache::read_whole`]: one trip to a thread that may block, for all of it.
-    pub async fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<WholeImage<ImageReader>>> {
+    pub async fn read_whole(
+        &self,
+        id: &str,
+        at_most: usize,
+    ) -> Result<Option<WholeImage<ImageReader>>> {
         let id = id.to_owned();
         let whole = self.run(move |cache| {
             Ok(cache.read_whole(&id, at_most)?.map(|whole| whole.map(OffRuntime::new)))
@@ -234,7 +239,7 @@ impl AsyncImageCache {
         Ok(whole.await?.map(|whole| whole.map(ImageReader::of_cached)))
     }
 
-    /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its books are
+    /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its records are
     /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
     pub async fn close(self) -> Result<()> {
         let cache = self.cache;

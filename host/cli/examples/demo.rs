@@ -83,7 +83,7 @@ impl Show<'_> {
         }
         println!("driver {} {}, a WebAssembly component", status.name, status.version);
         self.bytes(&cache)?;
-        self.books(&cache)?;
+        self.records(&cache)?;
         self.corrupted(&cache)?;
         drop(cache);
         self.prune(directory.path())
@@ -114,7 +114,7 @@ impl Show<'_> {
     }
 
     /// What the driver keeps: hits, the list, the queue.
-    fn books(&mut self, cache: &ImageCache) -> Result<()> {
+    fn records(&mut self, cache: &ImageCache) -> Result<()> {
         let hits = self.timed("hit count", None, || Ok(cache.hit_count("image")?))?;
         ensure!(hits == 1, "one warm read, but {hits} hits");
         let list = self.timed("list", None, || Ok(cache.cached_images()?))?;

@@ -78,7 +78,7 @@ fn answer<'a>(
         }
         other => return Ok((no("unknown"), format!("{other:?}"))),
     };
-    // Somebody may have removed it since, or the books may be away: the file's size is still true.
+    // Somebody may have removed it since, or the records may be away: the file's size is still true.
     let size = match &record {
         Some(record) => Some(record.size),
         None => cache.image_size(image_id)?,

@@ -295,9 +295,9 @@ pub enum Driver {
     },
     /// Compile a driver's crate, and make a component of it
     Build(Build),
-    /// Move the books from one driver to another, losing no hit; nobody else may have the cache open
+    /// Move the records from one driver to another, losing no hit; nobody else may have the cache open
     Migrate {
-        /// The driver that has the books: a built-in or configured name, or a component's path
+        /// The driver that has the records: a built-in or configured name, or a component's path
         #[arg(long, value_name = "NAME")]
         from: String,
         /// The driver that is to have them

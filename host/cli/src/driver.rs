@@ -33,7 +33,7 @@ pub fn driver(global: &Global, command: &Driver) -> anyhow::Result<Code> {
     }
 }
 
-/// Moving books takes the cache that is configured, as every other command does.
+/// Moving records takes the cache that is configured, as every other command does.
 fn with_cache(global: &Global) -> Result<Session, ConfigError> {
     Ok(Session { config: configuration(global, ConfigLayers::new())?, format: global.format })
 }

@@ -42,7 +42,7 @@ pub fn get(session: &Session, get: &Get) -> anyhow::Result<Code> {
         }
     }
     bar.finish_and_clear();
-    // The hit is written when the cache is dropped at the latest; books that cannot be written are no failed read.
+    // The hit is written when the cache is dropped at the latest; records that cannot be written are no failed read.
     Ok(Code::Done)
 }
 

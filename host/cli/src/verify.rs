@@ -52,7 +52,7 @@ pub fn verify(session: &Session, verify: &Verify) -> anyhow::Result<Code> {
     Ok(code(&answers))
 }
 
-/// All that are cached: opening has brought the books into step with the directory.
+/// All that are cached: opening has brought the records into sync with the directory.
 fn all(cache: &ImageCache) -> image_cache::Result<Vec<ImageId>> {
     Ok(cache.cached_images()?.into_iter().map(|image| image.image_id).collect())
 }

@@ -140,7 +140,7 @@ macro_rules! for_each_conformance_case {
                 a_driver_has_a_name_and_a_version
                 an_unknown_option_is_refused;
             records:
-                empty_books_hold_nothing
+                empty_records_hold_nothing
                 an_unknown_image_has_no_record
                 a_record_is_found_as_it_was_written
                 a_record_is_listed_as_it_is_found
@@ -184,10 +184,10 @@ macro_rules! for_each_conformance_case {
             paging:
                 pages_ascend_by_the_bytes_of_the_ids
                 a_page_starts_behind_the_id_given
-                a_page_may_start_behind_an_id_that_is_not_in_the_books
-                pages_of_one_lead_through_the_books
+                a_page_may_start_behind_an_id_that_is_not_in_the_records
+                pages_of_one_lead_through_the_records
                 a_page_holds_no_more_than_its_limit
-                a_limit_may_be_larger_than_the_books
+                a_limit_may_be_larger_than_the_records
                 an_empty_page_ends_the_list
                 two_lists_in_progress_do_not_disturb_each_other
                 a_list_goes_on_where_its_last_image_was_forgotten
@@ -202,7 +202,7 @@ macro_rules! for_each_conformance_case {
                 ids_that_differ_in_their_last_byte_are_kept_apart
                 ids_that_look_like_numbers_stay_text;
             victims:
-                empty_books_have_no_victims
+                empty_records_have_no_victims
                 a_question_for_no_bytes_is_answered
                 victims_are_cached_images_each_named_once
                 victims_have_the_sizes_of_their_records
@@ -224,13 +224,13 @@ macro_rules! for_each_conformance_case {
             admission:
                 admission_is_answered_for_an_unknown_size
                 admission_is_answered_for_every_size
-                admission_is_answered_for_an_image_in_the_books
+                admission_is_answered_for_an_image_in_the_records
                 asking_for_admission_changes_nothing;
             restarting:
                 a_restart_keeps_every_record
                 hits_survive_a_restart
                 what_was_forgotten_stays_forgotten_after_a_restart
-                empty_books_can_be_opened_again;
+                empty_records_can_be_opened_again;
             sharing:
                 two_instances_see_each_others_records
                 two_instances_see_each_others_hits

@@ -4,7 +4,7 @@ use crate::checksum::Checksum;
 use crate::image_id::ImageId;
 use std::time::SystemTime;
 
-/// What the books say of one cached image.
+/// What the records say of one cached image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedImage {
     /// The image.

@@ -55,25 +55,25 @@ pub struct Look {
     id: String,
     headers: HeaderMap,
     is_head: bool,
-    trusts_books: bool,
+    trusts_records: bool,
 }
 
 impl Look {
-    /// `is_head`: without its bytes; `trusts_books`: an image of which nothing is known may be served with what the
-    /// books know.
+    /// `is_head`: without its bytes; `trusts_records`: an image of which nothing is known may be served with what the
+    /// records know.
     pub fn of(
         labels: &Arc<Labels>,
         id: &str,
         headers: &HeaderMap,
         is_head: bool,
-        trusts_books: bool,
+        trusts_records: bool,
     ) -> Look {
         let mut headers = headers.clone();
         if is_head {
             // Only a GET has parts.
             headers.remove(RANGE);
         }
-        Look { labels: Arc::clone(labels), id: id.to_owned(), headers, is_head, trusts_books }
+        Look { labels: Arc::clone(labels), id: id.to_owned(), headers, is_head, trusts_records }
     }
 
     /// Opens the image and reads it, if it is small, all in one go; for a thread that may block.
@@ -119,7 +119,7 @@ impl Look {
         let modified = reader.modified().ok()?.into();
         let known = self.labels.cached(cache, &self.id, size, modified);
         known.or_else(|| {
-            let md5 = self.trusts_books.then(|| labels::checksum(cache, &self.id))?;
+            let md5 = self.trusts_records.then(|| labels::checksum(cache, &self.id))?;
             let mut label = Label::of("", &HeaderMap::new(), Some(size), md5);
             label.modified = Some(modified);
             label.describe_as_glance();

@@ -325,7 +325,7 @@ fn fetch<'a>(
     }
 }
 
-/// The MD5 that the books have of an image.
+/// The MD5 that the records have of an image.
 pub fn checksum(cache: &ImageCache, id: &str) -> Option<String> {
     let image = cache.cached_image(id).ok().flatten()?;
     image.checksum.map(|checksum| checksum.to_string())

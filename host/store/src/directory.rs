@@ -23,7 +23,7 @@ mod scan;
 mod small_files;
 mod unlinked;
 
-pub use deferred_close::{FEW_FILES, DeferredClose};
+pub use deferred_close::{DeferredClose, FEW_FILES};
 pub use digest_files::{FileKey, StagedDigests};
 pub use external_writer::WriterState;
 pub use file_identity::FileIdentity;
@@ -181,7 +181,7 @@ pub fn set_file_accessed(file: &File, at: SystemTime) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &accessed_only(at))?)
 }
 
-/// Cuts a time to microseconds, the unit of the books, and to what they can hold; before 1970 is 1970.
+/// Cuts a time to microseconds, the unit of the records, and to what they can hold; before 1970 is 1970.
 pub fn to_micros(time: SystemTime) -> SystemTime {
     system_time(timestamp(time))
 }

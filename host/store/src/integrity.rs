@@ -18,7 +18,7 @@
 //! keeps its digests, and so does an image that another program removed and cached again, since it has the same
 //! bytes. A file of another size, or with other bytes, was cut short, written to or exchanged, and is refused,
 //! whether that happened while the cache was open or not: [reconciling](crate::reconcile) adopts it into the
-//! books, reading it finds it out. There is one exception: where the books hold a record that another program
+//! records, reading it finds it out. There is one exception: where the records hold a record that another program
 //! made of this very file, after our digests, that program (Glance) has replaced the image, and the digests go.
 //!
 //! Beside the id, a file of digests names the inode, size and modification time that its image had. They tell
@@ -38,7 +38,7 @@ pub use digest::{BLOCK, BlockDigests};
 pub use table::DigestTable;
 pub use table::Trust;
 
-use crate::directory::{Directory, FileKey, UnlinkedFile, StagedDigests};
+use crate::directory::{Directory, FileKey, StagedDigests, UnlinkedFile};
 use crate::sync::lock;
 use image_cache_model::ImageId;
 use std::collections::HashMap;

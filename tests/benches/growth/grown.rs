@@ -18,7 +18,7 @@ const AT_ONCE: usize = 10_000;
 /// When the first image was made; each other one a second after the one before it.
 const EPOCH: u64 = 1_700_000_000;
 
-/// A cache directory with its books.
+/// A cache directory with its records.
 pub struct Grown {
     pub directory: PathBuf,
     pub driver: &'static str,
@@ -48,9 +48,9 @@ impl Grown {
     }
 
     fn record(&self) -> Tested {
-        let mut books = Connection::open(self.directory.join("cache.db"))?;
+        let mut records = Connection::open(self.directory.join("cache.db"))?;
         for first in (0..self.images).step_by(AT_ONCE) {
-            let transaction = books.transaction()?;
+            let transaction = records.transaction()?;
             let mut insert = transaction
                 .prepare("INSERT INTO cached_images VALUES (?1, ?2, ?2, ?3, 0, NULL)")?;
             for n in first..self.images.min(first + AT_ONCE) {
@@ -72,7 +72,7 @@ impl Grown {
         open(config(&self.directory, self.driver).max_size(images as u64 * BYTES))
     }
 
-    /// Bytes of the books, where they are a file of their own.
+    /// Bytes of the records, where they are a file of their own.
     pub fn book_bytes(&self) -> Option<u64> {
         Some(fs::metadata(self.directory.join("cache.db")).ok()?.len())
     }

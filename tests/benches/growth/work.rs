@@ -31,7 +31,7 @@ pub fn all(grown: &Grown, bench: &Bench) -> Tested<Vec<Point>> {
         points.push(point(grown, operation, evict(grown, bench, &mut left, many)?)?);
     }
     if let Some(bytes) = grown.book_bytes() {
-        println!("  books: {:.0} bytes per record", bytes as f64 / grown.images as f64);
+        println!("  records: {:.0} bytes per record", bytes as f64 / grown.images as f64);
     }
     Ok(points)
 }
@@ -75,7 +75,7 @@ fn list(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
     (0..rounds(grown, bench, 3)).map(|_| sample()).collect()
 }
 
-/// Open, read, close, books written at once; of images that were read before.
+/// Open, read, close, records written at once; of images that were read before.
 fn hit(grown: &Grown) -> Tested<Vec<f64>> {
     let cache = grown.open()?;
     let hit: Vec<String> = (0..HIT).map(|n| id(n * grown.images / HIT)).collect();

@@ -1,4 +1,4 @@
-//! A hit: open, read 1 KiB, close; with the books written at once, and gathered.
+//! A hit: open, read 1 KiB, close; with the records written at once, and gathered.
 
 use image_cache::ImageCache;
 use image_cache_tests::Tested;
@@ -88,13 +88,13 @@ fn scores_at_once(bench: &Bench, driver: &str, scratch: &Path) -> Tested<Vec<Sco
         black_box(kib);
         Ok(())
     };
-    let mut books = Native::open(native, driver);
+    let mut records = Native::open(native, driver);
     let mut sides = vec![
         Side::new("ours", || micros(HITS, |n| hit(&cache, n))),
-        Side::new(format!("plain file and native {driver} books"), || {
+        Side::new(format!("plain file and native {driver} records"), || {
             micros(HITS, |n| {
                 plain(n)?;
-                books.count(n)
+                records.count(n)
             })
         }),
         Side::new("plain file", || micros(HITS, plain)),
@@ -108,10 +108,10 @@ fn scores_at_once(bench: &Bench, driver: &str, scratch: &Path) -> Tested<Vec<Sco
     in_turns(bench.rounds(15), sides)
 }
 
-/// A Glance with so many small images in its books.
+/// A Glance with so many small images in its records.
 pub fn glance_of(directory: &Path, driver: &str, images: usize) -> Tested<Glance> {
     let mut glance = Glance::start(directory, driver)?;
-    glance.ask(&format!("books {images}"))?;
+    glance.ask(&format!("records {images}"))?;
     Ok(glance)
 }
 
@@ -132,8 +132,8 @@ impl Native {
     fn count(&mut self, n: usize) -> Tested {
         let hit = image_cache::Hit { image_id: name(n % IMAGES).parse()?, at: SystemTime::now() };
         match self {
-            Native::Sqlite(books) => books.record_hit(&hit),
-            Native::Xattr(books) => books.record_hit(&hit),
+            Native::Sqlite(records) => records.record_hit(&hit),
+            Native::Xattr(records) => records.record_hit(&hit),
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub fn rows(bench: &Bench) -> Tested<Vec<Row>> {
     let (mut rows, large) = (Vec::new(), bench.scratch()?);
     for case in cases {
         for driver in ["sqlite", "xattr"] {
-            // The books have no part in these.
+            // The records have no part in these.
             if case.large > 0 && driver != "sqlite" {
                 continue;
             }
@@ -108,7 +108,7 @@ fn prepare(directory: &Path, case: &Case, driver: &str) -> Tested {
 fn peer(directory: &Path, case: &Case, driver: &str) -> Peer {
     let measured = || -> Tested<f64> {
         let mut before = Glance::start(directory, driver)?;
-        before.ask(&format!("books {}", case.images))?;
+        before.ask(&format!("records {}", case.images))?;
         if case.work == "memory_read" {
             before.ask(&format!("stay {} 1048576", case.large))?;
         }

@@ -125,7 +125,7 @@ fn write(directory: &Path, files: usize) -> Tested {
 fn glance<'a>(directory: &Path, name: String, driver: &str, images: usize) -> Side<'a> {
     let directory = directory.to_owned();
     Side::of(name, Glance::start(&directory, driver), move |glance| {
-        glance.ask(&format!("books {images}"))?;
+        glance.ask(&format!("records {images}"))?;
         settle(&directory)?;
         let told = glance.ask(&format!("prune {}", images / 2))?;
         Ok(vec![told.micros_each()])

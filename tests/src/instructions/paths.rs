@@ -36,7 +36,7 @@ pub enum Threads {
 pub struct HotPath {
     /// Its name in the baseline.
     pub name: &'static str,
-    /// The driver that keeps the books.
+    /// The driver that keeps the records.
     pub driver: &'static str,
     /// Whose instructions are counted.
     pub threads: Threads,

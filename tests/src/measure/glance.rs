@@ -7,10 +7,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// What it can keep its books in; the last one's database is a file here.
+/// What it can keep its records in; the last one's database is a file here.
 pub const DRIVERS: [&str; 3] = ["sqlite", "xattr", "centralized_db"];
 
-/// Those that keep their books as our driver of this name does.
+/// Those that keep their records as our driver of this name does.
 pub fn drivers_like(driver: &str) -> &'static [&'static str] {
     if driver == "sqlite" { &["sqlite", "centralized_db"] } else { &["xattr"] }
 }

@@ -87,13 +87,13 @@ impl Judge<'_> {
             (self.operation, self.ending);
         let mut came = self.place.images();
         came.retain(|id, _| comes.contains(&id.as_str()));
-        // Where the books failed it is published without.
+        // Where the records failed it is published without.
         if came.is_empty() || power_lost || faulty {
             return Vec::new();
         }
         let recorded = match self.place.recorded() {
             Ok(recorded) => recorded,
-            Err(error) => return vec![format!("the books cannot be looked at: {error}")],
+            Err(error) => return vec![format!("the records cannot be looked at: {error}")],
         };
         let missing = came.into_keys().filter(|id| !recorded.contains(id));
         missing.map(|id| format!("{id} was published without a record")).collect()
@@ -110,7 +110,7 @@ impl Judge<'_> {
         found.extend(self.caches_again(&cache));
         drop(cache);
         found.extend(self.side_files());
-        self.place.books_in_step();
+        self.place.records_in_sync();
         found
     }
 
@@ -331,9 +331,9 @@ impl Judge<'_> {
                 found.push(format!("{folder}/ still has {left:?}"));
             }
         }
-        let (images, books) = (self.place.images(), self.place.books());
-        if !(images.is_empty() && books.is_empty()) {
-            found.push(format!("{images:?} and {books:?} remain of the removed images"));
+        let (images, records) = (self.place.images(), self.place.records());
+        if !(images.is_empty() && records.is_empty()) {
+            found.push(format!("{images:?} and {records:?} remain of the removed images"));
         }
         found
     }

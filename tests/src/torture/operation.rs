@@ -65,7 +65,7 @@ pub struct Operation {
     pub dequeues: &'static [&'static str],
     /// Whether it removes the leftovers.
     pub cleans: bool,
-    /// Whether it finds books that are of no use, with all hits in them.
+    /// Whether it finds records that are of no use, with all hits in them.
     pub loses_hits: bool,
     /// Whether no compiled driver is there yet.
     pub is_cold: bool,

@@ -38,7 +38,7 @@ fn set_aside(trial: &Trial) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Holds that the books were rebuilt from the directory and the bad database is kept.
+/// Holds that the records were rebuilt from the directory and the bad database is kept.
 fn assert_rebuilt(trial: &Trial, cache: &ImageCache, ids: &[String], bad: &[u8]) -> Tested {
     assert_no_fallback(cache);
     assert_eq!(listed(cache), ids);
@@ -65,7 +65,7 @@ fn refusal(config: image_cache::ConfigBuilder) -> Tested<(String, String, String
 }
 
 #[test]
-fn a_text_in_the_place_of_the_database_is_set_aside_and_the_books_are_rebuilt() -> Tested {
+fn a_text_in_the_place_of_the_database_is_set_aside_and_the_records_are_rebuilt() -> Tested {
     let trial = Trial::new();
     let ids = filled(&trial, 3);
     let text = b"This was a database once, and is a text now. ".repeat(100);
@@ -225,7 +225,7 @@ fn rows_that_no_image_can_have_are_removed_and_others_are_taken_as_they_are() ->
 }
 
 #[test]
-fn a_row_with_the_database_s_own_name_costs_neither_the_database_nor_the_books() -> Tested {
+fn a_row_with_the_database_s_own_name_costs_neither_the_database_nor_the_records() -> Tested {
     let trial = Trial::new();
     let config = || config(&trial).sqlite_db("books.db");
     let cache = open(config());

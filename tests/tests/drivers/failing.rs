@@ -71,7 +71,7 @@ fn is_replaced_wherever_it_is(fault: &str, words: &[&str]) -> Tested {
             assert!(serve(&cache, id).is_ok(), "{context}: {id} is lost");
         }
         assert_works(&cache);
-        // The books are sqlite's, and whole: another process finds them without a repair.
+        // The records are sqlite's, and whole: another process finds them without a repair.
         drop(cache);
         let cache = open(Config::builder(trial.dir()));
         assert_no_fallback(&cache);
@@ -169,7 +169,7 @@ fn a_replaced_driver_is_tried_again_when_the_cache_is_opened_anew() -> Tested {
     let cache = trial.open(moody(&[]));
     assert_no_fallback(&cache);
     assert_eq!(cache.driver().name, TRIED);
-    assert!(!listed(&cache).is_empty(), "what sqlite kept meanwhile is not in the books");
+    assert!(!listed(&cache).is_empty(), "what sqlite kept meanwhile is not in the records");
     assert_works(&cache);
     Ok(())
 }
@@ -191,7 +191,7 @@ fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
 }
 
 #[test]
-fn an_image_that_the_books_cannot_be_told_of_is_shown_as_its_file_is() -> Tested {
+fn an_image_that_the_records_cannot_be_told_of_is_shown_as_its_file_is() -> Tested {
     let trial = Trial::new();
     trial.put("a", b"bytes");
     let cache = trial.open(moody(&[("fault", "error-denied"), ("in", "get-cached-images")]));

@@ -252,7 +252,7 @@ fn xattr_where_there_are_no_user_attributes_falls_back() {
 }
 
 #[test]
-fn a_fallback_keeps_its_books_for_the_next_start() {
+fn a_fallback_keeps_its_records_for_the_next_start() {
     let trial = Trial::new();
     let cache = trial.open(trial.component(""));
     image_cache_tests::fill(&cache, "kept", b"some bytes");

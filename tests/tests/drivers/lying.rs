@@ -66,7 +66,7 @@ fn more_victims_than_asked_for_are_no_answer() -> Tested {
     for _ in 0..3 {
         let _ = cache.prune();
     }
-    // The driver has lost its books with its instance. Whatever it names then, no more may go than is needed.
+    // The driver has lost its records with its instance. Whatever it names then, no more may go than is needed.
     assert!(cache.cache_size()?.images >= 2);
     assert!(serve(&cache, "c").is_ok());
     Ok(())
@@ -139,7 +139,7 @@ fn pages_that_are_no_pages_never_make_a_list_wrong_or_endless() -> Tested {
             fill(&cache, id, &bytes(1, 1000));
         }
         for _ in 0..4 {
-            // The driver loses its books with each instance, so a list may lack images, or fail.
+            // The driver loses its records with each instance, so a list may lack images, or fail.
             let Ok(images) = cache.cached_images() else { continue };
             let ids: Vec<&str> = images.iter().map(|image| image.image_id.as_str()).collect();
             assert!(ids.is_sorted_by(|one, next| one < next), "{lie}: {ids:?}");
@@ -153,7 +153,7 @@ fn pages_that_are_no_pages_never_make_a_list_wrong_or_endless() -> Tested {
 }
 
 #[test]
-fn an_image_that_is_only_in_the_books_is_neither_listed_nor_served() -> Tested {
+fn an_image_that_is_only_in_the_records_is_neither_listed_nor_served() -> Tested {
     let trial = Trial::new();
     let cache = trial.open(moody(&[("fault", "foreign-image")]));
     fill(&cache, "a", b"bytes");
@@ -165,7 +165,7 @@ fn an_image_that_is_only_in_the_books_is_neither_listed_nor_served() -> Tested {
 }
 
 #[test]
-fn a_liar_leaves_the_next_driver_sound_books() -> Tested {
+fn a_liar_leaves_the_next_driver_sound_records() -> Tested {
     let trial = Trial::new();
     let cache = full_cache(&trial, "path-victim")?;
     prune_at_last(&cache)?;

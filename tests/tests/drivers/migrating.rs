@@ -16,7 +16,7 @@ fn open(place: &Place, driver: &str) -> ImageCache {
 }
 
 fn records(cache: &ImageCache) -> Vec<CachedImage> {
-    cache.cached_images().expect("the books can be read")
+    cache.cached_images().expect("the records can be read")
 }
 
 /// Some images, read more or less often.
@@ -54,24 +54,24 @@ fn there_and_back_no_hit_time_or_checksum_is_lost() -> Tested {
 }
 
 #[test]
-fn records_without_a_file_stay_behind_and_the_old_books_are_only_read() -> Tested {
+fn records_without_a_file_stay_behind_and_the_old_records_are_only_read() -> Tested {
     let place = Place::new("sqlite");
     filled(&place, "sqlite")?;
     std::fs::remove_file(place.path("a"))?;
     place.put("stray", b"nobody knows it");
-    let old = place.books();
+    let old = place.records();
     let migrated = migrate(&config(&place, "sqlite"), "sqlite", "xattr", |_| ())?;
     assert_eq!((migrated.images, migrated.left_out, migrated.adopted), (3, 1, 1));
-    assert_eq!(place.books(), old);
+    assert_eq!(place.records(), old);
     assert!(old.contains_key("a") && !old.contains_key("stray"));
     let cache = open(&place, "xattr");
     assert_eq!(listed(&cache), ["b", "stray", "ünï code"]);
     assert_eq!(cache.hit_count("ünï code")?, 1);
     drop(cache);
-    // The way back finds the old books with a record too many.
+    // The way back finds the old records with a record too many.
     let back = migrate(&config(&place, "sqlite"), "xattr", "sqlite", |_| ())?;
     assert_eq!((back.images, back.forgotten), (3, 1));
-    assert_eq!(place.books_in_step().into_keys().collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(place.records_in_sync().into_keys().collect::<BTreeSet<_>>().len(), 3);
     Ok(())
 }
 
@@ -134,21 +134,21 @@ fn the_wrong_driver_is_refused_by_name() -> Tested {
 }
 
 #[test]
-fn books_that_are_not_what_was_written_are_found_out() -> Tested {
+fn records_that_are_not_what_was_written_are_found_out() -> Tested {
     for (fault, export, words) in [
-        ("foreign-image", "get-cached-images", "the new books differ from what was written"),
+        ("foreign-image", "get-cached-images", "the new records differ from what was written"),
         ("error-other", "record-cached", "cannot record an image"),
         ("trap", "get-cached-images", "cannot list images"),
     ] {
         let trial = Trial::new();
         let place = Place::at("sqlite", trial.dir());
         filled(&place, "sqlite")?;
-        let old = place.books();
+        let old = place.records();
         let config = trial.config(moody(&[("fault", fault), ("in", export)])).build()?;
         let error = migrate(&config, "sqlite", "tried", |_| ());
         let error = error.expect_err("it is found out").to_string();
         assert!(error.contains(words), "{fault} in {export}: {error}");
-        assert_eq!(place.books(), old, "the old books are as they were");
+        assert_eq!(place.records(), old, "the old records are as they were");
     }
     Ok(())
 }

@@ -135,7 +135,7 @@ fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'sta
 fn use_it(config: ConfigBuilder) -> Result<(), String> {
     let config = config.build().map_err(|error| error.to_string())?;
     let cache = ImageCache::open(config).map_err(|error| error.to_string())?;
-    // Somebody may take the books away at any time.
+    // Somebody may take the records away at any time.
     let passing = cache.caching_reader("a", &b"image"[..], Expected::nothing());
     assert_eq!(read_all(passing.expect("it starts")).expect("the source is sound"), b"image");
     let _ = (cache.cached_images(), cache.prune(), cache.delete_all_cached_images());

@@ -3,7 +3,7 @@
 use crate::in_tokio::run;
 use crate::shared_in_tokio::all_of;
 use image_cache::tokio::AsyncImageCache;
-use image_cache::{Error, Whole};
+use image_cache::{Error, WholeImage};
 use image_cache_tests::{Place, Tested, bytes, fill, read_all, with_both_drivers};
 use std::os::unix::fs::FileExt;
 
@@ -21,7 +21,7 @@ fn an_image_that_is_small_enough_comes_at_once_and_counts_one_hit(place: &Place)
         fill(&cache, id, &image);
         for hits in 1..3 {
             match cache.read_whole(id, size)? {
-                Some(Whole::Bytes(came)) => assert!(came == image, "{id}"),
+                Some(WholeImage::Bytes(came)) => assert!(came == image, "{id}"),
                 other => panic!("{id}: {other:?}"),
             }
             assert_eq!(cache.hit_count(id)?, hits, "{id}");
@@ -35,7 +35,7 @@ fn an_image_that_is_small_enough_comes_at_once_and_counts_one_hit(place: &Place)
 fn a_larger_image_comes_as_a_reader(place: &Place) -> Tested {
     let (cache, image) = (place.open(), bytes(2, 1000));
     fill(&cache, "a", &image);
-    let Some(Whole::Larger(reader)) = cache.read_whole("a", 999)? else {
+    let Some(WholeImage::Larger(reader)) = cache.read_whole("a", 999)? else {
         panic!("it has one byte too many")
     };
     assert_eq!(cache.hit_count("a")?, 0);
@@ -60,9 +60,9 @@ fn for_tokio_it_is_the_same(place: &Place) -> Tested {
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let whole = shared.read_whole("a", 100_000).await?;
-        assert!(matches!(whole, Some(Whole::Bytes(came)) if came == image));
+        assert!(matches!(whole, Some(WholeImage::Bytes(came)) if came == image));
         assert_eq!(cache.hit_count("a")?, 1);
-        let Some(Whole::Larger(reader)) = shared.read_whole("a", 10).await? else {
+        let Some(WholeImage::Larger(reader)) = shared.read_whole("a", 10).await? else {
             panic!("it is larger")
         };
         assert_eq!(reader.image_size(), Some(100_000));

@@ -43,7 +43,7 @@ fn assert_passes(
     assert!(
         !cache.is_cached(id)?
             && !cache.is_being_cached(id)?
-            && !place.books_in_step().contains_key(id)
+            && !place.records_in_sync().contains_key(id)
     );
     assert!(!place.names("invalid").contains(id), "rolled back: it did not fail verification");
 
@@ -74,7 +74,7 @@ fn a_full_disk_costs_the_reader_nothing(place: &Place) -> Tested {
     assert!(cache.is_queued("large")?);
     fill(&cache, "small", &bytes(3, MIB));
     assert!(serve(&cache, "small")? == bytes(3, MIB) && serve(&cache, "good")? == bytes(2, 1000));
-    assert_eq!(place.books_in_step().len(), 2);
+    assert_eq!(place.records_in_sync().len(), 2);
     Ok(())
 }
 
@@ -88,15 +88,15 @@ fn a_disk_that_is_full_at_the_last_moment_loses_no_image(place: &Place) -> Teste
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
     let place = &Place::at(place.driver(), mount.path().join("cache"));
     let (cache, image) = (place.open(), bytes(4, MIB));
-    // Whole blocks, so that every byte is on disk when the books are to be written.
+    // Whole blocks, so that every byte is on disk when the records are to be written.
     let folder = mount.path().to_owned();
     let source = Source::of(&image[..]).then(move || hog(&folder));
     let outcome = cache.cache_image("a", source, Expected::nothing())?;
     assert!(matches!(outcome, Outcome::Cached(_)), "{outcome:?}");
     assert!(serve(&cache, "a")? == image);
     fs::remove_file(mount.path().join("hog"))?;
-    assert!(until(|| listed(&cache) == ["a"]), "adopted as soon as the books can be written");
-    place.books_in_step();
+    assert!(until(|| listed(&cache) == ["a"]), "adopted as soon as the records can be written");
+    place.records_in_sync();
     Ok(())
 }
 
@@ -123,7 +123,7 @@ fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(place: &Place)
     assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
     fs::remove_file(place.path("a"))?;
     fill(&cache, "a", &image);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -193,7 +193,7 @@ fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Test
     end?;
     assert!(
         came == image && serve(&cache, "before")? == b"image",
-        "images are served without books"
+        "images are served without records"
     );
     if cache.is_cached("a")? {
         assert!(serve(&cache, "a")? == image);
@@ -204,7 +204,7 @@ fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Test
             reader.outcome()
         );
     }
-    assert!(matches!(cache.cached_images(), Err(Error::Books { .. }) | Ok(_)));
+    assert!(matches!(cache.cached_images(), Err(Error::Metadata { .. }) | Ok(_)));
     place.database().execute_batch(
         "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
     )?;
@@ -213,7 +213,7 @@ fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Test
         fill(&cache, "a", &image);
     }
     assert!(until(|| listed(&cache) == ["a", "before"]));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 

@@ -68,7 +68,7 @@ fn a_live_writer_is_never_cleaned_however_old_its_file(place: &Place) -> Tested 
     writer.read_to_end(&mut Vec::new())?;
     assert!(matches!(writer.outcome(), Some(Outcome::Cached(_))));
     assert_eq!(serve(&cache, "a")?, image);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The last handle of a cache closes its books, which may take its time: not on a thread of a runtime.
+//! The last handle of a cache closes its records, which may take its time: not on a thread of a runtime.
 
 use crate::in_tokio::run;
 use image_cache::tokio::AsyncImageCache;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 with_both_drivers![
-    dropping_the_last_handle_does_not_wait_for_the_books,
-    dropping_the_last_reader_does_not_wait_for_the_books,
-    dropping_a_read_under_way_does_not_wait_for_the_books,
-    closing_waits_until_the_books_are_closed,
+    dropping_the_last_handle_does_not_wait_for_the_records,
+    dropping_the_last_reader_does_not_wait_for_the_records,
+    dropping_a_read_under_way_does_not_wait_for_the_records,
+    closing_waits_until_the_records_are_closed,
 ];
 
 /// Longer than any test.
@@ -52,13 +52,13 @@ fn with_a_hit(place: &Place) -> Tested<AsyncImageCache> {
     Ok(cache.into())
 }
 
-/// Whoever waited for the books while they were held, on the one thread that can release them, gave up.
+/// Whoever waited for the records while they were held, on the one thread that can release them, gave up.
 fn the_hit_was_written(place: &Place) -> Tested {
-    assert_eq!(place.books_in_step()["a"].hits, 1);
+    assert_eq!(place.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 
-fn dropping_the_last_handle_does_not_wait_for_the_books(place: &Place) -> Tested {
+fn dropping_the_last_handle_does_not_wait_for_the_records(place: &Place) -> Tested {
     let cache = with_a_hit(place)?;
     run(async {
         let held = Held::hold(place)?;
@@ -70,7 +70,7 @@ fn dropping_the_last_handle_does_not_wait_for_the_books(place: &Place) -> Tested
     the_hit_was_written(place)
 }
 
-fn dropping_the_last_reader_does_not_wait_for_the_books(place: &Place) -> Tested {
+fn dropping_the_last_reader_does_not_wait_for_the_records(place: &Place) -> Tested {
     let cache = with_a_hit(place)?;
     run(async {
         let mut reader = cache.open_for_read("a").await?.ok_or("it is cached")?;
@@ -89,7 +89,7 @@ fn dropping_the_last_reader_does_not_wait_for_the_books(place: &Place) -> Tested
     the_hit_was_written(place)
 }
 
-fn dropping_a_read_under_way_does_not_wait_for_the_books(place: &Place) -> Tested {
+fn dropping_a_read_under_way_does_not_wait_for_the_records(place: &Place) -> Tested {
     let cache = with_a_hit(place)?;
     run(async {
         let mut reader = cache.open_for_read("a").await?.ok_or("it is cached")?;
@@ -115,12 +115,12 @@ fn dropping_a_read_under_way_does_not_wait_for_the_books(place: &Place) -> Teste
     the_hit_was_written(place)
 }
 
-fn closing_waits_until_the_books_are_closed(place: &Place) -> Tested {
+fn closing_waits_until_the_records_are_closed(place: &Place) -> Tested {
     let cache = with_a_hit(place)?;
     run(async {
         let clone = cache.clone();
         cache.close().await?;
-        assert_eq!(place.books_in_step()["a"].hits, 1, "what was gathered is written");
+        assert_eq!(place.records_in_sync()["a"].hits, 1, "what was gathered is written");
         clone.close().await?;
         assert!(!place.path("cache.db-wal").exists());
         // Whoever needs the cache for himself alone finds nobody in it.

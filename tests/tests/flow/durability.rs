@@ -75,6 +75,6 @@ fn by_option_images_are_renamed_and_never_flushed(place: &Place) -> Tested {
     let Some(calls) = calls(place, Durability::RenameOnly)? else { return Ok(()) };
     assert_eq!(calls, ["it is renamed"]);
     assert!(serve(&place.open(), "traced")? == bytes(1, 600_000));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }

@@ -45,7 +45,7 @@ fn error_of(result: io::Result<()>) -> (io::ErrorKind, String) {
 /// Nothing but a file in `invalid/` may remain.
 fn assert_refused(place: &Place, cache: &ImageCache, id: &str) {
     assert!(!cache.is_cached(id).expect("the id is sound"), "{id}");
-    assert_eq!(place.books_in_step().len(), 0);
+    assert_eq!(place.records_in_sync().len(), 0);
     assert_eq!(place.names("incomplete").len(), 0);
     assert!(place.names("invalid").contains(id));
 }
@@ -137,7 +137,7 @@ fn letter_case_and_an_empty_checksum_are_ignored(place: &Place) -> Tested {
     {
         let expected = Expected::nothing().with_md5(&promised)?;
         assert!(matches!(cache.cache_image(id, &image[..], expected)?, Outcome::Cached(_)));
-        assert_eq!(place.books_in_step()[id].checksum.as_ref(), Some(&md5), "kept in lower case");
+        assert_eq!(place.records_in_sync()[id].checksum.as_ref(), Some(&md5), "kept in lower case");
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ fn without_a_promise_the_digest_is_the_record_s_checksum(place: &Place) -> Teste
             Some(md5_hex(&image)),
             "{size} bytes"
         );
-        assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
+        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
         cache.delete_cached_image("a")?;
     }
     Ok(())
@@ -216,7 +216,7 @@ fn what_passes_through_is_verified_too(place: &Place) -> Tested {
         }
     }
     assert_eq!((serve(&cache, "cached")? == image, place.names("invalid").len()), (true, 0));
-    assert_eq!(place.books_in_step()["cached"].checksum, Some(md5_hex(&image)));
+    assert_eq!(place.records_in_sync()["cached"].checksum, Some(md5_hex(&image)));
     Ok(())
 }
 

@@ -109,7 +109,7 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(place: &Place) -> Tested {
     );
     let cache = place.open();
     assert_eq!((listed(&cache), serve(&cache, "a")? == image), (vec!["a".to_owned()], true));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -120,7 +120,7 @@ fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(place: &P
     // While it is fetched, somebody else's good copy appears.
     place.put("a", &image);
     drop(place.open());
-    assert_eq!(place.books_in_step().len(), 1);
+    assert_eq!(place.records_in_sync().len(), 1);
     assert!(late.read_to_end(&mut Vec::new()).is_err());
     assert_eq!((listed(&cache), listed(&other)), (vec!["a".to_owned()], vec!["a".to_owned()]));
     for expected in [Expected::nothing().with_size(1), Expected::nothing().with_size(5000)] {
@@ -128,7 +128,7 @@ fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(place: &P
     }
     drop(cache.caching_reader("a", &image[..], Expected::nothing())?);
     assert!(serve(&other, "a")? == image);
-    assert_eq!(place.books_in_step()["a"].hits, 1);
+    assert_eq!(place.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 

@@ -50,7 +50,7 @@ fn hits_survive_a_kill(place: &Place) -> Tested {
     child.wait()?;
     let cache = place.open();
     assert_eq!((cache.hit_count("a")?, serve(&cache, "a")?), (3, b"image".to_vec()));
-    assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(b"image")));
+    assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(b"image")));
     Ok(())
 }
 
@@ -59,9 +59,9 @@ fn gathered_hits_are_written_by_a_flush(place: &Place) -> Tested {
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     serve(&cache, "a")?;
-    assert_eq!(place.books()["a"].hits, 0, "gathered, not written");
+    assert_eq!(place.records()["a"].hits, 0, "gathered, not written");
     cache.flush()?;
-    assert_eq!(place.books()["a"].hits, 2);
+    assert_eq!(place.records()["a"].hits, 2);
     serve(&cache, "a")?;
     assert_eq!(cache.hit_count("a")?, 3, "this process knows of it all the same");
     Ok(())
@@ -72,7 +72,7 @@ fn gathered_hits_are_written_by_themselves(place: &Place) -> Tested {
     fill(&cache, "a", b"image");
     for hits in 1..=2 {
         serve(&cache, "a")?;
-        assert!(until(|| place.books()["a"].hits == hits), "hit {hits}");
+        assert!(until(|| place.records()["a"].hits == hits), "hit {hits}");
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ fn gathered_hits_are_written_when_the_cache_is_dropped(place: &Place) -> Tested 
     drop(cache);
     serve(&clone, "a")?;
     drop(clone);
-    assert_eq!(place.books_in_step()["a"].hits, 2);
+    assert_eq!(place.records_in_sync()["a"].hits, 2);
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested 
 }
 
 #[test]
-fn books_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
+fn records_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
     let place = Place::new("sqlite");
     let cache = place.open();
     fill(&cache, "a", b"image");
@@ -116,6 +116,6 @@ fn books_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
     )?;
     assert_eq!(serve(&cache, "a")?, b"image");
     cache.flush()?;
-    assert_eq!(place.books_in_step()["a"].hits, 3);
+    assert_eq!(place.records_in_sync()["a"].hits, 3);
     Ok(())
 }

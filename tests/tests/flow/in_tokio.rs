@@ -70,7 +70,7 @@ fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(place: &Place) -> Tes
         }
         assert!(cache.open_for_read("unknown").await?.is_none());
         assert!(matches!(cache.open_for_read("../x").await.err(), Some(Error::InvalidImageId(_))));
-        place.books_in_step();
+        place.records_in_sync();
         Ok(())
     })
 }
@@ -239,7 +239,7 @@ fn draining_answers_what_it_answers_without_tokio(place: &Place) -> Tested {
             cache.cache_image("a", source(), Expected::nothing()).await?,
             Outcome::AlreadyCached
         );
-        assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
+        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
         Ok(())
     })
 }

@@ -62,8 +62,8 @@ fn every_hit_that_was_made_is_counted(place: &Place) -> Tested {
     assert_eq!(made.iter().sum::<u64>(), 640);
     assert_eq!(IDS.map(|id| caches[0].hit_count(id).unwrap_or(0)), made);
     drop(caches);
-    let books = place.books_in_step();
-    assert_eq!(IDS.map(|id| books[id].hits), made);
+    let records = place.records_in_sync();
+    assert_eq!(IDS.map(|id| records[id].hits), made);
     Ok(())
 }
 
@@ -123,7 +123,7 @@ fn no_reader_ever_sees_a_torn_image(place: &Place) -> Tested {
     for id in names {
         let image = std::fs::read(place.path(&id))?;
         assert_whole(&image);
-        assert_eq!(place.books_in_step()[&id].checksum, Some(md5_hex(&image)), "{id}");
+        assert_eq!(place.records_in_sync()[&id].checksum, Some(md5_hex(&image)), "{id}");
     }
     assert!(place.names("incomplete").is_empty());
     Ok(())
@@ -156,10 +156,10 @@ fn opening_another_cache_meanwhile_forgets_no_image(place: &Place) -> Tested {
         opening.join().map_err(|_| "opening panicked")?;
         Ok(())
     })?;
-    let books = place.books_in_step();
-    assert_eq!(books.len(), 300);
+    let records = place.records_in_sync();
+    assert_eq!(records.len(), 300);
     assert!(
-        books.values().all(|row| row.checksum.is_some()),
+        records.values().all(|row| row.checksum.is_some()),
         "none was replaced by an adopted one"
     );
     Ok(())
@@ -181,6 +181,6 @@ fn pruning_in_many_threads_evicts_each_image_once(place: &Place) -> Tested {
     assert!(left.bytes <= 1000, "{left:?}");
     let youngest: Vec<String> = (200 - left.images..200).map(|n| format!("{n:03}")).collect();
     assert_eq!(listed(&caches[1]), youngest);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }

@@ -33,7 +33,7 @@ fn any_sequence_of_operations_agrees_with_a_plain_model(place: &Place) -> Tested
                 run.compare_directory();
                 // Looking writes gathered hits: not always, so that operations meet unwritten ones.
                 if *look || n + 1 == operations.len() {
-                    run.compare_books();
+                    run.compare_records();
                 }
             });
         }
@@ -161,15 +161,15 @@ impl Run {
         }
     }
 
-    /// Asks everything that is in the books, here and behind the cache's back.
-    fn compare_books(&self) {
+    /// Asks everything that is in the records, here and behind the cache's back.
+    fn compare_records(&self) {
         let (cache, plain) = (self.cache(), &self.plain);
         let mut records = cache.cached_images().expect("asking does not fail");
         assert!(records.is_sorted_by(|a, b| a.image_id < b.image_id));
-        let books = self.place.books_in_step();
+        let kept = self.place.records_in_sync();
         for record in &records {
             let id = record.image_id.as_str();
-            let row = (books[id].hits, books[id].checksum.as_deref());
+            let row = (kept[id].hits, kept[id].checksum.as_deref());
             assert_eq!((record.hits, record.checksum.as_ref().map(|sum| sum.value())), row, "{id}");
             assert_eq!(
                 cache.cached_image(id).expect("asking does not fail").as_ref(),
@@ -185,7 +185,7 @@ impl Run {
             plain.images.iter().map(|image| (IDS[image.id], image.bytes.len() as u64, image.hits));
         assert_eq!(found, expected.collect::<Vec<_>>(), "the least recently used first");
         for image in &plain.images {
-            assert_eq!(books[IDS[image.id]].checksum, Some(md5_hex(&image.bytes)));
+            assert_eq!(kept[IDS[image.id]].checksum, Some(md5_hex(&image.bytes)));
         }
     }
 }

@@ -74,7 +74,7 @@ fn what_is_no_regular_file_is_no_image_after_reopening_either(place: &Place) -> 
     make(place.dir(), outside.path())?;
     let cache = place.open_with(|config| config.max_size(0));
     assert_no_images(place, &cache)?;
-    assert!(place.books_in_step().is_empty());
+    assert!(place.records_in_sync().is_empty());
     assert!(outside.path().exists());
     Ok(())
 }

@@ -252,7 +252,7 @@ fn an_unsupported_file_system_is_warned_of_and_works() -> Tested {
     );
     fill(&cache, "a", b"image");
     assert_eq!(serve(&cache, "a")?, b"image");
-    assert_eq!(place.books_in_step()["a"].hits, 1);
+    assert_eq!(place.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 
@@ -263,7 +263,7 @@ fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
     let hog = mount.path().join("hog");
     assert!(fs::write(&hog, bytes(1, 2 << 20)).is_err(), "it is full now");
     match ImageCache::open(place.config().build()?) {
-        // The directory needs no room; the books may.
+        // The directory needs no room; the records may.
         Ok(cache) => assert_eq!(serve(&cache, "a")?, b"image"),
         Err(error) => {
             assert_eq!(place.driver(), "sqlite", "{error}");
@@ -277,7 +277,7 @@ fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
     fs::remove_file(hog)?;
     let cache = place.open();
     assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], b"image".to_vec()));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -310,7 +310,7 @@ fn a_cache_on_a_full_file_system_is_looked_at_and_emptied(place: &Place) -> Test
     assert_eq!(listed(&cache).len(), 2);
     drop(cache);
     drop(place.open());
-    assert_eq!(place.books_in_step().len(), 2);
+    assert_eq!(place.records_in_sync().len(), 2);
     Ok(())
 }
 
@@ -325,7 +325,7 @@ fn several_caches_share_a_directory(place: &Place) -> Tested {
     }
     assert_eq!(caches[3].hit_count("0")?, 4);
     drop(caches);
-    assert_eq!(place.books_in_step()["0"].hits, 4);
+    assert_eq!(place.records_in_sync()["0"].hits, 4);
     Ok(())
 }
 

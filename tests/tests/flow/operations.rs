@@ -18,7 +18,7 @@ with_both_drivers![
     a_file_of_another_length_than_expected_is_refused,
     an_image_that_is_not_cacheable_costs_its_source_no_read,
     status_counts_what_lies_in_the_directory,
-    the_outcome_is_the_record_in_the_books,
+    the_outcome_is_the_record_in_the_records,
     an_image_may_be_cached_queued_and_invalid_at_once,
     clones_are_one_cache,
     a_read_of_nothing_changes_nothing,
@@ -53,7 +53,7 @@ fn every_answer_follows_an_image_from_absent_to_cached(place: &Place) -> Tested 
     );
     assert_eq!((cache.image_size("a")?, listed(&cache)), (Some(70_000), vec!["a".to_owned()]));
     assert_eq!(cache.cache_size()?, CacheSize { images: 1, bytes: 70_000 });
-    assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
+    assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
     Ok(())
 }
 
@@ -63,7 +63,7 @@ fn what_is_not_there_is_deleted_without_an_error(place: &Place) -> Tested {
     assert_eq!((cache.delete_all_cached_images()?, cache.delete_all_queued_images()?), (0, 0));
     fill(&cache, "a", b"image");
     assert!(cache.delete_cached_image("a")? && !cache.delete_cached_image("a")?);
-    assert!(place.books_in_step().is_empty());
+    assert!(place.records_in_sync().is_empty());
     Ok(())
 }
 
@@ -73,7 +73,7 @@ fn deleting_all_images_leaves_queue_and_invalid_alone(place: &Place) -> Tested {
     assert!(cache.queue_image("wanted")?);
     drop(cache.caching_reader("broken", &b"bytes"[..], Expected::nothing())?);
     assert_eq!(cache.delete_all_cached_images()?, 70);
-    assert!(place.books_in_step().is_empty() && listed(&cache).is_empty());
+    assert!(place.records_in_sync().is_empty() && listed(&cache).is_empty());
     assert_eq!((queued(&cache), cache.status()?.invalid), (vec!["wanted".to_owned()], 1));
     assert_eq!(cache.delete_all_queued_images()?, 1);
     Ok(())
@@ -87,7 +87,7 @@ fn a_deleted_image_can_be_cached_again(place: &Place) -> Tested {
     assert_eq!((cache.hit_count("a")?, cache.cached_image("a")?), (0, None));
     fill(&cache, "a", b"another");
     assert_eq!((cache.hit_count("a")?, serve(&cache, "a")?), (0, b"another".to_vec()));
-    assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(b"another")));
+    assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(b"another")));
     Ok(())
 }
 
@@ -171,7 +171,7 @@ fn status_counts_what_lies_in_the_directory(place: &Place) -> Tested {
     Ok(())
 }
 
-fn the_outcome_is_the_record_in_the_books(place: &Place) -> Tested {
+fn the_outcome_is_the_record_in_the_records(place: &Place) -> Tested {
     let cache = place.open();
     let record = fill(&cache, "a", b"image");
     assert_eq!(cache.cached_image("a")?, Some(record.clone()));
@@ -203,7 +203,7 @@ fn clones_are_one_cache(place: &Place) -> Tested {
     let reader = clone.open_for_read("a")?.ok_or("it was cached")?;
     drop(clone);
     assert_eq!(read_all(reader)?, b"image");
-    assert_eq!(place.books_in_step()["a"].hits, 1, "a reader may outlive the caches");
+    assert_eq!(place.records_in_sync()["a"].hits, 1, "a reader may outlive the caches");
     Ok(())
 }
 
@@ -245,6 +245,6 @@ fn a_database_in_a_folder_of_its_own_serves_too(place: &Place) -> Tested {
     assert_eq!(place.path("books/mine.db").exists(), place.driver() == "sqlite");
     let cache = open();
     assert_eq!((listed(&cache), cache.hit_count("a")?), (vec!["a".to_owned()], 1));
-    assert!(!cache.is_cached("books")?);
+    assert!(!cache.is_cached("records")?);
     Ok(())
 }

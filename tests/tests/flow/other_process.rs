@@ -97,7 +97,7 @@ impl Drop for Other {
 
 fn assert_cached(place: &Place, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
     assert!(std::fs::read(place.path("a"))? == image);
-    assert_eq!(place.books_in_step()["a"].checksum.as_ref(), Some(&md5_hex(image)));
+    assert_eq!(place.records_in_sync()["a"].checksum.as_ref(), Some(&md5_hex(image)));
     assert_eq!(cache.hit_count("a")?, hits);
     assert!(place.names("incomplete").is_empty());
     Ok(())

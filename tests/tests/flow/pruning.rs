@@ -18,7 +18,7 @@ with_both_drivers![
     the_next_image_goes_in_the_place_of_one_being_read,
     half_of_many_images_are_the_older_half,
     a_live_writer_and_the_queue_outlive_an_emptied_cache,
-    an_image_that_was_there_before_the_books_goes_by_its_file_s_age,
+    an_image_that_was_there_before_the_records_goes_by_its_file_s_age,
     one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images,
 ];
 
@@ -48,7 +48,7 @@ fn exactly_at_the_limit_nothing_is_evicted(place: &Place) -> Tested {
         (pruned(1, 1000), vec!["a".to_owned(), "b".to_owned()])
     );
     assert_eq!(cache.prune()?, pruned(0, 0));
-    assert_eq!(place.books_in_step().len(), 2);
+    assert_eq!(place.records_in_sync().len(), 2);
     Ok(())
 }
 
@@ -92,7 +92,7 @@ fn a_limit_of_zero_empties_the_cache_of_empty_images_too(place: &Place) -> Teste
     fill_all(&cache, &["empty", "void"], 0);
     fill_all(&cache, &["a", "b"], 10);
     assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(4, 20), 0));
-    assert!(place.books_in_step().is_empty());
+    assert!(place.records_in_sync().is_empty());
     assert_eq!(cache.prune()?, pruned(0, 0));
     Ok(())
 }
@@ -149,7 +149,7 @@ fn half_of_many_images_are_the_older_half(place: &Place) -> Tested {
     let mut young = ids[150..].to_vec();
     young.sort();
     assert_eq!(listed(&cache), young);
-    assert_eq!(place.books_in_step().len(), 150);
+    assert_eq!(place.records_in_sync().len(), 150);
     Ok(())
 }
 
@@ -165,7 +165,7 @@ fn a_live_writer_and_the_queue_outlive_an_emptied_cache(place: &Place) -> Tested
     Ok(())
 }
 
-fn an_image_that_was_there_before_the_books_goes_by_its_file_s_age(place: &Place) -> Tested {
+fn an_image_that_was_there_before_the_records_goes_by_its_file_s_age(place: &Place) -> Tested {
     let ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
     for (id, hours) in [("b", 1), ("a", 2), ("c", 3)] {
         set_times(&place.put(id, &[0; 100]), ago(hours), ago(hours))?;

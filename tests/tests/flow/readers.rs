@@ -75,7 +75,7 @@ fn a_hundred_readers_outlive_eviction_and_deletion(place: &Place) -> Tested {
         assert_eq!(removed?, 4);
         Ok(())
     })?;
-    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
     Ok(())
 }
 
@@ -138,7 +138,7 @@ fn readers_come_and_go_while_images_are_evicted(place: &Place) -> Tested {
     assert!(served >= READERS as u64, "only {served} were served");
     assert!(read_all(steady)? == image("a"));
     cache.prune()?;
-    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
     Ok(())
 }
 
@@ -174,7 +174,7 @@ fn readers_come_and_go_while_images_are_deleted_and_fetched_again(place: &Place)
     );
     assert_eq!(served, 6 * READERS as u64);
     cache.delete_all_cached_images()?;
-    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
     Ok(())
 }
 
@@ -204,6 +204,6 @@ fn an_image_that_another_process_reads_is_kept_and_named(place: &Place) -> Teste
     drop(child.stdin.take());
     child.wait()?;
     assert!(cache.is_queued("whole")?, "it reads on to its end");
-    assert!(place.books_in_step().is_empty());
+    assert!(place.records_in_sync().is_empty());
     Ok(())
 }

@@ -38,7 +38,7 @@ fn a_whole_read_counts_one_hit_once(place: &Place) -> Tested {
         assert!(read_all(&mut reader)? == image, "again");
         assert_eq!(cache.hit_count("a")?, n as u64 + 1);
     }
-    assert_eq!((cache.hit_count("other")?, place.books_in_step()["a"].hits), (0, 5));
+    assert_eq!((cache.hit_count("other")?, place.records_in_sync()["a"].hits), (0, 5));
     Ok(())
 }
 
@@ -51,14 +51,14 @@ fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(place: &Place) ->
         fs::metadata(place.path("a"))
             .map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()))
     };
-    let (before, books) = (times()?, cache.cached_image("a")?);
+    let (before, records) = (times()?, cache.cached_image("a")?);
     for taken in [0, 1, 5000, 9999] {
         let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
         reader.read_exact(&mut vec![0; taken])?;
         drop(reader);
         assert_eq!((cache.hit_count("a")?, times()?), (0, before), "{taken} bytes taken");
     }
-    assert_eq!(cache.cached_image("a")?, books);
+    assert_eq!(cache.cached_image("a")?, records);
     Ok(())
 }
 
@@ -149,7 +149,7 @@ fn an_empty_image_is_served_and_counted(place: &Place) -> Tested {
     drop(cache.open_for_read("a")?.ok_or("it was cached")?);
     assert_eq!(cache.hit_count("a")?, 0);
     assert_eq!(serve(&cache, "a")?, b"");
-    assert_eq!((cache.hit_count("a")?, place.books_in_step()["a"].hits), (1, 1));
+    assert_eq!((cache.hit_count("a")?, place.records_in_sync()["a"].hits), (1, 1));
     Ok(())
 }
 
@@ -160,7 +160,7 @@ fn a_deleted_image_is_read_to_its_end(place: &Place) -> Tested {
     reader.read_exact(&mut [0; 10])?;
     assert!(cache.delete_cached_image("a")? && cache.open_for_read("a")?.is_none());
     assert!(read_all(reader)? == image[10..]);
-    assert_eq!((cache.hit_count("a")?, place.books_in_step().len()), (0, 0));
+    assert_eq!((cache.hit_count("a")?, place.records_in_sync().len()), (0, 0));
     Ok(())
 }
 
@@ -184,7 +184,7 @@ fn an_image_cut_short_on_disk_is_an_error_and_no_hit(place: &Place) -> Tested {
     fs::File::options().write(true).open(place.path("a"))?.set_len(50_000)?;
     let (came, end) = drip(&mut reader, 4096);
     assert_eq!((came.len(), end.map_err(|e| e.kind())), (49_990, Err(ErrorKind::UnexpectedEof)));
-    assert_eq!(place.books()["a"].hits, 0);
+    assert_eq!(place.records()["a"].hits, 0);
     Ok(())
 }
 

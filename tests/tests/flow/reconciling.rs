@@ -1,4 +1,4 @@
-//! Opening brings the books into step with what others did to the directory, or to the books.
+//! Opening brings the records into sync with what others did to the directory, or to the records.
 
 use image_cache::{CacheSize, Expected};
 use image_cache_tests::{
@@ -15,9 +15,9 @@ with_both_drivers![
     a_file_of_another_size_has_a_new_record_without_a_checksum,
     a_file_of_another_time_has_no_checksum_any_more,
     a_replaced_file_starts_anew,
-    a_file_of_a_time_that_the_books_cannot_hold_keeps_its_hits,
+    a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits,
     changing_the_driver_there_and_back_loses_and_invents_nothing,
-    every_failure_of_a_fetch_leaves_the_books_in_step,
+    every_failure_of_a_fetch_leaves_the_records_in_sync,
     thousands_of_images_are_adopted,
     a_long_list_is_of_the_files_that_are_there_and_keeps_none_open,
 ];
@@ -29,7 +29,7 @@ fn after_1970(micros: u64) -> SystemTime {
 const MODIFIED: u64 = 1_600_000_000_123_457;
 const ACCESSED: u64 = 1_650_000_000_765_431;
 
-fn a_file_of_a_time_that_the_books_cannot_hold_keeps_its_hits(place: &Place) -> Tested {
+fn a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits(place: &Place) -> Tested {
     let late = after_1970(10_000_000_000_000_000);
     let path = place.put("a", b"image");
     set_times(&path, late, late)?;
@@ -56,7 +56,7 @@ fn a_file_without_a_record_is_adopted(place: &Place) -> Tested {
         (after_1970(ACCESSED), after_1970(MODIFIED))
     );
     assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], image));
-    assert_eq!(place.books_in_step()["a"].hits, 1);
+    assert_eq!(place.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 
@@ -72,7 +72,7 @@ fn a_record_without_its_file_is_forgotten(place: &Place) -> Tested {
     );
     drop(cache);
     drop(place.open());
-    assert_eq!(place.books_in_step().len(), 1);
+    assert_eq!(place.records_in_sync().len(), 1);
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn a_file_of_another_size_has_a_new_record_without_a_checksum(place: &Place) -> 
     let cache = place.open();
     let record = cache.cached_image("a")?.ok_or("it is there")?;
     assert_eq!((record.size, record.checksum), (14, None));
-    assert_eq!(place.books_in_step()["a"].checksum, None);
+    assert_eq!(place.records_in_sync()["a"].checksum, None);
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn a_file_of_another_time_has_no_checksum_any_more(place: &Place) -> Tested {
         let cache = place.open();
         let adopted = cache.cached_image("a")?.ok_or("it is there")?;
         assert_eq!((adopted.last_modified, adopted.checksum), (modified, None));
-        place.books_in_step();
+        place.records_in_sync();
         cache.delete_cached_image("a")?;
     }
     Ok(())
@@ -115,7 +115,7 @@ fn a_replaced_file_starts_anew(place: &Place) -> Tested {
     place.put("a", b"other");
     let record = place.open().cached_image("a")?.ok_or("it is there")?;
     assert_eq!((record.size, record.hits, record.checksum), (5, 0, None));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -138,16 +138,16 @@ fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -
     fill(&other, "new", &bytes(10, 50));
     serve(&other, "read")?;
     drop(other);
-    elsewhere.books_in_step();
+    elsewhere.records_in_sync();
 
     let cache = place.open();
     assert_eq!(listed(&cache), ["kept", "new", "read", "replaced"]);
     assert_eq!((cache.hit_count("kept")?, cache.hit_count("replaced")?), (3, 0));
-    let books = place.books_in_step();
-    assert_eq!(books["kept"].checksum, Some(md5_hex(&bytes(0, 100))));
+    let records = place.records_in_sync();
+    assert_eq!(records["kept"].checksum, Some(md5_hex(&bytes(0, 100))));
     let replaced = md5_hex(&bytes(9, 100));
     assert!(
-        books["replaced"].checksum.as_ref().is_none_or(|sum| *sum == replaced),
+        records["replaced"].checksum.as_ref().is_none_or(|sum| *sum == replaced),
         "not that of its predecessor"
     );
     for (id, image) in
@@ -158,12 +158,12 @@ fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -
     Ok(())
 }
 
-fn every_failure_of_a_fetch_leaves_the_books_in_step(place: &Place) -> Tested {
+fn every_failure_of_a_fetch_leaves_the_records_in_sync(place: &Place) -> Tested {
     let cache = place.open();
     fill(&cache, "good", b"image");
     drop(cache.caching_reader("dropped", &b"image"[..], Expected::nothing())?);
     assert!(cache.cache_image("long", &b"image"[..], Expected::nothing().with_size(4)).is_err());
-    assert_eq!(place.books_in_step().len(), 1);
+    assert_eq!(place.records_in_sync().len(), 1);
     drop(cache);
     assert_eq!(listed(&place.open()), ["good"]);
     Ok(())
@@ -171,7 +171,7 @@ fn every_failure_of_a_fetch_leaves_the_books_in_step(place: &Place) -> Tested {
 
 fn thousands_of_images_are_adopted(place: &Place) -> Tested {
     let place = &Place::in_memory(place.driver());
-    // More than the books are read at once.
+    // More than the records are read at once.
     let ids: Vec<String> = (0..2100).map(|n| format!("{n:04}")).collect();
     ids.iter().for_each(|id| drop(place.put(id, id.as_bytes())));
     let cache = place.open();
@@ -180,7 +180,7 @@ fn thousands_of_images_are_adopted(place: &Place) -> Tested {
     ids.iter().step_by(2).try_for_each(|id| fs::remove_file(place.path(id)))?;
     let cache = place.open();
     assert_eq!(listed(&cache).len(), 1050);
-    assert_eq!(place.books_in_step().len(), 1050);
+    assert_eq!(place.records_in_sync().len(), 1050);
     Ok(())
 }
 
@@ -228,7 +228,7 @@ fn a_directory_that_glance_filled_with_sqlite_keeps_hits_and_ages() -> Tested {
     );
     assert_eq!(listed(&cache), ["a"]);
     serve(&cache, "a")?;
-    assert_eq!(place.books_in_step()["a"].hits, 8);
+    assert_eq!(place.records_in_sync()["a"].hits, 8);
     assert!(place.path("image_cache_db_init").exists());
     Ok(())
 }

@@ -74,7 +74,7 @@ fn a_database_that_is_removed_while_the_cache_is_open_is_made_anew(place: &Place
             fill(&cache, "large", &bytes(3, 15_000));
             assert_eq!(cache.prune()?.images, 1, "{name}, {names:?}");
             assert_eq!((cache.driver().fallback, listed(&cache).len()), (None, 2));
-            place.books_in_step();
+            place.records_in_sync();
             cache.delete_all_cached_images()?;
         }
     }
@@ -96,7 +96,7 @@ fn a_database_that_is_replaced_while_the_cache_is_open_is_brought_into_step(
         assert_eq!(listed(&cache), ["a", "b"]);
         assert!(serve(&cache, "a")? == bytes(1, 5000));
         assert_eq!((cache.hit_count("b")?, cache.driver().fallback.clone()), (0, None));
-        place.books_in_step();
+        place.records_in_sync();
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ fn all_that_have_the_cache_open_go_on_with_the_new_database(place: &Place) -> Te
         }
     }
     drop(caches);
-    assert_eq!(place.books_in_step().len(), 11);
+    assert_eq!(place.records_in_sync().len(), 11);
     Ok(())
 }
 
@@ -144,7 +144,7 @@ fn a_file_put_in_by_hand_while_the_cache_is_open_is_listed(place: &Place) -> Tes
     fs::rename(place.path("incoming"), place.path("by-hand"))?;
     let size = |cache: &ImageCache| cache.cached_image("by-hand").ok().flatten().map(|it| it.size);
     assert!(until(|| listed(&cache).len() == 3 && size(&cache) == Some(13)));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -152,8 +152,8 @@ fn a_file_taken_away_by_hand_while_the_cache_is_open_is_forgotten(place: &Place)
     let cache = filled(place)?;
     fs::remove_file(place.path("a"))?;
     assert_eq!(listed(&cache), ["b"]);
-    assert!(until(|| listed(&cache) == ["b"] && place.books().len() == 1));
-    place.books_in_step();
+    assert!(until(|| listed(&cache) == ["b"] && place.records().len() == 1));
+    place.records_in_sync();
     Ok(())
 }
 
@@ -164,9 +164,9 @@ fn looking_after_changes_is_enough(place: &Place) -> Tested {
     let is_made = |path: &Path| place.driver() != "sqlite" || path.is_file();
     let look = || {
         cache.look_after_changes();
-        is_made(&place.path("cache.db")) && place.books().len() == 3
+        is_made(&place.path("cache.db")) && place.records().len() == 3
     };
     assert!(until(look));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }

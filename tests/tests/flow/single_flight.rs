@@ -44,8 +44,8 @@ pub fn get_for_nothing(cache: &ImageCache) -> FetchReader {
 pub fn assert_cached(place: &Place, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
     assert_eq!(cache.hit_count("a")?, hits, "hits");
     assert!(std::fs::read(place.path("a"))? == image, "what is cached");
-    let books = place.books_in_step();
-    assert_eq!(books["a"].checksum.as_ref(), Some(&md5_hex(image)));
+    let records = place.records_in_sync();
+    assert_eq!(records["a"].checksum.as_ref(), Some(&md5_hex(image)));
     assert!(place.names("incomplete").is_empty(), "{:?}", place.names("incomplete"));
     assert_eq!(cache.status()?.cache_failures, 0);
     Ok(())
@@ -147,7 +147,7 @@ fn a_fetch_that_nobody_reads_any_more_is_broken_off(place: &Place) -> Tested {
     drop(second);
     assert_eq!(tap.running(), 0, "the source was let go");
     assert!(place.images().is_empty() && place.names("incomplete").is_empty());
-    assert!(place.names("invalid").contains("a") && place.books_in_step().is_empty());
+    assert!(place.names("invalid").contains("a") && place.records_in_sync().is_empty());
     assert_eq!(cache.clean(None)?.invalid, 1, "nothing holds the file any more");
     assert!(read_all(get(&cache, &tap))? == image);
     assert_cached(place, &cache, &image, 0)

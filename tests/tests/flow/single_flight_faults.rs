@@ -55,7 +55,7 @@ fn together(cache: &ImageCache, tap: &Tap, expected: &Expected, others: usize) -
 }
 
 fn assert_rolled_back(place: &Place, cache: &ImageCache) -> Tested {
-    assert!(!cache.is_cached("a")? && place.books_in_step().is_empty());
+    assert!(!cache.is_cached("a")? && place.records_in_sync().is_empty());
     assert!(place.names("incomplete").is_empty() && place.names("invalid").contains("a"));
     assert_eq!(cache.clean(None)?.invalid, 1);
     Ok(())
@@ -285,7 +285,7 @@ fn when_the_disk_is_full_each_reader_goes_on_with_its_own_source(place: &Place) 
     assert_eq!((tap.opened(), tap.running()), (4, 0), "the first one keeps its own");
     assert_eq!(cache.status()?.cache_failures, 1);
     drop(follower);
-    assert!(place.images().is_empty() && place.books_in_step().is_empty());
+    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
     assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
     fill(&cache, "small", &bytes(12, 2 * MIB));
 

@@ -172,7 +172,7 @@ fn round(place: &Place, caches: &[ImageCache; 2], dice: &mut Dice, least: usize)
     assert!(!cached || !fails, "a failing source cannot be cached");
     if cached {
         assert!(std::fs::read(place.path("a"))? == image);
-        assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&image)));
+        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
         assert!(caches[1].delete_cached_image("a")?);
     }
     let cleaned = || caches[0].clean(None).is_ok() && place.names("invalid").is_empty();

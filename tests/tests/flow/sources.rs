@@ -55,9 +55,9 @@ fn is_first_boom(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref()) == Some(&Boom(1))
 }
 
-/// Nothing cached, nothing in the books, the file in `invalid/`, and the next fetch goes well.
+/// Nothing cached, nothing in the records, the file in `invalid/`, and the next fetch goes well.
 fn assert_rolled_back(place: &Place, cache: &ImageCache, id: &str) {
-    assert!(place.images().is_empty() && place.books_in_step().is_empty(), "{id}");
+    assert!(place.images().is_empty() && place.records_in_sync().is_empty(), "{id}");
     assert_eq!(place.names("incomplete"), BTreeSet::new(), "{id}");
     assert!(place.names("invalid").contains(id), "{id}");
     let image = bytes(99, 1000);

@@ -49,7 +49,7 @@ fn deleting_what_cannot_be_removed_is_an_error_that_names_it(place: &Place) -> T
         other => panic!("{other:?}"),
     }
     assert!(cache.is_cached("stuck")? && listed(&cache) == ["stuck"]);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -60,7 +60,7 @@ fn deleting_all_passes_over_what_cannot_be_removed(place: &Place) -> Tested {
     // Whether that counts as failed or as two removed.
     let _ = cache.delete_all_cached_images();
     assert_eq!(listed(&cache), ["stuck"]);
-    assert!(place.books_in_step().contains_key("stuck"));
+    assert!(place.records_in_sync().contains_key("stuck"));
     Ok(())
 }
 

@@ -39,7 +39,7 @@ fn a_second_writer_reads_past_the_cache(place: &Place) -> Tested {
     assert!(matches!(first.outcome(), Some(Outcome::Cached(_))));
     assert!(serve(&other_cache, "a")? == image);
     assert_eq!(
-        (place.books_in_step()["a"].checksum.clone(), place.names("invalid").len()),
+        (place.records_in_sync()["a"].checksum.clone(), place.names("invalid").len()),
         (Some(md5_hex(&image)), 0)
     );
     Ok(())
@@ -77,7 +77,7 @@ fn of_racing_writers_one_wins_and_its_bytes_are_the_image(place: &Place) -> Test
             "round {round}: {outcomes:?}"
         );
         assert!(serve(&caches[0], "a")? == images[winner], "round {round}");
-        assert_eq!(place.books_in_step()["a"].checksum, Some(md5_hex(&images[winner])));
+        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&images[winner])));
         assert!(caches[round % 2].delete_cached_image("a")?);
         assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
     }
@@ -91,7 +91,7 @@ fn what_a_dead_writer_left_is_replaced_at_once(place: &Place) -> Tested {
     fill(&cache, "a", &image);
     assert!(serve(&cache, "a")? == image, "nothing of the longer leftover is behind it");
     assert!(place.names("incomplete").is_empty());
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -119,7 +119,7 @@ fn a_killed_writer_does_not_block_its_image(place: &Place) -> Tested {
     assert!(!cache.is_being_cached("a")? && cache.is_cacheable("a", None)?);
     fill(&cache, "a", &image);
     assert!(serve(&cache, "a")? == image);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -163,6 +163,6 @@ fn writers_of_different_images_do_not_wait_for_each_other(place: &Place) -> Test
         reader.read_to_end(&mut Vec::new())?;
         assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
     }
-    assert_eq!(place.books_in_step().len(), 21);
+    assert_eq!(place.records_in_sync().len(), 21);
     Ok(())
 }

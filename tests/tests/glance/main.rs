@@ -97,7 +97,7 @@ fn assert_evicts_and_cleans(place: &Place, said: &Said, next: &str) -> Tested {
     }
     assert!(queued(&cache).is_empty());
     drop(cache);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -218,7 +218,7 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(place: &Place) -> 
         assert_eq!((record.size, &record.checksum), (old.size, &old.checksum), "{record:?}");
     }
     drop(cache);
-    place.books_in_step();
+    place.records_in_sync();
 
     // All that is regular goes, the databases and their side files apart; then we go on.
     glance.work(place, &["empty"])?;
@@ -227,6 +227,6 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(place: &Place) -> 
     fill(&cache, "anew", b"image");
     drop(cache);
     assert_eq!(glance.say(place)?.ids(), ["anew"]);
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }

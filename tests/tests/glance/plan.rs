@@ -90,7 +90,7 @@ impl Said {
     }
 }
 
-/// Cut to whole microseconds, the unit of the books.
+/// Cut to whole microseconds, the unit of the records.
 pub fn to_micros(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::new(since.as_secs(), since.subsec_micros() * 1000)

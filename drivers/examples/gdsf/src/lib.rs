@@ -8,11 +8,11 @@
 //! L. Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Laboratories, Technical
 //! Report HPL-98-69 (R.1), 1998.
 //!
-//! The books lie in SQL, and nothing else is kept: an instance may go at any time, and other processes may have others. `books`
+//! The records lie in SQL, and nothing else is kept: an instance may go at any time, and other processes may have others. `records`
 //! holds the records, `policy` the arithmetic, `victims` the order.
 
-mod books;
 mod policy;
+mod statements;
 mod victims;
 
 use image_cache_driver_sdk::prelude::*;
@@ -32,26 +32,29 @@ impl Driver for Gdsf {
         let accepted = "\"hits\" (to serve as many reads as possible) or \"bytes\" (as many bytes as possible)";
         let goal = options.take_parsed("goal", accepted)?.unwrap_or(Goal::Hits);
         options.finish()?;
-        books::prepare(goal).map_err(|error| {
+        statements::prepare(goal).map_err(|error| {
             ConfigurationError::Other(format!("preparing the database: {}", error_words(&error)))
         })?;
         Ok(Gdsf { goal })
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
-        sql::execute(&books::insert(image, self.goal)).map(drop)
+        sql::execute(&statements::insert(image, self.goal)).map(drop)
     }
 
     fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
-        run(&books::count(hits, self.goal))
+        run(&statements::count(hits, self.goal))
     }
 
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
-        run(&books::remove(&image_ids))
+        run(&statements::remove(&image_ids))
     }
 
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
-        Ok(sql::query(&books::select_one(image_id))?.rows.into_iter().find_map(books::record))
+        Ok(sql::query(&statements::select_one(image_id))?
+            .rows
+            .into_iter()
+            .find_map(statements::record))
     }
 
     fn cached_images(
@@ -59,12 +62,12 @@ impl Driver for Gdsf {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error> {
-        let rows = sql::query(&books::select_page(after, limit))?.rows;
-        Ok(rows.into_iter().filter_map(books::record).collect())
+        let rows = sql::query(&statements::select_page(after, limit))?.rows;
+        Ok(rows.into_iter().filter_map(statements::record).collect())
     }
 
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
-        Ok(books::size(&sql::query(&books::select_size())?.rows))
+        Ok(statements::size(&sql::query(&statements::select_size())?.rows))
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {

@@ -29,7 +29,7 @@ impl FromStr for Goal {
 }
 
 impl Goal {
-    /// How the option says it; the books keep it, since priorities with one goal mean nothing with another.
+    /// How the option says it; the records keep it, since priorities with one goal mean nothing with another.
     pub fn name(self) -> &'static str {
         match self {
             Goal::Hits => "hits",

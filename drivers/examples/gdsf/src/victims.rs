@@ -1,6 +1,6 @@
 //! The images of the lowest priority, read off the index in pages.
 
-use crate::books::{integer, number, statement};
+use crate::statements::{integer, number, statement};
 use image_cache_driver_sdk::prelude::*;
 use std::collections::HashSet;
 

@@ -1,19 +1,19 @@
-//! What the clones of a cache, its readers and its fills share, and how its books are brought up to date.
+//! What the clones of a cache, its readers and its fills share, and how its records are brought up to date.
 
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::HitLog;
-use crate::metadata::{MetadataStore, DirectorySnapshot};
+use crate::metadata::{DirectorySnapshot, MetadataStore};
 use crate::metrics::Metrics;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
 use image_cache_store::integrity::DigestStore;
-use image_cache_store::{Directory, ScanShard, OpenLock};
+use image_cache_store::{Directory, OpenLock, ScanShard};
 use std::io;
 use std::sync::Arc;
 
-/// How often the books are read where they fail and are repaired in between: within so many a driver that keeps failing
-/// is replaced, and the next one's books are in step.
+/// How often the records are read where they fail and are repaired in between: within so many a driver that keeps failing
+/// is replaced, and the next one's records are in sync.
 const READINGS: u32 = 5;
 
 /// What the clones of a cache, its readers and its fills share.
@@ -35,7 +35,7 @@ pub(crate) struct CacheInner {
 }
 
 impl Drop for CacheInner {
-    /// An orderly stop loses no hit, not even where books were replaced a moment ago.
+    /// An orderly stop loses no hit, not even where records were replaced a moment ago.
     fn drop(&mut self) {
         self.flush();
     }
@@ -46,11 +46,11 @@ impl CacheInner {
         Ok(self.directory.image_id(id)?)
     }
 
-    /// Repairs the books where something could not be written before. Not with the directory locked.
+    /// Repairs the records where something could not be written before. Not with the directory locked.
     pub fn reconcile(&self) {
         let repair = || crate::reconcile::reconcile(self);
         if let Err(error) = self.metadata.reconcile_if_dirty(repair) {
-            tracing::warn!(%error, "books and directory differ; it is tried again");
+            tracing::warn!(%error, "records and directory differ; it is tried again");
         }
     }
 
@@ -59,11 +59,11 @@ impl CacheInner {
         let changed = || self.in_directory("read", "", self.directory.changed());
         let repair = || crate::reconcile::reconcile(self);
         if let Err(error) = self.metadata.reconcile_changes(changed, repair) {
-            tracing::warn!(%error, "books and directory may differ; it is tried again");
+            tracing::warn!(%error, "records and directory may differ; it is tried again");
         }
     }
 
-    /// Reads the books, and again where they failed meanwhile and were repaired.
+    /// Reads the records, and again where they failed meanwhile and were repaired.
     pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
             let answer = read(&self.metadata);
@@ -75,7 +75,7 @@ impl CacheInner {
         read(&self.metadata)
     }
 
-    /// The books as this process knows them, gathered hits included.
+    /// The records as this process knows them, gathered hits included.
     pub fn flush(&self) {
         self.reconcile();
         let mut flushed = self.hits.flush();
@@ -85,7 +85,7 @@ impl CacheInner {
             flushed = self.hits.flush();
         }
         if let Err(error) = flushed {
-            tracing::warn!(%error, "hits wait until the books can be written");
+            tracing::warn!(%error, "hits wait until the records can be written");
         }
     }
 

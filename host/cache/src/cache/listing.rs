@@ -1,15 +1,15 @@
 //! All records, each of a file that is there, with the size that this has.
 
 use crate::error::Result;
-use crate::metadata::{MetadataStore, Budget, PAGE, Pages};
+use crate::metadata::{Budget, MetadataStore, PAGE, Pages};
 use image_cache_model::CachedImage;
 use image_cache_store::Directory;
 use image_cache_store::sync::{both, lock};
 use std::sync::Mutex;
 
-/// What the books say of all images whose files are there, ordered by id.
+/// What the records say of all images whose files are there, ordered by id.
 ///
-/// To look at the files takes longer than to read the books. So where there is more than a page, two threads do both: one looks
+/// To look at the files takes longer than to read the records. So where there is more than a page, two threads do both: one looks
 /// at the files of a page while the other one has the driver read the next.
 pub(super) fn listed(directory: &Directory, metadata: &MetadataStore) -> Result<Vec<CachedImage>> {
     let budget = Budget::of(0);
@@ -44,9 +44,9 @@ struct List<'a> {
 
 impl List<'_> {
     /// The next page as the driver has it; of the last one that this thread had, so many had no file.
-    fn next(&self, strangers: usize) -> Result<Option<Page>> {
+    fn next(&self, orphans: usize) -> Result<Option<Page>> {
         let (read, pages) = &mut *lock(&self.pages);
-        let images = pages.next(strangers)?;
+        let images = pages.next(orphans)?;
         *read += 1;
         Ok(images.map(|images| Page { number: *read, images }))
     }

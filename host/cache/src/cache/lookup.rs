@@ -73,7 +73,7 @@ impl ImageCache {
         Ok(self.cached_image(id)?.map_or(0, |image| image.hits))
     }
 
-    /// What the books say of a cached image. Where they know nothing of it, because they could not be repaired yet, what its file
+    /// What the records say of a cached image. Where they know nothing of it, because they could not be repaired yet, what its file
     /// says.
     pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
         let id = self.inner.image_id(id)?;
@@ -85,7 +85,7 @@ impl ImageCache {
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
-    /// What the books say of all cached images, ordered by id.
+    /// What the records say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.inner.flush();
         self.inner.take_note_of_changes();
@@ -137,7 +137,7 @@ impl ImageCache {
                 directory.count(LeftoverState::Invalid),
             )?,
             warnings: self.inner.warnings.clone(),
-            cache_failures: self.inner.metrics.cache_failures.so_far(),
+            cache_failures: self.inner.metrics.cache_failures.snapshot(),
         })
     }
 }

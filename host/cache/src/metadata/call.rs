@@ -1,8 +1,8 @@
 //! What happens when a call of the driver fails: it is tried again, counted, and in the end the driver is replaced.
 
-use super::breaker::{WINDOW, FailureCost};
+use super::breaker::{FailureCost, WINDOW};
 use super::retry::Retry;
-use super::{MetadataStore, Budget, InUse, fall_back, is_last_resort};
+use super::{Budget, InUse, MetadataStore, fall_back, is_last_resort};
 use crate::error::{Error, Result};
 use image_cache_engine::{CallError, Driver, DriverError};
 use image_cache_store::sync::write;
@@ -18,7 +18,7 @@ pub(super) enum Idempotency {
 }
 
 impl MetadataStore {
-    /// A call whose failure leaves the books out of step.
+    /// A call whose failure leaves the records out of sync.
     pub(super) fn change<T>(
         &self,
         operation: &'static str,
@@ -50,7 +50,7 @@ impl MetadataStore {
         loop {
             let error = match answer {
                 Ok(answer) => {
-                    // Of books that are yet to be repaired no answer proves anything.
+                    // Of records that are yet to be repaired no answer proves anything.
                     if self.is_in_sync() {
                         self.breaker.note_success(operation);
                     }
@@ -185,13 +185,13 @@ impl MetadataStore {
         }
     }
 
-    /// The books' database is gone, or another one: the next call makes a new one, which is filled from the directory.
+    /// The records' database is gone, or another one: the next call makes a new one, which is filled from the directory.
     pub(super) fn note_replaced(&self, in_use: &InUse) {
         self.mark_dirty();
         let driver = in_use.driver.name();
         tracing::warn!(
             driver,
-            "the database was removed or replaced while it was open; the books are made anew from the directory"
+            "the database was removed or replaced while it was open; the records are made anew from the directory"
         );
     }
 
@@ -223,7 +223,7 @@ fn weight(in_use: &InUse, retry: &Retry) -> FailureCost {
 }
 
 /// Whether an answer speaks against the driver, not of the storage or the question. What is denied is
-/// usually one file that nobody may change, and no reason to give up the books of all others.
+/// usually one file that nobody may change, and no reason to give up the records of all others.
 fn is_defect(error: &DriverError) -> bool {
     matches!(error, DriverError::Unsupported | DriverError::Other(_))
 }

@@ -1,34 +1,34 @@
 //! The records of all cached images, page by page.
 
-use super::{MetadataStore, Budget, PAGE, MAX_ORPHAN_RECORDS};
+use super::{Budget, MAX_ORPHAN_RECORDS, MetadataStore, PAGE};
 use crate::error::{Error, Result};
 use image_cache_model::{CachedImage, ImageId};
 
-/// A pass over the books, in the order of ids.
+/// A pass over the records, in the order of ids.
 pub(crate) struct Pages<'a> {
     metadata: &'a MetadataStore,
     budget: &'a Budget,
     after: Option<ImageId>,
-    strangers: usize,
+    orphans: usize,
     over: bool,
 }
 
 impl MetadataStore {
     /// A pass that begins at the front, within this budget.
     pub fn pages<'a>(&'a self, budget: &'a Budget) -> Pages<'a> {
-        Pages { metadata: self, budget, after: None, strangers: 0, over: false }
+        Pages { metadata: self, budget, after: None, orphans: 0, over: false }
     }
 }
 
 impl Pages<'_> {
-    /// The next page, or none at the end and after an error. `strangers` are those records of earlier pages that turned out to
-    /// have no file, and were not told of yet: books that were away may have some, and those of a liar have no end.
-    pub fn next(&mut self, strangers: usize) -> Result<Option<Vec<CachedImage>>> {
+    /// The next page, or none at the end and after an error. `orphans` are those records of earlier pages that turned out to
+    /// have no file, and were not told of yet: records that were away may have some, and those of a liar have no end.
+    pub fn next(&mut self, orphans: usize) -> Result<Option<Vec<CachedImage>>> {
         if self.over {
             return Ok(None);
         }
-        self.strangers += strangers;
-        let page = match self.strangers > MAX_ORPHAN_RECORDS && !self.metadata.is_trusted() {
+        self.orphans += orphans;
+        let page = match self.orphans > MAX_ORPHAN_RECORDS && !self.metadata.is_trusted() {
             true => Err(self.endless()),
             false => self.metadata.cached_images(self.after.as_ref(), PAGE, self.budget),
         };

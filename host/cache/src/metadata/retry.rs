@@ -1,4 +1,4 @@
-//! What one call of the books has already tried, and whether it may try again.
+//! What one call of the records has already tried, and whether it may try again.
 
 use image_cache_engine::Driver;
 use std::time::{Duration, Instant};

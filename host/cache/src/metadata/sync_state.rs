@@ -1,4 +1,4 @@
-//! Whether the books and the directory are in step, and when they are brought there.
+//! Whether the records and the directory are in sync, and when they are brought there.
 
 use super::InUse;
 use crate::error::Result;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// So long books that were reconciled are taken to agree with a directory that has not changed since.
+/// So long records that were reconciled are taken to agree with a directory that has not changed since.
 const LATELY: Duration = Duration::from_secs(60);
 
 /// So long nobody looks again for images that others put there or took away, and so many times as long as the last look took.
@@ -30,7 +30,7 @@ pub(crate) struct DirectorySnapshot {
     pub changed: SystemTime,
 }
 
-/// How far a repair of the books came.
+/// How far a repair of the records came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconciled {
     /// With what the directory held.
@@ -39,19 +39,19 @@ pub(crate) enum Reconciled {
     InPart,
 }
 
-/// What is known of the books' agreement with the directory.
+/// What is known of the records' agreement with the directory.
 pub(super) struct SyncState {
-    /// Counts the occasions on which they fell out of step.
+    /// Counts the occasions on which they fell out of sync.
     changes: AtomicU64,
     /// How many of them have been repaired.
     repaired: AtomicU64,
     /// Whether the last repair left out images whose records could not be written.
     unrepaired: AtomicBool,
-    /// Passed by whoever reconciles the books.
+    /// Passed by whoever reconciles the records.
     gate: Gate,
     /// The last attempt, where it was vain.
     next: Mutex<Option<FailedReconcile>>,
-    /// When the books were reconciled with the directory last.
+    /// When the records were reconciled with the directory last.
     agreed: Mutex<Option<LastReconcile>>,
 }
 
@@ -114,7 +114,7 @@ impl SyncState {
         self.is_in_sync() && !self.unrepaired.load(Ordering::Acquire)
     }
 
-    /// Whether they were brought into step lately, when the directory held just this.
+    /// Whether they were brought into sync lately, when the directory held just this.
     pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
         let agreed = *lock(&self.agreed);
         self.is_whole()
@@ -122,7 +122,7 @@ impl SyncState {
     }
 
     /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`. Waits for whoever
-    /// is at it, but no longer than a call may take: books that are not repaired yet are asked all the same.
+    /// is at it, but no longer than a call may take: records that are not repaired yet are asked all the same.
     pub fn reconcile_if_dirty(
         &self,
         in_use: impl Fn() -> Arc<InUse>,
@@ -191,7 +191,7 @@ impl SyncState {
         result
     }
 
-    /// A driver that took all its time to fail is not asked to repair the books in the same breath.
+    /// A driver that took all its time to fail is not asked to repair the records in the same breath.
     pub fn back_off(&self, slow: &Arc<InUse>) {
         // Where somebody repairs, the failure is that of a repair, which puts off the next one itself.
         if self.gate.pass(Instant::now).is_some() {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::metadata::Budget;
 use image_cache_model::{Checksum, ChecksumAlgorithm, ImageId};
 use image_cache_store::FileKey;
-use image_cache_store::integrity::{BlockDigests, LARGEST, DigestTable, Trust};
+use image_cache_store::integrity::{BlockDigests, DigestTable, LARGEST, Trust};
 use image_cache_store::md5::{BLOCK, Md5Digest};
 use image_cache_store::sync::lock;
 use std::fs::File;

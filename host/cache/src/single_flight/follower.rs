@@ -1,11 +1,11 @@
 //! Reading along with a fetch: what has been written so far, and then its end.
 
+use super::clone_io_error;
 use super::external::ExternalFollower;
 use super::partial_bytes::PartialBytes;
-use super::progress::{Producer, End, Completed, Progress};
+use super::progress::{Completed, End, Producer, Progress};
 use super::resolve::Request;
 use super::shared_fetch::SharedFetch;
-use super::clone_io_error;
 use crate::error::check_promises;
 use image_cache_model::{Expected, ImageId, Outcome};
 use std::io;
@@ -144,7 +144,10 @@ pub(crate) struct LocalFollower {
 
 impl LocalFollower {
     /// Joins a fetch; nothing where it is just going away.
-    pub fn join(request: &Request, (progress, drive): (Arc<Progress>, Producer)) -> Option<LocalFollower> {
+    pub fn join(
+        request: &Request,
+        (progress, drive): (Arc<Progress>, Producer),
+    ) -> Option<LocalFollower> {
         let patience = Some(Patience::new(request.inner.config.other_writer_patience));
         let flight = match &drive {
             Producer::SharedFetch(flight) => Some(flight.upgrade()?),

@@ -2,9 +2,9 @@
 
 use super::follower::{Follower, LocalFollower};
 use super::progress_info::Route;
-use super::reader_state::{ReaderState, Action};
+use super::reader_state::{Action, ReaderState};
 use super::resolve::Request;
-use super::shared_fetch::{Fetch, SharedFetch, Lazy};
+use super::shared_fetch::{Fetch, Lazy, SharedFetch};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::PendingHit;

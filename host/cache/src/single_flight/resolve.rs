@@ -143,7 +143,7 @@ impl Request {
         }
     }
 
-    /// Whether a cached image is the one that is wanted, as far as the books know.
+    /// Whether a cached image is the one that is wanted, as far as the records know.
     fn agrees(&self, reader: &CachedReader) -> bool {
         let record = match &self.expected.md5 {
             Some(_) => {

@@ -1,6 +1,6 @@
 //! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
 
-use super::progress::{Producer, End, Progress};
+use super::progress::{End, Producer, Progress};
 use crate::fill::Fill;
 use image_cache_store::md5::BLOCK;
 use image_cache_store::sync::lock;

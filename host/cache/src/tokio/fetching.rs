@@ -8,7 +8,9 @@ use super::reader::{Chunk, Chunks};
 use super::{CHUNK, ImageReader, ImageStream, blocking, cached, passing, pump};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
-use crate::single_flight::{ReaderState, Producer, Follower, LocalFollower, Request, Route, Action};
+use crate::single_flight::{
+    Action, Follower, LocalFollower, Producer, ReaderState, Request, Route,
+};
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use futures_util::stream::StreamExt;
@@ -31,7 +33,10 @@ pub(super) async fn open_part(request: Request, route: Route) -> Result<Option<I
     start_out(ReaderState::beside(request, route), None).await
 }
 
-async fn start_out(course: ReaderState, source: Option<ImageStream>) -> Result<Option<ImageReader>> {
+async fn start_out(
+    course: ReaderState,
+    source: Option<ImageStream>,
+) -> Result<Option<ImageReader>> {
     let mut way = Way { course, source, passing: None, slot: None };
     let begin = move || Ok(way.begin()?.then(|| OffRuntime::new(way)));
     Ok(blocking::<_, Error, _>(begin).await?.map(|way| {

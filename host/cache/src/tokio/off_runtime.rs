@@ -1,4 +1,4 @@
-//! What must not be dropped on a thread of the runtime, since that may touch the disk or close the books.
+//! What must not be dropped on a thread of the runtime, since that may touch the disk or close the records.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,4 +1,4 @@
-//! `driver list`: what could keep the books, and whether it would load.
+//! `driver list`: what could keep the records, and whether it would load.
 
 use super::{BUILT_IN, look, yes_or};
 use crate::Session;

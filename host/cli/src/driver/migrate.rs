@@ -1,4 +1,4 @@
-//! `driver migrate`: the books of one driver to another.
+//! `driver migrate`: the records of one driver to another.
 
 use crate::exit::{Code, note};
 use crate::output::{count, facts};
@@ -19,9 +19,9 @@ struct Answer<'a> {
 }
 
 pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> {
-    let bar = progress::waiting("moving the books");
+    let bar = progress::waiting("moving the records");
     let moved =
-        |records| bar.set_message(format!("moving the books: {}", count(records, "record")));
+        |records| bar.set_message(format!("moving the records: {}", count(records, "record")));
     let migrated = image_cache::migrate(&session.config, from, to, moved)?;
     bar.finish_and_clear();
     let Migrated { images, hits, adopted, left_out, forgotten } = migrated;
@@ -30,10 +30,10 @@ pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> 
         let mut lines = vec![
             ("moved", format!("{}, {}", count(images, "record"), count(hits, "hit"))),
             ("from", format!("{from}, whose records are as they were")),
-            ("to", format!("{to}, whose books were read again and agree")),
+            ("to", format!("{to}, whose records were read again and agree")),
         ];
         let few = [
-            (adopted, "adopted", "from their files: the old books did not know them, or others"),
+            (adopted, "adopted", "from their files: the old records did not know them, or others"),
             (left_out, "left out", "of images that are not cached"),
             (forgotten, "forgotten", "that the new driver had of images that are not cached"),
         ];

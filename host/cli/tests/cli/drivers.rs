@@ -165,7 +165,7 @@ fn the_log_follows_verbosity() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     std::fs::remove_file(scratch.cache_dir().join("a")).expect("the image lies there");
-    // Opening repairs the books, which is told at level info, and which image, at debug.
+    // Opening repairs the records, which is told at level info, and which image, at debug.
     let quiet = scratch.run(["list"]);
     quiet.done();
     scratch.add_hello("b");

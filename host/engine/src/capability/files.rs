@@ -3,7 +3,7 @@
 use super::{Error, Images, io_error};
 use crate::bindings::image_cache::driver::files as wit;
 use image_cache_model::{ImageId, system_time, timestamp};
-use image_cache_store::{Scan, FileInfo, set_file_accessed};
+use image_cache_store::{FileInfo, Scan, set_file_accessed};
 
 /// Most entries that one page of a listing holds.
 const MAX_PAGE: u32 = 10_000;

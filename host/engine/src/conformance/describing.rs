@@ -3,15 +3,15 @@
 use super::failure::{Failure, Verdict, holds};
 use super::fixture::Fixture;
 
-pub(super) fn a_driver_has_a_name_and_a_version(subject: Fixture) -> Verdict {
-    let driver = subject.books.driver();
+pub(super) fn a_driver_has_a_name_and_a_version(fixture: Fixture) -> Verdict {
+    let driver = fixture.driver.driver();
     holds(!driver.own_name().trim().is_empty(), "a name", &driver.own_name())?;
     holds(!driver.version().trim().is_empty(), "a version", &driver.version())
 }
 
-pub(super) fn an_unknown_option_is_refused(subject: Fixture) -> Verdict {
+pub(super) fn an_unknown_option_is_refused(fixture: Fixture) -> Verdict {
     // Without the option it did load: the option is all that it can refuse.
-    match subject.load_with_option("no-driver-has-this-option", "1") {
+    match fixture.load_with_option("no-driver-has-this-option", "1") {
         Err(_) => Ok(()),
         Ok(_) => Err(Failure::new(
             "configure refuses the option no-driver-has-this-option",

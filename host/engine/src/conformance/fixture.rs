@@ -20,8 +20,8 @@ pub struct Fixture {
     config: Config,
     directory: Arc<Directory>,
     recorder: Recorder,
-    /// The books, as the first instance of the driver keeps them.
-    pub(super) books: Instance,
+    /// The records, as the first instance of the driver keeps them.
+    pub(super) driver: Instance,
 }
 
 impl Fixture {
@@ -31,13 +31,13 @@ impl Fixture {
     }
 
     fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Fixture> {
-        let books = load(&config, &directory, &recorder)?;
-        Ok(Fixture { config, directory, recorder, books })
+        let driver = load(&config, &directory, &recorder)?;
+        Ok(Fixture { config, directory, recorder, driver })
     }
 
     /// Ends the driver and loads it again on what it left.
     pub(super) fn restart(self) -> Verdict<Fixture> {
-        drop(self.books);
+        drop(self.driver);
         Fixture::load(self.config, self.directory, self.recorder)
     }
 

@@ -4,69 +4,69 @@ use super::failure::{Verdict, equal};
 use super::fixture::{Fixture, at, image};
 use image_cache_model::{CacheSize, CachedImage};
 
-pub(super) fn a_forgotten_image_is_gone(subject: Fixture) -> Verdict {
-    subject.books.add(&image("gone", 10))?;
-    subject.books.remove(&["gone"])?;
-    subject.books.lacks("gone")?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize::default())
+pub(super) fn a_forgotten_image_is_gone(fixture: Fixture) -> Verdict {
+    fixture.driver.add(&image("gone", 10))?;
+    fixture.driver.remove(&["gone"])?;
+    fixture.driver.lacks("gone")?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize::default())
 }
 
-pub(super) fn forgetting_leaves_the_others_alone(subject: Fixture) -> Verdict {
+pub(super) fn forgetting_leaves_the_others_alone(fixture: Fixture) -> Verdict {
     let others = [CachedImage { hits: 3, ..image("b", 2) }, image("b1", 3)];
-    subject.books.add_all(&others)?;
-    subject.books.add_all(&[image("a", 1), image("b2", 4)])?;
-    subject.books.remove(&["a", "b2"])?;
-    equal("the list", &subject.books.list()?, &others.to_vec())?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 2, bytes: 5 })
+    fixture.driver.add_all(&others)?;
+    fixture.driver.add_all(&[image("a", 1), image("b2", 4)])?;
+    fixture.driver.remove(&["a", "b2"])?;
+    equal("the list", &fixture.driver.list()?, &others.to_vec())?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 2, bytes: 5 })
 }
 
 pub(super) fn unknown_images_are_passed_over_when_others_are_forgotten(
-    subject: Fixture,
+    fixture: Fixture,
 ) -> Verdict {
-    subject.books.add_all(&[image("a", 1), image("b", 2), image("c", 3)])?;
-    subject.books.forget(&["unknown"])?;
-    subject.books.remove(&["no", "a", "never", "c", "none"])?;
-    equal("the list", &subject.books.list()?, &vec![image("b", 2)])
+    fixture.driver.add_all(&[image("a", 1), image("b", 2), image("c", 3)])?;
+    fixture.driver.forget(&["unknown"])?;
+    fixture.driver.remove(&["no", "a", "never", "c", "none"])?;
+    equal("the list", &fixture.driver.list()?, &vec![image("b", 2)])
 }
 
-pub(super) fn forgetting_nothing_or_twice_changes_nothing(subject: Fixture) -> Verdict {
+pub(super) fn forgetting_nothing_or_twice_changes_nothing(fixture: Fixture) -> Verdict {
     let kept = image("kept", 10);
-    subject.books.add_all([&kept, &image("gone", 20)])?;
-    subject.books.forget(&[])?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 2, bytes: 30 })?;
-    subject.books.remove(&["gone", "gone"])?;
-    subject.books.forget(&["gone"])?;
-    equal("the list", &subject.books.list()?, &vec![kept])
+    fixture.driver.add_all([&kept, &image("gone", 20)])?;
+    fixture.driver.forget(&[])?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 2, bytes: 30 })?;
+    fixture.driver.remove(&["gone", "gone"])?;
+    fixture.driver.forget(&["gone"])?;
+    equal("the list", &fixture.driver.list()?, &vec![kept])
 }
 
-pub(super) fn many_images_are_forgotten_at_once(subject: Fixture) -> Verdict {
+pub(super) fn many_images_are_forgotten_at_once(fixture: Fixture) -> Verdict {
     let names: Vec<String> = (0..1100).map(|n| format!("image-{n:04}")).collect();
     for name in &names {
-        subject.books.add(&image(name, 3))?;
+        fixture.driver.add(&image(name, 3))?;
     }
     let gone: Vec<&str> = names[..1050].iter().map(String::as_str).collect();
-    subject.books.remove(&gone)?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 50, bytes: 150 })?;
-    let left = super::instance::names(&subject.books.list()?);
+    fixture.driver.remove(&gone)?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 50, bytes: 150 })?;
+    let left = super::instance::names(&fixture.driver.list()?);
     equal("the list", &left, &names[1050..].to_vec())
 }
 
-pub(super) fn a_hit_brings_no_forgotten_image_back(subject: Fixture) -> Verdict {
-    subject.books.add(&image("gone", 10))?;
-    subject.books.hit("gone", at(1))?;
-    subject.books.remove(&["gone"])?;
-    subject.books.hit("gone", at(2))?;
-    subject.books.lacks("gone")?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize::default())
+pub(super) fn a_hit_brings_no_forgotten_image_back(fixture: Fixture) -> Verdict {
+    fixture.driver.add(&image("gone", 10))?;
+    fixture.driver.hit("gone", at(1))?;
+    fixture.driver.remove(&["gone"])?;
+    fixture.driver.hit("gone", at(2))?;
+    fixture.driver.lacks("gone")?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize::default())
 }
 
-pub(super) fn an_image_recorded_after_it_was_forgotten_starts_anew(subject: Fixture) -> Verdict {
+pub(super) fn an_image_recorded_after_it_was_forgotten_starts_anew(fixture: Fixture) -> Verdict {
     let record = image("again", 10);
-    subject.books.add(&record)?;
-    subject.books.hits(&[("again", at(1)), ("again", at(2))])?;
-    subject.books.remove(&["again"])?;
-    subject.books.add(&record)?;
-    subject.books.has(&record)?;
-    subject.books.hit("again", at(3))?;
-    equal("hits", &subject.books.hit_count("again")?, &1)
+    fixture.driver.add(&record)?;
+    fixture.driver.hits(&[("again", at(1)), ("again", at(2))])?;
+    fixture.driver.remove(&["again"])?;
+    fixture.driver.add(&record)?;
+    fixture.driver.has(&record)?;
+    fixture.driver.hit("again", at(3))?;
+    equal("hits", &fixture.driver.hit_count("again")?, &1)
 }

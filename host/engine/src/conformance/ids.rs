@@ -6,21 +6,21 @@ use super::instance::names;
 use image_cache_model::CachedImage;
 
 /// Puts images of these ids through every call, and holds that each call means its image alone.
-fn kept_apart(subject: &Fixture, ids: &[&str]) -> Verdict {
-    let books = &subject.books;
+fn kept_apart(fixture: &Fixture, ids: &[&str]) -> Verdict {
+    let driver = &fixture.driver;
     let mut records: Vec<CachedImage> =
         ids.iter().zip(1..).map(|(id, size)| image(id, size)).collect();
-    books.add_all(&records)?;
+    driver.add_all(&records)?;
     records.sort_by(|a, b| a.image_id.as_str().cmp(b.image_id.as_str()));
-    equal("the list", &books.list_in_pages_of(1)?, &records)?;
+    equal("the list", &driver.list_in_pages_of(1)?, &records)?;
     for (record, seconds) in records.iter_mut().zip(1..) {
-        books.hit(record.image_id.as_str(), at(seconds))?;
+        driver.hit(record.image_id.as_str(), at(seconds))?;
         *record = CachedImage { hits: 1, last_accessed: at(seconds), ..record.clone() };
     }
-    equal("the list after a hit each", &books.list()?, &records)?;
+    equal("the list after a hit each", &driver.list()?, &records)?;
     for record in &records {
-        books.has(record)?;
-        let page = books.page_ids(Some(record.image_id.as_str()), 1000)?;
+        driver.has(record)?;
+        let page = driver.page_ids(Some(record.image_id.as_str()), 1000)?;
         let behind: Vec<CachedImage> = records
             .iter()
             .filter(|other| other.image_id.as_str() > record.image_id.as_str())
@@ -31,32 +31,36 @@ fn kept_apart(subject: &Fixture, ids: &[&str]) -> Verdict {
     let all_but_first: Vec<String> = names(&records[1..]);
     let exclude: Vec<&str> = all_but_first.iter().map(String::as_str).collect();
     let first = names(&records[..1]);
-    equal("the victim that is not excluded", &books.victim_ids(u64::MAX, &exclude, 1000)?, &first)?;
+    equal(
+        "the victim that is not excluded",
+        &driver.victim_ids(u64::MAX, &exclude, 1000)?,
+        &first,
+    )?;
     while let Some(record) = records.pop() {
-        books.remove(&[record.image_id.as_str()])?;
-        equal(&format!("the list without {}", record.image_id), &books.list()?, &records)?;
+        driver.remove(&[record.image_id.as_str()])?;
+        equal(&format!("the list without {}", record.image_id), &driver.list()?, &records)?;
     }
     Ok(())
 }
 
-pub(super) fn ids_of_all_scripts_are_kept_apart(subject: Fixture) -> Verdict {
+pub(super) fn ids_of_all_scripts_are_kept_apart(fixture: Fixture) -> Verdict {
     // The two é are one character and two.
     kept_apart(
-        &subject,
+        &fixture,
         &["образ", "画像", "صورة", "🦀", "é", "e\u{301}", "ß", "ss", "\u{10ffff}", "ﬁ", "fi"],
     )
 }
 
-pub(super) fn ids_of_one_and_of_255_bytes_are_kept(subject: Fixture) -> Verdict {
+pub(super) fn ids_of_one_and_of_255_bytes_are_kept(fixture: Fixture) -> Verdict {
     let long = "x".repeat(255);
     let other = format!("{}y", "x".repeat(254));
     let wide = format!("{}a", "é".repeat(127));
-    kept_apart(&subject, &["x", "0", &long, &other, &wide, &"x".repeat(254)])
+    kept_apart(&fixture, &["x", "0", &long, &other, &wide, &"x".repeat(254)])
 }
 
-pub(super) fn ids_with_spaces_and_quotes_are_kept(subject: Fixture) -> Verdict {
+pub(super) fn ids_with_spaces_and_quotes_are_kept(fixture: Fixture) -> Verdict {
     kept_apart(
-        &subject,
+        &fixture,
         &[
             " ", "  ", " a", "a ", "a b", "'", "''", "\"", "a\"b", "`a`", "it's", "\\", "\\'",
             "\u{a0}",
@@ -64,9 +68,9 @@ pub(super) fn ids_with_spaces_and_quotes_are_kept(subject: Fixture) -> Verdict {
     )
 }
 
-pub(super) fn ids_that_look_like_sql_are_only_ids(subject: Fixture) -> Verdict {
+pub(super) fn ids_that_look_like_sql_are_only_ids(fixture: Fixture) -> Verdict {
     kept_apart(
-        &subject,
+        &fixture,
         &[
             "'; DROP TABLE cached_images; --",
             "x' OR '1'='1",
@@ -84,20 +88,20 @@ pub(super) fn ids_that_look_like_sql_are_only_ids(subject: Fixture) -> Verdict {
     )
 }
 
-pub(super) fn ids_with_wildcards_mean_only_themselves(subject: Fixture) -> Verdict {
+pub(super) fn ids_with_wildcards_mean_only_themselves(fixture: Fixture) -> Verdict {
     kept_apart(
-        &subject,
+        &fixture,
         &["%", "%%", "_", "__", "a%", "a_", "a*", "ab", "a?", "*", "[ab]", "a[b]", "^a", "a.b"],
     )
 }
 
-pub(super) fn letter_case_tells_ids_apart(subject: Fixture) -> Verdict {
-    kept_apart(&subject, &["image", "Image", "IMAGE", "iMage", "ä", "Ä", "ı", "i"])
+pub(super) fn letter_case_tells_ids_apart(fixture: Fixture) -> Verdict {
+    kept_apart(&fixture, &["image", "Image", "IMAGE", "iMage", "ä", "Ä", "ı", "i"])
 }
 
-pub(super) fn ids_that_differ_in_their_last_byte_are_kept_apart(subject: Fixture) -> Verdict {
+pub(super) fn ids_that_differ_in_their_last_byte_are_kept_apart(fixture: Fixture) -> Verdict {
     kept_apart(
-        &subject,
+        &fixture,
         &[
             "image", "image0", "image1", "image10", "imagf", "imag", "image-", "image~", "imageé",
             "imageè",
@@ -105,9 +109,9 @@ pub(super) fn ids_that_differ_in_their_last_byte_are_kept_apart(subject: Fixture
     )
 }
 
-pub(super) fn ids_that_look_like_numbers_stay_text(subject: Fixture) -> Verdict {
+pub(super) fn ids_that_look_like_numbers_stay_text(fixture: Fixture) -> Verdict {
     kept_apart(
-        &subject,
+        &fixture,
         &[
             "7",
             "07",

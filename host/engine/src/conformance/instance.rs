@@ -17,7 +17,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Records per page where a case does not care.
 const PAGE: u32 = 100;
 
-/// More pages than any case's books fill.
+/// More pages than any case's records fill.
 const PAGES_AT_MOST: usize = 1000;
 
 /// An instance of the driver on a cache directory; there may be several on one.
@@ -94,23 +94,23 @@ impl Instance {
         self.ask("get-cached-image", |driver| driver.cached_image(&id))
     }
 
-    /// The hits of an image in the books; a failure where it is not there.
+    /// The hits of an image in the records; a failure where it is not there.
     pub fn hit_count(&self, name: &str) -> Verdict<u64> {
         self.known(name).map(|image| image.hits)
     }
 
-    /// The record of an image that must be in the books.
+    /// The record of an image that must be in the records.
     pub fn known(&self, name: &str) -> Verdict<CachedImage> {
         self.get(name)?.ok_or_else(|| Failure::new(format!("a record of {name}"), "none"))
     }
 
-    /// Holds the books' record against this one.
+    /// Holds the records' record against this one.
     pub fn has(&self, image: &CachedImage) -> Verdict {
         let name = image.image_id.as_str();
         equal(&format!("the record of {name}"), &self.get(name)?.as_ref(), &Some(image))
     }
 
-    /// Holds that the books know nothing of the image, whichever way they are asked.
+    /// Holds that the records know nothing of the image, whichever way they are asked.
     pub fn lacks(&self, name: &str) -> Verdict {
         equal(&format!("the record of {name}"), &self.get(name)?, &None)?;
         let listed = self.list()?.into_iter().find(|image| image.image_id.as_str() == name);

@@ -21,11 +21,11 @@ fn among(answer: &[Leftover], offered: &[Leftover]) -> Verdict {
     Ok(())
 }
 
-pub(super) fn no_leftovers_are_answered_with_none(subject: Fixture) -> Verdict {
-    equal("leftovers", &subject.books.leftovers(&[], at(0), at(100))?, &Vec::new())
+pub(super) fn no_leftovers_are_answered_with_none(fixture: Fixture) -> Verdict {
+    equal("leftovers", &fixture.driver.leftovers(&[], at(0), at(100))?, &Vec::new())
 }
 
-pub(super) fn leftovers_to_remove_are_among_those_offered(subject: Fixture) -> Verdict {
+pub(super) fn leftovers_to_remove_are_among_those_offered(fixture: Fixture) -> Verdict {
     use LeftoverState::{Incomplete, Invalid};
     let offered = [
         leftover("old", Incomplete, -500),
@@ -36,29 +36,29 @@ pub(super) fn leftovers_to_remove_are_among_those_offered(subject: Fixture) -> V
         Leftover { size: 1 << 53, ..leftover("large", Invalid, 1) },
         leftover("of-the-future", Incomplete, 100_000),
     ];
-    among(&subject.books.leftovers(&offered, at(0), at(100))?, &offered)?;
+    among(&fixture.driver.leftovers(&offered, at(0), at(100))?, &offered)?;
     // Each alone, and with a stall time of nothing.
     for one in &offered {
         let offered = std::slice::from_ref(one);
-        among(&subject.books.leftovers(offered, at(100), at(100))?, offered)?;
+        among(&fixture.driver.leftovers(offered, at(100), at(100))?, offered)?;
     }
     Ok(())
 }
 
-pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(subject: Fixture) -> Verdict {
+pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(fixture: Fixture) -> Verdict {
     let offered = [
         leftover("twice", LeftoverState::Incomplete, 50),
         leftover("twice", LeftoverState::Invalid, -50),
     ];
-    among(&subject.books.leftovers(&offered, at(0), at(100))?, &offered)
+    among(&fixture.driver.leftovers(&offered, at(0), at(100))?, &offered)
 }
 
-pub(super) fn a_page_of_a_thousand_leftovers_is_answered(subject: Fixture) -> Verdict {
+pub(super) fn a_page_of_a_thousand_leftovers_is_answered(fixture: Fixture) -> Verdict {
     let offered: Vec<Leftover> = (0..1000)
         .map(|n| {
             let state = if n % 3 == 0 { LeftoverState::Invalid } else { LeftoverState::Incomplete };
             leftover(&format!("image-{n}"), state, n - 500)
         })
         .collect();
-    among(&subject.books.leftovers(&offered, at(0), at(1000))?, &offered)
+    among(&fixture.driver.leftovers(&offered, at(0), at(1000))?, &offered)
 }

@@ -5,32 +5,32 @@ use super::fixture::{Fixture, at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Checksum, ChecksumAlgorithm};
 use std::time::Duration;
 
-pub(super) fn empty_books_hold_nothing(subject: Fixture) -> Verdict {
-    let books = &subject.books;
-    equal("the record of no-image", &books.get("no-image")?, &None)?;
-    equal("the first page", &books.page(None, 10)?, &Vec::new())?;
-    equal("a later page", &books.page(Some("no-image"), 10)?, &Vec::new())?;
-    equal("images and bytes", &books.size()?, &CacheSize::default())
+pub(super) fn empty_records_hold_nothing(fixture: Fixture) -> Verdict {
+    let driver = &fixture.driver;
+    equal("the record of no-image", &driver.get("no-image")?, &None)?;
+    equal("the first page", &driver.page(None, 10)?, &Vec::new())?;
+    equal("a later page", &driver.page(Some("no-image"), 10)?, &Vec::new())?;
+    equal("images and bytes", &driver.size()?, &CacheSize::default())
 }
 
-pub(super) fn an_unknown_image_has_no_record(subject: Fixture) -> Verdict {
-    subject.books.add(&image("known", 10))?;
+pub(super) fn an_unknown_image_has_no_record(fixture: Fixture) -> Verdict {
+    fixture.driver.add(&image("known", 10))?;
     for name in ["unknown", "know", "known1", "Known"] {
-        subject.books.lacks(name)?;
+        fixture.driver.lacks(name)?;
     }
     Ok(())
 }
 
-pub(super) fn a_record_is_found_as_it_was_written(subject: Fixture) -> Verdict {
+pub(super) fn a_record_is_found_as_it_was_written(fixture: Fixture) -> Verdict {
     let record = CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'a')),
         ..image("debian-12", 70_000)
     };
-    subject.books.add(&record)?;
-    subject.books.has(&record)
+    fixture.driver.add(&record)?;
+    fixture.driver.has(&record)
 }
 
-pub(super) fn a_record_is_listed_as_it_is_found(subject: Fixture) -> Verdict {
+pub(super) fn a_record_is_listed_as_it_is_found(fixture: Fixture) -> Verdict {
     let records = [
         CachedImage { hits: 3, ..image("alpine", 1) },
         CachedImage {
@@ -39,26 +39,26 @@ pub(super) fn a_record_is_listed_as_it_is_found(subject: Fixture) -> Verdict {
         },
         image_accessed("centos", 3, 99),
     ];
-    subject.books.add_all(&records)?;
-    equal("the list", &subject.books.list()?, &records.to_vec())?;
-    records.iter().try_for_each(|record| subject.books.has(record))
+    fixture.driver.add_all(&records)?;
+    equal("the list", &fixture.driver.list()?, &records.to_vec())?;
+    records.iter().try_for_each(|record| fixture.driver.has(record))
 }
 
-pub(super) fn a_record_may_come_with_hits(subject: Fixture) -> Verdict {
+pub(super) fn a_record_may_come_with_hits(fixture: Fixture) -> Verdict {
     for hits in [1, 7, u64::from(u32::MAX) + 2] {
         let record = CachedImage { hits, ..image("popular", 10) };
-        subject.books.add(&record)?;
-        subject.books.has(&record)?;
+        fixture.driver.add(&record)?;
+        fixture.driver.has(&record)?;
     }
     Ok(())
 }
 
-pub(super) fn a_record_replaces_the_one_before(subject: Fixture) -> Verdict {
+pub(super) fn a_record_replaces_the_one_before(fixture: Fixture) -> Verdict {
     let before = CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'c')),
         ..image("rolling", 10)
     };
-    subject.books.add(&before)?;
+    fixture.driver.add(&before)?;
     let after = CachedImage {
         size: 25,
         hits: 4,
@@ -67,33 +67,33 @@ pub(super) fn a_record_replaces_the_one_before(subject: Fixture) -> Verdict {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'd')),
         ..before
     };
-    subject.books.add(&after)?;
-    subject.books.has(&after)?;
-    equal("the list", &subject.books.list()?, &vec![after])
+    fixture.driver.add(&after)?;
+    fixture.driver.has(&after)?;
+    equal("the list", &fixture.driver.list()?, &vec![after])
 }
 
-pub(super) fn hits_are_replaced_with_the_record(subject: Fixture) -> Verdict {
+pub(super) fn hits_are_replaced_with_the_record(fixture: Fixture) -> Verdict {
     let record = image("renewed", 10);
-    subject.books.add(&record)?;
-    subject.books.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
-    equal("hits before", &subject.books.hit_count("renewed")?, &2)?;
-    subject.books.add(&record)?;
-    subject.books.has(&record)
+    fixture.driver.add(&record)?;
+    fixture.driver.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
+    equal("hits before", &fixture.driver.hit_count("renewed")?, &2)?;
+    fixture.driver.add(&record)?;
+    fixture.driver.has(&record)
 }
 
-pub(super) fn a_record_written_twice_is_one_record(subject: Fixture) -> Verdict {
+pub(super) fn a_record_written_twice_is_one_record(fixture: Fixture) -> Verdict {
     let record = CachedImage {
         hits: 2,
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'e')),
         ..image("same", 10)
     };
-    subject.books.add(&record)?;
-    subject.books.record(&record, None)?;
-    equal("the list", &subject.books.list()?, &vec![record])?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 10 })
+    fixture.driver.add(&record)?;
+    fixture.driver.record(&record, None)?;
+    equal("the list", &fixture.driver.list()?, &vec![record])?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: 10 })
 }
 
-pub(super) fn times_are_exact_to_the_microsecond(subject: Fixture) -> Verdict {
+pub(super) fn times_are_exact_to_the_microsecond(fixture: Fixture) -> Verdict {
     for micros in [0, 1, 2, 499_999, 500_000, 999_998, 999_999] {
         let fraction = Duration::from_micros(micros);
         let whole = Duration::from_nanos(123_457_000);
@@ -102,38 +102,38 @@ pub(super) fn times_are_exact_to_the_microsecond(subject: Fixture) -> Verdict {
             last_modified: at(-5) - whole + fraction,
             ..image(&format!("image-{micros}"), 10)
         };
-        subject.books.add(&record)?;
-        subject.books.has(&record)?;
+        fixture.driver.add(&record)?;
+        fixture.driver.has(&record)?;
         let hit = at(6) - whole + fraction;
-        subject.books.hit(record.image_id.as_str(), hit)?;
-        subject.books.has(&CachedImage { hits: 1, last_accessed: hit, ..record })?;
+        fixture.driver.hit(record.image_id.as_str(), hit)?;
+        fixture.driver.has(&CachedImage { hits: 1, last_accessed: hit, ..record })?;
     }
     Ok(())
 }
 
-pub(super) fn every_kind_of_checksum_is_kept(subject: Fixture) -> Verdict {
+pub(super) fn every_kind_of_checksum_is_kept(fixture: Fixture) -> Verdict {
     for algorithm in [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512]
     {
         let record = CachedImage {
             checksum: Some(checksum(algorithm, '9')),
             ..image(&format!("{algorithm:?}"), 10)
         };
-        subject.books.add(&record)?;
-        subject.books.has(&record)?;
+        fixture.driver.add(&record)?;
+        fixture.driver.has(&record)?;
     }
     Ok(())
 }
 
-pub(super) fn a_record_without_a_checksum_has_none(subject: Fixture) -> Verdict {
-    subject.books.add(&CachedImage {
+pub(super) fn a_record_without_a_checksum_has_none(fixture: Fixture) -> Verdict {
+    fixture.driver.add(&CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, '1')),
         ..image("with", 10)
     })?;
-    subject.books.add(&image("without", 10))?;
-    equal("the checksum", &subject.books.known("without")?.checksum, &None)
+    fixture.driver.add(&image("without", 10))?;
+    equal("the checksum", &fixture.driver.known("without")?.checksum, &None)
 }
 
-pub(super) fn a_checksum_is_replaced_by_none_and_by_another(subject: Fixture) -> Verdict {
+pub(super) fn a_checksum_is_replaced_by_none_and_by_another(fixture: Fixture) -> Verdict {
     let bare = image("checked", 10);
     let sums = [
         Some(checksum(ChecksumAlgorithm::Md5, '2')),
@@ -143,35 +143,35 @@ pub(super) fn a_checksum_is_replaced_by_none_and_by_another(subject: Fixture) ->
     ];
     for checksum in sums {
         let record = CachedImage { checksum, ..bare.clone() };
-        subject.books.add(&record)?;
-        subject.books.has(&record)?;
+        fixture.driver.add(&record)?;
+        fixture.driver.has(&record)?;
     }
     Ok(())
 }
 
 pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(
-    subject: Fixture,
+    fixture: Fixture,
 ) -> Verdict {
     let record = CachedImage {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, '5')),
         ..image("fresh", 4096)
     };
-    let unpublished = subject.unpublished(&record)?;
-    subject.books.record(&record, Some(&unpublished.file))?;
+    let unpublished = fixture.unpublished(&record)?;
+    fixture.driver.record(&record, Some(&unpublished.file))?;
     unpublished.publish()?;
-    subject.books.has(&record)?;
-    subject.books.hit("fresh", at(9))?;
-    subject.books.has(&CachedImage { hits: 1, last_accessed: at(9), ..record })
+    fixture.driver.has(&record)?;
+    fixture.driver.hit("fresh", at(9))?;
+    fixture.driver.has(&CachedImage { hits: 1, last_accessed: at(9), ..record })
 }
 
-pub(super) fn a_publication_that_failed_can_be_forgotten(subject: Fixture) -> Verdict {
+pub(super) fn a_publication_that_failed_can_be_forgotten(fixture: Fixture) -> Verdict {
     let record = image("unlucky", 4096);
-    let unpublished = subject.unpublished(&record)?;
-    subject.books.record(&record, Some(&unpublished.file))?;
+    let unpublished = fixture.unpublished(&record)?;
+    fixture.driver.record(&record, Some(&unpublished.file))?;
     unpublished.discard()?;
-    subject.books.forget(&["unlucky"])?;
-    subject.books.lacks("unlucky")?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize::default())
+    fixture.driver.forget(&["unlucky"])?;
+    fixture.driver.lacks("unlucky")?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize::default())
 }
 
 /// A checksum of one digit, repeated.

@@ -1,4 +1,4 @@
-//! Sharing: several instances, in one process or in many, keep the same books.
+//! Sharing: several instances, in one process or in many, keep the same records.
 
 use super::failure::{Failure, Verdict, equal};
 use super::fixture::{Fixture, at, image};
@@ -8,8 +8,8 @@ use image_cache_model::{CacheSize, CachedImage};
 /// Hits that each instance counts when both count at the same time.
 const HITS_EACH: i64 = 200;
 
-pub(super) fn two_instances_see_each_others_records(subject: Fixture) -> Verdict {
-    let (ours, theirs) = (&subject.books, &subject.another_instance()?);
+pub(super) fn two_instances_see_each_others_records(fixture: Fixture) -> Verdict {
+    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
     let (a, b) = (image("a", 1), image("b", 2));
     ours.add(&a)?;
     theirs.has(&a)?;
@@ -22,8 +22,8 @@ pub(super) fn two_instances_see_each_others_records(subject: Fixture) -> Verdict
     Ok(())
 }
 
-pub(super) fn two_instances_see_each_others_hits(subject: Fixture) -> Verdict {
-    let (ours, theirs) = (&subject.books, &subject.another_instance()?);
+pub(super) fn two_instances_see_each_others_hits(fixture: Fixture) -> Verdict {
+    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
     let record = image("read", 10);
     ours.add(&record)?;
     ours.hit("read", at(1))?;
@@ -35,8 +35,8 @@ pub(super) fn two_instances_see_each_others_hits(subject: Fixture) -> Verdict {
     Ok(())
 }
 
-pub(super) fn two_instances_see_what_the_other_forgot(subject: Fixture) -> Verdict {
-    let (ours, theirs) = (&subject.books, &subject.another_instance()?);
+pub(super) fn two_instances_see_what_the_other_forgot(fixture: Fixture) -> Verdict {
+    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
     ours.add_all(&[image("a", 1), image("b", 2)])?;
     theirs.hit("a", at(1))?;
     ours.remove(&["a"])?;
@@ -49,8 +49,8 @@ pub(super) fn two_instances_see_what_the_other_forgot(subject: Fixture) -> Verdi
     Ok(())
 }
 
-pub(super) fn an_instance_sees_what_another_replaced(subject: Fixture) -> Verdict {
-    let (ours, theirs) = (&subject.books, &subject.another_instance()?);
+pub(super) fn an_instance_sees_what_another_replaced(fixture: Fixture) -> Verdict {
+    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
     ours.add(&image("renewed", 10))?;
     ours.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
     theirs.remove(&["renewed"])?;
@@ -61,8 +61,8 @@ pub(super) fn an_instance_sees_what_another_replaced(subject: Fixture) -> Verdic
     theirs.has(&CachedImage { hits: 1, last_accessed: at(3), ..record })
 }
 
-pub(super) fn hits_of_two_instances_at_the_same_time_all_count(subject: Fixture) -> Verdict {
-    let (ours, theirs) = (&subject.books, &subject.another_instance()?);
+pub(super) fn hits_of_two_instances_at_the_same_time_all_count(fixture: Fixture) -> Verdict {
+    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
     ours.add(&image("read", 10))?;
     let count = |instance: &Instance| (1..=HITS_EACH).try_for_each(|n| instance.hit("read", at(n)));
     let (we, they) = std::thread::scope(|scope| {

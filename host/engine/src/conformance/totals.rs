@@ -1,4 +1,4 @@
-//! Images and bytes: what the books sum up, and how large a number may be.
+//! Images and bytes: what the records sum up, and how large a number may be.
 
 use super::failure::{Failure, Verdict, equal, holds};
 use super::fixture::{Fixture, image};
@@ -7,51 +7,51 @@ use image_cache_model::{CacheSize, CachedImage};
 /// The largest size that a double holds exactly beside all smaller ones.
 const TWO_TO_THE_53: u64 = 1 << 53;
 
-pub(super) fn images_and_bytes_are_summed(subject: Fixture) -> Verdict {
+pub(super) fn images_and_bytes_are_summed(fixture: Fixture) -> Verdict {
     let mut expected = CacheSize::default();
     for (name, size) in [("one", 1), ("two", 4096), ("three", 1 << 33)] {
-        subject.books.add(&image(name, size))?;
+        fixture.driver.add(&image(name, size))?;
         expected = CacheSize { images: expected.images + 1, bytes: expected.bytes + size };
-        equal("images and bytes", &subject.books.size()?, &expected)?;
+        equal("images and bytes", &fixture.driver.size()?, &expected)?;
     }
     Ok(())
 }
 
-pub(super) fn list_and_sums_agree(subject: Fixture) -> Verdict {
+pub(super) fn list_and_sums_agree(fixture: Fixture) -> Verdict {
     for n in 0..40 {
-        subject.books.add(&image(&format!("image-{n}"), n * n * 1000))?;
+        fixture.driver.add(&image(&format!("image-{n}"), n * n * 1000))?;
     }
     let names: Vec<String> = (0..40).step_by(3).map(|n| format!("image-{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    subject.books.remove(&names)?;
-    let list = subject.books.list()?;
+    fixture.driver.remove(&names)?;
+    let list = fixture.driver.list()?;
     let bytes = list.iter().map(|image| image.size).sum();
     equal(
         "images and bytes",
-        &subject.books.size()?,
+        &fixture.driver.size()?,
         &CacheSize { images: list.len() as u64, bytes },
     )?;
     equal("images", &list.len(), &26)
 }
 
-pub(super) fn a_replaced_record_is_counted_once(subject: Fixture) -> Verdict {
-    subject.books.add(&image("grows", 10))?;
-    subject.books.add(&image("grows", 1000))?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 1000 })
+pub(super) fn a_replaced_record_is_counted_once(fixture: Fixture) -> Verdict {
+    fixture.driver.add(&image("grows", 10))?;
+    fixture.driver.add(&image("grows", 1000))?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: 1000 })
 }
 
-pub(super) fn an_image_of_no_bytes_is_an_image(subject: Fixture) -> Verdict {
+pub(super) fn an_image_of_no_bytes_is_an_image(fixture: Fixture) -> Verdict {
     let record = image("empty", 0);
-    subject.books.add(&record)?;
-    subject.books.has(&record)?;
-    equal("the list", &subject.books.list()?, &vec![record])?;
-    equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: 0 })
+    fixture.driver.add(&record)?;
+    fixture.driver.has(&record)?;
+    equal("the list", &fixture.driver.list()?, &vec![record])?;
+    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: 0 })
 }
 
 /// One image at a time, since not every guest language has larger numbers for a sum. A driver may take the
-/// size from the file, and not every file system has files as large as the books' numbers: then the file's
+/// size from the file, and not every file system has files as large as the records' numbers: then the file's
 /// size is right, too.
-pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Fixture) -> Verdict {
+pub(super) fn sizes_up_to_2_to_the_53_are_exact(fixture: Fixture) -> Verdict {
     let sizes = [
         i32::MAX as u64,
         u64::from(u32::MAX),
@@ -62,14 +62,14 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Fixture) -> Verdict {
     ];
     for size in sizes {
         let record = image("large", size);
-        let possible = place_largest(&subject, &record)?;
-        subject.books.record(&record, None)?;
-        let found = subject.books.known("large")?.size;
+        let possible = place_largest(&fixture, &record)?;
+        fixture.driver.record(&record, None)?;
+        let found = fixture.driver.known("large")?.size;
         holds(found == size || found == possible, format!("a size of {size} bytes"), &found)?;
-        equal("images and bytes", &subject.books.size()?, &CacheSize { images: 1, bytes: found })?;
+        equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: found })?;
         equal(
             "victims",
-            &subject.books.victims(1, &[], 10)?.first().map(|victim| victim.size),
+            &fixture.driver.victims(1, &[], 10)?.first().map(|victim| victim.size),
             &Some(found),
         )?;
     }
@@ -77,10 +77,10 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(subject: Fixture) -> Verdict {
 }
 
 /// Places a file of the record's size, or half of it as often as the file system wants.
-fn place_largest(subject: &Fixture, record: &CachedImage) -> Verdict<u64> {
+fn place_largest(fixture: &Fixture, record: &CachedImage) -> Verdict<u64> {
     let mut size = record.size;
     while size > 0 {
-        if subject.books.place(&CachedImage { size, ..record.clone() }).is_ok() {
+        if fixture.driver.place(&CachedImage { size, ..record.clone() }).is_ok() {
             return Ok(size);
         }
         size /= 2;

@@ -68,7 +68,9 @@ pub(super) fn leftovers_to_guest(leftovers: &[Leftover]) -> Vec<wit::Leftover> {
 }
 
 /// A driver's name and version.
-pub(super) fn description(description: wit::Description) -> Result<(String, String), ContractViolation> {
+pub(super) fn description(
+    description: wit::Description,
+) -> Result<(String, String), ContractViolation> {
     for (what, text) in [("name", &description.name), ("version", &description.version)] {
         if text.is_empty() || text.len() > MAX_DESCRIPTION || text.chars().any(hides) {
             let shown = printable(text, MAX_DESCRIPTION);

@@ -4,12 +4,12 @@ pub mod imports;
 
 use super::built_in::BuiltIn;
 use super::deadline::{CallClock, Deadline};
-use super::memory_limiter::{MemoryLimiter, MAX_ELEMENTS};
+use super::memory_limiter::{MAX_ELEMENTS, MemoryLimiter};
 use super::peak_usage::{Bound, Peak, PeakUsage};
 use crate::capability::attributes::{Attributes, NameSpace, safe_name};
 use crate::capability::files::MAX_LISTINGS;
 use crate::capability::log::{Log, MAX_PER_SECOND};
-use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS, DatabasePlace};
+use crate::capability::sql::{Database, DatabasePlace, MAX_ROWS, MAX_STATEMENTS};
 use crate::capability::{Error, Images, OpenImage};
 use image_cache_model::Limits;
 use image_cache_store::Directory;

@@ -99,7 +99,11 @@ impl Template {
     }
 
     /// A new instance, configured, at `until` if that is given.
-    pub fn start(&self, state: HostState, until: Option<Instant>) -> Result<Instance, Box<FailedStart>> {
+    pub fn start(
+        &self,
+        state: HostState,
+        until: Option<Instant>,
+    ) -> Result<Instance, Box<FailedStart>> {
         let mut live = self.instantiate(state, until)?;
         match live.configure(&self.options, until) {
             Ok(()) => Ok(live),

@@ -5,7 +5,7 @@ use super::compile_cache::{CompileCache, Compiled, digest};
 use super::error::{CallError, DriverError, LoadError};
 use super::host_state::{DriverContext, HostState};
 use super::import_check::ComponentNames;
-use super::instance::{Instance, FailedStart, Template};
+use super::instance::{FailedStart, Instance, Template};
 use super::loaded_driver::Driver;
 use crate::engine;
 use image_cache_model::{Config, DriverConfig, Grant, Limits, read_file};
@@ -148,7 +148,10 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Instance, 
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A configured instance, once nobody else's lock on its database is in the way.
-fn start_patiently(template: &Template, mut state: HostState) -> Result<Instance, Box<FailedStart>> {
+fn start_patiently(
+    template: &Template,
+    mut state: HostState,
+) -> Result<Instance, Box<FailedStart>> {
     let until = Instant::now() + BUSY_PATIENCE;
     loop {
         let born = match template.start(state, None) {
@@ -164,7 +167,7 @@ fn start_patiently(template: &Template, mut state: HostState) -> Result<Instance
 }
 
 /// The built-in drivers are trusted to come to an end: what takes long is a slow disk or a busy machine, on which giving
-/// up would cost the books.
+/// up would cost the records.
 const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl Candidate {
@@ -219,7 +222,7 @@ pub(super) fn find(name: &str, config: &Config) -> Result<Candidate, String> {
         ));
     }
     if name.eq_ignore_ascii_case("centralized_db") {
-        return Err("Glance's centralized_db keeps its books in Glance's own database server, which only Glance can use; \
+        return Err("Glance's centralized_db keeps its records in Glance's own database server, which only Glance can use; \
                     set image_cache_driver to sqlite or xattr"
             .into());
     }

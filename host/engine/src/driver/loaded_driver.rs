@@ -144,7 +144,7 @@ impl Driver {
         self.record_hits_with(hits, None)
     }
 
-    /// The same, of an image whose file is open: a driver that keeps its books on the files need not open it.
+    /// The same, of an image whose file is open: a driver that keeps its records on the files need not open it.
     pub fn record_hits_with(
         &self,
         hits: &[Hit],
@@ -194,7 +194,7 @@ impl Driver {
         self.call("get-cached-images", work, |images| convert::page(after, limit, images))
     }
 
-    /// Images and bytes in the books.
+    /// Images and bytes in the records.
     ///
     /// # Errors
     /// As every call: see [`CallError`].

@@ -34,7 +34,7 @@ impl FileKey {
         Ok(FileKey::new(&rustix::fs::fstat(file)?))
     }
 
-    /// The modification time, cut to microseconds as the books have it.
+    /// The modification time, cut to microseconds as the records have it.
     pub fn modified_micros(&self) -> SystemTime {
         time(self.modified.0, self.modified.1.into())
     }

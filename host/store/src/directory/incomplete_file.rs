@@ -244,7 +244,7 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
         return Ok(None);
     }
     directory.adopt_owner(&file)?;
-    // Who reads along through this handle leaves the access time to the books.
+    // Who reads along through this handle leaves the access time to the records.
     let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
     Ok(Some(file))
 }

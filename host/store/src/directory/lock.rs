@@ -31,9 +31,9 @@ pub struct OpenLock {
 impl Directory {
     /// Joins those who have the cache open. Waits where somebody has it for himself alone; an error of kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) where that takes too long.
-    pub fn shared(&self) -> io::Result<OpenLock> {
+    pub fn open_lock_shared(&self) -> io::Result<OpenLock> {
         let file = self.open_own("users")?;
-        let words = "its books are being moved by `image-cache driver migrate`; try again when that is done";
+        let words = "its records are being moved by `image-cache driver migrate`; try again when that is done";
         match wait(|| file.try_lock_shared(), PATIENCE, words) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 // A cache without locks was warned of when it was opened.
@@ -45,7 +45,7 @@ impl Directory {
     }
 
     /// Takes the cache for oneself alone; nothing where anybody has it open.
-    pub fn exclusive(&self) -> io::Result<Option<OpenLock>> {
+    pub fn open_lock_exclusive(&self) -> io::Result<Option<OpenLock>> {
         let file = self.open_own("users")?;
         match wait(|| file.try_lock(), FORKING, "") {
             Ok(()) => Ok(Some(OpenLock { _file: file })),
@@ -124,15 +124,17 @@ mod tests {
     fn who_wants_the_cache_alone_does_not_wait_for_its_users_and_others_wait_for_him() {
         let place = tempfile::tempdir().expect("a directory");
         let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
-        let users = [directory.join(), directory.join()].map(|user| user.expect("it is free"));
-        assert!(directory.claim().expect("there are locks").is_none());
+        let users = [directory.open_lock_shared(), directory.open_lock_shared()]
+            .map(|user| user.expect("it is free"));
+        assert!(directory.open_lock_exclusive().expect("there are locks").is_none());
         drop(users);
-        let alone = directory.claim().expect("there are locks").expect("nobody has it open");
-        assert!(directory.claim().expect("there are locks").is_none());
+        let alone =
+            directory.open_lock_exclusive().expect("there are locks").expect("nobody has it open");
+        assert!(directory.open_lock_exclusive().expect("there are locks").is_none());
         let released = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let _user = directory.join().expect("it is released in time");
+                let _user = directory.open_lock_shared().expect("it is released in time");
                 assert!(released.load(Ordering::SeqCst), "it was not alone");
             });
             std::thread::sleep(Duration::from_millis(30));

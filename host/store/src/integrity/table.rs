@@ -215,7 +215,8 @@ mod tests {
         for size in [0, 1, 1 << 20, (3 << 20) + 1] {
             let (table, file) = table(size);
             let bytes = table.to_bytes(&id("ünïcode"), &file);
-            let (bound, back) = DigestTable::from_bytes(&bytes, &id("ünïcode")).expect("it is whole");
+            let (bound, back) =
+                DigestTable::from_bytes(&bytes, &id("ünïcode")).expect("it is whole");
             assert_eq!((bound, back.size(), back.trust()), (file, size as u64, Trust::Fetched));
             assert_eq!(back.to_bytes(&id("ünïcode"), &bound), bytes);
             assert_eq!(DigestTable::id_in(&bytes), Some(id("ünïcode")));

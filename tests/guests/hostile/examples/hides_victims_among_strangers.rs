@@ -13,8 +13,8 @@ impl image_cache_guest_hostile::Hostile for Hides {
         victims.truncate(1);
         let from = self.named;
         self.named += u64::from(request.limit.saturating_sub(1));
-        let strangers = (from..self.named).map(|n| victim(format!("nobody-{n}")));
-        strangers.chain(victims).collect()
+        let orphans = (from..self.named).map(|n| victim(format!("nobody-{n}")));
+        orphans.chain(victims).collect()
     }
 }
 

@@ -1,9 +1,9 @@
-//! What the hostile drivers of the tests share: sound books in memory, and the places where each can do what no driver
+//! What the hostile drivers of the tests share: sound records in memory, and the places where each can do what no driver
 //! may. One file in `examples/` (or, as text, in `text/`) is one driver, and has a test of its own name.
 //!
 //! The one option, `in`, names the export that strikes; without it each driver has its own.
 
-use image_cache_driver_sdk::{Oldest, prelude::*};
+use image_cache_driver_sdk::{LruSelector, prelude::*};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub trait Hostile: Default + 'static {
         page
     }
 
-    /// In the place of the books' size.
+    /// In the place of the records' size.
     fn size(&mut self, size: CacheSize) -> CacheSize {
         size
     }
@@ -135,7 +135,7 @@ impl<H: Hostile> Books<H> {
 
     pub fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         strike::<H>("select-victims")?;
-        let mut oldest = Oldest::new(self.hostile.asked(request.clone()));
+        let mut oldest = LruSelector::new(self.hostile.asked(request.clone()));
         for image in self.images.values() {
             oldest.offer(&image.image_id, image.size, image.last_accessed);
         }
@@ -157,7 +157,7 @@ fn strike<H: Hostile>(export: &str) -> Result<(), Error> {
     if EXPORT.with_borrow(|chosen| chosen == export) { H::strike() } else { Ok(()) }
 }
 
-/// Exports books under this [`Hostile`] keeper as a driver.
+/// Exports records under this [`Hostile`] keeper as a driver.
 #[macro_export]
 macro_rules! hostile {
     ($hostile:ty) => {

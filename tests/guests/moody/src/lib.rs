@@ -1,12 +1,12 @@
-//! A driver of the tests that misbehaves to order: sound books in memory, and one fault.
+//! A driver of the tests that misbehaves to order: sound records in memory, and one fault.
 //!
 //! Options: `fault` (one of the names in `orders.rs`), `in` (the export that has it, such as `record-hits`; the lies have
 //! one of their own), `after` (how many calls of that export go well first, in each instance), and `refuse-larger`
-//! (bytes above which an image is not cacheable). The books are lost with the instance; nothing but `log` is imported.
+//! (bytes above which an image is not cacheable). The records are lost with the instance; nothing but `log` is imported.
 
 mod orders;
 
-use image_cache_driver_sdk::{Oldest, prelude::*};
+use image_cache_driver_sdk::{LruSelector, prelude::*};
 use orders::{Fault, Orders};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const FAR_TOO_MANY: u32 = 100_000;
 
 struct Moody {
-    books: BTreeMap<String, CachedImage>,
+    records: BTreeMap<String, CachedImage>,
     orders: Orders,
     refuse_larger: Option<u64>,
 }
@@ -29,7 +29,7 @@ impl Driver for Moody {
         let mut orders = Orders::take(&mut options)?;
         options.finish()?;
         match orders.meet("configure") {
-            Ok(false) => Ok(Moody { books: BTreeMap::new(), orders, refuse_larger }),
+            Ok(false) => Ok(Moody { records: BTreeMap::new(), orders, refuse_larger }),
             Ok(true) => Err(ConfigurationError::Other("refused, as ordered".into())),
             Err(Error::Unsupported) => {
                 Err(ConfigurationError::Unsupported("unsupported, as ordered".into()))
@@ -54,14 +54,14 @@ impl Driver for Moody {
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
         self.orders.meet("record-cached")?;
-        self.books.insert(image.image_id.clone(), image);
+        self.records.insert(image.image_id.clone(), image);
         Ok(())
     }
 
     fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
         self.orders.meet("record-hits")?;
         for hit in hits {
-            if let Some(image) = self.books.get_mut(&hit.image_id) {
+            if let Some(image) = self.records.get_mut(&hit.image_id) {
                 image.hits = image.hits.saturating_add(1);
                 image.last_accessed = image.last_accessed.max(hit.at);
             }
@@ -72,14 +72,14 @@ impl Driver for Moody {
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         self.orders.meet("forget")?;
         for id in image_ids {
-            self.books.remove(&id);
+            self.records.remove(&id);
         }
         Ok(())
     }
 
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
         self.orders.meet("get-cached-image")?;
-        Ok(self.books.get(&image_id).cloned())
+        Ok(self.records.get(&image_id).cloned())
     }
 
     fn cached_images(
@@ -90,7 +90,7 @@ impl Driver for Moody {
         let lie = if self.orders.meet("get-cached-images")? { self.orders.fault() } else { None };
         let after = if lie == Some(Fault::EndlessPage) { None } else { after };
         let rest = self
-            .books
+            .records
             .values()
             .filter(|image| after.as_ref().is_none_or(|after| image.image_id > *after));
         let mut page: Vec<_> = rest.take(limit as usize).cloned().collect();
@@ -108,8 +108,8 @@ impl Driver for Moody {
         if self.orders.meet("get-cache-size")? {
             return Ok(CacheSize { images: u64::MAX, bytes: u64::MAX });
         }
-        let bytes = self.books.values().fold(0u64, |sum, image| sum.saturating_add(image.size));
-        Ok(CacheSize { images: self.books.len() as u64, bytes })
+        let bytes = self.records.values().fold(0u64, |sum, image| sum.saturating_add(image.size));
+        Ok(CacheSize { images: self.records.len() as u64, bytes })
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
@@ -121,8 +121,8 @@ impl Driver for Moody {
             Some(Fault::EveryVictim) => u64::MAX,
             _ => request.bytes_needed,
         };
-        let mut oldest = Oldest::new(Eviction { bytes_needed, ..request });
-        self.books
+        let mut oldest = LruSelector::new(Eviction { bytes_needed, ..request });
+        self.records
             .values()
             .for_each(|image| oldest.offer(&image.image_id, image.size, image.last_accessed));
         let named = |id: &str| vec![Victim { image_id: id.into(), size: 1 }];

@@ -36,7 +36,7 @@ fn a_flipped_bit_is_an_error_before_its_block_and_the_image_leaves_the_cache(
         assert!(refused(&cache, "a") == image[..whole], "bit in byte {at}");
         assert_eq!((cache.is_cached("a")?, cache.hit_count("a")?), (false, 0));
         assert_eq!(listed(&cache), ["other"]);
-        place.books_in_step();
+        place.records_in_sync();
         assert!(fs::read(place.path("invalid/a"))? == damaged, "for whoever wants to know");
         let reason = cache.invalid_reason("a")?.ok_or("the file says why")?;
         assert!(reason.contains(&format!("bytes {whole} to ")), "{reason}");
@@ -116,7 +116,7 @@ fn a_file_cut_short_under_its_reader_is_an_error_and_no_hit(place: &Place) -> Te
     assert_eq!((cache.is_cached("a")?, cache.hit_count("a")?), (false, 0));
     let reason = cache.invalid_reason("a")?.ok_or("the file says why")?;
     assert!(reason.contains("cut short"), "{reason}");
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 

@@ -94,6 +94,6 @@ fn who_lags_behind_a_fetch_gets_no_byte_that_was_damaged_since(place: &Place) ->
         drop(behind);
         cache.delete_cached_image("a")?;
     }
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }

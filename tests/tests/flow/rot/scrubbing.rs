@@ -25,7 +25,7 @@ fn a_scrub_finds_what_nobody_read(place: &Place) -> Tested {
     );
     assert_eq!((listed(&cache), cache.verify("a")?), (vec!["b".to_owned()], None));
     assert_eq!((cache.hit_count("b")?, cache.verify("b")?.is_some()), (0, true), "it is no hit");
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 

@@ -54,7 +54,7 @@ fn a_file_cut_short_grown_or_exchanged_is_refused_at_once(place: &Place) -> Test
         assert_eq!(refused(&cache, "a").len(), 0, "{words}");
         assert!(!cache.is_cached("a")? && place.path("invalid/a").exists(), "{words}");
         assert!(cache.invalid_reason("a")?.is_some(), "{words}");
-        place.books_in_step();
+        place.records_in_sync();
     }
     Ok(())
 }
@@ -65,11 +65,11 @@ fn what_was_damaged_while_no_cache_was_open_is_refused_too(place: &Place) -> Tes
         fill(&place.open(), "a", &image);
         damage(&place.path("a"), &image)?;
         let cache = place.open();
-        // The books have adopted what lies there; its bytes are another matter.
+        // The records have adopted what lies there; its bytes are another matter.
         assert_eq!(listed(&cache), ["a"], "{words}");
         assert_eq!(refused(&cache, "a").len(), 0, "{words}");
         assert!(!cache.is_cached("a")?, "{words}");
-        place.books_in_step();
+        place.records_in_sync();
     }
     Ok(())
 }

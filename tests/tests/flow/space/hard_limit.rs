@@ -33,7 +33,7 @@ fn a_hard_limit_evicts_before_it_admits(place: &Place) -> Tested {
     let cache = hard(place, 1600);
     fill_sized(&cache, "e", &[7; 100]);
     assert_eq!(listed(&cache), ["d", "e"]);
-    assert_eq!(place.books_in_step().len(), 2);
+    assert_eq!(place.records_in_sync().len(), 2);
     Ok(())
 }
 
@@ -50,7 +50,7 @@ fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(place: &Place) -
     let nothing = hard(place, 0);
     passes(&nothing, "c", b"image", sized(5))?;
     passes(&nothing, "c", b"image", Expected::nothing())?;
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 
@@ -86,7 +86,7 @@ fn an_image_of_unknown_length_makes_room_as_it_grows(place: &Place) -> Tested {
     reader.read_to_end(&mut came)?;
     assert!(came == large && matches!(reader.outcome(), Some(Outcome::Cached(_))));
     assert!(cache.cache_size()?.bytes <= 8 * MIB && listed(&cache).contains(&"7".into()));
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 

@@ -50,7 +50,7 @@ fn prune_keeps_no_more_images_than_there_may_be(place: &Place) -> Tested {
     assert_eq!(cache.prune()?.images, 1);
     assert!(cache.is_cached("f")?);
     read.read_to_end(&mut Vec::new())?;
-    assert_eq!(place.books_in_step().len(), 3);
+    assert_eq!(place.records_in_sync().len(), 3);
     assert_eq!(place.open().prune()?.images, 0, "any number, unless it is said");
     Ok(())
 }
@@ -68,7 +68,7 @@ fn a_hard_limit_on_images_evicts_before_it_admits(place: &Place) -> Tested {
     let _too = cache.open_for_read("d")?;
     let reason = passes(&cache, "e", b"image", sized(5))?;
     assert!(reason.contains("image_cache_max_images (2)"), "{reason}");
-    assert_eq!(place.books_in_step().len(), 2);
+    assert_eq!(place.records_in_sync().len(), 2);
     for name in xattr::list(place.path("c"))? {
         assert!(!name.to_string_lossy().contains("place"), "{name:?}");
     }
@@ -112,7 +112,7 @@ fn fills_at_once_never_exceed_a_hard_limit_on_images(place: &Place) -> Tested {
             });
         }
     });
-    assert!(!place.books_in_step().is_empty());
+    assert!(!place.records_in_sync().is_empty());
     Ok(())
 }
 
@@ -135,7 +135,7 @@ fn where_caching_would_leave_too_few_inodes_nothing_is_cached(place: &Place) -> 
     assert_eq!(status.free_inodes, Some(free_inodes(mount.path())));
     cache.delete_all_cached_images()?;
     fill(&cache, "late", b"image");
-    place.books_in_step();
+    place.records_in_sync();
     Ok(())
 }
 

@@ -92,11 +92,11 @@ fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(place: &Plac
         Ok(watch.join().map_err(|_| "watching failed")?)
     })?;
     assert!(most <= LIMIT, "{most} bytes of at most {LIMIT}");
-    // The books, too, need a little.
+    // The records, too, need a little.
     assert!(least + MIB / 2 >= FLOOR, "{least} bytes were free, {FLOOR} should have stayed");
     assert!(most > LIMIT / 2, "{most}: the limit was not even approached");
     assert!(place.names("incomplete").is_empty());
-    let books = place.books_in_step();
-    assert_eq!(books.len() as u64, cache.cache_size()?.images);
+    let records = place.records_in_sync();
+    assert_eq!(records.len() as u64, cache.cache_size()?.images);
     Ok(())
 }

@@ -78,7 +78,7 @@ fn an_image_too_large_for_the_disk_is_refused_before_it_is_read(place: &Place) -
     let large = image(3, 5 * MIB);
     let reason = passes(&cache, "a", &large, sized(5 * MIB))?;
     assert!(reason.contains("5.0 MiB"), "{reason}");
-    assert_eq!((cache.status()?.cache_failures, place.books_in_step().len()), (4, 1));
+    assert_eq!((cache.status()?.cache_failures, place.records_in_sync().len()), (4, 1));
     // A smaller one has room.
     assert!(matches!(fill_sized(&cache, "a", &large[..1000]), Outcome::Cached(_)));
     Ok(())
@@ -104,7 +104,7 @@ fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(place: &Place
     fs::remove_file(mount.path().join("hog"))?;
     cache.delete_cached_image("first")?;
     assert!(matches!(fill_sized(&cache, "second", &second), Outcome::Cached(_)));
-    assert_eq!(place.books_in_step().len(), 1);
+    assert_eq!(place.records_in_sync().len(), 1);
     Ok(())
 }
 

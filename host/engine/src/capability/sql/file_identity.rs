@@ -25,7 +25,12 @@ impl FileIdentityCheck {
     /// Will watch the file that lies there once it is asked often. Before that, where it is another one than `expected` then, or the machine
     /// has no watch to give, every question is answered with "perhaps not".
     pub fn new(location: &Arc<Location>, expected: DatabaseIdentity) -> Self {
-        FileIdentityCheck { location: Arc::clone(location), expected, unwatched: UNWATCHED, events: None }
+        FileIdentityCheck {
+            location: Arc::clone(location),
+            expected,
+            unwatched: UNWATCHED,
+            events: None,
+        }
     }
 
     fn watch(&self) -> Option<OwnedFd> {

@@ -98,7 +98,10 @@ impl Location {
 }
 
 /// Which regular file is at a path below a directory: the shorter the path, the sooner it is found.
-pub(super) fn identity_below(directory: impl AsFd, path: &Path) -> io::Result<Option<DatabaseIdentity>> {
+pub(super) fn identity_below(
+    directory: impl AsFd,
+    path: &Path,
+) -> io::Result<Option<DatabaseIdentity>> {
     let Some(file) = stat(directory, path)? else { return Ok(None) };
     if is_no_file(file) {
         return Err(io::Error::other(

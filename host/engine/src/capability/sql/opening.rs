@@ -90,7 +90,8 @@ impl Open {
         set_up(&mut connection, &watch, share, locking)?;
         watch.set_ours(false);
         let is_exclusive = locking == Locking::Exclusive;
-        let (prepared, in_place) = (Prepared::default(), FileIdentityCheck::new(location, identity));
+        let (prepared, in_place) =
+            (Prepared::default(), FileIdentityCheck::new(location, identity));
         let _location = Arc::clone(location);
         Ok(Open {
             connection,

@@ -14,24 +14,28 @@ struct Records {
     deadline: Deadline,
 }
 
-fn books() -> Records {
+fn records() -> Records {
     let place = tempfile::tempdir().expect("a directory");
     let directory =
         Arc::new(Directory::open(place.path(), Path::new("cache.db")).expect("it opens"));
     let deadline = Deadline::default();
     deadline.set(Instant::now() + Duration::from_secs(60));
     let base = directory.path().to_owned();
-    let mut database =
-        Database::new(directory, &DatabasePlace::Base("cache.db".into()), 1 << 30, deadline.clone());
+    let mut database = Database::new(
+        directory,
+        &DatabasePlace::Base("cache.db".into()),
+        1 << 30,
+        deadline.clone(),
+    );
     database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is made");
     Records { _place: place, base, database, deadline }
 }
 
 /// One of another driver's, which may have so many bytes.
-fn of_a_driver(books: &Records, bytes: u64) -> Database {
-    let directory = Directory::open(&books.base, Path::new("cache.db")).expect("it opens");
+fn of_a_driver(records: &Records, bytes: u64) -> Database {
+    let directory = Directory::open(&records.base, Path::new("cache.db")).expect("it opens");
     let place = DatabasePlace::Driver("mine.db".into());
-    Database::new(Arc::new(directory), &place, bytes, books.deadline.clone())
+    Database::new(Arc::new(directory), &place, bytes, records.deadline.clone())
 }
 
 fn text(sql: &str) -> wit::Statement {
@@ -58,7 +62,7 @@ fn arm(error: &Error) -> &'static str {
 
 #[test]
 fn values_come_back_as_they_went_in() {
-    let mut books = books();
+    let mut records = records();
     let values = vec![
         wit::Value::Null,
         wit::Value::Integer(i64::MIN),
@@ -66,59 +70,59 @@ fn values_come_back_as_they_went_in() {
         wit::Value::Text("ünï\u{1F600}".into()),
         wit::Value::Blob(vec![0, 255]),
     ];
-    let result = books
+    let result = records
         .database
         .query(&with("SELECT ?1 a, ?2 b, ?3 c, ?4 d, ?5 e", values.clone()))
         .expect("a row");
     assert_eq!(result.columns, ["a", "b", "c", "d", "e"]);
     assert_eq!(format!("{:?}", result.rows), format!("{:?}", vec![values]));
     let insert = with("INSERT INTO t(v) VALUES (?)", vec![wit::Value::Integer(1)]);
-    assert_eq!(books.database.execute(&insert).expect("it is inserted"), 1);
-    assert_eq!(books.database.execute(&text("CREATE TABLE u(x)")).expect("it is made"), 0);
+    assert_eq!(records.database.execute(&insert).expect("it is inserted"), 1);
+    assert_eq!(records.database.execute(&text("CREATE TABLE u(x)")).expect("it is made"), 0);
     assert_eq!(
-        books.database.execute(&text("UPDATE t SET v = 2 WHERE id = 99")).expect("no row"),
+        records.database.execute(&text("UPDATE t SET v = 2 WHERE id = 99")).expect("no row"),
         0
     );
 }
 
 #[test]
 fn a_guest_gets_no_path_in_words() {
-    let books = books();
+    let records = records();
     let directory =
-        Arc::new(Directory::open(&books.base, Path::new("cache.db")).expect("it opens"));
-    std::fs::create_dir(books.base.join("folder.db")).expect("it is made");
+        Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
+    std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
     let place = DatabasePlace::Base("folder.db".into());
-    let mut database = Database::new(directory, &place, 1 << 30, books.deadline.clone());
+    let mut database = Database::new(directory, &place, 1 << 30, records.deadline.clone());
     let error = database.query(&text("SELECT 1")).expect_err("it is a folder");
     let words = format!("{error:?}");
     assert!(words.contains("folder.db: it is no regular file"), "{words}");
-    assert!(!words.contains(&*books.base.to_string_lossy()), "{words}");
+    assert!(!words.contains(&*records.base.to_string_lossy()), "{words}");
 }
 
 #[test]
 fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
-    let mut books = books();
-    let mut database = of_a_driver(&books, 8 << 20);
+    let mut records = records();
+    let mut database = of_a_driver(&records, 8 << 20);
     database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
-    let path = books.base.join(".image-cache/drivers/mine.db");
+    let path = records.base.join(".image-cache/drivers/mine.db");
     let reader = rusqlite::Connection::open(&path).expect("it opens");
     reader.execute_batch("BEGIN; SELECT * FROM t").expect("it reads");
-    books.deadline.set(Instant::now() + Duration::from_secs(5));
+    records.deadline.set(Instant::now() + Duration::from_secs(5));
     let rewrite = text("REPLACE INTO t(rowid, x) VALUES (1, zeroblob(60000))");
     let refused = (0..1000).find_map(|_| database.execute(&rewrite).err());
     assert!(refused.is_some_and(|error| matches!(arm(&error), "full" | "busy")));
     let log = std::fs::metadata(path.with_extension("db-wal")).expect("a log").len();
     assert!(log < 3 << 20, "{log} bytes");
     drop(reader);
-    books.deadline.set(Instant::now() + Duration::from_secs(60));
+    records.deadline.set(Instant::now() + Duration::from_secs(60));
     database.execute(&rewrite).expect("there is room again");
-    books.database.begin_call();
+    records.database.begin_call();
 }
 
 #[test]
 fn what_was_undone_leaves_room_for_what_comes_next() {
-    let books = books();
-    let mut database = of_a_driver(&books, 32 << 20);
+    let records = records();
+    let mut database = of_a_driver(&records, 32 << 20);
     database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
     let rows = |count, value| {
         let rows =
@@ -128,26 +132,26 @@ fn what_was_undone_leaves_room_for_what_comes_next() {
     let error =
         database.execute_all(&vec![rows(10, "zeroblob(50000)"); 1000]).expect_err("too much");
     assert_eq!(arm(&error), "too-large");
-    let log = books.base.join(".image-cache/drivers/mine.db-wal");
+    let log = records.base.join(".image-cache/drivers/mine.db-wal");
     assert!(std::fs::metadata(log).expect("a log").len() > 8 << 20, "it was not undone late");
     database.execute(&rows(1000, "n")).expect("there is room");
 }
 
 #[test]
 fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
-    let mut books = books();
+    let mut records = records();
     let endless =
         "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r";
-    books.deadline.set(Instant::now() + Duration::from_millis(50));
-    let error = books.database.query(&text(endless)).expect_err("it never ends");
+    records.deadline.set(Instant::now() + Duration::from_millis(50));
+    let error = records.database.query(&text(endless)).expect_err("it never ends");
     assert_eq!(arm(&error), "too-large");
-    books.deadline.set(Instant::now() + Duration::from_secs(60));
-    books.database.query(&text("SELECT 1")).expect("the connection goes on");
+    records.deadline.set(Instant::now() + Duration::from_secs(60));
+    records.database.query(&text("SELECT 1")).expect("the connection goes on");
 }
 
 #[test]
 fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
-    let mut books = books();
+    let mut records = records();
     let rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10001) SELECT n FROM r";
     let bytes = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 200) SELECT zeroblob(60000) FROM r";
     let many = format!("SELECT {}1", "?,".repeat(1001));
@@ -159,16 +163,16 @@ fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
         with("SELECT ?", vec![wit::Value::Text("x".repeat(70_000))]),
         with(&many, vec![wit::Value::Null; 1001]),
     ] {
-        let error = books.database.query(&statement).expect_err("it is too large");
+        let error = records.database.query(&statement).expect_err("it is too large");
         assert_eq!(arm(&error), "too-large", "{:.80}", statement.sql);
     }
     let flood = vec![text("SELECT 1"); MAX_STATEMENTS + 1];
-    assert_eq!(arm(&books.database.execute_all(&flood).expect_err("too many")), "too-large");
+    assert_eq!(arm(&records.database.execute_all(&flood).expect_err("too many")), "too-large");
 }
 
 #[test]
 fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
-    let mut books = books();
+    let mut records = records();
     for (statement, expected) in [
         (text("SELECT 1; SELECT 2"), "invalid-argument"),
         (text("SELECT 1\0"), "invalid-argument"),
@@ -179,36 +183,42 @@ fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
         (text("SELEKT"), "other"),
         (text("SELECT CAST(x'ff' AS TEXT)"), "other"),
     ] {
-        let error = books.database.query(&statement).expect_err("it makes no sense");
+        let error = records.database.query(&statement).expect_err("it makes no sense");
         assert_eq!(arm(&error), expected, "{}", statement.sql);
     }
     assert_eq!(
-        arm(&books.database.execute(&text("SELECT 1")).expect_err("it has rows")),
+        arm(&records.database.execute(&text("SELECT 1")).expect_err("it has rows")),
         "invalid-argument"
     );
 }
 
 #[test]
 fn all_statements_of_a_transaction_are_carried_out_or_none() {
-    let mut books = books();
+    let mut records = records();
     let one = || with("INSERT INTO t VALUES (?, 'x')", vec![wit::Value::Integer(1)]);
-    let count = |books: &mut Records| {
-        format!("{:?}", books.database.query(&text("SELECT count(*) FROM t")).expect("a row").rows)
+    let count = |records: &mut Records| {
+        format!(
+            "{:?}",
+            records.database.query(&text("SELECT count(*) FROM t")).expect("a row").rows
+        )
     };
-    assert!(books.database.execute_all(&[one(), one()]).is_err());
-    assert_eq!(count(&mut books), "[[Value::Integer(0)]]");
-    assert!(books.database.execute_all(&[one(), text("COMMIT"), one()]).is_err());
-    assert_eq!(count(&mut books), "[[Value::Integer(0)]]");
-    assert_eq!(books.database.execute_all(&[one(), text("DELETE FROM t")]).expect("both"), [1, 1]);
+    assert!(records.database.execute_all(&[one(), one()]).is_err());
+    assert_eq!(count(&mut records), "[[Value::Integer(0)]]");
+    assert!(records.database.execute_all(&[one(), text("COMMIT"), one()]).is_err());
+    assert_eq!(count(&mut records), "[[Value::Integer(0)]]");
+    assert_eq!(
+        records.database.execute_all(&[one(), text("DELETE FROM t")]).expect("both"),
+        [1, 1]
+    );
 }
 
 #[test]
 fn a_database_in_use_is_busy_no_longer_than_the_call_may_take() {
-    let mut books = books();
-    let other = rusqlite::Connection::open(books.base.join("cache.db")).expect("it opens");
+    let mut records = records();
+    let other = rusqlite::Connection::open(records.base.join("cache.db")).expect("it opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("it begins");
-    books.deadline.set(Instant::now() + Duration::from_millis(50));
+    records.deadline.set(Instant::now() + Duration::from_millis(50));
     let error =
-        books.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect_err("it is busy");
+        records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect_err("it is busy");
     assert_eq!(arm(&error), "busy");
 }

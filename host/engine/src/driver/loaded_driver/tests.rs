@@ -22,7 +22,7 @@ fn hit(name: &str, seconds: u64) -> Hit {
     Hit { image_id: id(name), at: at(seconds) }
 }
 
-/// Puts a file into the cache and its record into the books.
+/// Puts a file into the cache and its record into the records.
 fn put(cache: &Cache, driver: &Driver, name: &str, size: u64, accessed: u64) -> CachedImage {
     let path = cache.directory.path().join(name);
     let file = std::fs::File::create(&path).expect("it can be made");
@@ -58,7 +58,7 @@ fn file_with_attributes() -> Option<tempfile::NamedTempFile> {
     Some(file)
 }
 
-fn keeps_its_books(name: &str) {
+fn keeps_its_records(name: &str) {
     let cache = Cache::new();
     let driver = cache.built_in(name);
     assert_eq!(driver.name(), name);
@@ -90,8 +90,8 @@ fn keeps_its_books(name: &str) {
 }
 
 #[test]
-fn the_sqlite_driver_keeps_its_books_and_leaves_no_side_files() {
-    keeps_its_books("sqlite");
+fn the_sqlite_driver_keeps_its_records_and_leaves_no_side_files() {
+    keeps_its_records("sqlite");
     let cache = Cache::new();
     put(&cache, &cache.built_in("sqlite"), "a", 1, 1);
     let names = std::fs::read_dir(cache.directory.path()).expect("a list");
@@ -101,9 +101,9 @@ fn the_sqlite_driver_keeps_its_books_and_leaves_no_side_files() {
 }
 
 #[test]
-fn the_xattr_driver_keeps_its_books() {
+fn the_xattr_driver_keeps_its_records() {
     let Some(_probe) = file_with_attributes() else { return };
-    keeps_its_books("xattr");
+    keeps_its_records("xattr");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn sql_that_reaches_out_of_the_database_is_denied() {
-    let mut books = books();
+    let mut records = records();
     for sql in [
         "ATTACH '/tmp/elsewhere.db' AS x",
         "DETACH main",
@@ -31,8 +31,8 @@ fn sql_that_reaches_out_of_the_database_is_denied() {
     ] {
         let reads = sql.starts_with("SELECT") || sql.starts_with("PRAGMA");
         let error = match reads {
-            true => books.database.query(&text(sql)).map(drop),
-            false => books.database.execute(&text(sql)).map(drop),
+            true => records.database.query(&text(sql)).map(drop),
+            false => records.database.execute(&text(sql)).map(drop),
         };
         let error = error.expect_err(sql);
         assert!(matches!(arm(&error), "denied" | "other"), "{sql}: {error:?}");
@@ -43,11 +43,11 @@ fn sql_that_reaches_out_of_the_database_is_denied() {
             assert_eq!(arm(&error), "denied", "{sql}: {error:?}");
         }
     }
-    assert!(books.database.execute(&text("UPDATE sqlite_schema SET sql = ''")).is_err());
+    assert!(records.database.execute(&text("UPDATE sqlite_schema SET sql = ''")).is_err());
     for sql in
         ["PRAGMA table_info(t)", "SELECT * FROM pragma_table_info('t')", "PRAGMA user_version"]
     {
-        assert!(!books.database.query(&text(sql)).expect(sql).rows.is_empty(), "{sql}");
+        assert!(!records.database.query(&text(sql)).expect(sql).rows.is_empty(), "{sql}");
     }
 }
 
@@ -60,7 +60,7 @@ const NO_FUNCTIONS: &str = "current_date current_time current_timestamp date dat
 
 #[test]
 fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_denied() {
-    let mut books = books();
+    let mut records = records();
     let all = rusqlite::Connection::open_in_memory().expect("a connection");
     let names = |sql| -> Vec<String> {
         let mut statement = all.prepare(sql).expect("it parses");
@@ -76,59 +76,63 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
     for name in
         names("SELECT name FROM pragma_module_list WHERE name NOT LIKE 'pragma~_%' ESCAPE '~'")
     {
-        let read = books.database.query(&text(&format!("SELECT * FROM {name}")));
+        let read = records.database.query(&text(&format!("SELECT * FROM {name}")));
         assert!(read.is_err() || name.starts_with("json_"), "{name} can be read");
     }
 }
 
 #[test]
 fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_again() {
-    let mut books = books();
-    let mut execute = |sql: &str| books.database.execute(&text(sql)).expect(sql);
+    let mut records = records();
+    let mut execute = |sql: &str| records.database.execute(&text(sql)).expect(sql);
     execute("CREATE TABLE v0(x)");
     execute("INSERT INTO v0 VALUES (1)");
     execute("CREATE VIEW v22 AS SELECT x FROM v0");
     let last = "SELECT x FROM v22";
-    books.database.query(&text(last)).expect("it is a small view");
-    books.database.execute(&text("DROP VIEW v22")).expect("it goes");
+    records.database.query(&text(last)).expect("it is a small view");
+    records.database.execute(&text("DROP VIEW v22")).expect("it goes");
     for n in 0..22 {
         let twice = format!("CREATE VIEW v{} AS SELECT x + x AS x FROM v{n}", n + 1);
-        books.database.execute(&text(&twice)).expect("each is small");
+        records.database.execute(&text(&twice)).expect("each is small");
     }
     let before = memory::peak();
-    let error = books.database.query(&text(last)).expect_err("it stands for four million sums");
+    let error = records.database.query(&text(last)).expect_err("it stands for four million sums");
     assert_eq!(arm(&error), "too-large");
     let grown = memory::peak() - before;
     assert!(grown < 32 << 20, "SQLite grew by {grown} bytes");
     // What is no bomb is prepared anew, and nobody notices.
     let insert = text("INSERT INTO t(v) VALUES (1)");
     for n in 0..3 {
-        books.database.execute(&insert).expect("it is inserted");
-        books.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is made");
-        books.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
+        records.database.execute(&insert).expect("it is inserted");
+        records.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is made");
+        records.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
     }
-    books.database.execute_all(&[insert.clone(), text("CREATE TABLE w(x)"), insert]).expect("all");
-    let count = books.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
+    records
+        .database
+        .execute_all(&[insert.clone(), text("CREATE TABLE w(x)"), insert])
+        .expect("all");
+    let count = records.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
     assert_eq!(format!("{:?}", count.rows), "[[Value::Integer(5)]]");
 }
 
 #[test]
 fn no_function_takes_more_arguments_than_may_be_copied() {
-    let mut books = books();
+    let mut records = records();
     let concat = |n| text(&format!("SELECT length(concat({}))", vec!["'x'"; n].join(",")));
-    books.database.query(&concat(32)).expect("32 are fine");
-    books.database.query(&concat(33)).expect_err("33 are not");
+    records.database.query(&concat(32)).expect("32 are fine");
+    records.database.query(&concat(33)).expect_err("33 are not");
 }
 
 #[test]
 fn a_query_writes_nothing() {
-    let mut books = books();
+    let mut records = records();
     for sql in ["INSERT INTO t VALUES (1, 2) RETURNING id", "DELETE FROM t", "CREATE TABLE u(x)"] {
-        let error = books.database.query(&text(sql)).expect_err(sql);
+        let error = records.database.query(&text(sql)).expect_err(sql);
         assert_eq!(arm(&error), "invalid-argument", "{sql}");
     }
-    let found =
-        books.database.query(&text("SELECT (SELECT count(*) FROM t), count(*) FROM sqlite_schema"));
+    let found = records
+        .database
+        .query(&text("SELECT (SELECT count(*) FROM t), count(*) FROM sqlite_schema"));
     assert_eq!(
         format!("{:?}", found.expect("a row").rows),
         "[[Value::Integer(0), Value::Integer(1)]]"
@@ -137,20 +141,23 @@ fn a_query_writes_nothing() {
 
 #[test]
 fn what_defines_the_schema_is_bounded_in_number_and_length_also_when_it_is_prepared_already() {
-    let mut books = books();
+    let mut records = records();
     let view = |n: usize| text(&format!("CREATE VIEW v{n} AS SELECT '{}'", "x".repeat(9_000)));
     let drop = |n: usize| text(&format!("DROP VIEW v{n}"));
     for n in 0..10 {
-        books.database.execute(&view(n)).expect("there is room for one");
-        books.database.execute(&drop(n)).expect("it goes");
+        records.database.execute(&view(n)).expect("there is room for one");
+        records.database.execute(&drop(n)).expect("it goes");
     }
-    let made = (0..10).filter(|n| books.database.execute(&view(*n)).is_ok()).count();
+    let made = (0..10).filter(|n| records.database.execute(&view(*n)).is_ok()).count();
     assert_eq!(made, 3);
     for commented in ["/* */ ", "-- \n", ";"] {
         let sql = format!("{commented}{}", view(9).sql);
-        assert_eq!(arm(&books.database.execute(&text(&sql)).expect_err("it is full")), "too-large");
+        assert_eq!(
+            arm(&records.database.execute(&text(&sql)).expect_err("it is full")),
+            "too-large"
+        );
     }
     let column = text(&format!("ALTER TABLE t ADD COLUMN c DEFAULT '{}'", "x".repeat(9_000)));
-    assert_eq!(arm(&books.database.execute(&column).expect_err("it is full")), "too-large");
-    books.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("all else goes on");
+    assert_eq!(arm(&records.database.execute(&column).expect_err("it is full")), "too-large");
+    records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("all else goes on");
 }

@@ -1,4 +1,4 @@
-//! Directory and books as they lie on disk, read with other means than the cache's own.
+//! Directory and records as they lie on disk, read with other means than the cache's own.
 
 use crate::Place;
 use rusqlite::Connection;
@@ -19,7 +19,7 @@ pub struct OnDisk {
     pub modified: u64,
 }
 
-/// What the books say of it.
+/// What the records say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Bytes.
@@ -47,8 +47,8 @@ impl Place {
         images
     }
 
-    /// The books of this place's driver.
-    pub fn books(&self) -> BTreeMap<String, Row> {
+    /// The records of this place's driver.
+    pub fn records(&self) -> BTreeMap<String, Row> {
         match self.driver() {
             "sqlite" => rows(&self.path("cache.db")),
             _ => self
@@ -62,7 +62,7 @@ impl Place {
     /// The images that have a record, looked up without touching what a program left behind: in a copy.
     pub fn recorded(&self) -> io::Result<BTreeSet<String>> {
         if self.driver() != "sqlite" {
-            return Ok(self.books().into_keys().collect());
+            return Ok(self.records().into_keys().collect());
         }
         let copy = TempDir::new()?;
         for name in ["cache.db", "cache.db-wal"] {
@@ -73,18 +73,18 @@ impl Place {
         Ok(rows(&copy.path().join("cache.db")).into_keys().collect())
     }
 
-    /// The books, once it is sure that they say of each image what its file says, and of nothing else.
-    pub fn books_in_step(&self) -> BTreeMap<String, Row> {
-        let books = self.books();
-        let said = books
+    /// The records, once it is sure that they say of each image what its file says, and of nothing else.
+    pub fn records_in_sync(&self) -> BTreeMap<String, Row> {
+        let records = self.records();
+        let said = records
             .iter()
             .map(|(id, row)| (id.clone(), OnDisk { size: row.size, modified: row.modified }));
         assert_eq!(
             said.collect::<BTreeMap<_, _>>(),
             self.images(),
-            "the books (left) and the directory (right)"
+            "the records (left) and the directory (right)"
         );
-        books
+        records
     }
 
     /// A connection of another program to the sqlite driver's database.

@@ -1,4 +1,4 @@
-// The books: two tables, and every statement on them.
+// The records: two tables, and every statement on them.
 //
 // The text of a statement stays the same from call to call, so that the host's prepared statements serve again.
 
@@ -9,9 +9,9 @@ const IMAGES = `CREATE TABLE IF NOT EXISTS images (
   checksum TEXT, exponent INTEGER NOT NULL, mantissa REAL NOT NULL)`;
 
 // The order of eviction: among equals the least recently accessed.
-const BY_FAME = `CREATE INDEX IF NOT EXISTS images_by_fame ON images (exponent, mantissa, accessed, id)`;
+const BY_SCORE = `CREATE INDEX IF NOT EXISTS images_by_score ON images (exponent, mantissa, accessed, id)`;
 
-// The half-life that the fames are measured with.
+// The half-life that the scores are measured with.
 const POLICY = `CREATE TABLE IF NOT EXISTS policy (one INTEGER PRIMARY KEY CHECK (one = 1), half_life INTEGER NOT NULL)`;
 
 const COLUMNS = "id, size, hits, accessed, modified, checksum";
@@ -33,7 +33,7 @@ const SET_HALF_LIFE = `INSERT OR REPLACE INTO policy (one, half_life) VALUES (1,
 
 // Makes what is missing. Where all is there it only reads, and waits for no other process.
 export function prepare(halfLife) {
-  for (const text of [IMAGES, BY_FAME, POLICY]) sql.execute(statement(text));
+  for (const text of [IMAGES, BY_SCORE, POLICY]) sql.execute(statement(text));
   const [row] = query("SELECT half_life FROM policy");
   if (row === undefined || row[0].val !== halfLife) {
     sql.executeAll([MEASURE_ANEW, SET_HALF_LIFE].map((text) => statement(text, integer(halfLife))));
@@ -41,19 +41,19 @@ export function prepare(halfLife) {
 }
 
 // Writes a record, in place of any that is there.
-export function insert(image, fame) {
+export function insert(image, score) {
   const checksum = image.checksum === null ? { tag: "null" } : text(image.checksum.value);
   const times = [integer(image.lastAccessed), integer(image.lastModified)];
   return statement(
     INSERT, text(image.imageId), integer(image.size), integer(image.hits), ...times, checksum,
-    integer(fame.exponent), { tag: "real", val: fame.mantissa },
+    integer(score.exponent), { tag: "real", val: score.mantissa },
   );
 }
 
-// Counts hits of one image; one that is not in the books is passed over.
-export function count(imageId, { hits, latest, fame }) {
+// Counts hits of one image; one that is not in the records is passed over.
+export function count(imageId, { hits, latest, score }) {
   return statement(
-    COUNT, text(imageId), integer(hits), integer(latest), integer(fame.exponent), { tag: "real", val: fame.mantissa },
+    COUNT, text(imageId), integer(hits), integer(latest), integer(score.exponent), { tag: "real", val: score.mantissa },
   );
 }
 
@@ -78,10 +78,10 @@ export function size() {
   return { images: images.val, bytes: bytes.val };
 }
 
-// Where the images begin, ordered by fame.
+// Where the images begin, ordered by score.
 export const LEAST_FAMOUS = [integer(-1), { tag: "real", val: 0 }, integer(0), text("")];
 
-// Images behind a place in the order of fame, each with its own.
+// Images behind a place in the order of score, each with its own.
 export function fromLeastFamous(place, limit) {
   const rows = query(
     `SELECT exponent, mantissa, accessed, id, size FROM images

@@ -7,16 +7,16 @@ use std::collections::{BinaryHeap, HashSet};
 /// their sizes reach what is needed or there are enough of them. Keeps no more than it may have to name.
 ///
 /// ```
-/// use image_cache_driver_sdk::{Eviction, Oldest};
+/// use image_cache_driver_sdk::{Eviction, LruSelector};
 /// let request = Eviction { now: 9, bytes_needed: 15, exclude: vec!["held".into()], limit: 100 };
-/// let mut oldest = Oldest::new(request);
+/// let mut oldest = LruSelector::new(request);
 /// for (id, size, accessed) in [("new", 10, 8), ("held", 10, 1), ("old", 10, 2), ("older", 10, 1)] {
 ///     oldest.offer(id, size, accessed);
 /// }
 /// let named: Vec<_> = oldest.into_victims().into_iter().map(|v| v.image_id).collect();
 /// assert_eq!(named, ["older", "old"]);
 /// ```
-pub struct Oldest {
+pub struct LruSelector {
     /// The youngest on top, so that it is the first to be dropped.
     heap: BinaryHeap<(u64, String, u64)>,
     bytes: u128,
@@ -25,10 +25,10 @@ pub struct Oldest {
     limit: usize,
 }
 
-impl Oldest {
+impl LruSelector {
     /// What is asked. With `bytes_needed` 0 or `limit` 0 nothing will be named.
     pub fn new(request: Eviction) -> Self {
-        Oldest {
+        LruSelector {
             heap: BinaryHeap::new(),
             bytes: 0,
             bytes_needed: request.bytes_needed.into(),
@@ -106,7 +106,7 @@ mod tests {
             images.push(("x".into(), 3, 0));
             let needed = if round % 7 == 0 { u64::MAX } else { random(200) };
             let request = request(needed, random(40) as u32);
-            let mut oldest = Oldest::new(request.clone());
+            let mut oldest = LruSelector::new(request.clone());
             images.iter().for_each(|(id, size, accessed)| oldest.offer(id, *size, *accessed));
             assert_eq!(
                 oldest.into_victims(),
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn nothing_needed_names_nothing() {
         for request in [request(0, 10), request(10, 0)] {
-            let mut oldest = Oldest::new(request);
+            let mut oldest = LruSelector::new(request);
             oldest.offer("a", 1, 1);
             assert!(oldest.into_victims().is_empty());
         }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_largest_sizes_do_not_overflow() {
-        let mut oldest = Oldest::new(request(u64::MAX, 10));
+        let mut oldest = LruSelector::new(request(u64::MAX, 10));
         oldest.offer("a", u64::MAX - 1, 1);
         oldest.offer("b", u64::MAX, 2);
         oldest.offer("c", u64::MAX, 3);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_may_be_named() {
-        let mut oldest = Oldest::new(request(u64::MAX, 3));
+        let mut oldest = LruSelector::new(request(u64::MAX, 3));
         (0..1000).for_each(|n| oldest.offer(&n.to_string(), 1, 1000 - n));
         assert_eq!(oldest.heap.len(), 3);
         assert_eq!(oldest.heap.capacity().min(16), oldest.heap.capacity());

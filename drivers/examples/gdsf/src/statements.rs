@@ -1,4 +1,4 @@
-//! The books: two tables, and every statement on them. Texts stay the same from call to call, so that the host's prepared
+//! The records: two tables, and every statement on them. Texts stay the same from call to call, so that the host's prepared
 //! statements serve again.
 
 use crate::policy::{Goal, MOVE_CLOCK, note_removed};

@@ -17,7 +17,7 @@ pub struct Walk {
     ahead: VecDeque<String>,
     /// Whether the directory had more ids than were kept.
     more: bool,
-    /// The last id taken, whether or not it was in the books.
+    /// The last id taken, whether or not it was in the records.
     taken: Option<String>,
     /// The last id of the page before, where `ahead` belongs to.
     page_end: Option<String>,

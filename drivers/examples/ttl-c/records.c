@@ -1,8 +1,8 @@
-// An image is in the books when its file has the attribute `hits`, the count in decimal. Size and times are the file's own. The
+// An image is in the records when its file has the attribute `hits`, the count in decimal. Size and times are the file's own. The
 // checksum names the size and the modification time of the file that it is of: `HEX SIZE MODIFIED`. Where somebody changed the
 // file since, it is none.
 
-#include "books.h"
+#include "records.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static bool write_checksum(driver_string_t *id, const types_checksum_t *checksum
 }
 
 // The mark, `hits`, comes last: a call that breaks off leaves no half record.
-bool books_write(const types_cached_image_t *image, types_error_t *err) {
+bool records_write(const types_cached_image_t *image, types_error_t *err) {
     driver_string_t id = image->image_id;
     files_option_file_t file;
     if (!files_stat(&id, &file, err)) return false;
@@ -70,11 +70,11 @@ static bool touch(driver_string_t *id, uint64_t at, types_error_t *err) {
     return !later || files_set_accessed(id, at, err) || is_not_found(err);
 }
 
-// `attributes.add` would make a counter where there is none, and so put a stray file into the books.
-bool books_count(driver_string_t *id, uint64_t at, bool *counted, types_error_t *err) {
+// `attributes.add` would make a counter where there is none, and so put a stray file into the records.
+bool records_count(driver_string_t *id, uint64_t at, bool *counted, types_error_t *err) {
     bool have;
     int64_t sum;
-    if (!books_have(id, &have, err)) return false;
+    if (!records_have(id, &have, err)) return false;
     if (!have) return true;
     // The time first: what breaks off behind it is repeated without harm, and a count would be counted twice.
     if (!touch(id, at, err)) return false;
@@ -83,11 +83,11 @@ bool books_count(driver_string_t *id, uint64_t at, bool *counted, types_error_t 
     return true;
 }
 
-bool books_erase(driver_string_t *id, types_error_t *err) {
+bool records_erase(driver_string_t *id, types_error_t *err) {
     return remove_attribute(id, &hits_name, err) && remove_attribute(id, &checksum_name, err);
 }
 
-bool books_have(driver_string_t *id, bool *have, types_error_t *err) {
+bool records_have(driver_string_t *id, bool *have, types_error_t *err) {
     driver_option_list_u8_t hits;
     if (!read_attribute(id, &hits_name, &hits, err)) return false;
     *have = hits.is_some;
@@ -127,8 +127,8 @@ static void fill(types_cached_image_t *record, files_file_t *file, const driver_
     file->image_id = (driver_string_t){0};
 }
 
-// The mark is looked at first: of a file that is not in the books there is nothing more to ask.
-bool books_read(driver_string_t *id, exports_driver_option_cached_image_t *record, types_error_t *err) {
+// The mark is looked at first: of a file that is not in the records there is nothing more to ask.
+bool records_read(driver_string_t *id, exports_driver_option_cached_image_t *record, types_error_t *err) {
     files_option_file_t file = {.is_some = false};
     driver_option_list_u8_t hits, checksum = {.is_some = false};
     record->is_some = false;
@@ -144,7 +144,7 @@ bool books_read(driver_string_t *id, exports_driver_option_cached_image_t *recor
     return done;
 }
 
-bool books_each_file(bool (*visit)(files_file_t *file, void *context, types_error_t *err), void *context, types_error_t *err) {
+bool records_each_file(bool (*visit)(files_file_t *file, void *context, types_error_t *err), void *context, types_error_t *err) {
     files_own_listing_t listing;
     if (!files_list_cached(&listing, err)) return false;
     bool good = true, more = true;

@@ -36,7 +36,7 @@ const PAGE: &str = "SELECT image_id, size, hits, last_accessed, last_modified, c
 /// Summed as a double: exact up to 2^53 bytes, and never an overflow.
 const SIZE: &str = "SELECT count(*), total(size) FROM images";
 
-/// The books of a driver in its own database: the table `images` with the columns `image_id`, `size` (bytes), `hits`,
+/// The records of a driver in its own database: the table `images` with the columns `image_id`, `size` (bytes), `hits`,
 /// `last_accessed`, `last_modified` (microseconds since 1970) and `checksum`. Needs the grant `sql`.
 ///
 /// Each call of [`Driver`](crate::Driver) that is about records has its counterpart here, so that a driver writes no more than its

@@ -6,8 +6,8 @@
 //
 // What decays by the clock would have to be computed anew for all images at every look. So all is measured at one moment in the
 // past instead, from which uses grow: one at the time t is worth 2^(t / half-life). That changes no order, and a use adds to
-// one image and touches no other. Such numbers outgrow a double within years: a fame is mantissa * 2^exponent, the
-// mantissa at least 1 and less than 2, so that comparing (exponent, mantissa) compares fames. SQL adds them in the same way.
+// one image and touches no other. Such numbers outgrow a double within years: a score is mantissa * 2^exponent, the
+// mantissa at least 1 and less than 2, so that comparing (exponent, mantissa) compares scores. SQL adds them in the same way.
 
 const UNITS = { s: 1e6, m: 60e6, h: 3600e6, d: 86400e6 };
 
@@ -18,9 +18,9 @@ export function parseHalfLife(text) {
   return microseconds > 0 && Number.isSafeInteger(microseconds) ? microseconds : null;
 }
 
-export class Fame {
+export class Score {
   // Of an image that was never used.
-  static NONE = new Fame(0, 0);
+  static NONE = new Score(0, 0);
 
   constructor(exponent, mantissa) {
     this.exponent = exponent;
@@ -46,5 +46,5 @@ function normal(exponent, mantissa) {
     mantissa /= 2;
     exponent += 1;
   }
-  return new Fame(exponent, mantissa);
+  return new Score(exponent, mantissa);
 }
