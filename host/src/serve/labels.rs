@@ -1,11 +1,15 @@
 //! The labels of all images: in memory, and as small files in the cache's own directory.
 
 mod files;
+mod invalidations;
 mod promises;
+
+pub use invalidations::Changes;
 
 use super::label::{Label, Moment};
 use files::Files;
 use image_cache::ImageCache;
+use invalidations::Invalidations;
 use promises::Promises;
 use std::collections::HashMap;
 use std::io;
@@ -20,6 +24,7 @@ const IN_MEMORY: usize = 10_000;
 pub struct Labels {
     files: Files,
     promises: Promises,
+    invalidations: Invalidations,
     known: Mutex<HashMap<String, Known>>,
     fetches: AtomicU64,
 }
@@ -47,34 +52,60 @@ impl Labels {
     pub fn of(cache: &ImageCache) -> io::Result<Labels> {
         let files = Files::of(cache, "http")?;
         let promises = Promises::of(cache, &files)?;
-        Ok(Labels { files, promises, known: Mutex::default(), fetches: AtomicU64::new(0) })
+        Ok(Labels {
+            files,
+            promises,
+            invalidations: Invalidations::default(),
+            known: Mutex::default(),
+            fetches: AtomicU64::new(0),
+        })
     }
 
-    /// A fetch is about to begin, of which this is known; answers its number. While another fetch fills the cache, what is
-    /// known of that one stays.
-    pub fn expect(&self, id: &str, label: Arc<Label>) -> u64 {
+    /// The changes of images until now, for who is about to ask the upstream.
+    pub fn changes(&self) -> Changes {
+        self.invalidations.until_now()
+    }
+
+    /// A fetch is about to begin, of which this is known since it was asked for; answers its number. While another fetch
+    /// fills the cache, what is known of that one stays.
+    pub fn expect(&self, id: &str, label: Arc<Label>, asked: Changes) -> u64 {
         let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-        let fetch = Fetch { number, label, is_ours: false, is_doomed: false };
         let mut known = self.known();
+        let label = self.as_of(id, label, asked);
+        let fetch = Fetch { number, label, is_ours: false, is_doomed: false };
         if !matches!(known.get(id), Some(Known::Expected(Fetch { is_ours: true, .. }))) {
             known.insert(id.to_owned(), Known::Expected(fetch));
         }
         number
     }
 
-    /// The fetch fills the cache: what is known of it is true of the file that it fills.
-    pub fn promise(&self, id: &str, number: u64, label: &Arc<Label>) {
-        let mut known = self.known();
-        match fetch(&mut known, id, number) {
-            Some(fetch) => fetch.is_ours = true,
-            None => {
-                let label = Arc::clone(label);
-                let fetch = Fetch { number, label, is_ours: true, is_doomed: false };
-                known.insert(id.to_owned(), Known::Expected(fetch));
-            }
+    /// Says of an image that was changed since it was asked for that it is invalid. For who holds the lock on what is known:
+    /// a change that is not seen here finds the fetch there.
+    fn as_of(&self, id: &str, mut label: Arc<Label>, asked: Changes) -> Arc<Label> {
+        if self.invalidations.is_changed_since(id, asked) {
+            Arc::make_mut(&mut label).is_invalid = true;
         }
+        label
+    }
+
+    /// The fetch fills the cache: what is known of it is true of the file that it fills.
+    pub fn promise(&self, id: &str, number: u64, label: &Arc<Label>, asked: Changes) {
+        let mut known = self.known();
+        let label = match fetch(&mut known, id, number) {
+            Some(fetch) => {
+                fetch.is_ours = true;
+                Arc::clone(&fetch.label)
+            }
+            None => {
+                let label = self.as_of(id, Arc::clone(label), asked);
+                let fetch =
+                    Fetch { number, label: Arc::clone(&label), is_ours: true, is_doomed: false };
+                known.insert(id.to_owned(), Known::Expected(fetch));
+                label
+            }
+        };
         drop(known);
-        self.promises.make(id, label);
+        self.promises.make(id, &label);
     }
 
     /// Whether what is cached or being fetched under an id is the very image of this label.
@@ -193,14 +224,24 @@ impl Labels {
         }
     }
 
-    /// The same, unless another image has come in its place.
-    pub fn put_if_same(&self, id: &str, label: Label) -> Option<Arc<Label>> {
+    /// The same, unless another image has come in its place, or it was changed since the upstream was asked about it.
+    pub fn put_if_same(&self, id: &str, label: Label, asked: Changes) -> Option<Arc<Label>> {
         let known = match self.known().get(id) {
             Some(Known::Cached(known)) => known.modified,
             Some(Known::Expected(fetch)) if fetch.is_ours => fetch.label.modified,
             _ => self.files.load::<Label>(id)?.modified,
         };
-        (known == label.modified).then(|| self.put(id, label))
+        let is_changed = || self.invalidations.is_changed_since(id, asked);
+        if known != label.modified || is_changed() {
+            return None;
+        }
+        let put = self.put(id, label);
+        if is_changed() {
+            // Its mark may have been overwritten just now.
+            self.mark_invalid(id);
+            return None;
+        }
+        Some(put)
     }
 
     /// Whether it is certain that nothing is known of an image.
@@ -265,6 +306,12 @@ impl Labels {
 
     /// What is stored of an image, or being fetched, is not to be used unasked any more.
     pub fn invalidate(&self, id: &str) {
+        // First: whoever does not see the mark yet sees this.
+        self.invalidations.add(id);
+        self.mark_invalid(id);
+    }
+
+    fn mark_invalid(&self, id: &str) {
         let stored = match self.known().get_mut(id) {
             Some(Known::Expected(fetch)) => {
                 Arc::make_mut(&mut fetch.label).is_invalid = true;

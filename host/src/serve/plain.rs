@@ -75,6 +75,7 @@ enum Next {
 impl Get<'_> {
     async fn serve(mut self) -> Response<Body> {
         for _ in 0..ATTEMPTS {
+            self.ask.asked = self.service.labels.changes();
             let stored = match self.look_for_fresh().await {
                 Found::Hit(hit) => {
                     return self.service.answer_with(CacheStatus::Hit, hit, &self.ask, &self.head);
@@ -138,6 +139,7 @@ impl Get<'_> {
             }
             Turn::Told(Outcome::Unknown) => return Next::LookAgain,
         };
+        self.ask.asked = self.service.labels.changes();
         // It may have come between the look and the turn.
         if self.has_come(stored.as_deref()).await {
             return Next::LookAgain;

@@ -6,6 +6,7 @@ mod hostile;
 mod interrupted;
 mod odd_headers;
 mod origin;
+mod overtaken;
 mod parts;
 mod plain;
 mod served;
