@@ -12,10 +12,10 @@ pub struct Changes(u64);
 
 /// The last change of each image.
 #[derive(Debug, Default)]
-pub struct Invalidations(Mutex<Known>);
+pub struct Invalidations(Mutex<LastChanges>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct LastChanges {
     last: u64,
     /// Up to this one it is not remembered which image was changed.
     forgotten: u64,
@@ -46,7 +46,7 @@ impl Invalidations {
         known.of.get(id).copied().unwrap_or(known.forgotten) > then.0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, LastChanges> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
