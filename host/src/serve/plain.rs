@@ -97,6 +97,10 @@ impl Get<'_> {
                 let words = "it is not cached, or has to be asked for\n";
                 return refuse(StatusCode::GATEWAY_TIMEOUT, words);
             }
+            let varied = self.service.collapsing.varied(&self.ask.id);
+            if stored.is_none() && varied.is_some_and(|fields| !self.is_variant(&fields)) {
+                return self.service.bypass(Reason::Vary, self.head).await;
+            }
             match self.ask_upstream(stored).await {
                 Next::Answered(answer) => return answer,
                 Next::LookAgain => {}

@@ -15,5 +15,6 @@ mod sharing;
 mod stored_response;
 mod upstream_connections;
 mod validators;
+mod variants;
 mod waiting;
 mod withheld;
