@@ -63,7 +63,7 @@ pub struct Wait {
 pub const WAITS: &[Wait] = &[
     Wait { what: "a TLS handshake", bound: "`--idle-timeout`" },
     Wait { what: "the head of a request, also of the next one", bound: "`--idle-timeout`" },
-    Wait { what: "the next bytes of a request's body", bound: "`--body-timeout`" },
+    Wait { what: "the next bytes of a request's body", bound: "`--body-timeout`, then 408" },
     Wait { what: "a client that takes no byte of an answer", bound: "`--body-timeout`" },
     Wait {
         what: "a client that sends on although it was answered",
