@@ -12,6 +12,7 @@ mod plain;
 mod served;
 mod shared;
 mod sharing;
+mod shortage;
 mod stored_response;
 mod upstream_connections;
 mod validators;
