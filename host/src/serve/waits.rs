@@ -108,6 +108,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_bounds_of_the_admin_listener_are_those_that_the_manual_shows() {
+        let bound = |what| WAITS.iter().find(|wait| wait.what == what).map(|wait| wait.bound);
+        assert_eq!(bound("an operator's request"), Some("15 min, then 503"));
+        assert_eq!(ADMIN_ANSWER, Duration::from_secs(15 * 60));
+        assert_eq!(bound("`/healthz`"), Some("10 s, then 503"));
+        assert_eq!(HEALTH, Duration::from_secs(10));
+    }
+
+    #[test]
     fn the_manual_shows_every_wait_with_its_bound() {
         let manual = include_str!("../../../docs/serve.md");
         for Wait { what, bound } in WAITS {
