@@ -1,9 +1,12 @@
 //! The labels of all images: in memory, and as small files in the cache's own directory.
 
 mod endings;
+mod fetches;
 mod files;
 mod invalidations;
 mod promises;
+#[cfg(test)]
+mod tests;
 
 pub use invalidations::Changes;
 
@@ -14,7 +17,7 @@ use invalidations::Invalidations;
 use promises::Promises;
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many are kept in memory.
@@ -44,8 +47,16 @@ struct Fetch {
     label: Arc<Label>,
     /// Whether this fetch fills the cache, and not somebody else's.
     is_ours: bool,
+    /// Another fetch has begun since, and nobody knows yet whether that fills the cache now.
+    has_rival: bool,
     /// What comes of it is to be thrown away.
     is_doomed: bool,
+}
+
+impl Fetch {
+    fn new(number: u64, label: Arc<Label>) -> Fetch {
+        Fetch { number, label, is_ours: false, has_rival: false, is_doomed: false }
+    }
 }
 
 impl Labels {
@@ -67,61 +78,13 @@ impl Labels {
         self.invalidations.until_now()
     }
 
-    /// A fetch is about to begin, of which this is known since it was asked for; answers its number. While another fetch
-    /// fills the cache, what is known of that one stays.
-    pub fn expect(&self, id: &str, label: Arc<Label>, asked: Changes) -> u64 {
-        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-        let mut known = self.known();
-        let label = self.as_of(id, label, asked);
-        let fetch = Fetch { number, label, is_ours: false, is_doomed: false };
-        if !matches!(known.get(id), Some(Known::Expected(Fetch { is_ours: true, .. }))) {
-            known.insert(id.to_owned(), Known::Expected(fetch));
-        }
-        number
-    }
-
-    /// Says of an image that was changed since it was asked for that it is invalid. For who holds the lock on what is known:
-    /// a change that is not seen here finds the fetch there.
-    fn as_of(&self, id: &str, mut label: Arc<Label>, asked: Changes) -> Arc<Label> {
-        if self.invalidations.is_changed_since(id, asked) {
-            Arc::make_mut(&mut label).is_invalid = true;
-        }
-        label
-    }
-
-    /// The fetch fills the cache: what is known of it is true of the file that it fills.
-    pub fn promise(&self, id: &str, number: u64, label: &Arc<Label>, asked: Changes) {
-        let mut known = self.known();
-        let label = match fetch(&mut known, id, number) {
-            Some(fetch) => {
-                fetch.is_ours = true;
-                Arc::clone(&fetch.label)
-            }
-            None => {
-                let label = self.as_of(id, Arc::clone(label), asked);
-                let fetch =
-                    Fetch { number, label: Arc::clone(&label), is_ours: true, is_doomed: false };
-                known.insert(id.to_owned(), Known::Expected(fetch));
-                label
-            }
-        };
-        drop(known);
-        self.promises.make(id, &label);
-    }
-
-    /// Whether what is cached or being fetched under an id is the very image of this label.
+    /// Whether what is cached or being fetched under an id is the very image of this label, for certain.
     pub fn is_current(&self, id: &str, label: &Label) -> bool {
         match self.known().get(id) {
-            Some(Known::Expected(fetch)) => fetch.label.begun == label.begun,
+            Some(Known::Expected(fetch)) => fetch.label.begun == label.begun && !fetch.has_rival,
             Some(Known::Cached(cached)) => cached.begun == label.begun,
             None => false,
         }
-    }
-
-    /// What is known of a fetch is not true of what is cached or fills the cache; answers whether anything was.
-    pub fn disown(&self, id: &str, number: u64) -> bool {
-        let mut known = self.known();
-        fetch(&mut known, id, number).is_some() && known.remove(id).is_some()
     }
 
     /// Whether what somebody else fetches, or has just fetched, is known to be the image with this label.
