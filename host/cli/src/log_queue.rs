@@ -51,10 +51,14 @@ pub fn queue(format: LogFormat) -> LogQueue {
     QUEUE.get_or_init(|| LogQueue::new(format)).clone()
 }
 
-/// Waits until what was logged is written, or nobody takes it.
-pub fn flush() {
-    if let Some(queue) = QUEUE.get() {
-        queue.flush();
+/// When it is dropped, be it by a panic, it waits until what was logged is written, or nobody takes it.
+pub struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        if let Some(queue) = QUEUE.get() {
+            queue.flush();
+        }
     }
 }
 

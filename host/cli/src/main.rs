@@ -10,6 +10,8 @@ mod images;
 mod log_queue;
 mod output;
 mod output_file;
+#[cfg(feature = "serve")]
+mod panics;
 mod progress;
 mod queue;
 #[cfg(feature = "serve")]
@@ -49,9 +51,8 @@ fn main() -> ExitCode {
         }
     };
     log_to_stderr(arguments.global.verbose, arguments.global.log_format);
-    let code = run(&arguments).unwrap_or_else(|error| exit::report(&error));
-    log_queue::flush();
-    code.into()
+    let _written_at_the_end = log_queue::FlushAtEnd;
+    run(&arguments).unwrap_or_else(|error| exit::report(&error)).into()
 }
 
 /// Help, the version, or what is wrong with the arguments.

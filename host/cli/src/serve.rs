@@ -3,6 +3,7 @@
 use super::Session;
 use super::exit::{Code, note};
 use super::output::columns;
+use super::panics;
 use image_cache::{ConfigLayers, ConfigOption};
 use image_cache_serve::{Ended, Options, PrefetchOptions};
 use serde::Serialize;
@@ -21,11 +22,13 @@ struct Fetched<'a> {
 }
 
 pub fn serve(session: &Session, options: &Options) -> anyhow::Result<Code> {
+    panics::log_them();
     image_cache_serve::run(session.config.clone(), options.clone())?;
     Ok(Code::Done)
 }
 
 pub fn prefetch(session: &Session, options: &PrefetchOptions) -> anyhow::Result<Code> {
+    panics::log_them();
     let ended = image_cache_serve::prefetch(session.config.clone(), options.clone())?;
     let answer: Vec<Fetched<'_>> = ended.iter().map(fetched).collect();
     session.format.print(&answer, |answer| match answer.as_slice() {

@@ -31,6 +31,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use guard::Guard;
 
@@ -99,7 +100,10 @@ pub async fn serve(
             observed(&metrics, "admin", request, |request: Request<Body>| async move {
                 match checks.refusal(&request) {
                     Some(refusal) => refusal,
-                    None => in_time(router.call(request.map(axum::body::Body::new))).await,
+                    None => {
+                        let answer = router.call(request.map(axum::body::Body::new));
+                        in_time(answer, waits::ADMIN_ANSWER).await
+                    }
                 }
             })
             .await
@@ -111,8 +115,9 @@ pub async fn serve(
 /// An operator's answer, or that it takes too long: what was asked for goes on.
 async fn in_time(
     answer: impl Future<Output = Result<axum::response::Response, Infallible>>,
+    patience: Duration,
 ) -> Response<Body> {
-    let response = match tokio::time::timeout(waits::ADMIN_ANSWER, answer).await {
+    let response = match tokio::time::timeout(patience, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => {
@@ -149,4 +154,18 @@ fn router(service: Arc<Service>, hosts: Arc<Hosts>) -> Router {
         .route("/healthz", get(state::health));
     let all = open.merge(guarded).layer(from_fn_with_state(hosts, foreign::refuse));
     all.layer(from_fn(answers::negotiate)).with_state(service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+
+    #[tokio::test]
+    async fn an_operator_whose_request_takes_too_long_is_told_that_it_goes_on() {
+        let told = in_time(std::future::pending(), Duration::from_millis(10)).await;
+        assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let words = told.into_body().collect().await.expect("it has words").to_bytes();
+        assert!(String::from_utf8_lossy(&words).contains("It takes too long, and goes on"));
+    }
 }

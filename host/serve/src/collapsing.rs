@@ -2,9 +2,11 @@
 //! they can share that ("collapsed forwarding").
 //!
 //! Nobody waits for an answer that cannot be shared: the first such answer frees all who wait, and for some seconds
-//! further requests do not wait at all.
+//! further requests do not wait at all. Where an answer varies by a field of who asked, it is remembered for as long by
+//! which fields it does.
 
 use super::label::Label;
+use hyper::header::{self, HeaderMap};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,6 +31,8 @@ enum Known {
     Asked(watch::Receiver<Option<Outcome>>),
     /// Answers cannot be shared, until then.
     NotShared(Instant),
+    /// Answers vary by these fields, until then.
+    Varies(Instant, Arc<HeaderMap>),
 }
 
 /// What came of the request that asked.
@@ -70,7 +74,7 @@ impl Collapsing {
             match all.get(id) {
                 Some(Known::Asked(told)) => told.clone(),
                 Some(Known::NotShared(until)) if Instant::now() < *until => return Turn::AskAlone,
-                _ => {
+                Some(Known::NotShared(_) | Known::Varies(..)) | None => {
                     let (tell, told) = watch::channel(None);
                     if all.len() >= MANY {
                         all.retain(|_, known| is_of_use(known));
@@ -86,6 +90,29 @@ impl Collapsing {
             Err(_) => None,
         };
         Turn::Told(outcome.unwrap_or(Outcome::Unknown))
+    }
+
+    /// An answer with these fields varies by one of the fields of who asked, which shared fetches do not carry: those who
+    /// wait look again, and whoever has such a field need not ask for all first.
+    pub fn varies(&self, id: &str, headers: &HeaderMap, asking: Option<Asking>) {
+        let vary = headers.get_all(header::VARY).iter();
+        let vary = vary.map(|line| (header::VARY, line.clone())).collect();
+        let mut all = lock(&self.0);
+        let is_asked = asking.is_none() && matches!(all.get(id), Some(Known::Asked(_)));
+        if !is_asked && all.len() < MOST {
+            all.insert(id.to_owned(), Known::Varies(Instant::now() + REMEMBERED, Arc::new(vary)));
+            if let Some(asking) = asking {
+                asking.tell.send_replace(Some(Outcome::Unknown));
+            }
+        }
+    }
+
+    /// The fields by which answers varied just now.
+    pub fn varied(&self, id: &str) -> Option<Arc<HeaderMap>> {
+        match lock(&self.0).get(id)? {
+            Known::Varies(until, vary) if Instant::now() < *until => Some(Arc::clone(vary)),
+            _ => None,
+        }
     }
 
     /// Answers for this image can be shared after all.
@@ -129,7 +156,7 @@ impl Drop for Asking {
 fn is_of_use(known: &Known) -> bool {
     match known {
         Known::Asked(_) => true,
-        Known::NotShared(until) => Instant::now() < *until,
+        Known::NotShared(until) | Known::Varies(until, _) => Instant::now() < *until,
     }
 }
 

@@ -6,6 +6,7 @@ pub use rest::Repair;
 
 use super::body;
 use super::label::Label;
+use super::labels::Changes;
 use super::options::Profile;
 use super::service::Service;
 use bytes::Bytes;
@@ -37,11 +38,14 @@ pub struct Ask {
     pub target: String,
     /// What it carries of the caller's header fields.
     pub headers: HeaderMap,
+    /// The changes of images that were known before it was sent.
+    pub asked: Changes,
 }
 
 impl Ask {
     pub fn new(id: &str, target: &str, headers: HeaderMap) -> Ask {
-        Ask { id: id.to_owned(), target: target.to_owned(), headers }
+        let (id, target) = (id.to_owned(), target.to_owned());
+        Ask { id, target, headers, asked: Changes::default() }
     }
 }
 
@@ -109,7 +113,8 @@ impl Source {
     }
 
     fn announce(&self) -> u64 {
-        let expect = || self.service.labels.expect(&self.ask.id, Arc::clone(&self.label));
+        let Ask { id, asked, .. } = &self.ask;
+        let expect = || self.service.labels.expect(id, Arc::clone(&self.label), *asked);
         *self.number.get_or_init(expect)
     }
 
@@ -118,9 +123,9 @@ impl Source {
         let number = self.announce();
         if self.service.is_being_fetched(&self.ask.id) {
             let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-            let label = Arc::clone(&self.label);
+            let (label, asked) = (Arc::clone(&self.label), self.ask.asked);
             let promised = self.service.cache.run(move |_| {
-                labels.promise(&id, number, &label);
+                labels.promise(&id, number, &label, asked);
                 Ok(())
             });
             // A runtime that stops keeps nothing.

@@ -117,7 +117,8 @@ impl Look {
 
     fn label(&self, cache: &ImageCache, reader: &CachedReader, size: u64) -> Option<Arc<Label>> {
         let modified = reader.modified().ok()?.into();
-        let known = self.labels.cached(cache, &self.id, size, modified);
+        // What cannot be read now must not be replaced by the little that the books know.
+        let known = self.labels.cached(cache, &self.id, size, modified).ok()?;
         known.or_else(|| {
             let md5 = self.trusts_records.then(|| labels::checksum(cache, &self.id))?;
             let mut label = Label::of("", &HeaderMap::new(), Some(size), md5);

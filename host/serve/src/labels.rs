@@ -1,18 +1,26 @@
 //! The labels of all images: in memory, and as small files in the cache's own directory.
 
+mod endings;
+mod fetches;
 mod files;
+mod invalidations;
 mod promises;
+#[cfg(test)]
+mod tests;
+
+pub use invalidations::Changes;
 
 use super::label::{Label, Moment};
 use files::Files;
 use image_cache::ImageCache;
+use invalidations::Invalidations;
 use promises::Promises;
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many are kept in memory; the others are read again.
+/// So many are kept in memory.
 const IN_MEMORY: usize = 10_000;
 
 /// The labels of all images. What takes the cache may touch the disk.
@@ -20,6 +28,7 @@ const IN_MEMORY: usize = 10_000;
 pub struct Labels {
     files: Files,
     promises: Promises,
+    invalidations: Invalidations,
     known: Mutex<HashMap<String, Known>>,
     fetches: AtomicU64,
 }
@@ -38,8 +47,16 @@ struct Fetch {
     label: Arc<Label>,
     /// Whether this fetch fills the cache, and not somebody else's.
     is_ours: bool,
+    /// Another fetch has begun since, and nobody knows yet whether that fills the cache now.
+    has_rival: bool,
     /// What comes of it is to be thrown away.
     is_doomed: bool,
+}
+
+impl Fetch {
+    fn new(number: u64, label: Arc<Label>) -> Fetch {
+        Fetch { number, label, is_ours: false, has_rival: false, is_doomed: false }
+    }
 }
 
 impl Labels {
@@ -47,54 +64,33 @@ impl Labels {
     pub fn of(cache: &ImageCache) -> io::Result<Labels> {
         let files = Files::of(cache, "http")?;
         let promises = Promises::of(cache, &files)?;
-        Ok(Labels { files, promises, known: Mutex::default(), fetches: AtomicU64::new(0) })
+        Ok(Labels {
+            files,
+            promises,
+            invalidations: Invalidations::default(),
+            known: Mutex::default(),
+            fetches: AtomicU64::new(0),
+        })
     }
 
-    /// A fetch is about to begin, of which this is known; answers its number. While another fetch fills the cache, what is
-    /// known of that one stays.
-    pub fn expect(&self, id: &str, label: Arc<Label>) -> u64 {
-        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-        let fetch = Fetch { number, label, is_ours: false, is_doomed: false };
-        let mut known = self.known();
-        if !matches!(known.get(id), Some(Known::Expected(Fetch { is_ours: true, .. }))) {
-            known.insert(id.to_owned(), Known::Expected(fetch));
-        }
-        number
+    /// The changes of images until now, for who is about to ask the upstream.
+    pub fn changes(&self) -> Changes {
+        self.invalidations.until_now()
     }
 
-    /// The fetch fills the cache: what is known of it is true of the file that it fills.
-    pub fn promise(&self, id: &str, number: u64, label: &Arc<Label>) {
-        let mut known = self.known();
-        match fetch(&mut known, id, number) {
-            Some(fetch) => fetch.is_ours = true,
-            None => {
-                let label = Arc::clone(label);
-                let fetch = Fetch { number, label, is_ours: true, is_doomed: false };
-                known.insert(id.to_owned(), Known::Expected(fetch));
-            }
-        }
-        drop(known);
-        self.promises.make(id, label);
-    }
-
-    /// Whether what is cached or being fetched under an id is the very image of this label.
+    /// Whether what is cached or being fetched under an id is the very image of this label, for certain.
     pub fn is_current(&self, id: &str, label: &Label) -> bool {
         match self.known().get(id) {
-            Some(Known::Expected(fetch)) => fetch.label.begun == label.begun,
+            Some(Known::Expected(fetch)) => fetch.label.begun == label.begun && !fetch.has_rival,
             Some(Known::Cached(cached)) => cached.begun == label.begun,
             None => false,
         }
     }
 
-    /// What is known of a fetch is not true of what is cached or fills the cache; answers whether anything was.
-    pub fn disown(&self, id: &str, number: u64) -> bool {
-        let mut known = self.known();
-        fetch(&mut known, id, number).is_some() && known.remove(id).is_some()
-    }
-
     /// Whether what somebody else fetches, or has just fetched, is known to be the image with this label.
     pub fn is_known_elsewhere(&self, id: &str, label: &Label) -> bool {
-        let known = self.promises.of_fetched(id).or_else(|| self.promises.of_cached(id));
+        let known = self.promises.of_fetched(id).ok().flatten();
+        let known = known.or_else(|| self.promises.of_cached(id).ok().flatten());
         known.is_some_and(|known| label.agrees(known.repeated()))
     }
 
@@ -114,17 +110,18 @@ impl Labels {
         }
     }
 
-    /// What is known of the cached image whose file has this size and time.
+    /// What is known of the cached image whose file has this size and time; an error where something may be, but cannot be
+    /// read now.
     pub fn cached(
         &self,
         cache: &ImageCache,
         id: &str,
         size: u64,
         modified: Moment,
-    ) -> Option<Arc<Label>> {
+    ) -> io::Result<Option<Arc<Label>>> {
         let fetched = match self.known().get(id) {
             Some(Known::Cached(label)) if label.fits(size, modified) => {
-                return Some(Arc::clone(label));
+                return Ok(Some(Arc::clone(label)));
             }
             Some(Known::Expected(fetch)) if fetch.is_ours => Some(Arc::clone(&fetch.label)),
             _ => None,
@@ -133,7 +130,7 @@ impl Labels {
             label.size.is_none_or(|known| known == size) && modified >= label.begun
         };
         match fetched.filter(is_its) {
-            Some(label) => Some(self.bind(cache, id, &label, size, modified)),
+            Some(label) => Ok(Some(self.bind(cache, id, &label, size, modified))),
             None => self.found(cache, id, size, modified),
         }
     }
@@ -145,16 +142,16 @@ impl Labels {
         id: &str,
         size: u64,
         modified: Moment,
-    ) -> Option<Arc<Label>> {
-        if let Some(label) = self.files.load(id).filter(|label: &Label| label.fits(size, modified))
-        {
+    ) -> io::Result<Option<Arc<Label>>> {
+        let kept = self.files.load(id)?;
+        if let Some(label) = kept.filter(|label: &Label| label.fits(size, modified)) {
             let label = Arc::new(label);
             self.remember(id, Arc::clone(&label));
-            return Some(label);
+            return Ok(Some(label));
         }
-        let label = self.promises.of_cached(id)?;
-        let fits = label.size.is_none_or(|known| known == size);
-        fits.then(|| self.bind(cache, id, &label, size, modified))
+        let promised = self.promises.of_cached(id)?;
+        let promised = promised.filter(|label| label.size.is_none_or(|known: u64| known == size));
+        Ok(promised.map(|label| self.bind(cache, id, &label, size, modified)))
     }
 
     /// The image has come; what was expected is said of its file from now on.
@@ -193,14 +190,24 @@ impl Labels {
         }
     }
 
-    /// The same, unless another image has come in its place.
-    pub fn put_if_same(&self, id: &str, label: Label) -> Option<Arc<Label>> {
+    /// The same, unless another image has come in its place, or it was changed since the upstream was asked about it.
+    pub fn put_if_same(&self, id: &str, label: Label, asked: Changes) -> Option<Arc<Label>> {
         let known = match self.known().get(id) {
             Some(Known::Cached(known)) => known.modified,
             Some(Known::Expected(fetch)) if fetch.is_ours => fetch.label.modified,
-            _ => self.files.load::<Label>(id)?.modified,
+            _ => self.files.load::<Label>(id).ok()??.modified,
         };
-        (known == label.modified).then(|| self.put(id, label))
+        let is_changed = || self.invalidations.is_changed_since(id, asked);
+        if known != label.modified || is_changed() {
+            return None;
+        }
+        let put = self.put(id, label);
+        if is_changed() {
+            // Its mark may have been overwritten just now.
+            self.mark_invalid(id);
+            return None;
+        }
+        Some(put)
     }
 
     /// Whether it is certain that nothing is known of an image.
@@ -231,81 +238,6 @@ impl Labels {
             known.insert(id.to_owned(), Known::Cached(Arc::clone(&label)));
         }
         label
-    }
-
-    /// A fetch has ended, one way or the other.
-    pub fn settle(&self, cache: &ImageCache, id: &str, number: u64) {
-        let ended = fetch(&mut self.known(), id, number).map(|it| (it.is_doomed, it.is_ours));
-        let Some((is_doomed, is_ours)) = ended else { return };
-        if is_doomed {
-            self.forget(id);
-            if let Err(error) = cache.delete_cached_image(id) {
-                tracing::warn!(image = %id, %error, "it was withdrawn while it was fetched, and cannot be evicted");
-            }
-            return;
-        }
-        if let Ok(Some(reader)) = cache.open_for_read(id)
-            && let Ok(modified) = reader.modified()
-        {
-            self.cached(cache, id, reader.image_size(), modified.into());
-        }
-        if self.disown(id, number) && is_ours {
-            self.promises.remove(id);
-        }
-    }
-
-    /// The image is not to be served any more: what a running fetch brings is thrown away when it has ended.
-    pub fn doom(&self, id: &str) {
-        if let Some(Known::Expected(fetch)) = self.known().get_mut(id) {
-            fetch.is_doomed = true;
-            return;
-        }
-        self.forget(id);
-    }
-
-    /// What is stored of an image, or being fetched, is not to be used unasked any more.
-    pub fn invalidate(&self, id: &str) {
-        let stored = match self.known().get_mut(id) {
-            Some(Known::Expected(fetch)) => {
-                Arc::make_mut(&mut fetch.label).is_invalid = true;
-                None
-            }
-            Some(Known::Cached(label)) => Some(Label::clone(label)),
-            None => None,
-        };
-        if let Some(mut label) = stored.or_else(|| self.files.load::<Label>(id)) {
-            label.is_invalid = true;
-            self.put(id, label);
-        }
-    }
-
-    /// Whether what a running fetch brings, or has just brought, is to be thrown away.
-    pub fn is_doomed(&self, id: &str) -> bool {
-        matches!(self.known().get(id), Some(Known::Expected(Fetch { is_doomed: true, .. })))
-    }
-
-    fn forget(&self, id: &str) {
-        self.known().remove(id);
-        self.promises.remove(id);
-        self.files.remove(id);
-    }
-
-    /// Removes the labels of images that are not cached any more, and the images that are to go; answers how many labels.
-    pub fn sweep(&self, cache: &ImageCache, is_to_go: impl Fn(&str) -> bool) -> io::Result<u64> {
-        let mut swept = 0;
-        for id in self.files.ids()? {
-            if is_to_go(&id) {
-                let _ = cache.delete_cached_image(&id);
-            }
-            // Where nobody can tell, it stays.
-            let is_needed = cache.is_cached(&id).unwrap_or(true) || self.expected(&id).is_some();
-            if !is_needed {
-                self.forget(&id);
-                swept += 1;
-            }
-        }
-        self.promises.sweep()?;
-        Ok(swept)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

@@ -161,6 +161,11 @@ impl Lingering {
     }
 }
 
+/// The sender of a body has sent nothing for as long as it may.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing came for too long")]
+pub struct SenderStalled;
+
 /// A body whose sender must go on sending.
 #[derive(Debug)]
 pub struct PatientBody<B> {
@@ -201,7 +206,7 @@ where
         }
         Poll::Ready(match came {
             Some(frame) => frame.map(|frame| frame.map_err(Into::into)),
-            None => Some(Err("nothing came for too long".into())),
+            None => Some(Err(SenderStalled.into())),
         })
     }
 

@@ -74,6 +74,7 @@ enum Next {
 impl Get<'_> {
     async fn serve(mut self) -> Response<Body> {
         for _ in 0..ATTEMPTS {
+            self.ask.asked = self.service.labels.changes();
             let stored = match self.look_for_fresh().await {
                 Found::Hit(hit) => {
                     return self.service.answer_with(CacheStatus::Hit, hit, &self.ask, &self.head);
@@ -94,6 +95,10 @@ impl Get<'_> {
             if self.wishes.want_only_cached() {
                 let words = "it is not cached, or has to be asked for\n";
                 return refuse(StatusCode::GATEWAY_TIMEOUT, words);
+            }
+            let varied = self.service.collapsing.varied(&self.ask.id);
+            if stored.is_none() && varied.is_some_and(|fields| !self.is_variant(&fields)) {
+                return self.service.bypass(Reason::Vary, self.head).await;
             }
             match self.ask_upstream(stored).await {
                 Next::Answered(answer) => return answer,
@@ -137,6 +142,7 @@ impl Get<'_> {
             }
             Turn::Told(Outcome::Unknown) => return Next::LookAgain,
         };
+        self.ask.asked = self.service.labels.changes();
         // It may have come between the look and the turn.
         if self.has_come(stored.as_deref()).await {
             return Next::LookAgain;

@@ -21,6 +21,7 @@ use super::upstream::{Failure, Upstream};
 use super::{body, glance, plain};
 use anyhow::Context;
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use image_cache::tokio::AsyncImageCache;
@@ -202,6 +203,14 @@ pub fn failed(failure: &Failure) -> Response<Body> {
         Failure::Unreachable(reason) | Failure::BrokeOff(reason) | Failure::Unreadable(reason) => {
             tracing::warn!(reason, "the upstream cannot be reached");
             refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
+        }
+        Failure::ClientStalled => {
+            tracing::debug!("a client does not send the rest of its request in time");
+            let words = "the rest of the request did not come in time\n";
+            let mut response = refuse(StatusCode::REQUEST_TIMEOUT, words);
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            response
         }
         Failure::TimedOut => {
             tracing::warn!("the upstream does not answer in time");

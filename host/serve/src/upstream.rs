@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::dot_segments::may_leave_base;
 use super::options::Origin;
+use super::patient::SenderStalled;
 use super::sending::{Sending, SentBody};
 use super::{body, tls, via};
 use bytes::Bytes;
@@ -84,6 +85,9 @@ pub enum Failure {
     /// Its answer is none that can be read.
     #[error("the upstream's answer cannot be read: {0}")]
     Unreadable(String),
+    /// The client does not send the rest of its request.
+    #[error("the client sends no more")]
+    ClientStalled,
     /// It did not answer in time.
     #[error("the upstream does not answer")]
     TimedOut,
@@ -216,6 +220,7 @@ impl Upstream {
             () = sending.stalls_for(self.patience) => return Err(Failure::TimedOut),
         };
         answer.map_err(|error| match in_full(&error) {
+            _ if is_of_client(&error) => Failure::ClientStalled,
             _ if is_time_out(&error) => Failure::TimedOut,
             words if error.is_connect() => Failure::Unreachable(words),
             words if is_unreadable(&error) => Failure::Unreadable(words),
@@ -308,6 +313,11 @@ fn canonical(url: &Uri) -> String {
 fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
         || error.source().is_some_and(is_unreadable)
+}
+
+/// Whether a request failed because its body did not come from the client in time.
+fn is_of_client(error: &(dyn Error + 'static)) -> bool {
+    error.is::<SenderStalled>() || error.source().is_some_and(is_of_client)
 }
 
 fn is_time_out(error: &(dyn Error + 'static)) -> bool {

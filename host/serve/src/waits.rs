@@ -63,7 +63,7 @@ pub struct Wait {
 pub const WAITS: &[Wait] = &[
     Wait { what: "a TLS handshake", bound: "`--idle-timeout`" },
     Wait { what: "the head of a request, also of the next one", bound: "`--idle-timeout`" },
-    Wait { what: "the next bytes of a request's body", bound: "`--body-timeout`" },
+    Wait { what: "the next bytes of a request's body", bound: "`--body-timeout`, then 408" },
     Wait { what: "a client that takes no byte of an answer", bound: "`--body-timeout`" },
     Wait {
         what: "a client that sends on although it was answered",
@@ -106,6 +106,15 @@ pub const WAITS: &[Wait] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bounds_of_the_admin_listener_are_those_that_the_manual_shows() {
+        let bound = |what| WAITS.iter().find(|wait| wait.what == what).map(|wait| wait.bound);
+        assert_eq!(bound("an operator's request"), Some("15 min, then 503"));
+        assert_eq!(ADMIN_ANSWER, Duration::from_secs(15 * 60));
+        assert_eq!(bound("`/healthz`"), Some("10 s, then 503"));
+        assert_eq!(HEALTH, Duration::from_secs(10));
+    }
 
     #[test]
     fn the_manual_shows_every_wait_with_its_bound() {

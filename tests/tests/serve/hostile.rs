@@ -194,8 +194,7 @@ fn clients_that_dawdle_are_cut_off() -> Tested {
     // A body that does not come.
     let mut client = served.client();
     client.send("PUT /v2/images/b/file HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n123")?;
-    let status = client.answer("PUT").map_or(0, |answer| answer.status);
-    assert!([0, 400, 408, 502].contains(&status), "{status}");
+    assert_eq!(client.answer("PUT")?.status, 408);
     // A body that is not taken: the fetch that only this client wants ends, too.
     let mut client = served.client();
     client.begin("GET", &data("a"), &[])?;

@@ -3,6 +3,7 @@
 use crate::client::{Answer, Client};
 use crate::origin::{Asked, Origin, file, head, reply};
 use image_cache_tests::{Place, Tested, md5_hex, until};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -79,11 +80,24 @@ impl Served {
         until(|| self.place.names("incomplete").is_empty())
     }
 
+    fn pid(&self) -> Tested<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?)
+    }
+
+    /// Does something while the service may have so many descriptors more than it has, or fewer.
+    pub fn with_few_descriptors<T>(&self, more: isize, act: impl FnOnce() -> T) -> Tested<T> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count();
+        let current = Some(open.saturating_add_signed(more) as u64);
+        let few = Rlimit { current, maximum: getrlimit(Resource::Nofile).maximum };
+        let usual = prlimit(Some(self.pid()?), Resource::Nofile, few)?;
+        let done = act();
+        prlimit(Some(self.pid()?), Resource::Nofile, usual)?;
+        Ok(done)
+    }
+
     /// Stops it in order, and answers its place once it has ended.
     pub fn stop(mut self) -> Tested<Place> {
-        let pid = i32::try_from(self.child.id())?;
-        let pid = rustix::process::Pid::from_raw(pid).ok_or("no process")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        kill_process(self.pid()?, Signal::TERM)?;
         let status = self.child.wait()?;
         assert!(status.success(), "it ended with {status}");
         let place = std::mem::replace(&mut self.place, Place::at("sqlite", ""));

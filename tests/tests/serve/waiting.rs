@@ -268,3 +268,25 @@ fn a_head_of_an_image_that_is_not_cached_begins_no_body() -> Tested {
     assert_eq!(origin.asked().len(), 1);
     Ok(())
 }
+
+#[test]
+fn who_stalls_in_an_upload_is_told_that_it_was_the_client_and_has_to_connect_anew() -> Tested {
+    let origin = Origin::new(|_, output| reply(output, "201 Created", &[], b""));
+    for profile in ["plain", "glance"] {
+        let options = ["--profile", profile, "--body-timeout", "1"];
+        let served = Served::before(&origin.url(), &options);
+        for (method, length, sent) in [
+            ("PUT", "Content-Length: 10", "half"),
+            ("POST", "Content-Length: 10", ""),
+            ("PUT", "Transfer-Encoding: chunked", "4\r\nhalf\r\n"),
+        ] {
+            let mut client = served.client();
+            client.send(format!("{method} /a HTTP/1.1\r\nHost: h\r\n{length}\r\n\r\n{sent}"))?;
+            let answer = client.answer(method)?;
+            assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
+            assert!(client.take(1).is_err(), "the connection stays open");
+        }
+    }
+    assert!(origin.asked().is_empty());
+    Ok(())
+}

@@ -4,7 +4,7 @@ use super::origin::Origin;
 use image_cache_tests::http::{begin, connect, get, parse};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, skip, until};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
@@ -207,5 +207,30 @@ fn a_client_that_has_said_all_and_closes_its_half_gets_its_answer() -> Tested {
     let mut came = Vec::new();
     client.read_to_end(&mut came)?;
     assert!(parse(&came)?.body == image);
+    Ok(())
+}
+
+#[test]
+fn who_comes_while_there_is_no_descriptor_left_is_served_once_there_is_one() -> Tested {
+    let Some(setup) = Setup::new() else { return Ok(()) };
+    let origin = Origin::start();
+    let image = bytes(1, 100_000);
+    origin.add("one", image.clone());
+    let service = setup.serve(&origin.url(), &["--authorise", "never"])?;
+    assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 200);
+    assert!(until(|| service.cached() == ["one"]));
+    let pid = Pid::from_raw(i32::try_from(service.pid())?);
+    let none = Rlimit { current: Some(3), maximum: getrlimit(Resource::Nofile).maximum };
+    let usual = prlimit(pid, Resource::Nofile, none)?;
+    let mut client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
+    let mut operator = begin(service.admin, "GET", "/healthz", &[])?;
+    assert!(until(|| service.log().matches("cannot accept a connection").count() == 2));
+    prlimit(pid, Resource::Nofile, usual)?;
+    let (mut came, mut told) = (Vec::new(), Vec::new());
+    client.read_to_end(&mut came)?;
+    assert!(parse(&came)?.body == image);
+    operator.read_to_end(&mut told)?;
+    assert_eq!(parse(&told)?.status, 200);
+    assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 200);
     Ok(())
 }

@@ -8,10 +8,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
-use image_cache::ImageCache;
+use image_cache::{ImageCache, Status};
 use prometheus_client::encoding::prometheus_text;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `GET /metrics`
 pub async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Refusal> {
@@ -26,8 +27,15 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         let status = cache.status()?;
         cache.check_in_place().map(|()| status)
     };
-    let looked = tokio::time::timeout(waits::HEALTH, service.cache.run(look)).await;
-    let seen = match looked {
+    health_of(service.cache.run(look), waits::HEALTH).await
+}
+
+/// What is told of a cache that is being looked at; so long it may take.
+async fn health_of(
+    look: impl Future<Output = image_cache::Result<Status>>,
+    patience: Duration,
+) -> (StatusCode, Json<Value>) {
+    let seen = match tokio::time::timeout(patience, look).await {
         Ok(seen) => seen.map_err(|error| error.to_string()),
         Err(_) => Err("it does not answer in time".to_owned()),
     };
@@ -49,4 +57,16 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
 /// `GET /prefetch`: what is fetched, and what failed and why.
 pub async fn prefetch(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(service.prefetching.as_json(&service.cache))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cache_that_does_not_answer_in_time_is_told_to_be_failing() {
+        let (status, Json(told)) =
+            health_of(std::future::pending(), Duration::from_millis(10)).await;
+        assert_eq!((status, &told["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("failing")));
+    }
 }

@@ -20,13 +20,14 @@ impl Files {
         Ok(Files(self.0.below(name)?))
     }
 
-    /// What is kept of an image; nothing where that cannot be read.
-    pub fn load<T: DeserializeOwned>(&self, id: &str) -> Option<T> {
+    /// What is kept of an image; nothing where that is malformed. An error says that something is kept, but cannot be read
+    /// now, for want of a file descriptor for instance.
+    pub fn load<T: DeserializeOwned>(&self, id: &str) -> io::Result<Option<T>> {
         match self.0.load(id) {
-            Ok(bytes) => serde_json::from_slice(&bytes?).ok(),
+            Ok(bytes) => Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
             Err(error) => {
-                tracing::debug!(image = id, %error, "what is kept of it cannot be read");
-                None
+                tracing::warn!(image = id, %error, "what is kept of it cannot be read");
+                Err(error)
             }
         }
     }

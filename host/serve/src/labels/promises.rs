@@ -46,18 +46,22 @@ impl Promises {
     }
 
     /// What was promised of the file that is being filled, be it by another service.
-    pub fn of_fetched(&self, id: &str) -> Option<Label> {
+    pub fn of_fetched(&self, id: &str) -> io::Result<Option<Label>> {
         self.of_file(id, |promises| promises.fetched(id))
     }
 
     /// What was promised of the cached file.
-    pub fn of_cached(&self, id: &str) -> Option<Label> {
+    pub fn of_cached(&self, id: &str) -> io::Result<Option<Label>> {
         self.of_file(id, |promises| promises.cached(id))
     }
 
-    fn of_file(&self, id: &str, file: impl FnOnce(&Promises) -> Option<Identity>) -> Option<Label> {
-        let promise: Promise = self.files.load(id)?;
-        (file(self)? == promise.of).then_some(promise.label)
+    fn of_file(
+        &self,
+        id: &str,
+        file: impl FnOnce(&Promises) -> Option<Identity>,
+    ) -> io::Result<Option<Label>> {
+        let Some(promise) = self.files.load::<Promise>(id)? else { return Ok(None) };
+        Ok((file(self) == Some(promise.of)).then_some(promise.label))
     }
 
     fn fetched(&self, id: &str) -> Option<Identity> {
@@ -75,7 +79,8 @@ impl Promises {
     /// Removes those that nobody can keep any more.
     pub fn sweep(&self) -> io::Result<()> {
         for id in self.files.ids()? {
-            if self.of_fetched(&id).is_none() && self.of_cached(&id).is_none() {
+            // What cannot be read now may be needed.
+            if let (Ok(None), Ok(None)) = (self.of_fetched(&id), self.of_cached(&id)) {
                 self.remove(&id);
             }
         }

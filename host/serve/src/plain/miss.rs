@@ -49,7 +49,8 @@ impl Get<'_> {
         let id = &self.ask.id;
         if !self.is_variant(response.headers()) {
             // Asked again with all of the caller's fields; what came is for those who do not have them.
-            drop((asking, response));
+            self.service.collapsing.varies(id, response.headers(), asking);
+            drop(response);
             return self.service.bypass(Reason::Vary, self.head.clone()).await;
         }
         let running = self.service.labels.shareable_fetch(id);

@@ -213,10 +213,10 @@ impl Get<'_> {
     async fn confirm(&self, label: &Label, headers: &HeaderMap) -> Arc<Label> {
         let mut label = label.clone();
         label.confirm(headers);
-        let (labels, id, confirmed) =
-            (Arc::clone(&self.service.labels), self.ask.id.clone(), label.clone());
-        let put = self.service.cache.run(move |_| Ok(labels.put_if_same(&id, label)));
-        // A runtime that stops keeps nothing, and neither does who is told of an image that was replaced meanwhile.
+        let (labels, confirmed) = (Arc::clone(&self.service.labels), label.clone());
+        let (id, asked) = (self.ask.id.clone(), self.ask.asked);
+        let put = self.service.cache.run(move |_| Ok(labels.put_if_same(&id, label, asked)));
+        // A runtime that stops keeps nothing, and neither does who is told of an image that was replaced or changed meanwhile.
         put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
     }
 

@@ -1,0 +1,57 @@
+//! Panics of a service, in its log: Rust's own words for them would wait for whoever reads standard error, and be no line
+//! of the log's format.
+
+use std::panic::PanicHookInfo;
+
+/// Has panics logged from now on.
+pub fn log_them() {
+    std::panic::set_hook(Box::new(log));
+}
+
+fn log(panic: &PanicHookInfo<'_>) {
+    let words = panic.payload_as_str().unwrap_or("it says nothing");
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(panic = words, location, "a part of the service panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_of_the_log_with_its_words_and_its_place() {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone());
+        let usual = std::panic::take_hook();
+        log_them();
+        let panicked = tracing::subscriber::with_default(subscriber.finish(), || {
+            std::panic::catch_unwind(|| panic!("the {}\nfails", "disk"))
+        });
+        std::panic::set_hook(usual);
+        assert!(panicked.is_err());
+        let lines = written.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lines = String::from_utf8_lossy(&lines);
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        for said in ["ERROR", r#"panic="the disk\nfails""#, "location=\"", "panics.rs:"] {
+            assert!(lines.contains(said), "{said}: {lines}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Too few file descriptors for all that is to be opened.
+
+use crate::origin::{Asked, Origin, file};
+use crate::served::{Glance, Served, data};
+use image_cache_tests::{Tested, bytes};
+use std::net::TcpStream;
+
+/// As many as there are steps from no descriptor to enough.
+const IMAGES: usize = 10;
+
+/// Some numbers below those of open descriptors are free.
+const FREE: isize = 4;
+
+fn image(n: usize) -> Vec<u8> {
+    bytes(n as u64, 1000 + n)
+}
+
+fn target(profile: &str, n: usize) -> String {
+    if profile == "glance" { data(&n.to_string()) } else { format!("/{n}") }
+}
+
+/// Each image says something that only its stored answer knows.
+fn origin() -> Origin {
+    let glance = Glance::default();
+    (0..IMAGES).for_each(|n| glance.put(&n.to_string(), &image(n)));
+    Origin::new(move |asked: &Asked, output: &mut TcpStream| {
+        let name = asked.target.trim_start_matches("/v2/images").trim_end_matches("/file");
+        let number = name.trim_start_matches('/').parse::<usize>();
+        let is_record = asked.target.starts_with("/v2/") && !asked.target.ends_with("/file");
+        let Some(n) = number.ok().filter(|_| !is_record) else {
+            return glance.answer(asked, output);
+        };
+        let etag = format!("\"{n}\"");
+        let fields = [
+            ("Content-Type", "application/x-raw"),
+            ("ETag", &*etag),
+            ("Cache-Control", "max-age=600"),
+        ];
+        file(asked, output, &fields, &image(n))
+    })
+}
+
+#[test]
+fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_nor_another_one()
+-> Tested {
+    for profile in ["plain", "glance"] {
+        let origin = origin();
+        let served = Served::before(&origin.url(), &["--profile", profile]);
+        for n in 0..IMAGES {
+            served.get(&target(profile, n))?.must_be(200, "miss", &image(n));
+            assert!(served.is_cached(&n.to_string()));
+        }
+        // So that what was said of them is read anew.
+        let served = Served::on(served.stop()?, &origin.url(), &["--profile", profile]);
+        for n in 0..IMAGES {
+            let mut client = served.client();
+            // Both connections are there already.
+            assert_eq!(client.ask("GET", "/other", &[("Cookie", "a")])?.status, 200);
+            let target = target(profile, n);
+            let more = n as isize - FREE;
+            let answer =
+                served.with_few_descriptors(more, || client.ask("GET", &target, &[]))??;
+            match answer.status {
+                200 => assert!(answer.is_whole && answer.body == image(n), "{profile} {n}"),
+                status => assert!([502, 503].contains(&status), "{profile} {n}: {status}"),
+            }
+            let answer = served.get(&target)?;
+            answer.must_be(200, "hit", &image(n));
+            let said = answer.header("content-type");
+            assert_eq!(said, Some("application/x-raw"), "{profile} {n}");
+        }
+    }
+    Ok(())
+}
