@@ -43,7 +43,7 @@ fn encode(text: &str) -> Vec<u8> {
     let (package, _) = resolve.push_dir(wit).expect("the interface parses");
     let world =
         resolve.select_world(&[package], Some("image-cache-driver")).expect("the world is there");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("it takes the metadata");
     let mut encoder = ComponentEncoder::default();
     let encoded = encoder.module(&module).and_then(ComponentEncoder::encode);
