@@ -45,7 +45,7 @@ fn encode(text: &str) -> Vec<u8> {
         resolve.select_world(&[package], Some("image-cache-driver")).expect("the world is there");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("it takes the metadata");
-    let mut encoder = ComponentEncoder::default();
-    let encoded = encoder.module(&module).and_then(ComponentEncoder::encode);
+    let encoder = ComponentEncoder::default().module(&module);
+    let encoded = encoder.and_then(|mut encoder| encoder.encode());
     encoded.unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -62,8 +62,8 @@ fn component_of(interface: &str, bodies: &[(&str, &str)], more: &str) -> Vec<u8>
         resolve.select_world(&[package], Some("image-cache-driver")).expect("the world is there");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("it takes the metadata");
-    let mut encoder = ComponentEncoder::default();
-    encoder.module(&module).expect("the module fits the world");
+    let encoder = ComponentEncoder::default().module(&module);
+    let mut encoder = encoder.expect("the module fits the world");
     encoder.encode().expect("it becomes a component")
 }
 
