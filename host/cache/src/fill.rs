@@ -5,9 +5,9 @@
 //! [follow](crate::single_flight) it.
 
 use crate::cache::CacheInner;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, clone_io_error, verdict_error};
 use crate::metadata::Budget;
-use crate::single_flight::{Completed, End, Progress, clone_io_error};
+use crate::single_flight::{Completed, End, Progress};
 use crate::space;
 use image_cache_model::{CachedImage, Checksum, Durability, Expected, ImageId, Outcome};
 use image_cache_store::integrity::BlockDigests;
@@ -205,7 +205,7 @@ impl Fill {
             _ => {}
         }
         self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
-        self.progress.end(End::Failed(Arc::new(crate::single_flight::verdict_error(&error))));
+        self.progress.end(End::Failed(Arc::new(verdict_error(&error))));
         error
     }
 

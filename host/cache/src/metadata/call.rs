@@ -1,12 +1,12 @@
 //! What happens when a call of the driver fails: it is tried again, counted, and in the end the driver is replaced.
 
-use super::breaker::{FailureCost, WINDOW};
+use super::Budget;
+use super::breaker::FailureCost;
+use super::failover::Failover;
+use super::in_use::InUse;
 use super::retry::Retry;
-use super::{Budget, InUse, MetadataStore, fall_back, is_last_resort};
 use crate::error::{Error, Result};
 use image_cache_engine::{CallError, Driver, DriverError};
-use image_cache_store::sync::write;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,19 +17,19 @@ pub(super) enum Idempotency {
     Never,
 }
 
-impl MetadataStore {
+impl Failover {
     /// A call whose failure leaves the records out of sync.
-    pub(super) fn change<T>(
+    pub fn change<T>(
         &self,
         operation: &'static str,
         repeat: Idempotency,
         budget: &Budget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
-        self.call(operation, repeat, budget, call).inspect_err(|_| self.mark_dirty())
+        self.call(operation, repeat, budget, call).inspect_err(|_| self.sync.mark_dirty())
     }
 
-    pub(super) fn call<T>(
+    pub fn call<T>(
         &self,
         operation: &'static str,
         repeat: Idempotency,
@@ -51,7 +51,7 @@ impl MetadataStore {
             let error = match answer {
                 Ok(answer) => {
                     // Of records that are yet to be repaired no answer proves anything.
-                    if self.is_in_sync() {
+                    if self.sync.is_in_sync() {
                         self.breaker.note_success(operation);
                     }
                     return Ok(answer);
@@ -81,7 +81,7 @@ impl MetadataStore {
     fn end_by_budget(&self, in_use: &Arc<InUse>, operation: &'static str, reason: String) -> Error {
         let driver = in_use.driver.name().to_owned();
         tracing::warn!(driver, operation, reason, "the driver failed");
-        self.mark_dirty();
+        self.sync.mark_dirty();
         self.replace(in_use, format!("it failed to {operation}: {reason}"));
         Error::Metadata { operation, driver, reason }
     }
@@ -125,7 +125,7 @@ impl MetadataStore {
             }
             CallError::Failed(_) => {
                 // It is unknown what the driver did before it failed.
-                self.mark_dirty();
+                self.sync.mark_dirty();
                 let weight = weight(in_use, retry);
                 let replaced = self.note_failure(in_use, operation, weight, error);
                 is_safe && (replaced || (weight == FailureCost::Single && retry.once()))
@@ -136,81 +136,6 @@ impl MetadataStore {
             }
             CallError::Corrupt(reason) => {
                 retry.once() && self.quarantine_database(in_use, reason) && is_safe
-            }
-        }
-    }
-
-    /// Counts a failure; true where it was one too many, and another driver is in use now.
-    pub(super) fn note_failure(
-        &self,
-        in_use: &Arc<InUse>,
-        operation: &'static str,
-        weight: FailureCost,
-        reason: impl fmt::Display,
-    ) -> bool {
-        let driver = in_use.driver.name();
-        tracing::warn!(driver, operation, %reason, "the driver failed");
-        let too_many = self.breaker.note_failure(operation, weight, Instant::now());
-        match too_many {
-            Some(failures) if !is_last_resort(driver) => {
-                let within = WINDOW.as_secs();
-                let reason = format!(
-                    "it failed to {operation} {failures} times within {within} s, the last time thus: {reason}"
-                );
-                self.replace(in_use, reason)
-            }
-            _ => false,
-        }
-    }
-
-    /// Puts sqlite in the place of a driver that keeps failing; true where that, or somebody else's
-    /// attempt, succeeded.
-    fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
-        let mut in_use = write(&self.in_use);
-        if !Arc::ptr_eq(&in_use, failing) {
-            return true;
-        }
-        match fall_back(&self.config, &self.directory, reason) {
-            Ok(fallback) => {
-                self.breaker.reset();
-                self.metrics.fallbacks.inc();
-                *in_use = Arc::new(fallback);
-                self.mark_dirty();
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "a failing driver cannot be replaced");
-                false
-            }
-        }
-    }
-
-    /// The records' database is gone, or another one: the next call makes a new one, which is filled from the directory.
-    pub(super) fn note_replaced(&self, in_use: &InUse) {
-        self.mark_dirty();
-        let driver = in_use.driver.name();
-        tracing::warn!(
-            driver,
-            "the database was removed or replaced while it was open; the records are made anew from the directory"
-        );
-    }
-
-    /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
-    fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
-        self.mark_dirty();
-        match in_use.driver.set_database_aside() {
-            Ok(None) => {
-                tracing::warn!(%reason, "the database could not be read at first");
-                true
-            }
-            Ok(Some(place)) => {
-                let place = place.display();
-                tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
-                true
-            }
-            Err(error) => {
-                tracing::error!(%reason, %error, "the database is unusable and cannot be set aside");
-                false
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Whether the records and the directory are in sync, and when they are brought there.
 
-use super::InUse;
+use super::in_use::InUse;
 use crate::error::Result;
 use image_cache_model::CacheSize;
 use image_cache_store::sync::{Gate, lock};

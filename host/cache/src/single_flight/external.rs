@@ -1,8 +1,9 @@
 //! Reading along with a writer of another process, of which there is nothing to see but its growing file.
 
-use super::follower::{Lost, Patience, Step};
+use super::follower_poll::{FetchLoss, FollowerPoll};
 use super::partial_bytes::PartialBytes;
-use super::resolve::Request;
+use super::patience::Patience;
+use super::request::Request;
 use super::stuck::StuckWriters;
 use crate::error::{Error, check_promises};
 use crate::metadata::Budget;
@@ -69,7 +70,7 @@ impl ExternalFollower {
         pause
     }
 
-    pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
+    pub fn step(&mut self, buf: &mut [u8]) -> io::Result<FollowerPoll> {
         loop {
             // The last byte is withheld until the writer has found it to be right.
             let file = self.file.metadata()?;
@@ -79,11 +80,11 @@ impl ExternalFollower {
                 return self.read(buf, limit);
             }
             if self.whole.is_some() {
-                return Ok(Step::End(Outcome::AlreadyCached));
+                return Ok(FollowerPoll::End(Outcome::AlreadyCached));
             }
             // A part has its bytes, whatever becomes of the others.
             if self.position >= self.end {
-                return Ok(Step::End(Outcome::BeingCached));
+                return Ok(FollowerPoll::End(Outcome::BeingCached));
             }
             if size > std::mem::replace(&mut self.seen, size) {
                 self.patience.renew();
@@ -92,21 +93,21 @@ impl ExternalFollower {
                 WriterState::Published => {
                     self.judge()?;
                     if self.whole.is_some_and(|size| self.position < size.min(self.end)) {
-                        return Ok(Step::Published(self.position, Outcome::AlreadyCached));
+                        return Ok(FollowerPoll::Published(self.position, Outcome::AlreadyCached));
                     }
                 }
                 WriterState::Gone => {
                     self.stuck().forget(&self.request.image_id);
-                    return Ok(Step::Lost(Lost::Abandoned));
+                    return Ok(FollowerPoll::Lost(FetchLoss::Abandoned));
                 }
                 WriterState::Growing if self.stuck().is_stuck(&self.request.image_id, &file) => {
-                    return Ok(Step::Lost(Lost::Stuck));
+                    return Ok(FollowerPoll::Lost(FetchLoss::Stuck));
                 }
                 WriterState::Growing if self.patience.is_over() => {
                     self.stuck().remember(&self.request.image_id, &file);
-                    return Ok(Step::Lost(Lost::Stuck));
+                    return Ok(FollowerPoll::Lost(FetchLoss::Stuck));
                 }
-                WriterState::Growing => return Ok(Step::Wait),
+                WriterState::Growing => return Ok(FollowerPoll::Pending),
             }
         }
     }
@@ -121,13 +122,13 @@ impl ExternalFollower {
         file.is_ok_and(|file| self.stuck().is_stuck(&self.request.image_id, &file))
     }
 
-    fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<Step> {
+    fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<FollowerPoll> {
         let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
         let bytes = PartialBytes::of_file(Arc::clone(&self.file), limit);
         let count = bytes.read_at(&mut buf[..room], self.position)?;
         self.position += count as u64;
         self.pause = PAUSE;
-        Ok(Step::Bytes(count))
+        Ok(FollowerPoll::Bytes(count))
     }
 
     /// The writer has held it against what was promised to the writer; this reader may know better.

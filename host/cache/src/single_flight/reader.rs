@@ -1,9 +1,10 @@
 //! Reading an image from wherever it is to be had: the cache, somebody's fetch, or the source.
 
-use super::follower::{Follower, LocalFollower};
+use super::follower::Follower;
+use super::local::LocalFollower;
 use super::progress_info::Route;
 use super::reader_state::{Action, ReaderState};
-use super::resolve::Request;
+use super::request::Request;
 use super::shared_fetch::{Fetch, Lazy, SharedFetch};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
@@ -22,6 +23,8 @@ use std::{fmt, io};
 pub struct FetchReader {
     course: ReaderState,
     fetch: Option<Fetch>,
+    /// The fetch that this reader began, whose source it takes if the cache fails.
+    own: Option<Arc<SharedFetch>>,
     state: State,
     image_size: Option<u64>,
 }
@@ -51,7 +54,8 @@ impl FetchReader {
         fetch: Option<Fetch>,
         cannot: impl FnOnce(io::Error) -> Error,
     ) -> Result<Option<Self>> {
-        let mut reader = FetchReader { course, fetch, state: State::Running, image_size: None };
+        let mut reader =
+            FetchReader { course, fetch, own: None, state: State::Running, image_size: None };
         let Some(turn) = reader.course.begin() else { return Ok(None) };
         turn.and_then(|turn| reader.go(turn)).map_err(cannot)?;
         reader.image_size = reader.course.image_size();
@@ -114,8 +118,7 @@ impl FetchReader {
             }
             Action::Fetch(fill) => self.start(*fill),
             Action::Resume(withheld) => {
-                let flight = self.course.followed().and_then(|follow| follow.flight());
-                let source = flight.and_then(|flight| flight.take());
+                let source = self.own.take().and_then(|fetch| fetch.take());
                 let (source, fill) =
                     source.ok_or_else(|| io::Error::other("its source is gone"))?;
                 self.course.resumes();
@@ -135,6 +138,7 @@ impl FetchReader {
         let request = self.course.request();
         let flight = SharedFetch::start(fetch, fill, request.inner.config.fetch_to_end);
         let progress = Arc::clone(flight.progress());
+        self.own = Some(Arc::clone(&flight));
         let first = LocalFollower::first(request, progress, Some(flight));
         self.course.fetches(first);
         Ok(())

@@ -3,11 +3,14 @@
 //! It never waits and knows no source: what has to be waited for or fetched is its owner's to do, who may
 //! be a thread or a task.
 
-use super::follower::{Follower, LocalFollower, Lost, Step};
+use super::follower::Follower;
+use super::follower_poll::{FetchLoss, FollowerPoll};
+use super::local::LocalFollower;
 use super::partial_bytes::PartialBytes;
 use super::progress_info::Route;
 use super::replay_check::ReplayCheck;
-use super::resolve::{Found, Request};
+use super::request::Request;
+use super::resolve::Found;
 use crate::error::Error;
 use crate::fill::Fill;
 use crate::hits::PendingHit;
@@ -87,8 +90,8 @@ impl ReaderState {
 
     /// Looks for the image; nothing where there is none, and no source.
     pub fn begin(&mut self) -> Option<io::Result<Action>> {
-        let found = self.request.find_again(Lost::Abandoned, self.has_source)?;
-        Some(self.enter(found, Lost::Abandoned))
+        let found = self.request.find_again(FetchLoss::Abandoned, self.has_source)?;
+        Some(self.enter(found, FetchLoss::Abandoned))
     }
 
     /// The owner fetches the image for all: it reads along with its own fetch.
@@ -144,18 +147,20 @@ impl ReaderState {
                 Err(error) => self.leave_cached(error),
             },
             Stage::Follower(follow) => match follow.step(buf)? {
-                Step::Bytes(count) => {
+                FollowerPoll::Bytes(count) => {
                     self.request.inner.metrics.bytes_from_fetches.add(count as u64);
                     let hit = self.hit.take_if(|_| follow.is_hit());
                     self.came(&buf[..count], Outcome::AlreadyCached, hit)
                 }
-                Step::End(outcome) => {
+                FollowerPoll::End(outcome) => {
                     let hit = self.hit.take_if(|_| follow.is_hit());
                     self.came(&[], outcome, hit)
                 }
-                Step::Published(position, outcome) => self.go_on_in_cache(position, outcome),
-                Step::Wait => Ok(Action::Wait),
-                Step::Lost(lost) => self.start_over(lost),
+                FollowerPoll::Published(position, outcome) => {
+                    self.go_on_in_cache(position, outcome)
+                }
+                FollowerPoll::Pending => Ok(Action::Wait),
+                FollowerPoll::Lost(lost) => self.start_over(lost),
             },
         }
     }
@@ -170,7 +175,7 @@ impl ReaderState {
         })
     }
 
-    fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Action> {
+    fn enter(&mut self, found: Found, lost: FetchLoss) -> io::Result<Action> {
         let Request { inner, image_id, .. } = &self.request;
         let route = *self.route.get_or_insert_with(|| {
             let route = found.route();
@@ -191,7 +196,7 @@ impl ReaderState {
                 if !std::mem::take(&mut self.has_source) {
                     return Err(lost.error(image_id));
                 }
-                inner.note_miss(&fill);
+                inner.note_miss(fill.bypass_reason().is_some());
                 self.hit = None;
                 self.stage = Stage::Source;
                 return Ok(Action::Fetch(Box::new(fill)));
@@ -200,9 +205,9 @@ impl ReaderState {
         Ok(Action::Again)
     }
 
-    fn start_over(&mut self, lost: Lost) -> io::Result<Action> {
+    fn start_over(&mut self, lost: FetchLoss) -> io::Result<Action> {
         let Stage::Follower(follow) = &self.stage else { return Ok(Action::Again) };
-        if lost == Lost::CacheFailed && follow.is_first() {
+        if lost == FetchLoss::CacheFailed && follow.is_first() {
             let withheld = follow.bytes()?.last_pending();
             return Ok(Action::Resume(withheld));
         }
@@ -259,6 +264,6 @@ impl ReaderState {
         self.delivered.start_over(from);
         self.request.distrusts_cached = true;
         let found = self.request.find();
-        self.enter(found, Lost::Abandoned)
+        self.enter(found, FetchLoss::Abandoned)
     }
 }

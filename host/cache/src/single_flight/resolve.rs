@@ -1,34 +1,23 @@
 //! Where the bytes of an image are to be had at this moment.
 
 use super::external::ExternalFollower;
-use super::follower::{Follower, LocalFollower, Lost};
+use super::follower::Follower;
+use super::follower_poll::FetchLoss;
+use super::local::LocalFollower;
 use super::progress::Producer;
 use super::progress_info::Route;
-use crate::cache::CacheInner;
+use super::request::Request;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
 use crate::metadata::Budget;
 use crate::reading::CachedReader;
-use image_cache_model::{Expected, ImageId, OtherWriter, Outcome};
+use image_cache_model::{OtherWriter, Outcome};
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Looks that may come between somebody else's steps before the image is fetched past the cache.
 const ATTEMPTS: u32 = 100;
-
-/// An image that is wanted.
-#[derive(Clone)]
-pub(crate) struct Request {
-    pub inner: Arc<CacheInner>,
-    pub image_id: ImageId,
-    pub expected: Expected,
-    /// The part of it that is wanted, which may reach beyond its end.
-    pub range: Range<u64>,
-    /// Whether a cached file could not be read to its end.
-    pub distrusts_cached: bool,
-}
 
 /// Where it is to be had.
 pub(crate) enum Found {
@@ -61,11 +50,6 @@ enum Cached {
 }
 
 impl Request {
-    /// The same, of a part of the image.
-    pub fn of_part(self, range: Range<u64>) -> Request {
-        Request { range, ..self }
-    }
-
     /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
     pub fn find(&self) -> Found {
         for _ in 0..ATTEMPTS {
@@ -108,16 +92,16 @@ impl Request {
     }
 
     /// Where a reader that was lost on its way goes on; nothing where it cannot.
-    pub fn find_again(&self, lost: Lost, has_source: bool) -> Option<Found> {
+    pub fn find_again(&self, lost: FetchLoss, has_source: bool) -> Option<Found> {
         match (lost, has_source) {
-            (Lost::Abandoned, true) => Some(self.find()),
-            (Lost::Abandoned, false) => self.find_without_source(),
+            (FetchLoss::Abandoned, true) => Some(self.find()),
+            (FetchLoss::Abandoned, false) => self.find_without_source(),
             (_, false) => None,
-            (Lost::CacheFailed, true) => {
+            (FetchLoss::CacheFailed, true) => {
                 let reason = "it failed while the image was fetched for all";
                 Some(self.bypassing(Outcome::CacheFailed(reason.into())))
             }
-            (Lost::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
+            (FetchLoss::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
         }
     }
 
@@ -178,7 +162,7 @@ impl Request {
     fn writer_is_known_stuck(&self) -> bool {
         let in_flight = &self.inner.in_flight;
         if let Some((progress, drive)) = in_flight.running(&self.image_id) {
-            return !matches!(drive, Producer::SharedFetch(_)) && progress.is_stuck();
+            return !matches!(drive, Producer::AnyReader(_)) && progress.is_stuck();
         }
         if !in_flight.stuck().has(&self.image_id) || !self.follows_others() {
             return false;

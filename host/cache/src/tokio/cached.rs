@@ -1,18 +1,15 @@
 //! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of whoever reads.
 
+use super::blocking::joined;
 use super::buffer::Buffer;
 use super::off_runtime::OffRuntime;
-use super::read_budget::Ahead;
-use super::{ImageStream, joined};
+use super::read_budget::{Ahead, VERIFIED_CHUNK};
+use super::stream::ImageStream;
 use crate::reading::CachedReader;
 use bytes::Bytes;
 use futures_util::stream;
-use image_cache_store::integrity::BLOCK;
 use std::io::{self, Read};
 use tokio::task::{JoinHandle, spawn_blocking};
-
-/// Bytes that are read and verified at once.
-pub(super) const CHUNK: usize = BLOCK as usize;
 
 pub(super) type Reading = OffRuntime<CachedReader>;
 
@@ -73,7 +70,7 @@ async fn in_turn(reader: Reading) -> Brought {
     let _turn = budget.turn().await;
     let (mut piece, room) = (budget.piece(room(&reader)), budget.clone());
     let read = move || {
-        let (mut reader, mut block) = (reader.into_inner(), room.block(CHUNK));
+        let (mut reader, mut block) = (reader.into_inner(), room.block(VERIFIED_CHUNK));
         let filled =
             reader.through_block(block.lent(), |reader| read_some(reader, piece.room()))?;
         Ok((piece.filled_to(filled), more_of(reader)))

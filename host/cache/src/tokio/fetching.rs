@@ -1,11 +1,14 @@
 //! Reading an image from wherever it is to be had, for tokio: what [`FetchReader`](crate::FetchReader) does.
 
 use super::alarm::Alarm;
+use super::blocking::blocking;
 use super::filling::{Filling, idle};
 use super::off_runtime::OffRuntime;
 use super::pump::{Left, Slot};
-use super::reader::{Chunk, Chunks};
-use super::{CHUNK, ImageReader, ImageStream, blocking, cached, passing, pump};
+use super::read_budget::VERIFIED_CHUNK;
+use super::reader::{Chunk, Chunks, ImageReader};
+use super::stream::{CHUNK, ImageStream};
+use super::{passing, pump};
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::single_flight::{
@@ -69,7 +72,7 @@ impl Way {
 
     /// One attempt.
     fn turn(&mut self) -> io::Result<(Bytes, Action)> {
-        let room = if self.course.is_cached() { cached::CHUNK } else { CHUNK };
+        let room = if self.course.is_cached() { VERIFIED_CHUNK } else { CHUNK };
         let mut buffer = self.course.request().inner.read_budget.block(room);
         let turn = self.course.turn(buffer.room()).and_then(|turn| self.go(turn));
         match turn {

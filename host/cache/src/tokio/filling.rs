@@ -1,12 +1,13 @@
 //! A fill whose work is done on threads that may block, beside the waiting for its source.
 
+use super::blocking::blocking;
 use super::fed::{Fed, Waiting};
 use super::off_runtime::OffRuntime;
-use super::{CHUNK, blocking};
+use super::stream::CHUNK;
 use crate::cache::ImageCache;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, clone_io_error};
 use crate::fill::Fill;
-use crate::single_flight::{Progress, clone_io_error};
+use crate::single_flight::Progress;
 use bytes::Bytes;
 use image_cache_model::{Expected, Outcome};
 use image_cache_store::sync::lock;

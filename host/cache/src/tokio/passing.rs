@@ -1,7 +1,7 @@
 //! The passing reader for streams: hands a source's chunks to its reader and to a fill, one chunk late.
 
-use super::ImageStream;
 use super::filling::Filling;
+use super::stream::ImageStream;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use std::io;

@@ -1,7 +1,7 @@
 //! The task that brings the bytes of a fetch to all its readers: as fast as they come, once somebody reads.
 
-use super::ImageStream;
 use super::filling::Filling;
+use super::stream::ImageStream;
 use crate::single_flight::{Call, End, Progress};
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
@@ -60,7 +60,7 @@ pub(super) async fn bring(
         // The fill tells the verdict to everybody.
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
-            let (copy, original) = (crate::single_flight::clone_io_error(&error), error);
+            let (copy, original) = (crate::error::clone_io_error(&error), error);
             slot.put(Left::Error(original));
             filling.reject(&copy).await;
         }

@@ -1,8 +1,8 @@
 //! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
 
-use super::ImageStream;
 use super::cached::{Reading, chunks};
 use super::off_runtime::OffRuntime;
+use super::stream::ImageStream;
 use crate::hits::PendingHit;
 use crate::reading::CachedReader;
 use crate::single_flight::Route;
