@@ -25,6 +25,7 @@ use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use sync_state::Backoff;
 
 pub(crate) use budget::Budget;
 pub use in_use::{DriverStatus, Fallback};
@@ -63,7 +64,12 @@ impl MetadataStore {
     /// Runs `reconcile` if something could not be written before, unless that just failed again; waits for
     /// whoever is at it. Never call it with the directory locked.
     pub fn reconcile_if_dirty(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
-        self.driver.sync.reconcile_if_dirty(|| self.driver.in_use(), reconcile)
+        self.driver.sync.reconcile_if_dirty(Backoff::Respected, || self.driver.in_use(), reconcile)
+    }
+
+    /// The same, even if that just failed: for a caller that cannot go on without the records.
+    pub fn reconcile_now(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
+        self.driver.sync.reconcile_if_dirty(Backoff::Ignored, || self.driver.in_use(), reconcile)
     }
 
     /// Looks whether the driver's database was removed or replaced, which its next call would find out.

@@ -8,6 +8,7 @@ pub use run::Pruned;
 use crate::cache::CacheInner;
 use crate::error::Result;
 use crate::metadata::Budget;
+use image_cache_model::CacheSize;
 use image_cache_store::DeferredClose;
 use run::PruneRun;
 
@@ -17,28 +18,42 @@ pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
 
 fn prune_giving(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
     let mut run = PruneRun::start(inner, space)?;
-    let max_size = inner.config.max_size;
     // First what the policy wants gone whatever the size, then what the size demands.
-    if max_size > 0 {
+    if inner.config.max_size > 0 {
         policy::evict_by_policy(&mut run)?;
     }
-    loop {
-        let cached = run.cached()?;
-        let excess = cached.bytes.saturating_sub(max_size);
-        // A limit of 0 empties the cache, of empty images too.
-        let needed = if max_size == 0 && cached.images > 0 { u64::MAX } else { excess };
-        if needed == 0 || !run.round(needed, needed)? {
-            break;
-        }
-    }
-    loop {
-        let most = inner.config.max_images.unwrap_or(u64::MAX);
-        let excess = run.cached()?.images.saturating_sub(most);
-        if excess == 0 || !run.round_of(excess)? {
-            break;
+    while let Some(excess) = Excess::of(inner, run.cached()?) {
+        let go_on = match excess {
+            Excess::Bytes(bytes) => run.round(bytes, bytes)?,
+            Excess::Images(images) => run.round_of(images)?,
+        };
+        if !go_on {
+            // Only images that are being read may keep it above the maximum.
+            return run.gave_up()?.map_or_else(|| Ok(run.finish()), Err);
         }
     }
     Ok(run.finish())
+}
+
+/// How much more is cached than may be: of bytes first.
+enum Excess {
+    Bytes(u64),
+    Images(u64),
+}
+
+impl Excess {
+    fn of(inner: &CacheInner, cached: CacheSize) -> Option<Excess> {
+        let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
+        // A limit of 0 empties the cache, of empty images too.
+        if max_size == 0 && cached.images > 0 {
+            return Some(Excess::Bytes(u64::MAX));
+        }
+        let images = cached.images.saturating_sub(max_images.unwrap_or(u64::MAX));
+        match cached.bytes.saturating_sub(max_size) {
+            0 => (images > 0).then_some(Excess::Images(images)),
+            bytes => Some(Excess::Bytes(bytes)),
+        }
+    }
 }
 
 /// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went. The time that the driver has
@@ -66,4 +81,27 @@ pub(crate) fn evict_images(inner: &CacheInner, images: u64) -> Result<u64> {
         while run.pruned.images < images && run.round_of(images - run.pruned.images)? {}
         Ok(run.pruned.images)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Error, ImageCache};
+
+    #[test]
+    fn a_prune_reaches_the_maximum_although_the_records_could_not_be_reconciled_just_now() {
+        let place = tempfile::tempdir().expect("a directory");
+        let config = Config::builder(place.path()).max_size(5).build().expect("it is right");
+        let cache = ImageCache::open(config).expect("it opens");
+        for n in 0..30 {
+            let path = place.path().join(format!("image-{n}"));
+            std::fs::write(path, b"image").expect("it can be written");
+        }
+        let metadata = &cache.inner().metadata;
+        metadata.mark_dirty();
+        // The next attempt is put off for a second.
+        let failed = metadata.reconcile_now(|| Err(Error::InUse { path: place.path().into() }));
+        assert!(failed.is_err() && !metadata.is_in_sync());
+        assert_eq!(cache.prune().expect("the records can be written now").images, 29);
+        assert_eq!(cache.cache_size().expect("it is counted").bytes, 5);
+    }
 }

@@ -53,6 +53,11 @@ impl CacheInner {
         }
     }
 
+    /// The same, even if that just failed: for a caller that cannot go on without the records.
+    pub fn reconcile_now(&self) -> Result<()> {
+        self.metadata.reconcile_now(|| self.reconciler().run())
+    }
+
     fn reconciler(&self) -> Reconciler<'_> {
         let CacheInner { directory, metadata, blocks, .. } = self;
         Reconciler { directory, metadata, blocks }

@@ -39,6 +39,14 @@ pub(crate) enum Reconciled {
     InPart,
 }
 
+/// Whether a failed attempt to reconcile puts off the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backoff {
+    Respected,
+    /// The caller cannot go on without the records.
+    Ignored,
+}
+
 /// What is known of the records' agreement with the directory.
 pub(super) struct SyncState {
     /// Counts the occasions on which they fell out of sync.
@@ -121,10 +129,12 @@ impl SyncState {
             && agreed.is_some_and(|agreed| agreed.held == held && agreed.begun.elapsed() < LATELY)
     }
 
-    /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`. Waits for whoever
-    /// is at it, but no longer than a call may take: records that are not repaired yet are asked all the same.
+    /// Runs `reconcile` if there is something to repair. After a failure with the driver `in_use`, [`Backoff`] says whether
+    /// that is put off. Waits for another thread that reconciles, but no longer than a call may take: records that are not
+    /// repaired yet are asked all the same.
     pub fn reconcile_if_dirty(
         &self,
+        backoff: Backoff,
         in_use: impl Fn() -> Arc<InUse>,
         reconcile: impl FnOnce() -> Result<Reconciled>,
     ) -> Result<()> {
@@ -133,7 +143,8 @@ impl SyncState {
         }
         let Some(_passed) = self.gate.pass(|| in_use().driver.end_of_call()) else { return Ok(()) };
         let is_too_soon = |vain: &FailedReconcile| vain.is_too_soon(&in_use());
-        if self.is_whole() || lock(&self.next).as_ref().is_some_and(is_too_soon) {
+        let is_put_off = || lock(&self.next).as_ref().is_some_and(is_too_soon);
+        if self.is_whole() || (backoff == Backoff::Respected && is_put_off()) {
             return Ok(());
         }
         // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.

@@ -2,7 +2,7 @@
 
 use crate::cache::CacheInner;
 use crate::delete::{BATCH, Kept, Removal, Removed, remove_batch};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::{Budget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
 use image_cache_store::{DeferredClose, EvictResult};
@@ -17,6 +17,9 @@ const VICTIMS_OF_BUILT_IN: u32 = 50_000;
 
 /// Rounds in which the driver leads us in circles before we give up. One that is not sqlite is replaced before that.
 const VAIN_ROUNDS: u32 = 8;
+
+/// So often records that could not be brought into sync are tried again before the run gives up.
+const RECONCILE_ATTEMPTS: u32 = 3;
 
 /// Victims that may turn out not to be cached before that is a vain round: another process may have removed some.
 const MAX_ORPHAN_RECORDS: usize = 10_000;
@@ -51,6 +54,9 @@ pub(super) struct PruneRun<'a, 's> {
     /// How many of those were not cached at all.
     orphans: usize,
     vain: u32,
+    failed_repairs: u32,
+    /// Why the run gave up, though there is more to evict.
+    gave_up: Option<&'static str>,
     /// What was cached after the last of those.
     vain_at: Option<CacheSize>,
 }
@@ -79,6 +85,8 @@ impl<'a, 's> PruneRun<'a, 's> {
             passed_over: BTreeMap::new(),
             orphans: 0,
             vain: 0,
+            failed_repairs: 0,
+            gave_up: None,
             vain_at: None,
         })
     }
@@ -185,14 +193,15 @@ impl<'a, 's> PruneRun<'a, 's> {
     fn none_named(&mut self) -> Result<bool> {
         self.is_doubtful = true;
         if self.cached()?.images <= self.kept() {
+            self.gave_up = None;
             return Ok(false);
         }
         self.in_vain("it names no victim, though the cache is larger than it may be")
     }
 
-    /// A round that led nowhere; whether to go on. That speaks against the driver only where the directory stood still:
+    /// A round that led nowhere; whether to go on. That speaks against the driver only if the directory stood still:
     /// another process may have removed what it named, or brought what it could not know.
-    fn in_vain(&mut self, reason: &str) -> Result<bool> {
+    fn in_vain(&mut self, reason: &'static str) -> Result<bool> {
         self.passed_over.retain(|_, reason| reason.is_some());
         self.orphans = 0;
         self.vain += 1;
@@ -201,7 +210,31 @@ impl<'a, 's> PruneRun<'a, 's> {
         if stood_still && self.inner.metadata.distrust("name victims", reason) {
             self.vain = 0;
         }
-        Ok(self.vain < VAIN_ROUNDS)
+        self.repair_records()?;
+        self.gave_up = (self.vain >= VAIN_ROUNDS).then_some(reason);
+        Ok(self.gave_up.is_none())
+    }
+
+    /// A driver that just took the place of another one names only images whose records it has. If these could not be
+    /// written, the next attempt is usually put off; a run that would wait for it would end above the maximum.
+    fn repair_records(&mut self) -> Result<()> {
+        let metadata = &self.inner.metadata;
+        if !metadata.is_trusted() {
+            return Ok(());
+        }
+        let Err(error) = self.inner.reconcile_now() else { return Ok(()) };
+        tracing::warn!(%error, "records and directory differ; it is tried again");
+        self.failed_repairs += 1;
+        if self.failed_repairs < RECONCILE_ATTEMPTS { Ok(()) } else { Err(error) }
+    }
+
+    /// The error of a run that gave up although there is more to evict.
+    pub fn gave_up(&mut self) -> Result<Option<Error>> {
+        let Some(reason) = self.gave_up else { return Ok(None) };
+        let CacheSize { images, bytes } = self.cached()?;
+        let driver = self.inner.metadata.status().name;
+        let reason = format!("{images} images of {bytes} bytes are still cached: {reason}");
+        Ok(Some(Error::Metadata { operation: "prune to the maximum", driver, reason }))
     }
 
     /// Images that were named and are still there.
