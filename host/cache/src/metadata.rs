@@ -7,6 +7,7 @@
 mod breaker;
 mod budget;
 mod call;
+mod classify;
 mod failover;
 mod in_use;
 mod pages;
@@ -15,7 +16,7 @@ mod sync_state;
 
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use call::Idempotency;
+use classify::Idempotency;
 use failover::Failover;
 use image_cache_engine::OpenImage;
 use image_cache_model::{CacheSize, CachedImage, Config, Eviction, Hit, ImageId, Leftover, Victim};
