@@ -9,7 +9,7 @@ mod sink;
 
 use crate::cache::CacheInner;
 use crate::error::{Error, Result, clone_io_error, verdict_error};
-use crate::single_flight::{Completed, End, Progress};
+use crate::single_flight::{Completed, FetchEnd, Progress};
 use image_cache_model::{Expected, ImageId, Outcome};
 use image_cache_store::md5::BLOCK;
 use sink::Sink;
@@ -60,7 +60,7 @@ impl Fill {
             }
             Err(reason) => {
                 fill.sink = Sink::bypassing(&fill.expected, reason);
-                fill.progress.end(End::NotStarted);
+                fill.progress.end(FetchEnd::NotStarted);
             }
         }
         fill
@@ -202,7 +202,7 @@ impl Fill {
         };
         let pending = self.take_pending();
         let completed = Completed { outcome: outcome.clone(), digest };
-        self.progress.end_with(pending, End::Whole(completed), || ());
+        self.progress.end_with(pending, FetchEnd::Whole(completed), || ());
         Ok(outcome)
     }
 
@@ -212,7 +212,7 @@ impl Fill {
             self.inner.metrics.source_failures.inc();
         }
         self.quarantine(&[]);
-        self.progress.end(End::Failed(Arc::new(clone_io_error(error))));
+        self.progress.end(FetchEnd::Failed(Arc::new(clone_io_error(error))));
     }
 
     /// The source lied; `last` bytes of it are not in the block.
@@ -225,7 +225,7 @@ impl Fill {
             _ => {}
         }
         self.quarantine(last);
-        self.progress.end(End::Failed(Arc::new(verdict_error(&error))));
+        self.progress.end(FetchEnd::Failed(Arc::new(verdict_error(&error))));
         error
     }
 
@@ -241,7 +241,7 @@ impl Fill {
         self.end_count();
         self.sink.discard(Outcome::CacheFailed(reason));
         if self.pending.is_none() {
-            self.progress.end(End::CacheFailed);
+            self.progress.end(FetchEnd::CacheFailed);
         }
     }
 
@@ -264,7 +264,7 @@ impl Drop for Fill {
         self.end_count();
         // The file first: a reader that hears that the fetch was broken off may want the image's place.
         self.quarantine(&[]);
-        self.progress.end(End::Abandoned);
+        self.progress.end(FetchEnd::Abandoned);
         self.inner.in_flight.release(&self.image_id, &self.progress);
     }
 }

@@ -75,6 +75,7 @@ mod space;
 mod tee;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod withheld;
 
 pub use cache::{ImageCache, Status, Verified, WholeImage};
 pub use clean::Cleaned;

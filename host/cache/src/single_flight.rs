@@ -2,7 +2,7 @@
 //!
 //! **Following.** Each [fill](crate::fill) tells its [`Progress`]: how much of its file may be read, and how it
 //! ended. The progress of all fills of this cache that run is found in [`InFlight`]. A
-//! [`LocalFollower`](local::LocalFollower) reads the file up to the byte before the last one written, and waits.
+//! [`Follower`](follower::Follower) reads the file up to the byte before the last one written, and waits.
 //! The end says what the others get: the last byte (verified), the same error, or that they are on their own.
 //!
 //! **Who brings the bytes.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
@@ -16,11 +16,11 @@
 //! thread that would have to bring the bytes itself, with the other reader that it holds. Who was found to bring
 //! nothing is remembered until it brings something: whoever comes later does not wait for it all over again.
 //!
-//! **Another process.** Its growing file is [read likewise](external::ExternalFollower): the writer's lock says that
+//! **Another process.** Its growing file is [read likewise](external::ExternalFile): the writer's lock says that
 //! it lives, the rename that it was right.
 //!
 //! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
-//! reader looks for the image [anew](request::Request::find), as if it had just come: it may be cached by now, or
+//! reader looks for the image [anew](request::Request::resolve), as if it had just come: it may be cached by now, or
 //! fetched by somebody, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
 //! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
@@ -28,6 +28,7 @@
 mod external;
 mod follower;
 mod follower_poll;
+mod growing_file;
 mod local;
 mod partial_bytes;
 mod patience;
@@ -44,11 +45,11 @@ mod stuck;
 #[cfg(feature = "tokio")]
 pub(crate) use self::{
     follower::Follower,
-    local::LocalFollower,
     progress::Call,
-    reader_state::{Action, ReaderState},
+    reader_state::{Action, ReaderState, SourceNeed, SourceToken},
 };
-pub(crate) use progress::{Completed, End, Producer, Progress};
+pub(crate) use growing_file::{Completed, FetchEnd};
+pub(crate) use progress::{Producer, Progress};
 pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use request::Request;

@@ -3,12 +3,12 @@
 //! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
 
 mod alarm;
+mod background_fill;
 mod blocking;
 mod buffer;
 mod cached;
 mod fed;
 mod fetching;
-mod filling;
 mod off_runtime;
 mod passing;
 mod pump;
@@ -30,9 +30,9 @@ use crate::metrics::Counters;
 use crate::single_flight::Route;
 
 use ::tokio::io::AsyncRead;
+use background_fill::BackgroundFill;
 use blocking::blocking;
 use bytes::Bytes;
-use filling::Filling;
 use futures_util::stream::{Stream, StreamExt, TryStreamExt, once};
 use image_cache_model::{Config, Expected, Outcome};
 use off_runtime::OffRuntime;
@@ -128,7 +128,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Ok(passing::stream(source, Filling::start(&self.cache, id, expected).await?, None))
+        Ok(passing::stream(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
@@ -143,7 +143,7 @@ impl AsyncImageCache {
     {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
         let (filling, size) =
-            (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
+            (BackgroundFill::start(&self.cache, id, expected.clone()).await?, expected.size);
         let route =
             if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
         Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
@@ -254,7 +254,7 @@ impl AsyncImageCache {
         R: AsyncRead + Send + 'static,
     {
         let mut chunks = Box::pin(ReaderStream::with_capacity(source, CHUNK));
-        let mut filling = Filling::start(&self.cache, id, expected).await?;
+        let mut filling = BackgroundFill::start(&self.cache, id, expected).await?;
         loop {
             if let Some(outcome) = filling.bypass_reason() {
                 return Ok(outcome);

@@ -1,6 +1,7 @@
 //! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
 
-use super::progress::{End, Producer, Progress, SharedSource};
+use super::growing_file::FetchEnd;
+use super::progress::{Producer, Progress, SharedSource};
 use crate::fill::Fill;
 use image_cache_store::md5::BLOCK;
 use image_cache_store::sync::lock;
@@ -106,7 +107,7 @@ impl SharedFetch {
         }
         // From here the source is its first reader's alone: nobody else may bring a piece of it.
         let pending = pump.fill.take_pending();
-        self.progress.end_with(pending, End::CacheFailed, || *lock(&self.pump) = Some(pump));
+        self.progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&self.pump) = Some(pump));
     }
 }
 
