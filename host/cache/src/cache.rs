@@ -1,25 +1,32 @@
 //! The cache: each operation's steps in their order.
 
 mod beside;
+mod delete;
 mod inner;
 mod listing;
 mod lookup;
+mod queue;
+mod ranges;
+mod small_reads;
+mod verify;
 
 pub(crate) use inner::CacheInner;
 pub use lookup::Status;
+pub use small_reads::WholeImage;
+pub use verify::Verified;
 
 use crate::clean::Cleaned;
-use crate::delete::dequeue_cached;
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::HitLog;
 use crate::metadata::MetadataStore;
 use crate::metrics::Metrics;
 use crate::prune::Pruned;
+use crate::queue::dequeue_cached;
 use crate::reading::CachedReader;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
-use image_cache_model::{Config, Expected, ImageId, Outcome};
+use image_cache_model::{Config, Expected, Outcome};
 use image_cache_store::Directory;
 use image_cache_store::integrity::DigestStore;
 use std::fs::File;
@@ -54,15 +61,6 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct ImageCache {
     inner: Arc<CacheInner>,
-}
-
-/// An image that an operation could not remove.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// The image.
-    pub image_id: ImageId,
-    /// Why it is still there.
-    pub reason: String,
 }
 
 impl ImageCache {
@@ -253,7 +251,7 @@ impl ImageCache {
     /// Starts a fetch of the image, whose source is its reader's alone.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
         let fill = Fill::start(Arc::clone(&self.inner), self.inner.image_id(id)?, expected);
-        self.inner.note_miss(&fill);
+        self.inner.note_miss(fill.bypass_reason().is_some());
         fill.progress().announce(Producer::Reader);
         Ok(fill)
     }

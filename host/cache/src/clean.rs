@@ -1,6 +1,7 @@
 //! Removing what failed fetches left behind.
 
-use crate::cache::{CacheInner, Kept};
+use crate::cache::CacheInner;
+use crate::delete::Kept;
 use crate::error::Result;
 use crate::metadata::{Budget, MetadataStore};
 use image_cache_model::{ImageId, Leftover, LeftoverState};

@@ -141,6 +141,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names the path in the cache directory at which an operation failed.
+    pub(crate) fn directory(
+        operation: &'static str,
+        path: PathBuf,
+    ) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Directory { operation, path, source }
+    }
+
+    /// Names the image whose file could not be used.
     pub(crate) fn image(
         operation: &'static str,
         image_id: &ImageId,
@@ -177,6 +186,23 @@ impl Error {
     pub fn of_io(error: &io::Error) -> Option<&Error> {
         error.get_ref()?.downcast_ref()
     }
+}
+
+/// A copy of an I/O error, with the same kind, code and words. If the error carries a verdict of the cache, so does the copy.
+pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
+    if let Some(code) = error.raw_os_error() {
+        return io::Error::from_raw_os_error(code);
+    }
+    match (Error::of_io(error).and_then(Error::verdict), error.get_ref()) {
+        (Some(verdict), _) => io::Error::new(error.kind(), verdict),
+        (None, Some(inner)) => io::Error::new(error.kind(), inner.to_string()),
+        (None, None) => error.kind().into(),
+    }
+}
+
+/// The error of a reader whose image was refused.
+pub(crate) fn verdict_error(error: &Error) -> io::Error {
+    error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)
 }
 
 /// Compares what there is with what was promised; an unknown digest is not compared.

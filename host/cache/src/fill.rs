@@ -1,70 +1,67 @@
-//! One fetch: its bytes are counted, hashed and written to `incomplete/`, and at its end judged and published.
+//! One fetch: its bytes are counted, hashed and written to `incomplete/`, and at its end verified and published.
 //!
-//! The cache's own troubles never reach whoever reads: the fill goes on without its file, still counting
-//! and hashing, and says in its [`Outcome`] what happened. How far it has come it tells to those who
-//! [follow](crate::single_flight) it.
+//! A failure of the cache never reaches the reader: the fill goes on without its file, still counting and hashing, and says
+//! in its [`Outcome`] what happened. It tells its [progress](Progress) to the readers that [follow](crate::single_flight) it.
+
+mod admission;
+mod publish;
+mod sink;
 
 use crate::cache::CacheInner;
-use crate::error::{Error, Result};
-use crate::metadata::Budget;
-use crate::single_flight::{Completed, End, Progress, clone_io_error};
-use crate::space;
-use image_cache_model::{CachedImage, Checksum, Durability, Expected, ImageId, Outcome};
-use image_cache_store::integrity::BlockDigests;
-use image_cache_store::md5::{BLOCK, Md5Digest};
-use image_cache_store::{Incomplete, PublishResult, StagedDigests, TakeResult, to_micros};
+use crate::error::{Error, Result, clone_io_error, verdict_error};
+use crate::single_flight::{Completed, FetchEnd, Progress};
+use image_cache_model::{Expected, ImageId, Outcome};
+use image_cache_store::md5::BLOCK;
+use sink::Sink;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-/// A slow source's bytes are written after so long, be they ever so few: another process may wait for them.
+/// The bytes of a slow source are written after so long, however few they are: another process may wait for them.
 const WRITE_AFTER: Duration = Duration::from_millis(500);
 
-/// A running fetch. Dropped before [`finish`](Fill::finish), it leaves its file in `invalid/`.
+/// A running fetch.
+///
+/// A reader or a task pushes the bytes of the source, in order, and ends with [`finish`](Self::finish), after which the image is
+/// cached, or with [`reject`](Self::reject). Dropped before either, the fetch is abandoned: its file goes to `invalid/`, and its
+/// followers look for the image elsewhere.
 pub(crate) struct Fill {
     inner: Arc<CacheInner>,
     image_id: ImageId,
     expected: Expected,
     received: u64,
+    /// Bytes that came and were neither written nor hashed yet.
     block: Vec<u8>,
-    /// None where nobody wants to know it.
-    digest: Option<Md5Digest>,
-    blocks: BlockDigests,
-    target: Target,
+    sink: Sink,
     progress: Arc<Progress>,
     written_at: Instant,
-    /// Whether it is one of those that fill the cache now.
+    /// Whether the metrics count it as running.
     is_counted: bool,
-    /// Whether it is known why it ended.
-    is_judged: bool,
-    /// Whether what cannot be written is kept for whoever goes on without the file, and what that was.
+    /// Whether the metrics know why it failed.
+    is_failure_counted: bool,
+    /// Bytes that could not be written, if they are kept for a reader that goes on without the file.
     pending: Option<Vec<u8>>,
-}
-
-enum Target {
-    File(Incomplete),
-    /// Nothing is cached, for this reason.
-    Nowhere(Outcome),
 }
 
 impl Fill {
     /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
     /// its progress is [announced](Progress::announce).
     pub fn start(inner: Arc<CacheInner>, image_id: ImageId, expected: Expected) -> Fill {
-        let Some(progress) = inner.in_flight.claim(&image_id, expected.size) else {
-            return Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
-        };
+        let claimed = inner.in_flight.claim(&image_id, expected.size);
         let mut fill = Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
+        let Some(progress) = claimed else { return fill };
         fill.progress = progress;
-        fill.target = take(&fill.inner, &fill.image_id, fill.expected.size);
-        match &fill.target {
-            Target::File(file) => {
+        match admission::admit(&fill.inner, &fill.image_id, fill.expected.size) {
+            Ok(file) => {
                 fill.inner.metrics.fills_started.inc();
                 fill.is_counted = true;
-                fill.digest.get_or_insert_with(Md5Digest::new);
                 fill.progress.set_file(Arc::clone(file.file()));
+                fill.sink = Sink::caching(file);
             }
-            Target::Nowhere(_) => fill.progress.end(End::NotStarted),
+            Err(reason) => {
+                fill.sink = Sink::bypassing(&fill.expected, reason);
+                fill.progress.end(FetchEnd::NotStarted);
+            }
         }
         fill
     }
@@ -74,26 +71,24 @@ impl Fill {
         inner: Arc<CacheInner>,
         image_id: ImageId,
         expected: Expected,
-        outcome: Outcome,
+        reason: Outcome,
     ) -> Fill {
         Fill {
             inner,
             image_id,
             received: 0,
             block: Vec::new(),
-            digest: expected.md5.is_some().then(Md5Digest::new),
+            sink: Sink::bypassing(&expected, reason),
             expected,
-            blocks: BlockDigests::default(),
-            target: Target::Nowhere(outcome),
             progress: Progress::detached(),
             written_at: Instant::now(),
             is_counted: false,
-            is_judged: false,
+            is_failure_counted: false,
             pending: None,
         }
     }
 
-    /// From now on, bytes that cannot be written are kept until they are [handed over](Fill::take_pending).
+    /// From now on, bytes that cannot be written are kept until they are [taken](Fill::take_pending).
     pub fn keep_pending(&mut self) {
         self.pending = Some(Vec::new());
     }
@@ -104,20 +99,29 @@ impl Fill {
         self.received
     }
 
-    /// How far it has come, for who follows.
+    /// How far it has come, for its followers.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Takes the next bytes; an error where they are more than the image may have.
+    /// The image that is fetched.
+    pub fn image_id(&self) -> &ImageId {
+        &self.image_id
+    }
+
+    /// Why nothing will be cached, if that is certain already.
+    pub fn bypass_reason(&self) -> Option<&Outcome> {
+        self.sink.bypass_reason()
+    }
+
+    /// Takes the next bytes; an error if they are more than the image may have.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
         self.inner.metrics.bytes_fetched.add(bytes.len() as u64);
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
-            self.write_rest(bytes);
-            return Err(self.refuse(self.size_mismatch(expected)));
+            return Err(self.refuse(self.size_mismatch(expected), bytes));
         }
-        if self.digest.is_none() {
+        if let Sink::Ignoring(_) = self.sink {
             return Ok(());
         }
         while !bytes.is_empty() {
@@ -128,18 +132,13 @@ impl Fill {
             self.block.extend_from_slice(now);
             bytes = later;
             if self.block.len() == BLOCK {
-                self.write_block();
+                self.flush();
             }
         }
         if self.progress.is_awaited() || self.written_at.elapsed() >= WRITE_AFTER {
-            self.write_block();
+            self.flush();
         }
         Ok(())
-    }
-
-    /// Writes what has come, for who waits for it.
-    pub fn flush(&mut self) {
-        self.write_block();
     }
 
     /// Whether bytes have come that are not written yet.
@@ -147,7 +146,26 @@ impl Fill {
         !self.block.is_empty()
     }
 
-    /// The cache has failed: what was not written, for the one who goes on with the source.
+    /// Writes and hashes what has come.
+    pub fn flush(&mut self) {
+        if self.block.is_empty() {
+            return;
+        }
+        self.written_at = Instant::now();
+        let block = std::mem::take(&mut self.block);
+        if let Sink::Caching(caching) = &mut self.sink {
+            match caching.write(&self.inner, &block) {
+                Ok(()) => self.progress.set_written(caching.file.size()),
+                Err(error) => self.discard(&error),
+            }
+        }
+        if let (Sink::Verifying(..), Some(pending)) = (&self.sink, &mut self.pending) {
+            pending.extend_from_slice(&block);
+        }
+        self.block = self.sink.hash(block);
+    }
+
+    /// The cache has failed: the bytes that were not written, for the reader that goes on with the source.
     pub fn take_pending(&mut self) -> Vec<u8> {
         let mut pending = self.pending.take().unwrap_or_default();
         pending.extend_from_slice(&self.block);
@@ -157,15 +175,15 @@ impl Fill {
     /// The end of the source: compares what came with what was expected, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
         self.progress.set_verifying();
-        self.write_block();
+        self.flush();
         if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
-            return Err(self.refuse(self.size_mismatch(expected)));
+            return Err(self.refuse(self.size_mismatch(expected), &[]));
         }
-        let digest = match self.digest.take().map(Md5Digest::finish).transpose() {
+        let digest = match self.sink.finish_digest() {
             Ok(digest) => digest,
             Err(error) => {
                 let error = Error::image("hash", &self.image_id)(error);
-                return Err(self.refuse(error));
+                return Err(self.refuse(error, &[]));
             }
         };
         if let (Some(expected), Some(found)) = (&self.expected.md5, &digest)
@@ -173,210 +191,64 @@ impl Fill {
         {
             let (image_id, expected, found) =
                 (self.image_id.clone(), expected.to_string(), found.to_string());
-            return Err(self.refuse(Error::ChecksumMismatch { image_id, expected, found }));
+            return Err(self.refuse(Error::ChecksumMismatch { image_id, expected, found }, &[]));
         }
-        let outcome =
-            match std::mem::replace(&mut self.target, Target::Nowhere(Outcome::AlreadyCached)) {
-                Target::Nowhere(outcome) => outcome,
-                Target::File(file) => self.commit(file, digest.clone()),
-            };
+        let ended = Sink::Ignoring(Outcome::AlreadyCached);
+        let outcome = match std::mem::replace(&mut self.sink, ended) {
+            Sink::Caching(caching) => {
+                publish::publish(&self.inner, &self.image_id, caching, digest.clone())
+            }
+            Sink::Verifying(_, reason) | Sink::Ignoring(reason) => reason,
+        };
         let pending = self.take_pending();
-        let flown = Completed { outcome: outcome.clone(), digest };
-        self.progress.end_with(pending, End::Whole(flown), || ());
+        let completed = Completed { outcome: outcome.clone(), digest };
+        self.progress.end_with(pending, FetchEnd::Whole(completed), || ());
         Ok(outcome)
     }
 
-    /// The source failed or lied: the file goes to `invalid/`, at once, and who follows hears of it.
+    /// The source failed: the file goes to `invalid/` at once, and the followers get a copy of the error.
     pub fn reject(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_judged, true) {
+        if !std::mem::replace(&mut self.is_failure_counted, true) {
             self.inner.metrics.source_failures.inc();
         }
-        self.write_rest(&[]);
-        self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
-        self.progress.end(End::Failed(Arc::new(clone_io_error(error))));
+        self.quarantine(&[]);
+        self.progress.end(FetchEnd::Failed(Arc::new(clone_io_error(error))));
     }
 
-    fn refuse(&mut self, error: Error) -> Error {
-        self.is_judged = true;
+    /// The source lied; `last` bytes of it are not in the block.
+    fn refuse(&mut self, error: Error, last: &[u8]) -> Error {
+        self.is_failure_counted = true;
         let metrics = &self.inner.metrics;
         match &error {
             Error::ChecksumMismatch { .. } => metrics.checksum_failures.inc(),
             Error::SizeMismatch { .. } => metrics.size_failures.inc(),
             _ => {}
         }
-        self.target = Target::Nowhere(Outcome::CacheFailed("the fetch failed".into()));
-        self.progress.end(End::Failed(Arc::new(crate::single_flight::verdict_error(&error))));
+        self.quarantine(last);
+        self.progress.end(FetchEnd::Failed(Arc::new(verdict_error(&error))));
         error
     }
 
-    /// The image that is fetched.
-    pub fn image_id(&self) -> &ImageId {
-        &self.image_id
-    }
-
-    /// Why nothing will be cached, where that is certain already.
-    pub fn bypass_reason(&self) -> Option<&Outcome> {
-        match &self.target {
-            Target::File(_) => None,
-            Target::Nowhere(outcome) => Some(outcome),
-        }
-    }
-
-    fn write_block(&mut self) {
-        if self.block.is_empty() {
-            return;
-        }
-        self.written_at = Instant::now();
-        if let Target::File(file) = &mut self.target
-            && let Err(error) = space::grow(&self.inner, file, self.block.len())
-                .and_then(|()| file.write_all(&self.block))
-        {
-            let outcome = self.give_up(format!("cannot write to the cache: {error}"));
-            self.end_fill_count();
-            // What was written is of no use to anybody, and the disk may be full.
-            if let Target::File(file) =
-                std::mem::replace(&mut self.target, Target::Nowhere(outcome))
-            {
-                file.discard();
-            }
-            if self.pending.is_none() {
-                self.progress.end(End::CacheFailed);
-            }
-        }
-        match &self.target {
-            Target::File(file) => self.progress.set_written(file.size()),
-            Target::Nowhere(_) => {
-                if let Some(pending) = &mut self.pending {
-                    pending.extend_from_slice(&self.block);
-                }
-            }
-        }
-        if let Target::File(_) = &self.target {
-            self.blocks.update(&self.block);
-        }
+    fn quarantine(&mut self, last: &[u8]) {
         let block = std::mem::take(&mut self.block);
-        if let Some(digest) = &mut self.digest {
-            self.block = digest.update(block);
+        self.sink.quarantine(&self.inner, &self.image_id, [&block, last]);
+    }
+
+    /// The cache has failed. What was written is of no use to anybody, and the disk may be full.
+    fn discard(&mut self, error: &io::Error) {
+        let reason = format!("cannot write to the cache: {error}");
+        self.inner.note_failure(&self.image_id, &reason);
+        self.end_count();
+        self.sink.discard(Outcome::CacheFailed(reason));
+        if self.pending.is_none() {
+            self.progress.end(FetchEnd::CacheFailed);
         }
     }
 
-    /// The file is about to go to `invalid/`: whoever looks there for the reason finds all that came, with what came `last`. Where it cannot
-    /// be written, that is all that is lost.
-    fn write_rest(&mut self, last: &[u8]) {
-        let Target::File(file) = &mut self.target else { return };
-        for rest in [&std::mem::take(&mut self.block)[..], last] {
-            let written = match rest {
-                [] => Ok(()),
-                rest => {
-                    space::grow(&self.inner, file, rest.len()).and_then(|()| file.write_all(rest))
-                }
-            };
-            if let Err(error) = written {
-                tracing::debug!(image = %self.image_id, %error, "the end of what came is missing in invalid/");
-                return;
-            }
-        }
-    }
-
-    /// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
-    fn commit(&mut self, file: Incomplete, checksum: Option<Checksum>) -> Outcome {
-        let digests = std::mem::take(&mut self.blocks);
-        let outcome = match self.publish(file, checksum, digests) {
-            Ok(outcome) => outcome,
-            Err(error) => return self.give_up(format!("cannot publish it: {error}")),
-        };
-        if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
-            self.inner.metrics.fills_cached.inc();
-            self.finish_publish();
-        }
-        outcome
-    }
-
-    fn publish(
-        &self,
-        mut file: Incomplete,
-        checksum: Option<Checksum>,
-        digests: BlockDigests,
-    ) -> io::Result<Outcome> {
-        let CacheInner { directory, metadata, blocks, .. } = &*self.inner;
-        let durability = self.inner.config.durability;
-        let info = file.sync_to_disk(durability)?;
-        let is_durable = durability == Durability::Full;
-        let digests = blocks.stage(&self.image_id, file.file(), digests, is_durable);
-        let record = CachedImage {
-            image_id: self.image_id.clone(),
-            size: info.size,
-            hits: 0,
-            last_accessed: to_micros(SystemTime::now()),
-            last_modified: info.modified,
-            checksum,
-        };
-        let _image = directory.lock_image(&self.image_id)?;
-        if directory.cached_file(&self.image_id)?.is_some() {
-            return Ok(Outcome::AlreadyCached);
-        }
-        // The record goes first: a crash in between leaves a record without a file, which opening
-        // forgets, never a file that is served but not listed. Without its record the image is
-        // published all the same, and adopted when the records work again.
-        let recorded = metadata.record_cached(&record, Some(file.file()), &Budget::one_call());
-        if let Err(error) = &recorded {
-            tracing::warn!(image = %self.image_id, %error, "the image is cached without a record for now");
-        }
-        match self.move_in(file, digests) {
-            Ok(PublishResult::Done) => Ok(Outcome::Cached(record)),
-            Ok(PublishResult::AlreadyCached) => {
-                metadata.mark_dirty();
-                Ok(Outcome::AlreadyCached)
-            }
-            Err(error) => {
-                let ids = std::slice::from_ref(&self.image_id);
-                if metadata.forget(ids, &Budget::one_call()).is_err() {
-                    tracing::warn!(image = %self.image_id, "a record without a file remains for now");
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// The image and its digests take their places, which no driver has a part in.
-    fn move_in(
-        &self,
-        file: Incomplete,
-        digests: io::Result<StagedDigests>,
-    ) -> io::Result<PublishResult> {
-        let CacheInner { directory, blocks, .. } = &*self.inner;
-        let _lock = directory.lock()?;
-        blocks.publish(&self.image_id, digests);
-        let published = file.publish();
-        if !matches!(published, Ok(PublishResult::Done)) {
-            blocks.remove(&self.image_id);
-        }
-        published
-    }
-
-    /// What follows publishing, and cannot undo it.
-    fn finish_publish(&self) {
-        let directory = &self.inner.directory;
-        if self.inner.config.durability == Durability::Full
-            && let Err(error) = directory.flush_to_disk()
-        {
-            tracing::warn!(image = %self.image_id, %error, "the directory cannot be flushed: a power loss could lose the image");
-        }
-        if let Err(error) = directory.dequeue(&self.image_id) {
-            tracing::warn!(image = %self.image_id, %error, "the image is cached, but stays in the queue");
-        }
-        self.inner.reconcile();
-    }
-
-    fn end_fill_count(&mut self) {
+    fn end_count(&mut self) {
         if std::mem::take(&mut self.is_counted) {
             self.inner.metrics.fills_ended.inc();
         }
-    }
-
-    fn give_up(&self, reason: String) -> Outcome {
-        self.inner.note_failure(&self.image_id, &reason);
-        Outcome::CacheFailed(reason)
     }
 
     fn size_mismatch(&self, expected: u64) -> Error {
@@ -386,46 +258,13 @@ impl Fill {
 
 impl Drop for Fill {
     fn drop(&mut self) {
-        if matches!(self.target, Target::File(_)) {
+        if let Sink::Caching(_) = self.sink {
             self.inner.metrics.fills_abandoned.inc();
         }
-        self.end_fill_count();
-        self.write_rest(&[]);
-        // The file first: who hears that the fetch was broken off may want the image's place.
-        self.target = Target::Nowhere(Outcome::CacheFailed("the fetch was broken off".into()));
-        self.progress.end(End::Abandoned);
+        self.end_count();
+        // The file first: a reader that hears that the fetch was broken off may want the image's place.
+        self.quarantine(&[]);
+        self.progress.end(FetchEnd::Abandoned);
         self.inner.in_flight.release(&self.image_id, &self.progress);
-    }
-}
-
-/// Asks whether the image may be cached, and takes its place if so.
-fn take(inner: &Arc<CacheInner>, image_id: &ImageId, size: Option<u64>) -> Target {
-    let failed = |reason: String| {
-        inner.note_failure(image_id, &reason);
-        Target::Nowhere(Outcome::CacheFailed(reason))
-    };
-    // The directory is asked first: an image that is there needs no driver to say so.
-    match inner.directory.cached_file(image_id) {
-        Ok(None) => {}
-        Ok(Some(_)) => return Target::Nowhere(Outcome::AlreadyCached),
-        Err(error) => return failed(format!("cannot look at the cache: {error}")),
-    }
-    inner.reconcile();
-    match inner.metadata.is_cacheable(image_id, size, SystemTime::now()) {
-        Ok(true) => {}
-        Ok(false) => return Target::Nowhere(Outcome::RefusedByDriver),
-        Err(error) => return failed(error.to_string()),
-    }
-    match Incomplete::take(&inner.directory, image_id) {
-        Ok(TakeResult::Ours(mut file)) => match space::reserve(inner, &mut file, size) {
-            Ok(()) => Target::File(file),
-            Err(error) => {
-                file.discard();
-                failed(format!("cannot write to the cache: {error}"))
-            }
-        },
-        Ok(TakeResult::AlreadyCached) => Target::Nowhere(Outcome::AlreadyCached),
-        Ok(TakeResult::BeingWritten) => Target::Nowhere(Outcome::BeingCached),
-        Err(error) => failed(format!("cannot write to the cache: {error}")),
     }
 }

@@ -1,6 +1,9 @@
 //! Hits on their way into the records: written at once, or gathered for a while.
 
-use crate::cache::CacheInner;
+mod pending_hit;
+
+pub(crate) use pending_hit::PendingHit;
+
 use crate::error::Result;
 use crate::metadata::{Budget, MetadataStore};
 use image_cache_engine::OpenImage;
@@ -10,41 +13,13 @@ use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Hits that wait for records that work again; beyond that the oldest are given up.
 const WAITING_AT_MOST: usize = 100_000;
 
 /// Hits that one call hands to the driver. The more there are, the more are of the same image, which is written once for them.
 const HITS_PER_CALL: usize = 4000;
-
-/// The hit that a read will be, which is not at its end yet.
-pub(crate) struct PendingHit {
-    inner: Arc<CacheInner>,
-    image_id: ImageId,
-    /// What is read, where that is a cached file. It is the reader's to close: an image is not evicted while it is open.
-    file: Weak<File>,
-}
-
-impl PendingHit {
-    /// By a read along with a fetch.
-    pub fn new(inner: &Arc<CacheInner>, image_id: &ImageId) -> Self {
-        PendingHit { inner: Arc::clone(inner), image_id: image_id.clone(), file: Weak::new() }
-    }
-
-    /// By a read of this cached file.
-    pub fn on(inner: &Arc<CacheInner>, image_id: &ImageId, file: &Arc<File>) -> Self {
-        PendingHit { file: Arc::downgrade(file), ..PendingHit::new(inner, image_id) }
-    }
-
-    pub fn count(self) {
-        let PendingHit { inner, image_id, file } = self;
-        // Books that were just replaced have to know the image first.
-        inner.reconcile();
-        inner.metrics.hits.inc();
-        inner.hits.count(Hit { image_id, at: SystemTime::now() }, &file);
-    }
-}
 
 /// Reads of the last while.
 #[derive(Debug)]

@@ -66,20 +66,20 @@ mod metadata;
 mod metrics;
 mod migrate;
 mod prune;
-mod ranges;
+mod queue;
 mod reading;
 mod reconcile;
 mod resuming;
 mod single_flight;
-mod small_reads;
 mod space;
 mod tee;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-mod verify;
+mod withheld;
 
-pub use cache::{ImageCache, Kept, Status};
+pub use cache::{ImageCache, Status, Verified, WholeImage};
 pub use clean::Cleaned;
+pub use delete::Kept;
 pub use error::{Error, Result};
 pub use image_cache_engine::{
     Bound, CallError, Driver, DriverError, Inspection, LoadError, Peak, inspect, time_to_compile,
@@ -101,9 +101,7 @@ pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};
-pub use small_reads::WholeImage;
 pub use tee::CachingReader;
-pub use verify::Verified;
 
 /// What the fuzzer is linked with, and nobody else sees.
 #[cfg(fuzzing)]

@@ -1,6 +1,5 @@
 //! What a cache has done since it was opened, in numbers.
 
-use crate::cache::ImageCache;
 use image_cache_store::sync::lock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,24 +79,6 @@ pub struct DriverCalls {
     pub time: Duration,
     /// How long the longest of them took.
     pub longest: Duration,
-}
-
-impl ImageCache {
-    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
-    ///
-    /// ```
-    /// use image_cache::{Config, Expected, ImageCache};
-    /// # let scratch = tempfile::tempdir()?;
-    /// # let directory = scratch.path().join("cache");
-    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
-    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
-    /// let counters = cache.counters();
-    /// assert_eq!((counters.misses, counters.fills_cached, counters.bytes_fetched), (1, 1, 8));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn counters(&self) -> Counters {
-        self.inner().metrics.snapshot()
-    }
 }
 
 /// Where they are counted.

@@ -1,78 +1,121 @@
 //! Bringing the records into sync with the directory, which is right about what is cached.
 
-use crate::cache::CacheInner;
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, DirectorySnapshot, Reconciled};
+use crate::metadata::{Budget, DirectorySnapshot, MetadataStore, Reconciled};
 use image_cache_model::{CacheSize, CachedImage, ImageId};
-use image_cache_store::FileInfo;
+use image_cache_store::integrity::DigestStore;
 use image_cache_store::sync::{WORTH_A_THREAD, both};
+use image_cache_store::{Directory, FileInfo};
 use std::io;
 
-/// Adopts files without a record, forgets records without a file, and replaces records of another file.
-/// Not with an image locked: each repair takes the image's lock and looks again.
-pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
-    let changed = inner.in_directory("read", "", inner.directory.changed())?;
-    let files = inner.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
-    let mut files = inner.in_directory("read", "", files)?.concat();
-    files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let budget = Budget::of(files.len() as u64);
-    let sweep = || inner.blocks.sweep(files.iter().map(|(id, _)| id));
-    // Another directory, and nothing of the records: it need not wait for them.
-    let doubtful = if files.len() >= WORTH_A_THREAD {
-        both(|| doubtful(inner, &files, &budget), sweep).0?
-    } else {
-        sweep();
-        doubtful(inner, &files, &budget)?
-    };
-    let driver = inner.metadata.in_use();
-    let (mut repairs, mut unrepaired) = (0u64, 0u64);
-    for id in &doubtful {
-        match repair(inner, id, &budget) {
-            Ok(repaired) => repairs += u64::from(repaired),
-            // Whoever sits on the lock would be waited for as long for each of the others.
-            Err(error) if is_time_out(&error) => return Err(error),
-            // Another driver took its place: its records are another matter.
-            Err(error) if !inner.metadata.is_served_by(&driver) => return Err(error),
-            // One file that nobody may change must not keep all others out of the records.
-            Err(error) => {
-                tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
-                unrepaired += 1;
-            }
-        }
-    }
-    if repairs > 0 {
-        tracing::info!(repairs, "the records were brought into sync with the directory");
-    }
-    let bytes = files.iter().map(|(_, file)| file.size).sum();
-    let size = CacheSize { images: files.len() as u64, bytes };
-    let held = DirectorySnapshot { size, changed };
-    Ok(if unrepaired == 0 { Reconciled::Whole(held) } else { Reconciled::InPart })
+/// Brings the records into sync with the directory. It holds no lock between two images.
+pub(crate) struct Reconciler<'a> {
+    pub directory: &'a Directory,
+    pub metadata: &'a MetadataStore,
+    pub blocks: &'a DigestStore,
 }
 
-/// The images of which the records say nothing, or something else than the directory; and those that it knows nothing of.
-fn doubtful(
-    inner: &CacheInner,
-    files: &[(ImageId, FileInfo)],
-    budget: &Budget,
-) -> Result<Vec<ImageId>> {
-    let (mut doubtful, mut pages, mut orphans) = (Vec::new(), inner.metadata.pages(budget), 0);
-    // Both ascend.
-    let mut files = files.iter().peekable();
-    while let Some(page) = pages.next(orphans)? {
-        orphans = 0;
-        for record in page {
-            while let Some((id, _)) = files.next_if(|(id, _)| *id < record.image_id) {
-                doubtful.push(id.clone());
-            }
-            let file = files.next_if(|(id, _)| *id == record.image_id);
-            orphans += usize::from(file.is_none());
-            if !file.is_some_and(|(_, file)| agree(&record, file)) {
-                doubtful.push(record.image_id);
+impl Reconciler<'_> {
+    /// Adopts files without a record, forgets records without a file, and replaces records of another file.
+    /// Not with an image locked: each repair takes the image's lock and looks again.
+    pub fn run(&self) -> Result<Reconciled> {
+        let changed = self.in_directory(self.directory.changed())?;
+        let files = self.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
+        let mut files = self.in_directory(files)?.concat();
+        files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let budget = Budget::of(files.len() as u64);
+        let sweep = || self.blocks.sweep(files.iter().map(|(id, _)| id));
+        // The digests lie in another directory, and the records are not needed for them: neither waits for the other.
+        let differing = if files.len() >= WORTH_A_THREAD {
+            both(|| self.differing(&files, &budget), sweep).0?
+        } else {
+            sweep();
+            self.differing(&files, &budget)?
+        };
+        let is_whole = self.repair_all(&differing, &budget)?;
+        let bytes = files.iter().map(|(_, file)| file.size).sum();
+        let size = CacheSize { images: files.len() as u64, bytes };
+        let held = DirectorySnapshot { size, changed };
+        Ok(if is_whole { Reconciled::Whole(held) } else { Reconciled::InPart })
+    }
+
+    fn in_directory<T>(&self, result: io::Result<T>) -> Result<T> {
+        result.map_err(Error::directory("read", self.directory.path_of("")))
+    }
+
+    /// Repairs the records of these images; false if the records of some could not be repaired.
+    fn repair_all(&self, differing: &[ImageId], budget: &Budget) -> Result<bool> {
+        let driver = self.metadata.in_use();
+        let (mut repairs, mut unrepaired) = (0u64, 0u64);
+        for id in differing {
+            match self.repair(id, budget) {
+                Ok(repaired) => repairs += u64::from(repaired),
+                // The lock of each other image would be waited for as long.
+                Err(error) if is_time_out(&error) => return Err(error),
+                // Another driver took its place: its records are another matter.
+                Err(error) if !self.metadata.is_served_by(&driver) => return Err(error),
+                // One file that nobody may change must not keep all others out of the records.
+                Err(error) => {
+                    tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
+                    unrepaired += 1;
+                }
             }
         }
+        if repairs > 0 {
+            tracing::info!(repairs, "the records were brought into sync with the directory");
+        }
+        Ok(unrepaired == 0)
     }
-    doubtful.extend(files.map(|(id, _)| id.clone()));
-    Ok(doubtful)
+
+    /// The images of which the records say nothing, or something else than the directory; and those that it knows nothing of.
+    fn differing(&self, files: &[(ImageId, FileInfo)], budget: &Budget) -> Result<Vec<ImageId>> {
+        let (mut differing, mut pages, mut orphans) = (Vec::new(), self.metadata.pages(budget), 0);
+        // Both ascend.
+        let mut files = files.iter().peekable();
+        while let Some(page) = pages.next(orphans)? {
+            orphans = 0;
+            for record in page {
+                while let Some((id, _)) = files.next_if(|(id, _)| *id < record.image_id) {
+                    differing.push(id.clone());
+                }
+                let file = files.next_if(|(id, _)| *id == record.image_id);
+                orphans += usize::from(file.is_none());
+                if !file.is_some_and(|(_, file)| agree(&record, file)) {
+                    differing.push(record.image_id);
+                }
+            }
+        }
+        differing.extend(files.map(|(id, _)| id.clone()));
+        Ok(differing)
+    }
+
+    /// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
+    fn repair(&self, id: &ImageId, budget: &Budget) -> Result<bool> {
+        let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
+        let _image = self.directory.lock_image(id).map_err(in_file)?;
+        let file = self.directory.cached_file(id).map_err(in_file)?;
+        let record = self.metadata.cached_image(id, budget)?;
+        let adopted = match (file, record) {
+            (None, None) => return Ok(false),
+            (None, Some(_)) => {
+                tracing::debug!(image = %id, "its file is gone: the record is forgotten");
+                self.metadata.forget(std::slice::from_ref(id), budget)?;
+                return Ok(true);
+            }
+            (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
+            (Some(file), Some(record)) => {
+                if is_of(&record, &file) {
+                    let _lock = self.directory.lock().map_err(in_file)?;
+                    self.blocks.forget_replaced(id, record.last_modified);
+                }
+                renewed(&record, &file)
+            }
+            (Some(file), None) => adopted(id, &file),
+        };
+        tracing::debug!(image = %id, "it is adopted from its file");
+        self.metadata.record_cached(&adopted, None, budget)?;
+        Ok(true)
+    }
 }
 
 fn is_time_out(error: &Error) -> bool {
@@ -82,34 +125,6 @@ fn is_time_out(error: &Error) -> bool {
 /// Whether a record is of this file.
 pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified == file.modified
-}
-
-/// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
-fn repair(inner: &CacheInner, id: &ImageId, budget: &Budget) -> Result<bool> {
-    let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
-    let _image = inner.directory.lock_image(id).map_err(in_file)?;
-    let file = inner.directory.cached_file(id).map_err(in_file)?;
-    let record = inner.metadata.cached_image(id, budget)?;
-    let adopted = match (file, record) {
-        (None, None) => return Ok(false),
-        (None, Some(_)) => {
-            tracing::debug!(image = %id, "its file is gone: the record is forgotten");
-            inner.metadata.forget(std::slice::from_ref(id), budget)?;
-            return Ok(true);
-        }
-        (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
-        (Some(file), Some(record)) => {
-            if is_of(&record, &file) {
-                let _lock = inner.directory.lock().map_err(in_file)?;
-                inner.blocks.forget_replaced(id, record.last_modified);
-            }
-            renewed(&record, &file)
-        }
-        (Some(file), None) => adopted(id, &file),
-    };
-    tracing::debug!(image = %id, "it is adopted from its file");
-    inner.metadata.record_cached(&adopted, None, budget)?;
-    Ok(true)
 }
 
 /// The record of a file that nobody knew.
@@ -142,6 +157,7 @@ pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::CacheInner;
     use crate::{Config, ImageCache};
 
     #[test]
@@ -157,15 +173,17 @@ mod tests {
         let inner = cache.inner();
         let held = inner.directory.lock_images(&ids).expect("they are free");
         let begun = std::time::Instant::now();
-        let error = reconcile(inner).expect_err("the locks are held");
+        let CacheInner { directory, metadata, blocks, .. } = &**inner;
+        let reconciler = Reconciler { directory, metadata, blocks };
+        let error = reconciler.run().expect_err("the locks are held");
         let words = "another process records or removes the same image";
         assert!(error.to_string().contains(words), "{error}");
         assert!(
-            begun.elapsed() < std::time::Duration::from_secs(10),
-            "one wait is of 2 s, 30 are of 60 s"
+            begun.elapsed() < std::time::Duration::from_secs(150),
+            "one wait is of 30 s, 30 are of 900 s"
         );
         drop(held);
-        assert!(matches!(reconcile(inner), Ok(Reconciled::Whole(held)) if held.size.images == 30));
+        assert!(matches!(reconciler.run(), Ok(Reconciled::Whole(held)) if held.size.images == 30));
         assert_eq!(cache.cached_images().expect("they are listed").len(), 30);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **Following.** Each [fill](crate::fill) tells its [`Progress`]: how much of its file may be read, and how it
 //! ended. The progress of all fills of this cache that run is found in [`InFlight`]. A
-//! [`LocalFollower`](follower::LocalFollower) reads the file up to the byte before the last one written, and waits.
+//! [`Follower`](follower::Follower) reads the file up to the byte before the last one written, and waits.
 //! The end says what the others get: the last byte (verified), the same error, or that they are on their own.
 //!
 //! **Who brings the bytes.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
@@ -16,45 +16,48 @@
 //! thread that would have to bring the bytes itself, with the other reader that it holds. Who was found to bring
 //! nothing is remembered until it brings something: whoever comes later does not wait for it all over again.
 //!
-//! **Another process.** Its growing file is [read likewise](external::ExternalFollower): the writer's lock says that
+//! **Another process.** Its growing file is [read likewise](external::ExternalFile): the writer's lock says that
 //! it lives, the rename that it was right.
 //!
 //! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
-//! reader looks for the image [anew](resolve::Request::find), as if it had just come: it may be cached by now, or
+//! reader looks for the image [anew](request::Request::resolve), as if it had just come: it may be cached by now, or
 //! fetched by somebody, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
 //! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
 
 mod external;
 mod follower;
+mod follower_poll;
+mod growing_file;
+mod local;
 mod partial_bytes;
+mod patience;
 mod progress;
 mod progress_info;
 mod reader;
 mod reader_state;
 mod replay_check;
+mod request;
 mod resolve;
 mod shared_fetch;
 mod stuck;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::{
-    follower::{Follower, LocalFollower},
+    follower::Follower,
     progress::Call,
-    reader_state::{Action, ReaderState},
+    reader_state::{Action, ReaderState, SourceNeed, SourceToken},
 };
-pub(crate) use progress::{Completed, End, Producer, Progress};
+pub(crate) use growing_file::{Completed, FetchEnd};
+pub(crate) use progress::{Producer, Progress};
 pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
-pub(crate) use resolve::Request;
-pub(crate) use shared_fetch::SharedFetch;
+pub(crate) use request::Request;
 use stuck::StuckWriters;
 
-use crate::error::Error;
 use image_cache_model::ImageId;
 use image_cache_store::sync::lock;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
 /// The fetches of this cache that run.
@@ -111,22 +114,4 @@ impl InFlight {
             running.remove(id);
         }
     }
-}
-
-/// A second copy of an error: the same to whoever asks its kind, its code, its words or, where it is one of the
-/// cache's own verdicts, its value.
-pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
-    if let Some(code) = error.raw_os_error() {
-        return io::Error::from_raw_os_error(code);
-    }
-    match (Error::of_io(error).and_then(Error::verdict), error.get_ref()) {
-        (Some(verdict), _) => io::Error::new(error.kind(), verdict),
-        (None, Some(inner)) => io::Error::new(error.kind(), inner.to_string()),
-        (None, None) => error.kind().into(),
-    }
-}
-
-/// The error of a reader whose image was refused.
-pub(crate) fn verdict_error(error: &Error) -> io::Error {
-    error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)
 }

@@ -5,20 +5,19 @@
 //! fills that run at the same time, in one process or in many, cannot take the same room twice.
 
 mod inodes;
+mod storage_full;
 
 use crate::cache::CacheInner;
 use bytesize::ByteSize;
 use image_cache_model::Config;
 use image_cache_store::Incomplete;
 use std::io;
+use storage_full::{EVICTION_ROUNDS, storage_full};
 
 /// Where the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
 /// much: seldom, since all images are looked at for it, and never much in vain.
 const LEAST_STEP: u64 = 1 << 20;
 const MOST_STEP: u64 = 64 << 20;
-
-/// So often room is made, when others take it away before it is reserved.
-const ROUNDS: u32 = 8;
 
 /// Whether there is room.
 enum Room {
@@ -63,7 +62,7 @@ fn make_room(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -
         return file.allocate(most).map(drop);
     }
     let (mut excess, mut budget) = (0, None);
-    for _ in 0..ROUNDS {
+    for _ in 0..EVICTION_ROUNDS {
         excess = match admit(inner, file, least, most)? {
             Room::Reserved => return Ok(()),
             Room::After(excess) => excess,
@@ -72,7 +71,7 @@ fn make_room(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -
             break;
         }
     }
-    Err(full(format!(
+    Err(storage_full(format!(
         "no space within image_cache_max_size ({}), a hard limit: {} more would have to be evicted, and cannot be",
         ByteSize(inner.config.max_size),
         ByteSize(excess),
@@ -89,7 +88,7 @@ fn admit(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io
         let cached = inner.cache_size().map_err(io::Error::other)?.bytes;
         let within = config.max_size.saturating_sub(others.bytes);
         if least > within {
-            return Err(full(format!(
+            return Err(storage_full(format!(
                 "no space within image_cache_max_size ({}), a hard limit: it needs {}, and other fills take up {}",
                 ByteSize(config.max_size),
                 ByteSize(least),
@@ -139,9 +138,5 @@ fn on_disk(inner: &CacheInner, file: &Incomplete, promised: u64, least: u64) -> 
     if kept > 0 {
         words += &format!(", and image_cache_min_free keeps {}", ByteSize(kept));
     }
-    Err(full(words))
-}
-
-fn full(words: String) -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, words)
+    Err(storage_full(words))
 }

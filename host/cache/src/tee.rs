@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::fill::Fill;
+use crate::withheld::{Withheld, readable};
 use image_cache_model::Outcome;
 use image_cache_store::md5::BLOCK;
 use std::io::{self, Read};
@@ -16,8 +17,7 @@ use std::io::{self, Read};
 pub struct CachingReader<R> {
     source: R,
     state: State,
-    /// The last byte that came: nobody may take the image for whole before it was verified.
-    held: Option<u8>,
+    withheld: Withheld<u8>,
 }
 
 enum State {
@@ -31,9 +31,10 @@ impl<R: Read> CachingReader<R> {
         CachingReader::from_here(source, fill, None)
     }
 
-    /// Goes on where the fill has come to; `held` is the byte before.
-    pub(crate) fn from_here(source: R, fill: Fill, held: Option<u8>) -> Self {
-        CachingReader { source, state: State::Running(Box::new(fill)), held }
+    /// Goes on from where the fill has come to; `last` is the byte before, which was withheld.
+    pub(crate) fn from_here(source: R, fill: Fill, last: Option<u8>) -> Self {
+        let (state, withheld) = (State::Running(Box::new(fill)), Withheld::new(last));
+        CachingReader { source, state, withheld }
     }
 
     /// What became of the image in the cache, once the end was reached.
@@ -68,11 +69,11 @@ impl<R: Read> CachingReader<R> {
             Ok(outcome) => self.state = State::Ended(outcome),
             Err(error) => return Err(self.fail(error.into())),
         }
-        Ok(self.hand_out_held(buf))
+        Ok(self.release_last(buf))
     }
 
-    fn hand_out_held(&mut self, buf: &mut [u8]) -> usize {
-        match self.held.take() {
+    fn release_last(&mut self, buf: &mut [u8]) -> usize {
+        match self.withheld.release() {
             Some(byte) => {
                 buf[0] = byte;
                 1
@@ -90,13 +91,13 @@ impl<R: Read> Read for CachingReader<R> {
         loop {
             let fill = match &mut self.state {
                 State::Running(fill) => fill,
-                State::Ended(_) => return Ok(self.hand_out_held(buf)),
+                State::Ended(_) => return Ok(self.release_last(buf)),
                 State::Failed(kind) => {
                     return Err(io::Error::new(*kind, "the stream failed before"));
                 }
             };
-            // The held byte goes in front, where there is room for more than itself.
-            let start = usize::from(self.held.is_some());
+            // The withheld byte goes in front, if there is room for more than itself.
+            let start = usize::from(self.withheld.is_some());
             let mut one = [0];
             let room = if buf.len() > start { &mut buf[start..] } else { &mut one[..] };
             let count = match self.source.read(room) {
@@ -122,10 +123,10 @@ impl<R: Read> Read for CachingReader<R> {
             if let Err(error) = fill.push(&room[..count]) {
                 return Err(self.fail(error.into()));
             }
-            if let Some(byte) = self.held.replace(last) {
+            if let Some(byte) = self.withheld.exchange(last) {
                 buf[0] = byte;
             }
-            let delivered = start + count - 1;
+            let delivered = readable((start + count) as u64, false) as usize;
             if delivered > 0 {
                 return Ok(delivered);
             }

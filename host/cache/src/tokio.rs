@@ -3,11 +3,12 @@
 //! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
 
 mod alarm;
+mod background_fill;
+mod blocking;
 mod buffer;
 mod cached;
 mod fed;
 mod fetching;
-mod filling;
 mod off_runtime;
 mod passing;
 mod pump;
@@ -15,35 +16,31 @@ mod ranges;
 mod read_budget;
 mod reader;
 mod resuming;
+mod spare;
+mod stream;
 
 pub use read_budget::ReadBudget;
 pub use reader::ImageReader;
 pub use resuming::{chunks_of, resuming};
+pub use stream::ImageStream;
 
-use crate::cache::ImageCache;
+use crate::cache::{ImageCache, WholeImage};
 use crate::error::{Error, Result};
 use crate::metrics::Counters;
 use crate::single_flight::Route;
-use crate::small_reads::WholeImage;
+
 use ::tokio::io::AsyncRead;
-use ::tokio::task::JoinHandle;
+use background_fill::BackgroundFill;
+use blocking::blocking;
 use bytes::Bytes;
-use filling::Filling;
-use futures_util::stream;
-use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{Stream, StreamExt, TryStreamExt, once};
 use image_cache_model::{Config, Expected, Outcome};
 use off_runtime::OffRuntime;
 use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
+use stream::CHUNK;
 use tokio_util::io::ReaderStream;
-
-/// Bytes that are read from disk or a source at once.
-const CHUNK: usize = 256 * 1024;
-
-/// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
-pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// An [`ImageCache`] for tokio.
 ///
@@ -131,7 +128,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Ok(passing::stream(source, Filling::start(&self.cache, id, expected).await?, None))
+        Ok(passing::stream(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
@@ -146,7 +143,7 @@ impl AsyncImageCache {
     {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
         let (filling, size) =
-            (Filling::start(&self.cache, id, expected.clone()).await?, expected.size);
+            (BackgroundFill::start(&self.cache, id, expected.clone()).await?, expected.size);
         let route =
             if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
         Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
@@ -191,7 +188,7 @@ impl AsyncImageCache {
     {
         let opened =
             async move { Ok::<_, io::Error>(ReaderStream::with_capacity(fetch().await?, CHUNK)) };
-        self.get_or_fetch_stream(id, expected, stream::once(opened).try_flatten()).await
+        self.get_or_fetch_stream(id, expected, once(opened).try_flatten()).await
     }
 
     /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
@@ -257,7 +254,7 @@ impl AsyncImageCache {
         R: AsyncRead + Send + 'static,
     {
         let mut chunks = Box::pin(ReaderStream::with_capacity(source, CHUNK));
-        let mut filling = Filling::start(&self.cache, id, expected).await?;
+        let mut filling = BackgroundFill::start(&self.cache, id, expected).await?;
         loop {
             if let Some(outcome) = filling.bypass_reason() {
                 return Ok(outcome);
@@ -288,24 +285,5 @@ impl AsyncImageCache {
     /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.
     pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
         Ok(self.open_range(id, range).await?.map(ImageReader::into_stream))
-    }
-}
-
-/// Runs what may block on tokio's threads for that.
-async fn blocking<T, E, F>(work: F) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Error> + Send + 'static,
-    F: FnOnce() -> Result<T, E> + Send + 'static,
-{
-    joined(::tokio::task::spawn_blocking(work)).await
-}
-
-/// What came of it.
-async fn joined<T, E: From<Error>>(work: JoinHandle<Result<T, E>>) -> Result<T, E> {
-    match work.await {
-        Ok(result) => result,
-        Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
-        Err(_) => Err(Error::RuntimeStopped.into()),
     }
 }

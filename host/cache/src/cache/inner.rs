@@ -1,10 +1,10 @@
 //! What the clones of a cache, its readers and its fills share, and how its records are brought up to date.
 
 use crate::error::{Error, Result};
-use crate::fill::Fill;
 use crate::hits::HitLog;
 use crate::metadata::{DirectorySnapshot, MetadataStore};
 use crate::metrics::Metrics;
+use crate::reconcile::Reconciler;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
 use image_cache_store::integrity::DigestStore;
@@ -48,17 +48,25 @@ impl CacheInner {
 
     /// Repairs the records where something could not be written before. Not with the directory locked.
     pub fn reconcile(&self) {
-        let repair = || crate::reconcile::reconcile(self);
-        if let Err(error) = self.metadata.reconcile_if_dirty(repair) {
+        if let Err(error) = self.metadata.reconcile_if_dirty(|| self.reconciler().run()) {
             tracing::warn!(%error, "records and directory differ; it is tried again");
         }
+    }
+
+    /// The same, even if that just failed: for a caller that cannot go on without the records.
+    pub fn reconcile_now(&self) -> Result<()> {
+        self.metadata.reconcile_now(|| self.reconciler().run())
+    }
+
+    fn reconciler(&self) -> Reconciler<'_> {
+        let CacheInner { directory, metadata, blocks, .. } = self;
+        Reconciler { directory, metadata, blocks }
     }
 
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
     pub fn take_note_of_changes(&self) {
         let changed = || self.in_directory("read", "", self.directory.changed());
-        let repair = || crate::reconcile::reconcile(self);
-        if let Err(error) = self.metadata.reconcile_changes(changed, repair) {
+        if let Err(error) = self.metadata.reconcile_changes(changed, || self.reconciler().run()) {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
         }
     }
@@ -118,17 +126,13 @@ impl CacheInner {
         name: &str,
         result: io::Result<T>,
     ) -> Result<T> {
-        result.map_err(|source| Error::Directory {
-            operation,
-            path: self.directory.path_of(name),
-            source,
-        })
+        result.map_err(Error::directory(operation, self.directory.path_of(name)))
     }
 
     /// Counts a read through a source.
-    pub fn note_miss(&self, fill: &Fill) {
+    pub fn note_miss(&self, is_bypassing: bool) {
         self.metrics.misses.inc();
-        if fill.bypass_reason().is_some() {
+        if is_bypassing {
             self.metrics.passed.inc();
         }
     }

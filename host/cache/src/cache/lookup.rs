@@ -3,6 +3,7 @@
 use super::{ImageCache, listing};
 use crate::error::{Error, Result};
 use crate::metadata::{Budget, DriverStatus};
+use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
 use std::time::SystemTime;
 
@@ -139,5 +140,21 @@ impl ImageCache {
             warnings: self.inner.warnings.clone(),
             cache_failures: self.inner.metrics.cache_failures.snapshot(),
         })
+    }
+
+    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
+    /// let counters = cache.counters();
+    /// assert_eq!((counters.misses, counters.fills_cached, counters.bytes_fetched), (1, 1, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.inner.metrics.snapshot()
     }
 }

@@ -39,7 +39,7 @@ impl Pages<'_> {
     }
 
     fn endless(&self) -> Error {
-        let driver = self.metadata.in_use().driver.name().to_owned();
+        let driver = self.metadata.status().name;
         let reason = format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
         self.metadata.distrust("end a list", &reason);
         Error::Metadata { operation: "end a list", driver, reason }

@@ -1,5 +1,6 @@
 //! What one call of the records has already tried, and whether it may try again.
 
+use super::classify::{Context, Idempotency};
 use image_cache_engine::Driver;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,16 @@ use std::time::{Duration, Instant};
 /// for the time that a call may take.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The part of its time that a driver has for what took it long to fail at before.
-const HURRIED: u32 = 4;
+/// The part of its time that a driver has for a call that took it long to fail at before: a quarter.
+const REDUCED_DEADLINE: u32 = 4;
 
 /// What one call has tried.
 pub(super) struct Retry {
-    used: bool,
+    /// Whether all attempts share one deadline: all but the first one of a driver that was not slow before.
+    is_limited: bool,
+    has_retried: bool,
     /// Whether a database that was replaced was the reason for an attempt already.
-    renewed: bool,
+    has_renewed: bool,
     started: Instant,
     /// When the first attempt must be over, and the second one, too.
     until: Instant,
@@ -27,10 +30,26 @@ impl Retry {
     pub fn of(driver: &Driver, is_deadline_reduced: bool) -> Self {
         let (started, mut until) = (Instant::now(), driver.end_of_call());
         if is_deadline_reduced {
-            until = started + until.saturating_duration_since(started) / HURRIED;
+            until = started + until.saturating_duration_since(started) / REDUCED_DEADLINE;
         }
         let busy_until = if driver.is_built_in() { started + BUSY_PATIENCE } else { until };
-        Retry { used: false, renewed: false, started, until, busy_until, pause: Duration::ZERO }
+        Retry {
+            is_limited: is_deadline_reduced,
+            has_retried: false,
+            has_renewed: false,
+            started,
+            until,
+            busy_until,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// Makes the next attempt; a second one gets the time that is left.
+    pub fn attempt<T>(&mut self, driver: &Driver, call: impl FnOnce(&Driver) -> T) -> T {
+        match std::mem::replace(&mut self.is_limited, true) {
+            false => call(driver),
+            true => call(&driver.until(self.until)),
+        }
     }
 
     /// Whether the attempts took so long that the caller should not be made to wait for more of the kind.
@@ -39,28 +58,33 @@ impl Retry {
         now.saturating_duration_since(self.started) >= self.until.saturating_duration_since(now)
     }
 
-    /// Once, and only where the first attempt left time for a second.
-    pub fn once(&mut self) -> bool {
-        !std::mem::replace(&mut self.used, true) && Instant::now() < self.until
-    }
-
-    /// Once for a database that was replaced: the new one may be corrupt, and then there is another attempt.
-    pub fn renewed(&mut self) -> bool {
-        !std::mem::replace(&mut self.renewed, true) && Instant::now() < self.until
-    }
-
-    /// The driver for the next attempt; a second one gets the time that is left.
-    pub fn attempt(&self, driver: &Driver) -> Driver {
-        driver.until(self.until)
-    }
-
-    /// Waits a little, unless it waited too long already.
-    pub fn busy(&mut self) -> bool {
-        if Instant::now() > self.busy_until {
-            return false;
+    /// What is known when an attempt of this driver has failed.
+    pub fn context(&self, idempotency: Idempotency, driver: &Driver) -> Context {
+        let now = Instant::now();
+        Context {
+            idempotency,
+            is_built_in: driver.is_built_in(),
+            was_slow: self.was_slow(),
+            may_wait: now <= self.busy_until,
+            has_retry: !self.has_retried && now < self.until,
+            // The new database may be corrupt, and then there is another attempt.
+            has_renewal: !self.has_renewed && now < self.until,
         }
+    }
+
+    /// The second attempt follows.
+    pub fn use_retry(&mut self) {
+        self.has_retried = true;
+    }
+
+    /// The attempt with a new database follows.
+    pub fn use_renewal(&mut self) {
+        self.has_renewed = true;
+    }
+
+    /// Waits a little for storage that is busy.
+    pub fn pause(&mut self) {
         self.pause = (self.pause * 2).clamp(Duration::from_millis(1), Duration::from_millis(50));
         std::thread::sleep(self.pause);
-        true
     }
 }

@@ -1,21 +1,21 @@
-//! Whether the records and the directory are in sync, and when they are brought there.
+//! Whether the records and the directory are in sync, and when they are reconciled.
 
-use super::InUse;
+use super::in_use::InUse;
 use crate::error::Result;
 use image_cache_model::CacheSize;
 use image_cache_store::sync::{Gate, lock};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-/// After a vain attempt to reconcile, the next one waits so long, and twice as long each time.
+/// After a failed attempt to reconcile, the next one waits so long, and twice as long each time.
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// So long records that were reconciled are taken to agree with a directory that has not changed since.
+/// So long reconciled records are taken to agree with a directory that has not changed since.
 const LATELY: Duration = Duration::from_secs(60);
 
-/// So long nobody looks again for images that others put there or took away, and so many times as long as the last look took.
+/// So long the directory is not looked at again for images that others put there or took away, and so many times as long as the
+/// last reconciliation took.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_PART: u32 = 50;
 
@@ -30,7 +30,7 @@ pub(crate) struct DirectorySnapshot {
     pub changed: SystemTime,
 }
 
-/// How far a repair of the records came.
+/// How far a reconciliation came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconciled {
     /// With what the directory held.
@@ -39,26 +39,71 @@ pub(crate) enum Reconciled {
     InPart,
 }
 
-/// What is known of the records' agreement with the directory.
-pub(super) struct SyncState {
-    /// Counts the occasions on which they fell out of sync.
-    changes: AtomicU64,
-    /// How many of them have been repaired.
-    repaired: AtomicU64,
-    /// Whether the last repair left out images whose records could not be written.
-    unrepaired: AtomicBool,
-    /// Passed by whoever reconciles the records.
-    gate: Gate,
-    /// The last attempt, where it was vain.
-    next: Mutex<Option<FailedReconcile>>,
-    /// When the records were reconciled with the directory last.
-    agreed: Mutex<Option<LastReconcile>>,
+/// Whether a failed attempt to reconcile puts off the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backoff {
+    Respected,
+    /// The caller cannot go on without the records.
+    Ignored,
 }
 
-/// A repair that left nothing out.
+/// What is known of the records' agreement with the directory.
+///
+/// Each call of [`MetadataStore`](super::MetadataStore) tells it what could not be written; opening, reading and pruning have
+/// it reconcile. The mutex is held only to look and to note, never during a reconciliation: one thread at a time passes a
+/// gate for that.
+pub(super) struct SyncState {
+    knowledge: Mutex<Knowledge>,
+    /// Passed by a thread that reconciles because the records are dirty.
+    dirty: Gate,
+    /// Passed by a thread that reconciles because the directory changed.
+    changed: Gate,
+}
+
+#[derive(Debug)]
+struct Knowledge {
+    /// Counts the occasions on which records and directory fell out of sync.
+    changes: u64,
+    /// How many of them have been repaired.
+    repaired: u64,
+    /// Whether the last reconciliation left out images whose records could not be written.
+    is_partial: bool,
+    failed: Option<FailedReconcile>,
+    last: Option<LastReconcile>,
+}
+
+impl Knowledge {
+    fn is_in_sync(&self) -> bool {
+        self.changes == self.repaired
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_in_sync() && !self.is_partial
+    }
+
+    /// Notes how an attempt with this driver ended. What fell out of sync after the first `changes` is not repaired by it.
+    fn note(&mut self, result: &Result<Reconciled>, changes: u64, tried: &Arc<InUse>) {
+        match result {
+            Ok(Reconciled::Whole(_)) => {
+                (self.repaired, self.is_partial, self.failed) = (changes, false, None);
+                return;
+            }
+            // Its own failures made the records dirty, too; the other occasions are looked at again all the same.
+            Ok(Reconciled::InPart) => self.repaired = self.changes,
+            Err(_) => {}
+        }
+        self.is_partial = true;
+        self.back_off(tried);
+    }
+
+    fn back_off(&mut self, driver: &Arc<InUse>) {
+        self.failed = Some(FailedReconcile::after(self.failed.take(), driver));
+    }
+}
+
+/// A reconciliation that left nothing out.
 #[derive(Debug, Clone, Copy)]
 struct LastReconcile {
-    /// What the directory held.
     held: DirectorySnapshot,
     /// When it began, by both clocks, and how long it took.
     begun: Instant,
@@ -77,134 +122,19 @@ impl LastReconcile {
     }
 }
 
-/// A vain attempt to reconcile.
+/// A failed attempt to reconcile.
+#[derive(Debug)]
 struct FailedReconcile {
-    /// With whom it was: another driver need not wait.
+    /// With which driver: another one need not wait.
     with: Weak<InUse>,
     pause: Duration,
     until: Instant,
 }
 
-impl Default for SyncState {
-    /// Others may have used the directory since this process did.
-    fn default() -> Self {
-        SyncState {
-            changes: AtomicU64::new(1),
-            repaired: AtomicU64::new(0),
-            unrepaired: AtomicBool::new(false),
-            gate: Gate::new(),
-            next: Mutex::default(),
-            agreed: Mutex::default(),
-        }
-    }
-}
-
-impl SyncState {
-    /// Books and directory differ.
-    pub fn mark_dirty(&self) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Whether they agree, as far as is known.
-    pub fn is_in_sync(&self) -> bool {
-        self.changes.load(Ordering::Acquire) == self.repaired.load(Ordering::Acquire)
-    }
-
-    fn is_whole(&self) -> bool {
-        self.is_in_sync() && !self.unrepaired.load(Ordering::Acquire)
-    }
-
-    /// Whether they were brought into sync lately, when the directory held just this.
-    pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
-        let agreed = *lock(&self.agreed);
-        self.is_whole()
-            && agreed.is_some_and(|agreed| agreed.held == held && agreed.begun.elapsed() < LATELY)
-    }
-
-    /// Runs `reconcile` if there is something to repair, unless that just failed with the driver `in_use`. Waits for whoever
-    /// is at it, but no longer than a call may take: records that are not repaired yet are asked all the same.
-    pub fn reconcile_if_dirty(
-        &self,
-        in_use: impl Fn() -> Arc<InUse>,
-        reconcile: impl FnOnce() -> Result<Reconciled>,
-    ) -> Result<()> {
-        if self.is_whole() {
-            return Ok(());
-        }
-        let Some(_passed) = self.gate.pass(|| in_use().driver.end_of_call()) else { return Ok(()) };
-        let is_too_soon = |vain: &FailedReconcile| vain.is_too_soon(&in_use());
-        if self.is_whole() || lock(&self.next).as_ref().is_some_and(is_too_soon) {
-            return Ok(());
-        }
-        // What slips while this runs is not repaired by it; and it may replace the driver, which is then no reason to wait.
-        let (changes, tried) = (self.changes.load(Ordering::Acquire), in_use());
-        let result = self.reconcile(reconcile);
-        self.unrepaired.store(!matches!(result, Ok(Reconciled::Whole(_))), Ordering::Release);
-        let mut next = lock(&self.next);
-        *next = match &result {
-            Ok(Reconciled::Whole(_)) => None,
-            Ok(Reconciled::InPart) | Err(_) => Some(FailedReconcile::after(next.take(), &tried)),
-        };
-        drop(next);
-        let repaired = match result? {
-            Reconciled::Whole(_) => changes,
-            // Its own failures slipped, too; what others were is looked at again all the same.
-            Reconciled::InPart => self.changes.load(Ordering::Acquire),
-        };
-        self.repaired.store(repaired, Ordering::Release);
-        Ok(())
-    }
-
-    /// Runs `reconcile` if an entry of the directory came or went since that was done last, unless that was just now or takes
-    /// too long to do it so soon again.
-    pub fn reconcile_changes(
-        &self,
-        changed: impl FnOnce() -> Result<SystemTime>,
-        reconcile: impl FnOnce() -> Result<Reconciled>,
-    ) -> Result<()> {
-        let Some(agreed) = lock(&self.agreed).filter(LastReconcile::is_due) else { return Ok(()) };
-        if !self.is_whole() || !agreed.is_outdated(changed()?) {
-            return Ok(());
-        }
-        // Held by whoever is at it already.
-        let Ok(_next) = self.next.try_lock() else { return Ok(()) };
-        match self.reconcile(reconcile) {
-            Ok(Reconciled::Whole(_)) => Ok(()),
-            Ok(Reconciled::InPart) => {
-                self.unrepaired.store(true, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => {
-                self.mark_dirty();
-                Err(error)
-            }
-        }
-    }
-
-    fn reconcile(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<Reconciled> {
-        let (begun, begun_at) = (Instant::now(), SystemTime::now());
-        let result = reconcile();
-        if let Ok(Reconciled::Whole(held)) = result {
-            let took = begun.elapsed();
-            *lock(&self.agreed) = Some(LastReconcile { held, begun, begun_at, took });
-        }
-        result
-    }
-
-    /// A driver that took all its time to fail is not asked to repair the records in the same breath.
-    pub fn back_off(&self, slow: &Arc<InUse>) {
-        // Where somebody repairs, the failure is that of a repair, which puts off the next one itself.
-        if self.gate.pass(Instant::now).is_some() {
-            let mut next = lock(&self.next);
-            *next = Some(FailedReconcile::after(next.take(), slow));
-        }
-    }
-}
-
 impl FailedReconcile {
     fn after(before: Option<FailedReconcile>, in_use: &Arc<InUse>) -> FailedReconcile {
-        let same = before.filter(|vain| vain.is_with(in_use));
-        let pause = same.map_or(RECONCILE_PAUSE, |vain| (vain.pause * 2).min(LONGEST_PAUSE));
+        let same = before.filter(|failed| failed.is_with(in_use));
+        let pause = same.map_or(RECONCILE_PAUSE, |failed| (failed.pause * 2).min(LONGEST_PAUSE));
         FailedReconcile { with: Arc::downgrade(in_use), pause, until: Instant::now() + pause }
     }
 
@@ -214,5 +144,108 @@ impl FailedReconcile {
 
     fn is_too_soon(&self, in_use: &Arc<InUse>) -> bool {
         self.is_with(in_use) && Instant::now() < self.until
+    }
+}
+
+impl Default for SyncState {
+    /// Other processes may have used the directory since this one did.
+    fn default() -> Self {
+        let knowledge =
+            Knowledge { changes: 1, repaired: 0, is_partial: false, failed: None, last: None };
+        SyncState { knowledge: Mutex::new(knowledge), dirty: Gate::new(), changed: Gate::new() }
+    }
+}
+
+impl SyncState {
+    /// Notes that records and directory differ.
+    pub fn mark_dirty(&self) {
+        lock(&self.knowledge).changes += 1;
+    }
+
+    /// Whether they agree, as far as is known.
+    pub fn is_in_sync(&self) -> bool {
+        lock(&self.knowledge).is_in_sync()
+    }
+
+    /// Whether they were reconciled lately, when the directory held just this.
+    pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
+        let known = lock(&self.knowledge);
+        let is_same = |last: LastReconcile| last.held == held && last.begun.elapsed() < LATELY;
+        known.is_whole() && known.last.is_some_and(is_same)
+    }
+
+    /// Runs `reconcile` if there is something to repair. After a failure with the driver `in_use`, [`Backoff`] says whether
+    /// that is put off. Waits for another thread that reconciles, but no longer than a call may take: records that are not
+    /// repaired yet are asked all the same.
+    pub fn reconcile_if_dirty(
+        &self,
+        backoff: Backoff,
+        in_use: impl Fn() -> Arc<InUse>,
+        reconcile: impl FnOnce() -> Result<Reconciled>,
+    ) -> Result<()> {
+        if lock(&self.knowledge).is_whole() {
+            return Ok(());
+        }
+        let Some(_passed) = self.dirty.pass(|| in_use().driver.end_of_call()) else {
+            return Ok(());
+        };
+        // It may replace the driver, which is then no reason for the new one to wait.
+        let tried = in_use();
+        let changes = {
+            let known = lock(&self.knowledge);
+            let is_put_off = known.failed.as_ref().is_some_and(|failed| failed.is_too_soon(&tried));
+            if known.is_whole() || (backoff == Backoff::Respected && is_put_off) {
+                return Ok(());
+            }
+            known.changes
+        };
+        let result = self.run(reconcile);
+        lock(&self.knowledge).note(&result, changes, &tried);
+        result.map(drop)
+    }
+
+    /// Runs `reconcile` if an entry of the directory came or went since that was done last, unless that was just now or takes
+    /// too long to do it so soon again, or another thread is at it.
+    pub fn reconcile_changes(
+        &self,
+        changed: impl FnOnce() -> Result<SystemTime>,
+        reconcile: impl FnOnce() -> Result<Reconciled>,
+    ) -> Result<()> {
+        let last = {
+            let known = lock(&self.knowledge);
+            known.last.filter(|last| known.is_whole() && last.is_due())
+        };
+        let Some(last) = last else { return Ok(()) };
+        if !last.is_outdated(changed()?) {
+            return Ok(());
+        }
+        let Some(_passed) = self.changed.pass(Instant::now) else { return Ok(()) };
+        let result = self.run(reconcile);
+        let mut known = lock(&self.knowledge);
+        match &result {
+            Ok(Reconciled::Whole(_)) => {}
+            Ok(Reconciled::InPart) => known.is_partial = true,
+            Err(_) => known.changes += 1,
+        }
+        drop(known);
+        result.map(drop)
+    }
+
+    fn run(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<Reconciled> {
+        let (begun, begun_at) = (Instant::now(), SystemTime::now());
+        let result = reconcile();
+        if let Ok(Reconciled::Whole(held)) = result {
+            let took = begun.elapsed();
+            lock(&self.knowledge).last = Some(LastReconcile { held, begun, begun_at, took });
+        }
+        result
+    }
+
+    /// Puts off the next attempt with a driver that took all its time to fail.
+    pub fn back_off(&self, slow: &Arc<InUse>) {
+        // If a thread reconciles, the failure is one of its calls, and it puts off the next attempt itself.
+        if self.dirty.pass(Instant::now).is_some() {
+            lock(&self.knowledge).back_off(slow);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Nobody needs the room, so that nothing speaks for a driver that names too much: one that is broken, or hostile, would empty
 //! the cache, and that again at each prune. So what was published or read a moment ago stays, and half of the cache does.
 
-use super::Run;
+use super::run::PruneRun;
 use crate::error::Result;
 use image_cache_model::{CacheSize, ImageId};
 use std::collections::{BTreeSet, HashSet};
@@ -24,7 +24,7 @@ struct Policy {
 }
 
 /// Asks the driver what it wants gone anyway until it names nobody, and evicts what may go.
-pub(super) fn evict_by_policy(run: &mut Run<'_, '_>) -> Result<()> {
+pub(super) fn evict_by_policy(run: &mut PruneRun<'_, '_>) -> Result<()> {
     let mut policy = Policy::new(run)?;
     while policy.beyond_half == 0 && policy.too_young.len() <= SPARED {
         let spared = policy.too_young.iter().chain(run.passed_over.keys()).cloned();
@@ -46,7 +46,7 @@ pub(super) fn evict_by_policy(run: &mut Run<'_, '_>) -> Result<()> {
 }
 
 impl Policy {
-    fn new(run: &mut Run<'_, '_>) -> Result<Policy> {
+    fn new(run: &mut PruneRun<'_, '_>) -> Result<Policy> {
         let (config, cached) = (&run.inner.config, run.cached);
         let half = CacheSize { images: cached.images / 2, bytes: cached.bytes / 2 };
         let since = SystemTime::now().checked_sub(config.policy_min_age);
@@ -60,7 +60,7 @@ impl Policy {
     }
 
     /// Whether this victim goes, which is then counted. Of one that is not there, evicting it finds that out.
-    fn lets_go(&mut self, run: &Run<'_, '_>, id: &ImageId) -> Result<bool> {
+    fn lets_go(&mut self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
         let inner = run.inner;
         let file = inner.directory.cached_file(id).map_err(crate::Error::image("look at", id))?;
         let Some(file) = file else { return Ok(true) };
@@ -79,7 +79,7 @@ impl Policy {
     }
 
     /// Whether it was read lately: here, or by the record in another process.
-    fn was_read(&self, run: &Run<'_, '_>, id: &ImageId) -> Result<bool> {
+    fn was_read(&self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
         if run.inner.config.policy_min_age.is_zero() {
             return Ok(false);
         }
@@ -91,7 +91,7 @@ impl Policy {
     }
 
     /// Says what stayed, and which option would have let it go.
-    fn tell(&self, run: &Run<'_, '_>) {
+    fn tell(&self, run: &PruneRun<'_, '_>) {
         let (driver, metrics) = (run.inner.metadata.status().name, &run.inner.metrics);
         let too_young = self.too_young.len() as u64;
         metrics.victims_too_young.add(too_young);

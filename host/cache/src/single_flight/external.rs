@@ -1,147 +1,127 @@
-//! Reading along with a writer of another process, of which there is nothing to see but its growing file.
+//! The growing file of a fetch in another process, of which there is nothing else to see.
 
-use super::follower::{Lost, Patience, Step};
+use super::growing_file::{Completed, FetchEnd, GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
-use super::resolve::Request;
+use super::request::Request;
 use super::stuck::StuckWriters;
-use crate::error::{Error, check_promises};
 use crate::metadata::Budget;
-use image_cache_model::Outcome;
+use crate::withheld::readable;
+use image_cache_model::{Checksum, Outcome};
 use image_cache_store::WriterState;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So long a look at the file is put off when there was nothing new, and twice as long each time.
+/// So long a look at the file is put off if there was nothing new, and twice as long each time.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Follows the file of another process's fetch.
-pub(crate) struct ExternalFollower {
+/// The growing file of a fetch in another process: the writer's lock says that it lives, the rename that its image is whole
+/// and verified.
+pub(super) struct ExternalFile {
     request: Request,
     file: Arc<File>,
-    /// Where it reads next, and up to where.
-    position: u64,
-    end: u64,
-    /// Bytes that had come when it last looked.
-    seen: u64,
-    patience: Patience,
     pause: Duration,
-    /// The image's size, once it was published.
-    whole: Option<u64>,
+    /// What is known of the image, once it was published.
+    published: Option<Completed>,
+    /// The file as it was when it was last looked at.
+    looked_at: Option<Metadata>,
 }
 
-impl ExternalFollower {
-    /// Nothing where no live writer fills the image's file.
-    pub fn open(request: &Request) -> io::Result<Option<ExternalFollower>> {
+impl ExternalFile {
+    /// Nothing if no live writer fills the image's file.
+    pub fn open(request: &Request) -> io::Result<Option<ExternalFile>> {
         let growing = request.inner.directory.open_growing(&request.image_id)?;
-        Ok(growing.map(|file| ExternalFollower {
+        Ok(growing.map(|file| ExternalFile {
             request: request.clone(),
             file: Arc::new(file),
-            position: request.range.start,
-            end: request.range.end,
-            seen: 0,
-            patience: Patience::new(request.inner.config.other_writer_patience),
             pause: PAUSE,
-            whole: None,
+            published: None,
+            looked_at: None,
         }))
-    }
-
-    pub fn is_complete(&self) -> bool {
-        self.whole.is_some_and(|size| self.position >= size.min(self.end))
-    }
-
-    /// Bytes that the image has in all, where that is known.
-    pub fn size(&self) -> Option<u64> {
-        self.whole.or(self.request.expected.size)
-    }
-
-    /// What was read from.
-    pub fn bytes(&self) -> PartialBytes {
-        PartialBytes::of_file(Arc::clone(&self.file), self.position)
-    }
-
-    /// How long to wait before the next look.
-    pub fn pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
-        pause
-    }
-
-    pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Step> {
-        loop {
-            // The last byte is withheld until the writer has found it to be right.
-            let file = self.file.metadata()?;
-            let size = file.len();
-            let limit = self.whole.unwrap_or(size.saturating_sub(1)).min(self.end);
-            if self.position < limit {
-                return self.read(buf, limit);
-            }
-            if self.whole.is_some() {
-                return Ok(Step::End(Outcome::AlreadyCached));
-            }
-            // A part has its bytes, whatever becomes of the others.
-            if self.position >= self.end {
-                return Ok(Step::End(Outcome::BeingCached));
-            }
-            if size > std::mem::replace(&mut self.seen, size) {
-                self.patience.renew();
-            }
-            match self.request.inner.directory.writer_state(&self.request.image_id, &self.file)? {
-                WriterState::Published => {
-                    self.judge()?;
-                    if self.whole.is_some_and(|size| self.position < size.min(self.end)) {
-                        return Ok(Step::Published(self.position, Outcome::AlreadyCached));
-                    }
-                }
-                WriterState::Gone => {
-                    self.stuck().forget(&self.request.image_id);
-                    return Ok(Step::Lost(Lost::Abandoned));
-                }
-                WriterState::Growing if self.stuck().is_stuck(&self.request.image_id, &file) => {
-                    return Ok(Step::Lost(Lost::Stuck));
-                }
-                WriterState::Growing if self.patience.is_over() => {
-                    self.stuck().remember(&self.request.image_id, &file);
-                    return Ok(Step::Lost(Lost::Stuck));
-                }
-                WriterState::Growing => return Ok(Step::Wait),
-            }
-        }
-    }
-
-    fn stuck(&self) -> &StuckWriters {
-        self.request.inner.in_flight.stuck()
     }
 
     /// Whether its writer was found to bring nothing, and still does not.
     pub fn is_known_stuck(&self) -> bool {
-        let file = self.file.metadata();
-        file.is_ok_and(|file| self.stuck().is_stuck(&self.request.image_id, &file))
+        self.file.metadata().is_ok_and(|file| self.is_stuck_at(&file))
     }
 
-    fn read(&mut self, buf: &mut [u8], limit: u64) -> io::Result<Step> {
-        let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
-        let bytes = PartialBytes::of_file(Arc::clone(&self.file), limit);
-        let count = bytes.read_at(&mut buf[..room], self.position)?;
-        self.position += count as u64;
-        self.pause = PAUSE;
-        Ok(Step::Bytes(count))
+    fn is_stuck_at(&self, file: &Metadata) -> bool {
+        self.stuck_writers().is_stuck(&self.request.image_id, file)
     }
 
-    /// The writer has held it against what was promised to the writer; this reader may know better.
-    fn judge(&mut self) -> io::Result<()> {
+    fn stuck_writers(&self) -> &StuckWriters {
+        self.request.inner.in_flight.stuck()
+    }
+
+    fn snapshot_of(&self, size: u64, end: Option<FetchEnd>) -> Snapshot {
+        let bytes = PartialBytes::of_file(Arc::clone(&self.file), size);
+        Snapshot { bytes, end, is_verifying: false, is_stuck: false }
+    }
+
+    /// The MD5 in the record, if the reader was promised one: the writer may have been promised less.
+    fn recorded_digest(&self) -> Option<Checksum> {
         let Request { inner, image_id, expected, .. } = &self.request;
-        let size = self.file.metadata()?.len();
-        let known = match &expected.md5 {
-            Some(_) => inner.metadata.cached_image(image_id, &Budget::one_call()).ok().flatten(),
-            None => None,
-        };
-        let digest = known.and_then(|record| record.checksum);
-        check_promises(expected, image_id, size, digest.as_ref())
-            .map_err(|e: Error| io::Error::from(e))?;
-        self.whole = Some(size);
+        expected.md5.as_ref()?;
+        let record = inner.metadata.cached_image(image_id, &Budget::one_call()).ok().flatten();
+        record.and_then(|record| record.checksum)
+    }
+}
+
+impl GrowingFile for ExternalFile {
+    fn snapshot(&mut self, wanted: Range<u64>) -> io::Result<Snapshot> {
+        let file = self.file.metadata()?;
+        let size = file.len();
+        if let Some(completed) = &self.published {
+            return Ok(self.snapshot_of(size, Some(FetchEnd::Whole(completed.clone()))));
+        }
+        if wanted.is_empty() || wanted.start < readable(size, false) {
+            self.pause = PAUSE;
+            return Ok(self.snapshot_of(size, None));
+        }
+        match self.request.inner.directory.writer_state(&self.request.image_id, &self.file)? {
+            WriterState::Published => {
+                let (outcome, digest) = (Outcome::AlreadyCached, self.recorded_digest());
+                let completed = self.published.insert(Completed { outcome, digest }).clone();
+                // It may have grown between the two looks.
+                let size = self.file.metadata()?.len();
+                Ok(self.snapshot_of(size, Some(FetchEnd::Whole(completed))))
+            }
+            WriterState::Gone => {
+                self.stuck_writers().forget(&self.request.image_id);
+                Ok(self.snapshot_of(size, Some(FetchEnd::Abandoned)))
+            }
+            WriterState::Growing => {
+                let is_stuck = self.is_stuck_at(&file);
+                self.looked_at = Some(file);
+                Ok(Snapshot { is_stuck, ..self.snapshot_of(size, None) })
+            }
+        }
+    }
+
+    fn bytes(&self, position: u64) -> io::Result<PartialBytes> {
+        Ok(PartialBytes::of_file(Arc::clone(&self.file), position))
+    }
+
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn ping_writer(&mut self) -> bool {
+        false
+    }
+
+    fn remember_stuck(&mut self) {
+        if let Some(file) = &self.looked_at {
+            self.stuck_writers().remember(&self.request.image_id, file);
+        }
+    }
+
+    fn wait(&mut self, _position: u64, _at_most: Option<Duration>) -> io::Result<()> {
+        std::thread::sleep(self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
 }

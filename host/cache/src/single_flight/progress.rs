@@ -6,17 +6,17 @@ mod polling;
 #[cfg(feature = "tokio")]
 pub(crate) use polling::Call;
 
+use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::progress_info::FetchProgress;
-use crate::single_flight::SharedFetch;
-use image_cache_model::{Checksum, Outcome};
+use crate::withheld::readable;
 use image_cache_store::sync::lock;
 use std::fs::File;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// What a fill and its followers share. The fill alone writes; whoever waits is woken at each step.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct State {
     /// Those behind them, where the cache failed to write them.
     tail: Arc<[u8]>,
     /// Whether the source has ended, and the image is verified and published now.
-    judged: bool,
+    is_verifying: bool,
     /// How much was written when it was found to bring nothing.
     stuck_at: Option<u64>,
     /// The tasks that wait as threads do at the condition variable.
@@ -60,51 +60,50 @@ enum Phase {
     /// It is not known yet whether anything will be cached.
     Starting,
     Running(Producer),
-    Ended(End),
+    Ended(FetchEnd),
 }
 
-/// Who brings the next bytes.
-#[derive(Debug, Clone)]
+/// Who reads the next bytes from the source.
+#[derive(Clone)]
 pub(crate) enum Producer {
     /// The one reader that has the source, when it reads on.
     Reader,
-    /// Whoever needs them.
-    SharedFetch(Weak<SharedFetch>),
-    /// A task, as long as somebody needs them.
+    /// Each reader that needs them.
+    AnyReader(Weak<dyn SharedSource>),
+    /// A task, as long as a reader needs them.
     #[cfg(feature = "tokio")]
     Task,
 }
 
-/// How a fetch ended.
-#[derive(Debug, Clone)]
-pub(crate) enum End {
-    /// There is nothing to follow: it is cached already, refused, or the cache failed.
-    NotStarted,
-    /// The image is whole and verified.
-    Whole(Completed),
-    /// The source failed or lied.
-    Failed(Arc<io::Error>),
-    /// Whoever had the source went away.
-    Abandoned,
-    /// The source is sound, but the cache cannot keep what comes.
-    CacheFailed,
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Producer::Reader => "Reader",
+            Producer::AnyReader(_) => "AnyReader",
+            #[cfg(feature = "tokio")]
+            Producer::Task => "Task",
+        })
+    }
 }
 
-/// A whole, verified image.
-#[derive(Debug, Clone)]
-pub(crate) struct Completed {
-    pub outcome: Outcome,
-    pub digest: Option<Checksum>,
-}
+/// A source that belongs to all readers of its fetch: a reader that needs bytes fetches them for all.
+pub(crate) trait SharedSource: Send + Sync {
+    /// Fetches the next bytes, or waits until another reader has fetched some behind `position`; may do nothing.
+    ///
+    /// # Errors
+    /// The source's, and the verdict on it: as it is to the reader that happens to fetch, as a copy to all others.
+    fn fetch_next(&self, position: u64) -> io::Result<()>;
 
-/// What may be read at one moment.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
-    pub bytes: PartialBytes,
-    pub end: Option<End>,
-    pub judged: bool,
-    /// Whether it was found to bring nothing, and has brought nothing since.
-    pub is_stuck: bool,
+    /// The same without waiting; false if another reader is fetching.
+    #[cfg(feature = "tokio")]
+    fn try_fetch_next(&self, position: u64) -> io::Result<bool>;
+
+    /// Whether no reader is fetching.
+    #[cfg(feature = "tokio")]
+    fn is_idle(&self) -> bool;
+
+    /// The last reader has gone: the fetch goes on to its end in a thread, if that is configured.
+    fn fetch_rest_detached(self: Arc<Self>);
 }
 
 impl Progress {
@@ -115,7 +114,7 @@ impl Progress {
 
     /// Of a fetch past the cache, which nobody follows.
     pub fn detached() -> Arc<Progress> {
-        Progress::new(Phase::Ended(End::NotStarted), None)
+        Progress::new(Phase::Ended(FetchEnd::NotStarted), None)
     }
 
     fn new(phase: Phase, size: Option<u64>) -> Arc<Progress> {
@@ -123,7 +122,7 @@ impl Progress {
             phase,
             written: 0,
             tail: Arc::default(),
-            judged: false,
+            is_verifying: false,
             stuck_at: None,
             wakers: Vec::new(),
             bringer: None,
@@ -166,7 +165,7 @@ impl Progress {
 
     /// The source has ended; verifying and publishing may take as long as the disk does.
     pub fn set_verifying(&self) {
-        self.state().judged = true;
+        self.state().is_verifying = true;
     }
 
     /// It was found to bring nothing: whoever waits for it need not find that out, too.
@@ -182,13 +181,13 @@ impl Progress {
     }
 
     /// The first end counts.
-    pub fn end(&self, end: End) {
+    pub fn end(&self, end: FetchEnd) {
         self.end_with(Vec::new(), end, || ());
     }
 
     /// The same, with the last bytes, which are not in the file. What is left for others is put in its `place`
     /// so that nobody sees the one without the other.
-    pub fn end_with(&self, tail: Vec<u8>, end: End, place: impl FnOnce()) {
+    pub fn end_with(&self, tail: Vec<u8>, end: FetchEnd, place: impl FnOnce()) {
         let mut state = self.state();
         place();
         if !matches!(state.phase, Phase::Ended(_)) {
@@ -234,7 +233,7 @@ impl Progress {
     }
 
     /// What may be read now; an error where nothing was ever written.
-    pub fn view(&self) -> io::Result<View> {
+    pub fn snapshot(&self) -> io::Result<Snapshot> {
         let state = self.state();
         let file = self.file.get().ok_or_else(|| io::Error::other("the fetch has no file"))?;
         let end = match &state.phase {
@@ -242,7 +241,8 @@ impl Progress {
             Phase::Starting | Phase::Running(_) => None,
         };
         let bytes = PartialBytes::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
-        Ok(View { bytes, end, judged: state.judged, is_stuck: state.is_stuck() })
+        let (is_verifying, is_stuck) = (state.is_verifying, state.is_stuck());
+        Ok(Snapshot { bytes, end, is_verifying, is_stuck })
     }
 
     /// Sleeps until there is something behind `position`, the end, or the time is up; or shorter.
@@ -328,11 +328,10 @@ impl Progress {
 
 impl State {
     fn is_stuck(&self) -> bool {
-        self.stuck_at == Some(self.written) && !self.judged
+        self.stuck_at == Some(self.written) && !self.is_verifying
     }
 
-    /// The last byte is withheld until it is verified.
     fn has_moved(&self, position: u64) -> bool {
-        matches!(self.phase, Phase::Ended(_)) || self.written.saturating_sub(1) > position
+        matches!(self.phase, Phase::Ended(_)) || readable(self.written, false) > position
     }
 }

@@ -1,12 +1,11 @@
 //! Reading an image from wherever it is to be had: the cache, somebody's fetch, or the source.
 
-use super::follower::{Follower, LocalFollower};
+use super::follower::Follower;
 use super::progress_info::Route;
-use super::reader_state::{Action, ReaderState};
-use super::resolve::Request;
+use super::reader_state::{Action, ReaderState, SourceNeed, SourceToken};
+use super::request::Request;
 use super::shared_fetch::{Fetch, Lazy, SharedFetch};
 use crate::error::{Error, Result};
-use crate::fill::Fill;
 use crate::hits::PendingHit;
 use crate::tee::CachingReader;
 use image_cache_model::Outcome;
@@ -20,47 +19,48 @@ use std::{fmt, io};
 /// Its end is that of a whole, verified image, and its last byte waits for the verdict. After an error it
 /// stays in error. Dropped before its end it counts nothing, and disturbs no other reader.
 pub struct FetchReader {
-    course: ReaderState,
+    state: ReaderState<CachingReader<Lazy>>,
     fetch: Option<Fetch>,
-    state: State,
+    /// The fetch that this reader began, whose source it takes if the cache fails.
+    own_fetch: Option<Arc<SharedFetch>>,
+    ended: Ended,
     image_size: Option<u64>,
 }
 
-enum State {
-    Running,
-    /// On its own source, past the cache or since the cache has failed.
-    Source(CachingReader<Lazy>),
-    Ended(Outcome),
+enum Ended {
+    No,
+    With(Outcome),
     Failed(io::ErrorKind),
 }
 
 impl FetchReader {
     pub(crate) fn open(request: Request, fetch: Option<Fetch>) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        FetchReader::start_out(ReaderState::new(request, fetch.is_some()), fetch, cannot)
+        FetchReader::begin(ReaderState::new(request, fetch.is_some()), fetch, cannot)
     }
 
-    /// A part of an image whose whole somebody is about to read by this route.
+    /// A part of an image whose whole a reader is about to read by this route.
     pub(crate) fn open_part(request: Request, route: Route) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        FetchReader::start_out(ReaderState::beside(request, route), None, cannot)
+        FetchReader::begin(ReaderState::of_part(request, route), None, cannot)
     }
 
-    fn start_out(
-        course: ReaderState,
+    fn begin(
+        state: ReaderState<CachingReader<Lazy>>,
         fetch: Option<Fetch>,
         cannot: impl FnOnce(io::Error) -> Error,
     ) -> Result<Option<Self>> {
-        let mut reader = FetchReader { course, fetch, state: State::Running, image_size: None };
-        let Some(turn) = reader.course.begin() else { return Ok(None) };
-        turn.and_then(|turn| reader.go(turn)).map_err(cannot)?;
-        reader.image_size = reader.course.image_size();
+        let mut reader =
+            FetchReader { state, fetch, own_fetch: None, ended: Ended::No, image_size: None };
+        let Some(action) = reader.state.begin() else { return Ok(None) };
+        action.and_then(|action| reader.act(action, &mut [])).map_err(cannot)?;
+        reader.image_size = reader.state.image_size();
         Ok(Some(reader))
     }
 
     /// Where it found the image when it was opened.
     pub fn route(&self) -> Route {
-        self.course.route()
+        self.state.route()
     }
 
     /// Bytes in the whole image, where that was known when it was opened: from the cache, or from what was expected
@@ -72,71 +72,64 @@ impl FetchReader {
     /// What became of the image in the cache, once the end was reached:
     /// [`AlreadyCached`](Outcome::AlreadyCached) where it was there, or came there by another process.
     pub fn outcome(&self) -> Option<&Outcome> {
-        match &self.state {
-            State::Ended(outcome) => Some(outcome),
-            State::Source(reader) => reader.outcome(),
-            State::Running | State::Failed(_) => None,
+        match &self.ended {
+            Ended::With(outcome) => Some(outcome),
+            Ended::No => self.state.source().and_then(CachingReader::outcome),
+            Ended::Failed(_) => None,
         }
     }
 
-    /// One attempt; nothing where it is to be tried again.
-    fn attempt(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
-        match &mut self.state {
-            State::Failed(kind) => return Err(io::Error::new(*kind, "the stream failed before")),
-            State::Ended(_) => return Ok(Some(0)),
-            State::Source(reader) => {
-                let count = reader.read(buf)?;
-                let known = self.course.take(&buf[..count])?;
+    /// Does what is next; how many bytes there are, or nothing if it is to be called again.
+    fn act(&mut self, action: Action, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        match action {
+            Action::Bytes(range, hit) => {
+                let count = range.len();
+                buf.copy_within(range, 0);
+                hit.into_iter().for_each(PendingHit::count);
+                return Ok(Some(count));
+            }
+            Action::End(outcome, hit) => {
+                hit.into_iter().for_each(PendingHit::count);
+                self.ended = Ended::With(outcome);
+                return Ok(Some(0));
+            }
+            Action::Again => {}
+            Action::Wait => self.state.follower().map_or(Ok(()), Follower::wait)?,
+            Action::ReadSource => {
+                let Some(source) = self.state.own_source() else { return Ok(None) };
+                let count = source.read(buf)?;
+                let known = self.state.compare(&buf[..count])?;
                 buf.copy_within(known..count, 0);
                 return Ok((count == 0 || known < count).then_some(count - known));
             }
-            State::Running => {}
+            Action::NeedSource(need, token) => self.attach_source(*need, token)?,
         }
-        let turn = self.course.turn(buf)?;
-        if let Action::Bytes(range, hit) = turn {
-            let count = range.len();
-            buf.copy_within(range, 0);
-            hit.into_iter().for_each(PendingHit::count);
-            return Ok(Some(count));
-        }
-        self.go(turn).map(|()| None)
+        Ok(None)
     }
 
-    /// Does what is left to do before there are bytes.
-    fn go(&mut self, turn: Action) -> io::Result<()> {
-        match turn {
-            Action::Bytes(..) | Action::Again => Ok(()),
-            Action::Wait => self.course.followed().map_or(Ok(()), Follower::wait),
-            Action::End(outcome, hit) => {
-                hit.into_iter().for_each(PendingHit::count);
-                self.state = State::Ended(outcome);
-                Ok(())
+    fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
+        let gone = || io::Error::other("its source is gone");
+        let fill = match need {
+            SourceNeed::Fetch(fill) => fill,
+            SourceNeed::Resume(withheld) => {
+                let source = self.own_fetch.take().and_then(|fetch| fetch.take());
+                let (source, fill) = source.ok_or_else(gone)?;
+                let source = CachingReader::from_here(source, fill, withheld);
+                token.attach(&mut self.state, source);
+                return Ok(());
             }
-            Action::Fetch(fill) => self.start(*fill),
-            Action::Resume(withheld) => {
-                let flight = self.course.followed().and_then(|follow| follow.flight());
-                let source = flight.and_then(|flight| flight.take());
-                let (source, fill) =
-                    source.ok_or_else(|| io::Error::other("its source is gone"))?;
-                self.course.resumes();
-                self.state = State::Source(CachingReader::from_here(source, fill, withheld));
-                Ok(())
-            }
-        }
-    }
-
-    /// Starts to fetch, for all.
-    fn start(&mut self, fill: Fill) -> io::Result<()> {
-        let fetch = self.fetch.take().ok_or_else(|| io::Error::other("its source is gone"))?;
+        };
+        let fetch = self.fetch.take().ok_or_else(gone)?;
         if fill.bypass_reason().is_some() {
-            self.state = State::Source(CachingReader::new(Lazy::new(fetch), fill));
+            token.attach(&mut self.state, CachingReader::new(Lazy::new(fetch), fill));
             return Ok(());
         }
-        let request = self.course.request();
-        let flight = SharedFetch::start(fetch, fill, request.inner.config.fetch_to_end);
-        let progress = Arc::clone(flight.progress());
-        let first = LocalFollower::first(request, progress, Some(flight));
-        self.course.fetches(first);
+        let request = self.state.request();
+        let own_fetch = SharedFetch::start(fetch, fill, request.inner.config.fetch_to_end);
+        let progress = Arc::clone(own_fetch.progress());
+        self.own_fetch = Some(Arc::clone(&own_fetch));
+        let follower = Follower::of_own(request, progress, Some(own_fetch));
+        token.attach_shared(&mut self.state, follower);
         Ok(())
     }
 }
@@ -144,7 +137,7 @@ impl FetchReader {
 impl fmt::Debug for FetchReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FetchReader")
-            .field("image_id", &self.course.request().image_id)
+            .field("image_id", &self.state.request().image_id)
             .field("route", &self.route())
             .finish_non_exhaustive()
     }
@@ -155,14 +148,20 @@ impl Read for FetchReader {
         if buf.is_empty() {
             return Ok(0);
         }
+        match &self.ended {
+            Ended::No => {}
+            Ended::With(_) => return Ok(0),
+            Ended::Failed(kind) => return Err(io::Error::new(*kind, "the stream failed before")),
+        }
         loop {
-            match self.attempt(buf) {
-                Ok(Some(count)) => return Ok(count),
-                Ok(None) => {}
-                Err(error) => {
+            let acted = self.state.step(buf).and_then(|action| self.act(action, buf));
+            match acted.transpose() {
+                Some(Ok(count)) => return Ok(count),
+                None => {}
+                Some(Err(error)) => {
                     let again = [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock];
                     if !again.contains(&error.kind()) {
-                        self.state = State::Failed(error.kind());
+                        self.ended = Ended::Failed(error.kind());
                     }
                     return Err(error);
                 }

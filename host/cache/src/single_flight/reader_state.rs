@@ -1,13 +1,14 @@
 //! A reader's way to the bytes of an image: where it reads, and where it goes on when that ends.
 //!
-//! It never waits and knows no source: what has to be waited for or fetched is its owner's to do, who may
-//! be a thread or a task.
+//! It never waits: its owner, a thread or a task, does so, and attaches the source when that is needed.
 
-use super::follower::{Follower, LocalFollower, Lost, Step};
+use super::follower::Follower;
+use super::follower_poll::{FetchLoss, FollowerPoll};
 use super::partial_bytes::PartialBytes;
 use super::progress_info::Route;
 use super::replay_check::ReplayCheck;
-use super::resolve::{Found, Request};
+use super::request::Request;
+use super::resolve::Resolved;
 use crate::error::Error;
 use crate::fill::Fill;
 use crate::hits::PendingHit;
@@ -17,53 +18,81 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What came of one attempt to read.
+/// What the owner does next.
 pub(crate) enum Action {
-    /// These bytes of the buffer are the next ones; the hit is to be counted when they are delivered.
+    /// These bytes of the buffer are the next ones; the hit is counted when they are delivered.
     Bytes(Range<usize>, Option<PendingHit>),
     /// The end of a whole, verified image.
     End(Outcome, Option<PendingHit>),
-    /// It is to be tried again, now.
+    /// The owner calls again, now.
     Again,
-    /// It is to be tried again when what is [followed](ReaderState::followed) has moved.
+    /// The owner waits for the [follower](ReaderState::follower), and calls again.
     Wait,
+    /// The owner reads from its [own source](ReaderState::own_source), and [compares](ReaderState::compare) what comes.
+    ReadSource,
+    /// The owner attaches a source by the token, and calls again.
+    NeedSource(Box<SourceNeed>, SourceToken),
+}
+
+/// What the source is needed for.
+pub(crate) enum SourceNeed {
     /// The image is to be fetched: for all, or only verified.
-    Fetch(Box<Fill>),
-    /// The fetch that this reader began is to be gone on with, from its source as it stands; the byte was read
-    /// already, and withheld.
+    Fetch(Fill),
+    /// The fetch that this reader began goes on past the cache, from its source as it stands; the byte was read already, and
+    /// withheld.
     Resume(Option<u8>),
 }
 
-/// A reader's way.
-pub(crate) struct ReaderState {
+/// The right to attach a source, once. A reader whose owner drops it can only fail.
+#[must_use = "without a source the reader fails"]
+pub(crate) struct SourceToken(());
+
+impl SourceToken {
+    /// The reader follows a fetch that its owner has begun for all.
+    pub fn attach_shared<S>(self, state: &mut ReaderState<S>, own_fetch: Follower) {
+        state.stage = Stage::Follower(own_fetch);
+    }
+
+    /// The reader reads from this source alone.
+    pub fn attach<S>(self, state: &mut ReaderState<S>, source: S) {
+        state.stage = Stage::Source(source);
+    }
+}
+
+/// A reader's way, of which `S` is its own source.
+///
+/// The owner [begins](Self::begin) it and calls [`step`](Self::step) until the end or an error, after which it must not go on.
+/// Dropped before that, it counts no hit.
+pub(crate) struct ReaderState<S> {
     request: Request,
-    stage: Stage,
-    delivered: ReplayCheck,
+    stage: Stage<S>,
+    replay_check: ReplayCheck,
     hit: Option<PendingHit>,
     has_source: bool,
     /// Where it found the image at first.
     route: Option<Route>,
-    /// What became of the fetch that was followed, where its end is read from the cache.
+    /// What became of the fetch that was followed, if its end is read from the cache.
     outcome: Option<Outcome>,
 }
 
-enum Stage {
+enum Stage<S> {
     Cached(CachedReader),
     Follower(Follower),
-    /// The owner reads from the source.
-    Source,
+    Source(S),
+    /// Nothing was attached yet.
+    NoSource,
 }
 
-impl ReaderState {
+impl<S> ReaderState<S> {
     /// With or without a source to fall back on.
     pub fn new(request: Request, has_source: bool) -> Self {
-        let delivered = ReplayCheck::nothing(request.image_id.clone(), request.range.start);
-        let (stage, hit, route, outcome) = (Stage::Source, None, None, None);
-        ReaderState { request, stage, delivered, hit, has_source, route, outcome }
+        let replay_check = ReplayCheck::nothing(request.image_id.clone(), request.range.start);
+        let (stage, hit, route, outcome) = (Stage::NoSource, None, None, None);
+        ReaderState { request, stage, replay_check, hit, has_source, route, outcome }
     }
 
-    /// To a part of an image to which there is a way already.
-    pub fn beside(request: Request, route: Route) -> Self {
+    /// Of a part of an image for which a route was found already.
+    pub fn of_part(request: Request, route: Route) -> Self {
         ReaderState { route: Some(route), ..ReaderState::new(request, false) }
     }
 
@@ -72,12 +101,12 @@ impl ReaderState {
         self.route.unwrap_or(Route::Passing)
     }
 
-    /// Bytes in the whole image, where that is known.
-    pub fn image_size(&self) -> Option<u64> {
-        match &self.stage {
+    /// Bytes in the whole image, if that is known.
+    pub fn image_size(&mut self) -> Option<u64> {
+        match &mut self.stage {
             Stage::Cached(reader) => Some(reader.image_size()),
-            Stage::Follower(follow) => follow.size(),
-            Stage::Source => self.request.expected.size,
+            Stage::Follower(follower) => follower.size(),
+            Stage::Source(_) | Stage::NoSource => self.request.expected.size,
         }
     }
 
@@ -85,22 +114,33 @@ impl ReaderState {
         &self.request
     }
 
-    /// Looks for the image; nothing where there is none, and no source.
+    /// Looks for the image; nothing if there is none, and no source.
     pub fn begin(&mut self) -> Option<io::Result<Action>> {
-        let found = self.request.find_again(Lost::Abandoned, self.has_source)?;
-        Some(self.enter(found, Lost::Abandoned))
+        let resolved = self.request.resolve_again(FetchLoss::Abandoned, self.has_source)?;
+        Some(self.enter(resolved, FetchLoss::Abandoned))
     }
 
-    /// The owner fetches the image for all: it reads along with its own fetch.
-    pub fn fetches(&mut self, first: LocalFollower) {
-        self.stage = Stage::Follower(Follower::Here(first));
-    }
-
-    /// What is followed.
-    pub fn followed(&mut self) -> Option<&mut Follower> {
+    /// The fetch that it follows.
+    pub fn follower(&mut self) -> Option<&mut Follower> {
         match &mut self.stage {
-            Stage::Follower(follow) => Some(follow),
-            Stage::Cached(_) | Stage::Source => None,
+            Stage::Follower(follower) => Some(follower),
+            Stage::Cached(_) | Stage::Source(_) | Stage::NoSource => None,
+        }
+    }
+
+    /// The source that it reads alone.
+    pub fn own_source(&mut self) -> Option<&mut S> {
+        match &mut self.stage {
+            Stage::Source(source) => Some(source),
+            Stage::Cached(_) | Stage::Follower(_) | Stage::NoSource => None,
+        }
+    }
+
+    /// The same, to look at.
+    pub fn source(&self) -> Option<&S> {
+        match &self.stage {
+            Stage::Source(source) => Some(source),
+            Stage::Cached(_) | Stage::Follower(_) | Stage::NoSource => None,
         }
     }
 
@@ -113,67 +153,66 @@ impl ReaderState {
     /// Whether what comes is compared with what was handed out.
     #[cfg(feature = "tokio")]
     pub fn has_started_over(&self) -> bool {
-        self.delivered.is_compared()
+        self.replay_check.is_compared()
     }
 
-    /// See [`LocalFollower::bring`].
-    #[cfg(feature = "tokio")]
-    pub fn bring(&self) -> io::Result<bool> {
-        match &self.stage {
-            Stage::Follower(Follower::Here(following)) => following.bring(),
-            _ => Ok(false),
-        }
-    }
-
-    /// Takes what came (from the source, where the owner reads that; nothing is the end) and answers how
-    /// many of its first bytes are known already.
-    pub fn take(&mut self, came: &[u8]) -> io::Result<usize> {
-        self.delivered.take(came)
+    /// Takes what came from the own source (nothing is the end), and answers how many of its first bytes were handed out
+    /// already.
+    pub fn compare(&mut self, received: &[u8]) -> io::Result<usize> {
+        self.replay_check.take(received)
     }
 
     /// Reads what there is.
-    pub fn turn(&mut self, buf: &mut [u8]) -> io::Result<Action> {
+    pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Action> {
         match &mut self.stage {
-            Stage::Source => Ok(Action::Again),
+            Stage::NoSource => Err(io::Error::other("its source is gone")),
+            Stage::Source(_) => Ok(Action::ReadSource),
             Stage::Cached(reader) => match reader.read(buf) {
                 Ok(count) => {
                     let hit = self.hit.take_if(|_| reader.is_complete());
                     let end = self.outcome.take_if(|_| count == 0);
-                    self.came(&buf[..count], end.unwrap_or(Outcome::AlreadyCached), hit)
+                    self.deliver(&buf[..count], end.unwrap_or(Outcome::AlreadyCached), hit)
                 }
                 Err(error) => self.leave_cached(error),
             },
-            Stage::Follower(follow) => match follow.step(buf)? {
-                Step::Bytes(count) => {
+            Stage::Follower(follower) => match follower.read(buf)? {
+                FollowerPoll::Bytes(count) => {
                     self.request.inner.metrics.bytes_from_fetches.add(count as u64);
-                    let hit = self.hit.take_if(|_| follow.is_hit());
-                    self.came(&buf[..count], Outcome::AlreadyCached, hit)
+                    let hit = self.hit.take_if(|_| follower.is_hit());
+                    self.deliver(&buf[..count], Outcome::AlreadyCached, hit)
                 }
-                Step::End(outcome) => {
-                    let hit = self.hit.take_if(|_| follow.is_hit());
-                    self.came(&[], outcome, hit)
+                FollowerPoll::End(outcome) => {
+                    let hit = self.hit.take_if(|_| follower.is_hit());
+                    self.deliver(&[], outcome, hit)
                 }
-                Step::Published(position, outcome) => self.go_on_in_cache(position, outcome),
-                Step::Wait => Ok(Action::Wait),
-                Step::Lost(lost) => self.start_over(lost),
+                FollowerPoll::Published(position, outcome) => {
+                    self.go_on_in_cache(position, outcome)
+                }
+                FollowerPoll::Pending => Ok(Action::Wait),
+                FollowerPoll::Lost(loss) => self.start_over(loss),
             },
         }
     }
 
     /// No bytes are the end.
-    fn came(&mut self, came: &[u8], end: Outcome, hit: Option<PendingHit>) -> io::Result<Action> {
-        let known = self.delivered.take(came)?;
-        Ok(match came.len() {
+    fn deliver(
+        &mut self,
+        received: &[u8],
+        end: Outcome,
+        hit: Option<PendingHit>,
+    ) -> io::Result<Action> {
+        let known = self.replay_check.take(received)?;
+        Ok(match received.len() {
             0 => Action::End(end, hit),
             count if count == known => Action::Again,
             count => Action::Bytes(known..count, hit),
         })
     }
 
-    fn enter(&mut self, found: Found, lost: Lost) -> io::Result<Action> {
+    fn enter(&mut self, resolved: Resolved, loss: FetchLoss) -> io::Result<Action> {
         let Request { inner, image_id, .. } = &self.request;
         let route = *self.route.get_or_insert_with(|| {
-            let route = found.route();
+            let route = resolved.route();
             if route == Route::Shared {
                 inner.metrics.shared.inc();
             }
@@ -181,47 +220,46 @@ impl ReaderState {
         });
         // To read along to the end is a hit, as to read a cached image.
         self.hit = (route != Route::Fetching).then(|| PendingHit::new(inner, image_id));
-        match found {
-            Found::Cached(mut reader) => {
+        match resolved {
+            Resolved::Cached(mut reader) => {
                 self.hit = reader.detach_hit().filter(|_| self.hit.is_some());
                 self.stage = Stage::Cached(reader);
             }
-            Found::Running(follow) => self.stage = Stage::Follower(follow),
-            Found::Ours(fill) | Found::Past(fill) => {
+            Resolved::Running(follower) => self.stage = Stage::Follower(follower),
+            Resolved::OwnFetch(fill) | Resolved::Bypass(fill) => {
                 if !std::mem::take(&mut self.has_source) {
-                    return Err(lost.error(image_id));
+                    return Err(loss.error(image_id));
                 }
-                inner.note_miss(&fill);
+                inner.note_miss(fill.bypass_reason().is_some());
                 self.hit = None;
-                self.stage = Stage::Source;
-                return Ok(Action::Fetch(Box::new(fill)));
+                return Ok(self.need_source(SourceNeed::Fetch(fill)));
             }
         }
         Ok(Action::Again)
     }
 
-    fn start_over(&mut self, lost: Lost) -> io::Result<Action> {
-        let Stage::Follower(follow) = &self.stage else { return Ok(Action::Again) };
-        if lost == Lost::CacheFailed && follow.is_first() {
-            let withheld = follow.bytes()?.last_pending();
-            return Ok(Action::Resume(withheld));
-        }
-        self.delivered.start_over(follow.bytes()?);
-        let found = self.request.find_again(lost, self.has_source);
-        let found = found.ok_or_else(|| lost.error(&self.request.image_id))?;
-        self.enter(found, lost)
+    fn need_source(&mut self, need: SourceNeed) -> Action {
+        self.stage = Stage::NoSource;
+        Action::NeedSource(Box::new(need), SourceToken(()))
     }
 
-    /// The owner goes on with its source: nothing is followed any more.
-    pub fn resumes(&mut self) {
-        self.stage = Stage::Source;
+    fn start_over(&mut self, loss: FetchLoss) -> io::Result<Action> {
+        let Stage::Follower(follower) = &mut self.stage else { return Ok(Action::Again) };
+        let from = follower.bytes()?;
+        if loss == FetchLoss::CacheFailed && follower.is_own() {
+            return Ok(self.need_source(SourceNeed::Resume(from.last_pending())));
+        }
+        self.replay_check.start_over(from);
+        let resolved = self.request.resolve_again(loss, self.has_source);
+        let resolved = resolved.ok_or_else(|| loss.error(&self.request.image_id))?;
+        self.enter(resolved, loss)
     }
 
     /// What was followed is a cached image now: what this reader has not read yet is verified like any other read. It
     /// reads on in the file that it has where that has left the cache already, or nobody can say what it should be.
     fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Action> {
-        let Stage::Follower(follow) = &self.stage else { return Ok(Action::Again) };
-        let (from, Request { inner, image_id, range, .. }) = (follow.bytes()?, &self.request);
+        let Stage::Follower(follower) = &mut self.stage else { return Ok(Action::Again) };
+        let (from, Request { inner, image_id, range, .. }) = (follower.bytes()?, &self.request);
         if !inner.config.verify_reads {
             return Ok(Action::Again);
         }
@@ -256,9 +294,9 @@ impl ReaderState {
     fn fetch_again(&mut self, from: PartialBytes, error: &io::Error) -> io::Result<Action> {
         tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
         self.outcome = None;
-        self.delivered.start_over(from);
+        self.replay_check.start_over(from);
         self.request.distrusts_cached = true;
-        let found = self.request.find();
-        self.enter(found, Lost::Abandoned)
+        let resolved = self.request.resolve();
+        self.enter(resolved, FetchLoss::Abandoned)
     }
 }

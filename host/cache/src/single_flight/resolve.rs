@@ -1,59 +1,47 @@
 //! Where the bytes of an image are to be had at this moment.
 
-use super::external::ExternalFollower;
-use super::follower::{Follower, LocalFollower, Lost};
+use super::external::ExternalFile;
+use super::follower::Follower;
+use super::follower_poll::FetchLoss;
 use super::progress::Producer;
 use super::progress_info::Route;
-use crate::cache::CacheInner;
+use super::request::Request;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
 use crate::metadata::Budget;
 use crate::reading::CachedReader;
-use image_cache_model::{Expected, ImageId, OtherWriter, Outcome};
+use image_cache_model::{OtherWriter, Outcome};
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Looks that may come between somebody else's steps before the image is fetched past the cache.
 const ATTEMPTS: u32 = 100;
 
-/// An image that is wanted.
-#[derive(Clone)]
-pub(crate) struct Request {
-    pub inner: Arc<CacheInner>,
-    pub image_id: ImageId,
-    pub expected: Expected,
-    /// The part of it that is wanted, which may reach beyond its end.
-    pub range: Range<u64>,
-    /// Whether a cached file could not be read to its end.
-    pub distrusts_cached: bool,
-}
-
 /// Where it is to be had.
-pub(crate) enum Found {
+pub(crate) enum Resolved {
     /// From disk.
     Cached(CachedReader),
     /// From somebody who is fetching it.
     Running(Follower),
     /// From the source; it is this reader's turn to fetch it for all.
-    Ours(Fill),
+    OwnFetch(Fill),
     /// From the source, past the cache.
-    Past(Fill),
+    Bypass(Fill),
 }
 
-impl Found {
+impl Resolved {
     pub fn route(&self) -> Route {
         match self {
-            Found::Cached(_) => Route::Cached,
-            Found::Running(_) => Route::Shared,
-            Found::Ours(_) => Route::Fetching,
-            Found::Past(_) => Route::Passing,
+            Resolved::Cached(_) => Route::Cached,
+            Resolved::Running(_) => Route::Shared,
+            Resolved::OwnFetch(_) => Route::Fetching,
+            Resolved::Bypass(_) => Route::Passing,
         }
     }
 }
 
-enum Cached {
+enum CachedLookup {
     No,
     Yes(CachedReader),
     /// It is not what is wanted, or cannot be read: what became of the image in the cache.
@@ -61,32 +49,27 @@ enum Cached {
 }
 
 impl Request {
-    /// The same, of a part of the image.
-    pub fn of_part(self, range: Range<u64>) -> Request {
-        Request { range, ..self }
-    }
-
     /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
-    pub fn find(&self) -> Found {
+    pub fn resolve(&self) -> Resolved {
         for _ in 0..ATTEMPTS {
             match self.cached() {
-                Cached::Yes(reader) => return Found::Cached(reader),
-                Cached::Unfit(outcome) => return self.bypassing(outcome),
-                Cached::No => {}
+                CachedLookup::Yes(reader) => return Resolved::Cached(reader),
+                CachedLookup::Unfit(outcome) => return self.bypassing(outcome),
+                CachedLookup::No => {}
             }
             if self.writer_is_known_stuck() {
                 return self.bypassing(Outcome::BeingCached);
             }
             if let Some(follow) = self.running() {
-                return Found::Running(follow);
+                return Resolved::Running(follow);
             }
             let (inner, image_id) = (Arc::clone(&self.inner), self.image_id.clone());
             let fill = Fill::start(inner, image_id, self.expected.clone());
             match fill.bypass_reason() {
-                None => return Found::Ours(fill),
+                None => return Resolved::OwnFetch(fill),
                 Some(Outcome::AlreadyCached) => {}
                 Some(Outcome::BeingCached) if self.follows_others() => {}
-                Some(_) => return Found::Past(fill),
+                Some(_) => return Resolved::Bypass(fill),
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -94,51 +77,51 @@ impl Request {
     }
 
     /// The same for who has no source: nothing where it is not cached and nobody fetches it.
-    pub fn find_without_source(&self) -> Option<Found> {
+    pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
-            if let Cached::Yes(reader) = self.cached() {
-                return Some(Found::Cached(reader));
+            if let CachedLookup::Yes(reader) = self.cached() {
+                return Some(Resolved::Cached(reader));
             }
             // Between the two looks it may have been published.
             if let Some(follow) = self.running() {
-                return Some(Found::Running(follow));
+                return Some(Resolved::Running(follow));
             }
         }
         None
     }
 
     /// Where a reader that was lost on its way goes on; nothing where it cannot.
-    pub fn find_again(&self, lost: Lost, has_source: bool) -> Option<Found> {
+    pub fn resolve_again(&self, lost: FetchLoss, has_source: bool) -> Option<Resolved> {
         match (lost, has_source) {
-            (Lost::Abandoned, true) => Some(self.find()),
-            (Lost::Abandoned, false) => self.find_without_source(),
+            (FetchLoss::Abandoned, true) => Some(self.resolve()),
+            (FetchLoss::Abandoned, false) => self.resolve_without_source(),
             (_, false) => None,
-            (Lost::CacheFailed, true) => {
+            (FetchLoss::CacheFailed, true) => {
                 let reason = "it failed while the image was fetched for all";
                 Some(self.bypassing(Outcome::CacheFailed(reason.into())))
             }
-            (Lost::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
+            (FetchLoss::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
         }
     }
 
     /// A fetch past the cache.
-    fn bypassing(&self, outcome: Outcome) -> Found {
+    fn bypassing(&self, outcome: Outcome) -> Resolved {
         let (inner, image_id) = (Arc::clone(&self.inner), self.image_id.clone());
-        Found::Past(Fill::bypassing(inner, image_id, self.expected.clone(), outcome))
+        Resolved::Bypass(Fill::bypassing(inner, image_id, self.expected.clone(), outcome))
     }
 
-    fn cached(&self) -> Cached {
+    fn cached(&self) -> CachedLookup {
         match CachedReader::open(&self.inner, &self.image_id, Some(self.range.clone())) {
-            Ok(None) => Cached::No,
+            Ok(None) => CachedLookup::No,
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
-                Cached::Yes(reader)
+                CachedLookup::Yes(reader)
             }
-            Ok(Some(_)) => Cached::Unfit(Outcome::AlreadyCached),
+            Ok(Some(_)) => CachedLookup::Unfit(Outcome::AlreadyCached),
             // It has left the cache, and is cached anew.
-            Err(Error::Corrupt { .. }) => Cached::No,
+            Err(Error::Corrupt { .. }) => CachedLookup::No,
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                Cached::Unfit(Outcome::CacheFailed(format!("it cannot be read: {error}")))
+                CachedLookup::Unfit(Outcome::CacheFailed(format!("it cannot be read: {error}")))
             }
         }
     }
@@ -162,32 +145,32 @@ impl Request {
 
     fn running(&self) -> Option<Follower> {
         if let Some(running) = self.inner.in_flight.running(&self.image_id) {
-            return LocalFollower::join(self, running).map(Follower::Here);
+            return Follower::join(self, running);
         }
         if !self.follows_others() {
             return None;
         }
-        let elsewhere = ExternalFollower::open(self).ok().flatten()?;
+        let external = ExternalFile::open(self).ok().flatten()?;
         // It may be one of this process, started between the two looks.
         let here = self.inner.in_flight.running(&self.image_id);
-        let here = here.and_then(|running| LocalFollower::join(self, running));
-        Some(here.map_or(Follower::There(elsewhere), Follower::Here))
+        let here = here.and_then(|running| Follower::join(self, running));
+        here.or_else(|| Some(Follower::of_external(self, external)))
     }
 
     /// Whether somebody fetches the image who was found to bring nothing, and has brought nothing since.
     fn writer_is_known_stuck(&self) -> bool {
         let in_flight = &self.inner.in_flight;
         if let Some((progress, drive)) = in_flight.running(&self.image_id) {
-            return !matches!(drive, Producer::SharedFetch(_)) && progress.is_stuck();
+            return !matches!(drive, Producer::AnyReader(_)) && progress.is_stuck();
         }
         if !in_flight.stuck().has(&self.image_id) || !self.follows_others() {
             return false;
         }
-        let elsewhere = ExternalFollower::open(self).ok().flatten();
-        if elsewhere.is_none() {
+        let external = ExternalFile::open(self).ok().flatten();
+        if external.is_none() {
             in_flight.stuck().forget(&self.image_id);
         }
-        elsewhere.is_some_and(|elsewhere| elsewhere.is_known_stuck())
+        external.is_some_and(|external| external.is_known_stuck())
     }
 
     fn follows_others(&self) -> bool {
@@ -195,7 +178,7 @@ impl Request {
     }
 }
 
-impl fmt::Debug for Found {
+impl fmt::Debug for Resolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.route().name())
     }

@@ -1,6 +1,7 @@
 //! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
 
-use super::progress::{End, Producer, Progress};
+use super::growing_file::FetchEnd;
+use super::progress::{Producer, Progress, SharedSource};
 use crate::fill::Fill;
 use image_cache_store::md5::BLOCK;
 use image_cache_store::sync::lock;
@@ -63,7 +64,8 @@ impl SharedFetch {
         let progress = Arc::clone(fill.progress());
         let pump = Box::new(SourcePump { source: Lazy::new(fetch), fill, buffer: Vec::new() });
         let flight = Arc::new(SharedFetch { progress, pump: Mutex::new(Some(pump)), to_end });
-        flight.progress.announce(Producer::SharedFetch(Arc::downgrade(&flight)));
+        let shared: Arc<dyn SharedSource> = flight.clone();
+        flight.progress.announce(Producer::AnyReader(Arc::downgrade(&shared)));
         flight
     }
 
@@ -71,65 +73,12 @@ impl SharedFetch {
         &self.progress
     }
 
-    /// Brings the next piece, or waits until somebody else has brought something behind `position`; may
-    /// do nothing.
-    ///
-    /// # Errors
-    /// The source's, and the verdict on it: to the one who happens to bring it as it is, to all others
-    /// its copy.
-    pub fn drive(&self, position: u64) -> io::Result<()> {
-        match self.progress.wait_unless(position, || lock(&self.pump).take()) {
-            Some(pump) => self.bring(pump),
-            None => Ok(()),
-        }
-    }
-
-    /// The same, without waiting; false where somebody else is bringing it.
-    #[cfg(feature = "tokio")]
-    pub fn drive_if_free(&self, position: u64) -> io::Result<bool> {
-        match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
-            Ok(Some(pump)) => self.bring(pump).map(|()| true),
-            Ok(None) => Ok(false),
-            Err(_moved) => Ok(true),
-        }
-    }
-
-    /// Whether nobody brings the next piece.
-    #[cfg(feature = "tokio")]
-    pub fn is_free(&self) -> bool {
-        lock(&self.pump).is_some()
-    }
-
     /// The cache has failed: the source and what verifies it, for the reader whose fetch it is.
     pub fn take(&self) -> Option<(Lazy, Fill)> {
         lock(&self.pump).take().map(|pump| (pump.source, pump.fill))
     }
 
-    /// The last reader has gone.
-    pub fn is_deserted(self: Arc<Self>) {
-        if !self.to_end || self.progress.has_ended() {
-            return;
-        }
-        let bring_all = move || {
-            while !self.progress.has_ended() {
-                match self.drive(u64::MAX) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        std::thread::sleep(Duration::from_millis(10));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a fetch that nobody reads any more failed");
-                    }
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("image-cache-fetch".into()).spawn(bring_all);
-        if let Err(error) = thread {
-            tracing::warn!(%error, "a fetch that nobody reads any more is broken off");
-        }
-    }
-
-    fn bring(&self, pump: Box<SourcePump>) -> io::Result<()> {
+    fn fetch_with(&self, pump: Box<SourcePump>) -> io::Result<()> {
         let mut busy = Busy(Some(pump));
         let Some(pump) = &mut busy.0 else { return Ok(()) };
         let brought = pump.bring();
@@ -158,7 +107,53 @@ impl SharedFetch {
         }
         // From here the source is its first reader's alone: nobody else may bring a piece of it.
         let pending = pump.fill.take_pending();
-        self.progress.end_with(pending, End::CacheFailed, || *lock(&self.pump) = Some(pump));
+        self.progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&self.pump) = Some(pump));
+    }
+}
+
+impl SharedSource for SharedFetch {
+    fn fetch_next(&self, position: u64) -> io::Result<()> {
+        match self.progress.wait_unless(position, || lock(&self.pump).take()) {
+            Some(pump) => self.fetch_with(pump),
+            None => Ok(()),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn try_fetch_next(&self, position: u64) -> io::Result<bool> {
+        match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
+            Ok(Some(pump)) => self.fetch_with(pump).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(_moved) => Ok(true),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn is_idle(&self) -> bool {
+        lock(&self.pump).is_some()
+    }
+
+    fn fetch_rest_detached(self: Arc<Self>) {
+        if !self.to_end || self.progress.has_ended() {
+            return;
+        }
+        let bring_all = move || {
+            while !self.progress.has_ended() {
+                match self.fetch_next(u64::MAX) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a fetch that nobody reads any more failed");
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("image-cache-fetch".into()).spawn(bring_all);
+        if let Err(error) = thread {
+            tracing::warn!(%error, "a fetch that nobody reads any more is broken off");
+        }
     }
 }
 

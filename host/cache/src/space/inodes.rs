@@ -1,7 +1,7 @@
 //! A place for each image among those that the cache may hold, and among the inodes that the file system has: small images fill
 //! a disk without filling its bytes.
 
-use super::{ROUNDS, full};
+use super::storage_full::{EVICTION_ROUNDS, storage_full};
 use crate::cache::CacheInner;
 use image_cache_store::Incomplete;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Resul
         return Ok(());
     }
     let mut excess = 0;
-    for _ in 0..ROUNDS {
+    for _ in 0..EVICTION_ROUNDS {
         excess = match look(inner, file, most)? {
             Place::Taken => return Ok(()),
             Place::After(excess) => excess,
@@ -32,7 +32,7 @@ pub(super) fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Resul
             break;
         }
     }
-    Err(full(format!(
+    Err(storage_full(format!(
         "no place within image_cache_max_images ({}), a hard limit: {excess} more would have to be evicted, and cannot be",
         most.unwrap_or_default()
     )))
@@ -46,7 +46,7 @@ fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Res
     if let Some(most) = most {
         let within = most.saturating_sub(others);
         if within == 0 {
-            return Err(full(format!(
+            return Err(storage_full(format!(
                 "no place within image_cache_max_images ({most}), a hard limit: {others} other images are being fetched"
             )));
         }
@@ -60,7 +60,7 @@ fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Res
         && kept > 0
         && free.saturating_sub(needed) < kept
     {
-        return Err(full(format!(
+        return Err(storage_full(format!(
             "too few inodes on the file system: {free} are free, running fills need {needed} of them, and image_cache_min_free_inodes keeps {kept}"
         )));
     }

@@ -1,39 +1,8 @@
 //! Memory for the bytes of images on their way: used again, and counted in a budget.
 
 use super::read_budget::ReadBudget;
+use super::spare::Spare;
 use bytes::Bytes;
-use image_cache_store::sync::lock;
-use std::sync::Mutex;
-
-/// Buffers to be used again: fresh ones would have to be cleared, and lie about in each thread's share of memory when
-/// they are given back to the allocator.
-pub(super) struct Spare {
-    /// The length of each.
-    bytes: usize,
-    /// How many at most.
-    kept: usize,
-    buffers: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Spare {
-    /// None yet: at most `kept`, each of `bytes`.
-    pub fn new(bytes: usize, kept: usize) -> Spare {
-        Spare { bytes, kept, buffers: Mutex::new(Vec::new()) }
-    }
-
-    /// One of these, or a small one where that is enough.
-    fn buffer(&self, bytes: usize) -> Vec<u8> {
-        let used = if bytes < self.bytes { None } else { lock(&self.buffers).pop() };
-        used.unwrap_or_else(|| vec![0; bytes.clamp(1, self.bytes)])
-    }
-
-    fn take_back(&self, buffer: &mut Vec<u8>) {
-        let mut buffers = lock(&self.buffers);
-        if buffer.len() == self.bytes && buffers.len() < self.kept {
-            buffers.push(std::mem::take(buffer));
-        }
-    }
-}
 
 /// Bytes in memory that is used again.
 pub(super) struct Buffer {
@@ -47,15 +16,10 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// With room for so many bytes, or for as many as each of these spare ones has.
-    pub fn new(budget: ReadBudget, spare: fn(&ReadBudget) -> &Spare, bytes: usize) -> Buffer {
+    fn new(budget: ReadBudget, spare: fn(&ReadBudget) -> &Spare, bytes: usize) -> Buffer {
         let bytes = spare(&budget).buffer(bytes);
         let held = bytes.len();
         Buffer { bytes, filled: 0, held, budget, spare }
-    }
-
-    /// What it counts for.
-    pub fn size(&self) -> usize {
-        self.held
     }
 
     pub fn room(&mut self) -> &mut [u8] {
@@ -80,6 +44,32 @@ impl Buffer {
     }
 }
 
+/// Buffers that count in a budget.
+impl ReadBudget {
+    /// With room for so many bytes, or for a block.
+    pub(super) fn block(&self, bytes: usize) -> Buffer {
+        self.buffer(bytes, |budget| budget.spare_blocks())
+    }
+
+    /// The same, unless the budget is exceeded.
+    pub(super) fn block_within(&self, bytes: usize) -> Option<Buffer> {
+        // It counts from now on: they all may come in one moment.
+        let buffer = self.block(bytes);
+        self.has_room().then_some(buffer)
+    }
+
+    /// With room for so many bytes, or for a piece of a block.
+    pub(super) fn piece(&self, bytes: usize) -> Buffer {
+        self.buffer(bytes, |budget| budget.spare_pieces())
+    }
+
+    fn buffer(&self, bytes: usize, spare: fn(&ReadBudget) -> &Spare) -> Buffer {
+        let buffer = Buffer::new(self.clone(), spare, bytes);
+        self.hold(buffer.held);
+        buffer
+    }
+}
+
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         self.bytes.get(..self.filled).unwrap_or_default()
@@ -95,8 +85,7 @@ impl Drop for Buffer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cached::CHUNK;
-    use super::super::read_budget::PIECE;
+    use super::super::read_budget::{PIECE, VERIFIED_CHUNK as CHUNK};
     use super::*;
 
     #[test]

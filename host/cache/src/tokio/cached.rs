@@ -1,62 +1,60 @@
 //! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of whoever reads.
 
+use super::blocking::joined;
 use super::buffer::Buffer;
 use super::off_runtime::OffRuntime;
-use super::read_budget::Ahead;
-use super::{ImageStream, joined};
+use super::read_budget::{Ahead, VERIFIED_CHUNK};
+use super::stream::ImageStream;
 use crate::reading::CachedReader;
 use bytes::Bytes;
 use futures_util::stream;
-use image_cache_store::integrity::BLOCK;
 use std::io::{self, Read};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Bytes that are read and verified at once.
-pub(super) const CHUNK: usize = BLOCK as usize;
-
-pub(super) type Reading = OffRuntime<CachedReader>;
+pub(super) type OffRuntimeReader = OffRuntime<CachedReader>;
 
 /// The next bytes, none at the end, and the reader where it has more.
-type Brought = io::Result<(Bytes, Option<Reading>)>;
+type Brought = io::Result<(Bytes, Option<OffRuntimeReader>)>;
 
-enum Cached {
-    At(Reading),
+enum CachedChunks {
+    At(OffRuntimeReader),
     Ahead(JoinHandle<Brought>, #[expect(dead_code, reason = "it is given back by its drop")] Ahead),
     Ended,
 }
 
-pub(super) fn chunks(reader: Reading) -> ImageStream {
-    Box::pin(stream::try_unfold(Cached::At(reader), Cached::next))
+pub(super) fn chunks(reader: OffRuntimeReader) -> ImageStream {
+    Box::pin(stream::try_unfold(CachedChunks::At(reader), CachedChunks::next))
 }
 
-impl Cached {
+impl CachedChunks {
     async fn next(self) -> io::Result<Option<(Bytes, Self)>> {
         let (bytes, reader) = match self {
-            Cached::At(reader) => match reader.read_budget().block_within(room(&reader)) {
+            CachedChunks::At(reader) => match reader.read_budget().block_within(room(&reader)) {
                 Some(buffer) => {
                     joined(spawn_blocking(|| read(reader.into_inner(), buffer))).await?
                 }
                 None => in_turn(reader).await?,
             },
-            Cached::Ahead(job, _) => joined(job).await?,
-            Cached::Ended => return Ok(None),
+            CachedChunks::Ahead(job, _) => joined(job).await?,
+            CachedChunks::Ended => return Ok(None),
         };
-        Ok((!bytes.is_empty()).then(|| (bytes, reader.map_or(Cached::Ended, Cached::go_on))))
+        Ok((!bytes.is_empty())
+            .then(|| (bytes, reader.map_or(CachedChunks::Ended, CachedChunks::go_on))))
     }
 
-    fn go_on(reader: Reading) -> Cached {
-        let Some(permit) = reader.read_budget().ahead() else { return Cached::At(reader) };
+    fn go_on(reader: OffRuntimeReader) -> CachedChunks {
+        let Some(permit) = reader.read_budget().ahead() else { return CachedChunks::At(reader) };
         match reader.read_budget().block_within(room(&reader)) {
             Some(buffer) => {
-                Cached::Ahead(spawn_blocking(|| read(reader.into_inner(), buffer)), permit)
+                CachedChunks::Ahead(spawn_blocking(|| read(reader.into_inner(), buffer)), permit)
             }
-            None => Cached::At(reader),
+            None => CachedChunks::At(reader),
         }
     }
 }
 
 /// The bytes that are left.
-fn room(reader: &Reading) -> usize {
+fn room(reader: &OffRuntimeReader) -> usize {
     usize::try_from(reader.left()).unwrap_or(usize::MAX)
 }
 
@@ -68,12 +66,12 @@ fn read(mut reader: CachedReader, mut buffer: Buffer) -> Brought {
 
 /// A piece of a block, which is verified as a whole and then let go: of very many clients, most wait for their network,
 /// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
-async fn in_turn(reader: Reading) -> Brought {
+async fn in_turn(reader: OffRuntimeReader) -> Brought {
     let budget = reader.read_budget().clone();
     let _turn = budget.turn().await;
     let (mut piece, room) = (budget.piece(room(&reader)), budget.clone());
     let read = move || {
-        let (mut reader, mut block) = (reader.into_inner(), room.block(CHUNK));
+        let (mut reader, mut block) = (reader.into_inner(), room.block(VERIFIED_CHUNK));
         let filled =
             reader.through_block(block.lent(), |reader| read_some(reader, piece.room()))?;
         Ok((piece.filled_to(filled), more_of(reader)))
@@ -90,6 +88,6 @@ fn read_some(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-fn more_of(reader: CachedReader) -> Option<Reading> {
+fn more_of(reader: CachedReader) -> Option<OffRuntimeReader> {
     (reader.left() > 0).then(|| OffRuntime::new(reader))
 }

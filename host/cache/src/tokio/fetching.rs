@@ -1,15 +1,17 @@
 //! Reading an image from wherever it is to be had, for tokio: what [`FetchReader`](crate::FetchReader) does.
 
 use super::alarm::Alarm;
-use super::filling::{Filling, idle};
+use super::background_fill::{BackgroundFill, idle};
+use super::blocking::blocking;
 use super::off_runtime::OffRuntime;
-use super::pump::{Left, Slot};
-use super::reader::{Chunk, Chunks};
-use super::{CHUNK, ImageReader, ImageStream, blocking, cached, passing, pump};
+use super::pump::{Leftover, PumpLeftover};
+use super::read_budget::VERIFIED_CHUNK;
+use super::reader::{Chunk, ChunkStream, ImageReader};
+use super::stream::{CHUNK, ImageStream};
+use super::{passing, pump};
 use crate::error::{Error, Result};
-use crate::fill::Fill;
 use crate::single_flight::{
-    Action, Follower, LocalFollower, Producer, ReaderState, Request, Route,
+    Action, Follower, Producer, ReaderState, Request, Route, SourceNeed, SourceToken,
 };
 use bytes::{Buf, Bytes};
 use futures_util::stream;
@@ -24,111 +26,109 @@ pub(super) async fn open(
     request: Request,
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
-    let course = ReaderState::new(request, source.is_some());
-    start_out(course, source).await
+    let state = ReaderState::new(request, source.is_some());
+    begin(state, source).await
 }
 
-/// Reads a part of an image whose whole somebody is about to read by this route.
+/// Reads a part of an image whose whole a reader is about to read by this route.
 pub(super) async fn open_part(request: Request, route: Route) -> Result<Option<ImageReader>> {
-    start_out(ReaderState::beside(request, route), None).await
+    begin(ReaderState::of_part(request, route), None).await
 }
 
-async fn start_out(
-    course: ReaderState,
+async fn begin(
+    state: ReaderState<ImageStream>,
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
-    let mut way = Way { course, source, passing: None, slot: None };
-    let begin = move || Ok(way.begin()?.then(|| OffRuntime::new(way)));
-    Ok(blocking::<_, Error, _>(begin).await?.map(|way| {
-        let (route, image_size) = (way.course.route(), way.course.image_size());
-        let fetching = Fetching { way: Some(way), alarm: None, ended: false };
-        let chunks: Chunks = Box::pin(stream::try_unfold(fetching, Fetching::next));
+    let mut blocking_part = BlockingPart { state, source, leftover: None };
+    let begin = move || {
+        let size = blocking_part.begin()?;
+        Ok(size.map(|size| OffRuntime::new((blocking_part, size))))
+    };
+    Ok(blocking::<_, Error, _>(begin).await?.map(|begun| {
+        let (part, image_size) = begun.into_inner();
+        let route = part.state.route();
+        let fetching = Fetching { part: Some(OffRuntime::new(part)), alarm: None, ended: false };
+        let chunks: ChunkStream = Box::pin(stream::try_unfold(fetching, Fetching::next));
         ImageReader::of_chunks(chunks, route, image_size)
     }))
 }
 
-/// Where the reader is, which it leaves only on threads that may block: so what it begins there is begun
-/// whole, whether somebody polls it or not.
-struct Way {
-    course: ReaderState,
+/// The part of a reader that may block. It is used only on threads that may: what it begins there is begun
+/// whole, whether the reader is polled or not.
+struct BlockingPart {
+    state: ReaderState<ImageStream>,
     source: Option<ImageStream>,
-    /// Its own source in use, past the cache or since the cache has failed.
-    passing: Option<ImageStream>,
     /// Where the task that it started leaves what is its own.
-    slot: Option<Arc<Slot>>,
+    leftover: Option<Arc<PumpLeftover>>,
 }
 
-impl Way {
-    /// False where there is nothing to read from.
-    fn begin(&mut self) -> Result<bool> {
-        let cannot = Error::image("read", &self.course.request().image_id);
-        let Some(turn) = self.course.begin() else { return Ok(false) };
-        turn.and_then(|turn| self.go(turn)).map_err(cannot)?;
-        Ok(true)
+impl BlockingPart {
+    /// Bytes in the whole image, if that is known; nothing at all if there is nothing to read from.
+    fn begin(&mut self) -> Result<Option<Option<u64>>> {
+        let cannot = Error::image("read", &self.state.request().image_id);
+        let Some(action) = self.state.begin() else { return Ok(None) };
+        action.and_then(|action| self.act(action)).map_err(cannot)?;
+        Ok(Some(self.state.image_size()))
     }
 
     /// One attempt.
-    fn turn(&mut self) -> io::Result<(Bytes, Action)> {
-        let room = if self.course.is_cached() { cached::CHUNK } else { CHUNK };
-        let mut buffer = self.course.request().inner.read_budget.block(room);
-        let turn = self.course.turn(buffer.room()).and_then(|turn| self.go(turn));
-        match turn {
-            Ok(turn) => Ok((buffer.filled_up(), turn)),
-            Err(error) => Err(match self.slot.take().and_then(|slot| slot.take()) {
-                Some(Left::Error(original)) => original,
+    fn step(&mut self) -> io::Result<(Bytes, Action)> {
+        let room = if self.state.is_cached() { VERIFIED_CHUNK } else { CHUNK };
+        let mut buffer = self.state.request().inner.read_budget.block(room);
+        let action = self.state.step(buffer.room()).and_then(|action| self.act(action));
+        match action {
+            Ok(action) => Ok((buffer.filled_up(), action)),
+            Err(error) => Err(match self.leftover.take().and_then(|leftover| leftover.take()) {
+                Some(Leftover::Error(original)) => original,
                 _ => error,
             }),
         }
     }
 
-    /// Does what is left to do for it, but waiting.
-    fn go(&mut self, turn: Action) -> io::Result<Action> {
-        match turn {
-            Action::Fetch(fill) => self.start(*fill)?,
-            Action::Resume(withheld) => {
-                let left = self.slot.take().and_then(|slot| slot.take());
-                let Some(Left::Source(source, filling)) = left else {
-                    return Err(io::Error::other("its source is gone"));
-                };
-                self.course.resumes();
-                self.pass(source, filling, withheld.map(|byte| Bytes::copy_from_slice(&[byte])));
-            }
-            turn => return Ok(turn),
-        }
+    /// Attaches the source if it is needed; all else is left to the task.
+    fn act(&mut self, action: Action) -> io::Result<Action> {
+        let Action::NeedSource(need, token) = action else { return Ok(action) };
+        self.attach_source(*need, token)?;
         Ok(Action::Again)
     }
 
-    /// Starts to fetch: a task does that for all.
-    fn start(&mut self, mut fill: Fill) -> io::Result<()> {
-        let Some(source) = self.source.take() else {
-            return Err(io::Error::other("its source is gone"));
+    fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
+        let gone = || io::Error::other("its source is gone");
+        let mut fill = match need {
+            SourceNeed::Fetch(fill) => fill,
+            SourceNeed::Resume(withheld) => {
+                let left = self.leftover.take().and_then(|leftover| leftover.take());
+                let Some(Leftover::Source(source, filling)) = left else { return Err(gone()) };
+                let last = withheld.map(|byte| Bytes::copy_from_slice(&[byte]));
+                token.attach(&mut self.state, passing::stream(source, filling, last));
+                return Ok(());
+            }
         };
-        let request = self.course.request();
+        let source = self.source.take().ok_or_else(gone)?;
+        let request = self.state.request();
         let (size, to_end) = (request.expected.size, request.inner.config.fetch_to_end);
         if fill.bypass_reason().is_some() {
-            self.pass(source, Filling::of(idle(fill), size), None);
+            let source = passing::stream(source, BackgroundFill::of(idle(fill), size), None);
+            token.attach(&mut self.state, source);
             return Ok(());
         }
         fill.keep_pending();
         let progress = Arc::clone(fill.progress());
-        let first = LocalFollower::first(request, Arc::clone(&progress), None);
-        self.course.fetches(first);
-        let slot = Arc::new(Slot::default());
-        self.slot = Some(Arc::clone(&slot));
-        ::tokio::spawn(pump::bring(source, Filling::of(idle(fill), size), slot, to_end));
+        let follower = Follower::of_own(request, Arc::clone(&progress), None);
+        token.attach_shared(&mut self.state, follower);
+        let leftover = Arc::new(PumpLeftover::default());
+        self.leftover = Some(Arc::clone(&leftover));
+        let filling = BackgroundFill::of(idle(fill), size);
+        ::tokio::spawn(pump::run(source, filling, leftover, to_end));
         progress.announce(Producer::Task);
         Ok(())
     }
-
-    fn pass(&mut self, source: ImageStream, filling: Filling, held: Option<Bytes>) {
-        self.passing = Some(passing::stream(source, filling, held));
-    }
 }
 
-/// A reader on its way.
+/// A reader of an image, as a task.
 struct Fetching {
-    /// None while it is worked on elsewhere.
-    way: Option<OffRuntime<Way>>,
+    /// None while a thread has it.
+    part: Option<OffRuntime<BlockingPart>>,
     alarm: Option<Arc<Alarm>>,
     ended: bool,
 }
@@ -136,16 +136,17 @@ struct Fetching {
 impl Fetching {
     async fn next(mut self) -> io::Result<Option<(Chunk, Self)>> {
         while !self.ended {
-            if let Some(passing) = self.way.as_mut().and_then(|way| way.passing.as_mut()) {
-                let bytes = passing.next().await.transpose()?.unwrap_or_default();
+            let own_source = self.part.as_mut().and_then(|part| part.state.own_source());
+            if let Some(source) = own_source {
+                let bytes = source.next().await.transpose()?.unwrap_or_default();
                 self.ended = bytes.is_empty();
-                let bytes = self.take(bytes).await?;
+                let bytes = self.compare(bytes).await?;
                 if !bytes.is_empty() {
                     return Ok(Some((Chunk { bytes, hit: None }, self)));
                 }
                 continue;
             }
-            match self.on_its_way(Way::turn).await? {
+            match self.block_on(BlockingPart::step).await? {
                 (bytes, Action::Bytes(range, hit)) => {
                     let hit = hit.map(OffRuntime::new);
                     return Ok(Some((Chunk { bytes: bytes.slice(range), hit }, self)));
@@ -158,55 +159,58 @@ impl Fetching {
                     }
                 }
                 (_, Action::Wait) => self.wait().await?,
-                _ => {}
+                (_, Action::Again | Action::ReadSource | Action::NeedSource(..)) => {}
             }
         }
         Ok(None)
     }
 
-    /// What of these bytes is new.
-    async fn take(&mut self, mut bytes: Bytes) -> io::Result<Bytes> {
-        let came = bytes.clone();
-        let known = match &mut self.way {
-            Some(way) if !way.course.has_started_over() => way.course.take(&came)?,
-            _ => self.on_its_way(move |way| way.course.take(&came)).await?,
+    /// The bytes that are new.
+    async fn compare(&mut self, mut bytes: Bytes) -> io::Result<Bytes> {
+        let received = bytes.clone();
+        let known = match &mut self.part {
+            Some(part) if !part.state.has_started_over() => part.state.compare(&received)?,
+            _ => self.block_on(move |part| part.state.compare(&received)).await?,
         };
         bytes.advance(known);
         Ok(bytes)
     }
 
     /// Works on a thread that may block.
-    async fn on_its_way<T: Send + 'static>(
+    async fn block_on<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Way) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut BlockingPart) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let Some(way) = self.way.take() else { return Err(Error::RuntimeStopped.into()) };
+        let Some(part) = self.part.take() else { return Err(Error::RuntimeStopped.into()) };
         let work = move || {
-            let mut way = way.into_inner();
-            let worked = work(&mut way);
-            Ok::<_, io::Error>(OffRuntime::new((way, worked)))
+            let mut part = part.into_inner();
+            let worked = work(&mut part);
+            Ok::<_, io::Error>(OffRuntime::new((part, worked)))
         };
-        let (way, worked) = blocking(work).await?.into_inner();
-        self.way = Some(OffRuntime::new(way));
+        let (part, worked) = blocking(work).await?.into_inner();
+        self.part = Some(OffRuntime::new(part));
         worked
     }
 
-    /// Waits until what is followed may have moved.
+    /// Waits until there may be something to read from what it follows.
     async fn wait(&mut self) -> io::Result<()> {
-        let is_brought_by_readers = match self.followed() {
-            Some(Follower::Here(following)) => following.flight().is_some(),
-            Some(Follower::There(_)) => {
-                let pause = |way: &mut Way| way.course.followed().map_or(Ok(()), Follower::wait);
-                return self.on_its_way(pause).await;
+        let Some(follower) = self.follower() else { return Ok(()) };
+        if !follower.is_local() {
+            let wait =
+                |part: &mut BlockingPart| part.state.follower().map_or(Ok(()), Follower::wait);
+            return self.block_on(wait).await;
+        }
+        if follower.is_fetched_by_readers() {
+            let fetch = |part: &mut BlockingPart| {
+                part.state.follower().map_or(Ok(false), |follower| follower.try_fetch_next())
+            };
+            if self.block_on(fetch).await? {
+                return Ok(());
             }
-            None => return Ok(()),
-        };
-        if is_brought_by_readers && self.on_its_way(|way| way.course.bring()).await? {
-            return Ok(());
         }
         let alarm = self.alarm.take();
-        let Some(Follower::Here(following)) = self.followed() else { return Ok(()) };
-        let alarm = match following.patience() {
+        let Some(follower) = self.follower() else { return Ok(()) };
+        let alarm = match follower.patience() {
             Some(patience) => match alarm.filter(|alarm| !alarm.has_rung()) {
                 Some(alarm) => Some(alarm),
                 None => Some(Alarm::after(patience)?),
@@ -215,14 +219,14 @@ impl Fetching {
         };
         poll_fn(|context| {
             let rings = alarm.as_ref().is_some_and(|alarm| alarm.poll(context).is_ready());
-            if rings { Poll::Ready(()) } else { following.poll_moved(context) }
+            if rings { Poll::Ready(()) } else { follower.poll_moved(context) }
         })
         .await;
         self.alarm = alarm;
         Ok(())
     }
 
-    fn followed(&mut self) -> Option<&mut Follower> {
-        self.way.as_mut()?.course.followed()
+    fn follower(&mut self) -> Option<&mut Follower> {
+        self.part.as_mut()?.state.follower()
     }
 }

@@ -1,27 +1,28 @@
 //! The passing reader for streams: hands a source's chunks to its reader and to a fill, one chunk late.
 
-use super::ImageStream;
-use super::filling::Filling;
+use super::background_fill::BackgroundFill;
+use super::stream::ImageStream;
+use crate::withheld::Withheld;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use std::io;
 use std::pin::Pin;
 
-/// The chunks of a source that fills the cache by the way. Where it stands is where the fill has come to; `held` came
-/// before, and was not handed out yet.
-pub(super) fn stream<S>(source: S, filling: Filling, held: Option<Bytes>) -> ImageStream
+/// The chunks of a source that fills the cache by the way. Where it stands is where the fill has come to; `last` came
+/// before, and was withheld.
+pub(super) fn stream<S>(source: S, filling: BackgroundFill, last: Option<Bytes>) -> ImageStream
 where
     S: Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
-    let passing = Passing { source: Box::pin(source), filling: Some(filling), held };
+    let passing =
+        Passing { source: Box::pin(source), filling: Some(filling), withheld: Withheld::new(last) };
     Box::pin(stream::try_unfold(passing, Passing::next))
 }
 
 struct Passing<S> {
     source: Pin<Box<S>>,
-    filling: Option<Filling>,
-    /// The last chunk that came: nobody may take the image for whole before it was verified.
-    held: Option<Bytes>,
+    filling: Option<BackgroundFill>,
+    withheld: Withheld<Bytes>,
 }
 
 impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
@@ -32,7 +33,7 @@ impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => {
                     filling.push(chunk.clone()).await?;
-                    if let Some(ready) = self.held.replace(chunk) {
+                    if let Some(ready) = self.withheld.exchange(chunk) {
                         return Ok(Some((ready, self)));
                     }
                 }
@@ -44,7 +45,7 @@ impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
                     if let Some(filling) = self.filling.take() {
                         filling.finish().await?;
                     }
-                    return Ok(self.held.take().map(|last| (last, self)));
+                    return Ok(self.withheld.release().map(|last| (last, self)));
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! The task that brings the bytes of a fetch to all its readers: as fast as they come, once somebody reads.
 
-use super::ImageStream;
-use super::filling::Filling;
-use crate::single_flight::{Call, End, Progress};
+use super::background_fill::BackgroundFill;
+use super::stream::ImageStream;
+use crate::single_flight::{Call, FetchEnd, Progress};
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use image_cache_store::sync::lock;
@@ -12,23 +12,23 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 /// What the task leaves to the reader whose fetch it is.
-pub(super) enum Left {
+pub(super) enum Leftover {
     /// The source and what verifies it: the cache has failed.
-    Source(ImageStream, Filling),
+    Source(ImageStream, BackgroundFill),
     /// The source's error as it was; all others get its copy.
     Error(io::Error),
 }
 
 /// Where it leaves that.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<Option<Left>>);
+pub(super) struct PumpLeftover(Mutex<Option<Leftover>>);
 
-impl Slot {
-    pub fn take(&self) -> Option<Left> {
+impl PumpLeftover {
+    pub fn take(&self) -> Option<Leftover> {
         lock(&self.0).take()
     }
 
-    fn put(&self, left: Left) {
+    fn put(&self, left: Leftover) {
         *lock(&self.0) = Some(left);
     }
 }
@@ -46,10 +46,10 @@ enum Halt {
 }
 
 /// Brings the bytes until the end, or until nobody wants them (`to_end`: all the same).
-pub(super) async fn bring(
+pub(super) async fn run(
     mut source: ImageStream,
-    mut filling: Filling,
-    slot: Arc<Slot>,
+    mut filling: BackgroundFill,
+    leftover: Arc<PumpLeftover>,
     to_end: bool,
 ) {
     let progress = Arc::clone(filling.progress());
@@ -60,16 +60,16 @@ pub(super) async fn bring(
         // The fill tells the verdict to everybody.
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
-            let (copy, original) = (crate::single_flight::clone_io_error(&error), error);
-            slot.put(Left::Error(original));
+            let (copy, original) = (crate::error::clone_io_error(&error), error);
+            leftover.put(Leftover::Error(original));
             filling.reject(&copy).await;
         }
         Halt::Refused | Halt::Deserted => {}
         Halt::CacheFailed => {
             if let Ok(mut filling) = filling.take_pending().await {
                 let pending = filling.pending();
-                let left = Left::Source(source, filling);
-                progress.end_with(pending, End::CacheFailed, || slot.put(left));
+                let left = Leftover::Source(source, filling);
+                progress.end_with(pending, FetchEnd::CacheFailed, || leftover.put(left));
             }
         }
     }
@@ -77,7 +77,7 @@ pub(super) async fn bring(
 
 async fn bring_all(
     source: &mut ImageStream,
-    filling: &mut Filling,
+    filling: &mut BackgroundFill,
     progress: &Progress,
     to_end: bool,
 ) -> Halt {
@@ -135,7 +135,7 @@ impl Drop for Panics<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let error = io::Error::other("the source panicked");
-            self.0.end(End::Failed(Arc::new(error)));
+            self.0.end(FetchEnd::Failed(Arc::new(error)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Parts of images for tokio, also of those that are still being fetched.
 
-use super::{AsyncImageCache, ImageReader, fetching};
+use super::reader::ImageReader;
+use super::{AsyncImageCache, fetching};
 use crate::error::Result;
 use crate::single_flight::{FetchProgress, Route};
 use bytes::Bytes;

@@ -1,14 +1,17 @@
 //! How much memory the tokio readers of a cache may take for the bytes of cached images, and what they do beyond that.
 
-use super::buffer::{Buffer, Spare};
-use super::cached::CHUNK;
+use super::spare::Spare;
+use image_cache_store::integrity::BLOCK;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+/// Bytes that are read and verified at once.
+pub(super) const VERIFIED_CHUNK: usize = BLOCK as usize;
+
 /// Bytes of a piece.
-pub(super) const PIECE: usize = CHUNK / 4;
+pub(super) const PIECE: usize = VERIFIED_CHUNK / 4;
 
 /// Bytes that readers may hold before each of them gets pieces only, unless the embedder says otherwise.
 const DEFAULT_BYTES: usize = 16 << 20;
@@ -52,7 +55,7 @@ impl ReadBudget {
             held: AtomicUsize::new(0),
             ahead: AtomicUsize::new(0),
             turns: Semaphore::new(TURNS),
-            blocks: Spare::new(CHUNK, SPARE_BLOCKS),
+            blocks: Spare::new(VERIFIED_CHUNK, SPARE_BLOCKS),
             pieces: Spare::new(PIECE, SPARE_PIECES),
         }))
     }
@@ -62,27 +65,24 @@ impl ReadBudget {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    /// With room for so many bytes, or for a block.
-    pub(super) fn block(&self, bytes: usize) -> Buffer {
-        self.buffer(bytes, |budget| &budget.0.blocks)
+    /// Whether readers hold no more than they may.
+    pub(super) fn has_room(&self) -> bool {
+        self.held() <= self.0.bytes
     }
 
-    /// The same, unless the budget is exceeded.
-    pub(super) fn block_within(&self, bytes: usize) -> Option<Buffer> {
-        // It counts from now on: they all may come in one moment.
-        let buffer = self.block(bytes);
-        (self.held() <= self.0.bytes).then_some(buffer)
+    /// Memory of blocks that is used again.
+    pub(super) fn spare_blocks(&self) -> &Spare {
+        &self.0.blocks
     }
 
-    /// With room for so many bytes, or for a piece of a block.
-    pub(super) fn piece(&self, bytes: usize) -> Buffer {
-        self.buffer(bytes, |budget| &budget.0.pieces)
+    /// Memory of pieces that is used again.
+    pub(super) fn spare_pieces(&self) -> &Spare {
+        &self.0.pieces
     }
 
-    fn buffer(&self, bytes: usize, spare: fn(&ReadBudget) -> &Spare) -> Buffer {
-        let buffer = Buffer::new(self.clone(), spare, bytes);
-        self.0.held.fetch_add(buffer.size(), Ordering::Relaxed);
-        buffer
+    /// Counts bytes that a reader holds, until it [releases](Self::release) them.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.0.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// So many bytes are let go.
@@ -129,26 +129,34 @@ impl Drop for Ahead {
 
 #[cfg(test)]
 mod tests {
+    use super::super::buffer::Buffer;
     use super::*;
 
     #[test]
     fn what_is_held_is_counted_until_it_is_let_go() {
-        let budget = ReadBudget::new(5 * CHUNK);
-        let buffer = |_| budget.block_within(CHUNK).map(Buffer::filled_up);
+        let budget = ReadBudget::new(5 * VERIFIED_CHUNK);
+        let buffer = |_| budget.block_within(VERIFIED_CHUNK).map(Buffer::filled_up);
         let many: Vec<_> = (0..1000).map_while(buffer).collect();
-        assert_eq!((many.len(), budget.held()), (5, 5 * CHUNK));
+        assert_eq!((many.len(), budget.held()), (5, 5 * VERIFIED_CHUNK));
         let piece = budget.piece(usize::MAX);
-        assert_eq!(budget.held(), 5 * CHUNK + PIECE, "a piece is always given, and counts");
+        assert_eq!(
+            budget.held(),
+            5 * VERIFIED_CHUNK + PIECE,
+            "a piece is always given, and counts"
+        );
         drop((many, piece));
-        assert!(budget.held() == 0 && budget.block_within(CHUNK).is_some());
+        assert!(budget.held() == 0 && budget.block_within(VERIFIED_CHUNK).is_some());
     }
 
     #[test]
     fn what_others_hold_does_not_count() {
-        let (full, other) = (ReadBudget::new(CHUNK), ReadBudget::new(CHUNK));
-        let _held = [full.block(CHUNK), full.block(CHUNK)];
-        assert!(full.block_within(CHUNK).is_none() && other.block_within(CHUNK).is_some());
-        assert!(full.clone().block_within(CHUNK).is_none(), "a clone is the same budget");
+        let (full, other) = (ReadBudget::new(VERIFIED_CHUNK), ReadBudget::new(VERIFIED_CHUNK));
+        let _held = [full.block(VERIFIED_CHUNK), full.block(VERIFIED_CHUNK)];
+        assert!(
+            full.block_within(VERIFIED_CHUNK).is_none()
+                && other.block_within(VERIFIED_CHUNK).is_some()
+        );
+        assert!(full.clone().block_within(VERIFIED_CHUNK).is_none(), "a clone is the same budget");
     }
 
     #[test]

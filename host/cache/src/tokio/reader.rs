@@ -1,8 +1,8 @@
 //! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
 
-use super::ImageStream;
-use super::cached::{Reading, chunks};
+use super::cached::{OffRuntimeReader, chunks};
 use super::off_runtime::OffRuntime;
+use super::stream::ImageStream;
 use crate::hits::PendingHit;
 use crate::reading::CachedReader;
 use crate::single_flight::Route;
@@ -21,14 +21,14 @@ pub(super) struct Chunk {
     pub hit: Option<OffRuntime<PendingHit>>,
 }
 
-/// Chunks, of which the last one may bring a hit with it.
-pub(super) type Chunks = Pin<Box<dyn Stream<Item = io::Result<Chunk>> + Send>>;
+/// ChunkStream, of which the last one may bring a hit with it.
+pub(super) type ChunkStream = Pin<Box<dyn Stream<Item = io::Result<Chunk>> + Send>>;
 
 /// The bytes of an image, or of a part of it.
 ///
 /// Its end is that of a whole image; after an error it stays in error.
 pub struct ImageReader {
-    stream: Chunks,
+    stream: ChunkStream,
     chunk: Bytes,
     failed: Option<io::ErrorKind>,
     /// What is to be counted when the last byte is asked for, and how many bytes lie before that.
@@ -64,7 +64,7 @@ impl ImageReader {
         }))
     }
 
-    pub(super) fn of_chunks(stream: Chunks, route: Route, image_size: Option<u64>) -> Self {
+    pub(super) fn of_chunks(stream: ChunkStream, route: Route, image_size: Option<u64>) -> Self {
         let (chunk, failed, hit, counting) = (Bytes::new(), None, None, None);
         ImageReader { stream, chunk, failed, hit, counting, route, image_size }
     }
@@ -76,7 +76,7 @@ impl ImageReader {
     }
 
     /// Reads a cached image, and counts the hit when the last byte is delivered.
-    pub(super) fn of_cached(mut reader: Reading) -> Self {
+    pub(super) fn of_cached(mut reader: OffRuntimeReader) -> Self {
         let (size, image_size) = (reader.size(), reader.image_size());
         let hit = reader.detach_hit().map(|hit| (OffRuntime::new(hit), size));
         ImageReader { hit, ..ImageReader::passing(chunks(reader), Route::Cached, Some(image_size)) }

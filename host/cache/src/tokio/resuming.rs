@@ -1,6 +1,6 @@
 //! A source that goes on where it broke off.
 
-use super::CHUNK;
+use super::stream::CHUNK;
 use crate::resuming::{Break, Going};
 use ::tokio::io::AsyncRead;
 use bytes::Bytes;

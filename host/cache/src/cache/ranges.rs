@@ -1,6 +1,6 @@
 //! Parts of images, also of those that are still being fetched.
 
-use crate::cache::ImageCache;
+use super::ImageCache;
 use crate::error::Result;
 use crate::single_flight::{FetchProgress, FetchReader, Route};
 use image_cache_model::Expected;

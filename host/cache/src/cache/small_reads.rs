@@ -1,6 +1,6 @@
 //! Small images at once: opened, verified, read and counted in one go.
 
-use crate::cache::ImageCache;
+use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::reading::CachedReader;
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! Verifying cached images from end to end, for whoever scrubs: nothing is counted, nothing is served.
 
-use crate::cache::ImageCache;
+use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::reading::{Verifier, load_or_build_with_progress};
 use crate::reading::{open_held, read_block};

@@ -1,12 +1,13 @@
 //! A fill whose work is done on threads that may block, beside the waiting for its source.
 
+use super::blocking::blocking;
 use super::fed::{Fed, Waiting};
 use super::off_runtime::OffRuntime;
-use super::{CHUNK, blocking};
+use super::stream::CHUNK;
 use crate::cache::ImageCache;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, clone_io_error};
 use crate::fill::Fill;
-use crate::single_flight::{Progress, clone_io_error};
+use crate::single_flight::Progress;
 use bytes::Bytes;
 use image_cache_model::{Expected, Outcome};
 use image_cache_store::sync::lock;
@@ -18,8 +19,8 @@ use tokio::task::JoinHandle;
 type Idle = OffRuntime<Fed>;
 
 /// A running fetch, fed in the background.
-pub(super) struct Filling {
-    state: State,
+pub(super) struct BackgroundFill {
+    state: FeedState,
     /// What came since the background took its last portion.
     waiting: Waiting,
     waiting_bytes: usize,
@@ -29,25 +30,25 @@ pub(super) struct Filling {
     failed: bool,
 }
 
-enum State {
+enum FeedState {
     Idle(Idle),
     Busy(JoinHandle<(Idle, Result<()>)>),
     Lost,
 }
 
-impl Filling {
+impl BackgroundFill {
     pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
         let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
         let start = move || Ok::<_, Error>(idle(cache.fill(&id, expected)?));
-        Ok(Filling::of(blocking(start).await?, size))
+        Ok(BackgroundFill::of(blocking(start).await?, size))
     }
 
     /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
     pub fn of(fill: Idle, size: Option<u64>) -> Self {
         let (progress, received) = (Arc::clone(fill.progress()), fill.received());
         let waiting = fill.waiting();
-        let state = State::Idle(fill);
-        Filling { state, waiting, waiting_bytes: 0, received, size, progress, failed: false }
+        let state = FeedState::Idle(fill);
+        BackgroundFill { state, waiting, waiting_bytes: 0, received, size, progress, failed: false }
     }
 
     /// Bytes that came.
@@ -78,7 +79,7 @@ impl Filling {
         self.feed().await?;
         if too_long {
             let fill = self.idle().await?;
-            self.state = State::Idle(fill);
+            self.state = FeedState::Idle(fill);
         }
         Ok(())
     }
@@ -104,26 +105,26 @@ impl Filling {
             .await?;
         }
         self.failed = fill.bypass_reason().is_some();
-        self.state = State::Idle(fill);
+        self.state = FeedState::Idle(fill);
         Ok(())
     }
 
     /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind
     /// what was written are told to all.
-    pub async fn take_pending(mut self) -> Result<Filling> {
+    pub async fn take_pending(mut self) -> Result<BackgroundFill> {
         let mut fill = self.idle().await?;
         let fill = blocking(move || {
             fill.take_waiting()?;
             Ok::<_, Error>(fill)
         });
-        Ok(Filling::of(fill.await?, self.size))
+        Ok(BackgroundFill::of(fill.await?, self.size))
     }
 
     /// The bytes that could not be written, and are only in memory.
     pub fn pending(&mut self) -> Vec<u8> {
         match &mut self.state {
-            State::Idle(fill) => fill.take_pending(),
-            State::Busy(_) | State::Lost => Vec::new(),
+            FeedState::Idle(fill) => fill.take_pending(),
+            FeedState::Busy(_) | FeedState::Lost => Vec::new(),
         }
     }
 
@@ -145,8 +146,8 @@ impl Filling {
     /// Why nothing will be cached, where that is known.
     pub fn bypass_reason(&self) -> Option<Outcome> {
         match &self.state {
-            State::Idle(fill) => fill.bypass_reason().cloned(),
-            State::Busy(_) | State::Lost => None,
+            FeedState::Idle(fill) => fill.bypass_reason().cloned(),
+            FeedState::Busy(_) | FeedState::Lost => None,
         }
     }
 
@@ -155,7 +156,7 @@ impl Filling {
         let mut fill = self.idle().await?;
         self.waiting_bytes = 0;
         // Where the runtime stops before that, they are still there for whoever drops the fill.
-        self.state = State::Busy(tokio::task::spawn_blocking(move || {
+        self.state = FeedState::Busy(tokio::task::spawn_blocking(move || {
             let result = fill.take_waiting();
             (fill, result)
         }));
@@ -164,14 +165,14 @@ impl Filling {
 
     /// Waits for the background.
     async fn idle(&mut self) -> Result<Idle> {
-        match std::mem::replace(&mut self.state, State::Lost) {
-            State::Idle(fill) => Ok(fill),
-            State::Busy(task) => {
+        match std::mem::replace(&mut self.state, FeedState::Lost) {
+            FeedState::Idle(fill) => Ok(fill),
+            FeedState::Busy(task) => {
                 let (fill, result) = task.await.map_err(|_| Error::RuntimeStopped)?;
                 self.failed = fill.bypass_reason().is_some();
                 result.map(|()| fill)
             }
-            State::Lost => Err(Error::RuntimeStopped),
+            FeedState::Lost => Err(Error::RuntimeStopped),
         }
     }
 }

@@ -1,0 +1,107 @@
+//! Publishing: a whole, verified file becomes a cached image.
+
+use super::sink::CachingSink;
+use crate::cache::CacheInner;
+use crate::metadata::Budget;
+use image_cache_model::{CachedImage, Checksum, Durability, ImageId, Outcome};
+use image_cache_store::{Incomplete, PublishResult, StagedDigests, to_micros};
+use std::io;
+use std::time::SystemTime;
+
+/// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
+pub(super) fn publish(
+    inner: &CacheInner,
+    image_id: &ImageId,
+    caching: CachingSink,
+    checksum: Option<Checksum>,
+) -> Outcome {
+    let outcome = match record_and_move(inner, image_id, caching, checksum) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let reason = format!("cannot publish it: {error}");
+            inner.note_failure(image_id, &reason);
+            return Outcome::CacheFailed(reason);
+        }
+    };
+    if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
+        inner.metrics.fills_cached.inc();
+        finish_publish(inner, image_id);
+    }
+    outcome
+}
+
+/// The record goes first: a crash in between leaves a record without a file, which opening forgets, never a file that is
+/// served but not listed. Without its record the image is published all the same, and adopted when the records work again.
+fn record_and_move(
+    inner: &CacheInner,
+    image_id: &ImageId,
+    CachingSink { mut file, blocks: digests, .. }: CachingSink,
+    checksum: Option<Checksum>,
+) -> io::Result<Outcome> {
+    let CacheInner { config, directory, metadata, blocks, .. } = inner;
+    let durability = config.durability;
+    let info = file.sync_to_disk(durability)?;
+    let is_durable = durability == Durability::Full;
+    let digests = blocks.stage(image_id, file.file(), digests, is_durable);
+    let record = CachedImage {
+        image_id: image_id.clone(),
+        size: info.size,
+        hits: 0,
+        last_accessed: to_micros(SystemTime::now()),
+        last_modified: info.modified,
+        checksum,
+    };
+    let _image = directory.lock_image(image_id)?;
+    if directory.cached_file(image_id)?.is_some() {
+        return Ok(Outcome::AlreadyCached);
+    }
+    let recorded = metadata.record_cached(&record, Some(file.file()), &Budget::one_call());
+    if let Err(error) = &recorded {
+        tracing::warn!(image = %image_id, %error, "the image is cached without a record for now");
+    }
+    match move_in(inner, image_id, file, digests) {
+        Ok(PublishResult::Done) => Ok(Outcome::Cached(record)),
+        Ok(PublishResult::AlreadyCached) => {
+            metadata.mark_dirty();
+            Ok(Outcome::AlreadyCached)
+        }
+        Err(error) => {
+            let ids = std::slice::from_ref(image_id);
+            if metadata.forget(ids, &Budget::one_call()).is_err() {
+                tracing::warn!(image = %image_id, "a record without a file remains for now");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The image and its digests take their places, which no driver has a part in.
+fn move_in(
+    inner: &CacheInner,
+    image_id: &ImageId,
+    file: Incomplete,
+    digests: io::Result<StagedDigests>,
+) -> io::Result<PublishResult> {
+    let CacheInner { directory, blocks, .. } = inner;
+    let _lock = directory.lock()?;
+    blocks.publish(image_id, digests);
+    let published = file.publish();
+    if !matches!(published, Ok(PublishResult::Done)) {
+        blocks.remove(image_id);
+    }
+    published
+}
+
+/// What follows publishing, and cannot undo it.
+fn finish_publish(inner: &CacheInner, image_id: &ImageId) {
+    let directory = &inner.directory;
+    if inner.config.durability == Durability::Full
+        && let Err(error) = directory.flush_to_disk()
+    {
+        tracing::warn!(image = %image_id, %error, "the directory cannot be flushed: a power loss could lose the image");
+    }
+    if let Err(error) = directory.dequeue(image_id) {
+        tracing::warn!(image = %image_id, %error, "the image is cached, but stays in the queue");
+    }
+    inner.reconcile();
+}

@@ -1,0 +1,170 @@
+//! The driver in use, with what replaces it when it fails too often.
+
+use super::breaker::{Breaker, FailureCost, WINDOW};
+use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
+use super::sync_state::SyncState;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use image_cache_engine::{Driver, compile_last_resort};
+use image_cache_model::Config;
+use image_cache_store::Directory;
+use image_cache_store::sync::{read, write};
+use std::fmt;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+/// The driver in use. A driver that keeps failing is replaced by the built-in sqlite driver for the life of this process.
+///
+/// [`MetadataStore`](super::MetadataStore) makes its calls through this. To drop it closes the driver's records.
+pub(super) struct Failover {
+    config: Arc<Config>,
+    directory: Arc<Directory>,
+    in_use: RwLock<Arc<InUse>>,
+    pub breaker: Breaker,
+    pub metrics: Arc<Metrics>,
+    pub sync: SyncState,
+}
+
+impl Failover {
+    /// Loads the configured driver, or else sqlite; an error with both reasons where neither works.
+    pub fn open(
+        config: Arc<Config>,
+        directory: Arc<Directory>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Failover> {
+        let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
+            Ok(driver) => {
+                if !is_last_resort(&config.driver) {
+                    compile_last_resort();
+                }
+                InUse { driver, fallback: None }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let fallback = fall_back(&config, &directory, reason)?;
+                metrics.fallbacks.inc();
+                fallback
+            }
+        };
+        Ok(Failover {
+            config,
+            directory,
+            in_use: RwLock::new(Arc::new(in_use)),
+            breaker: Breaker::default(),
+            metrics,
+            sync: SyncState::default(),
+        })
+    }
+
+    pub fn status(&self) -> DriverStatus {
+        let in_use = self.in_use();
+        DriverStatus {
+            name: in_use.driver.name().to_owned(),
+            version: in_use.driver.version().to_owned(),
+            fallback: in_use.fallback.clone(),
+        }
+    }
+
+    /// A driver that answers nonsense, though no single answer is against the contract. True where it was replaced for
+    /// that, so that it is worth asking again.
+    pub fn distrust(&self, operation: &'static str, reason: &str) -> bool {
+        self.sync.mark_dirty();
+        self.note_failure(&self.in_use(), operation, FailureCost::Single, reason)
+    }
+
+    /// Whether the driver came with the host, and is believed what nobody can check.
+    pub fn is_trusted(&self) -> bool {
+        read(&self.in_use).driver.is_built_in()
+    }
+
+    /// Why the driver is not called, in the words of an error.
+    pub fn not_asked(&self, operation: &'static str, reason: &str) -> Error {
+        let driver = self.in_use().driver.name().to_owned();
+        Error::Metadata { operation, driver, reason: reason.to_owned() }
+    }
+
+    /// Whether this driver is in use still.
+    pub fn is_served_by(&self, driver: &Arc<InUse>) -> bool {
+        Arc::ptr_eq(&read(&self.in_use), driver)
+    }
+
+    /// The driver of the moment.
+    pub fn in_use(&self) -> Arc<InUse> {
+        Arc::clone(&read(&self.in_use))
+    }
+
+    /// Counts a failure; true where it was one too many, and another driver is in use now.
+    pub fn note_failure(
+        &self,
+        in_use: &Arc<InUse>,
+        operation: &'static str,
+        weight: FailureCost,
+        reason: impl fmt::Display,
+    ) -> bool {
+        let driver = in_use.driver.name();
+        tracing::warn!(driver, operation, %reason, "the driver failed");
+        let too_many = self.breaker.note_failure(operation, weight, Instant::now());
+        match too_many {
+            Some(failures) if !is_last_resort(driver) => {
+                let within = WINDOW.as_secs();
+                let reason = format!(
+                    "it failed to {operation} {failures} times within {within} s, the last time thus: {reason}"
+                );
+                self.replace(in_use, reason)
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts sqlite in the place of a driver that keeps failing; true where that, or somebody else's
+    /// attempt, succeeded.
+    pub fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
+        let mut in_use = write(&self.in_use);
+        if !Arc::ptr_eq(&in_use, failing) {
+            return true;
+        }
+        match fall_back(&self.config, &self.directory, reason) {
+            Ok(fallback) => {
+                self.breaker.reset();
+                self.metrics.fallbacks.inc();
+                *in_use = Arc::new(fallback);
+                self.sync.mark_dirty();
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "a failing driver cannot be replaced");
+                false
+            }
+        }
+    }
+
+    /// The records' database is gone, or another one: the next call makes a new one, which is filled from the directory.
+    pub fn note_replaced(&self, in_use: &InUse) {
+        self.sync.mark_dirty();
+        let driver = in_use.driver.name();
+        tracing::warn!(
+            driver,
+            "the database was removed or replaced while it was open; the records are made anew from the directory"
+        );
+    }
+
+    /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
+    pub fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
+        self.sync.mark_dirty();
+        match in_use.driver.set_database_aside() {
+            Ok(None) => {
+                tracing::warn!(%reason, "the database could not be read at first");
+                true
+            }
+            Ok(Some(place)) => {
+                let place = place.display();
+                tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%reason, %error, "the database is unusable and cannot be set aside");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The driver in use, and the built-in sqlite driver that takes the place of another one.
+
+use crate::error::{Error, Result};
+use image_cache_engine::Driver;
+use image_cache_model::Config;
+use image_cache_store::Directory;
+use std::sync::Arc;
+
+/// The driver that serves when another cannot.
+const LAST_RESORT: &str = "sqlite";
+
+/// Which driver serves, and why where it is not the configured one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverStatus {
+    /// The name under which it was loaded.
+    pub name: String,
+    /// What it says its version is.
+    pub version: String,
+    /// Set where it stands in for the configured driver.
+    pub fallback: Option<Fallback>,
+}
+
+/// Why the sqlite driver serves instead of the configured one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// The driver in the configuration.
+    pub configured: String,
+    /// Why it could not be used.
+    pub reason: String,
+}
+
+/// A driver, and why it serves where it is not the configured one.
+pub(crate) struct InUse {
+    pub driver: Driver,
+    pub fallback: Option<Fallback>,
+}
+
+/// Whether this names the driver that takes the place of another one.
+pub(super) fn is_last_resort(driver: &str) -> bool {
+    driver.eq_ignore_ascii_case(LAST_RESORT)
+}
+
+/// Loads sqlite in the place of the configured driver, which cannot be used for this reason.
+pub(super) fn fall_back(
+    config: &Config,
+    directory: &Arc<Directory>,
+    reason: String,
+) -> Result<InUse> {
+    let configured = config.driver.clone();
+    if is_last_resort(&configured) {
+        return Err(Error::NoDriver { configured, reason, fallback_reason: String::new() });
+    }
+    tracing::warn!(
+        driver = configured,
+        %reason,
+        "the configured driver cannot be used; sqlite takes its place"
+    );
+    match Driver::load_last_resort(config, Arc::clone(directory)) {
+        Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
+        Err(error) => {
+            Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! One run of evictions in the driver's order.
+
+use crate::cache::CacheInner;
+use crate::delete::{BATCH, Kept, Removal, Removed, remove_batch};
+use crate::error::{Error, Result};
+use crate::metadata::{Budget, MetadataStore};
+use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
+use image_cache_store::{DeferredClose, EvictResult};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::SystemTime;
+
+/// Victims that a driver is asked for at once; one that came with the host names more in a call. A driver that must look at
+/// every image for them then looks seldom: the more there are to go, the less each of them costs.
+const VICTIMS: u32 = 10_000;
+const VICTIMS_OF_BUILT_IN: u32 = 50_000;
+
+/// Rounds in which the driver leads us in circles before we give up. One that is not sqlite is replaced before that.
+const VAIN_ROUNDS: u32 = 8;
+
+/// So often records that could not be brought into sync are tried again before the run gives up.
+const RECONCILE_ATTEMPTS: u32 = 3;
+
+/// Victims that may turn out not to be cached before that is a vain round: another process may have removed some.
+const MAX_ORPHAN_RECORDS: usize = 10_000;
+
+/// What [`ImageCache::prune`](crate::ImageCache::prune) did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many images were evicted.
+    pub images: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+    /// Images that the driver named but that could not be evicted, being read for instance.
+    pub kept: Vec<Kept>,
+}
+
+/// One prune, or the making of room for one image: what has gone so far, and what stays. A run that is dropped has evicted
+/// what it says, and owes nothing.
+pub(super) struct PruneRun<'a, 's> {
+    pub inner: &'a CacheInner,
+    space: &'a mut DeferredClose<'s>,
+    /// The driver's time for all of it.
+    pub budget: Budget,
+    /// Whether it was said that more victims were named than had to go.
+    told_surplus: bool,
+    pub pruned: Pruned,
+    /// What is cached, as far as we know.
+    pub cached: CacheSize,
+    /// Whether others removed images meanwhile, so that it is to be counted anew.
+    is_doubtful: bool,
+    /// Images not to be named again, with the reason where they are still there.
+    pub passed_over: BTreeMap<ImageId, Option<String>>,
+    /// How many of those were not cached at all.
+    orphans: usize,
+    vain: u32,
+    failed_repairs: u32,
+    /// Why the run gave up, though there is more to evict.
+    gave_up: Option<&'static str>,
+    /// What was cached after the last of those.
+    vain_at: Option<CacheSize>,
+}
+
+impl<'a, 's> PruneRun<'a, 's> {
+    pub fn start(inner: &'a CacheInner, space: &'a mut DeferredClose<'s>) -> Result<Self> {
+        inner.flush();
+        inner.take_note_of_changes();
+        // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
+        let held = inner.held()?;
+        let cached = held.size;
+        if !inner.metadata.matches_last_reconcile(held)
+            && inner.read_metadata(MetadataStore::cache_size)? != cached
+        {
+            inner.metadata.mark_dirty();
+            inner.reconcile();
+        }
+        Ok(PruneRun {
+            inner,
+            space,
+            budget: Budget::of(cached.images),
+            told_surplus: false,
+            pruned: Pruned::default(),
+            cached,
+            is_doubtful: false,
+            passed_over: BTreeMap::new(),
+            orphans: 0,
+            vain: 0,
+            failed_repairs: 0,
+            gave_up: None,
+            vain_at: None,
+        })
+    }
+
+    /// What was evicted, and what could not be.
+    pub fn finish(self) -> Pruned {
+        let kept = self.passed_over.into_iter();
+        let kept = kept.filter_map(|(image_id, reason)| Some(Kept { image_id, reason: reason? }));
+        Pruned { kept: kept.collect(), ..self.pruned }
+    }
+
+    /// What is cached. Looking at every image takes long: what we evicted ourselves we know.
+    pub fn cached(&mut self) -> Result<CacheSize> {
+        if std::mem::take(&mut self.is_doubtful) {
+            self.cached = self.inner.cache_size()?;
+        }
+        Ok(self.cached)
+    }
+
+    /// Evicts until so many bytes have gone, or nothing can go; how many went.
+    pub fn free(&mut self, bytes: u64) -> Result<u64> {
+        while self.pruned.bytes < bytes {
+            let needed = bytes - self.pruned.bytes;
+            if !self.round(needed, needed)? {
+                break;
+            }
+        }
+        Ok(self.pruned.bytes)
+    }
+
+    /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
+    pub fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
+        self.round_within(bytes_needed, enough, u32::MAX)
+    }
+
+    /// Asks for so many victims, whatever their size, and evicts them.
+    pub fn round_of(&mut self, images: u64) -> Result<bool> {
+        self.round_within(u64::MAX, u64::MAX, u32::try_from(images).unwrap_or(u32::MAX))
+    }
+
+    fn round_within(&mut self, bytes_needed: u64, enough: u64, most: u32) -> Result<bool> {
+        let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
+        let victims = self.ask(bytes_needed, &exclude, most)?;
+        if victims.is_empty() {
+            return self.none_named();
+        }
+        self.note_surplus(&victims, bytes_needed);
+        let ids: Vec<ImageId> = victims.into_iter().map(|victim| victim.image_id).collect();
+        self.evict(&ids, enough)
+    }
+
+    /// Whom the driver names, the first to go first; so many at most.
+    pub fn ask(&self, bytes_needed: u64, exclude: &[ImageId], most: u32) -> Result<Vec<Victim>> {
+        let is_built_in = self.inner.metadata.is_trusted();
+        let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
+        let request = Eviction { now: SystemTime::now(), bytes_needed, exclude, limit };
+        self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
+    }
+
+    /// Evicts these until `enough` bytes have gone; false where it is no use to go on.
+    pub fn evict(&mut self, ids: &[ImageId], enough: u64) -> Result<bool> {
+        let (mut freed, seen) = (0u64, self.pruned.images + self.kept());
+        let mut rest = ids;
+        while !rest.is_empty() && freed < enough {
+            let batch = &rest[..rest.len().min(BATCH)];
+            let within = (&mut *self.space, &self.budget);
+            let images = remove_batch(self.inner, batch, enough - freed, within, evict)?;
+            rest = &rest[images.len()..];
+            freed = freed.saturating_add(self.note(images));
+        }
+        let is_further = self.pruned.images + self.kept() > seen;
+        if is_further && self.orphans <= MAX_ORPHAN_RECORDS {
+            return Ok(true);
+        }
+        self.in_vain("it names victims that are not cached")
+    }
+
+    /// Counts the victims that were named although those before them suffice: they stay.
+    fn note_surplus(&mut self, victims: &[Victim], bytes_needed: u64) {
+        let mut named = 0u64;
+        let is_needed = |victim: &&Victim| {
+            let suffices = named >= bytes_needed;
+            named = named.saturating_add(victim.size);
+            !suffices
+        };
+        let surplus = victims.len() - victims.iter().take_while(is_needed).count();
+        if surplus == 0 {
+            return;
+        }
+        self.inner.metrics.victims_not_needed.add(surplus as u64);
+        if !std::mem::replace(&mut self.told_surplus, true) {
+            let (driver, named) = (self.inner.metadata.status().name, victims.len());
+            tracing::warn!(
+                driver,
+                bytes_needed,
+                named,
+                surplus,
+                "the driver named more victims than have to go: the surplus stays; see `image-cache driver check`"
+            );
+        }
+    }
+
+    /// The driver names nobody though somebody has to go: right where nobody is left who can.
+    fn none_named(&mut self) -> Result<bool> {
+        self.is_doubtful = true;
+        if self.cached()?.images <= self.kept() {
+            self.gave_up = None;
+            return Ok(false);
+        }
+        self.in_vain("it names no victim, though the cache is larger than it may be")
+    }
+
+    /// A round that led nowhere; whether to go on. That speaks against the driver only if the directory stood still:
+    /// another process may have removed what it named, or brought what it could not know.
+    fn in_vain(&mut self, reason: &'static str) -> Result<bool> {
+        self.passed_over.retain(|_, reason| reason.is_some());
+        self.orphans = 0;
+        self.vain += 1;
+        let cached = self.cached()?;
+        let stood_still = self.vain_at.replace(cached) == Some(cached);
+        if stood_still && self.inner.metadata.distrust("name victims", reason) {
+            self.vain = 0;
+        }
+        self.repair_records()?;
+        self.gave_up = (self.vain >= VAIN_ROUNDS).then_some(reason);
+        Ok(self.gave_up.is_none())
+    }
+
+    /// A driver that just took the place of another one names only images whose records it has. If these could not be
+    /// written, the next attempt is usually put off; a run that would wait for it would end above the maximum.
+    fn repair_records(&mut self) -> Result<()> {
+        let metadata = &self.inner.metadata;
+        if !metadata.is_trusted() {
+            return Ok(());
+        }
+        let Err(error) = self.inner.reconcile_now() else { return Ok(()) };
+        tracing::warn!(%error, "records and directory differ; it is tried again");
+        self.failed_repairs += 1;
+        if self.failed_repairs < RECONCILE_ATTEMPTS { Ok(()) } else { Err(error) }
+    }
+
+    /// The error of a run that gave up although there is more to evict.
+    pub fn gave_up(&mut self) -> Result<Option<Error>> {
+        let Some(reason) = self.gave_up else { return Ok(None) };
+        let CacheSize { images, bytes } = self.cached()?;
+        let driver = self.inner.metadata.status().name;
+        let reason = format!("{images} images of {bytes} bytes are still cached: {reason}");
+        Ok(Some(Error::Metadata { operation: "prune to the maximum", driver, reason }))
+    }
+
+    /// Images that were named and are still there.
+    pub fn kept(&self) -> u64 {
+        (self.passed_over.len() - self.orphans) as u64
+    }
+
+    /// Takes down what became of some images; how many bytes went.
+    fn note(&mut self, images: Vec<Removed>) -> u64 {
+        let mut freed = 0;
+        for image in images {
+            match image.size {
+                Some(size) => {
+                    self.pruned.images += 1;
+                    self.inner.metrics.evictions.inc();
+                    self.inner.metrics.bytes_evicted.add(size);
+                    freed += size;
+                    self.cached.images = self.cached.images.saturating_sub(1);
+                }
+                None => {
+                    self.orphans += usize::from(image.kept.is_none());
+                    self.is_doubtful |= image.kept.is_none();
+                    let reason = image.kept.map(|error| error.to_string());
+                    self.passed_over.insert(image.image_id, reason);
+                }
+            }
+        }
+        self.pruned.bytes += freed;
+        self.cached.bytes = self.cached.bytes.saturating_sub(freed);
+        freed
+    }
+}
+
+fn evict(inner: &CacheInner, id: &ImageId) -> Removal {
+    match inner.directory.evict(id) {
+        Ok(EvictResult::Evicted(file)) => Ok(Some(file)),
+        Ok(EvictResult::Gone) => Ok(None),
+        Ok(EvictResult::BeingRead) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read"))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,116 @@
+//! The growing file of a fetch in this process.
+
+use super::growing_file::{GrowingFile, Snapshot};
+use super::partial_bytes::PartialBytes;
+use super::progress::{Producer, Progress, SharedSource};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The growing file of a fetch in this process. While it lives, the fetch has a reader: dropped as the last one, it leaves the
+/// fetch to be broken off, or to go on alone, as is configured.
+pub(super) struct LocalFile {
+    progress: Arc<Progress>,
+    /// The source, if it belongs to all readers.
+    source: Option<Arc<dyn SharedSource>>,
+    /// Whether a task reads the source, which needs its runtime: that may have stopped, or wait for this very thread.
+    #[cfg(feature = "tokio")]
+    is_task: bool,
+}
+
+impl LocalFile {
+    /// Joins a fetch; nothing if it is just going away.
+    pub fn join(progress: Arc<Progress>, producer: &Producer) -> Option<LocalFile> {
+        let source = match producer {
+            Producer::AnyReader(source) => Some(source.upgrade()?),
+            _ => None,
+        };
+        #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "only tokio has tasks"))]
+        let mut file = LocalFile::new(progress, source);
+        #[cfg(feature = "tokio")]
+        {
+            file.is_task = matches!(producer, Producer::Task);
+        }
+        Some(file)
+    }
+
+    /// The file of the reader's own fetch.
+    pub fn new(progress: Arc<Progress>, source: Option<Arc<dyn SharedSource>>) -> LocalFile {
+        progress.join();
+        LocalFile {
+            progress,
+            source,
+            #[cfg(feature = "tokio")]
+            is_task: false,
+        }
+    }
+
+    /// Whether its readers fetch the bytes.
+    pub fn is_fetched_by_readers(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
+impl GrowingFile for LocalFile {
+    fn snapshot(&mut self, _wanted: Range<u64>) -> io::Result<Snapshot> {
+        self.progress.snapshot()
+    }
+
+    fn bytes(&self, _position: u64) -> io::Result<PartialBytes> {
+        Ok(self.progress.snapshot()?.bytes)
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.progress.size()
+    }
+
+    /// A task that is alive only waits for its source.
+    fn ping_writer(&mut self) -> bool {
+        #[cfg(feature = "tokio")]
+        return self.is_task && self.progress.ping();
+        #[cfg(not(feature = "tokio"))]
+        return false;
+    }
+
+    fn remember_stuck(&mut self) {
+        self.progress.remember_stuck();
+    }
+
+    fn wait(&mut self, position: u64, at_most: Option<Duration>) -> io::Result<()> {
+        match &self.source {
+            Some(source) => source.fetch_next(position),
+            None => {
+                self.progress.wait(position, at_most);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl LocalFile {
+    /// Ready when there may be something to do.
+    pub fn poll_moved(
+        &self,
+        position: u64,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<()> {
+        let look = || self.source.as_ref().is_some_and(|source| source.is_idle());
+        self.progress.poll_moved(position, look, context)
+    }
+
+    /// Fetches the next bytes if that is left to readers and no reader does; whether there may be some now.
+    pub fn try_fetch_next(&self, position: u64) -> io::Result<bool> {
+        self.source.as_ref().map_or(Ok(false), |source| source.try_fetch_next(position))
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        let left = self.progress.leave();
+        if let Some(source) = self.source.take().filter(|_| left == 0) {
+            source.fetch_rest_detached();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! How long a reader waits for a writer that brings nothing.
+
+use std::time::{Duration, Instant};
+
+/// How long nothing may come, counted from the first vain look.
+#[derive(Debug)]
+pub(super) struct Patience {
+    time: Duration,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    pub fn new(time: Duration) -> Self {
+        Patience { time, since: None }
+    }
+
+    pub fn renew(&mut self) {
+        self.since = None;
+    }
+
+    pub fn is_over(&mut self) -> bool {
+        self.since.get_or_insert_with(Instant::now).elapsed() >= self.time
+    }
+
+    pub fn left(&self) -> Duration {
+        let passed = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.time.saturating_sub(passed).max(Duration::from_millis(1))
+    }
+}
