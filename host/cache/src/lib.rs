@@ -90,7 +90,8 @@ pub use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
     ConfigFault, ConfigLayers, ConfigOption, DriverConfig, Durability, Eviction, Expected, Grant,
     Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover, LeftoverState, Limits,
-    MAX_IMAGE_ID_BYTES, OtherWriter, Outcome, UnknownChoice, UnknownGrant, Victim, read_file,
+    MAX_IMAGE_ID_BYTES, OptionDefinition, OtherWriter, Outcome, UnknownChoice, UnknownGrant,
+    Victim, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, SmallFiles};

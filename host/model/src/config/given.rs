@@ -3,6 +3,7 @@
 use super::fault::{Rejected, quoted};
 use bytesize::ByteSize;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A value before it is understood.
@@ -27,6 +28,15 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// The text in UTF-8; anything else is a wrong type.
+    pub(super) fn text(&self, accepted: &str) -> Result<&'a str, Rejected> {
+        let text = self.os_text(accepted)?;
+        text.to_str().ok_or_else(|| {
+            let found = format!("{}, which is not UTF-8", quoted(&text.to_string_lossy()));
+            Rejected::new(found, accepted)
+        })
+    }
+
     /// What was found, in words.
     pub(super) fn found(&self) -> String {
         match self {
@@ -37,6 +47,16 @@ impl<'a> Given<'a> {
             Given::Other(words) => (*words).to_owned(),
         }
     }
+}
+
+/// A path, which need not be UTF-8.
+pub(super) fn path(given: &Given<'_>, accepted: &str) -> Result<PathBuf, Rejected> {
+    given.os_text(accepted).map(PathBuf::from)
+}
+
+/// A text of its own.
+pub(super) fn string(given: &Given<'_>, accepted: &str) -> Result<String, Rejected> {
+    given.text(accepted).map(str::to_owned)
 }
 
 /// Bytes: a whole number, or one with a unit. At most 2^63 - 1, which is what a file can have.
