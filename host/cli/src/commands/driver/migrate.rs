@@ -1,14 +1,15 @@
-//! `driver migrate`: the records of one driver to another.
+//! `driver migrate`: moves the records from one driver to another.
 
 use crate::exit::{Code, note};
 use crate::output::{count, facts};
-use crate::{Session, progress};
+use crate::progress;
+use crate::session::Session;
 use image_cache::Migrated;
 use serde::Serialize;
 
-/// The answer.
+/// The answer of `driver migrate`.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct MigrateAnswer<'a> {
     from: &'a str,
     to: &'a str,
     images: u64,
@@ -25,7 +26,7 @@ pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> 
     let migrated = image_cache::migrate(&session.config, from, to, moved)?;
     bar.finish_and_clear();
     let Migrated { images, hits, adopted, left_out, forgotten } = migrated;
-    let answer = Answer { from, to, images, hits, adopted, left_out, forgotten };
+    let answer = MigrateAnswer { from, to, images, hits, adopted, left_out, forgotten };
     session.format.print(&answer, |_| {
         let mut lines = vec![
             ("moved", format!("{}, {}", count(images, "record"), count(hits, "hit"))),

@@ -1,20 +1,35 @@
 //! `add`: an image from a file or standard input into the cache.
 
-use super::args::Add;
-use super::exit::{Code, note};
-use super::output::short_size;
-use super::{Session, progress};
+use crate::exit::{Code, note};
+use crate::output::short_size;
+use crate::progress;
+use crate::session::Session;
 use anyhow::Context;
-use image_cache::{Expected, ImageCache, Outcome};
+use clap::Args;
+use image_cache::{Expected, ImageCache, ImageId, Outcome};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// What became of the image.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The image
+    id: ImageId,
+    /// A file with its bytes, or - for standard input
+    source: PathBuf,
+    /// The MD5 that the bytes must have
+    #[arg(long, value_name = "HEX")]
+    md5: Option<String>,
+    /// How many bytes there must be
+    #[arg(long, value_name = "BYTES")]
+    size: Option<u64>,
+}
+
+/// The answer of `add`.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct AddAnswer<'a> {
     image_id: &'a str,
     cached: bool,
     size: Option<u64>,
@@ -22,7 +37,7 @@ struct Answer<'a> {
     reason: Option<&'static str>,
 }
 
-pub fn add(session: &Session, add: &Add) -> anyhow::Result<Code> {
+pub fn add(session: &Session, add: &AddArgs) -> anyhow::Result<Code> {
     let mut expected = Expected::nothing().with_md5(add.md5.as_deref().unwrap_or_default())?;
     let (mut source, length) = open(&add.source)?;
     expected.size = add.size.or(length);
@@ -43,14 +58,14 @@ pub fn add(session: &Session, add: &Add) -> anyhow::Result<Code> {
     Ok(if answer.cached { Code::Done } else { Code::Failed })
 }
 
-/// The answer, and what it comes to in words.
+/// The answer, and its text.
 fn answer<'a>(
     cache: &ImageCache,
-    add: &'a Add,
+    add: &'a AddArgs,
     outcome: Outcome,
-) -> anyhow::Result<(Answer<'a>, String)> {
+) -> anyhow::Result<(AddAnswer<'a>, String)> {
     let image_id = add.id.as_str();
-    let no = |reason| Answer {
+    let no = |reason| AddAnswer {
         image_id,
         cached: false,
         size: None,
@@ -78,17 +93,17 @@ fn answer<'a>(
         }
         other => return Ok((no("unknown"), format!("{other:?}"))),
     };
-    // Somebody may have removed it since, or the records may be away: the file's size is still true.
+    // The image may have been removed since, or its record may be missing: the file's size is still right.
     let size = match &record {
         Some(record) => Some(record.size),
         None => cache.image_size(image_id)?,
     };
     let checksum = record.and_then(|record| record.checksum).map(|checksum| checksum.to_string());
     let words = if reason.is_some() { "already cached" } else { "cached" };
-    Ok((Answer { image_id, cached: true, size, checksum, reason }, words.to_owned()))
+    Ok((AddAnswer { image_id, cached: true, size, checksum, reason }, words.to_owned()))
 }
 
-/// The source, and how many bytes there are where that is known.
+/// The source, and the number of its bytes if that is known.
 fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
     let is_stdin = path.as_os_str() == "-";
     let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
@@ -102,7 +117,7 @@ fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(cannot);
     }
-    // Standard input may be a file that somebody has read from already.
+    // Standard input may be a file whose beginning was read already.
     let position =
         if metadata.is_file() { file.stream_position().with_context(cannot)? } else { 0 };
     Ok((file, metadata.is_file().then(|| metadata.len().saturating_sub(position))))

@@ -1,15 +1,15 @@
-//! `driver list`: what could keep the records, and whether it would load.
+//! `driver list`: the drivers that can be used, and whether each would load.
 
-use super::{BUILT_IN, look, yes_or};
-use crate::Session;
+use super::lookup::{BUILT_IN, inspect_and_try, yes_or};
 use crate::exit::{Code, note};
 use crate::output::{columns, short_size};
+use crate::session::Session;
 use image_cache::Inspection;
 use serde::Serialize;
 
-/// A line of the list.
+/// An element of the answer of `driver list`.
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ListedDriver<'a> {
     name: &'a str,
     version: Option<&'a str>,
     source: &'a str,
@@ -23,14 +23,14 @@ pub fn list(session: &Session) -> anyhow::Result<Code> {
     let config = &session.config;
     let mut names: Vec<&str> = BUILT_IN.to_vec();
     names.extend(config.drivers.keys().map(String::as_str));
-    // A path, or a name that nobody knows: that it is selected is the more to be shown.
+    // A path or an unknown name is shown as well, since it is selected.
     if !names.contains(&config.driver.as_str()) {
         names.push(&config.driver);
     }
-    let look = |name: &&str| Ok((**name == config.driver, look(name, config)?));
+    let inspected = |name: &&str| Ok((**name == config.driver, inspect_and_try(name, config)?));
     let inspections: Vec<(bool, Inspection)> =
-        names.iter().map(look).collect::<anyhow::Result<_>>()?;
-    let entries: Vec<Entry<'_>> =
+        names.iter().map(inspected).collect::<anyhow::Result<_>>()?;
+    let entries: Vec<ListedDriver<'_>> =
         inspections.iter().map(|(selected, it)| entry(*selected, it)).collect();
     session.format.print(&entries, |entries| {
         columns(["NAME", "VERSION", "SIZE", "SELECTED", "LOADS", "SOURCE"], entries.iter().map(row))
@@ -41,8 +41,8 @@ pub fn list(session: &Session) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-fn entry(selected: bool, it: &Inspection) -> Entry<'_> {
-    Entry {
+fn entry(selected: bool, it: &Inspection) -> ListedDriver<'_> {
+    ListedDriver {
         name: &it.name,
         version: it.description.as_ref().map(|(_, version)| version.as_str()),
         source: &it.source,
@@ -53,7 +53,7 @@ fn entry(selected: bool, it: &Inspection) -> Entry<'_> {
     }
 }
 
-fn row(entry: &Entry<'_>) -> [String; 6] {
+fn row(entry: &ListedDriver<'_>) -> [String; 6] {
     [
         entry.name.to_owned(),
         entry.version.unwrap_or("-").to_owned(),

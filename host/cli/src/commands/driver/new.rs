@@ -1,8 +1,9 @@
-//! `driver new`: a crate for a driver, with all that it needs to be built where there is no checkout of this project.
+//! `driver new`: writes a crate for a driver, with all that it needs to be built without a checkout of this project.
 
 mod lock_file;
 
-use crate::exit::{Code, Failure};
+use crate::error::CliError;
+use crate::exit::Code;
 use crate::output::print;
 use anyhow::{Context, bail};
 use include_dir::{Dir, DirEntry, include_dir};
@@ -41,7 +42,7 @@ const KEYWORDS: [&str; 39] = [
 
 pub fn new(name: &str) -> anyhow::Result<Code> {
     if let Some(fault) = fault(name) {
-        return Err(Failure::Usage(format!("{name:?} cannot be a driver's name: {fault}")).into());
+        return Err(CliError::Usage(format!("{name:?} cannot be a driver's name: {fault}")).into());
     }
     let folder = Path::new(name);
     match fs::create_dir(folder) {
@@ -52,7 +53,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
         Err(error) => return Err(error).with_context(|| format!("cannot make the folder {name}")),
     }
     if let Err(error) = write(folder, name) {
-        // It was made a moment ago, and holds only what was written here.
+        // It was created above, and holds only what was written here.
         let _ = fs::remove_dir_all(folder);
         return Err(error.context(format!("cannot write the crate {name}")));
     }
@@ -149,7 +150,7 @@ mod tests {
             manifest["profile"]["guest"].clone()
         };
         let template = TEMPLATE.get_file("Cargo.toml").and_then(|file| file.contents_utf8());
-        let workspace = include_str!("../../../../Cargo.toml");
+        let workspace = include_str!("../../../../../Cargo.toml");
         assert_eq!(profile(template.expect("the template has a manifest")), profile(workspace));
     }
 }

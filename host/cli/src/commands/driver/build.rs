@@ -1,9 +1,9 @@
-//! `driver build`: from a driver's crate to a component, with whatever toolchain is there.
+//! `driver build`: from a driver's crate to a component, with the toolchain that is found.
 
-use crate::args::Build;
 use crate::exit::{Code, note};
 use crate::output::{Format, facts, size};
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use image_cache_guest_toolchain::{Component, TARGET, Toolchain};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -11,47 +11,60 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{env, fs};
 
-/// What was made.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The crate's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// Where the component goes [default: NAME.wasm in the crate's folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Install a toolchain for WebAssembly if none is found: by rustup, or Debian's packages
+    #[arg(long)]
+    install: bool,
+}
+
+/// The answer of `driver build`.
 #[derive(Serialize)]
-struct Built {
+struct BuildAnswer {
     component: PathBuf,
     size: u64,
     imports: Vec<String>,
 }
 
-/// Of what cargo says while it builds, what was made of a package.
+/// The part of cargo's messages that tells what was built from a package.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: PathBuf,
     filenames: Vec<PathBuf>,
 }
 
-/// Of a manifest, what matters here.
+/// The part of a manifest that is needed here.
 struct Crate {
     folder: PathBuf,
     name: String,
     profile: &'static str,
 }
 
-pub fn build(format: Format, build: &Build) -> Result<Code> {
-    let driver = Crate::read(&build.folder)?;
-    let toolchain = if build.install {
+pub fn build(format: Format, args: &BuildArgs) -> Result<Code> {
+    let driver = Crate::read(&args.folder)?;
+    let toolchain = if args.install {
         Toolchain::find_or_install(|words| note("note", words))?
     } else {
         Toolchain::find().context("cannot build (--install would see to a toolchain)")?
     };
     let module = compile(&driver, &toolchain)?;
     let component = Component::of_module(&driver.name, &module)?;
-    let path = build.output.clone();
+    let path = args.output.clone();
     let path = path.unwrap_or_else(|| {
-        // `.` says nothing in a path.
-        let folder = build.folder.strip_prefix(".").unwrap_or(&build.folder);
+        // `.` adds nothing to a path.
+        let folder = args.folder.strip_prefix(".").unwrap_or(&args.folder);
         folder.join(format!("{}.wasm", driver.name))
     });
     fs::write(&path, &component.bytes)
         .with_context(|| format!("cannot write {}", path.display()))?;
     let bytes = component.bytes.len() as u64;
-    let built = Built { component: path, size: bytes, imports: component.imports };
+    let built = BuildAnswer { component: path, size: bytes, imports: component.imports };
     format.print(&built, |built| {
         facts([
             ("component", built.component.display().to_string()),
@@ -77,7 +90,7 @@ impl Crate {
         let Some(name) = name.and_then(toml::Value::as_str) else {
             bail!("{shown} describes no package: give the folder of a driver's crate");
         };
-        // The template's profile, where the crate still has it.
+        // The template's profile, if the crate still has it.
         let has_own = table.get("profile").is_some_and(|profiles| profiles.get("guest").is_some());
         Ok(Crate {
             folder: folder
@@ -89,7 +102,7 @@ impl Crate {
     }
 }
 
-/// Runs cargo, with its words on standard error; answers the module that it made.
+/// Runs cargo, with its output on standard error. Returns the module that it built.
 fn compile(driver: &Crate, toolchain: &Toolchain) -> Result<PathBuf> {
     let mut command = toolchain.cargo();
     command.current_dir(&driver.folder);
@@ -125,7 +138,7 @@ fn module(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     files.find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
 }
 
-/// Cargo's own variable: the toolchain hides it from the nested cargo, with all that is meant for another one.
+/// Cargo's own variable: the toolchain removes it from the environment of the nested cargo.
 fn target_directory() -> Option<PathBuf> {
     let named = env::var_os("CARGO_TARGET_DIR").filter(|named: &OsString| !named.is_empty())?;
     std::path::absolute(named).ok()

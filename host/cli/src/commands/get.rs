@@ -1,23 +1,35 @@
 //! `get`: a cached image to standard output or into a file.
 
-use super::args::Get;
-use super::exit::{Code, Failure};
 use super::images::not_cached;
-use super::output::{stdout, write_error};
-use super::output_file::OutputFile;
-use super::{Session, progress};
+use crate::error::CliError;
+use crate::exit::Code;
+use crate::output::{stdout, write_error};
+use crate::output_file::OutputFile;
+use crate::progress;
+use crate::session::Session;
 use anyhow::Context;
-use image_cache::CachedReader;
+use clap::Args;
+use image_cache::{CachedReader, ImageId};
 use indicatif::ProgressBar;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
 
-/// What is verified at once: reads of whole blocks need no copy.
-const BLOCK: usize = 1 << 20;
+/// As many bytes as are verified at once: reads of whole blocks need no copy.
+const READ_BYTES: usize = 1 << 20;
 
-pub fn get(session: &Session, get: &Get) -> anyhow::Result<Code> {
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The image
+    id: ImageId,
+    /// Write into this file instead, all or nothing; - is standard output, even a terminal
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub fn get(session: &Session, get: &GetArgs) -> anyhow::Result<Code> {
     if get.output.is_none() && io::stdout().is_terminal() {
         let text = "standard output is a terminal: give --output FILE, or --output - to have the bytes there";
-        return Err(Failure::Usage(text.to_owned()).into());
+        return Err(CliError::Usage(text.to_owned()).into());
     }
     let cache = session.open()?;
     let Some(mut reader) = cache.open_for_read(get.id.as_str())? else {
@@ -42,18 +54,18 @@ pub fn get(session: &Session, get: &Get) -> anyhow::Result<Code> {
         }
     }
     bar.finish_and_clear();
-    // The hit is written when the cache is dropped at the latest; records that cannot be written are no failed read.
+    // The hit is recorded when the cache is dropped at the latest. If that fails, the read has not failed.
     Ok(Code::Done)
 }
 
-/// Passes the image on block by block; a failing reader and a failing writer are told apart.
+/// Passes the image on block by block. Errors of the reader and of the writer differ.
 fn pass(
     reader: &mut CachedReader,
     bar: &ProgressBar,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
     write_error: impl Fn(io::Error) -> anyhow::Error,
 ) -> anyhow::Result<()> {
-    let mut buffer = vec![0; BLOCK];
+    let mut buffer = vec![0; READ_BYTES];
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(()),

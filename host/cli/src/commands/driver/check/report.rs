@@ -1,19 +1,19 @@
-//! What a check found, as a table, as JSON and as a suite of JUnit's.
+//! The result of a check as a table, as JSON and as a JUnit suite.
 
-use super::Checked;
-use crate::driver::junit::{Suite, TestCase};
+use super::CheckReport;
+use crate::commands::driver::junit::{Suite, TestCase};
 use crate::output::{columns, count, facts, short_size};
 use image_cache::conformance::{CallTimes, CaseOutcome, CaseResult};
 use image_cache::{Bound, Grant, Peak};
 use serde::Serialize;
 use std::time::Duration;
 
-/// From this share of a bound on, a driver came near it.
+/// From this share of a bound on, the report points it out.
 const NEAR: f64 = 0.5;
 
 /// A case.
 #[derive(Serialize)]
-struct Case<'a> {
+struct CaseAnswer<'a> {
     name: &'a str,
     passed: bool,
     expected: Option<&'a str>,
@@ -23,7 +23,7 @@ struct Case<'a> {
 
 /// All calls of one export.
 #[derive(Serialize)]
-struct Calls<'a> {
+struct CallAnswer<'a> {
     call: &'a str,
     count: u64,
     mean_seconds: f64,
@@ -32,7 +32,7 @@ struct Calls<'a> {
 
 /// The most that was used of a bound: bytes, seconds, or a number of things.
 #[derive(Serialize)]
-struct Limit {
+struct LimitAnswer {
     limit: &'static str,
     used: f64,
     most: f64,
@@ -40,9 +40,9 @@ struct Limit {
     near: bool,
 }
 
-/// The answer.
+/// The answer of `driver check`.
 #[derive(Serialize)]
-pub struct Answer<'a> {
+pub struct CheckAnswer<'a> {
     driver: &'a str,
     source: &'a str,
     description: Option<String>,
@@ -53,20 +53,20 @@ pub struct Answer<'a> {
     passed: usize,
     failed: usize,
     seconds: f64,
-    cases: Vec<Case<'a>>,
-    calls: Vec<Calls<'a>>,
-    limits: Vec<Limit>,
+    cases: Vec<CaseAnswer<'a>>,
+    calls: Vec<CallAnswer<'a>>,
+    limits: Vec<LimitAnswer>,
 }
 
-impl Checked {
-    pub fn answer(&self) -> Answer<'_> {
-        let calls = self.measured.calls.iter().map(|(call, times)| Calls {
+impl CheckReport {
+    pub fn answer(&self) -> CheckAnswer<'_> {
+        let calls = self.measured.calls.iter().map(|(call, times)| CallAnswer {
             call,
             count: times.count,
             mean_seconds: times.mean().as_secs_f64(),
             longest_seconds: times.longest.as_secs_f64(),
         });
-        Answer {
+        CheckAnswer {
             driver: &self.inspection.name,
             source: &self.inspection.source,
             description: self.description(),
@@ -103,7 +103,7 @@ impl Checked {
         parts.join("\n\n")
     }
 
-    /// A driver that does not load is a test that failed, too: an empty suite would be a green one.
+    /// A driver that does not load counts as a failed test: an empty suite would pass.
     pub fn suite(&self) -> Suite<'_> {
         let mut cases: Vec<TestCase<'_>> = self
             .results
@@ -132,12 +132,12 @@ impl Checked {
     }
 }
 
-fn case(result: &CaseResult) -> Case<'_> {
+fn case(result: &CaseResult) -> CaseAnswer<'_> {
     let failure = match &result.outcome {
         CaseOutcome::Passed => None,
         CaseOutcome::Failed(failure) => Some(failure),
     };
-    Case {
+    CaseAnswer {
         name: result.name,
         passed: failure.is_none(),
         expected: failure.map(|failure| failure.expected.as_str()),
@@ -164,9 +164,9 @@ fn call_row(call: &str, times: &CallTimes) -> [String; 4] {
     [call.to_owned(), times.count.to_string(), short_time(times.mean()), short_time(times.longest)]
 }
 
-fn limit(peak: &Peak) -> Limit {
+fn limit(peak: &Peak) -> LimitAnswer {
     let scale = if is_time(peak.bound) { 1e-6 } else { 1.0 };
-    Limit {
+    LimitAnswer {
         limit: peak.bound.name(),
         used: peak.used as f64 * scale,
         most: peak.limit as f64 * scale,

@@ -1,36 +1,36 @@
-//! `serve` and `prefetch`: from the command line into the service.
+//! `serve` and `prefetch`: run the service.
 
-use super::Session;
-use super::exit::{Code, note};
-use super::output::columns;
-use super::panics;
+use crate::exit::{Code, note};
+use crate::output::columns;
+use crate::panics;
+use crate::session::Session;
 use image_cache::{ConfigLayers, ConfigOption};
 use image_cache_serve::{Ended, Options, PrefetchOptions};
 use serde::Serialize;
 
-/// The options that have other defaults in the service: a hit need not be written before the next one is served.
+/// The defaults that differ in the service: it need not record a hit before it serves the next one.
 pub fn defaults() -> ConfigLayers {
     ConfigLayers::new().flag("the default of serve", ConfigOption::HitDelay, "1s".as_ref())
 }
 
-/// The answer of `prefetch`, for each image.
+/// An element of the answer of `prefetch`.
 #[derive(Serialize)]
-struct Fetched<'a> {
+struct PrefetchedImage<'a> {
     image_id: &'a str,
     cached: bool,
     reason: Option<&'a str>,
 }
 
 pub fn serve(session: &Session, options: &Options) -> anyhow::Result<Code> {
-    panics::log_them();
+    panics::log_panics();
     image_cache_serve::run(session.config.clone(), options.clone())?;
     Ok(Code::Done)
 }
 
 pub fn prefetch(session: &Session, options: &PrefetchOptions) -> anyhow::Result<Code> {
-    panics::log_them();
+    panics::log_panics();
     let ended = image_cache_serve::prefetch(session.config.clone(), options.clone())?;
-    let answer: Vec<Fetched<'_>> = ended.iter().map(fetched).collect();
+    let answer: Vec<PrefetchedImage<'_>> = ended.iter().map(fetched).collect();
     session.format.print(&answer, |answer| match answer.as_slice() {
         [] => "nothing is queued".to_owned(),
         answer => columns(["IMAGE", "RESULT"], answer.iter().map(row)),
@@ -42,17 +42,17 @@ pub fn prefetch(session: &Session, options: &PrefetchOptions) -> anyhow::Result<
     Ok(if all_cached { Code::Done } else { Code::Failed })
 }
 
-fn fetched(ended: &Ended) -> Fetched<'_> {
+fn fetched(ended: &Ended) -> PrefetchedImage<'_> {
     let reason = ended.failed.as_deref();
-    Fetched { image_id: ended.image.as_str(), cached: reason.is_none(), reason }
+    PrefetchedImage { image_id: ended.image.as_str(), cached: reason.is_none(), reason }
 }
 
-fn row(image: &Fetched<'_>) -> [String; 2] {
+fn row(image: &PrefetchedImage<'_>) -> [String; 2] {
     let result =
         if image.cached { "cached".to_owned() } else { format!("failed: {}", reason(image)) };
     [image.image_id.to_owned(), result]
 }
 
-fn reason<'a>(image: &Fetched<'a>) -> &'a str {
+fn reason<'a>(image: &PrefetchedImage<'a>) -> &'a str {
     image.reason.unwrap_or_default()
 }

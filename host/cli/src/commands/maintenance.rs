@@ -1,61 +1,62 @@
-//! `status`, `prune` and `clean`: what an operator looks at and runs from cron.
+//! `status`, `prune` and `clean`: what an operator runs, by hand or from timers.
 
-use super::exit::{Code, note};
-use super::output::{count, facts, size};
-use super::{Session, progress};
+use crate::exit::{Code, note};
+use crate::output::{count, facts, size};
+use crate::progress;
+use crate::session::Session;
 use image_cache::{CacheSize, Kept, Status};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Fallback<'a> {
+struct StatusFallback<'a> {
     configured: &'a str,
     reason: &'a str,
 }
 
 #[derive(Serialize)]
-struct Driver<'a> {
+struct StatusDriver<'a> {
     name: &'a str,
     version: &'a str,
-    fallback: Option<Fallback<'a>>,
+    fallback: Option<StatusFallback<'a>>,
 }
 
 #[derive(Serialize)]
-struct Cached {
+struct StatusCached {
     images: u64,
     bytes: u64,
 }
 
 /// The answer of `status`.
 #[derive(Serialize)]
-struct Overview<'a> {
-    driver: Driver<'a>,
-    cached: Cached,
+struct StatusAnswer<'a> {
+    driver: StatusDriver<'a>,
+    cached: StatusCached,
     max_size: u64,
     queued: u64,
     incomplete: u64,
     invalid: u64,
 }
 
-/// An image that was to go and is still there.
+/// An image that could not be removed.
 #[derive(Serialize)]
-struct StillThere<'a> {
+struct KeptImage<'a> {
     image_id: &'a str,
     reason: &'a str,
 }
 
 #[derive(Serialize)]
-struct Pruned<'a> {
+struct PruneAnswer<'a> {
     images: u64,
     bytes: u64,
-    kept: Vec<StillThere<'a>>,
+    kept: Vec<KeptImage<'a>>,
 }
 
 #[derive(Serialize)]
-struct Cleaned<'a> {
+struct CleanAnswer<'a> {
     incomplete: u64,
     invalid: u64,
     bytes: u64,
-    kept: Vec<StillThere<'a>>,
+    kept: Vec<KeptImage<'a>>,
 }
 
 pub fn status(session: &Session) -> anyhow::Result<Code> {
@@ -95,7 +96,7 @@ pub fn prune(session: &Session) -> anyhow::Result<Code> {
     let pruned = cache.prune()?;
     bar.finish_and_clear();
     let answer =
-        Pruned { images: pruned.images, bytes: pruned.bytes, kept: still_there(&pruned.kept) };
+        PruneAnswer { images: pruned.images, bytes: pruned.bytes, kept: report_kept(&pruned.kept) };
     session.format.print(&answer, |answer| {
         format!("evicted {}, {}", count(answer.images, "image"), size(answer.bytes))
     })?;
@@ -109,33 +110,33 @@ pub fn clean(session: &Session) -> anyhow::Result<Code> {
     let cleaned = cache.clean(None)?;
     bar.finish_and_clear();
     let (incomplete, invalid, bytes) = (cleaned.incomplete, cleaned.invalid, cleaned.bytes);
-    let answer = Cleaned { incomplete, invalid, bytes, kept: still_there(&cleaned.kept) };
+    let answer = CleanAnswer { incomplete, invalid, bytes, kept: report_kept(&cleaned.kept) };
     session.format.print(&answer, |_| {
         format!("removed {incomplete} incomplete, {invalid} invalid, {}", size(bytes))
     })?;
     Ok(Code::Done)
 }
 
-/// What was kept, said on standard error as well.
-fn still_there(kept: &[Kept]) -> Vec<StillThere<'_>> {
+/// The images that were kept; each is reported on standard error too.
+fn report_kept(kept: &[Kept]) -> Vec<KeptImage<'_>> {
     for Kept { image_id, reason } in kept {
         note("note", &format!("image {image_id} is still there: {reason}"));
     }
     kept.iter()
-        .map(|kept| StillThere { image_id: kept.image_id.as_str(), reason: &kept.reason })
+        .map(|kept| KeptImage { image_id: kept.image_id.as_str(), reason: &kept.reason })
         .collect()
 }
 
-fn overview(status: &Status) -> Overview<'_> {
+fn overview(status: &Status) -> StatusAnswer<'_> {
     let fallback = status.driver.fallback.as_ref();
-    Overview {
-        driver: Driver {
+    StatusAnswer {
+        driver: StatusDriver {
             name: &status.driver.name,
             version: &status.driver.version,
             fallback: fallback
-                .map(|it| Fallback { configured: &it.configured, reason: &it.reason }),
+                .map(|it| StatusFallback { configured: &it.configured, reason: &it.reason }),
         },
-        cached: Cached { images: status.cached.images, bytes: status.cached.bytes },
+        cached: StatusCached { images: status.cached.images, bytes: status.cached.bytes },
         max_size: status.max_size,
         queued: status.queued,
         incomplete: status.incomplete,

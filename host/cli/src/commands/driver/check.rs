@@ -1,33 +1,34 @@
-//! `driver check`: the conformance suite against one driver, in a scratch directory.
+//! `driver check`: runs the conformance suite against one driver, in a scratch directory.
 
-mod candidate;
+mod checked_driver;
 mod report;
 
 use super::junit;
-use crate::args::Check;
 use crate::exit::{Code, note};
 use crate::output::{Format, print};
-use crate::{Session, progress};
+use crate::progress;
+use crate::session::Session;
 use anyhow::Context;
-use candidate::Candidate;
+pub use checked_driver::CheckArgs;
+use checked_driver::CheckedDriver;
 use image_cache::conformance::{CASES, Case, CaseOutcome, CaseResult, LRU_CASES, Measured};
 use image_cache::{Config, Grant, Inspection, conformance, inspect};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What came out.
-struct Checked {
+/// The result of a check.
+struct CheckReport {
     inspection: Inspection,
     granted: Vec<Grant>,
     granted_by: &'static str,
-    /// What keeps the driver from loading; no case was run then.
+    /// Why the driver does not load; no case was run then.
     faults: Vec<String>,
     results: Vec<CaseResult>,
     measured: Measured,
     time: Duration,
 }
 
-impl Checked {
+impl CheckReport {
     fn failed(&self) -> usize {
         self.results.iter().filter(|result| result.outcome != CaseOutcome::Passed).count()
     }
@@ -37,12 +38,12 @@ impl Checked {
     }
 }
 
-pub fn check(session: &Session, check: &Check) -> anyhow::Result<Code> {
-    let bar = progress::waiting("looking at the driver");
-    let candidate = Candidate::new(&session.config, check)?;
+pub fn check(session: &Session, args: &CheckArgs) -> anyhow::Result<Code> {
+    let bar = progress::waiting("inspecting the driver");
+    let driver = CheckedDriver::new(&session.config, args)?;
     bar.finish_and_clear();
-    candidate.say();
-    let checked = candidate.run(check.lru)?;
+    driver.report_grants();
+    let checked = driver.run(args.lru)?;
     match session.format {
         Format::Junit => print(junit::document(&checked.suite()).as_bytes())?,
         format => format.print(&checked.answer(), |_| checked.table())?,
@@ -61,13 +62,13 @@ pub fn check(session: &Session, check: &Check) -> anyhow::Result<Code> {
     Ok(Code::Failed)
 }
 
-impl Candidate {
+impl CheckedDriver {
     /// Runs all cases, if it loads.
-    fn run(self, lru: bool) -> anyhow::Result<Checked> {
+    fn run(self, lru: bool) -> anyhow::Result<CheckReport> {
         let started = Instant::now();
         let scratch =
             tempfile::tempdir().context("cannot make a directory to check the driver in")?;
-        let Candidate { config, granted, granted_by } = self;
+        let CheckedDriver { config, granted, granted_by } = self;
         let bar = progress::waiting("compiling and loading");
         let inspection = inspect(&config.driver, &config);
         let mut faults = inspection.faults.clone();
@@ -85,7 +86,7 @@ impl Candidate {
         let mut measured = Measured::default();
         results.iter().for_each(|result| measured.add(&result.measured));
         let time = started.elapsed();
-        Ok(Checked { inspection, granted, granted_by, faults, results, measured, time })
+        Ok(CheckReport { inspection, granted, granted_by, faults, results, measured, time })
     }
 }
 

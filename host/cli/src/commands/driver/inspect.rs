@@ -1,34 +1,34 @@
-//! `driver inspect`: what a driver is, what it wants, and whether it would load as it is configured.
+//! `driver inspect`: a driver's imports, exports and size, and whether it would load as it is configured.
 
-use super::{as_file, look, yes_or};
-use crate::Session;
+use super::lookup::{as_file, inspect_and_try, yes_or};
 use crate::exit::{Code, note};
 use crate::output::{facts, size};
+use crate::session::Session;
 use image_cache::{Grant, Inspection, time_to_compile};
 use serde::Serialize;
 use std::time::Duration;
 
-/// The driver's own word about itself.
+/// What the driver reports of itself.
 #[derive(Serialize)]
-struct Description<'a> {
+struct DescriptionAnswer<'a> {
     name: &'a str,
     version: &'a str,
 }
 
-/// The answer.
+/// The answer of `driver inspect`.
 #[derive(Serialize)]
-struct Inspected<'a> {
+struct InspectAnswer<'a> {
     name: &'a str,
     source: &'a str,
-    description: Option<Description<'a>>,
+    description: Option<DescriptionAnswer<'a>>,
     size: u64,
     sha256: &'a str,
     imports: &'a [String],
     grants: Vec<&'static str>,
     exports: &'a [String],
-    /// From the component's bytes; none where it is not to be compiled.
+    /// From the component's bytes; none if it was not compiled.
     compile_seconds: Option<f64>,
-    /// From the compile cache, where it is there; else the same.
+    /// From the compile cache if it is there; else the same.
     load_seconds: f64,
     from_compile_cache: bool,
     compile_cache_fault: Option<&'a str>,
@@ -38,8 +38,8 @@ struct Inspected<'a> {
 
 pub fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
     let name = &*as_file(name, &session.config);
-    let inspection = look(name, &session.config)?;
-    // What comes out of the compile cache still has to be compiled on every other machine.
+    let inspection = inspect_and_try(name, &session.config)?;
+    // A driver from the compile cache still has to be compiled on every other machine.
     let compiling = match inspection.from_compile_cache {
         true => time_to_compile(name, &session.config),
         false => inspection.description.as_ref().map(|_| inspection.compile_time),
@@ -55,11 +55,14 @@ pub fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
     Ok(Code::Failed)
 }
 
-fn inspected(it: &Inspection, compiling: Option<Duration>) -> Inspected<'_> {
-    Inspected {
+fn inspected(it: &Inspection, compiling: Option<Duration>) -> InspectAnswer<'_> {
+    InspectAnswer {
         name: &it.name,
         source: &it.source,
-        description: it.description.as_ref().map(|(name, version)| Description { name, version }),
+        description: it
+            .description
+            .as_ref()
+            .map(|(name, version)| DescriptionAnswer { name, version }),
         size: it.size_bytes,
         sha256: &it.sha256,
         imports: &it.imports,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 /// This workspace's.
-const OURS: &str = include_str!("../../../../../Cargo.lock");
+const OURS: &str = include_str!("../../../../../../Cargo.lock");
 
 const SDK: &str = "image-cache-driver-sdk";
 
@@ -47,7 +47,7 @@ fn closure(packages: &[Value]) -> Vec<Value> {
     kept
 }
 
-/// Whether a dependency (`NAME`, or `NAME VERSION` where there are several) is this package.
+/// Whether a dependency (`NAME`, or `NAME VERSION` if there are several) is this package.
 fn is(package: &Value, dependency: &str) -> bool {
     let mut words = dependency.split(' ');
     let (name, version) = (words.next(), words.next());

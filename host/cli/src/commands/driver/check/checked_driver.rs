@@ -1,54 +1,79 @@
 //! Which driver is checked, and what it is granted for that.
 
-use crate::args::Check;
-use crate::driver::{as_file, is_built_in};
-use crate::exit::{Failure, note};
+use crate::commands::driver::lookup::{as_file, is_built_in};
+use crate::error::CliError;
+use crate::exit::note;
+use clap::Args;
 use image_cache::{Config, DriverConfig, Grant, Inspection, inspect};
 use std::path::Path;
 
-/// Who granted what a file imports, where nobody else did.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A component's path, or a built-in or configured name
+    #[arg(value_name = "NAME|FILE")]
+    name: String,
+    /// Grant this and what other --grant say, nothing else: sql, attributes, files or wasi [default: what the
+    /// configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT")]
+    grants: Vec<Grant>,
+    /// Configure the driver with this, too; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// Also run the cases for drivers that evict the least recently accessed image first
+    #[arg(long)]
+    pub lru: bool,
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
+}
+
+/// The origin of a file's grants if nothing else granted them.
 const THIS_CHECK: &str = "this check";
 
 /// The driver to be checked, with a configuration that has nothing to do with any cache.
-pub struct Candidate {
+pub struct CheckedDriver {
     pub config: Config,
     pub granted: Vec<Grant>,
     pub granted_by: &'static str,
 }
 
-impl Candidate {
-    pub fn new(config: &Config, check: &Check) -> anyhow::Result<Candidate> {
-        let asked = as_file(&check.name, config);
+impl CheckedDriver {
+    pub fn new(config: &Config, args: &CheckArgs) -> anyhow::Result<CheckedDriver> {
+        let asked = as_file(&args.name, config);
         let found = inspect(&asked, config);
         if found.source == "built in" {
-            return built_in(config, check, found);
+            return built_in(config, args, found);
         }
         let mut config = config.clone();
         let (name, mut driver, mut granted_by) = match config.drivers.remove(&*asked) {
             Some(driver) => (asked.into_owned(), driver, "the configuration"),
-            // What cannot be read, or is a name that nobody knows, is refused in the usual words.
+            // A file that cannot be read, or an unknown name, is refused when it is loaded.
             None if found.sha256.is_empty() => {
                 config.driver = asked.into_owned();
-                return Ok(Candidate { config, granted: Vec::new(), granted_by: THIS_CHECK });
+                return Ok(CheckedDriver { config, granted: Vec::new(), granted_by: THIS_CHECK });
             }
             None => {
                 let driver = DriverConfig { grants: found.grants, ..DriverConfig::new(&*asked) };
                 (name_of(&asked), driver, THIS_CHECK)
             }
         };
-        if !check.grants.is_empty() {
-            driver.grants = check.grants.iter().copied().collect();
+        if !args.grants.is_empty() {
+            driver.grants = args.grants.iter().copied().collect();
             granted_by = "--grant";
         }
-        driver.options.extend(check.options.iter().cloned());
+        driver.options.extend(args.options.iter().cloned());
         let granted = driver.grants.iter().copied().collect();
         config.driver.clone_from(&name);
         config.drivers.insert(name, driver);
-        Ok(Candidate { config, granted, granted_by })
+        Ok(CheckedDriver { config, granted, granted_by })
     }
 
-    /// Nothing is granted without a word.
-    pub fn say(&self) {
+    /// Reports the grants that this check itself gives.
+    pub fn report_grants(&self) {
         if self.granted_by != THIS_CHECK || self.granted.is_empty() {
             return;
         }
@@ -63,17 +88,17 @@ impl Candidate {
 }
 
 /// A built-in driver has its grants from the host, and takes no options.
-fn built_in(config: &Config, check: &Check, found: Inspection) -> anyhow::Result<Candidate> {
-    if !check.grants.is_empty() || !check.options.is_empty() {
+fn built_in(config: &Config, args: &CheckArgs, found: Inspection) -> anyhow::Result<CheckedDriver> {
+    if !args.grants.is_empty() || !args.options.is_empty() {
         let words = format!("{} is built in: it takes no --grant and no --option", found.name);
-        return Err(Failure::Usage(words).into());
+        return Err(CliError::Usage(words).into());
     }
     let granted = found.grants.into_iter().collect();
     let config = Config { driver: found.name, ..config.clone() };
-    Ok(Candidate { config, granted, granted_by: "the host" })
+    Ok(CheckedDriver { config, granted, granted_by: "the host" })
 }
 
-/// A name for the driver in a file: the file's, as far as that may be one.
+/// A name for the driver in a file: the file's own name if a driver may have it.
 fn name_of(file: &str) -> String {
     let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
@@ -90,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_driver_is_called_as_its_file_where_that_may_be_a_name() {
+    fn a_driver_is_called_as_its_file_if_that_may_be_a_name() {
         assert_eq!(name_of("/some/where/gdsf-2.wasm"), "gdsf-2");
         assert_eq!(name_of("gdsf"), "gdsf");
         for file in ["sqlite.wasm", "XATTR.wasm", "a b.wasm", "..", "-x.wasm", "a.b.wasm"] {
