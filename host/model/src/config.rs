@@ -4,6 +4,7 @@ mod builder;
 mod check;
 mod choice;
 mod driver_config;
+mod driver_keys;
 mod driver_table;
 mod fault;
 mod given;
@@ -16,6 +17,7 @@ mod toml_reader;
 
 pub use choice::{Durability, OtherWriter, UnknownChoice};
 pub use driver_config::{BUILT_IN_DRIVERS, DriverConfig, Grant, Limits, UnknownGrant};
+pub use driver_keys::{DRIVER_KEYS, DriverKey};
 pub use fault::{ConfigError, ConfigFault};
 pub use layers::ConfigLayers;
 pub use option_table::OptionDefinition;

@@ -2,6 +2,7 @@
 
 use super::check::{self, driver_key};
 use super::driver_config::{DriverConfig, Grant, Limits};
+use super::driver_keys::{COMPONENT, DRIVER_KEYS, GRANTS, OPTIONS, SHA256};
 use super::fault::Rejected;
 use super::given::{self, Given};
 use super::toml_reader::{self, KeyValue, TomlReader};
@@ -11,15 +12,18 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const KEYS: [&str; 5] = ["component", "sha256", "grants", "options", "limits"];
-const LIMIT_KEYS: [&str; 6] =
-    ["memory", "guest_time", "call_time", "component", "database", "instances"];
-const COMPONENT: &str = "the path of a WebAssembly component, relative to this file's directory";
-const SHA256: &str = "64 hexadecimal digits, in quotes";
-const GRANTS: &str = "an array of \"sql\", \"attributes\", \"files\" and \"wasi\"";
 const OPTION: &str = "text, in quotes";
 
-/// The driver that the entry of `[drivers]` defines, where nothing is wrong with it.
+/// The names of the keys in a driver's table, or in its table `limits.`.
+fn keys(table: &str) -> Vec<&'static str> {
+    let names = DRIVER_KEYS.iter().filter_map(|key| key.name.strip_prefix(table));
+    let mut names: Vec<&str> =
+        names.map(|name| name.split('.').next().unwrap_or_default()).collect();
+    names.dedup();
+    names
+}
+
+/// The driver that the entry of `[drivers]` defines, if it has no fault.
 pub(super) fn read(
     reader: &mut TomlReader<'_>,
     (name, value): KeyValue<'_, '_>,
@@ -40,14 +44,14 @@ pub(super) fn read(
         match key.get_ref().as_ref() {
             "component" => {
                 let path = reader.hold(key, &shown, component(value.get_ref()));
-                // A path that is no text was reported; that it is missing would be one fault too many.
+                // A path that is not text was reported. With a placeholder it is not reported as missing as well.
                 driver.component = path.map_or_else(|| "?".into(), |path| reader.anchored(path));
             }
             "sha256" => driver.sha256 = reader.hold(key, &shown, sha256(value.get_ref())),
             "grants" => grants(reader, &shown, value, &mut driver),
             "options" => options(reader, &shown, value, &mut driver),
             "limits" => driver.limits = limits(reader, &shown, value),
-            _ => reader.unknown(key, &shown, &KEYS),
+            _ => reader.unknown(key, &shown, &keys("")),
         }
     }
     for (key, rejected) in check::driver_config(name_text, &driver) {
@@ -62,7 +66,7 @@ pub(super) fn read(
 fn component<'a>(value: &'a DeValue<'_>) -> Result<&'a str, Rejected> {
     match value {
         DeValue::String(path) if !path.is_empty() && !path.contains('\0') => Ok(path),
-        other => Err(Rejected::new(toml_reader::given(other).found(), COMPONENT)),
+        other => Err(Rejected::new(toml_reader::given(other).found(), COMPONENT.accepted)),
     }
 }
 
@@ -72,7 +76,7 @@ fn sha256(value: &DeValue<'_>) -> Result<[u8; 32], Rejected> {
         DeValue::String(text) if hex::decode_to_slice(text.as_bytes(), &mut digest).is_ok() => {
             Ok(digest)
         }
-        other => Err(Rejected::new(toml_reader::given(other).found(), SHA256)),
+        other => Err(Rejected::new(toml_reader::given(other).found(), SHA256.accepted)),
     }
 }
 
@@ -86,7 +90,7 @@ fn grants(
         return reader.fault(
             &value.span(),
             shown,
-            Rejected::new(toml_reader::given(value.get_ref()).found(), GRANTS),
+            Rejected::new(toml_reader::given(value.get_ref()).found(), GRANTS.accepted),
         );
     };
     for name in names {
@@ -100,7 +104,7 @@ fn grants(
             None => reader.fault(
                 &name.span(),
                 shown,
-                Rejected::new(toml_reader::given(name.get_ref()).found(), GRANTS),
+                Rejected::new(toml_reader::given(name.get_ref()).found(), GRANTS.accepted),
             ),
         }
     }
@@ -113,8 +117,7 @@ fn options(
     driver: &mut DriverConfig,
 ) {
     let DeValue::Table(options) = value.get_ref() else {
-        let rejected =
-            Rejected::new(toml_reader::given(value.get_ref()).found(), "a table of texts");
+        let rejected = Rejected::new(toml_reader::given(value.get_ref()).found(), OPTIONS.accepted);
         return reader.fault(&value.span(), shown, rejected);
     };
     for (key, value) in options {
@@ -144,8 +147,8 @@ fn limits(reader: &mut TomlReader<'_>, shown: &str, value: &Spanned<DeValue<'_>>
     for (key, value) in table {
         let shown = format!("{shown}.{}", key.get_ref());
         let given: Given<'_> = toml_reader::given(value.get_ref());
-        // A time that was refused must not make the other one contradict it: the shortest and the
-        // longest contradict nothing.
+        // A time that was refused must not make the other one a fault as well: the shortest and the longest agree with every
+        // other time.
         match key.get_ref().as_ref() {
             "memory" => {
                 let memory = reader.hold(key, &shown, given::bytes(&given, check::LIMIT_MEMORY));
@@ -171,13 +174,13 @@ fn limits(reader: &mut TomlReader<'_>, shown: &str, value: &Spanned<DeValue<'_>>
                 let count = given::count(&given, check::LIMIT_INSTANCES);
                 limits.instances = reader.hold(key, &shown, count).unwrap_or(limits.instances);
             }
-            _ => reader.unknown(key, &shown, &LIMIT_KEYS),
+            _ => reader.unknown(key, &shown, &keys("limits.")),
         }
     }
     limits
 }
 
-/// Where the key stands, with its dots; where it does not, its table, or else `name`.
+/// The place of the key, which may have dots; if it is not there, of its table, or else `name`.
 fn place(table: &DeTable<'_>, key: &str, name: Range<usize>) -> Range<usize> {
     let mut place = name;
     let mut table = Some(table);
