@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz`: builds the targets below `fuzz/` with libFuzzer, and runs each for a while.
 
-use crate::steps::{cargo, step};
+use crate::command::{cargo, step};
 use crate::{drivers, run::Run};
 use anyhow::{Context, Result, bail};
 use std::fs;

@@ -1,7 +1,7 @@
 //! A run of several steps: each is announced and timed, one that fails does not keep the others from running, and the end
 //! lists all that failed.
 
-use crate::steps::words;
+use crate::command::{self, words};
 use crate::verdicts::Verdicts;
 use anyhow::{Context, Result, bail};
 use std::io::{self, BufRead, BufReader, Write};
@@ -27,8 +27,8 @@ impl Run {
     }
 
     /// A step that is another command.
-    pub fn command(&mut self, step: &str, command: Command) {
-        self.check(step, || crate::steps::step(step, command));
+    pub fn command(&mut self, step: &str, program: Command) {
+        self.check(step, || command::step(step, program));
     }
 
     /// A step that is work of ours, which announces itself.

@@ -49,7 +49,7 @@ pub struct AdminOptions {
     /// A file with the token that requests must have, as X-Auth-Token or Authorization: Bearer; the token itself can be in $IMAGE_CACHE_ADMIN_TOKEN instead
     #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
     pub admin_token_file: Option<PathBuf>,
-    /// A further host name of the admin listener, like loopback, its address and the machine's name, or one whose web pages may manage the cache; may be repeated, or be a list with commas
+    /// A further host name of the admin listener, in addition to loopback, its address and the machine's name, or one whose web pages may manage the cache; may be repeated, or be a list with commas
     #[arg(long, value_name = "HOST", env = "IMAGE_CACHE_ADMIN_HOST", value_delimiter = ',', value_parser = host_name)]
     pub admin_host: Vec<String>,
 }

@@ -12,6 +12,8 @@ pub struct Entry {
     pub variable: Option<String>,
     /// The default, if there is one.
     pub default: Option<String>,
+    /// Whether the option must be given.
+    pub is_required: bool,
     /// What it does.
     pub help: String,
 }
@@ -32,6 +34,7 @@ impl Entry {
             usage: usage(arg),
             variable: arg.get_env().map(text),
             default: Some(defaults.join(" ")).filter(|_| takes_value && !defaults.is_empty()),
+            is_required: arg.is_required_set() && arg.get_long().is_some(),
             help: arg.get_help().map(ToString::to_string).unwrap_or_default(),
         }
     }

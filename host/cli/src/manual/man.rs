@@ -30,7 +30,7 @@ pub fn page(program: &Command) -> String {
 fn cache_option(option: ConfigOption) -> String {
     let OptionDefinition { name, flag, value_name, default, help, details, accepted, .. } =
         option.definition();
-    let default = if default.is_empty() { "none: the option is required" } else { *default };
+    let default = if default.is_empty() { "none, the option is required" } else { *default };
     let text = format!("{name}: {help}. {details}");
     format!(
         "{}Accepted: {}.\n.br\nDefault: {}.\n",
@@ -66,7 +66,8 @@ fn entries(command: &Command) -> String {
     let entries = Entry::all(command).into_iter().map(|entry| {
         let variable = entry.variable.map(|name| format!("Variable: {}.\n", escape(&name)));
         let default = entry.default.map(|value| format!("Default: {}.\n", escape(&value)));
-        item(&entry.usage, &format!("{}.", entry.help))
+        let required = if entry.is_required { " Required." } else { "" };
+        item(&entry.usage, &format!("{}.{required}", entry.help))
             + &variable.unwrap_or_default()
             + &default.unwrap_or_default()
     });

@@ -60,7 +60,7 @@ pub fn page(program: &Command) -> String {
 fn cache_option(option: ConfigOption) -> String {
     let OptionDefinition { name, flag, value_name, default, is_of_glance, help, details, accepted } =
         option.definition();
-    let default = if default.is_empty() { "none: the option is required" } else { &code(default) };
+    let default = if default.is_empty() { "none, the option is required" } else { &code(default) };
     let details = if details.is_empty() { "" } else { &format!(" {details}") };
     let glance = if *is_of_glance { "- also read from Glance's configuration files\n" } else { "" };
     format!(
@@ -87,8 +87,9 @@ fn groups(entries: &[Entry]) -> String {
 fn table(entries: &[Entry]) -> String {
     let rows = entries.iter().map(|entry| {
         let variable = entry.variable.as_deref().unwrap_or_default();
-        let default = entry.default.as_deref().unwrap_or_default();
-        row([&code(&entry.usage), &code(variable), &code(default), &entry.help])
+        let default = code(entry.default.as_deref().unwrap_or_default());
+        let default = if entry.is_required { "required" } else { &default };
+        row([&code(&entry.usage), &code(variable), default, &entry.help])
     });
     format!(
         "| flag | variable | default | meaning |\n|---|---|---|---|\n{}",

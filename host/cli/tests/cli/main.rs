@@ -8,6 +8,7 @@ mod damage;
 mod drivers;
 mod leftovers;
 mod migrate;
+mod refused;
 mod streams;
 mod terminal;
 
