@@ -38,7 +38,7 @@ pub fn keep(name: &str, component: &Component) -> Result<()> {
     write(&context.target.join(format!("{name}.wasm")), &component.bytes)
 }
 
-/// The component, new or as it was; none, said aloud, where its toolchain is not to be had.
+/// The component, built if its inputs changed; `None`, with a message, if its toolchain cannot be installed.
 fn component(context: &BuildContext, example: &Example) -> Result<Option<Component>> {
     let path = context.target.join(format!("{}.wasm", example.name));
     let stamp = path.with_extension("inputs");
@@ -46,7 +46,7 @@ fn component(context: &BuildContext, example: &Example) -> Result<Option<Compone
     if fs::read_to_string(&stamp).is_ok_and(|before| before == inputs)
         && let Ok(bytes) = fs::read(&path)
     {
-        // The tests hold its age against the sources'.
+        // The tests compare its age with the sources'.
         File::open(&path)?.set_modified(SystemTime::now())?;
         return Component::of_bytes(example.name, bytes).map(Some);
     }
@@ -67,7 +67,7 @@ fn component(context: &BuildContext, example: &Example) -> Result<Option<Compone
     Ok(Some(component))
 }
 
-/// Everything that a component is made of, in a few digits.
+/// A digest of all that a component is built from.
 fn inputs(context: &BuildContext, example: &Example) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     example.recipe.hash(&mut hasher);

@@ -11,10 +11,10 @@ mod remove;
 mod serve;
 mod verify;
 
+use crate::command_context::CommandContext;
 use crate::exit::Code;
 use crate::global_options::GlobalOptions;
 use crate::output;
-use crate::session::Session;
 use clap::Subcommand;
 use image_cache::{ConfigError, ConfigLayers, ImageId};
 
@@ -38,9 +38,9 @@ pub enum Command {
     Delete(remove::RemoveArgs),
     /// Evict until the cached images have at most image_cache_max_size
     Prune,
-    /// Remove what failed or stalled fetches left behind (--stall-time says what is stalled)
+    /// Remove what failed or stalled fetches left behind (--stall-time sets when a fetch is stalled)
     Clean,
-    /// Read cached images from end to end and verify them; a damaged one goes to invalid/, and the exit code is 4
+    /// Read cached images from end to end and verify them; a damaged one is moved to invalid/, and the exit code is 4
     Verify(verify::VerifyArgs),
     /// Show driver, sizes and counts
     Status,
@@ -72,25 +72,26 @@ impl Command {
         global: &GlobalOptions,
         command_line: fn() -> clap::Command,
     ) -> anyhow::Result<Code> {
-        let session =
-            || -> Result<Session, ConfigError> { Session::new(global, ConfigLayers::new()) };
+        let context = || -> Result<CommandContext, ConfigError> {
+            CommandContext::new(global, ConfigLayers::new())
+        };
         match self {
-            Command::Add(args) => add::add(&session()?, args),
-            Command::Get(args) => get::get(&session()?, args),
-            Command::List => images::list(&session()?),
-            Command::Show { id } => images::show(&session()?, id),
-            Command::Queue(command) => queue::queue(&session()?, command),
-            Command::Delete(args) => images::delete(&session()?, args),
-            Command::Prune => maintenance::prune(&session()?),
-            Command::Clean => maintenance::clean(&session()?),
-            Command::Verify(args) => verify::verify(&session()?, args),
-            Command::Status => maintenance::status(&session()?),
+            Command::Add(args) => add::add(&context()?, args),
+            Command::Get(args) => get::get(&context()?, args),
+            Command::List => images::list(&context()?),
+            Command::Show { id } => images::show(&context()?, id),
+            Command::Queue(command) => queue::queue(&context()?, command),
+            Command::Delete(args) => images::delete(&context()?, args),
+            Command::Prune => maintenance::prune(&context()?),
+            Command::Clean => maintenance::clean(&context()?),
+            Command::Verify(args) => verify::verify(&context()?, args),
+            Command::Status => maintenance::status(&context()?),
             #[cfg(feature = "serve")]
             Command::Serve(options) => {
-                serve::serve(&Session::new(global, serve::defaults())?, options)
+                serve::serve(&CommandContext::new(global, serve::defaults())?, options)
             }
             #[cfg(feature = "serve")]
-            Command::Prefetch(options) => serve::prefetch(&session()?, options),
+            Command::Prefetch(options) => serve::prefetch(&context()?, options),
             Command::Driver(command) => driver::driver(global, command),
             Command::Completions { shell } => print_completions(*shell, command_line()),
         }

@@ -4,6 +4,7 @@
 //! the cache come from the table in `image_cache_model`, those of the service from `image_cache_serve::Options`.
 
 mod cache_flags;
+mod command_context;
 mod commands;
 mod confirm;
 mod error;
@@ -17,6 +18,5 @@ mod output_file;
 mod panics;
 mod program;
 mod progress;
-mod session;
 
 pub use program::main;

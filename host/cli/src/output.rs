@@ -31,7 +31,7 @@ pub enum Format {
     Table,
     /// JSON for programs
     Json,
-    /// JUnit's XML for test servers, of `driver check` alone
+    /// JUnit's XML for test servers, only of `driver check`
     Junit,
 }
 

@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that a cache is told when it is opened.
+/// The configuration with which a cache is opened.
 ///
 /// Made by [`Config::builder`], read from a file by [`Config::from_file`], or put together from a
 /// file, the environment and flags by [`ConfigLayers`].
@@ -77,7 +77,7 @@ pub struct Config {
     /// `image_cache_other_writer_patience`: how long another process's fetch may make no progress before its readers stop
     /// following it.
     pub other_writer_patience: Duration,
-    /// `image_cache_fetch_to_end`: whether a fetch that nobody reads any more goes on to its end.
+    /// `image_cache_fetch_to_end`: whether a fetch continues to its end when nobody reads it any more.
     pub fetch_to_end: bool,
     /// `image_cache_policy_min_age`: an image that was published or read within this time is evicted only because of the limits.
     pub policy_min_age: Duration,

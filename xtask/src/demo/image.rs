@@ -83,7 +83,7 @@ fn from_package(directory: &Path) -> Result<PathBuf> {
 }
 
 fn fetch(directory: &Path) -> Result<()> {
-    // Without the sandbox user, who may not write here.
+    // Without apt's sandbox user, which may not write here.
     let arguments = ["-q", "-o", "APT::Sandbox::User=root", "download", PACKAGE];
     quiet(Command::new("apt-get").args(arguments).current_dir(directory))
 }
@@ -113,7 +113,7 @@ fn with_qemu(directory: &Path) -> Result<PathBuf> {
     Ok(image)
 }
 
-/// Runs a command, and shows what it said only where it fails.
+/// Runs a command, and shows its output only if it fails.
 fn quiet(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("{program} does not run"))?;

@@ -1,9 +1,9 @@
 //! `add`: an image from a file or standard input into the cache.
 
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::short_size;
 use crate::progress;
-use crate::session::Session;
 use anyhow::Context;
 use clap::Args;
 use image_cache::{Expected, ImageCache, ImageId, Outcome};
@@ -37,16 +37,16 @@ struct AddAnswer<'a> {
     reason: Option<&'static str>,
 }
 
-pub fn add(session: &Session, add: &AddArgs) -> anyhow::Result<Code> {
+pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
     let mut expected = Expected::nothing().with_md5(add.md5.as_deref().unwrap_or_default())?;
     let (mut source, length) = open(&add.source)?;
     expected.size = add.size.or(length);
-    let cache = session.open()?;
+    let cache = context.open()?;
     let bar = progress::bytes(add.id.as_str(), length.or(add.size));
     let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected);
     bar.finish_and_clear();
     let (answer, words) = answer(&cache, add, outcome?)?;
-    session.format.print(&answer, |answer| match answer.size {
+    context.format.print(&answer, |answer| match answer.size {
         Some(size) if answer.cached => {
             format!("{} is {words}: {}", answer.image_id, short_size(size))
         }

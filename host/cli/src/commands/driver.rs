@@ -9,9 +9,9 @@ mod lookup;
 mod migrate;
 mod new;
 
+use crate::command_context::CommandContext;
 use crate::exit::Code;
 use crate::global_options::GlobalOptions;
-use crate::session::Session;
 use clap::Subcommand;
 use image_cache::{ConfigError, ConfigLayers, ConfigOption};
 use std::ffi::OsStr;
@@ -26,23 +26,23 @@ pub enum DriverCommand {
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
-    /// Write a crate for a driver into a new folder of its name, with all that it needs but a toolchain
+    /// Write a crate for a driver into a new folder of its name, with all that it needs except a toolchain
     New {
         /// The crate's name, and the driver's
         name: String,
     },
     /// Compile a driver's crate, and make a component of it
     Build(build::BuildArgs),
-    /// Move the records from one driver to another, losing no hit; nobody else may have the cache open
+    /// Move the records from one driver to another, with their hits; no other process may have the cache open
     Migrate {
         /// The driver that has the records: a built-in or configured name, or a component's path
         #[arg(long, value_name = "NAME")]
         from: String,
-        /// The driver that is to have them
+        /// The driver that receives them
         #[arg(long, value_name = "NAME")]
         to: String,
     },
-    /// Run the conformance suite against a driver, in a directory of its own; exit code 1 if a case fails, and --format junit, too
+    /// Run the conformance suite against a driver, in a directory of its own; if a case fails the exit code is 1; --format junit is available
     Check(check::CheckArgs),
 }
 
@@ -53,14 +53,14 @@ pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result
         DriverCommand::New { name } => new::new(name),
         DriverCommand::Build(args) => build::build(global.format, args),
         DriverCommand::Migrate { from, to } => {
-            migrate::migrate(&Session::new(global, ConfigLayers::new())?, from, to)
+            migrate::migrate(&CommandContext::new(global, ConfigLayers::new())?, from, to)
         }
         DriverCommand::Check(args) => check::check(&without_cache(global)?, args),
     }
 }
 
-/// A session for commands that open no cache: they need no directory.
-fn without_cache(global: &GlobalOptions) -> Result<Session, ConfigError> {
+/// A context for commands that open no cache: they need no directory.
+fn without_cache(global: &GlobalOptions) -> Result<CommandContext, ConfigError> {
     let layers = ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
-    Session::new(global, layers)
+    CommandContext::new(global, layers)
 }

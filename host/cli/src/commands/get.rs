@@ -1,12 +1,12 @@
 //! `get`: a cached image to standard output or into a file.
 
 use super::images::not_cached;
+use crate::command_context::CommandContext;
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{stdout, write_error};
 use crate::output_file::OutputFile;
 use crate::progress;
-use crate::session::Session;
 use anyhow::Context;
 use clap::Args;
 use image_cache::{CachedReader, ImageId};
@@ -26,12 +26,12 @@ pub struct GetArgs {
     output: Option<PathBuf>,
 }
 
-pub fn get(session: &Session, get: &GetArgs) -> anyhow::Result<Code> {
+pub fn get(context: &CommandContext, get: &GetArgs) -> anyhow::Result<Code> {
     if get.output.is_none() && io::stdout().is_terminal() {
         let text = "standard output is a terminal: give --output FILE, or --output - to have the bytes there";
         return Err(CliError::Usage(text.to_owned()).into());
     }
-    let cache = session.open()?;
+    let cache = context.open()?;
     let Some(mut reader) = cache.open_for_read(get.id.as_str())? else {
         return Err(not_cached(&cache, &get.id));
     };

@@ -2,10 +2,10 @@
 
 use super::remove::{RemoveArgs, RemoveOperation};
 use super::verify;
+use crate::command_context::CommandContext;
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{columns, exact_time, facts, short_size, short_time, size};
-use crate::session::Session;
 use image_cache::{CachedImage, ImageCache, ImageId, LeftoverState, Trust};
 use serde::Serialize;
 
@@ -28,10 +28,10 @@ struct ShowAnswer<'a> {
     trust: &'static str,
 }
 
-pub fn list(session: &Session) -> anyhow::Result<Code> {
-    let images = session.open()?.cached_images()?;
+pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
+    let images = context.open()?.cached_images()?;
     let records: Vec<ImageRecord<'_>> = images.iter().map(record).collect();
-    session.format.print(&records, |_| {
+    context.format.print(&records, |_| {
         columns(
             ["ID", "SIZE", "HITS", "LAST ACCESSED", "LAST MODIFIED", "CHECKSUM"],
             images.iter().map(row),
@@ -40,14 +40,14 @@ pub fn list(session: &Session) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-pub fn show(session: &Session, id: &ImageId) -> anyhow::Result<Code> {
-    let cache = session.open()?;
+pub fn show(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
+    let cache = context.open()?;
     let Some(image) = cache.cached_image(id.as_str())? else {
         return Err(not_cached(&cache, id));
     };
     let trust = cache.trust(id.as_str())?.unwrap_or(Trust::NotYet);
     let shown = ShowAnswer { record: record(&image), trust: verify::name(trust) };
-    session.format.print(&shown, |ShowAnswer { record, .. }| {
+    context.format.print(&shown, |ShowAnswer { record, .. }| {
         facts([
             ("id", record.image_id.to_owned()),
             ("size", size(record.size)),
@@ -61,14 +61,14 @@ pub fn show(session: &Session, id: &ImageId) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-pub fn delete(session: &Session, args: &RemoveArgs) -> anyhow::Result<Code> {
+pub fn delete(context: &CommandContext, args: &RemoveArgs) -> anyhow::Result<Code> {
     let removal = RemoveOperation {
         question: "Remove all cached images?",
         missing: "it is not cached",
         one: ImageCache::delete_cached_image,
         all: ImageCache::delete_all_cached_images,
     };
-    removal.run(session, args)
+    removal.run(context, args)
 }
 
 /// The error for an image that is not cached, with what is known of it.

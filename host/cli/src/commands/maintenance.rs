@@ -1,9 +1,9 @@
 //! `status`, `prune` and `clean`: what an operator runs, by hand or from timers.
 
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::{count, facts, size};
 use crate::progress;
-use crate::session::Session;
 use image_cache::{CacheSize, Kept, Status};
 use serde::Serialize;
 
@@ -59,9 +59,9 @@ struct CleanAnswer<'a> {
     kept: Vec<KeptImage<'a>>,
 }
 
-pub fn status(session: &Session) -> anyhow::Result<Code> {
-    let status = session.open()?.status()?;
-    session.format.print(&overview(&status), |_| {
+pub fn status(context: &CommandContext) -> anyhow::Result<Code> {
+    let status = context.open()?.status()?;
+    context.format.print(&overview(&status), |_| {
         let mut lines =
             vec![("driver", format!("{} {}", status.driver.name, status.driver.version))];
         if let Some(fallback) = &status.driver.fallback {
@@ -71,7 +71,7 @@ pub fn status(session: &Session) -> anyhow::Result<Code> {
             ));
         }
         lines.extend([
-            ("directory", session.config.dir.display().to_string()),
+            ("directory", context.config.dir.display().to_string()),
             (
                 "cached",
                 format!("{}, {}", count(status.cached.images, "image"), size(status.cached.bytes)),
@@ -90,28 +90,28 @@ pub fn status(session: &Session) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-pub fn prune(session: &Session) -> anyhow::Result<Code> {
-    let cache = session.open()?;
+pub fn prune(context: &CommandContext) -> anyhow::Result<Code> {
+    let cache = context.open()?;
     let bar = progress::waiting("evicting");
     let pruned = cache.prune()?;
     bar.finish_and_clear();
     let answer =
         PruneAnswer { images: pruned.images, bytes: pruned.bytes, kept: report_kept(&pruned.kept) };
-    session.format.print(&answer, |answer| {
+    context.format.print(&answer, |answer| {
         format!("evicted {}, {}", count(answer.images, "image"), size(answer.bytes))
     })?;
     Ok(Code::Done)
 }
 
-pub fn clean(session: &Session) -> anyhow::Result<Code> {
-    let cache = session.open()?;
+pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
+    let cache = context.open()?;
     let bar = progress::waiting("cleaning");
     // The flag --stall-time is in the configuration already.
     let cleaned = cache.clean(None)?;
     bar.finish_and_clear();
     let (incomplete, invalid, bytes) = (cleaned.incomplete, cleaned.invalid, cleaned.bytes);
     let answer = CleanAnswer { incomplete, invalid, bytes, kept: report_kept(&cleaned.kept) };
-    session.format.print(&answer, |_| {
+    context.format.print(&answer, |_| {
         format!("removed {incomplete} incomplete, {invalid} invalid, {}", size(bytes))
     })?;
     Ok(Code::Done)

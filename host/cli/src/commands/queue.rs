@@ -1,9 +1,9 @@
 //! `queue`: images that are to be fetched.
 
 use super::remove::{RemoveArgs, RemoveOperation};
+use crate::command_context::CommandContext;
 use crate::exit::Code;
 use crate::output::columns;
-use crate::session::Session;
 use clap::Subcommand;
 use image_cache::{ImageCache, ImageId};
 use serde::Serialize;
@@ -36,10 +36,10 @@ struct QueuedImage<'a> {
     image_id: &'a str,
 }
 
-pub fn queue(session: &Session, command: &QueueCommand) -> anyhow::Result<Code> {
+pub fn queue(context: &CommandContext, command: &QueueCommand) -> anyhow::Result<Code> {
     match command {
-        QueueCommand::Add { ids } => add(session, ids),
-        QueueCommand::List => list(session),
+        QueueCommand::Add { ids } => add(context, ids),
+        QueueCommand::List => list(context),
         QueueCommand::Remove(which) => {
             let removal = RemoveOperation {
                 question: "Remove all images from the queue?",
@@ -47,16 +47,16 @@ pub fn queue(session: &Session, command: &QueueCommand) -> anyhow::Result<Code> 
                 one: ImageCache::delete_queued_image,
                 all: ImageCache::delete_all_queued_images,
             };
-            removal.run(session, which)
+            removal.run(context, which)
         }
     }
 }
 
-fn add(session: &Session, ids: &[ImageId]) -> anyhow::Result<Code> {
-    let cache = session.open()?;
+fn add(context: &CommandContext, ids: &[ImageId]) -> anyhow::Result<Code> {
+    let cache = context.open()?;
     let queued: Result<Vec<QueueAddAnswer<'_>>, _> =
         ids.iter().map(|id| add_one(&cache, id.as_str())).collect();
-    session.format.print(&queued?, |queued| columns(["ID", "STATE"], queued.iter().map(row)))?;
+    context.format.print(&queued?, |queued| columns(["ID", "STATE"], queued.iter().map(row)))?;
     Ok(Code::Done)
 }
 
@@ -74,11 +74,11 @@ fn add_one<'a>(cache: &ImageCache, image_id: &'a str) -> image_cache::Result<Que
     Ok(QueueAddAnswer { image_id, queued: matches!(reason, None | Some("already-queued")), reason })
 }
 
-fn list(session: &Session) -> anyhow::Result<Code> {
-    let ids = session.open()?.queued_images()?;
+fn list(context: &CommandContext) -> anyhow::Result<Code> {
+    let ids = context.open()?.queued_images()?;
     let queued: Vec<QueuedImage<'_>> =
         ids.iter().map(|id| QueuedImage { image_id: id.as_str() }).collect();
-    session.format.print(&queued, |queued| {
+    context.format.print(&queued, |queued| {
         columns(["ID"], queued.iter().map(|queued| [queued.image_id.to_owned()]))
     })?;
     Ok(Code::Done)

@@ -1,10 +1,10 @@
 //! Removing some or all images, from the cache or from the queue.
 
+use crate::command_context::CommandContext;
 use crate::confirm::confirmed;
 use crate::exit::{Code, note};
 use crate::output::count;
 use crate::progress;
-use crate::session::Session;
 use clap::{ArgGroup, Args};
 use image_cache::{ImageCache, ImageId};
 use serde::Serialize;
@@ -49,12 +49,12 @@ pub struct RemoveOperation {
 
 impl RemoveOperation {
     /// Removes what the arguments name, and prints the answer.
-    pub fn run(&self, session: &Session, args: &RemoveArgs) -> anyhow::Result<Code> {
+    pub fn run(&self, context: &CommandContext, args: &RemoveArgs) -> anyhow::Result<Code> {
         if args.all && !confirmed(self.question, args.yes)? {
             note("note", "nothing was removed");
             return Ok(Code::Failed);
         }
-        let cache = session.open()?;
+        let cache = context.open()?;
         let (removed, code) = if args.all {
             let bar = progress::waiting("removing");
             let images = (self.all)(&cache)?;
@@ -63,7 +63,7 @@ impl RemoveOperation {
         } else {
             self.some(&cache, &args.ids)
         };
-        session.format.print(&removed, |removed| match removed.images {
+        context.format.print(&removed, |removed| match removed.images {
             0 if !args.all => String::new(),
             images => format!("removed {}", count(images, "image")),
         })?;

@@ -1,9 +1,9 @@
 //! `serve` and `prefetch`: run the service.
 
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::columns;
 use crate::panics;
-use crate::session::Session;
 use image_cache::{ConfigLayers, ConfigOption};
 use image_cache_serve::{Ended, Options, PrefetchOptions};
 use serde::Serialize;
@@ -21,17 +21,17 @@ struct PrefetchedImage<'a> {
     reason: Option<&'a str>,
 }
 
-pub fn serve(session: &Session, options: &Options) -> anyhow::Result<Code> {
+pub fn serve(context: &CommandContext, options: &Options) -> anyhow::Result<Code> {
     panics::log_panics();
-    image_cache_serve::run(session.config.clone(), options.clone())?;
+    image_cache_serve::run(context.config.clone(), options.clone())?;
     Ok(Code::Done)
 }
 
-pub fn prefetch(session: &Session, options: &PrefetchOptions) -> anyhow::Result<Code> {
+pub fn prefetch(context: &CommandContext, options: &PrefetchOptions) -> anyhow::Result<Code> {
     panics::log_panics();
-    let ended = image_cache_serve::prefetch(session.config.clone(), options.clone())?;
+    let ended = image_cache_serve::prefetch(context.config.clone(), options.clone())?;
     let answer: Vec<PrefetchedImage<'_>> = ended.iter().map(fetched).collect();
-    session.format.print(&answer, |answer| match answer.as_slice() {
+    context.format.print(&answer, |answer| match answer.as_slice() {
         [] => "nothing is queued".to_owned(),
         answer => columns(["IMAGE", "RESULT"], answer.iter().map(row)),
     })?;

@@ -1,10 +1,10 @@
 //! `verify`: reads cached images from end to end, and compares them with their digests.
 
 use super::remove::ids_or_all;
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::{columns, count, short_size};
 use crate::progress;
-use crate::session::Session;
 use bytesize::ByteSize;
 use clap::Args;
 use image_cache::{Error, ImageCache, ImageId, Trust, Verified};
@@ -68,8 +68,8 @@ struct VerifyReport {
     images: Vec<VerifiedImage>,
 }
 
-pub fn verify(session: &Session, args: &VerifyArgs) -> anyhow::Result<Code> {
-    let cache = session.open()?;
+pub fn verify(context: &CommandContext, args: &VerifyArgs) -> anyhow::Result<Code> {
+    let cache = context.open()?;
     let ids = if args.all { all(&cache)? } else { args.ids.clone() };
     let bar = progress::bytes("verifying", Some(total(&cache, &ids)));
     let mut limit = args.rate.map(RateLimit::new);
@@ -84,7 +84,7 @@ pub fn verify(session: &Session, args: &VerifyArgs) -> anyhow::Result<Code> {
     }
     bar.finish_and_clear();
     let report = report(images);
-    session.format.print(&report, table)?;
+    context.format.print(&report, table)?;
     Ok(code(&report))
 }
 

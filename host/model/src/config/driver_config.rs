@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The drivers that are built in; their names are taken, whatever the letter case.
+/// The drivers that are built in; no other driver may have their names, in any letter case.
 pub const BUILT_IN_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
 
 /// A driver that is not built in: `[drivers.NAME]`. The default has no component, which is a fault.
@@ -12,7 +12,7 @@ pub const BUILT_IN_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
 pub struct DriverConfig {
     /// The WebAssembly component.
     pub component: PathBuf,
-    /// The SHA-256 digest that the component must have; a component that differs is refused.
+    /// The SHA-256 digest that the component must have; another component is refused.
     pub sha256: Option<[u8; 32]>,
     /// What the driver may import.
     pub grants: BTreeSet<Grant>,
@@ -88,7 +88,7 @@ impl std::str::FromStr for Grant {
     }
 }
 
-/// What a driver may use: its calls, each for itself, and what it keeps.
+/// What a driver may use: memory and time for each call, and disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory: 64 MiB by default.
@@ -101,7 +101,7 @@ pub struct Limits {
     pub component: u64,
     /// Bytes of disk that its database may have, SQLite's log included: 1 GiB by default.
     pub database: u64,
-    /// Core instances, memories and tables of one instance of the driver, so many of each: 32 by default. A component that is
+    /// Core instances, memories and tables of one instance of the driver, as many of each: 32 by default. A component that is
     /// composed of many (Python with `--stub-wasi`) needs more.
     pub instances: u64,
 }

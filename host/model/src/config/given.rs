@@ -1,4 +1,4 @@
-//! Values as they were given, and how sizes and times are read from them.
+//! Values as they were given, and how they are read.
 
 use super::fault::{Rejected, quoted};
 use bytesize::ByteSize;
@@ -6,16 +6,16 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A value before it is understood.
+/// A value before it is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Given<'a> {
     /// From a flag, a variable, an INI file, or a TOML string.
     Text(&'a OsStr),
-    /// A TOML integer; none where not even 128 bits hold it.
+    /// A TOML integer; `None` if 128 bits cannot hold it.
     Integer(Option<i128>),
     /// A TOML boolean.
     Switch(bool),
-    /// A TOML value of no use here, in words.
+    /// A TOML value of another type, described in words.
     Other(&'a str),
 }
 
@@ -95,7 +95,7 @@ pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Reject
     time.ok_or_else(|| Rejected::new(given.found(), accepted))
 }
 
-/// Yes or no: `true` or `false`, in any letter case where it is text.
+/// Yes or no: `true` or `false`, as text in any letter case.
 pub(super) fn switch(given: &Given<'_>, accepted: &str) -> Result<bool, Rejected> {
     let on = match given {
         Given::Text(text) => text.to_str().and_then(|text| text.to_ascii_lowercase().parse().ok()),
@@ -118,7 +118,7 @@ pub(super) fn choice<T: std::str::FromStr>(
 fn bytes_in(text: &str) -> Option<u64> {
     let text = text.trim();
     let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
-    // A fraction of a byte is nobody's intention, and the crate would round it away.
+    // A fraction of a byte is a mistake, and the crate would round it.
     if text.contains('.') && !has_unit {
         return None;
     }

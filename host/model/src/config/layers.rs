@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
-/// Above this no file is a configuration.
+/// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Layers of configuration: each beats those before it, and the faults of all are reported together.
@@ -31,7 +31,7 @@ pub struct ConfigLayers {
 }
 
 impl ConfigLayers {
-    /// No layer yet: every option has its default, and the directory none.
+    /// No layer yet: every option has its default, except the directory, which has none.
     pub fn new() -> ConfigLayers {
         ConfigLayers::default()
     }
@@ -62,8 +62,7 @@ impl ConfigLayers {
         self
     }
 
-    /// Adds those of the variables that are an option's ([`ConfigOption::variable`]). One that is
-    /// set to nothing counts as not set.
+    /// Adds the variables that belong to options ([`ConfigOption::variable`]). An empty one counts as not set.
     #[must_use]
     pub fn environment(
         mut self,
@@ -92,7 +91,7 @@ impl ConfigLayers {
     /// Every fault of every layer, also of values that a later layer replaced; and a missing directory.
     pub fn build(mut self) -> Result<Config, ConfigError> {
         let dir = ConfigOption::Dir;
-        // A file that could not be understood may well have named the directory.
+        // A file with a syntax error may have named the directory.
         let explained =
             self.faults.iter().any(|fault| fault.key.is_empty() || fault.key == dir.name());
         if self.builder.dir.is_none() && !explained {

@@ -7,12 +7,12 @@ use ini::{Ini, ParseOption};
 use std::path::Path;
 
 const SECTION: &str = "DEFAULT";
-/// How deep values may refer to values.
+/// How many references may follow each other.
 const MAX_DEPTH: usize = 8;
-/// What a value may grow to by what it refers to.
+/// The largest value, with what it refers to.
 const MAX_VALUE_BYTES: usize = 16 << 10;
 
-/// Puts what the text says into `builder`; returns the faults.
+/// Puts the options of the text into `builder`; returns the faults.
 pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<ConfigFault> {
     // As oslo.config does it: a backslash is a backslash, and quotes count around a whole value.
     let as_oslo = ParseOption {
@@ -90,7 +90,7 @@ fn resolved(ini: &Ini, section: &str, value: &str, depth: usize) -> Result<Strin
             continue;
         }
         let Some((name, after)) = reference(after) else {
-            // Not the beginning of a name: oslo.config lets it stand.
+            // Not the beginning of a name: oslo.config keeps the dollar sign.
             result.push('$');
             rest = after;
             continue;

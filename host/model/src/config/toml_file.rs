@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Puts what the text says into `builder`; returns the faults.
+/// Puts the options of the text into `builder`; returns the faults.
 pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<ConfigFault> {
     let (mut reader, table) = TomlReader::parse(text, path);
     options(&mut reader, table.get_ref(), builder);

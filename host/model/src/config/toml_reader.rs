@@ -15,8 +15,7 @@ pub(super) type KeyValue<'a, 'i> = (&'a Spanned<DeString<'i>>, &'a Spanned<DeVal
 pub(super) struct TomlReader<'a> {
     text: &'a str,
     path: &'a Path,
-    /// Where the first syntax error is: what was recovered behind it may say something else than
-    /// its author meant.
+    /// The place of the first syntax error: what was parsed behind it may differ from what its author meant.
     broken_at: Option<usize>,
     /// Each with its place in the text.
     pub(super) faults: Vec<(usize, ConfigFault)>,
@@ -44,7 +43,7 @@ impl<'a> TomlReader<'a> {
         self.faults.into_iter().map(|(_, fault)| fault).collect()
     }
 
-    /// A path as the file means it.
+    /// A path that is relative to the file's directory.
     pub(super) fn anchored(&self, path: &str) -> PathBuf {
         match self.path.parent() {
             Some(directory) => directory.join(path),
@@ -52,7 +51,7 @@ impl<'a> TomlReader<'a> {
         }
     }
 
-    /// Keeps the fault, if there is one; answers the value, if there is one.
+    /// Returns the value, or keeps the fault.
     pub(super) fn hold<T>(
         &mut self,
         key: &Spanned<DeString<'_>>,
@@ -62,7 +61,7 @@ impl<'a> TomlReader<'a> {
         result.map_err(|rejected| self.fault(&key.span(), name, rejected)).ok()
     }
 
-    /// Whether the text is no TOML, so that what is missing may only not have been understood.
+    /// Whether the text has a syntax error, so that a missing key may be one that was not understood.
     pub(super) fn is_broken(&self) -> bool {
         self.broken_at.is_some()
     }
@@ -92,7 +91,7 @@ impl<'a> TomlReader<'a> {
     }
 }
 
-/// A value in the form that options read.
+/// A TOML value as an option reads it.
 pub(super) fn given<'a>(value: &'a DeValue<'_>) -> Given<'a> {
     match value {
         DeValue::String(text) => Given::Text(OsStr::new(text.as_ref())),

@@ -16,7 +16,7 @@ pub struct BuildArgs {
     /// The crate's folder
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// Where the component goes [default: NAME.wasm in the crate's folder]
+    /// The file of the component [default: NAME.wasm in the crate's folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Install a toolchain for WebAssembly if none is found: by rustup, or Debian's packages

@@ -4,10 +4,10 @@ mod checked_driver;
 mod report;
 
 use super::junit;
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::{Format, print};
 use crate::progress;
-use crate::session::Session;
 use anyhow::Context;
 pub use checked_driver::CheckArgs;
 use checked_driver::CheckedDriver;
@@ -38,13 +38,13 @@ impl CheckReport {
     }
 }
 
-pub fn check(session: &Session, args: &CheckArgs) -> anyhow::Result<Code> {
+pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code> {
     let bar = progress::waiting("inspecting the driver");
-    let driver = CheckedDriver::new(&session.config, args)?;
+    let driver = CheckedDriver::new(&context.config, args)?;
     bar.finish_and_clear();
     driver.report_grants();
     let checked = driver.run(args.lru)?;
-    match session.format {
+    match context.format {
         Format::Junit => print(junit::document(&checked.suite()).as_bytes())?,
         format => format.print(&checked.answer(), |_| checked.table())?,
     }

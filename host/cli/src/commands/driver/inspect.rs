@@ -1,9 +1,9 @@
 //! `driver inspect`: a driver's imports, exports and size, and whether it would load as it is configured.
 
 use super::lookup::{as_file, inspect_and_try, yes_or};
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::{facts, size};
-use crate::session::Session;
 use image_cache::{Grant, Inspection, time_to_compile};
 use serde::Serialize;
 use std::time::Duration;
@@ -36,15 +36,15 @@ struct InspectAnswer<'a> {
     faults: &'a [String],
 }
 
-pub fn inspect_one(session: &Session, name: &str) -> anyhow::Result<Code> {
-    let name = &*as_file(name, &session.config);
-    let inspection = inspect_and_try(name, &session.config)?;
+pub fn inspect_one(context: &CommandContext, name: &str) -> anyhow::Result<Code> {
+    let name = &*as_file(name, &context.config);
+    let inspection = inspect_and_try(name, &context.config)?;
     // A driver from the compile cache still has to be compiled on every other machine.
     let compiling = match inspection.from_compile_cache {
-        true => time_to_compile(name, &session.config),
+        true => time_to_compile(name, &context.config),
         false => inspection.description.as_ref().map(|_| inspection.compile_time),
     };
-    session.format.print(&inspected(&inspection, compiling), |_| table(&inspection, compiling))?;
+    context.format.print(&inspected(&inspection, compiling), |_| table(&inspection, compiling))?;
     if inspection.faults.is_empty() {
         return Ok(Code::Done);
     }

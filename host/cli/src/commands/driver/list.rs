@@ -1,9 +1,9 @@
 //! `driver list`: the drivers that can be used, and whether each would load.
 
 use super::lookup::{BUILT_IN, inspect_and_try, yes_or};
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::{columns, short_size};
-use crate::session::Session;
 use image_cache::Inspection;
 use serde::Serialize;
 
@@ -19,8 +19,8 @@ struct ListedDriver<'a> {
     faults: &'a [String],
 }
 
-pub fn list(session: &Session) -> anyhow::Result<Code> {
-    let config = &session.config;
+pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
+    let config = &context.config;
     let mut names: Vec<&str> = BUILT_IN.to_vec();
     names.extend(config.drivers.keys().map(String::as_str));
     // A path or an unknown name is shown as well, since it is selected.
@@ -32,7 +32,7 @@ pub fn list(session: &Session) -> anyhow::Result<Code> {
         names.iter().map(inspected).collect::<anyhow::Result<_>>()?;
     let entries: Vec<ListedDriver<'_>> =
         inspections.iter().map(|(selected, it)| entry(*selected, it)).collect();
-    session.format.print(&entries, |entries| {
+    context.format.print(&entries, |entries| {
         columns(["NAME", "VERSION", "SIZE", "SELECTED", "LOADS", "SOURCE"], entries.iter().map(row))
     })?;
     for entry in entries.iter().filter(|entry| !entry.loads) {

@@ -1,9 +1,9 @@
 //! `driver migrate`: moves the records from one driver to another.
 
+use crate::command_context::CommandContext;
 use crate::exit::{Code, note};
 use crate::output::{count, facts};
 use crate::progress;
-use crate::session::Session;
 use image_cache::Migrated;
 use serde::Serialize;
 
@@ -19,15 +19,15 @@ struct MigrateAnswer<'a> {
     forgotten: u64,
 }
 
-pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> {
+pub fn migrate(context: &CommandContext, from: &str, to: &str) -> anyhow::Result<Code> {
     let bar = progress::waiting("moving the records");
     let moved =
         |records| bar.set_message(format!("moving the records: {}", count(records, "record")));
-    let migrated = image_cache::migrate(&session.config, from, to, moved)?;
+    let migrated = image_cache::migrate(&context.config, from, to, moved)?;
     bar.finish_and_clear();
     let Migrated { images, hits, adopted, left_out, forgotten } = migrated;
     let answer = MigrateAnswer { from, to, images, hits, adopted, left_out, forgotten };
-    session.format.print(&answer, |_| {
+    context.format.print(&answer, |_| {
         let mut lines = vec![
             ("moved", format!("{}, {}", count(images, "record"), count(hits, "hit"))),
             ("from", format!("{from}, whose records are as they were")),
@@ -44,10 +44,10 @@ pub fn migrate(session: &Session, from: &str, to: &str) -> anyhow::Result<Code> 
         );
         facts(lines)
     })?;
-    if !session.config.driver.eq_ignore_ascii_case(to) {
+    if !context.config.driver.eq_ignore_ascii_case(to) {
         note(
             "note",
-            &format!("now set image_cache_driver = \"{to}\": it is {:?}", session.config.driver),
+            &format!("now set image_cache_driver = \"{to}\": it is {:?}", context.config.driver),
         );
     }
     Ok(Code::Done)

@@ -1,4 +1,4 @@
-//! Which driver is checked, and what it is granted for that.
+//! The driver that is checked, and its grants.
 
 use crate::commands::driver::lookup::{as_file, is_built_in};
 use crate::error::CliError;
@@ -12,11 +12,11 @@ pub struct CheckArgs {
     /// A component's path, or a built-in or configured name
     #[arg(value_name = "NAME|FILE")]
     name: String,
-    /// Grant this and what other --grant say, nothing else: sql, attributes, files or wasi [default: what the
+    /// Grant this, and nothing else; may be repeated: sql, attributes, files or wasi [default: what the
     /// configuration grants; a file gets what it imports]
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Grant>,
-    /// Configure the driver with this, too; may be repeated
+    /// Configure the driver with this as well; may be repeated
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
     options: Vec<(String, String)>,
     /// Also run the cases for drivers that evict the least recently accessed image first

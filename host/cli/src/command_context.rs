@@ -4,14 +4,17 @@ use crate::global_options::GlobalOptions;
 use crate::output::Format;
 use image_cache::{Config, ConfigError, ConfigLayers, ImageCache};
 
-pub struct Session {
+pub struct CommandContext {
     pub config: Config,
     pub format: Format,
 }
 
-impl Session {
+impl CommandContext {
     /// Reads the file, the environment and the flags; each beats the one before, and `defaults`.
-    pub fn new(global: &GlobalOptions, defaults: ConfigLayers) -> Result<Session, ConfigError> {
+    pub fn new(
+        global: &GlobalOptions,
+        defaults: ConfigLayers,
+    ) -> Result<CommandContext, ConfigError> {
         let mut layers = defaults;
         if let Some(path) = &global.config {
             layers = layers.file(path);
@@ -20,7 +23,7 @@ impl Session {
         for (flag, option, value) in global.cache.iter() {
             layers = layers.flag(flag, option, value);
         }
-        Ok(Session { config: layers.build()?, format: global.format })
+        Ok(CommandContext { config: layers.build()?, format: global.format })
     }
 
     pub fn open(&self) -> Result<ImageCache, image_cache::Error> {
