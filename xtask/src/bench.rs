@@ -4,7 +4,7 @@ mod machine;
 mod page;
 mod rows;
 
-use crate::{drivers, steps};
+use crate::{command, drivers};
 use anyhow::{Context, Result, bail};
 use image_cache_guest_toolchain::Workspace;
 use rows::Rows;
@@ -101,13 +101,13 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     }
     let asked = Asked::parse(arguments)?;
     drivers::toolchain()?;
-    steps::step("Benchmarks", steps::cargo(&BUILD))?;
+    command::step("Benchmarks", command::cargo(&BUILD))?;
     asked.of_these(&names()?)?;
     let workspace = Workspace::of_this_package()?;
     let rows = workspace.target.join("bench-rows.jsonl");
     fs::write(&rows, "").with_context(|| format!("writing {}", rows.display()))?;
     let start = Instant::now();
-    let measured = steps::step("Measures", measures(&asked, &rows));
+    let measured = command::step("Measures", measures(&asked, &rows));
     let rows = Rows::read(&rows)?;
     println!("\n{}", rows.table());
     let (took, missed, missing) = (start.elapsed(), rows.missed(), rows.missing());
@@ -141,7 +141,7 @@ fn names() -> Result<Vec<String>> {
 
 /// Built as it was before.
 fn program() -> Command {
-    let mut command = steps::cargo(&PROGRAM);
+    let mut command = command::cargo(&PROGRAM);
     command.args(["--quiet", "--"]);
     command
 }

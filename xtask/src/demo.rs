@@ -1,121 +1,47 @@
-//! `cargo xtask demo`: finds or makes a real image, and runs the demonstration on it.
+//! `cargo xtask demo`: builds the command line as a user would, and uses it on a real image.
 
-use crate::{drivers, steps};
-use anyhow::{Context, Result, bail};
+mod image;
+mod program;
+mod steps;
+mod table;
+
+use crate::command::{cargo, step};
+use crate::drivers;
+use anyhow::{Context, Result};
+use image::Image;
 use image_cache_guest_toolchain::Workspace;
 use std::env;
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use table::Figures;
 
-/// A Debian package with a bootable ISO image in it.
-const PACKAGE: &str = "grub-rescue-pc";
+/// With this variable the demonstration uses another binary, and builds none.
+const BINARY: &str = "IMAGE_CACHE_DEMO_BINARY";
 
-/// Where the package has its image.
-const ISO: &str = "usr/lib/grub-rescue/grub-rescue-cdrom.iso";
-
-/// Runs the demonstration on the file given; else on a bootable ISO of a Debian package, else on a qcow2 made here.
+/// Runs the demonstration on this file, or on an image that is found or made.
 pub fn run(file: Option<PathBuf>) -> Result<()> {
-    drivers::toolchain()?;
-    let image = match file {
-        Some(file) if file.is_file() => fs::canonicalize(&file)?,
-        Some(file) => bail!("{} is no file", file.display()),
-        None => found_or_made()?,
+    let binary = match env::var_os(BINARY) {
+        Some(binary) => PathBuf::from(binary),
+        None => build()?,
     };
+    let image = Image::find(file)?;
+    let mut figures = Figures::default();
+    for driver in ["sqlite", "xattr"] {
+        steps::show(&binary, driver, &image, &mut figures)
+            .with_context(|| format!("driver {driver}"))?;
+    }
+    steps::show_fallback(&binary, &image).context("the fallback")?;
+    println!("\n{}", figures.table());
     println!(
-        "The image: {} ({:.1} MiB)",
-        image.display(),
-        fs::metadata(&image)?.len() as f64 / 1048576.0
+        "The times are those of whole commands. Each step checked its result, and all were right."
     );
-    let mut demo = steps::cargo(&[
-        "run",
-        "--release",
-        "--package",
-        "image-cache",
-        "--all-features",
-        "--example",
-        "demo",
-        "--",
-    ]);
-    demo.arg(image);
-    steps::step("Demonstration", demo)
+    println!("The program is {}", binary.display());
+    Ok(())
 }
 
-fn found_or_made() -> Result<PathBuf> {
-    let installed = Path::new("/").join(ISO);
-    if installed.is_file() {
-        return Ok(installed);
-    }
-    let directory = Workspace::of_this_package()?.root.join("target/demo");
-    fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-    let made = [directory.join(ISO), directory.join("demo.qcow2")];
-    if let Some(image) = made.iter().find(|image| image.is_file()) {
-        return Ok(image.clone());
-    }
-    from_package(&directory).or_else(|package| {
-        println!("no image out of {PACKAGE}: {package:#}");
-        let words = "neither an ISO nor a qcow2 could be made; give a file: cargo xtask demo FILE";
-        with_qemu(&directory).context(words)
-    })
-}
-
-/// Unpacks the package beside the demonstration's files; nothing is installed.
-fn from_package(directory: &Path) -> Result<PathBuf> {
-    println!("Fetching the Debian package {PACKAGE} for its bootable ISO image");
-    if fetch(directory).is_err() {
-        let _ = quiet(Command::new("apt-get").args(["update", "-q"]));
-        fetch(directory)?;
-    }
-    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
-    let package = directory.read_dir()?.flatten().map(|entry| entry.path()).find(is_package);
-    let package = package.context("apt-get download left no package")?;
-    quiet(Command::new("dpkg-deb").arg("-x").args([package.as_path(), directory]))?;
-    let image = directory.join(ISO);
-    if image.is_file() { Ok(image) } else { bail!("{} is not in it", ISO) }
-}
-
-fn fetch(directory: &Path) -> Result<()> {
-    // Without the sandbox user, who may not write here.
-    let arguments = ["-q", "-o", "APT::Sandbox::User=root", "download", PACKAGE];
-    quiet(Command::new("apt-get").args(arguments).current_dir(directory))
-}
-
-/// A disk of real bytes: the libraries of the toolchain in use.
-fn with_qemu(directory: &Path) -> Result<PathBuf> {
-    println!("Making a qcow2 with qemu-img, filled with the libraries of the Rust in use");
-    let raw = directory.join("demo.raw");
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let sysroot =
-        Command::new(rustc).args(["--print", "sysroot"]).output().context("rustc does not run")?;
-    let libraries = Path::new(String::from_utf8(sysroot.stdout)?.trim()).join("lib");
-    let mut disk = File::create(&raw)?;
-    for entry in libraries.read_dir()?.flatten().filter(|entry| entry.path().is_file()) {
-        io::copy(&mut File::open(entry.path())?, &mut disk)?;
-    }
-    // Whole clusters, as disks have.
-    disk.set_len(disk.metadata()?.len().next_multiple_of(65536))?;
-    let (image, part) = (directory.join("demo.qcow2"), directory.join("demo.qcow2.part"));
-    quiet(
-        Command::new("qemu-img")
-            .args(["convert", "-q", "-f", "raw", "-O", "qcow2"])
-            .args([&raw, &part]),
-    )?;
-    fs::rename(&part, &image)?;
-    fs::remove_file(&raw)?;
-    Ok(image)
-}
-
-/// Runs a command, and shows what it said only where it fails.
-fn quiet(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("{program} does not run"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    bail!(
-        "{program} failed ({}): {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    )
+/// Builds what plain `cargo build --release` builds: the workspace's default member is the command line.
+fn build() -> Result<PathBuf> {
+    drivers::toolchain()?;
+    println!("Building the command line; without earlier builds this takes some minutes");
+    step("Build", cargo(&["build", "--release", "--locked"]))?;
+    Ok(Workspace::of_this_package()?.target.join("release/image-cache"))
 }

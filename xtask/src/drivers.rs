@@ -1,8 +1,9 @@
 //! `cargo xtask drivers`: the toolchain, then each guest with its size and imports.
 
+use crate::components::print_component;
 use crate::examples;
 use anyhow::Result;
-use image_cache_guest_toolchain::{Component, Guest, Toolchain, Workspace, build};
+use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
 /// The guests of the workspace: the built-in drivers, an example, and those of the tests but the hostile ones, which the
@@ -14,7 +15,7 @@ const GUESTS: [Guest; 4] = [
     Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
 ];
 
-/// Sees to the toolchain, and says what it does.
+/// Finds or installs the toolchain, and prints what it does.
 pub fn toolchain() -> Result<Toolchain> {
     let toolchain = Toolchain::find_or_install(|words| println!("{words}"))?;
     println!("Drivers are compiled by {toolchain}");
@@ -28,19 +29,11 @@ pub fn build_and_show() -> Result<()> {
     let components = build(&toolchain, &Workspace::of_this_package()?, &GUESTS)?;
     println!("Built in {:.1} s", start.elapsed().as_secs_f64());
     for component in components {
-        show(&component);
+        print_component(&component);
         let component = component.confined()?;
         if component.package == "image-cache-driver-gdsf" {
             examples::keep("gdsf", &component)?;
         }
     }
     examples::build_and_show()
-}
-
-/// Prints a component's size and imports.
-pub fn show(component: &Component) {
-    println!("{}: {:.1} KiB", component.package, component.bytes.len() as f64 / 1024.0);
-    for import in &component.imports {
-        println!("  imports {import}");
-    }
 }

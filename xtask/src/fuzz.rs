@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz`: builds the targets below `fuzz/` with libFuzzer, and runs each for a while.
 
-use crate::steps::{cargo, step};
+use crate::command::{cargo, step};
 use crate::{drivers, run::Run};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -33,7 +33,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
 /// What the command line asks for.
 struct Asked {
     targets: Vec<String>,
-    /// None: until somebody stops it.
+    /// `None`: until it is stopped.
     seconds: Option<u64>,
 }
 
@@ -106,7 +106,7 @@ fn fuzz(target: &str, seconds: Option<u64>) -> Result<()> {
     }
     let program = Path::new(TARGET_DIR).join("debug").join(target);
     let mut fuzzer = Command::new(&program);
-    // What is new goes to the first of them; what is checked in stays as it is.
+    // New inputs go to the first directory; the checked-in ones stay as they are.
     fuzzer.arg(&found).arg(Path::new("fuzz/corpus").join(target)).args(BOUNDS);
     fuzzer.args(["-print_final_stats=1", "-use_value_profile=1"]);
     fuzzer.arg(format!("-artifact_prefix={}/", wrong.display()));

@@ -1,8 +1,11 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! structure`.
+//! structure | docs`.
 
 mod bench;
+mod command;
+mod components;
 mod demo;
+mod docs;
 mod drivers;
 mod examples;
 mod fuzz;
@@ -21,18 +24,19 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  drivers      see to the toolchain for drivers, build them, and show what each imports
+  drivers      install the toolchain for drivers if it is missing, build them, and show what each imports
   test         formatting, lints, documentation and all tests; all of it, whatever fails, which is listed at the end
   test --full  what `test` leaves out: tests that need servers or other languages, and some seconds of fuzzing;
                a change is taken when both pass
   fuzz         feeds what mutates to the parsers of what others send: [TARGET...], all unless named;
                [--for 60s] each, without it as long as nobody stops it
-  demo [FILE]  run the cache on a real image, step by step
+  demo [FILE]  build target/release/image-cache, and use it on a real image, step by step
   torture      every crash, fault, power loss and full disk, damage at random, and many processes:
                [crash] [fault] [power] [disk] [rot] [processes], all unless named
   guard        hold the instructions of the hot paths against those that were kept; --save keeps what is found
   bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
                [--quick] [--long]
+  docs         write the manuals that are generated: docs/configuration.md and docs/image-cache.1; --check compares them
   structure    circles of files, type names that are defined more than once, and lines of code;
                --check fails on what is not allowed";
 
@@ -59,6 +63,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["guard"] => steps::guard(false),
         ["guard", "--save"] => steps::guard(true),
         ["bench", rest @ ..] => bench::run(rest),
+        ["docs"] => docs::run(false),
+        ["docs", "--check"] => docs::run(true),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),
         ["help" | "--help" | "-h"] => {

@@ -1,7 +1,7 @@
 //! A run of several steps: each is announced and timed, one that fails does not keep the others from running, and the end
 //! lists all that failed.
 
-use crate::steps::words;
+use crate::command::{self, words};
 use crate::verdicts::Verdicts;
 use anyhow::{Context, Result, bail};
 use std::io::{self, BufRead, BufReader, Write};
@@ -14,7 +14,7 @@ pub struct Run {
     failures: Vec<Failure>,
 }
 
-/// A step that failed, and what of it.
+/// A step that failed, and its parts that did.
 struct Failure {
     step: String,
     why: String,
@@ -27,11 +27,11 @@ impl Run {
     }
 
     /// A step that is another command.
-    pub fn command(&mut self, step: &str, command: Command) {
-        self.check(step, || crate::steps::step(step, command));
+    pub fn command(&mut self, step: &str, program: Command) {
+        self.check(step, || command::step(step, program));
     }
 
-    /// A step that is work of ours, which announces itself.
+    /// A step that this program does itself, and announces.
     pub fn check(&mut self, step: &str, work: impl FnOnce() -> Result<()>) {
         if let Err(error) = work() {
             eprintln!("error: {error:#}");
@@ -57,7 +57,7 @@ impl Run {
         self.failures.push(Failure { step: step.to_owned(), why, parts });
     }
 
-    /// Lists what failed; an error where anything did.
+    /// Lists what failed; returns an error if anything did.
     pub fn finish(self) -> Result<()> {
         let seconds = self.start.elapsed().as_secs_f64();
         if self.failures.is_empty() {
@@ -82,12 +82,12 @@ fn watched(mut command: Command) -> Result<(bool, Verdicts)> {
     let (output, input) = io::pipe().context("a pipe")?;
     command.stdout(input.try_clone().context("a pipe")?).stderr(input);
     let mut child = command.spawn().with_context(|| words(&command))?;
-    // It holds the writing ends of the pipe, which would never end.
+    // It holds the writing ends of the pipe: with them open, reading would never end.
     drop(command);
     let (mut output, mut verdicts, mut line) =
         (BufReader::new(output), Verdicts::default(), Vec::new());
     while output.read_until(b'\n', &mut line).context("what the tests say")? > 0 {
-        // Whoever reads our own output may have gone: the tests go on all the same.
+        // The reader of our own output may have gone: the tests continue.
         let _ = io::stdout().write_all(&line);
         verdicts.read(&String::from_utf8_lossy(&line));
         line.clear();

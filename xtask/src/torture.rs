@@ -1,6 +1,7 @@
 //! `cargo xtask torture`: builds the programs, and runs all of the torture.
 
-use crate::{drivers, steps};
+use crate::command::{cargo, step};
+use crate::drivers;
 use anyhow::{Context, Result};
 use std::env;
 use std::process::Command;
@@ -10,12 +11,11 @@ pub fn run(parts: &[&str]) -> Result<()> {
     drivers::toolchain()?;
     // As the tests are built, so that nothing is built twice; the programs come with them.
     let tests = ["--test", "torture", "--test", "cli"];
-    let mut build =
-        steps::cargo(&["test", "--workspace", "--all-features", "--locked", "--no-run"]);
+    let mut build = cargo(&["test", "--workspace", "--all-features", "--locked", "--no-run"]);
     build.args(tests);
-    steps::step("Programs", build)?;
+    step("Programs", build)?;
     let torture = env::current_exe().context("this program's path")?.with_file_name("torture");
     let mut torture = Command::new(torture);
     torture.args(parts);
-    steps::step("Torture", torture)
+    step("Torture", torture)
 }

@@ -88,9 +88,10 @@ pub use image_cache_engine::{
 pub use image_cache_engine::{conformance, for_each_conformance_case, for_each_lru_case};
 pub use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
-    ConfigFault, ConfigLayers, ConfigOption, DriverConfig, Durability, Eviction, Expected, Grant,
-    Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover, LeftoverState, Limits,
-    MAX_IMAGE_ID_BYTES, OtherWriter, Outcome, UnknownChoice, UnknownGrant, Victim, read_file,
+    ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, DriverConfig, DriverKey, Durability,
+    Eviction, Expected, Grant, Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover,
+    LeftoverState, Limits, MAX_IMAGE_ID_BYTES, OptionDefinition, OtherWriter, Outcome,
+    UnknownChoice, UnknownGrant, Victim, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, SmallFiles};

@@ -1,8 +1,9 @@
 //! Exit codes, and errors in words on standard error.
 
-use super::log_queue;
-use super::output::{LogFormat, printable};
-use image_cache::{Error, ImageId};
+use crate::error::CliError;
+use crate::log_queue;
+use crate::output::{LogFormat, printable};
+use image_cache::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ pub enum Code {
     Usage = 2,
     /// An image is not there.
     NoSuchImage = 3,
-    /// The bytes are not those that were promised.
+    /// The bytes do not have the expected checksum or size.
     Mismatch = 4,
 }
 
@@ -27,40 +28,26 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// What only the command line can find wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Asked in a way that cannot be answered.
-    #[error("{0}")]
-    Usage(String),
-    /// Not cached, or not queued.
-    #[error("image {id}: {what}")]
-    NoSuchImage { id: ImageId, what: String },
-    /// Whoever read our output has gone; there is nobody to tell.
-    #[error("standard output was closed")]
-    OutputClosed,
-}
-
-/// Says what went wrong, and answers the exit code that tells it to scripts.
+/// Shows an error on standard error, and returns its exit code.
 pub fn report(error: &anyhow::Error) -> Code {
-    if !matches!(error.downcast_ref(), Some(Failure::OutputClosed)) {
+    if !matches!(error.downcast_ref(), Some(CliError::OutputClosed)) {
         note("error", &in_full(error));
     }
     code(error)
 }
 
-/// A line for the person at the terminal; where standard error is closed, for nobody.
+/// Writes a line to standard error.
 pub fn note(kind: &str, text: &str) {
     let line = format!("{kind}: {}\n", printable(text));
     log_queue::queue(LogFormat::Text).push(line.as_bytes());
 }
 
 fn code(error: &anyhow::Error) -> Code {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        return match failure {
-            Failure::Usage(_) => Code::Usage,
-            Failure::NoSuchImage { .. } => Code::NoSuchImage,
-            Failure::OutputClosed => Code::Failed,
+    if let Some(error) = error.downcast_ref::<CliError>() {
+        return match error {
+            CliError::Usage(_) => Code::Usage,
+            CliError::NoSuchImage { .. } => Code::NoSuchImage,
+            CliError::OutputClosed => Code::Failed,
         };
     }
     if error.is::<image_cache::ConfigError>() {
@@ -79,7 +66,7 @@ fn code(error: &anyhow::Error) -> Code {
     }
 }
 
-/// The error with its causes, each said once: the library's errors name theirs themselves.
+/// The error with its causes. One that an error's own text contains is left out.
 fn in_full(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -94,6 +81,7 @@ fn in_full(error: &anyhow::Error) -> String {
 mod tests {
     use super::*;
     use anyhow::Context;
+    use image_cache::ImageId;
 
     #[test]
     fn errors_map_to_their_codes() {
@@ -109,7 +97,7 @@ mod tests {
         let invalid =
             "a/b".parse::<ImageId>().map_err(Error::from).expect_err("a slash is refused");
         assert_eq!(code(&invalid.into()), Code::Usage);
-        let missing = Failure::NoSuchImage { id: id.clone(), what: "it is not cached".into() };
+        let missing = CliError::NoSuchImage { id: id.clone(), what: "it is not cached".into() };
         assert_eq!(code(&missing.into()), Code::NoSuchImage);
         let failed = Error::SourceFailed { image_id: id, source: io::Error::other("gone") };
         assert_eq!(code(&failed.into()), Code::Failed);
@@ -117,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_shown_once() {
         let id: ImageId = "a".parse().expect("a plain name is an id");
         let error = anyhow::Error::from(Error::SourceFailed {
             image_id: id,

@@ -1,57 +1,57 @@
-//! Standard error, written by a thread of its own: whoever logs never waits for whoever reads.
+//! Standard error, written by a thread of its own: a thread that logs never waits for the reader of standard error.
 //!
-//! What does not fit into the queue is dropped and counted, and the count is said once there is room again.
+//! A line that does not fit into the queue is dropped and counted. The count is logged when there is room again.
 
-use super::output::LogFormat;
+use crate::output::LogFormat;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that wait to be written.
-const MOST: usize = 1 << 20;
+const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// Bytes that are written at once: a pipe takes so many whole.
-const AT_ONCE: usize = 4096;
+/// Bytes that are written at once: a pipe takes as many in one piece.
+const WRITE_BYTES: usize = 4096;
 
-/// At the end a reader that takes nothing for so long is given up.
-const SILENT: Duration = Duration::from_secs(2);
+/// At the end, the longest wait for a reader that takes nothing.
+const MAX_SILENCE: Duration = Duration::from_secs(2);
 
-/// At the end nobody waits for longer.
-const FLUSHED: Duration = Duration::from_secs(10);
+/// At the end, the longest wait in all.
+const MAX_FLUSH: Duration = Duration::from_secs(10);
 
-/// A descriptor that does not block is tried again after so long.
-const AGAIN: Duration = Duration::from_millis(10);
+/// How long a write waits after a non-blocking descriptor refused one.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// The queue of this process: it has one standard error.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// Lines on their way to standard error.
 #[derive(Debug, Clone)]
-pub struct LogQueue(Arc<Queue>);
+pub struct LogQueue(Arc<QueueInner>);
 
 #[derive(Debug)]
-struct Queue {
-    state: Mutex<State>,
+struct QueueInner {
+    state: Mutex<QueueState>,
     changed: Condvar,
     format: LogFormat,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: Vec<u8>,
     dropped: u64,
     has_writer: bool,
     is_writing: bool,
-    /// Bytes that were taken so far.
+    /// Bytes that were written so far.
     taken: u64,
 }
 
-/// The queue; its format is that of who asks first.
+/// The queue of the process; the first call decides its format.
 pub fn queue(format: LogFormat) -> LogQueue {
     QUEUE.get_or_init(|| LogQueue::new(format)).clone()
 }
 
-/// When it is dropped, be it by a panic, it waits until what was logged is written, or nobody takes it.
+/// When it is dropped, also by a panic, it waits until everything is written or the reader takes nothing more.
 pub struct FlushAtEnd;
 
 impl Drop for FlushAtEnd {
@@ -64,13 +64,13 @@ impl Drop for FlushAtEnd {
 
 impl LogQueue {
     fn new(format: LogFormat) -> LogQueue {
-        LogQueue(Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), format }))
+        LogQueue(Arc::new(QueueInner { state: Mutex::default(), changed: Condvar::new(), format }))
     }
 
-    /// Adds a line, with its end; it is dropped where too many wait.
+    /// Adds a line, with its end; the line is dropped if too many wait.
     pub fn push(&self, line: &[u8]) {
         let mut state = self.0.lock();
-        if state.waiting.len() + line.len() > MOST {
+        if state.waiting.len() + line.len() > MAX_WAITING_BYTES {
             state.dropped += 1;
             return;
         }
@@ -91,7 +91,7 @@ impl LogQueue {
             if state.taken != last.0 {
                 last = (state.taken, Instant::now());
             }
-            if last.1.elapsed() >= SILENT || begun.elapsed() >= FLUSHED {
+            if last.1.elapsed() >= MAX_SILENCE || begun.elapsed() >= MAX_FLUSH {
                 return;
             }
             let waited = self.0.changed.wait_timeout(state, Duration::from_millis(100));
@@ -100,8 +100,8 @@ impl LogQueue {
     }
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl QueueInner {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -121,7 +121,7 @@ impl Queue {
             if dropped > 0 {
                 lines.extend_from_slice(self.format.dropped(dropped).as_bytes());
             }
-            for piece in lines.chunks(AT_ONCE) {
+            for piece in lines.chunks(WRITE_BYTES) {
                 write(piece);
                 self.lock().taken += piece.len() as u64;
                 self.changed.notify_all();
@@ -137,7 +137,7 @@ impl LogFormat {
         match self {
             LogFormat::Text => format!(" WARN {words} lines={lines}\n"),
             LogFormat::Json => {
-                let now = super::output::exact_time(SystemTime::now());
+                let now = crate::output::exact_time(SystemTime::now());
                 format!(
                     "{{\"timestamp\":\"{now}\",\"level\":\"WARN\",\"message\":\"{words}\",\"lines\":{lines}}}\n"
                 )
@@ -146,21 +146,21 @@ impl LogFormat {
     }
 }
 
-/// Not by std's handle: whoever else uses that would wait for its lock.
+/// Writes without std's handle: other users of that would wait for its lock.
 fn write(mut bytes: &[u8]) {
     let stderr = io::stderr();
     while !bytes.is_empty() {
         match rustix::io::write(&stderr, bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => std::thread::sleep(AGAIN),
-            // Nobody will ever read it.
+            Err(rustix::io::Errno::AGAIN) => std::thread::sleep(RETRY_AFTER),
+            // The reader has gone.
             Err(_) => return,
         }
     }
 }
 
-/// A line as the log makes it: one write each.
+/// The log writes each line at once.
 impl io::Write for LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);

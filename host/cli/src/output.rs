@@ -1,7 +1,6 @@
 //! Answers on standard output, as tables or JSON, and text that is safe to show on a terminal.
 
-use super::NO_JUNIT;
-use super::exit::Failure;
+use crate::error::CliError;
 use bytesize::ByteSize;
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -13,7 +12,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The last second of the year 9999: RFC 3339 has four digits for the year.
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
-/// How standard error tells what happens.
+/// The error for `--format junit` with a command that cannot print it.
+pub const NO_JUNIT: &str = "--format junit is for `driver check` alone: give table or json";
+
+/// The format of the log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// Lines for people
@@ -29,7 +31,7 @@ pub enum Format {
     Table,
     /// JSON for programs
     Json,
-    /// JUnit's XML for test servers, of `driver check` alone
+    /// JUnit's XML for test servers, only of `driver check`
     Junit,
 }
 
@@ -44,7 +46,7 @@ impl Format {
             Format::Json => serde_json::to_string_pretty(answer)?,
             Format::Table => table(answer),
             // Refused before the command began.
-            Format::Junit => return Err(Failure::Usage(NO_JUNIT.to_owned()).into()),
+            Format::Junit => return Err(CliError::Usage(NO_JUNIT.to_owned()).into()),
         };
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
@@ -53,7 +55,7 @@ impl Format {
     }
 }
 
-/// Standard output without a buffer of lines before it.
+/// Standard output, unbuffered.
 pub fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
@@ -63,10 +65,10 @@ pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     stdout().and_then(|mut stdout| stdout.write_all(bytes)).map_err(write_error)
 }
 
-/// What a failed write to standard output is: that nobody reads any more is no news to anybody.
+/// The error for a failed write to standard output. That the reader closed it is no fault, and is not shown.
 pub fn write_error(error: io::Error) -> anyhow::Error {
     match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::OutputClosed.into(),
+        io::ErrorKind::BrokenPipe => CliError::OutputClosed.into(),
         _ => anyhow::Error::from(error).context("cannot write to standard output"),
     }
 }
@@ -96,7 +98,7 @@ pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
     table.trim_fmt()
 }
 
-/// The text with everything escaped that would steer a terminal or change the order of what is read.
+/// Escapes control characters, and characters that change the order in which a terminal shows text.
 pub fn printable(text: &str) -> String {
     let hides = |c: char| {
         (c.is_control() && c != '\n')
@@ -137,7 +139,7 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Files can have times that RFC 3339 has no words for.
+/// Files can have times that RFC 3339 cannot express.
 fn in_range(time: SystemTime) -> SystemTime {
     time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND)
 }
@@ -147,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_steer_a_terminal_is_escaped() {
+    fn control_characters_of_a_terminal_are_escaped() {
         assert_eq!(printable("plain ünïcode 日本\n"), "plain ünïcode 日本\n");
         assert_eq!(
             printable("a\u{1b}[2Jb\r\u{9b}\u{202e}c\u{7f}"),

@@ -1,4 +1,4 @@
-//! A file that is there whole or not at all: written without a name, named at the end.
+//! A file that exists whole or not at all: it is written without a name, and named at the end.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::fs::{File, OpenOptions, Permissions};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tempfile::{Builder, TempPath};
 
-/// A file on its way; dropped before [`commit`](Self::commit) it leaves nothing.
+/// A file that is being written; dropped before [`commit`](Self::commit) it leaves nothing.
 pub struct OutputFile {
     file: File,
     target: PathBuf,
-    way: Way,
+    mode: WriteMode,
 }
 
-enum Way {
+enum WriteMode {
     /// It has no name yet, so that not even a killed process leaves one.
     Unnamed,
-    /// The file system knows only named files; this one goes when it is dropped.
+    /// The file system has only named files; this one is removed when it is dropped.
     Named(TempPath),
     /// The target is no regular file (`/dev/null`, a pipe): the bytes go straight there.
     Direct,
@@ -32,7 +32,7 @@ impl OutputFile {
             Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(metadata) if !metadata.is_file() => {
                 let file = OpenOptions::new().write(true).open(path)?;
-                return Ok(OutputFile { file, target: path.into(), way: Way::Direct });
+                return Ok(OutputFile { file, target: path.into(), mode: WriteMode::Direct });
             }
             Ok(_) => fs::canonicalize(path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => path.into(),
@@ -40,20 +40,20 @@ impl OutputFile {
         };
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         match rustix::fs::open(directory(&target), flags, Mode::from_raw_mode(0o666)) {
-            Ok(file) => Ok(OutputFile { file: file.into(), target, way: Way::Unnamed }),
+            Ok(file) => Ok(OutputFile { file: file.into(), target, mode: WriteMode::Unnamed }),
             Err(_) => {
                 let (file, path) = named(&target)?;
-                Ok(OutputFile { file, target, way: Way::Named(path) })
+                Ok(OutputFile { file, target, mode: WriteMode::Named(path) })
             }
         }
     }
 
     /// Puts the file in its place.
     pub fn commit(self) -> io::Result<()> {
-        match self.way {
-            Way::Direct => Ok(()),
-            Way::Named(path) => path.persist(&self.target).map_err(|error| error.error),
-            Way::Unnamed => {
+        match self.mode {
+            WriteMode::Direct => Ok(()),
+            WriteMode::Named(path) => path.persist(&self.target).map_err(|error| error.error),
+            WriteMode::Unnamed => {
                 // A link cannot replace a file, a rename can; the name between the two is short-lived.
                 let name = Builder::new()
                     .prefix(".image-cache-")
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_unnamed_files_is_served_too() -> io::Result<()> {
+    fn a_file_system_without_unnamed_files_is_supported() -> io::Result<()> {
         let scratch = tempfile::tempdir()?;
         let target = scratch.path().join("image");
         let (file, path) = named(&target)?;
         drop((file, path));
         assert_eq!(fs::read_dir(scratch.path())?.count(), 0);
         let (file, path) = named(&target)?;
-        OutputFile { file, target: target.clone(), way: Way::Named(path) }.commit()?;
+        OutputFile { file, target: target.clone(), mode: WriteMode::Named(path) }.commit()?;
         assert!(target.is_file());
         Ok(())
     }

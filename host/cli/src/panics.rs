@@ -1,10 +1,10 @@
-//! Panics of a service, in its log: Rust's own words for them would wait for whoever reads standard error, and be no line
-//! of the log's format.
+//! Logs the panics of a service. Rust's own message would wait for the reader of standard error, and would not have the
+//! format of the log.
 
 use std::panic::PanicHookInfo;
 
-/// Has panics logged from now on.
-pub fn log_them() {
+/// Logs panics from now on.
+pub fn log_panics() {
     std::panic::set_hook(Box::new(log));
 }
 
@@ -41,7 +41,7 @@ mod tests {
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone());
         let usual = std::panic::take_hook();
-        log_them();
+        log_panics();
         let panicked = tracing::subscriber::with_default(subscriber.finish(), || {
             std::panic::catch_unwind(|| panic!("the {}\nfails", "disk"))
         });

@@ -1,6 +1,6 @@
-//! Progress on long work, on standard error, where a terminal is there.
+//! Progress of long work, on standard error if it is a terminal.
 
-use super::output::printable;
+use crate::output::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -10,7 +10,7 @@ const SPINNER: &str = "{spinner} {msg} {bytes} {binary_bytes_per_sec}";
 const STEPS: &str = "{pos}/{len} {wide_msg}";
 const WAITING: &str = "{spinner} {msg} {elapsed}";
 
-/// Bytes that pass; `total` where it is known. Gone from the terminal once it is dropped.
+/// Bytes that are read or written; `total` if it is known. The bar disappears when it is dropped.
 pub fn bytes(what: &str, total: Option<u64>) -> ProgressBar {
     match total {
         Some(total) => start(what, Some(total), BAR),
@@ -18,12 +18,12 @@ pub fn bytes(what: &str, total: Option<u64>) -> ProgressBar {
     }
 }
 
-/// So many things to do, each with a message of its own.
+/// A known number of steps, each with a message.
 pub fn steps(total: u64) -> ProgressBar {
     start("", Some(total), STEPS)
 }
 
-/// Work whose length nobody knows.
+/// Work of unknown length.
 pub fn waiting(what: &str) -> ProgressBar {
     start(what, None, WAITING)
 }

@@ -1,4 +1,4 @@
-//! Checksums: what was promised of an image's bytes, and what was computed of them.
+//! Checksums of an image's bytes, expected or computed.
 
 use std::fmt;
 
@@ -54,9 +54,9 @@ pub struct Checksum {
 pub struct InvalidChecksum {
     /// What was given, shortened to a printable length.
     pub value: String,
-    /// What it was to be.
+    /// The algorithm.
     pub algorithm: ChecksumAlgorithm,
-    /// How many digits it should have.
+    /// How many digits a checksum of this algorithm has.
     pub digits: usize,
 }
 

@@ -1,9 +1,9 @@
-//! What is known of an image before its bytes come, and what became of the attempt to cache it.
+//! What is expected of an image before it is fetched, and the outcome of caching it.
 
 use crate::checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 use crate::records::CachedImage;
 
-/// What the bytes of an image must agree with; what is not set is not checked.
+/// What the bytes of an image must agree with; a field that is not set is not checked.
 ///
 /// ```
 /// use image_cache_model::Expected;
@@ -21,19 +21,19 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Nothing is known: the image is cached as it comes.
+    /// Nothing is known: the image is cached without a check.
     pub fn nothing() -> Self {
         Expected::default()
     }
 
-    /// So many bytes.
+    /// Expects this number of bytes.
     #[must_use]
     pub fn with_size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
     }
 
-    /// This MD5, as 32 hexadecimal digits of either case; an empty text is none.
+    /// Expects this MD5, 32 hexadecimal digits of either case; an empty text expects none.
     pub fn with_md5(mut self, md5: &str) -> Result<Self, InvalidChecksum> {
         self.md5 = match md5 {
             "" => None,
@@ -43,17 +43,17 @@ impl Expected {
     }
 }
 
-/// What became of the attempt to cache an image.
+/// The outcome of caching an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is cached now, as this record says.
+    /// It is cached now, with this record.
     Cached(CachedImage),
-    /// It was there already.
+    /// It was cached already.
     AlreadyCached,
-    /// A live writer, here or in another process, is caching it.
+    /// Another writer, in this process or another one, is caching it.
     BeingCached,
-    /// The driver does not want it.
+    /// The driver refused it.
     RefusedByDriver,
     /// The cache failed, for this reason; the source's bytes were not affected.
     CacheFailed(String),

@@ -1,4 +1,4 @@
-//! The values that all layers of image-cache speak of: ids, checksums, records, options, and text for a log.
+//! The values that all layers of image-cache use: ids, checksums, records, options, and text for a log.
 //!
 //! Nothing in this package opens the cache's directory, runs a driver or keeps state. Its only input is a configuration
 //! file that an operator names ([`read_file`]).

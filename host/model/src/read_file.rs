@@ -7,15 +7,15 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::{fs, io};
 
-/// The bytes of a regular file, at most `most`. Symbolic links are followed, as everywhere where somebody names a file of
-/// his own; pipes (`/dev/stdin`, a shell's `<(…)`), sockets and devices are refused: nobody knows when their bytes come,
-/// and they cannot be read again when the configuration is.
+/// The bytes of a regular file, at most `most`. Symbolic links are followed, as for every file that an operator names. Pipes
+/// (`/dev/stdin`, a shell's `<(…)`), sockets and devices are refused: reading them could wait for ever, and they cannot be read
+/// again when the configuration is reloaded.
 ///
 /// # Errors
-/// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput) or [`IsADirectory`](io::ErrorKind::IsADirectory) where it is no
-/// regular file, of kind [`FileTooLarge`](io::ErrorKind::FileTooLarge) where it has more bytes, and those of the system.
+/// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput) or [`IsADirectory`](io::ErrorKind::IsADirectory) if it is no
+/// regular file, of kind [`FileTooLarge`](io::ErrorKind::FileTooLarge) if it has more bytes, and errors of the system.
 pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Looked at before it is opened, too: for some devices that is not without effect.
+    // Checked before it is opened as well: opening some devices has an effect.
     check(&fs::metadata(path)?)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;

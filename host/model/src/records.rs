@@ -1,10 +1,10 @@
-//! What the metadata of cached images is made of, and what is asked of a driver.
+//! Records of cached images, and what a driver is asked.
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;
 use std::time::SystemTime;
 
-/// What the records say of one cached image.
+/// The record of one cached image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedImage {
     /// The image.
@@ -17,7 +17,7 @@ pub struct CachedImage {
     pub last_accessed: SystemTime,
     /// The cached file's modification time; microseconds count.
     pub last_modified: SystemTime,
-    /// Of the bytes, where it is known.
+    /// The checksum of the bytes, if it is known.
     pub checksum: Option<Checksum>,
 }
 
@@ -39,16 +39,16 @@ pub struct CacheSize {
     pub bytes: u64,
 }
 
-/// A question to the driver: what is to be evicted first?
+/// The question to the driver which images to evict first.
 #[derive(Debug, Clone)]
 pub struct Eviction<'a> {
     /// The time of the question.
     pub now: SystemTime,
-    /// How many bytes are to go; 0 asks only for what the policy wants gone anyway.
+    /// How many bytes must be freed; with 0 the driver names only what its own policy evicts.
     pub bytes_needed: u64,
-    /// Images that could not be removed: others are to be named.
+    /// Images that could not be removed, so that the driver must name others.
     pub exclude: &'a [ImageId],
-    /// At most so many victims are to be named.
+    /// The largest number of victims to name.
     pub limit: u32,
 }
 
@@ -61,24 +61,24 @@ pub struct Victim {
     pub size: u64,
 }
 
-/// Where a leftover lies.
+/// The folder of a leftover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LeftoverState {
-    /// In `incomplete/`, its writer gone.
+    /// In `incomplete/`, without a writer.
     Incomplete,
     /// In `invalid/`.
     Invalid,
 }
 
-/// A file left behind by a fetch that failed or never ended.
+/// A file that a failed or interrupted fetch left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The image whose fetch it was.
+    /// The image of that fetch.
     pub image_id: ImageId,
-    /// Where it lies.
+    /// Its folder.
     pub state: LeftoverState,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// When it was last written to.
+    /// When it was last written.
     pub modified: SystemTime,
 }

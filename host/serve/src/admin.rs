@@ -35,10 +35,10 @@ use std::time::Duration;
 
 pub use guard::Guard;
 
-/// Where the cache is managed.
+/// The admin listener.
 #[derive(Debug, Clone, Args)]
 pub struct AdminOptions {
-    /// Where the cache is managed, as Glance's clients do; on another address than loopback only with a token; none: nowhere
+    /// The address where the cache is managed, by Glance's clients among others; an address other than loopback needs a token; none: no such listener
     #[arg(
         long,
         value_name = "ADDR",
@@ -46,10 +46,10 @@ pub struct AdminOptions {
         default_value = "127.0.0.1:9294"
     )]
     pub admin_listen: String,
-    /// A file with the token that must come as X-Auth-Token or Authorization: Bearer; or $IMAGE_CACHE_ADMIN_TOKEN
+    /// A file with the token that requests must have, as X-Auth-Token or Authorization: Bearer; the token itself can be in $IMAGE_CACHE_ADMIN_TOKEN instead
     #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
     pub admin_token_file: Option<PathBuf>,
-    /// A host name under which the admin listener is known, beside loopback, its address and the machine's name; also one from which web pages may manage the cache. Can be given several times, or as a list with commas
+    /// A further host name of the admin listener, in addition to loopback, its address and the machine's name, or one whose web pages may manage the cache; may be repeated, or be a list with commas
     #[arg(long, value_name = "HOST", env = "IMAGE_CACHE_ADMIN_HOST", value_delimiter = ',', value_parser = host_name)]
     pub admin_host: Vec<String>,
 }

@@ -4,7 +4,7 @@ use super::body::{Body, BodyError};
 use super::client_stream::{ClientState, ClientStream};
 use super::connections::{Connections, Place};
 use super::descriptors::Descriptors;
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use super::patient::{Patient, PatientBody};
 use super::rarely::Rarely;
 use super::signals::Stop;
@@ -62,7 +62,7 @@ pub fn say(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
 pub struct Listener {
     pub socket: TcpListener,
     pub acceptor: Option<TlsAcceptor>,
-    pub limits: Limits,
+    pub limits: ClientLimits,
     pub connections: Arc<Connections>,
     pub descriptors: Arc<Descriptors>,
     pub log: Arc<Rarely>,
@@ -129,7 +129,7 @@ impl Listener {
 /// A connection that is served.
 struct Session {
     acceptor: Option<TlsAcceptor>,
-    limits: Limits,
+    limits: ClientLimits,
     stop: Stop,
     log: Arc<Rarely>,
     place: Place,

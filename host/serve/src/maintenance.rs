@@ -19,13 +19,13 @@ const LOOKS_BETWEEN: u32 = 4;
 /// How soon what could not be evicted is tried again.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// When the cache is kept in its bounds.
+/// When the cache is pruned and cleaned.
 #[derive(Debug, Clone, Args)]
 pub struct Upkeep {
-    /// The cache is pruned so often, beside each time that a fetched image made it too large; 0: never
+    /// How often the cache is pruned, besides after a fetch that made it too large; 0: never
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_PRUNE_EVERY", default_value = "30m", value_parser = time)]
     pub prune_every: Duration,
-    /// What failed and stalled fetches left behind is removed so often; 0: never
+    /// How often the files of failed and stalled fetches are removed; 0: never
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_CLEAN_EVERY", default_value = "1h", value_parser = time)]
     pub clean_every: Duration,
 }

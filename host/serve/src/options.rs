@@ -1,7 +1,9 @@
-//! What `image-cache serve` and `image-cache prefetch` can be told, by flags or the environment.
+//! The options of `image-cache serve` and `image-cache prefetch`, from flags or the environment.
+//!
+//! Their help texts are also the text of `docs/configuration.md` and of the man page (`cargo xtask docs`).
 
 use super::admin::AdminOptions;
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use super::maintenance::Upkeep;
 use super::prefetch::PrefetchSettings;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -16,10 +18,10 @@ pub struct Options {
     /// Where images come from.
     #[command(flatten)]
     pub origin: Origin,
-    /// Where clients connect: address and port; port 0 takes any that is free
+    /// The address and port where clients connect; port 0 takes any free one
     #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_LISTEN", default_value = "127.0.0.1:9293")]
     pub listen: String,
-    /// Whether the upstream is asked, with the caller's credentials, before a cached image is served: always, or never for public content [default: always for glance, never for plain]
+    /// Ask the upstream, with the caller's credentials, before a cached image is served: always, or never, for public content [default: always for glance, never for plain]
     #[arg(
         long,
         value_enum,
@@ -28,16 +30,16 @@ pub struct Options {
         value_name = "always|never"
     )]
     pub authorise: Option<Authorise>,
-    /// How long the upstream's consent holds for the same credentials and image; seconds, or with a unit [default: 0]
-    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_AUTHORISE_FOR", default_value = "0", value_parser = time, hide_default_value = true)]
+    /// How long the upstream's permission holds for the same credentials and image; seconds, or with a unit
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_AUTHORISE_FOR", default_value = "0", value_parser = time)]
     pub authorise_for: Duration,
-    /// Serve what is cached while the upstream cannot be reached: for public content only
+    /// Serve cached images while the upstream cannot be reached; for public content only
     #[arg(long, env = "IMAGE_CACHE_SERVE_STALE_IF_UNREACHABLE")]
     pub serve_stale_if_unreachable: bool,
-    /// A request for a part of an image that is not cached has all of it fetched, to its end
+    /// Fetch a whole image, to its end, when a part of it is requested that is not cached
     #[arg(long, env = "IMAGE_CACHE_FETCH_ON_RANGE")]
     pub fetch_on_range: bool,
-    /// Fetches that --fetch-on-range begins run so many at once; while as many run, further parts pass uncached
+    /// The most fetches by --fetch-on-range at once; while as many run, further parts are passed on uncached
     #[arg(long, value_name = "N", env = "IMAGE_CACHE_FETCH_ON_RANGE_AT_ONCE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub fetch_on_range_at_once: u32,
     /// Which requests are for one user alone.
@@ -57,22 +59,22 @@ pub struct Options {
     pub upkeep: Upkeep,
     /// What clients may use.
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: ClientLimits,
 }
 
 /// Which requests are for one user alone.
 #[derive(Debug, Clone, Args)]
 pub struct Sharing {
-    /// A header field that makes a request personal, beside Authorization, Cookie, X-Auth-Token, X-Api-Key, Private-Token and X-Amz-Security-Token; several times, or separated by commas
+    /// A further header field that makes a request personal, in addition to Authorization, Cookie, X-Auth-Token, X-Api-Key, Private-Token and X-Amz-Security-Token; may be repeated, or be a list with commas
     #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_PERSONAL_HEADER", value_delimiter = ',', value_parser = field)]
     pub personal_header: Vec<HeaderName>,
-    /// A header field of the client's that shared fetches carry to the upstream, beside those that the documentation lists; answers that vary by it are not kept; several times, or separated by commas
+    /// A further header field of the client that shared fetches send to the upstream, in addition to those in the manual of the service; answers that vary by it are not kept; may be repeated, or be a list with commas
     #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_SHARED_HEADER", value_delimiter = ',', value_parser = field)]
     pub shared_header: Vec<HeaderName>,
-    /// A parameter of a query that holds a credential, beside X-Amz-Signature, sig, token and others; several times, or separated by commas
+    /// A further query parameter that holds a credential, in addition to X-Amz-Signature, sig, token and others; may be repeated, or be a list with commas
     #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_CREDENTIAL_QUERY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub credential_query: Vec<String>,
-    /// Cache what is asked for by a query with a credential, too: whoever knows the whole URL gets it; its id in the cache is a digest
+    /// Also cache what is requested with a credential in the query: anyone who knows the whole URL gets it; its id in the cache is a digest
     #[arg(long, env = "IMAGE_CACHE_CACHE_CREDENTIAL_QUERIES")]
     pub cache_credential_queries: bool,
 }
@@ -84,15 +86,15 @@ fn field(text: &str) -> Result<HeaderName, String> {
 /// Where images come from; for `serve` and `prefetch`.
 #[derive(Debug, Clone, Args)]
 pub struct Origin {
-    /// The server of images: http:// or https://, a host, and the path below which everything lies
+    /// The server of images: http:// or https://, a host, and the path below which the images are
     #[arg(long, value_name = "URL", env = "IMAGE_CACHE_UPSTREAM", value_parser = upstream)]
     pub upstream: Uri,
-    /// How long the upstream may keep us waiting: for a connection, an answer, or the next bytes of one; seconds, or with a unit [default: 60]
-    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = time, hide_default_value = true)]
+    /// The longest wait for the upstream: for a connection, an answer, or the next bytes of one; seconds, or with a unit
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = time)]
     pub upstream_timeout: Duration,
     #[command(flatten)]
     pub tls: UpstreamTls,
-    /// What the upstream is: glance (the images of a Glance API) or plain (any GET below the upstream's URL)
+    /// The kind of upstream: glance (the images of a Glance API) or plain (any GET below the upstream's URL)
     #[arg(long, value_enum, env = "IMAGE_CACHE_PROFILE", default_value_t = Profile::Glance, hide_possible_values = true, value_name = "glance|plain")]
     pub profile: Profile,
 }
@@ -108,7 +110,7 @@ pub struct PrefetchOptions {
     pub prefetch: PrefetchSettings,
 }
 
-/// Everything at its default but what must be given.
+/// Every option has its default, except those that are required.
 #[derive(Parser)]
 struct Defaults {
     #[command(flatten)]
@@ -130,7 +132,7 @@ pub enum Authorise {
 }
 
 impl Options {
-    /// For who serves nobody.
+    /// The options of a service that has no clients.
     pub fn for_prefetch(given: PrefetchOptions) -> Result<Options, clap::Error> {
         let upstream = given.origin.upstream.to_string();
         let Defaults { options } =

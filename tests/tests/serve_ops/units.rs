@@ -67,19 +67,20 @@ fn options(text: &str) -> BTreeSet<String> {
 fn the_manuals_have_each_option_of_the_service_and_no_others() -> Tested {
     let Some(setup) = Setup::new() else { return Ok(()) };
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let manual = std::fs::read_to_string(docs.join("serve.md"))?;
-    let running = std::fs::read_to_string(docs.join("serve-operations.md"))?;
+    let page = |name: &str| std::fs::read_to_string(docs.join(name));
+    let (reference, manual) = (page("configuration.md")?, page("serve.md")?);
+    let running = page("serve-operations.md")?;
     let help = setup.run(&["serve", "--help"])?;
     let (global, own) = {
         let list = setup.run(&["list", "--help"])?;
         (options(&list), &options(&help) - &options(&list))
     };
-    let told = options(&manual);
-    let missing: Vec<_> = own.iter().filter(|option| !told.contains(*option)).collect();
-    assert!(missing.is_empty(), "docs/serve.md does not have {missing:?}");
+    let documented = options(&reference);
+    let missing: Vec<_> = own.iter().filter(|option| !documented.contains(*option)).collect();
+    assert!(missing.is_empty(), "docs/configuration.md does not have {missing:?}");
     // Flags of the commands that the examples use, the system's among them.
     let foreign = ["--target", "--now", "--system", "--home-dir", "--shell"];
-    for option in told.union(&options(&running)) {
+    for option in options(&manual).union(&options(&running)).chain(&documented) {
         let known = own.contains(option) || global.contains(option) || foreign.contains(&&**option);
         assert!(known || option == "--fetch-to-end", "there is no {option}");
     }

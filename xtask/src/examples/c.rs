@@ -1,6 +1,6 @@
 //! The example in C: `wit-bindgen`'s C generator, and clang as Zig's package on PyPI has it.
 
-use super::{Example, Shop, empty_directory, files, run, write};
+use super::context::{BuildContext, Example, empty_directory, files, run, write};
 use anyhow::{Context, Result};
 use image_cache_guest_toolchain::Component;
 use std::fs;
@@ -34,8 +34,8 @@ const FLAGS: [&str; 10] = [
     "-Werror",
 ];
 
-fn zig(shop: &Shop) -> Result<PathBuf> {
-    let directory = shop.target.join(format!("zig-{ZIG}"));
+fn zig(context: &BuildContext) -> Result<PathBuf> {
+    let directory = context.target.join(format!("zig-{ZIG}"));
     let zig = directory.join("ziglang/zig");
     if !zig.is_file() {
         println!(
@@ -65,17 +65,17 @@ fn zig(shop: &Shop) -> Result<PathBuf> {
     Ok(zig)
 }
 
-fn build(shop: &Shop, zig: &Path) -> Result<Component> {
-    let generated = shop.target.join("ttl-c");
+fn build(context: &BuildContext, zig: &Path) -> Result<Component> {
+    let generated = context.target.join("ttl-c");
     empty_directory(&generated)?;
-    generate(&shop.root.join("wit"), &generated)?;
+    generate(&context.root.join("wit"), &generated)?;
     let module = generated.join("module.wasm");
     let mut cc = Command::new(zig);
     for cache in ["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"] {
-        cc.env(cache, shop.target.join("zig-cache"));
+        cc.env(cache, context.target.join("zig-cache"));
     }
     cc.args(FLAGS).arg(STACK).arg("-I").arg(&generated).arg("-o").arg(&module);
-    let sources = files(&shop.source("ttl-c"))?;
+    let sources = files(&context.source("ttl-c"))?;
     cc.args(sources.iter().filter(|path| path.extension().is_some_and(|ending| ending == "c")));
     cc.args(["driver.c", "driver_component_type.o"].map(|name| generated.join(name)));
     run(&mut cc)?;

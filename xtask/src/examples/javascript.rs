@@ -1,6 +1,6 @@
 //! The example in JavaScript: QuickJS with the script in it, by componentize-qjs.
 
-use super::{Example, Shop, copy, empty_directory, files, run};
+use super::context::{BuildContext, Example, copy, empty_directory, files, run};
 use anyhow::Result;
 use image_cache_guest_toolchain::Component;
 use std::fs;
@@ -11,8 +11,8 @@ pub(super) const LRFU: Example =
     Example { name: "lrfu-js", recipe: include_str!("javascript.rs"), toolchain: packages, build };
 
 /// What the example's own lock file names, with the digests that are in there. The lock is copied last: it says that the rest is there.
-fn packages(shop: &Shop) -> Result<PathBuf> {
-    let (source, directory) = (shop.source("lrfu-js"), shop.target.join("npm"));
+fn packages(context: &BuildContext) -> Result<PathBuf> {
+    let (source, directory) = (context.source("lrfu-js"), context.target.join("npm"));
     let lock = "package-lock.json";
     let script = directory.join("node_modules/componentize-qjs/bin/componentize-qjs");
     let same = fs::read(directory.join(lock))
@@ -44,10 +44,10 @@ fn packages(shop: &Shop) -> Result<PathBuf> {
     Ok(script)
 }
 
-fn build(shop: &Shop, script: &Path) -> Result<Component> {
-    let source = shop.source("lrfu-js");
-    let wit = wit_of(shop, &source)?;
-    let built = shop.target.join("lrfu-js/component.wasm");
+fn build(context: &BuildContext, script: &Path) -> Result<Component> {
+    let source = context.source("lrfu-js");
+    let wit = wit_of(context, &source)?;
+    let built = context.target.join("lrfu-js/component.wasm");
     let mut node = Command::new("node");
     node.arg(script).arg("--wit").arg(wit).arg("--js").arg(source.join("driver.js"));
     // The host speaks the synchronous ABI alone, and the engine calls nothing of WASI once it is set up.
@@ -57,13 +57,13 @@ fn build(shop: &Shop, script: &Path) -> Result<Component> {
 }
 
 /// The driver's own world with the package that it is made of, as tools expect them.
-fn wit_of(shop: &Shop, source: &Path) -> Result<PathBuf> {
-    let wit = shop.target.join("lrfu-js/wit");
-    empty_directory(&shop.target.join("lrfu-js"))?;
+fn wit_of(context: &BuildContext, source: &Path) -> Result<PathBuf> {
+    let wit = context.target.join("lrfu-js/wit");
+    empty_directory(&context.target.join("lrfu-js"))?;
     let package = wit.join("deps/image-cache-driver");
     empty_directory(&package)?;
     copy(&source.join("world.wit"), &wit.join("world.wit"))?;
-    for file in files(&shop.root.join("wit"))? {
+    for file in files(&context.root.join("wit"))? {
         copy(&file, &package.join(file.file_name().unwrap_or_default()))?;
     }
     Ok(wit)

@@ -129,7 +129,7 @@ fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
 fn a_bare_name_is_a_file_where_no_driver_has_it() {
     let scratch = Scratch::new();
     scratch.write("lfu", sqlite());
-    // A driver that comes with the program is meant, whatever lies there.
+    // A built-in driver is meant, even if a file has its name.
     scratch.write("xattr", CORE_MODULE);
     let driver = |more: &[&str]| {
         let mut command = bare();
@@ -165,7 +165,7 @@ fn the_log_follows_verbosity() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     std::fs::remove_file(scratch.cache_dir().join("a")).expect("the image lies there");
-    // Opening repairs the records, which is told at level info, and which image, at debug.
+    // Opening repairs the records, which is logged at level info, and which image, at debug.
     let quiet = scratch.run(["list"]);
     quiet.done();
     scratch.add_hello("b");

@@ -8,6 +8,7 @@ mod damage;
 mod drivers;
 mod leftovers;
 mod migrate;
+mod refused;
 mod streams;
 mod terminal;
 
@@ -131,14 +132,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {:?}, {}", self.text(), self.err))
     }
 
-    /// It ended with this code and said this on standard error.
+    /// It ended with this code and this text on standard error.
     #[track_caller]
     fn failed(&self, code: i32, said: &str) {
         assert_eq!(self.code, Some(code), "{}", self.err);
         assert!(self.err.contains(said), "{said:?} is not in: {}", self.err);
     }
 
-    /// It was done without a word on standard error.
+    /// It succeeded, and printed nothing on standard error.
     #[track_caller]
     fn done(&self) -> &str {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""));

@@ -1,4 +1,4 @@
-//! `driver migrate`: what it says, and that it waits for nobody who has the cache open.
+//! `driver migrate`: its answer, and that it does not wait for other users of the cache.
 
 use super::{Answering, Scratch, bare};
 use serde_json::json;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs the command on a pseudo-terminal, where the tool for it is there; what it showed, and its code.
+/// Runs the command on a pseudo-terminal, if the tool for that is installed; returns what it showed, and its code.
 fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
     if !Path::new("/usr/bin/script").exists() {
         eprintln!("SKIPPED: no /usr/bin/script to make a terminal with");
@@ -85,7 +85,7 @@ fn progress_shows_on_a_terminal_alone() {
 fn a_check_shows_which_case_it_is_at_on_a_terminal_alone() {
     let scratch = Scratch::new();
     let mut check = Command::new("env");
-    // In memory, where there is room, the suite takes a second.
+    // In memory, if there is room, the suite takes a second.
     let memory = Path::new("/dev/shm").is_dir().then_some("TMPDIR=/dev/shm");
     check.args(memory).arg(env!("CARGO_BIN_EXE_image-cache")).arg("--cache-dir");
     check.arg(scratch.cache_dir()).args(["driver", "check", "sqlite"]);

@@ -1,42 +1,26 @@
-//! What each option accepts: the ranges, in words and in code.
+//! Checks of values, and of drivers' definitions.
 
+use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig};
 use super::fault::{Rejected, quoted};
-use super::{BUILT_IN_DRIVERS, DriverConfig};
 use crate::image_id::belongs_to_database;
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-/// A thousand years; above it, times before the epoch would have to be reckoned with.
+/// A thousand years. With a longer time, times before the epoch would have to be handled.
 pub(super) const MAX_STALL_TIME: Duration = Duration::from_secs(1_000 * 365 * 86_400);
-/// Hits that are gathered for longer are as good as lost.
+/// If hits are gathered for longer, a crash loses too many of them.
 pub(super) const MAX_HIT_DELAY: Duration = Duration::from_secs(3_600);
-/// A policy that may touch nothing for longer is none.
+/// With a longer time a policy could not evict anything that is in use.
 pub(super) const MAX_MIN_AGE: Duration = Duration::from_secs(86_400);
-/// Below, a writer that only waits for its turn on the processor would be given up; above, nobody waits.
-const PATIENCES: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(10)..=Duration::from_secs(3_600);
-const INSTANCES: std::ops::RangeInclusive<u64> = 1..=10_000;
-const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(4 << 30);
-const COMPONENT: std::ops::RangeInclusive<u64> = (1 << 10)..=(1 << 30);
-const DATABASE: std::ops::RangeInclusive<u64> = (8 << 20)..=(1 << 40);
-const CALL_TIMES: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(10)..=Duration::from_secs(600);
+/// With a shorter time, readers would give up a writer that only waits for the processor. Nobody waits for longer.
+const PATIENCES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
+const INSTANCES: RangeInclusive<u64> = 1..=10_000;
+const MEMORY: RangeInclusive<u64> = (1 << 20)..=(4 << 30);
+const COMPONENT: RangeInclusive<u64> = (1 << 10)..=(1 << 30);
+const DATABASE: RangeInclusive<u64> = (8 << 20)..=(1 << 40);
+const CALL_TIMES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
-pub(super) const DIR: &str = "the path of a directory";
-pub(super) const DRIVER: &str =
-    "a built-in name (sqlite, xattr), a name from [drivers.NAME], or the path of a component";
-pub(super) const BYTES: &str =
-    "0 to 9223372036854775807 bytes, a whole number or with a unit (\"10 GiB\", \"500MB\")";
-pub(super) const COUNT: &str = "a whole number, 0 to 9223372036854775807";
-pub(super) const STALL_TIME: &str =
-    "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")";
-pub(super) const HIT_DELAY: &str = "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")";
-pub(super) const MIN_AGE: &str = "0 s to 24 h, whole seconds or with a unit (60, \"500ms\")";
-pub(super) const SWITCH: &str = "true or false";
-pub(super) const DURABILITY: &str = "full or rename-only";
-pub(super) const OTHER_WRITER: &str = "follow or pass-through";
-pub(super) const PATIENCE: &str = "10 ms to 1 h, whole seconds or with a unit (30, \"500ms\")";
-pub(super) const SQLITE_DB: &str = "a path inside the cache directory, relative to it, without \"..\", under no name that the cache keeps for itself (\"cache.db\")";
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
 pub(super) const LIMIT_MEMORY: &str =
     "1 MiB to 4 GiB, a whole number of bytes or with a unit (\"64 MiB\")";
@@ -47,50 +31,73 @@ pub(super) const LIMIT_DATABASE: &str =
 pub(super) const LIMIT_INSTANCES: &str = "1 to 10000, a whole number";
 pub(super) const LIMIT_TIME: &str = "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")";
 
-pub(super) fn dir(dir: &Path) -> Result<(), Rejected> {
+/// Accepts every value that could be read.
+pub(super) fn accept<T>(value: T, _: &str) -> Result<T, Rejected> {
+    Ok(value)
+}
+
+pub(super) fn dir(dir: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
     let name = dir.as_os_str();
     if name.is_empty() || name.as_encoded_bytes().contains(&0) {
-        return Err(Rejected::new(quoted(&name.to_string_lossy()), DIR));
+        return Err(Rejected::new(quoted(&name.to_string_lossy()), accepted));
     }
-    Ok(())
+    Ok(dir)
 }
 
-pub(super) fn driver(driver: &str) -> Result<(), Rejected> {
+/// The driver; the name of a built-in one in lower case.
+pub(super) fn driver(driver: String, accepted: &str) -> Result<String, Rejected> {
     if driver.is_empty() || driver.chars().any(char::is_control) {
-        return Err(Rejected::new(quoted(driver), DRIVER));
+        return Err(Rejected::new(quoted(&driver), accepted));
     }
-    Ok(())
+    let built_in = BUILT_IN_DRIVERS.iter().find(|built_in| built_in.eq_ignore_ascii_case(&driver));
+    Ok(built_in.map_or(driver, |built_in| (*built_in).to_owned()))
 }
 
-/// What no file and no file system can have is nobody's intention.
-pub(super) fn bytes(bytes: u64) -> Result<(), Rejected> {
-    let fits = i64::try_from(bytes).map(drop);
-    fits.map_err(|_| Rejected::new(format!("{bytes} bytes"), BYTES))
+/// No file and no file system has more bytes than an `i64` can count.
+pub(super) fn bytes(bytes: u64, accepted: &str) -> Result<u64, Rejected> {
+    let fits = i64::try_from(bytes).is_ok();
+    if fits { Ok(bytes) } else { Err(Rejected::new(format!("{bytes} bytes"), accepted)) }
 }
 
-/// As many images or inodes as any file system can have.
-pub(super) fn count(count: u64) -> Result<(), Rejected> {
-    let fits = i64::try_from(count).map(drop);
-    fits.map_err(|_| Rejected::new(count.to_string(), COUNT))
+/// As many images or inodes as a file system can have.
+pub(super) fn count(count: u64, accepted: &str) -> Result<u64, Rejected> {
+    let fits = i64::try_from(count).is_ok();
+    if fits { Ok(count) } else { Err(Rejected::new(count.to_string(), accepted)) }
 }
 
-pub(super) fn at_most(time: Duration, most: Duration, accepted: &str) -> Result<(), Rejected> {
-    if time > most {
-        return Err(Rejected::new(humantime::format_duration(time).to_string(), accepted));
-    }
-    Ok(())
+/// A number of images; 0 is no limit.
+pub(super) fn image_limit(images: Option<u64>, accepted: &str) -> Result<Option<u64>, Rejected> {
+    let images = images.map(|images| count(images, accepted)).transpose()?;
+    Ok(images.filter(|images| *images > 0))
 }
 
-pub(super) fn patience(time: Duration) -> Result<(), Rejected> {
-    if !PATIENCES.contains(&time) {
-        return Err(Rejected::new(humantime::format_duration(time).to_string(), PATIENCE));
-    }
-    Ok(())
+pub(super) fn at_most(
+    time: Duration,
+    most: Duration,
+    accepted: &str,
+) -> Result<Duration, Rejected> {
+    within(time, Duration::ZERO..=most, accepted)
+}
+
+pub(super) fn patience(time: Duration, accepted: &str) -> Result<Duration, Rejected> {
+    within(time, PATIENCES, accepted)
+}
+
+fn within(
+    time: Duration,
+    accepted_times: RangeInclusive<Duration>,
+    accepted: &str,
+) -> Result<Duration, Rejected> {
+    let found = || humantime::format_duration(time).to_string();
+    if accepted_times.contains(&time) { Ok(time) } else { Err(Rejected::new(found(), accepted)) }
 }
 
 /// The database's path in its plain form, without `.` components.
-pub(super) fn sqlite_db(database: &str) -> Result<PathBuf, Rejected> {
-    let rejected = |why: &str| Rejected::new(format!("{}, {why}", quoted(database)), SQLITE_DB);
+pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
+    let Some(database) = path.to_str() else {
+        return Err(Rejected::new(quoted(&path.to_string_lossy()), accepted));
+    };
+    let rejected = |why: &str| Rejected::new(format!("{}, {why}", quoted(database)), accepted);
     if database.is_empty() || database.ends_with('/') || database.chars().any(char::is_control) {
         return Err(rejected("which is no file's name"));
     }
@@ -119,6 +126,14 @@ fn is_ours(name: &str) -> bool {
     ["incomplete", "invalid", "queue", ".image-cache", "image_cache_db_init", "checkme"]
         .contains(&name)
         || (name != "cache.db" && belongs_to_database(name, "cache.db"))
+}
+
+/// The key of a fault in a driver's table; `within` is empty if the whole table is meant.
+pub(super) fn driver_key(name: &str, within: &str) -> String {
+    match within {
+        "" => format!("drivers.{name}"),
+        _ => format!("drivers.{name}.{within}"),
+    }
 }
 
 /// Every fault of a driver's definition; the key is relative to the driver's table.
@@ -155,12 +170,7 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
     for (key, time) in
         [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]
     {
-        if !CALL_TIMES.contains(&time) {
-            faults.push((
-                key,
-                Rejected::new(humantime::format_duration(time).to_string(), LIMIT_TIME),
-            ));
-        }
+        faults.extend(within(time, CALL_TIMES, LIMIT_TIME).err().map(|rejected| (key, rejected)));
     }
     if limits.guest_time > limits.call_time {
         let [guest, call] = [limits.guest_time, limits.call_time].map(humantime::format_duration);

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// `image_cache_durability`: what is on disk when an image is said to be cached.
+/// `image_cache_durability`: what is on disk when an image counts as cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Durability {
     /// The image and its place in the directory: a power loss after that does not lose it.
     #[default]
     Full,
-    /// Nothing is waited for. The image appears whole, by a rename, to whoever looks; a power loss can
-    /// leave one that is short or full of zeros, since the file system orders the two as it likes.
+    /// Nothing is flushed. The image appears by a rename, so that no reader sees a part of it. A power loss can leave an image
+    /// that is short or full of zeros, since the file system may write the rename before the bytes.
     RenameOnly,
 }
 
-/// `image_cache_other_writer`: what a reader does whose image another process is fetching.
+/// `image_cache_other_writer`: what a reader does if another process is fetching its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OtherWriter {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: every fault with its place and its remedy.
+//! The faults of a configuration, each with its place and what is accepted instead.
 
 use std::fmt;
 use std::path::Path;
@@ -6,10 +6,9 @@ use std::path::Path;
 /// One fault in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// Where it stands: a file with its line, a flag, an environment variable, or the
-    /// builder; empty where it stands nowhere.
+    /// Its place: a file with its line, a flag, an environment variable, or the builder; empty if it has none.
     pub origin: String,
-    /// The option, with its table (`drivers.lfu.sha256`); empty where the fault is the file's.
+    /// The option, with its table (`drivers.lfu.sha256`); empty if the fault concerns the whole file.
     pub key: String,
     /// What was found.
     pub found: String,
@@ -29,7 +28,7 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// Every fault of a configuration, in the order of its layers; shown one a line.
+/// Every fault of a configuration, in the order of its layers; each is shown on a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The faults; never empty.
@@ -50,7 +49,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A value that is not accepted, before it is known where it stood.
+/// A value that is not accepted; its place is added later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rejected {
     pub(super) found: String,
@@ -72,7 +71,7 @@ impl Rejected {
     }
 }
 
-/// How a text is shown in a fault: quoted, escaped, and not endless.
+/// A text as a fault shows it: quoted, escaped and shortened.
 pub(super) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(120).collect();
     if shown.len() < text.len() {

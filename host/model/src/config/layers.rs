@@ -1,17 +1,15 @@
 //! Putting a configuration together from a file, the environment and flags; the later beats the earlier.
 
-use super::fault::{Rejected, at_line, quoted};
-use super::value::Given;
-use super::{
-    BUILT_IN_DRIVERS, Config, ConfigBuilder, ConfigError, ConfigFault, ConfigOption, oslo,
-    toml_file,
-};
+use super::fault::{ConfigError, ConfigFault, Rejected, at_line};
+use super::given::Given;
+use super::options::{ConfigBuilder, ConfigOption};
+use super::{Config, oslo, toml_file};
 use crate::read_file::read_file;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
-/// Above this no file is a configuration.
+/// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Layers of configuration: each beats those before it, and the faults of all are reported together.
@@ -33,7 +31,7 @@ pub struct ConfigLayers {
 }
 
 impl ConfigLayers {
-    /// No layer yet: every option has its default, and the directory none.
+    /// No layer yet: every option has its default, except the directory, which has none.
     pub fn new() -> ConfigLayers {
         ConfigLayers::default()
     }
@@ -64,17 +62,16 @@ impl ConfigLayers {
         self
     }
 
-    /// Adds those of the variables that are an option's ([`ConfigOption::variable`]). One that is
-    /// set to nothing counts as not set.
+    /// Adds the variables that belong to options ([`ConfigOption::variable`]). An empty one counts as not set.
     #[must_use]
     pub fn environment(
         mut self,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
         for (name, value) in variables {
-            let option = ConfigOption::ALL.into_iter().find(|option| name == *option.variable());
+            let option = ConfigOption::ALL.iter().find(|option| name == *option.variable());
             if let Some(option) = option.filter(|_| !value.is_empty()) {
-                self = self.flag(&format!("${}", option.variable()), option, &value);
+                self = self.flag(&format!("${}", option.variable()), *option, &value);
             }
         }
         self
@@ -94,12 +91,13 @@ impl ConfigLayers {
     /// Every fault of every layer, also of values that a later layer replaced; and a missing directory.
     pub fn build(mut self) -> Result<Config, ConfigError> {
         let dir = ConfigOption::Dir;
-        // A file that could not be understood may well have named the directory.
+        // A file with a syntax error may have named the directory.
         let explained =
             self.faults.iter().any(|fault| fault.key.is_empty() || fault.key == dir.name());
         if self.builder.dir.is_none() && !explained {
             let accepted = format!(
-                "a directory, from --cache-dir, ${} or a configuration file",
+                "a directory, from {}, ${} or a configuration file",
+                dir.definition().flag,
                 dir.variable()
             );
             self.faults.push(Rejected::new("nothing", accepted).at("", dir.name()));
@@ -107,7 +105,32 @@ impl ConfigLayers {
         if !self.faults.is_empty() {
             return Err(ConfigError { faults: self.faults });
         }
-        Ok(self.builder.finish())
+        Ok(self.builder.with_defaults())
+    }
+}
+
+impl Config {
+    /// Reads a TOML file, or an oslo.config file: one whose name ends in `.conf` or `.ini`, or
+    /// that begins with the section `[DEFAULT]`.
+    ///
+    /// # Errors
+    /// Every fault of the file, or the one that it cannot be read.
+    ///
+    /// ```no_run
+    /// let config = image_cache_model::Config::from_file("/etc/glance/glance-api.conf".as_ref())?;
+    /// # Ok::<(), image_cache_model::ConfigError>(())
+    /// ```
+    pub fn from_file(path: &Path) -> Result<Config, ConfigError> {
+        ConfigLayers::new().file(path).build()
+    }
+
+    /// Reads TOML; `origin` is the file that faults name, and whose directory relative paths of
+    /// components start at.
+    ///
+    /// # Errors
+    /// Every fault of the text.
+    pub fn from_toml(text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        ConfigLayers::new().toml(text, origin).build()
     }
 }
 
@@ -125,21 +148,10 @@ fn read(path: &Path) -> io::Result<String> {
     })
 }
 
-/// By the name; or by the first section, for who copied Glance's file under a name of his own.
+/// Glance's file may have been copied under another name: then its first section tells.
 fn is_ini(path: &Path, text: &str) -> bool {
     let named = path.extension().is_some_and(|extension| extension == "conf" || extension == "ini");
     let first =
         text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     named || first.is_some_and(|line| line.starts_with("[DEFAULT]"))
-}
-
-/// The name of a built-in driver in its plain form; any other as it is.
-pub(super) fn plain_driver(name: String) -> String {
-    let built_in = BUILT_IN_DRIVERS.iter().find(|built_in| built_in.eq_ignore_ascii_case(&name));
-    built_in.map_or(name, |built_in| (*built_in).to_owned())
-}
-
-/// A line that no format knows what to do with.
-pub(super) fn stray(line: &str) -> Rejected {
-    Rejected::new(quoted(line), "[section], \"key = value\", or a comment behind '#'")
 }

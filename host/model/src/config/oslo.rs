@@ -1,19 +1,18 @@
-//! Reading the options that we share with Glance out of an oslo.config file (INI, `[DEFAULT]`).
+//! Reading the options that Glance has too from an oslo.config file (INI, `[DEFAULT]`).
 
-use super::fault::{Rejected, at_line, quoted};
-use super::layers::stray;
-use super::value::Given;
-use super::{ConfigBuilder, ConfigFault, ConfigOption};
+use super::fault::{ConfigFault, Rejected, at_line, quoted};
+use super::given::Given;
+use super::options::{ConfigBuilder, ConfigOption};
 use ini::{Ini, ParseOption};
 use std::path::Path;
 
 const SECTION: &str = "DEFAULT";
-/// How deep values may refer to values.
+/// How many references may follow each other.
 const MAX_DEPTH: usize = 8;
-/// What a value may grow to by what it refers to.
+/// The largest value, with what it refers to.
 const MAX_VALUE_BYTES: usize = 16 << 10;
 
-/// Puts what the text says into `builder`; answers the faults.
+/// Puts the options of the text into `builder`; returns the faults.
 pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<ConfigFault> {
     // As oslo.config does it: a backslash is a backslash, and quotes count around a whole value.
     let as_oslo = ParseOption {
@@ -34,7 +33,7 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
         }
     };
     let mut faults = stray_lines(&ini, path, text);
-    for option in ConfigOption::OF_GLANCE {
+    for option in ConfigOption::ALL.iter().filter(|option| option.definition().is_of_glance) {
         if let Some(value) = value(&ini, SECTION, option.name()) {
             let value = resolved(&ini, SECTION, value, 0);
             let set = value.and_then(|value| option.set(&Given::Text(value.as_ref()), builder));
@@ -66,7 +65,8 @@ fn stray_lines(ini: &Ini, path: &Path, text: &str) -> Vec<ConfigFault> {
         .filter(|line| !line.is_empty() && !line.starts_with(['#', ';']))
         .map(|line| {
             let number = text.lines().position(|other| other.trim() == line).map(|index| index + 1);
-            stray(line).at(at_line(path, number), "")
+            let accepted = "[section], \"key = value\", or a comment behind '#'";
+            Rejected::new(quoted(line), accepted).at(at_line(path, number), "")
         })
         .collect()
 }
@@ -90,7 +90,7 @@ fn resolved(ini: &Ini, section: &str, value: &str, depth: usize) -> Result<Strin
             continue;
         }
         let Some((name, after)) = reference(after) else {
-            // Not the beginning of a name: oslo.config lets it stand.
+            // Not the beginning of a name: oslo.config keeps the dollar sign.
             result.push('$');
             rest = after;
             continue;

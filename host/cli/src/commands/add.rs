@@ -1,0 +1,124 @@
+//! `add`: an image from a file or standard input into the cache.
+
+use crate::command_context::CommandContext;
+use crate::exit::{Code, note};
+use crate::output::short_size;
+use crate::progress;
+use anyhow::Context;
+use clap::Args;
+use image_cache::{Expected, ImageCache, ImageId, Outcome};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The image
+    id: ImageId,
+    /// A file with its bytes, or - for standard input
+    source: PathBuf,
+    /// The MD5 that the bytes must have
+    #[arg(long, value_name = "HEX")]
+    md5: Option<String>,
+    /// How many bytes there must be
+    #[arg(long, value_name = "BYTES")]
+    size: Option<u64>,
+}
+
+/// The answer of `add`.
+#[derive(Serialize)]
+struct AddAnswer<'a> {
+    image_id: &'a str,
+    cached: bool,
+    size: Option<u64>,
+    checksum: Option<String>,
+    reason: Option<&'static str>,
+}
+
+pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
+    let mut expected = Expected::nothing().with_md5(add.md5.as_deref().unwrap_or_default())?;
+    let (mut source, length) = open(&add.source)?;
+    expected.size = add.size.or(length);
+    let cache = context.open()?;
+    let bar = progress::bytes(add.id.as_str(), length.or(add.size));
+    let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected);
+    bar.finish_and_clear();
+    let (answer, words) = answer(&cache, add, outcome?)?;
+    context.format.print(&answer, |answer| match answer.size {
+        Some(size) if answer.cached => {
+            format!("{} is {words}: {}", answer.image_id, short_size(size))
+        }
+        _ => String::new(),
+    })?;
+    if !answer.cached {
+        note("error", &format!("image {} is not cached: {words}", add.id));
+    }
+    Ok(if answer.cached { Code::Done } else { Code::Failed })
+}
+
+/// The answer, and its text.
+fn answer<'a>(
+    cache: &ImageCache,
+    add: &'a AddArgs,
+    outcome: Outcome,
+) -> anyhow::Result<(AddAnswer<'a>, String)> {
+    let image_id = add.id.as_str();
+    let no = |reason| AddAnswer {
+        image_id,
+        cached: false,
+        size: None,
+        checksum: None,
+        reason: Some(reason),
+    };
+    let (record, reason) = match outcome {
+        Outcome::Cached(image) => (Some(image), None),
+        Outcome::AlreadyCached => (cache.cached_image(image_id)?, Some("already-cached")),
+        Outcome::BeingCached => {
+            return Ok((
+                no("being-cached"),
+                "another process is caching it; wait for that one".to_owned(),
+            ));
+        }
+        Outcome::RefusedByDriver => {
+            let driver = cache.driver().name;
+            return Ok((
+                no("refused-by-driver"),
+                format!("driver {driver} does not want it; see the driver's options"),
+            ));
+        }
+        Outcome::CacheFailed(why) => {
+            return Ok((no("cache-failed"), format!("{why}; mend that and add it again")));
+        }
+        other => return Ok((no("unknown"), format!("{other:?}"))),
+    };
+    // The image may have been removed since, or its record may be missing: the file's size is still right.
+    let size = match &record {
+        Some(record) => Some(record.size),
+        None => cache.image_size(image_id)?,
+    };
+    let checksum = record.and_then(|record| record.checksum).map(|checksum| checksum.to_string());
+    let words = if reason.is_some() { "already cached" } else { "cached" };
+    Ok((AddAnswer { image_id, cached: true, size, checksum, reason }, words.to_owned()))
+}
+
+/// The source, and the number of its bytes if that is known.
+fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
+    let is_stdin = path.as_os_str() == "-";
+    let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let cannot = || format!("cannot read {shown}");
+    let mut file = if is_stdin {
+        File::from(io::stdin().as_fd().try_clone_to_owned().with_context(cannot)?)
+    } else {
+        File::open(path).with_context(cannot)?
+    };
+    let metadata = file.metadata().with_context(cannot)?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(cannot);
+    }
+    // Standard input may be a file whose beginning was read already.
+    let position =
+        if metadata.is_file() { file.stream_position().with_context(cannot)? } else { 0 };
+    Ok((file, metadata.is_file().then(|| metadata.len().saturating_sub(position))))
+}

@@ -1,0 +1,66 @@
+//! `driver`: what an operator and an author do with drivers, one file for each command.
+
+mod build;
+mod check;
+mod inspect;
+mod junit;
+mod list;
+mod lookup;
+mod migrate;
+mod new;
+
+use crate::command_context::CommandContext;
+use crate::exit::Code;
+use crate::global_options::GlobalOptions;
+use clap::Subcommand;
+use image_cache::{ConfigError, ConfigLayers, ConfigOption};
+use std::ffi::OsStr;
+
+#[derive(Debug, Subcommand)]
+pub enum DriverCommand {
+    /// List the built-in and the configured drivers, and whether each would load
+    List,
+    /// Show a driver's imports, exports, version and size, and whether it would load
+    Inspect {
+        /// A built-in or configured name, or a component's path
+        #[arg(value_name = "NAME|FILE")]
+        name: String,
+    },
+    /// Write a crate for a driver into a new folder of its name, with all that it needs except a toolchain
+    New {
+        /// The crate's name, and the driver's
+        name: String,
+    },
+    /// Compile a driver's crate, and make a component of it
+    Build(build::BuildArgs),
+    /// Move the records from one driver to another, with their hits; no other process may have the cache open
+    Migrate {
+        /// The driver that has the records: a built-in or configured name, or a component's path
+        #[arg(long, value_name = "NAME")]
+        from: String,
+        /// The driver that receives them
+        #[arg(long, value_name = "NAME")]
+        to: String,
+    },
+    /// Run the conformance suite against a driver, in a directory of its own; if a case fails the exit code is 1; --format junit is available
+    Check(check::CheckArgs),
+}
+
+pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result<Code> {
+    match command {
+        DriverCommand::List => list::list(&without_cache(global)?),
+        DriverCommand::Inspect { name } => inspect::inspect_one(&without_cache(global)?, name),
+        DriverCommand::New { name } => new::new(name),
+        DriverCommand::Build(args) => build::build(global.format, args),
+        DriverCommand::Migrate { from, to } => {
+            migrate::migrate(&CommandContext::new(global, ConfigLayers::new())?, from, to)
+        }
+        DriverCommand::Check(args) => check::check(&without_cache(global)?, args),
+    }
+}
+
+/// A context for commands that open no cache: they need no directory.
+fn without_cache(global: &GlobalOptions) -> Result<CommandContext, ConfigError> {
+    let layers = ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
+    CommandContext::new(global, layers)
+}

@@ -1,0 +1,104 @@
+//! `driver check`: runs the conformance suite against one driver, in a scratch directory.
+
+mod checked_driver;
+mod report;
+
+use super::junit;
+use crate::command_context::CommandContext;
+use crate::exit::{Code, note};
+use crate::output::{Format, print};
+use crate::progress;
+use anyhow::Context;
+pub use checked_driver::CheckArgs;
+use checked_driver::CheckedDriver;
+use image_cache::conformance::{CASES, Case, CaseOutcome, CaseResult, LRU_CASES, Measured};
+use image_cache::{Config, Grant, Inspection, conformance, inspect};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The result of a check.
+struct CheckReport {
+    inspection: Inspection,
+    granted: Vec<Grant>,
+    granted_by: &'static str,
+    /// Why the driver does not load; no case was run then.
+    faults: Vec<String>,
+    results: Vec<CaseResult>,
+    measured: Measured,
+    time: Duration,
+}
+
+impl CheckReport {
+    fn failed(&self) -> usize {
+        self.results.iter().filter(|result| result.outcome != CaseOutcome::Passed).count()
+    }
+
+    fn passes(&self) -> bool {
+        self.faults.is_empty() && self.failed() == 0
+    }
+}
+
+pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code> {
+    let bar = progress::waiting("inspecting the driver");
+    let driver = CheckedDriver::new(&context.config, args)?;
+    bar.finish_and_clear();
+    driver.report_grants();
+    let checked = driver.run(args.lru)?;
+    match context.format {
+        Format::Junit => print(junit::document(&checked.suite()).as_bytes())?,
+        format => format.print(&checked.answer(), |_| checked.table())?,
+    }
+    if checked.passes() {
+        return Ok(Code::Done);
+    }
+    let name = &checked.inspection.name;
+    let words = match checked.faults.as_slice() {
+        [] => {
+            format!("driver {name} failed {} of {} cases", checked.failed(), checked.results.len())
+        }
+        faults => format!("driver {name} does not load: {}", faults.join("; ")),
+    };
+    note("error", &words);
+    Ok(Code::Failed)
+}
+
+impl CheckedDriver {
+    /// Runs all cases, if it loads.
+    fn run(self, lru: bool) -> anyhow::Result<CheckReport> {
+        let started = Instant::now();
+        let scratch =
+            tempfile::tempdir().context("cannot make a directory to check the driver in")?;
+        let CheckedDriver { config, granted, granted_by } = self;
+        let bar = progress::waiting("compiling and loading");
+        let inspection = inspect(&config.driver, &config);
+        let mut faults = inspection.faults.clone();
+        if faults.is_empty()
+            && let Err(error) = conformance::loads(&config, scratch.path())
+        {
+            faults = error.faults().to_vec();
+        }
+        bar.finish_and_clear();
+        let cases = CASES.iter().chain(if lru { LRU_CASES } else { &[] });
+        let results = match faults.as_slice() {
+            [] => run_all(cases.collect(), &config, scratch.path()),
+            _ => Vec::new(),
+        };
+        let mut measured = Measured::default();
+        results.iter().for_each(|result| measured.add(&result.measured));
+        let time = started.elapsed();
+        Ok(CheckReport { inspection, granted, granted_by, faults, results, measured, time })
+    }
+}
+
+fn run_all(cases: Vec<&Case>, config: &Config, scratch: &Path) -> Vec<CaseResult> {
+    let bar = progress::steps(cases.len() as u64);
+    let run = |case: &&Case| {
+        bar.set_message(case.sentence());
+        let result = case.run(config, scratch);
+        bar.inc(1);
+        result
+    };
+    let results = cases.iter().map(run).collect();
+    bar.finish_and_clear();
+    results
+}

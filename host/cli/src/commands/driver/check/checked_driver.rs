@@ -1,0 +1,125 @@
+//! The driver that is checked, and its grants.
+
+use crate::commands::driver::lookup::{as_file, is_built_in};
+use crate::error::CliError;
+use crate::exit::note;
+use clap::Args;
+use image_cache::{Config, DriverConfig, Grant, Inspection, inspect};
+use std::path::Path;
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A component's path, or a built-in or configured name
+    #[arg(value_name = "NAME|FILE")]
+    name: String,
+    /// Grant this, and nothing else; may be repeated: sql, attributes, files or wasi [default: what the
+    /// configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT")]
+    grants: Vec<Grant>,
+    /// Configure the driver with this as well; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// Also run the cases for drivers that evict the least recently accessed image first
+    #[arg(long)]
+    pub lru: bool,
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
+}
+
+/// The origin of a file's grants if nothing else granted them.
+const THIS_CHECK: &str = "this check";
+
+/// The driver to be checked, with a configuration that has nothing to do with any cache.
+pub struct CheckedDriver {
+    pub config: Config,
+    pub granted: Vec<Grant>,
+    pub granted_by: &'static str,
+}
+
+impl CheckedDriver {
+    pub fn new(config: &Config, args: &CheckArgs) -> anyhow::Result<CheckedDriver> {
+        let asked = as_file(&args.name, config);
+        let found = inspect(&asked, config);
+        if found.source == "built in" {
+            return built_in(config, args, found);
+        }
+        let mut config = config.clone();
+        let (name, mut driver, mut granted_by) = match config.drivers.remove(&*asked) {
+            Some(driver) => (asked.into_owned(), driver, "the configuration"),
+            // A file that cannot be read, or an unknown name, is refused when it is loaded.
+            None if found.sha256.is_empty() => {
+                config.driver = asked.into_owned();
+                return Ok(CheckedDriver { config, granted: Vec::new(), granted_by: THIS_CHECK });
+            }
+            None => {
+                let driver = DriverConfig { grants: found.grants, ..DriverConfig::new(&*asked) };
+                (name_of(&asked), driver, THIS_CHECK)
+            }
+        };
+        if !args.grants.is_empty() {
+            driver.grants = args.grants.iter().copied().collect();
+            granted_by = "--grant";
+        }
+        driver.options.extend(args.options.iter().cloned());
+        let granted = driver.grants.iter().copied().collect();
+        config.driver.clone_from(&name);
+        config.drivers.insert(name, driver);
+        Ok(CheckedDriver { config, granted, granted_by })
+    }
+
+    /// Reports the grants that this check itself gives.
+    pub fn report_grants(&self) {
+        if self.granted_by != THIS_CHECK || self.granted.is_empty() {
+            return;
+        }
+        let names: Vec<String> = self.granted.iter().map(|grant| format!("\"{grant}\"")).collect();
+        let names = names.join(", ");
+        let words = format!(
+            "granted what it imports, for this check alone and in a directory of its own: {names}; \
+             to be used it needs `grants = [{names}]` in its [drivers.NAME]"
+        );
+        note("note", &words);
+    }
+}
+
+/// A built-in driver has its grants from the host, and takes no options.
+fn built_in(config: &Config, args: &CheckArgs, found: Inspection) -> anyhow::Result<CheckedDriver> {
+    if !args.grants.is_empty() || !args.options.is_empty() {
+        let words = format!("{} is built in: it takes no --grant and no --option", found.name);
+        return Err(CliError::Usage(words).into());
+    }
+    let granted = found.grants.into_iter().collect();
+    let config = Config { driver: found.name, ..config.clone() };
+    Ok(CheckedDriver { config, granted, granted_by: "the host" })
+}
+
+/// A name for the driver in a file: the file's own name if a driver may have it.
+fn name_of(file: &str) -> String {
+    let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let is_name = stem.starts_with(|c: char| c.is_ascii_alphanumeric()) && stem.chars().all(plain);
+    if is_name && !is_built_in(stem) && stem.len() <= 64 {
+        stem.to_owned()
+    } else {
+        "checked".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_called_as_its_file_if_that_may_be_a_name() {
+        assert_eq!(name_of("/some/where/gdsf-2.wasm"), "gdsf-2");
+        assert_eq!(name_of("gdsf"), "gdsf");
+        for file in ["sqlite.wasm", "XATTR.wasm", "a b.wasm", "..", "-x.wasm", "a.b.wasm"] {
+            assert_eq!(name_of(file), "checked", "{file}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Finding a driver by its name, and what is known of it.
+
+use anyhow::Context;
+use image_cache::{Config, Inspection, conformance, inspect};
+use std::borrow::Cow;
+use std::path::Path;
+
+/// The drivers that come with the program.
+pub const BUILT_IN: [&str; 2] = ["sqlite", "xattr"];
+
+/// The path of a file with this name, unless a driver has the name: an author need not write `./lfu`.
+pub fn as_file<'a>(name: &'a str, config: &Config) -> Cow<'a, str> {
+    let is_known = config.drivers.contains_key(name) || is_built_in(name);
+    let is_path = name.contains('/') || name.ends_with(".wasm");
+    if !is_known && !is_path && Path::new(name).is_file() {
+        return format!("./{name}").into();
+    }
+    name.into()
+}
+
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|built_in| built_in.eq_ignore_ascii_case(name))
+}
+
+/// Inspects a driver, and tries whether it accepts its configuration.
+pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection> {
+    let mut inspection = inspect(name, config);
+    if inspection.faults.is_empty() {
+        inspection.faults = refusals(name, config)?;
+    }
+    Ok(inspection)
+}
+
+/// Why the driver does not accept its configuration. It is tried on an empty cache that is removed afterwards, on the file system of the
+/// configured cache if that exists and is writable.
+fn refusals(name: &str, config: &Config) -> anyhow::Result<Vec<String>> {
+    let own = config.dir.join(".image-cache");
+    let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
+    let scratch = scratch.context("cannot make a directory to try the driver in")?;
+    let config = Config { driver: name.to_owned(), ..config.clone() };
+    let tried = conformance::loads(&config, scratch.path());
+    Ok(tried.err().map(|error| error.faults().to_vec()).unwrap_or_default())
+}
+
+/// `yes`, or the text for no.
+pub fn yes_or(condition: bool, otherwise: &str) -> String {
+    if condition { "yes".to_owned() } else { otherwise.to_owned() }
+}

@@ -1,0 +1,87 @@
+//! The whole program: arguments, log, command, exit code.
+
+use crate::commands::Command;
+use crate::error::CliError;
+use crate::exit::{self, Code};
+use crate::global_options::GlobalOptions;
+use crate::log_queue;
+use crate::output::{self, Format, LogFormat, NO_JUNIT};
+use clap::{CommandFactory, Parser};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done (add: the image is cached now, or was already)
+  1  failed
+  2  usage or configuration
+  3  no such image
+  4  checksum or size mismatch
+
+An option whose help begins with its name (image_cache_max_size) can also come from the
+configuration file, under that name, or from the environment, under that name in capitals
+(IMAGE_CACHE_MAX_SIZE). A flag beats the environment, which beats the file.";
+
+/// A disk cache for large images, with drivers in WebAssembly.
+#[derive(Debug, Parser)]
+#[command(name = "image-cache", version, after_help = AFTER_HELP)]
+pub struct Arguments {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Runs the program. Nothing in it ends the process before everything is dropped.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return show_parse_error(&error).into(),
+    };
+    log_to_stderr(arguments.global.verbose, arguments.global.log_format);
+    let _flushed_at_the_end = log_queue::FlushAtEnd;
+    run(&arguments).unwrap_or_else(|error| exit::report(&error)).into()
+}
+
+fn run(Arguments { global, command }: &Arguments) -> anyhow::Result<Code> {
+    if global.format == Format::Junit && !command.prints_junit() {
+        return Err(CliError::Usage(NO_JUNIT.to_owned()).into());
+    }
+    command.run(global, Arguments::command)
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn show_parse_error(error: &clap::Error) -> Code {
+    if error.use_stderr() {
+        // It quotes the arguments, which could contain escape sequences for the terminal.
+        let text = output::printable(&error.render().to_string());
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        return Code::Usage;
+    }
+    if error.print().is_ok() { Code::Done } else { Code::Failed }
+}
+
+/// Warnings always; `-v` adds what the cache does, `-vv` why.
+fn log_to_stderr(verbose: u8, format: LogFormat) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let queue = log_queue::queue(format);
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,image_cache={level}"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || queue.clone())
+        .with_target(false)
+        .log_internal_errors(false);
+    // It fails only if a subscriber is set already, and nothing else sets one.
+    let _ = match format {
+        LogFormat::Text => {
+            let is_terminal = std::io::stderr().is_terminal();
+            let ansi = is_terminal && std::env::var_os("NO_COLOR").is_none();
+            subscriber.with_ansi(ansi).without_time().try_init()
+        }
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
+    };
+}

@@ -1,0 +1,120 @@
+//! Drivers that are not built in: where they are, what they may import, and what they may use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The drivers that are built in; no other driver may have their names, in any letter case.
+pub const BUILT_IN_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
+
+/// A driver that is not built in: `[drivers.NAME]`. The default has no component, which is a fault.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DriverConfig {
+    /// The WebAssembly component.
+    pub component: PathBuf,
+    /// The SHA-256 digest that the component must have; another component is refused.
+    pub sha256: Option<[u8; 32]>,
+    /// What the driver may import.
+    pub grants: BTreeSet<Grant>,
+    /// What the driver is configured with.
+    pub options: BTreeMap<String, String>,
+    /// What a call may use.
+    pub limits: Limits,
+}
+
+impl DriverConfig {
+    /// A driver without a pin, grants and options, under the default limits.
+    ///
+    /// ```
+    /// use image_cache_model::{Config, DriverConfig, Grant};
+    /// let mut lfu = DriverConfig::new("/usr/lib/image-cache/lfu.wasm");
+    /// lfu.grants.insert(Grant::Sql);
+    /// let config = Config::builder("/var/lib/images").define_driver("lfu", lfu).driver("lfu").build()?;
+    /// assert_eq!(config.drivers["lfu"].limits.memory, 64 << 20);
+    /// # Ok::<(), image_cache_model::ConfigError>(())
+    /// ```
+    pub fn new(component: impl Into<PathBuf>) -> DriverConfig {
+        DriverConfig { component: component.into(), ..DriverConfig::default() }
+    }
+}
+
+/// A capability that a driver may import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grant {
+    /// A database of its own.
+    Sql,
+    /// Its own extended attributes of the cached images.
+    Attributes,
+    /// Names, sizes and times of the cached images.
+    Files,
+    /// WASI with an empty context: no files, no network, no environment.
+    Wasi,
+}
+
+impl Grant {
+    /// Every grant there is.
+    pub const ALL: [Grant; 4] = [Grant::Sql, Grant::Attributes, Grant::Files, Grant::Wasi];
+
+    /// The name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grant::Sql => "sql",
+            Grant::Attributes => "attributes",
+            Grant::Files => "files",
+            Grant::Wasi => "wasi",
+        }
+    }
+}
+
+impl std::fmt::Display for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No grant has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no grant: sql, attributes, files and wasi are accepted")]
+pub struct UnknownGrant(pub String);
+
+impl std::str::FromStr for Grant {
+    type Err = UnknownGrant;
+
+    fn from_str(name: &str) -> Result<Grant, UnknownGrant> {
+        Grant::ALL
+            .into_iter()
+            .find(|grant| grant.name() == name)
+            .ok_or_else(|| UnknownGrant(name.to_owned()))
+    }
+}
+
+/// What a driver may use: memory and time for each call, and disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory: 64 MiB by default.
+    pub memory: u64,
+    /// Time in the guest, host calls not counted: 1 s by default.
+    pub guest_time: Duration,
+    /// Time of the whole call, host calls included: 2 s by default.
+    pub call_time: Duration,
+    /// Bytes of the component: 32 MiB by default. A larger one is not read.
+    pub component: u64,
+    /// Bytes of disk that its database may have, SQLite's log included: 1 GiB by default.
+    pub database: u64,
+    /// Core instances, memories and tables of one instance of the driver, as many of each: 32 by default. A component that is
+    /// composed of many (Python with `--stub-wasi`) needs more.
+    pub instances: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            memory: 64 << 20,
+            guest_time: Duration::from_secs(1),
+            call_time: Duration::from_secs(2),
+            component: 32 << 20,
+            database: 1 << 30,
+            instances: 32,
+        }
+    }
+}

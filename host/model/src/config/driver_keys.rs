@@ -1,0 +1,110 @@
+//! The keys of `[drivers.NAME]`, for reading and for the manual.
+
+use super::check;
+
+/// A key of a driver's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverKey {
+    /// The key; those of the inner table `limits` begin with its name.
+    pub name: &'static str,
+    /// The default as a user would write it; empty if there is none.
+    pub default: &'static str,
+    /// Which values are accepted, in words.
+    pub accepted: &'static str,
+    /// What the key is for.
+    pub help: &'static str,
+}
+
+pub(super) const COMPONENT: DriverKey = DriverKey {
+    name: "component",
+    default: "",
+    accepted: "the path of a WebAssembly component, relative to this file's directory",
+    help: "The component; required",
+};
+pub(super) const SHA256: DriverKey = DriverKey {
+    name: "sha256",
+    default: "",
+    accepted: "64 hexadecimal digits, in quotes",
+    help: "The SHA-256 digest that the component must have; a component with another one is refused",
+};
+pub(super) const GRANTS: DriverKey = DriverKey {
+    name: "grants",
+    default: "[]",
+    accepted: "an array of \"sql\", \"attributes\", \"files\" and \"wasi\"",
+    help: "What the component may import",
+};
+pub(super) const OPTIONS: DriverKey = DriverKey {
+    name: "options",
+    default: "{}",
+    accepted: "a table of texts",
+    help: "What the driver is configured with",
+};
+pub(super) const MEMORY: DriverKey = DriverKey {
+    name: "limits.memory",
+    default: "64 MiB",
+    accepted: check::LIMIT_MEMORY,
+    help: "Linear memory",
+};
+pub(super) const GUEST_TIME: DriverKey = DriverKey {
+    name: "limits.guest_time",
+    default: "1s",
+    accepted: check::LIMIT_TIME,
+    help: "The time of a call inside the component; at most `call_time`",
+};
+pub(super) const CALL_TIME: DriverKey = DriverKey {
+    name: "limits.call_time",
+    default: "2s",
+    accepted: check::LIMIT_TIME,
+    help: "The time of a whole call, with what the host does for it",
+};
+pub(super) const COMPONENT_SIZE: DriverKey = DriverKey {
+    name: "limits.component",
+    default: "32 MiB",
+    accepted: check::LIMIT_COMPONENT,
+    help: "The size of the component; a larger one is not read",
+};
+pub(super) const DATABASE: DriverKey = DriverKey {
+    name: "limits.database",
+    default: "1 GiB",
+    accepted: check::LIMIT_DATABASE,
+    help: "The size of the driver's database, with SQLite's log",
+};
+pub(super) const INSTANCES: DriverKey = DriverKey {
+    name: "limits.instances",
+    default: "32",
+    accepted: check::LIMIT_INSTANCES,
+    help: "Core instances, memories and tables, as many of each; a component that is composed of many needs more",
+};
+
+/// Every key, in the order of the documentation.
+pub const DRIVER_KEYS: [DriverKey; 10] = [
+    COMPONENT,
+    SHA256,
+    GRANTS,
+    OPTIONS,
+    MEMORY,
+    GUEST_TIME,
+    CALL_TIME,
+    COMPONENT_SIZE,
+    DATABASE,
+    INSTANCES,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Limits};
+
+    #[test]
+    fn the_limits_of_the_table_are_the_defaults() {
+        let limits = DRIVER_KEYS.iter().filter(|key| key.name.starts_with("limits."));
+        let limits: Vec<String> =
+            limits.map(|key| format!("{} = {:?}", key.name, key.default)).collect();
+        let text = format!(
+            "image_cache_dir = \"/c\"\n[drivers.lfu]\ncomponent = \"lfu.wasm\"\n{}",
+            limits.join("\n")
+        );
+        let config = Config::from_toml(&text, "/etc/x.toml".as_ref()).expect("it is accepted");
+        assert_eq!((limits.len(), config.drivers["lfu"].limits), (6, Limits::default()));
+    }
+}

@@ -1,0 +1,230 @@
+//! Values as they were given, and how they are read.
+
+use super::fault::{Rejected, quoted};
+use bytesize::ByteSize;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value before it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Given<'a> {
+    /// From a flag, a variable, an INI file, or a TOML string.
+    Text(&'a OsStr),
+    /// A TOML integer; `None` if 128 bits cannot hold it.
+    Integer(Option<i128>),
+    /// A TOML boolean.
+    Switch(bool),
+    /// A TOML value of another type, described in words.
+    Other(&'a str),
+}
+
+impl<'a> Given<'a> {
+    /// The text; anything else is a wrong type.
+    pub(super) fn os_text(&self, accepted: &str) -> Result<&'a OsStr, Rejected> {
+        match self {
+            Given::Text(text) => Ok(text),
+            other => Err(Rejected::new(other.found(), accepted)),
+        }
+    }
+
+    /// The text in UTF-8; anything else is a wrong type.
+    pub(super) fn text(&self, accepted: &str) -> Result<&'a str, Rejected> {
+        let text = self.os_text(accepted)?;
+        text.to_str().ok_or_else(|| {
+            let found = format!("{}, which is not UTF-8", quoted(&text.to_string_lossy()));
+            Rejected::new(found, accepted)
+        })
+    }
+
+    /// What was found, in words.
+    pub(super) fn found(&self) -> String {
+        match self {
+            Given::Text(text) => quoted(&text.to_string_lossy()),
+            Given::Integer(Some(number)) => number.to_string(),
+            Given::Switch(on) => on.to_string(),
+            Given::Integer(None) => "a number of more than 128 bits".to_owned(),
+            Given::Other(words) => (*words).to_owned(),
+        }
+    }
+}
+
+/// A path, which need not be UTF-8.
+pub(super) fn path(given: &Given<'_>, accepted: &str) -> Result<PathBuf, Rejected> {
+    given.os_text(accepted).map(PathBuf::from)
+}
+
+/// A text of its own.
+pub(super) fn string(given: &Given<'_>, accepted: &str) -> Result<String, Rejected> {
+    given.text(accepted).map(str::to_owned)
+}
+
+/// Bytes: a whole number, or one with a unit. At most 2^63 - 1, which is what a file can have.
+pub(super) fn bytes(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
+    let bytes = match given {
+        Given::Text(text) => text.to_str().and_then(bytes_in),
+        Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
+        Given::Switch(_) | Given::Other(_) => None,
+    };
+    bytes
+        .filter(|bytes| i64::try_from(*bytes).is_ok())
+        .ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+/// A whole number, at most 2^63 - 1.
+pub(super) fn count(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
+    let count = match given {
+        Given::Text(text) => text.to_str().and_then(|text| text.trim().parse::<u64>().ok()),
+        Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
+        Given::Switch(_) | Given::Other(_) => None,
+    };
+    count
+        .filter(|count| i64::try_from(*count).is_ok())
+        .ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+/// A time: whole seconds, or a number with a unit.
+pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Rejected> {
+    let time = match given {
+        Given::Text(text) => text.to_str().and_then(time_in),
+        Given::Integer(number) => {
+            number.and_then(|number| u64::try_from(number).ok()).map(Duration::from_secs)
+        }
+        Given::Switch(_) | Given::Other(_) => None,
+    };
+    time.ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+/// Yes or no: `true` or `false`, as text in any letter case.
+pub(super) fn switch(given: &Given<'_>, accepted: &str) -> Result<bool, Rejected> {
+    let on = match given {
+        Given::Text(text) => text.to_str().and_then(|text| text.to_ascii_lowercase().parse().ok()),
+        Given::Switch(on) => Some(*on),
+        Given::Integer(_) | Given::Other(_) => None,
+    };
+    on.ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+/// One of a few names.
+pub(super) fn choice<T: std::str::FromStr>(
+    given: &Given<'_>,
+    accepted: &str,
+) -> Result<T, Rejected> {
+    let name = given.os_text(accepted)?.to_str();
+    let choice = name.and_then(|name| name.parse().ok());
+    choice.ok_or_else(|| Rejected::new(given.found(), accepted))
+}
+
+fn bytes_in(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+    // A fraction of a byte is a mistake, and the crate would round it.
+    if text.contains('.') && !has_unit {
+        return None;
+    }
+    text.parse::<ByteSize>().ok().map(|size| size.as_u64())
+}
+
+fn time_in(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(text: &str) -> Option<u64> {
+        bytes(&Given::Text(text.as_ref()), "").ok()
+    }
+
+    fn duration(text: &str) -> Option<Duration> {
+        time(&Given::Text(text.as_ref()), "").ok()
+    }
+
+    #[test]
+    fn sizes_take_decimal_and_binary_units() {
+        for (text, expected) in [
+            ("0", 0),
+            ("10737418240", 10 << 30),
+            ("10 GiB", 10 << 30),
+            ("10gib", 10 << 30),
+            ("500MB", 500_000_000),
+            ("1.5 KiB", 1536),
+            (" 7 B ", 7),
+            ("9223372036854775807", i64::MAX as u64),
+        ] {
+            assert_eq!(size(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in [
+            "",
+            " ",
+            "-1",
+            "-1 GiB",
+            "ten",
+            "10 Gigs",
+            "1.5",
+            "GiB",
+            "1e3",
+            "0x10",
+            "NaN",
+            "inf",
+            "9223372036854775808",
+            "8 EiB",
+            "99999999999999999999",
+            "99999999999999999999 GiB",
+            "1..5 KiB",
+            "1 G i B",
+        ] {
+            assert_eq!(size(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times_take_units_and_bare_seconds() {
+        for (text, expected) in [
+            ("0", Duration::ZERO),
+            ("86400", Duration::from_secs(86_400)),
+            ("24h", Duration::from_secs(86_400)),
+            ("1 day", Duration::from_secs(86_400)),
+            ("1h 30m", Duration::from_secs(5_400)),
+            ("500ms", Duration::from_millis(500)),
+            ("0.5s", Duration::from_millis(500)),
+        ] {
+            assert_eq!(duration(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", " ", "-1", "-1h", "0.5", "soon", "24 hourses", "99999999999999999999", "h"]
+        {
+            assert_eq!(duration(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false_and_nothing_else() {
+        let on = |text: &str| switch(&Given::Text(text.as_ref()), "").ok();
+        assert_eq!((on("true"), on("False"), on("TRUE")), (Some(true), Some(false), Some(true)));
+        for text in ["", "1", "yes", "on", " true"] {
+            assert_eq!(on(text), None, "{text:?}");
+        }
+        assert!(switch(&Given::Integer(Some(1)), "").is_err());
+    }
+
+    #[test]
+    fn integers_out_of_range_are_refused() {
+        for number in [Some(-1), Some(i128::from(u64::MAX)), Some(i128::MAX), None] {
+            assert!(bytes(&Given::Integer(number), "").is_err(), "{number:?}");
+        }
+        assert!(time(&Given::Integer(Some(-1)), "").is_err());
+    }
+}
