@@ -5,7 +5,7 @@ use super::exit::{Code, note};
 use super::output::columns;
 use super::panics;
 use image_cache::{ConfigLayers, ConfigOption};
-use image_cache_serve::{Ended, Options, PrefetchOptions};
+use image_cache_serve::{Options, PrefetchOptions, PrefetchedImage};
 use serde::Serialize;
 
 /// The options that have other defaults in the service: a hit need not be written before the next one is served.
@@ -42,7 +42,7 @@ pub fn prefetch(session: &Session, options: &PrefetchOptions) -> anyhow::Result<
     Ok(if all_cached { Code::Done } else { Code::Failed })
 }
 
-fn fetched(ended: &Ended) -> Fetched<'_> {
+fn fetched(ended: &PrefetchedImage) -> Fetched<'_> {
     let reason = ended.failed.as_deref();
     Fetched { image_id: ended.image.as_str(), cached: reason.is_none(), reason }
 }
