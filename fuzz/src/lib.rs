@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "the service uses more of them")]
 pub mod serve {
     mod cache_control;
-    mod label;
+    mod stored_response;
     mod range;
     mod stored_fields;
 

@@ -1,7 +1,7 @@
 //! A stored response, as it came from an upstream or as it lies on disk, looked at by any clock: nothing panics, what it forbids it
 //! forbids for ever, it does not grow younger, and it is fresh only for as long as a second reckoning says.
 
-use super::super::label::Label;
+use super::super::stored_response::StoredResponse;
 use hyper::header;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,24 +18,24 @@ pub fn check(data: &[u8]) {
     let Some((longer, rest)) = rest.split_first_chunk::<8>() else { return };
     let (now, longer) = (u64::from_le_bytes(*now), u64::from_le_bytes(*longer));
     if rest.starts_with(b"{") {
-        let Ok(mut label) = serde_json::from_slice::<Label>(rest) else { return };
-        look(&label, now, longer);
-        label.describe_as_glance();
-        look(&label, now, longer);
+        let Ok(mut stored) = serde_json::from_slice::<StoredResponse>(rest) else { return };
+        look(&stored, now, longer);
+        stored.add_glance_fields();
+        look(&stored, now, longer);
         return;
     }
     let (answer, confirmation) = halves(rest);
-    let mut label = Label::of("http://origin", &super::headers(answer), Some(1), None);
-    look(&label, now, longer);
-    is_the_same_from_disk(&label);
+    let mut stored = StoredResponse::new("http://origin", &super::headers(answer), Some(1), None);
+    look(&stored, now, longer);
+    is_the_same_from_disk(&stored);
     let confirmation = super::headers(confirmation);
-    let agrees = label.agrees(&confirmation);
-    assert!(!agrees || label.is_not_denied(&confirmation), "it agrees and is denied");
-    label.confirm(&confirmation);
-    look(&label, now, longer);
-    is_the_same_from_disk(&label);
+    let agrees = stored.matches(&confirmation);
+    assert!(!agrees || stored.is_compatible_with(&confirmation), "it agrees and is denied");
+    stored.confirm(&confirmation);
+    look(&stored, now, longer);
+    is_the_same_from_disk(&stored);
     for name in [header::SET_COOKIE, header::CONTENT_LENGTH, header::CONTENT_RANGE, header::AGE] {
-        assert!(label.header(&name).is_none(), "{name} of another answer is repeated");
+        assert!(stored.header(&name).is_none(), "{name} of another answer is repeated");
     }
 }
 
@@ -44,19 +44,19 @@ fn halves(lines: &[u8]) -> (&[u8], &[u8]) {
     lines.split_at(end)
 }
 
-fn look(label: &Label, now: u64, longer: u64) {
+fn look(stored: &StoredResponse, now: u64, longer: u64) {
     let clock = |seconds: u64| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     // A clock that the system cannot have is not asked.
     let Some(at) = clock(now) else { return };
-    let is_fresh = |at: SystemTime| label.is_fresh(at, Duration::from_secs(longer));
+    let is_fresh = |at: SystemTime| stored.is_fresh(at, Duration::from_secs(longer));
     let fresh = is_fresh(at);
     if fresh {
-        let control = label.cache_control();
+        let control = stored.cache_control();
         assert!(!control.forbids_sharing() && !control.no_cache, "{control:?} is fresh");
-        assert!(!label.is_invalid && !label.is_outdated(), "it may not be used, and is fresh");
-        let (now, confirmed) = (u128::from(now), u128::from(label.confirmed));
+        assert!(!stored.is_invalid && !stored.is_outdated(), "it may not be used, and is fresh");
+        let (now, confirmed) = (u128::from(now), u128::from(stored.confirmed));
         assert!(confirmed <= now + MOST_AHEAD, "it is from the future, and fresh");
-        let age = u128::from(label.age) + now.saturating_sub(confirmed);
+        let age = u128::from(stored.age) + now.saturating_sub(confirmed);
         let lifetime =
             control.lifetime().map_or(MOST_SECONDS, |lifetime| u128::from(lifetime.as_secs()));
         // Where only Expires says so, dates have four digits of a year.
@@ -64,20 +64,20 @@ fn look(label: &Label, now: u64, longer: u64) {
         assert!(age.min(MOST_SECONDS) + u128::from(longer) < lifetime, "{age} s old, and fresh");
     }
     // From there on its clock only makes it older.
-    let is_known = now >= label.confirmed;
+    let is_known = now >= stored.confirmed;
     if let Some(later) = now.checked_add(1).and_then(clock).filter(|_| is_known) {
         assert!(fresh || !is_fresh(later), "it became fresh by waiting");
-        assert!(label.age(later) >= label.age(at), "it became younger by waiting");
+        assert!(stored.age(later) >= stored.age(at), "it became younger by waiting");
     }
     for validator in [b"W/\"a\"".as_slice(), b"W/\"\"", b"\"a", b""] {
-        assert!(!label.is_same(validator), "a weak validator proves nothing");
+        assert!(!stored.matches_if_range(validator), "a weak validator proves nothing");
     }
-    label.is_known_to(label.repeated());
-    assert!(label.strong_etag().is_none_or(|etag| !etag.starts_with("W/")));
+    stored.is_not_modified_for(stored.headers());
+    assert!(stored.strong_etag().is_none_or(|etag| !etag.starts_with("W/")));
 }
 
-fn is_the_same_from_disk(label: &Label) {
-    let stored = serde_json::to_vec(label).expect("it is JSON");
-    let read: Label = serde_json::from_slice(&stored).expect("it can be read");
-    assert_eq!((&read, read.repeated()), (label, label.repeated()));
+fn is_the_same_from_disk(stored: &StoredResponse) {
+    let json = serde_json::to_vec(stored).expect("it is JSON");
+    let read: StoredResponse = serde_json::from_slice(&json).expect("it can be read");
+    assert_eq!((&read, read.headers()), (stored, stored.headers()));
 }

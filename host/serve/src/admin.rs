@@ -8,20 +8,20 @@ mod schemas;
 mod state;
 mod versions;
 
+use super::access_log::log_access;
+use super::admin_token::AdminToken;
 use super::body::Body;
 use super::listen::Listener;
 use super::request_checks::RequestChecks;
-use super::requests::observed;
 use super::service::Service;
 use super::signals::Stop;
-use super::waits;
+use super::timeouts;
 use answers::Refusal;
 use anyhow::bail;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
-use clap::Args;
 use foreign::Hosts;
 use http_body_util::BodyExt;
 use hyper::service::Service as _;
@@ -29,52 +29,12 @@ use hyper::{Request, Response};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use guard::Guard;
-
-/// The admin listener.
-#[derive(Debug, Clone, Args)]
-pub struct AdminOptions {
-    /// The address where the cache is managed, by Glance's clients among others; an address other than loopback needs a token; none: no such listener
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "IMAGE_CACHE_ADMIN_LISTEN",
-        default_value = "127.0.0.1:9294"
-    )]
-    pub admin_listen: String,
-    /// A file with the token that requests must have, as X-Auth-Token or Authorization: Bearer; the token itself can be in $IMAGE_CACHE_ADMIN_TOKEN instead
-    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_ADMIN_TOKEN_FILE")]
-    pub admin_token_file: Option<PathBuf>,
-    /// A further host name of the admin listener, in addition to loopback, its address and the machine's name, or one whose web pages may manage the cache; may be repeated, or be a list with commas
-    #[arg(long, value_name = "HOST", env = "IMAGE_CACHE_ADMIN_HOST", value_delimiter = ',', value_parser = host_name)]
-    pub admin_host: Vec<String>,
-}
-
-/// A host without scheme and port.
-fn host_name(text: &str) -> Result<String, String> {
-    let host = text.trim().trim_matches(['[', ']']).to_owned();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-    let is_name = !host.contains(':') || host.parse::<std::net::IpAddr>().is_ok();
-    if host.is_empty() || !host.chars().all(is_plain) || !is_name {
-        return Err("accepted: a host name or address, without scheme and port".to_owned());
-    }
-    Ok(host)
-}
-
-impl AdminOptions {
-    /// The address; nothing where there is to be no such listener.
-    pub fn address(&self) -> Option<&str> {
-        Some(self.admin_listen.as_str()).filter(|address| *address != "none")
-    }
-}
-
 /// Refuses an address that others reach, where nothing keeps them away.
-pub fn check(address: SocketAddr, guard: &Guard) -> anyhow::Result<()> {
-    if address.ip().is_loopback() || guard.asks_for_a_token() {
+pub fn check(address: SocketAddr, token: &AdminToken) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || token.is_required() {
         return Ok(());
     }
     bail!(
@@ -97,12 +57,12 @@ pub async fn serve(
         let (router, metrics) = (Arc::clone(&router), Arc::clone(&metrics));
         let checks = Arc::clone(&checks);
         async move {
-            observed(&metrics, "admin", request, |request: Request<Body>| async move {
+            log_access(&metrics, "admin", request, |request: Request<Body>| async move {
                 match checks.refusal(&request) {
                     Some(refusal) => refusal,
                     None => {
                         let answer = router.call(request.map(axum::body::Body::new));
-                        in_time(answer, waits::ADMIN_ANSWER).await
+                        in_time(answer, timeouts::ADMIN_ANSWER).await
                     }
                 }
             })

@@ -1,13 +1,13 @@
 //! The bodies of answers and of requests to the upstream.
 
-use super::patient::PatientBody;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Body as _, Frame, Incoming};
+use hyper::body::{Frame, Incoming};
 use std::error::Error;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// Why a body ended before its end.
@@ -26,13 +26,8 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A body of hyper's, as it comes; where none comes for so long, it breaks off.
-pub fn passing_within(body: Incoming, patience: Duration) -> Body {
-    match body.is_end_stream() {
-        true => empty(),
-        false => PatientBody::new(body, patience).boxed_unsync(),
-    }
-}
+/// The bytes of an image, as they arrive.
+pub type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// These chunks; an error breaks the connection off.
 pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
@@ -50,11 +45,11 @@ pub async fn drain(mut body: Body) -> Result<(), BodyError> {
 /// The bytes of an upstream's answer; where none come for so long, an error.
 pub fn chunks(
     body: Incoming,
-    patience: Duration,
+    timeout: Duration,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     stream::try_unfold(body, move |mut body| async move {
         loop {
-            let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
+            let Ok(frame) = tokio::time::timeout(timeout, body.frame()).await else {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the upstream sends no more"));
             };
             match frame.transpose().map_err(broken)? {

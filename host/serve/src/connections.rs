@@ -1,6 +1,6 @@
 //! The connections of one listener: how many there may be, which of them are idle, and who makes room for the next one.
 
-use super::waits;
+use super::timeouts;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ enum Phase {
     /// Its first request has not come yet.
     New(Instant),
     Busy,
-    /// It waits for a further request.
+    /// It timeouts for a further request.
     Idle(Instant),
     /// It was told to make room.
     Closing,
@@ -83,7 +83,7 @@ impl Connections {
         loop {
             self.close_one();
             // What else holds descriptors does not say when it lets them go.
-            let _ = timeout(waits::ROOM_LOOKED_FOR, self.changed.notified()).await;
+            let _ = timeout(timeouts::ROOM_CHECK_INTERVAL, self.changed.notified()).await;
             if let Some(place) = self.take(&has_room) {
                 return place;
             }
@@ -113,7 +113,7 @@ impl Connections {
         let open = lock(&self.open);
         let since = |connection: &Arc<Connection>| match *lock(&connection.phase) {
             Phase::Idle(since) => Some((0, since)),
-            Phase::New(since) if since.elapsed() >= waits::FIRST_REQUEST_AT_LIMIT => {
+            Phase::New(since) if since.elapsed() >= timeouts::FIRST_REQUEST_AT_LIMIT => {
                 Some((1, since))
             }
             Phase::New(_) | Phase::Busy | Phase::Closing => None,
@@ -148,8 +148,8 @@ impl Connections {
 }
 
 impl Connection {
-    /// Bytes have come.
-    pub fn receives(&self) {
+    /// The client has sent bytes.
+    pub fn note_received(&self) {
         self.is_sending.store(true, Ordering::Relaxed);
     }
 
@@ -201,7 +201,7 @@ impl Connection {
 }
 
 impl Place {
-    /// The request was answered: it waits for the next one.
+    /// The request was answered: it timeouts for the next one.
     pub fn end_request(&self) {
         self.connection.end_request();
         self.connections.has_changed();
@@ -215,7 +215,7 @@ impl Drop for Place {
     }
 }
 
-/// Counted as long as it waits.
+/// Counted as long as it timeouts.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -1,6 +1,6 @@
 //! File descriptors: how many there may be, what a connection needs of them, and how many connections that carries.
 
-use super::waits;
+use super::timeouts;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -96,7 +96,7 @@ impl Descriptors {
     /// too, so that the number of connections alone does not tell.
     pub fn has_room(&self) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = counted.filter(|(at, _)| at.elapsed() < waits::DESCRIPTORS_COUNTED);
+        let fresh = counted.filter(|(at, _)| at.elapsed() < timeouts::DESCRIPTOR_COUNT_TTL);
         let in_use = match fresh {
             Some((_, in_use)) => in_use,
             // It fails for want of one.

@@ -1,157 +1,138 @@
-//! The bytes of an image from the upstream: opened, resumed where they break off, and told to the labels.
+//! Fetches of images: opened, registered in the response store, and resumed when they break off.
 
-mod rest;
+mod resume;
 
-pub use rest::Repair;
+pub use resume::Repair;
 
 use super::body;
-use super::label::Label;
-use super::labels::Changes;
+use super::body::Chunks;
 use super::options::Profile;
 use super::service::Service;
+use super::stored_response::StoredResponse;
+use super::upstream_request::UpstreamRequest;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
 use image_cache::tokio::{ImageReader, resuming};
 use image_cache::{Break, Expected, Route};
-use rest::Rest;
+use resume::ResumeError;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// So often in a row a source that brings nothing is opened again.
-const VAIN_ATTEMPTS: u32 = 4;
+/// A source that brings nothing is opened so many times in a row.
+const MOST_VAIN_ATTEMPTS: u32 = 4;
 
-/// How long to wait before the second attempt; twice as long before each further one.
-const PAUSE: Duration = Duration::from_millis(200);
-
-type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
-/// A request for an image, with which more of them can be made.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// The image in the cache.
-    pub id: String,
-    /// The image at the upstream: path and query.
-    pub target: String,
-    /// What it carries of the caller's header fields.
-    pub headers: HeaderMap,
-    /// The changes of images that were known before it was sent.
-    pub asked: Changes,
-}
-
-impl Ask {
-    pub fn new(id: &str, target: &str, headers: HeaderMap) -> Ask {
-        let (id, target) = (id.to_owned(), target.to_owned());
-        Ask { id, target, headers, asked: Changes::default() }
-    }
-}
+/// The wait before the second vain attempt; it doubles before each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
 /// How a fetch has begun.
-pub enum Begun {
+pub enum FetchStart {
     Reading(ImageReader),
-    /// Another process was quicker, and nobody can tell whether its image is the one of this answer.
-    Elsewhere(Incoming),
+    /// Another process fetches the image, and it is unknown whether that image is the one of this response.
+    AnotherProcess(Incoming),
 }
 
-/// Begins to fetch an image of which the answer's head has come, or reads along where another process was quicker.
-pub async fn begin(
+/// Begins to fetch an image whose response head has arrived, or reads from another process's fetch that began earlier.
+pub async fn start(
     service: &Arc<Service>,
-    ask: Ask,
-    answer: Incoming,
-    label: Arc<Label>,
+    request: UpstreamRequest,
+    body: Incoming,
+    stored: Arc<StoredResponse>,
     expected: Expected,
-) -> image_cache::Result<Begun> {
-    let (id, size) = (ask.id.clone(), expected.size);
-    let source = Source::new(service, ask, label, Some(answer));
-    // Whoever comes now is to find it.
-    source.announce();
+) -> image_cache::Result<FetchStart> {
+    let (id, size) = (request.id.clone(), expected.size);
+    let source = UpstreamSource::new(service, request, stored, Some(body));
+    // Before the first read, so that requests that arrive from now on find the fetch.
+    source.register();
     let stream = Arc::clone(&source).stream(size);
     let reader = service.cache.get_or_fetch_stream(&id, expected, stream).await?;
     if let Route::Cached | Route::Shared = reader.route()
-        && let Some(answer) = source.unless_the_same().await
+        && let Some(body) = source.take_body_unless_same().await
     {
-        return Ok(Begun::Elsewhere(answer));
+        return Ok(FetchStart::AnotherProcess(body));
     }
-    Ok(Begun::Reading(reader))
+    Ok(FetchStart::Reading(reader))
 }
 
-/// Reads an image that is cached or being fetched, or fetches it when that has been broken off.
+/// Reads an image that is cached or being fetched, or fetches it if its fetch has broken off.
 pub async fn join(
     service: &Arc<Service>,
-    ask: Ask,
-    label: Arc<Label>,
+    request: UpstreamRequest,
+    stored: Arc<StoredResponse>,
     expected: Expected,
 ) -> image_cache::Result<ImageReader> {
-    let id = ask.id.clone();
-    let source = Source::new(service, ask, label, None);
+    let id = request.id.clone();
+    let source = UpstreamSource::new(service, request, stored, None);
     service.cache.get_or_fetch_stream(&id, expected.clone(), source.stream(expected.size)).await
 }
 
 /// An image at the upstream.
-struct Source {
+struct UpstreamSource {
     service: Arc<Service>,
-    ask: Ask,
-    label: Arc<Label>,
-    /// The answer that has begun already.
-    begun: Mutex<Option<Incoming>>,
-    /// The fetch's number, once it is announced.
-    number: OnceLock<u64>,
+    request: UpstreamRequest,
+    stored: Arc<StoredResponse>,
+    /// The body of the response whose head has arrived.
+    body: Mutex<Option<Incoming>>,
+    /// The generation of the fetch, once it is registered.
+    generation: OnceLock<u64>,
 }
 
-impl Source {
+impl UpstreamSource {
     fn new(
         service: &Arc<Service>,
-        ask: Ask,
-        label: Arc<Label>,
-        begun: Option<Incoming>,
-    ) -> Arc<Source> {
-        let (service, begun) = (Arc::clone(service), Mutex::new(begun));
-        Arc::new(Source { service, ask, label, begun, number: OnceLock::new() })
+        request: UpstreamRequest,
+        stored: Arc<StoredResponse>,
+        body: Option<Incoming>,
+    ) -> Arc<UpstreamSource> {
+        let (service, body) = (Arc::clone(service), Mutex::new(body));
+        Arc::new(UpstreamSource { service, request, stored, body, generation: OnceLock::new() })
     }
 
-    fn announce(&self) -> u64 {
-        let Ask { id, asked, .. } = &self.ask;
-        let expect = || self.service.labels.expect(id, Arc::clone(&self.label), *asked);
-        *self.number.get_or_init(expect)
+    fn register(&self) -> u64 {
+        let UpstreamRequest { id, epoch, .. } = &self.request;
+        let begin = || self.service.responses.begin(id, Arc::clone(&self.stored), *epoch);
+        *self.generation.get_or_init(begin)
     }
 
-    /// Now that it is read: where that fills the cache, what is known of it is true of what will be cached.
-    async fn promise(&self) {
-        let number = self.announce();
-        if self.service.is_being_fetched(&self.ask.id) {
-            let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-            let (label, asked) = (Arc::clone(&self.label), self.ask.asked);
-            let promised = self.service.cache.run(move |_| {
-                labels.promise(&id, number, &label, asked);
+    /// Persists the response if this fetch fills the cache: then the response describes the file that is being filled.
+    async fn persist(&self) {
+        let generation = self.register();
+        if self.service.is_being_fetched(&self.request.id) {
+            let (responses, id) = (Arc::clone(&self.service.responses), self.request.id.clone());
+            let (stored, epoch) = (Arc::clone(&self.stored), self.request.epoch);
+            let persisted = self.service.cache.run(move |_| {
+                responses.persist(&id, generation, &stored, epoch);
                 Ok(())
             });
-            // A runtime that stops keeps nothing.
-            let _ = promised.await;
+            // It fails only if the runtime stops.
+            let _ = persisted.await;
         }
     }
 
-    /// The answer that has begun, where what another process has of the image may be another one: a checksum would show
-    /// that, or the validators that it was told.
-    async fn unless_the_same(&self) -> Option<Incoming> {
-        // An id of Glance's has one checksum for all; what the upstream of `plain` has may differ from caller to caller.
+    /// The body of the response, if another process may have a different image: neither a checksum would show that, nor
+    /// do the validators that the other process was told.
+    async fn take_body_unless_same(&self) -> Option<Incoming> {
+        // An id of Glance has one checksum for all callers; the image of a plain upstream may depend on the caller.
         let is_same_for_all = self.service.options.origin.profile == Profile::Glance;
-        if is_same_for_all && self.label.md5.is_some() {
+        if is_same_for_all && self.stored.md5.is_some() {
             return None;
         }
-        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-        let label = Arc::clone(&self.label);
-        let known = self.service.cache.run(move |_| Ok(labels.is_known_elsewhere(&id, &label)));
+        let (responses, id) = (Arc::clone(&self.service.responses), self.request.id.clone());
+        let stored = Arc::clone(&self.stored);
+        let known = self.service.cache.run(move |_| Ok(responses.is_same_elsewhere(&id, &stored)));
         if known.await.unwrap_or(false) {
             return None;
         }
-        self.service.labels.disown(&self.ask.id, self.announce());
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.service.responses.abandon(&self.request.id, self.register());
+        self.take_body()
     }
 
-    /// Its bytes, opened when they are first asked for.
+    fn take_body(&self) -> Option<Incoming> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The bytes; the upstream is asked when they are first read.
     fn stream(
         self: Arc<Self>,
         size: Option<u64>,
@@ -161,54 +142,61 @@ impl Source {
             let source = Arc::clone(&source);
             async move { source.open(broken).await }
         });
-        // Until the stream is dropped, not only until its end: by then the image is published.
+        // The source lives until the stream is dropped, not only until its end: by then the image is published.
         chunks.inspect(move |_| {
             let _ = &self;
         })
     }
 
     async fn open(&self, broken: Break) -> io::Result<Chunks> {
-        self.promise().await;
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(body) = begun.filter(|_| broken.offset == 0 && broken.error.is_none()) {
-            return Ok(Box::pin(body::chunks(body, self.service.options.origin.upstream_timeout)));
+        self.persist().await;
+        let timeout = self.service.options.origin.upstream_timeout;
+        if let Some(body) =
+            self.take_body().filter(|_| broken.offset == 0 && broken.error.is_none())
+        {
+            return Ok(Box::pin(body::chunks(body, timeout)));
         }
         let (offset, vain) = (broken.offset, broken.vain);
         if let Some(error) = &broken.error {
-            if vain >= VAIN_ATTEMPTS {
+            if vain >= MOST_VAIN_ATTEMPTS {
                 return Err(broken.into_error());
             }
-            tracing::info!(image = %self.ask.id, %error, offset, "its fetch broke off, and is resumed");
-            tokio::time::sleep(PAUSE * (1 << vain) * u32::from(vain > 0)).await;
+            tracing::info!(image = %self.request.id, %error, offset, "its fetch broke off, and is resumed");
+            tokio::time::sleep(FIRST_BACKOFF * (1 << vain) * u32::from(vain > 0)).await;
         }
-        // From the beginning nothing is mixed; but it must be what its readers were told.
-        let is_same = if offset == 0 { Label::is_not_denied } else { Label::agrees };
-        match self.service.rest(&self.ask, &self.label, offset, is_same).await {
+        // A fetch from the beginning mixes no bytes, but the image must be the one that its readers were told of.
+        let is_same = match offset {
+            0 => StoredResponse::is_compatible_with,
+            _ => StoredResponse::matches,
+        };
+        match self.service.resume(&self.request, &self.stored, offset, is_same).await {
             Ok(chunks) => Ok(chunks),
             // The upstream may be back in a moment.
-            Err(Rest::Unreachable(error)) => Ok(Box::pin(stream::once(async { Err(error) }))),
-            Err(Rest::Refused(reason)) => {
-                tracing::warn!(image = %self.ask.id, offset, reason, "its fetch cannot be resumed");
+            Err(ResumeError::Unreachable(error)) => {
+                Ok(Box::pin(stream::once(async { Err(error) })))
+            }
+            Err(ResumeError::Refused(reason)) => {
+                tracing::warn!(image = %self.request.id, offset, reason, "its fetch cannot be resumed");
                 Err(broken.into_error())
             }
         }
     }
 }
 
-impl Drop for Source {
+impl Drop for UpstreamSource {
     /// The fetch has ended, and the library is done with it.
     fn drop(&mut self) {
-        let Some(number) = self.number.get().copied() else { return };
-        let (service, id) = (Arc::clone(&self.service), self.ask.id.clone());
+        let Some(generation) = self.generation.get().copied() else { return };
+        let (service, id) = (Arc::clone(&self.service), self.request.id.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let labels = Arc::clone(&service.labels);
-                let settle = move |cache: &image_cache::ImageCache| {
-                    labels.settle(cache, &id, number);
+                let responses = Arc::clone(&service.responses);
+                let finish = move |cache: &image_cache::ImageCache| {
+                    responses.finish(cache, &id, generation);
                     Ok(())
                 };
-                // A runtime that stops settles nothing: the image is fetched again after the restart.
-                let _ = service.cache.run(settle).await;
+                // It fails only if the runtime stops: the image is fetched again after the restart.
+                let _ = service.cache.run(finish).await;
             });
         }
     }

@@ -1,307 +1,272 @@
-//! The profile `glance`: an image's data comes from the cache, everything else from the Glance API.
+//! The profile `glance`: the data of images is served from the cache, everything else by the Glance API.
 
+mod authorize;
+mod decision;
+mod legacy_range;
 mod paths;
 mod record;
-mod ruling;
 
 pub use record::Record;
 
-use super::along::{expected, streamed};
-use super::answer::bypassed;
 use super::body::Body;
 use super::cache_control::CacheControl;
+use super::cache_lookup::{CacheLookup, LookupResult};
 use super::cache_status::{CacheStatus, Reason};
-use super::collapsing::{Asking, Outcome, Turn, tell};
-use super::fetch::{Ask, Begun};
-use super::hit::{Found, Look};
-use super::label::{CONTENT_MD5, Label};
-use super::range::{Asked, Part};
-use super::service::{Service, failed, log_bypass};
-use super::upstream::{Failure, IsFramed, Ranged};
-use super::{along, answer, fetch, label};
+use super::proxy::{self, CacheAnswer, Description, ImageGet, ProxyProfile};
+use super::range::Part;
+use super::response_store::FetchLock;
+use super::serve_inflight::expected_content;
+use super::service::{Service, log_bypass};
+use super::stored_response::{CONTENT_MD5, StoredResponse};
+use super::upstream::IsFramed;
+use super::{response, stored_response};
+use decision::AuthDecision;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
-use image_cache::Route;
 use paths::{image, withdrawn};
-use ruling::Ruling;
 use std::sync::Arc;
 
-/// So often an image is looked for in the cache and at the upstream before it comes past the cache.
-const ATTEMPTS: u32 = 3;
-
-/// Answers a client's request.
-pub async fn answer(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
+/// Responds to a client's request.
+pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
     let has_body = !request.body().is_end_stream();
-    let image = image(request.uri().path()).map(str::to_owned);
-    match image {
+    match image(request.uri().path()).map(str::to_owned) {
         Some(id) if request.method() == Method::GET && !has_body => {
             let (head, _) = request.into_parts();
             if head.uri.query().is_some() {
                 return service.bypass(Reason::Path, head).await;
             }
-            get(service, &id, legacy_range(head)).await
+            let target = head.uri.path().to_owned();
+            let get = ImageGet::new(service, legacy_range::as_range(head), &id, &target);
+            proxy::serve(GlanceProfile::new(get)).await
         }
         _ => pass(service, request).await,
     }
 }
 
-/// Glance's older form of a range: a request's Content-Range (`bytes 0-9/*`) counts where there is no Range.
-fn legacy_range(mut head: Parts) -> Parts {
-    let said = head.headers.get(header::CONTENT_RANGE).and_then(|said| said.to_str().ok());
-    let range = said.and_then(|said| {
-        let (unit, range) = said.trim().split_once(' ')?;
-        let (range, _) = range.split_once('/')?;
-        let is_range = unit.eq_ignore_ascii_case("bytes") && range.contains('-');
-        is_range.then(|| format!("bytes={}", range.trim()))
-    });
-    if let Some(Ok(range)) = range.map(HeaderValue::try_from)
-        && !head.headers.contains_key(header::RANGE)
-    {
-        head.headers.remove(header::CONTENT_RANGE);
-        head.headers.insert(header::RANGE, range);
-    }
-    head
-}
-
-/// Hands a request on; one that took an image away evicts it.
+/// Passes a request to Glance, and evicts the image that it took away.
 async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     let withdrawn = withdrawn(request.method(), request.uri().path());
     let response = service.pass(request).await;
     let has_changed = response.status().is_success() || response.status().is_redirection();
     if let Some(id) = withdrawn.filter(|_| has_changed) {
         service.evict(&id).await;
-        service.consents.forget();
+        service.auth_cache.clear();
     }
     CacheStatus::Bypass(Reason::Method).mark(response)
 }
 
-async fn get(service: &Arc<Service>, id: &str, head: Parts) -> Response<Body> {
-    let ask = Ask::new(id, head.uri.path(), service.fields.for_shared_fetch(&head.headers));
-    let mut request = Get { service, head, ask, consented: false, is_unreachable: false };
-    match request.record().await {
-        Ruling::Refused(response) => response,
-        Ruling::Unreachable(response) => {
-            request.is_unreachable = true;
-            request.hit(None).await.unwrap_or(response)
-        }
-        Ruling::Granted(record) => request.serve(record).await,
-    }
-}
-
 /// A request for an image's data.
-struct Get<'a> {
-    service: &'a Arc<Service>,
-    head: Parts,
-    ask: Ask,
-    /// Whether the upstream has consented to this very download.
-    consented: bool,
-    /// Whether it could not be asked, so that what is cached is served stale.
+struct GlanceProfile {
+    get: ImageGet,
+    /// What Glance says of the image, if it was asked.
+    record: Option<Arc<Record>>,
+    /// Whether Glance has allowed this very download.
+    is_authorized: bool,
+    /// Whether Glance could not be asked, so that a cached image is served stale.
     is_unreachable: bool,
 }
 
-impl Get<'_> {
-    /// From the cache, from a fetch that runs, or by one that begins.
-    async fn serve(mut self, record: Option<Arc<Record>>) -> Response<Body> {
-        if record.is_none()
-            && let Some(answer) = self.hit(None).await
+impl ProxyProfile for GlanceProfile {
+    const PART_NOT_FETCHED: Reason = Reason::Partial;
+    const RESPONDS_WITH_WHOLE: bool = false;
+
+    fn get(&self) -> &ImageGet {
+        &self.get
+    }
+
+    fn get_mut(&mut self) -> &mut ImageGet {
+        &mut self.get
+    }
+
+    async fn authorize(&mut self) -> Option<Response<Body>> {
+        match self.decide().await {
+            AuthDecision::Denied(response) => Some(response),
+            AuthDecision::Unreachable(response) => {
+                self.is_unreachable = true;
+                Some(self.hit(None).await.unwrap_or(response))
+            }
+            AuthDecision::Allowed(record) => {
+                self.record = record;
+                None
+            }
+        }
+    }
+
+    async fn accept_hit(&mut self) -> CacheAnswer {
+        if self.record.is_none()
+            && let Some(response) = self.hit(None).await
         {
-            return answer;
+            return CacheAnswer::Respond(response);
         }
-        for _ in 0..ATTEMPTS {
-            if self.is_there(record.as_deref()).await {
-                if let Some(refused) = self.refusal(record.as_ref()).await {
-                    return refused;
-                }
-                if let Some(answer) = self.hit(record.as_deref()).await {
-                    return answer;
-                }
-                if let Some(answer) = self.read_along(record.as_deref()).await {
-                    return answer;
-                }
-            }
-            let is_whole = Asked::of(&self.head.headers, None) == Asked::All;
-            if !is_whole && !self.service.options.fetch_on_range {
-                return self.service.bypass(Reason::Partial, self.head).await;
-            }
-            let asking = match self.service.collapsing.turn(&self.ask.id).await {
-                Turn::Ask(asking) => Some(asking),
-                Turn::AskAlone | Turn::Told(Outcome::NotShared) => None,
-                Turn::Told(Outcome::Failed(failure)) => return failed(&failure),
-                Turn::Told(Outcome::Shared(_) | Outcome::Unknown) => continue,
-            };
-            if self.is_there(record.as_deref()).await {
-                continue;
-            }
-            let room = self.service.room_for_fetch_on_range();
-            if !is_whole && room.is_none() {
-                drop(asking);
-                return self.service.bypass(Reason::Partial, self.head).await;
-            }
-            let answer = self.miss(record.as_deref(), asking).await;
-            if is_whole {
-                return answer;
-            }
-            let Some(room) = room.filter(|_| CacheStatus::is_fetch(&answer)) else {
-                return self.service.bypass(Reason::Partial, self.head).await;
-            };
-            room.drain(answer);
-            // The upstream has just let the caller have all of it.
-            self.consented = true;
+        if !self.has_changed(None).await {
+            return CacheAnswer::Miss;
         }
-        self.service.bypass(Reason::CacheFailed, self.head).await
+        let mut response = self.denied_download().await;
+        if response.is_none() {
+            response = self.hit(self.record.as_deref()).await;
+        }
+        if response.is_none() {
+            response = self.serve_running().await;
+        }
+        response.map_or(CacheAnswer::Miss, CacheAnswer::Respond)
+    }
+
+    fn may_fetch(&self) -> bool {
+        self.get.is_whole() || self.get.service.options.fetch_on_range
     }
 
     /// Whether the image that Glance speaks of is cached or being fetched; another one is evicted.
-    async fn is_there(&self, record: Option<&Record>) -> bool {
-        if self.service.is_being_fetched(&self.ask.id) {
+    async fn has_changed(&mut self, _seen: Option<&StoredResponse>) -> bool {
+        let ImageGet { service, request, .. } = &self.get;
+        if service.is_being_fetched(&request.id) {
             return true;
         }
-        let id = self.ask.id.clone();
-        let size = self.service.cache.run(move |cache| cache.image_size(&id)).await;
+        let id = request.id.clone();
+        let size = service.cache.run(move |cache| cache.image_size(&id)).await;
         let Ok(Some(size)) = size else { return false };
-        let is_other = record.and_then(|record| record.size).is_some_and(|known| known != size);
+        let known = self.record.as_ref().and_then(|record| record.size);
+        let is_other = known.is_some_and(|known| known != size);
         if is_other {
-            self.service.evict(&self.ask.id).await;
+            service.evict(&request.id).await;
         }
         !is_other
     }
 
-    async fn open(&self, one_byte: bool) -> Result<Response<Incoming>, Failure> {
-        let mut headers = self.ask.headers.clone();
-        if one_byte {
-            headers.insert(header::RANGE, Ranged::first_byte());
-        }
-        self.service.upstream.get(&self.ask.target, headers).await
+    /// Glance's record of an image decides whether the cached one is the same: none is ever stale.
+    async fn revalidate(
+        &mut self,
+        _stored: &Arc<StoredResponse>,
+        _lock: Option<FetchLock>,
+    ) -> Option<Response<Body>> {
+        None
     }
 
-    /// The cached image, where it is the one that Glance speaks of.
+    async fn serve_if_current(
+        &self,
+        _stored: &Arc<StoredResponse>,
+        _status: CacheStatus,
+    ) -> Option<Response<Body>> {
+        None
+    }
+
+    /// Glance does not say whether its responses may be shared, but a proxy in front of it may.
+    fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason> {
+        let length = response.body().size_hint().exact();
+        let promised = self.record.as_ref().and_then(|record| record.size);
+        let lies = matches!((length, promised), (Some(sent), Some(promised)) if sent != promised);
+        if lies {
+            tracing::warn!(image = %self.get.request.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
+        }
+        self.check_fields(response, promised.is_some())?;
+        if lies { Err(Reason::NotStorable) } else { Ok(()) }
+    }
+
+    fn describe_miss(&self, response: &Response<Incoming>) -> Description {
+        let record = self.record.as_deref();
+        let length = response.body().size_hint().exact();
+        let size = length.or(record.and_then(|record| record.size));
+        let said = response.headers().get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
+        let expected = expected_content(size, record.and_then(Record::checksum).or(said));
+        let md5 = expected.md5.as_ref().map(ToString::to_string);
+        Description { stored: self.stored_response(response.headers(), size, md5), expected }
+    }
+
+    /// Adds the header fields that a hit has.
+    fn complete_head(&self, head: &mut Response<()>, description: &Description) {
+        let Description { stored, expected } = description;
+        let ours = response::head(stored, expected.size.unwrap_or_default(), &Part::All);
+        for (name, value) in ours.headers() {
+            head.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        if expected.size.is_none() {
+            head.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+    }
+
+    fn note_authorized(&mut self) {
+        self.is_authorized = true;
+    }
+}
+
+impl GlanceProfile {
+    fn new(get: ImageGet) -> GlanceProfile {
+        GlanceProfile { get, record: None, is_authorized: false, is_unreachable: false }
+    }
+
+    /// The cached image, if it is the one of this record.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let look = Look::of(&self.service.labels, &self.ask.id, &self.head.headers, false, true);
-        let (record, is_unreachable) = (record.cloned(), self.is_unreachable);
-        let is_asked = record.is_some();
-        let fits = move |label: &Label| match &record {
-            Some(record) => record.agrees(label) && !label.cache_control().forbids_sharing(),
+        let ImageGet { service, head, request } = &self.get;
+        let lookup = CacheLookup::new(&service.responses, &request.id, &head.headers, false, true);
+        let (known, is_unreachable) = (record.cloned(), self.is_unreachable);
+        let is_usable = move |stored: &StoredResponse| match &known {
+            Some(record) => record.matches(stored) && !stored.cache_control().forbids_sharing(),
             None => {
-                let is_stale = is_unreachable && label.cache_control().forbids_stale();
-                !label.is_outdated() && !is_stale
+                let is_stale = is_unreachable && stored.cache_control().forbids_stale();
+                !stored.is_outdated() && !is_stale
             }
         };
-        match self.service.cache.run(move |cache| look.open(cache, fits)).await {
-            Ok(Found::Hit(hit)) => {
-                Some(self.service.answer_with(CacheStatus::Hit, hit, &self.ask, &self.head))
+        match service.cache.run(move |cache| lookup.run(cache, is_usable)).await {
+            Ok(LookupResult::Hit(hit)) => Some(self.get.respond_with(hit, CacheStatus::Hit)),
+            Ok(LookupResult::NotFound) => None,
+            Ok(LookupResult::Unusable(_)) if self.is_unreachable => None,
+            Ok(LookupResult::Unusable(stored)) if record.is_none() => {
+                Box::pin(self.confirm_outdated(&stored)).await
             }
-            Ok(Found::Nothing) => None,
-            Ok(Found::Unfit(_)) if self.is_unreachable => None,
-            Ok(Found::Unfit(label)) if !is_asked => Box::pin(self.revalidate(&label)).await,
-            Ok(Found::Unfit(label)) => {
-                self.service.evict_this(&self.ask.id, &label).await;
+            Ok(LookupResult::Unusable(stored)) => {
+                service.evict_response(&request.id, &stored).await;
                 None
             }
             Err(error) => {
-                log_bypass(&self.ask, &error);
+                log_bypass(&request.id, &error);
                 None
             }
         }
     }
 
-    /// What was stored by older rules is held against what Glance says of it, once.
-    async fn revalidate(&self, label: &Arc<Label>) -> Option<Response<Body>> {
-        let record = match self.ask_record().await {
-            Ruling::Refused(response) | Ruling::Unreachable(response) => return Some(response),
-            Ruling::Granted(record) => record?,
+    /// Compares an image that was stored by older rules with Glance's record of it, once.
+    async fn confirm_outdated(&self, stored: &Arc<StoredResponse>) -> Option<Response<Body>> {
+        let record = match self.fetch_record().await {
+            AuthDecision::Denied(response) | AuthDecision::Unreachable(response) => {
+                return Some(response);
+            }
+            AuthDecision::Allowed(record) => record?,
         };
-        let mut confirmed = Label::clone(label);
-        confirmed.confirm(&HeaderMap::new());
-        let (labels, id) = (Arc::clone(&self.service.labels), self.ask.id.clone());
-        if record.agrees(label) {
-            let put = self.service.cache.run(move |_| Ok(labels.put(&id, confirmed)));
-            // A runtime that stops keeps nothing.
-            let _ = put.await;
+        if record.matches(stored) {
+            let mut confirmed = StoredResponse::clone(stored);
+            confirmed.confirm(&HeaderMap::new());
+            let ImageGet { service, request, .. } = &self.get;
+            let (responses, id) = (Arc::clone(&service.responses), request.id.clone());
+            let stored = service.cache.run(move |_| Ok(responses.store(&id, confirmed)));
+            // It fails only if the runtime stops.
+            let _ = stored.await;
         }
         self.hit(Some(&record)).await
     }
 
-    /// From a fetch that runs, as far as that has come or will soon.
-    async fn read_along(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let label = self.service.labels.shareable_fetch(&self.ask.id);
-        let label = label.or_else(|| record.map(|record| Arc::new(self.label_of(record))))?;
-        if record.is_some_and(|record| !record.agrees(&label)) {
+    /// Responds from a running fetch, if it is of the image that Glance speaks of.
+    async fn serve_running(&self) -> Option<Response<Body>> {
+        let record = self.record.as_deref();
+        let running = self.get.service.responses.shareable_fetch(&self.get.request.id);
+        let stored = running.or_else(|| record.map(|record| Arc::new(self.response_of(record))))?;
+        if record.is_some_and(|record| !record.matches(&stored)) {
             return None;
         }
-        along::read_along(self.service, &self.ask, &self.head.headers, label).await
+        self.get.respond_from_fetch(stored).await
     }
 
-    /// Opens the image at the upstream, and fetches it for everybody.
-    async fn miss(&self, record: Option<&Record>, asking: Option<Asking>) -> Response<Body> {
-        let response = match self.open(false).await {
-            Ok(response) => response,
-            Err(failure) => {
-                tell(asking, Outcome::Failed(failure.clone()));
-                return failed(&failure);
-            }
-        };
-        let length = response.body().size_hint().exact();
-        let promised = record.and_then(|record| record.size);
-        let lies = matches!((length, promised), (Some(sent), Some(promised)) if sent != promised);
-        let keeping = self.keeping(&response, promised.is_some());
-        if lies {
-            tracing::warn!(image = %self.ask.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
-        }
-        if let Some(reason) = keeping.err().or(lies.then_some(Reason::NotStorable)) {
-            tell(asking, Outcome::NotShared);
-            return bypassed(reason, self.service.passing(response));
-        }
-        let size = length.or(promised);
-        let (mut head, incoming) = response.into_parts();
-        let said = head.headers.get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
-        let md5 = record.and_then(Record::checksum).or(said).map(str::to_owned);
-        let expected = expected(size, md5.as_deref());
-        let md5 = expected.md5.as_ref().map(ToString::to_string);
-        let mut label = Label::of(self.service.upstream.base(), &head.headers, size, md5);
-        label.describe_as_glance();
-        let label = Arc::new(label);
-        let begun =
-            fetch::begin(self.service, self.ask.clone(), incoming, Arc::clone(&label), expected);
-        let reader = match begun.await {
-            Ok(Begun::Reading(reader)) => reader,
-            Ok(Begun::Elsewhere(body)) => {
-                tell(asking, Outcome::Unknown);
-                let response = self.service.passing(Response::from_parts(head, body));
-                return bypassed(Reason::CacheFailed, response);
-            }
-            Err(error) => {
-                tell(asking, Outcome::NotShared);
-                log_bypass(&self.ask, &error);
-                return self.service.bypass(Reason::CacheFailed, self.head.clone()).await;
-            }
-        };
-        if reader.route() == Route::Passing {
-            tell(asking, Outcome::NotShared);
-        } else {
-            self.service.collapsing.is_shared(&self.ask.id);
-            tell(asking, Outcome::Shared(Arc::clone(&label)));
-        }
-        let ours = answer::head(&label, size.unwrap_or_default(), &Part::All);
-        for (name, value) in ours.headers() {
-            head.headers.entry(name).or_insert_with(|| value.clone());
-        }
-        if size.is_none() {
-            head.headers.remove(header::CONTENT_LENGTH);
-        }
-        streamed(CacheStatus::Miss, Response::from_parts(head, ()), reader, size).await
-    }
-
-    /// Whether an image's answer may be kept for others; the reason where it may not. Glance says nothing of it, but what
-    /// stands in front of Glance may.
-    fn keeping(&self, response: &Response<Incoming>, has_known_end: bool) -> Result<(), Reason> {
+    fn check_fields(
+        &self,
+        response: &Response<Incoming>,
+        has_known_end: bool,
+    ) -> Result<(), Reason> {
         let headers = response.headers();
         let control = CacheControl::of(headers);
         if response.status() != StatusCode::OK {
             return Err(Reason::Status);
         }
-        if control.forbids_sharing() || (control.no_cache && !self.service.options.authorises()) {
+        let authorises = self.get.service.options.authorises();
+        if control.forbids_sharing() || (control.no_cache && !authorises) {
             return Err(Reason::Forbidden);
         }
         let is_encoded =
@@ -310,14 +275,24 @@ impl Get<'_> {
         if is_encoded || !(is_framed || has_known_end) {
             return Err(Reason::NotStorable);
         }
-        if label::is_storable(headers) { Ok(()) } else { Err(Reason::TooManyFields) }
+        if stored_response::is_storable(headers) { Ok(()) } else { Err(Reason::TooManyFields) }
     }
 
-    fn label_of(&self, record: &Record) -> Label {
+    /// The response that a record describes.
+    fn response_of(&self, record: &Record) -> StoredResponse {
         let md5 = record.checksum().map(str::to_owned);
-        let upstream = self.service.upstream.base();
-        let mut label = Label::of(upstream, &HeaderMap::new(), record.size, md5);
-        label.describe_as_glance();
-        label
+        self.stored_response(&HeaderMap::new(), record.size, md5)
+    }
+
+    fn stored_response(
+        &self,
+        headers: &HeaderMap,
+        size: Option<u64>,
+        md5: Option<String>,
+    ) -> StoredResponse {
+        let upstream = self.get.service.upstream.base.as_str();
+        let mut stored = StoredResponse::new(upstream, headers, size, md5);
+        stored.add_glance_fields();
+        stored
     }
 }

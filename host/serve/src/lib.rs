@@ -2,57 +2,62 @@
 //!
 //! A module of the binary that uses nothing but the library's public API: how a service sits on it.
 
+mod access_log;
 mod admin;
-mod along;
-mod answer;
+mod admin_token;
+mod auth_cache;
 mod background_fetches;
 mod body;
 mod cache_control;
+mod cache_lookup;
 mod cache_status;
-mod client_stream;
-mod collapsing;
+mod client_socket;
 mod connections;
-mod consent;
 mod content_md5;
 mod descriptors;
-mod dot_segments;
+mod eviction;
 mod fetch;
 mod glance;
-mod hit;
-mod label;
-mod labels;
-mod limits;
+mod idle_timer;
+mod lingering_close;
 mod listen;
+mod log_limit;
 mod maintenance;
 mod metrics;
 mod options;
-mod patient;
 mod plain;
 mod plain_id;
 mod prefetch;
+mod proxy;
 mod range;
-mod rarely;
-mod references;
 mod request_checks;
 mod request_fields;
-mod requests;
+mod response;
+mod response_store;
+mod routing;
 mod secret;
-mod sending;
+mod serve_hit;
+mod serve_inflight;
 mod service;
 mod signals;
 mod stored_fields;
+mod stored_response;
+mod timeout_body;
+mod timeout_stream;
+mod timeouts;
 mod tls;
 mod upstream;
+mod upstream_request;
 mod via;
-mod waits;
 
 #[cfg(test)]
 #[path = "../../../fuzz/src/targets/mod.rs"]
 mod fuzz_targets;
 
 pub use options::{Options, PrefetchOptions};
-pub use prefetch::Ended;
+pub use prefetch::PrefetchedImage;
 
+use access_log::log_access;
 use anyhow::Context;
 use body::Body;
 use connections::Connections;
@@ -61,10 +66,9 @@ use hyper::Request;
 use image_cache::Config;
 use image_cache::tokio::AsyncImageCache;
 use listen::Listener;
+use log_limit::LogLimit;
 use metrics::Listeners;
-use rarely::Rarely;
 use request_checks::RequestChecks;
-use requests::observed;
 use service::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,12 +81,12 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(config, options));
     // A disk that hangs does not keep the process.
-    runtime.shutdown_timeout(waits::SETTLING);
+    runtime.shutdown_timeout(timeouts::SHUTDOWN_STEP);
     served
 }
 
 /// Fetches what is queued, once; answers what became of each image.
-pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<Ended>> {
+pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<PrefetchedImage>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let cache = AsyncImageCache::open(config).await?;
@@ -105,13 +109,15 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         None => None,
     };
     if let Some(admin) = &admin {
-        admin::check(admin.local_addr()?, &service.guard)?;
+        admin::check(admin.local_addr()?, &service.admin_token)?;
     }
     listen::say("listening on", &clients)?;
     if let Some(admin) = &admin {
         listen::say("admin listening on", admin)?;
     }
-    let stop = signals::Stop::on_signals(&service).context("cannot listen to signals")?;
+    let reloaded = Arc::clone(&service);
+    let reload = move || reloaded.reload();
+    let stop = signals::Stop::on_signals(reload).context("cannot listen to signals")?;
     let alive = tokio::spawn(signals::say_ready(stop.clone()));
     let mut tasks = vec![
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
@@ -146,11 +152,11 @@ fn listener(
 ) -> anyhow::Result<Listener> {
     Ok(Listener {
         socket,
-        acceptor: service.identity.as_ref().map(|identity| identity.acceptor()).transpose()?,
+        acceptor: service.certificate.as_ref().map(|it| it.acceptor()).transpose()?,
         limits: service.options.limits.clone(),
         connections: Arc::clone(connections),
         descriptors: Arc::clone(descriptors),
-        log: Arc::new(Rarely::default()),
+        log: Arc::new(LogLimit::default()),
     })
 }
 
@@ -165,10 +171,10 @@ async fn serve_clients(
         let (service, checks) = (Arc::clone(&service), Arc::clone(&checks));
         async move {
             let metrics = Arc::clone(&service.metrics);
-            observed(&metrics, "clients", request, |request: Request<Body>| async move {
+            log_access(&metrics, "clients", request, |request: Request<Body>| async move {
                 match checks.refusal(&request) {
                     Some(refusal) => refusal,
-                    None => service.respond(request).await,
+                    None => routing::respond(&service, request).await,
                 }
             })
             .await
@@ -180,7 +186,7 @@ async fn serve_clients(
 /// Nobody is served any more: what is under way ends, and hits are written.
 async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
     for mut task in tasks {
-        match timeout(waits::SETTLING, &mut task).await {
+        match timeout(timeouts::SHUTDOWN_STEP, &mut task).await {
             Ok(ended) => ended.context("a part of the service panicked")?,
             Err(_) => task.abort(),
         }
@@ -190,10 +196,10 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if timeout(waits::SETTLING, settled).await.is_err() {
-        tracing::warn!("a fetch that nobody waits for is broken off");
+    if timeout(timeouts::SHUTDOWN_STEP, settled).await.is_err() {
+        tracing::warn!("a fetch that nobody timeouts for is broken off");
     }
-    match timeout(waits::SETTLING, service.cache.run(|cache| cache.flush())).await {
+    match timeout(timeouts::SHUTDOWN_STEP, service.cache.run(|cache| cache.flush())).await {
         Ok(flushed) => Ok(flushed?),
         Err(_) => {
             tracing::warn!("hits that were gathered cannot be written in time, and are lost");

@@ -1,14 +1,15 @@
 //! The listeners: addresses, connections and their limits, and how they end.
 
 use super::body::{Body, BodyError};
-use super::client_stream::{ClientState, ClientStream};
+use super::client_socket::{ClientSocket, PeerState};
 use super::connections::{Connections, Place};
 use super::descriptors::Descriptors;
-use super::limits::ClientLimits;
-use super::patient::{Patient, PatientBody};
-use super::rarely::Rarely;
+use super::log_limit::LogLimit;
+use super::options::ClientLimits;
 use super::signals::Stop;
-use super::{body, waits};
+use super::timeout_body::TimeoutBody;
+use super::timeout_stream::TimeoutStream;
+use super::{body, timeouts};
 use anyhow::Context;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -49,7 +50,7 @@ pub fn say(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
         let _ = tell.send(written);
     };
     std::thread::Builder::new().name("image-cache-stdout".into()).spawn(write)?;
-    match told.recv_timeout(waits::LISTENING_LINE) {
+    match told.recv_timeout(timeouts::LISTENING_LINE) {
         Ok(written) => written.context("cannot write to standard output"),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             tracing::warn!("nobody reads standard output: where the service listens is not said");
@@ -65,7 +66,7 @@ pub struct Listener {
     pub limits: ClientLimits,
     pub connections: Arc<Connections>,
     pub descriptors: Arc<Descriptors>,
-    pub log: Arc<Rarely>,
+    pub log: Arc<LogLimit>,
 }
 
 impl Listener {
@@ -103,7 +104,7 @@ impl Listener {
             }
             () = stop.wait_for_now() => {}
         }
-        let _ = tokio::time::timeout(waits::SETTLING, running.shutdown()).await;
+        let _ = tokio::time::timeout(timeouts::SHUTDOWN_STEP, running.shutdown()).await;
     }
 
     /// The next connection, once there may be one more.
@@ -114,12 +115,12 @@ impl Listener {
                 Some((stream, place))
             }
             Err(error) => {
-                if self.log.is_due("accept") {
+                if self.log.allow("accept") {
                     tracing::warn!(%error, "cannot accept a connection; it is tried again");
                 }
                 // Too many open files, mostly: whoever is idle makes room.
                 self.connections.close_one();
-                tokio::time::sleep(waits::ACCEPT_PAUSE).await;
+                tokio::time::sleep(timeouts::ACCEPT_PAUSE).await;
                 None
             }
         }
@@ -131,7 +132,7 @@ struct Session {
     acceptor: Option<TlsAcceptor>,
     limits: ClientLimits,
     stop: Stop,
-    log: Arc<Rarely>,
+    log: Arc<LogLimit>,
     place: Place,
 }
 
@@ -144,9 +145,9 @@ impl Session {
     {
         let _ = stream.set_nodelay(true);
         let connection = Arc::clone(&self.place.connection);
-        let client = ClientStream::new(stream);
+        let client = ClientSocket::new(stream);
         let patience = self.limits.body_timeout;
-        let stream = Patient::new(client.clone(), patience, Arc::clone(&connection));
+        let stream = TimeoutStream::new(client.clone(), patience, Arc::clone(&connection));
         let Some(acceptor) = self.acceptor.take() else {
             return self.go_on(client, stream, answer).await;
         };
@@ -157,7 +158,7 @@ impl Session {
         };
         match greeted {
             Ok(Ok(stream)) => self.go_on(client, stream, answer).await,
-            Ok(Err(error)) if self.log.is_due("TLS") => {
+            Ok(Err(error)) if self.log.allow("TLS") => {
                 tracing::warn!(%error, "no TLS with a client");
             }
             Ok(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
@@ -167,7 +168,7 @@ impl Session {
 
     async fn go_on<A, F, B>(
         self,
-        client: ClientStream,
+        client: ClientSocket,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         answer: A,
     ) where
@@ -221,10 +222,10 @@ impl Session {
 }
 
 /// Why a connection ended early: what its client did wrong is worth a line now and then.
-fn tell(log: &Rarely, error: &hyper::Error, max_head: usize) {
+fn tell(log: &LogLimit, error: &hyper::Error, max_head: usize) {
     match error {
         error if error.is_parse_too_large() => {
-            if log.is_due("too large") {
+            if log.allow("too large") {
                 tracing::warn!(
                     max_head,
                     "a request's head is too large: it was answered with 431 or 414"
@@ -232,7 +233,7 @@ fn tell(log: &Rarely, error: &hyper::Error, max_head: usize) {
             }
         }
         error if error.is_parse() => {
-            if log.is_due("malformed") {
+            if log.allow("malformed") {
                 tracing::warn!(%error, "a request was malformed: it was answered with 400");
             }
         }
@@ -252,7 +253,7 @@ impl Answering {
         connection.begin_request(has_body);
         match has_body {
             false => body::empty(),
-            true => PatientBody::of_client(body, patience, Arc::clone(connection)).boxed_unsync(),
+            true => TimeoutBody::of_client(body, patience, Arc::clone(connection)).boxed_unsync(),
         }
     }
 }
@@ -266,7 +267,7 @@ impl Drop for Answering {
 /// An answer's body; when hyper lets it go, the request is answered.
 struct Answered<B> {
     body: B,
-    client: ClientStream,
+    client: ClientSocket,
     /// Since when no byte has come for the client, and when it is looked after next.
     look: Option<(Instant, Pin<Box<Sleep>>)>,
     _answering: Answering,
@@ -289,18 +290,18 @@ where
             return Poll::Ready(frame);
         }
         let (since, look) = this.look.get_or_insert_with(|| {
-            (Instant::now(), Box::pin(tokio::time::sleep(waits::CLIENT_LOOKED_AFTER)))
+            (Instant::now(), Box::pin(tokio::time::sleep(timeouts::CLIENT_CHECK_INTERVAL)))
         });
         while look.as_mut().poll(task).is_ready() {
             let is_gone = match this.client.state() {
-                ClientState::There => false,
-                ClientState::HalfClosed => since.elapsed() >= waits::HALF_CLOSED,
-                ClientState::Gone => true,
+                PeerState::Open => false,
+                PeerState::HalfClosed => since.elapsed() >= timeouts::HALF_CLOSED,
+                PeerState::Closed => true,
             };
             if is_gone {
                 return Poll::Ready(Some(Err("the client has left".into())));
             }
-            look.as_mut().reset(Instant::now() + waits::CLIENT_LOOKED_AFTER);
+            look.as_mut().reset(Instant::now() + timeouts::CLIENT_CHECK_INTERVAL);
         }
         Poll::Pending
     }

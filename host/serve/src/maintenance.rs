@@ -1,10 +1,9 @@
 //! Prune and clean, by themselves: after a commit that crosses the limit, and at intervals.
 
-use super::options::{Profile, time};
+use super::options::Profile;
 use super::plain_id;
 use super::service::Service;
 use super::signals::Stop;
-use clap::Args;
 use image_cache::{Cleaned, ImageCache, Pruned};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,22 +18,11 @@ const LOOKS_BETWEEN: u32 = 4;
 /// How soon what could not be evicted is tried again.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// When the cache is pruned and cleaned.
-#[derive(Debug, Clone, Args)]
-pub struct Upkeep {
-    /// How often the cache is pruned, besides after a fetch that made it too large; 0: never
-    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_PRUNE_EVERY", default_value = "30m", value_parser = time)]
-    pub prune_every: Duration,
-    /// How often the files of failed and stalled fetches are removed; 0: never
-    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_CLEAN_EVERY", default_value = "1h", value_parser = time)]
-    pub clean_every: Duration,
-}
-
 /// Keeps the cache in its bounds until the stop.
 pub async fn run(service: Arc<Service>, mut stop: Stop) {
-    let upkeep = &service.options.upkeep;
-    let mut prune_at = later(upkeep.prune_every);
-    let mut clean_at = later(upkeep.clean_every);
+    let maintenance = &service.options.maintenance;
+    let mut prune_at = later(maintenance.prune_every);
+    let mut clean_at = later(maintenance.clean_every);
     let mut cached = service.cache.counters().fills_cached;
     let mut looks = 0u32;
     loop {
@@ -42,7 +30,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
             () = due(prune_at) => prune_at = prune_until_next(&service).await,
             () = due(clean_at) => {
                 let _ = clean(&service).await;
-                clean_at = later(upkeep.clean_every);
+                clean_at = later(maintenance.clean_every);
             }
             () = tokio::time::sleep(LOOK) => {
                 let now = service.cache.counters().fills_cached;
@@ -67,7 +55,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
 /// Prunes, and answers when to do it again: soon, where what is being read had to stay.
 async fn prune_until_next(service: &Service) -> Option<Instant> {
     let kept = prune(service).await.is_ok_and(|pruned| !pruned.kept.is_empty());
-    let again = if kept { BUSY } else { service.options.upkeep.prune_every };
+    let again = if kept { BUSY } else { service.options.maintenance.prune_every };
     later(again)
 }
 
@@ -109,7 +97,7 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
 
 /// Cleans, and logs what came of it.
 pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
-    let labels = Arc::clone(&service.labels);
+    let responses = Arc::clone(&service.responses);
     // What an earlier version has cached under a name that shows a credential.
     let is_plain = service.options.origin.profile == Profile::Plain;
     let credentials = service.credentials.clone();
@@ -118,7 +106,7 @@ pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
         target.is_some_and(|target| credentials.id(&target).is_some())
     };
     let cleaned = service.cache.run(move |cache| {
-        if let Err(error) = labels.sweep(cache, shows_credential) {
+        if let Err(error) = responses.sweep(cache, shows_credential) {
             tracing::warn!(%error, "what was said of images that are cached no more cannot be removed");
         }
         cache.clean(None)

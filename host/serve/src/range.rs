@@ -1,6 +1,6 @@
 //! Which part of an image a request asks for (RFC 9110, 14.1 and 13.1.5).
 
-use super::label::Label;
+use super::stored_response::StoredResponse;
 use hyper::{HeaderMap, header};
 use std::ops::Range;
 
@@ -29,15 +29,18 @@ pub enum Part {
 impl Asked {
     /// What these headers ask for, of an image of which this label is known: an If-Range that does not agree
     /// with it asks for everything.
-    pub fn of(headers: &HeaderMap, label: Option<&Label>) -> Asked {
+    pub fn of(headers: &HeaderMap, stored: Option<&StoredResponse>) -> Asked {
         let mut ranges = headers.get_all(header::RANGE).iter();
         let (Some(range), None) = (ranges.next(), ranges.next()) else { return Asked::All };
         let asked = range.to_str().map_or(Asked::Malformed, parse);
-        let holds = |label: &Label| {
-            headers.get_all(header::IF_RANGE).iter().all(|known| label.is_same(known.as_bytes()))
+        let holds = |stored: &StoredResponse| {
+            headers
+                .get_all(header::IF_RANGE)
+                .iter()
+                .all(|known| stored.matches_if_range(known.as_bytes()))
         };
-        match label {
-            Some(label) if !holds(label) => Asked::All,
+        match stored {
+            Some(stored) if !holds(stored) => Asked::All,
             None if headers.contains_key(header::IF_RANGE) => Asked::All,
             _ => asked,
         }

@@ -1,22 +1,22 @@
 //! Requests of which no server should guess what they mean are refused before anybody looks at them.
 
-use super::answer::refuse;
 use super::body::Body;
-use super::rarely::Rarely;
+use super::log_limit::LogLimit;
+use super::response::refuse;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version, header};
 
 /// Refuses what is not well formed.
 #[derive(Debug, Default)]
 pub struct RequestChecks {
-    log: Rarely,
+    log: LogLimit,
 }
 
 impl RequestChecks {
     /// The refusal of a request that is not well formed.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let (status, words) = fault(request)?;
-        if self.log.is_due(words) {
+        if self.log.allow(words) {
             tracing::warn!(status = status.as_u16(), "a request is refused: {}", words.trim_end());
         }
         Some(refuse(status, words))

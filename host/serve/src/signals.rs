@@ -1,12 +1,15 @@
 //! SIGTERM and SIGINT stop the service in order, a second one at once; SIGHUP has it read its secrets and
 //! certificates again. systemd is told of each.
 
-use super::service::Service;
 use sd_notify::NotifyState;
 use std::io;
-use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+/// Reads secrets and certificates again; if one is faulty, it stays as it was.
+pub trait Reload: Fn() -> anyhow::Result<()> + Send + Sync + 'static {}
+
+impl<F: Fn() -> anyhow::Result<()> + Send + Sync + 'static> Reload for F {}
 
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,15 +24,15 @@ enum Phase {
 pub struct Stop(watch::Receiver<Phase>);
 
 impl Stop {
-    /// Stops when the process is told to.
-    pub fn on_signals(service: &Arc<Service>) -> io::Result<Stop> {
+    /// Stops on SIGTERM and SIGINT; calls `reload` on SIGHUP.
+    pub fn on_signals(reload: impl Reload) -> io::Result<Stop> {
         let (tell, stop) = watch::channel(Phase::Serving);
         let signals = Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         };
-        tokio::spawn(signals.obey(Arc::clone(service), tell));
+        tokio::spawn(signals.obey(reload, tell));
         Ok(Stop(stop))
     }
 
@@ -61,7 +64,7 @@ struct Signals {
 }
 
 impl Signals {
-    async fn obey(mut self, service: Arc<Service>, tell: watch::Sender<Phase>) {
+    async fn obey(mut self, reload: impl Reload, tell: watch::Sender<Phase>) {
         let mut phase = Phase::Serving;
         while phase < Phase::Now {
             let stops = tokio::select! {
@@ -75,7 +78,7 @@ impl Signals {
                 notify(&[NotifyState::Stopping]);
                 tell.send_replace(phase);
             } else if phase == Phase::Serving {
-                reload(&service);
+                run_reload(&reload);
             }
         }
     }
@@ -93,10 +96,10 @@ pub async fn say_ready(mut stop: Stop) {
     }
 }
 
-fn reload(service: &Service) {
+fn run_reload(reload: &impl Reload) {
     let begun = NotifyState::monotonic_usec_now();
     notify(&[&[NotifyState::Reloading], begun.ok().as_slice()].concat());
-    match service.reload() {
+    match reload() {
         Ok(()) => tracing::warn!("read secrets and certificates again"),
         Err(error) => {
             tracing::error!("what was to be read again is faulty, and stays as it was: {error:#}")

@@ -1,8 +1,7 @@
 //! TLS towards clients and towards the upstream.
 
-use super::options::Origin;
+use super::options::{ListenerTls, Origin};
 use anyhow::{Context, bail};
-use clap::Args;
 use image_cache::read_file;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
@@ -18,41 +17,22 @@ use tokio_rustls::TlsAcceptor;
 /// No file of certificates has more bytes: those of all authorities that systems trust have a quarter of a MiB.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// How the listeners speak TLS.
-#[derive(Debug, Clone, Args)]
-pub struct ListenerTls {
-    /// A PEM file with the certificate of both listeners and its chain; they then speak TLS only
-    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_TLS_CERT", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
-    /// A PEM file with the certificate's private key
-    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_TLS_KEY", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
-}
-
-/// How the upstream is trusted.
-#[derive(Debug, Clone, Args)]
-pub struct UpstreamTls {
-    /// A PEM file with the certificate authorities of an https upstream [default: those of the system]
-    #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_UPSTREAM_CA")]
-    pub upstream_ca: Option<PathBuf>,
-}
-
 /// The certificate that clients are shown; it can be exchanged while the service runs.
 #[derive(Debug)]
-pub struct Identity {
+pub struct ServerCertificate {
     cert: PathBuf,
     key: PathBuf,
     shown: RwLock<Arc<CertifiedKey>>,
 }
 
-impl Identity {
+impl ServerCertificate {
     /// Nothing, where clients speak plain HTTP.
-    pub fn load(options: &ListenerTls) -> anyhow::Result<Option<Arc<Identity>>> {
+    pub fn load(options: &ListenerTls) -> anyhow::Result<Option<Arc<ServerCertificate>>> {
         let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) else {
             return Ok(None);
         };
         let shown = RwLock::new(Arc::new(certified_key(cert, key)?));
-        Ok(Some(Arc::new(Identity { cert: cert.clone(), key: key.clone(), shown })))
+        Ok(Some(Arc::new(ServerCertificate { cert: cert.clone(), key: key.clone(), shown })))
     }
 
     /// Reads the files again; where they are faulty, the certificate stays as it was.
@@ -73,7 +53,7 @@ impl Identity {
     }
 }
 
-impl ResolvesServerCert for Identity {
+impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner)))
     }

@@ -5,7 +5,7 @@ use crate::exit::{Code, note};
 use crate::output::columns;
 use crate::panics;
 use image_cache::{ConfigLayers, ConfigOption};
-use image_cache_serve::{Ended, Options, PrefetchOptions};
+use image_cache_serve::{Options, PrefetchOptions, PrefetchedImage};
 use serde::Serialize;
 
 /// The defaults that differ in the service: it need not record a hit before it serves the next one.
@@ -15,7 +15,7 @@ pub fn defaults() -> ConfigLayers {
 
 /// An element of the answer of `prefetch`.
 #[derive(Serialize)]
-struct PrefetchedImage<'a> {
+struct PrefetchAnswer<'a> {
     image_id: &'a str,
     cached: bool,
     reason: Option<&'a str>,
@@ -30,7 +30,7 @@ pub fn serve(context: &CommandContext, options: &Options) -> anyhow::Result<Code
 pub fn prefetch(context: &CommandContext, options: &PrefetchOptions) -> anyhow::Result<Code> {
     panics::log_panics();
     let ended = image_cache_serve::prefetch(context.config.clone(), options.clone())?;
-    let answer: Vec<PrefetchedImage<'_>> = ended.iter().map(fetched).collect();
+    let answer: Vec<PrefetchAnswer<'_>> = ended.iter().map(fetched).collect();
     context.format.print(&answer, |answer| match answer.as_slice() {
         [] => "nothing is queued".to_owned(),
         answer => columns(["IMAGE", "RESULT"], answer.iter().map(row)),
@@ -42,17 +42,17 @@ pub fn prefetch(context: &CommandContext, options: &PrefetchOptions) -> anyhow::
     Ok(if all_cached { Code::Done } else { Code::Failed })
 }
 
-fn fetched(ended: &Ended) -> PrefetchedImage<'_> {
+fn fetched(ended: &PrefetchedImage) -> PrefetchAnswer<'_> {
     let reason = ended.failed.as_deref();
-    PrefetchedImage { image_id: ended.image.as_str(), cached: reason.is_none(), reason }
+    PrefetchAnswer { image_id: ended.image.as_str(), cached: reason.is_none(), reason }
 }
 
-fn row(image: &PrefetchedImage<'_>) -> [String; 2] {
+fn row(image: &PrefetchAnswer<'_>) -> [String; 2] {
     let result =
         if image.cached { "cached".to_owned() } else { format!("failed: {}", reason(image)) };
     [image.image_id.to_owned(), result]
 }
 
-fn reason<'a>(image: &PrefetchedImage<'a>) -> &'a str {
+fn reason<'a>(image: &PrefetchAnswer<'a>) -> &'a str {
     image.reason.unwrap_or_default()
 }

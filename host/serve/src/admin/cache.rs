@@ -2,7 +2,7 @@
 
 use super::answers::Refusal;
 use crate::maintenance;
-use crate::prefetch::Standing;
+use crate::prefetch::{UpstreamStatus, upstream_status};
 use crate::service::Service;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -63,7 +63,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
     // The queue first: what is fetched from it now would be cached after all.
     if queue {
         service.cache.run(ImageCache::delete_all_queued_images).await?;
-        service.prefetching.look();
+        service.prefetch.notify_queue_changed();
     }
     if cache {
         service.cache.run(ImageCache::delete_all_cached_images).await?;
@@ -75,14 +75,14 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
 pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
     let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;
-    match service.prefetching.standing(&service, &id).await {
-        Standing::Missing => return Err(unknown()),
-        Standing::Inactive(_) => {
+    match upstream_status(&service, &id).await {
+        UpstreamStatus::Missing => return Err(unknown()),
+        UpstreamStatus::Inactive(_) => {
             let words = "Only images with status active can be targeted for queueing";
             return Err(Refusal::bad_request(words));
         }
-        Standing::Active => {}
-        Standing::Unknown(reason) => tracing::info!(image = id, reason, "queued unasked"),
+        UpstreamStatus::Active => {}
+        UpstreamStatus::Unknown(reason) => tracing::info!(image = id, reason, "queued unasked"),
     }
     put_into_queue(&service, id).await?;
     Ok(StatusCode::ACCEPTED)
@@ -97,9 +97,9 @@ pub async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<St
     if queued || cached {
         return Ok(StatusCode::NO_CONTENT);
     }
-    match service.prefetching.standing(&service, &id).await {
-        Standing::Active | Standing::Inactive(_) => Ok(StatusCode::NO_CONTENT),
-        Standing::Missing | Standing::Unknown(_) => Err(unknown()),
+    match upstream_status(&service, &id).await {
+        UpstreamStatus::Active | UpstreamStatus::Inactive(_) => Ok(StatusCode::NO_CONTENT),
+        UpstreamStatus::Missing | UpstreamStatus::Unknown(_) => Err(unknown()),
     }
 }
 
@@ -159,19 +159,19 @@ pub async fn remove_queued(State(service): Shared, Path(id): Path<String>) -> An
 /// `DELETE /v2/queued_images`
 pub async fn remove_all_queued(State(service): Shared) -> Answer<Json<Value>> {
     let deleted = service.cache.run(ImageCache::delete_all_queued_images).await?;
-    service.prefetching.look();
+    service.prefetch.notify_queue_changed();
     Ok(Json(json!({"num_deleted": deleted})))
 }
 
 async fn put_into_queue(service: &Service, id: String) -> Answer<()> {
     service.cache.run(move |cache| cache.queue_image(&id)).await?;
-    service.prefetching.look();
+    service.prefetch.notify_queue_changed();
     Ok(())
 }
 
 async fn take_from_queue(service: &Service, id: String) -> Answer<bool> {
     let was_there = service.cache.run(move |cache| cache.delete_queued_image(&id)).await?;
-    service.prefetching.look();
+    service.prefetch.notify_queue_changed();
     Ok(was_there)
 }
 

@@ -2,7 +2,7 @@
 //! yesterday (DNS rebinding), or across sites. A browser cannot lie about `Host`, `Origin` and `Sec-Fetch-Site`.
 
 use super::answers::Refusal;
-use crate::rarely::Rarely;
+use crate::log_limit::LogLimit;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +20,7 @@ pub struct Hosts {
     known: Vec<String>,
     /// The machine's own name.
     machine: Option<String>,
-    log: Rarely,
+    log: LogLimit,
 }
 
 impl Hosts {
@@ -31,7 +31,7 @@ impl Hosts {
             listens_on: listens_on.ip().to_canonical(),
             known: known.iter().map(|host| host.to_ascii_lowercase()).collect(),
             machine: machine.filter(|name| !name.is_empty()),
-            log: Rarely::default(),
+            log: LogLimit::default(),
         }
     }
 
@@ -60,7 +60,7 @@ impl Hosts {
         {
             let name = host.as_ref().map_or("?", Authority::host);
             return Some(format!(
-                "The Host {name} is not one of this listener's. Ask by its address, or name that host by --admin-host."
+                "The Host {name} is not one of this listener's. UpstreamRequest by its address, or name that host by --admin-host."
             ));
         }
         if let Some(origin) = headers.get(ORIGIN) {
@@ -101,7 +101,7 @@ pub async fn refuse(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
     match hosts.fault(request.method(), request.headers()) {
         None => next.run(request).await,
         Some(fault) => {
-            if hosts.log.is_due("foreign") {
+            if hosts.log.allow("foreign") {
                 tracing::warn!("a request to the admin listener is refused: {fault}");
             }
             Refusal::forbidden(fault).into_response()

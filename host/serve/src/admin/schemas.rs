@@ -4,6 +4,7 @@
 //! said below; with one of three it goes on.
 
 use super::answers::Refusal;
+use crate::prefetch::document;
 use crate::service::Service;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,7 +18,7 @@ pub async fn schema(
 ) -> Result<Json<Value>, Refusal> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '/';
     let known = match name.chars().all(plain) {
-        true => service.prefetching.document(&service, &format!("/v2/schemas/{name}")).await,
+        true => document(&service, &format!("/v2/schemas/{name}")).await.ok(),
         false => None,
     };
     let known = known.or_else(|| (name == "metadefs/resource_type").then(resource_type));

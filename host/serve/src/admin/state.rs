@@ -2,7 +2,7 @@
 
 use super::answers::Refusal;
 use crate::service::Service;
-use crate::{metrics, waits};
+use crate::{metrics, timeouts};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -27,7 +27,7 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         let status = cache.status()?;
         cache.check_in_place().map(|()| status)
     };
-    health_of(service.cache.run(look), waits::HEALTH).await
+    health_of(service.cache.run(look), timeouts::HEALTH).await
 }
 
 /// What is told of a cache that is being looked at; so long it may take.
@@ -56,7 +56,7 @@ async fn health_of(
 
 /// `GET /prefetch`: what is fetched, and what failed and why.
 pub async fn prefetch(State(service): State<Arc<Service>>) -> Json<Value> {
-    Json(service.prefetching.as_json(&service.cache))
+    Json(service.prefetch.as_json(&service.cache))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ const MINORS: [u32; 5] = [18, 17, 16, 15, 14];
 
 pub async fn versions(State(service): State<Arc<Service>>, headers: HeaderMap) -> Json<Value> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let scheme = if service.identity.is_some() { "https" } else { "http" };
+    let scheme = if service.certificate.is_some() { "https" } else { "http" };
     let links = json!([{"rel": "self", "href": format!("{scheme}://{host}/v2/")}]);
     let version = |minor: u32| {
         let status = if minor == MINORS[0] { "CURRENT" } else { "SUPPORTED" };

@@ -1,6 +1,6 @@
 //! What Glance says of an image.
 
-use crate::label::Label;
+use crate::stored_response::StoredResponse;
 use serde::Deserialize;
 
 /// What Glance says of an image.
@@ -15,10 +15,10 @@ pub struct Record {
 
 impl Record {
     /// Whether what is cached is what Glance has.
-    pub fn agrees(&self, label: &Label) -> bool {
-        let size = self.size.is_none() || label.size.is_none() || self.size == label.size;
+    pub fn matches(&self, stored: &StoredResponse) -> bool {
+        let size = self.size.is_none() || stored.size.is_none() || self.size == stored.size;
         let checksum = self.checksum().is_none_or(|checksum| {
-            label.md5.as_ref().is_some_and(|md5| md5.eq_ignore_ascii_case(checksum))
+            stored.md5.as_ref().is_some_and(|md5| md5.eq_ignore_ascii_case(checksum))
         });
         size && checksum
     }

@@ -1,6 +1,6 @@
 //! All numbers of one moment, as text.
 
-use super::Metrics;
+use super::ServeMetrics;
 use crate::cache_status::XCache;
 use image_cache::{CachedImage, Counters, ImageCache, Status};
 use prometheus_client::encoding::EncodeMetric;
@@ -17,7 +17,7 @@ use std::time::SystemTime;
 type Labels = Vec<(&'static str, String)>;
 
 /// The service's numbers and the cache's. It looks at every image, and may block.
-pub fn scrape(metrics: &Metrics, cache: &ImageCache) -> image_cache::Result<String> {
+pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result<String> {
     let (counters, status) = (cache.counters(), cache.status()?);
     let images = cache.cached_images()?;
     let mut page = Page(Registry::with_prefix("image_cache"));
@@ -79,11 +79,11 @@ impl Page {
         self.add(name, help, family);
     }
 
-    fn answers(&mut self, metrics: &Metrics) {
+    fn answers(&mut self, metrics: &ServeMetrics) {
         let names = XCache::ALL.map(XCache::name).into_iter().chain(["none"]);
         let labels: Vec<Labels> = names.map(|name| vec![("cache", name.to_owned())]).collect();
-        let by_label = |counts: &[super::Count]| {
-            let counts = counts.iter().map(super::Count::so_far);
+        let by_label = |counts: &[super::Counter]| {
+            let counts = counts.iter().map(super::Counter::get);
             labels.iter().cloned().zip(counts).collect::<Vec<_>>()
         };
         self.counts(
@@ -108,16 +108,16 @@ impl Page {
         self.counts(
             "answers_by_status",
             "Answers by the class of their status",
-            statuses.map(|(class, count)| (vec![("class", format!("{class}xx"))], count.so_far())),
+            statuses.map(|(class, count)| (vec![("class", format!("{class}xx"))], count.get())),
         );
         self.count(
             "answers_broken_off",
             "Answers that ended before their end",
-            metrics.broken_off.so_far(),
+            metrics.broken_off.get(),
         );
     }
 
-    fn listeners(&mut self, metrics: &Metrics) {
+    fn listeners(&mut self, metrics: &ServeMetrics) {
         let Some(listeners) = metrics.listeners.get() else { return };
         let numbers =
             [("clients", listeners.clients.numbers()), ("admin", listeners.admin.numbers())];
@@ -326,13 +326,13 @@ impl Page {
         }
     }
 
-    fn prefetched(&mut self, metrics: &Metrics, status: &Status) {
+    fn prefetched(&mut self, metrics: &ServeMetrics, status: &Status) {
         self.gauge("queued_images", "Images in the queue", status.queued as f64);
-        self.count("prefetched", "Queued images that were fetched", metrics.prefetched.so_far());
+        self.count("prefetched", "Queued images that were fetched", metrics.prefetched.get());
         self.count(
             "prefetch_failures",
             "Attempts to fetch a queued image that failed",
-            metrics.prefetch_failures.so_far(),
+            metrics.prefetch_failures.get(),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Requests that change something at the upstream: what is stored of it must be asked for again (RFC 9111, 4.4).
+//! Requests that change something at the upstream invalidate the stored responses of it (RFC 9111, 4.4).
 
 use crate::body::Body;
 use crate::cache_status::{CacheStatus, Reason};
@@ -6,10 +6,10 @@ use crate::service::Service;
 use crate::{plain_id, service};
 use hyper::{Method, Request, Response, header};
 
-/// Methods that change nothing (RFC 9110, 9.2.1); of an unknown one nobody knows.
+/// Methods that change nothing (RFC 9110, 9.2.1). An unknown method may change something.
 const SAFE: [Method; 4] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
 
-/// Hands a request on; where it has changed something, what is stored of that is invalid.
+/// Passes a request to the upstream, and invalidates what it has changed.
 pub(super) async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     let is_safe = SAFE.contains(request.method());
     let target = service::target(&request).to_owned();
@@ -18,8 +18,9 @@ pub(super) async fn pass(service: &Service, request: Request<Body>) -> Response<
     if !is_safe && has_changed {
         let named = [header::LOCATION, header::CONTENT_LOCATION];
         let named = named.iter().filter_map(|name| response.headers().get(name)?.to_str().ok());
-        let named: Vec<String> =
-            named.filter_map(|location| service.upstream.target_of(location, &target)).collect();
+        let named: Vec<String> = named
+            .filter_map(|location| service.upstream.base.target_of(location, &target))
+            .collect();
         for target in named.iter().chain([&target]) {
             let id = service.credentials.id(target).or_else(|| plain_id::of_target(target));
             if let Some(id) = id {

@@ -1,166 +1,158 @@
-//! A stored image and the upstream: whether it is still the one that the upstream has (RFC 9111, 4.3).
+//! Validation: whether a stored image is still the upstream's (RFC 9111, 4.3).
 
-use super::{Get, rules};
-use crate::answer::bypassed;
+use super::{PlainProfile, rules};
 use crate::body::Body;
 use crate::cache_status::{CacheStatus, Reason};
-use crate::collapsing::{Asking, Outcome, tell};
-use crate::hit::Found;
-use crate::label::Label;
-use crate::service::failed;
-use crate::upstream::Failure;
-use crate::{body, label};
+use crate::proxy::{ProxyProfile, store_and_serve};
+use crate::response::{bypassed, upstream_failed};
+use crate::response_store::{FetchLock, FetchOutcome, release};
+use crate::stored_response::StoredResponse;
+use crate::upstream::UpstreamError;
+use crate::{body, stored_response};
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
 use std::sync::Arc;
 
-impl Get<'_> {
-    /// Asks the upstream about a stored image, and tells those who wait what came of it; nothing where the image is to be
-    /// looked for again.
-    pub(super) async fn revalidate(
+impl PlainProfile {
+    /// Asks the upstream about a stored image, and releases the lock; nothing if the image is to be looked up again.
+    pub(super) async fn validate(
         &self,
-        label: &Arc<Label>,
-        asking: Option<Asking>,
+        stored: &Arc<StoredResponse>,
+        lock: Option<FetchLock>,
     ) -> Option<Response<Body>> {
-        let conditions = rules::conditions(label, self.authorises);
-        let is_forbidden =
-            label.is_outdated() && rules::sharing(label.repeated(), &self.service.fields).is_err();
-        if is_forbidden || conditions.is_empty() || !self.service.upstream.is(&label.upstream) {
-            self.service.evict_this(&self.ask.id, label).await;
+        let conditions = rules::conditions(stored, self.authorises);
+        let is_forbidden = stored.is_outdated()
+            && rules::sharing(stored.headers(), &self.get.service.fields).is_err();
+        if is_forbidden
+            || conditions.is_empty()
+            || !self.get.service.upstream.base.is(&stored.upstream)
+        {
+            self.get.service.evict_response(&self.get.request.id, stored).await;
             return None;
         }
         let response = match self.ask_if(conditions).await {
             Ok(response) => response,
-            Err(failure) if self.may_be_stale(label) => {
-                tell(asking, Outcome::Failed(failure));
-                return self.still(label, CacheStatus::Hit).await;
+            Err(error) if self.may_serve_stale(stored) => {
+                release(lock, FetchOutcome::Failed(error));
+                return self.serve_if_current(stored, CacheStatus::Hit).await;
             }
-            Err(failure) => {
-                tell(asking, Outcome::Failed(failure.clone()));
-                return Some(failed(&failure));
+            Err(error) => {
+                release(lock, FetchOutcome::Failed(error.clone()));
+                return Some(upstream_failed(&error));
             }
         };
         match response.status() {
-            StatusCode::NOT_MODIFIED => self.confirmed(label, response.headers(), asking).await,
-            StatusCode::OK if self.head.method == Method::HEAD => {
-                self.described(label, response).await
+            StatusCode::NOT_MODIFIED => self.on_confirmed(stored, response.headers(), lock).await,
+            StatusCode::OK if self.get.head.method == Method::HEAD => {
+                self.on_described(stored, response).await
             }
-            StatusCode::OK if self.is_for_all() => self.changed(label, response, asking).await,
+            StatusCode::OK if self.may_fetch() => self.on_changed(stored, response, lock).await,
             _ => {
-                tell(asking, Outcome::NotShared);
-                self.withdrawn(label, response).await
+                release(lock, FetchOutcome::NotShared);
+                self.on_withdrawn(stored, response).await
             }
         }
-    }
-
-    /// Whether the operator allows to serve this image while the upstream cannot be reached, and neither the image nor
-    /// the caller forbids it.
-    pub(super) fn may_be_stale(&self, label: &Label) -> bool {
-        let is_known = !label.is_invalid && !label.is_outdated();
-        let is_allowed = self.service.options.serve_stale_if_unreachable;
-        let is_forbidden = label.cache_control().forbids_stale() || self.wishes.want_confirmed();
-        is_allowed && is_known && !is_forbidden
     }
 
     /// The upstream has confirmed it (304).
-    async fn confirmed(
+    async fn on_confirmed(
         &self,
-        label: &Arc<Label>,
+        stored: &Arc<StoredResponse>,
         headers: &HeaderMap,
-        asking: Option<Asking>,
+        lock: Option<FetchLock>,
     ) -> Option<Response<Body>> {
-        if !label.is_not_denied(headers) {
-            tracing::warn!(image = %self.ask.id, "the upstream confirms another image than it was asked about; it is fetched anew");
-            self.service.evict_this(&self.ask.id, label).await;
+        if !stored.is_compatible_with(headers) {
+            tracing::warn!(image = %self.get.request.id, "the upstream confirms another image than it was asked about; it is fetched anew");
+            self.get.service.evict_response(&self.get.request.id, stored).await;
             return None;
         }
-        // What an earlier version stored may lack what the upstream has said of sharing.
-        let is_silent = label.is_outdated()
-            && label.header(&header::CACHE_CONTROL).is_some()
+        // An earlier version may not have stored what the upstream had said of sharing.
+        let is_silent = stored.is_outdated()
+            && stored.header(&header::CACHE_CONTROL).is_some()
             && !headers.contains_key(header::CACHE_CONTROL);
-        let label = self.confirm(label, headers).await;
-        if is_silent || self.is_not_to_be_kept(&label) {
-            self.service.evict_this(&self.ask.id, &label).await;
+        let stored = self.confirm(stored, headers).await;
+        if is_silent || self.must_not_be_stored(&stored) {
+            self.get.service.evict_response(&self.get.request.id, &stored).await;
             return None;
         }
-        let control = label.cache_control();
+        let control = stored.cache_control();
         if !control.no_cache && !control.no_store {
-            tell(asking, Outcome::Shared(Arc::clone(&label)));
+            release(lock, FetchOutcome::Shared(Arc::clone(&stored)));
         } else {
-            tell(asking, Outcome::NotShared);
+            release(lock, FetchOutcome::NotShared);
         }
-        self.still(&label, CacheStatus::Revalidated).await
+        self.serve_if_current(&stored, CacheStatus::Revalidated).await
     }
 
     /// Whether a 304 has said what forbids to keep the image at all. `no-store` in it is about itself: each use is asked for.
-    fn is_not_to_be_kept(&self, label: &Label) -> bool {
-        let headers = label.repeated();
-        let varies = rules::sharing(headers, &self.service.fields)
+    fn must_not_be_stored(&self, stored: &StoredResponse) -> bool {
+        let headers = stored.headers();
+        let varies = rules::sharing(headers, &self.get.service.fields)
             .is_err_and(|reason| reason != Reason::Forbidden);
-        varies || label.cache_control().private || !label::is_storable(headers)
+        varies || stored.cache_control().private || !stored_response::is_storable(headers)
     }
 
     /// The upstream has another image, and sends it.
-    async fn changed(
+    async fn on_changed(
         &self,
-        label: &Arc<Label>,
+        stored: &Arc<StoredResponse>,
         response: Response<Incoming>,
-        asking: Option<Asking>,
+        lock: Option<FetchLock>,
     ) -> Option<Response<Body>> {
-        match rules::keeping(&response, &self.service.fields, self.authorises) {
+        match rules::storable(&response, &self.get.service.fields, self.authorises) {
             Ok(()) => {
-                self.service.evict_this(&self.ask.id, label).await;
-                Some(self.keep(response, asking, CacheStatus::Changed).await)
+                self.get.service.evict_response(&self.get.request.id, stored).await;
+                Some(store_and_serve(self, response, lock, CacheStatus::Changed).await)
             }
             Err(reason) => {
-                tell(asking, Outcome::NotShared);
+                release(lock, FetchOutcome::NotShared);
                 // What one user gets says nothing of what another may have.
                 if !self.authorises {
-                    self.service.evict_this(&self.ask.id, label).await;
+                    self.get.service.evict_response(&self.get.request.id, stored).await;
                 }
-                Some(self.past(reason, response))
+                Some(self.pass(reason, response))
             }
         }
     }
 
     /// What the upstream says of the image in an answer to HEAD (RFC 9111, 4.3.5).
-    async fn described(
+    async fn on_described(
         &self,
-        label: &Arc<Label>,
+        stored: &Arc<StoredResponse>,
         response: Response<Incoming>,
     ) -> Option<Response<Body>> {
         let headers = response.headers();
         let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let is_other =
-            matches!((length, label.size), (Some(said), Some(size)) if said != size.to_string());
-        if label.agrees(headers) && !is_other {
-            self.confirm(label, headers).await;
-        } else if !self.authorises && (is_other || !label.is_not_denied(headers)) {
-            self.service.invalidate(&self.ask.id).await;
+            matches!((length, stored.size), (Some(said), Some(size)) if said != size.to_string());
+        if stored.matches(headers) && !is_other {
+            self.confirm(stored, headers).await;
+        } else if !self.authorises && (is_other || !stored.is_compatible_with(headers)) {
+            self.get.service.invalidate(&self.get.request.id).await;
         }
-        Some(self.past(Reason::Partial, response))
+        Some(self.pass(Reason::Partial, response))
     }
 
     /// The upstream does not have it any more, or not for this caller, or sends a part of another one.
-    async fn withdrawn(
+    async fn on_withdrawn(
         &self,
-        label: &Arc<Label>,
+        stored: &Arc<StoredResponse>,
         response: Response<Incoming>,
     ) -> Option<Response<Body>> {
         let status = response.status();
         let is_gone = [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&status);
         let is_changed = [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&status);
         // Servers hide behind 404 what one user may not see.
-        let is_for_all =
-            !self.authorises && rules::sharing(response.headers(), &self.service.fields).is_ok();
-        if is_changed && label.agrees(response.headers()) {
+        let is_for_all = !self.authorises
+            && rules::sharing(response.headers(), &self.get.service.fields).is_ok();
+        if is_changed && stored.matches(response.headers()) {
             // It ignores conditions: it is still the same image.
-            let label = self.confirm(label, response.headers()).await;
-            return self.still(&label, CacheStatus::Revalidated).await;
+            let stored = self.confirm(stored, response.headers()).await;
+            return self.serve_if_current(&stored, CacheStatus::Revalidated).await;
         }
         if (is_gone && is_for_all) || (is_changed && !self.authorises) {
-            self.service.evict_this(&self.ask.id, label).await;
+            self.get.service.evict_response(&self.get.request.id, stored).await;
         }
         if status == StatusCode::OK && self.is_conditional() {
             // The caller's own condition has not been asked.
@@ -171,62 +163,53 @@ impl Get<'_> {
             (false, true) => Reason::NotAuthorised,
             (false, false) => Reason::Status,
         };
-        Some(self.past(reason, response))
+        Some(self.pass(reason, response))
     }
 
-    /// Asks on the caller's behalf: for all of the image, or for no more of it than the caller wants.
+    /// Sends a conditional request: for the whole image, or for no more of it than the caller wants.
     pub(super) async fn ask_if(
         &self,
         conditions: HeaderMap,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<Incoming>, UpstreamError> {
         let mut request = Request::new(body::empty());
         let headers = request.headers_mut();
-        *headers = self.ask.headers.clone();
+        *headers = self.get.request.headers.clone();
         headers.extend(conditions);
-        if self.head.method == Method::HEAD {
+        if self.get.head.method == Method::HEAD {
             *request.method_mut() = Method::HEAD;
-        } else if !self.is_for_all() && !self.is_conditional() {
+        } else if !self.may_fetch() && !self.is_conditional() {
             let part = [header::RANGE, header::IF_RANGE];
             for name in part {
-                if let Some(value) = self.head.headers.get(&name) {
+                if let Some(value) = self.get.head.headers.get(&name) {
                     headers.insert(name, value.clone());
                 }
             }
         }
-        self.service.upstream.send(&self.ask.target, request).await
+        self.get.service.upstream.send(&self.get.request.target, request).await
     }
 
-    /// The stored image, if it is still the one with this label.
-    pub(super) async fn still(
-        &self,
-        label: &Arc<Label>,
-        status: CacheStatus,
-    ) -> Option<Response<Body>> {
-        let modified = label.modified;
-        match self.look(move |label| label.modified == modified).await {
-            Found::Hit(hit) => Some(self.service.answer_with(status, hit, &self.ask, &self.head)),
-            Found::Unfit(_) | Found::Nothing => None,
-        }
-    }
-
-    /// Keeps what the upstream has said of the image.
-    async fn confirm(&self, label: &Label, headers: &HeaderMap) -> Arc<Label> {
-        let mut label = label.clone();
-        label.confirm(headers);
-        let (labels, confirmed) = (Arc::clone(&self.service.labels), label.clone());
-        let (id, asked) = (self.ask.id.clone(), self.ask.asked);
-        let put = self.service.cache.run(move |_| Ok(labels.put_if_same(&id, label, asked)));
-        // A runtime that stops keeps nothing, and neither does who is told of an image that was replaced or changed meanwhile.
+    /// Stores what the upstream has said of the image.
+    async fn confirm(&self, stored: &StoredResponse, headers: &HeaderMap) -> Arc<StoredResponse> {
+        let mut stored = stored.clone();
+        stored.confirm(headers);
+        let (responses, confirmed) = (Arc::clone(&self.get.service.responses), stored.clone());
+        let (id, epoch) = (self.get.request.id.clone(), self.get.request.epoch);
+        let put = self
+            .get
+            .service
+            .cache
+            .run(move |_| Ok(responses.store_if_unchanged(&id, stored, epoch)));
+        // It is not stored if the runtime stops, or if the image was replaced or invalidated meanwhile.
         put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
     }
 
-    /// The upstream's answer to a GET, for a client that may have asked for its head only.
-    pub(super) fn past(&self, reason: Reason, response: Response<Incoming>) -> Response<Body> {
+    /// The upstream's response to a GET, for a client that may have asked for its head only.
+    pub(super) fn pass(&self, reason: Reason, response: Response<Incoming>) -> Response<Body> {
         bypassed(
             reason,
-            match self.head.method {
+            match self.get.head.method {
                 Method::HEAD => response.map(|_| body::empty()),
-                _ => self.service.passing(response),
+                _ => self.get.service.passing(response),
             },
         )
     }

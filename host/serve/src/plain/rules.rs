@@ -2,9 +2,9 @@
 
 use crate::cache_control::{CacheControl, elements};
 use crate::cache_status::Reason;
-use crate::label;
-use crate::label::{Label, is_strong};
 use crate::request_fields::RequestFields;
+use crate::stored_response;
+use crate::stored_response::{StoredResponse, is_strong};
 use crate::upstream::IsFramed;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, header};
@@ -18,29 +18,29 @@ const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("s
 
 /// What a request says of stored answers.
 #[derive(Debug, Clone)]
-pub struct Wishes(CacheControl);
+pub struct RequestDirectives(CacheControl);
 
-impl Wishes {
-    pub fn of(headers: &HeaderMap) -> Wishes {
-        Wishes(CacheControl::of(headers))
+impl RequestDirectives {
+    pub fn of(headers: &HeaderMap) -> RequestDirectives {
+        RequestDirectives(CacheControl::of(headers))
     }
 
     /// Whether the caller takes a stored answer without asking: it may want one that is younger, or stays fresh longer.
-    pub fn accept(&self, label: &Label) -> bool {
+    pub fn accept(&self, stored: &StoredResponse) -> bool {
         let now = SystemTime::now();
-        let is_young = self.0.max_age.is_none_or(|most| label.age(now) <= most);
-        !self.want_confirmed()
+        let is_young = self.0.max_age.is_none_or(|most| stored.age(now) <= most);
+        !self.require_validation()
             && is_young
-            && label.is_fresh(now, self.0.min_fresh.unwrap_or_default())
+            && stored.is_fresh(now, self.0.min_fresh.unwrap_or_default())
     }
 
     /// Whether the caller wants nothing that has to be asked for.
-    pub fn want_only_cached(&self) -> bool {
+    pub fn only_if_cached(&self) -> bool {
         self.0.only_if_cached
     }
 
     /// Whether the caller does not take what was not checked just now.
-    pub fn want_confirmed(&self) -> bool {
+    pub fn require_validation(&self) -> bool {
         self.0.no_cache || self.0.max_age == Some(Duration::ZERO)
     }
 }
@@ -57,16 +57,16 @@ pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> 
 
 /// What asks the upstream for an image only if it is another one. Where that decides whether a caller may have it, only a
 /// strong ETag will do: what another user has may have the same date.
-pub fn conditions(label: &Label, authorises: bool) -> HeaderMap {
-    let etag = label.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
-    let date = label.header(&header::LAST_MODIFIED).filter(|_| !authorises);
+pub fn conditions(stored: &StoredResponse, authorises: bool) -> HeaderMap {
+    let etag = stored.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
+    let date = stored.header(&header::LAST_MODIFIED).filter(|_| !authorises);
     let condition = |name, value: Option<&str>| Some((name, HeaderValue::from_str(value?).ok()?));
     let all = [condition(header::IF_NONE_MATCH, etag), condition(header::IF_MODIFIED_SINCE, date)];
     all.into_iter().flatten().collect()
 }
 
-/// Whether an answer may be kept for others; the reason where it may not.
-pub fn keeping<B>(
+/// Whether a response may be stored for others; the reason if not.
+pub fn storable<B>(
     response: &Response<B>,
     fields: &RequestFields,
     authorises: bool,
@@ -79,10 +79,10 @@ pub fn keeping<B>(
     if response.extensions().get() != Some(&IsFramed(true)) {
         return Err(Reason::NotStorable);
     }
-    if !label::is_storable(headers) {
+    if !stored_response::is_storable(headers) {
         return Err(Reason::TooManyFields);
     }
-    let stored = Label::of("", headers, None, None);
+    let stored = StoredResponse::new("", headers, None, None);
     let can_be_checked = stored.is_fresh(SystemTime::now(), Duration::ZERO)
         || !conditions(&stored, false).is_empty();
     if !can_be_checked {

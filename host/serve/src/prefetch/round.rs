@@ -1,7 +1,7 @@
 //! One round over the queue, for `image-cache prefetch`.
 
-use super::origin;
-use super::state::pause;
+use super::attempts::backoff;
+use super::upstream;
 use crate::service::Service;
 use futures_util::stream::{self, StreamExt};
 use image_cache::ImageId;
@@ -12,7 +12,7 @@ const ATTEMPTS: u32 = 3;
 
 /// What became of one queued image.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub struct PrefetchedImage {
     /// The image.
     pub image: ImageId,
     /// Why it is not cached, where it is not.
@@ -20,25 +20,25 @@ pub struct Ended {
 }
 
 /// Fetches what is queued now, in order; answers what became of each.
-pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<Ended>> {
+pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<PrefetchedImage>> {
     let queued = service.cache.run(|cache| cache.queued_images()).await?;
     let at_once = service.options.prefetch.prefetch_at_once.max(1) as usize;
-    let fetches = queued
-        .into_iter()
-        .map(|image| async move { Ended { failed: persist(service, &image).await.err(), image } });
+    let fetches = queued.into_iter().map(|image| async move {
+        PrefetchedImage { failed: fetch_with_retries(service, &image).await.err(), image }
+    });
     Ok(stream::iter(fetches).buffered(at_once).collect().await)
 }
 
-async fn persist(service: &Arc<Service>, image: &ImageId) -> Result<(), String> {
+async fn fetch_with_retries(service: &Arc<Service>, image: &ImageId) -> Result<(), String> {
     for failures in 0.. {
         let id = image.as_str();
-        let fetched = origin::fetch(service, &service.prefetching.credentials, id).await;
+        let fetched = upstream::fetch(service, id).await;
         let Err(reason) = fetched else { break };
         tracing::warn!(%image, reason, "not fetched");
         if failures + 1 == ATTEMPTS {
             return Err(reason);
         }
-        tokio::time::sleep(pause(failures)).await;
+        tokio::time::sleep(backoff(failures)).await;
     }
     Ok(())
 }

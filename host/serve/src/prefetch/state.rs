@@ -1,115 +1,46 @@
-//! How each queued image has fared so far: when to try it again, and what it failed of.
+//! The state of the prefetcher: its credentials, its attempts, and the signal that the queue has changed.
 
-use image_cache::{FetchProgress, ImageId};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use super::attempts::Attempts;
+use super::credentials::Credentials;
+use crate::options::PrefetchSettings;
+use image_cache::tokio::AsyncImageCache;
+use serde_json::Value;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
-/// How soon what failed once is tried again; each further time twice as late.
-const FIRST: Duration = Duration::from_secs(2);
-
-/// No longer than this is waited.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
-
-/// How each queued image has fared.
-#[derive(Debug, Default)]
-pub struct Attempts(BTreeMap<ImageId, Attempt>);
-
-#[derive(Debug, Default)]
-struct Attempt {
-    running: bool,
-    failures: u32,
-    reason: Option<String>,
-    again: Option<Instant>,
+/// The state of the prefetcher.
+#[derive(Debug)]
+pub struct PrefetchState {
+    pub(super) credentials: Credentials,
+    queue_changed: Notify,
+    attempts: Mutex<Attempts>,
 }
 
-impl Attempts {
-    /// Whether it is to be fetched now.
-    pub fn is_due(&self, image: &ImageId) -> bool {
-        let again = self.0.get(image).and_then(|attempt| attempt.again);
-        again.is_none_or(|again| again <= Instant::now())
+impl PrefetchState {
+    /// Faulty credentials are an error at once.
+    pub fn new(settings: &PrefetchSettings) -> anyhow::Result<PrefetchState> {
+        let credentials = Credentials::new(settings.prefetch_credentials_file.clone());
+        credentials.headers()?;
+        let (queue_changed, attempts) = (Notify::new(), Mutex::default());
+        Ok(PrefetchState { credentials, queue_changed, attempts })
     }
 
-    /// It is being fetched.
-    pub fn begin(&mut self, image: &ImageId) {
-        self.0.entry(image.clone()).or_default().running = true;
+    /// Tells the prefetcher that the queue has changed.
+    pub fn notify_queue_changed(&self) {
+        self.queue_changed.notify_one();
     }
 
-    /// It is in the cache, or not wanted any more.
-    pub fn is_over(&mut self, image: &ImageId) {
-        self.0.remove(image);
+    /// Returns when the queue has changed.
+    pub(super) async fn queue_changed(&self) {
+        self.queue_changed.notified().await;
     }
 
-    /// It failed, for this reason; answers how soon it is tried again.
-    pub fn failed(&mut self, image: &ImageId, reason: String) -> Duration {
-        let attempt = self.0.entry(image.clone()).or_default();
-        let pause = pause(attempt.failures);
-        *attempt = Attempt {
-            running: false,
-            failures: attempt.failures.saturating_add(1),
-            reason: Some(reason),
-            again: Some(Instant::now() + pause),
-        };
-        pause
+    /// The fetches that run, and those that failed with their reasons.
+    pub fn as_json(&self, cache: &AsyncImageCache) -> Value {
+        self.attempts().as_json(|id| cache.progress(id).ok().flatten())
     }
 
-    /// Forgets what is not queued any more: queued again, it is tried at once.
-    pub fn retain(&mut self, queued: &[ImageId]) {
-        self.0.retain(|image, attempt| attempt.running || queued.contains(image));
-    }
-
-    /// What runs and what failed.
-    pub fn as_json(&self, progress: impl Fn(&str) -> Option<FetchProgress>) -> Value {
-        let running = self.0.iter().filter(|(_, attempt)| attempt.running).map(|(image, _)| {
-            let progress = progress(image.as_str());
-            json!({
-                "image_id": image.as_str(),
-                "bytes": progress.map(|progress| progress.bytes),
-                "size": progress.and_then(|progress| progress.size),
-            })
-        });
-        let failed = self.0.iter().filter(|(_, attempt)| attempt.reason.is_some());
-        let failed = failed.map(|(image, attempt)| {
-            let again = attempt.again.map(|at| at.saturating_duration_since(Instant::now()));
-            json!({
-                "image_id": image.as_str(),
-                "failures": attempt.failures,
-                "reason": attempt.reason,
-                "again_in": again.map(|again| again.as_secs_f64()),
-            })
-        });
-        json!({"running": running.collect::<Value>(), "failed": failed.collect::<Value>()})
-    }
-}
-
-/// How long to wait after so many failures before this one.
-pub fn pause(failures: u32) -> Duration {
-    FIRST.saturating_mul(1 << failures.min(16)).min(LONGEST)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_fails_again_and_again_is_tried_less_and_less_often() {
-        let pauses: Vec<u64> = (0..12).map(|failures| pause(failures).as_secs()).collect();
-        assert_eq!(pauses[..4], [2, 4, 8, 16]);
-        assert_eq!((pauses[11], pause(u32::MAX)), (900, LONGEST));
-    }
-
-    #[test]
-    fn what_failed_has_its_reason_until_it_succeeds_or_leaves_the_queue() {
-        let image: ImageId = "a".parse().expect("a plain name is an id");
-        let mut attempts = Attempts::default();
-        attempts.begin(&image);
-        assert_eq!(attempts.failed(&image, "gone".to_owned()), FIRST);
-        assert!(!attempts.is_due(&image));
-        assert_eq!(attempts.as_json(|_| None)["failed"][0]["reason"], "gone");
-        attempts.retain(std::slice::from_ref(&image));
-        assert!(!attempts.is_due(&image));
-        attempts.retain(&[]);
-        assert!(attempts.is_due(&image));
-        assert_eq!(attempts.as_json(|_| None), json!({"running": [], "failed": []}));
+    pub(super) fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

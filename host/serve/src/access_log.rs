@@ -1,0 +1,211 @@
+//! Each request under its id: a line in the log when its answer has ended, and numbers.
+
+use super::body::{Body, BodyError};
+use super::cache_status;
+use super::cache_status::{CacheStatus, XCache};
+use super::metrics::{EndedResponse, ServeMetrics};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tracing::{Instrument, Span};
+
+/// The header by which OpenStack's services name a request, in answers, and callers theirs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// A request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping.
+#[derive(Debug, Clone, Copy)]
+struct RequestId(u64);
+
+impl RequestId {
+    fn next() -> RequestId {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        RequestId(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Which process it was, and which of its requests.
+        static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+        let (high, low) = (*PROCESS, self.0);
+        let parts = [(high >> 32, 8), (high >> 16 & 0xffff, 4), (high & 0xffff, 4)];
+        write!(f, "req")?;
+        for (part, digits) in parts.into_iter().chain([(low >> 48, 4), (low & (!0 >> 16), 12)]) {
+            write!(f, "-{part:0digits$x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Has a request answered under an id of its own, which is in each line that is logged meanwhile.
+///
+/// An answer that has no id of the upstream's tells the client this one.
+pub async fn log_access<R, F>(
+    metrics: &Arc<ServeMetrics>,
+    listener: &'static str,
+    request: Request<R>,
+    answer: impl FnOnce(Request<R>) -> F,
+) -> Response<LoggedBody>
+where
+    F: Future<Output = Response<Body>>,
+{
+    let (id, begun) = (RequestId::next(), Instant::now());
+    let caller = callers_id(request.headers()).map(str::to_owned);
+    let span = tracing::error_span!("request", %id, caller, listener);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = answer(request).instrument(span.clone()).await;
+    let upstream = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let seen = AccessLogEntry {
+        upstream: upstream.map(str::to_owned),
+        status: response.status(),
+        cache: CacheStatus::of(&response),
+        length: length(response.headers()),
+        method,
+        path,
+        begun,
+        bytes: 0,
+        failed: None,
+    };
+    if seen.upstream.is_none()
+        && let Ok(id) = HeaderValue::from_str(&id.to_string())
+    {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    cache_status::write(&mut response);
+    let metrics = Arc::clone(metrics);
+    response.map(|body| LoggedBody { body, seen, span, metrics })
+}
+
+/// The id that a caller gave its request, where it looks like one.
+fn callers_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (id.len() <= 64 && id.chars().all(plain)).then_some(id)
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What is known of a request and its answer.
+#[derive(Debug)]
+pub struct AccessLogEntry {
+    method: Method,
+    path: String,
+    pub status: StatusCode,
+    pub cache: Option<CacheStatus>,
+    upstream: Option<String>,
+    length: Option<u64>,
+    begun: Instant,
+    /// Bytes of the body that were handed out.
+    pub bytes: u64,
+    failed: Option<String>,
+}
+
+/// A body that is counted, and told of when it has ended.
+#[derive(Debug)]
+pub struct LoggedBody {
+    body: Body,
+    seen: AccessLogEntry,
+    span: Span,
+    metrics: Arc<ServeMetrics>,
+}
+
+impl LoggedBody {
+    /// Whether the client was given all of it.
+    fn is_whole(&self) -> bool {
+        let no_body = self.seen.method == Method::HEAD;
+        no_body
+            || self.seen.failed.is_none()
+                && (http_body::Body::is_end_stream(&self.body)
+                    || self.seen.length == Some(self.seen.bytes))
+    }
+}
+
+impl http_body::Body for LoggedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let _entered = this.span.enter();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.seen.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(Some(Err(error))) => this.seen.failed = Some(error.to_string()),
+            // An end without a length: it is whole.
+            Poll::Ready(None) => this.seen.length = Some(this.seen.bytes),
+            Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for LoggedBody {
+    fn drop(&mut self) {
+        let (is_whole, seen) = (self.is_whole(), &self.seen);
+        let AccessLogEntry { status, cache, bytes, .. } = *seen;
+        self.metrics.count_response(EndedResponse { status, cache, bytes, is_whole });
+        let _entered = self.span.enter();
+        let (method, path, status) = (&seen.method, &seen.path, seen.status.as_u16());
+        let (cache, bytes) =
+            (seen.cache.and_then(CacheStatus::x_cache).map(XCache::name), seen.bytes);
+        let reason = seen.cache.map(CacheStatus::reason);
+        let (upstream, ms) = (seen.upstream.as_deref(), seen.begun.elapsed().as_millis() as u64);
+        match &seen.failed {
+            Some(error) => {
+                tracing::warn!(%method, path, status, cache, reason, bytes, ms, upstream, error, "broke off")
+            }
+            None if is_whole => {
+                tracing::info!(%method, path, status, cache, reason, bytes, ms, upstream, "answered")
+            }
+            None => {
+                tracing::info!(%method, path, status, cache, reason, bytes, ms, upstream, "the client left")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_look_like_openstack_s_and_differ() {
+        let [one, other] = [(); 2].map(|()| RequestId::next().to_string());
+        assert_ne!(one, other);
+        let lengths: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(lengths, [3, 8, 4, 4, 4, 12], "{one}");
+    }
+
+    #[test]
+    fn a_caller_s_id_is_taken_only_where_it_looks_like_one() {
+        let id = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))]);
+            callers_id(&headers).map(str::to_owned)
+        };
+        assert_eq!(id("req-1-2").as_deref(), Some("req-1-2"));
+        assert_eq!((id("req 1"), id("a\tb")), (None, None));
+    }
+}

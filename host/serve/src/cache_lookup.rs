@@ -1,0 +1,146 @@
+//! Looking up an image in the cache, with the stored response that describes it.
+
+use super::range::{Asked, Part};
+use super::response_store::{ResponseStore, recorded_checksum};
+use super::stored_response::StoredResponse;
+use bytes::Bytes;
+use hyper::header::{HeaderMap, RANGE};
+use image_cache::{CachedReader, Error, ImageCache};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// Images and parts up to so many bytes are read when they are opened.
+const SMALL: usize = 1 << 20;
+
+/// The result of a lookup.
+pub enum LookupResult {
+    /// There is nothing that can be served.
+    NotFound,
+    /// There is an image that must not be served as it is.
+    Unusable(Arc<StoredResponse>),
+    /// There is the image that was asked for.
+    Hit(CacheHit),
+}
+
+/// A cached image, or the part of it that was asked for.
+pub struct CacheHit {
+    pub stored: Arc<StoredResponse>,
+    /// Bytes in the whole image.
+    pub size: u64,
+    pub part: Part,
+    pub content: HitContent,
+}
+
+/// The bytes of a hit.
+pub enum HitContent {
+    Empty,
+    Small(Bytes),
+    Large(CachedReader),
+}
+
+/// A lookup of an image, or of a part of it.
+pub struct CacheLookup {
+    responses: Arc<ResponseStore>,
+    id: String,
+    headers: HeaderMap,
+    is_head: bool,
+    trusts_records: bool,
+}
+
+impl CacheLookup {
+    /// `is_head`: without the image's bytes; `trusts_records`: an image without a stored response may be served with the
+    /// checksum of its record.
+    pub fn new(
+        responses: &Arc<ResponseStore>,
+        id: &str,
+        headers: &HeaderMap,
+        is_head: bool,
+        trusts_records: bool,
+    ) -> CacheLookup {
+        let mut headers = headers.clone();
+        if is_head {
+            // Only a GET has parts.
+            headers.remove(RANGE);
+        }
+        CacheLookup {
+            responses: Arc::clone(responses),
+            id: id.to_owned(),
+            headers,
+            is_head,
+            trusts_records,
+        }
+    }
+
+    /// Opens the image, and reads it if it is small. It blocks.
+    pub fn run(
+        &self,
+        cache: &ImageCache,
+        is_usable: impl FnOnce(&StoredResponse) -> bool,
+    ) -> Result<LookupResult, Error> {
+        if self.responses.is_discarded(&self.id) {
+            return Ok(LookupResult::NotFound);
+        }
+        let Some(reader) = cache.open_for_read(&self.id)? else {
+            return Ok(LookupResult::NotFound);
+        };
+        let size = reader.image_size();
+        let Some(stored) = self.response(cache, &reader, size) else {
+            return Ok(LookupResult::NotFound);
+        };
+        if !is_usable(&stored) {
+            return Ok(LookupResult::Unusable(stored));
+        }
+        let part = Asked::of(&self.headers, Some(&stored)).part(size);
+        let reader = match &part {
+            _ if self.is_head => None,
+            Part::Unsatisfiable => None,
+            Part::All => Some(reader),
+            Part::Some(range) => match cache.open_range(&self.id, range.clone())? {
+                Some(part) if part.image_size() == size => Some(part),
+                // Another image has replaced it since.
+                _ => return Ok(LookupResult::NotFound),
+            },
+        };
+        let content = match reader {
+            None => HitContent::Empty,
+            Some(reader) => match read_small(reader) {
+                Ok(content) => content,
+                Err(error) => {
+                    tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
+                    return Ok(LookupResult::NotFound);
+                }
+            },
+        };
+        Ok(LookupResult::Hit(CacheHit { stored, size, part, content }))
+    }
+
+    fn response(
+        &self,
+        cache: &ImageCache,
+        reader: &CachedReader,
+        size: u64,
+    ) -> Option<Arc<StoredResponse>> {
+        let modified = reader.modified().ok()?.into();
+        // A stored response that cannot be read now must not be replaced by the little that the record knows.
+        let known = self.responses.lookup(cache, &self.id, size, modified).ok()?;
+        known.or_else(|| {
+            let md5 = self.trusts_records.then(|| recorded_checksum(cache, &self.id))?;
+            let mut stored = StoredResponse::new("", &HeaderMap::new(), Some(size), md5);
+            stored.modified = Some(modified);
+            stored.add_glance_fields();
+            Some(self.responses.store(&self.id, stored))
+        })
+    }
+}
+
+/// Reads a small image or part; a larger one is read when it is sent.
+fn read_small(mut reader: CachedReader) -> io::Result<HitContent> {
+    match usize::try_from(reader.size()) {
+        Ok(size) if size <= SMALL => {
+            let mut bytes = Vec::with_capacity(size);
+            reader.read_to_end(&mut bytes)?;
+            Ok(HitContent::Small(bytes.into()))
+        }
+        _ => Ok(HitContent::Large(reader)),
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether the caller may have an image: Glance decides, asked with the caller's credentials.
+
+use super::decision::AuthDecision;
+use super::{GlanceProfile, Record};
+use crate::body::Body;
+use crate::cache_status::Reason;
+use crate::proxy::ImageGet;
+use crate::response::{bypassed, refuse, upstream_failed};
+use crate::upstream::{Ranged, UpstreamError};
+use hyper::body::Incoming;
+use hyper::{Response, StatusCode, header};
+use std::sync::Arc;
+
+/// No record of an image is longer.
+const MAX_RECORD: usize = 4 << 20;
+
+/// No response to a request for one byte is longer, if it is to be read to its end.
+const MAX_BYTE: usize = 64 << 10;
+
+impl GlanceProfile {
+    /// Decides by the authorisation cache, or else by Glance's record of the image.
+    pub(super) async fn decide(&mut self) -> AuthDecision {
+        let ImageGet { service, request, .. } = &self.get;
+        if !service.options.authorises() {
+            return AuthDecision::Allowed(None);
+        }
+        if let Some(record) = service.auth_cache.get(request) {
+            self.is_authorized = true;
+            return AuthDecision::Allowed(Some(record));
+        }
+        self.fetch_record().await
+    }
+
+    /// Asks Glance for the image's record, with the caller's credentials.
+    pub(super) async fn fetch_record(&self) -> AuthDecision {
+        let ImageGet { service, request, .. } = &self.get;
+        let target = request.target.strip_suffix("/file").unwrap_or(&request.target);
+        let response = match service.upstream.get(target, request.headers.clone()).await {
+            Ok(response) => response,
+            Err(error) => return self.unreachable(&error),
+        };
+        if response.status() != StatusCode::OK {
+            let response = bypassed(Reason::NotAuthorised, service.passing(response));
+            return AuthDecision::Denied(response);
+        }
+        let record = service.upstream.collect(response.into_body(), MAX_RECORD).await;
+        let record = record.map(|record| serde_json::from_slice::<Record>(&record));
+        let words = match record {
+            Ok(Ok(record)) if record.status == "active" => {
+                return AuthDecision::Allowed(Some(Arc::new(record)));
+            }
+            // Glance itself tells the caller that it has no data, or none for this caller.
+            Ok(Ok(record)) => {
+                tracing::debug!(image = %request.id, status = record.status, "it is not active");
+                service.evict(&request.id).await;
+                return AuthDecision::Denied(self.get.bypass(Reason::NotAuthorised).await);
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(image = %request.id, %error, "the upstream's record of it is none");
+                "the upstream's record of the image is malformed\n"
+            }
+            Err(error) => {
+                tracing::warn!(image = %request.id, error, "the upstream's record of it broke off");
+                "the upstream's record of the image broke off\n"
+            }
+        };
+        AuthDecision::Denied(refuse(StatusCode::BAD_GATEWAY, words))
+    }
+
+    fn unreachable(&self, error: &UpstreamError) -> AuthDecision {
+        let response = upstream_failed(error);
+        match self.get.service.options.serve_stale_if_unreachable {
+            true => AuthDecision::Unreachable(response),
+            false => AuthDecision::Denied(response),
+        }
+    }
+
+    /// Asks Glance for one byte of the image, with the caller's credentials; its response, if Glance denies the download.
+    pub(super) async fn denied_download(&mut self) -> Option<Response<Body>> {
+        let record = self.record.clone().filter(|_| !self.is_authorized)?;
+        let is_empty = record.size == Some(0);
+        let mut response = self.open(!is_empty).await;
+        if response.as_ref().is_ok_and(|response| Ranged::is_not_for(response.status())) {
+            response = self.open(false).await;
+        }
+        let service = &self.get.service;
+        match response {
+            Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => {
+                // Once the body was read, the connection can be used again.
+                let _ = service.upstream.collect(response.into_body(), MAX_BYTE).await;
+            }
+            // The whole image: the connection is closed after the head.
+            Ok(response) if response.status() == StatusCode::OK => {}
+            Ok(response) => {
+                return Some(bypassed(Reason::NotAuthorised, service.passing(response)));
+            }
+            // A cached image may be served then.
+            Err(_) if service.options.serve_stale_if_unreachable => return None,
+            Err(error) => return Some(upstream_failed(&error)),
+        }
+        self.get.service.auth_cache.insert(&self.get.request, &record);
+        self.is_authorized = true;
+        None
+    }
+
+    async fn open(&self, one_byte: bool) -> Result<Response<Incoming>, UpstreamError> {
+        let ImageGet { service, request, .. } = &self.get;
+        let mut headers = request.headers.clone();
+        if one_byte {
+            headers.insert(header::RANGE, Ranged::first_byte());
+        }
+        service.upstream.get(&request.target, headers).await
+    }
+}

@@ -1,0 +1,22 @@
+//! Log lines about faults that others can cause at will: each kind at most once a minute.
+
+use super::timeouts;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// When a fault of each kind was logged last.
+#[derive(Debug, Default)]
+pub struct LogLimit(Mutex<HashMap<&'static str, Instant>>);
+
+impl LogLimit {
+    /// Whether a fault of this kind is to be logged now.
+    pub fn allow(&self, kind: &'static str) -> bool {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = logged.get(kind).is_some_and(|at| at.elapsed() < timeouts::REPEATED_LOG_LINE);
+        if !lately {
+            logged.insert(kind, Instant::now());
+        }
+        !lately
+    }
+}

@@ -1,0 +1,48 @@
+//! Limits on what a client may use: connections, bytes of a head, time. Fixed times are in [`timeouts`](crate::timeouts).
+
+use super::values::time;
+use bytesize::ByteSize;
+use clap::Args;
+use std::time::Duration;
+
+/// hyper reads a head into no less.
+const LEAST_HEAD: u64 = 8 * 1024;
+
+/// Above this a head is an attack.
+const MOST_HEAD: u64 = 16 << 20;
+
+/// What a client may take.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct ClientLimits {
+    /// The most connections of clients at once, or fewer if the limit of open files allows only fewer; further ones wait until one ends, and idle ones are closed for them
+    #[arg(long, value_name = "N", env = "IMAGE_CACHE_MAX_CONNECTIONS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+    /// The largest head of a request; a larger one is answered with 431
+    #[arg(long, value_name = "SIZE", env = "IMAGE_CACHE_MAX_HEAD", default_value = "64 KiB", value_parser = head)]
+    pub max_head: usize,
+    /// How long a client may take to send the head of a request, also of the next one on its connection
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_IDLE_TIMEOUT", default_value = "60s", value_parser = patience)]
+    pub idle_timeout: Duration,
+    /// How long a client may take or send no byte of a body before its connection is closed
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_BODY_TIMEOUT", default_value = "60s", value_parser = patience)]
+    pub body_timeout: Duration,
+    /// How long answers may take to finish when the service is stopped
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_STOP_WITHIN", default_value = "5m", value_parser = time)]
+    pub stop_within: Duration,
+}
+
+fn head(text: &str) -> Result<usize, String> {
+    let size = text.parse::<ByteSize>().ok().map(|size| size.as_u64());
+    let size = size.filter(|size| (LEAST_HEAD..=MOST_HEAD).contains(size));
+    size.and_then(|size| usize::try_from(size).ok())
+        .ok_or_else(|| "accepted: 8 KiB to 16 MiB, in bytes or with a unit".to_owned())
+}
+
+/// A time that is not 0: nobody could keep that.
+fn patience(text: &str) -> Result<Duration, String> {
+    time(text).and_then(|time| match time {
+        Duration::ZERO => Err("accepted: more than 0 seconds".to_owned()),
+        time => Ok(time),
+    })
+}

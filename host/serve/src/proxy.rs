@@ -1,0 +1,139 @@
+//! The way of a request for an image, which is the same for both profiles: authorise, look into the cache and at running
+//! fetches, and else ask the upstream, one request for all that wait.
+
+mod image_get;
+mod miss;
+mod profile;
+
+pub use image_get::ImageGet;
+pub use miss::store_and_serve;
+pub use profile::{CacheAnswer, Description, ProxyProfile};
+
+use super::background_fetches::BackgroundFetch;
+use super::body::Body;
+use super::cache_status::{CacheStatus, Reason};
+use super::response::upstream_failed;
+use super::response_store::{FetchLock, FetchOutcome, LockResult};
+use super::stored_response::StoredResponse;
+use hyper::Response;
+use std::sync::Arc;
+
+/// An image is looked up and asked for so many times before it comes past the cache.
+const ATTEMPTS: u32 = 3;
+
+/// What follows from one attempt.
+enum Step {
+    Respond(Response<Body>),
+    Retry,
+    Bypass(Reason),
+}
+
+/// Responds to a request for an image.
+pub async fn serve<P: ProxyProfile>(mut profile: P) -> Response<Body> {
+    if let Some(response) = profile.authorize().await {
+        return response;
+    }
+    for _ in 0..ATTEMPTS {
+        profile.get_mut().renew_epoch();
+        let stale = match profile.accept_hit().await {
+            CacheAnswer::Respond(response) => return response,
+            CacheAnswer::Stale(stored) => Some(stored),
+            CacheAnswer::Miss => None,
+        };
+        match attempt(&mut profile, stale).await {
+            Step::Respond(response) => return response,
+            Step::Retry => {}
+            Step::Bypass(reason) => return profile.get().bypass(reason).await,
+        }
+    }
+    let reason = if profile.may_fetch() { Reason::CacheFailed } else { Reason::Partial };
+    profile.get().bypass(reason).await
+}
+
+/// Asks the upstream: for this request only, if it is for a part or needs permission of its own, or else for all that wait.
+async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredResponse>>) -> Step {
+    match stale {
+        Some(stored) if !profile.shares_revalidation() => {
+            retry_unless(profile.revalidate(&stored, None).await)
+        }
+        None if !profile.may_fetch() => Step::Bypass(Reason::Partial),
+        stale => match profile.get().service.responses.acquire(&profile.get().request.id).await {
+            LockResult::Acquired(lock) => ask_upstream(profile, stale, Some(lock)).await,
+            LockResult::NotNeeded | LockResult::Released(FetchOutcome::NotShared) => {
+                ask_upstream(profile, stale, None).await
+            }
+            LockResult::Released(FetchOutcome::Failed(error)) => {
+                match stale.filter(|stored| profile.may_serve_stale(stored)) {
+                    Some(stored) => {
+                        retry_unless(profile.serve_if_current(&stored, CacheStatus::Hit).await)
+                    }
+                    None => Step::Respond(upstream_failed(&error)),
+                }
+            }
+            LockResult::Released(FetchOutcome::Shared(stored)) => {
+                profile.note_shared(stored);
+                Step::Retry
+            }
+            LockResult::Released(FetchOutcome::Unknown) => Step::Retry,
+        },
+    }
+}
+
+/// Validates a stale image, or fetches one that is not cached.
+async fn ask_upstream<P: ProxyProfile>(
+    profile: &mut P,
+    stale: Option<Arc<StoredResponse>>,
+    lock: Option<FetchLock>,
+) -> Step {
+    profile.get_mut().renew_epoch();
+    // Another request may have fetched it between the lookup and the lock.
+    if profile.has_changed(stale.as_deref()).await {
+        return Step::Retry;
+    }
+    let is_whole = profile.get().is_whole();
+    let permit = match is_whole {
+        true => None,
+        false => profile.get().service.try_fetch_on_range(),
+    };
+    if !is_whole && permit.is_none() && stale.is_none() {
+        return Step::Bypass(P::PART_NOT_FETCHED);
+    }
+    let response = match stale {
+        Some(stored) => profile.revalidate(&stored, lock).await,
+        None => Some(miss::fetch(profile, lock).await),
+    };
+    match response {
+        None => Step::Retry,
+        Some(response) if is_whole => Step::Respond(response),
+        Some(response) => part_of(profile, response, permit),
+    }
+}
+
+/// Goes on with the response for a whole image, of which the request wants a part: the image is fetched in the background,
+/// and the part is read from that fetch.
+fn part_of<P: ProxyProfile>(
+    profile: &mut P,
+    response: Response<Body>,
+    permit: Option<BackgroundFetch>,
+) -> Step {
+    if !CacheStatus::is_fetch(&response) {
+        return match CacheStatus::of(&response) {
+            Some(CacheStatus::Bypass(_)) => Step::Bypass(P::PART_NOT_FETCHED),
+            // The image cannot be fetched for others, but the response is one that the request allows.
+            _ if P::RESPONDS_WITH_WHOLE => Step::Respond(response),
+            _ => Step::Bypass(P::PART_NOT_FETCHED),
+        };
+    }
+    match permit {
+        Some(permit) => {
+            permit.drain(response);
+            profile.note_authorized();
+            Step::Retry
+        }
+        None => Step::Bypass(P::PART_NOT_FETCHED),
+    }
+}
+
+fn retry_unless(response: Option<Response<Body>>) -> Step {
+    response.map_or(Step::Retry, Step::Respond)
+}

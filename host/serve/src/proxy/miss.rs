@@ -1,0 +1,89 @@
+//! An image that is not cached: opened at the upstream, and fetched for all if it may be stored.
+
+use super::profile::ProxyProfile;
+use crate::body::Body;
+use crate::cache_status::{CacheStatus, Reason};
+use crate::fetch;
+use crate::fetch::FetchStart;
+use crate::response::{bypassed, upstream_failed};
+use crate::response_store::{FetchLock, FetchOutcome, release};
+use crate::serve_inflight::stream_response;
+use crate::service::log_bypass;
+use hyper::Response;
+use hyper::body::Incoming;
+use image_cache::Route;
+use std::sync::Arc;
+
+/// Opens the image at the upstream, and releases the lock.
+pub async fn fetch<P: ProxyProfile>(profile: &P, lock: Option<FetchLock>) -> Response<Body> {
+    let get = profile.get();
+    let opened = get.service.upstream.get(&get.request.target, get.request.headers.clone()).await;
+    let response = match opened {
+        Ok(response) => response,
+        Err(error) => {
+            release(lock, FetchOutcome::Failed(error.clone()));
+            return upstream_failed(&error);
+        }
+    };
+    match profile.check_storable(&response) {
+        Ok(()) => store_and_serve(profile, response, lock, CacheStatus::Miss).await,
+        Err(reason) => {
+            release(lock, FetchOutcome::NotShared);
+            bypassed(reason, get.service.passing(response))
+        }
+    }
+}
+
+/// Fetches the image whose response head has arrived, for all; or shares the fetch of it that runs already.
+pub async fn store_and_serve<P: ProxyProfile>(
+    profile: &P,
+    response: Response<Incoming>,
+    lock: Option<FetchLock>,
+    status: CacheStatus,
+) -> Response<Body> {
+    let get = profile.get();
+    let (service, id) = (&get.service, &get.request.id);
+    if !profile.is_variant(response.headers()) {
+        // The response is for requests without the caller's fields: the bypass asks again with all of them.
+        service.responses.remember_variance(id, response.headers(), lock);
+        drop(response);
+        return get.bypass(Reason::Vary).await;
+    }
+    let running = service.responses.shareable_fetch(id);
+    if let Some(stored) = running.filter(|stored| stored.matches(response.headers()))
+        // The caller's own response is of the very same bytes.
+        && let Some(response) = get.respond_from_fetch(stored).await
+    {
+        return response;
+    }
+    let description = profile.describe_miss(&response);
+    let (head, body) = response.into_parts();
+    let (stored, expected) = (Arc::new(description.stored.clone()), description.expected.clone());
+    let request = get.request.clone();
+    let reader = match fetch::start(service, request, body, Arc::clone(&stored), expected).await {
+        Ok(FetchStart::Reading(reader)) => reader,
+        Ok(FetchStart::AnotherProcess(body)) => {
+            release(lock, FetchOutcome::Unknown);
+            let response = service.passing(Response::from_parts(head, body));
+            return bypassed(Reason::CacheFailed, response);
+        }
+        Err(error) => {
+            release(lock, FetchOutcome::NotShared);
+            log_bypass(id, &error);
+            return get.bypass(Reason::CacheFailed).await;
+        }
+    };
+    let outcome = match reader.route() {
+        Route::Passing => FetchOutcome::NotShared,
+        // Each caller asks for itself about an image that must be validated before each use.
+        _ if stored.cache_control().no_cache => FetchOutcome::Unknown,
+        _ => FetchOutcome::Shared(stored),
+    };
+    if !matches!(outcome, FetchOutcome::NotShared) {
+        service.responses.forget_not_shared(id);
+    }
+    release(lock, outcome);
+    let mut head = Response::from_parts(head, ());
+    profile.complete_head(&mut head, &description);
+    stream_response(status, head, reader, description.expected.size).await
+}

@@ -1,0 +1,96 @@
+//! What differs between the profiles.
+
+use super::image_get::ImageGet;
+use crate::body::Body;
+use crate::cache_status::{CacheStatus, Reason};
+use crate::response_store::FetchLock;
+use crate::stored_response::StoredResponse;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use image_cache::Expected;
+use std::sync::Arc;
+
+/// What the cache and running fetches have for a request.
+pub enum CacheAnswer {
+    Respond(Response<Body>),
+    /// An image that must be validated before it is used.
+    Stale(Arc<StoredResponse>),
+    Miss,
+}
+
+/// What is known of an image whose response head has arrived.
+pub struct Description {
+    pub stored: StoredResponse,
+    /// What the bytes must match.
+    pub expected: Expected,
+}
+
+/// The rules of a profile, for one request.
+pub trait ProxyProfile {
+    /// Why a part comes past the cache if its image is not fetched for it.
+    const PART_NOT_FETCHED: Reason;
+
+    /// Whether a request for a part is answered with a response for the whole image that is not a fetch.
+    const RESPONDS_WITH_WHOLE: bool;
+
+    fn get(&self) -> &ImageGet;
+
+    fn get_mut(&mut self) -> &mut ImageGet;
+
+    /// Asks whether the caller may have the image, if that is asked before the lookup; a response ends the request.
+    async fn authorize(&mut self) -> Option<Response<Body>>;
+
+    /// Responds from the cache or from a running fetch, if the caller may have that.
+    async fn accept_hit(&mut self) -> CacheAnswer;
+
+    /// Whether the request may have the whole image fetched, so that other requests can share it.
+    fn may_fetch(&self) -> bool;
+
+    /// Whether a fetch runs, or the cached image or its confirmation is a later one than `seen`.
+    async fn has_changed(&mut self, seen: Option<&StoredResponse>) -> bool;
+
+    /// Whether the upstream's confirmation of a stale image counts for all requests that wait.
+    fn shares_revalidation(&self) -> bool {
+        true
+    }
+
+    /// Asks the upstream about a stale image, and releases the lock; nothing if the image is to be looked up again.
+    async fn revalidate(
+        &mut self,
+        stored: &Arc<StoredResponse>,
+        lock: Option<FetchLock>,
+    ) -> Option<Response<Body>>;
+
+    /// Whether this image may be served while the upstream cannot be reached.
+    fn may_serve_stale(&self, _stored: &StoredResponse) -> bool {
+        false
+    }
+
+    /// Responds with the cached image if it is still the one of this stored response.
+    async fn serve_if_current(
+        &self,
+        stored: &Arc<StoredResponse>,
+        status: CacheStatus,
+    ) -> Option<Response<Body>>;
+
+    /// Whether a response may be stored for others; the reason if not.
+    fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason>;
+
+    /// Whether a response with these fields is one for this request.
+    fn is_variant(&self, _headers: &HeaderMap) -> bool {
+        true
+    }
+
+    /// Describes the image of a response that may be stored.
+    fn describe_miss(&self, response: &Response<Incoming>) -> Description;
+
+    /// Adds what the profile promises to the head of a response that is stored.
+    fn complete_head(&self, _head: &mut Response<()>, _description: &Description) {}
+
+    /// Another request has shared this response, which is fresh.
+    fn note_shared(&mut self, _stored: Arc<StoredResponse>) {}
+
+    /// The upstream has just let the caller have the image.
+    fn note_authorized(&mut self) {}
+}

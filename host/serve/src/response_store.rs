@@ -1,0 +1,238 @@
+//! The stored responses of all images: in memory, and as small files in the cache's own directory. The store also knows
+//! which images are in flight, and which request may fetch an image.
+
+mod fetch_lock;
+mod in_flight;
+mod in_flight_responses;
+mod invalidations;
+mod json_files;
+mod removal;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use fetch_lock::{FetchLock, LockResult, release};
+pub use invalidations::InvalidationEpoch;
+pub use table::FetchOutcome;
+
+use super::stored_response::{StoredResponse, Timestamp};
+use image_cache::ImageCache;
+use in_flight_responses::InFlightResponses;
+use invalidations::Invalidations;
+use json_files::JsonFiles;
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use table::Table;
+
+/// The stored responses of all images. Methods that take the cache may block.
+#[derive(Debug)]
+pub struct ResponseStore {
+    files: JsonFiles,
+    in_flight_responses: InFlightResponses,
+    invalidations: Invalidations,
+    table: Arc<Mutex<Table>>,
+    generations: AtomicU64,
+}
+
+impl ResponseStore {
+    /// Opens the store in the cache's own directory.
+    pub fn open(cache: &ImageCache) -> io::Result<ResponseStore> {
+        let files = JsonFiles::open(cache, "http")?;
+        Ok(ResponseStore {
+            in_flight_responses: InFlightResponses::open(cache, &files)?,
+            files,
+            invalidations: Invalidations::default(),
+            table: Arc::default(),
+            generations: AtomicU64::new(0),
+        })
+    }
+
+    /// The invalidations until now, for a request that is about to ask the upstream.
+    pub fn epoch(&self) -> InvalidationEpoch {
+        self.invalidations.until_now()
+    }
+
+    /// Whether the image that is cached or in flight is certainly the one of this response.
+    pub fn is_current(&self, id: &str, stored: &StoredResponse) -> bool {
+        let table = self.table();
+        match (table.fetch(id), table.cached(id)) {
+            (Some(fetch), _) => fetch.stored.begun == stored.begun && !fetch.has_rival,
+            (None, Some(cached)) => cached.begun == stored.begun,
+            (None, None) => false,
+        }
+    }
+
+    /// Whether the image that another process fetches, or has just fetched, is known to be the one of this response.
+    pub fn is_same_elsewhere(&self, id: &str, stored: &StoredResponse) -> bool {
+        let known = self.in_flight_responses.of_incomplete_file(id).ok().flatten();
+        let known = known.or_else(|| self.in_flight_responses.of_cached_file(id).ok().flatten());
+        known.is_some_and(|known| stored.matches(known.headers()))
+    }
+
+    /// The response of an image that is being fetched.
+    pub fn in_flight(&self, id: &str) -> Option<Arc<StoredResponse>> {
+        self.table().fetch(id).map(|fetch| Arc::clone(&fetch.stored))
+    }
+
+    /// The response of an image that is being fetched, if new requests may share the fetch.
+    pub fn shareable_fetch(&self, id: &str) -> Option<Arc<StoredResponse>> {
+        let table = self.table();
+        let fetch = table.fetch(id).filter(|fetch| !fetch.is_discarded)?;
+        Some(Arc::clone(&fetch.stored))
+    }
+
+    /// The response of the cached image whose file has this size and time. An error says that there may be one, but that it
+    /// cannot be read now.
+    pub fn lookup(
+        &self,
+        cache: &ImageCache,
+        id: &str,
+        size: u64,
+        modified: Timestamp,
+    ) -> io::Result<Option<Arc<StoredResponse>>> {
+        let fetched = {
+            let table = self.table();
+            if let Some(stored) = table.cached(id)
+                && stored.belongs_to(size, modified)
+            {
+                return Ok(Some(Arc::clone(stored)));
+            }
+            let fetch = table.fetch(id).filter(|fetch| fetch.fills_cache);
+            fetch.map(|fetch| Arc::clone(&fetch.stored))
+        };
+        let is_its = |stored: &Arc<StoredResponse>| {
+            stored.size.is_none_or(|known| known == size) && modified >= stored.begun
+        };
+        match fetched.filter(is_its) {
+            Some(stored) => Ok(Some(self.commit(cache, id, &stored, size, modified))),
+            None => self.load(cache, id, size, modified),
+        }
+    }
+
+    /// Loads the response from disk. A service that was killed may have left it as that of an image in flight.
+    fn load(
+        &self,
+        cache: &ImageCache,
+        id: &str,
+        size: u64,
+        modified: Timestamp,
+    ) -> io::Result<Option<Arc<StoredResponse>>> {
+        let stored = self.files.load::<StoredResponse>(id)?;
+        if let Some(stored) = stored.filter(|stored| stored.belongs_to(size, modified)) {
+            let stored = Arc::new(stored);
+            self.remember(id, Arc::clone(&stored));
+            return Ok(Some(stored));
+        }
+        let in_flight = self.in_flight_responses.of_cached_file(id)?;
+        let in_flight = in_flight.filter(|it| it.size.is_none_or(|known| known == size));
+        Ok(in_flight.map(|stored| self.commit(cache, id, &stored, size, modified)))
+    }
+
+    /// The fetch has published its image: stores the response as the one of the cached file.
+    fn commit(
+        &self,
+        cache: &ImageCache,
+        id: &str,
+        stored: &StoredResponse,
+        size: u64,
+        modified: Timestamp,
+    ) -> Arc<StoredResponse> {
+        let mut stored = stored.clone();
+        (stored.size, stored.modified) = (Some(size), Some(modified));
+        if stored.md5.is_none() {
+            stored.md5 = recorded_checksum(cache, id);
+        }
+        let stored = self.store(id, stored);
+        self.in_flight_responses.remove(id);
+        stored
+    }
+
+    /// Stores the response of a cached image.
+    pub fn store(&self, id: &str, stored: StoredResponse) -> Arc<StoredResponse> {
+        let stored = Arc::new(stored);
+        self.save(id, &stored);
+        let remembered = self.remember(id, stored.clone());
+        if remembered != stored {
+            self.save(id, &remembered);
+        }
+        remembered
+    }
+
+    fn save(&self, id: &str, stored: &StoredResponse) {
+        if let Err(error) = self.files.save(id, &stored) {
+            tracing::warn!(image = %id, %error, "what the upstream said of it cannot be kept: it will be fetched again after a restart");
+        }
+    }
+
+    /// Stores the response unless another image has replaced the cached one, or the image was invalidated since that epoch.
+    pub fn store_if_unchanged(
+        &self,
+        id: &str,
+        stored: StoredResponse,
+        epoch: InvalidationEpoch,
+    ) -> Option<Arc<StoredResponse>> {
+        if self.known_modified(id)? != stored.modified {
+            return None;
+        }
+        let is_changed = || self.invalidations.is_changed_since(id, epoch);
+        if is_changed() {
+            return None;
+        }
+        let stored = self.store(id, stored);
+        if is_changed() {
+            // Storing may have overwritten the mark of that invalidation.
+            self.mark_invalid(id);
+            return None;
+        }
+        Some(stored)
+    }
+
+    /// The time of the cached file that the known response belongs to.
+    fn known_modified(&self, id: &str) -> Option<Option<Timestamp>> {
+        {
+            let table = self.table();
+            if let Some(cached) = table.cached(id) {
+                return Some(cached.modified);
+            }
+            if let Some(fetch) = table.fetch(id).filter(|fetch| fetch.fills_cache) {
+                return Some(fetch.stored.modified);
+            }
+        }
+        Some(self.files.load::<StoredResponse>(id).ok()??.modified)
+    }
+
+    /// Whether there is certainly no response of an image.
+    pub fn is_absent(&self, id: &str) -> bool {
+        self.in_flight(id).is_none() && self.files.is_absent(id)
+    }
+
+    /// Keeps a response in memory; as invalid if its fetch became invalid since the response was taken from it.
+    fn remember(&self, id: &str, mut stored: Arc<StoredResponse>) -> Arc<StoredResponse> {
+        let mut table = self.table();
+        let fetched = table.fetch(id).map(|fetch| &fetch.stored);
+        let is_newer = fetched.is_some_and(|fetched| fetched.begun > stored.begun);
+        if fetched.is_some_and(|fetched| {
+            fetched.is_invalid
+                && fetched.begun == stored.begun
+                && fetched.confirmed == stored.confirmed
+        }) {
+            Arc::make_mut(&mut stored).is_invalid = true;
+        }
+        // The response of a later fetch is not replaced.
+        if !is_newer {
+            table.set_cached(id, Arc::clone(&stored));
+        }
+        stored
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The MD5 in the record of an image.
+pub fn recorded_checksum(cache: &ImageCache, id: &str) -> Option<String> {
+    let image = cache.cached_image(id).ok().flatten()?;
+    image.checksum.map(|checksum| checksum.to_string())
+}

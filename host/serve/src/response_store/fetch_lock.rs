@@ -1,0 +1,123 @@
+//! Collapsed forwarding: of several requests for an image that is not cached, one asks the upstream, and the others wait
+//! to share its response.
+//!
+//! No request waits for a response that cannot be shared: the first such response releases all that wait, and for some
+//! seconds further requests do not wait at all. If responses vary by a field of the request, the store remembers these
+//! fields for as long.
+
+use super::ResponseStore;
+use super::table::{FetchOutcome, LockState, Table};
+use hyper::header::{self, HeaderMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long the store remembers that responses cannot be shared.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// What a request is to do.
+pub enum LockResult {
+    /// Ask the upstream, and tell the others.
+    Acquired(FetchLock),
+    /// Ask the upstream for itself alone.
+    NotNeeded,
+    /// Another request has asked.
+    Released(FetchOutcome),
+}
+
+/// The lock on the fetch of an image, held by the request that asks the upstream.
+#[derive(Debug)]
+pub struct FetchLock {
+    id: String,
+    table: Arc<Mutex<Table>>,
+    outcome: watch::Sender<Option<FetchOutcome>>,
+}
+
+impl ResponseStore {
+    /// Acquires the lock on an image's fetch, or waits until another request has released it.
+    pub async fn acquire(&self, id: &str) -> LockResult {
+        let mut outcome = {
+            let mut table = self.table();
+            match table.lock(id) {
+                Some(LockState::Held(outcome)) => outcome.clone(),
+                Some(LockState::NotShared(until)) if Instant::now() < *until => {
+                    return LockResult::NotNeeded;
+                }
+                Some(LockState::NotShared(_) | LockState::Varies(..)) | None => {
+                    let (sender, outcome) = watch::channel(None);
+                    table.set_lock(id, LockState::Held(outcome));
+                    let table = Arc::clone(&self.table);
+                    let lock = FetchLock { id: id.to_owned(), table, outcome: sender };
+                    return LockResult::Acquired(lock);
+                }
+            }
+        };
+        let outcome = match outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        LockResult::Released(outcome.unwrap_or(FetchOutcome::Unknown))
+    }
+
+    /// Remembers that responses vary by fields that shared fetches do not carry, and releases the lock.
+    pub fn remember_variance(&self, id: &str, headers: &HeaderMap, lock: Option<FetchLock>) {
+        let vary = headers.get_all(header::VARY).iter();
+        let vary = vary.map(|line| (header::VARY, line.clone())).collect();
+        let mut table = self.table();
+        let is_held_by_another =
+            lock.is_none() && matches!(table.lock(id), Some(LockState::Held(_)));
+        if !is_held_by_another && table.has_room() {
+            let until = Instant::now() + REMEMBERED;
+            table.set_lock(id, LockState::Varies(until, Arc::new(vary)));
+            if let Some(lock) = &lock {
+                lock.outcome.send_replace(Some(FetchOutcome::Unknown));
+            }
+        }
+        // The lock may have an outcome of its own, and then locks the table.
+        drop(table);
+    }
+
+    /// The fields by which responses varied some seconds ago.
+    pub fn variance(&self, id: &str) -> Option<Arc<HeaderMap>> {
+        match self.table().lock(id)? {
+            LockState::Varies(until, vary) if Instant::now() < *until => Some(Arc::clone(vary)),
+            _ => None,
+        }
+    }
+
+    /// Forgets that responses cannot be shared.
+    pub fn forget_not_shared(&self, id: &str) {
+        let mut table = self.table();
+        if matches!(table.lock(id), Some(LockState::NotShared(_))) {
+            table.remove_lock(id);
+        }
+    }
+}
+
+impl FetchLock {
+    fn release(&self, outcome: FetchOutcome) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(outcome, FetchOutcome::NotShared) && table.has_room() {
+            table.set_lock(&self.id, LockState::NotShared(Instant::now() + REMEMBERED));
+        } else {
+            table.remove_lock(&self.id);
+        }
+        drop(table);
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+/// Releases a lock, if there is one, and tells the outcome to those that wait.
+pub fn release(lock: Option<FetchLock>, outcome: FetchOutcome) {
+    if let Some(lock) = lock {
+        lock.release(outcome);
+    }
+}
+
+impl Drop for FetchLock {
+    fn drop(&mut self) {
+        if self.outcome.borrow().is_none() {
+            self.release(FetchOutcome::Unknown);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The responses of images in flight, on disk: each belongs to the file that its fetch fills, and to no other file.
+//!
+//! So another service on the same directory knows whose bytes it shares, and a service that is killed when an image has
+//! just been published loses nothing.
+
+use super::json_files::JsonFiles;
+use crate::stored_response::{StoredResponse, Timestamp};
+use image_cache::{FileIdentity, ImageCache};
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// The responses of images in flight, on disk.
+#[derive(Debug)]
+pub struct InFlightResponses {
+    files: JsonFiles,
+    cache: ImageCache,
+}
+
+/// Tells a file from all others, also from a later one in its place. A rename does not change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredIdentity {
+    device: u64,
+    inode: u64,
+    born: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct InFlightResponse {
+    #[serde(rename = "of")]
+    file: StoredIdentity,
+    #[serde(rename = "label")]
+    stored: StoredResponse,
+}
+
+impl InFlightResponses {
+    /// Opens the folder of this cache, below the folder of its stored responses.
+    pub fn open(cache: &ImageCache, responses: &JsonFiles) -> io::Result<InFlightResponses> {
+        Ok(InFlightResponses { files: responses.below(".promised")?, cache: cache.clone() })
+    }
+
+    /// Saves the response of the file that is being filled. Nothing is saved if the file system keeps no birth time.
+    pub fn save(&self, id: &str, stored: &StoredResponse) {
+        let Some(file) = self.incomplete_file(id) else { return };
+        let response = InFlightResponse { file, stored: stored.clone() };
+        if let Err(error) = self.files.save(id, &response) {
+            tracing::debug!(image = %id, %error, "what the upstream said of it is not kept yet");
+        }
+    }
+
+    /// The response of the file that is being filled, by this or by another service.
+    pub fn of_incomplete_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
+        self.of_file(id, |it| it.incomplete_file(id))
+    }
+
+    /// The response of the cached file.
+    pub fn of_cached_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
+        self.of_file(id, |it| it.cached_file(id))
+    }
+
+    fn of_file(
+        &self,
+        id: &str,
+        identity: impl FnOnce(&InFlightResponses) -> Option<StoredIdentity>,
+    ) -> io::Result<Option<StoredResponse>> {
+        let Some(found) = self.files.load::<InFlightResponse>(id)? else { return Ok(None) };
+        Ok((identity(self) == Some(found.file)).then_some(found.stored))
+    }
+
+    fn incomplete_file(&self, id: &str) -> Option<StoredIdentity> {
+        self.cache.incomplete_identity(id).ok().flatten().map(StoredIdentity::from)
+    }
+
+    fn cached_file(&self, id: &str) -> Option<StoredIdentity> {
+        self.cache.cached_identity(id).ok().flatten().map(StoredIdentity::from)
+    }
+
+    pub fn remove(&self, id: &str) {
+        self.files.remove(id);
+    }
+
+    /// Removes the responses of files that are gone.
+    pub fn sweep(&self) -> io::Result<()> {
+        for id in self.files.ids()? {
+            // A response that cannot be read now may be needed.
+            if let (Ok(None), Ok(None)) = (self.of_incomplete_file(&id), self.of_cached_file(&id)) {
+                self.remove(&id);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<FileIdentity> for StoredIdentity {
+    fn from(found: FileIdentity) -> StoredIdentity {
+        StoredIdentity { device: found.device, inode: found.inode, born: found.born.into() }
+    }
+}

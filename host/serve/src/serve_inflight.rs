@@ -1,0 +1,98 @@
+//! Responses from a fetch in progress: whole images, and parts that the fetch has reached or will reach soon.
+
+use super::body::Body;
+use super::cache_status::{CacheStatus, Reason};
+use super::range::{Asked, Part};
+use super::service::{Service, log_bypass};
+use super::stored_response::StoredResponse;
+use super::upstream_request::UpstreamRequest;
+use super::{body, fetch, response};
+use futures_util::StreamExt;
+use hyper::header::HeaderMap;
+use hyper::{Response, header};
+use image_cache::tokio::ImageReader;
+use image_cache::{Expected, Route};
+use std::sync::Arc;
+
+/// A part that starts farther ahead of the fetch comes from the upstream.
+const FAR_AHEAD: u64 = 64 << 20;
+
+/// Responds from a running fetch to a request with these headers; nothing if there is no such fetch, or it is too far behind.
+pub async fn serve_in_flight(
+    service: &Arc<Service>,
+    request: &UpstreamRequest,
+    headers: &HeaderMap,
+    stored: Arc<StoredResponse>,
+) -> Option<Response<Body>> {
+    let progress = service.cache.progress(&request.id).ok()??;
+    if stored.is_not_modified_for(headers) {
+        let not_modified = response::not_modified(&stored).map(|()| body::empty());
+        return Some(CacheStatus::Shared.mark(not_modified));
+    }
+    let asked = Asked::of(headers, Some(&stored));
+    let size = progress.size.or(stored.size);
+    if asked == Asked::All {
+        return join(service, request, stored, size).await;
+    }
+    let size = size?;
+    let part = asked.part(size);
+    let body = match &part {
+        Part::All => return join(service, request, stored, Some(size)).await,
+        Part::Unsatisfiable => body::empty(),
+        Part::Some(range) if range.start > progress.bytes.saturating_add(FAR_AHEAD) => return None,
+        Part::Some(range) => {
+            let reader = service.cache.follow_range(&request.id, range.clone()).await;
+            body::streaming(reader.ok()??.into_stream())
+        }
+    };
+    Some(CacheStatus::Shared.mark(response::head(&stored, size, &part).map(|()| body)))
+}
+
+async fn join(
+    service: &Arc<Service>,
+    request: &UpstreamRequest,
+    stored: Arc<StoredResponse>,
+    size: Option<u64>,
+) -> Option<Response<Body>> {
+    let expected = expected_content(size, stored.md5.as_deref());
+    let joined = fetch::join(service, request.clone(), Arc::clone(&stored), expected).await;
+    let reader = joined.inspect_err(|error| log_bypass(&request.id, error)).ok()?;
+    let mut head = response::head(&stored, size.unwrap_or_default(), &Part::All);
+    if size.is_none() {
+        head.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    Some(stream_response(CacheStatus::Miss, head, reader, size).await)
+}
+
+/// Streams a reader's bytes, with their cache status: `fetched` if this request fetches them.
+pub async fn stream_response(
+    fetched: CacheStatus,
+    head: Response<()>,
+    reader: ImageReader,
+    size: Option<u64>,
+) -> Response<Body> {
+    let from = match reader.route() {
+        Route::Cached => CacheStatus::Hit,
+        Route::Shared => CacheStatus::Shared,
+        Route::Fetching => fetched,
+        Route::Passing => CacheStatus::Bypass(Reason::CacheFailed),
+    };
+    let mut chunks = reader.into_stream();
+    if size == Some(0) {
+        // Nobody reads an empty body, but its end must be read so that the image is cached.
+        if let Some(Err(error)) = chunks.next().await {
+            tracing::warn!(%error, "an empty image cannot be cached");
+        }
+        return from.mark(head.map(|()| body::empty()));
+    }
+    from.mark(head.map(|()| body::streaming(chunks)))
+}
+
+/// What the bytes of an image must match; a checksum that is no MD5 is ignored.
+pub fn expected_content(size: Option<u64>, md5: Option<&str>) -> Expected {
+    let expected = Expected { size, md5: None };
+    match md5 {
+        Some(md5) => expected.clone().with_md5(md5).unwrap_or(expected),
+        None => expected,
+    }
+}

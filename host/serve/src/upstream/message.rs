@@ -1,0 +1,95 @@
+//! What a message loses and must have when it goes from one connection to the next (RFC 9110, 7.6; RFC 9112, 6).
+
+use super::failure::UpstreamError;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName};
+use hyper::{Response, Version, header};
+
+/// What belongs to one connection, not to the message (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 10] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-authentication-info"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What says to whom an answer may go, and how its bytes are to be read: no connection can take it along, whatever
+/// Connection names (RFC 9110, 7.6.1).
+const NEVER_HOP_BY_HOP: [HeaderName; 10] = [
+    header::AGE,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::ETAG,
+    header::EXPIRES,
+    header::PRAGMA,
+    header::SET_COOKIE,
+    header::VARY,
+];
+
+/// Says whether an answer is whole in its head, and its end can be told from a broken connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IsFramed(pub bool);
+
+/// An answer whose length is said once, or not at all, and without what belongs to its connection.
+pub fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {
+    let headers = response.headers();
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let codings = headers.get_all(header::TRANSFER_ENCODING);
+    // Of another coding nobody undoes it, and none can tell its end.
+    if !codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(UpstreamError::Unreadable(
+            "its Transfer-Encoding is not chunked alone".to_owned(),
+        ));
+    }
+    let is_framed = is_chunked || headers.contains_key(header::CONTENT_LENGTH);
+    let length = said_length(headers)?;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(length) = length.filter(|_| !is_chunked) {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    strip(headers);
+    *response.version_mut() = Version::HTTP_11;
+    response.extensions_mut().insert(IsFramed(is_framed));
+    Ok(response)
+}
+
+/// The length that all lines of Content-Length say; an error where they do not agree.
+fn said_length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamError> {
+    let malformed = || UpstreamError::Unreadable("its Content-Length is malformed".to_owned());
+    let mut said = None;
+    for line in headers.get_all(header::CONTENT_LENGTH) {
+        let line = line.to_str().map_err(|_| malformed())?;
+        for length in line.split(',') {
+            let length: u64 = length.trim().parse().map_err(|_| malformed())?;
+            if said.is_some_and(|said| said != length) {
+                return Err(malformed());
+            }
+            said = Some(length);
+        }
+    }
+    Ok(said)
+}
+
+/// Removes what belongs to one connection.
+pub fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let named = named.iter().filter(|name| !NEVER_HOP_BY_HOP.contains(name));
+    for name in HOP_BY_HOP.iter().chain(named) {
+        headers.remove(name);
+    }
+}
