@@ -26,9 +26,9 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
     let source = scratch.path().join("source");
     std::fs::write(&source, "hello")?;
     let text = format!(
-        "image_cache_dir = {:?}\nimage_cache_driver = \"moody\"\n[drivers.moody]\ncomponent = {:?}\noptions = {{ refuse-larger = \"4\" }}\n",
+        "image_cache_dir = {:?}\nimage_cache_driver = \"faulty\"\n[drivers.faulty]\ncomponent = {:?}\noptions = {{ refuse-larger = \"4\" }}\n",
         scratch.path().join("cache"),
-        env!("GUEST_MOODY"),
+        env!("GUEST_FAULTY"),
     );
     std::fs::write(&config, text)?;
     let output = Command::new(binary)
@@ -40,7 +40,7 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("image a is not cached: driver moody does not want it"), "{said}");
+    assert!(said.contains("image a is not cached: driver faulty does not want it"), "{said}");
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(
         answer,
@@ -54,7 +54,7 @@ fn a_driver_at_fault_is_told_case_by_case() -> Tested {
     let Some(binary) = binary() else { return Ok(()) };
     let check = |format: &str| {
         let mut command = Command::new(&binary);
-        command.args(["driver", "check", env!("GUEST_MOODY"), "--format", format]);
+        command.args(["driver", "check", env!("GUEST_FAULTY"), "--format", format]);
         command.args(["--option", "fault=unsorted"]).stdin(Stdio::null()).output()
     };
     let output = check("json")?;
@@ -81,7 +81,7 @@ fn a_driver_at_fault_is_told_case_by_case() -> Tested {
 fn a_bound_that_a_driver_came_near_is_pointed_out() -> Tested {
     let Some(binary) = binary() else { return Ok(()) };
     let mut command = Command::new(binary);
-    command.args(["driver", "check", env!("GUEST_MOODY"), "--format", "json"]);
+    command.args(["driver", "check", env!("GUEST_FAULTY"), "--format", "json"]);
     command.args(["--option", "fault=chatter", "--option", "in=is-cacheable"]);
     let output = command.stdin(Stdio::null()).output()?;
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;

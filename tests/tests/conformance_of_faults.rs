@@ -3,16 +3,16 @@
 use image_cache::conformance::{self, CASES, CaseOutcome};
 use image_cache::{Config, ConfigError};
 use image_cache_tests::Tested;
-use image_cache_tests::components::moody;
+use image_cache_tests::components::faulty;
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 /// Runs the whole suite against the misbehaving driver; the failures by the name of their case.
 fn failures(
-    orders: &[(&str, &str)],
+    options: &[(&str, &str)],
 ) -> Result<BTreeMap<&'static str, String>, Box<dyn std::error::Error>> {
     let scratch = tempfile::tempdir()?;
-    let results = conformance::run(&config(&scratch, orders)?, scratch.path());
+    let results = conformance::run(&config(&scratch, options)?, scratch.path());
     assert_eq!(results.len(), CASES.len());
     let failed = results.into_iter().filter_map(|result| match result.outcome {
         CaseOutcome::Passed => None,
@@ -21,8 +21,11 @@ fn failures(
     Ok(failed.collect())
 }
 
-fn config(scratch: &TempDir, orders: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::builder(scratch.path()).define_driver("moody", moody(orders)).driver("moody").build()
+fn config(scratch: &TempDir, options: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::builder(scratch.path())
+        .define_driver("faulty", faulty(options))
+        .driver("faulty")
+        .build()
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn record(image: Image) -> Response<Body> {
     response
 }
 
-/// Whoever asks for a part asks for the first byte, to be authorised.
+/// The service requests the first byte to have a hit authorised.
 fn first_byte(image: Image) -> Response<Body> {
     let mut response = Response::new(Full::from(&[0][..]).boxed_unsync());
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;

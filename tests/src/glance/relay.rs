@@ -1,7 +1,7 @@
 //! A wire between a service and its upstream that can be watched, held and cut.
 
 use crate::Tested;
-use crate::watched::Watched;
+use crate::monitor::Monitor;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -25,14 +25,14 @@ struct State {
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    shared: Arc<Watched<State>>,
+    shared: Arc<Monitor<State>>,
 }
 
 impl Relay {
     /// To this upstream.
     pub fn to(upstream: SocketAddr) -> Tested<Relay> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let (address, shared) = (listener.local_addr()?, Arc::<Watched<State>>::default());
+        let (address, shared) = (listener.local_addr()?, Arc::<Monitor<State>>::default());
         let theirs = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -105,7 +105,7 @@ impl Drop for Relay {
     }
 }
 
-fn connect(wire: &Arc<Watched<State>>, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
+fn connect(wire: &Arc<Monitor<State>>, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(upstream)?;
     let (asking, asked) = (client.try_clone()?, server.try_clone()?);
     let shared = Arc::clone(wire);
@@ -114,7 +114,7 @@ fn connect(wire: &Arc<Watched<State>>, client: TcpStream, upstream: SocketAddr) 
 }
 
 /// From the client to the server: heads are taken note of.
-fn ask(wire: &Watched<State>, mut client: TcpStream, mut server: TcpStream) {
+fn ask(wire: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
     let (mut head, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     while let Ok(count @ 1..) = client.read(&mut buffer) {
         head.extend_from_slice(&buffer[..count]);
@@ -133,7 +133,7 @@ fn ask(wire: &Watched<State>, mut client: TcpStream, mut server: TcpStream) {
 }
 
 /// From the server to the client, as far as that may go.
-fn answer(wire: &Watched<State>, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
+fn answer(wire: &Monitor<State>, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
     let (mut sent, mut buffer) = (0, [0; 16 * 1024]);
     loop {
         let count = server.read(&mut buffer)?;

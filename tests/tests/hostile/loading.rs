@@ -1,18 +1,18 @@
 //! Drivers that are stopped before their first call.
 
 use image_cache_tests::Tested;
-use image_cache_tests::siege::Siege;
+use image_cache_tests::hostile::Harness;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub fn starts_endlessly(siege: Siege) -> Tested {
-    siege.hurried().is_refused(&["instantiate was cut short", "50ms"])
+pub fn starts_endlessly(harness: Harness) -> Tested {
+    harness.with_short_deadlines().assert_refused(&["instantiate was cut short", "50ms"])
 }
 
-pub fn imports_what_nobody_granted(siege: Siege) -> Tested {
-    let siege = siege.with(|driver| driver.grants.clear());
-    siege.is_refused(&[
+pub fn imports_what_nobody_granted(harness: Harness) -> Tested {
+    let harness = harness.with(|driver| driver.grants.clear());
+    harness.assert_refused(&[
         "image-cache:driver/sql@1.0.0",
         "image-cache:driver/attributes@1.0.0",
         "image-cache:driver/files@1.0.0",
@@ -20,28 +20,29 @@ pub fn imports_what_nobody_granted(siege: Siege) -> Tested {
     ])
 }
 
-pub fn weighs_a_hundred_megabytes(siege: Siege) -> Tested {
+pub fn weighs_a_hundred_megabytes(harness: Harness) -> Tested {
     let scratch = tempfile::tempdir()?;
-    let path = |bytes| heavier(&siege, &scratch.path().join(format!("{bytes}.wasm")), bytes);
+    let path = |bytes| heavier(&harness, &scratch.path().join(format!("{bytes}.wasm")), bytes);
     // What is added means nothing: a little of it is taken.
     let (light, heavy) = (path(1 << 20)?, path(100_000_000)?);
-    Siege::by("weighs_a_hundred_megabytes")
+    Harness::of("weighs_a_hundred_megabytes")
         .with(|driver| driver.component = light)
-        .is_harmless()?;
-    siege.with(|driver| driver.component = heavy).is_refused(&["32 MiB"])
+        .assert_harmless()?;
+    harness.with(|driver| driver.component = heavy).assert_refused(&["32 MiB"])
 }
 
-pub fn is_made_of_many_instances(siege: Siege) -> Tested {
+pub fn is_made_of_many_instances(harness: Harness) -> Tested {
     let scratch = tempfile::tempdir()?;
-    let path = |count| with_instances(&siege, &scratch.path().join(format!("{count}.wasm")), count);
+    let path =
+        |count| with_instances(&harness, &scratch.path().join(format!("{count}.wasm")), count);
     let (few, many) = (path(3)?, path(40)?);
     let made_of = |component: &Path| {
         let component = component.to_owned();
-        Siege::by("is_made_of_many_instances").with(|driver| driver.component = component)
+        Harness::of("is_made_of_many_instances").with(|driver| driver.component = component)
     };
-    made_of(&few).is_harmless()?;
-    made_of(&many).with(|driver| driver.limits.instances = 60).is_harmless()?;
-    siege.with(|driver| driver.component = many).is_refused(&[
+    made_of(&few).assert_harmless()?;
+    made_of(&many).with(|driver| driver.limits.instances = 60).assert_harmless()?;
+    harness.with(|driver| driver.component = many).assert_refused(&[
         "instance",
         "it may have 32",
         "raise `limits.instances`",
@@ -49,9 +50,9 @@ pub fn is_made_of_many_instances(siege: Siege) -> Tested {
 }
 
 /// The guest with a module that is empty, and so many instances of it.
-fn with_instances(siege: &Siege, path: &Path, count: u32) -> Tested<PathBuf> {
+fn with_instances(harness: &Harness, path: &Path, count: u32) -> Tested<PathBuf> {
     const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
-    let mut component = fs::read(&siege.driver().component)?;
+    let mut component = fs::read(&harness.driver().component)?;
     let modules = sections(&component).filter(|kind| *kind == 1).count() as u32;
     component.extend([1, MODULE.len() as u8]);
     component.extend(MODULE);
@@ -79,8 +80,8 @@ fn sections(component: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// The guest with a section that nobody reads, of so many zeros.
-fn heavier(siege: &Siege, path: &Path, bytes: u32) -> Tested<PathBuf> {
-    let mut component = fs::read(&siege.driver().component)?;
+fn heavier(harness: &Harness, path: &Path, bytes: u32) -> Tested<PathBuf> {
+    let mut component = fs::read(&harness.driver().component)?;
     component.push(0);
     component.extend(leb128(bytes));
     let mut file = File::create(path)?;

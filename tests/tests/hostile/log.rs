@@ -1,7 +1,7 @@
 //! What a driver says: bounded in length and number, unable to forge a line, and told where it was the last that it said.
 
 use image_cache_tests::Tested;
-use image_cache_tests::siege::Siege;
+use image_cache_tests::hostile::Harness;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,10 +34,10 @@ fn logged(work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
     Ok(String::from_utf8(written.clone())?.lines().map(str::to_owned).collect())
 }
 
-pub fn floods_the_log(siege: Siege) -> Tested {
-    let siege = siege.unhurried();
+pub fn floods_the_log(harness: Harness) -> Tested {
+    let harness = harness.with_long_deadlines();
     let started = std::time::Instant::now();
-    let lines = logged(|| siege.is_harmless())?;
+    let lines = logged(|| harness.assert_harmless())?;
     let from_guest = lines.iter().filter(|line| line.contains("time\\n")).count();
     let seconds = usize::try_from(started.elapsed().as_secs())? + 1;
     assert!((1..=100 * seconds).contains(&from_guest), "{from_guest} lines in {seconds} s");
@@ -50,9 +50,9 @@ pub fn floods_the_log(siege: Siege) -> Tested {
     Ok(())
 }
 
-pub fn panics_with_words(siege: Siege) -> Tested {
+pub fn panics_with_words(harness: Harness) -> Tested {
     let words = "the sky is falling\\nERROR it is all your fault\\u{1b}[31m";
-    let lines = logged(|| siege.is_replaced(&["times within 60 s", words]))?;
+    let lines = logged(|| harness.assert_replaced(&["times within 60 s", words]))?;
     let told = lines.iter().filter(|line| line.contains("sqlite takes its place"));
     assert!(
         told.clone().count() == 1 && told.clone().all(|line| line.contains(words)),

@@ -25,7 +25,7 @@ macro_rules! tests {
     ($($guest:ident)+) => {$(
         #[test]
         fn $guest() -> image_cache_tests::Tested {
-            held::$guest(image_cache_tests::siege::Siege::by(stringify!($guest)))
+            held::$guest(image_cache_tests::hostile::Harness::of(stringify!($guest)))
         }
     )+
 

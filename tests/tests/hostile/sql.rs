@@ -2,39 +2,41 @@
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::components::open;
-use image_cache_tests::siege::{MAX_SIZE, Siege};
+use image_cache_tests::hostile::{Harness, MAX_SIZE};
 use image_cache_tests::{Mount, Tested, bytes, fill, read_all, serve};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-pub fn queries_without_end(siege: Siege) -> Tested {
+pub fn queries_without_end(harness: Harness) -> Tested {
     // What took long counts double, so that nobody waits a third time.
-    siege.hurried().is_replaced(&["the call took more than 300ms", "2 times within 60 s"])
+    harness
+        .with_short_deadlines()
+        .assert_replaced(&["the call took more than 300ms", "2 times within 60 s"])
 }
 
-pub fn joins_a_billion_rows(siege: Siege) -> Tested {
-    siege.hurried().is_replaced(&["the call took more than 300ms"])
+pub fn joins_a_billion_rows(harness: Harness) -> Tested {
+    harness.with_short_deadlines().assert_replaced(&["the call took more than 300ms"])
 }
 
-pub fn calls_slow_functions(siege: Siege) -> Tested {
-    siege.hurried().is_replaced(&["the call took more than 300ms"])
+pub fn calls_slow_functions(harness: Harness) -> Tested {
+    harness.with_short_deadlines().assert_replaced(&["the call took more than 300ms"])
 }
 
-pub fn calls_countless_slow_functions(siege: Siege) -> Tested {
-    let siege = siege.hurried();
-    let cache = siege.open();
+pub fn calls_countless_slow_functions(harness: Harness) -> Tested {
+    let harness = harness.with_short_deadlines();
+    let cache = harness.open();
     fill(&cache, "a", b"bytes");
     assert_calls_are_over_in_time(&cache);
     drop(cache);
-    siege.is_replaced(&["the call took more than 300ms"])
+    harness.assert_replaced(&["the call took more than 300ms"])
 }
 
 /// The call is over in time, and meanwhile another process's cache takes the directory's lock.
-pub fn executes_costly_statements(siege: Siege) -> Tested {
-    let siege = siege.hurried();
-    let cache = siege.open();
-    let other = open(image_cache::Config::builder(siege.trial.path("")));
+pub fn executes_costly_statements(harness: Harness) -> Tested {
+    let harness = harness.with_short_deadlines();
+    let cache = harness.open();
+    let other = open(image_cache::Config::builder(harness.trial.path("")));
     let is_filled = AtomicBool::new(false);
     let longest = std::thread::scope(|scope| -> Tested<Duration> {
         scope.spawn(|| {
@@ -54,7 +56,7 @@ pub fn executes_costly_statements(siege: Siege) -> Tested {
     assert!(longest < 5 * Duration::from_millis(100), "the directory was locked for {longest:?}");
     assert_calls_are_over_in_time(&cache);
     drop((cache, other));
-    siege.is_replaced(&["the call took more than 300ms"])
+    harness.assert_replaced(&["the call took more than 300ms"])
 }
 
 /// No call took longer than its time and 100 ms, five times over.
@@ -64,65 +66,65 @@ fn assert_calls_are_over_in_time(cache: &ImageCache) {
     }
 }
 
-pub fn keeps_a_sort_aside(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn keeps_a_sort_aside(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn prepares_a_bomb(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn prepares_a_bomb(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn attaches_a_file_outside(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn attaches_a_file_outside(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn vacuums_into_a_file(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn vacuums_into_a_file(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn tampers_with_its_schema(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn tampers_with_its_schema(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn reads_the_clock_through_sql(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn reads_the_clock_through_sql(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn writes_a_blob_of_a_gigabyte(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn writes_a_blob_of_a_gigabyte(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn defines_countless_tables(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn defines_countless_tables(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn defines_a_huge_schema(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn defines_a_huge_schema(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn renews_a_query_as_a_bomb(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn renews_a_query_as_a_bomb(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn swells_values_in_functions(siege: Siege) -> Tested {
-    siege.unhurried().is_harmless()
+pub fn swells_values_in_functions(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
 }
 
-pub fn fills_its_database(siege: Siege) -> Tested {
-    let siege = siege.unhurried().with(|driver| driver.limits.database = 8 << 20);
-    let cache = siege.open();
+pub fn fills_its_database(harness: Harness) -> Tested {
+    let harness = harness.with_long_deadlines().with(|driver| driver.limits.database = 8 << 20);
+    let cache = harness.open();
     for round in 0..2 {
-        siege.round(&cache, round)?;
-        assert!(on_disk(&siege) <= 8 << 20, "{} bytes on disk", on_disk(&siege));
+        harness.round(&cache, round)?;
+        assert!(on_disk(&harness) <= 8 << 20, "{} bytes on disk", on_disk(&harness));
     }
     assert_eq!(cache.driver().fallback, None);
-    siege.stands(&cache)?;
+    harness.assert_cache_works(&cache)?;
     fills_a_real_disk()
 }
 
 /// Bytes of the driver's database and what SQLite keeps beside it.
-fn on_disk(siege: &Siege) -> u64 {
-    let entries = fs::read_dir(siege.trial.path(".image-cache/drivers"));
+fn on_disk(harness: &Harness) -> u64 {
+    let entries = fs::read_dir(harness.trial.path(".image-cache/drivers"));
     let sizes = entries.into_iter().flatten().flatten().map(|entry| entry.metadata());
     sizes.flatten().map(|metadata| metadata.len()).sum()
 }

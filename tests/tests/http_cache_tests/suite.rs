@@ -141,7 +141,7 @@ fn lines_of(output: ChildStdout) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Read on, whoever listens: a full pipe would stop the program.
+            // Read on in any case: a full pipe would stop the program.
             let _ = sender.send(line);
         }
     });

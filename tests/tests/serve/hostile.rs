@@ -10,7 +10,7 @@ fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
     let origin =
         Origin::new(|asked, output| reply(output, "404 Not Found", &[], asked.target.as_bytes()));
     let served = Served::before(&origin.url(), &["--authorise", "never"]);
-    let before = served.place.names("");
+    let before = served.temp.names("");
     for id in [
         "..",
         ".",
@@ -41,7 +41,7 @@ fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
     ] {
         let target = format!("/v2/images/{id}/file");
         let answer = served.get(&target)?;
-        // What it asked for is the upstream's to judge, in the same encoding.
+        // The upstream decides on the target, in the same encoding.
         assert_eq!((answer.status, &answer.body[..]), (404, target.as_bytes()), "{id}");
     }
     for raw in [
@@ -56,7 +56,7 @@ fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
         let status = client.answer("GET").map_or(0, |answer| answer.status);
         assert!([0, 400, 404].contains(&status), "{raw:?} was answered {status}");
     }
-    assert_eq!(served.place.names(""), before);
+    assert_eq!(served.temp.names(""), before);
     Ok(())
 }
 
@@ -199,7 +199,7 @@ fn clients_that_dawdle_are_cut_off() -> Tested {
     let mut client = served.client();
     client.begin("GET", &data("a"), &[])?;
     client.head()?;
-    assert!(until(|| served.has("a") || served.place.names("incomplete").is_empty()));
+    assert!(until(|| served.has("a") || served.temp.names("incomplete").is_empty()));
     let mut rest = 0;
     while let Ok(bytes) = client.take(1 << 20) {
         rest += bytes.len();

@@ -188,7 +188,7 @@ pub fn reply(
     output.write_all(body)
 }
 
-/// Sends the head of an answer, with a length, be it true or not.
+/// Sends the head of an answer, with a length, which may be false.
 pub fn head(
     output: &mut TcpStream,
     status: &str,
@@ -230,7 +230,7 @@ pub fn file(
     reply(output, "206 Partial Content", &headers, &bytes[first..=last])
 }
 
-/// Waits until whoever reads has gone.
+/// Waits until the peer has closed the connection.
 pub fn wait_for_the_end(output: &TcpStream) {
     let _ = io::copy(&mut &*output, &mut io::sink());
 }

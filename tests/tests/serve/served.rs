@@ -2,7 +2,7 @@
 
 use crate::client::{Answer, Client};
 use crate::origin::{Asked, Origin, file, head, reply};
-use image_cache_tests::{Place, Tested, md5_hex, until};
+use image_cache_tests::{TempCache, Tested, md5_hex, until};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -22,7 +22,7 @@ fn binary() -> PathBuf {
 
 /// The service, with its cache; it is killed at the end.
 pub struct Served {
-    pub place: Place,
+    pub temp: TempCache,
     child: Child,
     address: SocketAddr,
 }
@@ -30,14 +30,14 @@ pub struct Served {
 impl Served {
     /// In front of this URL, with these options.
     pub fn before(url: &str, options: &[&str]) -> Served {
-        Served::on(Place::new("sqlite"), url, options)
+        Served::on(TempCache::new("sqlite"), url, options)
     }
 
     /// With a cache that exists.
-    pub fn on(place: Place, url: &str, options: &[&str]) -> Served {
+    pub fn on(temp: TempCache, url: &str, options: &[&str]) -> Served {
         let mut command = Command::new(binary());
         command.env_clear().env("CACHE_DIRECTORY", std::env::temp_dir().join("image-cache-tests"));
-        command.arg("--cache-dir").arg(place.dir()).args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--cache-dir").arg(temp.dir()).args(["serve", "--listen", "127.0.0.1:0"]);
         command.args(["--admin-listen", "none", "--upstream", url]).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -47,9 +47,9 @@ impl Served {
         let address = line.trim().strip_prefix("listening on ").and_then(|it| it.parse().ok());
         let address =
             address.unwrap_or_else(|| panic!("it does not say where it listens: {line:?}"));
-        // Whoever writes to it is not to be killed by a closed pipe.
+        // A closed pipe must not kill the service when it writes.
         std::thread::spawn(move || io::copy(&mut output, &mut io::sink()));
-        Served { place, child, address }
+        Served { temp, child, address }
     }
 
     pub fn client(&self) -> Client {
@@ -67,17 +67,17 @@ impl Served {
 
     /// Waits until an image is cached under this id.
     pub fn is_cached(&self, id: &str) -> bool {
-        until(|| self.place.path(id).is_file())
+        until(|| self.temp.path(id).is_file())
     }
 
     /// Whether an image is cached under this id, now.
     pub fn has(&self, id: &str) -> bool {
-        self.place.path(id).is_file()
+        self.temp.path(id).is_file()
     }
 
     /// Waits until nothing is being fetched.
     pub fn is_idle(&self) -> bool {
-        until(|| self.place.names("incomplete").is_empty())
+        until(|| self.temp.names("incomplete").is_empty())
     }
 
     fn pid(&self) -> Tested<Pid> {
@@ -95,13 +95,13 @@ impl Served {
         Ok(done)
     }
 
-    /// Stops it in order, and answers its place once it has ended.
-    pub fn stop(mut self) -> Tested<Place> {
+    /// Stops it in order, and returns its cache once it has ended.
+    pub fn stop(mut self) -> Tested<TempCache> {
         kill_process(self.pid()?, Signal::TERM)?;
         let status = self.child.wait()?;
         assert!(status.success(), "it ended with {status}");
-        let place = std::mem::replace(&mut self.place, Place::at("sqlite", ""));
-        Ok(place)
+        let temp = std::mem::replace(&mut self.temp, TempCache::at("sqlite", ""));
+        Ok(temp)
     }
 }
 

@@ -34,8 +34,8 @@ fn an_image_is_read_once_from_the_origin_and_then_served_from_the_cache() -> Tes
         }
         // A store cannot read the first byte of none: it is asked for everything.
         assert_eq!(origin.reads(&data("a")), if size == 0 { 2 } else { 1 });
-        let place = served.stop()?;
-        assert_eq!(place.open().hit_count("a")?, 1);
+        let temp = served.stop()?;
+        assert_eq!(temp.open().hit_count("a")?, 1);
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ fn what_is_no_image_passes_through_unchanged() -> Tested {
             (Some(method), Some(target))
         );
     }
-    assert!(served.place.names("").iter().all(|name| !name.starts_with('a')));
+    assert!(served.temp.names("").iter().all(|name| !name.starts_with('a')));
     Ok(())
 }
 
@@ -226,7 +226,7 @@ fn a_damaged_block_is_fetched_again_within_the_same_answer() -> Tested {
         let mut bad = image.clone();
         bad[damaged << 20] ^= 1;
         // In place: the file and its time stay the same.
-        let path = served.place.path("a");
+        let path = served.temp.path("a");
         let modified = std::fs::metadata(&path)?.modified()?;
         let file = std::fs::OpenOptions::new().write(true).open(&path)?;
         std::os::unix::fs::FileExt::write_all_at(&file, &bad, 0)?;
@@ -258,7 +258,7 @@ fn breaks_off_at(damaged: usize) -> Tested {
     let served = Served::before(&origin.url(), &["--authorise", "never"]);
     served.get(&data("a"))?.must_be(200, "miss", &image);
     assert!(served.is_cached("a"));
-    let file = std::fs::OpenOptions::new().write(true).open(served.place.path("a"))?;
+    let file = std::fs::OpenOptions::new().write(true).open(served.temp.path("a"))?;
     let modified = file.metadata()?.modified()?;
     std::os::unix::fs::FileExt::write_all_at(&file, &[!image[damaged]], damaged as u64)?;
     file.set_modified(modified)?;

@@ -326,7 +326,7 @@ fn what_is_asked_for_with_a_credential_in_the_query_is_for_its_user_alone_and_sh
     }
     assert!(served.is_idle());
     let with_dots = |name: &String| name.starts_with('.') || name.contains("cache.db");
-    let names = served.place.names("");
+    let names = served.temp.names("");
     let images: Vec<_> = names.iter().filter(|name| !with_dots(name)).collect();
     assert!(!images.iter().any(|name| name.starts_with(['a', '@'])), "{images:?}");
 
@@ -334,7 +334,7 @@ fn what_is_asked_for_with_a_credential_in_the_query_is_for_its_user_alone_and_sh
         Served::before(&origin.url(), &[&NEVER[..], &["--cache-credential-queries"]].concat());
     served.get(signed[0])?.must_be(200, "miss", &image);
     served.get(signed[0])?.must_be(200, "hit", &image);
-    let names = served.place.names("");
+    let names = served.temp.names("");
     assert!(names.iter().any(|name| name.starts_with('@')), "{names:?}");
     assert!(!names.iter().any(|name| name.contains("swordfish")), "{names:?}");
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::origin::{Asked, Origin, file, head, reply};
 use crate::served::{Glance, Served, data};
-use image_cache_tests::{Place, Tested, bytes, until};
+use image_cache_tests::{TempCache, Tested, bytes, until};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -175,30 +175,30 @@ fn what_must_not_be_served_stale_is_not_whatever_the_operator_allows() -> Tested
 }
 
 /// Changes what is stored of an image while nobody serves it.
-fn rewrite(place: &Place, id: &str, change: impl FnOnce(&mut Value)) -> Tested {
-    let path = place.path(".image-cache/http").join(id);
+fn rewrite(temp: &TempCache, id: &str, change: impl FnOnce(&mut Value)) -> Tested {
+    let path = temp.path(".image-cache/http").join(id);
     assert!(until(|| path.is_file()));
     let mut stored: Value = serde_json::from_slice(&fs::read(&path)?)?;
     change(&mut stored);
     Ok(fs::write(&path, stored.to_string())?)
 }
 
-fn filled(fields: &[(&'static str, &'static str)], image: &[u8]) -> Tested<(Place, Origin)> {
+fn filled(fields: &[(&'static str, &'static str)], image: &[u8]) -> Tested<(TempCache, Origin)> {
     let origin = server(image, fields);
     let served = Served::before(&origin.url(), &PLAIN);
     served.get("/a")?.must_be(200, "miss", image);
     served.get("/a")?.must_be(200, "hit", image);
-    let place = served.stop()?;
+    let temp = served.stop()?;
     origin.forget();
-    Ok((place, origin))
+    Ok((temp, origin))
 }
 
 #[test]
 fn an_answer_that_was_stored_while_the_clock_was_far_ahead_is_asked_for_again() -> Tested {
     let image = bytes(7, 1000);
-    let (place, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=2")], &image)?;
-    rewrite(&place, "a", |stored| stored["confirmed"] = json!(4_070_908_800_u64))?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    let (temp, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=2")], &image)?;
+    rewrite(&temp, "a", |stored| stored["confirmed"] = json!(4_070_908_800_u64))?;
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     served.get("/a")?.must_be(200, "hit", &image);
     assert_eq!(origin.asked().len(), 1, "it was taken for fresh until 2099");
     Ok(())
@@ -207,23 +207,23 @@ fn an_answer_that_was_stored_while_the_clock_was_far_ahead_is_asked_for_again() 
 #[test]
 fn what_was_stored_by_older_rules_is_asked_for_before_its_next_use() -> Tested {
     let image = bytes(8, 1000);
-    let (place, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=600")], &image)?;
+    let (temp, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=600")], &image)?;
     let older = |stored: &mut Value| {
         stored.as_object_mut().map(|fields| fields.remove("version"));
     };
-    rewrite(&place, "a", older)?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    rewrite(&temp, "a", older)?;
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     for _ in 0..2 {
         served.get("/a")?.must_be(200, "hit", &image);
     }
     assert_eq!(origin.asked().len(), 1, "once, not for each use");
-    let place = served.stop()?;
+    let temp = served.stop()?;
     // One that today's rules would not have let in leaves.
-    rewrite(&place, "a", |stored| {
+    rewrite(&temp, "a", |stored| {
         older(stored);
         stored["headers"] = json!([["etag", "\"a\""], ["cache-control", "Private, max-age=600"]]);
     })?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     served.get("/a")?.must_be(200, "miss", &image);
     Ok(())
 }
@@ -237,12 +237,12 @@ fn an_image_of_glance_that_was_stored_by_older_rules_is_held_against_its_record_
     let served = Served::before(&origin.url(), &never);
     served.get(&data("a"))?.must_be(200, "miss", &image);
     served.get(&data("a"))?.must_be(200, "hit", &image);
-    let place = served.stop()?;
-    rewrite(&place, "a", |stored| {
+    let temp = served.stop()?;
+    rewrite(&temp, "a", |stored| {
         stored.as_object_mut().map(|fields| fields.remove("version"));
     })?;
     origin.forget();
-    let served = Served::on(place, &origin.url(), &never);
+    let served = Served::on(temp, &origin.url(), &never);
     for _ in 0..2 {
         served.get(&data("a"))?.must_be(200, "hit", &image);
     }

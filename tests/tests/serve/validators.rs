@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::origin::{Asked, Origin, file, head};
 use crate::served::{Glance, Served, data};
-use image_cache_tests::{Place, Tested, bytes, fill, md5_hex, skip, until};
+use image_cache_tests::{TempCache, Tested, bytes, fill, md5_hex, skip, until};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -49,7 +49,7 @@ fn begin(served: &Served) -> Tested<Client> {
 
 /// Another service on the same directory.
 fn beside(served: &Served, url: &str) -> Served {
-    Served::on(Place::at("sqlite", served.place.dir()), url, &PLAIN)
+    Served::on(TempCache::at("sqlite", served.temp.dir()), url, &PLAIN)
 }
 
 #[test]
@@ -94,29 +94,29 @@ fn two_services_on_one_directory_never_mix_up_an_image_and_the_one_that_replaced
 }
 
 /// The state of a service that was killed when it had published an image, and had not said so yet.
-fn killed_at_the_commit(image: &[u8]) -> Tested<(Place, Origin)> {
+fn killed_at_the_commit(image: &[u8]) -> Tested<(TempCache, Origin)> {
     let (origin, _, open) = gated(image);
     let served = Served::before(&origin.url(), &PLAIN);
     let mut client = begin(&served)?;
-    let known = served.place.path(".image-cache/http");
+    let known = served.temp.path(".image-cache/http");
     let promise = known.join(".promised/a");
     assert!(until(|| promise.exists()));
     let promised = fs::read(&promise)?;
     open.send(())?;
     assert!(client.take(SIZE - 1000)? == image[1000..]);
     assert!(served.is_cached("a") && until(|| known.join("a").exists() && !promise.exists()));
-    let place = served.stop()?;
+    let temp = served.stop()?;
     fs::remove_file(known.join("a"))?;
     fs::write(&promise, promised)?;
     origin.forget();
-    Ok((place, origin))
+    Ok((temp, origin))
 }
 
 #[test]
 fn a_kill_at_the_commit_costs_no_more_than_asking_again() -> Tested {
     let image = bytes(4, SIZE);
-    let (place, origin) = killed_at_the_commit(&image)?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    let (temp, origin) = killed_at_the_commit(&image)?;
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     let answer = served.get("/a")?;
     answer.must_be(200, "hit", &image);
     assert_eq!(answer.header("etag"), Some(&*etag(&image)));
@@ -128,12 +128,12 @@ fn a_kill_at_the_commit_costs_no_more_than_asking_again() -> Tested {
 #[test]
 fn what_was_known_of_an_image_before_a_kill_is_not_said_of_another_file() -> Tested {
     let image = bytes(5, SIZE);
-    let (place, origin) = killed_at_the_commit(&image)?;
-    let cache = place.open();
+    let (temp, origin) = killed_at_the_commit(&image)?;
+    let cache = temp.open();
     cache.delete_cached_image("a")?;
     fill(&cache, "a", &bytes(6, SIZE));
     drop(cache);
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     served.get("/a")?.must_be(200, "miss", &image);
     Ok(())
 }
@@ -158,13 +158,13 @@ fn what_the_service_keeps_belongs_to_whom_the_cache_belongs() -> Tested {
         skip("only root can give files away");
         return Ok(());
     }
-    let place = Place::new("sqlite");
-    drop(place.open());
-    let own = place.path(".image-cache");
-    std::os::unix::fs::chown(place.dir(), Some(4321), Some(1234))?;
+    let temp = TempCache::new("sqlite");
+    drop(temp.open());
+    let own = temp.path(".image-cache");
+    std::os::unix::fs::chown(temp.dir(), Some(4321), Some(1234))?;
     fs::remove_dir_all(&own)?;
     let origin = Glance::with("a", &bytes(8, 1000)).origin();
-    let served = Served::on(place, &origin.url(), &[]);
+    let served = Served::on(temp, &origin.url(), &[]);
     served.get(&data("a"))?;
     let files: [PathBuf; 3] = [own.join("http"), own.join("http/.promised"), own.join("http/a")];
     assert!(until(|| files[2].exists()));

@@ -2,7 +2,7 @@
 
 use crate::origin::{head, reply};
 use crate::served::{Glance, Served, data};
-use image_cache_tests::{Place, Tested, bytes, md5_hex, wrong_md5};
+use image_cache_tests::{TempCache, Tested, bytes, md5_hex, wrong_md5};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
@@ -136,10 +136,10 @@ fn an_upstream_that_is_down_is_502_unless_what_is_cached_is_for_everybody() -> T
     let image = bytes(1, SIZE);
     for (options, status) in [(&[][..], 502), (&["--serve-stale-if-unreachable"][..], 200)] {
         let (_, _, origin, served) = warm(options)?;
-        let place = served.stop()?;
+        let temp = served.stop()?;
         drop(origin);
         // Nobody listens there.
-        let served = Served::on(place, "http://127.0.0.1:1", options);
+        let served = Served::on(temp, "http://127.0.0.1:1", options);
         let answer = served.get(&data("a"))?;
         assert_eq!(answer.status, status);
         if status == 200 {
@@ -258,12 +258,12 @@ fn what_another_program_cached_is_served_where_its_checksum_is_the_one_of_the_re
     let glance = Glance::with("right", &right);
     glance.put("wrong", &right);
     let origin = glance.origin();
-    let place = Place::new("sqlite");
-    let cache = place.open();
+    let temp = TempCache::new("sqlite");
+    let cache = temp.open();
     image_cache_tests::fill(&cache, "right", &right);
     image_cache_tests::fill(&cache, "wrong", &wrong);
     drop(cache);
-    let served = Served::on(place, &origin.url(), &[]);
+    let served = Served::on(temp, &origin.url(), &[]);
     let answer = served.get(&data("right"))?;
     answer.must_be(200, "hit", &right);
     assert_eq!(answer.header("content-md5"), Some(md5_hex(&right).as_str()));
@@ -274,21 +274,21 @@ fn what_another_program_cached_is_served_where_its_checksum_is_the_one_of_the_re
 #[test]
 fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one() -> Tested {
     let (image, _, origin, served) = warm(&["--authorise", "never"])?;
-    let place = served.stop()?;
-    let served = Served::on(place, &origin.url(), &["--authorise", "never"]);
+    let temp = served.stop()?;
+    let served = Served::on(temp, &origin.url(), &["--authorise", "never"]);
     let answer = served.get(&data("a"))?;
     answer.must_be(200, "hit", &image);
     let etag = answer.header("etag").ok_or("no ETag")?.to_owned();
-    let place = served.stop()?;
+    let temp = served.stop()?;
     // Somebody replaces it, behind our back, by one of the same length.
     let other = bytes(9, SIZE);
-    let cache = place.open();
+    let cache = temp.open();
     cache.delete_cached_image("a")?;
     image_cache_tests::fill(&cache, "a", &other);
     drop(cache);
     let later = SystemTime::now() + Duration::from_secs(2);
-    image_cache_tests::set_times(&place.path("a"), later, later)?;
-    let served = Served::on(place, &origin.url(), &["--authorise", "never"]);
+    image_cache_tests::set_times(&temp.path("a"), later, later)?;
+    let served = Served::on(temp, &origin.url(), &["--authorise", "never"]);
     let part = [("Range", "bytes=1-"), ("If-Range", etag.as_str())];
     let answer = served.ask("GET", &data("a"), &part)?;
     assert_eq!((answer.status, answer.body == other), (200, true));

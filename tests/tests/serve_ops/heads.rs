@@ -33,7 +33,7 @@ fn a_head_of_64_kib_is_served_and_one_byte_more_is_answered_with_431() -> Tested
         assert_eq!(told(server, &head_of(60 * 1024))?, 404);
         assert_eq!(told(server, &head_of(64 * 1024))?, 404);
         assert_eq!(told(server, &head_of(64 * 1024 + 1))?, 431);
-        // Whoever sends on sees the answer all the same.
+        // A client that goes on sending sees the answer all the same.
         assert_eq!(told(server, &head_of(4 << 20))?, 431);
     }
     let logged = || service.log().matches("head is too large").count();

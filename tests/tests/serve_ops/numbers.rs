@@ -46,7 +46,7 @@ fn numbers_count_what_was_done() -> Tested {
     ] {
         assert!(until(|| service.number(name) == Some(value)), "{name} {:?}", service.number(name));
     }
-    // Whoever began the fetch may have had the end of it from the cache.
+    // The client that began the fetch may have read its end from the cache.
     let cache = r#"image_cache_bytes_total{source="cache"}"#;
     assert!(service.number(cache) >= Some(200_000.0), "{:?}", service.number(cache));
     let page = get(service.admin, "/metrics")?;

@@ -1,7 +1,7 @@
-//! An upstream of images that speaks as much of Glance as the service asks for, and fails to order.
+//! An upstream of images that speaks as much of Glance as the service asks for, and has scripted faults.
 
 use image_cache_tests::md5_hex;
-use image_cache_tests::watched::Watched;
+use image_cache_tests::monitor::Monitor;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -41,7 +41,7 @@ struct State {
 }
 
 /// What its threads share.
-type Shared = Watched<State>;
+type Shared = Monitor<State>;
 
 /// The upstream; it ends when it is dropped.
 #[derive(Debug)]

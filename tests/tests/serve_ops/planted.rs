@@ -1,4 +1,4 @@
-//! The directory in hostile hands: whatever lies in the place of one of its files, nothing outside is touched and nobody
+//! A cache directory that an attacker can write: whatever has the name of one of its files, nothing outside is touched and nobody
 //! waits. As root, in a directory of somebody else's, wherever the tests run as root.
 
 mod kind;
@@ -7,7 +7,7 @@ mod outside;
 use super::origin::Origin;
 use image_cache_tests::http::get;
 use image_cache_tests::serving::{Service, Setup};
-use image_cache_tests::{Place, Tested, bytes, fill, serve, skip, until};
+use image_cache_tests::{TempCache, Tested, bytes, fill, serve, skip, until};
 use kind::Kind;
 use outside::Outside;
 use rustix::process::geteuid;
@@ -111,7 +111,7 @@ impl Planted {
         Ok(())
     }
 
-    /// Every command, and the service, with this in the place of that.
+    /// Every command, and the service, with this instead of that.
     fn try_all(&self, kind: Kind, target: &Path) -> Tested {
         self.restore()?;
         if !kind.plant(&self.setup.dir().join(target), &self.outside)? {
@@ -213,7 +213,7 @@ fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Teste
     wait.recv_timeout(BOUND).map_err(|_| "the service keeps somebody waiting".into())
 }
 
-/// Every file with this in its place; all that fails is said.
+/// Every file replaced by this; returns all that fails.
 fn try_everywhere(kind: Kind) -> Tested {
     let Some(planted) = Planted::new()? else { return Ok(()) };
     let mut failed = Vec::new();
@@ -303,12 +303,12 @@ fn links_at_the_names_that_the_service_might_write_next_lead_nowhere() -> Tested
 fn what_lies_at_the_names_that_digests_might_get_next_is_not_written() -> Tested {
     let scratch = tempfile::tempdir()?;
     let outside = Outside::make(scratch.path().join("outside"))?;
-    let place = Place::at("sqlite", scratch.path().join("cache"));
-    let cache = place.open();
+    let temp = TempCache::at("sqlite", scratch.path().join("cache"));
+    let cache = temp.open();
     let name = hex::encode(&Sha256::digest("a")[..16]);
     for number in 0..200 {
         let path = format!(".image-cache/blocks/{name}.{}-{number}.new", std::process::id());
-        Kind::HardLink.plant(&place.path(&path), &outside)?;
+        Kind::HardLink.plant(&temp.path(&path), &outside)?;
     }
     fill(&cache, "a", b"hello, you");
     assert_eq!(serve(&cache, "a")?, b"hello, you");

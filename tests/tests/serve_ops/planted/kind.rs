@@ -1,4 +1,4 @@
-//! What somebody can put in the place of a file.
+//! What an attacker can put at a file's name.
 
 use super::outside::Outside;
 use image_cache_tests::{Tested, is_root, skip};
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Puts it there, in the place of what is there; false, said aloud, where this machine has none of that kind.
+    /// Puts it there, instead of what is there; false, with a message, if this machine has none of that kind.
     pub fn plant(self, path: &Path, outside: &Outside) -> Tested<bool> {
         match fs::symlink_metadata(path) {
             Ok(found) if found.is_dir() => fs::remove_dir_all(path)?,
