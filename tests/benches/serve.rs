@@ -37,7 +37,7 @@ struct Setup {
 
 impl Setup {
     fn new(bench: &Bench) -> Tested<Setup> {
-        Ok(Setup { origin: Origin::start()?, binary: binary()?, scratch: bench.scratch()? })
+        Ok(Setup { origin: Origin::start(), binary: binary()?, scratch: bench.scratch()? })
     }
 
     fn path(&self) -> &Path {

@@ -1,26 +1,11 @@
 //! The command line with a driver that refuses, or is at fault: what is said, and how it ends.
 
 use image_cache_tests::Tested;
-use std::path::PathBuf;
+use image_cache_tests::serving::binary;
 use std::process::{Command, Stdio};
-
-/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/cli/`.
-fn binary() -> Option<PathBuf> {
-    let tests = std::env::current_exe().ok()?;
-    let binary = tests.parent()?.parent()?.join("image-cache");
-    if !binary.is_file() {
-        eprintln!(
-            "SKIPPED: {} was not built; run the tests of the whole workspace",
-            binary.display()
-        );
-        return None;
-    }
-    Some(binary)
-}
 
 #[test]
 fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
-    let Some(binary) = binary() else { return Ok(()) };
     let scratch = tempfile::tempdir()?;
     let config = scratch.path().join("cache.toml");
     let source = scratch.path().join("source");
@@ -31,7 +16,7 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
         env!("GUEST_FAULTY"),
     );
     std::fs::write(&config, text)?;
-    let output = Command::new(binary)
+    let output = Command::new(binary())
         .arg("--config")
         .arg(&config)
         .args(["--format", "json", "add", "a"])
@@ -51,9 +36,8 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() -> Tested {
 
 #[test]
 fn a_driver_at_fault_is_told_case_by_case() -> Tested {
-    let Some(binary) = binary() else { return Ok(()) };
     let check = |format: &str| {
-        let mut command = Command::new(&binary);
+        let mut command = Command::new(binary());
         command.args(["driver", "check", env!("GUEST_FAULTY"), "--format", format]);
         command.args(["--option", "fault=unsorted"]).stdin(Stdio::null()).output()
     };
@@ -79,8 +63,7 @@ fn a_driver_at_fault_is_told_case_by_case() -> Tested {
 
 #[test]
 fn a_bound_that_a_driver_came_near_is_pointed_out() -> Tested {
-    let Some(binary) = binary() else { return Ok(()) };
-    let mut command = Command::new(binary);
+    let mut command = Command::new(binary());
     command.args(["driver", "check", env!("GUEST_FAULTY"), "--format", "json"]);
     command.args(["--option", "fault=chatter", "--option", "in=is-cacheable"]);
     let output = command.stdin(Stdio::null()).output()?;

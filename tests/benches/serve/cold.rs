@@ -55,9 +55,9 @@ fn rounds(
     let figures = rounds.map(|round| {
         let (begun, alone) = wait(together(address, Image::slow(2 * round), 1))?;
         let alone = last(&alone) - begun;
-        origin.reads();
+        origin.take_reads();
         let (begun, all) = wait(together(address, Image::slow(2 * round + 1), CLIENTS))?;
-        let reads = origin.reads() as f64;
+        let reads = origin.take_reads() as f64;
         let firsts = || all.iter().map(|download| download.first);
         let apart = firsts().max().zip(firsts().min()).map(|(last, first)| last - first);
         Ok(Round {

@@ -77,9 +77,9 @@ fn warm(
         let address = address.and_then(|address| Ok(warmed(address).map(|()| address)?));
         sides.push(Side::of(name, address, |address| Ok(vec![wait(measure(*address))?])));
     }
-    setup.origin.reads();
+    setup.origin.take_reads();
     let scores = in_turns(bench.rounds(ROUNDS), sides)?;
-    match setup.origin.reads() {
+    match setup.origin.take_reads() {
         0 => Ok(scores),
         reads => Err(format!("somebody was not warm: {reads} reads of the origin").into()),
     }

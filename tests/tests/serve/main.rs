@@ -1,11 +1,9 @@
 //! `image-cache serve`, the real binary, in front of an origin that does as it is told.
 
 mod cache_control;
-mod client;
 mod hostile;
 mod interrupted;
 mod odd_headers;
-mod origin;
 mod overtaken;
 mod plain;
 mod ranges;

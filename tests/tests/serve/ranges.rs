@@ -1,7 +1,7 @@
 //! Parts of images: cached, being fetched, and cold ones.
 
-use crate::origin::{Asked, Origin, file, head};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::{Tested, bytes, md5_hex};
 use std::io::Write;
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ fn parts_of_a_cached_image_are_served_from_the_cache() -> Tested {
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &[]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let last = LARGE - 1;
     let mut client = served.client();
@@ -31,7 +31,7 @@ fn parts_of_a_cached_image_are_served_from_the_cache() -> Tested {
         ("bytes=-99999999999", 0, LARGE),
     ] {
         let answer = client.ask("GET", &data("a"), &[("Range", range)])?;
-        answer.must_be(206, "hit", &image[first..end]);
+        answer.assert_is(206, "hit", &image[first..end]);
         let said = format!("bytes {first}-{}/{LARGE}", end - 1);
         assert_eq!(answer.header("content-range"), Some(said.as_str()), "{range}");
     }
@@ -39,13 +39,17 @@ fn parts_of_a_cached_image_are_served_from_the_cache() -> Tested {
         [format!("bytes={LARGE}-"), "bytes=-0".into(), "bytes=9-1".into(), "bytes=x".into()]
     {
         let answer = client.ask("GET", &data("a"), &[("Range", range.as_str())])?;
-        assert_eq!((answer.status, answer.body.len(), answer.is_whole), (416, 0, true), "{range}");
+        assert_eq!(
+            (answer.status, answer.body.len(), answer.is_complete),
+            (416, 0, true),
+            "{range}"
+        );
         assert_eq!(answer.header("content-range"), Some(format!("bytes */{LARGE}").as_str()));
     }
     for range in ["bytes=0-0,2-3", "lines=1-2"] {
-        client.ask("GET", &data("a"), &[("Range", range)])?.must_be(200, "hit", &image);
+        client.ask("GET", &data("a"), &[("Range", range)])?.assert_is(200, "hit", &image);
     }
-    assert_eq!(origin.reads(&data("a")), 1);
+    assert_eq!(origin.downloads(&data("a")), 1);
     Ok(())
 }
 
@@ -55,14 +59,14 @@ fn a_part_is_served_only_of_the_image_that_the_client_means() -> Tested {
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &[]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let etag = format!("\"{}\"", md5_hex(&image));
     let ask =
         |known: &str| served.ask("GET", &data("a"), &[("Range", "bytes=7-"), ("If-Range", known)]);
-    ask(&etag)?.must_be(206, "hit", &image[7..]);
+    ask(&etag)?.assert_is(206, "hit", &image[7..]);
     for other in ["\"0\"", "W/\"0\"", "Sun, 06 Nov 1994 08:49:37 GMT", ""] {
-        ask(other)?.must_be(200, "hit", &image);
+        ask(other)?.assert_is(200, "hit", &image);
     }
     Ok(())
 }
@@ -77,11 +81,11 @@ fn parts_of_an_image_that_is_being_fetched_come_from_the_fetch_or_far_ahead_from
     let (open, opened) = channel::<()>();
     let opened = Mutex::new(opened);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output: &mut TcpStream| {
-        if !asked.target.ends_with("/file") || !asked.is_whole() {
-            return glance.answer(asked, output);
+    let origin = Origin::new(move |request: &Request, output: &mut TcpStream| {
+        if !request.target.ends_with("/file") || !request.is_download() {
+            return glance.answer(request, output);
         }
-        head(output, "200 OK", &[], Some(SIZE))?;
+        write_head(output, "200 OK", &[], Some(SIZE))?;
         output.write_all(&copy[..FIRST])?;
         let _ = opened.lock().map(|opened| opened.recv());
         output.write_all(&copy[FIRST..])
@@ -93,11 +97,11 @@ fn parts_of_an_image_that_is_being_fetched_come_from_the_fetch_or_far_ahead_from
     whole.take(FIRST - 1000)?;
 
     let come = served.ask("GET", &data("a"), &[("Range", "bytes=10-99")])?;
-    come.must_be(206, "shared", &image[10..100]);
+    come.assert_is(206, "shared", &image[10..100]);
     assert_eq!(come.header("content-range"), Some(format!("bytes 10-99/{SIZE}").as_str()));
     let ahead = format!("bytes={}-", SIZE - 1000);
     let ahead = served.ask("GET", &data("a"), &[("Range", ahead.as_str())])?;
-    ahead.must_be(206, "bypass", &image[SIZE - 1000..]);
+    ahead.assert_is(206, "bypass", &image[SIZE - 1000..]);
     assert_eq!(served.ask("GET", &data("a"), &[("Range", "bytes=99999999999-")])?.status, 416);
 
     let mut waits = served.client();
@@ -107,7 +111,7 @@ fn parts_of_an_image_that_is_being_fetched_come_from_the_fetch_or_far_ahead_from
     open.send(())?;
     assert!(waits.take(1000)? == image[FIRST + 5000..FIRST + 6000]);
     assert!(whole.take(SIZE - FIRST + 1000)? == image[FIRST - 1000..]);
-    assert_eq!(origin.reads(&data("a")), 1);
+    assert_eq!(origin.downloads(&data("a")), 1);
     Ok(())
 }
 
@@ -118,8 +122,8 @@ fn a_part_of_a_cold_image_comes_from_the_origin_and_begins_no_fetch() -> Tested 
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &[]);
     let answer = served.ask("GET", &data("a"), &[("Range", "bytes=5-9")])?;
-    answer.must_be(206, "bypass", &image[5..10]);
-    assert_eq!(origin.reads(&data("a")), 0);
+    answer.assert_is(206, "bypass", &image[5..10]);
+    assert_eq!(origin.downloads(&data("a")), 0);
     assert!(served.is_idle() && !served.has("a"));
     Ok(())
 }
@@ -132,8 +136,13 @@ fn a_part_of_a_cold_image_has_all_of_it_fetched_where_that_is_allowed() -> Teste
         let mut origin = glance.origin();
         if profile == "plain" {
             let copy = image.clone();
-            origin = Origin::new(move |asked, output| {
-                file(asked, output, &[("ETag", "\"a\""), ("Cache-Control", "max-age=60")], &copy)
+            origin = Origin::new(move |request, output| {
+                reply_with_file(
+                    request,
+                    output,
+                    &[("ETag", "\"a\""), ("Cache-Control", "max-age=60")],
+                    &copy,
+                )
             });
         }
         let served = Served::before(&origin.url(), &["--profile", profile, "--fetch-on-range"]);
@@ -143,8 +152,8 @@ fn a_part_of_a_cold_image_has_all_of_it_fetched_where_that_is_allowed() -> Teste
         // Who asked for it has left, and it comes all the same.
         assert!(served.is_cached(id), "{profile}");
         let next = served.ask("GET", &data("a"), &[("Range", "bytes=5000000-")])?;
-        next.must_be(206, "hit", &image[5_000_000..]);
-        assert_eq!(origin.reads(&data("a")), 1, "{profile}");
+        next.assert_is(206, "hit", &image[5_000_000..]);
+        assert_eq!(origin.downloads(&data("a")), 1, "{profile}");
     }
     let glance = Glance::with("a", &image);
     glance.change("a", |image| image.token = Some("good"));
@@ -160,12 +169,12 @@ fn parts_have_no_more_images_fetched_at_once_than_the_operator_allows() -> Teste
     let image = bytes(6, LARGE);
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let headers = [("ETag", "\"a\""), ("Cache-Control", "max-age=60")];
-        if asked.target != "/slow" || !asked.is_whole() {
-            return file(asked, output, &headers, &copy);
+        if request.target != "/slow" || !request.is_download() {
+            return reply_with_file(request, output, &headers, &copy);
         }
-        head(output, "200 OK", &headers, Some(copy.len()))?;
+        write_head(output, "200 OK", &headers, Some(copy.len()))?;
         output.write_all(&copy[..1 << 20])?;
         let _ = opened.lock().map(|opened| opened.recv());
         output.write_all(&copy[1 << 20..])
@@ -174,7 +183,7 @@ fn parts_have_no_more_images_fetched_at_once_than_the_operator_allows() -> Teste
     let served = Served::before(&origin.url(), &options);
     let part = [("Range", "bytes=5-9")];
     assert_eq!(served.ask("GET", "/slow", &part)?.status, 206);
-    served.ask("GET", "/other", &part)?.must_be(206, "bypass", &image[5..10]);
+    served.ask("GET", "/other", &part)?.assert_is(206, "bypass", &image[5..10]);
     open.send(())?;
     assert!(served.is_cached("slow"));
     assert!(!served.has("other"));

@@ -1,8 +1,7 @@
 //! What is said of an image is true of its bytes: with two services, after a kill, and for who has it already.
 
-use crate::client::Client;
-use crate::origin::{Asked, Origin, file, head};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::{TempCache, Tested, bytes, fill, md5_hex, skip, until};
 use std::fs;
 use std::io::Write;
@@ -23,15 +22,15 @@ fn etag(image: &[u8]) -> String {
 fn gated(image: &[u8]) -> (Origin, Arc<Mutex<Vec<u8>>>, Sender<()>) {
     let (image, (open, opened)) = (Arc::new(Mutex::new(image.to_vec())), channel::<()>());
     let (served, opened) = (Arc::clone(&image), Mutex::new(Some(opened)));
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let image = served.lock().map_err(|_| std::io::Error::other("poisoned"))?.clone();
         let headers = [("ETag", &*etag(&image))];
-        if asked.header("if-none-match") == Some(headers[0].1) {
-            return head(output, "304 Not Modified", &headers, None);
+        if request.header("if-none-match") == Some(headers[0].1) {
+            return write_head(output, "304 Not Modified", &headers, None);
         }
         let gate = opened.lock().ok().and_then(|mut opened| opened.take());
-        let Some(gate) = gate else { return file(asked, output, &headers, &image) };
-        head(output, "200 OK", &headers, Some(image.len()))?;
+        let Some(gate) = gate else { return reply_with_file(request, output, &headers, &image) };
+        write_head(output, "200 OK", &headers, Some(image.len()))?;
         output.write_all(&image[..FIRST])?;
         let _ = gate.recv();
         output.write_all(&image[FIRST..])
@@ -67,7 +66,7 @@ fn two_services_on_one_directory_share_a_fetch_of_the_same_image() -> Tested {
     assert!(first.take(SIZE - 1000)? == image[1000..]);
     assert!(second.take(SIZE)? == image);
     assert!(other.is_cached("a"));
-    other.get("/a")?.must_be(200, "hit", &image);
+    other.get("/a")?.assert_is(200, "hit", &image);
     Ok(())
 }
 
@@ -80,7 +79,7 @@ fn two_services_on_one_directory_never_mix_up_an_image_and_the_one_that_replaced
     let mut first = begin(&served)?;
     *image.lock().map_err(|_| "poisoned")? = new.clone();
     let answer = other.get("/a")?;
-    answer.must_be(200, "bypass", &new);
+    answer.assert_is(200, "bypass", &new);
     assert_eq!(answer.header("etag"), Some(&*etag(&new)));
     open.send(())?;
     assert!(first.take(SIZE - 1000)? == old[1000..]);
@@ -108,7 +107,7 @@ fn killed_at_the_commit(image: &[u8]) -> Tested<(TempCache, Origin)> {
     let temp = served.stop()?;
     fs::remove_file(known.join("a"))?;
     fs::write(&promise, promised)?;
-    origin.forget();
+    origin.clear_requests();
     Ok((temp, origin))
 }
 
@@ -118,10 +117,10 @@ fn a_kill_at_the_commit_costs_no_more_than_asking_again() -> Tested {
     let (temp, origin) = killed_at_the_commit(&image)?;
     let served = Served::on(temp, &origin.url(), &PLAIN);
     let answer = served.get("/a")?;
-    answer.must_be(200, "hit", &image);
+    answer.assert_is(200, "hit", &image);
     assert_eq!(answer.header("etag"), Some(&*etag(&image)));
-    assert_eq!(origin.reads("/a"), 1);
-    assert!(origin.asked()[0].header("if-none-match").is_some());
+    assert_eq!(origin.downloads("/a"), 1);
+    assert!(origin.requests()[0].header("if-none-match").is_some());
     Ok(())
 }
 
@@ -134,7 +133,7 @@ fn what_was_known_of_an_image_before_a_kill_is_not_said_of_another_file() -> Tes
     fill(&cache, "a", &bytes(6, SIZE));
     drop(cache);
     let served = Served::on(temp, &origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     Ok(())
 }
 
@@ -143,12 +142,12 @@ fn who_has_a_cached_image_is_not_sent_it_again() -> Tested {
     let image = bytes(7, 1000);
     let origin = Glance::with("a", &image).origin();
     let served = Served::before(&origin.url(), &[]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let known = served.ask("GET", &data("a"), &[("If-None-Match", &etag(&image))])?;
     assert_eq!((known.status, known.cache()), (304, "hit"));
     let other = served.ask("GET", &data("a"), &[("If-None-Match", "\"other\"")])?;
-    other.must_be(200, "hit", &image);
+    other.assert_is(200, "hit", &image);
     Ok(())
 }
 

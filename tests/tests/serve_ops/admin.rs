@@ -1,7 +1,6 @@
 //! The cache managed as Glance's clients know it: status codes, bodies, and who may.
 
-use super::origin::Origin;
-use image_cache_tests::http::{self, send};
+use image_cache_tests::http::{self, GlanceOrigin, send};
 use image_cache_tests::serving::{Service, Setup, refused, replace};
 use image_cache_tests::{Tested, bytes, until};
 use rustix::process::Signal;
@@ -14,9 +13,9 @@ fn wait_for_cached(service: &Service, ids: &[&str]) {
 
 #[test]
 fn an_image_is_queued_fetched_listed_and_deleted_with_glance_s_answers() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("a-1", bytes(1, 70_000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("a-1", bytes(1, 70_000));
     let service = setup.serve(&origin.url(), &[])?;
     let empty = json!({"cached_images": [], "queued_images": []});
     assert_eq!(service.look("/v2/cache"), empty);
@@ -49,10 +48,10 @@ fn an_image_is_queued_fetched_listed_and_deleted_with_glance_s_answers() -> Test
 
 #[test]
 fn what_cannot_be_queued_or_deleted_has_glance_s_status() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("queued", bytes(1, 10));
-    origin.set_status("queued", "queued");
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("queued", bytes(1, 10));
+    origin.change("queued", |image| image.status = "queued");
     let service = setup.serve(&origin.url(), &[])?;
     for (method, path, status, words) in [
         ("PUT", "/v2/cache/nosuch", 404, "Image nosuch not found."),
@@ -91,8 +90,8 @@ fn what_cannot_be_queued_or_deleted_has_glance_s_status() -> Tested {
 
 #[test]
 fn the_older_paths_answer_as_glance_s_middleware_does() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &["--prefetch-at-once", "0"])?;
     for id in ["c", "a", "b"] {
         let queued = service.manage("PUT", &format!("/v2/queued_images/{id}"))?;
@@ -119,8 +118,8 @@ fn the_older_paths_answer_as_glance_s_middleware_does() -> Tested {
 
 #[test]
 fn clearing_takes_cache_queue_or_both() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &["--prefetch-at-once", "0"])?;
     let image = setup.file("image", "hello");
     let fill = || -> Tested {
@@ -152,8 +151,8 @@ fn clearing_takes_cache_queue_or_both() -> Tested {
 
 #[test]
 fn prune_and_clean_are_done_when_asked_for() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let mut command = setup.serving(&origin.url(), &["--prune-every", "0", "--clean-every", "0"]);
     let service = Service::start({
         command.args(["--max-size", "12"]);
@@ -178,8 +177,8 @@ fn prune_and_clean_are_done_when_asked_for() -> Tested {
 
 #[test]
 fn versions_say_that_the_cache_can_be_managed() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &[])?;
     let versions = service.look("/versions");
     let known = |id: &str| {
@@ -200,8 +199,8 @@ fn versions_say_that_the_cache_can_be_managed() -> Tested {
 
 #[test]
 fn whoever_can_be_reached_from_elsewhere_needs_a_token() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let open = setup.serving(&origin.url(), &["--admin-listen", "0.0.0.0:0"]);
     let (code, said) = refused(open)?;
     assert_ne!(code, Some(0));
@@ -243,8 +242,8 @@ fn assert_asks_for_a_token(service: &Service, token: &str) -> Tested {
 
 #[test]
 fn a_token_that_was_replaced_holds_after_a_reload_and_a_faulty_one_does_not() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let file = setup.file("token", "first-token\n");
     let mut command = setup.serving(&origin.url(), &[]);
     command.arg("--admin-token-file").arg(&file);

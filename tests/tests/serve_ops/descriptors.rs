@@ -1,7 +1,6 @@
 //! As many clients as there are, with few file descriptors: they may wait, but none is cut short.
 
-use super::origin::Origin;
-use image_cache_tests::http::{begin, connect, get, parse};
+use image_cache_tests::http::{GlanceOrigin, Response, begin, connect, get, read_to_close};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, skip, until};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
@@ -43,7 +42,7 @@ fn read_and_hold(server: SocketAddr, size: usize, hold: Duration) -> Tested<Vec<
     stream.write_all(b"GET /v2/images/one/file HTTP/1.1\r\nHost: images.example\r\n\r\n")?;
     let mut came = Vec::with_capacity(size + 1000);
     let mut room = vec![0; 64 * 1024];
-    while parse(&came).map_or(0, |answer| answer.body.len()) < size {
+    while Response::parse(&came).map_or(0, |answer| answer.body.len()) < size {
         match stream.read(&mut room)? {
             0 => break,
             count => came.extend_from_slice(&room[..count]),
@@ -51,17 +50,17 @@ fn read_and_hold(server: SocketAddr, size: usize, hold: Duration) -> Tested<Vec<
     }
     stream.set_read_timeout(Some(hold))?;
     let _ = stream.read(&mut room);
-    Ok(parse(&came)?.body)
+    Ok(Response::parse(&came)?.body)
 }
 
 fn all_clients_are_served(descriptors: u32, clients: usize, hold: Duration) -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
+    let setup = Setup::new();
     if !has_descriptors_for(clients as u64) {
         return Ok(());
     }
-    let origin = Origin::start();
+    let origin = GlanceOrigin::start();
     let image = bytes(1, 1_500_000);
-    origin.add("one", image.clone());
+    origin.put("one", image.clone());
     let serving = setup.serving(&origin.url(), &["--authorise", "never"]);
     let service = Service::start(limited(&serving, descriptors))?;
     assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 200);
@@ -107,10 +106,10 @@ fn seven_hundred_clients_of_a_cached_image_are_served_with_64_descriptors() -> T
 
 #[test]
 fn who_shares_a_fetch_is_not_cut_short_with_64_descriptors() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let image = bytes(1, 4_000_000);
-    origin.add("one", image.clone());
+    origin.put("one", image.clone());
     origin.hold("one");
     let serving = setup.serving(&origin.url(), &["--authorise", "never"]);
     let service = Service::start(limited(&serving, 64))?;
@@ -138,8 +137,8 @@ fn who_shares_a_fetch_is_not_cut_short_with_64_descriptors() -> Tested {
 
 #[test]
 fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let mut command = limited(&setup.serving(&origin.url(), &[]), 1000);
     let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     let script =
@@ -156,13 +155,13 @@ fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() -> Tested {
 
 #[test]
 fn an_idle_connection_makes_room_for_the_next_client_and_a_busy_one_does_not() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let image = bytes(1, 5_000_000);
-    origin.add("one", image.clone());
+    origin.put("one", image.clone());
     origin.hold("one");
     let service = setup.serve(&origin.url(), &["--max-connections", "2"])?;
-    let mut busy = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
+    let busy = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
     assert!(until(|| origin.sending() == ["one"]));
     let mut idle = connect(service.clients)?;
     idle.write_all(b"GET /v2/images/nosuch HTTP/1.1\r\nHost: x\r\n\r\n")?;
@@ -173,64 +172,55 @@ fn an_idle_connection_makes_room_for_the_next_client_and_a_busy_one_does_not() -
         move || get(server, "/v2/images/nosuch").map_err(|error| error.to_string())
     });
     idle.read_to_end(&mut answer)?;
-    assert_eq!(parse(&answer)?.status, 404);
+    assert_eq!(Response::parse(&answer)?.status, 404);
     assert_eq!(third.join().map_err(|_| "it panicked")??.status, 404);
     let closed = "image_cache_idle_connections_closed_total{listener=\"clients\"}";
     assert_eq!(service.number(closed), Some(1.0));
     origin.release("one");
-    let mut came = Vec::new();
-    busy.read_to_end(&mut came)?;
-    assert!(parse(&came)?.body == image);
+    assert!(read_to_close(busy)?.body == image);
     Ok(())
 }
 
 #[test]
 fn a_client_that_has_said_all_and_closes_its_half_gets_its_answer() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let image = bytes(1, 5_000_000);
-    origin.add("one", image.clone());
+    origin.put("one", image.clone());
     origin.hold("one");
     let service = setup.serve(&origin.url(), &[])?;
-    let mut client: TcpStream = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
+    let client: TcpStream = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
     client.shutdown(Shutdown::Write)?;
     assert!(until(|| origin.sending() == ["one"]));
     thread::sleep(Duration::from_millis(300));
     origin.release("one");
-    let mut came = Vec::new();
-    client.read_to_end(&mut came)?;
-    let answer = parse(&came)?;
+    let answer = read_to_close(client)?;
     assert!(answer.status == 200 && answer.body == image, "{}", answer.body.len());
     // And one whose image is cached.
-    let mut client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
+    let client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
     client.shutdown(Shutdown::Write)?;
-    let mut came = Vec::new();
-    client.read_to_end(&mut came)?;
-    assert!(parse(&came)?.body == image);
+    assert!(read_to_close(client)?.body == image);
     Ok(())
 }
 
 #[test]
 fn who_comes_while_there_is_no_descriptor_left_is_served_once_there_is_one() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let image = bytes(1, 100_000);
-    origin.add("one", image.clone());
+    origin.put("one", image.clone());
     let service = setup.serve(&origin.url(), &["--authorise", "never"])?;
     assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 200);
     assert!(until(|| service.cached() == ["one"]));
     let pid = Pid::from_raw(i32::try_from(service.pid())?);
     let none = Rlimit { current: Some(3), maximum: getrlimit(Resource::Nofile).maximum };
     let usual = prlimit(pid, Resource::Nofile, none)?;
-    let mut client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
-    let mut operator = begin(service.admin, "GET", "/healthz", &[])?;
+    let client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
+    let operator = begin(service.admin, "GET", "/healthz", &[])?;
     assert!(until(|| service.log().matches("cannot accept a connection").count() == 2));
     prlimit(pid, Resource::Nofile, usual)?;
-    let (mut came, mut told) = (Vec::new(), Vec::new());
-    client.read_to_end(&mut came)?;
-    assert!(parse(&came)?.body == image);
-    operator.read_to_end(&mut told)?;
-    assert_eq!(parse(&told)?.status, 200);
+    assert!(read_to_close(client)?.body == image);
+    assert_eq!(read_to_close(operator)?.status, 200);
     assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 200);
     Ok(())
 }

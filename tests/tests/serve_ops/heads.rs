@@ -1,19 +1,16 @@
 //! Requests at the edge of what is accepted, and clients that are answered before they have sent everything.
 
-use super::origin::Origin;
-use image_cache_tests::http::{connect, parse};
+use image_cache_tests::http::{GlanceOrigin, connect, read_to_close};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, until};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 
 /// Sends these bytes, whole, and answers the status that comes back.
 fn told(server: SocketAddr, request: &[u8]) -> Tested<u16> {
     let mut stream = connect(server)?;
     stream.write_all(request)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(parse(&answer)?.status)
+    Ok(read_to_close(stream)?.status)
 }
 
 /// A head of so many bytes.
@@ -26,8 +23,8 @@ fn head_of(size: usize) -> Vec<u8> {
 
 #[test]
 fn a_head_of_64_kib_is_served_and_one_byte_more_is_answered_with_431() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &[])?;
     for server in [service.clients, service.admin] {
         assert_eq!(told(server, &head_of(60 * 1024))?, 404);
@@ -43,8 +40,8 @@ fn a_head_of_64_kib_is_served_and_one_byte_more_is_answered_with_431() -> Tested
 
 #[test]
 fn a_request_of_http_1_1_has_one_host_and_one_of_http_1_0_needs_none() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &[])?;
     for (version, hosts, status) in [
         ("1.1", "Host: images.example\r\n", 404),
@@ -74,8 +71,8 @@ fn a_request_of_http_1_1_has_one_host_and_one_of_http_1_0_needs_none() -> Tested
 
 #[test]
 fn a_client_that_uploads_without_leave_sees_why() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let mut command = setup.serving(&origin.url(), &[]);
     command.env("IMAGE_CACHE_ADMIN_TOKEN", "swordfish");
     let service = Service::start(command)?;

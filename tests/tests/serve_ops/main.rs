@@ -6,7 +6,6 @@ mod descriptors;
 mod heads;
 mod log_pipe;
 mod numbers;
-mod origin;
 mod planted;
 mod prefetching;
 mod running;

@@ -1,7 +1,6 @@
 //! What the service tells of itself: numbers, health, and a log with an id for each request.
 
-use super::origin::Origin;
-use image_cache_tests::http::{get, send};
+use image_cache_tests::http::{GlanceOrigin, get, send};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, until};
 use serde_json::json;
@@ -10,9 +9,9 @@ use std::os::unix::fs::FileExt;
 
 #[test]
 fn numbers_count_what_was_done() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 100_000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 100_000));
     let service = setup.serve(&origin.url(), &[])?;
     for expected in ["miss", "hit", "hit"] {
         let answer = get(service.clients, "/v2/images/one/file")?;
@@ -72,11 +71,11 @@ fn numbers_count_what_was_done() -> Tested {
 
 #[test]
 fn damage_and_fallback_show_in_the_numbers() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 100_000));
-    origin.add("lie", bytes(2, 1000));
-    origin.set_checksum("lie", "00000000000000000000000000000000");
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 100_000));
+    origin.put("lie", bytes(2, 1000));
+    origin.change("lie", |image| image.md5 = "00000000000000000000000000000000".into());
     let mut command = setup.serving(&origin.url(), &[]);
     command.args(["--driver", "nosuch"]);
     let service = Service::start(command)?;
@@ -104,8 +103,8 @@ fn damage_and_fallback_show_in_the_numbers() -> Tested {
 
 #[test]
 fn health_is_bad_while_the_cache_cannot_be_read() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &[])?;
     assert_eq!(service.manage("GET", "/healthz")?.status, 200);
     std::fs::rename(setup.dir(), setup.path("away"))?;
@@ -118,9 +117,9 @@ fn health_is_bad_while_the_cache_cannot_be_read() -> Tested {
 
 #[test]
 fn each_request_is_logged_under_an_id_that_its_client_knows() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 1000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 1000));
     let service = setup.serve(&origin.url(), &[])?;
     let mine = [("X-OpenStack-Request-ID", "req-of-the-caller"), ("X-Auth-Token", "swordfish")];
     let answer = send(service.clients, "GET", "/v2/images/one/file", &mine)?;
@@ -151,9 +150,9 @@ fn each_request_is_logged_under_an_id_that_its_client_knows() -> Tested {
 
 #[test]
 fn the_log_can_be_json_with_the_request_in_each_line_about_it() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 1000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 1000));
     let service = setup.serve(&origin.url(), &["--log-format", "json"])?;
     let answer = get(service.clients, "/v2/images/one/file")?;
     let id = answer.header("x-openstack-request-id").ok_or("an id")?;

@@ -1,6 +1,6 @@
 //! Queued images are fetched: in order, so many at a time, again where it failed, and never twice.
 
-use super::origin::Origin;
+use image_cache_tests::http::{GlanceOrigin, Request};
 use image_cache_tests::serving::{Service, Setup, replace};
 use image_cache_tests::{Tested, bytes, md5_hex, until, wrong_md5};
 use serde_json::{Value, json};
@@ -20,11 +20,11 @@ fn reason(service: &Service, id: &str) -> Option<String> {
 
 #[test]
 fn queued_images_are_fetched_in_their_order_and_two_at_a_time() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let ids = ["d", "b", "e", "a", "c"];
     for (n, id) in ids.iter().enumerate() {
-        origin.add(id, bytes(n as u64, 50_000));
+        origin.put(id, bytes(n as u64, 50_000));
         origin.hold(id);
     }
     for id in ids {
@@ -46,7 +46,7 @@ fn queued_images_are_fetched_in_their_order_and_two_at_a_time() -> Tested {
     }
     assert!(until(|| service.cached().len() == ids.len()));
     assert!(service.queued().is_empty());
-    assert_eq!(origin.most(), 2);
+    assert_eq!(origin.most_at_once(), 2);
     let fetched = origin.fetched();
     assert_eq!(fetched.len(), ids.len(), "once each: {fetched:?}");
     for (n, id) in ids.iter().enumerate() {
@@ -57,14 +57,15 @@ fn queued_images_are_fetched_in_their_order_and_two_at_a_time() -> Tested {
 
 #[test]
 fn what_fails_has_its_reason_holds_up_nobody_and_is_tried_again() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     for (n, id) in ["later", "rotten", "inactive", "good"].into_iter().enumerate() {
-        origin.add(id, bytes(n as u64, 20_000));
+        origin.put(id, bytes(n as u64, 20_000));
     }
-    origin.fail("later", 1);
-    origin.set_checksum("rotten", &wrong_md5(&bytes(1, 20_000)));
-    origin.set_status("inactive", "deactivated");
+    origin.change("later", |image| image.failures = 1);
+    origin.change("rotten", |image| image.md5 = wrong_md5(&bytes(1, 20_000)));
+    // As an administrator's credentials see it: only the record tells that it must not be cached.
+    origin.change("inactive", |image| (image.status, image.needs_active) = ("deactivated", false));
     let service = setup.serve(&origin.url(), &["--prefetch-at-once", "1"])?;
     queue(&service, &["gone", "later", "rotten", "inactive", "good"])?;
 
@@ -82,8 +83,8 @@ fn what_fails_has_its_reason_holds_up_nobody_and_is_tried_again() -> Tested {
     assert!(service.log().contains("503"), "{}", service.log());
     // What failed waits in the queue, and is fetched once the upstream has it.
     assert_eq!(service.queued(), ["gone", "rotten", "inactive"]);
-    origin.set_status("inactive", "active");
-    origin.set_checksum("rotten", &md5_hex(&bytes(1, 20_000)));
+    origin.change("inactive", |image| image.status = "active");
+    origin.change("rotten", |image| image.md5 = md5_hex(&bytes(1, 20_000)));
     assert!(until(|| service.queued() == ["gone"]), "{}", service.log());
     assert_eq!(service.cached(), ["good", "inactive", "later", "rotten"]);
     assert!(service.number("image_cache_prefetch_failures_total") >= Some(4.0));
@@ -93,10 +94,10 @@ fn what_fails_has_its_reason_holds_up_nobody_and_is_tried_again() -> Tested {
 
 #[test]
 fn the_queue_survives_a_kill_in_the_middle_of_a_fetch() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     for id in ["one", "two"] {
-        origin.add(id, bytes(3, 3_000_000));
+        origin.put(id, bytes(3, 3_000_000));
         origin.hold(id);
     }
     let service = setup.serve(&origin.url(), &["--prefetch-at-once", "1"])?;
@@ -114,10 +115,10 @@ fn the_queue_survives_a_kill_in_the_middle_of_a_fetch() -> Tested {
 
 #[test]
 fn what_is_taken_from_the_queue_is_not_fetched_to_its_end() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     for id in ["by-api", "by-command"] {
-        origin.add(id, bytes(4, 3_000_000));
+        origin.put(id, bytes(4, 3_000_000));
         origin.hold(id);
     }
     let service = setup.serve(&origin.url(), &[])?;
@@ -139,10 +140,10 @@ fn what_is_taken_from_the_queue_is_not_fetched_to_its_end() -> Tested {
 
 #[test]
 fn credentials_come_from_a_file_that_is_read_for_each_image_and_are_in_no_log() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     for id in ["one", "two"] {
-        origin.add(id, bytes(5, 1000));
+        origin.put(id, bytes(5, 1000));
     }
     let file = setup.file("credentials", "first-swordfish\n");
     let mut command = setup.serving(&origin.url(), &["-vv"]);
@@ -150,19 +151,22 @@ fn credentials_come_from_a_file_that_is_read_for_each_image_and_are_in_no_log() 
     let service = Service::start(command)?;
     queue(&service, &["one", "gone"])?;
     assert!(until(|| service.cached() == ["one"] && reason(&service, "gone").is_some()));
-    let with = |words: &str| {
-        let seen = origin.seen();
-        let of = |path: &str| {
-            seen.iter().any(|it| it.path == path && it.headers.to_lowercase().contains(words))
+    let with = |headers: &[(&str, &str)]| {
+        let requests = origin.requests();
+        let of = |target: &str| {
+            let has =
+                |it: &Request| headers.iter().all(|(name, value)| it.header(name) == Some(value));
+            requests.iter().any(|it| it.target == target && has(it))
         };
         (of("/v2/images/one") && of("/v2/images/one/file"), of("/v2/images/two/file"))
     };
-    assert_eq!(with("x-auth-token: first-swordfish"), (true, false));
+    assert_eq!(with(&[("x-auth-token", "first-swordfish")]), (true, false));
 
     replace(&file, "Authorization: Basic second-swordfish\nX-Roles: reader\n")?;
     queue(&service, &["two"])?;
     assert!(until(|| service.cached() == ["one", "two"]));
-    assert_eq!(with("authorization: basic second-swordfish\nx-roles: reader"), (false, true));
+    let second = [("authorization", "Basic second-swordfish"), ("x-roles", "reader")];
+    assert_eq!(with(&second), (false, true));
 
     replace(&file, "Host: third-swordfish\n")?;
     queue(&service, &["three"])?;
@@ -176,17 +180,18 @@ fn credentials_come_from_a_file_that_is_read_for_each_image_and_are_in_no_log() 
 
 #[test]
 fn credentials_can_come_from_the_environment() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(5, 1000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(5, 1000));
     setup.run(&["queue", "add", "one"])?;
     let mut command = setup.command(&["-vv", "prefetch", "--upstream", &origin.url()]);
     command.env("IMAGE_CACHE_PREFETCH_CREDENTIALS", "env-swordfish");
     let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("swordfish"), "{said}");
-    let shown = origin.seen().iter().all(|seen| seen.headers.contains("env-swordfish"));
-    assert!(shown, "{:?}", origin.seen());
+    let shows = |it: &Request| it.headers.values().any(|value| value.contains("env-swordfish"));
+    let shown = origin.requests().iter().all(shows);
+    assert!(shown, "{:?}", origin.requests());
     let help = setup.run(&["prefetch", "--help"])?;
     assert!(help.contains("IMAGE_CACHE_PREFETCH_CREDENTIALS"), "{help}");
     Ok(())
@@ -194,8 +199,8 @@ fn credentials_can_come_from_the_environment() -> Tested {
 
 #[test]
 fn prefetch_does_one_round_and_says_what_became_of_each() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let url = origin.url();
     let prefetch = || -> Tested<(Option<i32>, Value)> {
         let mut command = setup.command(&["--format", "json", "prefetch", "--upstream", &url]);
@@ -206,8 +211,8 @@ fn prefetch_does_one_round_and_says_what_became_of_each() -> Tested {
     };
     assert_eq!(prefetch()?, (Some(0), json!([])));
     for id in ["b", "a"] {
-        origin.add(id, bytes(6, 30_000));
-        origin.fail(id, 1);
+        origin.put(id, bytes(6, 30_000));
+        origin.change(id, |image| image.failures = 1);
         setup.run(&["queue", "add", id])?;
     }
     let cached = |id: &str| json!({"image_id": id, "cached": true, "reason": null});
@@ -223,10 +228,10 @@ fn prefetch_does_one_round_and_says_what_became_of_each() -> Tested {
 
 #[test]
 fn an_image_passes_through_without_being_held_in_memory() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let size = 192 << 20;
-    origin.add("large", vec![7; size]);
+    origin.put("large", vec![7; size]);
     let service = setup.serve(&origin.url(), &[])?;
     queue(&service, &["large"])?;
     assert!(until(|| service.cached() == ["large"]), "{}", service.log());

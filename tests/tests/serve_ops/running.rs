@@ -1,11 +1,10 @@
 //! Starting, reloading and stopping, and what a client may take.
 
-use super::origin::Origin;
-use image_cache_tests::http::{begin, connect, get, parse};
-use image_cache_tests::serving::{Service, Setup, refused};
+use image_cache_tests::http::{GlanceOrigin, Response, begin, connect, get, read_to_close};
+use image_cache_tests::serving::{Service, Setup, read_address, refused};
 use image_cache_tests::{Tested, bytes, until};
 use rustix::process::Signal;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -19,10 +18,10 @@ fn read_some(stream: &mut TcpStream, count: usize) -> Tested<Vec<u8>> {
 
 #[test]
 fn a_stop_finishes_the_answers_that_have_begun_and_leaves_nothing_incomplete() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let image = bytes(1, 5_000_000);
-    origin.add("one", image.clone());
+    origin.put("one", image.clone());
     origin.hold("one");
     let mut service = setup.serve(&origin.url(), &[])?;
     let mut client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
@@ -33,7 +32,7 @@ fn a_stop_finishes_the_answers_that_have_begun_and_leaves_nothing_incomplete() -
     assert!(until(|| TcpStream::connect(service.clients).is_err()), "no new clients");
     origin.release("one");
     client.read_to_end(&mut came)?;
-    let answer = parse(&came)?;
+    let answer = Response::parse(&came)?;
     assert!(answer.status == 200 && answer.body == image, "the whole image");
     let status = service.wait()?;
     assert!(status.success(), "{status}: {}", service.log());
@@ -45,9 +44,9 @@ fn a_stop_finishes_the_answers_that_have_begun_and_leaves_nothing_incomplete() -
 
 #[test]
 fn a_stop_breaks_off_what_takes_too_long_and_a_second_one_at_once() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 5_000_000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 5_000_000));
     origin.hold("one");
     for (within, signals) in [("300ms", 1), ("1h", 2)] {
         let mut service = setup.serve(&origin.url(), &["--stop-within", within])?;
@@ -61,7 +60,7 @@ fn a_stop_breaks_off_what_takes_too_long_and_a_second_one_at_once() -> Tested {
         assert!(status.success(), "{status}: {}", service.log());
         // However that reaches the client: never as a whole image.
         let _ = client.read_to_end(&mut came);
-        assert!(parse(&came)?.body.len() < 5_000_000);
+        assert!(Response::parse(&came)?.body.len() < 5_000_000);
         assert!(setup.names("incomplete").is_empty(), "{within}");
     }
     Ok(())
@@ -69,9 +68,9 @@ fn a_stop_breaks_off_what_takes_too_long_and_a_second_one_at_once() -> Tested {
 
 #[test]
 fn a_stop_amid_a_prefetch_keeps_the_queue_and_leaves_nothing_incomplete() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 5_000_000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 5_000_000));
     origin.hold("one");
     let service = setup.serve(&origin.url(), &[])?;
     service.manage("PUT", "/v2/cache/one")?;
@@ -85,8 +84,8 @@ fn a_stop_amid_a_prefetch_keeps_the_queue_and_leaves_nothing_incomplete() -> Tes
 
 #[test]
 fn systemd_hears_of_start_reload_and_stop() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let path = setup.path("notify");
     let socket = UnixDatagram::bind(&path)?;
     socket.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -120,9 +119,9 @@ fn systemd_hears_of_start_reload_and_stop() -> Tested {
 
 #[test]
 fn a_head_that_is_too_large_is_refused() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 10));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 10));
     let service = setup.serve(&origin.url(), &["--max-head", "16 KiB"])?;
     for (length, status) in [(8 * 1024, 200), (32 * 1024, 431)] {
         let long = "x".repeat(length);
@@ -133,7 +132,7 @@ fn a_head_that_is_too_large_is_refused() -> Tested {
             // What it did not read of the head can break the connection behind its answer.
             let _ = stream.read_to_end(&mut answer);
             let expected = if server == service.admin && status == 200 { 404 } else { status };
-            assert_eq!(parse(&answer)?.status, expected, "{length}");
+            assert_eq!(Response::parse(&answer)?.status, expected, "{length}");
         }
     }
     Ok(())
@@ -141,27 +140,25 @@ fn a_head_that_is_too_large_is_refused() -> Tested {
 
 #[test]
 fn more_connections_than_there_may_be_wait_until_one_ends() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &["--max-connections", "2"])?;
     let held = [connect(service.clients)?, connect(service.clients)?];
     let mut third = begin(service.clients, "GET", "/v2/images/a", &[])?;
     third.set_read_timeout(Some(Duration::from_millis(700)))?;
     assert!(third.read(&mut [0]).is_err(), "it has to wait");
-    assert!(origin.seen().is_empty());
+    assert!(origin.requests().is_empty());
     third.set_read_timeout(Some(Duration::from_secs(60)))?;
     drop(held);
-    let mut answer = Vec::new();
-    third.read_to_end(&mut answer)?;
-    assert_eq!(parse(&answer)?.status, 404);
+    assert_eq!(read_to_close(third)?.status, 404);
     Ok(())
 }
 
 #[test]
 fn clients_that_say_nothing_send_nothing_or_take_nothing_are_cut_off() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
-    origin.add("one", bytes(1, 64_000_000));
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("one", bytes(1, 64_000_000));
     let timeouts = ["--idle-timeout", "500ms", "--body-timeout", "500ms"];
     let service = setup.serve(&origin.url(), &timeouts)?;
     let upload = "PUT /v2/images/two/file HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf";
@@ -177,9 +174,7 @@ fn clients_that_say_nothing_send_nothing_or_take_nothing_are_cut_off() -> Tested
     // Keep-alive, and then silence.
     let mut client = connect(service.clients)?;
     client.write_all(b"GET /v2/images/nosuch HTTP/1.1\r\nHost: x\r\n\r\n")?;
-    let mut answer = Vec::new();
-    client.read_to_end(&mut answer)?;
-    assert_eq!(parse(&answer)?.status, 404);
+    assert_eq!(read_to_close(client)?.status, 404);
 
     let mut client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
     read_some(&mut client, 1000)?;
@@ -192,7 +187,7 @@ fn clients_that_say_nothing_send_nothing_or_take_nothing_are_cut_off() -> Tested
 
 #[test]
 fn wrong_options_are_refused_with_what_is_accepted() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
+    let setup = Setup::new();
     let missing = setup.path("nosuch").display().to_string();
     for (option, value, words) in [
         ("--max-connections", "0", "1..=1000000"),
@@ -224,18 +219,16 @@ fn wrong_options_are_refused_with_what_is_accepted() -> Tested {
 
 #[test]
 fn the_admin_listener_can_be_left_out() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let command = setup.serving(&origin.url(), &["--admin-listen", "none"]);
     let mut child = { command }.stdout(std::process::Stdio::piped()).spawn()?;
-    let mut said =
-        std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().ok_or("it is piped")?));
-    let clients = said.next().transpose()?.unwrap_or_default();
-    let clients = clients.strip_prefix("listening on ").ok_or("it listens")?.parse()?;
+    let mut output = BufReader::new(child.stdout.take().ok_or("it is piped")?);
+    let clients = read_address(&mut output, "listening on ")?;
     let answer = get(clients, "/v2/cache");
     child.kill()?;
     child.wait()?;
-    assert_eq!(answer?.status, 404, "the upstream's answer");
-    assert_eq!(said.next().transpose()?, None);
+    assert_eq!(answer?.header("x-other"), Some("yes"), "the upstream's answer");
+    assert_eq!(output.lines().next().transpose()?, None);
     Ok(())
 }

@@ -1,16 +1,15 @@
 //! Prune and clean run by themselves.
 
-use super::origin::Origin;
-use image_cache_tests::http::get;
+use image_cache_tests::http::{GlanceOrigin, get};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, until};
 
 #[test]
 fn a_fetch_that_makes_the_cache_too_large_has_it_pruned_at_once() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     for id in ["a", "b", "c"] {
-        origin.add(id, bytes(1, 40_000));
+        origin.put(id, bytes(1, 40_000));
     }
     let mut command =
         setup.serving(&origin.url(), &["--prune-every", "0", "--prefetch-at-once", "1"]);
@@ -29,8 +28,8 @@ fn a_fetch_that_makes_the_cache_too_large_has_it_pruned_at_once() -> Tested {
 
 #[test]
 fn prune_and_clean_run_at_intervals() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let arguments = ["--prune-every", "200ms", "--clean-every", "200ms"];
     let mut command = setup.serving(&origin.url(), &arguments);
     command.args(["--max-size", "12"]);
@@ -49,11 +48,11 @@ fn prune_and_clean_run_at_intervals() -> Tested {
 #[test]
 fn a_database_that_is_deleted_while_it_serves_is_made_anew_and_a_file_put_in_by_hand_is_listed()
 -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &["--prune-every", "0"])?;
     for id in ["a", "b"] {
-        origin.add(id, bytes(1, 40_000));
+        origin.put(id, bytes(1, 40_000));
         get(service.clients, &format!("/v2/images/{id}/file"))?;
     }
     assert!(until(|| service.cached() == ["a", "b"]), "{}", service.log());
@@ -78,13 +77,13 @@ fn a_database_that_is_deleted_while_it_serves_is_made_anew_and_a_file_put_in_by_
 #[test]
 fn a_fetch_that_makes_the_images_too_many_has_them_pruned_at_once_and_numbers_tell_the_bound()
 -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
-    let origin = Origin::start();
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
     let mut command = setup.serving(&origin.url(), &["--prune-every", "0"]);
     command.env("IMAGE_CACHE_MAX_IMAGES", "2").args(["--min-free-inodes", "10"]);
     let service = Service::start(command)?;
     for id in ["a", "b", "c"] {
-        origin.add(id, bytes(1, 4000));
+        origin.put(id, bytes(1, 4000));
         get(service.clients, &format!("/v2/images/{id}/file"))?;
         assert!(until(|| service.cached().contains(&id.to_owned())), "{}", service.log());
     }

@@ -1,4 +1,4 @@
-//! A wire between a service and its upstream that can be watched, held and cut.
+//! A TCP proxy between a service and its upstream, which notes requests and can hold or cut connections.
 
 use crate::Tested;
 use crate::monitor::Monitor;
@@ -11,7 +11,7 @@ use std::thread;
 struct State {
     /// The first line of each request, and its Range where it has one.
     requests: Vec<String>,
-    /// On each connection, no more than so many bytes of answers go through: then they wait, or the wire is cut.
+    /// On each connection, no more than so many bytes of answers go through: then they wait, or the connection is cut.
     limit: Option<u64>,
     cuts: bool,
     /// Connections on which the limit was reached.
@@ -21,16 +21,16 @@ struct State {
     over: bool,
 }
 
-/// The wire; it is gone when it is dropped.
+/// The proxy; it ends when it is dropped.
 #[derive(Debug)]
-pub struct Relay {
+pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Monitor<State>>,
 }
 
-impl Relay {
+impl Proxy {
     /// To this upstream.
-    pub fn to(upstream: SocketAddr) -> Tested<Relay> {
+    pub fn to(upstream: SocketAddr) -> Tested<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let (address, shared) = (listener.local_addr()?, Arc::<Monitor<State>>::default());
         let theirs = Arc::clone(&shared);
@@ -49,7 +49,7 @@ impl Relay {
                 }
             }
         });
-        Ok(Relay { address, shared })
+        Ok(Proxy { address, shared })
     }
 
     /// Where it begins.
@@ -98,23 +98,27 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
+impl Drop for Proxy {
     fn drop(&mut self) {
         self.change(|state| (state.over, state.limit) = (true, None));
         let _ = TcpStream::connect(self.address);
     }
 }
 
-fn connect(wire: &Arc<Monitor<State>>, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
+fn connect(
+    shared: &Arc<Monitor<State>>,
+    client: TcpStream,
+    upstream: SocketAddr,
+) -> io::Result<()> {
     let server = TcpStream::connect(upstream)?;
     let (asking, asked) = (client.try_clone()?, server.try_clone()?);
-    let shared = Arc::clone(wire);
-    thread::spawn(move || ask(&shared, asking, asked));
-    answer(wire, server, client)
+    let asking_shared = Arc::clone(shared);
+    thread::spawn(move || ask(&asking_shared, asking, asked));
+    answer(shared, server, client)
 }
 
 /// From the client to the server: heads are taken note of.
-fn ask(wire: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
+fn ask(shared: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
     let (mut head, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     while let Ok(count @ 1..) = client.read(&mut buffer) {
         head.extend_from_slice(&buffer[..count]);
@@ -122,7 +126,7 @@ fn ask(wire: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
             let text = String::from_utf8_lossy(&head[..end]).into_owned();
             let range = text.lines().map(str::to_lowercase).find(|line| line.starts_with("range:"));
             let first = text.lines().next().unwrap_or_default();
-            wire.state().requests.push(format!("{first} {}", range.unwrap_or_default()));
+            shared.state().requests.push(format!("{first} {}", range.unwrap_or_default()));
             head.drain(..end + 4);
         }
         if server.write_all(&buffer[..count]).is_err() {
@@ -133,7 +137,7 @@ fn ask(wire: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
 }
 
 /// From the server to the client, as far as that may go.
-fn answer(wire: &Monitor<State>, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
+fn answer(shared: &Monitor<State>, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
     let (mut sent, mut buffer) = (0, [0; 16 * 1024]);
     loop {
         let count = server.read(&mut buffer)?;
@@ -142,7 +146,7 @@ fn answer(wire: &Monitor<State>, mut server: TcpStream, mut client: TcpStream) -
         }
         let mut bytes = &buffer[..count];
         while !bytes.is_empty() {
-            let mut state = wire.state();
+            let mut state = shared.state();
             let room = state.limit.map_or(u64::MAX, |limit| limit.saturating_sub(sent));
             if room == 0 {
                 state.reached += 1;
@@ -152,7 +156,7 @@ fn answer(wire: &Monitor<State>, mut server: TcpStream, mut client: TcpStream) -
                 }
                 let held = state.limit;
                 let same = |state: &mut State| state.limit == held && !state.cuts;
-                wire.wait_while(state, same);
+                shared.wait_while(state, same);
                 continue;
             }
             drop(state);
