@@ -1,6 +1,6 @@
 //! The torture of the real programs: killed, failed and short of power at every system call that changes anything.
 //!
-//! `cargo xtask torture` makes all runs; `tests/torture.rs` makes a sample of them.
+//! `cargo xtask torture` makes all runs; `tests/torture/` makes a sample of them.
 
 mod call;
 mod disk;

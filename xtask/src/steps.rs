@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// Test programs that need servers or other languages: they leave themselves out, aloud, unless the run is a full one.
-const FULL_ONLY: [&str; 1] = ["http_cache_tests"];
+/// The test program and the module of it that need servers or other languages: they skip themselves, with a message,
+/// unless the run is a full one.
+const FULL_ONLY: [&str; 3] = ["serve", "--", "http_cache_tests"];
 
 /// What tells them that it is.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
@@ -46,9 +47,7 @@ pub fn full() -> Result<()> {
     let mut run = Run::new();
     let mut tests = tests();
     tests.env(FULL, "1");
-    for program in FULL_ONLY {
-        tests.args(["--test", program]);
-    }
+    tests.arg("--test").args(FULL_ONLY);
     run.tests("Tests with servers and other languages", tests);
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()

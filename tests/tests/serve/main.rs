@@ -1,9 +1,12 @@
-//! `image-cache serve`, the real binary, in front of an origin that does as it is told.
+//! `image-cache serve`, the real binary, in front of origins with scripted answers: as clients see it, and in
+//! `operations` as operators see it.
 
 mod cache_control;
 mod hostile;
+mod http_cache_tests;
 mod interrupted;
 mod odd_headers;
+mod operations;
 mod overtaken;
 mod plain;
 mod ranges;

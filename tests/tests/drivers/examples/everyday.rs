@@ -1,10 +1,10 @@
 //! Every example through the real binary and a configuration file, as an operator has it.
 
 use super::{Example, GDSF, LRFU, TTL};
-use image_cache_tests::{Tested, bytes, skip};
+use image_cache_tests::{Tested, bytes};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 #[test]
@@ -63,15 +63,10 @@ struct Shell {
 }
 
 impl Shell {
-    /// None, said aloud, where there is no binary or no driver.
+    /// None, with a message, if the driver was not built.
     fn new(example: &Example) -> Tested<Option<Shell>> {
         let Some(component) = example.component() else { return Ok(None) };
-        let tests = std::env::current_exe()?;
-        let binary = tests.ancestors().nth(2).unwrap_or(Path::new("")).join("image-cache");
-        if !binary.is_file() {
-            skip("the binary was not built; run the tests of the whole workspace");
-            return Ok(None);
-        }
+        let binary = image_cache_tests::serving::binary();
         let directory = tempfile::tempdir()?;
         let grants: Vec<&str> = example.grants.iter().map(|grant| grant.name()).collect();
         let config = format!(

@@ -149,5 +149,5 @@ fn lines_of(output: ChildStdout) -> mpsc::Receiver<String> {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_cache_tests").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/http_cache_tests").join(name)
 }

@@ -19,7 +19,7 @@ fn many(temp: &TempCache) -> Tested {
     let seconds = given("PROCESSES_SECONDS")?.unwrap_or(SECONDS);
     // Past the harness, which keeps what tests that pass say.
     let _ = writeln!(std::io::stderr(), "many processes, {}: SEED={seed}", temp.driver());
-    let arguments = &["--exact", "one_of_many", "--nocapture"];
+    let arguments = &["--exact", "processes::one_of_many", "--nocapture"];
     let report = processes::Run { seconds, seed, arguments }.on(temp)?;
     let _ = std::io::stderr().write_all(format!("{report}\n").as_bytes());
     assert!(report.hits > 0, "{report}");

@@ -1,24 +1,18 @@
-//! A sample of the torture that `cargo xtask torture` runs in full: other calls, errors and moments each time.
-#![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+//! Crashes, faults, power losses and full disks at system calls: other calls, errors and moments each time.
 
+use image_cache_tests::Tested;
+use image_cache_tests::serving::binary;
 use image_cache_tests::torture::{Choice, LINKED, Part, Programs, is_possible};
-use image_cache_tests::{Tested, skip};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Set to the seed of a run that failed, to run the same sample again.
 const SEED: &str = "TORTURE_SEED";
 
-/// The command line that was built beside the tests, where one was.
+/// The programs that are tortured; none, with a message, if programs cannot be traced here.
 fn programs() -> Option<Programs> {
     let read_through = Path::new(env!("CARGO_BIN_EXE_read-through"));
-    let command_line = read_through.with_file_name("image-cache");
-    if !command_line.is_file() {
-        let path = command_line.display();
-        skip(&format!("{path} was not built; run the tests of the whole workspace"));
-        return None;
-    }
-    is_possible().then(|| Programs::new(&command_line, read_through).expect("both files are there"))
+    is_possible().then(|| Programs::new(&binary(), read_through).expect("both files are there"))
 }
 
 fn sample(part: Part, runs: usize) -> Tested {
