@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const GUESTS: [Guest; 2] = [
-    Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
+    Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
     Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
 ];
 

@@ -21,16 +21,16 @@ pub const MEASURES: [Measure; 3] =
     [("driver_call_sqlite", sqlite), ("driver_call_xattr", xattr), ("driver_load", load)];
 
 /// A cache of small images that the driver has in its records.
-struct Place {
+struct TempCache {
     scratch: TempDir,
     driver: &'static str,
 }
 
-impl Place {
-    fn new(bench: &Bench, driver: &'static str) -> Tested<Place> {
+impl TempCache {
+    fn new(bench: &Bench, driver: &'static str) -> Tested<TempCache> {
         let scratch = bench.scratch()?;
         fill(scratch.path(), driver, IMAGES)?;
-        Ok(Place { scratch, driver })
+        Ok(TempCache { scratch, driver })
     }
 
     fn path(&self) -> &Path {
@@ -91,8 +91,8 @@ fn row(call: &str, driver: &str, scores: &[Score]) -> Row {
 }
 
 fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
-    let place = Place::new(bench, "sqlite")?;
-    let (component, mut native) = (place.component(), Sqlite::open(&place.path().join("cache.db")));
+    let temp = TempCache::new(bench, "sqlite")?;
+    let (component, mut native) = (temp.component(), Sqlite::open(&temp.path().join("cache.db")));
     let hits = compare(
         bench,
         |n| component.record_hits(&[hit(n)]).expect("a hit"),
@@ -117,8 +117,8 @@ fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
 }
 
 fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
-    let place = Place::new(bench, "xattr")?;
-    let (component, mut native) = (place.component(), Xattr::open(place.path()));
+    let temp = TempCache::new(bench, "xattr")?;
+    let (component, mut native) = (temp.component(), Xattr::open(temp.path()));
     let hits = compare(
         bench,
         |n| component.record_hits(&[hit(n)]).expect("a hit"),
@@ -144,10 +144,10 @@ fn admission(bench: &Bench, component: &Driver, driver: &str) -> Tested<Row> {
 fn load(bench: &Bench) -> Tested<Vec<Row>> {
     let mut rows = Vec::new();
     for driver in ["sqlite", "xattr"] {
-        let place = Place::new(bench, driver)?;
+        let temp = TempCache::new(bench, driver)?;
         let millis = || {
             let started = Instant::now();
-            black_box(place.component());
+            black_box(temp.component());
             Ok(vec![started.elapsed().as_secs_f64() * 1e3])
         };
         let warm = vec![Side::new("ours", millis)];

@@ -3,16 +3,16 @@
 //! Prints a table with the growth from each size to the next, and draws it: to `docs/growth.svg` where `IMAGE_CACHE_BENCH_SAVE` is set,
 //! else to `target/tmp/growth.svg`. `--quick` ends at 10,000 images; `IMAGE_CACHE_GROWTH_SIZES=1000,10000` names the sizes.
 
-mod grown;
 mod plot;
 mod point;
+mod prefilled;
 mod work;
 
-use grown::Grown;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::{Bench, Measure, Row};
 use plot::Plot;
 use point::Point;
+use prefilled::PrefilledCache;
 use std::path::{Path, PathBuf};
 
 const SIZES: [usize; 4] = [1000, 10_000, 100_000, 1_000_000];
@@ -25,8 +25,8 @@ fn growth(bench: &Bench) -> Tested<Vec<Row>> {
     for driver in DRIVERS {
         for images in sizes(bench)? {
             let scratch = bench.scratch()?;
-            let grown = Grown::new(scratch.path(), driver, images)?;
-            points.extend(work::all(&grown, bench)?);
+            let prefilled = PrefilledCache::new(scratch.path(), driver, images)?;
+            points.extend(work::all(&prefilled, bench)?);
             println!("  {driver}, {images} images");
         }
     }

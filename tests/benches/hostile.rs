@@ -2,8 +2,8 @@
 //! the process takes beside it, and what a stream loses meanwhile.
 
 use image_cache::{CachedReader, Expected, ImageCache};
+use image_cache_tests::hostile::Harness;
 use image_cache_tests::measure::{Bench, Figure, Measure, Row, memory_of};
-use image_cache_tests::siege::Siege;
 use image_cache_tests::{Tested, bytes, for_each_hostile_guest};
 use md5::{Digest, Md5};
 use std::fs;
@@ -46,20 +46,20 @@ fn fills(_: &Bench) -> Tested<Vec<Row>> {
     let mut guests = for_each_hostile_guest!(names);
     guests.sort_unstable();
     // Once for what the first cache of a process makes: engine, compiled drivers, buffers.
-    let _ = besiege("panics_with_words");
+    let _ = cost_of("panics_with_words");
     println!("{:38} {:>10} {:>10} {:>9}  in the end", "driver", "a fill", "slowest", "memory");
     let (mut seconds, mut mib) = (Vec::new(), Vec::new());
     for guest in &guests {
-        let toll = besiege(guest);
+        let cost = cost_of(guest);
         println!(
             "{guest:38} {:>10.1?} {:>10.1?} {:>5} MiB  {}",
-            toll.fill,
-            toll.slowest,
-            toll.memory >> 20,
-            if toll.replaced { "replaced" } else { "harmless" }
+            cost.fill,
+            cost.slowest,
+            cost.memory >> 20,
+            if cost.replaced { "replaced" } else { "harmless" }
         );
-        seconds.push(toll.fill.as_secs_f64());
-        mib.push((toll.memory >> 20) as f64);
+        seconds.push(cost.fill.as_secs_f64());
+        mib.push((cost.memory >> 20) as f64);
     }
     let what =
         |what: &str| format!("{what}, worst of {} drivers (their least in brackets)", guests.len());
@@ -89,8 +89,8 @@ fn streams(_: &Bench) -> Tested<Vec<Row>> {
 }
 
 /// What a driver cost.
-struct Toll {
-    /// The longest fill: the driver admits an image and records it, and strikes once.
+struct Cost {
+    /// The longest fill: the driver admits an image and records it, and commits its fault once.
     fill: Duration,
     /// The longest operation of any kind, which may ask the driver several times and repair its records.
     slowest: Duration,
@@ -99,10 +99,10 @@ struct Toll {
     replaced: bool,
 }
 
-fn besiege(guest: &str) -> Toll {
-    let siege = Siege::by(guest);
+fn cost_of(guest: &str) -> Cost {
+    let harness = Harness::of(guest);
     let before = reset_peak();
-    let (cache, mut slowest) = timed(|| siege.open());
+    let (cache, mut slowest) = timed(|| harness.open());
     let mut longest = Duration::ZERO;
     for round in 0..4 {
         let (id, image) = (format!("image-{round}"), bytes(round, 10_000));
@@ -121,7 +121,7 @@ fn besiege(guest: &str) -> Toll {
     }
     let memory = peak().saturating_sub(before);
     let replaced = cache.driver().fallback.is_some();
-    Toll { fill: longest, slowest: slowest.max(longest), memory, replaced }
+    Cost { fill: longest, slowest: slowest.max(longest), memory, replaced }
 }
 
 fn drain(mut reader: CachedReader) {
@@ -146,18 +146,18 @@ fn peak() -> u64 {
 
 /// MiB per second of a stream after its first second, where that is asked for while another thread uses a cache with this
 /// driver over and over. Its reader hashes what it gets, and holds the digest against the image's.
-fn stream(guest: &str, is_annoyed: bool) -> f64 {
-    let siege = Siege::by(guest);
+fn stream(guest: &str, is_disturbed: bool) -> f64 {
+    let harness = Harness::of(guest);
     let image = bytes(42, STREAM);
-    fs::create_dir_all(siege.trial.dir()).expect("a cache directory");
-    fs::write(siege.trial.path("streamed"), &image).expect("room for the image");
+    fs::create_dir_all(harness.trial.dir()).expect("a cache directory");
+    fs::write(harness.trial.path("streamed"), &image).expect("room for the image");
     let expected = Md5::digest(&image[..STREAM - CHUNK]);
     drop(image);
-    let cache = siege.open();
+    let cache = harness.open();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        if is_annoyed {
-            scope.spawn(|| annoy(&siege, &over));
+        if is_disturbed {
+            scope.spawn(|| disturb(&harness, &over));
         }
         let rate = watch(&cache, &expected);
         over.store(true, Ordering::Relaxed);
@@ -166,11 +166,11 @@ fn stream(guest: &str, is_annoyed: bool) -> f64 {
 }
 
 /// Uses a cache of its own under the same driver, so that the image which is streamed is not evicted.
-fn annoy(siege: &Siege, over: &AtomicBool) {
+fn disturb(harness: &Harness, over: &AtomicBool) {
     let other =
-        Siege::by("weighs_a_hundred_megabytes").with(|driver| *driver = siege.driver().clone());
+        Harness::of("weighs_a_hundred_megabytes").with(|driver| *driver = harness.driver().clone());
     while !over.load(Ordering::Relaxed) {
-        // Opened anew each time: a driver that was replaced gets its place back.
+        // Opened anew each time: a driver that was replaced serves again.
         let cache = other.open();
         for round in 0..2 {
             let _ = cache.cache_image(

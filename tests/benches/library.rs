@@ -1,7 +1,7 @@
 //! The library beside its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work done
 //! natively; all at their defaults, in turns, on the disk under `target/`.
 
-mod eight;
+mod concurrent_hits;
 mod hit;
 mod memory;
 mod opening;
@@ -29,14 +29,14 @@ pub const MEASURES: [Measure; 18] = [
     ("prune_xattr", prune::xattr),
     ("open_100k_sqlite", opening::sqlite),
     ("open_100k_xattr", opening::xattr),
-    ("eight_processes_sqlite", eight::sqlite),
-    ("eight_processes_xattr", eight::xattr),
+    ("eight_processes_sqlite", concurrent_hits::sqlite),
+    ("eight_processes_xattr", concurrent_hits::xattr),
     ("memory", memory::rows),
 ];
 
 /// What is done in processes of their own.
 pub const WORKS: [(&str, Work); 10] = [
-    ("hits", eight::hits),
+    ("hits", concurrent_hits::hits),
     ("pending", opening::pending),
     ("memory_open", memory::open),
     ("memory_tee", memory::tee),

@@ -5,8 +5,8 @@
 
 mod client;
 mod cold;
-mod crowd;
 mod glance;
+mod many_connections;
 mod nginx;
 mod origin;
 mod process;
@@ -24,20 +24,20 @@ use tempfile::TempDir;
 pub const MEASURES: [Measure; 4] = [
     ("serve_large", warm::large),
     ("serve_small", warm::small),
-    ("serve_cold", cold::crowd),
-    ("serve_memory", crowd::memory),
+    ("serve_cold", cold::concurrent_clients),
+    ("serve_memory", many_connections::memory),
 ];
 
 /// What each of them starts with: the origin, and an empty directory.
-struct Stage {
+struct Setup {
     origin: Origin,
     binary: PathBuf,
     scratch: TempDir,
 }
 
-impl Stage {
-    fn set(bench: &Bench) -> Tested<Stage> {
-        Ok(Stage { origin: Origin::start()?, binary: binary()?, scratch: bench.scratch()? })
+impl Setup {
+    fn new(bench: &Bench) -> Tested<Setup> {
+        Ok(Setup { origin: Origin::start(), binary: binary()?, scratch: bench.scratch()? })
     }
 
     fn path(&self) -> &Path {

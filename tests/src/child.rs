@@ -1,21 +1,21 @@
-//! A test's second half in a process of its own: to be killed, or to be somebody else.
+//! The second half of a test in its own process: to be killed, or to be another user of the cache.
 
-use crate::{Place, Tested};
+use crate::{TempCache, Tested};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-const DIR: &str = "PLACE_DIR";
-const DRIVER: &str = "PLACE_DRIVER";
+const DIR: &str = "TEMP_CACHE_DIR";
+const DRIVER: &str = "TEMP_CACHE_DRIVER";
 
-impl Place {
-    /// This program, as a process that runs one test alone, on this place.
+impl TempCache {
+    /// This program, as a process that runs one test alone, on this cache.
     pub fn in_child(&self, test: &str) -> io::Result<Command> {
         let mut child = self.program()?;
         child.args(["--exact", test, "--nocapture"]);
         Ok(child)
     }
 
-    /// This program, as a process that works on this place.
+    /// This program, as a process that works on this cache.
     pub fn program(&self) -> io::Result<Command> {
         let mut child = Command::new(std::env::current_exe()?);
         child.env(DIR, self.dir()).env(DRIVER, self.driver()).current_dir("/");
@@ -23,10 +23,10 @@ impl Place {
         Ok(child)
     }
 
-    /// In such a process: the place of the test that started it. None where nobody did.
-    pub fn of_parent() -> Option<Place> {
+    /// In such a process: the cache of the test that started it. None if no test did.
+    pub fn of_parent() -> Option<TempCache> {
         let driver = if std::env::var(DRIVER).ok()? == "sqlite" { "sqlite" } else { "xattr" };
-        Some(Place::at(driver, std::env::var_os(DIR)?))
+        Some(TempCache::at(driver, std::env::var_os(DIR)?))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Drivers to order: components that are none, one that misbehaves as it is told, and a cache to try them on.
+//! Drivers for tests: files that are no components, a fault-injecting driver, and a cache to try them on.
 
 use crate::{bytes, fill, listed, serve};
 use image_cache::{Config, ConfigBuilder, DriverConfig, ImageCache};
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The driver that misbehaves to order, as a component.
-pub const MOODY: &str = env!("GUEST_MOODY");
+/// The fault-injecting driver, as a component.
+pub const FAULTY: &str = env!("GUEST_FAULTY");
 
 /// The name under which a driver is tried.
 pub const TRIED: &str = "tried";
@@ -54,7 +54,7 @@ impl Trial {
         Config::builder(self.dir()).define_driver(TRIED, driver).driver(TRIED)
     }
 
-    /// Opens the cache with this driver, or with whatever takes its place.
+    /// Opens the cache with this driver, or with the one that replaces it.
     pub fn open(&self, driver: DriverConfig) -> ImageCache {
         open(self.config(driver))
     }
@@ -72,18 +72,19 @@ pub fn open(config: ConfigBuilder) -> ImageCache {
     ImageCache::open(config).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The driver that misbehaves to order, with its orders. What loops is cut off soon; all else has time, so that a
+/// The fault-injecting driver with these options. A loop is interrupted soon; all else has time, so that a
 /// busy machine is no fault.
-pub fn moody(orders: &[(&str, &str)]) -> DriverConfig {
-    let mut driver = DriverConfig::new(MOODY);
-    driver.options = orders.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    if orders.contains(&("fault", "loop")) {
+pub fn faulty(options: &[(&str, &str)]) -> DriverConfig {
+    let mut driver = DriverConfig::new(FAULTY);
+    driver.options =
+        options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    if options.contains(&("fault", "loop")) {
         driver.limits.guest_time = Duration::from_millis(50);
     }
     driver
 }
 
-/// Holds that sqlite serves in the place of the driver `configured`, for a reason with these words in it.
+/// Asserts that sqlite serves instead of the driver `configured`, for a reason with these words in it.
 pub fn assert_fell_back(cache: &ImageCache, configured: &str, words: &[&str]) {
     let status = cache.driver();
     assert_eq!(status.name, "sqlite");
@@ -98,12 +99,12 @@ pub fn assert_fell_back(cache: &ImageCache, configured: &str, words: &[&str]) {
     }
 }
 
-/// Holds that no driver has taken the place of the configured one.
+/// Asserts that no driver has replaced the configured one.
 pub fn assert_no_fallback(cache: &ImageCache) {
     assert_eq!(cache.driver().fallback, None);
 }
 
-/// Holds that the cache does what it is for: fills, serves, counts, lists and deletes.
+/// Asserts that the cache does what it is for: fills, serves, counts, lists and deletes.
 pub fn assert_works(cache: &ImageCache) {
     let (id, image) = ("does-it-work", bytes(7, 100_000));
     let record = fill(cache, id, &image);

@@ -2,10 +2,8 @@
 //! aloud where they cannot be.
 
 mod api;
-mod relay;
 
 pub use api::GlanceApi;
-pub use relay::Relay;
 
 use crate::{skip, target};
 use std::fs::{self, File};

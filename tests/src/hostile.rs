@@ -1,5 +1,9 @@
 //! The hostile drivers of `tests/guests/hostile`: a table of all, and each as a component.
 
+mod harness;
+
+pub use harness::{Harness, MAX_SIZE};
+
 use image_cache::{DriverConfig, Grant};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,35 +1,34 @@
-//! The harness of the tests: a fresh cache for each, sources that fail to order, mounts that clean up after
-//! themselves, and a look at directory and records that asks neither the cache nor its drivers.
+//! The test kit: a fresh cache for each test, sources and servers with scripted faults, mounts that clean up after
+//! themselves, and readers of directory and records which use neither the cache nor its drivers.
 
 mod child;
 pub mod components;
+pub mod corruption;
 pub mod debian;
 pub mod glance;
 pub mod hostile;
 pub mod http;
 pub mod instructions;
 pub mod measure;
+pub mod monitor;
 mod mount;
 pub mod npm;
-mod place;
 pub mod processes;
 mod records;
-pub mod rot;
 pub mod serving;
-pub mod siege;
 mod source;
-mod tap;
+mod temp_cache;
+mod throttled;
 /// Only where the registers of a system call are known.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub mod torture;
-pub mod watched;
 
 pub use child::{say_and_wait, wait_for};
 pub use mount::Mount;
-pub use place::{Place, fill, listed, queued, serve, set_times};
 pub use records::{OnDisk, Row};
 pub use source::Source;
-pub use tap::{Flow, Tap};
+pub use temp_cache::{TempCache, fill, listed, queued, serve, set_times};
+pub use throttled::{ThrottledReader, ThrottledSource};
 
 use md5::{Digest, Md5};
 use std::io::{self, Read, Write};
@@ -40,19 +39,19 @@ use std::time::Duration;
 /// What a test answers; an error of any kind fails it.
 pub type Tested<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-/// Makes two tests of each function that takes a `&Place`: one with each built-in driver.
+/// Makes two tests of each function that takes a `&TempCache`: one with each built-in driver.
 #[macro_export]
 macro_rules! with_both_drivers {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
             #[test]
             fn sqlite() -> $crate::Tested {
-                super::$name(&$crate::Place::new("sqlite"))
+                super::$name(&$crate::TempCache::new("sqlite"))
             }
 
             #[test]
             fn xattr() -> $crate::Tested {
-                super::$name(&$crate::Place::new("xattr"))
+                super::$name(&$crate::TempCache::new("xattr"))
             }
         }
     )+};
@@ -89,7 +88,7 @@ pub fn wrong_md5(bytes: &[u8]) -> String {
 }
 
 /// Reads with a buffer of `size` bytes until the end or the first error, and answers what came before it.
-pub fn drip(reader: &mut impl Read, size: usize) -> (Vec<u8>, io::Result<()>) {
+pub fn read_until_error(reader: &mut impl Read, size: usize) -> (Vec<u8>, io::Result<()>) {
     let (mut all, mut buffer) = (Vec::new(), vec![0; size]);
     loop {
         match reader.read(&mut buffer) {

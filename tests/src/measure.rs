@@ -11,7 +11,6 @@
 //! let row = Row::new("hit", "of 1 KiB", "µs", &scores, 0).at_most(50.0);
 //! ```
 
-mod alone;
 mod bench;
 mod figure;
 pub mod files;
@@ -21,8 +20,8 @@ pub mod native;
 mod row;
 mod table;
 mod turns;
+mod worker;
 
-pub use alone::{Alone, Work};
 pub use bench::{Bench, Measure, compiled, main};
 pub use figure::{Figure, median};
 pub use glance::{DRIVERS as GLANCE_DRIVERS, Glance, Told, drivers_like};
@@ -30,3 +29,4 @@ pub use machine::{binary, memory_of, openssl_md5};
 pub use row::{Peer, Row};
 pub use table::{Asked, mib_per_second};
 pub use turns::{Score, Side, in_turns};
+pub use worker::{Work, WorkerProcess};

@@ -1,13 +1,13 @@
 //! Many processes that do everything at once on one directory, and what must hold afterwards.
 //!
 //! ```no_run
-//! use image_cache_tests::{Place, processes};
+//! use image_cache_tests::{TempCache, processes};
 //! // This program again, where it was started as one of the processes.
 //! if processes::is_one() {
 //!     processes::one().unwrap();
 //! } else {
 //!     let run = processes::Run { seconds: 60, seed: 1, arguments: &[] };
-//!     println!("{}", run.on(&Place::new("sqlite")).unwrap());
+//!     println!("{}", run.on(&TempCache::new("sqlite")).unwrap());
 //! }
 //! ```
 
@@ -15,7 +15,7 @@ mod one;
 
 pub use one::{is_one, one};
 
-use crate::{Place, Tested, bytes, fill, listed, md5_hex};
+use crate::{TempCache, Tested, bytes, fill, listed, md5_hex};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -73,8 +73,8 @@ impl fmt::Display for Report {
 
 impl Run<'_> {
     /// Lets the processes work, and checks what they left. An error tells what is wrong.
-    pub fn on(&self, place: &Place) -> Tested<Report> {
-        let cache = place.open();
+    pub fn on(&self, temp: &TempCache) -> Tested<Report> {
+        let cache = temp.open();
         STEADY.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
         // As long as somebody reads it, an image is not evicted.
         let mut pins = Vec::new();
@@ -84,7 +84,7 @@ impl Run<'_> {
             pins.push(reader);
         }
         let children: Result<Vec<Child>, _> =
-            (0..PROCESSES).map(|number| self.start(place, number)?.spawn()).collect();
+            (0..PROCESSES).map(|number| self.start(temp, number)?.spawn()).collect();
         let mut operations = BTreeMap::new();
         for child in children? {
             let output = child.wait_with_output()?;
@@ -103,12 +103,12 @@ impl Run<'_> {
         let made: Result<Vec<u64>, _> =
             STEADY.iter().map(|id| operations.remove(*id).ok_or("no process read it")).collect();
         let made = made?;
-        check(place, &made)?;
-        Ok(Report { driver: place.driver(), operations, hits: made.iter().sum() })
+        check(temp, &made)?;
+        Ok(Report { driver: temp.driver(), operations, hits: made.iter().sum() })
     }
 
-    fn start(&self, place: &Place, number: usize) -> std::io::Result<Command> {
-        let mut child = place.program()?;
+    fn start(&self, temp: &TempCache, number: usize) -> std::io::Result<Command> {
+        let mut child = temp.program()?;
         child.args(self.arguments).stdin(Stdio::null()).stderr(Stdio::piped());
         child.env(one::NUMBER, number.to_string()).env(one::SEED, self.seed.to_string());
         child.env(one::SECONDS, self.seconds.to_string());
@@ -116,20 +116,20 @@ impl Run<'_> {
     }
 }
 
-/// The bytes of an image; whoever fetches it gets the same.
+/// The bytes of an image; every fetch gets the same.
 fn image(id: &str) -> Vec<u8> {
     let seed = id.bytes().fold(7, |seed: u64, byte| seed * 31 + u64::from(byte));
     bytes(seed, 1000 + (seed % 5) as usize * 70_001)
 }
 
 /// What must hold when all have gone.
-fn check(place: &Place, made: &[u64]) -> Tested {
-    let cache = place.open();
+fn check(temp: &TempCache, made: &[u64]) -> Tested {
+    let cache = temp.open();
     let ids = listed(&cache);
     if !ids.is_sorted_by(|a, b| a < b) {
         return Err(format!("an image is listed twice: {ids:?}").into());
     }
-    let records = place.records_in_sync();
+    let records = temp.records_in_sync();
     if !records.keys().eq(&ids) {
         return Err(format!("{ids:?} are listed, in the records are {records:?}").into());
     }
@@ -140,12 +140,12 @@ fn check(place: &Place, made: &[u64]) -> Tested {
         }
     }
     for (id, row) in &records {
-        let digest = md5_hex(&fs::read(place.path(id))?);
+        let digest = md5_hex(&fs::read(temp.path(id))?);
         if row.checksum.as_ref() != Some(&digest) || digest != md5_hex(&image(id)) {
             return Err(format!("{id} has MD5 {digest}; recorded is {row:?}").into());
         }
     }
-    match place.names("incomplete") {
+    match temp.names("incomplete") {
         none if none.is_empty() => Ok(()),
         left => Err(format!("incomplete files are left: {left:?}").into()),
     }

@@ -1,6 +1,6 @@
 //! Directory and records as they lie on disk, read with other means than the cache's own.
 
-use crate::Place;
+use crate::TempCache;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,7 +32,7 @@ pub struct Row {
     pub checksum: Option<String>,
 }
 
-impl Place {
+impl TempCache {
     /// The images in the directory: its regular files, but for those of a database and of Glance.
     pub fn images(&self) -> BTreeMap<String, OnDisk> {
         let mut images = BTreeMap::new();
@@ -47,7 +47,7 @@ impl Place {
         images
     }
 
-    /// The records of this place's driver.
+    /// The records of this cache's driver.
     pub fn records(&self) -> BTreeMap<String, Row> {
         match self.driver() {
             "sqlite" => rows(&self.path("cache.db")),

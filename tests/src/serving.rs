@@ -1,7 +1,7 @@
 //! The real binary, serving.
 
-use crate::http::{self, Answer};
-use crate::{Tested, skip, until};
+use crate::http::{self, Response};
+use crate::{Tested, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -12,13 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tempfile::TempDir;
 
-/// The binary beside the tests, where one was built: `cargo test --workspace` builds it for the tests in `host/cli/`.
-pub fn binary() -> Option<PathBuf> {
-    let binary = beside_this_program();
-    if binary.is_none() {
-        skip("image-cache was not built beside the tests; run those of the whole workspace");
-    }
-    binary
+/// The binary, which `cargo test --workspace` builds for the tests in `host/cli/`.
+pub fn binary() -> PathBuf {
+    beside_this_program().expect("image-cache is built beside the tests: test the whole workspace")
 }
 
 /// The binary where cargo puts one that is built as this program was.
@@ -35,10 +31,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// None, said aloud, where there is no binary.
-    pub fn new() -> Option<Setup> {
+    /// In a temporary directory.
+    pub fn new() -> Setup {
         let scratch = TempDir::new().expect("a temporary directory can be made");
-        Some(Setup { binary: binary()?, scratch })
+        Setup { binary: binary(), scratch }
     }
 
     /// The cache directory.
@@ -100,6 +96,12 @@ impl Setup {
     }
 }
 
+impl Default for Setup {
+    fn default() -> Self {
+        Setup::new()
+    }
+}
+
 /// A service that runs; killed when dropped.
 pub struct Service {
     child: Child,
@@ -122,17 +124,14 @@ impl Service {
                 *log += &(line + "\n");
             }
         });
-        let mut said = BufReader::new(child.stdout.take().ok_or("it is piped")?).lines();
-        let mut address = |what: &str| -> Tested<SocketAddr> {
-            let line = said.next().transpose()?.unwrap_or_default();
-            let address = line.strip_prefix(what).map(str::trim);
-            let log = || log.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            address.and_then(|it| it.parse().ok()).ok_or_else(|| {
+        let mut said = BufReader::new(child.stdout.take().ok_or("it is piped")?);
+        let mut address = |what: &str| {
+            read_address(&mut said, what).map_err(|error| {
                 thread::sleep(std::time::Duration::from_millis(200));
-                format!("it says {line:?}: {}", log()).into()
+                format!("{error}: {}", log.lock().unwrap_or_else(PoisonError::into_inner))
             })
         };
-        let (clients, admin) = (address("listening on")?, address("admin listening on")?);
+        let (clients, admin) = (address("listening on ")?, address("admin listening on ")?);
         Ok(Service { child, clients, admin, log })
     }
 
@@ -175,7 +174,7 @@ impl Service {
     }
 
     /// A request to the admin listener.
-    pub fn manage(&self, method: &str, path: &str) -> Tested<Answer> {
+    pub fn manage(&self, method: &str, path: &str) -> Tested<Response> {
         http::send(self.admin, method, path, &[])
     }
 
@@ -212,6 +211,17 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Reads the line in which a service says where it listens.
+///
+/// # Errors
+/// If it says something else.
+pub fn read_address(output: &mut impl BufRead, what: &str) -> Tested<SocketAddr> {
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    let address = line.trim().strip_prefix(what).and_then(|address| address.parse().ok());
+    address.ok_or_else(|| format!("it says {line:?}, not {what:?} and an address").into())
 }
 
 /// Starts what must not start; answers its exit code and what it says.

@@ -1,4 +1,4 @@
-//! A source of an image's bytes that behaves to order.
+//! A source of an image's bytes with scripted behaviour.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Source {
         match &mut self.end {
             End::Clean => Ok(0),
             End::Error(error) => Err(error()),
-            End::Panic => panic!("this source panics, as ordered"),
+            End::Panic => panic!("this source panics, as configured"),
             End::Lie => Ok(room + 1),
             End::Then(act) => {
                 if let Some(act) = act.take() {

@@ -1,23 +1,23 @@
 //! The torture of the real programs: killed, failed and short of power at every system call that changes anything.
 //!
-//! `cargo xtask torture` makes all runs; `tests/torture.rs` makes a sample of them.
+//! `cargo xtask torture` makes all runs; `tests/torture/` makes a sample of them.
 
 mod call;
 mod disk;
+mod fault_matrix;
 mod full_disk;
-mod judge;
+mod invariants;
 mod log;
 mod matrix;
 mod operation;
 mod points;
 mod power;
-mod stage;
-mod strike;
+mod sandbox;
 mod tracer;
 
 pub use matrix::Matrix;
 pub use operation::LINKED;
-pub use stage::Programs;
+pub use sandbox::Programs;
 
 use crate::Tested;
 use std::sync::Mutex;
@@ -53,8 +53,8 @@ impl Part {
     /// Makes its runs.
     pub fn run(self, programs: &Programs, choice: &Choice) -> Tested<Matrix> {
         match self {
-            Part::Crash => strike::matrix(programs, strike::Blow::Kill, choice),
-            Part::Fault => strike::matrix(programs, strike::Blow::Fault, choice),
+            Part::Crash => fault_matrix::matrix(programs, fault_matrix::Injection::Kill, choice),
+            Part::Fault => fault_matrix::matrix(programs, fault_matrix::Injection::Fault, choice),
             Part::Power => power::power(programs, choice),
             Part::Disk => full_disk::full_disk(programs, choice),
         }

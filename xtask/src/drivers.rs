@@ -12,7 +12,7 @@ const GUESTS: [Guest; 4] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
     Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
-    Guest { package: "image-cache-guest-moody", directory: "tests/guests/moody" },
+    Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
 ];
 
 /// Finds or installs the toolchain, and prints what it does.

@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
                [--for 60s] each, without it as long as nobody stops it
   demo [FILE]  build target/release/image-cache, and use it on a real image, step by step
   torture      every crash, fault, power loss and full disk, damage at random, and many processes:
-               [crash] [fault] [power] [disk] [rot] [processes], all unless named
+               [crash] [fault] [power] [disk] [corruption] [processes], all unless named
   guard        hold the instructions of the hot paths against those that were kept; --save keeps what is found
   bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
                [--quick] [--long]

@@ -6,8 +6,9 @@ use crate::{drivers, examples, fuzz, paths, structure};
 use anyhow::Result;
 use std::process::Command;
 
-/// Test programs that need servers or other languages. They skip themselves, and say so, unless the run is a full one.
-const FULL_ONLY: [&str; 1] = ["http_cache_tests"];
+/// The test program and the module of it that need servers or other languages: they skip themselves, with a message,
+/// unless the run is a full one.
+const FULL_ONLY: [&str; 3] = ["serve", "--", "http_cache_tests"];
 
 /// The variable that tells them that it is one.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
@@ -45,9 +46,7 @@ pub fn full() -> Result<()> {
     let mut run = Run::new();
     let mut tests = tests();
     tests.env(FULL, "1");
-    for program in FULL_ONLY {
-        tests.args(["--test", program]);
-    }
+    tests.arg("--test").args(FULL_ONLY);
     run.tests("Tests with servers and other languages", tests);
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()

@@ -1,7 +1,7 @@
 //! What is measured: an image's share of each operation, in µs.
 
-use super::grown::{BYTES, Grown, id};
 use super::point::{Operation, Point};
+use super::prefilled::{BYTES, PrefilledCache, id};
 use image_cache_tests::Tested;
 use image_cache_tests::measure::{Bench, Figure, files};
 use std::hint::black_box;
@@ -20,65 +20,65 @@ const FEW: usize = 1000;
 const PAGE: usize = 1000;
 
 /// All of it; the last ones change the cache.
-pub fn all(grown: &Grown, bench: &Bench) -> Tested<Vec<Point>> {
+pub fn all(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<Point>> {
     let mut points = vec![
-        point(grown, Operation::Open, open(grown, bench)?)?,
-        point(grown, Operation::List, list(grown, bench)?)?,
-        point(grown, Operation::Hit, hit(grown)?)?,
+        point(prefilled, Operation::Open, open(prefilled, bench)?)?,
+        point(prefilled, Operation::List, list(prefilled, bench)?)?,
+        point(prefilled, Operation::Hit, hit(prefilled)?)?,
     ];
-    let (tenth, mut left) = (grown.images / TENTH, grown.images);
+    let (tenth, mut left) = (prefilled.images / TENTH, prefilled.images);
     for (operation, many) in [(Operation::EvictFew, FEW.min(tenth)), (Operation::Evict, tenth)] {
-        points.push(point(grown, operation, evict(grown, bench, &mut left, many)?)?);
+        points.push(point(prefilled, operation, evict(prefilled, bench, &mut left, many)?)?);
     }
-    if let Some(bytes) = grown.book_bytes() {
-        println!("  records: {:.0} bytes per record", bytes as f64 / grown.images as f64);
+    if let Some(bytes) = prefilled.record_bytes() {
+        println!("  records: {:.0} bytes per record", bytes as f64 / prefilled.images as f64);
     }
     Ok(points)
 }
 
 /// Fewer where each takes half a minute.
-fn rounds(grown: &Grown, bench: &Bench, most: usize) -> usize {
-    bench.rounds(if grown.images < 1_000_000 { most } else { 2 })
+fn rounds(prefilled: &PrefilledCache, bench: &Bench, most: usize) -> usize {
+    bench.rounds(if prefilled.images < 1_000_000 { most } else { 2 })
 }
 
-fn point(grown: &Grown, operation: Operation, samples: Vec<f64>) -> Tested<Point> {
+fn point(prefilled: &PrefilledCache, operation: Operation, samples: Vec<f64>) -> Tested<Point> {
     let cost = Figure::of(&samples).ok_or("there is no sample")?;
-    Ok(Point { operation, driver: grown.driver, images: grown.images, cost })
+    Ok(Point { operation, driver: prefilled.driver, images: prefilled.images, cost })
 }
 
 /// The whole opening, reconciled, by the images of the cache.
-fn open(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
+fn open(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<f64>> {
     let sample = || {
         let started = Instant::now();
-        let cache = grown.open()?;
+        let cache = prefilled.open()?;
         let took = started.elapsed();
         drop(cache);
-        Ok(micros(took, grown.images))
+        Ok(micros(took, prefilled.images))
     };
     // The first one fills the caches of the kernel.
     sample()?;
-    (0..rounds(grown, bench, 5)).map(|_| sample()).collect()
+    (0..rounds(prefilled, bench, 5)).map(|_| sample()).collect()
 }
 
 /// The list of all, by its pages.
-fn list(grown: &Grown, bench: &Bench) -> Tested<Vec<f64>> {
-    let cache = grown.open()?;
+fn list(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<f64>> {
+    let cache = prefilled.open()?;
     let sample = || {
         let started = Instant::now();
         let images = black_box(cache.cached_images()?).len();
         let took = started.elapsed();
-        match images == grown.images {
-            true => Ok(micros(took, grown.images.div_ceil(PAGE))),
-            false => Err(format!("{images} are listed of {}", grown.images).into()),
+        match images == prefilled.images {
+            true => Ok(micros(took, prefilled.images.div_ceil(PAGE))),
+            false => Err(format!("{images} are listed of {}", prefilled.images).into()),
         }
     };
-    (0..rounds(grown, bench, 3)).map(|_| sample()).collect()
+    (0..rounds(prefilled, bench, 3)).map(|_| sample()).collect()
 }
 
 /// Open, read, close, records written at once; of images that were read before.
-fn hit(grown: &Grown) -> Tested<Vec<f64>> {
-    let cache = grown.open()?;
-    let hit: Vec<String> = (0..HIT).map(|n| id(n * grown.images / HIT)).collect();
+fn hit(prefilled: &PrefilledCache) -> Tested<Vec<f64>> {
+    let cache = prefilled.open()?;
+    let hit: Vec<String> = (0..HIT).map(|n| id(n * prefilled.images / HIT)).collect();
     hit.iter().try_for_each(|id| cache.verify(id).map(drop))?;
     let mut kib = [0; BYTES as usize];
     let samples = hit.chunks(HITS_PER_SAMPLE).map(|ids| {
@@ -92,12 +92,17 @@ fn hit(grown: &Grown) -> Tested<Vec<f64>> {
 }
 
 /// A prune of so many images of those that are `left`, by the images that go.
-fn evict(grown: &Grown, bench: &Bench, left: &mut usize, many: usize) -> Tested<Vec<f64>> {
+fn evict(
+    prefilled: &PrefilledCache,
+    bench: &Bench,
+    left: &mut usize,
+    many: usize,
+) -> Tested<Vec<f64>> {
     let mut samples = Vec::new();
-    for _ in 0..rounds(grown, bench, 3) {
+    for _ in 0..rounds(prefilled, bench, 3) {
         *left -= many;
-        let cache = grown.open_for(*left)?;
-        files::settle(&grown.directory)?;
+        let cache = prefilled.open_for(*left)?;
+        files::settle(&prefilled.directory)?;
         let started = Instant::now();
         let pruned = cache.prune()?;
         samples.push(micros(started.elapsed(), many));

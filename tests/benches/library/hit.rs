@@ -115,7 +115,7 @@ pub fn glance_of(directory: &Path, driver: &str, images: usize) -> Tested<Glance
     Ok(glance)
 }
 
-/// Books without a component.
+/// Records kept without a component.
 enum Native {
     Sqlite(Box<Sqlite>),
     Xattr(Xattr),

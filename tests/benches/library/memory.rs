@@ -5,7 +5,7 @@ use image_cache::Expected;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{self, KIB, Large, config, fill, name};
 use image_cache_tests::measure::{
-    Alone, Bench, Figure, GLANCE_DRIVERS, Glance, Peer, Row, Side, in_turns,
+    Bench, Figure, GLANCE_DRIVERS, Glance, Peer, Row, Side, WorkerProcess, in_turns,
 };
 use std::path::Path;
 
@@ -81,7 +81,7 @@ fn row(scratch: &Path, case: &Case, driver: &str) -> Tested<Row> {
     let peak = in_turns(
         1,
         vec![Side::new("ours", || {
-            Ok(vec![Alone::peak(case.work, &arguments)? as f64 / f64::from(1 << 20)])
+            Ok(vec![WorkerProcess::peak(case.work, &arguments)? as f64 / f64::from(1 << 20)])
         })],
     )?;
     let peers = GLANCE_DRIVERS.iter().filter(|peer| **peer == driver);

@@ -3,7 +3,7 @@
 use super::hit::glance_of;
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, name, open};
-use image_cache_tests::measure::{Alone, Bench, Glance, Row, Side, drivers_like, in_turns};
+use image_cache_tests::measure::{Bench, Glance, Row, Side, WorkerProcess, drivers_like, in_turns};
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,9 +72,10 @@ fn look(directory: &Path, images: usize) -> Tested<Vec<f64>> {
 }
 
 fn kill(directory: &Path, driver: &str) -> Tested {
-    let mut alone = Alone::start("pending", &[directory.to_str().ok_or("a plain path")?, driver])?;
-    alone.line()?;
-    alone.kill()
+    let mut worker =
+        WorkerProcess::start("pending", &[directory.to_str().ok_or("a plain path")?, driver])?;
+    worker.line()?;
+    worker.kill()
 }
 
 /// In a process of its own: makes hits that it does not write, and waits for its end.

@@ -1,5 +1,6 @@
 //! The client that all servers are measured by: one thread, which reads what comes and throws it away.
 
+use image_cache_tests::http;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -113,23 +114,18 @@ impl Client {
 }
 
 impl Head {
-    /// Nothing where it is not whole yet.
+    /// None if it is not complete yet.
     fn of(bytes: &[u8]) -> io::Result<Option<Head>> {
         let head = &bytes[..bytes.len().min(MAX_HEAD)];
         let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };
-        let text = String::from_utf8_lossy(&head[..end]).to_ascii_lowercase();
-        let (status, headers) = text.split_once("\r\n").unwrap_or((&text, ""));
-        if status.split_whitespace().nth(1) != Some("200") {
-            return Err(io::Error::other(format!("it was answered: {status}")));
+        let head = http::Head::read(&mut &head[..end + 4])?.unwrap_or_default();
+        if head.word(1) != "200" {
+            return Err(io::Error::other(format!("it was answered: {}", head.line)));
         }
-        let header = |wanted| {
-            let mut named = headers.split("\r\n").filter_map(|line| line.split_once(':'));
-            named.find(|(name, _)| *name == wanted).map(|(_, value)| value.trim())
-        };
-        let length = header("content-length").and_then(|length| length.parse().ok());
-        let closes = length.is_none() || header("connection") == Some("close");
+        let length = head.header("content-length").and_then(|length| length.parse().ok());
+        let closes = length.is_none() || head.header("connection") == Some("close");
         Ok(Some(Head { size: end + 4, length, closes }))
     }
 }

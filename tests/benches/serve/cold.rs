@@ -3,7 +3,7 @@
 use super::client::{Client, Download};
 use super::nginx::Nginx;
 use super::origin::{Image, Origin};
-use super::{Stage, wait};
+use super::{Setup, wait};
 use image_cache_tests::Tested;
 use image_cache_tests::measure::{Bench, Figure, Peer, Row};
 use std::io;
@@ -26,12 +26,12 @@ struct Round {
 }
 
 /// 256 MiB at 50 MB/s, for one client and for eight.
-pub fn crowd(bench: &Bench) -> Tested<Vec<Row>> {
-    let stage = Stage::set(bench)?;
-    let service = stage.service(&[])?;
-    let nginx = Nginx::start(&stage.path().join("nginx"), stage.origin.address);
-    let ours = rounds(service.address, &stage.origin, 0..ROUNDS)?;
-    let theirs = nginx.and_then(|nginx| rounds(nginx.address, &stage.origin, ROUNDS..ROUNDS + 1));
+pub fn concurrent_clients(bench: &Bench) -> Tested<Vec<Row>> {
+    let setup = Setup::new(bench)?;
+    let service = setup.service(&[])?;
+    let nginx = Nginx::start(&setup.path().join("nginx"), setup.origin.address);
+    let ours = rounds(service.address, &setup.origin, 0..ROUNDS)?;
+    let theirs = nginx.and_then(|nginx| rounds(nginx.address, &setup.origin, ROUNDS..ROUNDS + 1));
     let row = |what: &str, unit: &str, figure: &dyn Fn(&Round) -> f64, limit: f64| {
         let of = |rounds: &[Round]| Figure::of(&rounds.iter().map(figure).collect::<Vec<_>>());
         let theirs = theirs.as_ref().map_err(ToString::to_string);
@@ -55,9 +55,9 @@ fn rounds(
     let figures = rounds.map(|round| {
         let (begun, alone) = wait(together(address, Image::slow(2 * round), 1))?;
         let alone = last(&alone) - begun;
-        origin.reads();
+        origin.take_reads();
         let (begun, all) = wait(together(address, Image::slow(2 * round + 1), CLIENTS))?;
-        let reads = origin.reads() as f64;
+        let reads = origin.take_reads() as f64;
         let firsts = || all.iter().map(|download| download.first);
         let apart = firsts().max().zip(firsts().min()).map(|(last, first)| last - first);
         Ok(Round {

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::glance::Glance;
 use super::nginx::Nginx;
 use super::origin::Image;
-use super::{Stage, wait};
+use super::{Setup, wait};
 use image_cache_tests::Tested;
 use image_cache_tests::measure::{Asked, Bench, Row, Score, Side, in_turns, mib_per_second};
 use std::io;
@@ -49,10 +49,10 @@ fn warm(
     images: &[Image],
     measure: impl AsyncFn(SocketAddr) -> io::Result<f64>,
 ) -> Tested<Vec<Score>> {
-    let stage = Stage::set(bench)?;
-    let service = stage.service(options)?;
-    let nginx = Nginx::start(&stage.path().join("nginx"), stage.origin.address);
-    let glance = Glance::start(&stage.path().join("glance"));
+    let setup = Setup::new(bench)?;
+    let service = setup.service(options)?;
+    let nginx = Nginx::start(&setup.path().join("nginx"), setup.origin.address);
+    let glance = Glance::start(&setup.path().join("glance"));
     let glance = glance.and_then(|glance| {
         images.iter().try_for_each(|image| glance.add(*image))?;
         Ok(glance)
@@ -77,9 +77,9 @@ fn warm(
         let address = address.and_then(|address| Ok(warmed(address).map(|()| address)?));
         sides.push(Side::of(name, address, |address| Ok(vec![wait(measure(*address))?])));
     }
-    stage.origin.reads();
+    setup.origin.take_reads();
     let scores = in_turns(bench.rounds(ROUNDS), sides)?;
-    match stage.origin.reads() {
+    match setup.origin.take_reads() {
         0 => Ok(scores),
         reads => Err(format!("somebody was not warm: {reads} reads of the origin").into()),
     }

@@ -1,4 +1,4 @@
-//! Goes one hot path, for whoever counts its instructions: `hot-paths prepare|go PATH DRIVER DIR`.
+//! Runs one hot path, whose instructions are counted: `hot-paths prepare|go PATH DRIVER DIR`.
 
 use image_cache_tests::instructions::HotPath;
 use std::path::Path;

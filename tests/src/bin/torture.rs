@@ -1,10 +1,10 @@
 //! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk,
 //! damage at random, and a minute of many processes that do everything at once.
 //!
-//! `torture [crash] [fault] [power] [disk] [rot] [processes] [OPERATION]`: which parts, and which operation (`add`,
+//! `torture [crash] [fault] [power] [disk] [corruption] [processes] [OPERATION]`: which parts, and which operation (`add`,
 //! `"get, to a file"`), all unless named. It tortures the programs that lie beside it.
 
-use image_cache_tests::{Place, Tested, processes, rot};
+use image_cache_tests::{TempCache, Tested, corruption, processes};
 use std::process::ExitCode;
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -35,12 +35,12 @@ fn run() -> Tested<bool> {
         names.retain(|name| name != part);
         all || names.len() < before
     };
-    let (with_rot, with_processes) = (is_named("rot"), is_named("processes"));
+    let (with_corruption, with_processes) = (is_named("corruption"), is_named("processes"));
     let mut done = true;
     if all || !names.is_empty() {
         done &= at_calls(&names)?;
     }
-    if with_rot {
+    if with_corruption {
         done &= damages()?;
     }
     if with_processes {
@@ -53,13 +53,13 @@ fn run() -> Tested<bool> {
 fn damages() -> Tested<bool> {
     for driver in ["sqlite", "xattr"] {
         let (start, seed) = (Instant::now(), UNIX_EPOCH.elapsed()?.subsec_nanos().into());
-        match rot::rot(&Place::in_memory(driver), DAMAGES, seed) {
+        match corruption::corrupt(&TempCache::in_memory(driver), DAMAGES, seed) {
             Ok(damages) => {
                 let took = start.elapsed().as_secs_f64();
-                println!("\nRot, {driver}: {damages}, seed {seed}  {took:.0} s");
+                println!("\nCorruption, {driver}: {damages}, seed {seed}  {took:.0} s");
             }
             Err(error) => {
-                println!("FAILED: rot, {driver}, seed {seed}: {error}");
+                println!("FAILED: corruption, {driver}, seed {seed}: {error}");
                 return Ok(false);
             }
         }
@@ -69,10 +69,12 @@ fn damages() -> Tested<bool> {
 
 /// Many processes at once, on a disk and in memory.
 fn many_processes() -> Tested<bool> {
-    for (driver, place) in [("sqlite", Place::new as fn(_) -> _), ("xattr", Place::in_memory)] {
+    for (driver, temp) in
+        [("sqlite", TempCache::new as fn(_) -> _), ("xattr", TempCache::in_memory)]
+    {
         let (start, seed) = (Instant::now(), UNIX_EPOCH.elapsed()?.subsec_nanos().into());
         let run = processes::Run { seconds: SECONDS, seed, arguments: &[] };
-        match run.on(&place(driver)) {
+        match run.on(&temp(driver)) {
             Ok(report) => {
                 println!("\n{report}, seed {seed}  {:.0} s", start.elapsed().as_secs_f64())
             }
@@ -96,7 +98,7 @@ fn at_calls(names: &[String]) -> Tested<bool> {
         [operation] => Choice::Operation((*operation).clone()),
         _ => {
             return Err(
-                "usage: torture [crash] [fault] [power] [disk] [rot] [processes] [OPERATION]"
+                "usage: torture [crash] [fault] [power] [disk] [corruption] [processes] [OPERATION]"
                     .into(),
             );
         }

@@ -2,10 +2,10 @@
 
 use super::{fixture, python};
 use crate::Tested;
-use crate::http::{Answer, parse};
+use crate::http::{Response, begin, read_to_close};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -93,18 +93,13 @@ impl GlanceApi {
         self.home.path().join("store").join(id)
     }
 
-    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Tested<Answer> {
-        let mut stream = TcpStream::connect(self.address)?;
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: admin\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n",
-            self.address
-        )?;
+    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Tested<Response> {
+        let length = body.len().to_string();
+        let headers =
+            [("X-Auth-Token", "admin"), ("Content-Type", kind), ("Content-Length", &*length)];
+        let mut stream = begin(self.address, method, path, &headers)?;
         stream.write_all(body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        parse(&answer)
+        read_to_close(stream)
     }
 }
 

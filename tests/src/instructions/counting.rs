@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// A path, and how many instructions it took.
 pub type Count = (&'static HotPath, u64);
 
-/// The place where paths are gone, with the drivers compiled for the processor that valgrind shows.
+/// The directory in which paths run, with the drivers compiled for the processor that valgrind shows.
 pub struct Counting {
     valgrind: Valgrind,
     program: PathBuf,
@@ -21,7 +21,7 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Makes the place; `program` is `hot-paths`.
+    /// Makes the directory; `program` is `hot-paths`.
     ///
     /// In memory, whose directories hand out their files in one order on every machine, and under a path of the same
     /// length everywhere.

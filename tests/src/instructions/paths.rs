@@ -42,7 +42,7 @@ pub struct HotPath {
     pub threads: Threads,
     /// So many images of 1 KiB are cached before.
     images: usize,
-    work: fn(&Stage) -> Tested,
+    work: fn(&Context) -> Tested,
 }
 
 /// All of them.
@@ -67,7 +67,7 @@ const fn path(
     name: &'static str,
     driver: &'static str,
     images: usize,
-    work: fn(&Stage) -> Tested,
+    work: fn(&Context) -> Tested,
 ) -> HotPath {
     HotPath { name, driver, threads: Threads::Own, images, work }
 }
@@ -96,8 +96,8 @@ impl HotPath {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n as u64);
             File::open(path)?.set_times(FileTimes::new().set_accessed(at).set_modified(at))?;
         }
-        let stage = Stage { directory, driver: self.driver };
-        let cache = stage.cache()?;
+        let context = Context { directory, driver: self.driver };
+        let cache = context.cache()?;
         for n in 0..self.images {
             // So that a read finds digests, and need not make them.
             cache.verify(&id(n))?;
@@ -108,17 +108,17 @@ impl HotPath {
 
     /// Goes the path, in a directory that was prepared.
     pub fn go(&self, directory: &Path) -> Tested {
-        (self.work)(&Stage { directory, driver: self.driver })
+        (self.work)(&Context { directory, driver: self.driver })
     }
 }
 
 /// Where a path is gone.
-struct Stage<'a> {
+struct Context<'a> {
     directory: &'a Path,
     driver: &'static str,
 }
 
-impl Stage<'_> {
+impl Context<'_> {
     fn cache(&self) -> Tested<ImageCache> {
         self.cache_with(1 << 40, Duration::ZERO)
     }
@@ -158,28 +158,28 @@ fn hit(cache: &ImageCache, n: usize) -> Tested {
 }
 
 /// The first read of a cache finds out things that the others know.
-fn hits(stage: &Stage) -> Tested {
-    let cache = stage.cache()?;
+fn hits(context: &Context) -> Tested {
+    let cache = context.cache()?;
     hit(&cache, FEW)?;
     measured(&mut || (0..FEW).try_for_each(|n| hit(&cache, n)))
 }
 
-fn gathered_hits(stage: &Stage) -> Tested {
-    let cache = stage.cache_with(1 << 40, Duration::from_secs(3600))?;
+fn gathered_hits(context: &Context) -> Tested {
+    let cache = context.cache_with(1 << 40, Duration::from_secs(3600))?;
     (0..SOME).try_for_each(|n| hit(&cache, n))?;
     measured(&mut || Ok(cache.flush()?))
 }
 
-fn tee(stage: &Stage) -> Tested {
-    tee_by(stage, &stream(), CHUNK)
+fn tee(context: &Context) -> Tested {
+    tee_by(context, &stream(), CHUNK)
 }
 
-fn tee_chunks(stage: &Stage) -> Tested {
-    tee_by(stage, &bytes(7, SMALL_CHUNK * SMALL_CHUNKS), SMALL_CHUNK)
+fn tee_chunks(context: &Context) -> Tested {
+    tee_by(context, &bytes(7, SMALL_CHUNK * SMALL_CHUNKS), SMALL_CHUNK)
 }
 
-fn tee_by(stage: &Stage, mut image: &[u8], chunk: usize) -> Tested {
-    let (cache, mut chunk) = (stage.cache()?, vec![0; chunk]);
+fn tee_by(context: &Context, mut image: &[u8], chunk: usize) -> Tested {
+    let (cache, mut chunk) = (context.cache()?, vec![0; chunk]);
     measured(&mut || {
         let mut reader = cache.caching_reader("another", &mut image, Expected::nothing())?;
         while reader.read(&mut chunk)? > 0 {}
@@ -188,8 +188,8 @@ fn tee_by(stage: &Stage, mut image: &[u8], chunk: usize) -> Tested {
     if cache.is_cached("another")? { Ok(()) } else { Err("it was not cached".into()) }
 }
 
-fn read(stage: &Stage) -> Tested {
-    let cache = stage.cache()?;
+fn read(context: &Context) -> Tested {
+    let cache = context.cache()?;
     let mut block = vec![0; 1 << 20];
     measured(&mut || {
         let mut reader = cache.open_for_read("stream")?.ok_or("it is not cached")?;
@@ -198,8 +198,8 @@ fn read(stage: &Stage) -> Tested {
     })
 }
 
-fn list(stage: &Stage) -> Tested {
-    let cache = stage.cache()?;
+fn list(context: &Context) -> Tested {
+    let cache = context.cache()?;
     let mut images = Vec::new();
     measured(&mut || {
         images = cache.cached_images()?;
@@ -208,9 +208,9 @@ fn list(stage: &Stage) -> Tested {
     if images.len() > PAGE { Ok(()) } else { Err("some are missing".into()) }
 }
 
-fn evict(stage: &Stage) -> Tested {
+fn evict(context: &Context) -> Tested {
     let half = (STREAM + SOME / 2 * 1024) as u64;
-    let cache = stage.cache_with(half, Duration::ZERO)?;
+    let cache = context.cache_with(half, Duration::ZERO)?;
     let mut images = 0;
     measured(&mut || {
         images = cache.prune()?.images;
@@ -219,8 +219,8 @@ fn evict(stage: &Stage) -> Tested {
     if images == SOME as u64 / 2 { Ok(()) } else { Err(format!("{images} went").into()) }
 }
 
-fn queue(stage: &Stage) -> Tested {
-    let cache = stage.cache()?;
+fn queue(context: &Context) -> Tested {
+    let cache = context.cache()?;
     measured(&mut || {
         for n in 0..FEW {
             cache.queue_image(&id(n))?;
@@ -230,19 +230,19 @@ fn queue(stage: &Stage) -> Tested {
 }
 
 /// The engine and the compiled driver are there already: what grows with the cache.
-fn open(stage: &Stage) -> Tested {
-    drop(stage.cache()?);
+fn open(context: &Context) -> Tested {
+    drop(context.cache()?);
     let mut cache = None;
     measured(&mut || {
-        cache = Some(stage.cache()?);
+        cache = Some(context.cache()?);
         Ok(())
     })
 }
 
 /// What a command pays that starts, looks and ends: the driver comes out of the compile cache.
-fn start_and_status(stage: &Stage) -> Tested {
+fn start_and_status(context: &Context) -> Tested {
     measured(&mut || {
-        let status = stage.cache()?.status()?;
+        let status = context.cache()?.status()?;
         writeln!(std::io::stderr(), "{} images", status.cached.images)?;
         Ok(())
     })

@@ -1,8 +1,8 @@
 //! A benchmark's `main`: which of its measures are run, and what becomes of their rows.
 
 use super::Row;
-use super::alone::{self, Work};
 use super::table::{print, tell};
+use super::worker::{self, Work};
 use crate::{Tested, target};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -63,8 +63,8 @@ pub fn main(measures: &[Measure], works: &[(&str, Work)]) -> ExitCode {
 }
 
 fn run(measures: &[Measure], works: &[(&str, Work)]) -> Tested<ExitCode> {
-    if let Some(name) = alone::asked() {
-        return alone::work(&name, works).map(|()| ExitCode::SUCCESS);
+    if let Some(name) = worker::asked() {
+        return worker::work(&name, works).map(|()| ExitCode::SUCCESS);
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (options, names): (Vec<&str>, Vec<&str>) =

@@ -17,7 +17,7 @@ const INSERT: &str = "INSERT OR REPLACE INTO cached_images \
 const ONE: &str = "SELECT image_id, last_accessed, last_modified, size, hits, checksum \
     FROM cached_images WHERE image_id = ?1";
 
-/// Books in SQLite, over a connection set up as the host's.
+/// Records in SQLite, over a connection set up as the host's.
 pub struct Sqlite {
     connection: Connection,
 }
@@ -62,7 +62,7 @@ impl Sqlite {
     }
 }
 
-/// Books in attributes, under the lock that keeps counts from being lost.
+/// Records in attributes, under the lock that keeps counts from being lost.
 pub struct Xattr {
     directory: PathBuf,
     base: File,
@@ -78,7 +78,7 @@ impl Xattr {
         Xattr {
             directory: directory.to_owned(),
             base,
-            lock: lock.expect("the cache made its place"),
+            lock: lock.expect("the cache made its directory"),
         }
     }
 

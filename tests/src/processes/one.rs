@@ -1,7 +1,7 @@
 //! One of the processes: does at random whatever a cache can be asked for, and checks each answer.
 
 use super::{MAX_SIZE, PASSING, STEADY, image};
-use crate::{Place, Source, Tested, drip, md5_hex, read_all, wrong_md5};
+use crate::{Source, TempCache, Tested, md5_hex, read_all, read_until_error, wrong_md5};
 use image_cache::{Expected, ImageCache, Outcome};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Error, ErrorKind, Read};
@@ -18,13 +18,13 @@ pub fn is_one() -> bool {
 
 /// Works as one of the processes; nothing where the program was not started as one.
 pub fn one() -> Tested {
-    let Some(place) = Place::of_parent().filter(|_| is_one()) else { return Ok(()) };
+    let Some(temp) = TempCache::of_parent().filter(|_| is_one()) else { return Ok(()) };
     let number = |name: &str| -> Tested<u64> { Ok(std::env::var(name)?.parse()?) };
     let (number, seed, seconds) = (number(NUMBER)?, number(SEED)?, number(SECONDS)?);
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut one = One {
-        cache: open(&place, number),
-        place,
+        cache: open(&temp, number),
+        temp,
         number,
         random: seed.wrapping_mul(1000).wrapping_add(number),
         did: BTreeMap::new(),
@@ -41,7 +41,7 @@ pub fn one() -> Tested {
 }
 
 struct One {
-    place: Place,
+    temp: TempCache,
     number: u64,
     cache: ImageCache,
     random: u64,
@@ -50,8 +50,8 @@ struct One {
 }
 
 /// The processes differ in when hits are written, and in whether the limit is a hard one.
-fn open(place: &Place, number: u64) -> ImageCache {
-    place.open_with(|config| {
+fn open(temp: &TempCache, number: u64) -> ImageCache {
+    temp.open_with(|config| {
         let delay = Duration::from_millis(if number % 4 == 1 { 20 } else { 0 });
         config.max_size(MAX_SIZE).hit_delay(delay).hard_limit(number % 4 == 2)
     })
@@ -139,7 +139,7 @@ impl One {
             reader.read_exact(&mut [0; 500])?;
             return Ok("abandon");
         }
-        let (came, end) = drip(&mut reader, 9000);
+        let (came, end) = read_until_error(&mut reader, 9000);
         end?;
         if came == all { Ok("share") } else { Err("the sharing reader got something else".into()) }
     }
@@ -154,7 +154,7 @@ impl One {
             self.cache.cache_image(id, &all[..], expected)?
         } else {
             let mut reader = self.cache.caching_reader(id, &all[..], expected)?;
-            let (came, end) = drip(&mut reader, 7000);
+            let (came, end) = read_until_error(&mut reader, 7000);
             end?;
             if came != all {
                 return Err("the filling reader got something else".into());
@@ -192,7 +192,8 @@ impl One {
             }
             _ => {
                 let wrong = Expected::nothing().with_md5(&wrong_md5(&all))?;
-                let (came, end) = drip(&mut self.cache.caching_reader(id, &all[..], wrong)?, 7000);
+                let (came, end) =
+                    read_until_error(&mut self.cache.caching_reader(id, &all[..], wrong)?, 7000);
                 if came.len() >= all.len() || end.is_ok() {
                     return Err("a wrong checksum passed".into());
                 }
@@ -237,7 +238,7 @@ impl One {
     }
 
     fn reopen(&mut self) -> Tested<&'static str> {
-        self.cache = open(&self.place, self.number);
+        self.cache = open(&self.temp, self.number);
         Ok("open")
     }
 }

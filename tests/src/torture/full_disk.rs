@@ -1,11 +1,11 @@
 //! Full disks: every operation with room for no page more, for one, for two, until it has all that it needs.
 
-use super::judge::{Ending, judge};
+use super::fault_matrix::{handed_out, said};
+use super::invariants::{Ending, violations};
 use super::matrix::Matrix;
 use super::operation::Operation;
 use super::points::Recorder;
-use super::stage::{Programs, Stage};
-use super::strike::{handed_out, said};
+use super::sandbox::{Programs, Sandbox};
 use super::tracer::End;
 use super::{Choice, in_parallel};
 use crate::{Mount, Tested};
@@ -29,7 +29,7 @@ const ENOUGH_WITHOUT_IMAGE: u64 = 30;
 struct Job {
     operation: &'static Operation,
     driver: &'static str,
-    template: Arc<Stage>,
+    template: Arc<Sandbox>,
     free: u64,
 }
 
@@ -43,7 +43,7 @@ pub fn full_disk(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
     let mut jobs = Vec::new();
     for operation in choice.operations() {
         for driver in operation.drivers {
-            let template = Arc::new(Stage::prepared(operation, driver)?);
+            let template = Arc::new(Sandbox::prepared(operation, driver)?);
             let writes = operation.arguments.contains(&"source");
             let enough = if writes { ENOUGH } else { ENOUGH_WITHOUT_IMAGE };
             jobs.extend((0..=enough).map(|free| Job {
@@ -66,19 +66,19 @@ pub fn full_disk(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
 
 fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     let mount = Mount::tmpfs(DISK).ok_or("nothing can be mounted any more")?;
-    let stage = job.template.copy_to(mount.path().join("disk"))?;
+    let sandbox = job.template.copy_to(mount.path().join("disk"))?;
     let ballast = mount.path().join("ballast");
     leave_free(mount.path(), &ballast, job.free * PAGE)?;
-    let outcome = stage.run(job.operation, programs, &mut Recorder::new(stage.disk()))?;
+    let outcome = sandbox.run(job.operation, programs, &mut Recorder::new(sandbox.disk()))?;
     std::fs::remove_file(&ballast)?;
-    let mut wrong = said(&stage, job.operation, &outcome, false);
-    wrong.extend(handed_out(&stage, job.operation, &outcome, true));
+    let mut wrong = said(&sandbox, job.operation, &outcome, false);
+    wrong.extend(handed_out(&sandbox, job.operation, &outcome, true));
     let said_in_small = outcome.err.to_lowercase();
     let says_why = ["no space", "full"].iter().any(|words| said_in_small.contains(words));
     if outcome.end == End::Code(1) && !says_why {
         wrong.push("it failed and did not say that there was no room".to_owned());
     }
-    wrong.extend(judge(&stage, job.operation, Ending::of_fault(&outcome)));
+    wrong.extend(violations(&sandbox, job.operation, Ending::of_fault(&outcome)));
     if !wrong.is_empty() {
         wrong.push(format!("it ended with {:?} and said: {}", outcome.end, outcome.err));
     }

@@ -144,7 +144,7 @@ impl LogRecorder {
                 let value = xattr::get(path, &name)?.unwrap_or_default();
                 attributes.insert(name, value);
             }
-            let bytes = super::stage::read_untouched(path)?.into();
+            let bytes = super::sandbox::read_untouched(path)?.into();
             Node::File { bytes, attributes, times: times(&metadata) }
         };
         Ok(inode)

@@ -39,7 +39,7 @@ impl Matrix {
         self.cells.values().map(|cell| cell.runs).sum()
     }
 
-    /// The names of what was struck.
+    /// The names of the calls that had a fault.
     pub fn columns(&self) -> BTreeSet<&str> {
         self.cells.keys().map(|(_, column)| column.as_str()).collect()
     }

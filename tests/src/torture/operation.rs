@@ -1,6 +1,6 @@
 //! The operations that are tortured: what lies in the cache before, what is run, and what may have changed after.
 
-use crate::{Place, bytes, fill, serve, set_times};
+use crate::{TempCache, bytes, fill, serve, set_times};
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -46,14 +46,14 @@ pub struct Operation {
     /// With which drivers.
     pub drivers: &'static [&'static str],
     /// What lies there before.
-    pub before: fn(&Place),
+    pub before: fn(&TempCache),
     /// Images that are cached before.
     pub there: &'static [&'static str],
     /// Images that it caches.
     pub comes: &'static [&'static str],
     /// Images that it removes.
     pub goes: &'static [&'static str],
-    /// Images that it may remove in the place of those that it cannot.
+    /// Images that it may remove instead of those that it cannot remove.
     pub goes_instead: &'static [&'static str],
     /// Whether another image with the name of the one that comes is there before, and goes.
     pub replaces: bool,
@@ -228,8 +228,8 @@ pub fn hits(id: &str) -> u64 {
 }
 
 /// Three images, the least recently used first, and a queue.
-fn filled(place: &Place) {
-    let cache = place.open();
+fn filled(temp: &TempCache) {
+    let cache = temp.open();
     for id in ["first", "second", "third"] {
         fill(&cache, id, &image(id).expect("it is one of ours"));
         for _ in 0..hits(id) {
@@ -242,31 +242,31 @@ fn filled(place: &Place) {
 }
 
 /// The same, and what fetches have left behind that failed, stalled, or were of the image that is added next.
-fn with_leftover(place: &Place) {
-    filled(place);
+fn with_leftover(temp: &TempCache) {
+    filled(temp);
     let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
     for name in LEFTOVERS {
-        let path = place.put(name, b"the beginning of an image");
+        let path = temp.put(name, b"the beginning of an image");
         set_times(&path, long_ago, long_ago).expect("the file is ours");
     }
 }
 
 /// The same, and another image under the name of the one that is added next.
-fn with_predecessor(place: &Place) {
-    filled(place);
-    fill(&place.open(), "added", &predecessor());
-    assert!(matches!(place.open().is_queued("added"), Ok(false)));
+fn with_predecessor(temp: &TempCache) {
+    filled(temp);
+    fill(&temp.open(), "added", &predecessor());
+    assert!(matches!(temp.open().is_queued("added"), Ok(false)));
 }
 
 /// The same as `filled`, with a file that no record tells of, and a record without its file.
-fn out_of_step(place: &Place) {
-    filled(place);
-    place.put("orphan", &image("orphan").expect("it is one of ours"));
-    fs::remove_file(place.path("third")).expect("it was cached");
+fn out_of_step(temp: &TempCache) {
+    filled(temp);
+    temp.put("orphan", &image("orphan").expect("it is one of ours"));
+    fs::remove_file(temp.path("third")).expect("it was cached");
 }
 
-/// The same as `filled`, with a file in the place of the database that is none.
-fn without_database(place: &Place) {
-    filled(place);
-    place.put("cache.db", &bytes(99, 10_000));
+/// The same as `filled`, with a file that is no database at the database's name.
+fn without_database(temp: &TempCache) {
+    filled(temp);
+    temp.put("cache.db", &bytes(99, 10_000));
 }

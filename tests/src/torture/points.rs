@@ -76,28 +76,29 @@ impl Watcher for Recorder {
     fn leave(&mut self, _: &Call, _: i64) {}
 }
 
-/// Does something at one point.
-pub struct Striker {
+/// Injects a fault at one point.
+pub struct Injector {
     counter: Counter,
     point: Point,
     act: Act,
-    /// What the call was about, once it was struck.
-    pub struck: Option<String>,
+    /// What the call was about, once the fault was injected.
+    pub injected_at: Option<String>,
 }
 
-impl Striker {
+impl Injector {
     /// Does `act` at `point`; calls that read are counted below a directory.
-    pub fn new(below: &Path, point: &Point, act: Act) -> Striker {
-        Striker { counter: Counter::new(below), point: point.clone(), act, struck: None }
+    pub fn new(below: &Path, point: &Point, act: Act) -> Injector {
+        Injector { counter: Counter::new(below), point: point.clone(), act, injected_at: None }
     }
 }
 
-impl Watcher for Striker {
+impl Watcher for Injector {
     fn enter(&mut self, call: &Call) -> Act {
         if self.counter.point(call).as_ref() != Some(&self.point) {
             return Act::Go;
         }
-        self.struck = Some(call.path().map_or_else(String::new, |path| path.display().to_string()));
+        self.injected_at =
+            Some(call.path().map_or_else(String::new, |path| path.display().to_string()));
         self.act
     }
 

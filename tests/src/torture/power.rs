@@ -1,12 +1,12 @@
 //! Power loss: the states that each operation could leave on disk, opened one by one.
 
 use super::disk::{Disk, State};
-use super::judge::{Ending, judge};
+use super::invariants::{Ending, violations};
 use super::log::{Log, LogRecorder};
 use super::matrix::Matrix;
 use super::operation::Operation;
 use super::points::Recorder;
-use super::stage::{Programs, Stage};
+use super::sandbox::{Programs, Sandbox};
 use super::tracer::End;
 use super::{Choice, in_parallel};
 use crate::Tested;
@@ -46,13 +46,13 @@ fn replay(
 
 /// What an undisturbed run does to the disk.
 fn record(programs: &Programs, operation: &Operation, driver: &'static str) -> Tested<Log> {
-    let template = Stage::prepared(operation, driver)?;
+    let template = Sandbox::prepared(operation, driver)?;
     // The first run compiles the driver.
-    let stage = template.copy()?;
-    stage.run(operation, programs, &mut Recorder::new(stage.disk()))?;
-    let stage = template.copy()?;
-    let mut recorder = LogRecorder::new(stage.disk(), &stage.beside("out"))?;
-    let outcome = stage.run(operation, programs, &mut recorder)?;
+    let sandbox = template.copy()?;
+    sandbox.run(operation, programs, &mut Recorder::new(sandbox.disk()))?;
+    let sandbox = template.copy()?;
+    let mut recorder = LogRecorder::new(sandbox.disk(), &sandbox.beside("out"))?;
+    let outcome = sandbox.run(operation, programs, &mut recorder)?;
     if outcome.end != End::Code(operation.code) || !recorder.log.unknown.is_empty() {
         let (name, unknown) = (operation.name, recorder.log.unknown);
         return Err(
@@ -68,16 +68,16 @@ fn check(
     operation: &Operation,
     driver: &'static str,
 ) -> Tested<Vec<String>> {
-    let stage = Stage::empty(driver)?;
+    let sandbox = Sandbox::empty(driver)?;
     let said = {
         let mut disk = super::lock(disk);
-        disk.write(state, stage.disk())?;
+        disk.write(state, sandbox.disk())?;
         disk.has_said(state.steps)
     };
     // A reader's bytes say nothing of the cache.
     let told = said && operation.reads.is_none() && operation.code == 0;
     let ending = Ending { told, warned: false, power_lost: true, faulty: false };
-    Ok(judge(&stage, operation, ending))
+    Ok(violations(&sandbox, operation, ending))
 }
 
 fn description(log: &Log, state: &State) -> String {

@@ -18,7 +18,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// A child that is being made has copies of all open files until it becomes another program, and with them their
-/// locks. Whoever looks at locks holds this for reading meanwhile.
+/// locks. Code that looks at locks holds this for reading meanwhile.
 pub(super) static MAKING_CHILDREN: RwLock<()> = RwLock::new(());
 
 /// A program that runs longer hangs: it is killed, and its end says so.

@@ -3,7 +3,7 @@
 
 use image_cache::{Config, Expected, ImageCache, Outcome};
 use image_cache_tests::components::{
-    TRIED, Trial, assert_fell_back, assert_no_fallback, assert_works, moody, open,
+    TRIED, Trial, assert_fell_back, assert_no_fallback, assert_works, faulty, open,
 };
 use image_cache_tests::{Tested, bytes, fill, listed, read_all, serve};
 use std::time::SystemTime;
@@ -60,7 +60,7 @@ fn is_replaced_wherever_it_is(fault: &str, words: &[&str]) -> Tested {
     for export in EXPORTS {
         let context = format!("{fault} in {export}");
         let trial = Trial::new();
-        let cache = trial.open(moody(&[("fault", fault), ("in", export)]));
+        let cache = trial.open(faulty(&[("fault", fault), ("in", export)]));
         let mut cached = until_replaced(&trial, &cache, &context)?;
         assert_fell_back(&cache, TRIED, words);
         fill(&cache, "last", b"bytes");
@@ -87,7 +87,7 @@ fn a_driver_that_traps_is_replaced_and_nothing_is_lost() -> Tested {
 
 #[test]
 fn a_driver_that_panics_is_replaced_and_its_words_are_told() -> Tested {
-    is_replaced_wherever_it_is("panic", &["times within 60 s", "ordered to panic in"])
+    is_replaced_wherever_it_is("panic", &["times within 60 s", "told to panic in"])
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn a_driver_that_takes_all_memory_is_replaced() -> Tested {
 
 #[test]
 fn a_driver_that_answers_errors_of_its_own_is_replaced() -> Tested {
-    is_replaced_wherever_it_is("error-other", &["times within 60 s", "ordered to fail"])
+    is_replaced_wherever_it_is("error-other", &["times within 60 s", "told to fail"])
 }
 
 #[test]
 fn a_call_that_traps_now_and_then_is_made_again_on_a_fresh_instance() {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "trap"), ("in", "is-cacheable"), ("after", "2")]));
+    let cache = trial.open(faulty(&[("fault", "trap"), ("in", "is-cacheable"), ("after", "2")]));
     for n in 0..12 {
         assert!(matches!(cache.is_cacheable("new", Some(n)), Ok(true)), "question {n}");
     }
@@ -123,7 +123,7 @@ fn a_call_that_traps_now_and_then_is_made_again_on_a_fresh_instance() {
 #[test]
 fn a_driver_that_is_replaced_in_the_middle_of_a_fill_costs_the_fill_nothing() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "trap"), ("in", "record-cached")]));
+    let cache = trial.open(faulty(&[("fault", "trap"), ("in", "record-cached")]));
     let image = bytes(3, 300_000);
     let expected = Expected::nothing().with_md5(&image_cache_tests::md5_hex(&image))?;
     assert!(matches!(cache.cache_image("first", &image[..], expected)?, Outcome::Cached(_)));
@@ -137,12 +137,12 @@ fn a_driver_that_is_replaced_in_the_middle_of_a_fill_costs_the_fill_nothing() ->
 #[test]
 fn hits_that_a_failing_driver_did_not_take_are_counted_by_the_one_that_replaces_it() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "error-other"), ("in", "record-hits")]));
+    let cache = trial.open(faulty(&[("fault", "error-other"), ("in", "record-hits")]));
     fill(&cache, "read", b"bytes");
     for _ in 0..5 {
         serve(&cache, "read")?;
     }
-    assert_fell_back(&cache, TRIED, &["ordered to fail"]);
+    assert_fell_back(&cache, TRIED, &["told to fail"]);
     assert_eq!(cache.hit_count("read")?, 5);
     Ok(())
 }
@@ -150,7 +150,7 @@ fn hits_that_a_failing_driver_did_not_take_are_counted_by_the_one_that_replaces_
 #[test]
 fn what_an_image_was_before_its_driver_failed_its_file_still_says() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "trap"), ("in", "select-leftovers")]));
+    let cache = trial.open(faulty(&[("fault", "trap"), ("in", "select-leftovers")]));
     let before = fill(&cache, "kept", &bytes(5, 5000));
     until_replaced(&trial, &cache, "trap in select-leftovers")?;
     let after = cache.cached_image("kept")?.ok_or("the record is lost")?;
@@ -162,11 +162,11 @@ fn what_an_image_was_before_its_driver_failed_its_file_still_says() -> Tested {
 #[test]
 fn a_replaced_driver_is_tried_again_when_the_cache_is_opened_anew() -> Tested {
     let trial = Trial::new();
-    let orders = [("fault", "trap"), ("in", "record-cached")];
-    let cache = trial.open(moody(&orders));
+    let options = [("fault", "trap"), ("in", "record-cached")];
+    let cache = trial.open(faulty(&options));
     until_replaced(&trial, &cache, "trap in record-cached")?;
     drop(cache);
-    let cache = trial.open(moody(&[]));
+    let cache = trial.open(faulty(&[]));
     assert_no_fallback(&cache);
     assert_eq!(cache.driver().name, TRIED);
     assert!(!listed(&cache).is_empty(), "what sqlite kept meanwhile is not in the records");
@@ -178,7 +178,7 @@ fn a_replaced_driver_is_tried_again_when_the_cache_is_opened_anew() -> Tested {
 fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
     for error in ["error-full", "error-not-found", "error-too-large", "error-invalid-argument"] {
         let trial = Trial::new();
-        let cache = trial.open(moody(&[("fault", error), ("in", "record-cached")]));
+        let cache = trial.open(faulty(&[("fault", error), ("in", "record-cached")]));
         for n in 0..5 {
             let id = format!("image-{n}");
             fill(&cache, &id, b"bytes");
@@ -194,7 +194,7 @@ fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
 fn an_image_that_the_records_cannot_be_told_of_is_shown_as_its_file_is() -> Tested {
     let trial = Trial::new();
     trial.put("a", b"bytes");
-    let cache = trial.open(moody(&[("fault", "error-denied"), ("in", "get-cached-images")]));
+    let cache = trial.open(faulty(&[("fault", "error-denied"), ("in", "get-cached-images")]));
     let shown = cache.cached_image("a")?.ok_or("it is cached, and not shown")?;
     assert_eq!((shown.size, shown.hits), (5, 0));
     assert!(cache.cached_image("b")?.is_none());
@@ -205,7 +205,7 @@ fn an_image_that_the_records_cannot_be_told_of_is_shown_as_its_file_is() -> Test
 #[test]
 fn long_words_of_a_driver_are_cut() {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "error-long"), ("in", "get-cached-images")]));
+    let cache = trial.open(faulty(&[("fault", "error-long"), ("in", "get-cached-images")]));
     let error = cache.cached_images().map(drop).map_err(|error| error.to_string());
     let words = match error {
         Err(words) => words,
@@ -213,7 +213,7 @@ fn long_words_of_a_driver_are_cut() {
         Ok(()) => cache.driver().fallback.map(|fallback| fallback.reason).unwrap_or_default(),
     };
     assert!(
-        words.contains("ordered to say much") && words.len() < 4096,
+        words.contains("told to say much") && words.len() < 4096,
         "{} bytes: {words}",
         words.len()
     );
@@ -223,7 +223,7 @@ fn long_words_of_a_driver_are_cut() {
 #[test]
 fn a_driver_that_chatters_serves_all_the_same() {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "chatter"), ("in", "record-cached")]));
+    let cache = trial.open(faulty(&[("fault", "chatter"), ("in", "record-cached")]));
     assert_works(&cache);
     assert_no_fallback(&cache);
 }
@@ -231,7 +231,7 @@ fn a_driver_that_chatters_serves_all_the_same() {
 #[test]
 fn an_image_that_the_driver_refuses_passes_through_and_is_not_cached() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("refuse-larger", "1000")]));
+    let cache = trial.open(faulty(&[("refuse-larger", "1000")]));
     assert!(cache.is_cacheable("small", Some(1000))?);
     assert!(!cache.is_cacheable("large", Some(1001))?);
     let image = bytes(9, 1001);

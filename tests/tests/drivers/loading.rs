@@ -1,8 +1,8 @@
-//! Choosing the driver: whatever keeps the configured one from being used, sqlite takes its place and says why.
+//! Loading the driver: if the configured one cannot be used, sqlite replaces it and the status says why.
 
 use image_cache::{Config, DriverConfig, Grant};
 use image_cache_tests::components::{
-    MOODY, TRIED, Trial, assert_fell_back, assert_no_fallback, assert_works, moody, open,
+    FAULTY, TRIED, Trial, assert_fell_back, assert_no_fallback, assert_works, faulty, open,
 };
 use image_cache_tests::{Mount, Tested};
 use sha2::{Digest, Sha256};
@@ -58,7 +58,7 @@ fn a_core_module_is_no_driver() -> Tested {
 
 #[test]
 fn half_a_component_is_no_driver() -> Tested {
-    let whole = fs::read(MOODY)?;
+    let whole = fs::read(FAULTY)?;
     refused(&whole[..whole.len() / 2], &["broken component"]);
     Ok(())
 }
@@ -160,7 +160,7 @@ fn a_file_that_is_too_large_is_not_read() -> Tested {
 fn an_unknown_name_falls_back_and_the_known_ones_are_named() -> Tested {
     let trial = Trial::new();
     let cache =
-        open(Config::builder(trial.dir()).define_driver("lfu", moody(&[])).driver("sqllite"));
+        open(Config::builder(trial.dir()).define_driver("lfu", faulty(&[])).driver("sqllite"));
     assert_fell_back(&cache, "sqllite", &["\"sqlite\"", "\"xattr\"", "\"lfu\""]);
     assert_works(&cache);
     Ok(())
@@ -177,8 +177,8 @@ fn glances_centralized_db_falls_back() {
 #[test]
 fn a_component_with_another_digest_than_pinned_is_refused() -> Tested {
     let trial = Trial::new();
-    let found = hex::encode(pin_of(MOODY)?);
-    let driver = DriverConfig { sha256: Some([0xab; 32]), ..moody(&[]) };
+    let found = hex::encode(pin_of(FAULTY)?);
+    let driver = DriverConfig { sha256: Some([0xab; 32]), ..faulty(&[]) };
     fell_back(&trial, driver, &[&found, &"ab".repeat(32), "sha256"]);
     Ok(())
 }
@@ -186,7 +186,7 @@ fn a_component_with_another_digest_than_pinned_is_refused() -> Tested {
 #[test]
 fn a_component_with_the_digest_that_was_pinned_is_used() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(DriverConfig { sha256: Some(pin_of(MOODY)?), ..moody(&[]) });
+    let cache = trial.open(DriverConfig { sha256: Some(pin_of(FAULTY)?), ..faulty(&[]) });
     assert_no_fallback(&cache);
     assert_eq!(cache.driver().name, TRIED);
     assert_works(&cache);
@@ -196,7 +196,7 @@ fn a_component_with_the_digest_that_was_pinned_is_used() -> Tested {
 #[test]
 fn a_driver_may_be_named_by_its_path() {
     let trial = Trial::new();
-    let cache = open(Config::builder(trial.dir()).driver(MOODY));
+    let cache = open(Config::builder(trial.dir()).driver(FAULTY));
     assert_no_fallback(&cache);
     assert_works(&cache);
 }
@@ -218,25 +218,25 @@ fn letter_case_in_the_names_of_built_in_drivers_is_ignored() {
 fn a_driver_that_fails_to_be_configured_is_refused() {
     let faults = [
         ("trap", "configure"),
-        ("panic", "ordered to panic in configure"),
+        ("panic", "told to panic in configure"),
         ("loop", "configure"),
         ("recurse", "configure"),
         ("memory", "configure"),
-        ("refuse", "refused, as ordered"),
-        ("error-unsupported", "unsupported, as ordered"),
-        ("error-invalid-argument", "invalid, as ordered"),
-        ("error-other", "ordered to fail"),
+        ("refuse", "refused, as configured"),
+        ("error-unsupported", "unsupported, as configured"),
+        ("error-invalid-argument", "invalid, as configured"),
+        ("error-other", "told to fail"),
     ];
     for (fault, word) in faults {
         let trial = Trial::new();
-        fell_back(&trial, moody(&[("fault", fault), ("in", "configure")]), &[word]);
+        fell_back(&trial, faulty(&[("fault", fault), ("in", "configure")]), &[word]);
     }
 }
 
 #[test]
 fn an_option_that_the_driver_does_not_know_is_refused_by_name() {
     let trial = Trial::new();
-    fell_back(&trial, moody(&[("colour", "blue")]), &["colour"]);
+    fell_back(&trial, faulty(&[("colour", "blue")]), &["colour"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Drivers that answer what no driver may: every operation ends, and nothing outside of the cache is touched.
 
 use image_cache::{Config, ImageCache};
-use image_cache_tests::components::{TRIED, Trial, assert_fell_back, assert_works, moody};
+use image_cache_tests::components::{TRIED, Trial, assert_fell_back, assert_works, faulty};
 use image_cache_tests::{Tested, bytes, fill, listed, serve};
 use std::fs;
 
@@ -11,7 +11,7 @@ const PRUNES: usize = 12;
 /// A cache of three images of 1,000 bytes that may have 2,000, under a driver with this lie.
 fn full_cache(trial: &Trial, lie: &str) -> Tested<ImageCache> {
     fs::write(trial.beside("x"), b"no image of ours")?;
-    let config = trial.config(moody(&[("fault", lie)])).max_size(2000).build()?;
+    let config = trial.config(faulty(&[("fault", lie)])).max_size(2000).build()?;
     let cache = ImageCache::open(config)?;
     for id in ["a", "b", "c"] {
         fill(&cache, id, &bytes(1, 1000));
@@ -117,7 +117,7 @@ fn a_leftover_outside_of_the_directory_is_not_touched() -> Tested {
 fn an_id_that_is_a_path_is_found_out_and_the_list_is_whole() -> Tested {
     let trial = Trial::new();
     fs::write(trial.beside("x"), b"no image of ours")?;
-    let cache = trial.open(moody(&[("fault", "path-image")]));
+    let cache = trial.open(faulty(&[("fault", "path-image")]));
     for id in ["a", "b", "c"] {
         fill(&cache, id, &bytes(1, 1000));
     }
@@ -134,7 +134,7 @@ fn an_id_that_is_a_path_is_found_out_and_the_list_is_whole() -> Tested {
 fn pages_that_are_no_pages_never_make_a_list_wrong_or_endless() -> Tested {
     for lie in ["unsorted", "endless-page", "too-many"] {
         let trial = Trial::new();
-        let cache = trial.open(moody(&[("fault", lie), ("in", "get-cached-images")]));
+        let cache = trial.open(faulty(&[("fault", lie), ("in", "get-cached-images")]));
         for id in ["a", "b", "c"] {
             fill(&cache, id, &bytes(1, 1000));
         }
@@ -155,7 +155,7 @@ fn pages_that_are_no_pages_never_make_a_list_wrong_or_endless() -> Tested {
 #[test]
 fn an_image_that_is_only_in_the_records_is_neither_listed_nor_served() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "foreign-image")]));
+    let cache = trial.open(faulty(&[("fault", "foreign-image")]));
     fill(&cache, "a", b"bytes");
     assert_eq!(listed(&cache), ["a"]);
     assert!(cache.open_for_read("!foreign")?.is_none());

@@ -1,16 +1,16 @@
-//! Books on their way from one driver to another: no hit is lost, and nobody else is at it.
+//! Migration of records from one driver to another: no hit is lost, and no other process has the cache open.
 
 use image_cache::{CachedImage, Config, Error, ImageCache, migrate};
-use image_cache_tests::components::{Trial, moody};
-use image_cache_tests::{Place, Tested, fill, listed, say_and_wait, serve, wait_for};
+use image_cache_tests::components::{Trial, faulty};
+use image_cache_tests::{TempCache, Tested, fill, listed, say_and_wait, serve, wait_for};
 use std::collections::BTreeSet;
 
-fn config(place: &Place, driver: &str) -> Config {
-    Config::builder(place.dir()).driver(driver).build().expect("a valid configuration")
+fn config(temp: &TempCache, driver: &str) -> Config {
+    Config::builder(temp.dir()).driver(driver).build().expect("a valid configuration")
 }
 
-fn open(place: &Place, driver: &str) -> ImageCache {
-    let cache = ImageCache::open(config(place, driver)).expect("the cache opens");
+fn open(temp: &TempCache, driver: &str) -> ImageCache {
+    let cache = ImageCache::open(config(temp, driver)).expect("the cache opens");
     assert_eq!(cache.driver().fallback, None);
     cache
 }
@@ -20,8 +20,8 @@ fn records(cache: &ImageCache) -> Vec<CachedImage> {
 }
 
 /// Some images, read more or less often.
-fn filled(place: &Place, driver: &str) -> Tested<Vec<CachedImage>> {
-    let cache = open(place, driver);
+fn filled(temp: &TempCache, driver: &str) -> Tested<Vec<CachedImage>> {
+    let cache = open(temp, driver);
     for (id, reads) in [("a", 3), ("b", 0), ("ünï code", 1)] {
         fill(&cache, id, id.repeat(1000).as_bytes());
         for _ in 0..reads {
@@ -34,19 +34,19 @@ fn filled(place: &Place, driver: &str) -> Tested<Vec<CachedImage>> {
 #[test]
 fn there_and_back_no_hit_time_or_checksum_is_lost() -> Tested {
     for (from, to) in [("sqlite", "xattr"), ("xattr", "sqlite")] {
-        let place = Place::new("sqlite");
-        let before = filled(&place, from)?;
+        let temp = TempCache::new("sqlite");
+        let before = filled(&temp, from)?;
         assert_eq!(before.iter().map(|record| record.hits).collect::<Vec<_>>(), [3, 0, 1]);
         assert!(before.iter().all(|record| record.checksum.is_some()));
-        let there = migrate(&config(&place, from), from, to, |_| ())?;
+        let there = migrate(&config(&temp, from), from, to, |_| ())?;
         assert_eq!((there.images, there.hits), (3, 4));
         assert_eq!((there.adopted, there.left_out, there.forgotten), (0, 0, 0));
-        let cache = open(&place, to);
+        let cache = open(&temp, to);
         assert_eq!(records(&cache), before, "{from} to {to}");
         serve(&cache, "b")?;
         drop(cache);
-        migrate(&config(&place, from), to, from, |_| ())?;
-        let cache = open(&place, from);
+        migrate(&config(&temp, from), to, from, |_| ())?;
+        let cache = open(&temp, from);
         assert_eq!(cache.hit_count("b")?, 1, "{to} back to {from}");
         assert_eq!(cache.hit_count("a")?, 3);
     }
@@ -55,60 +55,60 @@ fn there_and_back_no_hit_time_or_checksum_is_lost() -> Tested {
 
 #[test]
 fn records_without_a_file_stay_behind_and_the_old_records_are_only_read() -> Tested {
-    let place = Place::new("sqlite");
-    filled(&place, "sqlite")?;
-    std::fs::remove_file(place.path("a"))?;
-    place.put("stray", b"nobody knows it");
-    let old = place.records();
-    let migrated = migrate(&config(&place, "sqlite"), "sqlite", "xattr", |_| ())?;
+    let temp = TempCache::new("sqlite");
+    filled(&temp, "sqlite")?;
+    std::fs::remove_file(temp.path("a"))?;
+    temp.put("stray", b"nobody knows it");
+    let old = temp.records();
+    let migrated = migrate(&config(&temp, "sqlite"), "sqlite", "xattr", |_| ())?;
     assert_eq!((migrated.images, migrated.left_out, migrated.adopted), (3, 1, 1));
-    assert_eq!(place.records(), old);
+    assert_eq!(temp.records(), old);
     assert!(old.contains_key("a") && !old.contains_key("stray"));
-    let cache = open(&place, "xattr");
+    let cache = open(&temp, "xattr");
     assert_eq!(listed(&cache), ["b", "stray", "ünï code"]);
     assert_eq!(cache.hit_count("ünï code")?, 1);
     drop(cache);
     // The way back finds the old records with a record too many.
-    let back = migrate(&config(&place, "sqlite"), "xattr", "sqlite", |_| ())?;
+    let back = migrate(&config(&temp, "sqlite"), "xattr", "sqlite", |_| ())?;
     assert_eq!((back.images, back.forgotten), (3, 1));
-    assert_eq!(place.records_in_sync().into_keys().collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(temp.records_in_sync().into_keys().collect::<BTreeSet<_>>().len(), 3);
     Ok(())
 }
 
 #[test]
 fn more_records_than_a_page_are_moved() -> Tested {
-    let place = Place::in_memory("sqlite");
+    let temp = TempCache::in_memory("sqlite");
     for number in 0..2345 {
-        place.put(&format!("image-{number:04}"), b"");
+        temp.put(&format!("image-{number:04}"), b"");
     }
-    drop(open(&place, "sqlite"));
+    drop(open(&temp, "sqlite"));
     let hits = "UPDATE cached_images SET hits = CAST(substr(image_id, 7) AS INTEGER)";
-    place.database().execute(hits, [])?;
+    temp.database().execute(hits, [])?;
     let mut heard = Vec::new();
-    let migrated = migrate(&config(&place, "sqlite"), "sqlite", "xattr", |n| heard.push(n))?;
+    let migrated = migrate(&config(&temp, "sqlite"), "sqlite", "xattr", |n| heard.push(n))?;
     assert_eq!((migrated.images, migrated.hits), (2345, 2344 * 2345 / 2));
     assert_eq!(heard, [1000, 2000, 2345]);
-    assert_eq!(open(&place, "xattr").hit_count("image-1234")?, 1234);
+    assert_eq!(open(&temp, "xattr").hit_count("image-1234")?, 1234);
     Ok(())
 }
 
 #[test]
 fn a_cache_in_use_here_or_elsewhere_is_left_alone() -> Tested {
-    if let Some(place) = Place::of_parent() {
-        let _cache = place.open();
+    if let Some(temp) = TempCache::of_parent() {
+        let _cache = temp.open();
         return say_and_wait("open");
     }
-    let place = Place::new("sqlite");
-    filled(&place, "sqlite")?;
-    let attempt = || migrate(&config(&place, "sqlite"), "sqlite", "xattr", |_| ());
-    let cache = open(&place, "sqlite");
+    let temp = TempCache::new("sqlite");
+    filled(&temp, "sqlite")?;
+    let attempt = || migrate(&config(&temp, "sqlite"), "sqlite", "xattr", |_| ());
+    let cache = open(&temp, "sqlite");
     let reader = cache.open_for_read("a")?;
     drop(cache);
-    // Whoever still reads has a hit to count.
+    // A reader that is still open has a hit to count.
     assert!(matches!(attempt(), Err(Error::InUse { .. })));
     drop(reader);
     let name = "migrating::a_cache_in_use_here_or_elsewhere_is_left_alone";
-    let mut child = place.in_child(name)?.spawn()?;
+    let mut child = temp.in_child(name)?.spawn()?;
     wait_for(&mut child, "open")?;
     let refused = attempt().expect_err("another process has the cache open");
     assert!(matches!(refused, Error::InUse { .. }), "{refused}");
@@ -120,16 +120,16 @@ fn a_cache_in_use_here_or_elsewhere_is_left_alone() -> Tested {
 
 #[test]
 fn the_wrong_driver_is_refused_by_name() -> Tested {
-    let place = Place::new("sqlite");
-    filled(&place, "sqlite")?;
+    let temp = TempCache::new("sqlite");
+    filled(&temp, "sqlite")?;
     let refused = |from: &str, to: &str| {
-        let error = migrate(&config(&place, "sqlite"), from, to, |_| ());
+        let error = migrate(&config(&temp, "sqlite"), from, to, |_| ());
         error.expect_err("it is refused").to_string()
     };
     assert!(refused("xattr", "sqlite").contains("xattr has no record of any image"));
     assert!(refused("sqlite", "SQLite").contains("one and the same driver"));
     assert!(refused("sqlite", "nobody").contains("no driver has this name"));
-    assert_eq!(open(&place, "sqlite").hit_count("a")?, 3);
+    assert_eq!(open(&temp, "sqlite").hit_count("a")?, 3);
     Ok(())
 }
 
@@ -141,14 +141,14 @@ fn records_that_are_not_what_was_written_are_found_out() -> Tested {
         ("trap", "get-cached-images", "cannot list images"),
     ] {
         let trial = Trial::new();
-        let place = Place::at("sqlite", trial.dir());
-        filled(&place, "sqlite")?;
-        let old = place.records();
-        let config = trial.config(moody(&[("fault", fault), ("in", export)])).build()?;
+        let temp = TempCache::at("sqlite", trial.dir());
+        filled(&temp, "sqlite")?;
+        let old = temp.records();
+        let config = trial.config(faulty(&[("fault", fault), ("in", export)])).build()?;
         let error = migrate(&config, "sqlite", "tried", |_| ());
         let error = error.expect_err("it is found out").to_string();
         assert!(error.contains(words), "{fault} in {export}: {error}");
-        assert_eq!(place.records(), old, "the old records are as they were");
+        assert_eq!(temp.records(), old, "the old records are as they were");
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! The cache fails: whoever reads never notices, nothing half remains, and the next fetch goes well.
+//! Faults of the cache: no reader notices them, nothing incomplete remains, and the next fetch succeeds.
 
 use image_cache::{DriverConfig, Error, Expected, Grant, ImageCache, Outcome};
 use image_cache_tests::{
-    Mount, Place, Source, Tested, bytes, drip, fill, listed, md5_hex, serve, until,
+    Mount, Source, TempCache, Tested, bytes, fill, listed, md5_hex, read_until_error, serve, until,
     with_both_drivers, wrong_md5,
 };
 use std::fs;
@@ -23,7 +23,7 @@ const MIB: usize = 1 << 20;
 
 /// Reads an image that the cache cannot keep: whole, verified, counted, and nothing remains of it.
 fn assert_passes(
-    place: &Place,
+    temp: &TempCache,
     cache: &ImageCache,
     id: &str,
     source: Source,
@@ -32,7 +32,7 @@ fn assert_passes(
     let failures = cache.status()?.cache_failures;
     let expected = Expected::nothing().with_md5(&md5_hex(image))?.with_size(image.len() as u64);
     let mut reader = cache.caching_reader(id, source, expected)?;
-    let (came, end) = drip(&mut reader, 10_000);
+    let (came, end) = read_until_error(&mut reader, 10_000);
     end?;
     assert!(came == image, "the reader gets every byte");
     let Some(Outcome::CacheFailed(reason)) = reader.outcome() else {
@@ -43,12 +43,12 @@ fn assert_passes(
     assert!(
         !cache.is_cached(id)?
             && !cache.is_being_cached(id)?
-            && !place.records_in_sync().contains_key(id)
+            && !temp.records_in_sync().contains_key(id)
     );
-    assert!(!place.names("invalid").contains(id), "rolled back: it did not fail verification");
+    assert!(!temp.names("invalid").contains(id), "rolled back: it did not fail verification");
 
     let wrong = Expected::nothing().with_md5(&wrong_md5(image))?;
-    let (came, end) = drip(&mut cache.caching_reader(id, image, wrong)?, 10_000);
+    let (came, end) = read_until_error(&mut cache.caching_reader(id, image, wrong)?, 10_000);
     assert!(
         came.len() < image.len() && end.is_err_and(|e| e.kind() == io::ErrorKind::InvalidData),
         "still verified"
@@ -57,24 +57,24 @@ fn assert_passes(
     Ok(())
 }
 
-fn a_full_disk_costs_the_reader_nothing(place: &Place) -> Tested {
+fn a_full_disk_costs_the_reader_nothing(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
-    let (cache, image) = (place.open(), bytes(1, 8 * MIB));
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
+    let (cache, image) = (temp.open(), bytes(1, 8 * MIB));
     fill(&cache, "good", &bytes(2, 1000));
     cache.queue_image("large")?;
-    assert_passes(place, &cache, "large", Source::of(&image[..]), &image)?;
+    assert_passes(temp, &cache, "large", Source::of(&image[..]), &image)?;
     let outcome = cache.cache_image("large", &image[..], Expected::nothing())?;
     assert!(matches!(outcome, Outcome::CacheFailed(reason) if reason.contains("space")));
     assert_eq!(
-        (place.names("incomplete").len(), place.names("invalid").len()),
+        (temp.names("incomplete").len(), temp.names("invalid").len()),
         (0, 0),
         "rolled back"
     );
     assert!(cache.is_queued("large")?);
     fill(&cache, "small", &bytes(3, MIB));
     assert!(serve(&cache, "small")? == bytes(3, MIB) && serve(&cache, "good")? == bytes(2, 1000));
-    assert_eq!(place.records_in_sync().len(), 2);
+    assert_eq!(temp.records_in_sync().len(), 2);
     Ok(())
 }
 
@@ -84,10 +84,10 @@ fn hog(folder: &Path) {
     while io::copy(&mut io::repeat(1), &mut hog).is_ok() {}
 }
 
-fn a_disk_that_is_full_at_the_last_moment_loses_no_image(place: &Place) -> Tested {
+fn a_disk_that_is_full_at_the_last_moment_loses_no_image(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
-    let (cache, image) = (place.open(), bytes(4, MIB));
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
+    let (cache, image) = (temp.open(), bytes(4, MIB));
     // Whole blocks, so that every byte is on disk when the records are to be written.
     let folder = mount.path().to_owned();
     let source = Source::of(&image[..]).then(move || hog(&folder));
@@ -96,39 +96,39 @@ fn a_disk_that_is_full_at_the_last_moment_loses_no_image(place: &Place) -> Teste
     assert!(serve(&cache, "a")? == image);
     fs::remove_file(mount.path().join("hog"))?;
     assert!(until(|| listed(&cache) == ["a"]), "adopted as soon as the records can be written");
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
 fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
-    let (cache, image) = (place.open(), bytes(5, 300_000));
-    fs::create_dir(place.path("incomplete/a"))?;
-    assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
+    let (cache, image) = (temp.open(), bytes(5, 300_000));
+    fs::create_dir(temp.path("incomplete/a"))?;
+    assert_passes(temp, &cache, "a", Source::of(&image[..]), &image)?;
     assert!(cache.is_cacheable("a", None)?, "nobody writes it");
-    fs::remove_dir(place.path("incomplete/a"))?;
+    fs::remove_dir(temp.path("incomplete/a"))?;
     fill(&cache, "a", &image);
     Ok(())
 }
 
-fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(6, 300_000));
+fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(6, 300_000));
     cache.queue_image("a")?;
-    fs::create_dir(place.path("a"))?;
-    assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
-    assert!(cache.is_queued("a")? && place.names("incomplete").is_empty());
-    fs::remove_dir(place.path("a"))?;
-    std::os::unix::fs::symlink("/dev/null", place.path("a"))?;
-    assert_passes(place, &cache, "a", Source::of(&image[..]), &image)?;
-    fs::remove_file(place.path("a"))?;
+    fs::create_dir(temp.path("a"))?;
+    assert_passes(temp, &cache, "a", Source::of(&image[..]), &image)?;
+    assert!(cache.is_queued("a")? && temp.names("incomplete").is_empty());
+    fs::remove_dir(temp.path("a"))?;
+    std::os::unix::fs::symlink("/dev/null", temp.path("a"))?;
+    assert_passes(temp, &cache, "a", Source::of(&image[..]), &image)?;
+    fs::remove_file(temp.path("a"))?;
     fill(&cache, "a", &image);
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
 fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
     struct Untouched;
     impl io::Read for Untouched {
@@ -136,9 +136,9 @@ fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
             panic!("nothing can be cached")
         }
     }
-    let cache = place.open_with(|config| config.sqlite_db("sub/books.db"));
-    std::os::unix::fs::symlink("/dev/null", place.path("a"))?;
-    fs::create_dir_all(place.path("sub"))?;
+    let cache = temp.open_with(|config| config.sqlite_db("sub/books.db"));
+    std::os::unix::fs::symlink("/dev/null", temp.path("a"))?;
+    fs::create_dir_all(temp.path("sub"))?;
     for id in ["a", "sub"] {
         let outcome = cache.cache_image(id, Untouched, Expected::nothing())?;
         assert!(
@@ -146,50 +146,50 @@ fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
             "{outcome:?}"
         );
     }
-    fs::create_dir(place.path("queue/a"))?;
+    fs::create_dir(temp.path("queue/a"))?;
     let error = cache.queue_image("a").expect_err("it is no entry").to_string();
     assert!(error.contains("queue/a is no regular file"), "{error}");
     Ok(())
 }
 
-fn a_file_removed_while_it_is_written_costs_the_reader_nothing(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(7, 600_000));
-    let incomplete = place.path("incomplete/a");
+fn a_file_removed_while_it_is_written_costs_the_reader_nothing(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(7, 600_000));
+    let incomplete = temp.path("incomplete/a");
     let source = Source::of(&image[..])
         .then(move || fs::remove_file(incomplete).expect("it is being written"));
-    assert_passes(place, &cache, "a", source, &image)?;
-    let (incomplete, other) = (place.path("incomplete/a"), b"another program's");
+    assert_passes(temp, &cache, "a", source, &image)?;
+    let (incomplete, other) = (temp.path("incomplete/a"), b"another program's");
     let replace = move || {
         fs::remove_file(&incomplete).expect("it is being written");
         fs::write(&incomplete, other).expect("it can be written");
     };
-    assert_passes(place, &cache, "a", Source::of(&image[..]).then(replace), &image)?;
+    assert_passes(temp, &cache, "a", Source::of(&image[..]).then(replace), &image)?;
     fill(&cache, "a", &image);
     assert!(serve(&cache, "a")? == image);
     Ok(())
 }
 
-fn a_lost_directory_costs_the_reader_nothing(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(8, 300_000));
-    fs::remove_dir(place.path("incomplete"))?;
+fn a_lost_directory_costs_the_reader_nothing(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(8, 300_000));
+    fs::remove_dir(temp.path("incomplete"))?;
     let mut reader = cache.caching_reader("a", &image[..], Expected::nothing())?;
-    let (came, end) = drip(&mut reader, 1000);
+    let (came, end) = read_until_error(&mut reader, 1000);
     end?;
     assert!(came == image && matches!(reader.outcome(), Some(Outcome::CacheFailed(_))));
     drop(cache);
-    fill(&place.open(), "a", &image);
+    fill(&temp.open(), "a", &image);
     Ok(())
 }
 
 #[test]
 fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Tested {
-    let place = Place::new("sqlite");
-    let (cache, image) = (place.open(), bytes(9, 1000));
+    let temp = TempCache::new("sqlite");
+    let (cache, image) = (temp.open(), bytes(9, 1000));
     fill(&cache, "before", b"image");
-    place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
+    temp.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
     let mut reader =
         cache.caching_reader("a", &image[..], Expected::nothing().with_md5(&md5_hex(&image))?)?;
-    let (came, end) = drip(&mut reader, 100);
+    let (came, end) = read_until_error(&mut reader, 100);
     end?;
     assert!(
         came == image && serve(&cache, "before")? == b"image",
@@ -205,7 +205,7 @@ fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Test
         );
     }
     assert!(matches!(cache.cached_images(), Err(Error::Metadata { .. }) | Ok(_)));
-    place.database().execute_batch(
+    temp.database().execute_batch(
         "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
     )?;
     assert!(until(|| listed(&cache).contains(&"before".to_owned())));
@@ -213,23 +213,23 @@ fn an_image_whose_record_cannot_be_written_is_cached_and_adopted_later() -> Test
         fill(&cache, "a", &image);
     }
     assert!(until(|| listed(&cache) == ["a", "before"]));
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
 #[test]
 fn an_image_that_the_driver_refuses_passes_through_verified() -> Tested {
-    let place = Place::new("moody");
-    let mut moody = DriverConfig::new(env!("GUEST_MOODY"));
-    moody.grants.insert(Grant::Sql);
-    moody.options.insert("refuse-larger".into(), "1000".into());
-    let cache = place.open_with(|config| config.define_driver("moody", moody));
+    let temp = TempCache::new("faulty");
+    let mut faulty = DriverConfig::new(env!("GUEST_FAULTY"));
+    faulty.grants.insert(Grant::Sql);
+    faulty.options.insert("refuse-larger".into(), "1000".into());
+    let cache = temp.open_with(|config| config.define_driver("faulty", faulty));
     let image = bytes(10, 5000);
     assert!(!cache.is_cacheable("a", Some(1001))? && cache.is_cacheable("a", Some(1000))?);
     let sized = || Expected::nothing().with_size(5000);
     for expected in [sized(), sized().with_md5(&md5_hex(&image))?] {
         let mut reader = cache.caching_reader("a", &image[..], expected)?;
-        let (came, end) = drip(&mut reader, 999);
+        let (came, end) = read_until_error(&mut reader, 999);
         end?;
         assert!(came == image);
         assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
@@ -237,12 +237,12 @@ fn an_image_that_the_driver_refuses_passes_through_verified() -> Tested {
     for (expected, source) in
         [(sized().with_md5(&wrong_md5(&image))?, &image[..]), (sized(), &image[..4999])]
     {
-        let (came, end) = drip(&mut cache.caching_reader("a", source, expected)?, 1);
+        let (came, end) = read_until_error(&mut cache.caching_reader("a", source, expected)?, 1);
         assert!(came.len() < source.len() && end.is_err());
     }
     assert_eq!(cache.cache_image("a", &image[..], sized())?, Outcome::RefusedByDriver);
     assert_eq!(
-        (cache.status()?.cache_failures, place.images().len(), place.names("invalid").len()),
+        (cache.status()?.cache_failures, temp.images().len(), temp.names("invalid").len()),
         (0, 0, 0)
     );
     Ok(())

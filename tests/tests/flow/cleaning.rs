@@ -1,7 +1,7 @@
 //! What cleaning removes, and what it must not.
 
 use image_cache::{Cleaned, Expected, Outcome};
-use image_cache_tests::{Place, Tested, bytes, fill, serve, set_times, with_both_drivers};
+use image_cache_tests::{TempCache, Tested, bytes, fill, serve, set_times, with_both_drivers};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -28,28 +28,28 @@ fn cleaned(incomplete: u64, invalid: u64, bytes: u64) -> Cleaned {
     Cleaned { incomplete, invalid, bytes, kept: Vec::new() }
 }
 
-fn all_of_invalid_goes_and_what_is_stalled(place: &Place) -> Tested {
-    let cache = place.open();
+fn all_of_invalid_goes_and_what_is_stalled(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     assert_eq!(cache.clean(None)?, cleaned(0, 0, 0));
     fill(&cache, "good", b"image");
-    age(&place.path("good"), 48 * HOUR)?;
-    age(&place.put("incomplete/stalled", b"1234567"), 25 * HOUR)?;
-    age(&place.put("incomplete/young", b"12345"), 23 * HOUR)?;
-    place.put("invalid/new", b"123");
-    age(&place.put("invalid/old", b""), 48 * HOUR)?;
+    age(&temp.path("good"), 48 * HOUR)?;
+    age(&temp.put("incomplete/stalled", b"1234567"), 25 * HOUR)?;
+    age(&temp.put("incomplete/young", b"12345"), 23 * HOUR)?;
+    temp.put("invalid/new", b"123");
+    age(&temp.put("invalid/old", b""), 48 * HOUR)?;
     assert_eq!(cache.clean(None)?, cleaned(1, 2, 10));
     assert_eq!(
-        (place.names("incomplete"), place.names("invalid").len()),
+        (temp.names("incomplete"), temp.names("invalid").len()),
         (BTreeSet::from(["young".into()]), 0)
     );
     assert_eq!(serve(&cache, "good")?, b"image");
     Ok(())
 }
 
-fn a_given_stall_time_beats_the_configured_one(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.stall_time(2 * HOUR));
+fn a_given_stall_time_beats_the_configured_one(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.stall_time(2 * HOUR));
     for (name, hours) in [("one", 1), ("three", 3), ("five", 5)] {
-        age(&place.put(&format!("incomplete/{name}"), b"12345"), hours * HOUR)?;
+        age(&temp.put(&format!("incomplete/{name}"), b"12345"), hours * HOUR)?;
     }
     assert_eq!(cache.clean(Some(4 * HOUR))?, cleaned(1, 0, 5));
     assert_eq!(cache.clean(None)?, cleaned(1, 0, 5));
@@ -58,50 +58,50 @@ fn a_given_stall_time_beats_the_configured_one(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_live_writer_is_never_cleaned_however_old_its_file(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, 600_000));
+fn a_live_writer_is_never_cleaned_however_old_its_file(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, 600_000));
     let mut writer = cache.caching_reader("a", &image[..], Expected::nothing())?;
     writer.read_exact(&mut [0; 300_000])?;
-    age(&place.path("incomplete/a"), 72 * HOUR)?;
+    age(&temp.path("incomplete/a"), 72 * HOUR)?;
     assert_eq!(cache.clean(Some(Duration::ZERO))?, cleaned(0, 0, 0));
-    assert_eq!(place.open().clean(None)?, cleaned(0, 0, 0), "nor by another cache");
+    assert_eq!(temp.open().clean(None)?, cleaned(0, 0, 0), "nor by another cache");
     writer.read_to_end(&mut Vec::new())?;
     assert!(matches!(writer.outcome(), Some(Outcome::Cached(_))));
     assert_eq!(serve(&cache, "a")?, image);
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn nothing_but_leftovers_of_images_is_cleaned(place: &Place) -> Tested {
-    let cache = place.open();
+fn nothing_but_leftovers_of_images_is_cleaned(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let outside = tempfile::NamedTempFile::new()?;
     for folder in ["incomplete", "invalid"] {
-        fs::create_dir(place.path(folder).join("directory"))?;
-        std::os::unix::fs::symlink(outside.path(), place.path(folder).join("link"))?;
-        place.put(&format!("{folder}/.hidden"), b"");
+        fs::create_dir(temp.path(folder).join("directory"))?;
+        std::os::unix::fs::symlink(outside.path(), temp.path(folder).join("link"))?;
+        temp.put(&format!("{folder}/.hidden"), b"");
     }
     assert_eq!(cache.clean(Some(Duration::ZERO))?, cleaned(0, 0, 0));
     let status = cache.status()?;
     assert_eq!((status.incomplete, status.invalid), (0, 0));
-    assert_eq!((place.names("incomplete").len(), place.names("invalid").len()), (3, 3));
+    assert_eq!((temp.names("incomplete").len(), temp.names("invalid").len()), (3, 3));
     assert!(outside.path().exists());
     Ok(())
 }
 
-fn many_leftovers_go_at_once(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = place.open();
-    (0..2100).for_each(|n| drop(place.put(&format!("invalid/{n}"), b"x")));
+fn many_leftovers_go_at_once(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = temp.open();
+    (0..2100).for_each(|n| drop(temp.put(&format!("invalid/{n}"), b"x")));
     assert_eq!(cache.clean(None)?, cleaned(0, 2100, 2100));
-    assert!(place.names("invalid").is_empty());
+    assert!(temp.names("invalid").is_empty());
     Ok(())
 }
 
-fn what_was_cleaned_can_be_fetched_again(place: &Place) -> Tested {
-    let cache = place.open();
+fn what_was_cleaned_can_be_fetched_again(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let fetch = || cache.cache_image("a", &b"image"[..], Expected::nothing().with_size(4));
-    assert!(fetch().is_err() && fetch().is_err(), "a second failure takes the place of the first");
-    assert_eq!(place.names("invalid").len(), 1);
+    assert!(fetch().is_err() && fetch().is_err(), "a second failure replaces the first");
+    assert_eq!(temp.names("invalid").len(), 1);
     assert_eq!(cache.clean(None)?.invalid, 1);
     assert_eq!(fill(&cache, "a", b"image").size, 5);
     Ok(())

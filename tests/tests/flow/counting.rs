@@ -4,9 +4,10 @@ use crate::in_tokio::run;
 use crate::single_flight::{get, get_for_nothing};
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Counters, Expected, ImageCache};
-use image_cache_tests::components::{Trial, moody};
+use image_cache_tests::components::{Trial, faulty};
 use image_cache_tests::{
-    Place, Source, Tap, Tested, bytes, fill, read_all, serve, with_both_drivers, wrong_md5,
+    Source, TempCache, Tested, ThrottledSource, bytes, fill, read_all, serve, with_both_drivers,
+    wrong_md5,
 };
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -27,17 +28,17 @@ fn calls(counters: &Counters, operation: &str) -> (u64, u64) {
     known.map_or((0, 0), |calls| (calls.calls, calls.failures))
 }
 
-fn reads_and_bytes_are_counted_by_where_they_come_from(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, SIZE));
+fn reads_and_bytes_are_counted_by_where_they_come_from(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, SIZE));
     assert_eq!(cache.counters().misses, 0);
-    let tap = Tap::new(&image[..]);
-    tap.allow(500_000);
-    let (mut first, mut second) = (get(&cache, &tap), get_for_nothing(&cache));
+    let throttled = ThrottledSource::new(&image[..]);
+    throttled.allow(500_000);
+    let (mut first, mut second) = (get(&cache, &throttled), get_for_nothing(&cache));
     first.read_exact(&mut vec![0; 100_000])?;
     let running = cache.counters();
     assert_eq!((running.misses, running.shared, running.fills_running), (1, 1, 1));
     assert_eq!((running.hits, running.fills_cached), (0, 0));
-    tap.finish();
+    throttled.finish();
     read_all(&mut first)?;
     read_all(&mut second)?;
     drop((first, second));
@@ -56,8 +57,8 @@ fn reads_and_bytes_are_counted_by_where_they_come_from(place: &Place) -> Tested 
     Ok(())
 }
 
-fn fills_are_counted_by_how_they_end(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, SIZE));
+fn fills_are_counted_by_how_they_end(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, SIZE));
     let drain = |expected| cache.cache_image("a", &image[..], expected).is_err();
     assert!(drain(Expected::nothing().with_md5(&wrong_md5(&image))?));
     assert!(drain(Expected::nothing().with_size(SIZE as u64 + 1)));
@@ -68,8 +69,8 @@ fn fills_are_counted_by_how_they_end(place: &Place) -> Tested {
     let short = Expected::nothing().with_size(5);
     assert!(read_all(cache.caching_reader("a", &image[..], short)?).is_err());
     drop(cache.caching_reader("a", &image[..], Expected::nothing())?);
-    let tap = Tap::open(&image[..]);
-    get(&cache, &tap).read_exact(&mut [0; 10])?;
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    get(&cache, &throttled).read_exact(&mut [0; 10])?;
     fill(&cache, "a", &image);
     read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)?;
     // Refused by its reader's expectation, too, and by nothing else.
@@ -80,7 +81,7 @@ fn fills_are_counted_by_how_they_end(place: &Place) -> Tested {
     assert_eq!((all.source_failures, all.fills_abandoned), (2, 2));
     assert_eq!((all.misses, all.passed, all.fills_cached, all.fills_running), (11, 2, 1, 0));
 
-    let full = place.open_with(|config| config.min_free(u64::MAX / 2));
+    let full = temp.open_with(|config| config.min_free(u64::MAX / 2));
     assert!(read_all(full.caching_reader("b", &image[..], Expected::nothing())?)? == image);
     let all = full.counters();
     assert_eq!((all.cache_failures, all.passed, all.misses), (1, 1, 1));
@@ -88,8 +89,8 @@ fn fills_are_counted_by_how_they_end(place: &Place) -> Tested {
     Ok(())
 }
 
-fn evictions_are_counted_and_deletions_are_not(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_size(2500));
+fn evictions_are_counted_and_deletions_are_not(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(2500));
     ["a", "b", "c", "d"].into_iter().for_each(|id| drop(fill(&cache, id, &[1; 1000])));
     cache.delete_cached_image("d")?;
     assert_eq!(cache.prune()?.images, 1);
@@ -98,10 +99,10 @@ fn evictions_are_counted_and_deletions_are_not(place: &Place) -> Tested {
     Ok(())
 }
 
-fn damage_is_counted_where_it_is_found(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, 2 << 20));
+fn damage_is_counted_where_it_is_found(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, 2 << 20));
     fill(&cache, "a", &image);
-    let file = std::fs::File::options().write(true).open(place.path("a"))?;
+    let file = std::fs::File::options().write(true).open(temp.path("a"))?;
     file.write_all_at(&[image[1 << 20] ^ 1], 1 << 20)?;
     assert!(serve(&cache, "a").is_err());
     let all = cache.counters();
@@ -110,8 +111,8 @@ fn damage_is_counted_where_it_is_found(place: &Place) -> Tested {
     Ok(())
 }
 
-fn calls_of_the_driver_are_counted_by_purpose(place: &Place) -> Tested {
-    let cache = place.open();
+fn calls_of_the_driver_are_counted_by_purpose(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     serve(&cache, "a")?;
@@ -127,8 +128,8 @@ fn calls_of_the_driver_are_counted_by_purpose(place: &Place) -> Tested {
     Ok(())
 }
 
-fn small_images_read_at_once_are_counted_like_any_other(place: &Place) -> Tested {
-    let cache = place.open();
+fn small_images_read_at_once_are_counted_like_any_other(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", &[7; 1000]);
     cache.read_whole("a", 1000)?.ok_or("it is cached")?;
     assert!(cache.read_whole("b", 1000)?.is_none());
@@ -137,12 +138,12 @@ fn small_images_read_at_once_are_counted_like_any_other(place: &Place) -> Tested
     Ok(())
 }
 
-/// What the driver does wrong, and who took its place.
+/// What the driver does wrong, and which driver replaced it.
 #[test]
 fn failures_of_a_driver_and_its_replacement_are_counted() {
     let asks = |cache: &ImageCache| (0..5).for_each(|_| drop(cache.is_cacheable("a", None)));
     let trial = Trial::new();
-    let cache = trial.open(moody(&[("fault", "trap"), ("in", "is-cacheable")]));
+    let cache = trial.open(faulty(&[("fault", "trap"), ("in", "is-cacheable")]));
     asks(&cache);
     let all = cache.counters();
     let (made, failed) = calls(&all, "ask whether an image is cacheable");
@@ -155,9 +156,9 @@ fn failures_of_a_driver_and_its_replacement_are_counted() {
 
 #[test]
 fn for_tokio_the_numbers_are_the_same() -> Tested {
-    let place = Place::new("sqlite");
+    let temp = TempCache::new("sqlite");
     let image = bytes(4, SIZE);
-    let cache = AsyncImageCache::from(place.open());
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let part =
             cache.get_or_fetch_range("a", 0..10, Expected::nothing(), source(&image)).await?;

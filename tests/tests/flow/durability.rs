@@ -1,7 +1,7 @@
 //! The order in which an image reaches the disk, as the system sees it.
 
 use image_cache::{Durability, Expected, Outcome};
-use image_cache_tests::{Place, Tested, bytes, serve, skip, with_both_drivers};
+use image_cache_tests::{TempCache, Tested, bytes, serve, skip, with_both_drivers};
 use std::process::{Command, Stdio};
 
 with_both_drivers![
@@ -12,23 +12,23 @@ with_both_drivers![
 /// Runs as another process, whose system calls are traced.
 #[test]
 fn a_fill_that_is_traced() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
     let durability = std::env::var("DURABILITY")?.parse::<Durability>()?;
-    let cache = place.open_with(|config| config.durability(durability));
+    let cache = temp.open_with(|config| config.durability(durability));
     let outcome = cache.cache_image("traced", &bytes(1, 600_000)[..], Expected::nothing())?;
     assert!(matches!(outcome, Outcome::Cached(_)), "{outcome:?}");
     Ok(())
 }
 
 /// The calls that concern the image and its directory, in their order; none where they cannot be traced.
-fn calls(place: &Place, durability: Durability) -> Tested<Option<Vec<&'static str>>> {
+fn calls(temp: &TempCache, durability: Durability) -> Tested<Option<Vec<&'static str>>> {
     if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
         skip("strace is not there: the order of system calls is not looked at");
         return Ok(None);
     }
-    drop(place.open());
-    let fill = place.in_child("durability::a_fill_that_is_traced")?;
-    let trace = place.path(".image-cache/trace");
+    drop(temp.open());
+    let fill = temp.in_child("durability::a_fill_that_is_traced")?;
+    let trace = temp.path(".image-cache/trace");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-e", "trace=fsync,fdatasync,sync_file_range,/rename", "-o"]);
     strace.arg(&trace).arg(fill.get_program()).args(fill.get_args());
@@ -39,7 +39,7 @@ fn calls(place: &Place, durability: Durability) -> Tested<Option<Vec<&'static st
         skip(&format!("strace may not trace: {}", String::from_utf8_lossy(&output.stderr)));
         return Ok(None);
     }
-    let dir = place.dir().canonicalize()?;
+    let dir = temp.dir().canonicalize()?;
     let (file, dir) =
         (format!("{}/incomplete/traced>", dir.display()), format!("{}>", dir.display()));
     let calls = std::fs::read_to_string(&trace)?;
@@ -64,17 +64,17 @@ fn call(line: &str, file: &str, dir: &str) -> Option<&'static str> {
     }
 }
 
-fn an_image_and_its_directory_are_flushed_before_it_counts_as_cached(place: &Place) -> Tested {
-    let Some(calls) = calls(place, Durability::Full)? else { return Ok(()) };
+fn an_image_and_its_directory_are_flushed_before_it_counts_as_cached(temp: &TempCache) -> Tested {
+    let Some(calls) = calls(temp, Durability::Full)? else { return Ok(()) };
     assert_eq!(calls, ["the file is flushed", "it is renamed", "the directory is flushed"]);
-    assert!(serve(&place.open(), "traced")? == bytes(1, 600_000));
+    assert!(serve(&temp.open(), "traced")? == bytes(1, 600_000));
     Ok(())
 }
 
-fn by_option_images_are_renamed_and_never_flushed(place: &Place) -> Tested {
-    let Some(calls) = calls(place, Durability::RenameOnly)? else { return Ok(()) };
+fn by_option_images_are_renamed_and_never_flushed(temp: &TempCache) -> Tested {
+    let Some(calls) = calls(temp, Durability::RenameOnly)? else { return Ok(()) };
     assert_eq!(calls, ["it is renamed"]);
-    assert!(serve(&place.open(), "traced")? == bytes(1, 600_000));
-    place.records_in_sync();
+    assert!(serve(&temp.open(), "traced")? == bytes(1, 600_000));
+    temp.records_in_sync();
     Ok(())
 }

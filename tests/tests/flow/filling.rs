@@ -2,8 +2,8 @@
 
 use image_cache::{Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Source, Tested, bytes, drip, fill, md5_hex, read_all, serve, with_both_drivers,
-    wrong_md5,
+    Source, TempCache, Tested, bytes, fill, md5_hex, read_all, read_until_error, serve,
+    with_both_drivers, wrong_md5,
 };
 use std::fs;
 use std::io;
@@ -43,15 +43,15 @@ fn error_of(result: io::Result<()>) -> (io::ErrorKind, String) {
 }
 
 /// Nothing but a file in `invalid/` may remain.
-fn assert_refused(place: &Place, cache: &ImageCache, id: &str) {
+fn assert_refused(temp: &TempCache, cache: &ImageCache, id: &str) {
     assert!(!cache.is_cached(id).expect("the id is sound"), "{id}");
-    assert_eq!(place.records_in_sync().len(), 0);
-    assert_eq!(place.names("incomplete").len(), 0);
-    assert!(place.names("invalid").contains(id));
+    assert_eq!(temp.records_in_sync().len(), 0);
+    assert_eq!(temp.names("incomplete").len(), 0);
+    assert!(temp.names("invalid").contains(id));
 }
 
-fn the_last_byte_comes_only_with_a_right_checksum(place: &Place) -> Tested {
-    let cache = place.open();
+fn the_last_byte_comes_only_with_a_right_checksum(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     for (n, (size, read, chunk)) in lengths().enumerate() {
         let (image, case) =
             (bytes(n as u64, size), format!("{size} bytes, {read} a read, {chunk} a chunk"));
@@ -59,19 +59,19 @@ fn the_last_byte_comes_only_with_a_right_checksum(place: &Place) -> Tested {
 
         let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
         let mut reader = cache.caching_reader("a", source(), wrong)?;
-        let (came, end) = drip(&mut reader, read);
+        let (came, end) = read_until_error(&mut reader, read);
         let (kind, words) = error_of(end);
         assert_eq!((came.len() < size.max(1), image.starts_with(&came)), (true, true), "{case}");
         assert_eq!(kind, io::ErrorKind::InvalidData, "{case}");
         assert!(words.contains("image a") && words.contains(&md5_hex(&image)), "{case}: {words}");
         assert!(reader.outcome().is_none());
-        let (more, end) = drip(&mut reader, read);
+        let (more, end) = read_until_error(&mut reader, read);
         assert!(more.is_empty() && end.is_err(), "{case}: it stays in error");
-        assert_refused(place, &cache, "a");
+        assert_refused(temp, &cache, "a");
 
         let right = Expected::nothing().with_md5(&md5_hex(&image))?;
         let mut reader = cache.caching_reader("a", source(), right)?;
-        let (came, end) = drip(&mut reader, read);
+        let (came, end) = read_until_error(&mut reader, read);
         end?;
         assert!(came == image, "{case}");
         assert!(
@@ -84,8 +84,8 @@ fn the_last_byte_comes_only_with_a_right_checksum(place: &Place) -> Tested {
     Ok(())
 }
 
-fn the_last_byte_comes_only_with_the_right_length(place: &Place) -> Tested {
-    let cache = place.open();
+fn the_last_byte_comes_only_with_the_right_length(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     for (n, (size, read, chunk)) in lengths().enumerate() {
         let image = bytes(n as u64, size);
         let right = size as u64;
@@ -98,7 +98,8 @@ fn the_last_byte_comes_only_with_the_right_length(place: &Place) -> Tested {
             let case = format!("{promised} promised, {size} bytes, {read} a read, {chunk} a chunk");
             let source = Source::of(&image[..]).in_chunks(chunk);
             let expected = Expected::nothing().with_size(promised).with_md5(&md5_hex(&image))?;
-            let (came, end) = drip(&mut cache.caching_reader("a", source, expected)?, read);
+            let (came, end) =
+                read_until_error(&mut cache.caching_reader("a", source, expected)?, read);
             let (kind, words) = error_of(end);
             let most = (size as u64).min(promised).max(1);
             assert!(
@@ -108,42 +109,42 @@ fn the_last_byte_comes_only_with_the_right_length(place: &Place) -> Tested {
             );
             assert_eq!(kind, io::ErrorKind::InvalidData, "{case}");
             assert!(words.contains(&format!("{promised} bytes were expected")), "{case}: {words}");
-            assert_refused(place, &cache, "a");
+            assert_refused(temp, &cache, "a");
         }
     }
     Ok(())
 }
 
-fn a_source_that_never_ends_is_cut_off_at_the_expected_length(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_source_that_never_ends_is_cut_off_at_the_expected_length(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let endless =
         cache.caching_reader("a", io::repeat(7), Expected::nothing().with_size(1_000_000))?;
-    let (came, end) = drip(&mut { endless }, 4096);
+    let (came, end) = read_until_error(&mut { endless }, 4096);
     assert!(came.len() < 1_000_000, "{} came", came.len());
     assert!(end.is_err());
     let error = cache
         .cache_image("a", io::repeat(7), Expected::nothing().with_size(1_000_000))
         .expect_err("it is refused");
     assert!(matches!(error, Error::SizeMismatch { expected: 1_000_000, .. }), "{error}");
-    assert_refused(place, &cache, "a");
+    assert_refused(temp, &cache, "a");
     Ok(())
 }
 
-fn letter_case_and_an_empty_checksum_are_ignored(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, 1000));
+fn letter_case_and_an_empty_checksum_are_ignored(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, 1000));
     let md5 = md5_hex(&image);
     for (id, promised) in
         [("upper", md5.to_uppercase()), ("lower", md5.clone()), ("none", String::new())]
     {
         let expected = Expected::nothing().with_md5(&promised)?;
         assert!(matches!(cache.cache_image(id, &image[..], expected)?, Outcome::Cached(_)));
-        assert_eq!(place.records_in_sync()[id].checksum.as_ref(), Some(&md5), "kept in lower case");
+        assert_eq!(temp.records_in_sync()[id].checksum.as_ref(), Some(&md5), "kept in lower case");
     }
     Ok(())
 }
 
-fn without_a_promise_the_digest_is_the_record_s_checksum(place: &Place) -> Tested {
-    let cache = place.open();
+fn without_a_promise_the_digest_is_the_record_s_checksum(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     for size in [0, 1, BLOCK, 2 * BLOCK + 1] {
         let image = bytes(2, size);
         let record = fill(&cache, "a", &image);
@@ -152,30 +153,27 @@ fn without_a_promise_the_digest_is_the_record_s_checksum(place: &Place) -> Teste
             Some(md5_hex(&image)),
             "{size} bytes"
         );
-        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
+        assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
         cache.delete_cached_image("a")?;
     }
     Ok(())
 }
 
-fn what_was_refused_lies_in_invalid_and_nowhere_else(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, BLOCK + 5));
+fn what_was_refused_lies_in_invalid_and_nowhere_else(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, BLOCK + 5));
     cache.queue_image("a")?;
     let expected = Expected::nothing().with_md5(&wrong_md5(&image))?;
     assert!(read_all(cache.caching_reader("a", &image[..], expected)?).is_err());
-    assert_refused(place, &cache, "a");
-    assert!(
-        fs::read(place.path("invalid/a"))? == image,
-        "all of it, for whoever wants to know why"
-    );
+    assert_refused(temp, &cache, "a");
+    assert!(fs::read(temp.path("invalid/a"))? == image, "all of it, for an operator to inspect");
     assert!(cache.is_queued("a")? && cache.is_cacheable("a", None)?);
     fill(&cache, "a", &image);
-    assert!(fs::read(place.path("invalid/a"))? == image, "until it is cleaned");
+    assert!(fs::read(temp.path("invalid/a"))? == image, "until it is cleaned");
     Ok(())
 }
 
-fn draining_refuses_what_reading_refuses(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(4, 5000));
+fn draining_refuses_what_reading_refuses(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(4, 5000));
     let md5 = Expected::nothing().with_md5(&wrong_md5(&image))?;
     let error = cache.cache_image("a", &image[..], md5).expect_err("it is refused");
     assert!(
@@ -191,37 +189,38 @@ fn draining_refuses_what_reading_refuses(place: &Place) -> Tested {
             "{error}"
         );
     }
-    assert_refused(place, &cache, "a");
+    assert_refused(temp, &cache, "a");
     Ok(())
 }
 
-fn what_passes_through_is_verified_too(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(5, 5000));
+fn what_passes_through_is_verified_too(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(5, 5000));
     fill(&cache, "cached", &image);
     let _writer = cache.caching_reader("coming", &image[..], Expected::nothing())?;
     let outcomes = [("cached", Outcome::AlreadyCached), ("coming", Outcome::BeingCached)];
     for (id, outcome) in outcomes {
         let right = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(5000);
         let mut reader = cache.caching_reader(id, &image[..], right)?;
-        let (came, end) = drip(&mut reader, 999);
+        let (came, end) = read_until_error(&mut reader, 999);
         end?;
         assert_eq!((came == image, reader.outcome()), (true, Some(&outcome)));
         let md5 = Expected::nothing().with_md5(&wrong_md5(&image))?;
         for expected in
             [md5, Expected::nothing().with_size(4999), Expected::nothing().with_size(5001)]
         {
-            let (came, end) = drip(&mut cache.caching_reader(id, &image[..], expected)?, 1);
+            let (came, end) =
+                read_until_error(&mut cache.caching_reader(id, &image[..], expected)?, 1);
             assert_eq!(error_of(end).0, io::ErrorKind::InvalidData);
             assert!(came.len() < 5000, "{} came", came.len());
         }
     }
-    assert_eq!((serve(&cache, "cached")? == image, place.names("invalid").len()), (true, 0));
-    assert_eq!(place.records_in_sync()["cached"].checksum, Some(md5_hex(&image)));
+    assert_eq!((serve(&cache, "cached")? == image, temp.names("invalid").len()), (true, 0));
+    assert_eq!(temp.records_in_sync()["cached"].checksum, Some(md5_hex(&image)));
     Ok(())
 }
 
-fn a_source_is_read_in_small_pieces(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_source_is_read_in_small_pieces(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let source = Source::of(bytes(6, 20 * BLOCK));
     let most_asked = source.most_asked();
     assert!(matches!(cache.cache_image("a", source, Expected::nothing())?, Outcome::Cached(_)));

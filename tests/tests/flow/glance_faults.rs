@@ -5,7 +5,7 @@
 
 use image_cache::{Expected, Outcome};
 use image_cache_tests::{
-    Mount, Place, Source, Tested, bytes, fill, is_root, listed, md5_hex, read_all, serve,
+    Mount, Source, TempCache, Tested, bytes, fill, is_root, listed, md5_hex, read_all, serve,
     set_times, skip, with_both_drivers,
 };
 use std::fs::{self, File};
@@ -26,32 +26,32 @@ with_both_drivers![
     fault_10_a_range_of_a_cached_image_needs_no_source,
 ];
 
-fn fault_1_a_second_writer_does_not_truncate_the_first_one_s_file(place: &Place) -> Tested {
-    let (cache, other, image) = (place.open(), place.open(), bytes(1, 900_000));
+fn fault_1_a_second_writer_does_not_truncate_the_first_one_s_file(temp: &TempCache) -> Tested {
+    let (cache, other, image) = (temp.open(), temp.open(), bytes(1, 900_000));
     let expected = || Expected::nothing().with_md5(&md5_hex(&image));
     let mut first = cache.caching_reader("a", &image[..], expected()?)?;
     first.read_exact(&mut vec![0; 600_000])?;
-    let inode = fs::metadata(place.path("incomplete/a"))?;
+    let inode = fs::metadata(temp.path("incomplete/a"))?;
     let mut second = other.caching_reader("a", &image[..], expected()?)?;
     second.read_exact(&mut [0; 1000])?;
-    let now = fs::metadata(place.path("incomplete/a"))?;
+    let now = fs::metadata(temp.path("incomplete/a"))?;
     assert_eq!((now.ino(), now.len()), (inode.ino(), inode.len()));
     first.read_to_end(&mut Vec::new())?;
     second.read_to_end(&mut Vec::new())?;
-    assert_eq!(fs::metadata(place.path("a"))?.ino(), inode.ino());
-    assert!(fs::read(place.path("a"))? == image, "the digest is that of the file");
+    assert_eq!(fs::metadata(temp.path("a"))?.ino(), inode.ino());
+    assert!(fs::read(temp.path("a"))? == image, "the digest is that of the file");
     Ok(())
 }
 
-fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(place: &Place) -> Tested {
-    let cache = place.open();
+fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "good", &bytes(2, 1000));
     drop(cache);
     // Renamed, and the process died before it was recorded.
-    let orphan = place.put("orphan", &bytes(3, 5000));
+    let orphan = temp.put("orphan", &bytes(3, 5000));
     let old = SystemTime::now() - Duration::from_secs(86_400);
     set_times(&orphan, old, old)?;
-    let cache = place.open_with(|config| config.max_size(1000));
+    let cache = temp.open_with(|config| config.max_size(1000));
     assert_eq!(
         (listed(&cache), cache.cache_size()?.bytes),
         (vec!["good".to_owned(), "orphan".to_owned()], 6000)
@@ -63,13 +63,13 @@ fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(place: &Place) -> Tes
 }
 
 /// Another process cached it and could not record it, say.
-fn fault_2_a_file_put_there_meanwhile_does_not_cost_the_good_images(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_size(3000));
+fn fault_2_a_file_put_there_meanwhile_does_not_cost_the_good_images(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(3000));
     for n in 0..3 {
         fill(&cache, &n.to_string(), &bytes(n, 1000));
     }
     let old = SystemTime::now() - Duration::from_secs(86_400);
-    set_times(&place.put("orphan", &bytes(3, 5000)), old, old)?;
+    set_times(&temp.put("orphan", &bytes(3, 5000)), old, old)?;
     let pruned = cache.prune()?;
     assert_eq!((pruned.images, pruned.bytes), (1, 5000));
     assert_eq!(listed(&cache), ["0", "1", "2"]);
@@ -82,7 +82,7 @@ fn run(command: &mut Command) -> Tested {
 }
 
 /// Copies what the disk holds while the file system is in use, as a loss of power would leave it.
-fn fault_4_a_cached_image_survives_the_loss_of_power(place: &Place) -> Tested {
+fn fault_4_a_cached_image_survives_the_loss_of_power(temp: &TempCache) -> Tested {
     if !is_root("an ext4 in a file") {
         return Ok(());
     }
@@ -94,7 +94,7 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(place: &Place) -> Tested {
         return Ok(());
     }
     let Some(mount) = Mount::ext4(&disk) else { return Ok(()) };
-    let before = Place::at(place.driver(), mount.path().join("cache"));
+    let before = TempCache::at(temp.driver(), mount.path().join("cache"));
     let (cache, image) = (before.open(), bytes(4, 3_000_001));
     // The directory itself may still be in memory, and would be made again.
     rustix::fs::syncfs(File::open(mount.path())?)?;
@@ -102,25 +102,25 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(place: &Place) -> Tested {
     fs::copy(&disk, &after)?;
 
     let Some(mount) = Mount::ext4(&after) else { return Ok(()) };
-    let place = Place::at(place.driver(), mount.path().join("cache"));
+    let temp = TempCache::at(temp.driver(), mount.path().join("cache"));
     assert!(
-        fs::read(place.path("a"))? == image,
+        fs::read(temp.path("a"))? == image,
         "neither short nor full of zeros, and in its place"
     );
-    let cache = place.open();
+    let cache = temp.open();
     assert_eq!((listed(&cache), serve(&cache, "a")? == image), (vec!["a".to_owned()], true));
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(place: &Place) -> Tested {
-    let (cache, other, image) = (place.open(), place.open(), bytes(5, 1000));
+fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(temp: &TempCache) -> Tested {
+    let (cache, other, image) = (temp.open(), temp.open(), bytes(5, 1000));
     let mut late = cache.caching_reader("a", &image[..], Expected::nothing().with_size(999))?;
     late.read_exact(&mut [0; 10])?;
     // While it is fetched, somebody else's good copy appears.
-    place.put("a", &image);
-    drop(place.open());
-    assert_eq!(place.records_in_sync().len(), 1);
+    temp.put("a", &image);
+    drop(temp.open());
+    assert_eq!(temp.records_in_sync().len(), 1);
     assert!(late.read_to_end(&mut Vec::new()).is_err());
     assert_eq!((listed(&cache), listed(&other)), (vec!["a".to_owned()], vec!["a".to_owned()]));
     for expected in [Expected::nothing().with_size(1), Expected::nothing().with_size(5000)] {
@@ -128,12 +128,12 @@ fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(place: &P
     }
     drop(cache.caching_reader("a", &image[..], Expected::nothing())?);
     assert!(serve(&other, "a")? == image);
-    assert_eq!(place.records_in_sync()["a"].hits, 1);
+    assert_eq!(temp.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 
-fn fault_6_journals_and_lock_files_are_no_images(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_size(5));
+fn fault_6_journals_and_lock_files_are_no_images(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(5));
     fill(&cache, "a", b"image");
     let beside = [
         ".image-cache",
@@ -145,7 +145,7 @@ fn fault_6_journals_and_lock_files_are_no_images(place: &Place) -> Tested {
         "invalid",
         "queue",
     ];
-    for name in place.names("") {
+    for name in temp.names("") {
         assert!(beside.contains(&name.as_str()), "{name} would count as an image to Glance");
     }
     assert_eq!((cache.cache_size()?.images, cache.cache_size()?.bytes), (1, 5));
@@ -157,8 +157,8 @@ fn fault_6_journals_and_lock_files_are_no_images(place: &Place) -> Tested {
     Ok(())
 }
 
-fn fault_9_an_image_larger_than_memory_passes_in_pieces(place: &Place) -> Tested {
-    let cache = place.open();
+fn fault_9_an_image_larger_than_memory_passes_in_pieces(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let source = Source::of(bytes(6, 8 << 20));
     let (most_asked, reads) = (source.most_asked(), source.reads());
     assert!(matches!(cache.cache_image("a", source, Expected::nothing())?, Outcome::Cached(_)));
@@ -172,8 +172,8 @@ fn fault_9_an_image_larger_than_memory_passes_in_pieces(place: &Place) -> Tested
     Ok(())
 }
 
-fn fault_10_a_range_of_a_cached_image_needs_no_source(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(7, 100_000));
+fn fault_10_a_range_of_a_cached_image_needs_no_source(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(7, 100_000));
     fill(&cache, "a", &image);
     let part = cache.open_range("a", 50_000..60_000)?.ok_or("it is cached")?;
     assert!(read_all(part)? == image[50_000..60_000]);

@@ -2,7 +2,7 @@
 
 use image_cache::ImageCache;
 use image_cache_tests::{
-    Place, Tested, fill, md5_hex, say_and_wait, serve, until, wait_for, with_both_drivers,
+    TempCache, Tested, fill, md5_hex, say_and_wait, serve, until, wait_for, with_both_drivers,
 };
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ with_both_drivers![
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3000);
 
-fn hits_survive_reopening(place: &Place) -> Tested {
-    let cache = place.open();
+fn hits_survive_reopening(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     serve(&cache, "a")?;
     let accessed = cache.cached_image("a")?.ok_or("it was cached")?.last_accessed;
     drop(cache);
-    let cache = place.open();
+    let cache = temp.open();
     let record = cache.cached_image("a")?.ok_or("it was cached")?;
     assert_eq!((record.hits, record.last_accessed), (2, accessed));
     serve(&cache, "a")?;
@@ -36,61 +36,61 @@ fn hits_survive_reopening(place: &Place) -> Tested {
 /// Runs as another process, under the test that kills it.
 #[test]
 fn a_reader_that_waits_to_be_killed() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let cache = place.open();
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let cache = temp.open();
     fill(&cache, "a", b"image");
     (0..3).try_for_each(|_| serve(&cache, "a").map(drop))?;
     say_and_wait("served")
 }
 
-fn hits_survive_a_kill(place: &Place) -> Tested {
-    let mut child = place.in_child("hits::a_reader_that_waits_to_be_killed")?.spawn()?;
+fn hits_survive_a_kill(temp: &TempCache) -> Tested {
+    let mut child = temp.in_child("hits::a_reader_that_waits_to_be_killed")?.spawn()?;
     wait_for(&mut child, "served")?;
     child.kill()?;
     child.wait()?;
-    let cache = place.open();
+    let cache = temp.open();
     assert_eq!((cache.hit_count("a")?, serve(&cache, "a")?), (3, b"image".to_vec()));
-    assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(b"image")));
+    assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(b"image")));
     Ok(())
 }
 
-fn gathered_hits_are_written_by_a_flush(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(LONG));
+fn gathered_hits_are_written_by_a_flush(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.hit_delay(LONG));
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     serve(&cache, "a")?;
-    assert_eq!(place.records()["a"].hits, 0, "gathered, not written");
+    assert_eq!(temp.records()["a"].hits, 0, "gathered, not written");
     cache.flush()?;
-    assert_eq!(place.records()["a"].hits, 2);
+    assert_eq!(temp.records()["a"].hits, 2);
     serve(&cache, "a")?;
     assert_eq!(cache.hit_count("a")?, 3, "this process knows of it all the same");
     Ok(())
 }
 
-fn gathered_hits_are_written_by_themselves(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(Duration::from_millis(20)));
+fn gathered_hits_are_written_by_themselves(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.hit_delay(Duration::from_millis(20)));
     fill(&cache, "a", b"image");
     for hits in 1..=2 {
         serve(&cache, "a")?;
-        assert!(until(|| place.records()["a"].hits == hits), "hit {hits}");
+        assert!(until(|| temp.records()["a"].hits == hits), "hit {hits}");
     }
     Ok(())
 }
 
-fn gathered_hits_are_written_when_the_cache_is_dropped(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(LONG));
+fn gathered_hits_are_written_when_the_cache_is_dropped(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.hit_delay(LONG));
     fill(&cache, "a", b"image");
     let clone = cache.clone();
     serve(&cache, "a")?;
     drop(cache);
     serve(&clone, "a")?;
     drop(clone);
-    assert_eq!(place.records_in_sync()["a"].hits, 2);
+    assert_eq!(temp.records_in_sync()["a"].hits, 2);
     Ok(())
 }
 
-fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.hit_delay(LONG));
+fn the_hits_of_a_deleted_image_are_not_its_successor_s(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.hit_delay(LONG));
     let one = |cache: &ImageCache| cache.delete_cached_image("a").map(u64::from);
     let all = |cache: &ImageCache| cache.delete_all_cached_images();
     for remove in [one, all] {
@@ -106,16 +106,16 @@ fn the_hits_of_a_deleted_image_are_not_its_successor_s(place: &Place) -> Tested 
 
 #[test]
 fn records_that_cannot_be_written_fail_no_read_and_lose_no_hit() -> Tested {
-    let place = Place::new("sqlite");
-    let cache = place.open();
+    let temp = TempCache::new("sqlite");
+    let cache = temp.open();
     fill(&cache, "a", b"image");
-    place.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
+    temp.database().execute_batch("ALTER TABLE cached_images RENAME TO elsewhere")?;
     assert_eq!((serve(&cache, "a")?, serve(&cache, "a")?), (b"image".to_vec(), b"image".to_vec()));
-    place.database().execute_batch(
+    temp.database().execute_batch(
         "DROP TABLE IF EXISTS cached_images; ALTER TABLE elsewhere RENAME TO cached_images",
     )?;
     assert_eq!(serve(&cache, "a")?, b"image");
     cache.flush()?;
-    assert_eq!(place.records_in_sync()["a"].hits, 3);
+    assert_eq!(temp.records_in_sync()["a"].hits, 3);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use image_cache::{Error, Expected, ImageCache};
 use image_cache_tests::{
-    Place, Source, Tested, fill, listed, queued, read_all, serve, with_both_drivers,
+    Source, TempCache, Tested, fill, listed, queued, read_all, serve, with_both_drivers,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -112,24 +112,24 @@ fn assert_refused(cache: &ImageCache, id: &str, operations: &[(&str, Operation)]
 }
 
 fn every_refused_id_is_refused_by_every_operation_before_any_file_is_touched(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
-    let cache = place.open();
+    let cache = temp.open();
     // So that there would be something to find.
-    place.put("invalid/a", b"image");
-    place.put("checkme", b"image");
-    place.put("a", b"image");
+    temp.put("invalid/a", b"image");
+    temp.put("checkme", b"image");
+    temp.put("a", b"image");
     cache.status()?;
-    let before = snapshot(place.dir());
+    let before = snapshot(temp.dir());
     for id in REFUSED.into_iter().map(str::to_owned).chain(["x".repeat(256), "é".repeat(128)]) {
         assert_refused(&cache, &id, &OPERATIONS);
     }
-    assert_eq!(snapshot(place.dir()), before);
+    assert_eq!(snapshot(temp.dir()), before);
     Ok(())
 }
 
-fn an_odd_but_sound_id_goes_through_its_whole_life(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_odd_but_sound_id_goes_through_its_whole_life(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let (longest, wide) = ("x".repeat(255), format!("{}a", "é".repeat(127)));
     let odd = [
         "a", " ", "a b", "é", "e\u{301}", "ノ", "😀", "\u{feff}", "a\\b", "%2e%2e", "~", "-rf",
@@ -161,12 +161,12 @@ fn an_odd_but_sound_id_goes_through_its_whole_life(place: &Place) -> Tested {
         );
         assert_eq!(cache.clean(None)?.invalid, 1, "{id:?}");
     }
-    assert!(place.images().is_empty());
+    assert!(temp.images().is_empty());
     Ok(())
 }
 
-fn the_configured_database_and_its_side_files_are_no_images(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.sqlite_db("./mine.db"));
+fn the_configured_database_and_its_side_files_are_no_images(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.sqlite_db("./mine.db"));
     for id in
         ["mine.db", "mine.db-wal", "mine.db-shm", "mine.db-journal", "cache.db", "cache.db-wal"]
     {
@@ -174,18 +174,18 @@ fn the_configured_database_and_its_side_files_are_no_images(place: &Place) -> Te
         assert_refused(&cache, id, &OPERATIONS[..15]);
     }
     for name in ["mine.db-journal", "cache.db-journal"] {
-        place.put(name, b"");
+        temp.put(name, b"");
     }
     fill(&cache, "mine.db-", b"image");
     assert_eq!((listed(&cache), cache.cache_size()?.images), (vec!["mine.db-".to_owned()], 1));
     assert_eq!(cache.delete_all_cached_images()?, 1);
-    assert!(place.path("mine.db-journal").exists() && place.path("cache.db-journal").exists());
+    assert!(temp.path("mine.db-journal").exists() && temp.path("cache.db-journal").exists());
     Ok(())
 }
 
-fn a_path_out_of_the_directory_reaches_nothing(place: &Place) -> Tested {
-    let cache = place.open();
-    let outside = place.dir().parent().ok_or("it lies in a scratch directory")?.join("outside");
+fn a_path_out_of_the_directory_reaches_nothing(temp: &TempCache) -> Tested {
+    let cache = temp.open();
+    let outside = temp.dir().parent().ok_or("it lies in a scratch directory")?.join("outside");
     fs::write(&outside, "secret")?;
     let absolute = outside.display().to_string();
     for id in ["../outside", "queue/../../outside", absolute.as_str()] {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, Outcome};
-use image_cache_tests::{Place, Tested, bytes, md5_hex, with_both_drivers, wrong_md5};
+use image_cache_tests::{TempCache, Tested, bytes, md5_hex, with_both_drivers, wrong_md5};
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use tokio::io::AsyncReadExt;
@@ -48,8 +48,8 @@ pub async fn collect(mut stream: image_cache::tokio::ImageStream) -> (Vec<u8>, i
     (all, Ok(()))
 }
 
-fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         for (id, size, chunk) in [
             ("empty", 0, 1),
@@ -70,13 +70,13 @@ fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(place: &Place) -> Tes
         }
         assert!(cache.open_for_read("unknown").await?.is_none());
         assert!(matches!(cache.open_for_read("../x").await.err(), Some(Error::InvalidImageId(_))));
-        place.records_in_sync();
+        temp.records_in_sync();
         Ok(())
     })
 }
 
-fn the_last_chunk_comes_only_after_the_verdict(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn the_last_chunk_comes_only_after_the_verdict(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         for (size, chunk) in
             [(0, 1), (1, 1), (2, 1), (1000, 300), (600_000, 600_000), (600_000, 100_000)]
@@ -105,19 +105,16 @@ fn the_last_chunk_comes_only_after_the_verdict(place: &Place) -> Tested {
                     Error::of_io(&error).is_some_and(|error| error.to_string().contains("image a")),
                     "{case}"
                 );
-                assert!(
-                    place.images().is_empty() && place.names("incomplete").is_empty(),
-                    "{case}"
-                );
-                assert_eq!(place.names("invalid").len(), 1, "{case}");
+                assert!(temp.images().is_empty() && temp.names("incomplete").is_empty(), "{case}");
+                assert_eq!(temp.names("invalid").len(), 1, "{case}");
             }
         }
         Ok(())
     })
 }
 
-fn a_reader_never_gets_all_of_a_wrong_image(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_reader_never_gets_all_of_a_wrong_image(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(3, 300_000);
         for expected in [
@@ -130,7 +127,7 @@ fn a_reader_never_gets_all_of_a_wrong_image(place: &Place) -> Tested {
             let error = reader.read_to_end(&mut came).await.expect_err("it is wrong");
             assert!(came.len() < 299_999 && error.kind() == ErrorKind::InvalidData);
         }
-        assert!(place.images().is_empty());
+        assert!(temp.images().is_empty());
         Ok(())
     })
 }
@@ -145,8 +142,8 @@ fn bad_id() -> image_cache::InvalidImageId {
     "..".parse::<image_cache::ImageId>().expect_err("it starts with a dot")
 }
 
-fn a_source_s_error_reaches_the_reader_unchanged(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_source_s_error_reaches_the_reader_unchanged(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(4, 5000);
         cache.run(|cache| cache.queue_image("a")).await?;
@@ -156,14 +153,14 @@ fn a_source_s_error_reaches_the_reader_unchanged(place: &Place) -> Tested {
         assert!(came.len() < 5000 && image.starts_with(&came));
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         assert!(matches!(Error::of_io(&error), Some(Error::InvalidImageId(_))), "{error:?}");
-        assert!(place.images().is_empty() && place.names("incomplete").is_empty());
-        assert!(place.names("invalid").contains("a") && place.names("queue").contains("a"));
+        assert!(temp.images().is_empty() && temp.names("incomplete").is_empty());
+        assert!(temp.names("invalid").contains("a") && temp.names("queue").contains("a"));
         Ok(())
     })
 }
 
-fn a_reader_that_failed_stays_in_error(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_reader_that_failed_stays_in_error(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(5, 5000);
         let source = tokio_util::io::StreamReader::new(failing(&image));
@@ -189,8 +186,8 @@ async fn until(mut done: impl FnMut() -> bool) -> bool {
     false
 }
 
-fn a_stream_dropped_early_leaves_nothing_cached(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_stream_dropped_early_leaves_nothing_cached(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(6, 1_000_000);
         for taken in [0, 1, 5] {
@@ -201,26 +198,26 @@ fn a_stream_dropped_early_leaves_nothing_cached(place: &Place) -> Tested {
             }
             drop(stream);
             let gone =
-                || place.names("incomplete").is_empty() && place.names("invalid").contains("a");
+                || temp.names("incomplete").is_empty() && temp.names("invalid").contains("a");
             assert!(until(gone).await, "{taken} chunks taken");
-            assert!(place.images().is_empty());
+            assert!(temp.images().is_empty());
             cache.run(|cache| cache.clean(None)).await?;
         }
         Ok(())
     })
 }
 
-fn a_stream_dropped_outside_the_runtime_leaves_nothing_cached(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_stream_dropped_outside_the_runtime_leaves_nothing_cached(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     let stream = run(cache.caching_stream("a", chunks(&bytes(7, 1000), 10), Expected::nothing()))?;
     drop(stream);
-    assert!(place.names("incomplete").is_empty() && place.images().is_empty());
-    assert!(place.names("invalid").contains("a"));
+    assert!(temp.names("incomplete").is_empty() && temp.images().is_empty());
+    assert!(temp.names("invalid").contains("a"));
     Ok(())
 }
 
-fn draining_answers_what_it_answers_without_tokio(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn draining_answers_what_it_answers_without_tokio(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(10, 600_000);
         let source = || io::Cursor::new(image.clone());
@@ -239,7 +236,7 @@ fn draining_answers_what_it_answers_without_tokio(place: &Place) -> Tested {
             cache.cache_image("a", source(), Expected::nothing()).await?,
             Outcome::AlreadyCached
         );
-        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
+        assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
         Ok(())
     })
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use image_cache::tokio::{AsyncImageCache, ImageStream};
 use image_cache::{Expected, ImageCache};
-use image_cache_tests::{Place, Source, Tested, bytes, read_all, until, with_both_drivers};
+use image_cache_tests::{Source, TempCache, Tested, bytes, read_all, until, with_both_drivers};
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 
@@ -27,16 +27,16 @@ fn reset() -> io::Error {
 }
 
 /// What lies in `invalid/` under this name; it is taken away.
-fn invalid(place: &Place, id: &str) -> io::Result<Vec<u8>> {
-    let path = place.path("invalid").join(id);
+fn invalid(temp: &TempCache, id: &str) -> io::Result<Vec<u8>> {
+    let path = temp.path("invalid").join(id);
     let found = fs::read(&path)?;
     fs::remove_file(path)?;
-    assert!(place.names("incomplete").is_empty() && place.images().is_empty());
+    assert!(temp.names("incomplete").is_empty() && temp.images().is_empty());
     Ok(found)
 }
 
-fn a_source_that_fails_leaves_all_that_it_gave(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_source_that_fails_leaves_all_that_it_gave(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     type Way = fn(&ImageCache, Source) -> bool;
     let ways: [(&str, Way); 3] = [
         ("caching_reader", |cache, source| {
@@ -57,42 +57,42 @@ fn a_source_that_fails_leaves_all_that_it_gave(place: &Place) -> Tested {
             for chunk in [1000, usize::MAX] {
                 let source = Source::of(&image[..]).in_chunks(chunk).then_fails(reset);
                 assert!(fetch(&cache, source), "{way} hears of it");
-                assert!(invalid(place, "a")? == image, "{way}, {length} bytes, {chunk} a chunk");
+                assert!(invalid(temp, "a")? == image, "{way}, {length} bytes, {chunk} a chunk");
             }
         }
     }
     Ok(())
 }
 
-fn a_reader_that_stops_early_leaves_all_that_came(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, 4 * BLOCK));
+fn a_reader_that_stops_early_leaves_all_that_came(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, 4 * BLOCK));
     for length in LENGTHS {
         let mut buffer = vec![0; length];
         let mut reader = cache.caching_reader("a", &image[..], Expected::nothing())?;
         reader.read_exact(&mut buffer)?;
         drop(reader);
         // One byte is held back until all of them are verified.
-        assert!(invalid(place, "a")? == image[..length + 1], "caching_reader, {length} bytes");
+        assert!(invalid(temp, "a")? == image[..length + 1], "caching_reader, {length} bytes");
 
         let source = Source::of(&image[..]);
         let mut reader = cache.get_or_fetch("a", Expected::nothing(), || Ok(source))?;
         reader.read_exact(&mut buffer)?;
         drop(reader);
-        let found = invalid(place, "a")?;
+        let found = invalid(temp, "a")?;
         assert!(found.len() > length && image.starts_with(&found), "get_or_fetch, {length} bytes");
     }
     Ok(())
 }
 
-fn an_image_of_another_length_leaves_all_that_came(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_image_of_another_length_leaves_all_that_came(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     for length in LENGTHS {
         let image = bytes(3, length);
         for promised in [length as u64 - 1, length as u64 + 1] {
             let expected = Expected::nothing().with_size(promised);
             assert!(read_all(cache.caching_reader("a", &image[..], expected)?).is_err());
             let case = format!("{length} bytes, {promised} promised");
-            assert!(invalid(place, "a")? == image, "{case}");
+            assert!(invalid(temp, "a")? == image, "{case}");
         }
     }
     Ok(())
@@ -120,8 +120,8 @@ async fn streamed(cache: &AsyncImageCache, source: ImageStream, shared: bool) ->
     )
 }
 
-fn a_stream_that_fails_leaves_all_that_it_gave(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_stream_that_fails_leaves_all_that_it_gave(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     for length in LENGTHS {
         let image = bytes(4, length);
         for shared in [false, true] {
@@ -131,16 +131,16 @@ fn a_stream_that_fails_leaves_all_that_it_gave(place: &Place) -> Tested {
                 stream.collect::<Vec<_>>().await.pop()
             });
             assert!(ended.is_some_and(|last| last.is_err()), "the reader hears of it");
-            let is_there = || place.names("invalid").contains("a");
+            let is_there = || temp.names("invalid").contains("a");
             assert!(until(is_there), "shared: {shared}, {length} bytes");
-            assert!(invalid(place, "a")? == image, "shared: {shared}, {length} bytes");
+            assert!(invalid(temp, "a")? == image, "shared: {shared}, {length} bytes");
         }
     }
     Ok(())
 }
 
-fn a_stream_that_is_dropped_leaves_all_that_came(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_stream_that_is_dropped_leaves_all_that_came(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     for length in [20_000, BLOCK + 1, 3 * BLOCK + 77] {
         let image = bytes(5, length);
         for shared in [false, true] {
@@ -153,8 +153,8 @@ fn a_stream_that_is_dropped_leaves_all_that_came(place: &Place) -> Tested {
                     came += stream.next().await.expect("there is more").expect("it is sound").len();
                 }
             });
-            assert!(until(|| place.names("invalid").contains("a")), "{shared} {length}");
-            let found = invalid(place, "a")?;
+            assert!(until(|| temp.names("invalid").contains("a")), "{shared} {length}");
+            let found = invalid(temp, "a")?;
             // The last chunk may not have been asked for.
             assert!(
                 found.len() + 10_000 >= length,

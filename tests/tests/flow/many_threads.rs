@@ -2,7 +2,7 @@
 
 use image_cache::{Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Tested, bytes, drip, fill, listed, md5_hex, read_all, with_both_drivers,
+    TempCache, Tested, bytes, fill, listed, md5_hex, read_all, read_until_error, with_both_drivers,
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,13 +19,13 @@ const IDS: [&str; 4] = ["a", "b", "c", "d"];
 
 /// Runs the same in each thread, over two caches on one directory.
 fn in_threads(
-    place: &Place,
+    temp: &TempCache,
     max_size: u64,
     work: impl Fn(usize, &ImageCache) + Sync,
 ) -> [ImageCache; 2] {
     let caches = [
-        place.open_with(|config| config.max_size(max_size)),
-        place.open_with(|config| config.max_size(max_size)),
+        temp.open_with(|config| config.max_size(max_size)),
+        temp.open_with(|config| config.max_size(max_size)),
     ];
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -36,14 +36,14 @@ fn in_threads(
     caches
 }
 
-fn every_hit_that_was_made_is_counted(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
+fn every_hit_that_was_made_is_counted(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
     let images = IDS.map(|id| bytes(id.len() as u64, 3000));
-    let cache = place.open();
+    let cache = temp.open();
     (0..4).for_each(|n| drop(fill(&cache, IDS[n], &images[n])));
     drop(cache);
     let made: [AtomicU64; 4] = Default::default();
-    let caches = in_threads(place, 1 << 30, |thread, cache| {
+    let caches = in_threads(temp, 1 << 30, |thread, cache| {
         for round in 0..100 {
             let n = (thread + round) % 4;
             let reader =
@@ -62,7 +62,7 @@ fn every_hit_that_was_made_is_counted(place: &Place) -> Tested {
     assert_eq!(made.iter().sum::<u64>(), 640);
     assert_eq!(IDS.map(|id| caches[0].hit_count(id).unwrap_or(0)), made);
     drop(caches);
-    let records = place.records_in_sync();
+    let records = temp.records_in_sync();
     assert_eq!(IDS.map(|id| records[id].hits), made);
     Ok(())
 }
@@ -88,7 +88,7 @@ fn mix(thread: usize, cache: &ImageCache, cached: &AtomicU64) {
             0 | 1 => {
                 let mut reader =
                     cache.caching_reader(id, &image[..], expected).expect("the id is sound");
-                let (came, end) = drip(&mut reader, 5000);
+                let (came, end) = read_until_error(&mut reader, 5000);
                 end.expect("the source is sound");
                 assert!(came == image);
                 let outcome = reader.outcome();
@@ -109,35 +109,35 @@ fn mix(thread: usize, cache: &ImageCache, cached: &AtomicU64) {
     }
 }
 
-fn no_reader_ever_sees_a_torn_image(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
+fn no_reader_ever_sees_a_torn_image(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
     let cached = AtomicU64::new(0);
-    let caches = in_threads(place, 300_000, |thread, cache| mix(thread, cache, &cached));
+    let caches = in_threads(temp, 300_000, |thread, cache| mix(thread, cache, &cached));
     assert!(cached.load(Ordering::Relaxed) > 0);
     assert_eq!(
         caches.each_ref().map(|cache| cache.status().map_or(1, |status| status.cache_failures)),
         [0, 0]
     );
-    let names: Vec<String> = place.images().into_keys().collect();
+    let names: Vec<String> = temp.images().into_keys().collect();
     assert_eq!((listed(&caches[0]), listed(&caches[1])), (names.clone(), names.clone()));
     for id in names {
-        let image = std::fs::read(place.path(&id))?;
+        let image = std::fs::read(temp.path(&id))?;
         assert_whole(&image);
-        assert_eq!(place.records_in_sync()[&id].checksum, Some(md5_hex(&image)), "{id}");
+        assert_eq!(temp.records_in_sync()[&id].checksum, Some(md5_hex(&image)), "{id}");
     }
-    assert!(place.names("incomplete").is_empty());
+    assert!(temp.names("incomplete").is_empty());
     Ok(())
 }
 
 /// Opening reconciles: it must neither forget nor adopt what is just being published or deleted.
-fn opening_another_cache_meanwhile_forgets_no_image(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = place.open();
+fn opening_another_cache_meanwhile_forgets_no_image(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = temp.open();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| -> Tested {
         let opening = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                drop(place.open());
+                drop(temp.open());
             }
         });
         for n in 0..400 {
@@ -156,7 +156,7 @@ fn opening_another_cache_meanwhile_forgets_no_image(place: &Place) -> Tested {
         opening.join().map_err(|_| "opening panicked")?;
         Ok(())
     })?;
-    let records = place.records_in_sync();
+    let records = temp.records_in_sync();
     assert_eq!(records.len(), 300);
     assert!(
         records.values().all(|row| row.checksum.is_some()),
@@ -165,13 +165,13 @@ fn opening_another_cache_meanwhile_forgets_no_image(place: &Place) -> Tested {
     Ok(())
 }
 
-fn pruning_in_many_threads_evicts_each_image_once(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = place.open();
+fn pruning_in_many_threads_evicts_each_image_once(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = temp.open();
     (0..200).for_each(|n| drop(fill(&cache, &format!("{n:03}"), b"ten bytes.")));
     drop(cache);
     let (images, freed) = (AtomicU64::new(0), AtomicU64::new(0));
-    let caches = in_threads(place, 1000, |_, cache| {
+    let caches = in_threads(temp, 1000, |_, cache| {
         let pruned = cache.prune().expect("pruning works");
         images.fetch_add(pruned.images, Ordering::Relaxed);
         freed.fetch_add(pruned.bytes, Ordering::Relaxed);
@@ -181,6 +181,6 @@ fn pruning_in_many_threads_evicts_each_image_once(place: &Place) -> Tested {
     assert!(left.bytes <= 1000, "{left:?}");
     let youngest: Vec<String> = (200 - left.images..200).map(|n| format!("{n:03}")).collect();
     assert_eq!(listed(&caches[1]), youngest);
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }

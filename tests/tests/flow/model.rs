@@ -6,7 +6,8 @@ mod plain;
 
 use image_cache::{CacheSize, Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Source, Tested, bytes, drip, md5_hex, queued, serve, with_both_drivers, wrong_md5,
+    Source, TempCache, Tested, bytes, md5_hex, queued, read_until_error, serve, with_both_drivers,
+    wrong_md5,
 };
 use operation::{Ending, Fetch, Operation, Promise};
 use plain::{Fetched, IDS, Plain};
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 with_both_drivers![any_sequence_of_operations_agrees_with_a_plain_model];
 
-fn any_sequence_of_operations_agrees_with_a_plain_model(place: &Place) -> Tested {
-    let driver = place.driver();
+fn any_sequence_of_operations_agrees_with_a_plain_model(temp: &TempCache) -> Tested {
+    let driver = temp.driver();
     let config = Config {
         cases: 160,
         failure_persistence: None,
@@ -58,7 +59,7 @@ fn eprintln_if_failing(n: usize, operation: &Operation, step: impl FnOnce()) {
 
 /// The cache and the model, side by side.
 struct Run {
-    place: Place,
+    temp: TempCache,
     cache: Option<ImageCache>,
     plain: Plain,
 }
@@ -66,7 +67,7 @@ struct Run {
 impl Run {
     fn new(driver: &'static str) -> Run {
         let plain = Plain::default();
-        let mut run = Run { place: Place::in_memory(driver), cache: None, plain };
+        let mut run = Run { temp: TempCache::in_memory(driver), cache: None, plain };
         run.reopen();
         run
     }
@@ -75,8 +76,7 @@ impl Run {
         // The old one first: a clean close.
         self.cache = None;
         let (max_size, delay) = (self.plain.max_size, self.plain.hit_delay);
-        self.cache =
-            Some(self.place.open_with(|config| config.max_size(max_size).hit_delay(delay)));
+        self.cache = Some(self.temp.open_with(|config| config.max_size(max_size).hit_delay(delay)));
     }
 
     fn cache(&self) -> ImageCache {
@@ -102,7 +102,7 @@ impl Run {
             }
             Operation::ReadRange(id, range) => {
                 let reader = cache.open_range(IDS[*id], range.clone()).expect(fine);
-                let served = reader.map(|mut reader| drip(&mut reader, 100).0);
+                let served = reader.map(|mut reader| read_until_error(&mut reader, 100).0);
                 assert_eq!(served, plain.read_range(*id, range));
             }
             Operation::Queue(id) => {
@@ -140,7 +140,7 @@ impl Run {
         }
     }
 
-    /// Asks everything that needs no books.
+    /// Checks everything that needs no records.
     fn compare_directory(&self) {
         let (cache, plain, fine) = (self.cache(), &self.plain, "asking does not fail");
         let bytes = plain.images.iter().map(|image| image.bytes.len() as u64).sum();
@@ -148,10 +148,7 @@ impl Run {
         assert_eq!(cache.cache_size().expect(fine), size);
         assert_eq!(queued(&cache), plain.queue.iter().map(|id| IDS[*id]).collect::<Vec<_>>());
         let broken: BTreeSet<String> = plain.invalid.iter().map(|id| IDS[*id].to_owned()).collect();
-        assert_eq!(
-            (self.place.names("invalid"), self.place.names("incomplete").len()),
-            (broken, 0)
-        );
+        assert_eq!((self.temp.names("invalid"), self.temp.names("incomplete").len()), (broken, 0));
         for (id, name) in IDS.iter().enumerate() {
             let size = plain.image(id).map(|image| image.bytes.len() as u64);
             assert_eq!(cache.image_size(name).expect(fine), size, "{name}");
@@ -166,7 +163,7 @@ impl Run {
         let (cache, plain) = (self.cache(), &self.plain);
         let mut records = cache.cached_images().expect("asking does not fail");
         assert!(records.is_sorted_by(|a, b| a.image_id < b.image_id));
-        let kept = self.place.records_in_sync();
+        let kept = self.temp.records_in_sync();
         for record in &records {
             let id = record.image_id.as_str();
             let row = (kept[id].hits, kept[id].checksum.as_deref());
@@ -229,7 +226,7 @@ fn fetch_into(cache: &ImageCache, plain: &mut Plain, fetch: &Fetch) {
             drop(reader);
             Fetched::Failed
         } else {
-            let (came, end) = drip(&mut reader, 300);
+            let (came, end) = read_until_error(&mut reader, 300);
             assert!(image.starts_with(&came) && end.is_ok() == good);
             assert!(end.is_err() || came == image);
             match reader.outcome() {

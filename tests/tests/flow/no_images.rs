@@ -1,7 +1,7 @@
 //! What lies in the directory but is no image: never counted, listed, adopted, removed or served.
 
 use image_cache::{CacheSize, Expected, ImageCache};
-use image_cache_tests::{Place, Tested, fill, listed, queued, with_both_drivers};
+use image_cache_tests::{TempCache, Tested, fill, listed, queued, with_both_drivers};
 use rustix::fs::{CWD, FileType, Mode};
 use std::ffi::OsStr;
 use std::fs;
@@ -32,7 +32,7 @@ fn make(folder: &Path, outside: &Path) -> Tested {
     Ok(())
 }
 
-fn assert_no_images(place: &Place, cache: &ImageCache) -> Tested {
+fn assert_no_images(temp: &TempCache, cache: &ImageCache) -> Tested {
     for id in IDS {
         assert!(!cache.is_cached(id)? && !cache.is_being_cached(id)?, "{id}");
         assert_eq!(
@@ -49,48 +49,48 @@ fn assert_no_images(place: &Place, cache: &ImageCache) -> Tested {
     assert_eq!((listed(cache), cache.cache_size()?), (vec![], CacheSize::default()));
     assert_eq!((cache.delete_all_cached_images()?, cache.prune()?.images), (0, 0));
     for id in IDS {
-        assert!(fs::symlink_metadata(place.path(id)).is_ok(), "{id} is still there");
+        assert!(fs::symlink_metadata(temp.path(id)).is_ok(), "{id} is still there");
     }
     Ok(())
 }
 
-fn what_is_no_regular_file_is_no_image(place: &Place) -> Tested {
+fn what_is_no_regular_file_is_no_image(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     fs::write(outside.path(), "outside")?;
-    let cache = place.open_with(|config| config.max_size(0));
-    make(place.dir(), outside.path())?;
-    assert_no_images(place, &cache)?;
+    let cache = temp.open_with(|config| config.max_size(0));
+    make(temp.dir(), outside.path())?;
+    assert_no_images(temp, &cache)?;
     assert_eq!(fs::read(outside.path())?, b"outside");
     Ok(())
 }
 
-fn what_is_no_regular_file_is_no_image_after_reopening_either(place: &Place) -> Tested {
+fn what_is_no_regular_file_is_no_image_after_reopening_either(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
-    let cache = place.open();
-    // Records of images in whose place something else lies now.
+    let cache = temp.open();
+    // Records of images whose names other things have now.
     IDS.iter().for_each(|id| drop(fill(&cache, id, b"image")));
     drop(cache);
-    IDS.iter().try_for_each(|id| fs::remove_file(place.path(id)))?;
-    make(place.dir(), outside.path())?;
-    let cache = place.open_with(|config| config.max_size(0));
-    assert_no_images(place, &cache)?;
-    assert!(place.records_in_sync().is_empty());
+    IDS.iter().try_for_each(|id| fs::remove_file(temp.path(id)))?;
+    make(temp.dir(), outside.path())?;
+    let cache = temp.open_with(|config| config.max_size(0));
+    assert_no_images(temp, &cache)?;
+    assert!(temp.records_in_sync().is_empty());
     assert!(outside.path().exists());
     Ok(())
 }
 
-fn files_under_names_that_are_no_ids_are_left_alone(place: &Place) -> Tested {
+fn files_under_names_that_are_no_ids_are_left_alone(temp: &TempCache) -> Tested {
     let not_utf8 = OsStr::from_bytes(b"\xff\xfe");
     let names = ["checkme", "image_cache_db_init", ".nfs0001", "cache.db-journal", "tab\tbed"];
-    let cache = place.open_with(|config| config.max_size(0));
-    names.iter().for_each(|name| drop(place.put(name, b"")));
-    fs::write(place.dir().join(not_utf8), "image")?;
+    let cache = temp.open_with(|config| config.max_size(0));
+    names.iter().for_each(|name| drop(temp.put(name, b"")));
+    fs::write(temp.dir().join(not_utf8), "image")?;
     for folder in ["queue", "invalid", "incomplete"] {
-        place.put(&format!("{folder}/checkme"), b"");
-        fs::write(place.path(folder).join(not_utf8), "")?;
+        temp.put(&format!("{folder}/checkme"), b"");
+        fs::write(temp.path(folder).join(not_utf8), "")?;
     }
     drop(cache);
-    let cache = place.open_with(|config| config.max_size(0));
+    let cache = temp.open_with(|config| config.max_size(0));
     let status = cache.status()?;
     assert_eq!(
         (listed(&cache), queued(&cache), cache.cache_size()?),
@@ -104,36 +104,36 @@ fn files_under_names_that_are_no_ids_are_left_alone(place: &Place) -> Tested {
     );
     // A database's left-over journal is SQLite's to remove.
     for name in names.iter().filter(|name| !name.starts_with("cache.db")) {
-        assert!(place.path(name).exists(), "{name}");
+        assert!(temp.path(name).exists(), "{name}");
     }
-    assert!(place.dir().join(not_utf8).exists());
+    assert!(temp.dir().join(not_utf8).exists());
     for folder in ["queue", "invalid", "incomplete"] {
-        assert_eq!(place.names(folder).len(), 2, "{folder}");
+        assert_eq!(temp.names(folder).len(), 2, "{folder}");
     }
     Ok(())
 }
 
-fn what_is_no_regular_file_is_not_queued(place: &Place) -> Tested {
+fn what_is_no_regular_file_is_not_queued(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
-    let cache = place.open();
-    make(&place.path("queue"), outside.path())?;
+    let cache = temp.open();
+    make(&temp.path("queue"), outside.path())?;
     for id in IDS {
         assert!(!cache.is_queued(id)? && !cache.delete_queued_image(id)?, "{id}");
     }
     assert_eq!((queued(&cache), cache.delete_all_queued_images()?), (vec![], 0));
-    assert_eq!(place.names("queue").len(), IDS.len());
+    assert_eq!(temp.names("queue").len(), IDS.len());
     drop(cache);
-    assert_eq!(queued(&place.open()), [""; 0]);
+    assert_eq!(queued(&temp.open()), [""; 0]);
     Ok(())
 }
 
-fn a_symbolic_link_leads_no_writer_out_of_the_directory(place: &Place) -> Tested {
+fn a_symbolic_link_leads_no_writer_out_of_the_directory(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     fs::write(outside.path(), "outside")?;
-    let cache = place.open();
+    let cache = temp.open();
     for folder in ["", "incomplete", "invalid"] {
         let id = format!("in-{folder}");
-        symlink(outside.path(), place.path(folder).join(&id))?;
+        symlink(outside.path(), temp.path(folder).join(&id))?;
         // Whatever becomes of it, it happens in the directory.
         let _ = cache.cache_image(&id, &b"written through"[..], Expected::nothing());
         let _ = cache.cache_image(&id, &b"written through"[..], Expected::nothing().with_size(1));

@@ -3,7 +3,7 @@
 use crate::in_tokio::{collect, run};
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Expected, Outcome};
-use image_cache_tests::{Place, Tested, bytes, fill, with_both_drivers};
+use image_cache_tests::{TempCache, Tested, bytes, fill, with_both_drivers};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -14,8 +14,8 @@ with_both_drivers![
     a_source_may_wait_for_another_task,
 ];
 
-fn an_abandoned_read_counts_nothing(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_abandoned_read_counts_nothing(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", &bytes(8, 1000));
     let cache = AsyncImageCache::from(cache);
     run(async {
@@ -28,8 +28,8 @@ fn an_abandoned_read_counts_nothing(place: &Place) -> Tested {
     })
 }
 
-fn a_range_is_streamed_and_counted_once(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(9, 900_000));
+fn a_range_is_streamed_and_counted_once(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(9, 900_000));
     fill(&cache, "a", &image);
     let cache = AsyncImageCache::from(cache);
     run(async {
@@ -46,12 +46,12 @@ fn a_range_is_streamed_and_counted_once(place: &Place) -> Tested {
     })
 }
 
-fn waiting_for_the_disk_does_not_block_the_runtime(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn waiting_for_the_disk_does_not_block_the_runtime(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(11, 1000);
-        // Whoever publishes waits for this lock, half a minute and no longer.
-        let lock = place.path(".image-cache/lock");
+        // Publishing waits for this lock, for half a minute at most.
+        let lock = temp.path(".image-cache/lock");
         let lock = std::fs::File::options().write(true).create(true).truncate(false).open(lock)?;
         lock.lock()?;
         let release = async {
@@ -68,8 +68,8 @@ fn waiting_for_the_disk_does_not_block_the_runtime(place: &Place) -> Tested {
     })
 }
 
-fn a_source_may_wait_for_another_task(place: &Place) -> Tested {
-    let cache = AsyncImageCache::from(place.open());
+fn a_source_may_wait_for_another_task(temp: &TempCache) -> Tested {
+    let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(12, 300_000);
         let (mut sender, receiver) = tokio::io::duplex(1000);

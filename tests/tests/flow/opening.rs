@@ -2,7 +2,7 @@
 
 use image_cache::{Error, ImageCache};
 use image_cache_tests::{
-    Mount, Place, Tested, bytes, fill, is_root, listed, queued, serve, set_times, skip,
+    Mount, TempCache, Tested, bytes, fill, is_root, listed, queued, serve, set_times, skip,
     with_both_drivers,
 };
 use std::fs;
@@ -25,8 +25,8 @@ with_both_drivers![
 ];
 
 /// Opening fails, and says where and what to do.
-fn refusal(place: &Place) -> Result<(io::ErrorKind, String), Box<dyn std::error::Error>> {
-    match ImageCache::open(place.config().build()?) {
+fn refusal(temp: &TempCache) -> Result<(io::ErrorKind, String), Box<dyn std::error::Error>> {
+    match ImageCache::open(temp.config().build()?) {
         Err(error) => {
             let Error::Directory { source, .. } = &error else { panic!("{error:?}") };
             Ok((source.kind(), error.to_string()))
@@ -35,8 +35,8 @@ fn refusal(place: &Place) -> Result<(io::ErrorKind, String), Box<dyn std::error:
     }
 }
 
-fn a_missing_directory_is_made_with_its_own(place: &Place) -> Tested {
-    let nested = Place::at(place.driver(), place.path("not/there/yet"));
+fn a_missing_directory_is_made_with_its_own(temp: &TempCache) -> Tested {
+    let nested = TempCache::at(temp.driver(), temp.path("not/there/yet"));
     let cache = nested.open();
     let names = nested.names("");
     for name in ["incomplete", "invalid", "queue", ".image-cache"] {
@@ -48,19 +48,19 @@ fn a_missing_directory_is_made_with_its_own(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_file_where_a_directory_should_be_is_an_error_that_names_it(place: &Place) -> Tested {
-    fs::write(place.dir(), "a file")?;
-    let (kind, words) = refusal(place)?;
+fn a_file_where_a_directory_should_be_is_an_error_that_names_it(temp: &TempCache) -> Tested {
+    fs::write(temp.dir(), "a file")?;
+    let (kind, words) = refusal(temp)?;
     assert_eq!(kind, io::ErrorKind::NotADirectory, "{words}");
     assert!(
-        words.contains(&place.dir().display().to_string()) && words.contains("image_cache_dir"),
+        words.contains(&temp.dir().display().to_string()) && words.contains("image_cache_dir"),
         "{words}"
     );
-    assert_eq!(fs::read(place.dir())?, b"a file");
-    fs::remove_file(place.dir())?;
+    assert_eq!(fs::read(temp.dir())?, b"a file");
+    fs::remove_file(temp.dir())?;
     for name in ["incomplete", "invalid", "queue", ".image-cache"] {
-        let file = place.put(name, b"a file");
-        let (_, words) = refusal(place)?;
+        let file = temp.put(name, b"a file");
+        let (_, words) = refusal(temp)?;
         assert!(
             words.contains(&file.display().to_string()) && words.contains("move it away"),
             "{words}"
@@ -68,37 +68,37 @@ fn a_file_where_a_directory_should_be_is_an_error_that_names_it(place: &Place) -
         assert_eq!(fs::read(&file)?, b"a file");
         fs::remove_file(file)?;
     }
-    drop(place.open());
+    drop(temp.open());
     Ok(())
 }
 
-fn a_link_to_a_directory_is_followed_only_for_the_base(place: &Place) -> Tested {
+fn a_link_to_a_directory_is_followed_only_for_the_base(temp: &TempCache) -> Tested {
     let real = tempfile::tempdir()?;
-    symlink(real.path(), place.dir())?;
-    let cache = place.open();
+    symlink(real.path(), temp.dir())?;
+    let cache = temp.open();
     fill(&cache, "a", b"image");
     drop(cache);
     assert_eq!(fs::read(real.path().join("a"))?, b"image");
     let elsewhere = tempfile::tempdir()?;
-    fs::remove_dir(place.path("incomplete"))?;
-    symlink(elsewhere.path(), place.path("incomplete"))?;
-    let (_, words) = refusal(place)?;
+    fs::remove_dir(temp.path("incomplete"))?;
+    symlink(elsewhere.path(), temp.path("incomplete"))?;
+    let (_, words) = refusal(temp)?;
     assert!(words.contains("incomplete"), "{words}");
     assert_eq!(fs::read_dir(elsewhere.path())?.count(), 0);
     Ok(())
 }
 
-fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -> Tested {
+fn a_read_only_file_system_is_an_error_that_names_the_directory(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(4 << 20) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
-    fill(&place.open(), "a", b"image");
-    let new = Place::at(place.driver(), mount.path().join("new"));
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
+    fill(&temp.open(), "a", b"image");
+    let new = TempCache::at(temp.driver(), mount.path().join("new"));
     mount.make_read_only()?;
-    for place in [place, &new] {
-        let (kind, words) = refusal(place)?;
+    for temp in [temp, &new] {
+        let (kind, words) = refusal(temp)?;
         assert_eq!(kind, io::ErrorKind::ReadOnlyFilesystem, "{words}");
         assert!(
-            words.contains(&place.dir().display().to_string())
+            words.contains(&temp.dir().display().to_string())
                 && words.contains("mount it writable"),
             "{words}"
         );
@@ -109,8 +109,8 @@ fn a_read_only_file_system_is_an_error_that_names_the_directory(place: &Place) -
 /// Runs as another user, under the test below.
 #[test]
 fn opening_as_somebody_else() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let (kind, words) = refusal(&place)?;
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let (kind, words) = refusal(&temp)?;
     println!("\nrefused: {kind:?}: {words}");
     Ok(())
 }
@@ -118,14 +118,14 @@ fn opening_as_somebody_else() -> Tested {
 /// Runs as another user, in a directory of their own, under the test below.
 #[test]
 fn caching_as_somebody_else() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let cache = place.open();
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let cache = temp.open();
     fill(&cache, "b", b"image");
     assert_eq!(
         (serve(&cache, "b")?, serve(&cache, "root-s")?),
         (b"image".to_vec(), b"image".to_vec())
     );
-    assert_eq!(place.images().len(), 2);
+    assert_eq!(temp.images().len(), 2);
     assert!(listed(&cache).contains(&"b".to_owned()));
     assert!(
         cache.is_cached("root-s")? && cache.queue_image("c")? && cache.delete_cached_image("b")?
@@ -137,14 +137,14 @@ fn caching_as_somebody_else() -> Tested {
 /// Runs as another user, in a directory that everybody may write to, under the test below.
 #[test]
 fn sharing_with_somebody_else() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
     for _ in 0..2 {
-        let cache = place.open();
+        let cache = temp.open();
         assert_eq!(serve(&cache, "readable")?, b"image");
         let listed = listed(&cache);
         assert!(listed.contains(&"readable".to_owned()), "{listed:?}");
     }
-    let cache = place.open();
+    let cache = temp.open();
     assert_eq!(cache.hit_count("readable")?, 2);
     for id in ["second", "third"] {
         assert!(cache.queue_image(id)? && !cache.queue_image(id)?);
@@ -155,14 +155,14 @@ fn sharing_with_somebody_else() -> Tested {
 
 /// What a process of another user says on the line that starts with this word.
 fn of_another_user(
-    place: &Place,
+    temp: &TempCache,
     test: &str,
     word: &str,
 ) -> Result<Option<String>, Box<dyn std::error::Error>> {
     // They may come here.
-    let scratch = place.dir().parent().ok_or("it lies in a scratch directory")?;
+    let scratch = temp.dir().parent().ok_or("it lies in a scratch directory")?;
     fs::set_permissions(scratch, fs::Permissions::from_mode(0o755))?;
-    let output = match place.in_child(test)?.uid(65_534).env_remove("HOME").output() {
+    let output = match temp.in_child(test)?.uid(65_534).env_remove("HOME").output() {
         Ok(output) => output,
         Err(error) => {
             skip(&format!("another user cannot start this program: {error}"));
@@ -177,96 +177,95 @@ fn of_another_user(
     ))
 }
 
-fn somebody_else_s_directory_is_an_error_that_names_it(place: &Place) -> Tested {
+fn somebody_else_s_directory_is_an_error_that_names_it(temp: &TempCache) -> Tested {
     if !is_root("becoming another user") {
         return Ok(());
     }
-    fill(&place.open(), "a", b"image");
+    fill(&temp.open(), "a", b"image");
     // They may look, but write nothing.
-    fs::set_permissions(place.dir(), fs::Permissions::from_mode(0o755))?;
-    if let Some(refused) = of_another_user(place, "opening::opening_as_somebody_else", "refused:")?
-    {
+    fs::set_permissions(temp.dir(), fs::Permissions::from_mode(0o755))?;
+    if let Some(refused) = of_another_user(temp, "opening::opening_as_somebody_else", "refused:")? {
         assert!(
             refused.contains("PermissionDenied") && refused.contains("run as its owner"),
             "{refused}"
         );
-        assert!(refused.contains(&place.dir().display().to_string()), "{refused}");
+        assert!(refused.contains(&temp.dir().display().to_string()), "{refused}");
     }
     Ok(())
 }
 
-fn a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image(place: &Place) -> Tested {
+fn a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image(temp: &TempCache) -> Tested {
     if !is_root("becoming another user") {
         return Ok(());
     }
-    let file = place.put("root-s", b"image");
+    let file = temp.put("root-s", b"image");
     fs::set_permissions(file, fs::Permissions::from_mode(0o644))?;
-    chown(place.dir(), Some(65_534), Some(65_534))?;
-    if let Some(works) = of_another_user(place, "opening::caching_as_somebody_else", "works:")? {
+    chown(temp.dir(), Some(65_534), Some(65_534))?;
+    if let Some(works) = of_another_user(temp, "opening::caching_as_somebody_else", "works:")? {
         assert_eq!(works, "works: None", "one file of root's is no reason to give up the driver");
     }
     Ok(())
 }
 
-fn users_share_a_cache_that_all_of_them_may_write_to(place: &Place) -> Tested {
+fn users_share_a_cache_that_all_of_them_may_write_to(temp: &TempCache) -> Tested {
     if !is_root("becoming another user") {
         return Ok(());
     }
-    fs::create_dir(place.dir())?;
-    fs::set_permissions(place.dir(), fs::Permissions::from_mode(0o777))?;
+    fs::create_dir(temp.dir())?;
+    fs::set_permissions(temp.dir(), fs::Permissions::from_mode(0o777))?;
     let future = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
     let order = ["first", "second", "third", "fourth", "fifth"];
     {
-        let cache = place.open();
+        let cache = temp.open();
         ["readable", "hidden"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
         cache.queue_image("first")?;
     }
-    set_times(&place.path("queue/first"), future, future)?;
-    drop(place.open());
-    fs::set_permissions(place.path("hidden"), fs::Permissions::from_mode(0o600))?;
+    set_times(&temp.path("queue/first"), future, future)?;
+    drop(temp.open());
+    fs::set_permissions(temp.path("hidden"), fs::Permissions::from_mode(0o600))?;
     let test = "opening::sharing_with_somebody_else";
-    let Some(works) = of_another_user(place, test, "works:")? else { return Ok(()) };
+    let Some(works) = of_another_user(temp, test, "works:")? else { return Ok(()) };
     assert_eq!(works, "works: None");
-    let cache = place.open();
+    let cache = temp.open();
     assert!(cache.queue_image("fourth")? && cache.queue_image("fifth")?);
     assert_eq!(queued(&cache), order);
     assert_eq!((cache.hit_count("readable")?, listed(&cache).len()), (2, 2));
     // An entry that cannot be given its time is none.
-    fs::remove_file(place.path(".image-cache/queue-clock"))?;
-    fs::create_dir(place.path(".image-cache/queue-clock"))?;
+    fs::remove_file(temp.path(".image-cache/queue-clock"))?;
+    fs::create_dir(temp.path(".image-cache/queue-clock"))?;
     assert!(cache.queue_image("sixth").is_err() && !cache.is_queued("sixth")?);
-    assert_eq!(queued(&place.open()), order);
+    assert_eq!(queued(&temp.open()), order);
     Ok(())
 }
 
 #[test]
 fn an_unsupported_file_system_is_warned_of_and_works() -> Tested {
     let Some(mount) = Mount::ramfs() else { return Ok(()) };
-    let place = Place::at("sqlite", mount.path().join("cache"));
-    let cache = place.open();
+    let temp = TempCache::at("sqlite", mount.path().join("cache"));
+    let cache = temp.open();
     let warnings = cache.status()?.warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].contains(&place.dir().display().to_string()) && warnings[0].contains("locks"),
+        warnings[0].contains(&temp.dir().display().to_string()) && warnings[0].contains("locks"),
         "{warnings:?}"
     );
     fill(&cache, "a", b"image");
     assert_eq!(serve(&cache, "a")?, b"image");
-    assert_eq!(place.records_in_sync()["a"].hits, 1);
+    assert_eq!(temp.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 
-fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
+fn a_full_file_system_is_an_error_or_works(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(1 << 20) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
-    place.put("a", b"image");
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
+    temp.put("a", b"image");
     let hog = mount.path().join("hog");
     assert!(fs::write(&hog, bytes(1, 2 << 20)).is_err(), "it is full now");
-    match ImageCache::open(place.config().build()?) {
+    match ImageCache::open(temp.config().build()?) {
         // The directory needs no room; the records may.
         Ok(cache) => assert_eq!(serve(&cache, "a")?, b"image"),
         Err(error) => {
-            assert_eq!(place.driver(), "sqlite", "{error}");
+            assert_eq!(temp.driver(), "sqlite", "{error}");
             assert!(matches!(error, Error::NoDriver { .. }), "{error:?}");
             assert!(
                 error.to_string().contains("sqlite") && error.to_string().contains("full"),
@@ -275,9 +274,9 @@ fn a_full_file_system_is_an_error_or_works(place: &Place) -> Tested {
         }
     }
     fs::remove_file(hog)?;
-    let cache = place.open();
+    let cache = temp.open();
     assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], b"image".to_vec()));
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
@@ -291,31 +290,31 @@ fn use_up(mount: &Mount) {
     }
 }
 
-fn a_cache_on_a_full_file_system_is_looked_at_and_emptied(place: &Place) -> Tested {
+fn a_cache_on_a_full_file_system_is_looked_at_and_emptied(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(2 << 20) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
-    let (cache, ids) = (place.open(), ["a", "b", "c", "d"]);
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
+    let (cache, ids) = (temp.open(), ["a", "b", "c", "d"]);
     ids.iter().for_each(|id| drop(fill(&cache, id, &bytes(1, 100_000))));
     drop(cache);
     use_up(&mount);
-    let cache = place.open_with(|config| config.max_size(200_000));
+    let cache = temp.open_with(|config| config.max_size(200_000));
     assert_eq!((cache.status()?.cached.images, listed(&cache).len()), (4, 4));
     assert!(serve(&cache, "b")? == bytes(1, 100_000));
     // Another process is not kept out meanwhile.
-    assert_eq!(listed(&place.open()), ids);
+    assert_eq!(listed(&temp.open()), ids);
     assert!(cache.delete_cached_image("a")?);
     use_up(&mount);
     let pruned = cache.prune()?;
     assert_eq!((pruned.images, pruned.kept.len()), (1, 0));
     assert_eq!(listed(&cache).len(), 2);
     drop(cache);
-    drop(place.open());
-    assert_eq!(place.records_in_sync().len(), 2);
+    drop(temp.open());
+    assert_eq!(temp.records_in_sync().len(), 2);
     Ok(())
 }
 
-fn several_caches_share_a_directory(place: &Place) -> Tested {
-    let caches: Vec<ImageCache> = (0..4).map(|_| place.open()).collect();
+fn several_caches_share_a_directory(temp: &TempCache) -> Tested {
+    let caches: Vec<ImageCache> = (0..4).map(|_| temp.open()).collect();
     for (n, cache) in caches.iter().enumerate() {
         fill(cache, &n.to_string(), b"image");
     }
@@ -325,19 +324,19 @@ fn several_caches_share_a_directory(place: &Place) -> Tested {
     }
     assert_eq!(caches[3].hit_count("0")?, 4);
     drop(caches);
-    assert_eq!(place.records_in_sync()["0"].hits, 4);
+    assert_eq!(temp.records_in_sync()["0"].hits, 4);
     Ok(())
 }
 
-fn what_others_keep_in_the_directory_stays(place: &Place) -> Tested {
+fn what_others_keep_in_the_directory_stays(temp: &TempCache) -> Tested {
     let kept = ["checkme", ".profile", "folder/file", "queue/.hidden"];
-    kept.iter().for_each(|name| drop(place.put(name, b"theirs")));
-    drop(place.open());
-    let cache = place.open_with(|config| config.max_size(0));
+    kept.iter().for_each(|name| drop(temp.put(name, b"theirs")));
+    drop(temp.open());
+    let cache = temp.open_with(|config| config.max_size(0));
     cache.prune()?;
     cache.delete_all_cached_images()?;
     for name in kept {
-        assert_eq!(fs::read(place.path(name))?, b"theirs", "{name}");
+        assert_eq!(fs::read(temp.path(name))?, b"theirs", "{name}");
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use image_cache::{CacheSize, Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Source, Tested, bytes, fill, listed, md5_hex, queued, read_all, serve, with_both_drivers,
+    Source, TempCache, Tested, bytes, fill, listed, md5_hex, queued, read_all, serve,
+    with_both_drivers,
 };
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -26,8 +27,8 @@ with_both_drivers![
     a_database_in_a_folder_of_its_own_serves_too,
 ];
 
-fn every_answer_follows_an_image_from_absent_to_cached(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, 70_000));
+fn every_answer_follows_an_image_from_absent_to_cached(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, 70_000));
     assert!(!cache.is_cached("a")? && !cache.is_queued("a")? && !cache.is_being_cached("a")?);
     assert!(cache.is_cacheable("a", None)? && cache.is_cacheable("a", Some(70_000))?);
     assert_eq!(
@@ -53,46 +54,46 @@ fn every_answer_follows_an_image_from_absent_to_cached(place: &Place) -> Tested 
     );
     assert_eq!((cache.image_size("a")?, listed(&cache)), (Some(70_000), vec!["a".to_owned()]));
     assert_eq!(cache.cache_size()?, CacheSize { images: 1, bytes: 70_000 });
-    assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
+    assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
     Ok(())
 }
 
-fn what_is_not_there_is_deleted_without_an_error(place: &Place) -> Tested {
-    let cache = place.open();
+fn what_is_not_there_is_deleted_without_an_error(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     assert!(!cache.delete_cached_image("a")? && !cache.delete_queued_image("a")?);
     assert_eq!((cache.delete_all_cached_images()?, cache.delete_all_queued_images()?), (0, 0));
     fill(&cache, "a", b"image");
     assert!(cache.delete_cached_image("a")? && !cache.delete_cached_image("a")?);
-    assert!(place.records_in_sync().is_empty());
+    assert!(temp.records_in_sync().is_empty());
     Ok(())
 }
 
-fn deleting_all_images_leaves_queue_and_invalid_alone(place: &Place) -> Tested {
-    let cache = place.open();
+fn deleting_all_images_leaves_queue_and_invalid_alone(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     (0..70).for_each(|n| drop(fill(&cache, &format!("image-{n}"), &bytes(n, 10))));
     assert!(cache.queue_image("wanted")?);
     drop(cache.caching_reader("broken", &b"bytes"[..], Expected::nothing())?);
     assert_eq!(cache.delete_all_cached_images()?, 70);
-    assert!(place.records_in_sync().is_empty() && listed(&cache).is_empty());
+    assert!(temp.records_in_sync().is_empty() && listed(&cache).is_empty());
     assert_eq!((queued(&cache), cache.status()?.invalid), (vec!["wanted".to_owned()], 1));
     assert_eq!(cache.delete_all_queued_images()?, 1);
     Ok(())
 }
 
-fn a_deleted_image_can_be_cached_again(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_deleted_image_can_be_cached_again(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", b"one");
     serve(&cache, "a")?;
     cache.delete_cached_image("a")?;
     assert_eq!((cache.hit_count("a")?, cache.cached_image("a")?), (0, None));
     fill(&cache, "a", b"another");
     assert_eq!((cache.hit_count("a")?, serve(&cache, "a")?), (0, b"another".to_vec()));
-    assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(b"another")));
+    assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(b"another")));
     Ok(())
 }
 
-fn records_are_listed_by_the_bytes_of_their_ids(place: &Place) -> Tested {
-    let cache = place.open();
+fn records_are_listed_by_the_bytes_of_their_ids(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let mut ids = vec![
         "b", "a", "B", "é", "a b", "ab", "a-1", "%_'\"--;", "ノ", "10", "9", "a.b", "😀",
         "\u{ffee}",
@@ -107,8 +108,8 @@ fn records_are_listed_by_the_bytes_of_their_ids(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_file_is_cached_from_where_it_stands(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, 5000));
+fn a_file_is_cached_from_where_it_stands(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, 5000));
     let mut file = tempfile::tempfile()?;
     file.write_all(&image)?;
     file.seek(SeekFrom::Start(1000))?;
@@ -122,8 +123,8 @@ fn a_file_is_cached_from_where_it_stands(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_file_of_another_length_than_expected_is_refused(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_file_of_another_length_than_expected_is_refused(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let mut file = tempfile::tempfile()?;
     file.write_all(b"12345")?;
     file.rewind()?;
@@ -135,8 +136,8 @@ fn a_file_of_another_length_than_expected_is_refused(place: &Place) -> Tested {
     Ok(())
 }
 
-fn an_image_that_is_not_cacheable_costs_its_source_no_read(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_image_that_is_not_cacheable_costs_its_source_no_read(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "cached", b"image");
     let mut writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
     for (id, expected) in [("cached", Outcome::AlreadyCached), ("coming", Outcome::BeingCached)] {
@@ -153,8 +154,8 @@ fn an_image_that_is_not_cacheable_costs_its_source_no_read(place: &Place) -> Tes
     Ok(())
 }
 
-fn status_counts_what_lies_in_the_directory(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_size(12_345));
+fn status_counts_what_lies_in_the_directory(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(12_345));
     fill(&cache, "a", &bytes(1, 100));
     fill(&cache, "b", &[]);
     cache.queue_image("c")?;
@@ -163,7 +164,7 @@ fn status_counts_what_lies_in_the_directory(place: &Place) -> Tested {
     let status = cache.status()?;
     assert_eq!(
         (status.driver.name.as_str(), status.driver.version.is_empty()),
-        (place.driver(), false)
+        (temp.driver(), false)
     );
     assert_eq!((status.cached, status.max_size), (CacheSize { images: 2, bytes: 100 }, 12_345));
     assert_eq!((status.queued, status.incomplete, status.invalid), (1, 1, 1));
@@ -171,28 +172,28 @@ fn status_counts_what_lies_in_the_directory(place: &Place) -> Tested {
     Ok(())
 }
 
-fn the_outcome_is_the_record_in_the_records(place: &Place) -> Tested {
-    let cache = place.open();
+fn the_outcome_is_the_record_in_the_records(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let record = fill(&cache, "a", b"image");
     assert_eq!(cache.cached_image("a")?, Some(record.clone()));
     assert_eq!(cache.cached_images()?, vec![record]);
     Ok(())
 }
 
-fn an_image_may_be_cached_queued_and_invalid_at_once(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_image_may_be_cached_queued_and_invalid_at_once(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", b"image");
-    place.put("queue/a", b"");
-    place.put("invalid/a", b"imag");
+    temp.put("queue/a", b"");
+    temp.put("invalid/a", b"imag");
     assert!(cache.is_cached("a")? && cache.is_queued("a")?);
     assert_eq!((cache.clean(None)?.invalid, cache.delete_queued_image("a")?), (1, true));
     assert_eq!(serve(&cache, "a")?, b"image");
     Ok(())
 }
 
-fn clones_are_one_cache(place: &Place) -> Tested {
+fn clones_are_one_cache(temp: &TempCache) -> Tested {
     fn may_be_shared<T: Clone + Send + Sync + 'static>(_: &T) {}
-    let cache = place.open();
+    let cache = temp.open();
     may_be_shared::<ImageCache>(&cache);
     let clone = cache.clone();
     drop(cache);
@@ -203,12 +204,12 @@ fn clones_are_one_cache(place: &Place) -> Tested {
     let reader = clone.open_for_read("a")?.ok_or("it was cached")?;
     drop(clone);
     assert_eq!(read_all(reader)?, b"image");
-    assert_eq!(place.records_in_sync()["a"].hits, 1, "a reader may outlive the caches");
+    assert_eq!(temp.records_in_sync()["a"].hits, 1, "a reader may outlive the caches");
     Ok(())
 }
 
-fn a_read_of_nothing_changes_nothing(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_read_of_nothing_changes_nothing(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let mut reader = cache.caching_reader("a", &[][..], Expected::nothing())?;
     assert_eq!(reader.read(&mut [])?, 0);
     assert!(reader.outcome().is_none(), "nobody has asked for its end yet");
@@ -220,8 +221,8 @@ fn a_read_of_nothing_changes_nothing(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_file_that_cannot_be_read_is_a_source_that_fails(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_file_that_cannot_be_read_is_a_source_that_fails(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let scratch = tempfile::tempdir()?;
     let mut write_only = File::create(scratch.path().join("file"))?;
     write_only.write_all(b"image")?;
@@ -232,17 +233,17 @@ fn a_file_that_cannot_be_read_is_a_source_that_fails(place: &Place) -> Tested {
             "{failed:?}"
         );
     }
-    assert!(!cache.is_cached("a")? && place.names("incomplete").is_empty());
+    assert!(!cache.is_cached("a")? && temp.names("incomplete").is_empty());
     Ok(())
 }
 
-fn a_database_in_a_folder_of_its_own_serves_too(place: &Place) -> Tested {
-    let open = || place.open_with(|config| config.sqlite_db("books/mine.db"));
+fn a_database_in_a_folder_of_its_own_serves_too(temp: &TempCache) -> Tested {
+    let open = || temp.open_with(|config| config.sqlite_db("books/mine.db"));
     let cache = open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     drop(cache);
-    assert_eq!(place.path("books/mine.db").exists(), place.driver() == "sqlite");
+    assert_eq!(temp.path("books/mine.db").exists(), temp.driver() == "sqlite");
     let cache = open();
     assert_eq!((listed(&cache), cache.hit_count("a")?), (vec!["a".to_owned()], 1));
     assert!(!cache.is_cached("records")?);

@@ -3,7 +3,8 @@
 use crate::single_flight::{get, get_for_nothing, not_needed};
 use image_cache::{Expected, ImageCache, OtherWriter, Outcome};
 use image_cache_tests::{
-    Place, Tap, Tested, bytes, drip, md5_hex, read_all, with_both_drivers, wrong_md5,
+    TempCache, Tested, ThrottledSource, bytes, md5_hex, read_all, read_until_error,
+    with_both_drivers, wrong_md5,
 };
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -27,8 +28,8 @@ const FIRST: usize = 600_000;
 /// Runs as another process, under the tests of this file, and fetches the image as it is told.
 #[test]
 fn a_process_that_fetches() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let (cache, image) = (place.open(), bytes(1, SIZE));
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let (cache, image) = (temp.open(), bytes(1, SIZE));
     let expected = Expected::nothing().with_md5(&std::env::var("EXPECTED_MD5")?)?;
     let mut reader = cache.caching_reader("a", &image[..], expected)?;
     let mut told = String::new();
@@ -57,8 +58,8 @@ struct Other {
 
 impl Other {
     /// It has written the first part of the image, and waits.
-    fn start(place: &Place, md5: &str) -> Tested<Other> {
-        let mut command = place.in_child("other_process::a_process_that_fetches")?;
+    fn start(temp: &TempCache, md5: &str) -> Tested<Other> {
+        let mut command = temp.in_child("other_process::a_process_that_fetches")?;
         let mut process = command.env("EXPECTED_MD5", md5).spawn()?;
         let said = BufReader::new(process.stdout.take().ok_or("its output is piped")?);
         let tell = process.stdin.take().ok_or("its input is piped")?;
@@ -95,17 +96,17 @@ impl Drop for Other {
     }
 }
 
-fn assert_cached(place: &Place, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
-    assert!(std::fs::read(place.path("a"))? == image);
-    assert_eq!(place.records_in_sync()["a"].checksum.as_ref(), Some(&md5_hex(image)));
+fn assert_cached(temp: &TempCache, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
+    assert!(std::fs::read(temp.path("a"))? == image);
+    assert_eq!(temp.records_in_sync()["a"].checksum.as_ref(), Some(&md5_hex(image)));
     assert_eq!(cache.hit_count("a")?, hits);
-    assert!(place.names("incomplete").is_empty());
+    assert!(temp.names("incomplete").is_empty());
     Ok(())
 }
 
-fn readers_follow_the_growing_file_of_another_process(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, SIZE));
-    let mut other = Other::start(place, "")?;
+fn readers_follow_the_growing_file_of_another_process(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, SIZE));
+    let mut other = Other::start(temp, "")?;
     let mut readers: Vec<_> = (0..4).map(|_| get_for_nothing(&cache)).collect();
     readers.push(cache.follow("a")?.ok_or("it is being fetched")?);
     for (n, reader) in readers.iter_mut().enumerate() {
@@ -120,39 +121,39 @@ fn readers_follow_the_growing_file_of_another_process(place: &Place) -> Tested {
         assert_eq!(reader.outcome(), Some(&Outcome::AlreadyCached));
     }
     other.wait_for("done")?;
-    assert_cached(place, &cache, &image, 5)
+    assert_cached(temp, &cache, &image, 5)
 }
 
-fn when_the_other_process_is_killed_a_reader_takes_over(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, SIZE));
-    let mut other = Other::start(place, "")?;
-    let tap = Tap::open(&image[..]);
-    let mut readers: Vec<_> = (0..4).map(|_| get(&cache, &tap)).collect();
+fn when_the_other_process_is_killed_a_reader_takes_over(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, SIZE));
+    let mut other = Other::start(temp, "")?;
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut readers: Vec<_> = (0..4).map(|_| get(&cache, &throttled)).collect();
     let mut without = cache.follow("a")?.ok_or("it is being fetched")?;
     readers[1].read_exact(&mut vec![0; FIRST])?;
     without.read_exact(&mut [0; 1])?;
     other.kill()?;
     // First of all who cannot take over, since nobody has done so yet.
-    let (_, end) = drip(&mut without, 4096);
+    let (_, end) = read_until_error(&mut without, 4096);
     assert!(end.is_err_and(|error| error.to_string().contains("no source of its own")));
     for (n, reader) in readers.iter_mut().enumerate() {
         assert!(read_all(reader)? == image[if n == 1 { FIRST } else { 0 }..], "reader {n}");
     }
-    assert_eq!(tap.opened(), 1, "one of them fetches it");
-    assert_cached(place, &cache, &image, 3)
+    assert_eq!(throttled.opened(), 1, "one of them fetches it");
+    assert_cached(temp, &cache, &image, 3)
 }
 
-fn whoever_takes_over_from_another_process_gets_no_mixture(place: &Place) -> Tested {
-    let (cache, old) = (place.open(), bytes(1, SIZE));
+fn whoever_takes_over_from_another_process_gets_no_mixture(temp: &TempCache) -> Tested {
+    let (cache, old) = (temp.open(), bytes(1, SIZE));
     for (flipped, fits) in [(FIRST - 100, false), (FIRST + 100, true)] {
         let mut image = old.clone();
         image[flipped] ^= 1;
-        let mut other = Other::start(place, "")?;
-        let tap = Tap::open(&image[..]);
-        let mut reader = get(&cache, &tap);
+        let mut other = Other::start(temp, "")?;
+        let throttled = ThrottledSource::unlimited(&image[..]);
+        let mut reader = get(&cache, &throttled);
         reader.read_exact(&mut vec![0; FIRST - 99])?;
         other.kill()?;
-        let (came, end) = drip(&mut reader, 10_000);
+        let (came, end) = read_until_error(&mut reader, 10_000);
         if fits {
             end?;
             assert!(came == image[FIRST - 99..]);
@@ -161,105 +162,106 @@ fn whoever_takes_over_from_another_process_gets_no_mixture(place: &Place) -> Tes
             assert!(end.is_err_and(|error| error.to_string().contains("not what this reader")));
         }
         drop(reader);
-        assert_eq!((tap.running(), cache.delete_cached_image("a")?), (0, fits));
+        assert_eq!((throttled.running(), cache.delete_cached_image("a")?), (0, fits));
     }
     Ok(())
 }
 
-fn when_the_other_process_was_wrong_a_reader_takes_over(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, SIZE));
-    let mut other = Other::start(place, &wrong_md5(&image))?;
-    let tap = Tap::open(&image[..]);
-    let mut reader = get(&cache, &tap);
+fn when_the_other_process_was_wrong_a_reader_takes_over(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, SIZE));
+    let mut other = Other::start(temp, &wrong_md5(&image))?;
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut reader = get(&cache, &throttled);
     reader.read_exact(&mut vec![0; FIRST])?;
-    assert_eq!(tap.opened(), 0);
+    assert_eq!(throttled.opened(), 0);
     other.go_on()?;
     other.wait_for("refused")?;
     assert!(read_all(&mut reader)? == image[FIRST..]);
-    assert_eq!(tap.opened(), 1);
-    assert_cached(place, &cache, &image, 0)
+    assert_eq!(throttled.opened(), 1);
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn when_the_other_process_is_stuck_readers_pass_through(place: &Place) -> Tested {
+fn when_the_other_process_is_stuck_readers_pass_through(temp: &TempCache) -> Tested {
     let patience = Duration::from_millis(200);
-    let cache = place.open_with(|config| config.other_writer_patience(patience));
+    let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let image = bytes(1, SIZE);
-    let mut other = Other::start(place, "")?;
-    let tap = Tap::open(&image[..]);
-    let (mut reader, mut without) = (get(&cache, &tap), cache.follow("a")?.ok_or("it is fetched")?);
+    let mut other = Other::start(temp, "")?;
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let (mut reader, mut without) =
+        (get(&cache, &throttled), cache.follow("a")?.ok_or("it is fetched")?);
     assert!(read_all(&mut reader)? == image);
-    assert_eq!((reader.outcome(), tap.opened()), (Some(&Outcome::BeingCached), 1));
-    let (came, end) = drip(&mut without, 10_000);
+    assert_eq!((reader.outcome(), throttled.opened()), (Some(&Outcome::BeingCached), 1));
+    let (came, end) = read_until_error(&mut without, 10_000);
     assert!(image.starts_with(&came) && (FIRST..FIRST + 100).contains(&came.len()), "all there is");
     assert!(end.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut));
     other.go_on()?;
     other.wait_for("done")?;
-    assert_cached(place, &cache, &image, 0)
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(place: &Place) -> Tested {
+fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(temp: &TempCache) -> Tested {
     let patience = Duration::from_secs(3);
-    let cache = place.open_with(|config| config.other_writer_patience(patience));
+    let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let image = bytes(1, SIZE);
-    let mut other = Other::start(place, "")?;
-    let tap = Tap::open(&image[..]);
-    assert!(read_all(get(&cache, &tap))? == image, "it waits, and goes on alone");
+    let mut other = Other::start(temp, "")?;
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    assert!(read_all(get(&cache, &throttled))? == image, "it waits, and goes on alone");
     let later = Instant::now();
     for n in 2..7 {
-        let mut reader = get(&cache, &tap);
+        let mut reader = get(&cache, &throttled);
         assert!(read_all(&mut reader)? == image);
-        assert_eq!((reader.outcome(), tap.opened()), (Some(&Outcome::BeingCached), n));
+        assert_eq!((reader.outcome(), throttled.opened()), (Some(&Outcome::BeingCached), n));
     }
     assert!(later.elapsed() < patience, "all of them together: {:?}", later.elapsed());
     other.go_on()?;
     other.wait_for("done")?;
     assert!(read_all(cache.get_or_fetch("a", Expected::nothing(), not_needed)?)? == image);
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn by_option_readers_pass_through_at_once(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.other_writer(OtherWriter::PassThrough));
+fn by_option_readers_pass_through_at_once(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.other_writer(OtherWriter::PassThrough));
     let image = bytes(1, SIZE);
-    let mut other = Other::start(place, "")?;
-    let tap = Tap::open(&image[..]);
-    let mut reader = get(&cache, &tap);
+    let mut other = Other::start(temp, "")?;
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut reader = get(&cache, &throttled);
     assert!(read_all(&mut reader)? == image);
-    assert_eq!((reader.outcome(), tap.opened()), (Some(&Outcome::BeingCached), 1));
+    assert_eq!((reader.outcome(), throttled.opened()), (Some(&Outcome::BeingCached), 1));
     assert!(cache.follow("a")?.is_none());
     other.go_on()?;
     other.wait_for("done")?;
     assert!(read_all(cache.get_or_fetch("a", Expected::nothing(), not_needed)?)? == image);
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn of_two_caches_in_one_process_only_one_fetches(place: &Place) -> Tested {
-    let caches = [place.open(), place.open()];
+fn of_two_caches_in_one_process_only_one_fetches(temp: &TempCache) -> Tested {
+    let caches = [temp.open(), temp.open()];
     let image = bytes(2, 3_000_000);
-    let tap = Tap::open(&image[..]);
+    let throttled = ThrottledSource::unlimited(&image[..]);
     std::thread::scope(|scope| {
         for n in 0..10 {
-            let (cache, tap, image) = (&caches[n % 2], &tap, &image);
+            let (cache, throttled, image) = (&caches[n % 2], &throttled, &image);
             scope.spawn(move || {
-                let (came, end) = drip(&mut get(cache, tap), 10_000 + n);
+                let (came, end) = read_until_error(&mut get(cache, throttled), 10_000 + n);
                 end.expect("the source is sound");
                 assert!(came == *image, "reader {n}");
             });
         }
     });
-    assert_eq!((tap.opened(), tap.given()), (1, image.len()));
+    assert_eq!((throttled.opened(), throttled.given()), (1, image.len()));
     caches[1].flush()?;
-    assert_cached(place, &caches[0], &image, 9)
+    assert_cached(temp, &caches[0], &image, 9)
 }
 
-fn what_the_other_process_was_not_promised_is_found_out(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, SIZE));
-    let mut other = Other::start(place, "")?;
+fn what_the_other_process_was_not_promised_is_found_out(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, SIZE));
+    let mut other = Other::start(temp, "")?;
     let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
     let mut reader = cache.get_or_fetch("a", wrong, not_needed)?;
     reader.read_exact(&mut vec![0; FIRST])?;
     other.go_on()?;
-    let (came, end) = drip(&mut reader, 10_000);
+    let (came, end) = read_until_error(&mut reader, 10_000);
     assert!(came.len() < SIZE - FIRST && end.is_err());
     other.wait_for("done")?;
-    assert_cached(place, &cache, &image, 0)
+    assert_cached(temp, &cache, &image, 0)
 }

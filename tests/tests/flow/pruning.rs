@@ -2,7 +2,7 @@
 
 use image_cache::{Expected, ImageCache, Pruned};
 use image_cache_tests::{
-    Place, Tested, bytes, fill, listed, read_all, serve, set_times, with_both_drivers,
+    TempCache, Tested, bytes, fill, listed, read_all, serve, set_times, with_both_drivers,
 };
 use std::io::Read;
 use std::time::{Duration, SystemTime};
@@ -22,8 +22,8 @@ with_both_drivers![
     one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images,
 ];
 
-fn with_limit(place: &Place, bytes: u64) -> ImageCache {
-    place.open_with(|config| config.max_size(bytes))
+fn with_limit(temp: &TempCache, bytes: u64) -> ImageCache {
+    temp.open_with(|config| config.max_size(bytes))
 }
 
 fn pruned(images: u64, bytes: u64) -> Pruned {
@@ -36,46 +36,46 @@ fn fill_all(cache: &ImageCache, ids: &[&str], size: usize) {
     }
 }
 
-fn exactly_at_the_limit_nothing_is_evicted(place: &Place) -> Tested {
-    let cache = with_limit(place, 3000);
+fn exactly_at_the_limit_nothing_is_evicted(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 3000);
     assert_eq!(cache.prune()?, pruned(0, 0));
     fill_all(&cache, &["c", "a", "b"], 1000);
     assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(0, 0), 3));
     drop(cache);
-    let cache = with_limit(place, 2999);
+    let cache = with_limit(temp, 2999);
     assert_eq!(
         (cache.prune()?, listed(&cache)),
         (pruned(1, 1000), vec!["a".to_owned(), "b".to_owned()])
     );
     assert_eq!(cache.prune()?, pruned(0, 0));
-    assert_eq!(place.records_in_sync().len(), 2);
+    assert_eq!(temp.records_in_sync().len(), 2);
     Ok(())
 }
 
-fn the_least_recently_used_goes_first(place: &Place) -> Tested {
-    let cache = with_limit(place, 10_000);
+fn the_least_recently_used_goes_first(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 10_000);
     fill_all(&cache, &["d", "c", "b", "a"], 100);
     serve(&cache, "d")?;
     serve(&cache, "b")?;
     drop(cache);
     for (limit, left) in [(399, "abd"), (299, "bd"), (199, "b"), (99, "")] {
-        let cache = with_limit(place, limit);
+        let cache = with_limit(temp, limit);
         assert_eq!(cache.prune()?, pruned(1, 100));
         assert_eq!(listed(&cache).concat(), left);
     }
     Ok(())
 }
 
-fn an_abandoned_read_leaves_the_order_alone(place: &Place) -> Tested {
-    let cache = with_limit(place, 199);
+fn an_abandoned_read_leaves_the_order_alone(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 199);
     fill_all(&cache, &["b", "a"], 100);
     cache.open_for_read("b")?.ok_or("it was cached")?.read_exact(&mut [0; 99])?;
     assert_eq!((cache.prune()?, listed(&cache)), (pruned(1, 100), vec!["a".to_owned()]));
     Ok(())
 }
 
-fn no_more_goes_than_must(place: &Place) -> Tested {
-    let cache = with_limit(place, 1000);
+fn no_more_goes_than_must(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 1000);
     for (id, size) in [("first", 10), ("second", 500), ("third", 400), ("fourth", 300)] {
         fill(&cache, id, &bytes(0, size));
     }
@@ -85,20 +85,20 @@ fn no_more_goes_than_must(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_limit_of_zero_empties_the_cache_of_empty_images_too(place: &Place) -> Tested {
-    let cache = with_limit(place, 0);
+fn a_limit_of_zero_empties_the_cache_of_empty_images_too(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 0);
     fill_all(&cache, &["empty", "void"], 0);
     assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(2, 0), 0));
     fill_all(&cache, &["empty", "void"], 0);
     fill_all(&cache, &["a", "b"], 10);
     assert_eq!((cache.prune()?, listed(&cache).len()), (pruned(4, 20), 0));
-    assert!(place.records_in_sync().is_empty());
+    assert!(temp.records_in_sync().is_empty());
     assert_eq!(cache.prune()?, pruned(0, 0));
     Ok(())
 }
 
-fn an_image_that_is_being_read_is_kept_and_named(place: &Place) -> Tested {
-    let (cache, image) = (with_limit(place, 0), bytes(7, 100_000));
+fn an_image_that_is_being_read_is_kept_and_named(temp: &TempCache) -> Tested {
+    let (cache, image) = (with_limit(temp, 0), bytes(7, 100_000));
     fill(&cache, "read", &image);
     fill_all(&cache, &["a", "b"], 10);
     let mut reader = cache.open_for_read("read")?.ok_or("it was cached")?;
@@ -117,8 +117,8 @@ fn an_image_that_is_being_read_is_kept_and_named(place: &Place) -> Tested {
     Ok(())
 }
 
-fn pruning_ends_where_everything_is_being_read(place: &Place) -> Tested {
-    let cache = with_limit(place, 0);
+fn pruning_ends_where_everything_is_being_read(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 0);
     fill_all(&cache, &["a", "b", "c"], 10);
     let readers: Result<Vec<_>, _> =
         ["a", "b", "c"].iter().map(|id| cache.open_for_read(id)).collect();
@@ -129,10 +129,10 @@ fn pruning_ends_where_everything_is_being_read(place: &Place) -> Tested {
     Ok(())
 }
 
-fn the_next_image_goes_in_the_place_of_one_being_read(place: &Place) -> Tested {
-    let cache = with_limit(place, 250);
+fn the_next_image_goes_in_the_place_of_one_being_read(temp: &TempCache) -> Tested {
+    let cache = with_limit(temp, 250);
     fill_all(&cache, &["oldest", "older", "newest"], 100);
-    let other = place.open();
+    let other = temp.open();
     let _reader = other.open_for_read("oldest")?.ok_or("it was cached")?;
     let answer = cache.prune()?;
     assert_eq!((answer.images, answer.bytes, answer.kept.len()), (1, 100, 1));
@@ -140,21 +140,21 @@ fn the_next_image_goes_in_the_place_of_one_being_read(place: &Place) -> Tested {
     Ok(())
 }
 
-fn half_of_many_images_are_the_older_half(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = with_limit(place, 1500);
+fn half_of_many_images_are_the_older_half(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = with_limit(temp, 1500);
     let ids: Vec<String> = (0..300).map(|n| format!("{:03}", n * 7 % 300)).collect();
     ids.iter().for_each(|id| drop(fill(&cache, id, b"ten bytes.")));
     assert_eq!(cache.prune()?, pruned(150, 1500));
     let mut young = ids[150..].to_vec();
     young.sort();
     assert_eq!(listed(&cache), young);
-    assert_eq!(place.records_in_sync().len(), 150);
+    assert_eq!(temp.records_in_sync().len(), 150);
     Ok(())
 }
 
-fn a_live_writer_and_the_queue_outlive_an_emptied_cache(place: &Place) -> Tested {
-    let (cache, image) = (with_limit(place, 0), bytes(3, 300_000));
+fn a_live_writer_and_the_queue_outlive_an_emptied_cache(temp: &TempCache) -> Tested {
+    let (cache, image) = (with_limit(temp, 0), bytes(3, 300_000));
     fill(&cache, "a", b"image");
     cache.queue_image("wanted")?;
     let mut writer = cache.caching_reader("coming", &image[..], Expected::nothing())?;
@@ -165,25 +165,25 @@ fn a_live_writer_and_the_queue_outlive_an_emptied_cache(place: &Place) -> Tested
     Ok(())
 }
 
-fn an_image_that_was_there_before_the_records_goes_by_its_file_s_age(place: &Place) -> Tested {
+fn an_image_that_was_there_before_the_records_goes_by_its_file_s_age(temp: &TempCache) -> Tested {
     let ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
     for (id, hours) in [("b", 1), ("a", 2), ("c", 3)] {
-        set_times(&place.put(id, &[0; 100]), ago(hours), ago(hours))?;
+        set_times(&temp.put(id, &[0; 100]), ago(hours), ago(hours))?;
     }
-    let cache = with_limit(place, 199);
+    let cache = with_limit(temp, 199);
     assert_eq!((cache.prune()?, listed(&cache)), (pruned(2, 200), vec!["b".to_owned()]));
     Ok(())
 }
 
 /// Another process evicted one and could not record the next, say: as many images, and as many bytes.
 fn one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
-    fill_all(&with_limit(place, 10_000), &["a", "b", "gone"], 1000);
-    let cache = with_limit(place, 2000);
-    place.open().delete_cached_image("gone")?;
+    fill_all(&with_limit(temp, 10_000), &["a", "b", "gone"], 1000);
+    let cache = with_limit(temp, 2000);
+    temp.open().delete_cached_image("gone")?;
     let old = SystemTime::now() - Duration::from_secs(86_400);
-    set_times(&place.put("orphan", &bytes(3, 1000)), old, old)?;
+    set_times(&temp.put("orphan", &bytes(3, 1000)), old, old)?;
     assert_eq!((cache.prune()?, listed(&cache)), (pruned(1, 1000), vec!["a".into(), "b".into()]));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use image_cache::Expected;
 use image_cache_tests::{
-    Place, Source, Tested, fill, queued, read_all, set_times, with_both_drivers,
+    Source, TempCache, Tested, fill, queued, read_all, set_times, with_both_drivers,
 };
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -22,63 +22,63 @@ with_both_drivers![
 ];
 
 /// Seconds and nanoseconds of the entries' modification times, in the order in which they are listed.
-fn times(place: &Place, ids: &[String]) -> Vec<(i64, i64)> {
+fn times(temp: &TempCache, ids: &[String]) -> Vec<(i64, i64)> {
     let time = |id: &String| {
         let metadata =
-            std::fs::metadata(place.path("queue").join(id)).expect("a queued image has its entry");
+            std::fs::metadata(temp.path("queue").join(id)).expect("a queued image has its entry");
         (metadata.mtime(), metadata.mtime_nsec())
     };
     ids.iter().map(time).collect()
 }
 
-fn the_queue_keeps_its_order_however_fast_it_grows(place: &Place) -> Tested {
-    let cache = place.open();
+fn the_queue_keeps_its_order_however_fast_it_grows(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     // Neither ascending nor descending.
     let ids: Vec<String> = (0..300).map(|n| format!("{:03}", n * 7 % 300)).collect();
     for id in &ids {
         assert!(cache.queue_image(id)?);
     }
     assert_eq!(queued(&cache), ids);
-    let times = times(place, &ids);
+    let times = times(temp, &ids);
     assert!(
         times.is_sorted_by(|a, b| a < b),
-        "strictly increasing, for whoever else reads the queue"
+        "strictly increasing, for other readers of the queue"
     );
     assert!(
         times.is_sorted_by(|a, b| (a.0, a.1 / 1000) < (b.0, b.1 / 1000)),
         "and by microseconds"
     );
     drop(cache);
-    assert_eq!(queued(&place.open()), ids);
+    assert_eq!(queued(&temp.open()), ids);
     Ok(())
 }
 
-fn what_another_program_queued_for_the_future_stays_ahead(place: &Place) -> Tested {
+fn what_another_program_queued_for_the_future_stays_ahead(temp: &TempCache) -> Tested {
     let future = SystemTime::now() + Duration::from_secs(3600);
-    set_times(&place.put("queue/theirs", b""), future, future)?;
-    let cache = place.open();
+    set_times(&temp.put("queue/theirs", b""), future, future)?;
+    let cache = temp.open();
     cache.queue_image("ours")?;
     cache.queue_image("another")?;
     assert_eq!(queued(&cache), ["theirs", "ours", "another"]);
     drop(cache);
-    let cache = place.open();
+    let cache = temp.open();
     cache.delete_queued_image("theirs")?;
     cache.queue_image("last")?;
     assert_eq!(queued(&cache), ["ours", "another", "last"]);
     Ok(())
 }
 
-fn what_another_program_queued_long_ago_comes_first(place: &Place) -> Tested {
-    let cache = place.open();
+fn what_another_program_queued_long_ago_comes_first(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     cache.queue_image("ours")?;
     let past = SystemTime::now() - Duration::from_secs(3600);
-    set_times(&place.put("queue/theirs", b""), past, past)?;
+    set_times(&temp.put("queue/theirs", b""), past, past)?;
     assert_eq!(queued(&cache), ["theirs", "ours"]);
     Ok(())
 }
 
-fn two_caches_queue_into_one_order(place: &Place) -> Tested {
-    let caches = [place.open(), place.open()];
+fn two_caches_queue_into_one_order(temp: &TempCache) -> Tested {
+    let caches = [temp.open(), temp.open()];
     let ids: Vec<String> = (0..40).map(|n| format!("{:02}", n * 7 % 40)).collect();
     for (n, id) in ids.iter().enumerate() {
         assert!(caches[n % 2].queue_image(id)?);
@@ -88,8 +88,8 @@ fn two_caches_queue_into_one_order(place: &Place) -> Tested {
     Ok(())
 }
 
-fn threads_queue_into_one_order(place: &Place) -> Tested {
-    let caches = [place.open(), place.open()];
+fn threads_queue_into_one_order(temp: &TempCache) -> Tested {
+    let caches = [temp.open(), temp.open()];
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let cache = &caches[thread % 2];
@@ -106,7 +106,7 @@ fn threads_queue_into_one_order(place: &Place) -> Tested {
     });
     let ids = queued(&caches[0]);
     assert_eq!(ids.len(), 250);
-    assert!(times(place, &ids).is_sorted_by(|a, b| a < b));
+    assert!(times(temp, &ids).is_sorted_by(|a, b| a < b));
     for thread in 0..4 {
         let own = ids.iter().filter(|id| id.starts_with(&format!("{thread}-")));
         assert!(own.is_sorted(), "thread {thread} queued its images in their order");
@@ -114,8 +114,8 @@ fn threads_queue_into_one_order(place: &Place) -> Tested {
     Ok(())
 }
 
-fn what_is_cached_being_cached_or_queued_is_not_queued(place: &Place) -> Tested {
-    let cache = place.open();
+fn what_is_cached_being_cached_or_queued_is_not_queued(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "cached", b"image");
     let writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
     assert!(cache.queue_image("queued")?);
@@ -125,13 +125,13 @@ fn what_is_cached_being_cached_or_queued_is_not_queued(place: &Place) -> Tested 
     assert_eq!(queued(&cache), ["queued"]);
     drop(writer);
     assert!(cache.queue_image("coming")?, "its writer is gone");
-    place.put("incomplete/dead", b"imag");
+    temp.put("incomplete/dead", b"imag");
     assert!(cache.queue_image("dead")?, "so is this one's");
     Ok(())
 }
 
-fn an_image_that_was_cached_leaves_the_queue(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_image_that_was_cached_leaves_the_queue(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     for id in ["by reading", "by caching"] {
         cache.queue_image(id)?;
     }
@@ -141,30 +141,30 @@ fn an_image_that_was_cached_leaves_the_queue(place: &Place) -> Tested {
     reader.read_to_end(&mut Vec::new())?;
     fill(&cache, "by caching", b"image");
     assert_eq!(queued(&cache), [""; 0]);
-    assert!(place.names("queue").is_empty());
+    assert!(temp.names("queue").is_empty());
     Ok(())
 }
 
 fn a_cached_image_that_a_dead_writer_left_in_the_queue_leaves_it_at_the_next_opening(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
-    let cache = place.open();
+    let cache = temp.open();
     fill(&cache, "cached", b"image");
     for id in ["first", "last"] {
         cache.queue_image(id)?;
     }
     drop(cache);
-    place.put("queue/cached", b"");
+    temp.put("queue/cached", b"");
     // Neither an image in the making nor one that failed is cached.
-    place.put("incomplete/first", b"ima");
-    place.put("invalid/last", b"ima");
-    assert_eq!(queued(&place.open()), ["first", "last"]);
-    assert!(place.open().is_cached("cached")?);
+    temp.put("incomplete/first", b"ima");
+    temp.put("invalid/last", b"ima");
+    assert_eq!(queued(&temp.open()), ["first", "last"]);
+    assert!(temp.open().is_cached("cached")?);
     Ok(())
 }
 
-fn an_image_whose_fetch_failed_stays_in_the_queue(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_image_whose_fetch_failed_stays_in_the_queue(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let ids = ["fails", "dropped", "mismatch"];
     for id in ids {
         cache.queue_image(id)?;
@@ -179,8 +179,8 @@ fn an_image_whose_fetch_failed_stays_in_the_queue(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_dequeued_image_comes_last_when_queued_again(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_dequeued_image_comes_last_when_queued_again(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     for id in ["a", "b", "c"] {
         cache.queue_image(id)?;
     }

@@ -2,7 +2,7 @@
 
 use image_cache::{CachedReader, ImageCache};
 use image_cache_tests::{
-    Place, Tested, bytes, fill, read_all, say_and_wait, wait_for, with_both_drivers,
+    TempCache, Tested, bytes, fill, read_all, say_and_wait, wait_for, with_both_drivers,
 };
 use std::fs;
 use std::io::Read;
@@ -38,10 +38,10 @@ fn slowly(reader: &mut CachedReader) -> Vec<u8> {
     }
 }
 
-fn a_hundred_readers_outlive_eviction_and_deletion(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = place.open_with(|config| config.max_size(0));
-    let other = place.open();
+fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = temp.open_with(|config| config.max_size(0));
+    let other = temp.open();
     IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
     fill(&cache, "idle", b"image");
     // Met when all are amid their images, when the images were to be evicted, and when they were deleted.
@@ -75,7 +75,7 @@ fn a_hundred_readers_outlive_eviction_and_deletion(place: &Place) -> Tested {
         assert_eq!(removed?, 4);
         Ok(())
     })?;
-    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
+    assert!(temp.images().is_empty() && temp.records_in_sync().is_empty());
     Ok(())
 }
 
@@ -111,13 +111,13 @@ fn come_and_go(
 }
 
 /// The file that has the image's name now.
-fn inode(place: &Place, id: &str) -> Option<u64> {
-    fs::metadata(place.path(id)).ok().map(|file| file.ino())
+fn inode(temp: &TempCache, id: &str) -> Option<u64> {
+    fs::metadata(temp.path(id)).ok().map(|file| file.ino())
 }
 
-fn readers_come_and_go_while_images_are_evicted(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let (cache, other) = (place.open_with(|config| config.max_size(0)), place.open());
+fn readers_come_and_go_while_images_are_evicted(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let (cache, other) = (temp.open_with(|config| config.max_size(0)), temp.open());
     IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
     // Read from now on, so that it stays.
     let steady = cache.open_for_read("a")?.ok_or("it was cached")?;
@@ -129,22 +129,22 @@ fn readers_come_and_go_while_images_are_evicted(place: &Place) -> Tested {
                 return false;
             };
             // Nobody fetches an image anew here: what has the name is ours, or it went before we held it.
-            let held = inode(place, id);
+            let held = inode(temp, id);
             assert!(slowly(&mut reader) == image(id), "{id} is not whole");
-            assert_eq!(inode(place, id), held, "{id} was evicted while it was read");
+            assert_eq!(inode(temp, id), held, "{id} was evicted while it was read");
             true
         },
     );
     assert!(served >= READERS as u64, "only {served} were served");
     assert!(read_all(steady)? == image("a"));
     cache.prune()?;
-    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
+    assert!(temp.images().is_empty() && temp.records_in_sync().is_empty());
     Ok(())
 }
 
-fn readers_come_and_go_while_images_are_deleted_and_fetched_again(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let (cache, other) = (place.open_with(|config| config.max_size(0)), place.open());
+fn readers_come_and_go_while_images_are_deleted_and_fetched_again(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let (cache, other) = (temp.open_with(|config| config.max_size(0)), temp.open());
     let served = come_and_go(
         [&cache, &other],
         || {
@@ -174,15 +174,15 @@ fn readers_come_and_go_while_images_are_deleted_and_fetched_again(place: &Place)
     );
     assert_eq!(served, 6 * READERS as u64);
     cache.delete_all_cached_images()?;
-    assert!(place.images().is_empty() && place.records_in_sync().is_empty());
+    assert!(temp.images().is_empty() && temp.records_in_sync().is_empty());
     Ok(())
 }
 
 /// Runs as another process, under the test below.
 #[test]
 fn reading_elsewhere() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let cache = place.open();
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let cache = temp.open();
     let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
     reader.read_exact(&mut [0; 1000])?;
     say_and_wait("reading")?;
@@ -192,10 +192,10 @@ fn reading_elsewhere() -> Tested {
     std::process::exit(0)
 }
 
-fn an_image_that_another_process_reads_is_kept_and_named(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_size(0));
+fn an_image_that_another_process_reads_is_kept_and_named(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(0));
     fill(&cache, "a", &image("a"));
-    let mut child = place.in_child("readers::reading_elsewhere")?.spawn()?;
+    let mut child = temp.in_child("readers::reading_elsewhere")?.spawn()?;
     wait_for(&mut child, "reading")?;
     let pruned = cache.prune()?;
     assert_eq!((pruned.images, pruned.kept.len()), (0, 1));
@@ -204,6 +204,6 @@ fn an_image_that_another_process_reads_is_kept_and_named(place: &Place) -> Teste
     drop(child.stdin.take());
     child.wait()?;
     assert!(cache.is_queued("whole")?, "it reads on to its end");
-    assert!(place.records_in_sync().is_empty());
+    assert!(temp.records_in_sync().is_empty());
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use image_cache::Expected;
 use image_cache_tests::{
-    Place, Tested, bytes, drip, fill, read_all, serve, set_times, with_both_drivers,
+    TempCache, Tested, bytes, fill, read_all, read_until_error, serve, set_times, with_both_drivers,
 };
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -23,14 +23,14 @@ with_both_drivers![
     an_image_that_is_not_cached_opens_as_nothing,
 ];
 
-fn a_whole_read_counts_one_hit_once(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, 10_000));
+fn a_whole_read_counts_one_hit_once(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, 10_000));
     fill(&cache, "a", &image);
     fill(&cache, "other", &image);
     for (n, size) in [1, 999, 5000, 10_000, 1 << 20].into_iter().enumerate() {
         let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
         assert_eq!((reader.size(), reader.image_size()), (10_000, 10_000));
-        let (came, end) = drip(&mut reader, size);
+        let (came, end) = read_until_error(&mut reader, size);
         end?;
         assert!(came == image);
         assert_eq!(reader.read(&mut [0; 10])?, 0);
@@ -38,18 +38,17 @@ fn a_whole_read_counts_one_hit_once(place: &Place) -> Tested {
         assert!(read_all(&mut reader)? == image, "again");
         assert_eq!(cache.hit_count("a")?, n as u64 + 1);
     }
-    assert_eq!((cache.hit_count("other")?, place.records_in_sync()["a"].hits), (0, 5));
+    assert_eq!((cache.hit_count("other")?, temp.records_in_sync()["a"].hits), (0, 5));
     Ok(())
 }
 
-fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, 10_000));
+fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, 10_000));
     fill(&cache, "a", &image);
     let long_ago = SystemTime::now() - Duration::from_secs(100_000);
-    set_times(&place.path("a"), long_ago, fs::metadata(place.path("a"))?.modified()?)?;
+    set_times(&temp.path("a"), long_ago, fs::metadata(temp.path("a"))?.modified()?)?;
     let times = || {
-        fs::metadata(place.path("a"))
-            .map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()))
+        fs::metadata(temp.path("a")).map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()))
     };
     let (before, records) = (times()?, cache.cached_image("a")?);
     for taken in [0, 1, 5000, 9999] {
@@ -62,8 +61,8 @@ fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(place: &Place) ->
     Ok(())
 }
 
-fn a_filling_reader_counts_no_hit(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, 10_000));
+fn a_filling_reader_counts_no_hit(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, 10_000));
     assert!(read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)? == image);
     assert_eq!(cache.hit_count("a")?, 0);
     assert!(read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)? == image);
@@ -75,8 +74,8 @@ fn a_filling_reader_counts_no_hit(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_range_counts_at_its_last_byte(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(4, 10_000));
+fn a_range_counts_at_its_last_byte(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(4, 10_000));
     fill(&cache, "a", &image);
     let mut reader = cache.open_range("a", 1000..3000)?.ok_or("it was cached")?;
     assert_eq!((reader.size(), reader.image_size()), (2000, 10_000));
@@ -91,8 +90,8 @@ fn a_range_counts_at_its_last_byte(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_range_is_cut_to_the_image(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(5, 1000));
+fn a_range_is_cut_to_the_image(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(5, 1000));
     fill(&cache, "a", &image);
     let backwards = std::ops::Range { start: 700, end: 300 };
     let cases = [
@@ -111,8 +110,8 @@ fn a_range_is_cut_to_the_image(place: &Place) -> Tested {
     Ok(())
 }
 
-fn a_reader_seeks_within_what_was_asked_for(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(6, 10_000));
+fn a_reader_seeks_within_what_was_asked_for(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(6, 10_000));
     fill(&cache, "a", &image);
     let mut reader = cache.open_range("a", 1000..9000)?.ok_or("it was cached")?;
     let mut four = [0; 4];
@@ -142,30 +141,30 @@ fn a_reader_seeks_within_what_was_asked_for(place: &Place) -> Tested {
     Ok(())
 }
 
-fn an_empty_image_is_served_and_counted(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_empty_image_is_served_and_counted(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     assert_eq!(fill(&cache, "a", &[]).size, 0);
     assert_eq!(cache.image_size("a")?, Some(0));
     drop(cache.open_for_read("a")?.ok_or("it was cached")?);
     assert_eq!(cache.hit_count("a")?, 0);
     assert_eq!(serve(&cache, "a")?, b"");
-    assert_eq!((cache.hit_count("a")?, place.records_in_sync()["a"].hits), (1, 1));
+    assert_eq!((cache.hit_count("a")?, temp.records_in_sync()["a"].hits), (1, 1));
     Ok(())
 }
 
-fn a_deleted_image_is_read_to_its_end(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(7, 100_000));
+fn a_deleted_image_is_read_to_its_end(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(7, 100_000));
     fill(&cache, "a", &image);
     let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
     reader.read_exact(&mut [0; 10])?;
     assert!(cache.delete_cached_image("a")? && cache.open_for_read("a")?.is_none());
     assert!(read_all(reader)? == image[10..]);
-    assert_eq!((cache.hit_count("a")?, place.records_in_sync().len()), (0, 0));
+    assert_eq!((cache.hit_count("a")?, temp.records_in_sync().len()), (0, 0));
     Ok(())
 }
 
-fn a_replaced_image_is_read_to_its_own_end(place: &Place) -> Tested {
-    let (cache, image, other) = (place.open(), bytes(8, 100_000), bytes(9, 100_000));
+fn a_replaced_image_is_read_to_its_own_end(temp: &TempCache) -> Tested {
+    let (cache, image, other) = (temp.open(), bytes(8, 100_000), bytes(9, 100_000));
     fill(&cache, "a", &image);
     let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
     reader.read_exact(&mut [0; 10])?;
@@ -175,24 +174,24 @@ fn a_replaced_image_is_read_to_its_own_end(place: &Place) -> Tested {
     Ok(())
 }
 
-fn an_image_cut_short_on_disk_is_an_error_and_no_hit(place: &Place) -> Tested {
-    // With reads that are verified this is among what `rot` tests.
-    let cache = place.open_with(|config| config.verify_reads(false));
+fn an_image_cut_short_on_disk_is_an_error_and_no_hit(temp: &TempCache) -> Tested {
+    // With reads that are verified this is among what `corruption` tests.
+    let cache = temp.open_with(|config| config.verify_reads(false));
     fill(&cache, "a", &bytes(10, 100_000));
     let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
     reader.read_exact(&mut [0; 10])?;
-    fs::File::options().write(true).open(place.path("a"))?.set_len(50_000)?;
-    let (came, end) = drip(&mut reader, 4096);
+    fs::File::options().write(true).open(temp.path("a"))?.set_len(50_000)?;
+    let (came, end) = read_until_error(&mut reader, 4096);
     assert_eq!((came.len(), end.map_err(|e| e.kind())), (49_990, Err(ErrorKind::UnexpectedEof)));
-    assert_eq!(place.records()["a"].hits, 0);
+    assert_eq!(temp.records()["a"].hits, 0);
     Ok(())
 }
 
-fn an_image_that_is_not_cached_opens_as_nothing(place: &Place) -> Tested {
-    let cache = place.open();
+fn an_image_that_is_not_cached_opens_as_nothing(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     let _writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
-    place.put("invalid/broken", b"image");
-    place.put("queue/wanted", b"");
+    temp.put("invalid/broken", b"image");
+    temp.put("queue/wanted", b"");
     for id in ["coming", "broken", "wanted", "unknown"] {
         assert!(
             cache.open_for_read(id)?.is_none() && cache.open_range(id, 0..1)?.is_none(),

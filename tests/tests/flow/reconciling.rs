@@ -2,7 +2,7 @@
 
 use image_cache::{CacheSize, Expected};
 use image_cache_tests::{
-    Place, Tested, bytes, fill, listed, md5_hex, serve, set_times, with_both_drivers,
+    TempCache, Tested, bytes, fill, listed, md5_hex, serve, set_times, with_both_drivers,
 };
 use std::fs;
 use std::io::Write;
@@ -29,26 +29,26 @@ fn after_1970(micros: u64) -> SystemTime {
 const MODIFIED: u64 = 1_600_000_000_123_457;
 const ACCESSED: u64 = 1_650_000_000_765_431;
 
-fn a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits(place: &Place) -> Tested {
+fn a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits(temp: &TempCache) -> Tested {
     let late = after_1970(10_000_000_000_000_000);
-    let path = place.put("a", b"image");
+    let path = temp.put("a", b"image");
     set_times(&path, late, late)?;
     if fs::metadata(&path)?.modified()? != late {
         image_cache_tests::skip("this file system does not know the year 2286");
         return Ok(());
     }
     for hits in 1..4 {
-        let cache = place.open();
+        let cache = temp.open();
         serve(&cache, "a")?;
         assert_eq!(cache.hit_count("a")?, hits);
     }
     Ok(())
 }
 
-fn a_file_without_a_record_is_adopted(place: &Place) -> Tested {
+fn a_file_without_a_record_is_adopted(temp: &TempCache) -> Tested {
     let image = bytes(1, 1234);
-    set_times(&place.put("a", &image), after_1970(ACCESSED), after_1970(MODIFIED))?;
-    let cache = place.open();
+    set_times(&temp.put("a", &image), after_1970(ACCESSED), after_1970(MODIFIED))?;
+    let cache = temp.open();
     let record = cache.cached_image("a")?.ok_or("it was adopted")?;
     assert_eq!((record.size, record.hits, record.checksum), (1234, 0, None));
     assert_eq!(
@@ -56,73 +56,73 @@ fn a_file_without_a_record_is_adopted(place: &Place) -> Tested {
         (after_1970(ACCESSED), after_1970(MODIFIED))
     );
     assert_eq!((listed(&cache), serve(&cache, "a")?), (vec!["a".to_owned()], image));
-    assert_eq!(place.records_in_sync()["a"].hits, 1);
+    assert_eq!(temp.records_in_sync()["a"].hits, 1);
     Ok(())
 }
 
-fn a_record_without_its_file_is_forgotten(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_record_without_its_file_is_forgotten(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "gone", b"image");
     fill(&cache, "kept", b"image");
-    fs::remove_file(place.path("gone"))?;
+    fs::remove_file(temp.path("gone"))?;
     assert_eq!(
         (listed(&cache), cache.cached_image("gone")?),
         (vec!["kept".to_owned()], None),
         "never listed but gone"
     );
     drop(cache);
-    drop(place.open());
-    assert_eq!(place.records_in_sync().len(), 1);
+    drop(temp.open());
+    assert_eq!(temp.records_in_sync().len(), 1);
     Ok(())
 }
 
-fn a_file_of_another_size_has_a_new_record_without_a_checksum(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_file_of_another_size_has_a_new_record_without_a_checksum(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", b"image");
     drop(cache);
-    fs::File::options().append(true).open(place.path("a"))?.write_all(b" and more")?;
-    let cache = place.open();
+    fs::File::options().append(true).open(temp.path("a"))?.write_all(b" and more")?;
+    let cache = temp.open();
     let record = cache.cached_image("a")?.ok_or("it is there")?;
     assert_eq!((record.size, record.checksum), (14, None));
-    assert_eq!(place.records_in_sync()["a"].checksum, None);
+    assert_eq!(temp.records_in_sync()["a"].checksum, None);
     Ok(())
 }
 
-fn a_file_of_another_time_has_no_checksum_any_more(place: &Place) -> Tested {
+fn a_file_of_another_time_has_no_checksum_any_more(temp: &TempCache) -> Tested {
     for shifted in
         [|time: SystemTime| time - Duration::from_secs(10), |time| time + Duration::from_secs(10)]
     {
-        let cache = place.open();
+        let cache = temp.open();
         let record = fill(&cache, "a", b"image");
         drop(cache);
         let modified = shifted(record.last_modified);
-        set_times(&place.path("a"), record.last_accessed, modified)?;
-        let cache = place.open();
+        set_times(&temp.path("a"), record.last_accessed, modified)?;
+        let cache = temp.open();
         let adopted = cache.cached_image("a")?.ok_or("it is there")?;
         assert_eq!((adopted.last_modified, adopted.checksum), (modified, None));
-        place.records_in_sync();
+        temp.records_in_sync();
         cache.delete_cached_image("a")?;
     }
     Ok(())
 }
 
-fn a_replaced_file_starts_anew(place: &Place) -> Tested {
-    let cache = place.open();
+fn a_replaced_file_starts_anew(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     drop(cache);
-    fs::remove_file(place.path("a"))?;
-    place.put("a", b"other");
-    let record = place.open().cached_image("a")?.ok_or("it is there")?;
+    fs::remove_file(temp.path("a"))?;
+    temp.put("a", b"other");
+    let record = temp.open().cached_image("a")?.ok_or("it is there")?;
     assert_eq!((record.size, record.hits, record.checksum), (5, 0, None));
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -> Tested {
+fn changing_the_driver_there_and_back_loses_and_invents_nothing(temp: &TempCache) -> Tested {
     let elsewhere =
-        Place::at(if place.driver() == "sqlite" { "xattr" } else { "sqlite" }, place.dir());
-    let cache = place.open();
+        TempCache::at(if temp.driver() == "sqlite" { "xattr" } else { "sqlite" }, temp.dir());
+    let cache = temp.open();
     for (seed, id) in ["kept", "deleted", "replaced", "read"].into_iter().enumerate() {
         fill(&cache, id, &bytes(seed as u64, 100));
     }
@@ -140,10 +140,10 @@ fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -
     drop(other);
     elsewhere.records_in_sync();
 
-    let cache = place.open();
+    let cache = temp.open();
     assert_eq!(listed(&cache), ["kept", "new", "read", "replaced"]);
     assert_eq!((cache.hit_count("kept")?, cache.hit_count("replaced")?), (3, 0));
-    let records = place.records_in_sync();
+    let records = temp.records_in_sync();
     assert_eq!(records["kept"].checksum, Some(md5_hex(&bytes(0, 100))));
     let replaced = md5_hex(&bytes(9, 100));
     assert!(
@@ -158,39 +158,39 @@ fn changing_the_driver_there_and_back_loses_and_invents_nothing(place: &Place) -
     Ok(())
 }
 
-fn every_failure_of_a_fetch_leaves_the_records_in_sync(place: &Place) -> Tested {
-    let cache = place.open();
+fn every_failure_of_a_fetch_leaves_the_records_in_sync(temp: &TempCache) -> Tested {
+    let cache = temp.open();
     fill(&cache, "good", b"image");
     drop(cache.caching_reader("dropped", &b"image"[..], Expected::nothing())?);
     assert!(cache.cache_image("long", &b"image"[..], Expected::nothing().with_size(4)).is_err());
-    assert_eq!(place.records_in_sync().len(), 1);
+    assert_eq!(temp.records_in_sync().len(), 1);
     drop(cache);
-    assert_eq!(listed(&place.open()), ["good"]);
+    assert_eq!(listed(&temp.open()), ["good"]);
     Ok(())
 }
 
-fn thousands_of_images_are_adopted(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
+fn thousands_of_images_are_adopted(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
     // More than the records are read at once.
     let ids: Vec<String> = (0..2100).map(|n| format!("{n:04}")).collect();
-    ids.iter().for_each(|id| drop(place.put(id, id.as_bytes())));
-    let cache = place.open();
+    ids.iter().for_each(|id| drop(temp.put(id, id.as_bytes())));
+    let cache = temp.open();
     assert_eq!(listed(&cache), ids);
     drop(cache);
-    ids.iter().step_by(2).try_for_each(|id| fs::remove_file(place.path(id)))?;
-    let cache = place.open();
+    ids.iter().step_by(2).try_for_each(|id| fs::remove_file(temp.path(id)))?;
+    let cache = temp.open();
     assert_eq!(listed(&cache).len(), 1050);
-    assert_eq!(place.records_in_sync().len(), 1050);
+    assert_eq!(temp.records_in_sync().len(), 1050);
     Ok(())
 }
 
-fn a_long_list_is_of_the_files_that_are_there_and_keeps_none_open(place: &Place) -> Tested {
+fn a_long_list_is_of_the_files_that_are_there_and_keeps_none_open(temp: &TempCache) -> Tested {
     let ids: Vec<String> = (0..2100).map(|n| format!("{n:04}")).collect();
-    ids.iter().for_each(|id| drop(place.put(id, id.as_bytes())));
-    let cache = place.open();
+    ids.iter().for_each(|id| drop(temp.put(id, id.as_bytes())));
+    let cache = temp.open();
     let (gone, left): (Vec<_>, Vec<_>) = ids.iter().partition(|id| id.ends_with('7'));
-    gone.into_iter().try_for_each(|id| fs::remove_file(place.path(id)))?;
-    place.put("1234", b"another size");
+    gone.into_iter().try_for_each(|id| fs::remove_file(temp.path(id)))?;
+    temp.put("1234", b"another size");
     let list: Vec<(String, u64)> =
         cache.cached_images()?.iter().map(|i| (i.image_id.to_string(), i.size)).collect();
     let size = |id: &str| if id == "1234" { 12 } else { 4 };
@@ -198,7 +198,7 @@ fn a_long_list_is_of_the_files_that_are_there_and_keeps_none_open(place: &Place)
     let bytes = left.iter().map(|id| size(id)).sum();
     assert_eq!(cache.cache_size()?, CacheSize { images: left.len() as u64, bytes });
     // One that is evicted gives its space back at once.
-    let is_image = |path: &Path| left.iter().any(|id| path == place.path(id));
+    let is_image = |path: &Path| left.iter().any(|id| path == temp.path(id));
     let open = fs::read_dir("/proc/self/fd")?
         .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
         .filter(|path| is_image(path));
@@ -208,18 +208,18 @@ fn a_long_list_is_of_the_files_that_are_there_and_keeps_none_open(place: &Place)
 
 #[test]
 fn a_directory_that_glance_filled_with_sqlite_keeps_hits_and_ages() -> Tested {
-    let place = Place::new("sqlite");
-    set_times(&place.put("a", b"image"), after_1970(MODIFIED), after_1970(MODIFIED))?;
-    place.put("image_cache_db_init", b"");
+    let temp = TempCache::new("sqlite");
+    set_times(&temp.put("a", b"image"), after_1970(MODIFIED), after_1970(MODIFIED))?;
+    temp.put("image_cache_db_init", b"");
     // As Glance makes it: it notes the time of its commit, after the last byte was written, and no checksum.
-    place.database().execute_batch(&format!(
+    temp.database().execute_batch(&format!(
         "CREATE TABLE cached_images (image_id TEXT PRIMARY KEY, last_accessed REAL DEFAULT 0.0,
             last_modified REAL DEFAULT 0.0, size INTEGER DEFAULT 0, hits INTEGER DEFAULT 0, checksum TEXT);
          INSERT INTO cached_images VALUES ('a', {}, {}, 5, 7, NULL), ('gone', 1.0, 1.0, 5, 1, NULL)",
         ACCESSED as f64 / 1e6,
         (MODIFIED + 20_000) as f64 / 1e6,
     ))?;
-    let cache = place.open();
+    let cache = temp.open();
     let record = cache.cached_image("a")?.ok_or("it is Glance's")?;
     assert_eq!((record.size, record.hits, record.checksum), (5, 7, None));
     assert_eq!(
@@ -228,20 +228,20 @@ fn a_directory_that_glance_filled_with_sqlite_keeps_hits_and_ages() -> Tested {
     );
     assert_eq!(listed(&cache), ["a"]);
     serve(&cache, "a")?;
-    assert_eq!(place.records_in_sync()["a"].hits, 8);
-    assert!(place.path("image_cache_db_init").exists());
+    assert_eq!(temp.records_in_sync()["a"].hits, 8);
+    assert!(temp.path("image_cache_db_init").exists());
     Ok(())
 }
 
 #[test]
 fn a_directory_that_glance_filled_with_attributes_keeps_hits_and_ages() -> Tested {
-    let place = Place::new("xattr");
+    let temp = TempCache::new("xattr");
     for (id, hits) in [("a", "3"), ("garbage", "many"), ("negative", "-1"), ("empty", "")] {
-        let file = place.put(id, b"image");
+        let file = temp.put(id, b"image");
         xattr::set(&file, "user.hits", hits.as_bytes())?;
         set_times(&file, after_1970(ACCESSED), after_1970(MODIFIED))?;
     }
-    let cache = place.open();
+    let cache = temp.open();
     assert_eq!(listed(&cache), ["a", "empty", "garbage", "negative"]);
     let record = cache.cached_image("a")?.ok_or("it is Glance's")?;
     assert_eq!((record.size, record.hits, record.checksum), (5, 3, None));

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use image_cache::tokio::{AsyncImageCache, resuming};
 use image_cache::{Break, Error, Expected, Resuming};
-use image_cache_tests::{Place, Source, Tested, bytes, drip, md5_hex, read_all, with_both_drivers};
+use image_cache_tests::{
+    Source, TempCache, Tested, bytes, md5_hex, read_all, read_until_error, with_both_drivers,
+};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 
@@ -56,8 +58,8 @@ fn resetting(
     }
 }
 
-fn a_source_that_breaks_off_goes_on_where_it_stopped(place: &Place) -> Tested {
-    let (cache, image, asks) = (place.open(), bytes(1, SIZE), Asked::default());
+fn a_source_that_breaks_off_goes_on_where_it_stopped(temp: &TempCache) -> Tested {
+    let (cache, image, asks) = (temp.open(), bytes(1, SIZE), Asked::default());
     let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(SIZE as u64);
     let source = Resuming::new(None, resetting(&image, 400_000, &asks));
     let mut first = cache.get_or_fetch("a", expected.clone(), || Ok(source))?;
@@ -65,17 +67,17 @@ fn a_source_that_breaks_off_goes_on_where_it_stopped(place: &Place) -> Tested {
     assert!(read_all(&mut first)? == image && read_all(second)? == image);
     let offsets = [(0, 0), (400_000, 0), (800_000, 0)];
     assert_eq!(asked(&asks), offsets);
-    assert_cached(place, &cache, &image, 1)?;
-    assert!(place.names("invalid").is_empty());
+    assert_cached(temp, &cache, &image, 1)?;
+    assert!(temp.names("invalid").is_empty());
 
     cache.delete_cached_image("a")?;
     let source = Resuming::new(None, resetting(&image, 400_000, &asks));
     assert!(read_all(cache.caching_reader("a", source, expected)?)? == image);
-    assert_cached(place, &cache, &image, 0)
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn a_source_that_cannot_go_on_is_an_error_for_every_reader(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, SIZE));
+fn a_source_that_cannot_go_on_is_an_error_for_every_reader(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, SIZE));
     let half = image[..500_000].to_vec();
     let source = Resuming::new(None, move |broken| match broken.offset {
         0 => Ok(Source::of(&half[..]).then_fails(|| io::Error::other("the store has burnt down"))),
@@ -84,16 +86,16 @@ fn a_source_that_cannot_go_on_is_an_error_for_every_reader(place: &Place) -> Tes
     let mut first = cache.get_or_fetch("a", Expected::nothing(), || Ok(source))?;
     let mut second = get_for_nothing(&cache);
     for reader in [&mut first, &mut second] {
-        let (came, end) = drip(reader, 10_000);
+        let (came, end) = read_until_error(reader, 10_000);
         assert!(came.len() < 500_000 && image.starts_with(&came));
         assert_eq!(end.expect_err("it failed").to_string(), "the store has burnt down");
     }
-    assert!(!cache.is_cached("a")? && place.names("invalid").contains("a"));
+    assert!(!cache.is_cached("a")? && temp.names("invalid").contains("a"));
     Ok(())
 }
 
-fn an_end_before_all_has_come_is_a_break(place: &Place) -> Tested {
-    let (cache, image, asks) = (place.open(), bytes(3, SIZE), Asked::default());
+fn an_end_before_all_has_come_is_a_break(temp: &TempCache) -> Tested {
+    let (cache, image, asks) = (temp.open(), bytes(3, SIZE), Asked::default());
     let (store, asking) = (image.clone(), Arc::clone(&asks));
     let source = Resuming::new(Some(SIZE as u64), move |broken: Break| {
         note(&asking, &broken);
@@ -107,11 +109,11 @@ fn an_end_before_all_has_come_is_a_break(place: &Place) -> Tested {
     });
     cache.cache_image("a", source, Expected::nothing())?;
     assert_eq!(asked(&asks), [(0, 0), (500_000, 0)]);
-    assert_cached(place, &cache, &image, 0)
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn what_goes_on_with_another_image_is_found_out(place: &Place) -> Tested {
-    let (cache, image, other) = (place.open(), bytes(4, SIZE), bytes(5, SIZE));
+fn what_goes_on_with_another_image_is_found_out(temp: &TempCache) -> Tested {
+    let (cache, image, other) = (temp.open(), bytes(4, SIZE), bytes(5, SIZE));
     let expected = Expected::nothing().with_md5(&md5_hex(&image))?;
     let source = Resuming::new(None, move |broken: Break| match broken.offset {
         0 => Ok(Source::of(&image[..500_000]).then_fails(|| ErrorKind::TimedOut.into())),
@@ -139,8 +141,8 @@ fn chunks(
     stream::iter(chunks)
 }
 
-fn for_tokio_a_source_goes_on_for_all_its_readers(place: &Place) -> Tested {
-    let (cache, image, asks) = (place.open(), bytes(6, SIZE), Asked::default());
+fn for_tokio_a_source_goes_on_for_all_its_readers(temp: &TempCache) -> Tested {
+    let (cache, image, asks) = (temp.open(), bytes(6, SIZE), Asked::default());
     let shared = AsyncImageCache::from(cache.clone());
     let (store, asking) = (image.clone(), Arc::clone(&asks));
     let source = resuming(Some(SIZE as u64), move |broken| {
@@ -159,14 +161,14 @@ fn for_tokio_a_source_goes_on_for_all_its_readers(place: &Place) -> Tested {
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
     assert_eq!(asked(&asks), [(0, 0), (250_000, 0), (500_000, 0), (750_000, 0)]);
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
 fn for_tokio_attempts_in_vain_are_counted_and_the_last_error_is_everybody_s(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
     let (image, asks) = (bytes(7, SIZE), Asked::default());
-    let shared = AsyncImageCache::from(place.open());
+    let shared = AsyncImageCache::from(temp.open());
     let (store, asking) = (image.clone(), Arc::clone(&asks));
     let source = resuming(None, move |broken| {
         note(&asking, &broken);

@@ -5,7 +5,7 @@ use crate::shared_in_tokio::{all_of, join, pipe, until};
 use crate::single_flight::assert_cached;
 use image_cache::tokio::{AsyncImageCache, ImageReader};
 use image_cache::{Expected, Route};
-use image_cache_tests::{Place, Tested, bytes, with_both_drivers};
+use image_cache_tests::{TempCache, Tested, bytes, with_both_drivers};
 use std::future::Future;
 use std::pin::pin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,9 +28,9 @@ async fn soon<T>(cache: &AsyncImageCache, work: impl Future<Output = T>) -> T {
 }
 
 fn a_reader_that_stands_still_holds_up_neither_the_fetch_nor_other_readers(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, 5_000_000));
+    let (cache, image) = (temp.open(), bytes(1, 5_000_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let (mut sender, fetch) = pipe();
@@ -53,11 +53,11 @@ fn a_reader_that_stands_still_holds_up_neither_the_fetch_nor_other_readers(
         }
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn the_first_bytes_reach_every_reader_while_the_source_is_silent(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, 300_000));
+fn the_first_bytes_reach_every_reader_while_the_source_is_silent(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, 300_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let (mut sender, fetch) = pipe();
@@ -92,11 +92,11 @@ fn the_first_bytes_reach_every_reader_while_the_source_is_silent(place: &Place) 
         }
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 7)
+    assert_cached(temp, &cache, &image, 7)
 }
 
-fn nothing_is_fetched_before_somebody_reads(place: &Place) -> Tested {
-    let shared = AsyncImageCache::from(place.open());
+fn nothing_is_fetched_before_somebody_reads(temp: &TempCache) -> Tested {
+    let shared = AsyncImageCache::from(temp.open());
     run(async {
         let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let asks = std::sync::Arc::clone(&asked);
@@ -110,13 +110,13 @@ fn nothing_is_fetched_before_somebody_reads(place: &Place) -> Tested {
         }
         assert!(!asked.load(std::sync::atomic::Ordering::Relaxed));
         drop(reader);
-        assert!(until(&shared, || place.names("incomplete").is_empty()).await);
+        assert!(until(&shared, || temp.names("incomplete").is_empty()).await);
         Ok(())
     })
 }
 
-fn a_stream_hands_out_what_a_reader_does(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, 700_000));
+fn a_stream_hands_out_what_a_reader_does(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, 700_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let source = futures_util::stream::iter([Ok(bytes::Bytes::from(image.clone()))]);
@@ -135,7 +135,7 @@ fn a_stream_hands_out_what_a_reader_does(place: &Place) -> Tested {
         assert!(came == image && before < image.len());
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 1)?;
+    assert_cached(temp, &cache, &image, 1)?;
     // An error is the last thing that a stream says.
     run(async {
         let fails = futures_util::stream::iter([Err(std::io::ErrorKind::TimedOut.into())]);
@@ -146,8 +146,8 @@ fn a_stream_hands_out_what_a_reader_does(place: &Place) -> Tested {
     })
 }
 
-fn readers_know_where_their_image_comes_from(place: &Place) -> Tested {
-    let shared = AsyncImageCache::from(place.open());
+fn readers_know_where_their_image_comes_from(temp: &TempCache) -> Tested {
+    let shared = AsyncImageCache::from(temp.open());
     run(async {
         let expected = Expected::nothing().with_size(4);
         let fetch = || async { Ok(&b"four"[..]) };

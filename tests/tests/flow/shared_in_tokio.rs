@@ -5,7 +5,8 @@ use crate::single_flight::{assert_cached, get, get_for_nothing};
 use image_cache::tokio::{AsyncImageCache, ImageReader};
 use image_cache::{Error, Expected};
 use image_cache_tests::{
-    Mount, Place, Tap, Tested, bytes, md5_hex, read_all, with_both_drivers, wrong_md5,
+    Mount, TempCache, Tested, ThrottledSource, bytes, md5_hex, read_all, with_both_drivers,
+    wrong_md5,
 };
 use std::future::Future;
 use std::io;
@@ -79,8 +80,8 @@ pub fn pipe() -> (DuplexStream, impl FnOnce() -> std::future::Ready<io::Result<D
     (sender, move || std::future::ready(Ok(receiver)))
 }
 
-fn readers_of_one_cold_image_share_one_source(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(1, 3_000_001));
+fn readers_of_one_cold_image_share_one_source(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(1, 3_000_001));
     let (opened, shared) = (Opened::default(), AsyncImageCache::from(cache.clone()));
     run(async {
         let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(3_000_001);
@@ -96,7 +97,7 @@ fn readers_of_one_cold_image_share_one_source(place: &Place) -> Tested {
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
     assert_eq!(opened.load(Ordering::Relaxed), 1);
-    assert_cached(place, &cache, &image, 19)?;
+    assert_cached(temp, &cache, &image, 19)?;
     run(async {
         let (came, end) = all_of(join(&shared).await?).await;
         end?;
@@ -105,11 +106,11 @@ fn readers_of_one_cold_image_share_one_source(place: &Place) -> Tested {
         assert!(all_of(shared.follow("a").await?.ok_or("it is cached")?).await.0 == image);
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 21)
+    assert_cached(temp, &cache, &image, 21)
 }
 
-fn a_fetch_goes_on_when_its_first_reader_is_dropped(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, 900_000));
+fn a_fetch_goes_on_when_its_first_reader_is_dropped(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, 900_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let (mut sender, fetch) = pipe();
@@ -136,11 +137,11 @@ fn a_fetch_goes_on_when_its_first_reader_is_dropped(place: &Place) -> Tested {
         assert!(came == image[10..]);
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn a_fetch_that_nobody_reads_any_more_stops(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, 100_000));
+fn a_fetch_that_nobody_reads_any_more_stops(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, 100_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let (mut sender, fetch) = pipe();
@@ -152,16 +153,16 @@ fn a_fetch_that_nobody_reads_any_more_stops(place: &Place) -> Tested {
         drop(second);
         // The task lets the source go, though that never says another word.
         while sender.write_all(&[0; 1000]).await.is_ok() {}
-        let gone = || place.names("incomplete").is_empty() && place.names("invalid").contains("a");
+        let gone = || temp.names("incomplete").is_empty() && temp.names("invalid").contains("a");
         assert!(until(&shared, gone).await);
-        assert!(place.images().is_empty());
+        assert!(temp.images().is_empty());
         let (came, end) =
             all_of(shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?).await;
         end?;
         assert!(came == image);
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 0)
+    assert_cached(temp, &cache, &image, 0)
 }
 
 fn fetch_all(
@@ -170,8 +171,8 @@ fn fetch_all(
     fetch(image, &Opened::default())
 }
 
-fn by_option_a_fetch_goes_on_without_readers(place: &Place) -> Tested {
-    let (cache, image) = (place.open_with(|c| c.fetch_to_end(true)), bytes(4, 900_000));
+fn by_option_a_fetch_goes_on_without_readers(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open_with(|c| c.fetch_to_end(true)), bytes(4, 900_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let mut reader = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
@@ -180,11 +181,11 @@ fn by_option_a_fetch_goes_on_without_readers(place: &Place) -> Tested {
         assert!(until(&shared, || matches!(cache.is_cached("a"), Ok(true))).await);
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 0)
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn all_readers_hear_of_a_wrong_image_and_of_a_failing_source(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(5, 700_000));
+fn all_readers_hear_of_a_wrong_image_and_of_a_failing_source(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(5, 700_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
@@ -218,19 +219,19 @@ fn all_readers_hear_of_a_wrong_image_and_of_a_failing_source(place: &Place) -> T
             );
             assert!(n > 0 || error.get_ref().is_some_and(|error| error.is::<Burnt>()), "unchanged");
         }
-        assert!(until(&shared, || place.names("incomplete").is_empty()).await);
-        assert!(place.images().is_empty());
+        assert!(until(&shared, || temp.names("incomplete").is_empty()).await);
+        assert!(temp.images().is_empty());
         Ok(())
     })
 }
 
-fn a_source_that_panics_is_an_error(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(6, 1000));
+fn a_source_that_panics_is_an_error(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(6, 1000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let panics = || async {
             let ordered = true;
-            assert!(!ordered, "this source panics, as ordered");
+            assert!(!ordered, "this source panics, as configured");
             Ok(&b"nothing"[..])
         };
         let first = shared.get_or_fetch("a", Expected::nothing(), panics).await?;
@@ -240,15 +241,15 @@ fn a_source_that_panics_is_an_error(place: &Place) -> Tested {
             assert!(came.is_empty());
             assert!(end.is_err_and(|error| error.to_string().contains("panicked")));
         }
-        assert!(until(&shared, || place.names("incomplete").is_empty()).await);
+        assert!(until(&shared, || temp.names("incomplete").is_empty()).await);
         let again = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
         assert!(all_of(again).await.0 == image);
         Ok(())
     })
 }
 
-fn readers_with_and_without_a_runtime_share_one_source(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(7, 2_000_000));
+fn readers_with_and_without_a_runtime_share_one_source(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(7, 2_000_000));
     let shared = AsyncImageCache::from(cache.clone());
     // First the one with a runtime fetches, then the one without.
     let opened = Opened::default();
@@ -269,11 +270,11 @@ fn readers_with_and_without_a_runtime_share_one_source(place: &Place) -> Tested 
         assert!(came == image[1..]);
         Ok(())
     })?;
-    assert_cached(place, &cache, &image, 1)?;
+    assert_cached(temp, &cache, &image, 1)?;
     cache.delete_cached_image("a")?;
 
-    let tap = Tap::open(&image[..]);
-    let mut first = get(&cache, &tap);
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut first = get(&cache, &throttled);
     assert_eq!(io::Read::read(&mut first, &mut [0; 1])?, 1);
     run(async {
         let (one, other) = (join(&shared).await?, join(&shared).await?);
@@ -284,13 +285,13 @@ fn readers_with_and_without_a_runtime_share_one_source(place: &Place) -> Tested 
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
     assert!(read_all(first)? == image[1..]);
-    assert_eq!(tap.opened(), 1);
-    assert_cached(place, &cache, &image, 2)
+    assert_eq!(throttled.opened(), 1);
+    assert_cached(temp, &cache, &image, 2)
 }
 
-fn readers_take_over_from_a_caching_reader_that_is_dropped(place: &Place) -> Tested {
+fn readers_take_over_from_a_caching_reader_that_is_dropped(temp: &TempCache) -> Tested {
     let patience = Duration::from_millis(100);
-    let cache = place.open_with(|config| config.other_writer_patience(patience));
+    let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let (shared, image) = (AsyncImageCache::from(cache.clone()), bytes(8, 1_000_000));
     run(async {
         let opened = Opened::default();
@@ -317,13 +318,13 @@ fn readers_take_over_from_a_caching_reader_that_is_dropped(place: &Place) -> Tes
         assert_eq!(opened.load(Ordering::Relaxed), 1);
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert_cached(place, &cache, &image, 2)
+    assert_cached(temp, &cache, &image, 2)
 }
 
-fn when_the_disk_is_full_each_goes_on_with_its_own_source(place: &Place) -> Tested {
+fn when_the_disk_is_full_each_goes_on_with_its_own_source(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
-    let (cache, image) = (place.open(), bytes(9, 8 * MIB + 3));
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
+    let (cache, image) = (temp.open(), bytes(9, 8 * MIB + 3));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
         let opened = Opened::default();
@@ -343,15 +344,15 @@ fn when_the_disk_is_full_each_goes_on_with_its_own_source(place: &Place) -> Test
         assert_eq!(opened.load(Ordering::Relaxed), 3, "the first one keeps its own");
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    assert!(place.images().is_empty() && place.names("incomplete").is_empty());
-    assert!(place.names("invalid").is_empty());
+    assert!(temp.images().is_empty() && temp.names("incomplete").is_empty());
+    assert!(temp.names("invalid").is_empty());
     Ok(())
 }
 
 /// Files are read on the threads for what blocks: waiting readers must not hold them all.
-fn one_thread_for_what_blocks_is_enough(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(10, 1_500_000));
-    let file = place.put(".image-cache/source", &image);
+fn one_thread_for_what_blocks_is_enough(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(10, 1_500_000));
+    let file = temp.put(".image-cache/source", &image);
     let shared = AsyncImageCache::from(cache.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -371,5 +372,5 @@ fn one_thread_for_what_blocks_is_enough(place: &Place) -> Tested {
         Ok(())
     });
     runtime.block_on(work)?;
-    assert_cached(place, &cache, &image, 7)
+    assert_cached(temp, &cache, &image, 7)
 }

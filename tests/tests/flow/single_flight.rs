@@ -2,7 +2,8 @@
 
 use image_cache::{Expected, FetchReader, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Tap, Tested, bytes, drip, fill, md5_hex, read_all, serve, until, with_both_drivers,
+    TempCache, Tested, ThrottledSource, bytes, fill, md5_hex, read_all, read_until_error, serve,
+    until, with_both_drivers,
 };
 use std::io::{self, Cursor, Read};
 use std::sync::Barrier;
@@ -28,9 +29,9 @@ pub fn not_needed() -> io::Result<Cursor<Vec<u8>>> {
     panic!("somebody else fetches it")
 }
 
-pub fn get(cache: &ImageCache, tap: &Tap) -> FetchReader {
+pub fn get(cache: &ImageCache, throttled: &ThrottledSource) -> FetchReader {
     cache
-        .get_or_fetch("a", Expected::nothing(), tap.fetch())
+        .get_or_fetch("a", Expected::nothing(), throttled.fetch())
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -41,26 +42,26 @@ pub fn get_for_nothing(cache: &ImageCache) -> FetchReader {
 }
 
 /// Nothing but the cached image is left, with so many hits.
-pub fn assert_cached(place: &Place, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
+pub fn assert_cached(temp: &TempCache, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
     assert_eq!(cache.hit_count("a")?, hits, "hits");
-    assert!(std::fs::read(place.path("a"))? == image, "what is cached");
-    let records = place.records_in_sync();
+    assert!(std::fs::read(temp.path("a"))? == image, "what is cached");
+    let records = temp.records_in_sync();
     assert_eq!(records["a"].checksum.as_ref(), Some(&md5_hex(image)));
-    assert!(place.names("incomplete").is_empty(), "{:?}", place.names("incomplete"));
+    assert!(temp.names("incomplete").is_empty(), "{:?}", temp.names("incomplete"));
     assert_eq!(cache.status()?.cache_failures, 0);
     Ok(())
 }
 
-fn fifty_readers_of_one_cold_image_share_one_source(place: &Place) -> Tested {
+fn fifty_readers_of_one_cold_image_share_one_source(temp: &TempCache) -> Tested {
     const READERS: usize = 50;
-    let (cache, image) = (place.open(), bytes(1, 3_000_001));
-    let (tap, together) = (Tap::open(&image[..]), Barrier::new(READERS));
+    let (cache, image) = (temp.open(), bytes(1, 3_000_001));
+    let (throttled, together) = (ThrottledSource::unlimited(&image[..]), Barrier::new(READERS));
     let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(3_000_001);
     let read = |n: usize| {
         together.wait();
         let mut reader =
-            cache.get_or_fetch("a", expected.clone(), tap.fetch()).expect("the id is sound");
-        let (came, end) = drip(&mut reader, [4096, 100_000, 1 << 20, 10_007][n % 4]);
+            cache.get_or_fetch("a", expected.clone(), throttled.fetch()).expect("the id is sound");
+        let (came, end) = read_until_error(&mut reader, [4096, 100_000, 1 << 20, 10_007][n % 4]);
         end.expect("the source is sound");
         assert!(came == image, "reader {n}: {} bytes", came.len());
         assert!(
@@ -72,115 +73,115 @@ fn fifty_readers_of_one_cold_image_share_one_source(place: &Place) -> Tested {
     std::thread::scope(|scope| {
         (0..READERS).for_each(|n| drop(scope.spawn(move || read(n))));
     });
-    assert_eq!((tap.opened(), tap.given(), tap.running()), (1, image.len(), 0));
-    assert_cached(place, &cache, &image, READERS as u64 - 1)
+    assert_eq!((throttled.opened(), throttled.given(), throttled.running()), (1, image.len(), 0));
+    assert_cached(temp, &cache, &image, READERS as u64 - 1)
 }
 
-fn the_fetch_function_is_asked_only_when_it_is_needed(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(2, 100_000));
-    let tap = Tap::open(&image[..]);
-    drop(get(&cache, &tap));
-    assert_eq!(tap.opened(), 0, "nobody has read");
-    assert!(place.names("incomplete").is_empty());
+fn the_fetch_function_is_asked_only_when_it_is_needed(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(2, 100_000));
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    drop(get(&cache, &throttled));
+    assert_eq!(throttled.opened(), 0, "nobody has read");
+    assert!(temp.names("incomplete").is_empty());
     fill(&cache, "a", &image);
     assert!(read_all(get_for_nothing(&cache))? == image);
     assert!(
         matches!(cache.get_or_fetch("../a", Expected::nothing(), not_needed), Err(error) if error.to_string().contains("../a"))
     );
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn a_reader_that_comes_late_gets_the_whole_image(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, 900_000));
-    let tap = Tap::new(&image[..]);
-    tap.allow(500_000);
-    let mut first = get(&cache, &tap);
+fn a_reader_that_comes_late_gets_the_whole_image(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, 900_000));
+    let throttled = ThrottledSource::new(&image[..]);
+    throttled.allow(500_000);
+    let mut first = get(&cache, &throttled);
     first.read_exact(&mut vec![0; 499_999])?;
     assert!(cache.is_being_cached("a")? && !cache.is_cacheable("a", None)?);
     let mut late = get_for_nothing(&cache);
     let mut came = vec![0; 499_999];
     late.read_exact(&mut came)?;
-    tap.finish();
+    throttled.finish();
     late.read_to_end(&mut came)?;
     assert!(came == image && matches!(late.outcome(), Some(Outcome::Cached(_))));
     assert!(read_all(&mut first)? == image[499_999..]);
-    assert_cached(place, &cache, &image, 1)
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn nobody_waits_for_a_slow_first_reader(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(4, 2_000_000));
-    let tap = Tap::open(&image[..]);
-    let mut slow = get(&cache, &tap);
+fn nobody_waits_for_a_slow_first_reader(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(4, 2_000_000));
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut slow = get(&cache, &throttled);
     slow.read_exact(&mut [0; 1])?;
     // In the same thread: the first one cannot move while the other reads.
     assert!(read_all(get_for_nothing(&cache))? == image);
-    assert_cached(place, &cache, &image, 1)?;
+    assert_cached(temp, &cache, &image, 1)?;
     assert!(cache.delete_cached_image("a")?);
     assert!(read_all(&mut slow)? == image[1..], "though the image was deleted meanwhile");
-    assert_eq!(tap.opened(), 1);
+    assert_eq!(throttled.opened(), 1);
     Ok(())
 }
 
-fn a_fetch_goes_on_when_its_first_reader_leaves(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(5, 900_000));
-    let tap = Tap::new(&image[..]);
-    tap.allow(300_000);
-    let mut first = get(&cache, &tap);
+fn a_fetch_goes_on_when_its_first_reader_leaves(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(5, 900_000));
+    let throttled = ThrottledSource::new(&image[..]);
+    throttled.allow(300_000);
+    let mut first = get(&cache, &throttled);
     first.read_exact(&mut vec![0; 200_000])?;
     let (mut second, third) = (get_for_nothing(&cache), get_for_nothing(&cache));
     second.read_exact(&mut [0; 100])?;
     drop(first);
-    tap.finish();
+    throttled.finish();
     assert!(read_all(&mut second)? == image[100..]);
     drop(third);
-    assert_eq!((tap.opened(), tap.running()), (1, 0));
-    assert_cached(place, &cache, &image, 1)
+    assert_eq!((throttled.opened(), throttled.running()), (1, 0));
+    assert_cached(temp, &cache, &image, 1)
 }
 
-fn a_fetch_that_nobody_reads_any_more_is_broken_off(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(6, 900_000));
-    let tap = Tap::open(&image[..]);
-    let (mut first, mut second) = (get(&cache, &tap), get_for_nothing(&cache));
+fn a_fetch_that_nobody_reads_any_more_is_broken_off(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(6, 900_000));
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let (mut first, mut second) = (get(&cache, &throttled), get_for_nothing(&cache));
     first.read_exact(&mut vec![0; 400_000])?;
     second.read_exact(&mut [0; 10])?;
     drop(first);
     drop(second);
-    assert_eq!(tap.running(), 0, "the source was let go");
-    assert!(place.images().is_empty() && place.names("incomplete").is_empty());
-    assert!(place.names("invalid").contains("a") && place.records_in_sync().is_empty());
+    assert_eq!(throttled.running(), 0, "the source was let go");
+    assert!(temp.images().is_empty() && temp.names("incomplete").is_empty());
+    assert!(temp.names("invalid").contains("a") && temp.records_in_sync().is_empty());
     assert_eq!(cache.clean(None)?.invalid, 1, "nothing holds the file any more");
-    assert!(read_all(get(&cache, &tap))? == image);
-    assert_cached(place, &cache, &image, 0)
+    assert!(read_all(get(&cache, &throttled))? == image);
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn by_option_a_fetch_that_nobody_reads_any_more_goes_on_to_its_end(place: &Place) -> Tested {
-    let (cache, image) = (place.open_with(|config| config.fetch_to_end(true)), bytes(7, 900_000));
-    let tap = Tap::new(&image[..]);
-    tap.allow(300_000);
-    let mut reader = get(&cache, &tap);
+fn by_option_a_fetch_that_nobody_reads_any_more_goes_on_to_its_end(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open_with(|config| config.fetch_to_end(true)), bytes(7, 900_000));
+    let throttled = ThrottledSource::new(&image[..]);
+    throttled.allow(300_000);
+    let mut reader = get(&cache, &throttled);
     reader.read_exact(&mut vec![0; 1000])?;
     drop(reader);
     let mut joins = get_for_nothing(&cache);
     joins.read_exact(&mut vec![0; 1000])?;
     drop(joins);
-    tap.finish();
-    assert!(until(|| matches!(cache.is_cached("a"), Ok(true)) && tap.running() == 0));
-    assert_eq!(tap.opened(), 1);
-    assert_cached(place, &cache, &image, 0)
+    throttled.finish();
+    assert!(until(|| matches!(cache.is_cached("a"), Ok(true)) && throttled.running() == 0));
+    assert_eq!(throttled.opened(), 1);
+    assert_cached(temp, &cache, &image, 0)
 }
 
-fn readers_read_along_with_a_caching_reader(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(8, 1_000_000));
+fn readers_read_along_with_a_caching_reader(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(8, 1_000_000));
     let mut owner = cache.caching_reader("a", &image[..], Expected::nothing())?;
     owner.read_exact(&mut [0; 10])?;
     std::thread::scope(|scope| -> Tested {
         let readers: Vec<_> = (0..5)
             .map(|n| {
                 let mut reader = get_for_nothing(&cache);
-                scope.spawn(move || drip(&mut reader, 1000 + n * 50_000))
+                scope.spawn(move || read_until_error(&mut reader, 1000 + n * 50_000))
             })
             .collect();
-        let (rest, end) = drip(&mut owner, 7000);
+        let (rest, end) = read_until_error(&mut owner, 7000);
         end?;
         assert!(rest == image[10..]);
         for reader in readers {
@@ -190,38 +191,39 @@ fn readers_read_along_with_a_caching_reader(place: &Place) -> Tested {
         }
         Ok(())
     })?;
-    assert_cached(place, &cache, &image, 5)
+    assert_cached(temp, &cache, &image, 5)
 }
 
-fn a_reader_without_a_source_reads_along_or_from_the_cache(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(9, 500_000));
+fn a_reader_without_a_source_reads_along_or_from_the_cache(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(9, 500_000));
     assert!(cache.follow("a")?.is_none(), "nobody fetches it");
-    let tap = Tap::open(&image[..]);
-    let mut first = get(&cache, &tap);
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut first = get(&cache, &throttled);
     first.read_exact(&mut [0; 1])?;
     let mut follower = cache.follow("a")?.ok_or("it is being fetched")?;
     assert!(read_all(&mut follower)? == image);
     assert!(read_all(&mut first)? == image[1..]);
     assert!(read_all(cache.follow("a")?.ok_or("it is cached")?)? == image);
-    assert_cached(place, &cache, &image, 2)
+    assert_cached(temp, &cache, &image, 2)
 }
 
-fn an_image_without_bytes_is_shared_too(place: &Place) -> Tested {
-    let cache = place.open();
-    let tap = Tap::open([]);
-    let (mut first, mut second) = (get(&cache, &tap), get_for_nothing(&cache));
+fn an_image_without_bytes_is_shared_too(temp: &TempCache) -> Tested {
+    let cache = temp.open();
+    let throttled = ThrottledSource::unlimited([]);
+    let (mut first, mut second) = (get(&cache, &throttled), get_for_nothing(&cache));
     assert!(read_all(&mut second)?.is_empty() && read_all(&mut first)?.is_empty());
     assert!(read_all(get_for_nothing(&cache))?.is_empty());
-    assert_cached(place, &cache, &[], 2)
+    assert_cached(temp, &cache, &[], 2)
 }
 
-fn a_small_image_is_shared_byte_by_byte(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = place.open();
+fn a_small_image_is_shared_byte_by_byte(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = temp.open();
     for size in [1, 2, 3, 10] {
         let image = bytes(10, size);
-        let tap = Tap::open(&image[..]);
-        let mut readers = [get(&cache, &tap), get_for_nothing(&cache), get_for_nothing(&cache)];
+        let throttled = ThrottledSource::unlimited(&image[..]);
+        let mut readers =
+            [get(&cache, &throttled), get_for_nothing(&cache), get_for_nothing(&cache)];
         let mut came = [const { Vec::new() }; 3];
         for _ in 0..=size {
             for (reader, came) in readers.iter_mut().zip(&mut came) {
@@ -231,16 +233,16 @@ fn a_small_image_is_shared_byte_by_byte(place: &Place) -> Tested {
             }
         }
         assert_eq!(came, [&image[..]; 3], "{size} bytes");
-        assert_cached(place, &cache, &image, 2)?;
+        assert_cached(temp, &cache, &image, 2)?;
         cache.delete_cached_image("a")?;
     }
     Ok(())
 }
 
-fn hits_of_an_image_that_was_shared_are_counted_on(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(11, 300_000));
-    let tap = Tap::open(&image[..]);
-    let mut first = get(&cache, &tap);
+fn hits_of_an_image_that_was_shared_are_counted_on(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(11, 300_000));
+    let throttled = ThrottledSource::unlimited(&image[..]);
+    let mut first = get(&cache, &throttled);
     let mut abandoned = get_for_nothing(&cache);
     abandoned.read_exact(&mut vec![0; 299_999])?;
     assert!(read_all(&mut first)? == image);
@@ -250,9 +252,9 @@ fn hits_of_an_image_that_was_shared_are_counted_on(place: &Place) -> Tested {
     assert_eq!((last[0], cache.hit_count("a")?), (image[299_999], 1), "with its last byte");
     drop(abandoned);
     assert!(serve(&cache, "a")? == image);
-    assert_cached(place, &cache, &image, 2)?;
+    assert_cached(temp, &cache, &image, 2)?;
     let pause = Duration::from_millis(1);
-    assert!(read_all(get_for_nothing(&place.open_with(|c| c.hit_delay(pause))))? == image);
-    assert_eq!(place.open().hit_count("a")?, 3);
+    assert!(read_all(get_for_nothing(&temp.open_with(|c| c.hit_delay(pause))))? == image);
+    assert_eq!(temp.open().hit_count("a")?, 3);
     Ok(())
 }

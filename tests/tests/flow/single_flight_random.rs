@@ -4,7 +4,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, ImageCache, Outcome};
-use image_cache_tests::{Mount, Place, Tap, Tested, bytes, md5_hex, until, with_both_drivers};
+use image_cache_tests::{
+    Mount, TempCache, Tested, ThrottledSource, bytes, md5_hex, until, with_both_drivers,
+};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -80,10 +82,10 @@ struct Outside {
 }
 
 impl Outside {
-    fn open(cache: &ImageCache, expected: &Expected, tap: &Tap) -> Outside {
+    fn open(cache: &ImageCache, expected: &Expected, throttled: &ThrottledSource) -> Outside {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
         let runtime = runtime.expect("a runtime can be made");
-        let (cache, fetch) = (AsyncImageCache::from(cache.clone()), tap.fetch());
+        let (cache, fetch) = (AsyncImageCache::from(cache.clone()), throttled.fetch());
         let open = async move || {
             let flow = fetch()?;
             let chunks = stream::try_unfold(flow, async |mut flow| {
@@ -110,10 +112,10 @@ impl Read for Outside {
 }
 
 /// One image, from its first reader to its last.
-fn round(place: &Place, caches: &[ImageCache; 2], dice: &mut Dice, least: usize) -> Tested {
+fn round(temp: &TempCache, caches: &[ImageCache; 2], dice: &mut Dice, least: usize) -> Tested {
     let size = least + [0, 1, 2, 5000, 262_144, 600_001, 1_200_000][dice.below(7)];
     let image = bytes(dice.below(1000) as u64, size);
-    let (tap, fails) = (Tap::new(&image[..]), dice.below(5) == 0);
+    let (throttled, fails) = (ThrottledSource::new(&image[..]), dice.below(5) == 0);
     let expected = match dice.below(2) {
         0 => Expected::nothing(),
         _ => Expected::nothing().with_md5(&md5_hex(&image))?.with_size(image.len() as u64),
@@ -123,20 +125,20 @@ fn round(place: &Place, caches: &[ImageCache; 2], dice: &mut Dice, least: usize)
         for n in 0..2 + dice.below(10) {
             let (cache, mut dice) =
                 (&caches[usize::from(dice.below(4) == 0)], Dice(dice.0 ^ n as u64));
-            let (tap, image, expected, kept) = (&tap, &image, &expected, &kept);
+            let (throttled, image, expected, kept) = (&throttled, &image, &expected, &kept);
             let kind = dice.below(8);
             scope.spawn(move || {
                 std::thread::sleep(Duration::from_micros(dice.below(3000) as u64));
                 let (end, outcome) = if kind == 0 {
                     // One that keeps its source to itself.
-                    let source = (tap.fetch())().expect("it opens");
+                    let source = (throttled.fetch())().expect("it opens");
                     let reader = cache.caching_reader("a", source, expected.clone());
                     let mut reader = reader.expect("the id is sound");
                     (read(&mut reader, image, &mut dice), reader.outcome().cloned())
                 } else if kind == 1 {
-                    (read(&mut Outside::open(cache, expected, tap), image, &mut dice), None)
+                    (read(&mut Outside::open(cache, expected, throttled), image, &mut dice), None)
                 } else {
-                    let reader = cache.get_or_fetch("a", expected.clone(), tap.fetch());
+                    let reader = cache.get_or_fetch("a", expected.clone(), throttled.fetch());
                     let mut reader = reader.expect("the id is sound");
                     (read(&mut reader, image, &mut dice), reader.outcome().cloned())
                 };
@@ -160,36 +162,36 @@ fn round(place: &Place, caches: &[ImageCache; 2], dice: &mut Dice, least: usize)
         let mut allowed = 0;
         while allowed < image.len() {
             allowed += 1 + dice.below(300_000);
-            tap.allow(allowed.min(image.len() - usize::from(fails)));
+            throttled.allow(allowed.min(image.len() - usize::from(fails)));
             std::thread::sleep(Duration::from_micros(dice.below(1500) as u64));
         }
-        if fails { tap.fail(104) } else { tap.finish() }
+        if fails { throttled.fail(104) } else { throttled.finish() }
     });
-    assert!(until(|| tap.running() == 0), "no source is left open");
-    assert!(until(|| place.names("incomplete").is_empty()), "{:?}", place.names("incomplete"));
+    assert!(until(|| throttled.running() == 0), "no source is left open");
+    assert!(until(|| temp.names("incomplete").is_empty()), "{:?}", temp.names("incomplete"));
     let (kept, cached) = (kept.into_inner(), caches[0].is_cached("a")?);
     assert!(cached || kept == 0, "{kept} readers were told that it is cached");
     assert!(!cached || !fails, "a failing source cannot be cached");
     if cached {
-        assert!(std::fs::read(place.path("a"))? == image);
-        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
+        assert!(std::fs::read(temp.path("a"))? == image);
+        assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(&image)));
         assert!(caches[1].delete_cached_image("a")?);
     }
-    let cleaned = || caches[0].clean(None).is_ok() && place.names("invalid").is_empty();
+    let cleaned = || caches[0].clean(None).is_ok() && temp.names("invalid").is_empty();
     assert!(until(cleaned), "something holds what was refused");
     Ok(())
 }
 
-fn whatever_readers_do_each_gets_the_image_or_an_error(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
+fn whatever_readers_do_each_gets_the_image_or_an_error(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
     let patience = Duration::from_millis(300);
-    let open = || place.open_with(|config| config.other_writer_patience(patience));
+    let open = || temp.open_with(|config| config.other_writer_patience(patience));
     let (caches, seed) = ([open(), open()], seed());
     println!("FLIGHT_SEED={seed}");
     let mut dice = Dice(seed);
     for n in 0..60 {
         println!("round {n}");
-        round(place, &caches, &mut dice, 0)?;
+        round(temp, &caches, &mut dice, 0)?;
     }
     assert!(until(|| caches
         .iter()
@@ -197,17 +199,17 @@ fn whatever_readers_do_each_gets_the_image_or_an_error(place: &Place) -> Tested 
     Ok(())
 }
 
-fn whatever_readers_do_on_a_full_disk_each_gets_the_image_or_an_error(place: &Place) -> Tested {
+fn whatever_readers_do_on_a_full_disk_each_gets_the_image_or_an_error(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(2 * MIB as u64) else { return Ok(()) };
-    let place = &Place::at(place.driver(), mount.path().join("cache"));
+    let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
     let patience = Duration::from_millis(300);
-    let open = || place.open_with(|config| config.other_writer_patience(patience));
+    let open = || temp.open_with(|config| config.other_writer_patience(patience));
     let (caches, seed) = ([open(), open()], seed());
     println!("FLIGHT_SEED={seed}");
     let mut dice = Dice(seed);
     for n in 0..25 {
         println!("round {n}");
-        round(place, &caches, &mut dice, 2 * MIB)?;
+        round(temp, &caches, &mut dice, 2 * MIB)?;
     }
     Ok(())
 }

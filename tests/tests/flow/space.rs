@@ -7,7 +7,7 @@ mod many_processes;
 mod on_disk;
 
 use image_cache::{Expected, ImageCache, Outcome};
-use image_cache_tests::{Mount, Place, Tested, bytes, drip, md5_hex};
+use image_cache_tests::{Mount, TempCache, Tested, bytes, md5_hex, read_until_error};
 use std::path::Path;
 
 const MIB: u64 = 1 << 20;
@@ -17,10 +17,10 @@ fn image(seed: u64, size: u64) -> Vec<u8> {
 }
 
 /// A small file system of its own for this driver's cache.
-fn disk(place: &Place, size: u64) -> Option<(Mount, Place)> {
+fn disk(temp: &TempCache, size: u64) -> Option<(Mount, TempCache)> {
     let mount = Mount::tmpfs(size)?;
-    let place = Place::at(place.driver(), mount.path().join("cache"));
-    Some((mount, place))
+    let temp = TempCache::at(temp.driver(), mount.path().join("cache"));
+    Some((mount, temp))
 }
 
 fn free(path: &Path) -> u64 {
@@ -41,7 +41,7 @@ fn fill_sized(cache: &ImageCache, id: &str, image: &[u8]) -> Outcome {
 fn passes(cache: &ImageCache, id: &str, image: &[u8], expected: Expected) -> Tested<String> {
     let expected = expected.with_md5(&md5_hex(image))?;
     let mut reader = cache.caching_reader(id, image, expected)?;
-    let (came, end) = drip(&mut reader, 50_000);
+    let (came, end) = read_until_error(&mut reader, 50_000);
     end?;
     assert!(came == image, "the reader gets every byte");
     assert!(!cache.is_cached(id)? && !cache.is_being_cached(id)?);
@@ -51,6 +51,6 @@ fn passes(cache: &ImageCache, id: &str, image: &[u8], expected: Expected) -> Tes
     }
 }
 
-fn hard(place: &Place, max_size: u64) -> ImageCache {
-    place.open_with(|config| config.max_size(max_size).hard_limit(true))
+fn hard(temp: &TempCache, max_size: u64) -> ImageCache {
+    temp.open_with(|config| config.max_size(max_size).hard_limit(true))
 }

@@ -2,7 +2,7 @@
 
 use image_cache::{Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Source, Tested, bytes, md5_hex, serve, with_both_drivers, wrong_md5,
+    Source, TempCache, Tested, bytes, md5_hex, serve, with_both_drivers, wrong_md5,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -99,9 +99,9 @@ fn check(cache: &ImageCache, stream: &Stream) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn a_reader_gets_all_of_a_right_image_and_never_all_of_a_wrong_one(place: &Place) -> Tested {
-    let place = Place::in_memory(place.driver());
-    let cache = place.open();
+fn a_reader_gets_all_of_a_right_image_and_never_all_of_a_wrong_one(temp: &TempCache) -> Tested {
+    let temp = TempCache::in_memory(temp.driver());
+    let cache = temp.open();
     let config = Config { cases: 128, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&stream(), |stream| check(&cache, &stream));
     assert_eq!(cache.status()?.cache_failures, 0);

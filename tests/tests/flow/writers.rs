@@ -2,8 +2,8 @@
 
 use image_cache::{CachingReader, Expected, ImageCache, Outcome};
 use image_cache_tests::{
-    Place, Tested, bytes, drip, fill, md5_hex, read_all, say_and_wait, serve, wait_for,
-    with_both_drivers,
+    TempCache, Tested, bytes, fill, md5_hex, read_all, read_until_error, say_and_wait, serve,
+    wait_for, with_both_drivers,
 };
 use std::io::Read;
 use std::sync::Barrier;
@@ -24,37 +24,37 @@ fn start<'a>(
     cache.caching_reader("a", image, Expected::nothing())
 }
 
-fn a_second_writer_reads_past_the_cache(place: &Place) -> Tested {
-    let (cache, other_cache) = (place.open(), place.open());
+fn a_second_writer_reads_past_the_cache(temp: &TempCache) -> Tested {
+    let (cache, other_cache) = (temp.open(), temp.open());
     let (image, other) = (bytes(1, 600_000), bytes(2, 700_000));
     let mut first = start(&cache, &image)?;
     first.read_exact(&mut [0; 300_000])?;
     for cache in [&cache, &other_cache] {
         assert!(cache.is_being_cached("a")? && !cache.is_cacheable("a", None)?);
         let mut second = start(cache, &other)?;
-        assert!(drip(&mut second, 4096).0 == other);
+        assert!(read_until_error(&mut second, 4096).0 == other);
         assert_eq!(second.outcome(), Some(&Outcome::BeingCached));
     }
     first.read_to_end(&mut Vec::new())?;
     assert!(matches!(first.outcome(), Some(Outcome::Cached(_))));
     assert!(serve(&other_cache, "a")? == image);
     assert_eq!(
-        (place.records_in_sync()["a"].checksum.clone(), place.names("invalid").len()),
+        (temp.records_in_sync()["a"].checksum.clone(), temp.names("invalid").len()),
         (Some(md5_hex(&image)), 0)
     );
     Ok(())
 }
 
-fn of_racing_writers_one_wins_and_its_bytes_are_the_image(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let caches = [place.open(), place.open()];
+fn of_racing_writers_one_wins_and_its_bytes_are_the_image(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let caches = [temp.open(), temp.open()];
     let images: Vec<Vec<u8>> = (0..8).map(|seed| bytes(seed, 300_000 + seed as usize)).collect();
     for round in 0..10 {
         let barrier = Barrier::new(images.len());
         let race = |writer: usize| {
             barrier.wait();
             let mut reader = start(&caches[writer % 2], &images[writer]).expect("the id is sound");
-            let (came, end) = drip(&mut reader, 4096);
+            let (came, end) = read_until_error(&mut reader, 4096);
             end.expect("the source does not fail");
             assert!(came == images[writer], "every reader gets its own source's bytes");
             reader.outcome().cloned()
@@ -77,29 +77,29 @@ fn of_racing_writers_one_wins_and_its_bytes_are_the_image(place: &Place) -> Test
             "round {round}: {outcomes:?}"
         );
         assert!(serve(&caches[0], "a")? == images[winner], "round {round}");
-        assert_eq!(place.records_in_sync()["a"].checksum, Some(md5_hex(&images[winner])));
+        assert_eq!(temp.records_in_sync()["a"].checksum, Some(md5_hex(&images[winner])));
         assert!(caches[round % 2].delete_cached_image("a")?);
-        assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
+        assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
     }
     Ok(())
 }
 
-fn what_a_dead_writer_left_is_replaced_at_once(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(3, 1000));
-    place.put("incomplete/a", &bytes(4, 5000));
+fn what_a_dead_writer_left_is_replaced_at_once(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(3, 1000));
+    temp.put("incomplete/a", &bytes(4, 5000));
     assert!(!cache.is_being_cached("a")? && cache.is_cacheable("a", None)?);
     fill(&cache, "a", &image);
     assert!(serve(&cache, "a")? == image, "nothing of the longer leftover is behind it");
-    assert!(place.names("incomplete").is_empty());
-    place.records_in_sync();
+    assert!(temp.names("incomplete").is_empty());
+    temp.records_in_sync();
     Ok(())
 }
 
 /// Runs as another process, under the test that kills it.
 #[test]
 fn a_writer_that_waits_to_be_killed() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let (cache, image) = (place.open(), bytes(5, 900_000));
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let (cache, image) = (temp.open(), bytes(5, 900_000));
     let mut reader = start(&cache, &image)?;
     reader.read_exact(&mut vec![0; 600_000])?;
     say_and_wait("writing")?;
@@ -107,25 +107,25 @@ fn a_writer_that_waits_to_be_killed() -> Tested {
     Ok(())
 }
 
-fn a_killed_writer_does_not_block_its_image(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(6, 1000));
-    let mut child = place.in_child("writers::a_writer_that_waits_to_be_killed")?.spawn()?;
+fn a_killed_writer_does_not_block_its_image(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(6, 1000));
+    let mut child = temp.in_child("writers::a_writer_that_waits_to_be_killed")?.spawn()?;
     wait_for(&mut child, "writing")?;
     assert!(cache.is_being_cached("a")? && !cache.is_cacheable("a", None)?);
     assert_eq!(cache.cache_image("a", &image[..], Expected::nothing())?, Outcome::BeingCached);
     child.kill()?;
     child.wait()?;
-    assert!(place.names("incomplete").contains("a"), "it had no time to clean up");
+    assert!(temp.names("incomplete").contains("a"), "it had no time to clean up");
     assert!(!cache.is_being_cached("a")? && cache.is_cacheable("a", None)?);
     fill(&cache, "a", &image);
     assert!(serve(&cache, "a")? == image);
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn asking_about_an_image_does_not_keep_its_writer_out(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let (cache, done) = (place.open(), std::sync::atomic::AtomicBool::new(false));
+fn asking_about_an_image_does_not_keep_its_writer_out(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let (cache, done) = (temp.open(), std::sync::atomic::AtomicBool::new(false));
     std::thread::scope(|scope| -> Tested {
         let asker = scope.spawn(|| {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
@@ -150,8 +150,8 @@ fn asking_about_an_image_does_not_keep_its_writer_out(place: &Place) -> Tested {
     Ok(())
 }
 
-fn writers_of_different_images_do_not_wait_for_each_other(place: &Place) -> Tested {
-    let (cache, image) = (place.open(), bytes(7, 300_000));
+fn writers_of_different_images_do_not_wait_for_each_other(temp: &TempCache) -> Tested {
+    let (cache, image) = (temp.open(), bytes(7, 300_000));
     let mut readers = Vec::new();
     for n in 0..20 {
         let mut reader = cache.caching_reader(&n.to_string(), &image[..], Expected::nothing())?;
@@ -163,6 +163,6 @@ fn writers_of_different_images_do_not_wait_for_each_other(place: &Place) -> Test
         reader.read_to_end(&mut Vec::new())?;
         assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
     }
-    assert_eq!(place.records_in_sync().len(), 21);
+    assert_eq!(temp.records_in_sync().len(), 21);
     Ok(())
 }

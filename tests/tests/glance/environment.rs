@@ -1,7 +1,7 @@
 //! The real Glance's library, at work on a cache directory.
 
 use crate::plan::{self, Said};
-use image_cache_tests::{Place, Tested};
+use image_cache_tests::{TempCache, Tested};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,26 +22,26 @@ impl Glance {
         Some(Glance { python: image_cache_tests::glance::python()? })
     }
 
-    /// Fills the place as planned, and says what it sees there then.
-    pub fn fill(&self, place: &Place) -> Tested<Said> {
-        fs::create_dir_all(place.dir())?;
+    /// Fills the cache as planned, and returns what Glance then reports.
+    pub fn fill(&self, temp: &TempCache) -> Tested<Said> {
+        fs::create_dir_all(temp.dir())?;
         let plan = plan::as_json().to_string();
-        Said::from_json(&self.run(place, &["fill", "then", "say"], &plan)?)
+        Said::from_json(&self.run(temp, &["fill", "then", "say"], &plan)?)
     }
 
     /// What it sees there.
-    pub fn say(&self, place: &Place) -> Tested<Said> {
-        Said::from_json(&self.run(place, &["say"], "")?)
+    pub fn say(&self, temp: &TempCache) -> Tested<Said> {
+        Said::from_json(&self.run(temp, &["say"], "")?)
     }
 
     /// Has it do something else; commands stand between `then`.
-    pub fn work(&self, place: &Place, command: &[&str]) -> Tested {
-        self.run(place, command, "").map(drop)
+    pub fn work(&self, temp: &TempCache, command: &[&str]) -> Tested {
+        self.run(temp, command, "").map(drop)
     }
 
-    fn run(&self, place: &Place, command: &[&str], input: &str) -> Tested<String> {
+    fn run(&self, temp: &TempCache, command: &[&str], input: &str) -> Tested<String> {
         let mut python = Command::new(&self.python);
-        python.arg(SCRIPT).arg(place.dir()).arg(place.driver()).args(command);
+        python.arg(SCRIPT).arg(temp.dir()).arg(temp.driver()).args(command);
         python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = python.spawn()?;
         child.stdin.take().ok_or("its input is piped")?.write_all(input.as_bytes())?;

@@ -1,14 +1,14 @@
 //! Directories that the real Glance filled, kept as text: attributes, times and databases survive no repository.
 
 use crate::plan::{Said, as_json};
-use image_cache_tests::{Place, Tested, set_times};
+use image_cache_tests::{TempCache, Tested, set_times};
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use toml::Table;
 
-/// Builds the directory of this place's driver, file for file and byte for byte; what Glance said of it.
-pub fn build(place: &Place) -> Tested<Said> {
-    let text = match place.driver() {
+/// Builds the directory of this cache's driver, file for file and byte for byte; returns what Glance reported of it.
+pub fn build(temp: &TempCache) -> Tested<Said> {
+    let text = match temp.driver() {
         "sqlite" => include_str!("../../fixtures/glance/sqlite.toml"),
         _ => include_str!("../../fixtures/glance/xattr.toml"),
     };
@@ -20,15 +20,15 @@ pub fn build(place: &Place) -> Tested<Said> {
         "made to another plan: make it anew"
     );
     for folder in ["incomplete", "invalid", "queue"] {
-        fs::create_dir_all(place.path(folder))?;
+        fs::create_dir_all(temp.path(folder))?;
     }
     for file in fixture["file"].as_array().ok_or("a list of files")? {
-        build_file(place, file.as_table().ok_or("a table for each file")?)?;
+        build_file(temp, file.as_table().ok_or("a table for each file")?)?;
     }
     Said::from_json(of("said")?)
 }
 
-fn build_file(place: &Place, file: &Table) -> Tested {
+fn build_file(temp: &TempCache, file: &Table) -> Tested {
     let number =
         |key: &str| -> Tested<u64> { Ok(file[key].as_integer().ok_or("a number")?.try_into()?) };
     let mut content = vec![0; number("size")?.try_into()?];
@@ -38,7 +38,7 @@ fn build_file(place: &Place, file: &Table) -> Tested {
         let (offset, bytes) = (usize::try_from(offset)?, hex::decode(bytes)?);
         content[offset..offset + bytes.len()].copy_from_slice(&bytes);
     }
-    let path = place.put(file["path"].as_str().ok_or("a path")?, &content);
+    let path = temp.put(file["path"].as_str().ok_or("a path")?, &content);
     for (name, value) in
         file.get("attributes").and_then(|them| them.as_table()).into_iter().flatten()
     {

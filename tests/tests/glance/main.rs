@@ -9,7 +9,7 @@ mod serving;
 use environment::Glance;
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::{
-    Place, Tested, fill, listed, queued, read_all, say_and_wait, serve, set_times, wait_for,
+    TempCache, Tested, fill, listed, queued, read_all, say_and_wait, serve, set_times, wait_for,
     with_both_drivers,
 };
 use plan::{CACHED, INVALID, QUEUED, STALLED, Said, image};
@@ -24,8 +24,8 @@ with_both_drivers![
 ];
 
 /// When a file was accessed and modified, in whole microseconds.
-fn times(place: &Place, id: &str) -> [SystemTime; 2] {
-    let file = fs::metadata(place.path(id)).expect("the image is there");
+fn times(temp: &TempCache, id: &str) -> [SystemTime; 2] {
+    let file = fs::metadata(temp.path(id)).expect("the image is there");
     [file.accessed(), file.modified()].map(|time| plan::to_micros(time.expect("Linux has both")))
 }
 
@@ -36,9 +36,9 @@ fn near(a: SystemTime, b: SystemTime) -> bool {
 }
 
 /// Opens what Glance filled, and holds what we see against what it said.
-fn assert_opens_as_it_is(place: &Place, said: &Said) -> Tested {
-    let files: Vec<_> = CACHED.iter().map(|(id, ..)| times(place, id)).collect();
-    let cache = place.open();
+fn assert_opens_as_it_is(temp: &TempCache, said: &Said) -> Tested {
+    let files: Vec<_> = CACHED.iter().map(|(id, ..)| times(temp, id)).collect();
+    let cache = temp.open();
     let status = cache.status()?;
     assert_eq!((status.cached.images, status.cached.bytes), (CACHED.len() as u64, said.size));
     assert_eq!((status.incomplete, status.invalid), (1, 1));
@@ -53,7 +53,7 @@ fn assert_opens_as_it_is(place: &Place, said: &Said) -> Tested {
         assert_eq!((record.size, record.hits, record.checksum), (glance.size, hits, None), "{id}");
         assert_eq!((glance.size, glance.hits), (image(id, lines).len() as u64, hits), "{id}");
         assert_eq!(record.last_modified, file[1], "{id}");
-        match place.driver() {
+        match temp.driver() {
             "sqlite" => {
                 assert!(near(record.last_accessed, glance.last_accessed), "{id}: {glance:?}")
             }
@@ -64,7 +64,7 @@ fn assert_opens_as_it_is(place: &Place, said: &Said) -> Tested {
                 assert!(since < Duration::from_secs(1), "{id}: {since:?}");
             }
         }
-        assert_eq!(times(place, id), *file, "looking changes nothing");
+        assert_eq!(times(temp, id), *file, "looking changes nothing");
     }
     let (broken, stalled) = (INVALID[0], STALLED[0]);
     assert!(!cache.is_cached(broken)? && !cache.is_cached(stalled)?);
@@ -73,8 +73,8 @@ fn assert_opens_as_it_is(place: &Place, said: &Said) -> Tested {
 }
 
 /// Reads what is least recently used, so that the next one is: that goes first, and the leftovers go, too.
-fn assert_goes_on(place: &Place, said: &Said) -> Tested<[String; 2]> {
-    let cache = place.open_with(|config| config.max_size(said.size - 1));
+fn assert_goes_on(temp: &TempCache, said: &Said) -> Tested<[String; 2]> {
+    let cache = temp.open_with(|config| config.max_size(said.size - 1));
     let [least, next, ..] = said.by_age()[..] else { return Err("it cached more".into()) };
     for (id, lines, _) in CACHED.iter().filter(|(id, ..)| id == least) {
         assert!(serve(&cache, id)? == image(id, *lines));
@@ -83,8 +83,8 @@ fn assert_goes_on(place: &Place, said: &Said) -> Tested<[String; 2]> {
     Ok([least.clone(), next.clone()])
 }
 
-fn assert_evicts_and_cleans(place: &Place, said: &Said, next: &str) -> Tested {
-    let cache = place.open_with(|config| config.max_size(said.size - 1));
+fn assert_evicts_and_cleans(temp: &TempCache, said: &Said, next: &str) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(said.size - 1));
     assert_eq!(cache.prune()?.images, 1);
     assert!(!listed(&cache).contains(&next.to_owned()), "{next} was the least recently used");
     let cleaned = cache.clean(None)?;
@@ -97,17 +97,17 @@ fn assert_evicts_and_cleans(place: &Place, said: &Said, next: &str) -> Tested {
     }
     assert!(queued(&cache).is_empty());
     drop(cache);
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn what_glance_filled_opens_with_hits_ages_sizes_and_queue(place: &Place) -> Tested {
+fn what_glance_filled_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) -> Tested {
     let Some(glance) = Glance::find_or_install() else { return Ok(()) };
-    let said = glance.fill(place)?;
-    assert_opens_as_it_is(place, &said)?;
-    let [least, next] = assert_goes_on(place, &said)?;
+    let said = glance.fill(temp)?;
+    assert_opens_as_it_is(temp, &said)?;
+    let [least, next] = assert_goes_on(temp, &said)?;
     // What Glance sees after us: our hit, and nothing else has changed.
-    let now = glance.say(place)?;
+    let now = glance.say(temp)?;
     assert_eq!((now.ids(), now.size, &now.queued), (said.ids(), said.size, &said.queued));
     for id in now.ids() {
         let ([before, after], ours) = ([&said, &now].map(|said| said.image(&id)), id == least);
@@ -116,33 +116,33 @@ fn what_glance_filled_opens_with_hits_ages_sizes_and_queue(place: &Place) -> Tes
         assert!(same != ours, "{id} was {before:?}, is {after:?}");
     }
     assert_eq!((now.least.as_ref(), now.by_age()[0]), (Some(&next), &next));
-    assert_evicts_and_cleans(place, &said, &next)
+    assert_evicts_and_cleans(temp, &said, &next)
 }
 
 fn a_directory_of_glance_s_as_it_lay_on_disk_opens_with_hits_ages_sizes_and_queue(
-    place: &Place,
+    temp: &TempCache,
 ) -> Tested {
-    let said = fixture::build(place)?;
-    assert_opens_as_it_is(place, &said)?;
-    let [_, next] = assert_goes_on(place, &said)?;
-    assert_evicts_and_cleans(place, &said, &next)
+    let said = fixture::build(temp)?;
+    assert_opens_as_it_is(temp, &said)?;
+    let [_, next] = assert_goes_on(temp, &said)?;
+    assert_evicts_and_cleans(temp, &said, &next)
 }
 
 /// Runs as another process, which is killed amid a fetch.
 #[test]
 fn stalling() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let (cache, image) = (place.open(), image(STALLED[0], 50_000));
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let (cache, image) = (temp.open(), image(STALLED[0], 50_000));
     let mut reader = cache.caching_reader(STALLED[0], &image[..], Expected::nothing())?;
     reader.read_exact(&mut vec![0; image.len() - 1])?;
     say_and_wait("amid")
 }
 
 /// As Glance does it in `work.py`.
-fn fill_as_planned(place: &Place, cache: &ImageCache) -> Tested {
+fn fill_as_planned(temp: &TempCache, cache: &ImageCache) -> Tested {
     let broken = image(INVALID[0], 2);
     assert!(cache.cache_image(INVALID[0], &broken[..], Expected::nothing().with_size(1)).is_err());
-    let mut child = place.in_child("stalling")?.spawn()?;
+    let mut child = temp.in_child("stalling")?.spawn()?;
     wait_for(&mut child, "amid")?;
     child.kill()?;
     child.wait()?;
@@ -160,24 +160,24 @@ fn fill_as_planned(place: &Place, cache: &ImageCache) -> Tested {
     Ok(())
 }
 
-fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(place: &Place) -> Tested {
+fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) -> Tested {
     let Some(glance) = Glance::find_or_install() else { return Ok(()) };
-    let cache = place.open();
-    fill_as_planned(place, &cache)?;
+    let cache = temp.open();
+    fill_as_planned(temp, &cache)?;
     let records = cache.cached_images()?;
     drop(cache);
     let now = SystemTime::now();
     let long_ago = now - Duration::from_secs(2 * 86_400);
-    set_times(&place.path("incomplete").join(STALLED[0]), long_ago, long_ago)?;
-    if place.driver() == "xattr" {
+    set_times(&temp.path("incomplete").join(STALLED[0]), long_ago, long_ago)?;
+    if temp.driver() == "xattr" {
         // As if a minute had passed from image to image: Glance orders by whole seconds.
         for (age, (id, ..)) in CACHED.iter().rev().enumerate() {
-            let [_, modified] = [(); 2].map(|()| fs::metadata(place.path(id)));
+            let [_, modified] = [(); 2].map(|()| fs::metadata(temp.path(id)));
             let accessed = now - Duration::from_secs(60 * age as u64 + 1);
-            set_times(&place.path(id), accessed, modified?.modified()?)?;
+            set_times(&temp.path(id), accessed, modified?.modified()?)?;
         }
     }
-    let said = glance.say(place)?;
+    let said = glance.say(temp)?;
     assert_eq!(
         said.ids(),
         records.iter().map(|record| record.image_id.to_string()).collect::<Vec<_>>()
@@ -190,7 +190,7 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(place: &Place) -> 
             (hits, image(id, lines).len() as u64)
         );
     }
-    if place.driver() == "sqlite" {
+    if temp.driver() == "sqlite" {
         for record in &records {
             let seen = said.image(record.image_id.as_str()).last_accessed;
             assert!(near(seen, record.last_accessed), "{record:?}");
@@ -202,13 +202,13 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(place: &Place) -> 
     let [least, next, ..] = said.by_age()[..] else { return Err("we cached more".into()) };
     let size = (said.size - 1).to_string();
     let work = ["hit", least, "then", "delete", "d-empty", "then", "prune", &size, "then", "clean"];
-    glance.work(place, &work)?;
-    let cache = place.open();
+    glance.work(temp, &work)?;
+    let cache = temp.open();
     assert_eq!(cache.hit_count(least)?, said.image(least).hits + 1, "we see Glance's hit");
     let evicted: Vec<_> =
         said.ids().into_iter().filter(|id| !listed(&cache).contains(id)).collect();
     // An access time that Glance leaves to the mount (relatime) may not have moved.
-    let first = if place.driver() == "sqlite" { next } else { &evicted[0] };
+    let first = if temp.driver() == "sqlite" { next } else { &evicted[0] };
     assert_eq!((evicted.len(), evicted.contains(first)), (2, true), "{evicted:?}");
     assert_eq!((cache.status()?.incomplete, cache.status()?.invalid), (0, 0));
     assert_eq!(queued(&cache), QUEUED);
@@ -218,15 +218,15 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(place: &Place) -> 
         assert_eq!((record.size, &record.checksum), (old.size, &old.checksum), "{record:?}");
     }
     drop(cache);
-    place.records_in_sync();
+    temp.records_in_sync();
 
     // All that is regular goes, the databases and their side files apart; then we go on.
-    glance.work(place, &["empty"])?;
-    let cache = place.open();
+    glance.work(temp, &["empty"])?;
+    let cache = temp.open();
     assert_eq!((listed(&cache).len(), cache.cache_size()?.images), (0, 0));
     fill(&cache, "anew", b"image");
     drop(cache);
-    assert_eq!(glance.say(place)?.ids(), ["anew"]);
-    place.records_in_sync();
+    assert_eq!(glance.say(temp)?.ids(), ["anew"]);
+    temp.records_in_sync();
     Ok(())
 }

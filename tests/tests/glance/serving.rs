@@ -1,7 +1,7 @@
 //! `image-cache serve` in front of a real Glance API, with real clients.
 
-use image_cache_tests::glance::{GlanceApi, Relay, program, python};
-use image_cache_tests::http::{Answer, begin, parse, send};
+use image_cache_tests::glance::{GlanceApi, program, python};
+use image_cache_tests::http::{Proxy, Response, begin, send};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, md5_hex, skip, until};
 use std::io::Read;
@@ -20,34 +20,35 @@ pub fn glance() -> Tested<Option<&'static GlanceApi>> {
     Ok(started.as_ref().map_err(Clone::clone)?.as_ref())
 }
 
-/// A service in front of it, with a wire between them.
+/// A service in front of it, with a proxy between them.
 struct Front {
     glance: &'static GlanceApi,
     setup: Setup,
-    relay: Relay,
+    proxy: Proxy,
     service: Service,
 }
 
 impl Front {
-    /// None, said aloud, where there is no Glance or no binary.
+    /// None, with a message, if there is no Glance.
     fn start(arguments: &[&str]) -> Tested<Option<Front>> {
-        let (Some(setup), Some(glance)) = (Setup::new(), glance()?) else { return Ok(None) };
-        let relay = Relay::to(glance.address())?;
-        let service = setup.serve(&relay.url(), arguments)?;
-        Ok(Some(Front { glance, setup, relay, service }))
+        let Some(glance) = glance()? else { return Ok(None) };
+        let setup = Setup::new();
+        let proxy = Proxy::to(glance.address())?;
+        let service = setup.serve(&proxy.url(), arguments)?;
+        Ok(Some(Front { glance, setup, proxy, service }))
     }
 
     fn url(&self) -> String {
         format!("http://{}", self.service.clients)
     }
 
-    fn download(&self, id: &str, headers: &[(&str, &str)]) -> Tested<Answer> {
+    fn download(&self, id: &str, headers: &[(&str, &str)]) -> Tested<Response> {
         send(self.service.clients, "GET", &format!("/v2/images/{id}/file"), headers)
     }
 
     /// How often the whole data of an image was asked for at Glance.
     fn fetches(&self, id: &str) -> usize {
-        self.relay.requests(&format!("GET /v2/images/{id}/file "))
+        self.proxy.requests(&format!("GET /v2/images/{id}/file "))
     }
 
     fn is_cached(&self, id: &str) -> bool {
@@ -63,7 +64,7 @@ impl Front {
     }
 }
 
-fn direct(server: SocketAddr, id: &str) -> Tested<Answer> {
+fn direct(server: SocketAddr, id: &str) -> Tested<Response> {
     send(server, "GET", &format!("/v2/images/{id}/file"), &MEMBER)
 }
 
@@ -155,7 +156,7 @@ fn many_clients_of_a_cold_image_share_one_download() -> Tested {
     let Some(front) = Front::start(&[])? else { return Ok(()) };
     let image = bytes(3, 8_000_000);
     let id = front.glance.add(&image)?;
-    front.relay.hold_after(2_000_000);
+    front.proxy.hold_after(2_000_000);
     let (server, path) = (front.service.clients, format!("/v2/images/{id}/file"));
     let clients: Vec<_> = (0..8)
         .map(|_| {
@@ -165,15 +166,15 @@ fn many_clients_of_a_cold_image_share_one_download() -> Tested {
         .collect();
     let asked = || {
         let record = format!("GET /v2/images/{id} ");
-        front.relay.requests(&record) == 8 && front.relay.reached() > 0
+        front.proxy.requests(&record) == 8 && front.proxy.reached() > 0
     };
-    assert!(until(asked), "{:?}", front.relay.all_requests());
-    front.relay.release();
+    assert!(until(asked), "{:?}", front.proxy.all_requests());
+    front.proxy.release();
     for client in clients {
         let answer = client.join().map_err(|_| "it panicked")??;
         assert!(answer.status == 200 && answer.body == image, "{}", answer.status);
     }
-    assert_eq!(front.fetches(&id), 1, "{:?}", front.relay.all_requests());
+    assert_eq!(front.fetches(&id), 1, "{:?}", front.proxy.all_requests());
     Ok(())
 }
 
@@ -246,27 +247,27 @@ fn a_download_that_breaks_off_is_resumed_and_one_whose_glance_is_gone_is_broken(
     let Some(front) = Front::start(&["--upstream-timeout", "5s"])? else { return Ok(()) };
     let image = bytes(8, 6_000_000);
     let id = front.glance.add(&image)?;
-    front.relay.cut_after(2_500_000);
+    front.proxy.cut_after(2_500_000);
     let answer = front.download(&id, &MEMBER)?;
     assert!(answer.status == 200 && answer.body == image, "{}", front.service.log());
     assert!(until(|| front.is_cached(&id)));
-    let resumed = front.relay.all_requests();
+    let resumed = front.proxy.all_requests();
     assert!(resumed.iter().any(|it| it.contains(&id) && it.contains("range:")), "{resumed:?}");
 
     let other = front.glance.add(&image)?;
-    front.relay.release();
-    front.relay.hold_after(2_500_000);
+    front.proxy.release();
+    front.proxy.hold_after(2_500_000);
     let path = format!("/v2/images/{other}/file");
     let mut client = begin(front.service.clients, "GET", &path, &MEMBER)?;
     let mut came = vec![0; 100_000];
     client.read_exact(&mut came)?;
-    front.relay.go_down();
-    front.relay.cut_after(2_500_000);
+    front.proxy.go_down();
+    front.proxy.cut_after(2_500_000);
     let _ = client.read_to_end(&mut came);
-    assert!(parse(&came)?.body.len() < image.len(), "no whole image");
+    assert!(Response::parse(&came)?.body.len() < image.len(), "no whole image");
     assert!(!front.is_cached(&other));
     assert_eq!(front.download(&other, &MEMBER)?.status, 502);
-    front.relay.release();
+    front.proxy.release();
     assert!(front.download(&other, &MEMBER)?.body == image, "Glance is back");
     Ok(())
 }
@@ -275,7 +276,7 @@ fn a_download_that_breaks_off_is_resumed_and_one_whose_glance_is_gone_is_broken(
 fn the_last_client_that_leaves_ends_the_download() -> Tested {
     let Some(front) = Front::start(&[])? else { return Ok(()) };
     let id = front.glance.add(&bytes(9, 6_000_000))?;
-    front.relay.hold_after(2_000_000);
+    front.proxy.hold_after(2_000_000);
     let path = format!("/v2/images/{id}/file");
     let mut clients = Vec::new();
     for _ in 0..2 {
@@ -292,7 +293,7 @@ fn the_last_client_that_leaves_ends_the_download() -> Tested {
     assert!(until(|| running() == Some(0.0)), "{}", front.service.log());
     assert!(until(|| front.setup.names("incomplete").is_empty()));
     assert!(!front.is_cached(&id));
-    front.relay.release();
+    front.proxy.release();
     front.warm(&id)
 }
 
@@ -321,7 +322,7 @@ impl Drop for Mirror {
 
 #[test]
 fn qemu_reads_a_qcow2_over_http_from_it() -> Tested {
-    let Some(setup) = Setup::new() else { return Ok(()) };
+    let setup = Setup::new();
     let folder = setup.path("mirror");
     std::fs::create_dir(&folder)?;
     let (raw, image) = (folder.join("disk.raw"), folder.join("disk.qcow2"));

@@ -1,9 +1,8 @@
 //! What an origin's header lines say of who may be given its answer: all ways to write them that the list has.
 
-use crate::client::{Answer, Client};
-use crate::origin::{Asked, Origin};
 use crate::served::Served;
 use image_cache_tests::Tested;
+use image_cache_tests::http::{Client, Origin, Request, Response};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -31,18 +30,18 @@ fn cases() -> Tested<Vec<Case>> {
 fn origin(cases: &[Case]) -> Origin {
     let lines: Vec<Vec<String>> = cases.iter().map(|case| case.lines.clone()).collect();
     let answers = Mutex::new(HashMap::<String, usize>::new());
-    Origin::new(move |asked: &Asked, output| {
-        let case = asked.target[1..].parse::<usize>().ok().and_then(|number| lines.get(number));
+    Origin::new(move |request: &Request, output| {
+        let case = request.target[1..].parse::<usize>().ok().and_then(|number| lines.get(number));
         let lines = case.ok_or_else(|| io::Error::other("no such case"))?;
         let mut head = lines.iter().fold(String::new(), |head, line| head + line + "\r\n");
         head += "ETag: \"e\"\r\n";
-        if asked.header("if-none-match") == Some("\"e\"") {
+        if request.header("if-none-match") == Some("\"e\"") {
             return output.write_all(format!("HTTP/1.1 304 Not Modified\r\n{head}\r\n").as_bytes());
         }
         let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = answers.entry(asked.target.clone()).or_default();
+        let count = answers.entry(request.target.clone()).or_default();
         *count += 1;
-        let body = format!("answer {count} under {}", asked.target);
+        let body = format!("answer {count} under {}", request.target);
         let length = body.len();
         let head = format!("HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\n\r\n{body}");
         output.write_all(head.as_bytes())
@@ -50,7 +49,7 @@ fn origin(cases: &[Case]) -> Origin {
 }
 
 /// Asks for all of them on one connection.
-fn ask_for_all(client: &mut Client, cases: &[Case]) -> Tested<Vec<Answer>> {
+fn ask_for_all(client: &mut Client, cases: &[Case]) -> Tested<Vec<Response>> {
     let ask = |number| Ok(client.ask("GET", &format!("/{number}"), &[])?);
     (0..cases.len()).map(ask).collect()
 }
@@ -59,20 +58,21 @@ fn ask_for_all(client: &mut Client, cases: &[Case]) -> Tested<Vec<Answer>> {
 fn fault(
     case: &Case,
     number: usize,
-    alice: &Answer,
-    bob: &Answer,
-    asked: &[Asked],
+    alice: &Response,
+    bob: &Response,
+    request: &[Request],
 ) -> Option<String> {
     let target = format!("/{number}");
-    let asked: Vec<_> = asked.iter().filter(|asked| asked.target == target).collect();
-    let is_confirmed = asked.last().is_some_and(|asked| asked.header("if-none-match").is_some());
+    let request: Vec<_> = request.iter().filter(|request| request.target == target).collect();
+    let is_confirmed =
+        request.last().is_some_and(|request| request.header("if-none-match").is_some());
     let first = format!("answer 1 under {target}").into_bytes();
     let second = format!("answer 2 under {target}").into_bytes();
     if (alice.status, &alice.body) != (200, &first) {
         return Some(format!("alice got {} {:?}", alice.status, alice.body));
     }
     let expected = if case.is_shared || is_confirmed { &first } else { &second };
-    match (asked.len(), case.is_shared) {
+    match (request.len(), case.is_shared) {
         (1, false) => Some("bob was given alice's answer unasked".to_owned()),
         (2.., true) => Some("the origin was asked again, needlessly".to_owned()),
         _ if (bob.status, &bob.body) != (200, expected) => {
@@ -92,12 +92,12 @@ fn whatever_forbids_sharing_is_seen_however_it_is_written() -> Tested {
     let alice = ask_for_all(&mut served.client(), &cases)?;
     assert!(served.is_idle());
     let bob = ask_for_all(&mut served.client(), &cases)?;
-    let asked = origin.asked();
+    let request = origin.requests();
     let faults: Vec<String> = cases
         .iter()
         .enumerate()
         .filter_map(|(number, case)| {
-            let fault = fault(case, number, &alice[number], &bob[number], &asked)?;
+            let fault = fault(case, number, &alice[number], &bob[number], &request)?;
             Some(format!("{:?}: {fault}", case.lines))
         })
         .collect();

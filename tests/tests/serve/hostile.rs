@@ -1,16 +1,17 @@
 //! What no client and no server should send.
 
-use crate::origin::{Origin, reply};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{Glance, Origin, data, reply};
 use image_cache_tests::{Tested, bytes, until};
 use std::io::Write;
 
 #[test]
 fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
-    let origin =
-        Origin::new(|asked, output| reply(output, "404 Not Found", &[], asked.target.as_bytes()));
+    let origin = Origin::new(|request, output| {
+        reply(output, "404 Not Found", &[], request.target.as_bytes())
+    });
     let served = Served::before(&origin.url(), &["--authorise", "never"]);
-    let before = served.place.names("");
+    let before = served.temp.names("");
     for id in [
         "..",
         ".",
@@ -41,7 +42,7 @@ fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
     ] {
         let target = format!("/v2/images/{id}/file");
         let answer = served.get(&target)?;
-        // What it asked for is the upstream's to judge, in the same encoding.
+        // The upstream decides on the target, in the same encoding.
         assert_eq!((answer.status, &answer.body[..]), (404, target.as_bytes()), "{id}");
     }
     for raw in [
@@ -53,10 +54,10 @@ fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
     ] {
         let mut client = served.client();
         client.send(format!("GET {raw} HTTP/1.1\r\nHost: h\r\n\r\n"))?;
-        let status = client.answer("GET").map_or(0, |answer| answer.status);
+        let status = client.response("GET").map_or(0, |answer| answer.status);
         assert!([0, 400, 404].contains(&status), "{raw:?} was answered {status}");
     }
-    assert_eq!(served.place.names(""), before);
+    assert_eq!(served.temp.names(""), before);
     Ok(())
 }
 
@@ -72,7 +73,7 @@ fn a_request_never_goes_to_a_host_that_its_client_names() -> Tested {
     }
     let answer = served.ask("CONNECT", &other.url()[7..], &[])?;
     assert_eq!(answer.status, 405);
-    assert!(other.asked().is_empty());
+    assert!(other.requests().is_empty());
     Ok(())
 }
 
@@ -106,10 +107,10 @@ fn a_request_cannot_be_smuggled_behind_another() -> Tested {
     for shape in &shapes {
         let mut client = served.client();
         client.send(shape)?;
-        let first = client.answer("POST").map_or(0, |answer| answer.status);
+        let first = client.response("POST").map_or(0, |answer| answer.status);
         assert!([0, 400, 505].contains(&first), "{shape:?} was answered {first}");
-        assert!(origin.asked().iter().all(|asked| asked.target != "/smuggled"), "{shape:?}");
-        origin.forget();
+        assert!(origin.requests().iter().all(|request| request.target != "/smuggled"), "{shape:?}");
+        origin.clear_requests();
     }
     // Both lengths at once: chunks win, and what goes on has one length only.
     let mut client = served.client();
@@ -118,11 +119,11 @@ fn a_request_cannot_be_smuggled_behind_another() -> Tested {
         "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n{body}",
         body.len()
     ))?;
-    let _ = client.answer("POST");
-    for asked in origin.asked() {
-        let both =
-            asked.header("content-length").is_some() && asked.header("transfer-encoding").is_some();
-        assert!(!both && asked.body.is_empty(), "{asked:?}");
+    let _ = client.response("POST");
+    for request in origin.requests() {
+        let both = request.header("content-length").is_some()
+            && request.header("transfer-encoding").is_some();
+        assert!(!both && request.body.is_empty(), "{request:?}");
     }
     Ok(())
 }
@@ -149,11 +150,11 @@ fn headers_of_one_connection_stay_there() -> Tested {
     ];
     let answer = served.ask("GET", "/x", &headers)?;
     assert_eq!((answer.header("x-private"), answer.header("x-public")), (None, Some("2")));
-    let asked = &origin.asked()[0];
+    let request = &origin.requests()[0];
     for hop in ["x-hop", "keep-alive", "proxy-authorization", "te", "upgrade"] {
-        assert_eq!(asked.header(hop), None, "{hop}");
+        assert_eq!(request.header(hop), None, "{hop}");
     }
-    assert_eq!(asked.header("x-stays"), Some("3"));
+    assert_eq!(request.header("x-stays"), Some("3"));
     Ok(())
 }
 
@@ -166,17 +167,17 @@ fn oversized_heads_are_refused_and_what_fits_is_not() -> Tested {
     let larger = "x".repeat(32 << 10);
     let mut client = served.client();
     let _ = client.begin("GET", "/x", &[("X-Auth-Token", &larger)]);
-    let status = client.answer("GET").map_or(431, |answer| answer.status);
+    let status = client.response("GET").map_or(431, |answer| answer.status);
     assert_eq!(status, 431);
     let mut client = served.client();
     let _ = client.send(format!("GET /{larger} HTTP/1.1\r\nHost: h\r\n\r\n"));
-    let status = client.answer("GET").map_or(414, |answer| answer.status);
+    let status = client.response("GET").map_or(414, |answer| answer.status);
     assert!([414, 431].contains(&status), "{status}");
     let many: Vec<(String, String)> =
         (0..500).map(|n| (format!("X-{n}"), "1".to_owned())).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(served.ask("GET", "/x", &many).map_or(431, |answer| answer.status), 431);
-    assert_eq!(origin.asked().len(), 1);
+    assert_eq!(origin.requests().len(), 1);
     Ok(())
 }
 
@@ -189,17 +190,17 @@ fn clients_that_dawdle_are_cut_off() -> Tested {
     // A head that does not end.
     let mut client = served.client();
     client.send("GET /x HTTP/1.1\r\nHost")?;
-    let told = client.answer("GET").map_or(408, |answer| answer.status);
+    let told = client.response("GET").map_or(408, |answer| answer.status);
     assert_eq!(told, 408);
     // A body that does not come.
     let mut client = served.client();
     client.send("PUT /v2/images/b/file HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n123")?;
-    assert_eq!(client.answer("PUT")?.status, 408);
+    assert_eq!(client.response("PUT")?.status, 408);
     // A body that is not taken: the fetch that only this client wants ends, too.
     let mut client = served.client();
     client.begin("GET", &data("a"), &[])?;
     client.head()?;
-    assert!(until(|| served.has("a") || served.place.names("incomplete").is_empty()));
+    assert!(until(|| served.has("a") || served.temp.names("incomplete").is_empty()));
     let mut rest = 0;
     while let Ok(bytes) = client.take(1 << 20) {
         rest += bytes.len();
@@ -225,8 +226,8 @@ fn an_upstream_that_talks_nonsense_is_502() -> Tested {
     ];
     for answer in answers {
         let copy = glance.clone();
-        let origin = Origin::new(move |asked, output| match asked.target.as_str() {
-            "/v2/images/a" => copy.answer(asked, output),
+        let origin = Origin::new(move |request, output| match request.target.as_str() {
+            "/v2/images/a" => copy.answer(request, output),
             _ => {
                 output.write_all(answer)?;
                 Err(std::io::ErrorKind::ConnectionAborted.into())
@@ -248,22 +249,22 @@ fn a_record_that_is_none_serves_nothing() -> Tested {
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &[]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     for record in ["", "[]", "{", "null", r#"{"status": 3}"#, r#"{"status": "active", "size": -1}"#]
     {
         let copy = glance.clone();
-        origin.does(move |asked, output| match asked.target.as_str() {
+        origin.respond_with(move |request, output| match request.target.as_str() {
             "/v2/images/a" => reply(output, "200 OK", &[], record.as_bytes()),
-            _ => copy.answer(asked, output),
+            _ => copy.answer(request, output),
         });
         assert_eq!(served.get(&data("a"))?.status, 502, "{record}");
     }
     // One without an end does not fill the memory.
     let copy = glance.clone();
-    origin.does(move |asked, output| match asked.target.as_str() {
+    origin.respond_with(move |request, output| match request.target.as_str() {
         "/v2/images/a" => reply(output, "200 OK", &[], &vec![b' '; 5 << 20]),
-        _ => copy.answer(asked, output),
+        _ => copy.answer(request, output),
     });
     assert_eq!(served.get(&data("a"))?.status, 502);
     Ok(())

@@ -1,7 +1,7 @@
 //! Fetches that break off: resumed where the origin still has the image, a broken answer where not.
 
-use crate::origin::{Asked, Origin, file, head};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::{Tested, bytes, md5_hex};
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -13,15 +13,15 @@ const SIZE: usize = 3_000_000;
 /// An origin that breaks off after so many bytes of each answer with an image, `times` in a row.
 fn brittle(glance: &Glance, portion: usize, times: usize) -> Origin {
     let (glance, left) = (glance.clone(), AtomicUsize::new(times));
-    Origin::new(move |asked: &Asked, output: &mut TcpStream| {
-        let is_byte = asked.header("range") == Some("bytes=0-0");
-        let is_sound = !asked.target.ends_with("/file") || is_byte;
+    Origin::new(move |request: &Request, output: &mut TcpStream| {
+        let is_byte = request.header("range") == Some("bytes=0-0");
+        let is_sound = !request.target.ends_with("/file") || is_byte;
         let is_last = |left: usize| left.checked_sub(1);
         if is_sound || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_last).is_err() {
-            return glance.answer(asked, output);
+            return glance.answer(request, output);
         }
         let mut whole = Vec::new();
-        capture(&glance, asked, &mut whole)?;
+        capture(&glance, request, &mut whole)?;
         let body = whole.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(0) + 4;
         output.write_all(&whole[..(body + portion).min(whole.len())])?;
         Err(io::ErrorKind::ConnectionAborted.into())
@@ -29,7 +29,7 @@ fn brittle(glance: &Glance, portion: usize, times: usize) -> Origin {
 }
 
 /// What Glance would answer.
-fn capture(glance: &Glance, asked: &Asked, whole: &mut Vec<u8>) -> io::Result<()> {
+fn capture(glance: &Glance, request: &Request, whole: &mut Vec<u8>) -> io::Result<()> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let mut output = TcpStream::connect(listener.local_addr()?)?;
     let (mut input, _) = listener.accept()?;
@@ -37,7 +37,7 @@ fn capture(glance: &Glance, asked: &Asked, whole: &mut Vec<u8>) -> io::Result<()
         let mut bytes = Vec::new();
         io::Read::read_to_end(&mut input, &mut bytes).map(|_| bytes)
     });
-    glance.answer(asked, &mut output)?;
+    glance.answer(request, &mut output)?;
     drop(output);
     *whole = reader.join().map_err(|_| io::Error::other("it panicked"))??;
     Ok(())
@@ -56,14 +56,14 @@ fn a_fetch_that_breaks_off_is_resumed_for_all_its_clients() -> Tested {
             client.begin("GET", &data("a"), &[])?;
         }
         for client in &mut clients {
-            let answer = client.answer("GET")?;
-            assert!(answer.is_whole && answer.body == image, "ranges {has_ranges}");
+            let answer = client.response("GET")?;
+            assert!(answer.is_complete && answer.body == image, "ranges {has_ranges}");
         }
         assert!(served.is_cached("a"));
         let ranges: Vec<String> = origin
-            .asked()
+            .requests()
             .iter()
-            .filter_map(|asked| asked.header("range").map(str::to_owned))
+            .filter_map(|request| request.header("range").map(str::to_owned))
             .filter(|range| range != "bytes=0-0")
             .collect();
         if has_ranges {
@@ -81,19 +81,19 @@ fn a_fetch_is_not_resumed_with_another_image() -> Tested {
     let other = glance.clone();
     let broken = Arc::new(AtomicUsize::new(0));
     let (seen, first) = (broken.clone(), image.clone());
-    origin.does(move |asked, output| {
-        if !asked.target.ends_with("/file") || seen.fetch_add(1, Ordering::SeqCst) > 0 {
-            return other.answer(asked, output);
+    origin.respond_with(move |request, output| {
+        if !request.target.ends_with("/file") || seen.fetch_add(1, Ordering::SeqCst) > 0 {
+            return other.answer(request, output);
         }
         let md5 = md5_hex(&first);
-        head(output, "200 OK", &[("Content-MD5", &md5)], Some(first.len()))?;
+        write_head(output, "200 OK", &[("Content-MD5", &md5)], Some(first.len()))?;
         output.write_all(&first[..1_000_000])?;
         other.put("a", &bytes(3, SIZE));
         Err(io::ErrorKind::ConnectionAborted.into())
     });
     let served = Served::before(&origin.url(), &[]);
     let answer = served.get(&data("a"))?;
-    assert!(!answer.is_whole && answer.body == image[..answer.body.len()]);
+    assert!(!answer.is_complete && answer.body == image[..answer.body.len()]);
     assert!(served.is_idle() && !served.has("a"));
     assert!(broken.load(Ordering::SeqCst) >= 2, "it was not tried");
     Ok(())
@@ -106,24 +106,24 @@ fn an_origin_that_dies_in_mid_body_breaks_the_answer_off_and_nothing_is_cached()
     let origin = brittle(&glance, 1_000_000, 1);
     let sound = glance.clone();
     let copy = image.clone();
-    origin.does(move |asked, output| {
-        if asked.target.ends_with("/file") {
-            if asked.header("range").is_some() {
+    origin.respond_with(move |request, output| {
+        if request.target.ends_with("/file") {
+            if request.header("range").is_some() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            head(output, "200 OK", &[], Some(copy.len()))?;
+            write_head(output, "200 OK", &[], Some(copy.len()))?;
             output.write_all(&copy[..1_000_000])?;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        sound.answer(asked, output)
+        sound.answer(request, output)
     });
     let served = Served::before(&origin.url(), &[]);
     let answer = served.get(&data("a"))?;
-    assert!(!answer.is_whole && answer.body == image[..answer.body.len()]);
+    assert!(!answer.is_complete && answer.body == image[..answer.body.len()]);
     assert!(served.is_idle() && !served.has("a"));
     // And when it is back, all is well.
-    origin.does(move |asked, output| glance.answer(asked, output));
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    origin.respond_with(move |request, output| glance.answer(request, output));
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     Ok(())
 }
 
@@ -133,23 +133,23 @@ fn an_origin_that_sends_no_end_is_not_waited_for_for_ever() -> Tested {
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let copy = image.clone();
-    origin.does(move |asked, output| {
-        if !asked.target.ends_with("/file") {
-            return glance.answer(asked, output);
+    origin.respond_with(move |request, output| {
+        if !request.target.ends_with("/file") {
+            return glance.answer(request, output);
         }
-        match asked.header("range") {
-            Some(_) => file(asked, output, &[], b"short"),
+        match request.header("range") {
+            Some(_) => reply_with_file(request, output, &[], b"short"),
             None => {
-                head(output, "200 OK", &[], Some(copy.len()))?;
+                write_head(output, "200 OK", &[], Some(copy.len()))?;
                 output.write_all(&copy[..1_000_000])?;
-                crate::origin::wait_for_the_end(output);
+                image_cache_tests::http::wait_until_closed(output);
                 Ok(())
             }
         }
     });
     let served = Served::before(&origin.url(), &["--upstream-timeout", "0.5"]);
     let answer = served.get(&data("a"))?;
-    assert!(!answer.is_whole && answer.body == image[..answer.body.len()]);
+    assert!(!answer.is_complete && answer.body == image[..answer.body.len()]);
     assert!(served.is_idle() && !served.has("a"));
     Ok(())
 }

@@ -1,14 +1,15 @@
-//! `image-cache serve`, the real binary, in front of an origin that does as it is told.
+//! `image-cache serve`, the real binary, in front of origins with scripted answers: as clients see it, and in
+//! `operations` as operators see it.
 
 mod cache_control;
-mod client;
 mod hostile;
+mod http_cache_tests;
 mod interrupted;
 mod odd_headers;
-mod origin;
+mod operations;
 mod overtaken;
-mod parts;
 mod plain;
+mod ranges;
 mod served;
 mod shared;
 mod sharing;

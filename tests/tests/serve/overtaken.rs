@@ -1,8 +1,9 @@
 //! Answers that were asked for before something else happened, and come after it.
 
-use crate::client::{Answer, Client};
-use crate::origin::{Asked, Origin, file, head, reply};
 use crate::served::Served;
+use image_cache_tests::http::{
+    Client, Origin, Request, Response, reply, reply_with_file, write_head,
+};
 use image_cache_tests::{Tested, bytes, until};
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -35,16 +36,16 @@ fn begun(served: &Served, target: &str, headers: &[(&str, &str)]) -> io::Result<
     Ok(client)
 }
 
-fn asked(origin: &Origin, is_it: impl Fn(&Asked) -> bool) -> usize {
-    origin.asked().iter().filter(|asked| is_it(asked)).count()
+fn request(origin: &Origin, is_it: impl Fn(&Request) -> bool) -> usize {
+    origin.requests().iter().filter(|request| is_it(request)).count()
 }
 
-fn is_question(asked: &Asked) -> bool {
-    asked.method == "GET" && asked.header("if-none-match").is_some()
+fn is_question(request: &Request) -> bool {
+    request.method == "GET" && request.header("if-none-match").is_some()
 }
 
 #[track_caller]
-fn was_asked_for(answer: &Answer) {
+fn was_asked_for(answer: &Response) {
     let status = answer.header("cache-status").unwrap_or_default();
     assert_ne!(status, "image-cache; hit", "what the upload replaced is served unasked");
 }
@@ -54,29 +55,29 @@ fn an_upload_is_seen_although_a_confirmation_asked_for_before_it_comes_after_it(
     let image = bytes(1, 1000);
     let (gate, open) = Gate::new();
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output: &mut TcpStream| {
+    let origin = Origin::new(move |request: &Request, output: &mut TcpStream| {
         let fields = [("ETag", "\"a\""), ("Cache-Control", "max-age=600")];
-        match asked.method.as_str() {
-            "GET" if is_question(asked) => {
+        match request.method.as_str() {
+            "GET" if is_question(request) => {
                 gate.wait();
-                head(output, "304 Not Modified", &fields, None)
+                write_head(output, "304 Not Modified", &fields, None)
             }
-            "GET" => file(asked, output, &fields, &copy),
+            "GET" => reply_with_file(request, output, &fields, &copy),
             _ => reply(output, "201 Created", &[], b""),
         }
     });
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let mut early = begun(&served, "/a", &[("Cache-Control", "no-cache")])?;
-    assert!(until(|| asked(&origin, is_question) == 1));
+    assert!(until(|| request(&origin, is_question) == 1));
     assert_eq!(served.ask("PUT", "/a", &[])?.status, 201);
     open.send(())?;
-    early.answer("GET")?.must_be(200, "hit", &image);
+    early.response("GET")?.assert_is(200, "hit", &image);
     let late = served.get("/a")?;
-    late.must_be(200, "hit", &image);
+    late.assert_is(200, "hit", &image);
     was_asked_for(&late);
-    assert_eq!(asked(&origin, is_question), 2);
+    assert_eq!(request(&origin, is_question), 2);
     // That one was asked for after the upload: it holds.
     assert_eq!(served.get("/a")?.header("cache-status"), Some("image-cache; hit"));
     Ok(())
@@ -88,29 +89,29 @@ fn an_upload_is_seen_although_a_file_asked_for_before_it_comes_after_it() -> Tes
     let (gate, open) = Gate::new();
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
     let theirs = Arc::clone(&current);
-    let origin = Origin::new(move |asked: &Asked, output: &mut TcpStream| {
+    let origin = Origin::new(move |request: &Request, output: &mut TcpStream| {
         let (etag, image) = theirs.lock().map_err(|_| io::Error::other("poisoned"))?.clone();
         let fields = [("ETag", etag), ("Cache-Control", "max-age=600")];
-        if asked.method != "GET" {
+        if request.method != "GET" {
             return reply(output, "201 Created", &[], b"");
         }
         gate.wait();
-        match asked.header("if-none-match") == Some(etag) {
-            true => head(output, "304 Not Modified", &fields, None),
-            false => file(asked, output, &fields, &image),
+        match request.header("if-none-match") == Some(etag) {
+            true => write_head(output, "304 Not Modified", &fields, None),
+            false => reply_with_file(request, output, &fields, &image),
         }
     });
     let served = Served::before(&origin.url(), &PLAIN);
     let mut early = begun(&served, "/a", &[])?;
-    assert!(until(|| asked(&origin, Asked::is_whole) == 1));
+    assert!(until(|| request(&origin, Request::is_download) == 1));
     *current.lock().map_err(|_| "poisoned")? = ("\"new\"", new.clone());
     assert_eq!(served.ask("PUT", "/a", &[])?.status, 201);
     open.send(())?;
-    early.answer("GET")?.must_be(200, "miss", &old);
+    early.response("GET")?.assert_is(200, "miss", &old);
     assert!(served.is_cached("a"));
     let late = served.get("/a")?;
     was_asked_for(&late);
-    assert!(late.is_whole && late.body == new);
+    assert!(late.is_complete && late.body == new);
     Ok(())
 }
 
@@ -134,17 +135,17 @@ impl Versions {
     /// Holds the answer to Bob's question, and the second half of each version.
     fn origin(&self, to_bob: Gate, halves: [Gate; 2]) -> Origin {
         let (images, is_new) = (self.images.clone(), Arc::clone(&self.is_new));
-        Origin::new(move |asked: &Asked, output: &mut TcpStream| {
+        Origin::new(move |request: &Request, output: &mut TcpStream| {
             let version = usize::from(is_new.load(Ordering::SeqCst));
             let etag = ["\"old\"", "\"new\""][version];
-            if asked.header("authorization") != Some("Basic alice") && version == 1 {
+            if request.header("authorization") != Some("Basic alice") && version == 1 {
                 return reply(output, "403 Forbidden", &[], b"not for you");
             }
-            if asked.header("if-none-match") == Some(etag) {
+            if request.header("if-none-match") == Some(etag) {
                 to_bob.wait();
-                return head(output, "304 Not Modified", &[("ETag", etag)], None);
+                return write_head(output, "304 Not Modified", &[("ETag", etag)], None);
             }
-            head(output, "200 OK", &[("ETag", etag)], Some(2 * HALF))?;
+            write_head(output, "200 OK", &[("ETag", etag)], Some(2 * HALF))?;
             output.write_all(&images[version][..HALF])?;
             halves[version].wait();
             output.write_all(&images[version][HALF..])
@@ -163,14 +164,14 @@ fn a_consent_to_one_version_does_not_show_a_client_the_next_one_while_that_is_fe
     let mut alice = begun(&served, "/a", &ALICE)?;
     assert_eq!((alice.head()?.cache(), alice.take(1000)?), ("miss", old[..1000].to_vec()));
     let mut bob = begun(&served, "/a", &BOB)?;
-    assert!(until(|| asked(&origin, is_question) == 1));
+    assert!(until(|| request(&origin, is_question) == 1));
     versions.is_new.store(true, Ordering::SeqCst);
     end_first.send(())?;
     assert!(alice.take(old.len() - 1000)? == old[1000..] && served.is_cached("a"));
     let mut again = begun(&served, "/a", &ALICE)?;
     assert_eq!((again.head()?.cache(), again.take(1000)?), ("miss", new[..1000].to_vec()));
     answer_bob.send(())?;
-    bob.answer("GET")?.must_be(403, "bypass", b"not for you");
+    bob.response("GET")?.assert_is(403, "bypass", b"not for you");
     end_second.send(())?;
     assert!(again.take(new.len() - 1000)? == new[1000..]);
     Ok(())
@@ -184,14 +185,14 @@ fn a_consent_to_one_version_does_not_show_a_client_the_next_one_that_is_cached()
     // Nothing is held but Bob's question.
     let origin = versions.origin(to_bob, [Gate::new().0, Gate::new().0]);
     let served = Served::before(&origin.url(), &ALWAYS);
-    served.ask("GET", "/a", &ALICE)?.must_be(200, "miss", old);
+    served.ask("GET", "/a", &ALICE)?.assert_is(200, "miss", old);
     assert!(served.is_cached("a"));
     let mut bob = begun(&served, "/a", &BOB)?;
-    assert!(until(|| asked(&origin, is_question) == 1));
+    assert!(until(|| request(&origin, is_question) == 1));
     versions.is_new.store(true, Ordering::SeqCst);
-    served.ask("GET", "/a", &ALICE)?.must_be(200, "miss", new);
+    served.ask("GET", "/a", &ALICE)?.assert_is(200, "miss", new);
     assert!(served.is_idle());
     answer_bob.send(())?;
-    bob.answer("GET")?.must_be(403, "bypass", b"not for you");
+    bob.response("GET")?.assert_is(403, "bypass", b"not for you");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Any server of files behind the profile `plain`: HTTP's rules for shared caches hold.
 
-use crate::origin::{Asked, Origin, file, head, reply};
 use crate::served::Served;
+use image_cache_tests::http::{Origin, Request, reply, reply_with_file, write_head};
 use image_cache_tests::{Tested, bytes};
 use std::io::Write;
 use std::sync::mpsc::channel;
@@ -17,7 +17,7 @@ fn server(
 ) -> (Origin, Arc<Mutex<Vec<u8>>>) {
     let image = Arc::new(Mutex::new(image.to_vec()));
     let served = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let image = served.lock().map_err(|_| std::io::Error::other("poisoned"))?.clone();
         let etag = format!("\"{}\"", image_cache_tests::md5_hex(&image));
         let mut headers = headers.to_vec();
@@ -25,10 +25,10 @@ fn server(
             headers.retain(|(name, _)| *name != "ETag");
             headers.push(("ETag", etag.as_str()));
         }
-        if asked.header("if-none-match") == Some(etag.as_str()) {
-            return head(output, "304 Not Modified", &headers, None);
+        if request.header("if-none-match") == Some(etag.as_str()) {
+            return write_head(output, "304 Not Modified", &headers, None);
         }
-        file(asked, output, &headers, &image)
+        reply_with_file(request, output, &headers, &image)
     });
     (origin, image)
 }
@@ -44,10 +44,10 @@ fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
     ];
     let (origin, _) = server(&image, headers);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a/b%20c.img?x=1")?.must_be(200, "miss", &image);
+    served.get("/a/b%20c.img?x=1")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a+b%2520c.img%3Fx%3D1"));
     let warm = served.get("/a/b%20c.img?x=1")?;
-    warm.must_be(200, "hit", &image);
+    warm.assert_is(200, "hit", &image);
     assert_eq!(
         (warm.header("last-modified"), warm.header("content-type")),
         (Some(DATE), Some("image/x-qcow2"))
@@ -64,11 +64,11 @@ fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
     let known = served.ask("GET", "/a/b%20c.img?x=1", &[("If-Modified-Since", DATE)])?;
     assert_eq!(known.status, 304);
     let part = [("Range", "bytes=10-"), ("If-Range", DATE)];
-    served.ask("GET", "/a/b%20c.img?x=1", &part)?.must_be(206, "hit", &image[10..]);
-    assert_eq!(origin.asked().len(), 1);
+    served.ask("GET", "/a/b%20c.img?x=1", &part)?.assert_is(206, "hit", &image[10..]);
+    assert_eq!(origin.requests().len(), 1);
     // Another path is another image.
     served.get("/a/b c.img?x=1").err();
-    served.get("/a/b%20c.img")?.must_be(200, "miss", &image);
+    served.get("/a/b%20c.img")?.assert_is(200, "miss", &image);
     Ok(())
 }
 
@@ -77,22 +77,22 @@ fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
     let image = bytes(2, 100_000);
     let (origin, changed) = server(&image, &[("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     for _ in 0..2 {
-        served.get("/a")?.must_be(200, "hit", &image);
+        served.get("/a")?.assert_is(200, "hit", &image);
     }
-    let asked = origin.asked();
-    assert_eq!(asked.len(), 3);
-    assert!(asked[1..].iter().all(|asked| asked.header("if-none-match").is_some()));
+    let request = origin.requests();
+    assert_eq!(request.len(), 3);
+    assert!(request[1..].iter().all(|request| request.header("if-none-match").is_some()));
     // It has another one.
     let other = bytes(3, 100_000);
     *changed.lock().map_err(|_| "poisoned")? = other.clone();
-    served.get("/a")?.must_be(200, "miss", &other);
+    served.get("/a")?.assert_is(200, "miss", &other);
     assert!(served.is_cached("a"));
-    served.get("/a")?.must_be(200, "hit", &other);
+    served.get("/a")?.assert_is(200, "hit", &other);
     // It has none any more.
-    origin.does(|_, output| reply(output, "404 Not Found", &[], b"gone"));
+    origin.respond_with(|_, output| reply(output, "404 Not Found", &[], b"gone"));
     let gone = served.get("/a")?;
     assert_eq!((gone.status, &gone.body[..]), (404, &b"gone"[..]));
     assert!(!served.has("a"));
@@ -104,12 +104,12 @@ fn a_client_can_have_what_is_fresh_confirmed() -> Tested {
     let image = bytes(4, 1000);
     let (origin, changed) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let other = bytes(5, 1000);
     *changed.lock().map_err(|_| "poisoned")? = other.clone();
-    served.get("/a")?.must_be(200, "hit", &image);
-    served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.must_be(200, "miss", &other);
+    served.get("/a")?.assert_is(200, "hit", &image);
+    served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.assert_is(200, "miss", &other);
     Ok(())
 }
 
@@ -120,12 +120,12 @@ fn what_is_for_one_caller_alone_is_neither_kept_nor_served_to_another() -> Teste
     let served = Served::before(&origin.url(), &PLAIN);
     for personal in [("Authorization", "Basic x"), ("Cookie", "a=b"), ("Cache-Control", "no-store")]
     {
-        served.ask("GET", "/a", &[personal])?.must_be(200, "bypass", &image);
+        served.ask("GET", "/a", &[personal])?.assert_is(200, "bypass", &image);
         assert!(served.is_idle() && !served.has("a"), "{personal:?}");
     }
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    served.ask("GET", "/a", &[("Authorization", "Basic x")])?.must_be(200, "bypass", &image);
+    served.ask("GET", "/a", &[("Authorization", "Basic x")])?.assert_is(200, "bypass", &image);
 
     for said in [
         ("Vary", "User-Agent"),
@@ -137,11 +137,11 @@ fn what_is_for_one_caller_alone_is_neither_kept_nor_served_to_another() -> Teste
         ("X-Nothing", "to check it by"),
     ] {
         let copy = image.clone();
-        origin.does(move |asked, output| {
+        origin.respond_with(move |request, output| {
             let etag = if said.0 == "X-Nothing" { ("X-No", "etag") } else { ("ETag", "\"a\"") };
-            file(asked, output, &[etag, said], &copy)
+            reply_with_file(request, output, &[etag, said], &copy)
         });
-        served.get("/b")?.must_be(200, "bypass", &image);
+        served.get("/b")?.assert_is(200, "bypass", &image);
         assert!(served.is_idle() && !served.has("b"), "{said:?}");
     }
     Ok(())
@@ -165,15 +165,15 @@ fn what_lies_below_the_upstreams_path_is_served_by_its_path_there() -> Tested {
     let image = bytes(7, 1000);
     let (origin, _) = server(&image, &[("ETag", "")]);
     let served = Served::before(&format!("{}/mirror/", origin.url()), &PLAIN);
-    served.get("/a/b")?.must_be(200, "miss", &image);
+    served.get("/a/b")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a+b"));
-    assert_eq!(origin.asked()[0].target, "/mirror/a/b");
-    assert_eq!(origin.asked()[0].header("host"), Some(&origin.url()[7..]));
+    assert_eq!(origin.requests()[0].target, "/mirror/a/b");
+    assert_eq!(origin.requests()[0].header("host"), Some(&origin.url()[7..]));
     // Another server's file under the same path is another one.
     let other = bytes(8, 1000);
     let (elsewhere, _) = server(&other, &[("ETag", "")]);
     let served = Served::on(served.stop()?, &elsewhere.url(), &PLAIN);
-    served.get("/a/b")?.must_be(200, "miss", &other);
+    served.get("/a/b")?.assert_is(200, "miss", &other);
     Ok(())
 }
 
@@ -185,14 +185,14 @@ fn an_upstream_that_is_down_is_502_unless_stale_images_may_be_served() -> Tested
         let options =
             [&PLAIN[..], if stale { &["--serve-stale-if-unreachable"] } else { &[] }].concat();
         let served = Served::before(&origin.url(), &options);
-        served.get("/a")?.must_be(200, "miss", &image);
+        served.get("/a")?.assert_is(200, "miss", &image);
         assert!(served.is_cached("a"));
-        origin.does(|_, _| Err(std::io::ErrorKind::ConnectionAborted.into()));
-        origin.hang_up();
+        origin.respond_with(|_, _| Err(std::io::ErrorKind::ConnectionAborted.into()));
+        origin.close_connections();
         let answer = served.get("/a")?;
         assert_eq!(answer.status, status);
         if stale {
-            answer.must_be(200, "hit", &image);
+            answer.assert_is(200, "hit", &image);
         }
     }
     Ok(())
@@ -202,25 +202,25 @@ fn an_upstream_that_is_down_is_502_unless_stale_images_may_be_served() -> Tested
 fn with_authorisation_the_origin_judges_each_request_by_the_callers_credentials() -> Tested {
     let image = bytes(10, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
-        if asked.header("authorization") != Some("Basic good") {
+    let origin = Origin::new(move |request: &Request, output| {
+        if request.header("authorization") != Some("Basic good") {
             return reply(output, "401 Unauthorized", &[("WWW-Authenticate", "Basic")], b"who?");
         }
         let headers = [("ETag", "\"a\""), ("Cache-Control", "max-age=600")];
-        match asked.header("if-none-match") {
-            Some("\"a\"") => head(output, "304 Not Modified", &headers, None),
-            _ => file(asked, output, &headers, &copy),
+        match request.header("if-none-match") {
+            Some("\"a\"") => write_head(output, "304 Not Modified", &headers, None),
+            _ => reply_with_file(request, output, &headers, &copy),
         }
     });
     let served = Served::before(&origin.url(), &[&PLAIN[..], &["--authorise", "always"]].concat());
     let good = [("Authorization", "Basic good")];
-    served.ask("GET", "/a", &good)?.must_be(200, "miss", &image);
+    served.ask("GET", "/a", &good)?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    served.ask("GET", "/a", &good)?.must_be(200, "hit", &image);
+    served.ask("GET", "/a", &good)?.assert_is(200, "hit", &image);
     let refused = served.get("/a")?;
     assert_eq!((refused.status, &refused.body[..]), (401, &b"who?"[..]));
     assert_eq!(refused.header("www-authenticate"), Some("Basic"));
-    served.ask("GET", "/a", &good)?.must_be(200, "hit", &image);
+    served.ask("GET", "/a", &good)?.assert_is(200, "hit", &image);
     Ok(())
 }
 
@@ -234,11 +234,14 @@ fn many_clients_of_a_cold_file_cost_one_read() -> Tested {
         client.begin("GET", "/a", &[])?;
     }
     for client in &mut clients {
-        let answer = client.answer("GET")?;
-        assert!(answer.is_whole && answer.body == image);
+        let answer = client.response("GET")?;
+        assert!(answer.is_complete && answer.body == image);
     }
-    let reads =
-        origin.asked().iter().filter(|asked| asked.header("if-none-match").is_none()).count();
+    let reads = origin
+        .requests()
+        .iter()
+        .filter(|request| request.header("if-none-match").is_none())
+        .count();
     assert_eq!(reads, 1);
     Ok(())
 }
@@ -248,7 +251,7 @@ fn a_head_has_no_parts() -> Tested {
     let image = bytes(12, 1000);
     let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let head = served.ask("HEAD", "/a", &[("Range", "bytes=1-2")])?;
     assert_eq!(
@@ -266,11 +269,11 @@ fn a_client_says_how_old_an_image_may_be_and_whether_the_origin_may_be_asked() -
     let served = Served::before(&origin.url(), &PLAIN);
     let alone = [("Cache-Control", "only-if-cached")];
     assert_eq!(served.ask("GET", "/a", &alone)?.status, 504);
-    assert!(origin.asked().is_empty());
-    served.get("/a")?.must_be(200, "miss", &image);
+    assert!(origin.requests().is_empty());
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    served.ask("GET", "/a", &alone)?.must_be(200, "hit", &image);
-    for (control, asked) in [
+    served.ask("GET", "/a", &alone)?.assert_is(200, "hit", &image);
+    for (control, request) in [
         ("max-age=300", 1),
         ("min-fresh=300", 1),
         ("max-age=50", 2),
@@ -279,7 +282,7 @@ fn a_client_says_how_old_an_image_may_be_and_whether_the_origin_may_be_asked() -
     ] {
         let answer = served.ask("GET", "/a", &[("Cache-Control", control)])?;
         let status = if control.starts_with("only") { 504 } else { 200 };
-        assert_eq!((answer.status, origin.asked().len()), (status, asked), "{control}");
+        assert_eq!((answer.status, origin.requests().len()), (status, request), "{control}");
     }
     Ok(())
 }
@@ -289,15 +292,15 @@ fn what_the_origin_says_when_it_confirms_holds_from_then_on() -> Tested {
     let image = bytes(14, 1000);
     let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")]);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    origin.does(|_, output| {
-        head(output, "304 Not Modified", &[("Cache-Control", "no-store, max-age=600")], None)
+    origin.respond_with(|_, output| {
+        write_head(output, "304 Not Modified", &[("Cache-Control", "no-store, max-age=600")], None)
     });
-    served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.must_be(200, "hit", &image);
-    origin.forget();
-    served.get("/a")?.must_be(200, "hit", &image);
-    assert_eq!(origin.asked().len(), 1, "it was not to be kept: it is asked for each time");
+    served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.assert_is(200, "hit", &image);
+    origin.clear_requests();
+    served.get("/a")?.assert_is(200, "hit", &image);
+    assert_eq!(origin.requests().len(), 1, "it was not to be kept: it is asked for each time");
     Ok(())
 }
 
@@ -306,14 +309,14 @@ fn a_fetch_is_shared_by_those_alone_whom_the_origin_serves() -> Tested {
     let image = bytes(15, 3 << 20);
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());
-    let origin = Origin::new(move |asked: &Asked, output| {
-        if asked.header("authorization") != Some("Basic good") {
+    let origin = Origin::new(move |request: &Request, output| {
+        if request.header("authorization") != Some("Basic good") {
             return reply(output, "401 Unauthorized", &[("WWW-Authenticate", "Basic")], b"who?");
         }
-        if asked.header("if-none-match") == Some("\"a\"") {
-            return head(output, "304 Not Modified", &[("ETag", "\"a\"")], None);
+        if request.header("if-none-match") == Some("\"a\"") {
+            return write_head(output, "304 Not Modified", &[("ETag", "\"a\"")], None);
         }
-        head(output, "200 OK", &[("ETag", "\"a\"")], Some(copy.len()))?;
+        write_head(output, "200 OK", &[("ETag", "\"a\"")], Some(copy.len()))?;
         output.write_all(&copy[..1 << 20])?;
         let _ = opened.lock().map(|opened| opened.recv());
         output.write_all(&copy[1 << 20..])
@@ -332,10 +335,10 @@ fn a_fetch_is_shared_by_those_alone_whom_the_origin_serves() -> Tested {
     for client in &mut clients {
         assert!(client.take(image.len() - 1000)? == image[1000..]);
     }
-    let whole = |asked: &&Asked| {
-        asked.header("authorization").is_some() && asked.header("if-none-match").is_none()
+    let whole = |request: &&Request| {
+        request.header("authorization").is_some() && request.header("if-none-match").is_none()
     };
-    assert_eq!(origin.asked().iter().filter(whole).count(), 1);
+    assert_eq!(origin.requests().iter().filter(whole).count(), 1);
     Ok(())
 }
 
@@ -345,7 +348,7 @@ fn who_has_the_image_that_is_being_fetched_is_told_so() -> Tested {
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());
     let origin = Origin::new(move |_, output| {
-        head(output, "200 OK", &[("ETag", "\"a\"")], Some(copy.len()))?;
+        write_head(output, "200 OK", &[("ETag", "\"a\"")], Some(copy.len()))?;
         output.write_all(&copy[..1 << 20])?;
         let _ = opened.lock().map(|opened| opened.recv());
         output.write_all(&copy[1 << 20..])

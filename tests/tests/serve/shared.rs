@@ -1,8 +1,7 @@
 //! Cold images, warm ones, and many clients of one image.
 
-use crate::client::Client;
-use crate::origin::{Asked, Origin, head, reply};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply, write_head};
 use image_cache_tests::{Tested, bytes, until};
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -21,10 +20,10 @@ fn an_image_is_read_once_from_the_origin_and_then_served_from_the_cache() -> Tes
         let served = Served::before(&origin.url(), &[]);
 
         let cold = served.get(&data("a"))?;
-        cold.must_be(200, "miss", &image);
+        cold.assert_is(200, "miss", &image);
         assert!(served.is_cached("a"));
         let warm = served.get(&data("a"))?;
-        warm.must_be(200, "hit", &image);
+        warm.assert_is(200, "hit", &image);
         for answer in [cold, warm] {
             assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
             assert_eq!(answer.header("content-length"), Some(size.to_string().as_str()));
@@ -33,31 +32,31 @@ fn an_image_is_read_once_from_the_origin_and_then_served_from_the_cache() -> Tes
             assert_eq!(answer.header("etag"), Some(format!("\"{md5}\"").as_str()));
         }
         // A store cannot read the first byte of none: it is asked for everything.
-        assert_eq!(origin.reads(&data("a")), if size == 0 { 2 } else { 1 });
-        let place = served.stop()?;
-        assert_eq!(place.open().hit_count("a")?, 1);
+        assert_eq!(origin.downloads(&data("a")), if size == 0 { 2 } else { 1 });
+        let temp = served.stop()?;
+        assert_eq!(temp.open().hit_count("a")?, 1);
     }
     Ok(())
 }
 
 #[test]
 fn what_is_no_image_passes_through_unchanged() -> Tested {
-    let origin = Origin::new(|asked, output| {
-        let headers = [("X-Method", asked.method.as_str()), ("X-Target", &asked.target)];
-        let body = if asked.method == "HEAD" { b"" } else { &asked.body[..] };
+    let origin = Origin::new(|request, output| {
+        let headers = [("X-Method", request.method.as_str()), ("X-Target", &request.target)];
+        let body = if request.method == "HEAD" { b"" } else { &request.body[..] };
         reply(output, "201 Created", &headers, body)
     });
     let served = Served::before(&origin.url(), &[]);
     let mut client = served.client();
     client.send("POST /v2/images?a=%2F HTTP/1.1\r\nHost: h\r\nX-Auth-Token: t\r\nContent-Length: 5\r\n\r\nhello")?;
-    let answer = client.answer("POST")?;
+    let answer = client.response("POST")?;
     assert_eq!((answer.status, &answer.body[..]), (201, &b"hello"[..]));
     assert_eq!(answer.header("x-target"), Some("/v2/images?a=%2F"));
     client.send("PATCH /v2/images/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")?;
-    let answer = client.answer("PATCH")?;
+    let answer = client.response("PATCH")?;
     assert_eq!((answer.status, &answer.body[..]), (201, &b"abc"[..]));
-    let asked = &origin.asked()[0];
-    assert_eq!((asked.header("x-auth-token"), asked.header("host")), (Some("t"), Some("h")));
+    let request = &origin.requests()[0];
+    assert_eq!((request.header("x-auth-token"), request.header("host")), (Some("t"), Some("h")));
     // HEAD, queries and paths that are written otherwise are Glance's to answer.
     for (method, target) in
         [("HEAD", "/v2/images/a/file"), ("GET", "/v2/images/a/file?x"), ("GET", "/")]
@@ -69,7 +68,7 @@ fn what_is_no_image_passes_through_unchanged() -> Tested {
             (Some(method), Some(target))
         );
     }
-    assert!(served.place.names("").iter().all(|name| !name.starts_with('a')));
+    assert!(served.temp.names("").iter().all(|name| !name.starts_with('a')));
     Ok(())
 }
 
@@ -78,11 +77,11 @@ fn gated(glance: &Glance, image: &[u8], first: usize) -> (Origin, Sender<()>) {
     let (open, opened) = channel();
     let opened = Mutex::new(opened);
     let (glance, image) = (glance.clone(), image.to_vec());
-    let origin = Origin::new(move |asked: &Asked, output: &mut TcpStream| {
-        if !asked.target.ends_with("/file") || !asked.is_whole() {
-            return glance.answer(asked, output);
+    let origin = Origin::new(move |request: &Request, output: &mut TcpStream| {
+        if !request.target.ends_with("/file") || !request.is_download() {
+            return glance.answer(request, output);
         }
-        head(output, "200 OK", &[], Some(image.len()))?;
+        write_head(output, "200 OK", &[], Some(image.len()))?;
         output.write_all(&image[..first])?;
         wait(&opened);
         output.write_all(&image[first..])
@@ -123,7 +122,7 @@ fn many_clients_of_a_cold_image_cost_one_read_and_each_gets_its_bytes_as_they_co
         origins,
         ["miss", "shared", "shared", "shared", "shared", "shared", "shared", "shared"]
     );
-    assert_eq!(origin.reads(&data("a")), 1);
+    assert_eq!(origin.downloads(&data("a")), 1);
     Ok(())
 }
 
@@ -137,9 +136,9 @@ fn a_client_that_reads_nothing_holds_up_neither_the_others_nor_the_fetch() -> Te
     slow.begin("GET", &data("a"), &[])?;
     assert_eq!(slow.head()?.cache(), "miss");
     let quick = served.get(&data("a"))?;
-    assert!(quick.is_whole && quick.body == image);
+    assert!(quick.is_complete && quick.body == image);
     assert!(served.is_cached("a"));
-    assert_eq!(origin.reads(&data("a")), 1);
+    assert_eq!(origin.downloads(&data("a")), 1);
     assert!(slow.take(image.len())? == image);
     Ok(())
 }
@@ -162,13 +161,13 @@ fn the_last_client_that_leaves_stops_the_fetch_unless_it_is_to_go_on() -> Tested
         if to_end == "true" {
             open.send(())?;
             assert!(served.is_cached("a"));
-            served.get(&data("a"))?.must_be(200, "hit", &image);
+            served.get(&data("a"))?.assert_is(200, "hit", &image);
         } else {
             assert!(served.is_idle(), "the fetch goes on");
             assert!(!served.has("a"));
             open.send(())?;
             open.send(())?;
-            served.get(&data("a"))?.must_be(200, "miss", &image);
+            served.get(&data("a"))?.assert_is(200, "miss", &image);
         }
     }
     Ok(())
@@ -190,7 +189,7 @@ fn a_client_that_leaves_does_not_disturb_the_others() -> Tested {
     open.send(())?;
     assert!(second.take(image.len())? == image);
     assert!(served.is_cached("a"));
-    assert_eq!(origin.reads(&data("a")), 1);
+    assert_eq!(origin.downloads(&data("a")), 1);
     Ok(())
 }
 
@@ -203,9 +202,9 @@ fn one_connection_serves_any_number_of_requests() -> Tested {
     let served = Served::before(&origin.url(), &[]);
     let mut client = served.client();
     for cache in ["miss", "hit", "hit"] {
-        client.ask("GET", &data("small"), &[])?.must_be(200, cache, &small);
+        client.ask("GET", &data("small"), &[])?.assert_is(200, cache, &small);
         assert!(served.is_cached("small"));
-        client.ask("GET", &data("large"), &[])?.must_be(200, cache, &large);
+        client.ask("GET", &data("large"), &[])?.assert_is(200, cache, &large);
         assert!(served.is_cached("large"));
         assert_eq!(client.ask("GET", &data("none"), &[])?.status, 404);
         assert_eq!(client.ask("GET", &data("small"), &[("Range", "bytes=1000-")])?.status, 416);
@@ -221,12 +220,12 @@ fn a_damaged_block_is_fetched_again_within_the_same_answer() -> Tested {
         glance.change("a", |image| image.has_ranges = ranged);
         let origin = glance.origin();
         let served = Served::before(&origin.url(), &[]);
-        served.get(&data("a"))?.must_be(200, "miss", &image);
+        served.get(&data("a"))?.assert_is(200, "miss", &image);
         assert!(served.is_cached("a"));
         let mut bad = image.clone();
         bad[damaged << 20] ^= 1;
         // In place: the file and its time stay the same.
-        let path = served.place.path("a");
+        let path = served.temp.path("a");
         let modified = std::fs::metadata(&path)?.modified()?;
         let file = std::fs::OpenOptions::new().write(true).open(&path)?;
         std::os::unix::fs::FileExt::write_all_at(&file, &bad, 0)?;
@@ -234,10 +233,10 @@ fn a_damaged_block_is_fetched_again_within_the_same_answer() -> Tested {
         drop(file);
 
         let answer = served.get(&data("a"))?;
-        assert!(answer.is_whole && answer.body == image, "block {damaged}, ranges {ranged}");
+        assert!(answer.is_complete && answer.body == image, "block {damaged}, ranges {ranged}");
         // A part of the damage, too.
         let next = served.get(&data("a"))?;
-        assert!(next.is_whole && next.body == image);
+        assert!(next.is_complete && next.body == image);
         assert!(until(|| served.has("a")));
     }
     Ok(())
@@ -256,16 +255,16 @@ fn breaks_off_at(damaged: usize) -> Tested {
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &["--authorise", "never"]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    let file = std::fs::OpenOptions::new().write(true).open(served.place.path("a"))?;
+    let file = std::fs::OpenOptions::new().write(true).open(served.temp.path("a"))?;
     let modified = file.metadata()?.modified()?;
     std::os::unix::fs::FileExt::write_all_at(&file, &[!image[damaged]], damaged as u64)?;
     file.set_modified(modified)?;
     // Another image by now: its bytes must not be mixed with those of the old one.
     glance.put("a", &bytes(10, 5 << 20));
     let answer = served.get(&data("a"))?;
-    assert!(!answer.is_whole);
+    assert!(!answer.is_complete);
     assert!(answer.body == image[..answer.body.len()]);
     assert!(answer.body.len() <= damaged);
     Ok(())

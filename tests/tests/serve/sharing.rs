@@ -1,7 +1,7 @@
 //! What one user was answered is not given to another, unless HTTP says that it may be.
 
-use crate::origin::{Asked, Origin, file, head, reply};
 use crate::served::Served;
+use image_cache_tests::http::{Origin, Request, reply, reply_with_file, write_head};
 use image_cache_tests::{Tested, bytes};
 use std::io::Write;
 use std::sync::Mutex;
@@ -13,28 +13,28 @@ const ALWAYS: [&str; 4] = ["--profile", "plain", "--authorise", "always"];
 const ALICE: [(&str, &str); 1] = [("Authorization", "Basic alice")];
 const BOB: [(&str, &str); 1] = [("Authorization", "Basic bob")];
 
-fn is_alice(asked: &Asked) -> bool {
-    asked.header("authorization") == Some("Basic alice")
+fn is_alice(request: &Request) -> bool {
+    request.header("authorization") == Some("Basic alice")
 }
 
 #[test]
 fn a_304_by_date_does_not_give_one_user_the_page_of_another() -> Tested {
     let (hers, his) = (bytes(1, 5000), bytes(2, 5000));
     let (alice, bob) = (hers.clone(), his.clone());
-    let origin = Origin::new(move |asked: &Asked, output| {
-        let (date, page) = match is_alice(asked) {
+    let origin = Origin::new(move |request: &Request, output| {
+        let (date, page) = match is_alice(request) {
             true => ("Wed, 01 Jan 2020 00:00:00 GMT", &alice),
             false => ("Tue, 01 Jan 2019 00:00:00 GMT", &bob),
         };
-        match asked.header("if-modified-since") {
-            Some(_) if !is_alice(asked) => head(output, "304 Not Modified", &[], None),
-            _ => file(asked, output, &[("Last-Modified", date)], page),
+        match request.header("if-modified-since") {
+            Some(_) if !is_alice(request) => write_head(output, "304 Not Modified", &[], None),
+            _ => reply_with_file(request, output, &[("Last-Modified", date)], page),
         }
     });
     let served = Served::before(&origin.url(), &ALWAYS);
     for _ in 0..2 {
-        served.ask("GET", "/home", &ALICE)?.must_be(200, "bypass", &hers);
-        served.ask("GET", "/home", &BOB)?.must_be(200, "bypass", &his);
+        served.ask("GET", "/home", &ALICE)?.assert_is(200, "bypass", &hers);
+        served.ask("GET", "/home", &BOB)?.assert_is(200, "bypass", &his);
     }
     assert!(served.is_idle() && !served.has("home"));
     Ok(())
@@ -44,16 +44,21 @@ fn a_304_by_date_does_not_give_one_user_the_page_of_another() -> Tested {
 fn a_weak_etag_does_not_prove_that_a_user_may_have_these_bytes() -> Tested {
     let (hers, his) = (bytes(3, 5000), bytes(4, 5000));
     let (alice, bob) = (hers.clone(), his.clone());
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let headers = [("ETag", "W/\"same\""), ("Cache-Control", "max-age=600")];
-        match asked.header("if-none-match") {
-            Some(_) => head(output, "304 Not Modified", &headers, None),
-            None => file(asked, output, &headers, if is_alice(asked) { &alice } else { &bob }),
+        match request.header("if-none-match") {
+            Some(_) => write_head(output, "304 Not Modified", &headers, None),
+            None => reply_with_file(
+                request,
+                output,
+                &headers,
+                if is_alice(request) { &alice } else { &bob },
+            ),
         }
     });
     let served = Served::before(&origin.url(), &ALWAYS);
-    served.ask("GET", "/home", &ALICE)?.must_be(200, "bypass", &hers);
-    served.ask("GET", "/home", &BOB)?.must_be(200, "bypass", &his);
+    served.ask("GET", "/home", &ALICE)?.assert_is(200, "bypass", &hers);
+    served.ask("GET", "/home", &BOB)?.assert_is(200, "bypass", &his);
     Ok(())
 }
 
@@ -61,21 +66,21 @@ fn a_weak_etag_does_not_prove_that_a_user_may_have_these_bytes() -> Tested {
 fn a_404_to_one_user_does_not_take_the_image_from_others() -> Tested {
     let image = bytes(5, 5000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let headers = [("ETag", "\"a\"")];
-        match (is_alice(asked), asked.header("if-none-match")) {
+        match (is_alice(request), request.header("if-none-match")) {
             (false, _) => reply(output, "404 Not Found", &[], b"no such page"),
-            (true, Some("\"a\"")) => head(output, "304 Not Modified", &headers, None),
-            (true, _) => file(asked, output, &headers, &copy),
+            (true, Some("\"a\"")) => write_head(output, "304 Not Modified", &headers, None),
+            (true, _) => reply_with_file(request, output, &headers, &copy),
         }
     });
     let served = Served::before(&origin.url(), &ALWAYS);
-    served.ask("GET", "/repo", &ALICE)?.must_be(200, "miss", &image);
+    served.ask("GET", "/repo", &ALICE)?.assert_is(200, "miss", &image);
     assert!(served.is_cached("repo"));
     for method in ["GET", "HEAD"] {
         assert_eq!(served.ask(method, "/repo", &BOB)?.status, 404);
     }
-    served.ask("GET", "/repo", &ALICE)?.must_be(200, "hit", &image);
+    served.ask("GET", "/repo", &ALICE)?.assert_is(200, "hit", &image);
     Ok(())
 }
 
@@ -85,12 +90,12 @@ fn a_404_that_is_private_does_not_take_a_public_image_away() -> Tested {
     for (control, is_kept) in [("private", true), ("max-age=1", false)] {
         let copy = image.clone();
         let origin =
-            Origin::new(move |asked: &Asked, output| match asked.header("if-none-match") {
-                None => file(asked, output, &[("ETag", "\"a\"")], &copy),
+            Origin::new(move |request: &Request, output| match request.header("if-none-match") {
+                None => reply_with_file(request, output, &[("ETag", "\"a\"")], &copy),
                 Some(_) => reply(output, "404 Not Found", &[("Cache-Control", control)], b"no"),
             });
         let served = Served::before(&origin.url(), &PLAIN);
-        served.get("/a")?.must_be(200, "miss", &image);
+        served.get("/a")?.assert_is(200, "miss", &image);
         assert!(served.is_cached("a"));
         assert_eq!(served.get("/a")?.status, 404);
         assert_eq!(served.has("a"), is_kept, "{control}");
@@ -103,12 +108,12 @@ fn a_running_fetch_is_not_shared_with_who_comes_later_where_it_must_be_asked_for
     let image = bytes(7, 3 << 20);
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());
-    let origin = Origin::new(move |asked: &Asked, output| {
-        if asked.header("x-auth-token") != Some("alice-token") {
+    let origin = Origin::new(move |request: &Request, output| {
+        if request.header("x-auth-token") != Some("alice-token") {
             return reply(output, "401 Unauthorized", &[], b"who?");
         }
         let headers = [("Cache-Control", "no-cache"), ("ETag", "\"a\"")];
-        head(output, "200 OK", &headers, Some(copy.len()))?;
+        write_head(output, "200 OK", &headers, Some(copy.len()))?;
         output.write_all(&copy[..1 << 20])?;
         let _ = opened.lock().map(|opened| opened.recv());
         output.write_all(&copy[1 << 20..])
@@ -131,12 +136,12 @@ fn a_later_request_shares_a_running_fetch_only_if_that_is_fresh_or_confirmed_for
     for (control, asked_again) in [("max-age=600", 0), ("no-cache", 1), ("max-age=0", 1)] {
         let (open, opened) = channel::<()>();
         let (opened, copy) = (Mutex::new(opened), image.clone());
-        let origin = Origin::new(move |asked: &Asked, output| {
+        let origin = Origin::new(move |request: &Request, output| {
             let headers = [("Cache-Control", control), ("ETag", "\"a\"")];
-            if asked.header("if-none-match") == Some("\"a\"") {
-                return head(output, "304 Not Modified", &headers, None);
+            if request.header("if-none-match") == Some("\"a\"") {
+                return write_head(output, "304 Not Modified", &headers, None);
             }
-            head(output, "200 OK", &headers, Some(copy.len()))?;
+            write_head(output, "200 OK", &headers, Some(copy.len()))?;
             output.write_all(&copy[..1 << 20])?;
             let _ = opened.lock().map(|opened| opened.recv());
             output.write_all(&copy[1 << 20..])
@@ -151,7 +156,7 @@ fn a_later_request_shares_a_running_fetch_only_if_that_is_fresh_or_confirmed_for
         for client in &mut clients {
             assert!(client.take(image.len())? == image);
         }
-        assert_eq!(origin.asked().len(), 1 + asked_again, "{control}");
+        assert_eq!(origin.requests().len(), 1 + asked_again, "{control}");
     }
     Ok(())
 }
@@ -160,8 +165,13 @@ fn a_later_request_shares_a_running_fetch_only_if_that_is_fresh_or_confirmed_for
 fn requests_with_credentials_of_any_kind_are_for_their_user_alone() -> Tested {
     let image = bytes(9, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
-        file(asked, output, &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")], &copy)
+    let origin = Origin::new(move |request: &Request, output| {
+        reply_with_file(
+            request,
+            output,
+            &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")],
+            &copy,
+        )
     });
     let options = [&NEVER[..], &["--personal-header", "X-Mine,X-Ours"]].concat();
     let served = Served::before(&origin.url(), &options);
@@ -176,11 +186,13 @@ fn requests_with_credentials_of_any_kind_are_for_their_user_alone() -> Tested {
         "X-Ours",
     ] {
         let answer = served.ask("GET", "/a", &[(name, "secret")])?;
-        answer.must_be(200, "bypass", &image);
+        answer.assert_is(200, "bypass", &image);
         assert!(answer.header("cache-status").is_some_and(|it| it.contains("detail=personal")));
         assert!(served.is_idle() && !served.has("a"), "{name}");
     }
-    assert!(origin.asked().iter().all(|asked| asked.headers.values().any(|it| it == "secret")));
+    assert!(
+        origin.requests().iter().all(|request| request.headers.values().any(|it| it == "secret"))
+    );
     Ok(())
 }
 
@@ -188,9 +200,9 @@ fn requests_with_credentials_of_any_kind_are_for_their_user_alone() -> Tested {
 fn a_shared_fetch_carries_nothing_of_its_client_but_what_the_documentation_lists() -> Tested {
     let image = bytes(10, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
-        file(
-            asked,
+    let origin = Origin::new(move |request: &Request, output| {
+        reply_with_file(
+            request,
             output,
             &[("Vary", "Accept, X-Else, Accept-Encoding"), ("ETag", "\"a\"")],
             &copy,
@@ -205,22 +217,22 @@ fn a_shared_fetch_carries_nothing_of_its_client_but_what_the_documentation_lists
         ("Accept-Language", "eo"),
         ("Accept-Encoding", "gzip"),
     ];
-    served.ask("GET", "/a", &fields)?.must_be(200, "miss", &image);
+    served.ask("GET", "/a", &fields)?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    let asked = &origin.asked()[0];
-    assert_eq!(asked.header("accept-encoding"), Some("identity"));
-    assert_eq!(asked.header("accept-language"), None);
+    let request = &origin.requests()[0];
+    assert_eq!(request.header("accept-encoding"), Some("identity"));
+    assert_eq!(request.header("accept-language"), None);
     for (name, value) in &fields[..3] {
-        assert_eq!(asked.header(&name.to_ascii_lowercase()), Some(*value), "{name}");
+        assert_eq!(request.header(&name.to_ascii_lowercase()), Some(*value), "{name}");
     }
     // What the answer varies by was not sent: it is not for who sends it.
     let other = served.ask("GET", "/a", &[("X-Else", "1")])?;
-    other.must_be(200, "bypass", &image);
+    other.assert_is(200, "bypass", &image);
     assert_eq!(
         origin
-            .asked()
+            .requests()
             .last()
-            .and_then(|asked| asked.header("x-else").map(str::to_owned))
+            .and_then(|request| request.header("x-else").map(str::to_owned))
             .as_deref(),
         Some("1")
     );
@@ -237,12 +249,17 @@ fn what_an_answer_says_of_sharing_counts_even_where_connection_names_it() -> Tes
         ("Content-Encoding", "gzip"),
     ] {
         let copy = image.clone();
-        let origin = Origin::new(move |asked: &Asked, output| {
+        let origin = Origin::new(move |request: &Request, output| {
             let connection = format!("keep-alive, {}", said.0);
-            file(asked, output, &[("ETag", "\"a\""), said, ("Connection", &connection)], &copy)
+            reply_with_file(
+                request,
+                output,
+                &[("ETag", "\"a\""), said, ("Connection", &connection)],
+                &copy,
+            )
         });
         let served = Served::before(&origin.url(), &PLAIN);
-        served.get("/a")?.must_be(200, "bypass", &image);
+        served.get("/a")?.assert_is(200, "bypass", &image);
         assert!(served.is_idle() && !served.has("a"), "{said:?}");
     }
     Ok(())
@@ -254,16 +271,16 @@ fn a_304_cannot_change_how_the_stored_bytes_are_to_be_read() -> Tested {
     for said in [("Content-Encoding", "gzip"), ("Vary", "*"), ("Cache-Control", "private")] {
         let copy = image.clone();
         let origin =
-            Origin::new(move |asked: &Asked, output| match asked.header("if-none-match") {
-                Some(_) => head(output, "304 Not Modified", &[("ETag", "\"a\""), said], None),
-                None => file(asked, output, &[("ETag", "\"a\"")], &copy),
+            Origin::new(move |request: &Request, output| match request.header("if-none-match") {
+                Some(_) => write_head(output, "304 Not Modified", &[("ETag", "\"a\""), said], None),
+                None => reply_with_file(request, output, &[("ETag", "\"a\"")], &copy),
             });
         let served = Served::before(&origin.url(), &PLAIN);
-        served.get("/a")?.must_be(200, "miss", &image);
+        served.get("/a")?.assert_is(200, "miss", &image);
         assert!(served.is_cached("a"));
         for _ in 0..2 {
             let answer = served.get("/a")?;
-            assert!(answer.is_whole && answer.body == image, "{said:?}");
+            assert!(answer.is_complete && answer.body == image, "{said:?}");
             assert_eq!(answer.header("content-encoding"), None, "{said:?}");
         }
     }
@@ -286,9 +303,9 @@ fn nothing_outside_the_upstreams_path_is_asked_for() -> Tested {
             assert_eq!(served.ask(method, target, &[])?.status, 400, "{method} {target}");
         }
     }
-    assert!(origin.asked().is_empty());
+    assert!(origin.requests().is_empty());
     assert_eq!(served.get("/a/../b")?.status, 200);
-    assert_eq!(origin.asked()[0].target, "/pub/a/../b");
+    assert_eq!(origin.requests()[0].target, "/pub/a/../b");
     Ok(())
 }
 
@@ -296,17 +313,22 @@ fn nothing_outside_the_upstreams_path_is_asked_for() -> Tested {
 fn an_upstream_that_is_written_otherwise_is_the_same_one() -> Tested {
     let image = bytes(11, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
-        file(asked, output, &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")], &copy)
+    let origin = Origin::new(move |request: &Request, output| {
+        reply_with_file(
+            request,
+            output,
+            &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")],
+            &copy,
+        )
     });
     let url = origin.url().replace("127.0.0.1", "localhost");
     let served = Served::before(&url, &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let served =
         Served::on(served.stop()?, &format!("{}/", url.replace("localhost", "LOCALHOST")), &PLAIN);
-    served.get("/a")?.must_be(200, "hit", &image);
-    assert_eq!(origin.asked().len(), 1);
+    served.get("/a")?.assert_is(200, "hit", &image);
+    assert_eq!(origin.requests().len(), 1);
     Ok(())
 }
 
@@ -315,26 +337,31 @@ fn what_is_asked_for_with_a_credential_in_the_query_is_for_its_user_alone_and_sh
 -> Tested {
     let image = bytes(12, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
-        file(asked, output, &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")], &copy)
+    let origin = Origin::new(move |request: &Request, output| {
+        reply_with_file(
+            request,
+            output,
+            &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")],
+            &copy,
+        )
     });
     let signed = ["/a?X-Amz-Signature=swordfish", "/a?x=1&%74oken=swordfish", "/a?mine=swordfish"];
     let served =
         Served::before(&origin.url(), &[&NEVER[..], &["--credential-query", "mine"]].concat());
     for target in signed {
-        served.get(target)?.must_be(200, "bypass", &image);
+        served.get(target)?.assert_is(200, "bypass", &image);
     }
     assert!(served.is_idle());
     let with_dots = |name: &String| name.starts_with('.') || name.contains("cache.db");
-    let names = served.place.names("");
+    let names = served.temp.names("");
     let images: Vec<_> = names.iter().filter(|name| !with_dots(name)).collect();
     assert!(!images.iter().any(|name| name.starts_with(['a', '@'])), "{images:?}");
 
     let served =
         Served::before(&origin.url(), &[&NEVER[..], &["--cache-credential-queries"]].concat());
-    served.get(signed[0])?.must_be(200, "miss", &image);
-    served.get(signed[0])?.must_be(200, "hit", &image);
-    let names = served.place.names("");
+    served.get(signed[0])?.assert_is(200, "miss", &image);
+    served.get(signed[0])?.assert_is(200, "hit", &image);
+    let names = served.temp.names("");
     assert!(names.iter().any(|name| name.starts_with('@')), "{names:?}");
     assert!(!names.iter().any(|name| name.contains("swordfish")), "{names:?}");
     Ok(())

@@ -1,7 +1,7 @@
 //! Too few file descriptors for all that is to be opened.
 
-use crate::origin::{Asked, Origin, file};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file};
 use image_cache_tests::{Tested, bytes};
 use std::net::TcpStream;
 
@@ -23,12 +23,12 @@ fn target(profile: &str, n: usize) -> String {
 fn origin() -> Origin {
     let glance = Glance::default();
     (0..IMAGES).for_each(|n| glance.put(&n.to_string(), &image(n)));
-    Origin::new(move |asked: &Asked, output: &mut TcpStream| {
-        let name = asked.target.trim_start_matches("/v2/images").trim_end_matches("/file");
+    Origin::new(move |request: &Request, output: &mut TcpStream| {
+        let name = request.target.trim_start_matches("/v2/images").trim_end_matches("/file");
         let number = name.trim_start_matches('/').parse::<usize>();
-        let is_record = asked.target.starts_with("/v2/") && !asked.target.ends_with("/file");
+        let is_record = request.target.starts_with("/v2/") && !request.target.ends_with("/file");
         let Some(n) = number.ok().filter(|_| !is_record) else {
-            return glance.answer(asked, output);
+            return glance.answer(request, output);
         };
         let etag = format!("\"{n}\"");
         let fields = [
@@ -36,7 +36,7 @@ fn origin() -> Origin {
             ("ETag", &*etag),
             ("Cache-Control", "max-age=600"),
         ];
-        file(asked, output, &fields, &image(n))
+        reply_with_file(request, output, &fields, &image(n))
     })
 }
 
@@ -47,7 +47,7 @@ fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_no
         let origin = origin();
         let served = Served::before(&origin.url(), &["--profile", profile]);
         for n in 0..IMAGES {
-            served.get(&target(profile, n))?.must_be(200, "miss", &image(n));
+            served.get(&target(profile, n))?.assert_is(200, "miss", &image(n));
             assert!(served.is_cached(&n.to_string()));
         }
         // So that what was said of them is read anew.
@@ -61,11 +61,11 @@ fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_no
             let answer =
                 served.with_few_descriptors(more, || client.ask("GET", &target, &[]))??;
             match answer.status {
-                200 => assert!(answer.is_whole && answer.body == image(n), "{profile} {n}"),
+                200 => assert!(answer.is_complete && answer.body == image(n), "{profile} {n}"),
                 status => assert!([502, 503].contains(&status), "{profile} {n}: {status}"),
             }
             let answer = served.get(&target)?;
-            answer.must_be(200, "hit", &image(n));
+            answer.assert_is(200, "hit", &image(n));
             let said = answer.header("content-type");
             assert_eq!(said, Some("application/x-raw"), "{profile} {n}");
         }

@@ -1,8 +1,8 @@
 //! A hit is the response: all its fields, as fresh as it says, and none that was withdrawn.
 
-use crate::origin::{Asked, Origin, file, head, reply};
-use crate::served::{Glance, Served, data};
-use image_cache_tests::{Place, Tested, bytes, until};
+use crate::served::Served;
+use image_cache_tests::http::{Glance, Origin, Request, data, reply, reply_with_file, write_head};
+use image_cache_tests::{TempCache, Tested, bytes, until};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -11,9 +11,9 @@ const PLAIN: [&str; 2] = ["--profile", "plain"];
 /// A server of one file with these fields, which confirms it by its ETag.
 fn server(image: &[u8], fields: &[(&'static str, &'static str)]) -> Origin {
     let (image, fields) = (image.to_vec(), fields.to_vec());
-    Origin::new(move |asked: &Asked, output| match asked.header("if-none-match") {
-        Some("\"a\"") => head(output, "304 Not Modified", &fields, None),
-        _ => file(asked, output, &fields, &image),
+    Origin::new(move |request: &Request, output| match request.header("if-none-match") {
+        Some("\"a\"") => write_head(output, "304 Not Modified", &fields, None),
+        _ => reply_with_file(request, output, &fields, &image),
     })
 }
 
@@ -36,10 +36,10 @@ fn a_hit_repeats_every_field_but_those_of_the_connection() -> Tested {
     ];
     let origin = server(&image, &fields);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let hit = served.get("/a")?;
-    hit.must_be(200, "hit", &image);
+    hit.assert_is(200, "hit", &image);
     assert_eq!(hit.header("x-any"), Some("one, two"));
     assert_eq!(hit.header("content-security-policy"), Some("default-src 'self'"));
     assert_eq!(hit.header("link"), Some("<http://mirror/a>; rel=duplicate"));
@@ -49,7 +49,7 @@ fn a_hit_repeats_every_field_but_those_of_the_connection() -> Tested {
         assert_eq!(hit.header(gone), None, "{gone}");
     }
     let part = served.ask("GET", "/a", &[("Range", "bytes=0-9")])?;
-    part.must_be(206, "hit", &image[..10]);
+    part.assert_is(206, "hit", &image[..10]);
     assert_eq!(part.header("x-any"), Some("one, two"));
     Ok(())
 }
@@ -59,13 +59,13 @@ fn a_304_updates_the_fields_of_the_stored_answer() -> Tested {
     let image = bytes(2, 1000);
     let origin = server(&image, &[("ETag", "\"a\""), ("X-Any", "old"), ("X-Kept", "kept")]);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let fields = [("ETag", "\"a\""), ("X-Any", "new"), ("Cache-Control", "max-age=600")];
-    origin.does(move |_, output| head(output, "304 Not Modified", &fields, None));
+    origin.respond_with(move |_, output| write_head(output, "304 Not Modified", &fields, None));
     for status in ["image-cache; hit; fwd=stale; fwd-status=304", "image-cache; hit"] {
         let hit = served.get("/a")?;
-        hit.must_be(200, "hit", &image);
+        hit.assert_is(200, "hit", &image);
         assert_eq!((hit.header("x-any"), hit.header("x-kept")), (Some("new"), Some("kept")));
         assert_eq!(hit.header("cache-status"), Some(status));
     }
@@ -76,19 +76,19 @@ fn a_304_updates_the_fields_of_the_stored_answer() -> Tested {
 fn an_answer_with_more_fields_than_are_kept_passes_uncached() -> Tested {
     let image = bytes(3, 1000);
     let (many, large) = (image.clone(), "x".repeat(40_000));
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let mut fields = vec![("ETag", "\"a\""), ("Cache-Control", "max-age=600")];
-        match asked.target.as_str() {
+        match request.target.as_str() {
             "/many" => fields.extend([("X-Any", "x"); 99]),
             _ => fields.push(("X-Any", &large)),
         }
-        file(asked, output, &fields, &many)
+        reply_with_file(request, output, &fields, &many)
     });
     let served = Served::before(&origin.url(), &PLAIN);
     for target in ["/many", "/large"] {
         for _ in 0..2 {
             let answer = served.get(target)?;
-            answer.must_be(200, "bypass", &image);
+            answer.assert_is(200, "bypass", &image);
             let status = answer.header("cache-status").unwrap_or_default();
             assert!(status.ends_with("detail=too-many-fields"), "{status}");
         }
@@ -104,18 +104,18 @@ fn a_request_that_changes_something_has_the_stored_image_asked_for_again() -> Te
         {
             let image = bytes(4, 1000);
             let copy = image.clone();
-            let origin = Origin::new(move |asked: &Asked, output| {
+            let origin = Origin::new(move |request: &Request, output| {
                 let fields = [("ETag", "\"a\""), ("Cache-Control", "max-age=600")];
-                match (asked.method.as_str(), asked.header("if-none-match")) {
-                    ("GET", Some(_)) => head(output, "304 Not Modified", &fields, None),
-                    ("GET", None) => file(asked, output, &fields, &copy),
+                match (request.method.as_str(), request.header("if-none-match")) {
+                    ("GET", Some(_)) => write_head(output, "304 Not Modified", &fields, None),
+                    ("GET", None) => reply_with_file(request, output, &fields, &copy),
                     _ => reply(output, "201 Created", &[(field, location)], b""),
                 }
             });
             let served = Served::before(&format!("{}/pub", origin.url()), &PLAIN);
             let all = ["/a", "/b?x=1", "/c"];
             for target in all {
-                served.get(target)?.must_be(200, "miss", &image);
+                served.get(target)?.assert_is(200, "miss", &image);
             }
             assert!(served.is_cached("c"));
             let changed = served.ask(method, "/a", &[])?;
@@ -127,7 +127,7 @@ fn a_request_that_changes_something_has_the_stored_image_asked_for_again() -> Te
             };
             for target in all {
                 let hit = served.get(target)?;
-                hit.must_be(200, "hit", &image);
+                hit.assert_is(200, "hit", &image);
                 let is_asked = hit.header("cache-status") != Some("image-cache; hit");
                 assert_eq!(is_asked, named.contains(&target), "{method} {field} {target}");
             }
@@ -140,12 +140,17 @@ fn a_request_that_changes_something_has_the_stored_image_asked_for_again() -> Te
 fn a_request_that_was_refused_changes_nothing() -> Tested {
     let image = bytes(5, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| match asked.method.as_str() {
-        "GET" => file(asked, output, &[("ETag", "\"a\""), ("Cache-Control", "max-age=600")], &copy),
+    let origin = Origin::new(move |request: &Request, output| match request.method.as_str() {
+        "GET" => reply_with_file(
+            request,
+            output,
+            &[("ETag", "\"a\""), ("Cache-Control", "max-age=600")],
+            &copy,
+        ),
         _ => reply(output, "403 Forbidden", &[], b""),
     });
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    served.get("/a")?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     assert_eq!(served.ask("DELETE", "/a", &[])?.status, 403);
     assert_eq!(served.get("/a")?.header("cache-status"), Some("image-cache; hit"));
@@ -165,66 +170,66 @@ fn what_must_not_be_served_stale_is_not_whatever_the_operator_allows() -> Tested
         let origin = server(&image, &[("ETag", "\"a\""), ("Cache-Control", control)]);
         let options = [&PLAIN[..], &["--serve-stale-if-unreachable"]].concat();
         let served = Served::before(&origin.url(), &options);
-        served.get("/a")?.must_be(200, "miss", &image);
+        served.get("/a")?.assert_is(200, "miss", &image);
         assert!(served.is_cached("a"));
-        origin.does(|_, _| Err(std::io::ErrorKind::ConnectionAborted.into()));
-        origin.hang_up();
+        origin.respond_with(|_, _| Err(std::io::ErrorKind::ConnectionAborted.into()));
+        origin.close_connections();
         assert_eq!(served.get("/a")?.status, status, "{control}");
     }
     Ok(())
 }
 
 /// Changes what is stored of an image while nobody serves it.
-fn rewrite(place: &Place, id: &str, change: impl FnOnce(&mut Value)) -> Tested {
-    let path = place.path(".image-cache/http").join(id);
+fn rewrite(temp: &TempCache, id: &str, change: impl FnOnce(&mut Value)) -> Tested {
+    let path = temp.path(".image-cache/http").join(id);
     assert!(until(|| path.is_file()));
     let mut stored: Value = serde_json::from_slice(&fs::read(&path)?)?;
     change(&mut stored);
     Ok(fs::write(&path, stored.to_string())?)
 }
 
-fn filled(fields: &[(&'static str, &'static str)], image: &[u8]) -> Tested<(Place, Origin)> {
+fn filled(fields: &[(&'static str, &'static str)], image: &[u8]) -> Tested<(TempCache, Origin)> {
     let origin = server(image, fields);
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", image);
-    served.get("/a")?.must_be(200, "hit", image);
-    let place = served.stop()?;
-    origin.forget();
-    Ok((place, origin))
+    served.get("/a")?.assert_is(200, "miss", image);
+    served.get("/a")?.assert_is(200, "hit", image);
+    let temp = served.stop()?;
+    origin.clear_requests();
+    Ok((temp, origin))
 }
 
 #[test]
 fn an_answer_that_was_stored_while_the_clock_was_far_ahead_is_asked_for_again() -> Tested {
     let image = bytes(7, 1000);
-    let (place, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=2")], &image)?;
-    rewrite(&place, "a", |stored| stored["confirmed"] = json!(4_070_908_800_u64))?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "hit", &image);
-    assert_eq!(origin.asked().len(), 1, "it was taken for fresh until 2099");
+    let (temp, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=2")], &image)?;
+    rewrite(&temp, "a", |stored| stored["confirmed"] = json!(4_070_908_800_u64))?;
+    let served = Served::on(temp, &origin.url(), &PLAIN);
+    served.get("/a")?.assert_is(200, "hit", &image);
+    assert_eq!(origin.requests().len(), 1, "it was taken for fresh until 2099");
     Ok(())
 }
 
 #[test]
 fn what_was_stored_by_older_rules_is_asked_for_before_its_next_use() -> Tested {
     let image = bytes(8, 1000);
-    let (place, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=600")], &image)?;
+    let (temp, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=600")], &image)?;
     let older = |stored: &mut Value| {
         stored.as_object_mut().map(|fields| fields.remove("version"));
     };
-    rewrite(&place, "a", older)?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    rewrite(&temp, "a", older)?;
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     for _ in 0..2 {
-        served.get("/a")?.must_be(200, "hit", &image);
+        served.get("/a")?.assert_is(200, "hit", &image);
     }
-    assert_eq!(origin.asked().len(), 1, "once, not for each use");
-    let place = served.stop()?;
+    assert_eq!(origin.requests().len(), 1, "once, not for each use");
+    let temp = served.stop()?;
     // One that today's rules would not have let in leaves.
-    rewrite(&place, "a", |stored| {
+    rewrite(&temp, "a", |stored| {
         older(stored);
         stored["headers"] = json!([["etag", "\"a\""], ["cache-control", "Private, max-age=600"]]);
     })?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    let served = Served::on(temp, &origin.url(), &PLAIN);
+    served.get("/a")?.assert_is(200, "miss", &image);
     Ok(())
 }
 
@@ -235,19 +240,20 @@ fn an_image_of_glance_that_was_stored_by_older_rules_is_held_against_its_record_
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &never);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
-    served.get(&data("a"))?.must_be(200, "hit", &image);
-    let place = served.stop()?;
-    rewrite(&place, "a", |stored| {
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "hit", &image);
+    let temp = served.stop()?;
+    rewrite(&temp, "a", |stored| {
         stored.as_object_mut().map(|fields| fields.remove("version"));
     })?;
-    origin.forget();
-    let served = Served::on(place, &origin.url(), &never);
+    origin.clear_requests();
+    let served = Served::on(temp, &origin.url(), &never);
     for _ in 0..2 {
-        served.get(&data("a"))?.must_be(200, "hit", &image);
+        served.get(&data("a"))?.assert_is(200, "hit", &image);
     }
-    let asked: Vec<String> = origin.asked().into_iter().map(|asked| asked.target).collect();
-    assert_eq!(asked, ["/v2/images/a"]);
+    let request: Vec<String> =
+        origin.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(request, ["/v2/images/a"]);
     Ok(())
 }
 
@@ -256,10 +262,10 @@ fn glances_older_form_of_a_range_is_answered_as_that_range() -> Tested {
     let image = bytes(10, 1000);
     let served_by = Glance::with("a", &image).origin();
     let served = Served::before(&served_by.url(), &["--authorise", "never"]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let legacy = [("Content-Range", "bytes 5-9/*")];
-    served.ask("GET", &data("a"), &legacy)?.must_be(206, "hit", &image[5..10]);
+    served.ask("GET", &data("a"), &legacy)?.assert_is(206, "hit", &image[5..10]);
     Ok(())
 }
 
@@ -268,14 +274,14 @@ fn what_stands_before_glance_may_forbid_that_an_image_is_kept() -> Tested {
     let image = bytes(11, 1000);
     for control in ["No-Store", "max-age=60, PRIVATE"] {
         let (glance, copy) = (Glance::with("a", &image), image.clone());
-        let origin = Origin::new(move |asked: &Asked, output| match asked.is_whole() {
-            true if asked.target.ends_with("/file") => {
-                file(asked, output, &[("Cache-Control", control)], &copy)
+        let origin = Origin::new(move |request: &Request, output| match request.is_download() {
+            true if request.target.ends_with("/file") => {
+                reply_with_file(request, output, &[("Cache-Control", control)], &copy)
             }
-            _ => glance.answer(asked, output),
+            _ => glance.answer(request, output),
         });
         let served = Served::before(&origin.url(), &[]);
-        served.get(&data("a"))?.must_be(200, "bypass", &image);
+        served.get(&data("a"))?.assert_is(200, "bypass", &image);
         assert!(served.is_idle() && !served.has("a"), "{control}");
     }
     Ok(())

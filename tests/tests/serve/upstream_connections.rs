@@ -1,9 +1,10 @@
 //! An origin closes connections that the service has kept open: no client notices, and nothing that changes something is
 //! sent twice.
 
-use crate::client::Client;
-use crate::origin::{Asked, Behaviour, Origin, file, head};
-use crate::served::{Glance, Served, data};
+use crate::served::Served;
+use image_cache_tests::http::{
+    Client, Glance, Origin, Request, Responder, data, reply_with_file, write_head,
+};
 use image_cache_tests::{Tested, bytes};
 use std::collections::BTreeMap;
 use std::io;
@@ -39,7 +40,7 @@ impl Closing {
 }
 
 /// An origin that answers as it is told, and closes connections by itself. The first request on one is always answered.
-fn closing(closing: Closing, answer: Box<Behaviour>) -> Origin {
+fn closing(closing: Closing, answer: Box<Responder>) -> Origin {
     let chances = match closing {
         Closing::AtSecondRequest => Vec::new(),
         Closing::AtRandom(seed) => bytes(seed, 100_000),
@@ -47,11 +48,11 @@ fn closing(closing: Closing, answer: Box<Behaviour>) -> Origin {
     let next = Mutex::new(chances.into_iter().cycle());
     let chance = move || next.lock().unwrap_or_else(PoisonError::into_inner).next();
     let closes = || Err(io::ErrorKind::ConnectionAborted.into());
-    Origin::new(move |asked: &Asked, output| {
-        if asked.before > 0 && chance().is_none_or(|chance| chance < 64) {
+    Origin::new(move |request: &Request, output| {
+        if request.previous > 0 && chance().is_none_or(|chance| chance < 64) {
             return closes();
         }
-        answer(asked, output)?;
+        answer(request, output)?;
         match chance() {
             Some(chance) if chance < 64 => closes(),
             // A moment later, if nothing comes until then.
@@ -65,13 +66,13 @@ fn closing(closing: Closing, answer: Box<Behaviour>) -> Origin {
 }
 
 /// A server of one file under any path, which has to be asked each time.
-fn files(image: &[u8]) -> Box<Behaviour> {
+fn files(image: &[u8]) -> Box<Responder> {
     let image = image.to_vec();
-    Box::new(move |asked: &Asked, output: &mut TcpStream| {
+    Box::new(move |request: &Request, output: &mut TcpStream| {
         let headers = [("ETag", "\"a\"")];
-        match asked.header("if-none-match") {
-            Some("\"a\"") => head(output, "304 Not Modified", &headers, None),
-            _ => file(asked, output, &headers, &image),
+        match request.header("if-none-match") {
+            Some("\"a\"") => write_head(output, "304 Not Modified", &headers, None),
+            _ => reply_with_file(request, output, &headers, &image),
         }
     })
 }
@@ -157,7 +158,8 @@ fn no_image_of_glance_fails_because_it_closed_an_idle_connection() {
     let image = bytes(6, 1000);
     for closes in Closing::all() {
         let glance = Glance::with("a", &image);
-        let origin = closing(closes, Box::new(move |asked, output| glance.answer(asked, output)));
+        let origin =
+            closing(closes, Box::new(move |request, output| glance.answer(request, output)));
         let served = Served::before(&origin.url(), &[]);
         let (mut client, mut records, mut files) =
             (served.client(), Faults::default(), Faults::default());
@@ -189,13 +191,13 @@ fn a_request_that_changes_something_is_never_sent_twice() -> Tested {
                 client.send(format!(
                     "{method} /{length}/{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
                 ))?;
-                let status = client.answer(method)?.status;
+                let status = client.response(method)?.status;
                 assert!([200, 502].contains(&status), "{method} of {length} bytes: {status}");
             }
         }
         let mut sent = BTreeMap::<_, usize>::new();
-        for asked in origin.asked().into_iter().filter(|asked| asked.method != "GET") {
-            *sent.entry((asked.method, asked.target)).or_default() += 1;
+        for request in origin.requests().into_iter().filter(|request| request.method != "GET") {
+            *sent.entry((request.method, request.target)).or_default() += 1;
         }
         sent.retain(|_, count| *count > 1);
         assert!(sent.is_empty(), "{closes:?}: sent more than once: {sent:?}");

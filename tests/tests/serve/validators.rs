@@ -1,9 +1,8 @@
 //! What is said of an image is true of its bytes: with two services, after a kill, and for who has it already.
 
-use crate::client::Client;
-use crate::origin::{Asked, Origin, file, head};
-use crate::served::{Glance, Served, data};
-use image_cache_tests::{Place, Tested, bytes, fill, md5_hex, skip, until};
+use crate::served::Served;
+use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply_with_file, write_head};
+use image_cache_tests::{TempCache, Tested, bytes, fill, md5_hex, skip, until};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -23,15 +22,15 @@ fn etag(image: &[u8]) -> String {
 fn gated(image: &[u8]) -> (Origin, Arc<Mutex<Vec<u8>>>, Sender<()>) {
     let (image, (open, opened)) = (Arc::new(Mutex::new(image.to_vec())), channel::<()>());
     let (served, opened) = (Arc::clone(&image), Mutex::new(Some(opened)));
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let image = served.lock().map_err(|_| std::io::Error::other("poisoned"))?.clone();
         let headers = [("ETag", &*etag(&image))];
-        if asked.header("if-none-match") == Some(headers[0].1) {
-            return head(output, "304 Not Modified", &headers, None);
+        if request.header("if-none-match") == Some(headers[0].1) {
+            return write_head(output, "304 Not Modified", &headers, None);
         }
         let gate = opened.lock().ok().and_then(|mut opened| opened.take());
-        let Some(gate) = gate else { return file(asked, output, &headers, &image) };
-        head(output, "200 OK", &headers, Some(image.len()))?;
+        let Some(gate) = gate else { return reply_with_file(request, output, &headers, &image) };
+        write_head(output, "200 OK", &headers, Some(image.len()))?;
         output.write_all(&image[..FIRST])?;
         let _ = gate.recv();
         output.write_all(&image[FIRST..])
@@ -49,7 +48,7 @@ fn begin(served: &Served) -> Tested<Client> {
 
 /// Another service on the same directory.
 fn beside(served: &Served, url: &str) -> Served {
-    Served::on(Place::at("sqlite", served.place.dir()), url, &PLAIN)
+    Served::on(TempCache::at("sqlite", served.temp.dir()), url, &PLAIN)
 }
 
 #[test]
@@ -67,7 +66,7 @@ fn two_services_on_one_directory_share_a_fetch_of_the_same_image() -> Tested {
     assert!(first.take(SIZE - 1000)? == image[1000..]);
     assert!(second.take(SIZE)? == image);
     assert!(other.is_cached("a"));
-    other.get("/a")?.must_be(200, "hit", &image);
+    other.get("/a")?.assert_is(200, "hit", &image);
     Ok(())
 }
 
@@ -80,7 +79,7 @@ fn two_services_on_one_directory_never_mix_up_an_image_and_the_one_that_replaced
     let mut first = begin(&served)?;
     *image.lock().map_err(|_| "poisoned")? = new.clone();
     let answer = other.get("/a")?;
-    answer.must_be(200, "bypass", &new);
+    answer.assert_is(200, "bypass", &new);
     assert_eq!(answer.header("etag"), Some(&*etag(&new)));
     open.send(())?;
     assert!(first.take(SIZE - 1000)? == old[1000..]);
@@ -94,47 +93,47 @@ fn two_services_on_one_directory_never_mix_up_an_image_and_the_one_that_replaced
 }
 
 /// The state of a service that was killed when it had published an image, and had not said so yet.
-fn killed_at_the_commit(image: &[u8]) -> Tested<(Place, Origin)> {
+fn killed_at_the_commit(image: &[u8]) -> Tested<(TempCache, Origin)> {
     let (origin, _, open) = gated(image);
     let served = Served::before(&origin.url(), &PLAIN);
     let mut client = begin(&served)?;
-    let known = served.place.path(".image-cache/http");
+    let known = served.temp.path(".image-cache/http");
     let promise = known.join(".promised/a");
     assert!(until(|| promise.exists()));
     let promised = fs::read(&promise)?;
     open.send(())?;
     assert!(client.take(SIZE - 1000)? == image[1000..]);
     assert!(served.is_cached("a") && until(|| known.join("a").exists() && !promise.exists()));
-    let place = served.stop()?;
+    let temp = served.stop()?;
     fs::remove_file(known.join("a"))?;
     fs::write(&promise, promised)?;
-    origin.forget();
-    Ok((place, origin))
+    origin.clear_requests();
+    Ok((temp, origin))
 }
 
 #[test]
 fn a_kill_at_the_commit_costs_no_more_than_asking_again() -> Tested {
     let image = bytes(4, SIZE);
-    let (place, origin) = killed_at_the_commit(&image)?;
-    let served = Served::on(place, &origin.url(), &PLAIN);
+    let (temp, origin) = killed_at_the_commit(&image)?;
+    let served = Served::on(temp, &origin.url(), &PLAIN);
     let answer = served.get("/a")?;
-    answer.must_be(200, "hit", &image);
+    answer.assert_is(200, "hit", &image);
     assert_eq!(answer.header("etag"), Some(&*etag(&image)));
-    assert_eq!(origin.reads("/a"), 1);
-    assert!(origin.asked()[0].header("if-none-match").is_some());
+    assert_eq!(origin.downloads("/a"), 1);
+    assert!(origin.requests()[0].header("if-none-match").is_some());
     Ok(())
 }
 
 #[test]
 fn what_was_known_of_an_image_before_a_kill_is_not_said_of_another_file() -> Tested {
     let image = bytes(5, SIZE);
-    let (place, origin) = killed_at_the_commit(&image)?;
-    let cache = place.open();
+    let (temp, origin) = killed_at_the_commit(&image)?;
+    let cache = temp.open();
     cache.delete_cached_image("a")?;
     fill(&cache, "a", &bytes(6, SIZE));
     drop(cache);
-    let served = Served::on(place, &origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &image);
+    let served = Served::on(temp, &origin.url(), &PLAIN);
+    served.get("/a")?.assert_is(200, "miss", &image);
     Ok(())
 }
 
@@ -143,12 +142,12 @@ fn who_has_a_cached_image_is_not_sent_it_again() -> Tested {
     let image = bytes(7, 1000);
     let origin = Glance::with("a", &image).origin();
     let served = Served::before(&origin.url(), &[]);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
     let known = served.ask("GET", &data("a"), &[("If-None-Match", &etag(&image))])?;
     assert_eq!((known.status, known.cache()), (304, "hit"));
     let other = served.ask("GET", &data("a"), &[("If-None-Match", "\"other\"")])?;
-    other.must_be(200, "hit", &image);
+    other.assert_is(200, "hit", &image);
     Ok(())
 }
 
@@ -158,13 +157,13 @@ fn what_the_service_keeps_belongs_to_whom_the_cache_belongs() -> Tested {
         skip("only root can give files away");
         return Ok(());
     }
-    let place = Place::new("sqlite");
-    drop(place.open());
-    let own = place.path(".image-cache");
-    std::os::unix::fs::chown(place.dir(), Some(4321), Some(1234))?;
+    let temp = TempCache::new("sqlite");
+    drop(temp.open());
+    let own = temp.path(".image-cache");
+    std::os::unix::fs::chown(temp.dir(), Some(4321), Some(1234))?;
     fs::remove_dir_all(&own)?;
     let origin = Glance::with("a", &bytes(8, 1000)).origin();
-    let served = Served::on(place, &origin.url(), &[]);
+    let served = Served::on(temp, &origin.url(), &[]);
     served.get(&data("a"))?;
     let files: [PathBuf; 3] = [own.join("http"), own.join("http/.promised"), own.join("http/a")];
     assert!(until(|| files[2].exists()));

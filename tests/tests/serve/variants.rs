@@ -1,7 +1,7 @@
 //! Answers that differ by a field of the request.
 
-use crate::origin::{Asked, Origin, file};
 use crate::served::Served;
+use image_cache_tests::http::{Origin, Request, reply_with_file};
 use image_cache_tests::{Tested, bytes};
 
 #[test]
@@ -9,23 +9,28 @@ fn who_sends_a_field_by_which_answers_vary_gets_its_variant_for_one_read_each_ti
     const CLIENTS: usize = 8;
     let (esperanto, other) = (bytes(15, 1000), bytes(16, 1000));
     let (theirs, everybodys) = (esperanto.clone(), other.clone());
-    let origin = Origin::new(move |asked: &Asked, output| {
-        let image = if asked.header("accept-language").is_some() { &theirs } else { &everybodys };
-        file(asked, output, &[("Vary", "Accept-Language"), ("Cache-Control", "max-age=600")], image)
+    let origin = Origin::new(move |request: &Request, output| {
+        let image = if request.header("accept-language").is_some() { &theirs } else { &everybodys };
+        reply_with_file(
+            request,
+            output,
+            &[("Vary", "Accept-Language"), ("Cache-Control", "max-age=600")],
+            image,
+        )
     });
     let served = Served::before(&origin.url(), &["--profile", "plain"]);
     let fields = [("Accept-Language", "eo")];
     for _ in 0..CLIENTS {
-        served.ask("GET", "/a", &fields)?.must_be(200, "bypass", &esperanto);
+        served.ask("GET", "/a", &fields)?.assert_is(200, "bypass", &esperanto);
     }
     // Now and then it has to be asked by what the answers vary.
-    assert!(origin.reads("/a") <= CLIENTS + CLIENTS / 2, "{} reads", origin.reads("/a"));
+    assert!(origin.downloads("/a") <= CLIENTS + CLIENTS / 2, "{} reads", origin.downloads("/a"));
     // The variant of those who do not send it is kept for them alone.
-    served.get("/a")?.must_be(200, "miss", &other);
+    served.get("/a")?.assert_is(200, "miss", &other);
     assert!(served.is_cached("a"));
-    origin.forget();
-    served.get("/a")?.must_be(200, "hit", &other);
-    served.ask("GET", "/a", &fields)?.must_be(200, "bypass", &esperanto);
-    assert_eq!(origin.reads("/a"), 1);
+    origin.clear_requests();
+    served.get("/a")?.assert_is(200, "hit", &other);
+    served.ask("GET", "/a", &fields)?.assert_is(200, "bypass", &esperanto);
+    assert_eq!(origin.downloads("/a"), 1);
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Nobody waits behind others for what cannot be shared, or without a bound; and what is cut short never looks whole.
 
-use crate::client::Client;
-use crate::origin::{Asked, Origin, file, head, reply, wait_for_the_end};
 use crate::served::Served;
+use image_cache_tests::http::{
+    Client, Origin, Request, reply, reply_with_file, wait_until_closed, write_head,
+};
 use image_cache_tests::{Tested, bytes};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,14 +26,14 @@ fn begun(served: &Served, clients: usize, target: &str) -> io::Result<Vec<Client
 fn clients_of_what_cannot_be_shared_do_not_wait_for_each_other() -> Tested {
     let image = bytes(1, 1000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         thread::sleep(Duration::from_secs(1));
-        file(asked, output, &[("ETag", "\"a\""), ("Cache-Control", "no-store")], &copy)
+        reply_with_file(request, output, &[("ETag", "\"a\""), ("Cache-Control", "no-store")], &copy)
     });
     let served = Served::before(&origin.url(), &PLAIN);
     let start = Instant::now();
     for mut client in begun(&served, 12, "/a")? {
-        client.answer("GET")?.must_be(200, "bypass", &image);
+        client.response("GET")?.assert_is(200, "bypass", &image);
     }
     // About 2 s; one after the other it would be 12.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
@@ -42,14 +43,14 @@ fn clients_of_what_cannot_be_shared_do_not_wait_for_each_other() -> Tested {
 #[test]
 fn clients_of_an_upstream_that_does_not_answer_are_told_so_in_its_time() -> Tested {
     let origin = Origin::new(|_, output| {
-        wait_for_the_end(output);
+        wait_until_closed(output);
         Ok(())
     });
     let served =
         Served::before(&origin.url(), &[&PLAIN[..], &["--upstream-timeout", "2"]].concat());
     let start = Instant::now();
     for mut client in begun(&served, 8, "/a")? {
-        assert_eq!(client.answer("GET")?.status, 504);
+        assert_eq!(client.response("GET")?.status, 504);
     }
     // About 2 s; one after the other it would be 16.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
@@ -62,13 +63,13 @@ fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> 
     let sent = Arc::new(AtomicUsize::new(0));
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
     let (counted, served_one) = (Arc::clone(&sent), Arc::clone(&current));
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let (etag, image) = served_one.lock().map_err(|_| io::Error::other("poisoned"))?.clone();
-        if asked.header("if-none-match") == Some(etag) {
-            return head(output, "304 Not Modified", &[("ETag", etag)], None);
+        if request.header("if-none-match") == Some(etag) {
+            return write_head(output, "304 Not Modified", &[("ETag", etag)], None);
         }
-        head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
-        if asked.method == "GET" {
+        write_head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
+        if request.method == "GET" {
             counted.fetch_add(1, Ordering::Relaxed);
             // So slowly that all come meanwhile.
             for piece in image.chunks(1 << 20) {
@@ -79,15 +80,15 @@ fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> 
         Ok(())
     });
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &old);
+    served.get("/a")?.assert_is(200, "miss", &old);
     assert!(served.is_cached("a"));
     *current.lock().map_err(|_| "poisoned")? = ("\"new\"", new.clone());
-    let asked = served.ask("HEAD", "/a", &[])?;
-    assert_eq!((asked.status, asked.header("content-length")), (200, Some("20971520")));
+    let request = served.ask("HEAD", "/a", &[])?;
+    assert_eq!((request.status, request.header("content-length")), (200, Some("20971520")));
     assert_eq!(sent.load(Ordering::Relaxed), 1, "a HEAD began a body");
     for mut client in begun(&served, 20, "/a")? {
-        let answer = client.answer("GET")?;
-        assert!(answer.is_whole && answer.body == new, "{:?}", answer.headers);
+        let answer = client.response("GET")?;
+        assert!(answer.is_complete && answer.body == new, "{:?}", answer.headers);
     }
     assert_eq!(sent.load(Ordering::Relaxed), 2);
     Ok(())
@@ -97,19 +98,19 @@ fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> 
 fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
     let image = bytes(4, 100_000);
     let copy = image.clone();
-    let origin = Origin::new(move |asked: &Asked, output| {
-        let text = match asked.target.as_str() {
+    let origin = Origin::new(move |request: &Request, output| {
+        let text = match request.target.as_str() {
             "/both" => "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
             "/twice" => "Content-Length: 100000, 100000\r\n",
             "/lines" => "Content-Length: 100000\r\nContent-Length: 100000\r\n",
             _ => "Content-Length: 100000, 5\r\n",
         };
         write!(output, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\n{text}\r\n")?;
-        if asked.target == "/both" {
+        if request.target == "/both" {
             write!(output, "{:x}\r\n", copy.len())?;
         }
         output.write_all(&copy)?;
-        if asked.target == "/both" {
+        if request.target == "/both" {
             output.write_all(b"\r\n0\r\n\r\n")?;
         }
         Ok(())
@@ -120,7 +121,7 @@ fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
         for fields in [&[][..], &[("Authorization", "Basic x")]] {
             let answer = served.ask("GET", target, fields)?;
             match answer.status {
-                200 => assert!(answer.is_whole && answer.body == image, "{target}"),
+                200 => assert!(answer.is_complete && answer.body == image, "{target}"),
                 status => assert_eq!(status, 502, "{target}"),
             }
         }
@@ -130,8 +131,8 @@ fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
 
 #[test]
 fn an_answer_in_a_coding_whose_end_nobody_can_tell_is_none() -> Tested {
-    let origin = Origin::new(|asked: &Asked, output| {
-        let coding = asked.target.trim_start_matches('/');
+    let origin = Origin::new(|request: &Request, output| {
+        let coding = request.target.trim_start_matches('/');
         write!(output, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nTransfer-Encoding: {coding}\r\n")?;
         output.write_all(b"Content-Length: 100000\r\n\r\nhello")?;
         Err(io::ErrorKind::ConnectionAborted.into())
@@ -149,10 +150,10 @@ fn a_head_does_not_take_away_what_is_being_fetched() -> Tested {
     let (old, new) = (bytes(7, 1000), bytes(8, 3 << 20));
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
     let served_one = Arc::clone(&current);
-    let origin = Origin::new(move |asked: &Asked, output| {
+    let origin = Origin::new(move |request: &Request, output| {
         let (etag, image) = served_one.lock().map_err(|_| io::Error::other("poisoned"))?.clone();
-        head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
-        if asked.method == "GET" {
+        write_head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
+        if request.method == "GET" {
             for piece in image.chunks(1 << 20) {
                 output.write_all(piece)?;
                 thread::sleep(Duration::from_millis(100));
@@ -161,7 +162,7 @@ fn a_head_does_not_take_away_what_is_being_fetched() -> Tested {
         Ok(())
     });
     let served = Served::before(&origin.url(), &PLAIN);
-    served.get("/a")?.must_be(200, "miss", &old);
+    served.get("/a")?.assert_is(200, "miss", &old);
     assert!(served.is_cached("a"));
     *current.lock().map_err(|_| "poisoned")? = ("\"new\"", new.clone());
     let mut client = served.client();
@@ -169,8 +170,8 @@ fn a_head_does_not_take_away_what_is_being_fetched() -> Tested {
     for _ in 0..3 {
         assert_eq!(served.ask("HEAD", "/a", &[])?.status, 200);
     }
-    let answer = client.answer("GET")?;
-    assert!(answer.is_whole && answer.body == new);
+    let answer = client.response("GET")?;
+    assert!(answer.is_complete && answer.body == new);
     assert!(served.is_cached("a"));
     Ok(())
 }
@@ -184,7 +185,7 @@ fn a_chunk_that_breaks_never_looks_like_the_end() -> Tested {
     let served = Served::before(&origin.url(), &PLAIN);
     for fields in [&[][..], &[("Authorization", "Basic x")]] {
         let answer = served.ask("GET", "/a", fields);
-        assert!(answer.is_err() || answer.is_ok_and(|answer| !answer.is_whole));
+        assert!(answer.is_err() || answer.is_ok_and(|answer| !answer.is_complete));
     }
     assert!(served.is_idle() && !served.has("a"));
     Ok(())
@@ -197,18 +198,18 @@ fn a_fetch_is_resumed_only_where_a_strong_validator_says_that_the_file_is_the_sa
     for fields in [&[("ETag", "W/\"same\"")][..], &[("ETag", "W/\"same\""), date]] {
         let (first, second, fields) = (old.clone(), new.clone(), fields.to_vec());
         let reads = AtomicUsize::new(0);
-        let origin = Origin::new(move |asked: &Asked, output| {
+        let origin = Origin::new(move |request: &Request, output| {
             if reads.fetch_add(1, Ordering::Relaxed) > 0 {
-                return file(asked, output, &fields, &second);
+                return reply_with_file(request, output, &fields, &second);
             }
-            head(output, "200 OK", &fields, Some(first.len()))?;
+            write_head(output, "200 OK", &fields, Some(first.len()))?;
             output.write_all(&first[..1 << 20])?;
             Err(io::ErrorKind::ConnectionAborted.into())
         });
         let served = Served::before(&origin.url(), &PLAIN);
         let answer = served.get("/a")?;
-        let is_one_version = answer.is_whole && (answer.body == old || answer.body == new);
-        assert!(is_one_version || !answer.is_whole, "two versions were mixed");
+        let is_one_version = answer.is_complete && (answer.body == old || answer.body == new);
+        assert!(is_one_version || !answer.is_complete, "two versions were mixed");
         assert!(served.is_idle());
         if served.has("a") {
             let cached = served.get("/a")?;
@@ -221,16 +222,16 @@ fn a_fetch_is_resumed_only_where_a_strong_validator_says_that_the_file_is_the_sa
 #[test]
 fn an_answer_that_stalls_past_the_cache_is_given_up() -> Tested {
     let origin = Origin::new(|_, output| {
-        head(output, "200 OK", &[("Cache-Control", "no-store")], Some(1000))?;
+        write_head(output, "200 OK", &[("Cache-Control", "no-store")], Some(1000))?;
         output.write_all(b"hello")?;
-        wait_for_the_end(output);
+        wait_until_closed(output);
         Ok(())
     });
     let served =
         Served::before(&origin.url(), &[&PLAIN[..], &["--upstream-timeout", "1"]].concat());
     let start = Instant::now();
     for fields in [&[][..], &[("Authorization", "Basic x")]] {
-        assert!(!served.ask("GET", "/a", fields)?.is_whole);
+        assert!(!served.ask("GET", "/a", fields)?.is_complete);
     }
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     Ok(())
@@ -238,12 +239,12 @@ fn an_answer_that_stalls_past_the_cache_is_given_up() -> Tested {
 
 #[test]
 fn an_upstream_that_takes_no_upload_and_a_record_that_stalls_are_given_up() -> Tested {
-    let origin = Origin::new(|asked: &Asked, output| {
-        if asked.target == "/v2/images/a" {
-            head(output, "200 OK", &[("Content-Type", "application/json")], Some(100))?;
+    let origin = Origin::new(|request: &Request, output| {
+        if request.target == "/v2/images/a" {
+            write_head(output, "200 OK", &[("Content-Type", "application/json")], Some(100))?;
             output.write_all(b"{")?;
         }
-        wait_for_the_end(output);
+        wait_until_closed(output);
         Ok(())
     });
     let served = Served::before(&origin.url(), &["--upstream-timeout", "1"]);
@@ -251,21 +252,21 @@ fn an_upstream_that_takes_no_upload_and_a_record_that_stalls_are_given_up() -> T
     assert_eq!(served.get("/v2/images/a/file")?.status, 502);
     let mut client = served.client();
     client.send("PUT /v2/images/a/file HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")?;
-    assert_eq!(client.answer("PUT")?.status, 504);
+    assert_eq!(client.response("PUT")?.status, 504);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     Ok(())
 }
 
 #[test]
 fn a_head_of_an_image_that_is_not_cached_begins_no_body() -> Tested {
-    let origin = Origin::new(|asked: &Asked, output| match asked.method.as_str() {
-        "HEAD" => head(output, "200 OK", &[("ETag", "\"a\"")], Some(1000)),
+    let origin = Origin::new(|request: &Request, output| match request.method.as_str() {
+        "HEAD" => write_head(output, "200 OK", &[("ETag", "\"a\"")], Some(1000)),
         _ => reply(output, "500 No", &[], b""),
     });
     let served = Served::before(&origin.url(), &PLAIN);
     let answer = served.ask("HEAD", "/a", &[])?;
     assert_eq!((answer.status, answer.header("content-length")), (200, Some("1000")));
-    assert_eq!(origin.asked().len(), 1);
+    assert_eq!(origin.requests().len(), 1);
     Ok(())
 }
 
@@ -282,11 +283,11 @@ fn who_stalls_in_an_upload_is_told_that_it_was_the_client_and_has_to_connect_ane
         ] {
             let mut client = served.client();
             client.send(format!("{method} /a HTTP/1.1\r\nHost: h\r\n{length}\r\n\r\n{sent}"))?;
-            let answer = client.answer(method)?;
+            let answer = client.response(method)?;
             assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
             assert!(client.take(1).is_err(), "the connection stays open");
         }
     }
-    assert!(origin.asked().is_empty());
+    assert!(origin.requests().is_empty());
     Ok(())
 }

@@ -1,22 +1,22 @@
 //! Nobody gets what the origin would refuse, and nothing that it does not have any more.
 
-use crate::origin::{head, reply};
-use crate::served::{Glance, Served, data};
-use image_cache_tests::{Place, Tested, bytes, md5_hex, wrong_md5};
+use crate::served::Served;
+use image_cache_tests::http::{Glance, data, reply, write_head};
+use image_cache_tests::{TempCache, Tested, bytes, md5_hex, wrong_md5};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 const SIZE: usize = 100_000;
 
 /// A service that has the image `a`, and its Glance.
-fn warm(options: &[&str]) -> Tested<(Vec<u8>, Glance, crate::origin::Origin, Served)> {
+fn warm(options: &[&str]) -> Tested<(Vec<u8>, Glance, image_cache_tests::http::Origin, Served)> {
     let image = bytes(1, SIZE);
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), options);
-    served.get(&data("a"))?.must_be(200, "miss", &image);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
     assert!(served.is_cached("a"));
-    origin.forget();
+    origin.clear_requests();
     Ok((image, glance, origin, served))
 }
 
@@ -24,13 +24,13 @@ fn warm(options: &[&str]) -> Tested<(Vec<u8>, Glance, crate::origin::Origin, Ser
 fn each_hit_is_authorised_with_the_callers_own_credentials() -> Tested {
     let (image, glance, origin, served) = warm(&[])?;
     glance.change("a", |image| image.token = Some("good"));
-    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.must_be(200, "hit", &image);
-    let record = &origin.asked()[0];
+    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.assert_is(200, "hit", &image);
+    let record = &origin.requests()[0];
     assert_eq!(
         (record.target.as_str(), record.header("x-auth-token")),
         ("/v2/images/a", Some("good"))
     );
-    let byte = &origin.asked()[1];
+    let byte = &origin.requests()[1];
     assert_eq!(
         (byte.target.as_str(), byte.header("x-auth-token")),
         (data("a").as_str(), Some("good"))
@@ -43,7 +43,7 @@ fn each_hit_is_authorised_with_the_callers_own_credentials() -> Tested {
     }
     let part = [("X-Auth-Token", "bad"), ("Range", "bytes=0-9")];
     assert_eq!(served.ask("GET", &data("a"), &part)?.status, 403);
-    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.must_be(200, "hit", &image);
+    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.assert_is(200, "hit", &image);
     Ok(())
 }
 
@@ -54,9 +54,9 @@ fn a_store_that_cannot_read_ranges_is_asked_for_everything_and_left_after_the_he
         image.has_ranges = false;
         image.token = Some("good");
     });
-    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.must_be(200, "hit", &image);
+    served.ask("GET", &data("a"), &[("X-Auth-Token", "good")])?.assert_is(200, "hit", &image);
     let ranges: Vec<bool> =
-        origin.asked().iter().map(|asked| asked.header("range").is_some()).collect();
+        origin.requests().iter().map(|request| request.header("range").is_some()).collect();
     assert_eq!(ranges, [false, true, false]);
     assert_eq!(served.ask("GET", &data("a"), &[])?.status, 403);
     Ok(())
@@ -77,9 +77,9 @@ fn an_image_that_was_deactivated_deleted_or_replaced_is_never_served_from_the_ca
     for other in [bytes(2, SIZE), bytes(3, SIZE + 1)] {
         let (_, glance, _origin, served) = warm(&[])?;
         glance.put("a", &other);
-        served.get(&data("a"))?.must_be(200, "miss", &other);
+        served.get(&data("a"))?.assert_is(200, "miss", &other);
         assert!(served.is_cached("a"));
-        served.get(&data("a"))?.must_be(200, "hit", &other);
+        served.get(&data("a"))?.assert_is(200, "hit", &other);
     }
     Ok(())
 }
@@ -97,16 +97,16 @@ fn requests_through_the_service_that_take_an_image_away_evict_it() -> Tested {
     // One that Glance refuses does nothing.
     assert_eq!(served.ask("DELETE", "/v2/images/b", &[])?.status, 404);
     assert_eq!(served.ask("DELETE", "/v2/images/a/file", &[])?.status, 405);
-    served.get(&data("a"))?.must_be(200, "hit", &image);
+    served.get(&data("a"))?.assert_is(200, "hit", &image);
     Ok(())
 }
 
 #[test]
 fn a_glance_that_is_not_to_be_asked_is_not_asked() -> Tested {
     let (image, _, origin, served) = warm(&["--authorise", "never"])?;
-    served.get(&data("a"))?.must_be(200, "hit", &image);
-    served.ask("GET", &data("a"), &[("Range", "bytes=5-")])?.must_be(206, "hit", &image[5..]);
-    assert!(origin.asked().is_empty());
+    served.get(&data("a"))?.assert_is(200, "hit", &image);
+    served.ask("GET", &data("a"), &[("Range", "bytes=5-")])?.assert_is(206, "hit", &image[5..]);
+    assert!(origin.requests().is_empty());
     Ok(())
 }
 
@@ -117,14 +117,14 @@ fn consent_is_remembered_for_the_same_credentials_and_image_only_where_that_is_a
     glance.change("a", |image| image.token = Some("good"));
     let good = [("X-Auth-Token", "good")];
     for _ in 0..3 {
-        served.ask("GET", &data("a"), &good)?.must_be(200, "hit", &image);
+        served.ask("GET", &data("a"), &good)?.assert_is(200, "hit", &image);
     }
-    assert_eq!(origin.asked().len(), 2);
+    assert_eq!(origin.requests().len(), 2);
     assert_eq!(served.ask("GET", &data("a"), &[("X-Auth-Token", "bad")])?.status, 403);
     assert_eq!(served.ask("GET", &data("a"), &[("Cookie", "X-Auth-Token=good")])?.status, 403);
-    origin.forget();
-    served.ask("GET", &data("b"), &good)?.must_be(200, "miss", &image);
-    assert_eq!(origin.asked().len(), 2);
+    origin.clear_requests();
+    served.ask("GET", &data("b"), &good)?.assert_is(200, "miss", &image);
+    assert_eq!(origin.requests().len(), 2);
     // What is taken away through the service is not believed any more.
     assert_eq!(served.ask("DELETE", "/v2/images/a", &good)?.status, 204);
     assert_eq!(served.ask("GET", &data("a"), &good)?.status, 404);
@@ -136,14 +136,14 @@ fn an_upstream_that_is_down_is_502_unless_what_is_cached_is_for_everybody() -> T
     let image = bytes(1, SIZE);
     for (options, status) in [(&[][..], 502), (&["--serve-stale-if-unreachable"][..], 200)] {
         let (_, _, origin, served) = warm(options)?;
-        let place = served.stop()?;
+        let temp = served.stop()?;
         drop(origin);
         // Nobody listens there.
-        let served = Served::on(place, "http://127.0.0.1:1", options);
+        let served = Served::on(temp, "http://127.0.0.1:1", options);
         let answer = served.get(&data("a"))?;
         assert_eq!(answer.status, status);
         if status == 200 {
-            answer.must_be(200, "hit", &image);
+            answer.assert_is(200, "hit", &image);
         }
         assert_eq!(served.get(&data("b"))?.status, 502);
         assert_eq!(served.get("/v2/images")?.status, 502);
@@ -153,8 +153,8 @@ fn an_upstream_that_is_down_is_502_unless_what_is_cached_is_for_everybody() -> T
 
 #[test]
 fn an_upstream_that_does_not_answer_is_504() -> Tested {
-    let origin = crate::origin::Origin::new(|_, output| {
-        crate::origin::wait_for_the_end(output);
+    let origin = image_cache_tests::http::Origin::new(|_, output| {
+        image_cache_tests::http::wait_until_closed(output);
         Ok(())
     });
     let served = Served::before(&origin.url(), &["--upstream-timeout", "0.3"]);
@@ -175,33 +175,33 @@ fn bytes_other_than_those_that_were_promised_are_never_served_whole_nor_cached()
     };
     glance.change("a", |image| image.md5 = wrong_md5(&image.bytes));
     let answer = served.get(&data("a"))?;
-    assert!(!answer.is_whole && answer.body.len() < image.len());
+    assert!(!answer.is_complete && answer.body.len() < image.len());
     cached_nothing("another checksum");
 
     // Another length than in the record is passed on as it comes.
     glance.put("a", &image);
     let copy = glance.clone();
-    origin.does(move |asked, output| match asked.target.ends_with("/file") {
+    origin.respond_with(move |request, output| match request.target.ends_with("/file") {
         true => reply(output, "200 OK", &[], &bytes(1, SIZE - 1)),
-        false => copy.answer(asked, output),
+        false => copy.answer(request, output),
     });
-    served.get(&data("a"))?.must_be(200, "bypass", &image[..SIZE - 1]);
+    served.get(&data("a"))?.assert_is(200, "bypass", &image[..SIZE - 1]);
     cached_nothing("another length");
 
     // Without a length it shows in the end.
     let copy = glance.clone();
-    origin.does(move |asked, output| {
-        if !asked.target.ends_with("/file") {
-            return copy.answer(asked, output);
+    origin.respond_with(move |request, output| {
+        if !request.target.ends_with("/file") {
+            return copy.answer(request, output);
         }
-        head(output, "200 OK", &[("Transfer-Encoding", "chunked")], None)?;
+        write_head(output, "200 OK", &[("Transfer-Encoding", "chunked")], None)?;
         let body = bytes(1, SIZE + 1);
         write!(output, "{:x}\r\n", body.len())?;
         output.write_all(&body)?;
         output.write_all(b"\r\n0\r\n\r\n")
     });
     let answer = served.get(&data("a"))?;
-    assert!(!answer.is_whole);
+    assert!(!answer.is_complete);
     cached_nothing("more bytes");
     Ok(())
 }
@@ -219,10 +219,10 @@ fn answers_without_a_whole_image_are_never_cached() -> Tested {
         let glance = Glance::with("a", &image);
         let origin = glance.origin();
         let image = image.clone();
-        origin.does(move |asked, output| match asked.target.ends_with("/file") {
-            true if status.starts_with("204") => head(output, status, &[], None),
+        origin.respond_with(move |request, output| match request.target.ends_with("/file") {
+            true if status.starts_with("204") => write_head(output, status, &[], None),
             true => reply(output, status, &[], &image),
-            false => glance.answer(asked, output),
+            false => glance.answer(request, output),
         });
         let served = Served::before(&origin.url(), &[]);
         let answer = served.get(&data("a"))?;
@@ -239,8 +239,8 @@ fn a_redirect_is_handed_on_and_never_followed() -> Tested {
     let glance = Glance::with("a", &bytes(1, SIZE));
     let origin = glance.origin();
     let copy = target.clone();
-    origin.does(move |asked, output| match asked.target.as_str() {
-        "/v2/images/a" => glance.answer(asked, output),
+    origin.respond_with(move |request, output| match request.target.as_str() {
+        "/v2/images/a" => glance.answer(request, output),
         _ => reply(output, "302 Found", &[("Location", &copy)], b""),
     });
     let served = Served::before(&origin.url(), &[]);
@@ -248,7 +248,7 @@ fn a_redirect_is_handed_on_and_never_followed() -> Tested {
     assert_eq!((answer.status, answer.header("location")), (302, Some(target.as_str())));
     let answer = served.get("/v2/images")?;
     assert_eq!(answer.status, 302);
-    assert!(elsewhere.asked().is_empty());
+    assert!(elsewhere.requests().is_empty());
     Ok(())
 }
 
@@ -258,37 +258,37 @@ fn what_another_program_cached_is_served_where_its_checksum_is_the_one_of_the_re
     let glance = Glance::with("right", &right);
     glance.put("wrong", &right);
     let origin = glance.origin();
-    let place = Place::new("sqlite");
-    let cache = place.open();
+    let temp = TempCache::new("sqlite");
+    let cache = temp.open();
     image_cache_tests::fill(&cache, "right", &right);
     image_cache_tests::fill(&cache, "wrong", &wrong);
     drop(cache);
-    let served = Served::on(place, &origin.url(), &[]);
+    let served = Served::on(temp, &origin.url(), &[]);
     let answer = served.get(&data("right"))?;
-    answer.must_be(200, "hit", &right);
+    answer.assert_is(200, "hit", &right);
     assert_eq!(answer.header("content-md5"), Some(md5_hex(&right).as_str()));
-    served.get(&data("wrong"))?.must_be(200, "miss", &right);
+    served.get(&data("wrong"))?.assert_is(200, "miss", &right);
     Ok(())
 }
 
 #[test]
 fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one() -> Tested {
     let (image, _, origin, served) = warm(&["--authorise", "never"])?;
-    let place = served.stop()?;
-    let served = Served::on(place, &origin.url(), &["--authorise", "never"]);
+    let temp = served.stop()?;
+    let served = Served::on(temp, &origin.url(), &["--authorise", "never"]);
     let answer = served.get(&data("a"))?;
-    answer.must_be(200, "hit", &image);
+    answer.assert_is(200, "hit", &image);
     let etag = answer.header("etag").ok_or("no ETag")?.to_owned();
-    let place = served.stop()?;
+    let temp = served.stop()?;
     // Somebody replaces it, behind our back, by one of the same length.
     let other = bytes(9, SIZE);
-    let cache = place.open();
+    let cache = temp.open();
     cache.delete_cached_image("a")?;
     image_cache_tests::fill(&cache, "a", &other);
     drop(cache);
     let later = SystemTime::now() + Duration::from_secs(2);
-    image_cache_tests::set_times(&place.path("a"), later, later)?;
-    let served = Served::on(place, &origin.url(), &["--authorise", "never"]);
+    image_cache_tests::set_times(&temp.path("a"), later, later)?;
+    let served = Served::on(temp, &origin.url(), &["--authorise", "never"]);
     let part = [("Range", "bytes=1-"), ("If-Range", etag.as_str())];
     let answer = served.ask("GET", &data("a"), &part)?;
     assert_eq!((answer.status, answer.body == other), (200, true));
@@ -300,14 +300,14 @@ fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one(
 fn a_glance_that_dies_between_record_and_data_leaves_what_is_cached_for_everybody() -> Tested {
     for (options, status) in [(&["--serve-stale-if-unreachable"][..], 200), (&[], 502)] {
         let (image, glance, origin, served) = warm(options)?;
-        origin.does(move |asked, output| match asked.target.as_str() {
-            "/v2/images/a" => glance.answer(asked, output),
+        origin.respond_with(move |request, output| match request.target.as_str() {
+            "/v2/images/a" => glance.answer(request, output),
             _ => Err(std::io::ErrorKind::ConnectionAborted.into()),
         });
         let answer = served.get(&data("a"))?;
         assert_eq!(answer.status, status);
         if status == 200 {
-            answer.must_be(200, "hit", &image);
+            answer.assert_is(200, "hit", &image);
         }
     }
     Ok(())

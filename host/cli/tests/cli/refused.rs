@@ -1,13 +1,13 @@
 //! A driver that refuses images or does not do what it must: what the command line prints, and its exit code.
 
 use super::{Answering, Scratch, bare};
-use image_cache_tests::components::MOODY;
+use image_cache_tests::components::FAULTY;
 use serde_json::{Value, json};
 
 /// Runs the conformance suite on the driver that misbehaves as these options say.
 fn check(format: &str, options: &[&str]) -> super::Answer {
     let mut command = bare();
-    command.args(["driver", "check", MOODY, "--format", format]);
+    command.args(["driver", "check", FAULTY, "--format", format]);
     command.args(options.iter().flat_map(|option| ["--option", option])).answer()
 }
 
@@ -16,14 +16,14 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() {
     let scratch = Scratch::new();
     let source = scratch.write("source", "hello");
     let text = format!(
-        "image_cache_dir = {:?}\nimage_cache_driver = \"moody\"\n[drivers.moody]\ncomponent = {MOODY:?}\noptions = {{ refuse-larger = \"4\" }}\n",
+        "image_cache_dir = {:?}\nimage_cache_driver = \"faulty\"\n[drivers.faulty]\ncomponent = {FAULTY:?}\noptions = {{ refuse-larger = \"4\" }}\n",
         scratch.cache_dir(),
     );
     let config = scratch.write("cache.toml", text);
     let mut command = bare();
     command.arg("--config").arg(config).args(["--format", "json", "add", "a"]).arg(source);
     let answer = command.answer();
-    answer.failed(1, "image a is not cached: driver moody does not want it");
+    answer.failed(1, "image a is not cached: driver faulty does not want it");
     assert_eq!(
         answer.json(),
         json!({"image_id": "a", "cached": false, "size": null, "checksum": null, "reason": "refused-by-driver"})

@@ -1,7 +1,7 @@
 //! What the hostile drivers of the tests share: sound records in memory, and the places where each can do what no driver
 //! may. One file in `examples/` (or, as text, in `text/`) is one driver, and has a test of its own name.
 //!
-//! The one option, `in`, names the export that strikes; without it each driver has its own.
+//! The one option, `in`, names the export that has the fault; without it each driver has its own.
 
 use image_cache_driver_sdk::{LruSelector, prelude::*};
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// A way to misbehave. What is not overridden is done as it should be.
 pub trait Hostile: Default + 'static {
-    /// The export that strikes, unless the option `in` names another.
+    /// The export that has the fault, unless the option `in` names another.
     const EXPORT: &'static str = "record-cached";
 
     /// Comes before the work of that export.
@@ -17,12 +17,12 @@ pub trait Hostile: Default + 'static {
         Ok(())
     }
 
-    /// In the place of a record that was asked for.
+    /// Replaces the record that was asked for.
     fn record(&mut self, found: Option<CachedImage>) -> Option<CachedImage> {
         found
     }
 
-    /// In the place of a page of records behind `after`.
+    /// Replaces a page of records after `after`.
     fn page(
         &mut self,
         page: Vec<CachedImage>,
@@ -32,42 +32,42 @@ pub trait Hostile: Default + 'static {
         page
     }
 
-    /// In the place of the records' size.
+    /// Replaces the size of all records.
     fn size(&mut self, size: CacheSize) -> CacheSize {
         size
     }
 
-    /// In the place of what is asked for victims.
+    /// Replaces the request for victims.
     fn asked(&mut self, request: Eviction) -> Eviction {
         request
     }
 
-    /// In the place of victims.
+    /// Replaces the victims.
     fn victims(&mut self, victims: Vec<Victim>, _request: &Eviction) -> Vec<Victim> {
         victims
     }
 
-    /// In the place of leftovers to remove.
+    /// Replaces the leftovers to remove.
     fn leftovers(&mut self, chosen: Vec<Leftover>) -> Vec<Leftover> {
         chosen
     }
 }
 
 thread_local! {
-    /// The export that strikes.
+    /// The export that has the fault.
     static EXPORT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Books in memory, which are lost with the instance, under a hostile keeper.
+/// Records in memory of a hostile driver. They are lost with the instance.
 #[derive(Default)]
-pub struct Books<H> {
+pub struct Records<H> {
     images: BTreeMap<String, CachedImage>,
     hostile: H,
 }
 
 /// What [`hostile!`](crate::hostile) makes of a [`Hostile`]'s exports, under the names of the SDK's trait.
 #[allow(missing_docs, reason = "they are the trait's")]
-impl<H: Hostile> Books<H> {
+impl<H: Hostile> Records<H> {
     pub fn describe() -> Description {
         // An error cannot be told here.
         let _ = strike::<H>("describe");
@@ -163,15 +163,15 @@ macro_rules! hostile {
     ($hostile:ty) => {
         use image_cache_driver_sdk::prelude as sdk;
 
-        struct Keeper($crate::Books<$hostile>);
+        struct Guest($crate::Records<$hostile>);
 
-        impl sdk::Driver for Keeper {
+        impl sdk::Driver for Guest {
             fn describe() -> sdk::Description {
-                $crate::Books::<$hostile>::describe()
+                $crate::Records::<$hostile>::describe()
             }
 
             fn configure(options: sdk::Options) -> Result<Self, sdk::ConfigurationError> {
-                $crate::Books::configure(options).map(Keeper)
+                $crate::Records::configure(options).map(Guest)
             }
 
             fn is_cacheable(
@@ -231,7 +231,7 @@ macro_rules! hostile {
             }
         }
 
-        image_cache_driver_sdk::export_driver!(Keeper);
+        image_cache_driver_sdk::export_driver!(Guest);
     };
 }
 

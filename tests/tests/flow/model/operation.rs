@@ -4,7 +4,7 @@ use super::plain::IDS;
 use proptest::prelude::*;
 use std::ops::Range;
 
-/// An image, by its place in [`IDS`].
+/// An image, by its index in [`IDS`].
 pub type Id = usize;
 
 /// What is promised of a fetched image.

@@ -64,8 +64,8 @@ impl Plain {
     }
 
     pub fn read_range(&mut self, id: Id, range: &Range<u64>) -> Option<Vec<u8>> {
-        let place = self.images.iter().position(|image| image.id == id)?;
-        let mut image = self.images.remove(place);
+        let temp = self.images.iter().position(|image| image.id == id)?;
+        let mut image = self.images.remove(temp);
         image.hits += 1;
         let cut = |end: u64| usize::try_from(end).unwrap_or(usize::MAX).min(image.bytes.len());
         let bytes = image.bytes[cut(range.start)..cut(range.end)].to_vec();
@@ -82,8 +82,8 @@ impl Plain {
     }
 
     pub fn dequeue(&mut self, id: Id) -> bool {
-        let place = self.queue.iter().position(|queued| *queued == id);
-        place.map(|place| self.queue.remove(place)).is_some()
+        let temp = self.queue.iter().position(|queued| *queued == id);
+        temp.map(|temp| self.queue.remove(temp)).is_some()
     }
 
     pub fn dequeue_all(&mut self) -> u64 {
@@ -91,8 +91,8 @@ impl Plain {
     }
 
     pub fn delete(&mut self, id: Id) -> bool {
-        let place = self.images.iter().position(|image| image.id == id);
-        place.map(|place| self.images.remove(place)).is_some()
+        let temp = self.images.iter().position(|image| image.id == id);
+        temp.map(|temp| self.images.remove(temp)).is_some()
     }
 
     pub fn delete_all(&mut self) -> u64 {

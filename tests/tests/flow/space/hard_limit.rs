@@ -2,7 +2,7 @@
 
 use super::{MIB, fill_sized, hard, image, passes, sized};
 use image_cache::{Expected, Outcome};
-use image_cache_tests::{Mount, Place, Tested, bytes, fill, listed, serve, with_both_drivers};
+use image_cache_tests::{Mount, TempCache, Tested, bytes, fill, listed, serve, with_both_drivers};
 use std::io::Read;
 
 with_both_drivers![
@@ -15,8 +15,8 @@ with_both_drivers![
     dead_writers_hold_no_room,
 ];
 
-fn a_hard_limit_evicts_before_it_admits(place: &Place) -> Tested {
-    let cache = hard(place, 3000);
+fn a_hard_limit_evicts_before_it_admits(temp: &TempCache) -> Tested {
+    let cache = hard(temp, 3000);
     for (seed, id) in ["a", "b", "c"].into_iter().enumerate() {
         assert!(matches!(fill_sized(&cache, id, &bytes(seed as u64, 1000)), Outcome::Cached(_)));
     }
@@ -30,15 +30,15 @@ fn a_hard_limit_evicts_before_it_admits(place: &Place) -> Tested {
     assert_eq!((listed(&cache), cache.prune()?.images), (vec!["a".into(), "d".into()], 0));
     drop(cache);
     // A smaller limit than before: what is too much goes with the next image.
-    let cache = hard(place, 1600);
+    let cache = hard(temp, 1600);
     fill_sized(&cache, "e", &[7; 100]);
     assert_eq!(listed(&cache), ["d", "e"]);
-    assert_eq!(place.records_in_sync().len(), 2);
+    assert_eq!(temp.records_in_sync().len(), 2);
     Ok(())
 }
 
-fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(place: &Place) -> Tested {
-    let cache = hard(place, 2 * MIB);
+fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(temp: &TempCache) -> Tested {
+    let cache = hard(temp, 2 * MIB);
     fill(&cache, "a", &bytes(1, 1000));
     let large = image(2, 3 * MIB);
     let reason = passes(&cache, "b", &large, sized(3 * MIB))?;
@@ -46,16 +46,16 @@ fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(place: &Place) -
     assert_eq!(listed(&cache), ["a"]);
     // Of unknown length it makes room for itself as long as there can be any.
     passes(&cache, "b", &large, Expected::nothing())?;
-    assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
-    let nothing = hard(place, 0);
+    assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
+    let nothing = hard(temp, 0);
     passes(&nothing, "c", b"image", sized(5))?;
     passes(&nothing, "c", b"image", Expected::nothing())?;
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn what_is_being_read_is_no_room_for_others(place: &Place) -> Tested {
-    let cache = hard(place, 2500);
+fn what_is_being_read_is_no_room_for_others(temp: &TempCache) -> Tested {
+    let cache = hard(temp, 2500);
     fill(&cache, "read", &bytes(1, 1000));
     fill(&cache, "idle", &bytes(2, 1000));
     let mut reader = cache.open_for_read("read")?.ok_or("it was cached")?;
@@ -71,9 +71,9 @@ fn what_is_being_read_is_no_room_for_others(place: &Place) -> Tested {
     Ok(())
 }
 
-fn an_image_of_unknown_length_makes_room_as_it_grows(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let cache = hard(place, 8 * MIB);
+fn an_image_of_unknown_length_makes_room_as_it_grows(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let cache = hard(temp, 8 * MIB);
     for seed in 0..8 {
         fill_sized(&cache, &seed.to_string(), &image(seed, MIB - 1));
     }
@@ -86,12 +86,12 @@ fn an_image_of_unknown_length_makes_room_as_it_grows(place: &Place) -> Tested {
     reader.read_to_end(&mut came)?;
     assert!(came == large && matches!(reader.outcome(), Some(Outcome::Cached(_))));
     assert!(cache.cache_size()?.bytes <= 8 * MIB && listed(&cache).contains(&"7".into()));
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn running_fills_count_against_the_hard_limit(place: &Place) -> Tested {
-    let (cache, other) = (hard(place, 3000), hard(place, 3000));
+fn running_fills_count_against_the_hard_limit(temp: &TempCache) -> Tested {
+    let (cache, other) = (hard(temp, 3000), hard(temp, 3000));
     let first = bytes(1, 2000);
     let mut reader = cache.caching_reader("first", &first[..], sized(2000))?;
     let reason = passes(&other, "second", &bytes(2, 1001), sized(1001))?;
@@ -110,9 +110,9 @@ fn running_fills_count_against_the_hard_limit(place: &Place) -> Tested {
     Ok(())
 }
 
-fn fills_of_a_cache_without_a_limit_count_too(place: &Place) -> Tested {
-    let place = &Place::in_memory(place.driver());
-    let (free, cache) = (place.open(), hard(place, 4 * MIB));
+fn fills_of_a_cache_without_a_limit_count_too(temp: &TempCache) -> Tested {
+    let temp = &TempCache::in_memory(temp.driver());
+    let (free, cache) = (temp.open(), hard(temp, 4 * MIB));
     let image = image(1, 3 * MIB);
     let mut reader = free.caching_reader("a", &image[..], sized(3 * MIB))?;
     passes(&cache, "b", &image[..2 << 20], sized(2 * MIB))?;
@@ -122,9 +122,9 @@ fn fills_of_a_cache_without_a_limit_count_too(place: &Place) -> Tested {
     Ok(())
 }
 
-fn dead_writers_hold_no_room(place: &Place) -> Tested {
-    let cache = hard(place, 3000);
-    let left = place.put("incomplete/dead", &[7; 2500]);
+fn dead_writers_hold_no_room(temp: &TempCache) -> Tested {
+    let cache = hard(temp, 3000);
+    let left = temp.put("incomplete/dead", &[7; 2500]);
     // Where there are no attributes there is nothing to be misled by.
     let _ = xattr::set(left, "user.image-cache.reserved", b"2500");
     assert!(matches!(fill_sized(&cache, "a", &bytes(1, 3000)), Outcome::Cached(_)));
@@ -134,13 +134,13 @@ fn dead_writers_hold_no_room(place: &Place) -> Tested {
 #[test]
 fn where_nothing_can_be_reserved_images_are_cached_unless_a_hard_limit_must_hold() -> Tested {
     let Some(mount) = Mount::ramfs() else { return Ok(()) };
-    let place = Place::at("sqlite", mount.path().join("cache"));
-    let cache = place.open();
+    let temp = TempCache::at("sqlite", mount.path().join("cache"));
+    let cache = temp.open();
     assert!(matches!(fill_sized(&cache, "a", &bytes(1, 100_000)), Outcome::Cached(_)));
-    let cache = hard(&place, MIB);
+    let cache = hard(&temp, MIB);
     let reason = passes(&cache, "b", &bytes(2, 1000), sized(1000))?;
     assert!(reason.contains("can reserve nothing"), "{reason}");
-    let cache = place.open_with(|config| config.min_free(MIB));
+    let cache = temp.open_with(|config| config.min_free(MIB));
     assert!(matches!(fill_sized(&cache, "b", &bytes(2, 1000)), Outcome::Cached(_)));
     Ok(())
 }

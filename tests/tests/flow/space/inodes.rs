@@ -2,7 +2,7 @@
 
 use super::{fill_sized, passes, sized};
 use image_cache::{Expected, ImageCache, Outcome};
-use image_cache_tests::{Mount, Place, Tested, fill, listed, serve, with_both_drivers};
+use image_cache_tests::{Mount, TempCache, Tested, fill, listed, serve, with_both_drivers};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -23,10 +23,10 @@ fn free_inodes(path: &Path) -> u64 {
 }
 
 /// A small file system of its own with so many inodes.
-fn disk(place: &Place, inodes: u64) -> Option<(Mount, Place)> {
+fn disk(temp: &TempCache, inodes: u64) -> Option<(Mount, TempCache)> {
     let mount = Mount::tmpfs_of(8 << 20, inodes)?;
-    let place = Place::at(place.driver(), mount.path().join("cache"));
-    Some((mount, place))
+    let temp = TempCache::at(temp.driver(), mount.path().join("cache"));
+    Some((mount, temp))
 }
 
 fn ids(cache: &ImageCache, ids: &[&str]) {
@@ -35,8 +35,8 @@ fn ids(cache: &ImageCache, ids: &[&str]) {
     }
 }
 
-fn prune_keeps_no_more_images_than_there_may_be(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_images(3));
+fn prune_keeps_no_more_images_than_there_may_be(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_images(3));
     ids(&cache, &["a", "b", "c"]);
     assert_eq!(cache.prune()?.images, 0, "exactly as many as there may be");
     ids(&cache, &["d", "e", "f", "g"]);
@@ -50,13 +50,13 @@ fn prune_keeps_no_more_images_than_there_may_be(place: &Place) -> Tested {
     assert_eq!(cache.prune()?.images, 1);
     assert!(cache.is_cached("f")?);
     read.read_to_end(&mut Vec::new())?;
-    assert_eq!(place.records_in_sync().len(), 3);
-    assert_eq!(place.open().prune()?.images, 0, "any number, unless it is said");
+    assert_eq!(temp.records_in_sync().len(), 3);
+    assert_eq!(temp.open().prune()?.images, 0, "any number, unless it is said");
     Ok(())
 }
 
-fn a_hard_limit_on_images_evicts_before_it_admits(place: &Place) -> Tested {
-    let cache = place.open_with(|config| config.max_images(2).hard_limit(true));
+fn a_hard_limit_on_images_evicts_before_it_admits(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_images(2).hard_limit(true));
     ids(&cache, &["a", "b"]);
     serve(&cache, "a")?;
     ids(&cache, &["c"]);
@@ -68,15 +68,15 @@ fn a_hard_limit_on_images_evicts_before_it_admits(place: &Place) -> Tested {
     let _too = cache.open_for_read("d")?;
     let reason = passes(&cache, "e", b"image", sized(5))?;
     assert!(reason.contains("image_cache_max_images (2)"), "{reason}");
-    assert_eq!(place.records_in_sync().len(), 2);
-    for name in xattr::list(place.path("c"))? {
+    assert_eq!(temp.records_in_sync().len(), 2);
+    for name in xattr::list(temp.path("c"))? {
         assert!(!name.to_string_lossy().contains("place"), "{name:?}");
     }
     Ok(())
 }
 
-fn images_that_are_being_fetched_count_against_a_hard_limit(place: &Place) -> Tested {
-    let bounded = || place.open_with(|config| config.max_images(2).hard_limit(true));
+fn images_that_are_being_fetched_count_against_a_hard_limit(temp: &TempCache) -> Tested {
+    let bounded = || temp.open_with(|config| config.max_images(2).hard_limit(true));
     let (cache, other) = (bounded(), bounded());
     let mut first = cache.caching_reader("first", &b"one"[..], sized(3))?;
     let mut second = other.caching_reader("second", &b"two"[..], Expected::nothing())?;
@@ -90,35 +90,35 @@ fn images_that_are_being_fetched_count_against_a_hard_limit(place: &Place) -> Te
     Ok(())
 }
 
-fn fills_at_once_never_exceed_a_hard_limit_on_images(place: &Place) -> Tested {
+fn fills_at_once_never_exceed_a_hard_limit_on_images(temp: &TempCache) -> Tested {
     let most = 5;
     let start = Barrier::new(4);
     thread::scope(|scope| {
         for n in 0..4 {
             let start = &start;
             scope.spawn(move || {
-                let cache = place.open_with(|config| config.max_images(most).hard_limit(true));
+                let cache = temp.open_with(|config| config.max_images(most).hard_limit(true));
                 start.wait();
                 for image in 0..20 {
                     let id = format!("{n}-{image}");
                     let cached = cache.cache_image(&id, id.as_bytes(), Expected::nothing());
                     assert!(cached.is_ok(), "{cached:?}");
                     // Nobody publishes or evicts meanwhile.
-                    let lock = File::open(place.path(".image-cache/lock")).expect("it is there");
+                    let lock = File::open(temp.path(".image-cache/lock")).expect("it is there");
                     lock.lock().expect("it is free in time");
-                    let there = place.images().len() as u64;
+                    let there = temp.images().len() as u64;
                     assert!(there <= most, "{there} images");
                 }
             });
         }
     });
-    assert!(!place.records_in_sync().is_empty());
+    assert!(!temp.records_in_sync().is_empty());
     Ok(())
 }
 
-fn where_caching_would_leave_too_few_inodes_nothing_is_cached(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 100) else { return Ok(()) };
-    let cache = place.open_with(|config| config.min_free_inodes(40));
+fn where_caching_would_leave_too_few_inodes_nothing_is_cached(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 100) else { return Ok(()) };
+    let cache = temp.open_with(|config| config.min_free_inodes(40));
     let mut cached = 0;
     for n in 0..100 {
         let outcome = cache.cache_image(&n.to_string(), &b"image"[..], Expected::nothing())?;
@@ -135,13 +135,13 @@ fn where_caching_would_leave_too_few_inodes_nothing_is_cached(place: &Place) -> 
     assert_eq!(status.free_inodes, Some(free_inodes(mount.path())));
     cache.delete_all_cached_images()?;
     fill(&cache, "late", b"image");
-    place.records_in_sync();
+    temp.records_in_sync();
     Ok(())
 }
 
-fn a_file_system_without_inodes_costs_no_reader_a_byte(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 60) else { return Ok(()) };
-    let cache = place.open();
+fn a_file_system_without_inodes_costs_no_reader_a_byte(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 60) else { return Ok(()) };
+    let cache = temp.open();
     let mut passed = 0;
     for n in 0..80 {
         let id = n.to_string();

@@ -2,7 +2,7 @@
 
 use super::{MIB, disk, free, image, sized};
 use image_cache::{Expected, ImageCache, Outcome};
-use image_cache_tests::{Place, Tested, drip, fill, with_both_drivers};
+use image_cache_tests::{TempCache, Tested, fill, read_until_error, with_both_drivers};
 use std::fs::{self, File};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -12,8 +12,8 @@ const LIMIT: u64 = 3 * MIB;
 
 const FLOOR: u64 = 3 * MIB;
 
-fn bounded(place: &Place) -> ImageCache {
-    place.open_with(|config| config.max_size(LIMIT).hard_limit(true).min_free(FLOOR))
+fn bounded(temp: &TempCache) -> ImageCache {
+    temp.open_with(|config| config.max_size(LIMIT).hard_limit(true).min_free(FLOOR))
 }
 
 /// Fills with images of many lengths, known and unknown; how many were cached.
@@ -33,7 +33,7 @@ fn fill_many(cache: &ImageCache, process: u64) -> u64 {
                     let mut reader = cache
                         .caching_reader(&format!("{seed}"), &image[..], expected)
                         .expect("the id is sound");
-                    let (came, end) = drip(&mut reader, 100_000);
+                    let (came, end) = read_until_error(&mut reader, 100_000);
                     end.expect("the source is sound");
                     assert!(came == image);
                     if let Some(Outcome::Cached(_)) = reader.outcome() {
@@ -49,40 +49,40 @@ fn fill_many(cache: &ImageCache, process: u64) -> u64 {
 /// Runs as another process, under the test below.
 #[test]
 fn filling_beside_others() -> Tested {
-    let Some(place) = Place::of_parent() else { return Ok(()) };
-    let cached = fill_many(&bounded(&place), u64::from(std::process::id()));
+    let Some(temp) = TempCache::of_parent() else { return Ok(()) };
+    let cached = fill_many(&bounded(&temp), u64::from(std::process::id()));
     println!("\ncached {cached}");
     Ok(())
 }
 
 /// Cached bytes and those of running fills, while nobody publishes or reserves.
-fn taken(place: &Place) -> Tested<u64> {
-    let lock = File::open(place.path(".image-cache/lock"))?;
+fn taken(temp: &TempCache) -> Tested<u64> {
+    let lock = File::open(temp.path(".image-cache/lock"))?;
     lock.lock()?;
-    let running = place.names("incomplete").into_iter().filter_map(|name| {
+    let running = temp.names("incomplete").into_iter().filter_map(|name| {
         // It may be rolled back meanwhile.
-        Some(fs::metadata(place.path("incomplete").join(name)).ok()?.len())
+        Some(fs::metadata(temp.path("incomplete").join(name)).ok()?.len())
     });
-    Ok(running.sum::<u64>() + place.images().values().map(|image| image.size).sum::<u64>())
+    Ok(running.sum::<u64>() + temp.images().values().map(|image| image.size).sum::<u64>())
 }
 
-fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 7 * MIB) else { return Ok(()) };
-    let cache = bounded(&place);
+fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 7 * MIB) else { return Ok(()) };
+    let cache = bounded(&temp);
     fill(&cache, "first", b"image");
     let done = AtomicBool::new(false);
     let (most, least) = std::thread::scope(|scope| -> Tested<(u64, u64)> {
         let watch = scope.spawn(|| {
             let (mut most, mut least) = (0, u64::MAX);
             while !done.load(Ordering::Relaxed) {
-                most = most.max(taken(&place).expect("the directory can be read"));
+                most = most.max(taken(&temp).expect("the directory can be read"));
                 least = least.min(free(mount.path()));
             }
             (most, least)
         });
         let test = "space::many_processes::filling_beside_others";
         let children: Result<Vec<_>, _> =
-            (0..3).map(|_| place.in_child(test).and_then(|mut child| child.spawn())).collect();
+            (0..3).map(|_| temp.in_child(test).and_then(|mut child| child.spawn())).collect();
         assert!(fill_many(&cache, 0) > 0);
         for child in children? {
             let output = child.wait_with_output()?;
@@ -95,8 +95,8 @@ fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(place: &Plac
     // The records, too, need a little.
     assert!(least + MIB / 2 >= FLOOR, "{least} bytes were free, {FLOOR} should have stayed");
     assert!(most > LIMIT / 2, "{most}: the limit was not even approached");
-    assert!(place.names("incomplete").is_empty());
-    let records = place.records_in_sync();
+    assert!(temp.names("incomplete").is_empty());
+    let records = temp.records_in_sync();
     assert_eq!(records.len() as u64, cache.cache_size()?.images);
     Ok(())
 }

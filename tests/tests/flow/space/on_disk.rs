@@ -2,7 +2,9 @@
 
 use super::{MIB, disk, fill_sized, free, image, passes, sized};
 use image_cache::{Expected, Outcome};
-use image_cache_tests::{Place, Source, Tested, drip, fill, serve, with_both_drivers};
+use image_cache_tests::{
+    Source, TempCache, Tested, fill, read_until_error, serve, with_both_drivers,
+};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -22,48 +24,48 @@ fn on_disk(path: &Path) -> u64 {
     fs::metadata(path).expect("the file is there").blocks() * 512
 }
 
-fn room_for_a_known_length_is_there_before_the_bytes_are(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 8 * MIB) else { return Ok(()) };
-    let (cache, image) = (place.open(), image(1, 3 * MIB));
+fn room_for_a_known_length_is_there_before_the_bytes_are(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 8 * MIB) else { return Ok(()) };
+    let (cache, image) = (temp.open(), image(1, 3 * MIB));
     let before = free(mount.path());
     let mut reader = cache.caching_reader("a", &image[..], sized(3 * MIB))?;
-    let incomplete = place.path("incomplete/a");
+    let incomplete = temp.path("incomplete/a");
     assert_eq!((fs::metadata(&incomplete)?.len(), on_disk(&incomplete)), (0, 3 * MIB));
     assert!(before - free(mount.path()) >= 3 * MIB);
-    // Whoever fills the disk meanwhile does not touch it.
+    // Another program that fills the disk meanwhile does not affect it.
     let mut hog = File::create(mount.path().join("hog"))?;
     while std::io::copy(&mut std::io::repeat(1), &mut hog).is_ok() {}
-    assert!(drip(&mut reader, 100_000).0 == image);
+    assert!(read_until_error(&mut reader, 100_000).0 == image);
     fs::remove_file(mount.path().join("hog"))?;
     assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))), "{:?}", reader.outcome());
     assert!(serve(&cache, "a")? == image);
     Ok(())
 }
 
-fn what_was_reserved_and_not_written_is_given_back(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 8 * MIB) else { return Ok(()) };
-    let cache = place.open_with(|config| config.min_free(1));
+fn what_was_reserved_and_not_written_is_given_back(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 8 * MIB) else { return Ok(()) };
+    let cache = temp.open_with(|config| config.min_free(1));
     let before = free(mount.path());
     assert!(cache.cache_image("short", &[7; 5000][..], sized(3 * MIB)).is_err());
-    assert_eq!(on_disk(&place.path("invalid/short")), 8192);
+    assert_eq!(on_disk(&temp.path("invalid/short")), 8192);
     let mut dropped = cache.caching_reader("dropped", &[7; 5000][..], sized(3 * MIB))?;
     dropped.read_exact(&mut [0; 1000])?;
     drop(dropped);
-    assert!(on_disk(&place.path("invalid/dropped")) <= 8192);
+    assert!(on_disk(&temp.path("invalid/dropped")) <= 8192);
     assert!(matches!(
         cache.cache_image("unknown", &image(2, 2 * MIB + 1)[..], Expected::nothing())?,
         Outcome::Cached(_)
     ));
-    assert_eq!(on_disk(&place.path("unknown")), 2 * MIB + 4096);
-    let attributes: Vec<_> = xattr::list(place.path("unknown"))?.collect();
+    assert_eq!(on_disk(&temp.path("unknown")), 2 * MIB + 4096);
+    let attributes: Vec<_> = xattr::list(temp.path("unknown"))?.collect();
     assert!(attributes.iter().all(|name| !name.to_string_lossy().contains("reserved")));
     assert!(before - free(mount.path()) < 3 * MIB);
     Ok(())
 }
 
-fn an_image_too_large_for_the_disk_is_refused_before_it_is_read(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 4 * MIB) else { return Ok(()) };
-    let cache = place.open();
+fn an_image_too_large_for_the_disk_is_refused_before_it_is_read(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 4 * MIB) else { return Ok(()) };
+    let cache = temp.open();
     fill(&cache, "good", b"image");
     let before = free(mount.path());
     for size in [8 * MIB, 1 << 50, u64::MAX] {
@@ -73,20 +75,20 @@ fn an_image_too_large_for_the_disk_is_refused_before_it_is_read(place: &Place) -
         let Outcome::CacheFailed(reason) = outcome else { panic!("{outcome:?}") };
         assert!(reason.contains("No space left"), "{reason}");
         assert_eq!((reads.load(Ordering::Relaxed), free(mount.path())), (0, before));
-        assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
+        assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
     }
     let large = image(3, 5 * MIB);
     let reason = passes(&cache, "a", &large, sized(5 * MIB))?;
     assert!(reason.contains("5.0 MiB"), "{reason}");
-    assert_eq!((cache.status()?.cache_failures, place.records_in_sync().len()), (4, 1));
+    assert_eq!((cache.status()?.cache_failures, temp.records_in_sync().len()), (4, 1));
     // A smaller one has room.
     assert!(matches!(fill_sized(&cache, "a", &large[..1000]), Outcome::Cached(_)));
     Ok(())
 }
 
-fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 8 * MIB) else { return Ok(()) };
-    let cache = place.open_with(|config| config.min_free(3 * MIB));
+fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 8 * MIB) else { return Ok(()) };
+    let cache = temp.open_with(|config| config.min_free(3 * MIB));
     let first = image(4, 3 * MIB);
     assert!(matches!(fill_sized(&cache, "first", &first), Outcome::Cached(_)));
     let second = image(5, 3 * MIB);
@@ -95,7 +97,7 @@ fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(place: &Place
         assert!(reason.contains("image_cache_min_free keeps 3.0 MiB"), "{reason}");
         assert!(free(mount.path()) >= 3 * MIB);
     }
-    assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
+    assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
     assert!(serve(&cache, "first")? == first, "nor is anything taken away");
     // Below the floor, not even a small image; and as soon as there is space again, a large one.
     fs::write(mount.path().join("hog"), image(6, 2 * MIB))?;
@@ -104,24 +106,24 @@ fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(place: &Place
     fs::remove_file(mount.path().join("hog"))?;
     cache.delete_cached_image("first")?;
     assert!(matches!(fill_sized(&cache, "second", &second), Outcome::Cached(_)));
-    assert_eq!(place.records_in_sync().len(), 1);
+    assert_eq!(temp.records_in_sync().len(), 1);
     Ok(())
 }
 
-fn an_image_of_unknown_length_stops_being_cached_at_the_floor(place: &Place) -> Tested {
-    let Some((mount, place)) = disk(place, 16 * MIB) else { return Ok(()) };
-    let cache = place.open_with(|config| config.min_free(8 * MIB));
+fn an_image_of_unknown_length_stops_being_cached_at_the_floor(temp: &TempCache) -> Tested {
+    let Some((mount, temp)) = disk(temp, 16 * MIB) else { return Ok(()) };
+    let cache = temp.open_with(|config| config.min_free(8 * MIB));
     let (large, path) = (image(7, 12 * MIB), mount.path());
     let mut reader = cache.caching_reader("a", &large[..], Expected::nothing())?;
     let mut half = vec![0; 4 << 20];
     reader.read_exact(&mut half)?;
-    assert!(place.path("incomplete/a").exists() && free(path) >= 8 * MIB);
-    let (rest, end) = drip(&mut reader, 100_000);
+    assert!(temp.path("incomplete/a").exists() && free(path) >= 8 * MIB);
+    let (rest, end) = read_until_error(&mut reader, 100_000);
     end?;
     half.extend(rest);
     assert!(half == large);
     assert!(matches!(reader.outcome(), Some(Outcome::CacheFailed(_))), "{:?}", reader.outcome());
-    assert!(place.names("incomplete").is_empty() && place.names("invalid").is_empty());
+    assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
     // What fits is cached, to the last block: 7 MiB where a little less than 8 are left.
     assert!(matches!(
         cache.cache_image("b", &large[..7 << 20], Expected::nothing())?,

@@ -1,0 +1,84 @@
+//! A cache directory prefilled with many images without the library: a million fetches would take longer than the measurement.
+
+use image_cache::ImageCache;
+use image_cache_tests::Tested;
+use image_cache_tests::measure::files::{config, open, settle};
+use rusqlite::{Connection, params};
+use std::fs::{self, File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use xattr::FileExt;
+
+/// Bytes in each image. The files are sparse, so that a million of them take no room but their inodes.
+pub const BYTES: u64 = 1024;
+
+/// Images that a transaction records.
+const AT_ONCE: usize = 10_000;
+
+/// When the first image was made; each other one a second after the one before it.
+const EPOCH: u64 = 1_700_000_000;
+
+/// A cache directory with its records.
+pub struct PrefilledCache {
+    pub directory: PathBuf,
+    pub driver: &'static str,
+    pub images: usize,
+}
+
+impl PrefilledCache {
+    /// Makes it below `scratch`, as the cache itself would have left it.
+    pub fn new(scratch: &Path, driver: &'static str, images: usize) -> Tested<PrefilledCache> {
+        let prefilled = PrefilledCache { directory: scratch.join("cache"), driver, images };
+        // Directories and table are the cache's own doing.
+        drop(prefilled.open()?);
+        for n in 0..images {
+            let file = File::create(prefilled.directory.join(id(n)))?;
+            file.set_len(BYTES)?;
+            if driver == "xattr" {
+                file.set_xattr("user.hits", b"0")?;
+            }
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH + n as u64);
+            file.set_times(FileTimes::new().set_accessed(at).set_modified(at))?;
+        }
+        if driver == "sqlite" {
+            prefilled.record()?;
+        }
+        settle(&prefilled.directory)?;
+        Ok(prefilled)
+    }
+
+    fn record(&self) -> Tested {
+        let mut records = Connection::open(self.directory.join("cache.db"))?;
+        for first in (0..self.images).step_by(AT_ONCE) {
+            let transaction = records.transaction()?;
+            let mut insert = transaction
+                .prepare("INSERT INTO cached_images VALUES (?1, ?2, ?2, ?3, 0, NULL)")?;
+            for n in first..self.images.min(first + AT_ONCE) {
+                insert.execute(params![id(n), (EPOCH + n as u64) as f64, BYTES.cast_signed()])?;
+            }
+            drop(insert);
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Opens it at its defaults, but for a size that all fit in.
+    pub fn open(&self) -> Tested<ImageCache> {
+        open(config(&self.directory, self.driver))
+    }
+
+    /// Opens it with room for so many images.
+    pub fn open_for(&self, images: usize) -> Tested<ImageCache> {
+        open(config(&self.directory, self.driver).max_size(images as u64 * BYTES))
+    }
+
+    /// Bytes of the records, where they are a file of their own.
+    pub fn record_bytes(&self) -> Option<u64> {
+        Some(fs::metadata(self.directory.join("cache.db")).ok()?.len())
+    }
+}
+
+/// The n-th image, in the order of ids and of ages.
+pub fn id(n: usize) -> String {
+    format!("0b5c6d1e-2f3a-4b4c-8d5e-{n:012}")
+}

@@ -1,0 +1,105 @@
+//! Time, memory, stack, tables, and what passes between guest and host.
+
+use image_cache_tests::Tested;
+use image_cache_tests::hostile::Harness;
+
+/// Every export that the host calls once a driver is there.
+const EXPORTS: [&str; 9] = [
+    "is-cacheable",
+    "record-cached",
+    "record-hits",
+    "forget",
+    "get-cached-image",
+    "get-cached-images",
+    "get-cache-size",
+    "select-victims",
+    "select-leftovers",
+];
+
+/// In each export the call fails, and in the end the driver is replaced; at loading it is refused at once.
+fn fails_everywhere(guest: &str, words: &[&str]) -> Tested {
+    // Its own time alone is short: what a busy machine takes is no fault of the guest's.
+    let long_calls = |driver: &mut image_cache::DriverConfig| {
+        driver.limits.call_time = std::time::Duration::from_secs(30);
+    };
+    for export in EXPORTS {
+        Harness::of(guest)
+            .in_export(export)
+            .with_short_deadlines()
+            .with(long_calls)
+            .assert_replaced(&[words, &["times within 60 s"]].concat())?;
+    }
+    for export in ["configure", "describe"] {
+        Harness::of(guest)
+            .in_export(export)
+            .with_short_deadlines()
+            .assert_refused(&[words, &[export]].concat())?;
+    }
+    Ok(())
+}
+
+pub fn loops_in_every_export(_: Harness) -> Tested {
+    fails_everywhere("loops_in_every_export", &["it computed for more than 50ms"])
+}
+
+pub fn traps_in_every_export(_: Harness) -> Tested {
+    fails_everywhere("traps_in_every_export", &["unreachable"])
+}
+
+pub fn recurses_without_end(_: Harness) -> Tested {
+    fails_everywhere("recurses_without_end", &["stack exhausted"])
+}
+
+pub fn takes_all_memory(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_replaced(&["bytes of memory; its limit is 67108864"])
+}
+
+pub fn takes_all_handles(harness: Harness) -> Tested {
+    harness.assert_replaced(&["handle"])
+}
+
+pub fn takes_all_tables(harness: Harness) -> Tested {
+    harness.assert_replaced(&["elements of tables; the limit is 100000"])
+}
+
+pub fn loops_through_the_host(harness: Harness) -> Tested {
+    let with_its_own_time = |driver: &mut image_cache::DriverConfig| {
+        driver.limits.guest_time = driver.limits.call_time;
+    };
+    harness
+        .with_short_deadlines()
+        .with(with_its_own_time)
+        .assert_replaced(&["the call took more than 300ms"])
+}
+
+pub fn is_busy_for_ever(harness: Harness) -> Tested {
+    harness.with_short_deadlines().assert_replaced(&["2 times within 60 s", "busy"])
+}
+
+pub fn speaks_no_utf8(harness: Harness) -> Tested {
+    harness.assert_replaced(&["utf-8"])
+}
+
+pub fn answers_a_huge_text(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_replaced(&["too much data"])
+}
+
+pub fn answers_a_huge_list(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_replaced(&["too much data"])
+}
+
+pub fn answers_more_than_asked(harness: Harness) -> Tested {
+    harness.assert_replaced(&["where at most"])
+}
+
+pub fn passes_huge_values(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_replaced(&["too much data"])
+}
+
+pub fn asks_for_huge_answers(harness: Harness) -> Tested {
+    harness.with_long_deadlines().assert_harmless()
+}
+
+pub fn lends_memory_it_does_not_have(harness: Harness) -> Tested {
+    harness.assert_refused(&["memory"])
+}

@@ -1,0 +1,63 @@
+//! What a driver says: bounded in length and number, unable to forge a line, and told where it was the last that it said.
+
+use image_cache_tests::Tested;
+use image_cache_tests::hostile::Harness;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Does something, and answers the lines that an operator saw meanwhile.
+fn logged(work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work)?;
+    let written = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(String::from_utf8(written.clone())?.lines().map(str::to_owned).collect())
+}
+
+pub fn floods_the_log(harness: Harness) -> Tested {
+    let harness = harness.with_long_deadlines();
+    let started = std::time::Instant::now();
+    let lines = logged(|| harness.assert_harmless())?;
+    let from_guest = lines.iter().filter(|line| line.contains("time\\n")).count();
+    let seconds = usize::try_from(started.elapsed().as_secs())? + 1;
+    assert!((1..=100 * seconds).contains(&from_guest), "{from_guest} lines in {seconds} s");
+    assert!(lines.iter().any(|line| line.contains("lines were left out")), "it is not told");
+    for line in &lines {
+        assert!(line.len() < 5000, "a line of {} bytes", line.len());
+        assert!(!line.starts_with("ERROR"), "a forged line: {line}");
+        assert!(!line.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{2028}']), "an escape: {line}");
+    }
+    Ok(())
+}
+
+pub fn panics_with_words(harness: Harness) -> Tested {
+    let words = "the sky is falling\\nERROR it is all your fault\\u{1b}[31m";
+    let lines = logged(|| harness.assert_replaced(&["times within 60 s", words]))?;
+    let told = lines.iter().filter(|line| line.contains("sqlite takes its place"));
+    assert!(
+        told.clone().count() == 1 && told.clone().all(|line| line.contains(words)),
+        "{lines:?}"
+    );
+    assert!(lines.iter().all(|line| !line.starts_with("ERROR")), "a forged line: {lines:?}");
+    Ok(())
+}

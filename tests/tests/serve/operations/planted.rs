@@ -1,0 +1,403 @@
+//! A cache directory that an attacker can write: whatever has the name of one of its files, nothing outside is touched and nobody
+//! waits. As root, in a directory of somebody else's, wherever the tests run as root.
+
+mod kind;
+mod outside;
+
+use image_cache_tests::http::{GlanceOrigin, get};
+use image_cache_tests::serving::{Service, Setup};
+use image_cache_tests::{TempCache, Tested, bytes, fill, serve, skip, until};
+use kind::Kind;
+use outside::Outside;
+use rustix::process::geteuid;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Five times what nobody may wait longer than.
+const BOUND: Duration = Duration::from_secs(5);
+
+/// Whom the cache directory belongs to where root opens it.
+const SOMEBODY: u32 = 65_534;
+
+/// Commands that are run one after the other.
+const COMMANDS: [&[&str]; 13] = [
+    &["status"],
+    &["list"],
+    &["show", "a"],
+    &["show", "x"],
+    &["verify", "--all"],
+    &["queue", "list"],
+    &["queue", "add", "n"],
+    &["add", "x", "IMAGE"],
+    &["delete", "a"],
+    &["add", "a", "IMAGE"],
+    &["prune"],
+    &["clean"],
+    &["status"],
+];
+
+/// A cache with one of each of its files, in a setup that has an origin.
+struct Planted {
+    setup: Setup,
+    origin: GlanceOrigin,
+    outside: Outside,
+    image: String,
+}
+
+impl Planted {
+    fn new() -> Tested<Planted> {
+        let setup = Setup::new();
+        let image = setup.file("image", "hello, you").display().to_string();
+        let origin = GlanceOrigin::start();
+        origin.put("one", bytes(1, 100_000));
+        origin.put("x", bytes(2, 50_000));
+        let outside = Outside::make(setup.path("outside"))?;
+        setup.run(&["add", "a", &image])?;
+        setup.run(&["queue", "add", "q"])?;
+        let service = setup.serve(&origin.url(), &["--prefetch-at-once", "0"])?;
+        assert_eq!(get(service.clients, "/v2/images/one/file")?.status, 200);
+        assert!(until(|| setup.dir().join(".image-cache/http/one").exists()), "{}", service.log());
+        service.stop()?;
+        setup.run(&["--driver", "xattr", "status"])?;
+        for left in [
+            "incomplete/x",
+            "invalid/x",
+            ".image-cache/http/.promised/one",
+            ".image-cache/http/.new-0123456789abcdef",
+            ".image-cache/blocks/0123456789abcdef0123456789abcdef.1-0.new",
+        ] {
+            fs::write(setup.dir().join(left), "{}")?;
+        }
+        if geteuid().is_root() {
+            give_away(&setup.dir())?;
+        }
+        fs::rename(setup.dir(), setup.path("template"))?;
+        Ok(Planted { setup, origin, outside, image })
+    }
+
+    /// Every file and folder in it, but for those of SQLite.
+    fn targets(&self) -> Tested<Vec<PathBuf>> {
+        let template = self.setup.path("template");
+        let mut found = Vec::new();
+        list(&template, &template, &mut found)?;
+        found.sort();
+        let is_sqlites = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("cache.db") || name == "database.lock"
+        };
+        found.retain(|path| !is_sqlites(path));
+        assert!(found.len() >= 18, "{found:?}");
+        Ok(found)
+    }
+
+    /// The directory as it was made.
+    fn restore(&self) -> Tested {
+        if self.setup.dir().exists() {
+            fs::remove_dir_all(self.setup.dir())?;
+        }
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(self.setup.path("template"))
+            .arg(self.setup.dir())
+            .status()?;
+        assert!(copied.success());
+        Ok(())
+    }
+
+    /// Every command, and the service, with this instead of that.
+    fn try_all(&self, kind: Kind, target: &Path) -> Tested {
+        self.restore()?;
+        if !kind.plant(&self.setup.dir().join(target), &self.outside)? {
+            return Ok(());
+        }
+        // Its lock is the xattr driver's.
+        let driver = if target.ends_with("attributes.lock") { "xattr" } else { "sqlite" };
+        for command in COMMANDS {
+            let words = command.iter().map(|word| match *word {
+                "IMAGE" => self.image.as_str(),
+                word => word,
+            });
+            let words: Vec<&str> = ["--driver", driver].into_iter().chain(words).collect();
+            ends(self.setup.command(&words))?;
+            self.outside.is_unchanged().map_err(|error| format!("{command:?}: {error}"))?;
+        }
+        self.try_service(driver)?;
+        self.outside.is_unchanged().map_err(|error| format!("serve: {error}").into())
+    }
+
+    /// Where the service starts, it answers with the right bytes.
+    fn try_service(&self, driver: &str) -> Tested {
+        let mut command = self.setup.serving(&self.origin.url(), &["--prefetch-at-once", "0"]);
+        command.args(["--driver", driver]);
+        let service = match within(move || Service::start(command).map_err(|e| e.to_string()))? {
+            Ok(service) => service,
+            // What it needs is no file, and it says which.
+            Err(words) if words.contains("/cache/") || words.contains(".image-cache/") => {
+                return Ok(());
+            }
+            Err(words) => return Err(words.into()),
+        };
+        let clients = service.clients;
+        for (id, image) in [("one", bytes(1, 100_000)), ("x", bytes(2, 50_000))] {
+            let path = format!("/v2/images/{id}/file");
+            let answer = within(move || get(clients, &path).map_err(|e| e.to_string()))??;
+            // What was added by hand above is as good for `x`.
+            let is_right = answer.body == image || (id == "x" && answer.text() == "hello, you");
+            assert!(answer.status == 200 && is_right, "{id}: {answer:?}: {}", service.log());
+        }
+        assert_eq!(service.manage("GET", "/healthz")?.status, 200);
+        let (status, log) = service.stop()?;
+        assert!(status.success() && !log.contains("panicked"), "{log}");
+        Ok(())
+    }
+}
+
+fn list(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) -> Tested {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        found.push(path.strip_prefix(root)?.to_owned());
+        if path.is_dir() {
+            list(root, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn give_away(path: &Path) -> Tested {
+    chown(path, Some(SOMEBODY), Some(SOMEBODY))?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_away(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a program, which ends soon by itself: with success, or with an error in words.
+fn ends(mut command: Command) -> Tested {
+    let words = format!("{command:?}");
+    let log = tempfile::tempfile()?;
+    let mut child = command.stdout(log.try_clone()?).stderr(log.try_clone()?).spawn()?;
+    let until = Instant::now() + BOUND;
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if Instant::now() > until => {
+                child.kill()?;
+                child.wait()?;
+                return Err(format!("it waits: {words}").into());
+            }
+            None => thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    let mut said = vec![0; 4000];
+    let count = std::os::unix::fs::FileExt::read_at(&log, &mut said, 0)?;
+    let said = String::from_utf8_lossy(&said[..count]);
+    match status.code() {
+        Some(0..=4) if !said.contains("panicked") => Ok(()),
+        _ => Err(format!("{status}: {words}: {said}").into()),
+    }
+}
+
+/// What is done on a thread of its own, which nobody waits for longer than the bound.
+fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Tested<T> {
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || done.send(work()));
+    wait.recv_timeout(BOUND).map_err(|_| "the service keeps somebody waiting".into())
+}
+
+/// Every file replaced by this; returns all that fails.
+fn try_everywhere(kind: Kind) -> Tested {
+    let planted = Planted::new()?;
+    let mut failed = Vec::new();
+    for target in planted.targets()? {
+        if let Err(error) = planted.try_all(kind, &target) {
+            failed.push(format!("{kind:?} as {}: {error}", target.display()));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn a_link_to_a_file_outside_in_the_place_of_any_file_leads_nowhere() -> Tested {
+    try_everywhere(Kind::LinkToFile)
+}
+
+#[test]
+fn a_link_to_what_is_not_there_makes_nothing_outside() -> Tested {
+    try_everywhere(Kind::LinkToNothing)
+}
+
+#[test]
+fn a_link_to_a_folder_outside_in_the_place_of_any_file_leads_nowhere() -> Tested {
+    try_everywhere(Kind::LinkToFolder)
+}
+
+#[test]
+fn a_file_outside_that_has_a_name_inside_too_is_neither_written_nor_given_away() -> Tested {
+    let planted = Planted::new()?;
+    let targets = planted.targets()?;
+    let is_file = |target: &&PathBuf| planted.setup.path("template").join(target).is_file();
+    for target in targets.iter().filter(is_file) {
+        let tried = planted.try_all(Kind::HardLink, target);
+        tried.map_err(|error| format!("{}: {error}", target.display()))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn nobody_waits_for_a_pipe_in_the_place_of_any_file() -> Tested {
+    try_everywhere(Kind::Pipe)
+}
+
+#[test]
+fn a_socket_in_the_place_of_any_file_hinders_nobody() -> Tested {
+    try_everywhere(Kind::Socket)
+}
+
+#[test]
+fn nobody_reads_a_device_without_end_in_the_place_of_any_file() -> Tested {
+    try_everywhere(Kind::Device)
+}
+
+#[test]
+fn a_folder_in_the_place_of_any_file_hinders_nobody() -> Tested {
+    try_everywhere(Kind::Folder)
+}
+
+#[test]
+fn nobody_reads_a_huge_file_in_the_place_of_any_file() -> Tested {
+    try_everywhere(Kind::Huge)
+}
+
+#[test]
+fn links_at_the_names_that_the_service_might_write_next_lead_nowhere() -> Tested {
+    let planted = Planted::new()?;
+    planted.restore()?;
+    fs::remove_file(planted.setup.dir().join("one"))?;
+    let service = planted.setup.serve(&planted.origin.url(), &["--prefetch-at-once", "0"])?;
+    for number in 0..20 {
+        for folder in [".image-cache/http", ".image-cache/http/.promised"] {
+            let name = format!("{folder}/.{}-{number}", service.pid());
+            Kind::LinkToFile.plant(&planted.setup.dir().join(name), &planted.outside)?;
+        }
+    }
+    for (id, image) in [("one", bytes(1, 100_000)), ("x", bytes(2, 50_000))] {
+        assert!(get(service.clients, &format!("/v2/images/{id}/file"))?.body == image);
+        let kept = planted.setup.dir().join(".image-cache/http").join(id);
+        assert!(until(|| fs::symlink_metadata(&kept).is_ok()), "{}", service.log());
+    }
+    service.stop()?;
+    planted.outside.is_unchanged()
+}
+
+#[test]
+fn what_lies_at_the_names_that_digests_might_get_next_is_not_written() -> Tested {
+    let scratch = tempfile::tempdir()?;
+    let outside = Outside::make(scratch.path().join("outside"))?;
+    let temp = TempCache::at("sqlite", scratch.path().join("cache"));
+    let cache = temp.open();
+    let name = hex::encode(&Sha256::digest("a")[..16]);
+    for number in 0..200 {
+        let path = format!(".image-cache/blocks/{name}.{}-{number}.new", std::process::id());
+        Kind::HardLink.plant(&temp.path(&path), &outside)?;
+    }
+    fill(&cache, "a", b"hello, you");
+    assert_eq!(serve(&cache, "a")?, b"hello, you");
+    outside.is_unchanged()
+}
+
+#[test]
+fn a_pipe_among_the_digests_keeps_nobody_from_the_others() -> Tested {
+    let planted = Planted::new()?;
+    planted.restore()?;
+    let blocks = planted.setup.dir().join(".image-cache/blocks");
+    for digests in fs::read_dir(&blocks)? {
+        Kind::Pipe.plant(&digests?.path(), &planted.outside)?;
+    }
+    let commands: [&[&str]; 4] =
+        [&["status"], &["show", "a"], &["delete", "a"], &["add", "new", &planted.image]];
+    let all = commands.map(|words| {
+        let command = planted.setup.command(words);
+        thread::spawn(move || ends(command).map_err(|error| error.to_string()))
+    });
+    for one in all {
+        one.join().map_err(|_| "it panicked")??;
+    }
+    let listed = planted.setup.run(&["list"])?;
+    assert!(listed.contains("new") && listed.contains("one"), "{listed}");
+    Ok(())
+}
+
+#[test]
+fn damaged_compiled_code_is_made_anew_with_a_warning() -> Tested {
+    let setup = Setup::new();
+    setup.run(&["status"])?;
+    let mut compiled = Vec::new();
+    list(&setup.path("compiled"), &setup.path("compiled"), &mut compiled)?;
+    let entry = compiled.iter().find(|path| path.extension().is_some_and(|it| it == "cwasm"));
+    let entry = setup.path("compiled").join(entry.ok_or("nothing was kept")?);
+    let whole = fs::read(&entry)?;
+    for at in (0..whole.len()).step_by(whole.len() / 24) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&entry, damaged)?;
+        let output = setup.command(&["status"]).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "byte {at}: {}: {said}", output.status);
+        assert!(said.contains("damaged"), "byte {at}: {said}");
+        assert!(fs::read(&entry)? == whole, "byte {at}: it was not replaced");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_operators_name_is_a_regular_file_or_refused_at_once() -> Tested {
+    let setup = Setup::new();
+    let outside = Outside::make(setup.path("outside"))?;
+    let odd = setup.path("odd.toml");
+    let odd_words = odd.display().to_string();
+    let serving = ["serve", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"];
+    let with = |more: &[&str]| -> Vec<String> {
+        let words = serving.iter().chain(more).map(|word| (*word).to_owned());
+        words.collect()
+    };
+    let commands = [
+        vec!["--config".to_owned(), odd_words.clone(), "status".into()],
+        vec!["--driver".to_owned(), odd_words.clone(), "status".into()],
+        with(&["--admin-token-file", &odd_words, "--admin-listen", "127.0.0.1:0"]),
+        with(&["--tls-cert", &odd_words, "--tls-key", &odd_words]),
+        with(&["--upstream-ca", &odd_words]),
+    ];
+    for kind in [Kind::Pipe, Kind::Socket, Kind::Device, Kind::Folder, Kind::Huge] {
+        if !kind.plant(&odd, &outside)? {
+            continue;
+        }
+        for words in &commands {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            ends(setup.command(&words)).map_err(|error| format!("{kind:?}: {error}"))?;
+        }
+    }
+    skip_where_descriptors_have_no_paths(&setup)
+}
+
+/// A shell's `<(…)` is a pipe, too.
+fn skip_where_descriptors_have_no_paths(setup: &Setup) -> Tested {
+    if !Path::new("/dev/fd").exists() {
+        skip("there is no /dev/fd");
+        return Ok(());
+    }
+    let mut command = setup.command(&["--config", "/dev/stdin", "status"]);
+    let output = command.stdin(std::process::Stdio::piped()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("a regular file is needed"), "{said}");
+    Ok(())
+}
