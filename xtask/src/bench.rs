@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// The program that measures, and the command line, which it measures: in one step, for the same features.
-const BUILD: [&str; 9] = [
+/// The program that measures, and the command line, which it measures: in one step, for the same features, in the profile that is shipped.
+const BUILD: [&str; 10] = [
     "build",
-    "--release",
+    "--profile",
+    "dist",
     "--workspace",
     "--all-features",
     "--locked",
@@ -27,8 +28,8 @@ const BUILD: [&str; 9] = [
 ];
 
 /// The program alone; it lists what when it is asked for `--names`.
-const PROGRAM: [&str; 6] =
-    ["bench", "--workspace", "--all-features", "--locked", "--bench", "peers"];
+const PROGRAM: [&str; 8] =
+    ["bench", "--profile", "dist", "--workspace", "--all-features", "--locked", "--bench", "peers"];
 
 /// Where it finds the file that it adds its rows to, and whether what it draws is kept.
 const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
