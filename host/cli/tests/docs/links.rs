@@ -1,39 +1,13 @@
-//! The documentation: no dead link, no path of a file that does not exist, every page in the book.
+//! No link is dead, each path exists, each page is in the book.
 
+use super::{markdown_in, pages, read, root};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Folders whose files the documentation names in code spans.
 const FOLDERS: [&str; 9] =
     ["host/", "tests/", "drivers/", "xtask/", "wit/", "fuzz/", "dist/", "docs/", ".ci/"];
-
-fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    Path::new(&package).ancestors().nth(2).expect("the package is in host/cli").to_owned()
-}
-
-/// All Markdown files in a folder.
-fn markdown_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let paths = entries.map(|entry| entry.expect("it can be read").path());
-    paths.filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
-}
-
-fn pages(root: &Path) -> Vec<PathBuf> {
-    let examples = fs::read_dir(root.join("drivers/examples")).expect("it exists");
-    let examples = examples.map(|entry| entry.expect("it can be read").path());
-    [
-        markdown_in(root),
-        markdown_in(&root.join("docs")),
-        examples.flat_map(|it| markdown_in(&it)).collect(),
-    ]
-    .concat()
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 /// The text without its code blocks.
 fn prose(text: &str) -> String {
@@ -87,9 +61,9 @@ fn fault(root: &Path, page: &Path, target: &str) -> Option<String> {
 
 #[test]
 fn no_link_is_dead() {
-    let root = root().canonicalize().expect("it exists");
+    let root = root();
     let mut faults = Vec::new();
-    for page in pages(&root) {
+    for page in pages() {
         for target in links(&prose(&read(&page))) {
             let fault = fault(&root, &page, &target);
             faults.extend(fault.map(|fault| format!("{}: {target}: {fault}", page.display())));
@@ -103,7 +77,7 @@ fn every_path_in_the_documentation_exists() {
     let root = root();
     let mut faults = Vec::new();
     // The changelog tells of files that are gone.
-    for page in pages(&root).iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+    for page in pages().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
         let text = prose(&read(page));
         for span in text.split('`').skip(1).step_by(2) {
             // In architecture.md some tables leave `host/` out.
