@@ -1,5 +1,5 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! structure | docs`.
+//! docs | msrv | structure`.
 
 mod bench;
 mod command;
@@ -9,6 +9,7 @@ mod docs;
 mod drivers;
 mod examples;
 mod fuzz;
+mod optional;
 mod paths;
 mod run;
 mod steps;
@@ -37,6 +38,7 @@ usage: cargo xtask COMMAND
   bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
                [--quick] [--long]
   docs         write the manuals that are generated: docs/configuration.md and docs/image-cache.1; --check compares them
+  msrv         check that the oldest Rust which Cargo.toml names (`rust-version`) compiles the workspace
   structure    circles of files, type names that are defined more than once, and lines of code;
                --check fails on what is not allowed";
 
@@ -65,6 +67,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["docs"] => docs::run(false),
         ["docs", "--check"] => docs::run(true),
+        ["msrv"] => optional::msrv(),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),
         ["help" | "--help" | "-h"] => {

@@ -2,7 +2,7 @@
 
 use crate::command::{cargo, step};
 use crate::run::Run;
-use crate::{drivers, examples, fuzz, paths, structure};
+use crate::{drivers, examples, fuzz, optional, paths, structure};
 use anyhow::Result;
 use std::process::Command;
 
@@ -32,6 +32,8 @@ pub fn test() -> Result<()> {
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     run.command("Documentation", doc);
+    run.check("Dependencies", optional::deny);
+    run.check("Book", optional::book);
     run.check("Example drivers", || {
         println!("\n=== Example drivers in other languages");
         examples::build_and_show()

@@ -1,0 +1,34 @@
+//! The documentation: its links lead somewhere, and its commands work.
+
+mod links;
+mod samples;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The repository.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let root = Path::new(&package).ancestors().nth(2).expect("the package is in host/cli");
+    root.canonicalize().expect("it exists")
+}
+
+/// All Markdown files in a folder.
+fn markdown_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    paths.filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
+}
+
+/// The documentation: the README and its neighbours, the book, and the manuals of the example drivers.
+fn pages() -> Vec<PathBuf> {
+    let root = root();
+    let examples = fs::read_dir(root.join("drivers/examples")).expect("it exists");
+    let examples = examples.map(|entry| entry.expect("it can be read").path());
+    let examples = examples.flat_map(|it| markdown_in(&it)).collect();
+    [markdown_in(&root), markdown_in(&root.join("docs")), examples].concat()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}

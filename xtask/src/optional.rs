@@ -1,0 +1,72 @@
+//! Checks with programs that not every machine has: they are left out aloud where the program is missing.
+
+use crate::command::{cargo, step};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// Licences, bans, sources and advisories of all dependencies, as `deny.toml` says.
+pub fn deny() -> Result<()> {
+    if !answers(Command::new("cargo").args(["deny", "--version"])) {
+        return skip("Dependencies", "cargo-deny is not installed (cargo install cargo-deny)");
+    }
+    step("Dependencies", cargo(&["deny", "--all-features", "check"]))
+}
+
+/// The book below `docs/`.
+pub fn book() -> Result<()> {
+    if !answers(Command::new("mdbook").arg("--version")) {
+        return skip("Book", "mdbook is not installed (cargo install mdbook)");
+    }
+    let mut book = Command::new("mdbook");
+    book.args(["build", "docs", "--dest-dir", "../target/book"]);
+    step("Book", book)
+}
+
+/// `cargo xtask msrv`: the workspace compiles with the oldest Rust that it claims to take.
+pub fn msrv() -> Result<()> {
+    let manifest: String = fs::read_to_string("Cargo.toml").context("reading Cargo.toml")?;
+    let version = rust_version(&manifest).context("Cargo.toml has no rust-version")?;
+    let toolchain = format!("{version}.0");
+    let mut rustc = Command::new("rustup");
+    if !answers(rustc.args(["run", &toolchain, "rustc", "--version"])) {
+        bail!(
+            "Rust {toolchain} is not installed: rustup toolchain install {toolchain} --profile minimal"
+        );
+    }
+    let mut check = Command::new("rustup");
+    check.args(["run", &toolchain, "cargo", "check", "--workspace", "--all-features", "--locked"]);
+    check.args(["--target-dir", "target/msrv"]);
+    step(&format!("Rust {version}"), check)
+}
+
+/// The value of `rust-version` in a manifest.
+fn rust_version(manifest: &str) -> Option<&str> {
+    let line = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \""))?;
+    line.split('"').next()
+}
+
+/// Whether a program runs at all.
+fn answers(command: &mut Command) -> bool {
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn skip(step: &str, why: &str) -> Result<()> {
+    println!("\n=== {step}\nSKIPPED: {why}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_rust_is_read_from_the_manifest() {
+        assert_eq!(rust_version("[workspace.package]\nrust-version = \"1.95\"\n"), Some("1.95"));
+        assert_eq!(rust_version("edition = \"2024\"\n"), None);
+    }
+}
