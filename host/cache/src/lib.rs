@@ -65,6 +65,7 @@ mod hits;
 mod metadata;
 mod metrics;
 mod migrate;
+mod outcome;
 mod prune;
 mod queue;
 mod reading;
@@ -90,13 +91,14 @@ pub use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
     ConfigFault, ConfigLayers, ConfigOption, DriverConfig, Durability, Eviction, Expected, Grant,
     Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover, LeftoverState, Limits,
-    MAX_IMAGE_ID_BYTES, OtherWriter, Outcome, UnknownChoice, UnknownGrant, Victim, read_file,
+    MAX_IMAGE_ID_BYTES, OtherWriter, UnknownChoice, UnknownGrant, Victim, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, SmallFiles};
 pub use metadata::{DriverStatus, Fallback};
 pub use metrics::{Counters, DriverCalls};
 pub use migrate::{Migrated, migrate};
+pub use outcome::{CacheFailure, Outcome};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};

@@ -13,6 +13,7 @@ use image_cache_store::DeferredClose;
 use run::PruneRun;
 
 pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
+    let _span = tracing::debug_span!("prune").entered();
     DeferredClose::all(|space| prune_giving(inner, space))
 }
 

@@ -270,6 +270,7 @@ pub(crate) fn read_block(
     block: usize,
     buf: &mut [u8],
 ) -> Result<()> {
+    let _span = tracing::trace_span!("read", image = %id, block).entered();
     let start = block as u64 * BLOCK;
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}

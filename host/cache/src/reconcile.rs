@@ -19,6 +19,7 @@ impl Reconciler<'_> {
     /// Adopts files without a record, forgets records without a file, and replaces records of another file.
     /// Not with an image locked: each repair takes the image's lock and looks again.
     pub fn run(&self) -> Result<Reconciled> {
+        let _span = tracing::debug_span!("reconcile").entered();
         let changed = self.in_directory(self.directory.changed())?;
         let files = self.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
         let mut files = self.in_directory(files)?.concat();

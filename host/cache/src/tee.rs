@@ -3,8 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::fill::Fill;
+use crate::outcome::Outcome;
 use crate::withheld::{Withheld, readable};
-use image_cache_model::Outcome;
 use image_cache_store::md5::BLOCK;
 use std::io::{self, Read};
 

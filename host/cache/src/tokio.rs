@@ -29,12 +29,13 @@ use crate::error::{Error, Result};
 use crate::metrics::Counters;
 use crate::single_flight::Route;
 
+use crate::outcome::Outcome;
 use ::tokio::io::AsyncRead;
 use background_fill::BackgroundFill;
 use blocking::blocking;
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt, TryStreamExt, once};
-use image_cache_model::{Config, Expected, Outcome};
+use image_cache_model::{Config, Expected};
 use off_runtime::OffRuntime;
 use std::io;
 use std::ops::Range;

@@ -1,7 +1,6 @@
-//! What is known of an image before its bytes come, and what became of the attempt to cache it.
+//! What is known of an image before its bytes come.
 
 use crate::checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
-use crate::records::CachedImage;
 
 /// What the bytes of an image must agree with; what is not set is not checked.
 ///
@@ -41,20 +40,4 @@ impl Expected {
         };
         Ok(self)
     }
-}
-
-/// What became of the attempt to cache an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It is cached now, as this record says.
-    Cached(CachedImage),
-    /// It was there already.
-    AlreadyCached,
-    /// A live writer, here or in another process, is caching it.
-    BeingCached,
-    /// The driver does not want it.
-    RefusedByDriver,
-    /// The cache failed, for this reason; the source's bytes were not affected.
-    CacheFailed(String),
 }

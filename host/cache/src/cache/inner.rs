@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::hits::HitLog;
 use crate::metadata::{DirectorySnapshot, MetadataStore};
 use crate::metrics::Metrics;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
@@ -138,8 +139,9 @@ impl CacheInner {
     }
 
     /// Counts and logs that the cache could not keep an image.
-    pub fn note_failure(&self, image: &ImageId, reason: &str) {
+    pub fn note_failure(&self, image: &ImageId, failure: CacheFailure) -> Outcome {
         self.metrics.cache_failures.inc();
-        tracing::warn!(%image, reason, "the image is not cached");
+        tracing::warn!(%image, kind = failure.name(), reason = %failure, "the image is not cached");
+        Outcome::CacheFailed(failure)
     }
 }

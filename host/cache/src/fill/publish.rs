@@ -3,7 +3,8 @@
 use super::sink::CachingSink;
 use crate::cache::CacheInner;
 use crate::metadata::Budget;
-use image_cache_model::{CachedImage, Checksum, Durability, ImageId, Outcome};
+use crate::outcome::{CacheFailure, Outcome};
+use image_cache_model::{CachedImage, Checksum, Durability, ImageId};
 use image_cache_store::{Incomplete, PublishResult, StagedDigests, to_micros};
 use std::io;
 use std::time::SystemTime;
@@ -18,9 +19,8 @@ pub(super) fn publish(
     let outcome = match record_and_move(inner, image_id, caching, checksum) {
         Ok(outcome) => outcome,
         Err(error) => {
-            let reason = format!("cannot publish it: {error}");
-            inner.note_failure(image_id, &reason);
-            return Outcome::CacheFailed(reason);
+            let failure = CacheFailure::Unpublished(error.to_string());
+            return inner.note_failure(image_id, failure);
         }
     };
     if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {

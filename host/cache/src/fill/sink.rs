@@ -1,8 +1,9 @@
 //! Where the bytes of a fetch go.
 
 use crate::cache::CacheInner;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::space;
-use image_cache_model::{Checksum, Expected, ImageId, Outcome};
+use image_cache_model::{Checksum, Expected, ImageId};
 use image_cache_store::Incomplete;
 use image_cache_store::integrity::BlockDigests;
 use image_cache_store::md5::Md5Digest;
@@ -82,7 +83,7 @@ impl Sink {
 
     /// The fetch has ended without a whole image: the file goes to `invalid/`, with the last bytes that came.
     pub fn quarantine(&mut self, inner: &CacheInner, image_id: &ImageId, last: [&[u8]; 2]) {
-        let failed = Sink::Ignoring(Outcome::CacheFailed("the fetch failed".into()));
+        let failed = Sink::Ignoring(Outcome::CacheFailed(CacheFailure::FetchFailed));
         if let Sink::Caching(caching) = std::mem::replace(self, failed) {
             caching.quarantine(inner, image_id, last);
         }

@@ -129,6 +129,7 @@ impl Failover {
         operation: &'static str,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        let _span = tracing::debug_span!("driver_call", operation).entered();
         let begun = Instant::now();
         let answer = call();
         self.metrics.called(operation, begun.elapsed(), answer.is_err());

@@ -9,8 +9,9 @@ use super::patience::Patience;
 use super::progress::{Producer, Progress, SharedSource};
 use super::request::Request;
 use crate::error::{check_promises, clone_io_error};
+use crate::outcome::Outcome;
 use crate::withheld::readable;
-use image_cache_model::{Expected, ImageId, Outcome};
+use image_cache_model::{Expected, ImageId};
 use std::io;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! What a reader that follows a fetch finds when it looks.
 
-use image_cache_model::{ImageId, Outcome};
+use crate::outcome::Outcome;
+use image_cache_model::ImageId;
 use std::io;
 
 /// What there is to do next for a reader that follows.

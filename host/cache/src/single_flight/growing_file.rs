@@ -1,7 +1,8 @@
 //! The growing file of a fetch, as a follower sees it.
 
 use super::partial_bytes::PartialBytes;
-use image_cache_model::{Checksum, Outcome};
+use crate::outcome::Outcome;
+use image_cache_model::Checksum;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;

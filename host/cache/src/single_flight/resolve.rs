@@ -9,8 +9,9 @@ use super::request::Request;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
 use crate::metadata::Budget;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::reading::CachedReader;
-use image_cache_model::{OtherWriter, Outcome};
+use image_cache_model::OtherWriter;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,8 +98,7 @@ impl Request {
             (FetchLoss::Abandoned, false) => self.resolve_without_source(),
             (_, false) => None,
             (FetchLoss::CacheFailed, true) => {
-                let reason = "it failed while the image was fetched for all";
-                Some(self.bypassing(Outcome::CacheFailed(reason.into())))
+                Some(self.bypassing(Outcome::CacheFailed(CacheFailure::SharedFetchFailed)))
             }
             (FetchLoss::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
         }
@@ -121,7 +121,9 @@ impl Request {
             Err(Error::Corrupt { .. }) => CachedLookup::No,
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                CachedLookup::Unfit(Outcome::CacheFailed(format!("it cannot be read: {error}")))
+                CachedLookup::Unfit(Outcome::CacheFailed(CacheFailure::CachedUnreadable(
+                    error.to_string(),
+                )))
             }
         }
     }
