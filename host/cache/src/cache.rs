@@ -1,7 +1,7 @@
 //! The cache: each operation's steps in their order.
 
-mod beside;
 mod delete;
+mod directory_files;
 mod inner;
 mod listing;
 mod lookup;
@@ -68,18 +68,18 @@ impl ImageCache {
     /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
     /// and brings records and queue into sync with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
-        Ok(ImageCache { inner: Arc::new(ImageCache::open_shared(config)?) })
+        Ok(ImageCache { inner: Arc::new(ImageCache::open_inner(config)?) })
     }
 
     /// The same, whose readers in tokio take their memory from this budget.
     #[cfg(feature = "tokio")]
     pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
-        let mut inner = ImageCache::open_shared(config)?;
+        let mut inner = ImageCache::open_inner(config)?;
         inner.read_budget = budget;
         Ok(ImageCache { inner: Arc::new(inner) })
     }
 
-    fn open_shared(config: Config) -> Result<CacheInner> {
+    fn open_inner(config: Config) -> Result<CacheInner> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
         let in_use = directory.open_lock_shared().map_err(|source| Error::Directory {
@@ -96,13 +96,13 @@ impl ImageCache {
             MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
         let metadata = Arc::new(metadata);
         let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
-        let blocks = DigestStore::new(Arc::clone(&directory));
+        let digests = DigestStore::new(Arc::clone(&directory));
         let in_flight = InFlight::default();
         let inner = CacheInner {
             config,
             directory,
             metadata,
-            blocks,
+            digests,
             hits,
             in_flight,
             warnings,
@@ -253,7 +253,7 @@ impl ImageCache {
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
         let fill = Fill::start(Arc::clone(&self.inner), self.inner.image_id(id)?, expected);
         self.inner.note_miss(fill.bypass_reason().is_some());
-        fill.progress().announce(Producer::Reader);
+        fill.progress().publish_producer(Producer::Reader);
         Ok(fill)
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Fill {
 
 impl Fill {
     /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
-    /// its progress is [announced](Progress::announce).
+    /// its progress is [announced](Progress::publish_producer).
     pub fn start(inner: Arc<CacheInner>, image_id: ImageId, expected: Expected) -> Fill {
         let claimed = inner.in_flight.claim(&image_id, expected.size);
         let mut fill = Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);

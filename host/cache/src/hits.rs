@@ -5,7 +5,7 @@ mod pending_hit;
 pub(crate) use pending_hit::PendingHit;
 
 use crate::error::Result;
-use crate::metadata::{Budget, MetadataStore};
+use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_engine::OpenImage;
 use image_cache_model::{Hit, ImageId};
 use image_cache_store::sync::{Gate, lock};
@@ -95,7 +95,7 @@ impl HitLog {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
         // One that came with the host names nobody who need not go.
-        if !self.metadata.is_trusted() {
+        if !self.metadata.is_built_in() {
             self.recent.note(&hit.image_id);
         }
         let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
@@ -130,9 +130,9 @@ impl HitLog {
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
         let Some(_writing) = self.writing.pass(|| self.metadata.end_of_call()) else {
-            return Err(self.metadata.not_asked("record hits", "others are being written"));
+            return Err(self.metadata.not_called("record hits", "others are being written"));
         };
-        let budget = Budget::of(0);
+        let budget = DriverBudget::of(0);
         loop {
             let mut batch = std::mem::take(&mut *lock(&self.waiting));
             if batch.is_empty() {

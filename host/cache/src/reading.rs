@@ -1,11 +1,11 @@
-//! Reading a cached image: whole or in part, held against eviction, counted once when it was served.
+//! Reading a cached image: whole or in part, block_number against eviction, counted once when it was served.
 
 mod load_or_build;
 mod opening;
 mod quarantine;
 
 pub(crate) use load_or_build::{Verifier, load_or_build_with_progress};
-pub(crate) use opening::open_held;
+pub(crate) use opening::open_locked;
 pub(crate) use quarantine::quarantine;
 
 use crate::cache::CacheInner;
@@ -41,7 +41,7 @@ pub struct CachedReader {
     /// Where in the file the next read starts.
     position: u64,
     image_size: u64,
-    /// What the bytes are held against, where they are.
+    /// What the bytes are block_number against, where they are.
     verifying: Option<Verifying>,
     /// The hit that this read will be.
     hit: Option<PendingHit>,
@@ -53,7 +53,7 @@ struct Verifying {
     table: Arc<DigestTable>,
     /// The bytes of one block, verified, and which one that is.
     block: Vec<u8>,
-    held: Option<usize>,
+    block_number: Option<usize>,
 }
 
 impl CachedReader {
@@ -73,7 +73,8 @@ impl CachedReader {
         let range = start..asked.end.clamp(start, image_size);
         let file = Arc::new(file);
         let hit = PendingHit::on(inner, id, &file);
-        let verifying = table.map(|table| Verifying { table, block: Vec::new(), held: None });
+        let verifying =
+            table.map(|table| Verifying { table, block: Vec::new(), block_number: None });
         Ok(Some(CachedReader {
             inner: Arc::clone(inner),
             image_id: id.clone(),
@@ -150,39 +151,39 @@ impl CachedReader {
         if self.verifying.is_none() {
             return read(self);
         }
-        self.keep_block(std::mem::take(memory));
+        self.swap_block(std::mem::take(memory));
         let done = read(self);
-        *memory = self.keep_block(Vec::new());
+        *memory = self.swap_block(Vec::new());
         memory.resize(BLOCK as usize, 0);
         done
     }
 
     /// Puts this memory in place of that of the block that is kept, where one is kept at all.
     #[cfg(feature = "tokio")]
-    fn keep_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
+    fn swap_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
         let Some(verifying) = &mut self.verifying else { return memory };
-        verifying.held = None;
+        verifying.block_number = None;
         std::mem::replace(&mut verifying.block, memory)
     }
 
     /// Reads verified bytes: of one block at a time.
     fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let Some(Verifying { table, block, held }) = &mut self.verifying else {
+        let Some(Verifying { table, block, block_number }) = &mut self.verifying else {
             return self.file.read_at(buf, self.position);
         };
         let number = usize::try_from(self.position / BLOCK).unwrap_or(usize::MAX);
         let start = usize::try_from(self.position % BLOCK).unwrap_or(0);
         let len = table.block_len(number);
-        if *held != Some(number) {
+        if *block_number != Some(number) {
             let whole = buf.get_mut(..len).filter(|_| start == 0);
             if let Some(whole) = whole {
                 read_block(&self.inner, &self.image_id, &self.file, table, number, whole)?;
                 return Ok(len);
             }
-            *held = None;
+            *block_number = None;
             block.resize(len, 0);
             read_block(&self.inner, &self.image_id, &self.file, table, number, block)?;
-            *held = Some(number);
+            *block_number = Some(number);
         }
         let verified = block.get(start..).unwrap_or_default();
         let count = verified.len().min(buf.len());
@@ -290,7 +291,7 @@ pub(crate) fn read_block(
         Err(e) => return Err(Error::image("read", id)(e)),
     }
     if table.is_to_be_saved() {
-        inner.blocks.save(id, file, table);
+        inner.digests.save(id, file, table);
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ mod stuck;
 #[cfg(feature = "tokio")]
 pub(crate) use self::{
     follower::Follower,
-    progress::Call,
+    progress::PumpCall,
     reader_state::{Action, ReaderState, SourceNeed, SourceToken},
 };
 pub(crate) use growing_file::{Completed, FetchEnd};
@@ -84,7 +84,7 @@ impl InFlight {
                     }
                 }
             };
-            if known.drive().is_some() {
+            if known.wait_for_producer().is_some() {
                 return None;
             }
         }
@@ -93,8 +93,8 @@ impl InFlight {
     /// The fetch of an image that runs, and who brings its bytes.
     pub fn running(&self, id: &ImageId) -> Option<(Arc<Progress>, Producer)> {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
-        let drive = known.drive()?;
-        Some((known, drive))
+        let producer = known.wait_for_producer()?;
+        Some((known, producer))
     }
 
     /// Writers of other processes that bring nothing.
@@ -104,7 +104,7 @@ impl InFlight {
 
     /// How far the fetch of an image has come, unless it has ended.
     pub fn progress(&self, id: &ImageId) -> Option<FetchProgress> {
-        lock(&self.running).get(id).and_then(Weak::upgrade)?.so_far()
+        lock(&self.running).get(id).and_then(Weak::upgrade)?.progress_info()
     }
 
     /// Strikes a fetch off.

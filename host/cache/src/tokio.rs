@@ -2,22 +2,22 @@
 //!
 //! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
 
-mod alarm;
 mod background_fill;
 mod blocking;
 mod buffer;
 mod cached;
-mod fed;
 mod fetching;
 mod off_runtime;
-mod passing;
 mod pump;
+mod queued_fill;
 mod ranges;
 mod read_budget;
 mod reader;
 mod resuming;
 mod spare;
 mod stream;
+mod tee_stream;
+mod timer;
 
 pub use read_budget::ReadBudget;
 pub use reader::ImageReader;
@@ -129,7 +129,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Ok(passing::stream(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
+        Ok(tee_stream::tee(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
@@ -147,7 +147,7 @@ impl AsyncImageCache {
             (BackgroundFill::start(&self.cache, id, expected.clone()).await?, expected.size);
         let route =
             if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
-        Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
+        Ok(ImageReader::passing(tee_stream::tee(chunks, filling, None), route, size))
     }
 
     /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of

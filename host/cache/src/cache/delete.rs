@@ -1,7 +1,7 @@
 //! Removing cached images by name.
 
 use super::{CacheInner, ImageCache};
-use crate::delete::{Removal, Removed, remove_all};
+use crate::delete::{RemoveResult, RemovedImage, remove_all};
 use crate::error::{Error, Result};
 use image_cache_model::ImageId;
 use std::io;
@@ -29,12 +29,12 @@ impl ImageCache {
     }
 }
 
-fn delete(inner: &CacheInner, id: &ImageId) -> Removal {
+fn delete(inner: &CacheInner, id: &ImageId) -> RemoveResult {
     inner.directory.remove_cached(id)
 }
 
 /// How many images a batch removed; the first that is still there is an error.
-fn removed(images: Vec<Removed>) -> Result<u64> {
+fn removed(images: Vec<RemovedImage>) -> Result<u64> {
     let mut removed = 0;
     for image in images {
         if let Some(source) = image.kept {

@@ -23,7 +23,7 @@ pub(crate) struct CacheInner {
     pub config: Arc<Config>,
     pub directory: Arc<Directory>,
     pub metadata: Arc<MetadataStore>,
-    pub blocks: DigestStore,
+    pub digests: DigestStore,
     pub hits: Arc<HitLog>,
     pub in_flight: InFlight,
     pub warnings: Vec<String>,
@@ -60,12 +60,12 @@ impl CacheInner {
     }
 
     fn reconciler(&self) -> Reconciler<'_> {
-        let CacheInner { directory, metadata, blocks, .. } = self;
-        Reconciler { directory, metadata, blocks }
+        let CacheInner { directory, metadata, digests, .. } = self;
+        Reconciler { directory, metadata, digests }
     }
 
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
-    pub fn take_note_of_changes(&self) {
+    pub fn reconcile_if_changed(&self) {
         let changed = || self.in_directory("read", "", self.directory.changed());
         if let Err(error) = self.metadata.reconcile_changes(changed, || self.reconciler().run()) {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
@@ -99,7 +99,7 @@ impl CacheInner {
     }
 
     /// What is cached, and when that changed last.
-    pub fn held(&self) -> Result<DirectorySnapshot> {
+    pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.changed())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
     }

@@ -2,7 +2,7 @@
 
 use super::{ImageCache, listing};
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, DriverStatus};
+use crate::metadata::{DriverBudget, DriverStatus};
 use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
 use std::time::SystemTime;
@@ -81,27 +81,28 @@ impl ImageCache {
         self.inner.flush();
         let file = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
-        let record =
-            self.inner.read_metadata(|metadata| metadata.cached_image(&id, &Budget::one_call()))?;
+        let record = self
+            .inner
+            .read_metadata(|metadata| metadata.cached_image(&id, &DriverBudget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
     /// What the records say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.inner.flush();
-        self.inner.take_note_of_changes();
-        self.inner.read_metadata(|metadata| listing::listed(&self.inner.directory, metadata))
+        self.inner.reconcile_if_changed();
+        self.inner.read_metadata(|metadata| listing::list_images(&self.inner.directory, metadata))
     }
 
     /// Looks whether somebody changed the directory beside the cache: a database that was removed or replaced is made anew, images that were put
     /// there are adopted, and those that were taken away forgotten. Lists and prunes do so by themselves; a program that is seldom asked
     /// for them calls it every second or so. Where nothing changed it costs a look at two files.
     pub fn look_after_changes(&self) {
-        self.inner.metadata.look_after_database();
+        self.inner.metadata.check_database();
         if !self.inner.metadata.is_in_sync() {
             self.inner.flush();
         }
-        self.inner.take_note_of_changes();
+        self.inner.reconcile_if_changed();
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -118,7 +119,7 @@ impl ImageCache {
     pub fn status(&self) -> Result<Status> {
         let directory = &self.inner.directory;
         self.inner.reconcile();
-        self.inner.take_note_of_changes();
+        self.inner.reconcile_if_changed();
         Ok(Status {
             driver: self.driver(),
             cached: self.cache_size()?,

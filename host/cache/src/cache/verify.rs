@@ -3,7 +3,7 @@
 use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::reading::{Verifier, load_or_build_with_progress};
-use crate::reading::{open_held, read_block};
+use crate::reading::{open_locked, read_block};
 use image_cache_store::integrity::{DigestTable, Trust};
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl ImageCache {
         let inner = self.inner();
         let id = inner.image_id(id)?;
         let mut told = 0;
-        while let Some(file) = open_held(inner, &id).map_err(Error::image("open", &id))? {
+        while let Some(file) = open_locked(inner, &id).map_err(Error::image("open", &id))? {
             let mut count = |bytes| {
                 told += bytes;
                 progress(bytes);
@@ -74,7 +74,7 @@ impl ImageCache {
         let inner = self.inner();
         let id = inner.image_id(id)?;
         let file = inner.directory.open_cached(&id).map_err(Error::image("open", &id))?;
-        file.map(|file| inner.blocks.trust(&id, &file).map_err(Error::image("look at", &id)))
+        file.map(|file| inner.digests.trust(&id, &file).map_err(Error::image("look at", &id)))
             .transpose()
     }
 

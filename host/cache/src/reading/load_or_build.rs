@@ -3,7 +3,7 @@
 use super::quarantine::quarantine;
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
-use crate::metadata::Budget;
+use crate::metadata::DriverBudget;
 use image_cache_model::{Checksum, ChecksumAlgorithm, ImageId};
 use image_cache_store::FileKey;
 use image_cache_store::integrity::{BlockDigests, DigestTable, LARGEST, Trust};
@@ -32,10 +32,10 @@ pub(crate) enum Verifier {
 /// [`Error::Metadata`], where it cannot be found out whether there is a checksum.
 pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    if let Some(table) = inner.blocks.known(id, &key) {
+    if let Some(table) = inner.digests.known(id, &key) {
         return Ok(Verifier::By(table));
     }
-    let at_work = inner.blocks.seek(id);
+    let at_work = inner.digests.seek(id);
     let _at_work = lock(&at_work);
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
@@ -49,13 +49,13 @@ pub(crate) fn load_or_build_with_progress(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    match inner.blocks.known(id, &key) {
+    match inner.digests.known(id, &key) {
         Some(table) => Ok(Verifier::By(table)),
         None if key.size > LARGEST => {
             tracing::warn!(image = %id, "it is too large to be verified");
             Ok(Verifier::TooLarge)
         }
-        None => seek(inner, id, file, key, progress),
+        None => find_or_build(inner, id, file, key, progress),
     }
 }
 
@@ -63,15 +63,15 @@ fn key_of(id: &ImageId, file: &File) -> Result<FileKey> {
     FileKey::of(file).map_err(Error::image("look at", id))
 }
 
-fn seek(
+fn find_or_build(
     inner: &CacheInner,
     id: &ImageId,
     file: &File,
     key: FileKey,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verifier> {
-    let blocks = &inner.blocks;
-    let loaded = blocks.load(id);
+    let store = &inner.digests;
+    let loaded = store.load(id);
     // Digests that cannot be read just now may be better than those that could be made.
     let to_be_saved = loaded.is_ok();
     let table = match loaded {
@@ -82,10 +82,10 @@ fn seek(
             }
             Some(Arc::new(table))
         }
-        Ok(None) => blocks.known_before(id, key.inode),
+        Ok(None) => store.known_before(id, key.inode),
         Err(error) => {
             tracing::warn!(image = %id, %error, "its block digests cannot be read");
-            blocks.known_before(id, key.inode)
+            store.known_before(id, key.inode)
         }
     };
     let table = match table {
@@ -96,8 +96,8 @@ fn seek(
         }
         None => {
             // An image that another process is replacing must not be held against its successor's checksum.
-            let checksum =
-                inner.read_metadata(|metadata| metadata.cached_image(id, &Budget::one_call()))?;
+            let checksum = inner
+                .read_metadata(|metadata| metadata.cached_image(id, &DriverBudget::one_call()))?;
             if !is_in_place(inner, id, file)? {
                 return Ok(Verifier::Gone);
             }
@@ -108,9 +108,9 @@ fn seek(
             }
         }
     };
-    blocks.keep(id, key, &table);
+    store.keep(id, key, &table);
     if table.is_to_be_saved() {
-        blocks.save(id, file, &table);
+        store.save(id, file, &table);
     }
     Ok(Verifier::By(table))
 }
@@ -151,6 +151,6 @@ fn verify_checksum(
         return Err(quarantine(inner, id, file, reason));
     }
     let table = Arc::new(DigestTable::from_digests(size, Trust::Checksum, digests));
-    inner.blocks.save(id, file, &table);
+    inner.digests.save(id, file, &table);
     Ok(table)
 }

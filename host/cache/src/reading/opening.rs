@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Whoever publishes or evicts an image holds its lock for a moment: so often we ask again.
-const ATTEMPTS: u32 = 20;
+const LOCK_ATTEMPTS: u32 = 20;
 
 /// Opens the image, and finds out what its bytes are held against.
 pub(super) fn open_verified(
     inner: &CacheInner,
     id: &ImageId,
 ) -> Result<Option<(File, Option<Arc<DigestTable>>)>> {
-    while let Some(file) = open_held(inner, id).map_err(Error::image("open", id))? {
+    while let Some(file) = open_locked(inner, id).map_err(Error::image("open", id))? {
         if !inner.config.verify_reads {
             return Ok(Some((file, None)));
         }
@@ -38,8 +38,8 @@ pub(super) fn open_verified(
 }
 
 /// Opens the image and, where that succeeds at once, holds it against eviction.
-pub(crate) fn open_held(inner: &CacheInner, id: &ImageId) -> io::Result<Option<File>> {
-    for _ in 0..ATTEMPTS {
+pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option<File>> {
+    for _ in 0..LOCK_ATTEMPTS {
         let Some(file) = inner.directory.open_cached(id)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => return Ok(Some(file)),

@@ -137,7 +137,7 @@ impl Follower {
 
     fn wait_or_give_up(&mut self, is_known_stuck: bool) -> FollowerPoll {
         let Some(patience) = &mut self.patience else { return FollowerPoll::Pending };
-        if !is_known_stuck && !patience.is_over() {
+        if !is_known_stuck && !patience.expire_or_start() {
             return FollowerPoll::Pending;
         }
         if self.file().ping_writer() {

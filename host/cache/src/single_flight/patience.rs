@@ -18,7 +18,7 @@ impl Patience {
         self.since = None;
     }
 
-    pub fn is_over(&mut self) -> bool {
+    pub fn expire_or_start(&mut self) -> bool {
         self.since.get_or_insert_with(Instant::now).elapsed() >= self.time
     }
 

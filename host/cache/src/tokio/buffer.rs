@@ -27,7 +27,7 @@ impl Buffer {
     }
 
     /// The memory itself, for whoever gives it back as long as it was.
-    pub fn lent(&mut self) -> &mut Vec<u8> {
+    pub fn memory_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 

@@ -35,9 +35,9 @@ const SPARE_PIECES: usize = 128;
 /// none fails. So the budget is not a hard limit: a piece for each reader comes on top of it. A budget of 0 gives every
 /// reader pieces.
 #[derive(Clone)]
-pub struct ReadBudget(Arc<Budget>);
+pub struct ReadBudget(Arc<BudgetState>);
 
-struct Budget {
+struct BudgetState {
     bytes: usize,
     held: AtomicUsize,
     /// Blocks that are being read ahead, or were.
@@ -50,7 +50,7 @@ struct Budget {
 impl ReadBudget {
     /// Of so many bytes.
     pub fn new(bytes: usize) -> ReadBudget {
-        ReadBudget(Arc::new(Budget {
+        ReadBudget(Arc::new(BudgetState {
             bytes,
             held: AtomicUsize::new(0),
             ahead: AtomicUsize::new(0),
