@@ -24,7 +24,7 @@ pub struct Kept {
 /// What became of one image of a batch.
 pub(crate) struct RemovedImage {
     pub image_id: ImageId,
-    /// The bytes that it had, or nothing where it is still there or was not there.
+    /// The bytes that it had, or nothing if it is still there or was not there.
     pub size: Option<u64>,
     /// Why it is still there.
     pub kept: Option<io::Error>,
@@ -50,7 +50,7 @@ pub(crate) fn remove_all(
 }
 
 /// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
-/// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after
+/// process could cache an image anew and lose its record to us. If they are many their `space` is given back after
 /// that. What cannot be removed is told; only the locks can fail.
 pub(crate) fn remove_batch(
     inner: &CacheInner,

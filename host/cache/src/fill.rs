@@ -203,7 +203,7 @@ impl Fill {
         let ended = Sink::Ignoring(Outcome::AlreadyCached);
         let outcome = match std::mem::replace(&mut self.sink, ended) {
             Sink::Caching(caching) => {
-                publish::publish(&self.inner, &self.image_id, caching, digest.clone())
+                publish::publish(&self.inner, &self.image_id, *caching, digest.clone())
             }
             Sink::Verifying(_, reason) | Sink::Ignoring(reason) => reason,
         };

@@ -71,7 +71,7 @@ pub(crate) struct HitLog {
     recent: Recent,
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
-    /// Passed by whoever writes hits, so that they reach the records in their order. He writes those that come meanwhile, too: who
+    /// Passed by a thread that writes hits, so that they reach the records in their order. It writes those that come meanwhile, too: a thread that
     /// waits for him does so no longer than a call may take.
     writing: Gate,
 }
@@ -117,7 +117,7 @@ impl HitLog {
 
     /// Gives up the hits of images that are gone. What is being written is waited for.
     pub fn forget(&self, gone: &[ImageId]) {
-        // Where that takes too long, a hit of what is gone may be counted for what comes in its place.
+        // If that takes too long, a hit of what is gone may be counted for what comes in its place.
         let _writing = self.writing.pass(|| self.metadata.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }

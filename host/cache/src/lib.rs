@@ -29,7 +29,7 @@
 //! cache.open_range("greeting", 1..4)?.expect("it was cached").read_to_string(&mut part)?;
 //! assert_eq!((part.as_str(), cache.hit_count("greeting")?), ("ell", 1));
 //!
-//! // Many readers of a cold image share one fetch: whoever needs bytes first opens the source, all others
+//! // Many readers of a cold image share one fetch: the one that needs bytes first opens the source, all others
 //! // read along. None waits for another reader, and all end with the same verdict.
 //! let open_store = || Ok(Cursor::new(b"a large image"));
 //! let not_needed = || -> std::io::Result<Cursor<&[u8]>> { unreachable!("the first reader's is used") };

@@ -63,7 +63,7 @@ impl MetadataStore {
     }
 
     /// Runs `reconcile` if something could not be written before, unless that just failed again; waits for
-    /// whoever is at it. Never call it with the directory locked.
+    /// another thread that does. Never call it with the directory locked.
     pub fn reconcile_if_dirty(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
         self.driver.sync.reconcile_if_dirty(Backoff::Respected, || self.driver.in_use(), reconcile)
     }
@@ -81,7 +81,7 @@ impl MetadataStore {
         }
     }
 
-    /// Runs `reconcile` if an entry of the directory came or went, by whomever, since that was done last; seldom where it takes long.
+    /// Runs `reconcile` if an entry of the directory came or went, through any process, since that was done last; seldom if it takes long.
     /// `changed` says when that was. Never call it with the directory locked.
     pub fn reconcile_changes(
         &self,
@@ -123,7 +123,7 @@ impl MetadataStore {
             .change("record an image", Idempotency::Safe, budget, |d| d.record_cached(image, file))
     }
 
-    /// Counts hits; `opened` is the file of an image among them, where it is at hand.
+    /// Counts hits; `opened` is the file of an image among them, if it is at hand.
     pub fn record_hits(
         &self,
         hits: &[Hit],
@@ -131,7 +131,7 @@ impl MetadataStore {
         budget: &DriverBudget,
     ) -> Result<()> {
         let operation = "record hits";
-        // Books without the images' records would pass the hits over.
+        // A driver without records of the images would pass the hits over.
         if !self.is_in_sync() {
             return Err(self.not_called(operation, "the records are to be repaired first"));
         }

@@ -26,8 +26,8 @@ pub struct Counters {
     pub shared: u64,
     /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
     pub bytes_from_cache: u64,
-    /// Bytes of running fetches that were handed out by the growing file, to whoever began the fetch and to
-    /// whoever reads along.
+    /// Bytes of running fetches that were handed out by the growing file, to the reader that began the fetch and to
+    /// those that read along.
     pub bytes_from_fetches: u64,
     /// Bytes that came from sources.
     pub bytes_fetched: u64,

@@ -12,14 +12,13 @@ use std::sync::Arc;
 /// What [`migrate`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
-    /// Records in the new records: one for each cached image.
+    /// Records that the new driver has: one for each cached image.
     pub images: u64,
     /// The hits in them.
     pub hits: u64,
-    /// Of the records, those of files that the old records did not know or knew otherwise (another size, or written to since): taken
-    /// from the file, as on opening.
+    /// Those of them that were taken from the file, as on opening: the old driver had no record of it, or one of another size or time.
     pub adopted: u64,
-    /// Records of the old records that were left out, because no such file is cached.
+    /// Records of the old driver that were left out, because no such file is cached.
     pub left_out: u64,
     /// Records that the new driver had from before, of images that are not cached: forgotten.
     pub forgotten: u64,
@@ -137,7 +136,7 @@ fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<
     Ok(())
 }
 
-/// Books from an earlier time may hold images that are gone.
+/// Records from an earlier time may hold images that are gone.
 fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     let others: Vec<ImageId> =
         all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
@@ -150,7 +149,7 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     Ok(others.len() as u64)
 }
 
-/// All records; an error where they are far more than the images that are `cached`: a liar's list has no end.
+/// All records; an error if they are far more than the images that are `cached`: the list of a lying driver may have no end.
 fn all(driver: &Driver, cached: usize) -> Result<Records> {
     let mut records = Records::new();
     let budget = DriverBudget::of(cached as u64);
@@ -171,14 +170,14 @@ fn all(driver: &Driver, cached: usize) -> Result<Records> {
     }
 }
 
-/// Where the new records are not what was written into them: how many records, and the first.
+/// How the new records differ from what was written: how many records do, and the first one.
 fn difference(written: &Records, read: &Records) -> Option<String> {
     let wrong = written.iter().filter(|(id, record)| read.get(*id) != Some(*record));
     let more = read.keys().filter(|id| !written.contains_key(*id));
     let differing: Vec<&ImageId> = wrong.map(|(id, _)| id).chain(more).collect();
     let first = *differing.first()?;
     Some(format!(
-        "the new metadata differ from what was written into them, in {} of {} records; the first is of image {first}: \
+        "the new records differ from what was written into them, in {} of {} records; the first is of image {first}: \
          {} was written, {} was read",
         differing.len(),
         written.len(),

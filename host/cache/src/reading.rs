@@ -1,4 +1,4 @@
-//! Reading a cached image: whole or in part, block_number against eviction, counted once when it was served.
+//! Reading a cached image: whole or in part, locked against eviction, counted once when it was served.
 
 mod load_or_build;
 mod opening;
@@ -41,7 +41,7 @@ pub struct CachedReader {
     /// Where in the file the next read starts.
     position: u64,
     image_size: u64,
-    /// What the bytes are block_number against, where they are.
+    /// What the bytes are compared with, unless reads are not verified.
     verifying: Option<Verifying>,
     /// The hit that this read will be.
     hit: Option<PendingHit>,
@@ -120,7 +120,7 @@ impl CachedReader {
         &self.inner.read_budget
     }
 
-    /// What it reads from, for whoever has to go on elsewhere.
+    /// What it reads from, for a reader that goes on elsewhere.
     pub(crate) fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
@@ -130,12 +130,12 @@ impl CachedReader {
         self.position == self.range.end
     }
 
-    /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
+    /// Leaves it to the caller to count the hit, when the last byte has reached the client.
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
     }
 
-    /// For whoever read along with the fetch of the image so far: the hit is that reader's, and its bytes are the fetch's.
+    /// For a reader that read along with the fetch of the image so far: the hit is that reader's, and its bytes are the fetch's.
     pub(crate) fn reading_along(self) -> Self {
         CachedReader { hit: None, reads_along: true, ..self }
     }
@@ -158,7 +158,7 @@ impl CachedReader {
         done
     }
 
-    /// Puts this memory in place of that of the block that is kept, where one is kept at all.
+    /// Puts this memory in place of that of the block that is kept, if one is kept at all.
     #[cfg(feature = "tokio")]
     fn swap_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
         let Some(verifying) = &mut self.verifying else { return memory };
@@ -276,7 +276,7 @@ pub(crate) fn read_block(
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}
         Ok(()) => {
-            // Nobody is to take them for anything, be he ever so careless.
+            // A careless caller must not take these bytes for the image.
             buf.fill(0);
             inner.metrics.corrupt_blocks.inc();
             let end = start + buf.len() as u64;

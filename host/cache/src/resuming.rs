@@ -20,7 +20,7 @@ impl Break {
         Break { offset: 0, error: None, vain: 0 }
     }
 
-    /// The error, for who does not go on.
+    /// The error, for a source that does not go on.
     pub fn into_error(self) -> io::Error {
         self.error.unwrap_or_else(|| io::Error::other("the source was not opened"))
     }
@@ -140,7 +140,7 @@ impl ResumeState {
         self.error = Some(error.unwrap_or_else(|| self.ended_early()));
     }
 
-    /// What whoever opens the source again is told.
+    /// What the function that opens the source again is told.
     pub fn break_off(&mut self) -> Break {
         Break { offset: self.offset, error: self.error.take(), vain: self.vain }
     }

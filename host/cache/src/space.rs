@@ -1,5 +1,5 @@
 //! How much the cache may take of the disk: room for each fill before its bytes come where their number is known,
-//! as they come where it is not; never below the floor of free space, never above a hard limit. Inodes likewise.
+//! as they come where it is not; never below the floor of free space, never above a hard limit. The same holds for inodes.
 //!
 //! What one fill reserves is announced on its file, and all of them are added up under the directory's lock. So
 //! fills that run at the same time, in one process or in many, cannot take the same room twice.
@@ -14,8 +14,8 @@ use image_cache_store::Incomplete;
 use std::io;
 use storage_full::{EVICTION_ROUNDS, storage_full};
 
-/// Where the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
-/// much: seldom, since all images are looked at for it, and never much in vain.
+/// If the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
+/// much: seldom, since all images are looked at for it, and never much that is not needed.
 const LEAST_STEP: u64 = 1 << 20;
 const MOST_STEP: u64 = 64 << 20;
 
@@ -55,7 +55,7 @@ fn is_bounded(config: &Config) -> bool {
     config.hard_limit || config.min_free > 0
 }
 
-/// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, where that is all there is.
+/// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, if that is all there is.
 fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
     if !is_bounded(&inner.config) {
         free_on_disk(inner, file, 0, least)?;
@@ -113,7 +113,7 @@ fn reserve_within_limits(
         drop(lock);
         return file.allocate(granted).map(|_| SpaceAdmission::Reserved);
     }
-    // Where they cannot read it they must find it allocated.
+    // If they cannot read it they must find it allocated.
     if !file.allocate(granted)? && config.hard_limit {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -123,7 +123,7 @@ fn reserve_within_limits(
     Ok(SpaceAdmission::Reserved)
 }
 
-/// The bytes that this file may come to have by what the file system has free; an error where they are fewer
+/// The bytes that this file may come to have by what the file system has free; an error if they are fewer
 /// than `least`. Free bytes that are `promised` to other fills are theirs.
 fn free_on_disk(
     inner: &CacheInner,

@@ -8,7 +8,7 @@ use crate::withheld::{Withheld, readable};
 use image_cache_store::md5::BLOCK;
 use std::io::{self, Read};
 
-/// Reads through a source and fills the cache by the way; see
+/// Reads through a source and fills the cache at the same time; see
 /// [`ImageCache::caching_reader`](crate::ImageCache::caching_reader).
 ///
 /// Its end is that of a whole, verified image. Bytes that do not agree with what was expected end in an

@@ -150,9 +150,9 @@ impl AsyncImageCache {
         Ok(ImageReader::passing(tee_stream::tee(chunks, filling, None), route, size))
     }
 
-    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of
+    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. A task reads the source for all readers: one of
     /// the runtime on which the first of them asked; from the
-    /// first read on it brings them as fast as they come, be the readers ever so slow.
+    /// first read on it reads as fast as the bytes come, however slow the readers are.
     ///
     /// ```
     /// # use image_cache::tokio::AsyncImageCache;
@@ -193,7 +193,7 @@ impl AsyncImageCache {
     }
 
     /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
-    /// cache. The stream is polled only where the image has to be fetched, and not before somebody reads: it is to
+    /// cache. The stream is polled only if the image has to be fetched, and not before somebody reads: it is to
     /// open its source when it is first polled, as one of [`resuming`] does.
     pub async fn get_or_fetch_stream<S>(
         &self,
@@ -237,7 +237,7 @@ impl AsyncImageCache {
         Ok(whole.await?.map(|whole| whole.map(ImageReader::of_cached)))
     }
 
-    /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its records are
+    /// Writes the hits that were gathered and drops the handle; if this was the last handle of it, its records are
     /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
     pub async fn close(self) -> Result<()> {
         let cache = self.cache;

@@ -7,7 +7,7 @@ use image_cache_model::ImageId;
 use std::io;
 
 impl ImageCache {
-    /// Removes a cached image, file and record; whether it was there. Whoever reads it reads on to its end.
+    /// Removes a cached image, file and record; whether it was there. A reader of it reads on to its end.
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.inner().image_id(id)?;
         self.inner().flush();

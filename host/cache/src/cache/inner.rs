@@ -31,7 +31,7 @@ pub(crate) struct CacheInner {
     /// What its readers in tokio may hold in memory.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
-    /// Keeps away who wants the cache for himself alone.
+    /// Keeps away a process that needs the cache for itself alone.
     pub(super) _in_use: OpenLock,
 }
 
@@ -72,7 +72,7 @@ impl CacheInner {
         }
     }
 
-    /// Reads the records, and again where they failed meanwhile and were repaired.
+    /// Reads the records, and again if they failed meanwhile and were repaired.
     pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
             let answer = read(&self.metadata);
@@ -89,7 +89,7 @@ impl CacheInner {
         self.reconcile();
         let mut flushed = self.hits.flush();
         if flushed.is_err() && !self.metadata.is_in_sync() {
-            // Books that turned out to be new ones have to know the images first.
+            // Records that turned out to be new have to know the images first.
             self.reconcile();
             flushed = self.hits.flush();
         }

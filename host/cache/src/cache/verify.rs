@@ -1,4 +1,4 @@
-//! Verifying cached images from end to end, for whoever scrubs: nothing is counted, nothing is served.
+//! Verifying cached images from end to end, for a scrubber: nothing is counted, nothing is served.
 
 use super::ImageCache;
 use crate::error::{Error, Result};
@@ -17,11 +17,11 @@ pub struct Verified {
 }
 
 impl ImageCache {
-    /// Reads a cached image and verifies all of it; nothing where it is not cached. Where it has no block
+    /// Reads a cached image and verifies all of it; nothing if it is not cached. If it has no block
     /// digests yet, they are made. It is no hit. What lies in the system's page cache is verified as it lies there.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], where the image is damaged; it is in `invalid/` then, and not cached any more.
+    /// [`Error::Corrupt`], if the image is damaged; it is in `invalid/` then, and not cached any more.
     ///
     /// ```
     /// use image_cache::{Config, Error, Expected, ImageCache, Trust};
@@ -69,7 +69,7 @@ impl ImageCache {
         Ok(None)
     }
 
-    /// Why the bytes of a cached image are taken for right; nothing where it is not cached.
+    /// Why the bytes of a cached image are taken for right; nothing if it is not cached.
     pub fn trust(&self, id: &str) -> Result<Option<Trust>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;

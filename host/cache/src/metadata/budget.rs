@@ -1,7 +1,7 @@
 //! How long the calls of a driver may take together, for one undertaking that needs many of them.
 //!
 //! Each call has a deadline of its own. A driver that takes a little less than that for each of many calls never fails, and
-//! holds up whoever waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
+//! delays the caller that waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
 //! writing hits, migrating) hands a budget through to each of them. Only the driver's time is counted: the directory's and a wait
 //! for somebody else's lock are not its fault. The built-in drivers are trusted to come to an end, and have no budget.
 
@@ -64,7 +64,7 @@ impl DriverBudget {
         answer
     }
 
-    /// Why this driver must not be called any more, where its time is spent.
+    /// Why this driver must not be called any more, if its time is spent.
     pub fn overdrawn(&self, driver: &Driver) -> Option<String> {
         if driver.is_built_in() {
             return None;

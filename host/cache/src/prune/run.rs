@@ -21,7 +21,7 @@ const VAIN_ROUNDS: u32 = 8;
 /// So often records that could not be brought into sync are tried again before the run gives up.
 const RECONCILE_ATTEMPTS: u32 = 3;
 
-/// Victims that may turn out not to be cached before that is a vain round: another process may have removed some.
+/// Victims that may turn out not to be cached before the round counts as failed: another process may have removed some.
 const MAX_ORPHAN_RECORDS: usize = 10_000;
 
 /// What [`ImageCache::prune`](crate::ImageCache::prune) did.
@@ -49,7 +49,7 @@ pub(super) struct PruneRun<'a, 's> {
     pub cached: CacheSize,
     /// Whether others removed images meanwhile, so that it is to be counted anew.
     is_stale: bool,
-    /// Images not to be named again, with the reason where they are still there.
+    /// Images not to be named again, with the reason if they are still there.
     pub excluded: BTreeMap<ImageId, Option<String>>,
     /// How many of those were not cached at all.
     orphans: usize,
@@ -117,7 +117,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(self.pruned.bytes)
     }
 
-    /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
+    /// Asks for victims and evicts them until `enough` bytes have gone; false if it is of no use to go on.
     pub fn evict_until(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
         self.evict_victims(bytes_needed, enough, u32::MAX)
     }
@@ -151,7 +151,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
     }
 
-    /// Evicts these until `enough` bytes have gone; false where it is no use to go on.
+    /// Evicts these until `enough` bytes have gone; false if it is of no use to go on.
     pub fn evict(&mut self, ids: &[ImageId], enough: u64) -> Result<bool> {
         let (mut freed, before) = (0u64, self.pruned.images + self.kept());
         let mut rest = ids;
@@ -194,7 +194,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         }
     }
 
-    /// The driver names nobody though somebody has to go: right where nobody is left who can.
+    /// The driver names no victim though an image has to go: right if no image is left that can.
     fn handle_no_victims(&mut self) -> Result<bool> {
         self.is_stale = true;
         if self.cached()?.images <= self.kept() {

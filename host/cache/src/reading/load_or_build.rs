@@ -1,4 +1,4 @@
-//! What the bytes of an open image are held against, found or made at its first use.
+//! The digests that the bytes of an open image are compared with, found or made at its first use.
 
 use super::quarantine::quarantine;
 use crate::cache::CacheInner;
@@ -14,9 +14,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// What an open image is held against.
+/// What an open image is compared with.
 pub(crate) enum Verifier {
-    /// These digests, some of which may be learned by the way.
+    /// These digests, some of which may be learned by reading.
     By(Arc<DigestTable>),
     /// Nothing: it is larger than what digests are kept for.
     TooLarge,
@@ -24,12 +24,12 @@ pub(crate) enum Verifier {
     Gone,
 }
 
-/// Finds the digests of an open image. Where there are none and the record has a checksum, the whole file is
-/// read and held against that, by one reader for all who wait for it.
+/// Finds the digests of an open image. If there are none and the record has a checksum, the whole file is
+/// read and compared with that, by one reader for all that wait for it.
 ///
 /// # Errors
 /// [`Error::Corrupt`], for a file of the wrong size or with the wrong checksum, which has left the cache then;
-/// [`Error::Metadata`], where it cannot be found out whether there is a checksum.
+/// [`Error::Metadata`], if it cannot be found out whether there is a checksum.
 pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Result<Verifier> {
     let key = key_of(id, file)?;
     if let Some(table) = inner.digests.known(id, &key) {
@@ -40,7 +40,7 @@ pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Re
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
 
-/// The same for one who may take his time: nobody waits for him. `progress` hears how many bytes were read at
+/// The same for a caller that may take its time: nobody waits for it. `progress` hears how many bytes were read at
 /// a time.
 pub(crate) fn load_or_build_with_progress(
     inner: &CacheInner,
@@ -95,7 +95,7 @@ fn find_or_build(
             return Err(quarantine(inner, id, file, reason));
         }
         None => {
-            // An image that another process is replacing must not be held against its successor's checksum.
+            // An image that another process is replacing must not be compared with its successor's checksum.
             let checksum = inner
                 .read_metadata(|metadata| metadata.cached_image(id, &DriverBudget::one_call()))?;
             if !is_in_place(inner, id, file)? {
@@ -119,7 +119,7 @@ fn is_in_place(inner: &CacheInner, id: &ImageId, file: &File) -> Result<bool> {
     inner.directory.is_in_place(id, file).map_err(Error::image("look at", id))
 }
 
-/// Holds the whole file against the checksum in its record, and makes its digests by the way.
+/// Compares the whole file with the checksum in its record, and makes its digests from the same read.
 fn verify_checksum(
     inner: &CacheInner,
     id: &ImageId,

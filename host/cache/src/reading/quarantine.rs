@@ -8,7 +8,7 @@ use image_cache_store::UnlinkedFile;
 use std::fs::File;
 use std::io;
 
-/// Moves a damaged image to `invalid/`, with the reason, and answers the error for whoever used it. Where the
+/// Moves a damaged image to `invalid/`, with the reason, and answers the error for its reader. If the
 /// image's name leads to another file by now, that one stays.
 pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
     match move_to_invalid(inner, id, file, &reason) {

@@ -51,7 +51,7 @@ pub(crate) enum FetchEnd {
     Whole(Completed),
     /// The source failed or lied.
     Failed(Arc<io::Error>),
-    /// Whoever had the source went away.
+    /// The reader that had the source went away.
     Abandoned,
     /// The source is sound, but the cache cannot keep what comes.
     CacheFailed,

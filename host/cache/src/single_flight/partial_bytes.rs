@@ -15,7 +15,7 @@ pub(crate) struct PartialBytes {
 }
 
 impl PartialBytes {
-    /// With a pending that is not in the file.
+    /// With pending bytes, which are not in the file.
     pub fn new(file: Arc<File>, written: u64, pending: Arc<[u8]>) -> Self {
         PartialBytes { file, written, pending }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long nothing may come, counted from the first vain look.
+/// How long nothing may come, counted from the first look that finds nothing new.
 #[derive(Debug)]
 pub(super) struct Patience {
     time: Duration,

@@ -18,7 +18,7 @@ use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, io};
 
-/// What a fill and its followers share. The fill alone writes; whoever waits is woken at each step.
+/// What a fill and its followers share. The fill alone writes; threads and tasks that wait are woken at each step.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<ProgressState>,
@@ -26,7 +26,7 @@ pub(crate) struct Progress {
     /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
     awaited: AtomicBool,
     file: OnceLock<Arc<File>>,
-    /// Bytes that the image has in all, where whoever began the fetch knew.
+    /// Bytes that the image has in all, if the reader that began the fetch knew.
     size: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ struct ProgressState {
     phase: FetchPhase,
     /// Bytes of the file that may be read.
     written: u64,
-    /// Those behind them, where the cache failed to write them.
+    /// Those behind them, if the cache failed to write them.
     pending: Arc<[u8]>,
     /// Whether the source has ended, and the image is verified and published now.
     is_verifying: bool,
@@ -43,14 +43,14 @@ struct ProgressState {
     stuck_at: Option<u64>,
     /// The tasks that wait as threads do at the condition variable.
     wakers: Vec<Waker>,
-    /// The task that brings the bytes, where it waits to be asked.
+    /// The task that reads the source, if it waits to be asked.
     pump_waker: Option<Waker>,
     /// Who follows.
     readers: usize,
     /// Whether one of them has waited for bytes.
     #[cfg(feature = "tokio")]
     has_demand: bool,
-    /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
+    /// Whether the task that reads the source was asked for a sign of life, and has given none yet.
     #[cfg(feature = "tokio")]
     owes_pong: bool,
 }
@@ -168,7 +168,7 @@ impl Progress {
         self.state().is_verifying = true;
     }
 
-    /// It was found to bring nothing: whoever waits for it need not find that out, too.
+    /// It was found to bring nothing: other readers need not find that out, too.
     pub fn remember_stuck(&self) {
         let mut state = self.state();
         state.stuck_at = Some(state.written);
@@ -208,7 +208,7 @@ impl Progress {
         self.awaited.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is known whether there is anything to follow: who brings the bytes, if so.
+    /// Waits until it is known whether there is anything to follow: its producer, if so.
     pub fn wait_for_producer(&self) -> Option<Producer> {
         let mut state = self.state();
         loop {
@@ -227,12 +227,12 @@ impl Progress {
         is_running.then_some(FetchProgress { bytes: state.written, size: self.size })
     }
 
-    /// Bytes that the image has in all, where whoever began the fetch knew.
+    /// Bytes that the image has in all, if the reader that began the fetch knew.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// What may be read now; an error where nothing was ever written.
+    /// What may be read now; an error if nothing was ever written.
     pub fn snapshot(&self) -> io::Result<Snapshot> {
         let state = self.state();
         let file = self.file.get().ok_or_else(|| io::Error::other("the fetch has no file"))?;
@@ -267,7 +267,7 @@ impl Progress {
         found
     }
 
-    /// Says that something has changed that is not told here: whoever waits looks again.
+    /// Says that something has changed that is not told here: those that wait look again.
     pub fn notify(&self) {
         self.wake(self.state());
     }
@@ -307,7 +307,7 @@ impl Progress {
     }
 }
 
-/// Who follows, for the one who brings the bytes.
+/// The followers, counted for the producer.
 impl Progress {
     /// One more.
     pub fn join(&self) {

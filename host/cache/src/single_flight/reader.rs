@@ -63,8 +63,8 @@ impl FetchReader {
         self.state.route()
     }
 
-    /// Bytes in the whole image, where that was known when it was opened: from the cache, or from what was expected
-    /// by whoever began the fetch.
+    /// Bytes in the whole image, if that was known when it was opened: from the cache, or from what was expected
+    /// by the reader that began the fetch.
     pub fn image_size(&self) -> Option<u64> {
         self.image_size
     }
@@ -102,7 +102,7 @@ impl FetchReader {
                 buf.copy_within(known..count, 0);
                 return Ok((count == 0 || known < count).then_some(count - known));
             }
-            Action::NeedSource(need, token) => self.attach_source(*need, token)?,
+            Action::NeedSource(need, token) => self.attach_source(need, token)?,
         }
         Ok(None)
     }
@@ -110,7 +110,7 @@ impl FetchReader {
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
         let gone = || io::Error::other("its source is gone");
         let fill = match need {
-            SourceNeed::Fetch(fill) => fill,
+            SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
                 let source = self.own_fetch.take().and_then(|fetch| fetch.take());
                 let (source, fill) = source.ok_or_else(gone)?;

@@ -74,7 +74,7 @@ impl ReplayCheck {
 }
 
 impl HandedOut {
-    /// How many of these bytes were handed out before; nothing where they are not the same.
+    /// How many of these bytes were handed out before; nothing if they are not the same.
     fn compare(&mut self, received: &[u8]) -> io::Result<Option<usize>> {
         if received.is_empty() {
             return Ok(None);

@@ -23,7 +23,7 @@ const RESOLVE_ATTEMPTS: u32 = 100;
 pub(crate) enum Resolved {
     /// From disk.
     Cached(CachedReader),
-    /// From somebody who is fetching it.
+    /// From a fetch that runs.
     Running(Follower),
     /// From the source; it is this reader's turn to fetch it for all.
     OwnFetch(Fill),
@@ -50,7 +50,7 @@ enum CachedLookup {
 }
 
 impl Request {
-    /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
+    /// Looks for the image, and takes its place in `incomplete/` if nobody has it.
     pub fn resolve(&self) -> Resolved {
         for _ in 0..RESOLVE_ATTEMPTS {
             match self.cached() {
@@ -77,7 +77,7 @@ impl Request {
         self.bypassing(Outcome::BeingCached)
     }
 
-    /// The same for who has no source: nothing where it is not cached and nobody fetches it.
+    /// The same for a reader without a source: nothing if it is not cached and nobody fetches it.
     pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
             if let CachedLookup::Yes(reader) = self.cached() {
@@ -162,7 +162,8 @@ impl Request {
         here.or_else(|| Some(Follower::of_external(self, external)))
     }
 
-    /// Whether somebody fetches the image who was found to bring nothing, and has brought nothing since.
+    /// Whether the writer of the image was found to bring nothing, and has brought nothing since. A writer that does bring bytes is
+    /// forgotten.
     fn check_writer_stuck(&self) -> bool {
         let in_flight = &self.inner.in_flight;
         if let Some((progress, producer)) = in_flight.running(&self.image_id) {

@@ -1,4 +1,4 @@
-//! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
+//! The source of a fetch that belongs to all its readers, and how one of them reads the next piece.
 
 use super::growing_file::FetchEnd;
 use super::progress::{Producer, Progress, SharedSource};
@@ -45,12 +45,12 @@ impl Read for LazySource {
 /// A fetch whose source belongs to all its readers.
 pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
-    /// Empty while somebody brings the next piece, and once the fetch has ended.
+    /// Empty while a reader fetches the next piece, and once the fetch has ended.
     pump: Mutex<Option<Box<SourcePump>>>,
     to_end: bool,
 }
 
-/// What brings the bytes: from the source into the file.
+/// Moves the bytes from the source into the file.
 pub(crate) struct SourcePump {
     source: LazySource,
     fill: Fill,
@@ -106,7 +106,7 @@ impl SharedFetch {
             *lock(&self.pump) = Some(pump);
             return self.progress.notify();
         }
-        // From here the source is its first reader's alone: nobody else may bring a piece of it.
+        // From here the source is its first reader's alone: no other reader may read a piece of it.
         let pending = pump.fill.take_pending();
         self.progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&self.pump) = Some(pump));
     }
@@ -165,7 +165,7 @@ impl fmt::Debug for SharedFetch {
 }
 
 impl SourcePump {
-    /// Brings the next piece; false where the source has ended.
+    /// Reads the next piece; false if the source has ended.
     fn pump_next(&mut self) -> io::Result<bool> {
         // What has come already goes first: the source may take its time.
         if !self.fill.has_pending() {

@@ -1,4 +1,4 @@
-//! A fill whose work is done on threads that may block, beside the pending for its source.
+//! A fill whose work is done on threads that may block, beside the waiting for its source.
 
 use super::blocking::blocking;
 use super::off_runtime::OffRuntime;
@@ -62,12 +62,12 @@ impl BackgroundFill {
         self.failed
     }
 
-    /// How far it has come, for who follows.
+    /// How far it has come, for its followers.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Takes the next chunk; an error where the image has become longer than it may be.
+    /// Takes the next chunk; an error if the image has become longer than it may be.
     pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
         self.received += chunk.len() as u64;
         self.pending_bytes += chunk.len();
@@ -92,7 +92,7 @@ impl BackgroundFill {
         blocking(move || fill.into_inner().into_fill().finish()).await
     }
 
-    /// Writes what has come and is not written yet, for who waits for it.
+    /// Writes what has come and is not written yet, for a reader that waits for it.
     pub async fn flush(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
         let is_needed = self.pending_bytes > 0 || fill.has_pending();
@@ -110,7 +110,7 @@ impl BackgroundFill {
         Ok(())
     }
 
-    /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind
+    /// The cache has failed: the fill, for the reader that goes on with the source; the bytes that came behind
     /// what was written are told to all.
     pub async fn take_pending(mut self) -> Result<BackgroundFill> {
         let mut fill = self.idle().await?;
@@ -144,7 +144,7 @@ impl BackgroundFill {
         }
     }
 
-    /// Why nothing will be cached, where that is known.
+    /// Why nothing will be cached, if that is known.
     pub fn bypass_reason(&self) -> Option<Outcome> {
         match &self.state {
             FeedState::Idle(fill) => fill.bypass_reason().cloned(),
@@ -156,7 +156,7 @@ impl BackgroundFill {
     async fn feed(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
         self.pending_bytes = 0;
-        // Where the runtime stops before that, they are still there for whoever drops the fill.
+        // If the runtime stops before that, they are still there when the fill is dropped.
         self.state = FeedState::Busy(tokio::task::spawn_blocking(move || {
             let result = fill.push_pending();
             (fill, result)

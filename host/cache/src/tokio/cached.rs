@@ -1,4 +1,4 @@
-//! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of whoever reads.
+//! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of the reader.
 
 use super::blocking::joined;
 use super::buffer::Buffer;
@@ -67,7 +67,7 @@ fn read(mut reader: CachedReader, mut buffer: Buffer) -> ReadAhead {
     Ok((buffer.filled_to(filled), more_of(reader)))
 }
 
-/// A piece of a block, which is verified as a whole and then let go: of very many clients, most wait for their network,
+/// A piece of a block, which is verified as a whole and then released: of very many clients, most wait for their network,
 /// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
 async fn read_piece(reader: OffRuntimeReader) -> ReadAhead {
     let budget = reader.read_budget().clone();

@@ -21,7 +21,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Reads an image; without a source, only where it is cached or being fetched.
+/// Reads an image; without a source, only if it is cached or being fetched.
 pub(super) async fn open(
     request: Request,
     source: Option<ImageStream>,
@@ -88,14 +88,14 @@ impl BlockingPart {
     /// Attaches the source if it is needed; all else is left to the task.
     fn act(&mut self, action: Action) -> io::Result<Action> {
         let Action::NeedSource(need, token) = action else { return Ok(action) };
-        self.attach_source(*need, token)?;
+        self.attach_source(need, token)?;
         Ok(Action::Again)
     }
 
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
         let gone = || io::Error::other("its source is gone");
         let mut fill = match need {
-            SourceNeed::Fetch(fill) => fill,
+            SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
                 let left = self.takeover.take().and_then(|takeover| takeover.take());
                 let Some(Takeover::Source(source, filling)) = left else { return Err(gone()) };

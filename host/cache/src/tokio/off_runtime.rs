@@ -2,8 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-/// A value that is dropped on a thread that may block, where there is a runtime. What comes back from such a thread
-/// is to be wrapped there already: who waits for it may be gone.
+/// A value that is dropped on a thread that may block, if there is a runtime. What comes back from such a thread
+/// is to be wrapped there already: the task that waits for it may be gone.
 #[derive(Debug)]
 pub(super) struct OffRuntime<T: Send + 'static> {
     value: Option<T>,

@@ -1,4 +1,4 @@
-//! The task that brings the bytes of a fetch to all its readers: as fast as they come, once somebody reads.
+//! The task that reads the source of a fetch for all its readers: as fast as the bytes come, once a reader reads.
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
@@ -33,7 +33,7 @@ impl TakeoverSlot {
     }
 }
 
-/// Why no more bytes are brought.
+/// Why the pump stops.
 enum Halt {
     /// The source has ended.
     WholeImage,

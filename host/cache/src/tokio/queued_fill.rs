@@ -31,7 +31,7 @@ impl QueuedFill {
         Arc::clone(&self.pending)
     }
 
-    /// Feeds it what waits; an error where it refuses that.
+    /// Pushes the chunks that wait; an error if it refuses them.
     pub fn push_pending(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut *lock(&self.pending));
         match &mut self.fill {

@@ -14,7 +14,7 @@ use tokio_util::io::ReaderStream;
 ///
 /// `start` is asked once with [`Break::none`], at offset 0, when the first chunk is wanted, and again after each
 /// error, with the offset and the error. It answers with the bytes from that offset on, or with the error that
-/// the readers get: that one, where it cannot or will not go on. How often it tries and how long it waits in
+/// the readers get: that one, if it cannot or will not go on. How often it tries and how long it waits in
 /// between is its own affair; [`Break::vain`] helps to bound that. It must make sure that what it goes on with is the
 /// same image (by an ETag, for instance): nothing else does, unless an MD5 is expected.
 ///

@@ -8,7 +8,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use std::io;
 use std::pin::Pin;
 
-/// The chunks of a source that fills the cache by the way. Where it stands is where the fill has come to; `last` came
+/// The chunks of a source that fills the cache at the same time. Where it stands is where the fill has come to; `last` came
 /// before, and was withheld.
 pub(super) fn tee<S>(source: S, filling: BackgroundFill, last: Option<Bytes>) -> ImageStream
 where

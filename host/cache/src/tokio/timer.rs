@@ -15,7 +15,7 @@ pub(super) struct Timer {
     waker: AtomicWaker,
 }
 
-/// The timers of this process that have not fired. One thread has_fired them all; none runs where there are none.
+/// The timers of this process that have not fired. One thread fires them all; none runs if there are none.
 static CLOCK: Clock =
     Clock { set: Mutex::new(Set { timers: Vec::new(), ticks: false }), changed: Condvar::new() };
 

@@ -1,10 +1,10 @@
-//! What tasks ask of a fetch's progress: those that follow it, and the one that brings its bytes.
+//! What tasks ask of a fetch's progress: those that follow it, and the one that reads the source.
 
 use super::Progress;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-/// What the task that brings the bytes is called for.
+/// What the task that reads the source is called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PumpCall {
     /// Somebody waits for bytes that have come and are not written.
@@ -49,7 +49,7 @@ impl Progress {
         if state.has_moved(position) { Err(HasMoved) } else { Ok(look()) }
     }
 
-    /// Asks the task that brings the bytes for a sign of life; false where it owes one since the last time.
+    /// Asks the task that reads the source for a sign of life; false if it owes one since the last time.
     pub fn ping(&self) -> bool {
         let mut state = self.state();
         let answered = !std::mem::replace(&mut state.owes_pong, true);
@@ -59,7 +59,7 @@ impl Progress {
         answered
     }
 
-    /// For the task that brings the bytes: ready when somebody has begun to read, and then always; false where
+    /// For the task that reads the source: ready when a reader has begun to read, and then always; false where
     /// nobody is left.
     pub fn poll_demand(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state();
