@@ -1,7 +1,7 @@
 //! The cache: each operation's steps in their order.
 
-mod beside;
 mod delete;
+mod directory_files;
 mod inner;
 mod listing;
 mod lookup;
@@ -21,12 +21,13 @@ use crate::fill::Fill;
 use crate::hits::HitLog;
 use crate::metadata::MetadataStore;
 use crate::metrics::Metrics;
+use crate::outcome::Outcome;
 use crate::prune::Pruned;
 use crate::queue::dequeue_cached;
 use crate::reading::CachedReader;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
-use image_cache_model::{Config, Expected, Outcome};
+use image_cache_model::{Config, Expected};
 use image_cache_store::Directory;
 use image_cache_store::integrity::DigestStore;
 use std::fs::File;
@@ -64,21 +65,21 @@ pub struct ImageCache {
 }
 
 impl ImageCache {
-    /// Opens the cache, makes its directory where it is missing, loads the driver (or sqlite in its place)
+    /// Opens the cache, makes its directory if it is missing, loads the driver (or sqlite in its place)
     /// and brings records and queue into sync with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
-        Ok(ImageCache { inner: Arc::new(ImageCache::open_shared(config)?) })
+        Ok(ImageCache { inner: Arc::new(ImageCache::open_inner(config)?) })
     }
 
     /// The same, whose readers in tokio take their memory from this budget.
     #[cfg(feature = "tokio")]
     pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
-        let mut inner = ImageCache::open_shared(config)?;
+        let mut inner = ImageCache::open_inner(config)?;
         inner.read_budget = budget;
         Ok(ImageCache { inner: Arc::new(inner) })
     }
 
-    fn open_shared(config: Config) -> Result<CacheInner> {
+    fn open_inner(config: Config) -> Result<CacheInner> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
         let in_use = directory.open_lock_shared().map_err(|source| Error::Directory {
@@ -95,13 +96,13 @@ impl ImageCache {
             MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
         let metadata = Arc::new(metadata);
         let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
-        let blocks = DigestStore::new(Arc::clone(&directory));
+        let digests = DigestStore::new(Arc::clone(&directory));
         let in_flight = InFlight::default();
         let inner = CacheInner {
             config,
             directory,
             metadata,
-            blocks,
+            digests,
             hits,
             in_flight,
             warnings,
@@ -124,7 +125,7 @@ impl ImageCache {
         &self.inner.config
     }
 
-    /// Reads through `source` and fills the cache by the way; where the image is not cacheable, through
+    /// Reads through `source` and fills the cache at the same time; if the image is not cacheable, through
     /// `source` alone. What is expected is verified either way, before the last byte is handed out.
     ///
     /// A failing source's error reaches the reader unchanged, a failing cache never does. Dropped before
@@ -138,18 +139,18 @@ impl ImageCache {
         Ok(CachingReader::new(source, self.fill(id, expected)?))
     }
 
-    /// Reads the image from the cache; where it is not cached, along with whoever is fetching it; where
-    /// nobody is, through the source that `fetch` opens, filling the cache by the way. However many ask
+    /// Reads the image from the cache; if it is not cached, along with the fetch that runs; if
+    /// none runs, through the source that `fetch` opens, filling the cache at the same time. However many ask
     /// for a cold image at the same time, its source is read once.
     ///
     /// `fetch` is asked only when it is needed, by the read that needs it, and its source may be read by
     /// any reader's thread. A fetch that its first reader leaves goes on while another reads along (and to
     /// its end by the option `image_cache_fetch_to_end`). All readers end alike: with the whole, verified
-    /// image, or with the same error. Where the cache fails (a full disk), a reader goes on with its own
+    /// image, or with the same error. If the cache fails (a full disk), a reader goes on with its own
     /// source. A read along counts one hit, like one of a cached image; the read that fetched counts none.
     ///
-    /// A fetch in another process is followed likewise (option `image_cache_other_writer`). If its writer
-    /// dies, a reader takes over; if it brings nothing for `image_cache_other_writer_patience`, each reader
+    /// A fetch in another process is followed in the same way (option `image_cache_other_writer`). If its writer
+    /// dies, a reader takes over; if it writes nothing for `image_cache_other_writer_patience`, each reader
     /// goes on with its own source, past the cache. So does one that reads along with a
     /// [`caching_reader`](Self::caching_reader) whose owner stops reading: for both in one thread, that
     /// is what ends the wait.
@@ -182,8 +183,8 @@ impl ImageCache {
         reader.ok_or_else(|| cannot(nobody))
     }
 
-    /// Reads an image that is cached, or along with whoever is fetching it, without a source of one's own;
-    /// nothing where it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
+    /// Reads an image that is cached, or along with a fetch that runs, without a source of one's own;
+    /// nothing if it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
     /// own source is an error here.
     pub fn follow(&self, id: &str) -> Result<Option<FetchReader>> {
         FetchReader::open(self.request(id, Expected::nothing())?, None)
@@ -213,10 +214,10 @@ impl ImageCache {
         self.cache_image(id, file, expected)
     }
 
-    /// The image's bytes, or nothing where it is not cached. Read to its end it counts one hit.
+    /// The image's bytes, or nothing if it is not cached. Read to its end it counts one hit.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], here or from the reader, where the image is damaged; it is not cached any more then.
+    /// [`Error::Corrupt`], here or from the reader, if the image is damaged; it is not cached any more then.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
         CachedReader::open(&self.inner, &self.inner.image_id(id)?, None)
     }
@@ -252,7 +253,7 @@ impl ImageCache {
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
         let fill = Fill::start(Arc::clone(&self.inner), self.inner.image_id(id)?, expected);
         self.inner.note_miss(fill.bypass_reason().is_some());
-        fill.progress().announce(Producer::Reader);
+        fill.progress().publish_producer(Producer::Reader);
         Ok(fill)
     }
 

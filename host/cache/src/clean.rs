@@ -3,7 +3,7 @@
 use crate::cache::CacheInner;
 use crate::delete::Kept;
 use crate::error::Result;
-use crate::metadata::{Budget, MetadataStore};
+use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +30,7 @@ pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<
     let stall_time = stall_time.unwrap_or(inner.config.stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut cleaned = Cleaned::default();
-    let budget = Budget::of(0);
+    let budget = DriverBudget::of(0);
     for (state, name) in
         [(LeftoverState::Incomplete, "incomplete"), (LeftoverState::Invalid, "invalid")]
     {
@@ -52,7 +52,7 @@ pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<
 fn sweep(inner: &CacheInner) -> Result<()> {
     let files = inner.directory.cached_files().and_then(|files| files.map(|f| Ok(f?.0)).collect());
     let ids: Vec<ImageId> = inner.in_directory("read", "", files)?;
-    inner.blocks.sweep(ids.iter());
+    inner.digests.sweep(ids.iter());
     Ok(())
 }
 

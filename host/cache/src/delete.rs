@@ -3,14 +3,14 @@
 
 use crate::cache::CacheInner;
 use crate::error::Result;
-use crate::metadata::Budget;
+use crate::metadata::DriverBudget;
 use image_cache_model::ImageId;
 use image_cache_store::{DeferredClose, FEW_FILES, UnlinkedFile};
 use rustix::io::Errno;
 use std::io;
 
 /// Images that are removed under one hold of the locks.
-pub(crate) const BATCH: usize = 64;
+pub(crate) const IMAGES_PER_LOCK: usize = 64;
 
 /// An image that an operation could not remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,27 +22,27 @@ pub struct Kept {
 }
 
 /// What became of one image of a batch.
-pub(crate) struct Removed {
+pub(crate) struct RemovedImage {
     pub image_id: ImageId,
-    /// The bytes that it had, or nothing where it is still there or was not there.
+    /// The bytes that it had, or nothing if it is still there or was not there.
     pub size: Option<u64>,
     /// Why it is still there.
     pub kept: Option<io::Error>,
 }
 
 /// What a removal may answer: what is gone, or why the image stays.
-pub(crate) type Removal = io::Result<Option<UnlinkedFile>>;
+pub(crate) type RemoveResult = io::Result<Option<UnlinkedFile>>;
 
 /// Removes images and their records, a batch after the other; afterwards all of their space is back.
 pub(crate) fn remove_all(
     inner: &CacheInner,
     ids: &[ImageId],
-    remove: impl Fn(&CacheInner, &ImageId) -> Removal,
-) -> Result<Vec<Removed>> {
-    let budget = Budget::of(ids.len() as u64);
+    remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
+) -> Result<Vec<RemovedImage>> {
+    let budget = DriverBudget::of(ids.len() as u64);
     DeferredClose::all(|space| {
         let mut images = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(BATCH) {
+        for ids in ids.chunks(IMAGES_PER_LOCK) {
             images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), &remove)?);
         }
         Ok(images)
@@ -50,15 +50,15 @@ pub(crate) fn remove_all(
 }
 
 /// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
-/// process could cache an image anew and lose its record to us. Where they are many their `space` is given back after
+/// process could cache an image anew and lose its record to us. If they are many their `space` is given back after
 /// that. What cannot be removed is told; only the locks can fail.
 pub(crate) fn remove_batch(
     inner: &CacheInner,
     ids: &[ImageId],
     enough: u64,
-    (space, budget): (&mut DeferredClose<'_>, &Budget),
-    remove: impl Fn(&CacheInner, &ImageId) -> Removal,
-) -> Result<Vec<Removed>> {
+    (space, budget): (&mut DeferredClose<'_>, &DriverBudget),
+    remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
+) -> Result<Vec<RemovedImage>> {
     let locked = inner.directory.lock_images(ids);
     let locked = inner.in_directory("lock", ".image-cache/images", locked)?;
     let lock = inner.in_directory("lock", ".image-cache/lock", inner.directory.lock())?;
@@ -79,13 +79,13 @@ pub(crate) fn remove_batch(
                 let size = file.as_ref().map(|file| file.size);
                 freed = freed.saturating_add(size.unwrap_or(0));
                 files.extend(file);
-                files.extend(inner.blocks.remove(id));
+                files.extend(inner.digests.remove(id));
                 gone.push(id.clone());
                 (size, None)
             }
             Err(reason) => (None, Some(reason)),
         };
-        images.push(Removed { image_id: id.clone(), size, kept });
+        images.push(RemovedImage { image_id: id.clone(), size, kept });
     }
     drop(lock);
     if files.len() <= FEW_FILES {

@@ -182,7 +182,7 @@ impl Error {
         error.downcast().unwrap_or_else(Error::image("read", image_id))
     }
 
-    /// The error that an [`io::Error`] of one of our readers carries, where it carries one.
+    /// The error that an [`io::Error`] of one of our readers carries, if it carries one.
     pub fn of_io(error: &io::Error) -> Option<&Error> {
         error.get_ref()?.downcast_ref()
     }

@@ -9,13 +9,15 @@ mod sink;
 
 use crate::cache::CacheInner;
 use crate::error::{Error, Result, clone_io_error, verdict_error};
+use crate::outcome::{CacheFailure, Outcome};
 use crate::single_flight::{Completed, FetchEnd, Progress};
-use image_cache_model::{Expected, ImageId, Outcome};
+use image_cache_model::{Expected, ImageId};
 use image_cache_store::md5::BLOCK;
 use sink::Sink;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::Span;
 
 /// The bytes of a slow source are written after so long, however few they are: another process may wait for them.
 const WRITE_AFTER: Duration = Duration::from_millis(500);
@@ -33,6 +35,8 @@ pub(crate) struct Fill {
     /// Bytes that came and were neither written nor hashed yet.
     block: Vec<u8>,
     sink: Sink,
+    /// Entered while the fill works.
+    span: Span,
     progress: Arc<Progress>,
     written_at: Instant,
     /// Whether the metrics count it as running.
@@ -45,7 +49,7 @@ pub(crate) struct Fill {
 
 impl Fill {
     /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
-    /// its progress is [announced](Progress::announce).
+    /// its progress is [announced](Progress::publish_producer).
     pub fn start(inner: Arc<CacheInner>, image_id: ImageId, expected: Expected) -> Fill {
         let claimed = inner.in_flight.claim(&image_id, expected.size);
         let mut fill = Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
@@ -75,6 +79,7 @@ impl Fill {
     ) -> Fill {
         Fill {
             inner,
+            span: tracing::debug_span!("fill", image = %image_id),
             image_id,
             received: 0,
             block: Vec::new(),
@@ -151,6 +156,7 @@ impl Fill {
         if self.block.is_empty() {
             return;
         }
+        let _span = self.span.clone().entered();
         self.written_at = Instant::now();
         let block = std::mem::take(&mut self.block);
         if let Sink::Caching(caching) = &mut self.sink {
@@ -174,6 +180,7 @@ impl Fill {
 
     /// The end of the source: compares what came with what was expected, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
+        let _span = self.span.clone().entered();
         self.progress.set_verifying();
         self.flush();
         if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
@@ -196,7 +203,7 @@ impl Fill {
         let ended = Sink::Ignoring(Outcome::AlreadyCached);
         let outcome = match std::mem::replace(&mut self.sink, ended) {
             Sink::Caching(caching) => {
-                publish::publish(&self.inner, &self.image_id, caching, digest.clone())
+                publish::publish(&self.inner, &self.image_id, *caching, digest.clone())
             }
             Sink::Verifying(_, reason) | Sink::Ignoring(reason) => reason,
         };
@@ -236,10 +243,10 @@ impl Fill {
 
     /// The cache has failed. What was written is of no use to anybody, and the disk may be full.
     fn discard(&mut self, error: &io::Error) {
-        let reason = format!("cannot write to the cache: {error}");
-        self.inner.note_failure(&self.image_id, &reason);
+        let failure = CacheFailure::Unwritable(error.to_string());
+        let outcome = self.inner.note_failure(&self.image_id, failure);
         self.end_count();
-        self.sink.discard(Outcome::CacheFailed(reason));
+        self.sink.discard(outcome);
         if self.pending.is_none() {
             self.progress.end(FetchEnd::CacheFailed);
         }

@@ -5,7 +5,7 @@ mod pending_hit;
 pub(crate) use pending_hit::PendingHit;
 
 use crate::error::Result;
-use crate::metadata::{Budget, MetadataStore};
+use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_engine::OpenImage;
 use image_cache_model::{Hit, ImageId};
 use image_cache_store::sync::{Gate, lock};
@@ -71,7 +71,7 @@ pub(crate) struct HitLog {
     recent: Recent,
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
-    /// Passed by whoever writes hits, so that they reach the records in their order. He writes those that come meanwhile, too: who
+    /// Passed by a thread that writes hits, so that they reach the records in their order. It writes those that come meanwhile, too: a thread that
     /// waits for him does so no longer than a call may take.
     writing: Gate,
 }
@@ -95,7 +95,7 @@ impl HitLog {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
         // One that came with the host names nobody who need not go.
-        if !self.metadata.is_trusted() {
+        if !self.metadata.is_built_in() {
             self.recent.note(&hit.image_id);
         }
         let opened = file.map(|file| OpenImage { image_id: hit.image_id.clone(), file });
@@ -117,7 +117,7 @@ impl HitLog {
 
     /// Gives up the hits of images that are gone. What is being written is waited for.
     pub fn forget(&self, gone: &[ImageId]) {
-        // Where that takes too long, a hit of what is gone may be counted for what comes in its place.
+        // If that takes too long, a hit of what is gone may be counted for what comes in its place.
         let _writing = self.writing.pass(|| self.metadata.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
@@ -130,9 +130,9 @@ impl HitLog {
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
         let Some(_writing) = self.writing.pass(|| self.metadata.end_of_call()) else {
-            return Err(self.metadata.not_asked("record hits", "others are being written"));
+            return Err(self.metadata.not_called("record hits", "others are being written"));
         };
-        let budget = Budget::of(0);
+        let budget = DriverBudget::of(0);
         loop {
             let mut batch = std::mem::take(&mut *lock(&self.waiting));
             if batch.is_empty() {

@@ -29,7 +29,7 @@
 //! cache.open_range("greeting", 1..4)?.expect("it was cached").read_to_string(&mut part)?;
 //! assert_eq!((part.as_str(), cache.hit_count("greeting")?), ("ell", 1));
 //!
-//! // Many readers of a cold image share one fetch: whoever needs bytes first opens the source, all others
+//! // Many readers of a cold image share one fetch: the one that needs bytes first opens the source, all others
 //! // read along. None waits for another reader, and all end with the same verdict.
 //! let open_store = || Ok(Cursor::new(b"a large image"));
 //! let not_needed = || -> std::io::Result<Cursor<&[u8]>> { unreachable!("the first reader's is used") };
@@ -65,6 +65,7 @@ mod hits;
 mod metadata;
 mod metrics;
 mod migrate;
+mod outcome;
 mod prune;
 mod queue;
 mod reading;
@@ -90,14 +91,15 @@ pub use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
     ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, DriverConfig, DriverKey, Durability,
     Eviction, Expected, Grant, Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover,
-    LeftoverState, Limits, MAX_IMAGE_ID_BYTES, OptionDefinition, OtherWriter, Outcome,
-    UnknownChoice, UnknownGrant, Victim, read_file,
+    LeftoverState, Limits, MAX_IMAGE_ID_BYTES, OptionDefinition, OtherWriter, UnknownChoice,
+    UnknownGrant, Victim, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, SmallFiles};
 pub use metadata::{DriverStatus, Fallback};
 pub use metrics::{Counters, DriverCalls};
 pub use migrate::{Migrated, migrate};
+pub use outcome::{CacheFailure, Outcome};
 pub use prune::Pruned;
 pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};

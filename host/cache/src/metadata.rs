@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use sync_state::Backoff;
 
-pub(crate) use budget::Budget;
+pub(crate) use budget::DriverBudget;
 pub use in_use::{DriverStatus, Fallback};
 pub(crate) use pages::Pages;
 pub(crate) use sync_state::{DirectorySnapshot, Reconciled};
@@ -63,7 +63,7 @@ impl MetadataStore {
     }
 
     /// Runs `reconcile` if something could not be written before, unless that just failed again; waits for
-    /// whoever is at it. Never call it with the directory locked.
+    /// another thread that does. Never call it with the directory locked.
     pub fn reconcile_if_dirty(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<()> {
         self.driver.sync.reconcile_if_dirty(Backoff::Respected, || self.driver.in_use(), reconcile)
     }
@@ -74,14 +74,14 @@ impl MetadataStore {
     }
 
     /// Looks whether the driver's database was removed or replaced, which its next call would find out.
-    pub fn look_after_database(&self) {
+    pub fn check_database(&self) {
         let in_use = self.in_use();
         if in_use.driver.database_was_replaced() {
             self.driver.note_replaced(&in_use);
         }
     }
 
-    /// Runs `reconcile` if an entry of the directory came or went, by whomever, since that was done last; seldom where it takes long.
+    /// Runs `reconcile` if an entry of the directory came or went, through any process, since that was done last; seldom if it takes long.
     /// `changed` says when that was. Never call it with the directory locked.
     pub fn reconcile_changes(
         &self,
@@ -108,7 +108,7 @@ impl MetadataStore {
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
         let operation = "ask whether an image is cacheable";
-        self.driver.call(operation, Idempotency::Safe, &Budget::one_call(), |d| {
+        self.driver.call(operation, Idempotency::Safe, &DriverBudget::one_call(), |d| {
             d.is_cacheable(id, size, now)
         })
     }
@@ -117,52 +117,57 @@ impl MetadataStore {
         &self,
         image: &CachedImage,
         file: Option<&File>,
-        budget: &Budget,
+        budget: &DriverBudget,
     ) -> Result<()> {
         self.driver
             .change("record an image", Idempotency::Safe, budget, |d| d.record_cached(image, file))
     }
 
-    /// Counts hits; `opened` is the file of an image among them, where it is at hand.
+    /// Counts hits; `opened` is the file of an image among them, if it is at hand.
     pub fn record_hits(
         &self,
         hits: &[Hit],
         opened: Option<&OpenImage>,
-        budget: &Budget,
+        budget: &DriverBudget,
     ) -> Result<()> {
         let operation = "record hits";
-        // Books without the images' records would pass the hits over.
+        // A driver without records of the images would pass the hits over.
         if !self.is_in_sync() {
-            return Err(self.not_asked(operation, "the records are to be repaired first"));
+            return Err(self.not_called(operation, "the records are to be repaired first"));
         }
         self.driver
             .call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))
     }
 
-    pub fn forget(&self, ids: &[ImageId], budget: &Budget) -> Result<()> {
+    pub fn forget(&self, ids: &[ImageId], budget: &DriverBudget) -> Result<()> {
         self.driver.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))
     }
 
-    pub fn cached_image(&self, id: &ImageId, budget: &Budget) -> Result<Option<CachedImage>> {
+    pub fn cached_image(&self, id: &ImageId, budget: &DriverBudget) -> Result<Option<CachedImage>> {
         self.driver.call("look up an image", Idempotency::Safe, budget, |d| d.cached_image(id))
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
-        self.driver.call("count images", Idempotency::Safe, &Budget::one_call(), |d| d.cache_size())
+        self.driver
+            .call("count images", Idempotency::Safe, &DriverBudget::one_call(), |d| d.cache_size())
     }
 
     fn cached_images(
         &self,
         after: Option<&ImageId>,
         limit: u32,
-        budget: &Budget,
+        budget: &DriverBudget,
     ) -> Result<Vec<CachedImage>> {
         // Counted apart: a first page that is sound does not make up for a second one that is not.
         let operation = if after.is_some() { "go on with a list" } else { "list images" };
         self.driver.call(operation, Idempotency::Safe, budget, |d| d.cached_images(after, limit))
     }
 
-    pub fn select_victims(&self, eviction: &Eviction<'_>, budget: &Budget) -> Result<Vec<Victim>> {
+    pub fn select_victims(
+        &self,
+        eviction: &Eviction<'_>,
+        budget: &DriverBudget,
+    ) -> Result<Vec<Victim>> {
         self.driver
             .call("select victims", Idempotency::Safe, budget, |d| d.select_victims(eviction))
     }
@@ -172,7 +177,7 @@ impl MetadataStore {
         leftovers: &[Leftover],
         stalled_before: SystemTime,
         now: SystemTime,
-        budget: &Budget,
+        budget: &DriverBudget,
     ) -> Result<Vec<Leftover>> {
         self.driver.call("select leftovers", Idempotency::Safe, budget, |d| {
             d.select_leftovers(leftovers, stalled_before, now)
@@ -186,13 +191,13 @@ impl MetadataStore {
     }
 
     /// Whether the driver came with the host, and is believed what nobody can check.
-    pub fn is_trusted(&self) -> bool {
-        self.driver.is_trusted()
+    pub fn is_built_in(&self) -> bool {
+        self.driver.is_built_in()
     }
 
     /// Why the driver is not called, as an error.
-    pub fn not_asked(&self, operation: &'static str, reason: &str) -> Error {
-        self.driver.not_asked(operation, reason)
+    pub fn not_called(&self, operation: &'static str, reason: &str) -> Error {
+        self.driver.not_called(operation, reason)
     }
 
     /// When a call that starts now must be over.
@@ -213,6 +218,6 @@ impl MetadataStore {
 
 impl fmt::Debug for MetadataStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Books").field("driver", &self.status()).finish_non_exhaustive()
+        f.debug_struct("MetadataStore").field("driver", &self.status()).finish_non_exhaustive()
     }
 }

@@ -26,8 +26,8 @@ pub struct Counters {
     pub shared: u64,
     /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
     pub bytes_from_cache: u64,
-    /// Bytes of running fetches that were handed out by the growing file, to whoever began the fetch and to
-    /// whoever reads along.
+    /// Bytes of running fetches that were handed out by the growing file, to the reader that began the fetch and to
+    /// those that read along.
     pub bytes_from_fetches: u64,
     /// Bytes that came from sources.
     pub bytes_fetched: u64,
@@ -84,37 +84,37 @@ pub struct DriverCalls {
 /// Where they are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    pub hits: Count,
-    pub misses: Count,
-    pub passed: Count,
-    pub shared: Count,
-    pub bytes_from_cache: Count,
-    pub bytes_from_fetches: Count,
-    pub bytes_fetched: Count,
-    pub fills_started: Count,
-    pub fills_ended: Count,
-    pub fills_cached: Count,
-    pub source_failures: Count,
-    pub fills_abandoned: Count,
-    pub checksum_failures: Count,
-    pub size_failures: Count,
-    pub cache_failures: Count,
-    pub corrupt_blocks: Count,
-    pub corrupt_images: Count,
-    pub evictions: Count,
-    pub bytes_evicted: Count,
-    pub victims_not_needed: Count,
-    pub victims_too_young: Count,
-    pub victims_beyond_half: Count,
-    pub fallbacks: Count,
+    pub hits: AtomicCount,
+    pub misses: AtomicCount,
+    pub passed: AtomicCount,
+    pub shared: AtomicCount,
+    pub bytes_from_cache: AtomicCount,
+    pub bytes_from_fetches: AtomicCount,
+    pub bytes_fetched: AtomicCount,
+    pub fills_started: AtomicCount,
+    pub fills_ended: AtomicCount,
+    pub fills_cached: AtomicCount,
+    pub source_failures: AtomicCount,
+    pub fills_abandoned: AtomicCount,
+    pub checksum_failures: AtomicCount,
+    pub size_failures: AtomicCount,
+    pub cache_failures: AtomicCount,
+    pub corrupt_blocks: AtomicCount,
+    pub corrupt_images: AtomicCount,
+    pub evictions: AtomicCount,
+    pub bytes_evicted: AtomicCount,
+    pub victims_not_needed: AtomicCount,
+    pub victims_too_young: AtomicCount,
+    pub victims_beyond_half: AtomicCount,
+    pub fallbacks: AtomicCount,
     calls: Mutex<Vec<DriverCalls>>,
 }
 
 /// A number that grows.
 #[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
+pub(crate) struct AtomicCount(AtomicU64);
 
-impl Count {
+impl AtomicCount {
     pub fn inc(&self) {
         self.add(1);
     }
@@ -130,7 +130,7 @@ impl Count {
 
 impl Metrics {
     /// One call of the driver.
-    pub fn called(&self, operation: &'static str, took: Duration, failed: bool) {
+    pub fn record_call(&self, operation: &'static str, took: Duration, failed: bool) {
         let mut calls = lock(&self.calls);
         let at = match calls.iter().position(|known| known.operation == operation) {
             Some(at) => at,

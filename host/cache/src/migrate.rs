@@ -1,7 +1,7 @@
 //! Moving the records from one driver to another, through the interface that both have.
 
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, MAX_ORPHAN_RECORDS, PAGE};
+use crate::metadata::{DriverBudget, MAX_ORPHAN_RECORDS, PAGE};
 use crate::reconcile::{adopted, agree, renewed};
 use image_cache_engine::{CallError, Driver};
 use image_cache_model::{CachedImage, Config, ImageId};
@@ -12,14 +12,13 @@ use std::sync::Arc;
 /// What [`migrate`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
-    /// Records in the new records: one for each cached image.
+    /// Records that the new driver has: one for each cached image.
     pub images: u64,
     /// The hits in them.
     pub hits: u64,
-    /// Of the records, those of files that the old records did not know or knew otherwise (another size, or written to since): taken
-    /// from the file, as on opening.
+    /// Those of them that were taken from the file, as on opening: the old driver had no record of it, or one of another size or time.
     pub adopted: u64,
-    /// Records of the old records that were left out, because no such file is cached.
+    /// Records of the old driver that were left out, because no such file is cached.
     pub left_out: u64,
     /// Records that the new driver had from before, of images that are not cached: forgotten.
     pub forgotten: u64,
@@ -62,10 +61,10 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
     }
     let mut migrated = Migrated::default();
     let records = true_records(&old, &directory, &mut migrated).map_err(|error| match error {
-        Fault::Empty => fault(format!(
+        MigrationFault::Empty => fault(format!(
             "{from} has no record of any image, though some are cached: name the driver that served this cache"
         )),
-        Fault::Error(error) => error,
+        MigrationFault::Error(error) => error,
     })?;
     write(&new, &records, moved)?;
     migrated.forgotten = forget_others(&new, &records)?;
@@ -76,7 +75,7 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
 }
 
 /// Why there are no records to move.
-enum Fault {
+enum MigrationFault {
     /// The driver knows nothing of what is cached.
     Empty,
     Error(Error),
@@ -99,15 +98,16 @@ fn true_records(
     old: &Driver,
     directory: &Directory,
     told: &mut Migrated,
-) -> Result<Records, Fault> {
+) -> Result<Records, MigrationFault> {
     let in_directory =
         |source| Error::Directory { operation: "read", path: directory.path().to_owned(), source };
-    let cached = directory.cached_files().map_err(in_directory).map_err(Fault::Error)?.count();
-    let mut old = all(old, cached).map_err(Fault::Error)?;
+    let cached =
+        directory.cached_files().map_err(in_directory).map_err(MigrationFault::Error)?.count();
+    let mut old = all(old, cached).map_err(MigrationFault::Error)?;
     let is_empty = old.is_empty();
     let mut records = Records::new();
-    for found in directory.cached_files().map_err(in_directory).map_err(Fault::Error)? {
-        let (id, file) = found.map_err(in_directory).map_err(Fault::Error)?;
+    for found in directory.cached_files().map_err(in_directory).map_err(MigrationFault::Error)? {
+        let (id, file) = found.map_err(in_directory).map_err(MigrationFault::Error)?;
         let record = match old.remove(&id) {
             Some(record) if agree(&record, &file) => record,
             other => {
@@ -120,11 +120,11 @@ fn true_records(
         records.insert(id, record);
     }
     told.left_out = old.len() as u64;
-    if is_empty && !records.is_empty() { Err(Fault::Empty) } else { Ok(records) }
+    if is_empty && !records.is_empty() { Err(MigrationFault::Empty) } else { Ok(records) }
 }
 
 fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<()> {
-    let budget = Budget::of(records.len() as u64);
+    let budget = DriverBudget::of(records.len() as u64);
     for (count, record) in (1..).zip(records.values()) {
         let failed = |error| in_metadata("record an image", new, &error);
         budget.run(new, |new| new.record_cached(record, None)).map_err(failed)?;
@@ -136,11 +136,11 @@ fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<
     Ok(())
 }
 
-/// Books from an earlier time may hold images that are gone.
+/// Records from an earlier time may hold images that are gone.
 fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     let others: Vec<ImageId> =
         all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
-    let budget = Budget::of(others.len() as u64);
+    let budget = DriverBudget::of(others.len() as u64);
     for some in others.chunks(PAGE as usize) {
         budget
             .run(new, |new| new.forget(some))
@@ -149,10 +149,10 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     Ok(others.len() as u64)
 }
 
-/// All records; an error where they are far more than the images that are `cached`: a liar's list has no end.
+/// All records; an error if they are far more than the images that are `cached`: the list of a lying driver may have no end.
 fn all(driver: &Driver, cached: usize) -> Result<Records> {
     let mut records = Records::new();
-    let budget = Budget::of(cached as u64);
+    let budget = DriverBudget::of(cached as u64);
     loop {
         let after = records.last_key_value().map(|(id, _)| id);
         let page = budget.run(driver, |driver| driver.cached_images(after, PAGE));
@@ -170,14 +170,14 @@ fn all(driver: &Driver, cached: usize) -> Result<Records> {
     }
 }
 
-/// Where the new records are not what was written into them: how many records, and the first.
+/// How the new records differ from what was written: how many records do, and the first one.
 fn difference(written: &Records, read: &Records) -> Option<String> {
     let wrong = written.iter().filter(|(id, record)| read.get(*id) != Some(*record));
     let more = read.keys().filter(|id| !written.contains_key(*id));
     let differing: Vec<&ImageId> = wrong.map(|(id, _)| id).chain(more).collect();
     let first = *differing.first()?;
     Some(format!(
-        "the new metadata differ from what was written into them, in {} of {} records; the first is of image {first}: \
+        "the new records differ from what was written into them, in {} of {} records; the first is of image {first}: \
          {} was written, {} was read",
         differing.len(),
         written.len(),

@@ -7,16 +7,17 @@ pub use run::Pruned;
 
 use crate::cache::CacheInner;
 use crate::error::Result;
-use crate::metadata::Budget;
+use crate::metadata::DriverBudget;
 use image_cache_model::CacheSize;
 use image_cache_store::DeferredClose;
 use run::PruneRun;
 
 pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
-    DeferredClose::all(|space| prune_giving(inner, space))
+    let _span = tracing::debug_span!("prune").entered();
+    DeferredClose::all(|space| prune_with(inner, space))
 }
 
-fn prune_giving(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
+fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
     let mut run = PruneRun::start(inner, space)?;
     // First what the policy wants gone whatever the size, then what the size demands.
     if inner.config.max_size > 0 {
@@ -24,8 +25,8 @@ fn prune_giving(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pru
     }
     while let Some(excess) = Excess::of(inner, run.cached()?) {
         let go_on = match excess {
-            Excess::Bytes(bytes) => run.round(bytes, bytes)?,
-            Excess::Images(images) => run.round_of(images)?,
+            Excess::Bytes(bytes) => run.evict_until(bytes, bytes)?,
+            Excess::Images(images) => run.evict_some(images)?,
         };
         if !go_on {
             // Only images that are being read may keep it above the maximum.
@@ -61,7 +62,7 @@ impl Excess {
 pub(crate) fn evict_bytes(
     inner: &CacheInner,
     bytes: u64,
-    budget: &mut Option<Budget>,
+    budget: &mut Option<DriverBudget>,
 ) -> Result<u64> {
     DeferredClose::all(|space| {
         let mut run = PruneRun::start(inner, space)?;
@@ -78,7 +79,7 @@ pub(crate) fn evict_bytes(
 pub(crate) fn evict_images(inner: &CacheInner, images: u64) -> Result<u64> {
     DeferredClose::all(|space| {
         let mut run = PruneRun::start(inner, space)?;
-        while run.pruned.images < images && run.round_of(images - run.pruned.images)? {}
+        while run.pruned.images < images && run.evict_some(images - run.pruned.images)? {}
         Ok(run.pruned.images)
     })
 }

@@ -1,11 +1,11 @@
-//! Reading a cached image: whole or in part, held against eviction, counted once when it was served.
+//! Reading a cached image: whole or in part, locked against eviction, counted once when it was served.
 
 mod load_or_build;
 mod opening;
 mod quarantine;
 
 pub(crate) use load_or_build::{Verifier, load_or_build_with_progress};
-pub(crate) use opening::open_held;
+pub(crate) use opening::open_locked;
 pub(crate) use quarantine::quarantine;
 
 use crate::cache::CacheInner;
@@ -41,7 +41,7 @@ pub struct CachedReader {
     /// Where in the file the next read starts.
     position: u64,
     image_size: u64,
-    /// What the bytes are held against, where they are.
+    /// What the bytes are compared with, unless reads are not verified.
     verifying: Option<Verifying>,
     /// The hit that this read will be.
     hit: Option<PendingHit>,
@@ -53,7 +53,7 @@ struct Verifying {
     table: Arc<DigestTable>,
     /// The bytes of one block, verified, and which one that is.
     block: Vec<u8>,
-    held: Option<usize>,
+    block_number: Option<usize>,
 }
 
 impl CachedReader {
@@ -73,7 +73,8 @@ impl CachedReader {
         let range = start..asked.end.clamp(start, image_size);
         let file = Arc::new(file);
         let hit = PendingHit::on(inner, id, &file);
-        let verifying = table.map(|table| Verifying { table, block: Vec::new(), held: None });
+        let verifying =
+            table.map(|table| Verifying { table, block: Vec::new(), block_number: None });
         Ok(Some(CachedReader {
             inner: Arc::clone(inner),
             image_id: id.clone(),
@@ -119,7 +120,7 @@ impl CachedReader {
         &self.inner.read_budget
     }
 
-    /// What it reads from, for whoever has to go on elsewhere.
+    /// What it reads from, for a reader that goes on elsewhere.
     pub(crate) fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
@@ -129,12 +130,12 @@ impl CachedReader {
         self.position == self.range.end
     }
 
-    /// Leaves it to the caller to count the hit, when the last byte has reached whoever reads.
+    /// Leaves it to the caller to count the hit, when the last byte has reached the client.
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
     }
 
-    /// For whoever read along with the fetch of the image so far: the hit is that reader's, and its bytes are the fetch's.
+    /// For a reader that read along with the fetch of the image so far: the hit is that reader's, and its bytes are the fetch's.
     pub(crate) fn reading_along(self) -> Self {
         CachedReader { hit: None, reads_along: true, ..self }
     }
@@ -150,39 +151,39 @@ impl CachedReader {
         if self.verifying.is_none() {
             return read(self);
         }
-        self.keep_block(std::mem::take(memory));
+        self.swap_block(std::mem::take(memory));
         let done = read(self);
-        *memory = self.keep_block(Vec::new());
+        *memory = self.swap_block(Vec::new());
         memory.resize(BLOCK as usize, 0);
         done
     }
 
-    /// Puts this memory in place of that of the block that is kept, where one is kept at all.
+    /// Puts this memory in place of that of the block that is kept, if one is kept at all.
     #[cfg(feature = "tokio")]
-    fn keep_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
+    fn swap_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
         let Some(verifying) = &mut self.verifying else { return memory };
-        verifying.held = None;
+        verifying.block_number = None;
         std::mem::replace(&mut verifying.block, memory)
     }
 
     /// Reads verified bytes: of one block at a time.
     fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let Some(Verifying { table, block, held }) = &mut self.verifying else {
+        let Some(Verifying { table, block, block_number }) = &mut self.verifying else {
             return self.file.read_at(buf, self.position);
         };
         let number = usize::try_from(self.position / BLOCK).unwrap_or(usize::MAX);
         let start = usize::try_from(self.position % BLOCK).unwrap_or(0);
         let len = table.block_len(number);
-        if *held != Some(number) {
+        if *block_number != Some(number) {
             let whole = buf.get_mut(..len).filter(|_| start == 0);
             if let Some(whole) = whole {
                 read_block(&self.inner, &self.image_id, &self.file, table, number, whole)?;
                 return Ok(len);
             }
-            *held = None;
+            *block_number = None;
             block.resize(len, 0);
             read_block(&self.inner, &self.image_id, &self.file, table, number, block)?;
-            *held = Some(number);
+            *block_number = Some(number);
         }
         let verified = block.get(start..).unwrap_or_default();
         let count = verified.len().min(buf.len());
@@ -270,11 +271,12 @@ pub(crate) fn read_block(
     block: usize,
     buf: &mut [u8],
 ) -> Result<()> {
+    let _span = tracing::trace_span!("read", image = %id, block).entered();
     let start = block as u64 * BLOCK;
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}
         Ok(()) => {
-            // Nobody is to take them for anything, be he ever so careless.
+            // A careless caller must not take these bytes for the image.
             buf.fill(0);
             inner.metrics.corrupt_blocks.inc();
             let end = start + buf.len() as u64;
@@ -289,7 +291,7 @@ pub(crate) fn read_block(
         Err(e) => return Err(Error::image("read", id)(e)),
     }
     if table.is_to_be_saved() {
-        inner.blocks.save(id, file, table);
+        inner.digests.save(id, file, table);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Bringing the records into sync with the directory, which is right about what is cached.
 
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, DirectorySnapshot, MetadataStore, Reconciled};
+use crate::metadata::{DirectorySnapshot, DriverBudget, MetadataStore, Reconciled};
 use image_cache_model::{CacheSize, CachedImage, ImageId};
 use image_cache_store::integrity::DigestStore;
 use image_cache_store::sync::{WORTH_A_THREAD, both};
@@ -12,19 +12,20 @@ use std::io;
 pub(crate) struct Reconciler<'a> {
     pub directory: &'a Directory,
     pub metadata: &'a MetadataStore,
-    pub blocks: &'a DigestStore,
+    pub digests: &'a DigestStore,
 }
 
 impl Reconciler<'_> {
     /// Adopts files without a record, forgets records without a file, and replaces records of another file.
     /// Not with an image locked: each repair takes the image's lock and looks again.
     pub fn run(&self) -> Result<Reconciled> {
+        let _span = tracing::debug_span!("reconcile").entered();
         let changed = self.in_directory(self.directory.changed())?;
         let files = self.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
         let mut files = self.in_directory(files)?.concat();
         files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let budget = Budget::of(files.len() as u64);
-        let sweep = || self.blocks.sweep(files.iter().map(|(id, _)| id));
+        let budget = DriverBudget::of(files.len() as u64);
+        let sweep = || self.digests.sweep(files.iter().map(|(id, _)| id));
         // The digests lie in another directory, and the records are not needed for them: neither waits for the other.
         let differing = if files.len() >= WORTH_A_THREAD {
             both(|| self.differing(&files, &budget), sweep).0?
@@ -44,7 +45,7 @@ impl Reconciler<'_> {
     }
 
     /// Repairs the records of these images; false if the records of some could not be repaired.
-    fn repair_all(&self, differing: &[ImageId], budget: &Budget) -> Result<bool> {
+    fn repair_all(&self, differing: &[ImageId], budget: &DriverBudget) -> Result<bool> {
         let driver = self.metadata.in_use();
         let (mut repairs, mut unrepaired) = (0u64, 0u64);
         for id in differing {
@@ -68,7 +69,11 @@ impl Reconciler<'_> {
     }
 
     /// The images of which the records say nothing, or something else than the directory; and those that it knows nothing of.
-    fn differing(&self, files: &[(ImageId, FileInfo)], budget: &Budget) -> Result<Vec<ImageId>> {
+    fn differing(
+        &self,
+        files: &[(ImageId, FileInfo)],
+        budget: &DriverBudget,
+    ) -> Result<Vec<ImageId>> {
         let (mut differing, mut pages, mut orphans) = (Vec::new(), self.metadata.pages(budget), 0);
         // Both ascend.
         let mut files = files.iter().peekable();
@@ -90,7 +95,7 @@ impl Reconciler<'_> {
     }
 
     /// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
-    fn repair(&self, id: &ImageId, budget: &Budget) -> Result<bool> {
+    fn repair(&self, id: &ImageId, budget: &DriverBudget) -> Result<bool> {
         let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
         let _image = self.directory.lock_image(id).map_err(in_file)?;
         let file = self.directory.cached_file(id).map_err(in_file)?;
@@ -106,7 +111,7 @@ impl Reconciler<'_> {
             (Some(file), Some(record)) => {
                 if is_of(&record, &file) {
                     let _lock = self.directory.lock().map_err(in_file)?;
-                    self.blocks.forget_replaced(id, record.last_modified);
+                    self.digests.forget_replaced(id, record.last_modified);
                 }
                 renewed(&record, &file)
             }
@@ -173,8 +178,8 @@ mod tests {
         let inner = cache.inner();
         let held = inner.directory.lock_images(&ids).expect("they are free");
         let begun = std::time::Instant::now();
-        let CacheInner { directory, metadata, blocks, .. } = &**inner;
-        let reconciler = Reconciler { directory, metadata, blocks };
+        let CacheInner { directory, metadata, digests, .. } = &**inner;
+        let reconciler = Reconciler { directory, metadata, digests };
         let error = reconciler.run().expect_err("the locks are held");
         let words = "another process records or removes the same image";
         assert!(error.to_string().contains(words), "{error}");

@@ -20,7 +20,7 @@ impl Break {
         Break { offset: 0, error: None, vain: 0 }
     }
 
-    /// The error, for who does not go on.
+    /// The error, for a source that does not go on.
     pub fn into_error(self) -> io::Error {
         self.error.unwrap_or_else(|| io::Error::other("the source was not opened"))
     }
@@ -59,7 +59,7 @@ impl Break {
 pub struct Resuming<F, R> {
     start: F,
     source: Option<R>,
-    going: Going,
+    progress: ResumeState,
 }
 
 impl<F, R> Resuming<F, R>
@@ -70,7 +70,7 @@ where
     /// With a `size`, a source that ends before so many bytes has broken off, too
     /// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)).
     pub fn new(size: Option<u64>, start: F) -> Self {
-        Resuming { start, source: None, going: Going::new(size) }
+        Resuming { start, source: None, progress: ResumeState::new(size) }
     }
 }
 
@@ -85,19 +85,19 @@ where
         }
         loop {
             let Some(source) = &mut self.source else {
-                let broken = self.going.break_off();
+                let broken = self.progress.break_off();
                 self.source = Some((self.start)(broken)?);
                 continue;
             };
             match source.read(buf) {
-                Ok(0) if self.going.is_whole() => return Ok(0),
-                Ok(0) => self.going.broke(None),
+                Ok(0) if self.progress.is_whole() => return Ok(0),
+                Ok(0) => self.progress.note_break(None),
                 Ok(count) => {
-                    self.going.came(count);
+                    self.progress.note_received(count);
                     return Ok(count);
                 }
-                Err(error) if is_invitation(&error) => return Err(error),
-                Err(error) => self.going.broke(Some(error)),
+                Err(error) if is_retried_by_caller(&error) => return Err(error),
+                Err(error) => self.progress.note_break(Some(error)),
             }
             self.source = None;
         }
@@ -105,13 +105,13 @@ where
 }
 
 /// No failure, but an invitation to read again.
-fn is_invitation(error: &io::Error) -> bool {
+fn is_retried_by_caller(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 /// How far a source has come through its breaks.
 #[derive(Debug)]
-pub(crate) struct Going {
+pub(crate) struct ResumeState {
     size: Option<u64>,
     offset: u64,
     error: Option<io::Error>,
@@ -119,12 +119,12 @@ pub(crate) struct Going {
     brought: bool,
 }
 
-impl Going {
-    pub fn new(size: Option<u64>) -> Going {
-        Going { size, offset: 0, error: None, vain: 0, brought: false }
+impl ResumeState {
+    pub fn new(size: Option<u64>) -> ResumeState {
+        ResumeState { size, offset: 0, error: None, vain: 0, brought: false }
     }
 
-    pub fn came(&mut self, bytes: usize) {
+    pub fn note_received(&mut self, bytes: usize) {
         self.offset += bytes as u64;
         self.brought = true;
     }
@@ -135,12 +135,12 @@ impl Going {
     }
 
     /// With an error, or by an end that is none.
-    pub fn broke(&mut self, error: Option<io::Error>) {
+    pub fn note_break(&mut self, error: Option<io::Error>) {
         self.vain = if std::mem::take(&mut self.brought) { 0 } else { self.vain + 1 };
         self.error = Some(error.unwrap_or_else(|| self.ended_early()));
     }
 
-    /// What whoever opens the source again is told.
+    /// What the function that opens the source again is told.
     pub fn break_off(&mut self) -> Break {
         Break { offset: self.offset, error: self.error.take(), vain: self.vain }
     }

@@ -5,18 +5,18 @@
 //! [`Follower`](follower::Follower) reads the file up to the byte before the last one written, and waits.
 //! The end says what the others get: the last byte (verified), the same error, or that they are on their own.
 //!
-//! **Who brings the bytes.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
+//! **Who reads the source.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
 //! started belongs to no reader: it lies in a [`SharedFetch`], and whichever reader has nothing left to read takes
-//! the source, brings the next piece into the file, and puts it back. So nobody waits for a reader that is slow
+//! the source, reads the next piece into the file, and puts it back. So nobody waits for a reader that is slow
 //! or gone, no thread is needed, and the fetch ends when its last reader goes (or goes on, by option, in a
-//! thread of its own). In tokio a task brings them, as fast as they come, from the first read on: so there a slow
-//! reader holds up nobody, not even where it is the only one. The source of a
-//! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: who follows it waits for that
+//! thread of its own). In tokio a task reads it, as fast as the bytes come, from the first read on: so there a slow
+//! reader delays no other one, not even if it is the only one. The source of a
+//! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: a follower waits for that
 //! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
-//! thread that would have to bring the bytes itself, with the other reader that it holds. Who was found to bring
-//! nothing is remembered until it brings something: whoever comes later does not wait for it all over again.
+//! thread that would have to read the source itself, with the other reader that it holds. A writer that was found to bring
+//! nothing is remembered until it brings something: a later reader does not wait for it again.
 //!
-//! **Another process.** Its growing file is [read likewise](external::ExternalFile): the writer's lock says that
+//! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the writer's lock says that
 //! it lives, the rename that it was right.
 //!
 //! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
@@ -45,7 +45,7 @@ mod stuck;
 #[cfg(feature = "tokio")]
 pub(crate) use self::{
     follower::Follower,
-    progress::Call,
+    progress::PumpCall,
     reader_state::{Action, ReaderState, SourceNeed, SourceToken},
 };
 pub(crate) use growing_file::{Completed, FetchEnd};
@@ -69,7 +69,7 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Enters a fetch that is about to start, of so many bytes where that is known; nothing where one runs already.
+    /// Enters a fetch that is about to start, of so many bytes where that is known; nothing if one runs already.
     pub fn claim(&self, id: &ImageId, size: Option<u64>) -> Option<Arc<Progress>> {
         loop {
             let known = {
@@ -84,17 +84,17 @@ impl InFlight {
                     }
                 }
             };
-            if known.drive().is_some() {
+            if known.wait_for_producer().is_some() {
                 return None;
             }
         }
     }
 
-    /// The fetch of an image that runs, and who brings its bytes.
+    /// The fetch of an image that runs, and its producer.
     pub fn running(&self, id: &ImageId) -> Option<(Arc<Progress>, Producer)> {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
-        let drive = known.drive()?;
-        Some((known, drive))
+        let producer = known.wait_for_producer()?;
+        Some((known, producer))
     }
 
     /// Writers of other processes that bring nothing.
@@ -104,7 +104,7 @@ impl InFlight {
 
     /// How far the fetch of an image has come, unless it has ended.
     pub fn progress(&self, id: &ImageId) -> Option<FetchProgress> {
-        lock(&self.running).get(id).and_then(Weak::upgrade)?.so_far()
+        lock(&self.running).get(id).and_then(Weak::upgrade)?.progress_info()
     }
 
     /// Strikes a fetch off.

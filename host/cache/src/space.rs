@@ -1,5 +1,5 @@
 //! How much the cache may take of the disk: room for each fill before its bytes come where their number is known,
-//! as they come where it is not; never below the floor of free space, never above a hard limit. Inodes likewise.
+//! as they come where it is not; never below the floor of free space, never above a hard limit. The same holds for inodes.
 //!
 //! What one fill reserves is announced on its file, and all of them are added up under the directory's lock. So
 //! fills that run at the same time, in one process or in many, cannot take the same room twice.
@@ -14,13 +14,13 @@ use image_cache_store::Incomplete;
 use std::io;
 use storage_full::{EVICTION_ROUNDS, storage_full};
 
-/// Where the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
-/// much: seldom, since all images are looked at for it, and never much in vain.
+/// If the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
+/// much: seldom, since all images are looked at for it, and never much that is not needed.
 const LEAST_STEP: u64 = 1 << 20;
 const MOST_STEP: u64 = 64 << 20;
 
 /// Whether there is room.
-enum Room {
+enum SpaceAdmission {
     Reserved,
     /// Within the hard limit there is once so many bytes have been evicted.
     After(u64),
@@ -35,8 +35,8 @@ pub(crate) fn reserve(
     inodes::take_place(inner, file)?;
     match size {
         Some(0) => Ok(()),
-        Some(size) => make_room(inner, file, size, size),
-        None if is_bounded(&inner.config) => make_room(inner, file, 1, LEAST_STEP),
+        Some(size) => make_space(inner, file, size, size),
+        None if is_bounded(&inner.config) => make_space(inner, file, 1, LEAST_STEP),
         None => Ok(()),
     }
 }
@@ -48,24 +48,24 @@ pub(crate) fn grow(inner: &CacheInner, file: &mut Incomplete, bytes: usize) -> i
         return Ok(());
     }
     let step = (file.size() / 8).clamp(LEAST_STEP, MOST_STEP);
-    make_room(inner, file, least, least.max(file.size() + step))
+    make_space(inner, file, least, least.max(file.size() + step))
 }
 
 fn is_bounded(config: &Config) -> bool {
     config.hard_limit || config.min_free > 0
 }
 
-/// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, where that is all there is.
-fn make_room(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
+/// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, if that is all there is.
+fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
     if !is_bounded(&inner.config) {
-        on_disk(inner, file, 0, least)?;
+        free_on_disk(inner, file, 0, least)?;
         return file.allocate(most).map(drop);
     }
     let (mut excess, mut budget) = (0, None);
     for _ in 0..EVICTION_ROUNDS {
-        excess = match admit(inner, file, least, most)? {
-            Room::Reserved => return Ok(()),
-            Room::After(excess) => excess,
+        excess = match reserve_within_limits(inner, file, least, most)? {
+            SpaceAdmission::Reserved => return Ok(()),
+            SpaceAdmission::After(excess) => excess,
         };
         if crate::prune::evict_bytes(inner, excess, &mut budget).map_err(io::Error::other)? == 0 {
             break;
@@ -79,7 +79,12 @@ fn make_room(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -
 }
 
 /// Looks under the directory's lock whether there is room, and reserves it.
-fn admit(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<Room> {
+fn reserve_within_limits(
+    inner: &CacheInner,
+    file: &mut Incomplete,
+    least: u64,
+    most: u64,
+) -> io::Result<SpaceAdmission> {
     let CacheInner { config, directory, .. } = inner;
     let lock = directory.lock()?;
     let others = directory.active_fills(file.image_id())?;
@@ -98,29 +103,34 @@ fn admit(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io
         granted = most.min(within);
         let room = within.saturating_sub(cached);
         if least > room {
-            return Ok(Room::After(cached - (within - granted)));
+            return Ok(SpaceAdmission::After(cached - (within - granted)));
         }
         granted = granted.min(room);
     }
-    granted = granted.min(on_disk(inner, file, others.unallocated, least)?);
+    granted = granted.min(free_on_disk(inner, file, others.unallocated, least)?);
     if file.announce(granted)? {
         // Others can read it there; to allocate it may take a while.
         drop(lock);
-        return file.allocate(granted).map(|_| Room::Reserved);
+        return file.allocate(granted).map(|_| SpaceAdmission::Reserved);
     }
-    // Where they cannot read it they must find it allocated.
+    // If they cannot read it they must find it allocated.
     if !file.allocate(granted)? && config.hard_limit {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "the file system can reserve nothing, so that image_cache_hard_limit could not be kept",
         ));
     }
-    Ok(Room::Reserved)
+    Ok(SpaceAdmission::Reserved)
 }
 
-/// The bytes that this file may come to have by what the file system has free; an error where they are fewer
+/// The bytes that this file may come to have by what the file system has free; an error if they are fewer
 /// than `least`. Free bytes that are `promised` to other fills are theirs.
-fn on_disk(inner: &CacheInner, file: &Incomplete, promised: u64, least: u64) -> io::Result<u64> {
+fn free_on_disk(
+    inner: &CacheInner,
+    file: &Incomplete,
+    promised: u64,
+    least: u64,
+) -> io::Result<u64> {
     let Some(free) = inner.directory.free_space()? else { return Ok(u64::MAX) };
     let kept = inner.config.min_free;
     let most = file.taken().saturating_add(free.saturating_sub(promised).saturating_sub(kept));

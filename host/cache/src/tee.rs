@@ -3,12 +3,12 @@
 
 use crate::error::{Error, Result};
 use crate::fill::Fill;
+use crate::outcome::Outcome;
 use crate::withheld::{Withheld, readable};
-use image_cache_model::Outcome;
 use image_cache_store::md5::BLOCK;
 use std::io::{self, Read};
 
-/// Reads through a source and fills the cache by the way; see
+/// Reads through a source and fills the cache at the same time; see
 /// [`ImageCache::caching_reader`](crate::ImageCache::caching_reader).
 ///
 /// Its end is that of a whole, verified image. Bytes that do not agree with what was expected end in an
@@ -16,11 +16,11 @@ use std::io::{self, Read};
 /// the place of the last byte. After an error it stays in error.
 pub struct CachingReader<R> {
     source: R,
-    state: State,
+    state: TeeState,
     withheld: Withheld<u8>,
 }
 
-enum State {
+enum TeeState {
     Running(Box<Fill>),
     Ended(Outcome),
     Failed(io::ErrorKind),
@@ -33,15 +33,15 @@ impl<R: Read> CachingReader<R> {
 
     /// Goes on from where the fill has come to; `last` is the byte before, which was withheld.
     pub(crate) fn from_here(source: R, fill: Fill, last: Option<u8>) -> Self {
-        let (state, withheld) = (State::Running(Box::new(fill)), Withheld::new(last));
+        let (state, withheld) = (TeeState::Running(Box::new(fill)), Withheld::new(last));
         CachingReader { source, state, withheld }
     }
 
     /// What became of the image in the cache, once the end was reached.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
-            State::Ended(outcome) => Some(outcome),
-            State::Running(_) | State::Failed(_) => None,
+            TeeState::Ended(outcome) => Some(outcome),
+            TeeState::Running(_) | TeeState::Failed(_) => None,
         }
     }
 
@@ -51,22 +51,22 @@ impl<R: Read> CachingReader<R> {
     }
 
     fn fail(&mut self, error: io::Error) -> io::Error {
-        if let State::Running(fill) = &mut self.state {
+        if let TeeState::Running(fill) = &mut self.state {
             fill.reject(&error);
         }
-        self.state = State::Failed(error.kind());
+        self.state = TeeState::Failed(error.kind());
         error
     }
 
     /// The source has ended: the verdict, then the byte that was held back.
     fn end(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let State::Running(fill) =
-            std::mem::replace(&mut self.state, State::Failed(io::ErrorKind::Other))
+        let TeeState::Running(fill) =
+            std::mem::replace(&mut self.state, TeeState::Failed(io::ErrorKind::Other))
         else {
             return Ok(0);
         };
         match fill.finish() {
-            Ok(outcome) => self.state = State::Ended(outcome),
+            Ok(outcome) => self.state = TeeState::Ended(outcome),
             Err(error) => return Err(self.fail(error.into())),
         }
         Ok(self.release_last(buf))
@@ -90,9 +90,9 @@ impl<R: Read> Read for CachingReader<R> {
         }
         loop {
             let fill = match &mut self.state {
-                State::Running(fill) => fill,
-                State::Ended(_) => return Ok(self.release_last(buf)),
-                State::Failed(kind) => {
+                TeeState::Running(fill) => fill,
+                TeeState::Ended(_) => return Ok(self.release_last(buf)),
+                TeeState::Failed(kind) => {
                     return Err(io::Error::new(*kind, "the stream failed before"));
                 }
             };

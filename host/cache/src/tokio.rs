@@ -2,22 +2,22 @@
 //!
 //! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
 
-mod alarm;
 mod background_fill;
 mod blocking;
 mod buffer;
 mod cached;
-mod fed;
 mod fetching;
 mod off_runtime;
-mod passing;
 mod pump;
+mod queued_fill;
 mod ranges;
 mod read_budget;
 mod reader;
 mod resuming;
 mod spare;
 mod stream;
+mod tee_stream;
+mod timer;
 
 pub use read_budget::ReadBudget;
 pub use reader::ImageReader;
@@ -29,12 +29,13 @@ use crate::error::{Error, Result};
 use crate::metrics::Counters;
 use crate::single_flight::Route;
 
+use crate::outcome::Outcome;
 use ::tokio::io::AsyncRead;
 use background_fill::BackgroundFill;
 use blocking::blocking;
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt, TryStreamExt, once};
-use image_cache_model::{Config, Expected, Outcome};
+use image_cache_model::{Config, Expected};
 use off_runtime::OffRuntime;
 use std::io;
 use std::ops::Range;
@@ -128,7 +129,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Ok(passing::stream(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
+        Ok(tee_stream::tee(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
     }
 
     /// [`ImageCache::caching_reader`] over an `AsyncRead`.
@@ -146,12 +147,12 @@ impl AsyncImageCache {
             (BackgroundFill::start(&self.cache, id, expected.clone()).await?, expected.size);
         let route =
             if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
-        Ok(ImageReader::passing(passing::stream(chunks, filling, None), route, size))
+        Ok(ImageReader::passing(tee_stream::tee(chunks, filling, None), route, size))
     }
 
-    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. What brings the bytes to all readers is a task of
+    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. A task reads the source for all readers: one of
     /// the runtime on which the first of them asked; from the
-    /// first read on it brings them as fast as they come, be the readers ever so slow.
+    /// first read on it reads as fast as the bytes come, however slow the readers are.
     ///
     /// ```
     /// # use image_cache::tokio::AsyncImageCache;
@@ -192,7 +193,7 @@ impl AsyncImageCache {
     }
 
     /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
-    /// cache. The stream is polled only where the image has to be fetched, and not before somebody reads: it is to
+    /// cache. The stream is polled only if the image has to be fetched, and not before somebody reads: it is to
     /// open its source when it is first polled, as one of [`resuming`] does.
     pub async fn get_or_fetch_stream<S>(
         &self,
@@ -236,7 +237,7 @@ impl AsyncImageCache {
         Ok(whole.await?.map(|whole| whole.map(ImageReader::of_cached)))
     }
 
-    /// Writes the hits that were gathered and lets the cache go; where this was the last handle of it, its records are
+    /// Writes the hits that were gathered and drops the handle; if this was the last handle of it, its records are
     /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
     pub async fn close(self) -> Result<()> {
         let cache = self.cache;

@@ -1,7 +1,6 @@
-//! What is expected of an image before it is fetched, and the outcome of caching it.
+//! What is expected of an image before it is fetched.
 
 use crate::checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
-use crate::records::CachedImage;
 
 /// What the bytes of an image must agree with; a field that is not set is not checked.
 ///
@@ -41,20 +40,4 @@ impl Expected {
         };
         Ok(self)
     }
-}
-
-/// The outcome of caching an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It is cached now, with this record.
-    Cached(CachedImage),
-    /// It was cached already.
-    AlreadyCached,
-    /// Another writer, in this process or another one, is caching it.
-    BeingCached,
-    /// The driver refused it.
-    RefusedByDriver,
-    /// The cache failed, for this reason; the source's bytes were not affected.
-    CacheFailed(String),
 }

@@ -16,7 +16,7 @@ mod timestamp;
 
 pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use config::*;
-pub use expected::{Expected, Outcome};
+pub use expected::Expected;
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES, belongs_to_database};
 pub use printable::{hides, printable};
 pub use read_file::read_file;

@@ -165,7 +165,7 @@ impl One {
             Outcome::Cached(_) => Ok("cache"),
             Outcome::AlreadyCached | Outcome::BeingCached => Ok("pass"),
             Outcome::CacheFailed(reason)
-                if reason.contains("no space within image_cache_max_size") =>
+                if reason.to_string().contains("no space within image_cache_max_size") =>
             {
                 Ok("no-room")
             }
@@ -186,7 +186,8 @@ impl One {
                 match self.cache.cache_image(id, failing, Expected::nothing()) {
                     Err(image_cache::Error::SourceFailed { .. })
                     | Ok(Outcome::AlreadyCached | Outcome::BeingCached) => {}
-                    Ok(Outcome::CacheFailed(reason)) if reason.contains("no space within") => {}
+                    Ok(Outcome::CacheFailed(reason))
+                        if reason.to_string().contains("no space within") => {}
                     other => return Err(format!("{other:?}").into()),
                 }
             }

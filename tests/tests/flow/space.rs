@@ -46,7 +46,7 @@ fn passes(cache: &ImageCache, id: &str, image: &[u8], expected: Expected) -> Tes
     assert!(came == image, "the reader gets every byte");
     assert!(!cache.is_cached(id)? && !cache.is_being_cached(id)?);
     match reader.outcome() {
-        Some(Outcome::CacheFailed(reason)) => Ok(reason.clone()),
+        Some(Outcome::CacheFailed(reason)) => Ok(reason.to_string()),
         other => panic!("{id}: {other:?}"),
     }
 }

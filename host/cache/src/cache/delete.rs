@@ -1,13 +1,13 @@
 //! Removing cached images by name.
 
 use super::{CacheInner, ImageCache};
-use crate::delete::{Removal, Removed, remove_all};
+use crate::delete::{RemoveResult, RemovedImage, remove_all};
 use crate::error::{Error, Result};
 use image_cache_model::ImageId;
 use std::io;
 
 impl ImageCache {
-    /// Removes a cached image, file and record; whether it was there. Whoever reads it reads on to its end.
+    /// Removes a cached image, file and record; whether it was there. A reader of it reads on to its end.
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.inner().image_id(id)?;
         self.inner().flush();
@@ -29,12 +29,12 @@ impl ImageCache {
     }
 }
 
-fn delete(inner: &CacheInner, id: &ImageId) -> Removal {
+fn delete(inner: &CacheInner, id: &ImageId) -> RemoveResult {
     inner.directory.remove_cached(id)
 }
 
 /// How many images a batch removed; the first that is still there is an error.
-fn removed(images: Vec<Removed>) -> Result<u64> {
+fn removed(images: Vec<RemovedImage>) -> Result<u64> {
     let mut removed = 0;
     for image in images {
         if let Some(source) = image.kept {

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::hits::HitLog;
 use crate::metadata::{DirectorySnapshot, MetadataStore};
 use crate::metrics::Metrics;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
@@ -22,7 +23,7 @@ pub(crate) struct CacheInner {
     pub config: Arc<Config>,
     pub directory: Arc<Directory>,
     pub metadata: Arc<MetadataStore>,
-    pub blocks: DigestStore,
+    pub digests: DigestStore,
     pub hits: Arc<HitLog>,
     pub in_flight: InFlight,
     pub warnings: Vec<String>,
@@ -30,7 +31,7 @@ pub(crate) struct CacheInner {
     /// What its readers in tokio may hold in memory.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
-    /// Keeps away who wants the cache for himself alone.
+    /// Keeps away a process that needs the cache for itself alone.
     pub(super) _in_use: OpenLock,
 }
 
@@ -59,19 +60,19 @@ impl CacheInner {
     }
 
     fn reconciler(&self) -> Reconciler<'_> {
-        let CacheInner { directory, metadata, blocks, .. } = self;
-        Reconciler { directory, metadata, blocks }
+        let CacheInner { directory, metadata, digests, .. } = self;
+        Reconciler { directory, metadata, digests }
     }
 
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
-    pub fn take_note_of_changes(&self) {
+    pub fn reconcile_if_changed(&self) {
         let changed = || self.in_directory("read", "", self.directory.changed());
         if let Err(error) = self.metadata.reconcile_changes(changed, || self.reconciler().run()) {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
         }
     }
 
-    /// Reads the records, and again where they failed meanwhile and were repaired.
+    /// Reads the records, and again if they failed meanwhile and were repaired.
     pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
             let answer = read(&self.metadata);
@@ -88,7 +89,7 @@ impl CacheInner {
         self.reconcile();
         let mut flushed = self.hits.flush();
         if flushed.is_err() && !self.metadata.is_in_sync() {
-            // Books that turned out to be new ones have to know the images first.
+            // Records that turned out to be new have to know the images first.
             self.reconcile();
             flushed = self.hits.flush();
         }
@@ -98,7 +99,7 @@ impl CacheInner {
     }
 
     /// What is cached, and when that changed last.
-    pub fn held(&self) -> Result<DirectorySnapshot> {
+    pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.changed())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
     }
@@ -138,8 +139,9 @@ impl CacheInner {
     }
 
     /// Counts and logs that the cache could not keep an image.
-    pub fn note_failure(&self, image: &ImageId, reason: &str) {
+    pub fn note_failure(&self, image: &ImageId, failure: CacheFailure) -> Outcome {
         self.metrics.cache_failures.inc();
-        tracing::warn!(%image, reason, "the image is not cached");
+        tracing::warn!(%image, kind = failure.name(), reason = %failure, "the image is not cached");
+        Outcome::CacheFailed(failure)
     }
 }

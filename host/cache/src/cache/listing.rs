@@ -1,7 +1,7 @@
 //! All records, each of a file that is there, with the size that this has.
 
 use crate::error::Result;
-use crate::metadata::{Budget, MetadataStore, PAGE, Pages};
+use crate::metadata::{DriverBudget, MetadataStore, PAGE, Pages};
 use image_cache_model::CachedImage;
 use image_cache_store::Directory;
 use image_cache_store::sync::{both, lock};
@@ -11,9 +11,13 @@ use std::sync::Mutex;
 ///
 /// To look at the files takes longer than to read the records. So where there is more than a page, two threads do both: one looks
 /// at the files of a page while the other one has the driver read the next.
-pub(super) fn listed(directory: &Directory, metadata: &MetadataStore) -> Result<Vec<CachedImage>> {
-    let budget = Budget::of(0);
-    let list = List { directory, budget: &budget, pages: Mutex::new((0, metadata.pages(&budget))) };
+pub(super) fn list_images(
+    directory: &Directory,
+    metadata: &MetadataStore,
+) -> Result<Vec<CachedImage>> {
+    let budget = DriverBudget::of(0);
+    let list =
+        Lister { directory, budget: &budget, pages: Mutex::new((0, metadata.pages(&budget))) };
     let first = list.next(0)?;
     let is_long = first.as_ref().is_some_and(|page| page.images.len() >= PAGE as usize);
     let mut found = if is_long {
@@ -29,42 +33,43 @@ pub(super) fn listed(directory: &Directory, metadata: &MetadataStore) -> Result<
     Ok(found.into_iter().flat_map(|page| page.images).collect())
 }
 
-struct Page {
+struct ListPage {
     number: usize,
     images: Vec<CachedImage>,
 }
 
-struct List<'a> {
+struct Lister<'a> {
     directory: &'a Directory,
     /// Grows with the files that are found.
-    budget: &'a Budget,
+    budget: &'a DriverBudget,
     /// How many were read, and those to come.
     pages: Mutex<(usize, Pages<'a>)>,
 }
 
-impl List<'_> {
+impl Lister<'_> {
     /// The next page as the driver has it; of the last one that this thread had, so many had no file.
-    fn next(&self, orphans: usize) -> Result<Option<Page>> {
+    fn next(&self, orphans: usize) -> Result<Option<ListPage>> {
         let (read, pages) = &mut *lock(&self.pages);
         let images = pages.next(orphans)?;
         *read += 1;
-        Ok(images.map(|images| Page { number: *read, images }))
+        Ok(images.map(|images| ListPage { number: *read, images }))
     }
 
     /// This page, and those that this thread comes to read.
-    fn from(&self, mut page: Option<Page>) -> Result<Vec<Page>> {
+    fn from(&self, mut page: Option<ListPage>) -> Result<Vec<ListPage>> {
         let mut found = Vec::new();
-        while let Some(Page { number, images }) = page {
+        while let Some(ListPage { number, images }) = page {
             let listed = images.len();
-            let images: Vec<_> = images.into_iter().filter_map(|image| self.look(image)).collect();
+            let images: Vec<_> =
+                images.into_iter().filter_map(|image| self.with_file_size(image)).collect();
             self.budget.allow(images.len() as u64);
             page = self.next(listed - images.len())?;
-            found.push(Page { number, images });
+            found.push(ListPage { number, images });
         }
         Ok(found)
     }
 
-    fn look(&self, image: CachedImage) -> Option<CachedImage> {
+    fn with_file_size(&self, image: CachedImage) -> Option<CachedImage> {
         let file = self.directory.cached_file(&image.image_id).ok()??;
         Some(CachedImage { size: file.size, ..image })
     }

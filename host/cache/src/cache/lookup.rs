@@ -2,7 +2,7 @@
 
 use super::{ImageCache, listing};
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, DriverStatus};
+use crate::metadata::{DriverBudget, DriverStatus};
 use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
 use std::time::SystemTime;
@@ -16,9 +16,9 @@ pub struct Status {
     pub cached: CacheSize,
     /// `image_cache_max_size`, in bytes.
     pub max_size: u64,
-    /// `image_cache_max_images`, where there is such a bound.
+    /// `image_cache_max_images`, if there is such a bound.
     pub max_images: Option<u64>,
-    /// Inodes of the file system that are free; nothing where it does not count them.
+    /// Inodes of the file system that are free; nothing if it does not count them.
     pub free_inodes: Option<u64>,
     /// `image_cache_min_free_inodes`.
     pub min_free_inodes: u64,
@@ -53,7 +53,7 @@ impl ImageCache {
     }
 
     /// Whether the image may be cached now: it is neither cached nor being cached, and the driver takes it.
-    /// `size` in bytes, where it is known, is the driver's to judge.
+    /// `size` in bytes, if it is known, is the driver's to judge.
     pub fn is_cacheable(&self, id: &str, size: Option<u64>) -> Result<bool> {
         if self.is_cached(id)? || self.is_being_cached(id)? {
             return Ok(false);
@@ -62,46 +62,47 @@ impl ImageCache {
         self.inner.metadata.is_cacheable(&self.inner.image_id(id)?, size, SystemTime::now())
     }
 
-    /// Bytes in the cached image, or nothing where it is not cached.
+    /// Bytes in the cached image, or nothing if it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
         let id = self.inner.image_id(id)?;
         let info = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         Ok(info.map(|info| info.size))
     }
 
-    /// How often the image was read to its end; 0 where it is not cached.
+    /// How often the image was read to its end; 0 if it is not cached.
     pub fn hit_count(&self, id: &str) -> Result<u64> {
         Ok(self.cached_image(id)?.map_or(0, |image| image.hits))
     }
 
-    /// What the records say of a cached image. Where they know nothing of it, because they could not be repaired yet, what its file
+    /// What the records say of a cached image. If they know nothing of it, because they could not be repaired yet, what its file
     /// says.
     pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
         let id = self.inner.image_id(id)?;
         self.inner.flush();
         let file = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
-        let record =
-            self.inner.read_metadata(|metadata| metadata.cached_image(&id, &Budget::one_call()))?;
+        let record = self
+            .inner
+            .read_metadata(|metadata| metadata.cached_image(&id, &DriverBudget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
     /// What the records say of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.inner.flush();
-        self.inner.take_note_of_changes();
-        self.inner.read_metadata(|metadata| listing::listed(&self.inner.directory, metadata))
+        self.inner.reconcile_if_changed();
+        self.inner.read_metadata(|metadata| listing::list_images(&self.inner.directory, metadata))
     }
 
     /// Looks whether somebody changed the directory beside the cache: a database that was removed or replaced is made anew, images that were put
     /// there are adopted, and those that were taken away forgotten. Lists and prunes do so by themselves; a program that is seldom asked
-    /// for them calls it every second or so. Where nothing changed it costs a look at two files.
+    /// for them calls it every second or so. If nothing changed it costs a look at two files.
     pub fn look_after_changes(&self) {
-        self.inner.metadata.look_after_database();
+        self.inner.metadata.check_database();
         if !self.inner.metadata.is_in_sync() {
             self.inner.flush();
         }
-        self.inner.take_note_of_changes();
+        self.inner.reconcile_if_changed();
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -109,7 +110,7 @@ impl ImageCache {
         self.inner.cache_size()
     }
 
-    /// Which driver serves, and where it is a fallback: from what, and why.
+    /// Which driver serves and, if it is a fallback, from what and why.
     pub fn driver(&self) -> DriverStatus {
         self.inner.metadata.status()
     }
@@ -118,7 +119,7 @@ impl ImageCache {
     pub fn status(&self) -> Result<Status> {
         let directory = &self.inner.directory;
         self.inner.reconcile();
-        self.inner.take_note_of_changes();
+        self.inner.reconcile_if_changed();
         Ok(Status {
             driver: self.driver(),
             cached: self.cache_size()?,

@@ -6,7 +6,7 @@ use image_cache_model::ImageId;
 use std::time::SystemTime;
 
 impl ImageCache {
-    /// Puts an image at the end of the queue; false where it is cached, being cached or queued already.
+    /// Puts an image at the end of the queue; false if it is cached, being cached or queued already.
     pub fn queue_image(&self, id: &str) -> Result<bool> {
         let inner = self.inner();
         let id = inner.image_id(id)?;

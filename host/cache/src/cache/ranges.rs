@@ -19,7 +19,7 @@ impl ImageCache {
     /// that were promised. Only the image's last byte waits for the verdict. Such a part counts no hit, unless the
     /// image is cached by then.
     ///
-    /// A reader of a part has no source of its own to go on with: where the cache fails in mid-fill, or a fetch that
+    /// A reader of a part has no source of its own to go on with: if the cache fails in mid-fill, or a fetch that
     /// it reads along with is broken off, it ends with an error.
     pub fn get_or_fetch_range<F, R>(
         &self,
@@ -41,12 +41,12 @@ impl ImageCache {
         }
     }
 
-    /// The same of an image that is cached or being fetched, without a source; nothing where it is neither.
+    /// The same of an image that is cached or being fetched, without a source; nothing if it is neither.
     pub fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<FetchReader>> {
         FetchReader::open(self.request(id, Expected::nothing())?.of_part(range), None)
     }
 
-    /// How far the fetch of an image has come, where one fills the cache in this process.
+    /// How far the fetch of an image has come, if one fills the cache in this process.
     pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
         Ok(self.inner().in_flight.progress(&self.inner().image_id(id)?))
     }

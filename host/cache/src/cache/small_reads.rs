@@ -32,22 +32,22 @@ impl ImageCache {
     /// For a service that answers many small requests: one call, and no reader whose end has to be watched.
     ///
     /// ```
-    /// use image_cache::{Config, Expected, ImageCache, Whole};
+    /// use image_cache::{Config, Expected, ImageCache, WholeImage};
     /// # let scratch = tempfile::tempdir()?;
     /// # let directory = scratch.path().join("cache");
     /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
     /// cache.cache_image("small", &b"an image"[..], Expected::nothing())?;
     /// match cache.read_whole("small", 64 * 1024)? {
-    ///     Some(Whole::Bytes(bytes)) => assert_eq!(bytes, b"an image"),
-    ///     Some(Whole::Larger(_)) | None => unreachable!("it is cached, and small"),
+    ///     Some(WholeImage::Bytes(bytes)) => assert_eq!(bytes, b"an image"),
+    ///     Some(WholeImage::Larger(_)) | None => unreachable!("it is cached, and small"),
     /// }
-    /// assert!(matches!(cache.read_whole("small", 7)?, Some(Whole::Larger(_))));
+    /// assert!(matches!(cache.read_whole("small", 7)?, Some(WholeImage::Larger(_))));
     /// assert_eq!(cache.hit_count("small")?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::Corrupt`], where the image is damaged; it is not cached any more then.
+    /// [`Error::Corrupt`], if the image is damaged; it is not cached any more then.
     pub fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<WholeImage<CachedReader>>> {
         let Some(mut reader) = self.open_for_read(id)? else { return Ok(None) };
         let size = usize::try_from(reader.size()).ok().filter(|size| *size <= at_most);

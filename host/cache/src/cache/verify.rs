@@ -1,9 +1,9 @@
-//! Verifying cached images from end to end, for whoever scrubs: nothing is counted, nothing is served.
+//! Verifying cached images from end to end, for a scrubber: nothing is counted, nothing is served.
 
 use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::reading::{Verifier, load_or_build_with_progress};
-use crate::reading::{open_held, read_block};
+use crate::reading::{open_locked, read_block};
 use image_cache_store::integrity::{DigestTable, Trust};
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ pub struct Verified {
 }
 
 impl ImageCache {
-    /// Reads a cached image and verifies all of it; nothing where it is not cached. Where it has no block
+    /// Reads a cached image and verifies all of it; nothing if it is not cached. If it has no block
     /// digests yet, they are made. It is no hit. What lies in the system's page cache is verified as it lies there.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], where the image is damaged; it is in `invalid/` then, and not cached any more.
+    /// [`Error::Corrupt`], if the image is damaged; it is in `invalid/` then, and not cached any more.
     ///
     /// ```
     /// use image_cache::{Config, Error, Expected, ImageCache, Trust};
@@ -45,7 +45,7 @@ impl ImageCache {
         let inner = self.inner();
         let id = inner.image_id(id)?;
         let mut told = 0;
-        while let Some(file) = open_held(inner, &id).map_err(Error::image("open", &id))? {
+        while let Some(file) = open_locked(inner, &id).map_err(Error::image("open", &id))? {
             let mut count = |bytes| {
                 told += bytes;
                 progress(bytes);
@@ -69,12 +69,12 @@ impl ImageCache {
         Ok(None)
     }
 
-    /// Why the bytes of a cached image are taken for right; nothing where it is not cached.
+    /// Why the bytes of a cached image are taken for right; nothing if it is not cached.
     pub fn trust(&self, id: &str) -> Result<Option<Trust>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;
         let file = inner.directory.open_cached(&id).map_err(Error::image("open", &id))?;
-        file.map(|file| inner.blocks.trust(&id, &file).map_err(Error::image("look at", &id)))
+        file.map(|file| inner.digests.trust(&id, &file).map_err(Error::image("look at", &id)))
             .transpose()
     }
 

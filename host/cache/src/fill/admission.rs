@@ -1,9 +1,11 @@
 //! Whether an image may be cached, and its place in `incomplete/`.
 
 use crate::cache::CacheInner;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::space;
-use image_cache_model::{ImageId, Outcome};
+use image_cache_model::ImageId;
 use image_cache_store::{Incomplete, TakeResult};
+use std::io;
 use std::time::SystemTime;
 
 /// Asks whether the image may be cached, and takes its place if so; otherwise says why not.
@@ -12,19 +14,16 @@ pub(super) fn admit(
     image_id: &ImageId,
     size: Option<u64>,
 ) -> Result<Incomplete, Outcome> {
-    let failed = |reason: String| {
-        inner.note_failure(image_id, &reason);
-        Outcome::CacheFailed(reason)
-    };
-    let unwritable = |error| failed(format!("cannot write to the cache: {error}"));
+    let failed = |failure| inner.note_failure(image_id, failure);
+    let unwritable = |error: io::Error| failed(CacheFailure::Unwritable(error.to_string()));
+    let unreadable = |error: io::Error| failed(CacheFailure::Unreadable(error.to_string()));
     // The directory is asked first: an image that is there needs no driver to say so.
-    let cached = inner.directory.cached_file(image_id);
-    if cached.map_err(|error| failed(format!("cannot look at the cache: {error}")))?.is_some() {
+    if inner.directory.cached_file(image_id).map_err(unreadable)?.is_some() {
         return Err(Outcome::AlreadyCached);
     }
     inner.reconcile();
     let is_cacheable = inner.metadata.is_cacheable(image_id, size, SystemTime::now());
-    if !is_cacheable.map_err(|error| failed(error.to_string()))? {
+    if !is_cacheable.map_err(|error| failed(CacheFailure::DriverFailed(error.to_string())))? {
         return Err(Outcome::RefusedByDriver);
     }
     match Incomplete::take(&inner.directory, image_id).map_err(unwritable)? {

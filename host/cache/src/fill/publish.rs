@@ -2,8 +2,9 @@
 
 use super::sink::CachingSink;
 use crate::cache::CacheInner;
-use crate::metadata::Budget;
-use image_cache_model::{CachedImage, Checksum, Durability, ImageId, Outcome};
+use crate::metadata::DriverBudget;
+use crate::outcome::{CacheFailure, Outcome};
+use image_cache_model::{CachedImage, Checksum, Durability, ImageId};
 use image_cache_store::{Incomplete, PublishResult, StagedDigests, to_micros};
 use std::io;
 use std::time::SystemTime;
@@ -18,9 +19,8 @@ pub(super) fn publish(
     let outcome = match record_and_move(inner, image_id, caching, checksum) {
         Ok(outcome) => outcome,
         Err(error) => {
-            let reason = format!("cannot publish it: {error}");
-            inner.note_failure(image_id, &reason);
-            return Outcome::CacheFailed(reason);
+            let failure = CacheFailure::Unpublished(error.to_string());
+            return inner.note_failure(image_id, failure);
         }
     };
     if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
@@ -38,11 +38,11 @@ fn record_and_move(
     CachingSink { mut file, blocks: digests, .. }: CachingSink,
     checksum: Option<Checksum>,
 ) -> io::Result<Outcome> {
-    let CacheInner { config, directory, metadata, blocks, .. } = inner;
+    let CacheInner { config, directory, metadata, digests: store, .. } = inner;
     let durability = config.durability;
     let info = file.sync_to_disk(durability)?;
     let is_durable = durability == Durability::Full;
-    let digests = blocks.stage(image_id, file.file(), digests, is_durable);
+    let digests = store.stage(image_id, file.file(), digests, is_durable);
     let record = CachedImage {
         image_id: image_id.clone(),
         size: info.size,
@@ -55,7 +55,7 @@ fn record_and_move(
     if directory.cached_file(image_id)?.is_some() {
         return Ok(Outcome::AlreadyCached);
     }
-    let recorded = metadata.record_cached(&record, Some(file.file()), &Budget::one_call());
+    let recorded = metadata.record_cached(&record, Some(file.file()), &DriverBudget::one_call());
     if let Err(error) = &recorded {
         tracing::warn!(image = %image_id, %error, "the image is cached without a record for now");
     }
@@ -67,7 +67,7 @@ fn record_and_move(
         }
         Err(error) => {
             let ids = std::slice::from_ref(image_id);
-            if metadata.forget(ids, &Budget::one_call()).is_err() {
+            if metadata.forget(ids, &DriverBudget::one_call()).is_err() {
                 tracing::warn!(image = %image_id, "a record without a file remains for now");
             }
             Err(error)
@@ -82,12 +82,12 @@ fn move_in(
     file: Incomplete,
     digests: io::Result<StagedDigests>,
 ) -> io::Result<PublishResult> {
-    let CacheInner { directory, blocks, .. } = inner;
+    let CacheInner { directory, digests: store, .. } = inner;
     let _lock = directory.lock()?;
-    blocks.publish(image_id, digests);
+    store.publish(image_id, digests);
     let published = file.publish();
     if !matches!(published, Ok(PublishResult::Done)) {
-        blocks.remove(image_id);
+        store.remove(image_id);
     }
     published
 }

@@ -1,8 +1,9 @@
 //! Where the bytes of a fetch go.
 
 use crate::cache::CacheInner;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::space;
-use image_cache_model::{Checksum, Expected, ImageId, Outcome};
+use image_cache_model::{Checksum, Expected, ImageId};
 use image_cache_store::Incomplete;
 use image_cache_store::integrity::BlockDigests;
 use image_cache_store::md5::Md5Digest;
@@ -10,8 +11,8 @@ use std::io;
 
 /// Where the bytes of a fetch go. A sink only ever moves down this list.
 pub(super) enum Sink {
-    /// Into the cache: they are written, and hashed by the way.
-    Caching(CachingSink),
+    /// Into the cache: they are written, and hashed at the same time.
+    Caching(Box<CachingSink>),
     /// Nowhere, for this reason: they are only hashed.
     Verifying(Md5Digest, Outcome),
     /// Nowhere, for this reason: nobody asks for their digest, or the fetch has ended.
@@ -28,7 +29,7 @@ pub(super) struct CachingSink {
 impl Sink {
     pub fn caching(file: Incomplete) -> Sink {
         let (blocks, digest) = (BlockDigests::default(), Md5Digest::new());
-        Sink::Caching(CachingSink { file, blocks, digest })
+        Sink::Caching(Box::new(CachingSink { file, blocks, digest }))
     }
 
     /// Past the cache, for this reason.
@@ -61,20 +62,20 @@ impl Sink {
 
     /// The digest of all bytes, unless nobody asks for it. It can be had once.
     pub fn finish_digest(&mut self) -> io::Result<Option<Checksum>> {
-        match self {
-            Sink::Caching(CachingSink { digest, .. }) | Sink::Verifying(digest, _) => {
-                std::mem::take(digest).finish().map(Some)
-            }
-            Sink::Ignoring(_) => Ok(None),
-        }
+        let digest = match self {
+            Sink::Caching(caching) => &mut caching.digest,
+            Sink::Verifying(digest, _) => digest,
+            Sink::Ignoring(_) => return Ok(None),
+        };
+        std::mem::take(digest).finish().map(Some)
     }
 
     /// The cache has failed: the file is removed, and the bytes are only hashed from now on.
     pub fn discard(&mut self, reason: Outcome) {
         match std::mem::replace(self, Sink::Ignoring(reason.clone())) {
-            Sink::Caching(CachingSink { file, digest, .. }) => {
-                file.discard();
-                *self = Sink::Verifying(digest, reason);
+            Sink::Caching(caching) => {
+                caching.file.discard();
+                *self = Sink::Verifying(caching.digest, reason);
             }
             other => *self = other,
         }
@@ -82,7 +83,7 @@ impl Sink {
 
     /// The fetch has ended without a whole image: the file goes to `invalid/`, with the last bytes that came.
     pub fn quarantine(&mut self, inner: &CacheInner, image_id: &ImageId, last: [&[u8]; 2]) {
-        let failed = Sink::Ignoring(Outcome::CacheFailed("the fetch failed".into()));
+        let failed = Sink::Ignoring(Outcome::CacheFailed(CacheFailure::FetchFailed));
         if let Sink::Caching(caching) = std::mem::replace(self, failed) {
             caching.quarantine(inner, image_id, last);
         }

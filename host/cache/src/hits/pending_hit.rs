@@ -10,7 +10,7 @@ use std::time::SystemTime;
 pub(crate) struct PendingHit {
     inner: Arc<CacheInner>,
     image_id: ImageId,
-    /// What is read, where that is a cached file. It is the reader's to close: an image is not evicted while it is open.
+    /// What is read, if that is a cached file. It is the reader's to close: an image is not evicted while it is open.
     file: Weak<File>,
 }
 
@@ -27,7 +27,7 @@ impl PendingHit {
 
     pub fn count(self) {
         let PendingHit { inner, image_id, file } = self;
-        // Books that were just replaced have to know the image first.
+        // Records that were just replaced have to know the image first.
         inner.reconcile();
         inner.metrics.hits.inc();
         inner.hits.count(Hit { image_id, at: SystemTime::now() }, &file);

@@ -17,7 +17,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureCost {
     Single,
-    /// It took much of the time of a call: who waits for the third one waits for long.
+    /// It took much of the time of a call: a caller that waits for the third one waits for long.
     Double,
 }
 

@@ -1,7 +1,7 @@
 //! How long the calls of a driver may take together, for one undertaking that needs many of them.
 //!
 //! Each call has a deadline of its own. A driver that takes a little less than that for each of many calls never fails, and
-//! holds up whoever waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
+//! delays the caller that waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
 //! writing hits, migrating) hands a budget through to each of them. Only the driver's time is counted: the directory's and a wait
 //! for somebody else's lock are not its fault. The built-in drivers are trusted to come to an end, and have no budget.
 
@@ -17,23 +17,23 @@ const FOR_EACH: Duration = Duration::from_millis(1);
 
 /// The time that the driver has for all calls of one undertaking; several threads may spend it.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct DriverBudget {
     /// Microseconds; none for what is a single call.
     allowed: Option<AtomicU64>,
     spent: AtomicU64,
 }
 
-impl Budget {
+impl DriverBudget {
     /// For a single call, which its own deadline bounds.
-    pub const fn one_call() -> Budget {
-        Budget { allowed: None, spent: AtomicU64::new(0) }
+    pub const fn one_call() -> DriverBudget {
+        DriverBudget { allowed: None, spent: AtomicU64::new(0) }
     }
 
     /// For what is about so many images on disk.
-    pub fn of(images: u64) -> Budget {
+    pub fn of(images: u64) -> DriverBudget {
         let for_all = micros(FOR_EACH).saturating_mul(images);
         let allowed = AtomicU64::new(micros(AT_LEAST).saturating_add(for_all));
-        Budget { allowed: Some(allowed), spent: AtomicU64::new(0) }
+        DriverBudget { allowed: Some(allowed), spent: AtomicU64::new(0) }
     }
 
     /// So many images more were found on disk.
@@ -64,7 +64,7 @@ impl Budget {
         answer
     }
 
-    /// Why this driver must not be called any more, where its time is spent.
+    /// Why this driver must not be called any more, if its time is spent.
     pub fn overdrawn(&self, driver: &Driver) -> Option<String> {
         if driver.is_built_in() {
             return None;
@@ -96,13 +96,13 @@ mod tests {
 
     #[test]
     fn a_budget_grows_with_the_images_and_shrinks_by_what_was_spent() {
-        let budget = Budget::of(1_000_000);
+        let budget = DriverBudget::of(1_000_000);
         assert_eq!(budget.left(), Duration::from_secs(1010));
         budget.allow(5);
         budget.spent.fetch_add(micros(Duration::from_secs(1000)), Ordering::Relaxed);
         assert_eq!(budget.left(), Duration::from_millis(10_005));
         budget.spent.fetch_add(u64::MAX / 2, Ordering::Relaxed);
         assert!(budget.left().is_zero());
-        assert!(Budget::of(u64::MAX).left() > Duration::from_secs(1 << 40), "no overflow");
+        assert!(DriverBudget::of(u64::MAX).left() > Duration::from_secs(1 << 40), "no overflow");
     }
 }

@@ -1,7 +1,7 @@
 //! One call of the driver: within its deadline and budget, made again after a failure that may pass, by another driver if
 //! this one failed too often.
 
-use super::Budget;
+use super::DriverBudget;
 use super::classify::{Decision, Idempotency, RetryRule, classify};
 use super::failover::Failover;
 use super::in_use::InUse;
@@ -17,7 +17,7 @@ impl Failover {
         &self,
         operation: &'static str,
         idempotency: Idempotency,
-        budget: &Budget,
+        budget: &DriverBudget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
         self.call(operation, idempotency, budget, call).inspect_err(|_| self.sync.mark_dirty())
@@ -28,7 +28,7 @@ impl Failover {
         &self,
         operation: &'static str,
         idempotency: Idempotency,
-        budget: &Budget,
+        budget: &DriverBudget,
         call: impl Fn(&Driver) -> Result<T, CallError>,
     ) -> Result<T> {
         let mut in_use = self.in_use();
@@ -114,7 +114,7 @@ impl Failover {
         &self,
         in_use: &Arc<InUse>,
         operation: &'static str,
-        budget: &Budget,
+        budget: &DriverBudget,
     ) -> Result<()> {
         let Some(reason) = budget.overdrawn(&in_use.driver) else { return Ok(()) };
         let driver = in_use.driver.name().to_owned();
@@ -129,9 +129,10 @@ impl Failover {
         operation: &'static str,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        let _span = tracing::debug_span!("driver_call", operation).entered();
         let begun = Instant::now();
         let answer = call();
-        self.metrics.called(operation, begun.elapsed(), answer.is_err());
+        self.metrics.record_call(operation, begun.elapsed(), answer.is_err());
         answer
     }
 }

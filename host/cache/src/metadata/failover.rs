@@ -73,12 +73,12 @@ impl Failover {
     }
 
     /// Whether the driver came with the host, and is believed what nobody can check.
-    pub fn is_trusted(&self) -> bool {
+    pub fn is_built_in(&self) -> bool {
         read(&self.in_use).driver.is_built_in()
     }
 
     /// Why the driver is not called, in the words of an error.
-    pub fn not_asked(&self, operation: &'static str, reason: &str) -> Error {
+    pub fn not_called(&self, operation: &'static str, reason: &str) -> Error {
         let driver = self.in_use().driver.name().to_owned();
         Error::Metadata { operation, driver, reason: reason.to_owned() }
     }
@@ -116,7 +116,7 @@ impl Failover {
         }
     }
 
-    /// Puts sqlite in the place of a driver that keeps failing; true where that, or somebody else's
+    /// Puts sqlite in the place of a driver that keeps failing; true if that, or somebody else's
     /// attempt, succeeded.
     pub fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
         let mut in_use = write(&self.in_use);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The driver that serves when another cannot.
 const LAST_RESORT: &str = "sqlite";
 
-/// Which driver serves, and why where it is not the configured one.
+/// Which driver serves, and why if it is not the configured one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverStatus {
     /// The name under which it was loaded.

@@ -1,13 +1,13 @@
 //! The records of all cached images, page by page.
 
-use super::{Budget, MAX_ORPHAN_RECORDS, MetadataStore, PAGE};
+use super::{DriverBudget, MAX_ORPHAN_RECORDS, MetadataStore, PAGE};
 use crate::error::{Error, Result};
 use image_cache_model::{CachedImage, ImageId};
 
 /// A pass over the records, in the order of ids.
 pub(crate) struct Pages<'a> {
     metadata: &'a MetadataStore,
-    budget: &'a Budget,
+    budget: &'a DriverBudget,
     after: Option<ImageId>,
     orphans: usize,
     over: bool,
@@ -15,7 +15,7 @@ pub(crate) struct Pages<'a> {
 
 impl MetadataStore {
     /// A pass that begins at the front, within this budget.
-    pub fn pages<'a>(&'a self, budget: &'a Budget) -> Pages<'a> {
+    pub fn pages<'a>(&'a self, budget: &'a DriverBudget) -> Pages<'a> {
         Pages { metadata: self, budget, after: None, orphans: 0, over: false }
     }
 }
@@ -28,7 +28,7 @@ impl Pages<'_> {
             return Ok(None);
         }
         self.orphans += orphans;
-        let page = match self.orphans > MAX_ORPHAN_RECORDS && !self.metadata.is_trusted() {
+        let page = match self.orphans > MAX_ORPHAN_RECORDS && !self.metadata.is_built_in() {
             true => Err(self.endless()),
             false => self.metadata.cached_images(self.after.as_ref(), PAGE, self.budget),
         };

@@ -27,21 +27,21 @@ struct Policy {
 pub(super) fn evict_by_policy(run: &mut PruneRun<'_, '_>) -> Result<()> {
     let mut policy = Policy::new(run)?;
     while policy.beyond_half == 0 && policy.too_young.len() <= SPARED {
-        let spared = policy.too_young.iter().chain(run.passed_over.keys()).cloned();
+        let spared = policy.too_young.iter().chain(run.excluded.keys()).cloned();
         let exclude: Vec<ImageId> = spared.collect();
-        let victims = run.ask(0, &exclude, u32::MAX)?;
+        let victims = run.select_victims(0, &exclude, u32::MAX)?;
         let mut go = Vec::with_capacity(victims.len());
-        let is_over = victims.is_empty();
+        let is_last = victims.is_empty();
         for victim in victims {
-            if policy.lets_go(run, &victim.image_id)? {
+            if policy.take_victim(run, &victim.image_id)? {
                 go.push(victim.image_id);
             }
         }
-        if is_over || (!go.is_empty() && !run.evict(&go, u64::MAX)?) {
+        if is_last || (!go.is_empty() && !run.evict(&go, u64::MAX)?) {
             break;
         }
     }
-    policy.tell(run);
+    policy.log_kept(run);
     Ok(())
 }
 
@@ -60,7 +60,7 @@ impl Policy {
     }
 
     /// Whether this victim goes, which is then counted. Of one that is not there, evicting it finds that out.
-    fn lets_go(&mut self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
+    fn take_victim(&mut self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
         let inner = run.inner;
         let file = inner.directory.cached_file(id).map_err(crate::Error::image("look at", id))?;
         let Some(file) = file else { return Ok(true) };
@@ -91,7 +91,7 @@ impl Policy {
     }
 
     /// Says what stayed, and which option would have let it go.
-    fn tell(&self, run: &PruneRun<'_, '_>) {
+    fn log_kept(&self, run: &PruneRun<'_, '_>) {
         let (driver, metrics) = (run.inner.metadata.status().name, &run.inner.metrics);
         let too_young = self.too_young.len() as u64;
         metrics.victims_too_young.add(too_young);

@@ -1,9 +1,9 @@
 //! One run of evictions in the driver's order.
 
 use crate::cache::CacheInner;
-use crate::delete::{BATCH, Kept, Removal, Removed, remove_batch};
+use crate::delete::{IMAGES_PER_LOCK, Kept, RemoveResult, RemovedImage, remove_batch};
 use crate::error::{Error, Result};
-use crate::metadata::{Budget, MetadataStore};
+use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
 use image_cache_store::{DeferredClose, EvictResult};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ const VAIN_ROUNDS: u32 = 8;
 /// So often records that could not be brought into sync are tried again before the run gives up.
 const RECONCILE_ATTEMPTS: u32 = 3;
 
-/// Victims that may turn out not to be cached before that is a vain round: another process may have removed some.
+/// Victims that may turn out not to be cached before the round counts as failed: another process may have removed some.
 const MAX_ORPHAN_RECORDS: usize = 10_000;
 
 /// What [`ImageCache::prune`](crate::ImageCache::prune) did.
@@ -41,16 +41,16 @@ pub(super) struct PruneRun<'a, 's> {
     pub inner: &'a CacheInner,
     space: &'a mut DeferredClose<'s>,
     /// The driver's time for all of it.
-    pub budget: Budget,
+    pub budget: DriverBudget,
     /// Whether it was said that more victims were named than had to go.
-    told_surplus: bool,
+    is_surplus_logged: bool,
     pub pruned: Pruned,
     /// What is cached, as far as we know.
     pub cached: CacheSize,
     /// Whether others removed images meanwhile, so that it is to be counted anew.
-    is_doubtful: bool,
-    /// Images not to be named again, with the reason where they are still there.
-    pub passed_over: BTreeMap<ImageId, Option<String>>,
+    is_stale: bool,
+    /// Images not to be named again, with the reason if they are still there.
+    pub excluded: BTreeMap<ImageId, Option<String>>,
     /// How many of those were not cached at all.
     orphans: usize,
     vain: u32,
@@ -64,9 +64,9 @@ pub(super) struct PruneRun<'a, 's> {
 impl<'a, 's> PruneRun<'a, 's> {
     pub fn start(inner: &'a CacheInner, space: &'a mut DeferredClose<'s>) -> Result<Self> {
         inner.flush();
-        inner.take_note_of_changes();
+        inner.reconcile_if_changed();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-        let held = inner.held()?;
+        let held = inner.snapshot_directory()?;
         let cached = held.size;
         if !inner.metadata.matches_last_reconcile(held)
             && inner.read_metadata(MetadataStore::cache_size)? != cached
@@ -77,12 +77,12 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(PruneRun {
             inner,
             space,
-            budget: Budget::of(cached.images),
-            told_surplus: false,
+            budget: DriverBudget::of(cached.images),
+            is_surplus_logged: false,
             pruned: Pruned::default(),
             cached,
-            is_doubtful: false,
-            passed_over: BTreeMap::new(),
+            is_stale: false,
+            excluded: BTreeMap::new(),
             orphans: 0,
             vain: 0,
             failed_repairs: 0,
@@ -93,14 +93,14 @@ impl<'a, 's> PruneRun<'a, 's> {
 
     /// What was evicted, and what could not be.
     pub fn finish(self) -> Pruned {
-        let kept = self.passed_over.into_iter();
+        let kept = self.excluded.into_iter();
         let kept = kept.filter_map(|(image_id, reason)| Some(Kept { image_id, reason: reason? }));
         Pruned { kept: kept.collect(), ..self.pruned }
     }
 
     /// What is cached. Looking at every image takes long: what we evicted ourselves we know.
     pub fn cached(&mut self) -> Result<CacheSize> {
-        if std::mem::take(&mut self.is_doubtful) {
+        if std::mem::take(&mut self.is_stale) {
             self.cached = self.inner.cache_size()?;
         }
         Ok(self.cached)
@@ -110,28 +110,28 @@ impl<'a, 's> PruneRun<'a, 's> {
     pub fn free(&mut self, bytes: u64) -> Result<u64> {
         while self.pruned.bytes < bytes {
             let needed = bytes - self.pruned.bytes;
-            if !self.round(needed, needed)? {
+            if !self.evict_until(needed, needed)? {
                 break;
             }
         }
         Ok(self.pruned.bytes)
     }
 
-    /// Asks for victims and evicts them until `enough` bytes have gone; false where it is no use to go on.
-    pub fn round(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
-        self.round_within(bytes_needed, enough, u32::MAX)
+    /// Asks for victims and evicts them until `enough` bytes have gone; false if it is of no use to go on.
+    pub fn evict_until(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
+        self.evict_victims(bytes_needed, enough, u32::MAX)
     }
 
     /// Asks for so many victims, whatever their size, and evicts them.
-    pub fn round_of(&mut self, images: u64) -> Result<bool> {
-        self.round_within(u64::MAX, u64::MAX, u32::try_from(images).unwrap_or(u32::MAX))
+    pub fn evict_some(&mut self, images: u64) -> Result<bool> {
+        self.evict_victims(u64::MAX, u64::MAX, u32::try_from(images).unwrap_or(u32::MAX))
     }
 
-    fn round_within(&mut self, bytes_needed: u64, enough: u64, most: u32) -> Result<bool> {
-        let exclude: Vec<ImageId> = self.passed_over.keys().cloned().collect();
-        let victims = self.ask(bytes_needed, &exclude, most)?;
+    fn evict_victims(&mut self, bytes_needed: u64, enough: u64, most: u32) -> Result<bool> {
+        let exclude: Vec<ImageId> = self.excluded.keys().cloned().collect();
+        let victims = self.select_victims(bytes_needed, &exclude, most)?;
         if victims.is_empty() {
-            return self.none_named();
+            return self.handle_no_victims();
         }
         self.note_surplus(&victims, bytes_needed);
         let ids: Vec<ImageId> = victims.into_iter().map(|victim| victim.image_id).collect();
@@ -139,29 +139,34 @@ impl<'a, 's> PruneRun<'a, 's> {
     }
 
     /// Whom the driver names, the first to go first; so many at most.
-    pub fn ask(&self, bytes_needed: u64, exclude: &[ImageId], most: u32) -> Result<Vec<Victim>> {
-        let is_built_in = self.inner.metadata.is_trusted();
+    pub fn select_victims(
+        &self,
+        bytes_needed: u64,
+        exclude: &[ImageId],
+        most: u32,
+    ) -> Result<Vec<Victim>> {
+        let is_built_in = self.inner.metadata.is_built_in();
         let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
         let request = Eviction { now: SystemTime::now(), bytes_needed, exclude, limit };
         self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
     }
 
-    /// Evicts these until `enough` bytes have gone; false where it is no use to go on.
+    /// Evicts these until `enough` bytes have gone; false if it is of no use to go on.
     pub fn evict(&mut self, ids: &[ImageId], enough: u64) -> Result<bool> {
-        let (mut freed, seen) = (0u64, self.pruned.images + self.kept());
+        let (mut freed, before) = (0u64, self.pruned.images + self.kept());
         let mut rest = ids;
         while !rest.is_empty() && freed < enough {
-            let batch = &rest[..rest.len().min(BATCH)];
+            let batch = &rest[..rest.len().min(IMAGES_PER_LOCK)];
             let within = (&mut *self.space, &self.budget);
             let images = remove_batch(self.inner, batch, enough - freed, within, evict)?;
             rest = &rest[images.len()..];
-            freed = freed.saturating_add(self.note(images));
+            freed = freed.saturating_add(self.note_removed(images));
         }
-        let is_further = self.pruned.images + self.kept() > seen;
+        let is_further = self.pruned.images + self.kept() > before;
         if is_further && self.orphans <= MAX_ORPHAN_RECORDS {
             return Ok(true);
         }
-        self.in_vain("it names victims that are not cached")
+        self.note_vain_round("it names victims that are not cached")
     }
 
     /// Counts the victims that were named although those before them suffice: they stay.
@@ -177,7 +182,7 @@ impl<'a, 's> PruneRun<'a, 's> {
             return;
         }
         self.inner.metrics.victims_not_needed.add(surplus as u64);
-        if !std::mem::replace(&mut self.told_surplus, true) {
+        if !std::mem::replace(&mut self.is_surplus_logged, true) {
             let (driver, named) = (self.inner.metadata.status().name, victims.len());
             tracing::warn!(
                 driver,
@@ -189,20 +194,20 @@ impl<'a, 's> PruneRun<'a, 's> {
         }
     }
 
-    /// The driver names nobody though somebody has to go: right where nobody is left who can.
-    fn none_named(&mut self) -> Result<bool> {
-        self.is_doubtful = true;
+    /// The driver names no victim though an image has to go: right if no image is left that can.
+    fn handle_no_victims(&mut self) -> Result<bool> {
+        self.is_stale = true;
         if self.cached()?.images <= self.kept() {
             self.gave_up = None;
             return Ok(false);
         }
-        self.in_vain("it names no victim, though the cache is larger than it may be")
+        self.note_vain_round("it names no victim, though the cache is larger than it may be")
     }
 
     /// A round that led nowhere; whether to go on. That speaks against the driver only if the directory stood still:
     /// another process may have removed what it named, or brought what it could not know.
-    fn in_vain(&mut self, reason: &'static str) -> Result<bool> {
-        self.passed_over.retain(|_, reason| reason.is_some());
+    fn note_vain_round(&mut self, reason: &'static str) -> Result<bool> {
+        self.excluded.retain(|_, reason| reason.is_some());
         self.orphans = 0;
         self.vain += 1;
         let cached = self.cached()?;
@@ -219,7 +224,7 @@ impl<'a, 's> PruneRun<'a, 's> {
     /// written, the next attempt is usually put off; a run that would wait for it would end above the maximum.
     fn repair_records(&mut self) -> Result<()> {
         let metadata = &self.inner.metadata;
-        if !metadata.is_trusted() {
+        if !metadata.is_built_in() {
             return Ok(());
         }
         let Err(error) = self.inner.reconcile_now() else { return Ok(()) };
@@ -239,11 +244,11 @@ impl<'a, 's> PruneRun<'a, 's> {
 
     /// Images that were named and are still there.
     pub fn kept(&self) -> u64 {
-        (self.passed_over.len() - self.orphans) as u64
+        (self.excluded.len() - self.orphans) as u64
     }
 
     /// Takes down what became of some images; how many bytes went.
-    fn note(&mut self, images: Vec<Removed>) -> u64 {
+    fn note_removed(&mut self, images: Vec<RemovedImage>) -> u64 {
         let mut freed = 0;
         for image in images {
             match image.size {
@@ -256,9 +261,9 @@ impl<'a, 's> PruneRun<'a, 's> {
                 }
                 None => {
                     self.orphans += usize::from(image.kept.is_none());
-                    self.is_doubtful |= image.kept.is_none();
+                    self.is_stale |= image.kept.is_none();
                     let reason = image.kept.map(|error| error.to_string());
-                    self.passed_over.insert(image.image_id, reason);
+                    self.excluded.insert(image.image_id, reason);
                 }
             }
         }
@@ -268,7 +273,7 @@ impl<'a, 's> PruneRun<'a, 's> {
     }
 }
 
-fn evict(inner: &CacheInner, id: &ImageId) -> Removal {
+fn evict(inner: &CacheInner, id: &ImageId) -> RemoveResult {
     match inner.directory.evict(id) {
         Ok(EvictResult::Evicted(file)) => Ok(Some(file)),
         Ok(EvictResult::Gone) => Ok(None),

@@ -1,9 +1,9 @@
-//! What the bytes of an open image are held against, found or made at its first use.
+//! The digests that the bytes of an open image are compared with, found or made at its first use.
 
 use super::quarantine::quarantine;
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
-use crate::metadata::Budget;
+use crate::metadata::DriverBudget;
 use image_cache_model::{Checksum, ChecksumAlgorithm, ImageId};
 use image_cache_store::FileKey;
 use image_cache_store::integrity::{BlockDigests, DigestTable, LARGEST, Trust};
@@ -14,9 +14,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// What an open image is held against.
+/// What an open image is compared with.
 pub(crate) enum Verifier {
-    /// These digests, some of which may be learned by the way.
+    /// These digests, some of which may be learned by reading.
     By(Arc<DigestTable>),
     /// Nothing: it is larger than what digests are kept for.
     TooLarge,
@@ -24,23 +24,23 @@ pub(crate) enum Verifier {
     Gone,
 }
 
-/// Finds the digests of an open image. Where there are none and the record has a checksum, the whole file is
-/// read and held against that, by one reader for all who wait for it.
+/// Finds the digests of an open image. If there are none and the record has a checksum, the whole file is
+/// read and compared with that, by one reader for all that wait for it.
 ///
 /// # Errors
 /// [`Error::Corrupt`], for a file of the wrong size or with the wrong checksum, which has left the cache then;
-/// [`Error::Metadata`], where it cannot be found out whether there is a checksum.
+/// [`Error::Metadata`], if it cannot be found out whether there is a checksum.
 pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    if let Some(table) = inner.blocks.known(id, &key) {
+    if let Some(table) = inner.digests.known(id, &key) {
         return Ok(Verifier::By(table));
     }
-    let at_work = inner.blocks.seek(id);
+    let at_work = inner.digests.seek(id);
     let _at_work = lock(&at_work);
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
 
-/// The same for one who may take his time: nobody waits for him. `progress` hears how many bytes were read at
+/// The same for a caller that may take its time: nobody waits for it. `progress` hears how many bytes were read at
 /// a time.
 pub(crate) fn load_or_build_with_progress(
     inner: &CacheInner,
@@ -49,13 +49,13 @@ pub(crate) fn load_or_build_with_progress(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    match inner.blocks.known(id, &key) {
+    match inner.digests.known(id, &key) {
         Some(table) => Ok(Verifier::By(table)),
         None if key.size > LARGEST => {
             tracing::warn!(image = %id, "it is too large to be verified");
             Ok(Verifier::TooLarge)
         }
-        None => seek(inner, id, file, key, progress),
+        None => find_or_build(inner, id, file, key, progress),
     }
 }
 
@@ -63,15 +63,15 @@ fn key_of(id: &ImageId, file: &File) -> Result<FileKey> {
     FileKey::of(file).map_err(Error::image("look at", id))
 }
 
-fn seek(
+fn find_or_build(
     inner: &CacheInner,
     id: &ImageId,
     file: &File,
     key: FileKey,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verifier> {
-    let blocks = &inner.blocks;
-    let loaded = blocks.load(id);
+    let store = &inner.digests;
+    let loaded = store.load(id);
     // Digests that cannot be read just now may be better than those that could be made.
     let to_be_saved = loaded.is_ok();
     let table = match loaded {
@@ -82,10 +82,10 @@ fn seek(
             }
             Some(Arc::new(table))
         }
-        Ok(None) => blocks.known_before(id, key.inode),
+        Ok(None) => store.known_before(id, key.inode),
         Err(error) => {
             tracing::warn!(image = %id, %error, "its block digests cannot be read");
-            blocks.known_before(id, key.inode)
+            store.known_before(id, key.inode)
         }
     };
     let table = match table {
@@ -95,9 +95,9 @@ fn seek(
             return Err(quarantine(inner, id, file, reason));
         }
         None => {
-            // An image that another process is replacing must not be held against its successor's checksum.
-            let checksum =
-                inner.read_metadata(|metadata| metadata.cached_image(id, &Budget::one_call()))?;
+            // An image that another process is replacing must not be compared with its successor's checksum.
+            let checksum = inner
+                .read_metadata(|metadata| metadata.cached_image(id, &DriverBudget::one_call()))?;
             if !is_in_place(inner, id, file)? {
                 return Ok(Verifier::Gone);
             }
@@ -108,9 +108,9 @@ fn seek(
             }
         }
     };
-    blocks.keep(id, key, &table);
+    store.keep(id, key, &table);
     if table.is_to_be_saved() {
-        blocks.save(id, file, &table);
+        store.save(id, file, &table);
     }
     Ok(Verifier::By(table))
 }
@@ -119,7 +119,7 @@ fn is_in_place(inner: &CacheInner, id: &ImageId, file: &File) -> Result<bool> {
     inner.directory.is_in_place(id, file).map_err(Error::image("look at", id))
 }
 
-/// Holds the whole file against the checksum in its record, and makes its digests by the way.
+/// Compares the whole file with the checksum in its record, and makes its digests from the same read.
 fn verify_checksum(
     inner: &CacheInner,
     id: &ImageId,
@@ -151,6 +151,6 @@ fn verify_checksum(
         return Err(quarantine(inner, id, file, reason));
     }
     let table = Arc::new(DigestTable::from_digests(size, Trust::Checksum, digests));
-    inner.blocks.save(id, file, &table);
+    inner.digests.save(id, file, &table);
     Ok(table)
 }

@@ -1,4 +1,4 @@
-//! Opening a cached image: held against eviction, with what its bytes are verified by.
+//! Opening a cached image: locked against eviction, with the digests that its bytes are verified by.
 
 use super::load_or_build::{Verifier, load_or_build};
 use crate::cache::CacheInner;
@@ -10,15 +10,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whoever publishes or evicts an image holds its lock for a moment: so often we ask again.
-const ATTEMPTS: u32 = 20;
+/// A thread that publishes or evicts an image holds its lock for a moment: so often the lock is tried again.
+const LOCK_ATTEMPTS: u32 = 20;
 
-/// Opens the image, and finds out what its bytes are held against.
+/// Opens the image, and finds the digests of its bytes.
 pub(super) fn open_verified(
     inner: &CacheInner,
     id: &ImageId,
 ) -> Result<Option<(File, Option<Arc<DigestTable>>)>> {
-    while let Some(file) = open_held(inner, id).map_err(Error::image("open", id))? {
+    while let Some(file) = open_locked(inner, id).map_err(Error::image("open", id))? {
         if !inner.config.verify_reads {
             return Ok(Some((file, None)));
         }
@@ -37,9 +37,9 @@ pub(super) fn open_verified(
     Ok(None)
 }
 
-/// Opens the image and, where that succeeds at once, holds it against eviction.
-pub(crate) fn open_held(inner: &CacheInner, id: &ImageId) -> io::Result<Option<File>> {
-    for _ in 0..ATTEMPTS {
+/// Opens the image and, if that succeeds at once, locks it against eviction.
+pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option<File>> {
+    for _ in 0..LOCK_ATTEMPTS {
         let Some(file) = inner.directory.open_cached(id)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => return Ok(Some(file)),

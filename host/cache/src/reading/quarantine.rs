@@ -8,15 +8,15 @@ use image_cache_store::UnlinkedFile;
 use std::fs::File;
 use std::io;
 
-/// Moves a damaged image to `invalid/`, with the reason, and answers the error for whoever used it. Where the
+/// Moves a damaged image to `invalid/`, with the reason, and answers the error for its reader. If the
 /// image's name leads to another file by now, that one stays.
 pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
-    match take_out(inner, id, file, &reason) {
-        Ok(Quarantined::Away) => {
+    match move_to_invalid(inner, id, file, &reason) {
+        Ok(QuarantineResult::Away) => {
             inner.metrics.corrupt_images.inc();
             tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
         }
-        Ok(Quarantined::AlreadyGone) => {
+        Ok(QuarantineResult::AlreadyGone) => {
             tracing::warn!(image = %id, reason, "an image that is cached no more is damaged");
         }
         Err(error) => {
@@ -26,13 +26,18 @@ pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: 
     Error::Corrupt { image_id: id.clone(), reason }
 }
 
-enum Quarantined {
+enum QuarantineResult {
     Away,
     /// Somebody else had removed or replaced it.
     AlreadyGone,
 }
 
-fn take_out(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Result<Quarantined> {
+fn move_to_invalid(
+    inner: &CacheInner,
+    id: &ImageId,
+    file: &File,
+    reason: &str,
+) -> Result<QuarantineResult> {
     let images = remove_all(inner, std::slice::from_ref(id), |inner, id| {
         if !inner.directory.is_in_place(id, file)? {
             return Err(io::ErrorKind::NotFound.into());
@@ -42,8 +47,8 @@ fn take_out(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Resu
         Ok(Some(UnlinkedFile::new(size, None)))
     })?;
     match images.into_iter().find_map(|image| image.kept) {
-        None => Ok(Quarantined::Away),
-        Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(Quarantined::AlreadyGone),
+        None => Ok(QuarantineResult::Away),
+        Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(QuarantineResult::AlreadyGone),
         Some(kept) => Err(Error::image("move away", id)(kept)),
     }
 }

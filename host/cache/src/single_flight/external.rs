@@ -4,9 +4,10 @@ use super::growing_file::{Completed, FetchEnd, GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::request::Request;
 use super::stuck::StuckWriters;
-use crate::metadata::Budget;
+use crate::metadata::DriverBudget;
+use crate::outcome::Outcome;
 use crate::withheld::readable;
-use image_cache_model::{Checksum, Outcome};
+use image_cache_model::Checksum;
 use image_cache_store::WriterState;
 use std::fs::{File, Metadata};
 use std::io;
@@ -44,12 +45,12 @@ impl ExternalFile {
     }
 
     /// Whether its writer was found to bring nothing, and still does not.
-    pub fn is_known_stuck(&self) -> bool {
-        self.file.metadata().is_ok_and(|file| self.is_stuck_at(&file))
+    pub fn check_known_stuck(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| self.check_stuck_at(&file))
     }
 
-    fn is_stuck_at(&self, file: &Metadata) -> bool {
-        self.stuck_writers().is_stuck(&self.request.image_id, file)
+    fn check_stuck_at(&self, file: &Metadata) -> bool {
+        self.stuck_writers().forget_unless_stuck(&self.request.image_id, file)
     }
 
     fn stuck_writers(&self) -> &StuckWriters {
@@ -65,7 +66,8 @@ impl ExternalFile {
     fn recorded_digest(&self) -> Option<Checksum> {
         let Request { inner, image_id, expected, .. } = &self.request;
         expected.md5.as_ref()?;
-        let record = inner.metadata.cached_image(image_id, &Budget::one_call()).ok().flatten();
+        let record =
+            inner.metadata.cached_image(image_id, &DriverBudget::one_call()).ok().flatten();
         record.and_then(|record| record.checksum)
     }
 }
@@ -94,7 +96,7 @@ impl GrowingFile for ExternalFile {
                 Ok(self.snapshot_of(size, Some(FetchEnd::Abandoned)))
             }
             WriterState::Growing => {
-                let is_stuck = self.is_stuck_at(&file);
+                let is_stuck = self.check_stuck_at(&file);
                 self.looked_at = Some(file);
                 Ok(Snapshot { is_stuck, ..self.snapshot_of(size, None) })
             }

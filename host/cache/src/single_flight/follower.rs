@@ -9,8 +9,9 @@ use super::patience::Patience;
 use super::progress::{Producer, Progress, SharedSource};
 use super::request::Request;
 use crate::error::{check_promises, clone_io_error};
+use crate::outcome::Outcome;
 use crate::withheld::readable;
-use image_cache_model::{Expected, ImageId, Outcome};
+use image_cache_model::{Expected, ImageId};
 use std::io;
 use std::sync::Arc;
 
@@ -136,7 +137,7 @@ impl Follower {
 
     fn wait_or_give_up(&mut self, is_known_stuck: bool) -> FollowerPoll {
         let Some(patience) = &mut self.patience else { return FollowerPoll::Pending };
-        if !is_known_stuck && !patience.is_over() {
+        if !is_known_stuck && !patience.expire_or_start() {
             return FollowerPoll::Pending;
         }
         if self.file().ping_writer() {

@@ -1,6 +1,7 @@
 //! What a reader that follows a fetch finds when it looks.
 
-use image_cache_model::{ImageId, Outcome};
+use crate::outcome::Outcome;
+use image_cache_model::ImageId;
 use std::io;
 
 /// What there is to do next for a reader that follows.
@@ -8,7 +9,7 @@ use std::io;
 pub(crate) enum FollowerPoll {
     /// So many bytes were read, the next ones of the image.
     Bytes(usize),
-    /// The image is cached, and this is where the reader stands in it. Told once, where there is more to read.
+    /// The image is cached, and this is where the reader stands in it. Told once, if there is more to read.
     Published(u64, Outcome),
     /// The image is whole and verified, and has been read to its end.
     End(Outcome),
@@ -21,7 +22,7 @@ pub(crate) enum FollowerPoll {
 /// Why there is nothing more to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchLoss {
-    /// Whoever brought the bytes went away.
+    /// The writer went away.
     Abandoned,
     /// The cache failed; the source is sound.
     CacheFailed,

@@ -1,7 +1,8 @@
 //! The growing file of a fetch, as a follower sees it.
 
 use super::partial_bytes::PartialBytes;
-use image_cache_model::{Checksum, Outcome};
+use crate::outcome::Outcome;
+use image_cache_model::Checksum;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub(crate) enum FetchEnd {
     Whole(Completed),
     /// The source failed or lied.
     Failed(Arc<io::Error>),
-    /// Whoever had the source went away.
+    /// The reader that had the source went away.
     Abandoned,
     /// The source is sound, but the cache cannot keep what comes.
     CacheFailed,

@@ -11,13 +11,13 @@ use std::sync::Arc;
 pub(crate) struct PartialBytes {
     file: Arc<File>,
     written: u64,
-    tail: Arc<[u8]>,
+    pending: Arc<[u8]>,
 }
 
 impl PartialBytes {
-    /// With a tail that is not in the file.
-    pub fn new(file: Arc<File>, written: u64, tail: Arc<[u8]>) -> Self {
-        PartialBytes { file, written, tail }
+    /// With pending bytes, which are not in the file.
+    pub fn new(file: Arc<File>, written: u64, pending: Arc<[u8]>) -> Self {
+        PartialBytes { file, written, pending }
     }
 
     /// The first `written` bytes of a file.
@@ -32,12 +32,12 @@ impl PartialBytes {
     }
 
     pub fn len(&self) -> u64 {
-        self.written + self.tail.len() as u64
+        self.written + self.pending.len() as u64
     }
 
     /// The last byte, if it is one of those that could not be written.
     pub fn last_pending(&self) -> Option<u8> {
-        self.tail.last().copied()
+        self.pending.last().copied()
     }
 
     /// Reads from `position` on; nothing only at the end.
@@ -52,7 +52,7 @@ impl PartialBytes {
             }
             return Ok(count);
         };
-        let rest = usize::try_from(past).ok().and_then(|past| self.tail.get(past..));
+        let rest = usize::try_from(past).ok().and_then(|past| self.pending.get(past..));
         let rest = rest.unwrap_or_default();
         let count = rest.len().min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);

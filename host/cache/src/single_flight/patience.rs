@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long nothing may come, counted from the first vain look.
+/// How long nothing may come, counted from the first look that finds nothing new.
 #[derive(Debug)]
 pub(super) struct Patience {
     time: Duration,
@@ -18,7 +18,7 @@ impl Patience {
         self.since = None;
     }
 
-    pub fn is_over(&mut self) -> bool {
+    pub fn expire_or_start(&mut self) -> bool {
         self.since.get_or_insert_with(Instant::now).elapsed() >= self.time
     }
 

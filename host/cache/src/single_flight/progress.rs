@@ -4,7 +4,7 @@
 mod polling;
 
 #[cfg(feature = "tokio")]
-pub(crate) use polling::Call;
+pub(crate) use polling::PumpCall;
 
 use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
@@ -18,45 +18,45 @@ use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, io};
 
-/// What a fill and its followers share. The fill alone writes; whoever waits is woken at each step.
+/// What a fill and its followers share. The fill alone writes; threads and tasks that wait are woken at each step.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    state: Mutex<State>,
-    moved: Condvar,
+    state: Mutex<ProgressState>,
+    changed: Condvar,
     /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
     awaited: AtomicBool,
     file: OnceLock<Arc<File>>,
-    /// Bytes that the image has in all, where whoever began the fetch knew.
+    /// Bytes that the image has in all, if the reader that began the fetch knew.
     size: Option<u64>,
 }
 
 #[derive(Debug)]
-struct State {
-    phase: Phase,
+struct ProgressState {
+    phase: FetchPhase,
     /// Bytes of the file that may be read.
     written: u64,
-    /// Those behind them, where the cache failed to write them.
-    tail: Arc<[u8]>,
+    /// Those behind them, if the cache failed to write them.
+    pending: Arc<[u8]>,
     /// Whether the source has ended, and the image is verified and published now.
     is_verifying: bool,
     /// How much was written when it was found to bring nothing.
     stuck_at: Option<u64>,
     /// The tasks that wait as threads do at the condition variable.
     wakers: Vec<Waker>,
-    /// The task that brings the bytes, where it waits to be asked.
-    bringer: Option<Waker>,
+    /// The task that reads the source, if it waits to be asked.
+    pump_waker: Option<Waker>,
     /// Who follows.
     readers: usize,
     /// Whether one of them has waited for bytes.
     #[cfg(feature = "tokio")]
-    is_wanted: bool,
-    /// Whether the task that brings the bytes was asked for a sign of life, and has given none yet.
+    has_demand: bool,
+    /// Whether the task that reads the source was asked for a sign of life, and has given none yet.
     #[cfg(feature = "tokio")]
-    pinged: bool,
+    owes_pong: bool,
 }
 
 #[derive(Debug, Clone)]
-enum Phase {
+enum FetchPhase {
     /// It is not known yet whether anything will be cached.
     Starting,
     Running(Producer),
@@ -109,32 +109,32 @@ pub(crate) trait SharedSource: Send + Sync {
 impl Progress {
     /// Of a fetch that is about to start.
     pub fn starting(size: Option<u64>) -> Arc<Progress> {
-        Progress::new(Phase::Starting, size)
+        Progress::new(FetchPhase::Starting, size)
     }
 
     /// Of a fetch past the cache, which nobody follows.
     pub fn detached() -> Arc<Progress> {
-        Progress::new(Phase::Ended(FetchEnd::NotStarted), None)
+        Progress::new(FetchPhase::Ended(FetchEnd::NotStarted), None)
     }
 
-    fn new(phase: Phase, size: Option<u64>) -> Arc<Progress> {
-        let state = State {
+    fn new(phase: FetchPhase, size: Option<u64>) -> Arc<Progress> {
+        let state = ProgressState {
             phase,
             written: 0,
-            tail: Arc::default(),
+            pending: Arc::default(),
             is_verifying: false,
             stuck_at: None,
             wakers: Vec::new(),
-            bringer: None,
+            pump_waker: None,
             readers: 0,
             #[cfg(feature = "tokio")]
-            is_wanted: false,
+            has_demand: false,
             #[cfg(feature = "tokio")]
-            pinged: false,
+            owes_pong: false,
         };
         Arc::new(Progress {
             state: Mutex::new(state),
-            moved: Condvar::new(),
+            changed: Condvar::new(),
             awaited: AtomicBool::new(false),
             file: OnceLock::new(),
             size,
@@ -147,10 +147,10 @@ impl Progress {
     }
 
     /// From now on it can be followed, unless it has ended already.
-    pub fn announce(&self, drive: Producer) {
+    pub fn publish_producer(&self, producer: Producer) {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Starting) {
-            state.phase = Phase::Running(drive);
+        if matches!(state.phase, FetchPhase::Starting) {
+            state.phase = FetchPhase::Running(producer);
             self.wake(state);
         }
     }
@@ -168,7 +168,7 @@ impl Progress {
         self.state().is_verifying = true;
     }
 
-    /// It was found to bring nothing: whoever waits for it need not find that out, too.
+    /// It was found to bring nothing: other readers need not find that out, too.
     pub fn remember_stuck(&self) {
         let mut state = self.state();
         state.stuck_at = Some(state.written);
@@ -187,12 +187,12 @@ impl Progress {
 
     /// The same, with the last bytes, which are not in the file. What is left for others is put in its `place`
     /// so that nobody sees the one without the other.
-    pub fn end_with(&self, tail: Vec<u8>, end: FetchEnd, place: impl FnOnce()) {
+    pub fn end_with(&self, pending: Vec<u8>, end: FetchEnd, place: impl FnOnce()) {
         let mut state = self.state();
         place();
-        if !matches!(state.phase, Phase::Ended(_)) {
-            state.phase = Phase::Ended(end);
-            state.tail = tail.into();
+        if !matches!(state.phase, FetchPhase::Ended(_)) {
+            state.phase = FetchPhase::Ended(end);
+            state.pending = pending.into();
         }
         self.awaited.store(false, Ordering::Relaxed);
         self.wake(state);
@@ -200,7 +200,7 @@ impl Progress {
 
     /// Whether it has ended, one way or another.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state().phase, Phase::Ended(_))
+        matches!(self.state().phase, FetchPhase::Ended(_))
     }
 
     /// Whether somebody waits for the bytes that come next.
@@ -208,39 +208,39 @@ impl Progress {
         self.awaited.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is known whether there is anything to follow: who brings the bytes, if so.
-    pub fn drive(&self) -> Option<Producer> {
+    /// Waits until it is known whether there is anything to follow: its producer, if so.
+    pub fn wait_for_producer(&self) -> Option<Producer> {
         let mut state = self.state();
         loop {
             match &state.phase {
-                Phase::Starting => state = self.wait_in(state, None),
-                Phase::Running(drive) => return Some(drive.clone()),
-                Phase::Ended(_) => return None,
+                FetchPhase::Starting => state = self.wait_in(state, None),
+                FetchPhase::Running(producer) => return Some(producer.clone()),
+                FetchPhase::Ended(_) => return None,
             }
         }
     }
 
     /// How far it has come, unless it has ended or nothing is known yet.
-    pub fn so_far(&self) -> Option<FetchProgress> {
+    pub fn progress_info(&self) -> Option<FetchProgress> {
         let state = self.state();
-        let is_running = matches!(state.phase, Phase::Running(_));
+        let is_running = matches!(state.phase, FetchPhase::Running(_));
         is_running.then_some(FetchProgress { bytes: state.written, size: self.size })
     }
 
-    /// Bytes that the image has in all, where whoever began the fetch knew.
+    /// Bytes that the image has in all, if the reader that began the fetch knew.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// What may be read now; an error where nothing was ever written.
+    /// What may be read now; an error if nothing was ever written.
     pub fn snapshot(&self) -> io::Result<Snapshot> {
         let state = self.state();
         let file = self.file.get().ok_or_else(|| io::Error::other("the fetch has no file"))?;
         let end = match &state.phase {
-            Phase::Ended(end) => Some(end.clone()),
-            Phase::Starting | Phase::Running(_) => None,
+            FetchPhase::Ended(end) => Some(end.clone()),
+            FetchPhase::Starting | FetchPhase::Running(_) => None,
         };
-        let bytes = PartialBytes::new(Arc::clone(file), state.written, Arc::clone(&state.tail));
+        let bytes = PartialBytes::new(Arc::clone(file), state.written, Arc::clone(&state.pending));
         let (is_verifying, is_stuck) = (state.is_verifying, state.is_stuck());
         Ok(Snapshot { bytes, end, is_verifying, is_stuck })
     }
@@ -267,47 +267,47 @@ impl Progress {
         found
     }
 
-    /// Says that something has changed that is not told here: whoever waits looks again.
+    /// Says that something has changed that is not told here: those that wait look again.
     pub fn notify(&self) {
         self.wake(self.state());
     }
 
-    fn sleep(&self, mut state: MutexGuard<'_, State>, at_most: Option<Duration>) {
+    fn sleep(&self, mut state: MutexGuard<'_, ProgressState>, at_most: Option<Duration>) {
         let asked_before = self.awaited.swap(true, Ordering::Relaxed);
-        if !asked_before && let Some(bringer) = state.bringer.take() {
+        if !asked_before && let Some(pump_waker) = state.pump_waker.take() {
             // Not with the lock held: nobody knows what a waker does. Who asked looks again.
             drop(state);
-            return bringer.wake();
+            return pump_waker.wake();
         }
         drop(self.wait_in(state, at_most));
     }
 
     fn wait_in<'a>(
         &self,
-        state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, ProgressState>,
         at_most: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
+    ) -> MutexGuard<'a, ProgressState> {
         match at_most {
-            None => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(time) => {
-                self.moved.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+                self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
             }
         }
     }
 
-    fn wake(&self, mut state: MutexGuard<'_, State>) {
+    fn wake(&self, mut state: MutexGuard<'_, ProgressState>) {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
-        self.moved.notify_all();
+        self.changed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         lock(&self.state)
     }
 }
 
-/// Who follows, for the one who brings the bytes.
+/// The followers, counted for the producer.
 impl Progress {
     /// One more.
     pub fn join(&self) {
@@ -319,19 +319,19 @@ impl Progress {
         let mut state = self.state();
         state.readers = state.readers.saturating_sub(1);
         let left = state.readers;
-        let bringer = if left == 0 { state.bringer.take() } else { None };
+        let pump_waker = if left == 0 { state.pump_waker.take() } else { None };
         drop(state);
-        bringer.into_iter().for_each(Waker::wake);
+        pump_waker.into_iter().for_each(Waker::wake);
         left
     }
 }
 
-impl State {
+impl ProgressState {
     fn is_stuck(&self) -> bool {
         self.stuck_at == Some(self.written) && !self.is_verifying
     }
 
     fn has_moved(&self, position: u64) -> bool {
-        matches!(self.phase, Phase::Ended(_)) || readable(self.written, false) > position
+        matches!(self.phase, FetchPhase::Ended(_)) || readable(self.written, false) > position
     }
 }

@@ -7,7 +7,7 @@
 pub struct FetchProgress {
     /// Bytes that lie in the growing file: readers can have all of them but the last one.
     pub bytes: u64,
-    /// Bytes that the image has in all, where whoever began the fetch knew.
+    /// Bytes that the image has in all, if the reader that began the fetch knew.
     pub size: Option<u64>,
 }
 

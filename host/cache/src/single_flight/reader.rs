@@ -4,11 +4,11 @@ use super::follower::Follower;
 use super::progress_info::Route;
 use super::reader_state::{Action, ReaderState, SourceNeed, SourceToken};
 use super::request::Request;
-use super::shared_fetch::{Fetch, Lazy, SharedFetch};
+use super::shared_fetch::{LazySource, OpenSource, SharedFetch};
 use crate::error::{Error, Result};
 use crate::hits::PendingHit;
+use crate::outcome::Outcome;
 use crate::tee::CachingReader;
-use image_cache_model::Outcome;
 use std::io::Read;
 use std::sync::Arc;
 use std::{fmt, io};
@@ -19,8 +19,8 @@ use std::{fmt, io};
 /// Its end is that of a whole, verified image, and its last byte waits for the verdict. After an error it
 /// stays in error. Dropped before its end it counts nothing, and disturbs no other reader.
 pub struct FetchReader {
-    state: ReaderState<CachingReader<Lazy>>,
-    fetch: Option<Fetch>,
+    state: ReaderState<CachingReader<LazySource>>,
+    fetch: Option<OpenSource>,
     /// The fetch that this reader began, whose source it takes if the cache fails.
     own_fetch: Option<Arc<SharedFetch>>,
     ended: Ended,
@@ -34,7 +34,7 @@ enum Ended {
 }
 
 impl FetchReader {
-    pub(crate) fn open(request: Request, fetch: Option<Fetch>) -> Result<Option<Self>> {
+    pub(crate) fn open(request: Request, fetch: Option<OpenSource>) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
         FetchReader::begin(ReaderState::new(request, fetch.is_some()), fetch, cannot)
     }
@@ -46,8 +46,8 @@ impl FetchReader {
     }
 
     fn begin(
-        state: ReaderState<CachingReader<Lazy>>,
-        fetch: Option<Fetch>,
+        state: ReaderState<CachingReader<LazySource>>,
+        fetch: Option<OpenSource>,
         cannot: impl FnOnce(io::Error) -> Error,
     ) -> Result<Option<Self>> {
         let mut reader =
@@ -63,8 +63,8 @@ impl FetchReader {
         self.state.route()
     }
 
-    /// Bytes in the whole image, where that was known when it was opened: from the cache, or from what was expected
-    /// by whoever began the fetch.
+    /// Bytes in the whole image, if that was known when it was opened: from the cache, or from what was expected
+    /// by the reader that began the fetch.
     pub fn image_size(&self) -> Option<u64> {
         self.image_size
     }
@@ -102,7 +102,7 @@ impl FetchReader {
                 buf.copy_within(known..count, 0);
                 return Ok((count == 0 || known < count).then_some(count - known));
             }
-            Action::NeedSource(need, token) => self.attach_source(*need, token)?,
+            Action::NeedSource(need, token) => self.attach_source(need, token)?,
         }
         Ok(None)
     }
@@ -110,7 +110,7 @@ impl FetchReader {
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
         let gone = || io::Error::other("its source is gone");
         let fill = match need {
-            SourceNeed::Fetch(fill) => fill,
+            SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
                 let source = self.own_fetch.take().and_then(|fetch| fetch.take());
                 let (source, fill) = source.ok_or_else(gone)?;
@@ -121,7 +121,7 @@ impl FetchReader {
         };
         let fetch = self.fetch.take().ok_or_else(gone)?;
         if fill.bypass_reason().is_some() {
-            token.attach(&mut self.state, CachingReader::new(Lazy::new(fetch), fill));
+            token.attach(&mut self.state, CachingReader::new(LazySource::new(fetch), fill));
             return Ok(());
         }
         let request = self.state.request();

@@ -12,8 +12,8 @@ use super::resolve::Resolved;
 use crate::error::Error;
 use crate::fill::Fill;
 use crate::hits::PendingHit;
+use crate::outcome::Outcome;
 use crate::reading::CachedReader;
-use image_cache_model::Outcome;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,13 +31,13 @@ pub(crate) enum Action {
     /// The owner reads from its [own source](ReaderState::own_source), and [compares](ReaderState::compare) what comes.
     ReadSource,
     /// The owner attaches a source by the token, and calls again.
-    NeedSource(Box<SourceNeed>, SourceToken),
+    NeedSource(SourceNeed, SourceToken),
 }
 
 /// What the source is needed for.
 pub(crate) enum SourceNeed {
     /// The image is to be fetched: for all, or only verified.
-    Fetch(Fill),
+    Fetch(Box<Fill>),
     /// The fetch that this reader began goes on past the cache, from its source as it stands; the byte was read already, and
     /// withheld.
     Resume(Option<u8>),
@@ -144,7 +144,7 @@ impl<S> ReaderState<S> {
         }
     }
 
-    /// Whether it reads from the cache, where whole blocks are read with the least trouble.
+    /// Whether it reads from the cache, where whole blocks are read most cheaply.
     #[cfg(feature = "tokio")]
     pub fn is_cached(&self) -> bool {
         matches!(self.stage, Stage::Cached(_))
@@ -232,7 +232,7 @@ impl<S> ReaderState<S> {
                 }
                 inner.note_miss(fill.bypass_reason().is_some());
                 self.hit = None;
-                return Ok(self.need_source(SourceNeed::Fetch(fill)));
+                return Ok(self.need_source(SourceNeed::Fetch(Box::new(fill))));
             }
         }
         Ok(Action::Again)
@@ -240,7 +240,7 @@ impl<S> ReaderState<S> {
 
     fn need_source(&mut self, need: SourceNeed) -> Action {
         self.stage = Stage::NoSource;
-        Action::NeedSource(Box::new(need), SourceToken(()))
+        Action::NeedSource(need, SourceToken(()))
     }
 
     fn start_over(&mut self, loss: FetchLoss) -> io::Result<Action> {
@@ -280,7 +280,7 @@ impl<S> ReaderState<S> {
         Ok(Action::Again)
     }
 
-    /// The cached file fails its reader: whoever has a source goes on with that.
+    /// The cached file cannot be read: a reader that has a source goes on with that.
     fn leave_cached(&mut self, error: io::Error) -> io::Result<Action> {
         let Stage::Cached(reader) = &self.stage else { return Ok(Action::Again) };
         if !self.has_source || error.kind() == io::ErrorKind::Interrupted {

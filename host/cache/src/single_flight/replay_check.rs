@@ -13,11 +13,11 @@ pub(crate) struct ReplayCheck {
     /// Where in the image the first of them lies.
     start: u64,
     bytes: u64,
-    seen: Option<Seen>,
+    handed_out: Option<HandedOut>,
 }
 
 /// What was handed out before the reader started over: it comes again, to be compared and not to be handed out.
-struct Seen {
+struct HandedOut {
     from: PartialBytes,
     start: u64,
     bytes: u64,
@@ -27,7 +27,7 @@ struct Seen {
 impl ReplayCheck {
     /// Nothing yet, of what begins at `start`.
     pub fn nothing(image_id: ImageId, start: u64) -> Self {
-        ReplayCheck { image_id, start, bytes: 0, seen: None }
+        ReplayCheck { image_id, start, bytes: 0, handed_out: None }
     }
 
     /// Takes what comes (nothing is the end), and answers how many of its first bytes were handed out
@@ -35,46 +35,52 @@ impl ReplayCheck {
     ///
     /// # Errors
     /// It differs from what was handed out, or ends before that.
-    pub fn take(&mut self, came: &[u8]) -> io::Result<usize> {
-        let known = match &mut self.seen {
+    pub fn take(&mut self, received: &[u8]) -> io::Result<usize> {
+        let known = match &mut self.handed_out {
             None => 0,
-            Some(seen) => seen.compare(came)?.ok_or_else(|| different(&self.image_id))?,
+            Some(handed_out) => {
+                handed_out.compare(received)?.ok_or_else(|| different(&self.image_id))?
+            }
         };
-        if self.seen.as_ref().is_some_and(|seen| seen.compared == seen.bytes) {
-            self.seen = None;
+        if self
+            .handed_out
+            .as_ref()
+            .is_some_and(|handed_out| handed_out.compared == handed_out.bytes)
+        {
+            self.handed_out = None;
         }
-        self.bytes += (came.len() - known) as u64;
+        self.bytes += (received.len() - known) as u64;
         Ok(known)
     }
 
     /// Whether what comes is compared with what was handed out.
     #[cfg(feature = "tokio")]
     pub fn is_compared(&self) -> bool {
-        self.seen.is_some()
+        self.handed_out.is_some()
     }
 
     /// The reader starts over. What it handed out stands in `from`.
     pub fn start_over(&mut self, from: PartialBytes) {
-        match &mut self.seen {
+        match &mut self.handed_out {
             // Not all of it had come again; what had was the same.
-            Some(seen) => seen.compared = 0,
+            Some(handed_out) => handed_out.compared = 0,
             None if self.bytes == 0 => {}
             None => {
                 let (start, bytes) = (self.start, self.bytes);
-                self.seen = Some(Seen { from, start, bytes, compared: 0 });
+                self.handed_out = Some(HandedOut { from, start, bytes, compared: 0 });
             }
         }
     }
 }
 
-impl Seen {
-    /// How many of these bytes were handed out before; nothing where they are not the same.
-    fn compare(&mut self, came: &[u8]) -> io::Result<Option<usize>> {
-        if came.is_empty() {
+impl HandedOut {
+    /// How many of these bytes were handed out before; nothing if they are not the same.
+    fn compare(&mut self, received: &[u8]) -> io::Result<Option<usize>> {
+        if received.is_empty() {
             return Ok(None);
         }
         let left = usize::try_from(self.bytes - self.compared).unwrap_or(usize::MAX);
-        let again = &came[..left.min(came.len())];
+        let again = &received[..left.min(received.len())];
         let mut known = vec![0; again.len().min(PART)];
         for part in again.chunks(PART) {
             let known = &mut known[..part.len()];

@@ -8,21 +8,22 @@ use super::progress_info::Route;
 use super::request::Request;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
-use crate::metadata::Budget;
+use crate::metadata::DriverBudget;
+use crate::outcome::{CacheFailure, Outcome};
 use crate::reading::CachedReader;
-use image_cache_model::{OtherWriter, Outcome};
+use image_cache_model::OtherWriter;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Looks that may come between somebody else's steps before the image is fetched past the cache.
-const ATTEMPTS: u32 = 100;
+const RESOLVE_ATTEMPTS: u32 = 100;
 
 /// Where it is to be had.
 pub(crate) enum Resolved {
     /// From disk.
     Cached(CachedReader),
-    /// From somebody who is fetching it.
+    /// From a fetch that runs.
     Running(Follower),
     /// From the source; it is this reader's turn to fetch it for all.
     OwnFetch(Fill),
@@ -49,15 +50,15 @@ enum CachedLookup {
 }
 
 impl Request {
-    /// Looks for the image, and takes its place in `incomplete/` where nobody has it.
+    /// Looks for the image, and takes its place in `incomplete/` if nobody has it.
     pub fn resolve(&self) -> Resolved {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..RESOLVE_ATTEMPTS {
             match self.cached() {
                 CachedLookup::Yes(reader) => return Resolved::Cached(reader),
                 CachedLookup::Unfit(outcome) => return self.bypassing(outcome),
                 CachedLookup::No => {}
             }
-            if self.writer_is_known_stuck() {
+            if self.check_writer_stuck() {
                 return self.bypassing(Outcome::BeingCached);
             }
             if let Some(follow) = self.running() {
@@ -68,7 +69,7 @@ impl Request {
             match fill.bypass_reason() {
                 None => return Resolved::OwnFetch(fill),
                 Some(Outcome::AlreadyCached) => {}
-                Some(Outcome::BeingCached) if self.follows_others() => {}
+                Some(Outcome::BeingCached) if self.follows_external_writers() => {}
                 Some(_) => return Resolved::Bypass(fill),
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -76,7 +77,7 @@ impl Request {
         self.bypassing(Outcome::BeingCached)
     }
 
-    /// The same for who has no source: nothing where it is not cached and nobody fetches it.
+    /// The same for a reader without a source: nothing if it is not cached and nobody fetches it.
     pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
             if let CachedLookup::Yes(reader) = self.cached() {
@@ -97,8 +98,7 @@ impl Request {
             (FetchLoss::Abandoned, false) => self.resolve_without_source(),
             (_, false) => None,
             (FetchLoss::CacheFailed, true) => {
-                let reason = "it failed while the image was fetched for all";
-                Some(self.bypassing(Outcome::CacheFailed(reason.into())))
+                Some(self.bypassing(Outcome::CacheFailed(CacheFailure::SharedFetchFailed)))
             }
             (FetchLoss::Stuck, true) => Some(self.bypassing(Outcome::BeingCached)),
         }
@@ -121,7 +121,9 @@ impl Request {
             Err(Error::Corrupt { .. }) => CachedLookup::No,
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                CachedLookup::Unfit(Outcome::CacheFailed(format!("it cannot be read: {error}")))
+                CachedLookup::Unfit(Outcome::CacheFailed(CacheFailure::CachedUnreadable(
+                    error.to_string(),
+                )))
             }
         }
     }
@@ -129,9 +131,12 @@ impl Request {
     /// Whether a cached image is the one that is wanted, as far as the records know.
     fn agrees(&self, reader: &CachedReader) -> bool {
         let record = match &self.expected.md5 {
-            Some(_) => {
-                self.inner.metadata.cached_image(&self.image_id, &Budget::one_call()).ok().flatten()
-            }
+            Some(_) => self
+                .inner
+                .metadata
+                .cached_image(&self.image_id, &DriverBudget::one_call())
+                .ok()
+                .flatten(),
             None => None,
         };
         let digest = record.and_then(|record| record.checksum);
@@ -147,7 +152,7 @@ impl Request {
         if let Some(running) = self.inner.in_flight.running(&self.image_id) {
             return Follower::join(self, running);
         }
-        if !self.follows_others() {
+        if !self.follows_external_writers() {
             return None;
         }
         let external = ExternalFile::open(self).ok().flatten()?;
@@ -157,23 +162,24 @@ impl Request {
         here.or_else(|| Some(Follower::of_external(self, external)))
     }
 
-    /// Whether somebody fetches the image who was found to bring nothing, and has brought nothing since.
-    fn writer_is_known_stuck(&self) -> bool {
+    /// Whether the writer of the image was found to bring nothing, and has brought nothing since. A writer that does bring bytes is
+    /// forgotten.
+    fn check_writer_stuck(&self) -> bool {
         let in_flight = &self.inner.in_flight;
-        if let Some((progress, drive)) = in_flight.running(&self.image_id) {
-            return !matches!(drive, Producer::AnyReader(_)) && progress.is_stuck();
+        if let Some((progress, producer)) = in_flight.running(&self.image_id) {
+            return !matches!(producer, Producer::AnyReader(_)) && progress.is_stuck();
         }
-        if !in_flight.stuck().has(&self.image_id) || !self.follows_others() {
+        if !in_flight.stuck().has(&self.image_id) || !self.follows_external_writers() {
             return false;
         }
         let external = ExternalFile::open(self).ok().flatten();
         if external.is_none() {
             in_flight.stuck().forget(&self.image_id);
         }
-        external.is_some_and(|external| external.is_known_stuck())
+        external.is_some_and(|external| external.check_known_stuck())
     }
 
-    fn follows_others(&self) -> bool {
+    fn follows_external_writers(&self) -> bool {
         self.inner.config.other_writer == OtherWriter::Follow
     }
 }

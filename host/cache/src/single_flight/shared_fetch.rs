@@ -1,4 +1,4 @@
-//! The source of a fetch that belongs to all its readers, and how one of them brings the next piece.
+//! The source of a fetch that belongs to all its readers, and how one of them reads the next piece.
 
 use super::growing_file::FetchEnd;
 use super::progress::{Producer, Progress, SharedSource};
@@ -14,27 +14,27 @@ use std::{fmt, io};
 pub(crate) type BoxedSource = Box<dyn Read + Send>;
 
 /// Opens a source, when that is needed.
-pub(crate) type Fetch = Box<dyn FnOnce() -> io::Result<BoxedSource> + Send>;
+pub(crate) type OpenSource = Box<dyn FnOnce() -> io::Result<BoxedSource> + Send>;
 
 /// A source that is opened by the first read.
-pub(crate) enum Lazy {
-    Closed(Option<Fetch>),
+pub(crate) enum LazySource {
+    Closed(Option<OpenSource>),
     Open(BoxedSource),
 }
 
-impl Lazy {
-    pub fn new(fetch: Fetch) -> Self {
-        Lazy::Closed(Some(fetch))
+impl LazySource {
+    pub fn new(fetch: OpenSource) -> Self {
+        LazySource::Closed(Some(fetch))
     }
 }
 
-impl Read for Lazy {
+impl Read for LazySource {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             match self {
-                Lazy::Open(source) => return source.read(buf),
-                Lazy::Closed(fetch) => match fetch.take() {
-                    Some(fetch) => *self = Lazy::Open(fetch()?),
+                LazySource::Open(source) => return source.read(buf),
+                LazySource::Closed(fetch) => match fetch.take() {
+                    Some(fetch) => *self = LazySource::Open(fetch()?),
                     None => return Err(io::Error::other("the source could not be opened before")),
                 },
             }
@@ -45,28 +45,29 @@ impl Read for Lazy {
 /// A fetch whose source belongs to all its readers.
 pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
-    /// Empty while somebody brings the next piece, and once the fetch has ended.
+    /// Empty while a reader fetches the next piece, and once the fetch has ended.
     pump: Mutex<Option<Box<SourcePump>>>,
     to_end: bool,
 }
 
-/// What brings the bytes: from the source into the file.
+/// Moves the bytes from the source into the file.
 pub(crate) struct SourcePump {
-    source: Lazy,
+    source: LazySource,
     fill: Fill,
     buffer: Vec<u8>,
 }
 
 impl SharedFetch {
     /// Starts it, and lets others follow. `to_end`: even when the last one is gone.
-    pub fn start(fetch: Fetch, mut fill: Fill, to_end: bool) -> Arc<SharedFetch> {
+    pub fn start(fetch: OpenSource, mut fill: Fill, to_end: bool) -> Arc<SharedFetch> {
         fill.keep_pending();
         let progress = Arc::clone(fill.progress());
-        let pump = Box::new(SourcePump { source: Lazy::new(fetch), fill, buffer: Vec::new() });
-        let flight = Arc::new(SharedFetch { progress, pump: Mutex::new(Some(pump)), to_end });
-        let shared: Arc<dyn SharedSource> = flight.clone();
-        flight.progress.announce(Producer::AnyReader(Arc::downgrade(&shared)));
-        flight
+        let pump =
+            Box::new(SourcePump { source: LazySource::new(fetch), fill, buffer: Vec::new() });
+        let fetch = Arc::new(SharedFetch { progress, pump: Mutex::new(Some(pump)), to_end });
+        let shared: Arc<dyn SharedSource> = fetch.clone();
+        fetch.progress.publish_producer(Producer::AnyReader(Arc::downgrade(&shared)));
+        fetch
     }
 
     pub fn progress(&self) -> &Arc<Progress> {
@@ -74,16 +75,16 @@ impl SharedFetch {
     }
 
     /// The cache has failed: the source and what verifies it, for the reader whose fetch it is.
-    pub fn take(&self) -> Option<(Lazy, Fill)> {
+    pub fn take(&self) -> Option<(LazySource, Fill)> {
         lock(&self.pump).take().map(|pump| (pump.source, pump.fill))
     }
 
     fn fetch_with(&self, pump: Box<SourcePump>) -> io::Result<()> {
-        let mut busy = Busy(Some(pump));
+        let mut busy = BusyPump(Some(pump));
         let Some(pump) = &mut busy.0 else { return Ok(()) };
-        let brought = pump.bring();
+        let pumped = pump.pump_next();
         let Some(mut pump) = busy.0.take() else { return Ok(()) };
-        match brought {
+        match pumped {
             Ok(true) => self.put_back(pump),
             Ok(false) => drop(pump.fill.finish().map_err(io::Error::from)?),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.put_back(pump),
@@ -105,7 +106,7 @@ impl SharedFetch {
             *lock(&self.pump) = Some(pump);
             return self.progress.notify();
         }
-        // From here the source is its first reader's alone: nobody else may bring a piece of it.
+        // From here the source is its first reader's alone: no other reader may read a piece of it.
         let pending = pump.fill.take_pending();
         self.progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&self.pump) = Some(pump));
     }
@@ -124,7 +125,7 @@ impl SharedSource for SharedFetch {
         match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
             Ok(Some(pump)) => self.fetch_with(pump).map(|()| true),
             Ok(None) => Ok(false),
-            Err(_moved) => Ok(true),
+            Err(_has_moved) => Ok(true),
         }
     }
 
@@ -137,7 +138,7 @@ impl SharedSource for SharedFetch {
         if !self.to_end || self.progress.has_ended() {
             return;
         }
-        let bring_all = move || {
+        let fetch_rest = move || {
             while !self.progress.has_ended() {
                 match self.fetch_next(u64::MAX) {
                     Ok(()) => {}
@@ -150,7 +151,7 @@ impl SharedSource for SharedFetch {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("image-cache-fetch".into()).spawn(bring_all);
+        let thread = std::thread::Builder::new().name("image-cache-fetch".into()).spawn(fetch_rest);
         if let Err(error) = thread {
             tracing::warn!(%error, "a fetch that nobody reads any more is broken off");
         }
@@ -159,13 +160,13 @@ impl SharedSource for SharedFetch {
 
 impl fmt::Debug for SharedFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flight").field("progress", &self.progress).finish_non_exhaustive()
+        f.debug_struct("SharedFetch").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
 impl SourcePump {
-    /// Brings the next piece; false where the source has ended.
-    fn bring(&mut self) -> io::Result<bool> {
+    /// Reads the next piece; false if the source has ended.
+    fn pump_next(&mut self) -> io::Result<bool> {
         // What has come already goes first: the source may take its time.
         if !self.fill.has_pending() {
             if self.buffer.is_empty() {
@@ -185,9 +186,9 @@ impl SourcePump {
 }
 
 /// A pump in use. It is taken out again, unless the source panics.
-struct Busy(Option<Box<SourcePump>>);
+struct BusyPump(Option<Box<SourcePump>>);
 
-impl Drop for Busy {
+impl Drop for BusyPump {
     fn drop(&mut self) {
         if let Some(pump) = &mut self.0 {
             pump.fill.reject(&io::Error::other("the source panicked"));

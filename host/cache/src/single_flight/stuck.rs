@@ -43,7 +43,7 @@ impl StuckWriters {
     }
 
     /// Whether the writer of this growing file still brings nothing; one that does is forgotten.
-    pub fn is_stuck(&self, id: &ImageId, file: &Metadata) -> bool {
+    pub fn forget_unless_stuck(&self, id: &ImageId, file: &Metadata) -> bool {
         let mut known = lock(&self.0);
         let is_same = known.get(id).is_some_and(|known| *known == Stalled::of(file));
         if !is_same {

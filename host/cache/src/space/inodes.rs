@@ -10,7 +10,7 @@ use std::io;
 const BESIDE: u64 = 2;
 
 /// Whether there is a place.
-enum Place {
+enum PlaceAdmission {
     Taken,
     /// Within the hard limit there is one once so many images have been evicted.
     After(u64),
@@ -24,9 +24,9 @@ pub(super) fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Resul
     }
     let mut excess = 0;
     for _ in 0..EVICTION_ROUNDS {
-        excess = match look(inner, file, most)? {
-            Place::Taken => return Ok(()),
-            Place::After(excess) => excess,
+        excess = match take_within_limits(inner, file, most)? {
+            PlaceAdmission::Taken => return Ok(()),
+            PlaceAdmission::After(excess) => excess,
         };
         if crate::prune::evict_images(inner, excess).map_err(io::Error::other)? == 0 {
             break;
@@ -39,7 +39,11 @@ pub(super) fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Resul
 }
 
 /// Looks under the directory's lock whether there is a place, and takes it.
-fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Result<Place> {
+fn take_within_limits(
+    inner: &CacheInner,
+    file: &mut Incomplete,
+    most: Option<u64>,
+) -> io::Result<PlaceAdmission> {
     let directory = &inner.directory;
     let _lock = directory.lock()?;
     let others = directory.active_fills(file.image_id())?.images;
@@ -52,7 +56,7 @@ fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Res
         }
         let cached = inner.cache_size().map_err(io::Error::other)?.images;
         if cached >= within {
-            return Ok(Place::After(cached - within + 1));
+            return Ok(PlaceAdmission::After(cached - within + 1));
         }
     }
     let (kept, needed) = (inner.config.min_free_inodes, (others + 1).saturating_mul(BESIDE));
@@ -65,5 +69,5 @@ fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Res
         )));
     }
     file.announce_place()?;
-    Ok(Place::Taken)
+    Ok(PlaceAdmission::Taken)
 }

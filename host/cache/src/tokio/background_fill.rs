@@ -1,29 +1,30 @@
 //! A fill whose work is done on threads that may block, beside the waiting for its source.
 
 use super::blocking::blocking;
-use super::fed::{Fed, Waiting};
 use super::off_runtime::OffRuntime;
+use super::queued_fill::{PendingChunks, QueuedFill};
 use super::stream::CHUNK;
 use crate::cache::ImageCache;
 use crate::error::{Error, Result, clone_io_error};
 use crate::fill::Fill;
+use crate::outcome::Outcome;
 use crate::single_flight::Progress;
 use bytes::Bytes;
-use image_cache_model::{Expected, Outcome};
+use image_cache_model::Expected;
 use image_cache_store::sync::lock;
 use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// A fill that is dropped moves its file: not on a thread of the runtime.
-type Idle = OffRuntime<Fed>;
+type IdleFill = OffRuntime<QueuedFill>;
 
 /// A running fetch, fed in the background.
 pub(super) struct BackgroundFill {
     state: FeedState,
     /// What came since the background took its last portion.
-    waiting: Waiting,
-    waiting_bytes: usize,
+    pending: PendingChunks,
+    pending_bytes: usize,
     received: u64,
     size: Option<u64>,
     progress: Arc<Progress>,
@@ -31,8 +32,8 @@ pub(super) struct BackgroundFill {
 }
 
 enum FeedState {
-    Idle(Idle),
-    Busy(JoinHandle<(Idle, Result<()>)>),
+    Idle(IdleFill),
+    Busy(JoinHandle<(IdleFill, Result<()>)>),
     Lost,
 }
 
@@ -44,11 +45,11 @@ impl BackgroundFill {
     }
 
     /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
-    pub fn of(fill: Idle, size: Option<u64>) -> Self {
+    pub fn of(fill: IdleFill, size: Option<u64>) -> Self {
         let (progress, received) = (Arc::clone(fill.progress()), fill.received());
-        let waiting = fill.waiting();
+        let pending = fill.pending_chunks();
         let state = FeedState::Idle(fill);
-        BackgroundFill { state, waiting, waiting_bytes: 0, received, size, progress, failed: false }
+        BackgroundFill { state, pending, pending_bytes: 0, received, size, progress, failed: false }
     }
 
     /// Bytes that came.
@@ -61,19 +62,19 @@ impl BackgroundFill {
         self.failed
     }
 
-    /// How far it has come, for who follows.
+    /// How far it has come, for its followers.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Takes the next chunk; an error where the image has become longer than it may be.
+    /// Takes the next chunk; an error if the image has become longer than it may be.
     pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
         self.received += chunk.len() as u64;
-        self.waiting_bytes += chunk.len();
-        lock(&self.waiting).push(chunk);
+        self.pending_bytes += chunk.len();
+        lock(&self.pending).push(chunk);
         // Too many bytes must be an error now, before anybody gets the last byte that was promised.
         let too_long = self.size.is_some_and(|size| self.received > size);
-        if self.waiting_bytes < CHUNK && !too_long && !self.progress.is_awaited() {
+        if self.pending_bytes < CHUNK && !too_long && !self.progress.is_awaited() {
             return Ok(());
         }
         self.feed().await?;
@@ -91,14 +92,14 @@ impl BackgroundFill {
         blocking(move || fill.into_inner().into_fill().finish()).await
     }
 
-    /// Writes what has come and is not written yet, for who waits for it.
+    /// Writes what has come and is not written yet, for a reader that waits for it.
     pub async fn flush(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
-        let is_needed = self.waiting_bytes > 0 || fill.has_pending();
+        let is_needed = self.pending_bytes > 0 || fill.has_pending();
         if is_needed {
-            self.waiting_bytes = 0;
+            self.pending_bytes = 0;
             fill = blocking(move || {
-                fill.take_waiting()?;
+                fill.push_pending()?;
                 fill.flush();
                 Ok::<_, Error>(fill)
             })
@@ -109,12 +110,12 @@ impl BackgroundFill {
         Ok(())
     }
 
-    /// The cache has failed: the fill, for whoever goes on with the source; the bytes that came behind
+    /// The cache has failed: the fill, for the reader that goes on with the source; the bytes that came behind
     /// what was written are told to all.
     pub async fn take_pending(mut self) -> Result<BackgroundFill> {
         let mut fill = self.idle().await?;
         let fill = blocking(move || {
-            fill.take_waiting()?;
+            fill.push_pending()?;
             Ok::<_, Error>(fill)
         });
         Ok(BackgroundFill::of(fill.await?, self.size))
@@ -134,7 +135,7 @@ impl BackgroundFill {
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
                 // One that refuses them has written them.
-                let _ = fill.take_waiting();
+                let _ = fill.push_pending();
                 fill.reject(&error);
                 Ok::<_, Error>(())
             });
@@ -143,7 +144,7 @@ impl BackgroundFill {
         }
     }
 
-    /// Why nothing will be cached, where that is known.
+    /// Why nothing will be cached, if that is known.
     pub fn bypass_reason(&self) -> Option<Outcome> {
         match &self.state {
             FeedState::Idle(fill) => fill.bypass_reason().cloned(),
@@ -154,17 +155,17 @@ impl BackgroundFill {
     /// Hands what waits to the background, once that is done with the portion before.
     async fn feed(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
-        self.waiting_bytes = 0;
-        // Where the runtime stops before that, they are still there for whoever drops the fill.
+        self.pending_bytes = 0;
+        // If the runtime stops before that, they are still there when the fill is dropped.
         self.state = FeedState::Busy(tokio::task::spawn_blocking(move || {
-            let result = fill.take_waiting();
+            let result = fill.push_pending();
             (fill, result)
         }));
         Ok(())
     }
 
     /// Waits for the background.
-    async fn idle(&mut self) -> Result<Idle> {
+    async fn idle(&mut self) -> Result<IdleFill> {
         match std::mem::replace(&mut self.state, FeedState::Lost) {
             FeedState::Idle(fill) => Ok(fill),
             FeedState::Busy(task) => {
@@ -178,6 +179,6 @@ impl BackgroundFill {
 }
 
 /// At its beginning.
-pub(super) fn idle(fill: Fill) -> Idle {
-    OffRuntime::new(Fed::new(fill))
+pub(super) fn idle(fill: Fill) -> IdleFill {
+    OffRuntime::new(QueuedFill::new(fill))
 }

@@ -26,8 +26,8 @@ impl Buffer {
         &mut self.bytes
     }
 
-    /// The memory itself, for whoever gives it back as long as it was.
-    pub fn lent(&mut self) -> &mut Vec<u8> {
+    /// The memory itself, for a caller that gives it back as long as it was.
+    pub fn memory_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
@@ -37,7 +37,7 @@ impl Buffer {
         Bytes::from_owner(self)
     }
 
-    /// All of it: the bytes of a predecessor, too, where none came in their place.
+    /// All of it: the bytes of a predecessor, too, if none came in their place.
     pub fn filled_up(self) -> Bytes {
         let all = self.bytes.len();
         self.filled_to(all)

@@ -1,4 +1,4 @@
-//! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of whoever reads.
+//! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of the reader.
 
 use super::blocking::joined;
 use super::buffer::Buffer;
@@ -14,11 +14,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 pub(super) type OffRuntimeReader = OffRuntime<CachedReader>;
 
 /// The next bytes, none at the end, and the reader where it has more.
-type Brought = io::Result<(Bytes, Option<OffRuntimeReader>)>;
+type ReadAhead = io::Result<(Bytes, Option<OffRuntimeReader>)>;
 
 enum CachedChunks {
     At(OffRuntimeReader),
-    Ahead(JoinHandle<Brought>, #[expect(dead_code, reason = "it is given back by its drop")] Ahead),
+    Ahead(
+        JoinHandle<ReadAhead>,
+        #[expect(dead_code, reason = "it is given back by its drop")] Ahead,
+    ),
     Ended,
 }
 
@@ -33,16 +36,16 @@ impl CachedChunks {
                 Some(buffer) => {
                     joined(spawn_blocking(|| read(reader.into_inner(), buffer))).await?
                 }
-                None => in_turn(reader).await?,
+                None => read_piece(reader).await?,
             },
             CachedChunks::Ahead(job, _) => joined(job).await?,
             CachedChunks::Ended => return Ok(None),
         };
         Ok((!bytes.is_empty())
-            .then(|| (bytes, reader.map_or(CachedChunks::Ended, CachedChunks::go_on))))
+            .then(|| (bytes, reader.map_or(CachedChunks::Ended, CachedChunks::read_ahead_of))))
     }
 
-    fn go_on(reader: OffRuntimeReader) -> CachedChunks {
+    fn read_ahead_of(reader: OffRuntimeReader) -> CachedChunks {
         let Some(permit) = reader.read_budget().ahead() else { return CachedChunks::At(reader) };
         match reader.read_budget().block_within(room(&reader)) {
             Some(buffer) => {
@@ -59,21 +62,21 @@ fn room(reader: &OffRuntimeReader) -> usize {
 }
 
 /// As much as can be read at once: a block, or the rest of one.
-fn read(mut reader: CachedReader, mut buffer: Buffer) -> Brought {
+fn read(mut reader: CachedReader, mut buffer: Buffer) -> ReadAhead {
     let filled = read_some(&mut reader, buffer.room())?;
     Ok((buffer.filled_to(filled), more_of(reader)))
 }
 
-/// A piece of a block, which is verified as a whole and then let go: of very many clients, most wait for their network,
+/// A piece of a block, which is verified as a whole and then released: of very many clients, most wait for their network,
 /// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
-async fn in_turn(reader: OffRuntimeReader) -> Brought {
+async fn read_piece(reader: OffRuntimeReader) -> ReadAhead {
     let budget = reader.read_budget().clone();
     let _turn = budget.turn().await;
     let (mut piece, room) = (budget.piece(room(&reader)), budget.clone());
     let read = move || {
         let (mut reader, mut block) = (reader.into_inner(), room.block(VERIFIED_CHUNK));
         let filled =
-            reader.through_block(block.lent(), |reader| read_some(reader, piece.room()))?;
+            reader.through_block(block.memory_mut(), |reader| read_some(reader, piece.room()))?;
         Ok((piece.filled_to(filled), more_of(reader)))
     };
     joined(spawn_blocking(read)).await

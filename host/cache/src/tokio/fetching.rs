@@ -1,14 +1,14 @@
 //! Reading an image from wherever it is to be had, for tokio: what [`FetchReader`](crate::FetchReader) does.
 
-use super::alarm::Alarm;
 use super::background_fill::{BackgroundFill, idle};
 use super::blocking::blocking;
 use super::off_runtime::OffRuntime;
-use super::pump::{Leftover, PumpLeftover};
+use super::pump::{Takeover, TakeoverSlot};
 use super::read_budget::VERIFIED_CHUNK;
 use super::reader::{Chunk, ChunkStream, ImageReader};
 use super::stream::{CHUNK, ImageStream};
-use super::{passing, pump};
+use super::timer::Timer;
+use super::{pump, tee_stream};
 use crate::error::{Error, Result};
 use crate::single_flight::{
     Action, Follower, Producer, ReaderState, Request, Route, SourceNeed, SourceToken,
@@ -21,7 +21,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Reads an image; without a source, only where it is cached or being fetched.
+/// Reads an image; without a source, only if it is cached or being fetched.
 pub(super) async fn open(
     request: Request,
     source: Option<ImageStream>,
@@ -39,7 +39,7 @@ async fn begin(
     state: ReaderState<ImageStream>,
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
-    let mut blocking_part = BlockingPart { state, source, leftover: None };
+    let mut blocking_part = BlockingPart { state, source, takeover: None };
     let begin = move || {
         let size = blocking_part.begin()?;
         Ok(size.map(|size| OffRuntime::new((blocking_part, size))))
@@ -47,7 +47,7 @@ async fn begin(
     Ok(blocking::<_, Error, _>(begin).await?.map(|begun| {
         let (part, image_size) = begun.into_inner();
         let route = part.state.route();
-        let fetching = Fetching { part: Some(OffRuntime::new(part)), alarm: None, ended: false };
+        let fetching = Fetching { part: Some(OffRuntime::new(part)), timer: None, ended: false };
         let chunks: ChunkStream = Box::pin(stream::try_unfold(fetching, Fetching::next));
         ImageReader::of_chunks(chunks, route, image_size)
     }))
@@ -59,7 +59,7 @@ struct BlockingPart {
     state: ReaderState<ImageStream>,
     source: Option<ImageStream>,
     /// Where the task that it started leaves what is its own.
-    leftover: Option<Arc<PumpLeftover>>,
+    takeover: Option<Arc<TakeoverSlot>>,
 }
 
 impl BlockingPart {
@@ -78,8 +78,8 @@ impl BlockingPart {
         let action = self.state.step(buffer.room()).and_then(|action| self.act(action));
         match action {
             Ok(action) => Ok((buffer.filled_up(), action)),
-            Err(error) => Err(match self.leftover.take().and_then(|leftover| leftover.take()) {
-                Some(Leftover::Error(original)) => original,
+            Err(error) => Err(match self.takeover.take().and_then(|takeover| takeover.take()) {
+                Some(Takeover::Error(original)) => original,
                 _ => error,
             }),
         }
@@ -88,19 +88,19 @@ impl BlockingPart {
     /// Attaches the source if it is needed; all else is left to the task.
     fn act(&mut self, action: Action) -> io::Result<Action> {
         let Action::NeedSource(need, token) = action else { return Ok(action) };
-        self.attach_source(*need, token)?;
+        self.attach_source(need, token)?;
         Ok(Action::Again)
     }
 
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
         let gone = || io::Error::other("its source is gone");
         let mut fill = match need {
-            SourceNeed::Fetch(fill) => fill,
+            SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
-                let left = self.leftover.take().and_then(|leftover| leftover.take());
-                let Some(Leftover::Source(source, filling)) = left else { return Err(gone()) };
+                let left = self.takeover.take().and_then(|takeover| takeover.take());
+                let Some(Takeover::Source(source, filling)) = left else { return Err(gone()) };
                 let last = withheld.map(|byte| Bytes::copy_from_slice(&[byte]));
-                token.attach(&mut self.state, passing::stream(source, filling, last));
+                token.attach(&mut self.state, tee_stream::tee(source, filling, last));
                 return Ok(());
             }
         };
@@ -108,7 +108,7 @@ impl BlockingPart {
         let request = self.state.request();
         let (size, to_end) = (request.expected.size, request.inner.config.fetch_to_end);
         if fill.bypass_reason().is_some() {
-            let source = passing::stream(source, BackgroundFill::of(idle(fill), size), None);
+            let source = tee_stream::tee(source, BackgroundFill::of(idle(fill), size), None);
             token.attach(&mut self.state, source);
             return Ok(());
         }
@@ -116,11 +116,11 @@ impl BlockingPart {
         let progress = Arc::clone(fill.progress());
         let follower = Follower::of_own(request, Arc::clone(&progress), None);
         token.attach_shared(&mut self.state, follower);
-        let leftover = Arc::new(PumpLeftover::default());
-        self.leftover = Some(Arc::clone(&leftover));
+        let takeover = Arc::new(TakeoverSlot::default());
+        self.takeover = Some(Arc::clone(&takeover));
         let filling = BackgroundFill::of(idle(fill), size);
-        ::tokio::spawn(pump::run(source, filling, leftover, to_end));
-        progress.announce(Producer::Task);
+        ::tokio::spawn(pump::run(source, filling, takeover, to_end));
+        progress.publish_producer(Producer::Task);
         Ok(())
     }
 }
@@ -129,7 +129,7 @@ impl BlockingPart {
 struct Fetching {
     /// None while a thread has it.
     part: Option<OffRuntime<BlockingPart>>,
-    alarm: Option<Arc<Alarm>>,
+    timer: Option<Arc<Timer>>,
     ended: bool,
 }
 
@@ -208,21 +208,21 @@ impl Fetching {
                 return Ok(());
             }
         }
-        let alarm = self.alarm.take();
+        let timer = self.timer.take();
         let Some(follower) = self.follower() else { return Ok(()) };
-        let alarm = match follower.patience() {
-            Some(patience) => match alarm.filter(|alarm| !alarm.has_rung()) {
-                Some(alarm) => Some(alarm),
-                None => Some(Alarm::after(patience)?),
+        let timer = match follower.patience() {
+            Some(patience) => match timer.filter(|timer| !timer.has_fired()) {
+                Some(timer) => Some(timer),
+                None => Some(Timer::after(patience)?),
             },
             None => None,
         };
         poll_fn(|context| {
-            let rings = alarm.as_ref().is_some_and(|alarm| alarm.poll(context).is_ready());
-            if rings { Poll::Ready(()) } else { follower.poll_moved(context) }
+            let has_fired = timer.as_ref().is_some_and(|timer| timer.poll(context).is_ready());
+            if has_fired { Poll::Ready(()) } else { follower.poll_moved(context) }
         })
         .await;
-        self.alarm = alarm;
+        self.timer = timer;
         Ok(())
     }
 

@@ -2,15 +2,15 @@
 
 use std::ops::{Deref, DerefMut};
 
-/// A value that is dropped on a thread that may block, where there is a runtime. What comes back from such a thread
-/// is to be wrapped there already: who waits for it may be gone.
+/// A value that is dropped on a thread that may block, if there is a runtime. What comes back from such a thread
+/// is to be wrapped there already: the task that waits for it may be gone.
 #[derive(Debug)]
 pub(super) struct OffRuntime<T: Send + 'static> {
     value: Option<T>,
 }
 
 /// Why there is a value.
-const THERE: &str = "it is taken only by who gives the whole up";
+const TAKEN_ONCE: &str = "it is taken only by who gives the whole up";
 
 impl<T: Send + 'static> OffRuntime<T> {
     pub fn new(value: T) -> Self {
@@ -19,7 +19,7 @@ impl<T: Send + 'static> OffRuntime<T> {
 
     /// The value, for a thread that may block.
     pub fn into_inner(mut self) -> T {
-        self.value.take().expect(THERE)
+        self.value.take().expect(TAKEN_ONCE)
     }
 }
 
@@ -27,13 +27,13 @@ impl<T: Send + 'static> Deref for OffRuntime<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_ref().expect(THERE)
+        self.value.as_ref().expect(TAKEN_ONCE)
     }
 }
 
 impl<T: Send + 'static> DerefMut for OffRuntime<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect(THERE)
+        self.value.as_mut().expect(TAKEN_ONCE)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The task that brings the bytes of a fetch to all its readers: as fast as they come, once somebody reads.
+//! The task that reads the source of a fetch for all its readers: as fast as the bytes come, once a reader reads.
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
-use crate::single_flight::{Call, FetchEnd, Progress};
+use crate::single_flight::{FetchEnd, Progress, PumpCall};
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use image_cache_store::sync::lock;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 /// What the task leaves to the reader whose fetch it is.
-pub(super) enum Leftover {
+pub(super) enum Takeover {
     /// The source and what verifies it: the cache has failed.
     Source(ImageStream, BackgroundFill),
     /// The source's error as it was; all others get its copy.
@@ -21,19 +21,19 @@ pub(super) enum Leftover {
 
 /// Where it leaves that.
 #[derive(Default)]
-pub(super) struct PumpLeftover(Mutex<Option<Leftover>>);
+pub(super) struct TakeoverSlot(Mutex<Option<Takeover>>);
 
-impl PumpLeftover {
-    pub fn take(&self) -> Option<Leftover> {
+impl TakeoverSlot {
+    pub fn take(&self) -> Option<Takeover> {
         lock(&self.0).take()
     }
 
-    fn put(&self, left: Leftover) {
+    fn put(&self, left: Takeover) {
         *lock(&self.0) = Some(left);
     }
 }
 
-/// Why no more bytes are brought.
+/// Why the pump stops.
 enum Halt {
     /// The source has ended.
     WholeImage,
@@ -49,33 +49,33 @@ enum Halt {
 pub(super) async fn run(
     mut source: ImageStream,
     mut filling: BackgroundFill,
-    leftover: Arc<PumpLeftover>,
+    takeover: Arc<TakeoverSlot>,
     to_end: bool,
 ) {
     let progress = Arc::clone(filling.progress());
     let panics = Panics(&progress);
-    let halt = bring_all(&mut source, &mut filling, &progress, to_end).await;
+    let halt = pump_all(&mut source, &mut filling, &progress, to_end).await;
     drop(panics);
     match halt {
         // The fill tells the verdict to everybody.
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
             let (copy, original) = (crate::error::clone_io_error(&error), error);
-            leftover.put(Leftover::Error(original));
+            takeover.put(Takeover::Error(original));
             filling.reject(&copy).await;
         }
         Halt::Refused | Halt::Deserted => {}
         Halt::CacheFailed => {
             if let Ok(mut filling) = filling.take_pending().await {
                 let pending = filling.pending();
-                let left = Leftover::Source(source, filling);
-                progress.end_with(pending, FetchEnd::CacheFailed, || leftover.put(left));
+                let left = Takeover::Source(source, filling);
+                progress.end_with(pending, FetchEnd::CacheFailed, || takeover.put(left));
             }
         }
     }
 }
 
-async fn bring_all(
+async fn pump_all(
     source: &mut ImageStream,
     filling: &mut BackgroundFill,
     progress: &Progress,
@@ -87,15 +87,15 @@ async fn bring_all(
             return Halt::Deserted;
         }
         match next(source, progress, filling.received(), to_end).await {
-            Next::Deserted => return Halt::Deserted,
-            Next::Source(None) => return Halt::WholeImage,
-            Next::Source(Some(Err(error))) => return Halt::Failed(error),
-            Next::Source(Some(Ok(chunk))) => {
+            PumpEvent::Deserted => return Halt::Deserted,
+            PumpEvent::Source(None) => return Halt::WholeImage,
+            PumpEvent::Source(Some(Err(error))) => return Halt::Failed(error),
+            PumpEvent::Source(Some(Ok(chunk))) => {
                 if filling.push(chunk).await.is_err() {
                     return Halt::Refused;
                 }
             }
-            Next::Write => {
+            PumpEvent::Write => {
                 if filling.flush().await.is_err() {
                     return Halt::Refused;
                 }
@@ -107,22 +107,27 @@ async fn bring_all(
     }
 }
 
-enum Next {
+enum PumpEvent {
     Source(Option<io::Result<Bytes>>),
     Write,
     Deserted,
 }
 
 /// What the source gives next, unless there is something else to do while it gives nothing.
-async fn next(source: &mut ImageStream, progress: &Progress, received: u64, to_end: bool) -> Next {
+async fn next(
+    source: &mut ImageStream,
+    progress: &Progress,
+    received: u64,
+    to_end: bool,
+) -> PumpEvent {
     poll_fn(|context| {
         if let Poll::Ready(next) = source.poll_next_unpin(context) {
-            return Poll::Ready(Next::Source(next));
+            return Poll::Ready(PumpEvent::Source(next));
         }
         match progress.poll_call(received, context) {
-            Poll::Ready(Call::Write) => Poll::Ready(Next::Write),
-            Poll::Ready(Call::Deserted) if !to_end => Poll::Ready(Next::Deserted),
-            Poll::Ready(Call::Deserted) | Poll::Pending => Poll::Pending,
+            Poll::Ready(PumpCall::Write) => Poll::Ready(PumpEvent::Write),
+            Poll::Ready(PumpCall::Deserted) if !to_end => Poll::Ready(PumpEvent::Deserted),
+            Poll::Ready(PumpCall::Deserted) | Poll::Pending => Poll::Pending,
         }
     })
     .await

@@ -35,9 +35,9 @@ const SPARE_PIECES: usize = 128;
 /// none fails. So the budget is not a hard limit: a piece for each reader comes on top of it. A budget of 0 gives every
 /// reader pieces.
 #[derive(Clone)]
-pub struct ReadBudget(Arc<Budget>);
+pub struct ReadBudget(Arc<BudgetState>);
 
-struct Budget {
+struct BudgetState {
     bytes: usize,
     held: AtomicUsize,
     /// Blocks that are being read ahead, or were.
@@ -50,7 +50,7 @@ struct Budget {
 impl ReadBudget {
     /// Of so many bytes.
     pub fn new(bytes: usize) -> ReadBudget {
-        ReadBudget(Arc::new(Budget {
+        ReadBudget(Arc::new(BudgetState {
             bytes,
             held: AtomicUsize::new(0),
             ahead: AtomicUsize::new(0),
@@ -85,19 +85,19 @@ impl ReadBudget {
         self.0.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes are let go.
+    /// So many bytes are released.
     pub(super) fn release(&self, bytes: usize) {
         self.0.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Leave to read a block ahead, where that can be given.
+    /// A permit to read a block ahead, unless too many are given.
     pub(super) fn ahead(&self) -> Option<Ahead> {
         let one_more = |given| (given < AHEAD).then_some(given + 1);
         let taken = self.0.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         taken.is_ok().then(|| Ahead(self.clone()))
     }
 
-    /// Leave to read a block for a piece of it; none where nobody may any more, which does not happen.
+    /// A permit to read a block for a piece of it; none if the semaphore is closed, which does not happen.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.0.turns.acquire().await.ok()
     }

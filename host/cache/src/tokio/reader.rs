@@ -21,7 +21,7 @@ pub(super) struct Chunk {
     pub hit: Option<OffRuntime<PendingHit>>,
 }
 
-/// ChunkStream, of which the last one may bring a hit with it.
+/// Chunks, of which the last one may bring a hit with it.
 pub(super) type ChunkStream = Pin<Box<dyn Stream<Item = io::Result<Chunk>> + Send>>;
 
 /// The bytes of an image, or of a part of it.
@@ -44,8 +44,8 @@ impl ImageReader {
         self.route
     }
 
-    /// Bytes in the whole image, where that was known when it was opened: from the cache, or from what was expected
-    /// by whoever began the fetch.
+    /// Bytes in the whole image, if that was known when it was opened: from the cache, or from what was expected
+    /// by the reader that began the fetch.
     pub fn image_size(&self) -> Option<u64> {
         self.image_size
     }
@@ -69,7 +69,7 @@ impl ImageReader {
         ImageReader { stream, chunk, failed, hit, counting, route, image_size }
     }
 
-    /// Hands on what fills the cache by the way.
+    /// Hands on the chunks of a source that fills the cache at the same time.
     pub(super) fn passing(stream: ImageStream, route: Route, size: Option<u64>) -> Self {
         let chunk = |bytes| Chunk { bytes, hit: None };
         ImageReader::of_chunks(Box::pin(stream.map_ok(chunk)), route, size)

@@ -1,7 +1,7 @@
 //! A source that goes on where it broke off.
 
 use super::stream::CHUNK;
-use crate::resuming::{Break, Going};
+use crate::resuming::{Break, ResumeState};
 use ::tokio::io::AsyncRead;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -14,7 +14,7 @@ use tokio_util::io::ReaderStream;
 ///
 /// `start` is asked once with [`Break::none`], at offset 0, when the first chunk is wanted, and again after each
 /// error, with the offset and the error. It answers with the bytes from that offset on, or with the error that
-/// the readers get: that one, where it cannot or will not go on. How often it tries and how long it waits in
+/// the readers get: that one, if it cannot or will not go on. How often it tries and how long it waits in
 /// between is its own affair; [`Break::vain`] helps to bound that. It must make sure that what it goes on with is the
 /// same image (by an ETag, for instance): nothing else does, unless an MD5 is expected.
 ///
@@ -59,8 +59,8 @@ where
     Fut: Future<Output = io::Result<S>> + Send + 'static,
     S: Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
-    let resuming = Resuming { start, source: None, going: Going::new(size) };
-    stream::try_unfold(resuming, Resuming::next)
+    let resuming = ResumingStream { start, source: None, progress: ResumeState::new(size) };
+    stream::try_unfold(resuming, ResumingStream::next)
 }
 
 /// A stream of an `AsyncRead`'s bytes, of up to 256 KiB at a time.
@@ -71,13 +71,13 @@ where
     ReaderStream::with_capacity(source, CHUNK)
 }
 
-struct Resuming<F, S> {
+struct ResumingStream<F, S> {
     start: F,
     source: Option<Pin<Box<S>>>,
-    going: Going,
+    progress: ResumeState,
 }
 
-impl<F, Fut, S> Resuming<F, S>
+impl<F, Fut, S> ResumingStream<F, S>
 where
     F: FnMut(Break) -> Fut,
     Fut: Future<Output = io::Result<S>>,
@@ -86,25 +86,25 @@ where
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         loop {
             let Some(source) = &mut self.source else {
-                let broken = self.going.break_off();
+                let broken = self.progress.break_off();
                 self.source = Some(Box::pin((self.start)(broken).await?));
                 continue;
             };
             match source.next().await {
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => {
-                    self.going.came(chunk.len());
+                    self.progress.note_received(chunk.len());
                     return Ok(Some((chunk, self)));
                 }
-                None if self.going.is_whole() => return Ok(None),
-                None => self.broke(None),
-                Some(Err(error)) => self.broke(Some(error)),
+                None if self.progress.is_whole() => return Ok(None),
+                None => self.note_break(None),
+                Some(Err(error)) => self.note_break(Some(error)),
             }
         }
     }
 
-    fn broke(&mut self, error: Option<io::Error>) {
+    fn note_break(&mut self, error: Option<io::Error>) {
         self.source = None;
-        self.going.broke(error);
+        self.progress.note_break(error);
     }
 }

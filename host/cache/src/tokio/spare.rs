@@ -19,7 +19,7 @@ impl Spare {
         Spare { bytes, kept, buffers: Mutex::new(Vec::new()) }
     }
 
-    /// One of these, or a small one where that is enough.
+    /// One of these, or a small one if that is enough.
     pub fn buffer(&self, bytes: usize) -> Vec<u8> {
         let used = if bytes < self.bytes { None } else { lock(&self.buffers).pop() };
         used.unwrap_or_else(|| vec![0; bytes.clamp(1, self.bytes)])

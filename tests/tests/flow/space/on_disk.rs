@@ -73,7 +73,7 @@ fn an_image_too_large_for_the_disk_is_refused_before_it_is_read(temp: &TempCache
         let reads = source.reads();
         let outcome = cache.cache_image("a", source, sized(size))?;
         let Outcome::CacheFailed(reason) = outcome else { panic!("{outcome:?}") };
-        assert!(reason.contains("No space left"), "{reason}");
+        assert!(reason.to_string().contains("No space left"), "{reason}");
         assert_eq!((reads.load(Ordering::Relaxed), free(mount.path())), (0, before));
         assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
     }

@@ -1,12 +1,12 @@
-//! What tasks ask of a fetch's progress: those that follow it, and the one that brings its bytes.
+//! What tasks ask of a fetch's progress: those that follow it, and the one that reads the source.
 
 use super::Progress;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-/// What the task that brings the bytes is called for.
+/// What the task that reads the source is called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
+pub(crate) enum PumpCall {
     /// Somebody waits for bytes that have come and are not written.
     Write,
     /// Nobody is left.
@@ -14,7 +14,7 @@ pub(crate) enum Call {
 }
 
 /// There is something to read.
-pub(crate) struct Moved;
+pub(crate) struct HasMoved;
 
 impl Progress {
     /// Whether there is something behind `position`, or the end, or `look` has found something; if not,
@@ -33,9 +33,9 @@ impl Progress {
             state.wakers.push(context.waker().clone());
         }
         let asked_before = self.awaited.swap(true, Ordering::Relaxed);
-        let bringer = if asked_before { None } else { state.bringer.take() };
+        let pump_waker = if asked_before { None } else { state.pump_waker.take() };
         drop(state);
-        bringer.into_iter().for_each(Waker::wake);
+        pump_waker.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 
@@ -44,48 +44,48 @@ impl Progress {
         &self,
         position: u64,
         look: impl FnOnce() -> Option<T>,
-    ) -> Result<Option<T>, Moved> {
+    ) -> Result<Option<T>, HasMoved> {
         let state = self.state();
-        if state.has_moved(position) { Err(Moved) } else { Ok(look()) }
+        if state.has_moved(position) { Err(HasMoved) } else { Ok(look()) }
     }
 
-    /// Asks the task that brings the bytes for a sign of life; false where it owes one since the last time.
+    /// Asks the task that reads the source for a sign of life; false if it owes one since the last time.
     pub fn ping(&self) -> bool {
         let mut state = self.state();
-        let answered = !std::mem::replace(&mut state.pinged, true);
-        let bringer = state.bringer.take();
+        let answered = !std::mem::replace(&mut state.owes_pong, true);
+        let pump_waker = state.pump_waker.take();
         drop(state);
-        bringer.into_iter().for_each(Waker::wake);
+        pump_waker.into_iter().for_each(Waker::wake);
         answered
     }
 
-    /// For the task that brings the bytes: ready when somebody has begun to read, and then always; false where
+    /// For the task that reads the source: ready when a reader has begun to read, and then always; false where
     /// nobody is left.
     pub fn poll_demand(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state();
-        state.pinged = false;
+        state.owes_pong = false;
         if state.readers == 0 {
             return Poll::Ready(false);
         }
-        state.is_wanted |= self.is_awaited();
-        if state.is_wanted {
+        state.has_demand |= self.is_awaited();
+        if state.has_demand {
             return Poll::Ready(true);
         }
-        state.bringer = Some(context.waker().clone());
+        state.pump_waker = Some(context.waker().clone());
         Poll::Pending
     }
 
     /// For the same, while it waits for its source: what else there is to do, `received` bytes having come.
-    pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<Call> {
+    pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<PumpCall> {
         let mut state = self.state();
-        state.pinged = false;
+        state.owes_pong = false;
         // Even when nobody is left: somebody may come.
-        state.bringer = Some(context.waker().clone());
+        state.pump_waker = Some(context.waker().clone());
         if state.readers == 0 {
-            return Poll::Ready(Call::Deserted);
+            return Poll::Ready(PumpCall::Deserted);
         }
         if self.is_awaited() && state.written < received {
-            return Poll::Ready(Call::Write);
+            return Poll::Ready(PumpCall::Write);
         }
         Poll::Pending
     }

@@ -8,16 +8,16 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Rings once.
+/// Fires once.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
-    rung: AtomicBool,
-    sleeper: AtomicWaker,
+pub(super) struct Timer {
+    fired: AtomicBool,
+    waker: AtomicWaker,
 }
 
-/// The alarms of this process that have not rung. One thread rings them all; none runs where there are none.
+/// The timers of this process that have not fired. One thread fires them all; none runs if there are none.
 static CLOCK: Clock =
-    Clock { set: Mutex::new(Set { alarms: Vec::new(), ticks: false }), changed: Condvar::new() };
+    Clock { set: Mutex::new(Set { timers: Vec::new(), ticks: false }), changed: Condvar::new() };
 
 struct Clock {
     set: Mutex<Set>,
@@ -25,31 +25,31 @@ struct Clock {
 }
 
 struct Set {
-    alarms: Vec<(Instant, Weak<Alarm>)>,
+    timers: Vec<(Instant, Weak<Timer>)>,
     ticks: bool,
 }
 
-impl Alarm {
-    pub fn after(time: Duration) -> io::Result<Arc<Alarm>> {
-        let alarm = Arc::new(Alarm::default());
+impl Timer {
+    pub fn after(time: Duration) -> io::Result<Arc<Timer>> {
+        let timer = Arc::new(Timer::default());
         let mut set = lock(&CLOCK.set);
-        set.alarms.push((Instant::now() + time, Arc::downgrade(&alarm)));
+        set.timers.push((Instant::now() + time, Arc::downgrade(&timer)));
         if !set.ticks {
             std::thread::Builder::new().name("image-cache-clock".into()).spawn(tick)?;
             set.ticks = true;
         }
         drop(set);
         CLOCK.changed.notify_one();
-        Ok(alarm)
+        Ok(timer)
     }
 
-    pub fn has_rung(&self) -> bool {
-        self.rung.load(Ordering::Acquire)
+    pub fn has_fired(&self) -> bool {
+        self.fired.load(Ordering::Acquire)
     }
 
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.sleeper.register(context.waker());
-        if self.has_rung() { Poll::Ready(()) } else { Poll::Pending }
+        self.waker.register(context.waker());
+        if self.has_fired() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -57,15 +57,15 @@ fn tick() {
     let mut set = lock(&CLOCK.set);
     loop {
         let now = Instant::now();
-        let due: Vec<Weak<Alarm>> =
-            set.alarms.extract_if(.., |(at, _)| *at <= now).map(|(_, alarm)| alarm).collect();
-        set.alarms.retain(|(_, alarm)| alarm.strong_count() > 0);
-        let next = set.alarms.iter().map(|(at, _)| *at).min();
+        let due: Vec<Weak<Timer>> =
+            set.timers.extract_if(.., |(at, _)| *at <= now).map(|(_, timer)| timer).collect();
+        set.timers.retain(|(_, timer)| timer.strong_count() > 0);
+        let next = set.timers.iter().map(|(at, _)| *at).min();
         if !due.is_empty() {
             drop(set);
-            for alarm in due.iter().filter_map(Weak::upgrade) {
-                alarm.rung.store(true, Ordering::Release);
-                alarm.sleeper.wake();
+            for timer in due.iter().filter_map(Weak::upgrade) {
+                timer.fired.store(true, Ordering::Release);
+                timer.waker.wake();
             }
             set = lock(&CLOCK.set);
             continue;

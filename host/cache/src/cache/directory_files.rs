@@ -7,15 +7,15 @@ use image_cache_store::{FileIdentity, SmallFiles};
 use std::io;
 
 impl ImageCache {
-    /// A folder of small files in `.image-cache/`, made where it is missing.
+    /// A folder of small files in `.image-cache/`, made if it is missing.
     ///
     /// # Errors
-    /// Where it cannot be made, or something else has its name.
+    /// It cannot be made, or something else has its name.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
         self.inner.directory.small_files(name)
     }
 
-    /// Which file the cached image is; nothing where there is none, or the file system does not keep when files were made.
+    /// Which file the cached image is; nothing if there is none, or if the file system does not keep when files were made.
     pub fn cached_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
         let id = self.inner.image_id(id)?;
         self.inner.directory.cached_identity(&id).map_err(Error::image("look at", &id))
@@ -36,7 +36,7 @@ impl ImageCache {
     /// has gone.
     ///
     /// # Errors
-    /// [`Error::Directory`], where it is not, or that cannot be found out.
+    /// [`Error::Directory`], if it is not, or that cannot be found out.
     pub fn check_in_place(&self) -> Result<()> {
         let directory = &self.inner.directory;
         self.inner.in_directory("find", "incomplete", directory.check_in_place())

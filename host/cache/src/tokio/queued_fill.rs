@@ -8,63 +8,63 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
 /// Chunks that came and wait for the background.
-pub(super) type Waiting = Arc<Mutex<Vec<Bytes>>>;
+pub(super) type PendingChunks = Arc<Mutex<Vec<Bytes>>>;
 
 /// A fill and the chunks that wait for it. Dropped before its end it takes them first, so that the file in `invalid/` has all that
 /// came.
-pub(super) struct Fed {
+pub(super) struct QueuedFill {
     /// None once it was taken out for its end.
     fill: Option<Box<Fill>>,
-    waiting: Waiting,
+    pending: PendingChunks,
 }
 
 /// Why there is a fill.
-const THERE: &str = "it is taken only by who gives the whole up";
+const TAKEN_ONCE: &str = "it is taken only by who gives the whole up";
 
-impl Fed {
+impl QueuedFill {
     pub fn new(fill: Fill) -> Self {
-        Fed { fill: Some(Box::new(fill)), waiting: Waiting::default() }
+        QueuedFill { fill: Some(Box::new(fill)), pending: PendingChunks::default() }
     }
 
     /// Where chunks for it wait.
-    pub fn waiting(&self) -> Waiting {
-        Arc::clone(&self.waiting)
+    pub fn pending_chunks(&self) -> PendingChunks {
+        Arc::clone(&self.pending)
     }
 
-    /// Feeds it what waits; an error where it refuses that.
-    pub fn take_waiting(&mut self) -> Result<()> {
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
+    /// Pushes the chunks that wait; an error if it refuses them.
+    pub fn push_pending(&mut self) -> Result<()> {
+        let pending = std::mem::take(&mut *lock(&self.pending));
         match &mut self.fill {
-            Some(fill) => waiting.iter().try_for_each(|chunk| fill.push(chunk)),
+            Some(fill) => pending.iter().try_for_each(|chunk| fill.push(chunk)),
             None => Ok(()),
         }
     }
 
     /// The fill, for its end.
     pub fn into_fill(mut self) -> Fill {
-        *self.fill.take().expect(THERE)
+        *self.fill.take().expect(TAKEN_ONCE)
     }
 }
 
-impl Deref for Fed {
+impl Deref for QueuedFill {
     type Target = Fill;
 
     fn deref(&self) -> &Fill {
-        self.fill.as_ref().expect(THERE)
+        self.fill.as_ref().expect(TAKEN_ONCE)
     }
 }
 
-impl DerefMut for Fed {
+impl DerefMut for QueuedFill {
     fn deref_mut(&mut self) -> &mut Fill {
-        self.fill.as_mut().expect(THERE)
+        self.fill.as_mut().expect(TAKEN_ONCE)
     }
 }
 
-impl Drop for Fed {
+impl Drop for QueuedFill {
     fn drop(&mut self) {
         if self.fill.as_ref().is_some_and(|fill| fill.bypass_reason().is_none()) {
             // Nobody wants to know any more whether it refuses them; it has written them then.
-            let _ = self.take_waiting();
+            let _ = self.push_pending();
         }
     }
 }

@@ -8,24 +8,27 @@ use futures_util::stream::{self, Stream, StreamExt};
 use std::io;
 use std::pin::Pin;
 
-/// The chunks of a source that fills the cache by the way. Where it stands is where the fill has come to; `last` came
+/// The chunks of a source that fills the cache at the same time. Where it stands is where the fill has come to; `last` came
 /// before, and was withheld.
-pub(super) fn stream<S>(source: S, filling: BackgroundFill, last: Option<Bytes>) -> ImageStream
+pub(super) fn tee<S>(source: S, filling: BackgroundFill, last: Option<Bytes>) -> ImageStream
 where
     S: Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
-    let passing =
-        Passing { source: Box::pin(source), filling: Some(filling), withheld: Withheld::new(last) };
-    Box::pin(stream::try_unfold(passing, Passing::next))
+    let tee = TeeStream {
+        source: Box::pin(source),
+        filling: Some(filling),
+        withheld: Withheld::new(last),
+    };
+    Box::pin(stream::try_unfold(tee, TeeStream::next))
 }
 
-struct Passing<S> {
+struct TeeStream<S> {
     source: Pin<Box<S>>,
     filling: Option<BackgroundFill>,
     withheld: Withheld<Bytes>,
 }
 
-impl<S: Stream<Item = io::Result<Bytes>>> Passing<S> {
+impl<S: Stream<Item = io::Result<Bytes>>> TeeStream<S> {
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         loop {
             let Some(filling) = &mut self.filling else { return Ok(None) };
