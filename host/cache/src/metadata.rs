@@ -122,7 +122,7 @@ impl MetadataStore {
     /// Looks whether the driver's database was removed or replaced, which its next call would find out.
     pub fn look_after_database(&self) {
         let in_use = self.in_use();
-        if in_use.driver.database_was_replaced() {
+        if in_use.driver.close_replaced_database() {
             self.note_replaced(&in_use);
         }
     }

@@ -104,7 +104,7 @@ fn admit(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io
         granted = granted.min(room);
     }
     granted = granted.min(on_disk(inner, file, others.unallocated, least)?);
-    if file.announce(granted)? {
+    if file.announce_bytes(granted)? {
         // Others can read it there; to allocate it may take a while.
         drop(lock);
         return file.allocate(granted).map(|_| Room::Reserved);
@@ -124,13 +124,13 @@ fn admit(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io
 fn on_disk(inner: &CacheInner, file: &Incomplete, promised: u64, least: u64) -> io::Result<u64> {
     let Some(free) = inner.directory.free_space()? else { return Ok(u64::MAX) };
     let kept = inner.config.min_free;
-    let most = file.taken().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
+    let most = file.allocated().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
     if least <= most {
         return Ok(most);
     }
     let mut words = format!(
         "No space left on the file system: it needs {} more, {} are free",
-        ByteSize(least - file.taken()),
+        ByteSize(least - file.allocated()),
         ByteSize(free)
     );
     if promised > 0 {

@@ -5,6 +5,7 @@
 //! processes; an [image's lock](image_lock) orders what changes its record, the directory's [`lock`](Directory::lock) what
 //! changes its files, a lock on an open file says that it is being written (exclusive) or read (shared).
 
+mod active_fills;
 mod beneath;
 mod deferred_close;
 mod digest_files;
@@ -227,6 +228,10 @@ fn lock_alone(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError>
         }
         Err(e) => Err(e),
     }
+}
+
+fn in_the_way(id: &ImageId) -> io::Error {
+    io::Error::other(format!("{id} in the cache directory is no regular file; move it away"))
 }
 
 fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {

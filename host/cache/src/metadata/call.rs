@@ -198,7 +198,7 @@ impl MetadataStore {
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
     fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
         self.mark_dirty();
-        match in_use.driver.set_database_aside() {
+        match in_use.driver.quarantine_database() {
             Ok(None) => {
                 tracing::warn!(%reason, "the database could not be read at first");
                 true

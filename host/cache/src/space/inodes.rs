@@ -64,6 +64,6 @@ fn look(inner: &CacheInner, file: &mut Incomplete, most: Option<u64>) -> io::Res
             "too few inodes on the file system: {free} are free, running fills need {needed} of them, and image_cache_min_free_inodes keeps {kept}"
         )));
     }
-    file.announce_place()?;
+    file.announce_image()?;
     Ok(Place::Taken)
 }

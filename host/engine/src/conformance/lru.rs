@@ -2,7 +2,8 @@
 //! and invalid leftovers removed.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image_accessed};
+use super::fixture::Fixture;
+use super::images::{at, image_accessed};
 use super::leftovers::leftover;
 use image_cache_model::{CachedImage, Leftover, LeftoverState};
 use std::time::Duration;

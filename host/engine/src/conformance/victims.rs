@@ -1,7 +1,8 @@
 //! Victims: whatever the policy, cached images that may go, and enough of them.
 
 use super::failure::{Failure, Verdict, equal, holds};
-use super::fixture::{Fixture, at, image, image_accessed};
+use super::fixture::Fixture;
+use super::images::{at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Victim};
 use std::collections::BTreeSet;
 

@@ -183,14 +183,14 @@ impl HostState {
     }
 
     /// Whether the database that the instance was configured on was removed or replaced since.
-    pub fn database_was_replaced(&mut self) -> bool {
-        self.database.as_mut().is_some_and(Database::was_replaced)
+    pub fn close_replaced_database(&mut self) -> bool {
+        self.database.as_mut().is_some_and(Database::close_if_replaced)
     }
 
     /// Moves a database that was found corrupt into `.image-cache/`, and says where it is, if it had to be moved.
-    pub fn set_database_aside(&mut self) -> io::Result<Option<PathBuf>> {
+    pub fn quarantine_database(&mut self) -> io::Result<Option<PathBuf>> {
         match &mut self.database {
-            Some(database) => database.set_aside(),
+            Some(database) => database.quarantine(),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -156,8 +156,8 @@ impl Instance {
     }
 
     /// Whether its database was removed or replaced since it was configured: it would not find its tables.
-    pub fn database_was_replaced(&mut self) -> bool {
-        self.store.data_mut().database_was_replaced()
+    pub fn close_replaced_database(&mut self) -> bool {
+        self.store.data_mut().close_replaced_database()
     }
 
     pub fn into_state(self) -> HostState {

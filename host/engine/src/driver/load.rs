@@ -128,7 +128,7 @@ fn start(template: &Template, state: HostState, name: &str) -> Result<Instance, 
         Err(born) => *born,
     };
     let CallError::Corrupt(words) = &error else { return Err(error) };
-    let aside = state.set_database_aside().map_err(|e| {
+    let aside = state.quarantine_database().map_err(|e| {
         CallError::Corrupt(format!(
             "{words}; it could not be set aside either: {e}; move it away yourself"
         ))

@@ -237,14 +237,14 @@ impl Driver {
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
     /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, or it is sound
     /// after all, nothing is moved.
-    pub fn set_database_aside(&self) -> io::Result<Option<PathBuf>> {
+    pub fn quarantine_database(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
         slot.retire();
-        slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.home)).set_database_aside()
+        slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.home)).quarantine_database()
     }
 
     /// Whether the driver's database was removed or replaced since it was opened; told once. The next call makes another.
-    pub fn database_was_replaced(&self) -> bool {
+    pub fn close_replaced_database(&self) -> bool {
         self.slot().drop_replaced()
     }
 

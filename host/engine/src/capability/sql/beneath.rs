@@ -123,8 +123,8 @@ unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
     let Some(calls) = CALLS.get() else { return -1 };
     // SAFETY: as said above.
     unsafe {
-        let is_ours = parse(CStr::from_ptr(path)).is_some();
-        let call = if is_ours { calls.lstat } else { calls.stat };
+        let is_host_statement = parse(CStr::from_ptr(path)).is_some();
+        let call = if is_host_statement { calls.lstat } else { calls.stat };
         call(path, answer)
     }
 }

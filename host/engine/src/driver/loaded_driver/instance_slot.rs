@@ -35,7 +35,7 @@ impl Slot {
 
     /// Drops an instance whose database was removed or replaced, and says so.
     pub fn drop_replaced(&mut self) -> bool {
-        let is_replaced = self.live.as_mut().is_some_and(Instance::database_was_replaced);
+        let is_replaced = self.live.as_mut().is_some_and(Instance::close_replaced_database);
         if is_replaced {
             self.retire();
         }

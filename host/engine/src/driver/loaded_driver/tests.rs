@@ -330,8 +330,8 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
     std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
     assert_eq!(driver.cache_size(), Err(CallError::Replaced));
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
-    driver.set_database_aside().expect("it moves");
+    driver.quarantine_database().expect("it moves");
     assert_eq!(aside(), 2);
-    driver.set_database_aside().expect("nothing is left to move");
+    driver.quarantine_database().expect("nothing is left to move");
     assert_eq!((aside(), driver.cache_size()), (2, Ok(CacheSize::default())));
 }

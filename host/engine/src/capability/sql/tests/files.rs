@@ -68,11 +68,11 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
     records.database.begin_call();
     assert_eq!(arm(&records.database.query(&text("SELECT 1")).expect_err("it is none")), "other");
     assert!(records.database.corruption().is_some_and(|words| words.contains("not a database")));
-    let aside = records.database.set_aside().expect("it moves").expect("it is no database");
+    let aside = records.database.quarantine().expect("it moves").expect("it is no database");
     assert!(aside.is_file() && !records.base.join("cache.db").exists());
     records.database.begin_call();
     records.database.query(&text("SELECT 1")).expect("a new one");
-    assert_eq!(records.database.set_aside().expect("nothing to do"), None);
+    assert_eq!(records.database.quarantine().expect("nothing to do"), None);
     assert!(records.base.join("cache.db").exists());
 }
 
@@ -90,7 +90,7 @@ fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
         // SQLite's answer to a page that the disk did not hand out.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         records.database.answer(Fault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
-        records.database.set_aside().expect("it can be looked at")
+        records.database.quarantine().expect("it can be looked at")
     };
     assert_eq!(condemn(&mut records), None);
     assert!(records.base.join("cache.db").exists());

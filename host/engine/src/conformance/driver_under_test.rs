@@ -1,7 +1,7 @@
 //! One loaded driver, with its calls in the words of the cases.
 
-use super::failure::{Failure, Verdict, equal};
-use super::fixture::{cannot, id, ids, write_file};
+use super::failure::{Failure, Verdict, cannot, equal};
+use super::images::{at, id, ids, write_file};
 use super::timing::Recorder;
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim};
@@ -21,21 +21,21 @@ const PAGE: u32 = 100;
 const PAGES_AT_MOST: usize = 1000;
 
 /// An instance of the driver on a cache directory; there may be several on one.
-pub(super) struct Instance {
+pub(super) struct DriverUnderTest {
     driver: Driver,
     directory: Arc<Directory>,
     recorder: Recorder,
 }
 
-impl Drop for Instance {
+impl Drop for DriverUnderTest {
     fn drop(&mut self) {
         self.recorder.take_peaks(&self.driver);
     }
 }
 
-impl Instance {
+impl DriverUnderTest {
     pub fn new(driver: Driver, directory: Arc<Directory>, recorder: Recorder) -> Self {
-        Instance { driver, directory, recorder }
+        DriverUnderTest { driver, directory, recorder }
     }
 
     pub fn driver(&self) -> &Driver {
@@ -154,8 +154,7 @@ impl Instance {
 
     pub fn victims(&self, bytes_needed: u64, exclude: &[&str], limit: u32) -> Verdict<Vec<Victim>> {
         let exclude = ids(exclude);
-        let request =
-            Eviction { now: super::fixture::at(1000), bytes_needed, exclude: &exclude, limit };
+        let request = Eviction { now: at(1000), bytes_needed, exclude: &exclude, limit };
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 
