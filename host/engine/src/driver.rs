@@ -2,6 +2,7 @@
 
 pub mod built_in;
 pub mod compile_cache;
+pub mod context;
 mod convert;
 pub mod deadline;
 mod error;

@@ -9,7 +9,7 @@ pub mod conformance;
 mod driver;
 mod engine;
 
-pub use capability::OpenImage;
+pub use capability::images::OpenImage;
 pub use driver::built_in::BuiltIn;
 pub use driver::peak_usage::{Bound, Peak};
 pub use driver::{

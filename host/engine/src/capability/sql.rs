@@ -14,7 +14,7 @@ mod memory;
 mod prepared;
 mod quarantine;
 
-use super::Error;
+use super::error::CapabilityError;
 use crate::bindings::image_cache::driver::sql as wit;
 use crate::driver::deadline::Deadline;
 use confinement::DiskShare;
@@ -137,21 +137,27 @@ impl Database {
         self.corruption.as_deref()
     }
 
-    pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Error> {
+    pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, CapabilityError> {
         execute::check(statement)?;
         let result = self.open()?.execute(statement);
         result.map_err(|fault| self.answer(fault))
     }
 
-    pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Error> {
+    pub fn query(
+        &mut self,
+        statement: &wit::Statement,
+    ) -> Result<wit::QueryResult, CapabilityError> {
         execute::check(statement)?;
         let result = self.open()?.query(statement);
         result.map_err(|fault| self.answer(fault))
     }
 
-    pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Error> {
+    pub fn execute_all(
+        &mut self,
+        statements: &[wit::Statement],
+    ) -> Result<Vec<u64>, CapabilityError> {
         if statements.len() > MAX_STATEMENTS {
-            return Err(Error::TooLarge);
+            return Err(CapabilityError::TooLarge);
         }
         statements.iter().try_for_each(execute::check)?;
         let result = self.open()?.execute_all(statements);
@@ -159,7 +165,7 @@ impl Database {
     }
 
     /// The connection, on the file that is at its path now.
-    fn open(&mut self) -> Result<&mut OpenDatabase, Error> {
+    fn open(&mut self) -> Result<&mut OpenDatabase, CapabilityError> {
         if !self.file_checked {
             // Another process may have set the file aside; what was written into it would be lost.
             let (base, path) = (self.directory.base_dir(), &self.path);
@@ -175,13 +181,13 @@ impl Database {
                 Err(fault) => return Err(self.answer(fault)),
             }
         }
-        let open = self.open.as_mut().ok_or(Error::Busy)?;
+        let open = self.open.as_mut().ok_or(CapabilityError::Busy)?;
         open.set_patience(self.deadline.remaining());
         Ok(open)
     }
 
     /// A fault in the interface's words; a corrupt database is remembered.
-    fn answer(&mut self, fault: Fault) -> Error {
+    fn answer(&mut self, fault: Fault) -> CapabilityError {
         let error = match fault {
             Fault::Answer(error) => return error,
             Fault::Sqlite(error) => error,
@@ -191,17 +197,17 @@ impl Database {
         let words = location::without_handles(&error.to_string());
         let words = printable(&words.replace(&*base, "…"), 500);
         if is_full(&error) {
-            return Error::Full;
+            return CapabilityError::Full;
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 self.was_busy = true;
-                Error::Busy
+                CapabilityError::Busy
             }
             Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig | ErrorCode::OutOfMemory) => {
-                Error::TooLarge
+                CapabilityError::TooLarge
             }
-            Some(ErrorCode::AuthorizationForStatementDenied) => Error::Denied,
+            Some(ErrorCode::AuthorizationForStatementDenied) => CapabilityError::Denied,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 self.found_corrupt = match &self.open {
                     Some(open) => Some(open.identity()),
@@ -211,17 +217,17 @@ impl Database {
                     }
                 };
                 self.corruption = Some(words.clone());
-                Error::Other(words)
+                CapabilityError::Other(words)
             }
             // The index of its log lies in a file beside it, for which there was no room.
-            Some(ErrorCode::SystemIoFailure) if is_no_room(&error) => Error::Full,
+            Some(ErrorCode::SystemIoFailure) if is_no_room(&error) => CapabilityError::Full,
             // A text without a statement in it.
-            Some(ErrorCode::ApiMisuse) => Error::InvalidArgument,
+            Some(ErrorCode::ApiMisuse) => CapabilityError::InvalidArgument,
             _ => match error {
                 rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => {
-                    Error::InvalidArgument
+                    CapabilityError::InvalidArgument
                 }
-                _ => Error::Other(words),
+                _ => CapabilityError::Other(words),
             },
         }
     }

@@ -128,21 +128,29 @@ fn no_component(bytes: &[u8]) -> Option<&'static str> {
     Some(fault)
 }
 
+/// The grants of one interface of our package each, which has the grant's name.
+fn own_grants() -> impl Iterator<Item = Grant> {
+    Grant::ALL.into_iter().filter(|grant| *grant != Grant::Wasi)
+}
+
+/// The interfaces of our package that a driver may import, as a list in words.
+fn own_interfaces() -> String {
+    let mut names: Vec<&str> = FREE.into_iter().chain(own_grants().map(Grant::name)).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("{} and {last}", names.join(", "))
+}
+
 /// Which grant an import needs; an error where no grant would help.
 fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
-        let grant = match name {
-            "sql" => Some(Grant::Sql),
-            "attributes" => Some(Grant::Attributes),
-            "files" => Some(Grant::Files),
-            _ if FREE.contains(&name) => None,
-            _ => {
-                return Err(format!(
-                    "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has types, log, sql, \
-                     attributes and files; update the host, or build the driver for it"
-                ));
-            }
-        };
+        let grant = own_grants().find(|grant| grant.name() == name);
+        if grant.is_none() && !FREE.contains(&name) {
+            return Err(format!(
+                "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has {}; \
+                 update the host, or build the driver for it",
+                own_interfaces()
+            ));
+        }
         if !speaks(version) {
             return Err(format!(
                 "it imports {import}, a version that the host does not speak ({PACKAGE}@{MAJOR}.x); \
@@ -153,9 +161,9 @@ fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     }
     let package = import.split('/').next().unwrap_or_default();
     if !import.starts_with("wasi:") {
-        let known = "types, log, sql, attributes and files";
         return Err(format!(
-            "it imports {import}, which no grant covers; a driver may import {known} of {PACKAGE}@{MAJOR}.x"
+            "it imports {import}, which no grant covers; a driver may import {} of {PACKAGE}@{MAJOR}.x",
+            own_interfaces()
         ));
     }
     if WASI_PACKAGES.contains(&package) && split_version(import).1.starts_with("0.2.") {
@@ -210,4 +218,19 @@ fn listed(before: &str, names: &[String]) -> String {
     }
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     format!("{before}{}{}", shown.join(", "), if names.len() > 5 { ", …" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interface_that_a_driver_may_import_has_a_grant_or_needs_none() {
+        let world = include_str!("../../../../wit/world.wit");
+        let imported = world.lines().filter_map(|line| line.trim().strip_prefix("import "));
+        let imported: BTreeSet<&str> = imported.map(|name| name.trim_end_matches(';')).collect();
+        let known: BTreeSet<&str> = FREE.into_iter().chain(own_grants().map(Grant::name)).collect();
+        // Types are imported by those that use them.
+        assert_eq!(imported, &known - &BTreeSet::from(["types"]));
+    }
 }

@@ -4,16 +4,15 @@ use super::convert;
 use super::deadline::Overtime;
 use super::error::{CallError, DriverError};
 use super::host_state::HostState;
-use super::host_state::imports::link_wasi;
+use super::host_state::imports::link;
 use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
-use crate::bindings::image_cache::driver as imports;
 use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
 use crate::capability::wasi;
 use crate::engine::Running;
 use image_cache_model::{Grant, Limits, printable};
 use std::collections::BTreeSet;
 use std::time::Instant;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// Bytes that the host takes for what one call passes out of a guest, strings, lists and all.
@@ -54,7 +53,8 @@ impl Template {
         limits: Limits,
     ) -> Result<Self, String> {
         let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
-        let linker = linker(engine, grants).map_err(unlinkable)?;
+        let mut linker = Linker::new(engine);
+        link(&mut linker, grants).map_err(unlinkable)?;
         let pre = linker
             .instantiate_pre(component)
             .and_then(ImageCacheDriverPre::new)
@@ -80,8 +80,8 @@ impl Template {
         state: HostState,
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
-        let mut store = Store::new(self.pre.engine(), state.renewed(&self.limits));
-        store.limiter(|state| &mut state.bounds);
+        let mut store = Store::new(self.pre.engine(), state.for_new_instance(&self.limits));
+        store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_PASSED);
         store.set_max_component_handles(MAX_HANDLES);
         store.epoch_deadline_callback(|context| {
@@ -180,31 +180,13 @@ fn timed<R: Send>(
     result
 }
 
-fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {
-    let mut linker = Linker::new(engine);
-    imports::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
-    for grant in grants {
-        match grant {
-            Grant::Sql => imports::sql::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
-            Grant::Attributes => {
-                imports::attributes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
-            }
-            Grant::Files => {
-                imports::files::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
-            }
-            Grant::Wasi => link_wasi(&mut linker)?,
-        }
-    }
-    Ok(linker)
-}
-
 /// Why a call ended, and what the guest said last: the text of its panic, if it has a panic hook.
 fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
     let reason = match error.downcast_ref::<Overtime>() {
         Some(overtime) => format!("{call} was cut short: {overtime}"),
         None => format!("{call} failed: {}", cause_words(error, state)),
     };
-    match state.log.last_error() {
+    match state.capabilities.log.last_error() {
         Some(words) => format!("{reason}; it said: {words}"),
         None => reason,
     }
@@ -216,7 +198,7 @@ fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     if !words.starts_with("resource limit exceeded") {
         return words;
     }
-    let most = state.bounds.max_parts();
+    let most = state.memory.max_parts();
     format!(
         "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
     )

@@ -2,8 +2,9 @@
 
 use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled, digest};
+use super::context::DriverContext;
 use super::error::{CallError, DriverError, LoadError};
-use super::host_state::{DriverContext, HostState};
+use super::host_state::HostState;
 use super::import_check::ComponentNames;
 use super::instance::{FailedStart, Instance, Template};
 use super::loaded_driver::Driver;

@@ -2,16 +2,17 @@
 
 mod instance_slot;
 
+use super::context::DriverContext;
 use super::convert;
 use super::convert::ContractViolation;
 use super::deadline::end_of;
 use super::error::CallError;
-use super::host_state::{DriverContext, HostState};
+use super::host_state::HostState;
 use super::instance::{Instance, Template};
 use super::peak_usage::Peak;
 use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::bindings::image_cache::driver::types;
-use crate::capability::OpenImage;
+use crate::capability::images::OpenImage;
 use image_cache_model::{
     CacheSize, CachedImage, Eviction, Hit, ImageId, Leftover, Victim, timestamp,
 };
@@ -128,9 +129,9 @@ impl Driver {
             file.map(|file| OpenImage { image_id: image.image_id.clone(), file: file.into() });
         let image = convert::image_to_guest(image);
         let work = |guest: &Guest, store: &mut Store<HostState>| {
-            store.data_mut().set_subject(subject);
+            store.data_mut().capabilities.set_unpublished(subject);
             let result = guest.call_record_cached(&mut *store, &image);
-            store.data_mut().set_subject(None);
+            store.data_mut().capabilities.set_unpublished(None);
             result
         };
         self.call("record-cached", work, Ok)
@@ -153,7 +154,7 @@ impl Driver {
         let hits = convert::hits_to_guest(hits);
         let lent = opened.filter(|_| self.loaded.template.sees_files()).cloned();
         let work = |guest: &Guest, store: &mut Store<HostState>| {
-            lent.into_iter().for_each(|lent| store.data_mut().lend(lent));
+            lent.into_iter().for_each(|lent| store.data_mut().capabilities.reuse_open_file(lent));
             guest.call_record_hits(store, &hits)
         };
         self.call("record-hits", work, Ok)

@@ -1,6 +1,6 @@
 //! The lock under which attributes are changed, in one process and in many.
 
-use super::{Error, io_error};
+use crate::capability::error::{CapabilityError, io_error};
 use crate::driver::deadline::Deadline;
 use image_cache_store::Directory;
 use image_cache_store::sync::{Gate, Passed};
@@ -23,9 +23,13 @@ pub(super) struct Held<'a> {
 
 impl Lock {
     /// Waits for the lock, no longer than the call may take.
-    pub fn hold(&mut self, directory: &Directory, deadline: &Deadline) -> Result<Held<'_>, Error> {
+    pub fn hold(
+        &mut self,
+        directory: &Directory,
+        deadline: &Deadline,
+    ) -> Result<Held<'_>, CapabilityError> {
         let until = || Instant::now() + deadline.remaining();
-        let thread = PROCESS.pass(until).ok_or(Error::Busy)?;
+        let thread = PROCESS.pass(until).ok_or(CapabilityError::Busy)?;
         let file = match &mut self.0 {
             Some(file) => file,
             none => none.insert(open(directory).map_err(|e| io_error(&e))?),
@@ -35,7 +39,9 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => return Ok(Held { file, _thread: thread }),
                 Err(TryLockError::Error(e)) => return Err(io_error(&e)),
-                Err(TryLockError::WouldBlock) if deadline.passed() => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) if deadline.passed() => {
+                    return Err(CapabilityError::Busy);
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
             }
             pause = (pause * 2).min(Duration::from_millis(2));

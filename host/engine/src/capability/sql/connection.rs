@@ -7,8 +7,9 @@ use super::file_identity::FileIdentityCheck;
 use super::interrupt::Interrupt;
 use super::location::{DatabaseIdentity, Location, identity_below};
 use super::prepared::{MAX_PREPARED, Prepared};
-use super::{Error, beneath, confinement};
-use crate::capability::io_error;
+use super::{beneath, confinement};
+use crate::capability::error::CapabilityError;
+use crate::capability::error::io_error;
 use crate::driver::deadline::Deadline;
 use image_cache_model::printable;
 use image_cache_store::Directory;
@@ -206,8 +207,11 @@ fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Resu
 
 fn opening_fault(path: &Path, error: &io::Error) -> Fault {
     let answer = match io_error(error) {
-        Error::Other(_) | Error::NotFound | Error::Denied => {
-            Error::Other(printable(&format!("cannot open {}: {error}", path.display()), 500))
+        CapabilityError::Other(_) | CapabilityError::NotFound | CapabilityError::Denied => {
+            CapabilityError::Other(printable(
+                &format!("cannot open {}: {error}", path.display()),
+                500,
+            ))
         }
         other => other,
     };

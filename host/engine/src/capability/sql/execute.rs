@@ -7,7 +7,8 @@ use super::connection::OpenDatabase;
 use super::fault::Fault;
 use super::interrupt::Interrupt;
 use super::prepared::Prepared;
-use super::{Error, wit};
+use super::wit;
+use crate::capability::error::CapabilityError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +23,7 @@ pub const MAX_ROWS: usize = 10_000;
 const MAX_RESULT: usize = 8 << 20;
 
 /// Refuses a statement that is too large, before SQLite sees it.
-pub(super) fn check(statement: &wit::Statement) -> Result<(), Error> {
+pub(super) fn check(statement: &wit::Statement) -> Result<(), CapabilityError> {
     let longest = statement.parameters.iter().map(|value| match value {
         wit::Value::Text(text) => text.len(),
         wit::Value::Blob(blob) => blob.len(),
@@ -30,10 +31,10 @@ pub(super) fn check(statement: &wit::Statement) -> Result<(), Error> {
     });
     let too_long = longest.max().is_some_and(|length| length > MAX_VALUE as usize);
     if statement.sql.len() > MAX_SQL || statement.parameters.len() > MAX_PARAMETERS || too_long {
-        return Err(Error::TooLarge);
+        return Err(CapabilityError::TooLarge);
     }
     if statement.sql.contains('\0') {
-        return Err(Error::InvalidArgument);
+        return Err(CapabilityError::InvalidArgument);
     }
     Ok(())
 }
@@ -91,7 +92,7 @@ impl OpenDatabase {
         // What was waited for others here is not waited for again.
         self.set_patience(self.interrupt.remaining());
         if self.interrupt.log_is_full() {
-            return Err(Error::Full.into());
+            return Err(CapabilityError::Full.into());
         }
         self.interrupt.set_log_bytes(0);
         Ok(())
@@ -138,7 +139,7 @@ fn query(
     let mut prepared = prepare(connection, interrupt, prepared, statement)?;
     // What it wrote would stay where its answer is too large.
     if !prepared.readonly() {
-        return Err(Error::InvalidArgument.into());
+        return Err(CapabilityError::InvalidArgument.into());
     }
     let columns = columns(&prepared)?;
     let mut result = wit::QueryResult { rows: Vec::new(), columns };
@@ -147,7 +148,7 @@ fn query(
     while let Some(row) = rows.next()? {
         let values = values(row, width, &mut bytes)?;
         if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
-            return Err(Error::TooLarge.into());
+            return Err(CapabilityError::TooLarge.into());
         }
         result.rows.push(values);
     }
@@ -163,14 +164,14 @@ fn prepare<'a>(
 ) -> Result<CachedStatement<'a>, Fault> {
     // Many short statements are one long call: none of them is ever asked to stop.
     if interrupt.deadline_passed() {
-        return Err(Error::TooLarge.into());
+        return Err(CapabilityError::TooLarge.into());
     }
     let mut prepared = match prepared.statement(connection, interrupt, &statement.sql) {
-        Err(_) if called_too_much(interrupt) => return Err(Error::TooLarge.into()),
+        Err(_) if called_too_much(interrupt) => return Err(CapabilityError::TooLarge.into()),
         made => made?,
     };
     if may_define(&statement.sql) && schema_is_full(connection, interrupt, &statement.sql)? {
-        return Err(Error::TooLarge.into());
+        return Err(CapabilityError::TooLarge.into());
     }
     bind(&mut prepared, &statement.parameters)?;
     interrupt.begin_statement();
@@ -197,7 +198,7 @@ fn schema_is_full(
 
 fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), Fault> {
     if statement.parameter_count() != parameters.len() {
-        return Err(Error::InvalidArgument.into());
+        return Err(CapabilityError::InvalidArgument.into());
     }
     for (index, value) in (1..).zip(parameters) {
         let value = match value {
@@ -242,5 +243,5 @@ fn values(row: &Row<'_>, width: usize, bytes: &mut usize) -> Result<Vec<wit::Val
 }
 
 fn not_text(what: &str) -> Fault {
-    Fault::Answer(Error::Other(format!("{what} is not UTF-8")))
+    Fault::Answer(CapabilityError::Other(format!("{what} is not UTF-8")))
 }

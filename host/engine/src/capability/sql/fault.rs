@@ -1,13 +1,13 @@
 //! Why a statement was not carried out, and which of SQLite's errors say what.
 
-use super::Error;
+use crate::capability::error::CapabilityError;
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 
 /// Why a statement was not carried out.
 #[derive(Debug)]
 pub(super) enum Fault {
-    Answer(Error),
+    Answer(CapabilityError),
     Sqlite(rusqlite::Error),
 }
 
@@ -17,8 +17,8 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
+impl From<CapabilityError> for Fault {
+    fn from(error: CapabilityError) -> Self {
         Fault::Answer(error)
     }
 }

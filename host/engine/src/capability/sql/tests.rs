@@ -47,16 +47,16 @@ fn with(sql: &str, parameters: Vec<wit::Value>) -> wit::Statement {
 }
 
 /// An error's arm; its words do not matter.
-fn arm(error: &Error) -> &'static str {
+fn arm(error: &CapabilityError) -> &'static str {
     match error {
-        Error::Busy => "busy",
-        Error::Full => "full",
-        Error::NotFound => "not-found",
-        Error::Unsupported => "unsupported",
-        Error::Denied => "denied",
-        Error::TooLarge => "too-large",
-        Error::InvalidArgument => "invalid-argument",
-        Error::Other(_) => "other",
+        CapabilityError::Busy => "busy",
+        CapabilityError::Full => "full",
+        CapabilityError::NotFound => "not-found",
+        CapabilityError::Unsupported => "unsupported",
+        CapabilityError::Denied => "denied",
+        CapabilityError::TooLarge => "too-large",
+        CapabilityError::InvalidArgument => "invalid-argument",
+        CapabilityError::Other(_) => "other",
     }
 }
 

@@ -1,8 +1,9 @@
 //! A guest of WASI that waits, and what it finds in its context.
 
 use super::*;
+use crate::driver::context::DriverContext;
+use crate::driver::host_state::HostState;
 use crate::driver::host_state::imports::link_wasi;
-use crate::driver::host_state::{DriverContext, HostState};
 use image_cache_model::Limits;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};

@@ -1,7 +1,8 @@
 //! The place of a driver's instance.
 
+use crate::driver::context::DriverContext;
 use crate::driver::error::CallError;
-use crate::driver::host_state::{DriverContext, HostState};
+use crate::driver::host_state::HostState;
 use crate::driver::instance::{Instance, Template};
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
 //! Drivers that behave, and drivers that do not.
 
-use crate::capability::OpenImage;
+use crate::capability::images::OpenImage;
 use crate::driver::testing::{Cache, component, hurried};
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{
