@@ -5,7 +5,7 @@ use crate::cache::{CacheInner, ImageCache};
 use crate::error::{Error, Result};
 use crate::metadata::Budget;
 use image_cache_model::ImageId;
-use image_cache_store::{DeferredClose, FEW_FILES, UnlinkedFile};
+use image_cache_store::{CLOSE_BATCH, DeferredClose, UnlinkedFile};
 use rustix::io::Errno;
 use std::io;
 use std::time::SystemTime;
@@ -113,7 +113,7 @@ pub(crate) fn remove_all(
     remove: impl Fn(&CacheInner, &ImageId) -> Removal,
 ) -> Result<Vec<Removed>> {
     let budget = Budget::of(ids.len() as u64);
-    DeferredClose::all(|space| {
+    DeferredClose::scope(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {
             images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), &remove)?);
@@ -161,7 +161,7 @@ pub(crate) fn remove_batch(
         images.push(Removed { image_id: id.clone(), size, kept });
     }
     drop(lock);
-    if files.len() <= FEW_FILES {
+    if files.len() <= CLOSE_BATCH {
         // On a full file system records can be written once there is space. Those of many follow what the first batches free.
         files.clear();
     }
@@ -174,7 +174,7 @@ pub(crate) fn remove_batch(
         tracing::warn!(%error, "records of removed images remain for now");
     }
     drop(locked);
-    space.give_back(files);
+    space.close_later(files);
     Ok(images)
 }
 

@@ -11,7 +11,7 @@ use crate::single_flight::{Completed, End, Progress, clone_io_error};
 use crate::space;
 use image_cache_model::{CachedImage, Checksum, Durability, Expected, ImageId, Outcome};
 use image_cache_store::integrity::BlockDigests;
-use image_cache_store::md5::{BLOCK, Md5Digest};
+use image_cache_store::md5::{Md5Digest, WRITE_BLOCK};
 use image_cache_store::{Incomplete, PublishResult, StagedDigests, TakeResult, to_micros};
 use std::io;
 use std::sync::Arc;
@@ -122,12 +122,12 @@ impl Fill {
         }
         while !bytes.is_empty() {
             if self.block.capacity() == 0 {
-                self.block.reserve_exact(BLOCK);
+                self.block.reserve_exact(WRITE_BLOCK);
             }
-            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(WRITE_BLOCK - self.block.len()));
             self.block.extend_from_slice(now);
             bytes = later;
-            if self.block.len() == BLOCK {
+            if self.block.len() == WRITE_BLOCK {
                 self.write_block();
             }
         }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use breaker::{Breaker, FailureCost};
 use call::Idempotency;
-use image_cache_engine::{Driver, OpenImage, compile_last_resort};
+use image_cache_engine::{Driver, OpenImage, compile_fallback};
 use image_cache_model::{CacheSize, CachedImage, Config, Eviction, Hit, ImageId, Leftover, Victim};
 use image_cache_store::Directory;
 use image_cache_store::sync::read;
@@ -83,7 +83,7 @@ impl MetadataStore {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
-                    compile_last_resort();
+                    compile_fallback();
                 }
                 InUse { driver, fallback: None }
             }
@@ -276,7 +276,7 @@ fn fall_back(config: &Config, directory: &Arc<Directory>, reason: String) -> Res
         %reason,
         "the configured driver cannot be used; sqlite takes its place"
     );
-    match Driver::load_last_resort(config, Arc::clone(directory)) {
+    match Driver::load_fallback(config, Arc::clone(directory)) {
         Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
         Err(error) => {
             Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })

@@ -35,7 +35,7 @@ pub struct Pruned {
 }
 
 pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
-    DeferredClose::all(|space| prune_giving(inner, space))
+    DeferredClose::scope(|space| prune_giving(inner, space))
 }
 
 fn prune_giving(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
@@ -76,7 +76,7 @@ pub(crate) fn evict_bytes(
     bytes: u64,
     budget: &mut Option<Budget>,
 ) -> Result<u64> {
-    DeferredClose::all(|space| {
+    DeferredClose::scope(|space| {
         let mut run = Run::start(inner, space)?;
         if let Some(budget) = budget.take() {
             run.budget = budget;
@@ -89,7 +89,7 @@ pub(crate) fn evict_bytes(
 
 /// Evicts so many images in the driver's order, or fewer where no more can go; how many went.
 pub(crate) fn evict_images(inner: &CacheInner, images: u64) -> Result<u64> {
-    DeferredClose::all(|space| {
+    DeferredClose::scope(|space| {
         let mut run = Run::start(inner, space)?;
         while run.pruned.images < images && run.round_of(images - run.pruned.images)? {}
         Ok(run.pruned.images)

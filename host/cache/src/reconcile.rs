@@ -11,8 +11,8 @@ use std::io;
 /// Adopts files without a record, forgets records without a file, and replaces records of another file.
 /// Not with an image locked: each repair takes the image's lock and looks again.
 pub(crate) fn reconcile(inner: &CacheInner) -> Result<Reconciled> {
-    let changed = inner.in_directory("read", "", inner.directory.changed())?;
-    let files = inner.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
+    let changed = inner.in_directory("read", "", inner.directory.modified())?;
+    let files = inner.directory.scan_in_shards(|files| files.collect::<io::Result<Vec<_>>>());
     let mut files = inner.in_directory("read", "", files)?.concat();
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let budget = Budget::of(files.len() as u64);
@@ -101,7 +101,7 @@ fn repair(inner: &CacheInner, id: &ImageId, budget: &Budget) -> Result<bool> {
         (Some(file), Some(record)) => {
             if is_of(&record, &file) {
                 let _lock = inner.directory.lock().map_err(in_file)?;
-                inner.blocks.forget_replaced(id, record.last_modified);
+                inner.blocks.remove_if_replaced(id, record.last_modified);
             }
             renewed(&record, &file)
         }

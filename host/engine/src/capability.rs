@@ -20,7 +20,7 @@ use attributes::{Attributes, NameSpace, safe_name};
 use error::CapabilityError;
 use images::{Images, OpenImage};
 use log::Log;
-use sql::{Database, DatabasePlace};
+use sql::{Database, DatabasePath};
 use wasmtime_wasi::WasiCtx;
 
 /// The state of every host interface for one driver, whether or not it was granted: an interface that was not granted is not
@@ -42,16 +42,16 @@ pub struct Capabilities {
 impl Capabilities {
     pub fn new(context: &DriverContext, deadline: &Deadline) -> Self {
         let cache = || context.cache.clone();
-        let place = match context.built_in {
-            Some(BuiltIn::Sqlite) => DatabasePlace::Base(context.sqlite_db.clone()),
-            _ => DatabasePlace::Driver(format!("{}.db", safe_name(&context.name))),
+        let path = match context.built_in {
+            Some(BuiltIn::Sqlite) => DatabasePath::InBase(context.sqlite_db.clone()),
+            _ => DatabasePath::OfDriver(format!("{}.db", safe_name(&context.name))),
         };
         let names = match context.built_in {
             Some(BuiltIn::Xattr) => NameSpace::Glance,
             _ => NameSpace::Driver(safe_name(&context.name)),
         };
         let max_bytes = context.limits.database;
-        let database = |directory| Database::new(directory, &place, max_bytes, deadline.clone());
+        let database = |directory| Database::new(directory, &path, max_bytes, deadline.clone());
         Capabilities {
             log: Log::new(&context.name),
             images: cache().map(Images::new),

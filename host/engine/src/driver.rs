@@ -2,9 +2,11 @@
 
 pub mod built_in;
 pub mod compile_cache;
+mod component;
 pub mod context;
 mod convert;
 pub mod deadline;
+mod driver_spec;
 mod error;
 pub mod host_state;
 mod import_check;
@@ -19,5 +21,5 @@ mod testing;
 
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect, time_to_compile};
-pub use load::compile_last_resort;
+pub use load::compile_fallback;
 pub use loaded_driver::Driver;

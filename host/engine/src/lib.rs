@@ -13,7 +13,7 @@ pub use capability::images::OpenImage;
 pub use driver::built_in::BuiltIn;
 pub use driver::peak_usage::{Bound, Peak};
 pub use driver::{
-    CallError, Driver, DriverError, Inspection, LoadError, compile_last_resort, inspect,
+    CallError, Driver, DriverError, Inspection, LoadError, compile_fallback, inspect,
     time_to_compile,
 };
 

@@ -56,7 +56,7 @@ impl CacheInner {
 
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
     pub fn take_note_of_changes(&self) {
-        let changed = || self.in_directory("read", "", self.directory.changed());
+        let changed = || self.in_directory("read", "", self.directory.modified());
         let repair = || crate::reconcile::reconcile(self);
         if let Err(error) = self.metadata.reconcile_changes(changed, repair) {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
@@ -91,7 +91,7 @@ impl CacheInner {
 
     /// What is cached, and when that changed last.
     pub fn held(&self) -> Result<DirectorySnapshot> {
-        let changed = self.in_directory("read", "", self.directory.changed())?;
+        let changed = self.in_directory("read", "", self.directory.modified())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
     }
 
@@ -104,7 +104,7 @@ impl CacheInner {
             }
             Ok(size)
         };
-        let shares = self.in_directory("read", "", self.directory.in_shards(count))?;
+        let shares = self.in_directory("read", "", self.directory.scan_in_shards(count))?;
         Ok(shares.into_iter().fold(CacheSize::default(), |all, share| CacheSize {
             images: all.images + share.images,
             bytes: all.bytes + share.bytes,

@@ -3,7 +3,7 @@
 use super::InUse;
 use crate::error::Result;
 use image_cache_model::CacheSize;
-use image_cache_store::sync::{Gate, lock};
+use image_cache_store::sync::{TimedLock, lock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -48,7 +48,7 @@ pub(super) struct SyncState {
     /// Whether the last repair left out images whose records could not be written.
     unrepaired: AtomicBool,
     /// Passed by whoever reconciles the records.
-    gate: Gate,
+    gate: TimedLock,
     /// The last attempt, where it was vain.
     next: Mutex<Option<FailedReconcile>>,
     /// When the records were reconciled with the directory last.
@@ -92,7 +92,7 @@ impl Default for SyncState {
             changes: AtomicU64::new(1),
             repaired: AtomicU64::new(0),
             unrepaired: AtomicBool::new(false),
-            gate: Gate::new(),
+            gate: TimedLock::new(),
             next: Mutex::default(),
             agreed: Mutex::default(),
         }
@@ -131,7 +131,9 @@ impl SyncState {
         if self.is_whole() {
             return Ok(());
         }
-        let Some(_passed) = self.gate.pass(|| in_use().driver.end_of_call()) else { return Ok(()) };
+        let Some(_passed) = self.gate.lock_until(|| in_use().driver.end_of_call()) else {
+            return Ok(());
+        };
         let is_too_soon = |vain: &FailedReconcile| vain.is_too_soon(&in_use());
         if self.is_whole() || lock(&self.next).as_ref().is_some_and(is_too_soon) {
             return Ok(());
@@ -194,7 +196,7 @@ impl SyncState {
     /// A driver that took all its time to fail is not asked to repair the records in the same breath.
     pub fn back_off(&self, slow: &Arc<InUse>) {
         // Where somebody repairs, the failure is that of a repair, which puts off the next one itself.
-        if self.gate.pass(Instant::now).is_some() {
+        if self.gate.lock_until(Instant::now).is_some() {
             let mut next = lock(&self.next);
             *next = Some(FailedReconcile::after(next.take(), slow));
         }

@@ -38,7 +38,7 @@ fn take_out(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Resu
             return Err(io::ErrorKind::NotFound.into());
         }
         let size = file.metadata()?.len();
-        inner.directory.invalidate(id, file, reason)?;
+        inner.directory.quarantine(id, file, reason)?;
         Ok(Some(UnlinkedFile::new(size, None)))
     })?;
     match images.into_iter().find_map(|image| image.kept) {

@@ -88,7 +88,7 @@ impl ExternalFollower {
             if size > std::mem::replace(&mut self.seen, size) {
                 self.patience.renew();
             }
-            match self.request.inner.directory.writer_state(&self.request.image_id, &self.file)? {
+            match self.request.inner.directory.poll_writer(&self.request.image_id, &self.file)? {
                 WriterState::Published => {
                     self.judge()?;
                     if self.whole.is_some_and(|size| self.position < size.min(self.end)) {

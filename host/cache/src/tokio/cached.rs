@@ -7,12 +7,12 @@ use super::{ImageStream, joined};
 use crate::reading::CachedReader;
 use bytes::Bytes;
 use futures_util::stream;
-use image_cache_store::integrity::BLOCK;
+use image_cache_store::integrity::DIGEST_BLOCK;
 use std::io::{self, Read};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes that are read and verified at once.
-pub(super) const CHUNK: usize = BLOCK as usize;
+pub(super) const CHUNK: usize = DIGEST_BLOCK as usize;
 
 pub(super) type Reading = OffRuntime<CachedReader>;
 

@@ -7,7 +7,7 @@ use super::images::{Images, OpenImage};
 use crate::driver::deadline::Deadline;
 use image_cache_model::{ImageId, printable};
 use image_cache_store::Directory;
-use lock::Lock;
+use lock::AttributesLock;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -39,13 +39,13 @@ pub enum NameSpace {
 pub struct Attributes {
     names: NameSpace,
     deadline: Deadline,
-    lock: Lock,
+    lock: AttributesLock,
     supported: Option<bool>,
 }
 
 impl Attributes {
     pub fn new(names: NameSpace, deadline: Deadline) -> Self {
-        Attributes { names, deadline, lock: Lock::default(), supported: None }
+        Attributes { names, deadline, lock: AttributesLock::default(), supported: None }
     }
 
     /// Whether the cache's file system keeps user attributes: tried on a file of our own, until there is an answer. An error
@@ -90,7 +90,7 @@ impl Attributes {
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
-        if self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
+        if self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
             return Err(CapabilityError::TooLarge);
         }
         file.set_xattr(&*name, value).map_err(|e| io_error(&e))
@@ -118,7 +118,7 @@ impl Attributes {
         let file = image_file(images, id)?;
         let locked = self.lock.hold(&images.directory, &self.deadline)?;
         let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
-        if now.is_none() && self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
+        if now.is_none() && self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
             return Err(CapabilityError::TooLarge);
         }
         let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
@@ -151,7 +151,7 @@ impl NameSpace {
     }
 
     /// Whether `name` would be one attribute too many.
-    fn is_crowded(&self, file: &File, name: &str) -> io::Result<bool> {
+    fn is_full(&self, file: &File, name: &str) -> io::Result<bool> {
         let NameSpace::Driver(driver) = self else { return Ok(GLANCE.len() > MAX_ATTRIBUTES) };
         let prefix = format!("user.image-cache.{driver}.");
         let mut others = 0;

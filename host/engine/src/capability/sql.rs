@@ -1,6 +1,5 @@
 //! The capability `sql`: one database of the driver's own in the cache directory, over one long-lived connection.
 
-mod beneath;
 mod confinement;
 mod connection;
 mod database_lock;
@@ -13,13 +12,14 @@ mod location;
 mod memory;
 mod prepared;
 mod quarantine;
+mod vfs;
 
 use super::error::CapabilityError;
 use crate::bindings::image_cache::driver::sql as wit;
 use crate::driver::deadline::Deadline;
 use confinement::DiskShare;
 use connection::OpenDatabase;
-use fault::{Fault, is_full, is_no_room};
+use fault::{SqlFault, is_full, is_no_room};
 use image_cache_model::printable;
 use image_cache_store::Directory;
 use location::{DatabaseIdentity, Location};
@@ -31,11 +31,11 @@ pub use execute::{MAX_ROWS, MAX_STATEMENTS};
 
 /// Which database is a driver's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DatabasePlace {
+pub enum DatabasePath {
     /// At this path below the base directory: the built-in sqlite driver's.
-    Base(PathBuf),
+    InBase(PathBuf),
     /// This file of `.image-cache/drivers/`.
-    Driver(String),
+    OfDriver(String),
 }
 
 /// A driver's database, opened at first use.
@@ -67,13 +67,13 @@ impl Database {
     /// At most `max_bytes` are taken of the disk.
     pub fn new(
         directory: Arc<Directory>,
-        place: &DatabasePlace,
+        path: &DatabasePath,
         max_bytes: u64,
         deadline: Deadline,
     ) -> Self {
-        let (path, disk_share) = match place {
-            DatabasePlace::Base(below) => (below.clone(), DiskShare::trusted(max_bytes)),
-            DatabasePlace::Driver(name) => {
+        let (path, disk_share) = match path {
+            DatabasePath::InBase(path) => (path.clone(), DiskShare::trusted(max_bytes)),
+            DatabasePath::OfDriver(name) => {
                 (Path::new(".image-cache/drivers").join(name), DiskShare::of(max_bytes))
             }
         };
@@ -187,10 +187,10 @@ impl Database {
     }
 
     /// A fault in the interface's words; a corrupt database is remembered.
-    fn answer(&mut self, fault: Fault) -> CapabilityError {
+    fn answer(&mut self, fault: SqlFault) -> CapabilityError {
         let error = match fault {
-            Fault::Answer(error) => return error,
-            Fault::Sqlite(error) => error,
+            SqlFault::Answer(error) => return error,
+            SqlFault::Sqlite(error) => error,
         };
         // A guest gets no path, not even in words.
         let base = self.directory.path().to_string_lossy();

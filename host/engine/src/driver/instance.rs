@@ -1,14 +1,14 @@
 //! One instance of a driver behind a store: made, configured, called within its bounds, and thrown away after a trap.
 
 use super::convert;
-use super::deadline::Overtime;
+use super::deadline::DeadlineExceeded;
 use super::error::{CallError, DriverError};
 use super::host_state::HostState;
 use super::host_state::imports::link;
 use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
 use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
 use crate::capability::wasi;
-use crate::engine::Running;
+use crate::engine::RunningCall;
 use image_cache_model::{Grant, Limits, printable};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -22,7 +22,7 @@ const MAX_PASSED: usize = 16 << 20;
 const MAX_HANDLES: usize = 1000;
 
 /// What an instance is made from.
-pub(super) struct Template {
+pub(super) struct InstanceTemplate {
     pre: ImageCacheDriverPre<HostState>,
     options: Vec<(String, String)>,
     limits: Limits,
@@ -43,7 +43,7 @@ pub(super) struct FailedStart {
     pub error: CallError,
 }
 
-impl Template {
+impl InstanceTemplate {
     /// Links a component with what it was granted, and nothing else.
     pub fn new(
         engine: &Engine,
@@ -61,7 +61,7 @@ impl Template {
             .map_err(unlinkable)?;
         let has_wasi = grants.contains(&Grant::Wasi);
         let sees_files = grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files);
-        Ok(Template { pre, options, limits, has_wasi, sees_files })
+        Ok(InstanceTemplate { pre, options, limits, has_wasi, sees_files })
     }
 
     /// What its calls may use.
@@ -104,10 +104,10 @@ impl Template {
         state: HostState,
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
-        let mut live = self.instantiate(state, until)?;
-        match live.configure(&self.options, until) {
-            Ok(()) => Ok(live),
-            Err(error) => Err(Box::new(FailedStart { state: live.into_state(), error })),
+        let mut instance = self.instantiate(state, until)?;
+        match instance.configure(&self.options, until) {
+            Ok(()) => Ok(instance),
+            Err(error) => Err(Box::new(FailedStart { state: instance.into_state(), error })),
         }
     }
 }
@@ -172,18 +172,18 @@ fn timed<R: Send>(
     until: Option<Instant>,
     work: impl FnOnce(&mut Store<HostState>) -> R + Send,
 ) -> R {
-    let _running = Running::start();
+    let _running = RunningCall::start();
     store.data_mut().begin_call(until);
     store.set_epoch_deadline(1);
-    let result = if has_wasi { wasi::apart(|| work(store)) } else { work(store) };
+    let result = if has_wasi { wasi::on_own_thread(|| work(store)) } else { work(store) };
     store.data_mut().end_call();
     result
 }
 
 /// Why a call ended, and what the guest said last: the text of its panic, if it has a panic hook.
 fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
-    let reason = match error.downcast_ref::<Overtime>() {
-        Some(overtime) => format!("{call} was cut short: {overtime}"),
+    let reason = match error.downcast_ref::<DeadlineExceeded>() {
+        Some(exceeded) => format!("{call} was cut short: {exceeded}"),
         None => format!("{call} failed: {}", cause_words(error, state)),
     };
     match state.capabilities.log.last_error() {

@@ -1,9 +1,9 @@
-//! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
+//! An image that is being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
 mod take;
 
 use super::reservation::Reservation;
-use super::{Directory, FileInfo, in_the_way, remove_regular, same_inode};
+use super::{Directory, FileInfo, not_regular, remove_regular, same_inode};
 use cap_std::fs::Dir;
 use image_cache_model::{Durability, ImageId};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
@@ -14,28 +14,32 @@ use std::sync::Arc;
 
 pub use take::TakeResult;
 
-/// The file of a running fetch. Its exclusive lock says that the writer lives.
+/// The file of a running fetch, and the right to publish it. Its exclusive lock says that the writer lives.
+///
+/// A fill [takes](Self::take) it, writes, flushes with [`sync_to_disk`](Self::sync_to_disk) what it has verified, and
+/// [publishes](Self::publish) it. A drop before that moves the file to `invalid/`; a verified one, which could not be published, is
+/// removed. After a crash the lock is gone, and the next writer replaces the file.
 #[derive(Debug)]
 pub struct Incomplete {
     directory: Arc<Directory>,
     image_id: ImageId,
-    /// Shared with whoever reads it while it grows.
+    /// Shared with readers that follow it while it grows.
     file: Arc<File>,
     size: u64,
-    /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
+    /// Whether the file still lies in `incomplete/`, so that a drop has something to undo.
     pending: bool,
-    /// Whether its bytes are good: if it is undone all the same, there is nothing to learn from it.
+    /// Whether its bytes are verified: then a file that cannot be published is removed, since it shows nothing.
     verified: bool,
     /// What it has reserved of the cache and of the disk.
     reservation: Reservation,
 }
 
-/// The answer to the wish to publish one.
+/// The result of publishing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublishResult {
     /// It is published.
     Done,
-    /// Somebody else put a file in its place meanwhile; that one stays.
+    /// Another process published a file of this name before; that one stays.
     AlreadyCached,
 }
 
@@ -47,12 +51,12 @@ impl Incomplete {
         Ok(())
     }
 
-    /// Of which image.
+    /// The image that is written.
     pub fn image_id(&self) -> &ImageId {
         &self.image_id
     }
 
-    /// The open file, for its attributes and times, and for who reads it while it grows.
+    /// The open file, for its attributes and times, and for readers that follow it.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
@@ -87,7 +91,7 @@ impl Incomplete {
         self.reservation.allocate(&self.file, self.size, total)
     }
 
-    /// Flushes verified bytes to disk, where that is wanted, and answers what the inode then says.
+    /// Says that the bytes are verified, flushes them to disk if `durability` asks for it, and returns what the inode says then.
     pub fn sync_to_disk(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
         self.reservation.release_unwritten(&self.file, self.size)?;
@@ -110,26 +114,26 @@ impl Incomplete {
         if !same_inode(from, &self.image_id, &self.file)? {
             self.pending = false;
             return Err(io::Error::other(format!(
-                "somebody removed incomplete/{id} while it was written"
+                "incomplete/{id} was removed while it was written"
             )));
         }
-        match move_in(from, to, id) {
+        match rename_no_replace(from, to, id) {
             Ok(()) => {}
             Err(Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
                 return Ok(PublishResult::AlreadyCached);
             }
-            Err(Errno::EXIST) => return Err(in_the_way(&self.image_id)),
+            Err(Errno::EXIST) => return Err(not_regular(&self.image_id)),
             Err(e) => return Err(e.into()),
         }
         self.pending = false;
         self.reservation.withdraw(&self.file, &self.image_id);
-        // From now on it is a cached image, which only a reader's shared lock protects from eviction. Nobody waits for it:
-        // between the two locks any process may have taken its own, and keep it.
+        // From now on it is a cached image, which only a reader's shared lock protects from eviction. This process does not wait
+        // for it: between the two locks another process may have taken its own, and keep it.
         let _ = self.file.try_lock_shared();
         Ok(PublishResult::Done)
     }
 
-    /// Removes the file: it held nothing worth a look.
+    /// Removes the file instead of moving it to `invalid/`: it shows nothing.
     pub fn discard(mut self) {
         self.remove();
     }
@@ -142,14 +146,14 @@ impl Incomplete {
             // `clean` removes it later; a new fetch replaces it at once.
             tracing::warn!(image = %self.image_id, %error, "cannot remove the incomplete file");
         }
-        // Who read along may keep it open for a while, and with it the lock.
+        // A reader that follows may keep the file open for a while, and with it the lock.
         let _ = self.file.unlock();
     }
 }
 
 impl Drop for Incomplete {
-    /// A fetch that failed or broke off: the file goes to `invalid/`, for whoever wants to know why. One
-    /// that was good, but that the cache could not publish, goes for good.
+    /// A fetch that failed or was aborted: the file is moved to `invalid/`, where an administrator can look at it. A verified
+    /// one, which the cache could not publish, is removed.
     fn drop(&mut self) {
         if !self.pending {
             return;
@@ -157,7 +161,7 @@ impl Drop for Incomplete {
         if self.verified {
             return self.remove();
         }
-        // What fails here costs space until it is cleaned, no more.
+        // If this fails, the space stays allocated until the file is cleaned.
         let _ = self.reservation.release_unwritten(&self.file, self.size);
         self.reservation.withdraw(&self.file, &self.image_id);
         let (from, to, id) =
@@ -172,23 +176,23 @@ impl Drop for Incomplete {
 }
 
 impl Directory {
-    /// Flushes the base directory to disk, so that what was published stays published.
+    /// Flushes the base directory to disk, so that published images survive a power loss.
     pub fn flush_to_disk(&self) -> io::Result<()> {
-        // The handle that we hold only names the directory; flushing needs one that opens it.
+        // The handle that is held only names the directory; flushing needs one that opens it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.base, ".", flags, Mode::empty())?;
         Ok(rustix::fs::fsync(opened)?)
     }
 }
 
-/// Moves a file to a name that nobody has. Where the file system cannot rename without replacing (NFS, 9p and some of FUSE
-/// cannot), the file has both names for a moment; what is left of that after a kill is an incomplete file like others.
-fn move_in(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
+/// Moves a file to a name that does not exist. If the file system cannot rename without replacing (NFS, 9p and some of FUSE
+/// cannot), the file has both names for a moment; after a crash in that moment the old name is an incomplete file like others.
+fn rename_no_replace(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
     match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, id, to, id, AtFlags::empty())?;
             if let Err(error) = rustix::fs::unlinkat(from, id, AtFlags::empty()) {
-                // It is published all the same.
+                // The image is published nevertheless.
                 tracing::warn!(image = id, %error, "its name in incomplete/ remains until it is cleaned");
             }
             Ok(())

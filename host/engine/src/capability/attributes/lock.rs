@@ -3,33 +3,33 @@
 use crate::capability::error::{CapabilityError, io_error};
 use crate::driver::deadline::Deadline;
 use image_cache_store::Directory;
-use image_cache_store::sync::{Gate, Passed};
+use image_cache_store::sync::{TimedLock, TimedLockGuard};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
 /// Taken before the file's lock, so that threads of this process wait for each other without sleeping.
-static PROCESS: Gate = Gate::new();
+static IN_PROCESS: TimedLock = TimedLock::new();
 
 /// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
 #[derive(Debug, Default)]
-pub(super) struct Lock(Option<File>);
+pub(super) struct AttributesLock(Option<File>);
 
 /// Both locks, until it is dropped.
-pub(super) struct Held<'a> {
+pub(super) struct AttributesLockGuard<'a> {
     file: &'a File,
-    _thread: Passed<'static>,
+    _thread: TimedLockGuard<'static>,
 }
 
-impl Lock {
+impl AttributesLock {
     /// Waits for the lock, no longer than the call may take.
     pub fn hold(
         &mut self,
         directory: &Directory,
         deadline: &Deadline,
-    ) -> Result<Held<'_>, CapabilityError> {
+    ) -> Result<AttributesLockGuard<'_>, CapabilityError> {
         let until = || Instant::now() + deadline.remaining();
-        let thread = PROCESS.pass(until).ok_or(CapabilityError::Busy)?;
+        let thread = IN_PROCESS.lock_until(until).ok_or(CapabilityError::Busy)?;
         let file = match &mut self.0 {
             Some(file) => file,
             none => none.insert(open(directory).map_err(|e| io_error(&e))?),
@@ -37,7 +37,7 @@ impl Lock {
         let mut pause = Duration::from_micros(20);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Held { file, _thread: thread }),
+                Ok(()) => return Ok(AttributesLockGuard { file, _thread: thread }),
                 Err(TryLockError::Error(e)) => return Err(io_error(&e)),
                 Err(TryLockError::WouldBlock) if deadline.passed() => {
                     return Err(CapabilityError::Busy);
@@ -49,7 +49,7 @@ impl Lock {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for AttributesLockGuard<'_> {
     fn drop(&mut self) {
         // Unlocking an open file of our own does not fail; were it to, the next holder of this handle has the lock anyway.
         let _ = self.file.unlock();

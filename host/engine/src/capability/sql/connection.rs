@@ -2,12 +2,12 @@
 
 use super::confinement::DiskShare;
 use super::database_lock::lock_database_files;
-use super::fault::{Fault, is_busy, is_full};
+use super::fault::{SqlFault, is_busy, is_full};
 use super::file_identity::FileIdentityCheck;
 use super::interrupt::Interrupt;
 use super::location::{DatabaseIdentity, Location, identity_below};
 use super::prepared::{MAX_PREPARED, Prepared};
-use super::{beneath, confinement};
+use super::{confinement, vfs};
 use crate::capability::error::CapabilityError;
 use crate::capability::error::io_error;
 use crate::driver::deadline::Deadline;
@@ -61,12 +61,12 @@ impl OpenDatabase {
         below: &Path,
         share: DiskShare,
         deadline: &Deadline,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, SqlFault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let (location, identity) =
             made(directory, below).map_err(|error| opening_fault(below, &error))?;
         match OpenDatabase::on(&location, identity, share, deadline, Locking::Shared) {
-            Err(Fault::Sqlite(error)) if is_full(&error) => {
+            Err(SqlFault::Sqlite(error)) if is_full(&error) => {
                 tracing::debug!(%error, "no room beside the database: it is opened for this process alone");
                 OpenDatabase::on(&location, identity, share, deadline, Locking::Exclusive)
             }
@@ -80,7 +80,7 @@ impl OpenDatabase {
         share: DiskShare,
         deadline: &Deadline,
         locking: Locking,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, SqlFault> {
         let mut connection = connect(location)?;
         let interrupt = Arc::new(Interrupt::new(location, share.log, deadline));
         let patience = PATIENCE.min(deadline.remaining());
@@ -137,7 +137,7 @@ pub(super) fn connect(location: &Location) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let no_vfs =
         || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
-    let vfs = beneath::vfs().ok_or_else(no_vfs)?;
+    let vfs = vfs::registered().ok_or_else(no_vfs)?;
     Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
 }
 
@@ -176,7 +176,7 @@ fn set_up(
     interrupt: &Arc<Interrupt>,
     share: DiskShare,
     locking: Locking,
-) -> Result<(), Fault> {
+) -> Result<(), SqlFault> {
     if locking == Locking::Exclusive {
         connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     }
@@ -205,7 +205,7 @@ fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Resu
     }
 }
 
-fn opening_fault(path: &Path, error: &io::Error) -> Fault {
+fn opening_fault(path: &Path, error: &io::Error) -> SqlFault {
     let answer = match io_error(error) {
         CapabilityError::Other(_) | CapabilityError::NotFound | CapabilityError::Denied => {
             CapabilityError::Other(printable(
@@ -215,5 +215,5 @@ fn opening_fault(path: &Path, error: &io::Error) -> Fault {
         }
         other => other,
     };
-    Fault::Answer(answer)
+    SqlFault::Answer(answer)
 }

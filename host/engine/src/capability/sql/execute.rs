@@ -4,7 +4,7 @@ use super::confinement::{
     MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
 };
 use super::connection::OpenDatabase;
-use super::fault::Fault;
+use super::fault::SqlFault;
 use super::interrupt::Interrupt;
 use super::prepared::Prepared;
 use super::wit;
@@ -41,14 +41,14 @@ pub(super) fn check(statement: &wit::Statement) -> Result<(), CapabilityError> {
 
 impl OpenDatabase {
     /// Rows changed.
-    pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, Fault> {
+    pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
         self.make_room()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         execute(connection, interrupt, prepared, statement)
             .inspect_err(|_| interrupt.forget_log_bytes())
     }
 
-    pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, Fault> {
+    pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, SqlFault> {
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         let answer = query(connection, interrupt, prepared, statement);
         if answer.is_err() && interrupt.take_stale() {
@@ -60,14 +60,14 @@ impl OpenDatabase {
 
     /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
     /// of it.
-    pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, Fault> {
+    pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, SqlFault> {
         self.make_room()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         interrupt.set_host_statement(true);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         interrupt.set_host_statement(false);
         let transaction = transaction?;
-        let changed: Result<Vec<u64>, Fault> =
+        let changed: Result<Vec<u64>, SqlFault> =
             statements.iter().map(|one| execute(&transaction, interrupt, prepared, one)).collect();
         interrupt.set_host_statement(true);
         let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
@@ -77,7 +77,7 @@ impl OpenDatabase {
     }
 
     /// Writes a log that is full into the database. Where somebody else's reading keeps it from that, there is no room.
-    fn make_room(&mut self) -> Result<(), Fault> {
+    fn make_room(&mut self) -> Result<(), SqlFault> {
         if !self.interrupt.log_may_be_full() {
             return Ok(());
         }
@@ -105,7 +105,7 @@ fn execute(
     interrupt: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
-) -> Result<u64, Fault> {
+) -> Result<u64, SqlFault> {
     let answer = execute_once(connection, interrupt, prepared, statement);
     if answer.is_err() && interrupt.take_stale() {
         prepared.forget_all(connection);
@@ -119,7 +119,7 @@ fn execute_once(
     interrupt: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
-) -> Result<u64, Fault> {
+) -> Result<u64, SqlFault> {
     let mut prepared = prepare(connection, interrupt, prepared, statement)?;
     let before = connection.total_changes();
     let changed = prepared.raw_execute()?;
@@ -135,7 +135,7 @@ fn query(
     interrupt: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
-) -> Result<wit::QueryResult, Fault> {
+) -> Result<wit::QueryResult, SqlFault> {
     let mut prepared = prepare(connection, interrupt, prepared, statement)?;
     // What it wrote would stay where its answer is too large.
     if !prepared.readonly() {
@@ -161,7 +161,7 @@ fn prepare<'a>(
     interrupt: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
-) -> Result<CachedStatement<'a>, Fault> {
+) -> Result<CachedStatement<'a>, SqlFault> {
     // Many short statements are one long call: none of them is ever asked to stop.
     if interrupt.deadline_passed() {
         return Err(CapabilityError::TooLarge.into());
@@ -183,7 +183,7 @@ fn schema_is_full(
     connection: &Connection,
     interrupt: &Interrupt,
     sql: &str,
-) -> Result<bool, Fault> {
+) -> Result<bool, SqlFault> {
     interrupt.set_host_statement(true);
     let sum = || {
         let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";
@@ -196,7 +196,7 @@ fn schema_is_full(
     Ok(count >= MAX_SCHEMA || text + sql.len() as i64 > MAX_SCHEMA_TEXT)
 }
 
-fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), Fault> {
+fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), SqlFault> {
     if statement.parameter_count() != parameters.len() {
         return Err(CapabilityError::InvalidArgument.into());
     }
@@ -214,12 +214,12 @@ fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), 
 }
 
 /// The names of the result's columns. rusqlite panics over a name that is not UTF-8, which a damaged schema may hold.
-fn columns(statement: &Statement<'_>) -> Result<Vec<String>, Fault> {
+fn columns(statement: &Statement<'_>) -> Result<Vec<String>, SqlFault> {
     let names = || statement.column_names().map(str::to_owned).collect();
     catch_unwind(AssertUnwindSafe(names)).map_err(|_| not_text("a column's name"))
 }
 
-fn values(row: &Row<'_>, width: usize, bytes: &mut usize) -> Result<Vec<wit::Value>, Fault> {
+fn values(row: &Row<'_>, width: usize, bytes: &mut usize) -> Result<Vec<wit::Value>, SqlFault> {
     let mut values = Vec::with_capacity(width);
     for column in 0..width {
         *bytes += size_of::<wit::Value>();
@@ -242,6 +242,6 @@ fn values(row: &Row<'_>, width: usize, bytes: &mut usize) -> Result<Vec<wit::Val
     Ok(values)
 }
 
-fn not_text(what: &str) -> Fault {
-    Fault::Answer(CapabilityError::Other(format!("{what} is not UTF-8")))
+fn not_text(what: &str) -> SqlFault {
+    SqlFault::Answer(CapabilityError::Other(format!("{what} is not UTF-8")))
 }

@@ -6,20 +6,20 @@ use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 
 /// Why a statement was not carried out.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum SqlFault {
     Answer(CapabilityError),
     Sqlite(rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for SqlFault {
     fn from(error: rusqlite::Error) -> Self {
-        Fault::Sqlite(error)
+        SqlFault::Sqlite(error)
     }
 }
 
-impl From<CapabilityError> for Fault {
+impl From<CapabilityError> for SqlFault {
     fn from(error: CapabilityError) -> Self {
-        Fault::Answer(error)
+        SqlFault::Answer(error)
     }
 }
 

@@ -175,7 +175,7 @@ impl files::HostListing for HostState {
 
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.in_host(|state| state.capabilities.log.say(level, &message));
+        self.in_host(|state| state.capabilities.log.log(level, &message));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Drivers that behave, and drivers that do not.
 
 use crate::capability::images::OpenImage;
-use crate::driver::testing::{Cache, component, hurried};
+use crate::driver::testing::{Cache, component, short_limits};
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Eviction, Grant, Hit, ImageId, Leftover,
@@ -157,7 +157,7 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
     let import =
         r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], import);
-    let config = cache.config("text", &looping, &[Grant::Files], hurried());
+    let config = cache.config("text", &looping, &[Grant::Files], short_limits());
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
     std::fs::write(cache.directory.path().join("a"), b"image").expect("it can be written");
     let file = std::fs::File::open(cache.directory.path().join("a")).expect("it opens");
@@ -170,7 +170,7 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
 fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_take() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
-    let limits = Limits { guest_time: hurried().call_time, ..hurried() };
+    let limits = Limits { guest_time: short_limits().call_time, ..short_limits() };
     let config = cache.config("text", &looping, &[], limits);
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
     let call = || {
@@ -209,7 +209,7 @@ fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
     let body =
         "(loop (call $stat (i32.const 32) (i32.const 4) (i32.const 4096)) (br 0)) unreachable";
     let bytes = component(&[("forget", body)], import);
-    let mut limits = hurried();
+    let mut limits = short_limits();
     limits.guest_time = limits.call_time;
     let config = cache.config("text", &bytes, &[Grant::Files], limits);
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");

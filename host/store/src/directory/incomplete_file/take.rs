@@ -1,10 +1,10 @@
 //! Becoming the one writer of an image: the incomplete file is made and locked, a dead writer's is replaced.
 
 use super::Incomplete;
-use crate::directory::beneath::{create_new, is_regular};
 use crate::directory::reservation::Reservation;
+use crate::directory::safe_open::{create_new, is_regular};
 use crate::directory::{
-    Directory, in_the_way, lock_alone, open_regular, remove_regular, same_inode, stat_any,
+    Directory, lock_exclusive, not_regular, open_regular, remove_regular, same_inode, stat_any,
 };
 use image_cache_model::ImageId;
 use rustix::fs::OFlags;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// A process that looks whether a writer lives holds the lock for a moment: this often it is tried again.
 const TAKE_ATTEMPTS: u32 = 8;
 
-/// The answer to the wish to write an image.
+/// The result of [`Incomplete::take`].
 #[derive(Debug)]
 pub enum TakeResult {
     /// This process writes it.
@@ -28,19 +28,19 @@ pub enum TakeResult {
 }
 
 impl Incomplete {
-    /// Takes `incomplete/<id>` exclusively. A leftover of a dead writer is replaced, never written into:
-    /// its inode may be that of an image that was published while we waited for its lock.
+    /// Makes `incomplete/<id>` and locks it. The file of a dead writer is replaced, never written to: its inode may be that of an
+    /// image that was published while this process waited for its lock.
     pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<TakeResult> {
         for _ in 0..TAKE_ATTEMPTS {
             if directory.cached_file(image_id)?.is_some() {
                 return Ok(TakeResult::AlreadyCached);
             }
-            // Found out now, not when the whole image was fetched.
+            // Detected now, not after the whole image was fetched.
             if stat_any(&directory.base, image_id)?.is_some_and(|found| !is_regular(&found)) {
-                return Err(in_the_way(image_id));
+                return Err(not_regular(image_id));
             }
             if let Some(file) = create(directory, image_id)? {
-                let ours = Incomplete {
+                let incomplete = Incomplete {
                     directory: Arc::clone(directory),
                     image_id: image_id.clone(),
                     file: Arc::new(file),
@@ -49,14 +49,14 @@ impl Incomplete {
                     verified: false,
                     reservation: Reservation::default(),
                 };
-                // It may have been published between the look and the lock.
+                // It may have been published before the lock was taken.
                 if directory.cached_file(image_id)?.is_some() {
-                    ours.discard();
+                    incomplete.discard();
                     return Ok(TakeResult::AlreadyCached);
                 }
-                return Ok(TakeResult::Ours(ours));
+                return Ok(TakeResult::Ours(incomplete));
             }
-            if !clear_dead(directory, image_id)? {
+            if !remove_dead_writers_file(directory, image_id)? {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
@@ -64,7 +64,7 @@ impl Incomplete {
     }
 }
 
-/// Makes and locks the file; nothing where one is there already.
+/// Makes and locks the file; `None` if there is one already.
 fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
     let mode = directory.owner.file_mode();
     let file = match create_new(&directory.incomplete, image_id.as_str(), mode) {
@@ -74,7 +74,7 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
     };
     match file.try_lock() {
         Ok(()) => {}
-        // Somebody took the new file for a leftover before we had its lock.
+        // Another process took the new file for a dead writer's before it was locked.
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(e)) => return Err(e),
     }
@@ -82,17 +82,17 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
         return Ok(None);
     }
     directory.adopt_owner(&file)?;
-    // Who reads along through this handle leaves the access time to the records.
+    // Readers that follow through this handle must not change the access time, which the records have.
     let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
     Ok(Some(file))
 }
 
-/// Removes the file of a writer that is dead; false where it lives.
-fn clear_dead(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
+/// Removes the file of a dead writer; false if the writer lives.
+fn remove_dead_writers_file(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
     let Some(file) = open_regular(&directory.incomplete, image_id)? else {
         return match directory.incomplete.symlink_metadata(image_id.as_str()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            // Another writer has come between the two looks.
+            // Another writer made the file between the two system calls.
             Ok(found) if found.is_file() => Ok(false),
             Ok(_) => Err(io::Error::other(format!(
                 "incomplete/{image_id} is no regular file; remove it by hand"
@@ -100,7 +100,7 @@ fn clear_dead(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
             Err(e) => Err(e),
         };
     };
-    let file = match lock_alone(&directory.incomplete, image_id, file) {
+    let file = match lock_exclusive(&directory.incomplete, image_id, file) {
         Ok(locked) => locked,
         Err(TryLockError::WouldBlock) => return Ok(false),
         Err(TryLockError::Error(e)) => return Err(e),
