@@ -1,4 +1,4 @@
-//! What each target does with its bytes. It panics where the code under it does not keep its word.
+//! What each target does with its bytes. It panics if the code under it does not keep its word.
 //!
 //! This module lies beside those that it tries: in the fuzz crate, and in the service's own tests, which feed it all
 //! that the corpora keep.
@@ -45,7 +45,7 @@ mod tests {
             for entry in std::fs::read_dir(corpora.join(name))? {
                 let path = entry?.path();
                 let data = std::fs::read(&path)?;
-                // Which input it was, where the target panics.
+                // Which input it was, if the target panics.
                 println!("{}", path.display());
                 target(&data);
                 inputs += 1;

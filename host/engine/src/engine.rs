@@ -39,7 +39,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 static PARKED: AtomicBool = AtomicBool::new(false);
 static TICKER: OnceLock<Thread> = OnceLock::new();
 
-/// The engine, made at first use; why there is none, where that failed.
+/// The engine, made at first use; why there is none, if that failed.
 pub fn engine() -> Result<&'static Engine, String> {
     static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
     ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)

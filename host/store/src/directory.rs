@@ -105,7 +105,7 @@ impl Directory {
         id.parse()
     }
 
-    /// Opens a cached image for reading; neither this nor a read changes its times where the system
+    /// Opens a cached image for reading; neither this nor a read changes its times if the system
     /// permits that.
     pub fn open_cached(&self, id: &ImageId) -> io::Result<Option<File>> {
         if self.is_database(id) {

@@ -220,7 +220,7 @@ fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, where we are killed.
+/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, if we are killed.
 fn probe(directory: &Directory) -> io::Result<()> {
     const PROBE: &str = "user.image-cache.probe";
     let file = lock::open(directory)?;

@@ -44,7 +44,7 @@ impl Log {
         self.in_second
     }
 
-    /// What the guest said last at level error during this call: a panic's text, where it panicked.
+    /// What the guest said last at level error during this call: a panic's text, if it panicked.
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }

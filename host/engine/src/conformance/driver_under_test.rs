@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 const BUSY_ATTEMPTS: u32 = 500;
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// Records per page where a case does not care.
+/// Records per page if a case does not care.
 const PAGE: u32 = 100;
 
 /// More pages than any case's records fill.
@@ -94,7 +94,7 @@ impl DriverUnderTest {
         self.ask("get-cached-image", |driver| driver.cached_image(&id))
     }
 
-    /// The hits of an image in the records; a failure where it is not there.
+    /// The hits of an image in the records; a failure if it is not there.
     pub fn hit_count(&self, name: &str) -> Verdict<u64> {
         self.known(name).map(|image| image.hits)
     }

@@ -66,7 +66,7 @@ pub(super) fn no_more_victims_are_named_than_are_needed(fixture: Fixture) -> Ver
     Ok(())
 }
 
-/// No policy has a reason for it: where all is named, the cache is emptied though nobody needs the room.
+/// No policy has a reason for it: if all is named, the cache is emptied though nobody needs the room.
 pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(fixture: Fixture) -> Verdict {
     let just_now = |n: u32| CachedImage {
         last_modified: at(999),

@@ -1,6 +1,6 @@
 //! Compiled components on disk, so that a program which runs for a moment need not compile: best effort, never needed.
 //!
-//! Loading compiled code is trusting it, so the directory is used only where nobody but us can have written into it; and a
+//! Loading compiled code is trusting it, so the directory is used only if nobody but us can have written into it; and a
 //! digest over each entry keeps what the disk damaged from being run.
 
 mod entry;
@@ -33,7 +33,7 @@ pub(super) struct Compiled {
     pub component: Component,
     /// Whether it came out of the cache.
     pub from_cache: bool,
-    /// Why the cache could not be used, where it could not.
+    /// Why the cache could not be used, if it could not.
     pub cache_fault: Option<String>,
     /// How long it took.
     pub took: Duration,
@@ -66,7 +66,7 @@ impl CompileCache {
         CompileCache { directory: Err("it is compiled to see how long that takes".into()) }
     }
 
-    /// One in `directory`, which is made where it is missing.
+    /// One in `directory`, which is made if it is missing.
     #[cfg(test)]
     pub fn at(directory: PathBuf) -> Self {
         CompileCache { directory: Ok(directory) }

@@ -51,7 +51,7 @@ pub struct CallClock {
     limits: Limits,
     deadline: Deadline,
     started: Instant,
-    /// Where the call has less time than a call may take.
+    /// If the call has less time than a call may take.
     until: Option<Instant>,
     in_host: Duration,
 }

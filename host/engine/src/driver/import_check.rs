@@ -108,7 +108,7 @@ fn add_name(names: &mut Vec<String>, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What the bytes are, where they are no component.
+/// What the bytes are, if they are no component.
 fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     let fault = if bytes.is_empty() {
         "the file is empty"
@@ -141,7 +141,7 @@ fn own_interfaces() -> String {
     format!("{} and {last}", names.join(", "))
 }
 
-/// Which grant an import needs; an error where no grant would help.
+/// Which grant an import needs; an error if no grant would help.
 fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
         let grant = own_grants().find(|grant| grant.name() == name);
@@ -191,7 +191,7 @@ fn ungranted(
     )
 }
 
-/// The version of `export`, where it is `interface` of our package.
+/// The version of `export`, if it is `interface` of our package.
 fn version_of<'a>(export: &'a str, interface: &str) -> Option<&'a str> {
     let (name, version) = split_version(export.strip_prefix("image-cache:driver/")?);
     (name == interface).then_some(version)

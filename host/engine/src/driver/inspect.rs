@@ -20,7 +20,7 @@ pub struct Inspection {
     pub source: String,
     /// Bytes of the component.
     pub size_bytes: u64,
-    /// SHA-256 of the component in lower-case hexadecimal, as a pin has it; empty where it could not be read.
+    /// SHA-256 of the component in lower-case hexadecimal, as a pin has it; empty if it could not be read.
     pub sha256: String,
     /// What the component imports.
     pub imports: Vec<String>,
@@ -28,13 +28,13 @@ pub struct Inspection {
     pub grants: BTreeSet<Grant>,
     /// What the component exports.
     pub exports: Vec<String>,
-    /// The driver's own name and version, where it could be asked.
+    /// The driver's own name and version, if it could be asked.
     pub description: Option<(String, String)>,
     /// How long it took to compile, or to load what was compiled.
     pub compile_time: Duration,
     /// Whether compiled code was found on disk.
     pub from_compile_cache: bool,
-    /// Why compiled code is not kept on disk, where it is not.
+    /// Why compiled code is not kept on disk, if it is not.
     pub compile_cache_fault: Option<String>,
     /// Everything that keeps it from loading, with what to do; empty: it would load. That its configuration is taken is
     /// seen only in a cache.
@@ -57,7 +57,7 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
     inspection
 }
 
-/// How long compiling the driver takes, whether or not compiled code is kept; nothing where it is not to be compiled or does not
+/// How long compiling the driver takes, whether or not compiled code is kept; nothing if it is not to be compiled or does not
 /// compile, which [`inspect`] gives the reasons for.
 ///
 /// ```

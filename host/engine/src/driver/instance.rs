@@ -192,7 +192,7 @@ fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String 
     }
 }
 
-/// The cause, and the limit to raise where it is the number of a component's parts, for which wasmtime has its own words.
+/// The cause, and the limit to raise if it is the number of a component's parts, for which wasmtime has its own words.
 fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     let words = printable(&error.root_cause().to_string(), 1024);
     if !words.starts_with("resource limit exceeded") {

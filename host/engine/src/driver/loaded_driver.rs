@@ -26,7 +26,7 @@ use wasmtime::Store;
 /// made on a new one.
 pub struct Driver {
     loaded: Arc<Loaded>,
-    /// When a call must be over, where it has less time than a call may take.
+    /// When a call must be over, if it has less time than a call may take.
     until: Option<Instant>,
 }
 
@@ -95,7 +95,7 @@ impl Driver {
     }
 
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. Where somebody else moved it first, or it is sound
+    /// drops the instance; the next call starts on an empty database. If somebody else moved it first, or it is sound
     /// after all, nothing is moved.
     pub fn quarantine_database(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
@@ -108,7 +108,7 @@ impl Driver {
         self.slot().drop_replaced()
     }
 
-    /// One call on the instance, made anew where there is none; `check` holds what came back against what was asked.
+    /// One call on the instance, made anew if there is none; `check` holds what came back against what was asked.
     fn call<R: Send, T>(
         &self,
         name: &str,
@@ -144,7 +144,7 @@ impl Driver {
         }
     }
 
-    /// The slot. Where a thread panicked over it, what it held is not trusted any more.
+    /// The slot. If a thread panicked over it, what it held is not trusted any more.
     fn slot(&self) -> MutexGuard<'_, InstanceSlot> {
         self.loaded.slot.lock().unwrap_or_else(|poisoned| {
             self.loaded.slot.clear_poison();

@@ -39,7 +39,7 @@ pub enum Trust {
 pub struct DigestTable {
     size: u64,
     trust: Trust,
-    /// 0 where it is not known.
+    /// 0 if it is not known.
     digests: Box<[AtomicU64]>,
     unknown: AtomicUsize,
     /// Whether it is complete, and not in its file yet.

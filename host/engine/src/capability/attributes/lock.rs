@@ -56,7 +56,7 @@ impl Drop for AttributesLockGuard<'_> {
     }
 }
 
-/// Opens the file; makes it where it is missing.
+/// Opens the file; makes it if it is missing.
 pub(super) fn open(directory: &Directory) -> io::Result<File> {
     directory.open_own("attributes.lock")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A cache with the image `a`; nothing, aloud, where its file system keeps no attributes.
+/// A cache with the image `a`; nothing, aloud, if its file system keeps no attributes.
 fn cache() -> Option<(tempfile::TempDir, Images)> {
     let place = tempfile::tempdir().expect("a directory");
     let directory =

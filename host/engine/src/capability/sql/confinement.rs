@@ -88,7 +88,7 @@ pub(super) fn confine(connection: &mut Connection, interrupt: &Arc<Interrupt>) -
         if asked.is_host_statement() {
             return Authorization::Allow;
         }
-        // SQLite prepares a statement anew, as it runs, where the schema has changed: nothing bounds that, and what was a
+        // SQLite prepares a statement anew, as it runs, if the schema has changed: nothing bounds that, and what was a
         // small table may be a bomb of views by now. What runs may prepare pragmas alone: `pragma_table_info` does.
         if !asked.is_preparing() && !matches!(context.action, AuthAction::Pragma { .. }) {
             asked.set_stale();

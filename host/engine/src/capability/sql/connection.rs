@@ -55,7 +55,7 @@ enum Locking {
 }
 
 impl OpenDatabase {
-    /// Where the disk is full, still one that can read, and forget what was deleted to make room.
+    /// If the disk is full, still one that can read, and forget what was deleted to make room.
     pub fn new(
         directory: &Directory,
         below: &Path,
@@ -188,7 +188,7 @@ fn set_up(
     Ok(())
 }
 
-/// The mode that the database has serves, too, where another process or a full disk keeps it from being changed now.
+/// The mode that the database has serves, too, if another process or a full disk keeps it from being changed now.
 fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Result<()> {
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
     match mode {

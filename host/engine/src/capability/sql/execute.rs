@@ -76,7 +76,7 @@ impl OpenDatabase {
         ended.inspect_err(|_| interrupt.forget_log_bytes())
     }
 
-    /// Writes a log that is full into the database. Where somebody else's reading keeps it from that, there is no room.
+    /// Writes a log that is full into the database. If somebody else's reading keeps it from that, there is no room.
     fn make_room(&mut self) -> Result<(), SqlFault> {
         if !self.interrupt.log_may_be_full() {
             return Ok(());
@@ -137,7 +137,7 @@ fn query(
     statement: &wit::Statement,
 ) -> Result<wit::QueryResult, SqlFault> {
     let mut prepared = prepare(connection, interrupt, prepared, statement)?;
-    // What it wrote would stay where its answer is too large.
+    // What it wrote would stay if its answer is too large.
     if !prepared.readonly() {
         return Err(CapabilityError::InvalidArgument.into());
     }

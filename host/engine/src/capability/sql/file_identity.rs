@@ -22,7 +22,7 @@ pub(super) struct FileIdentityCheck {
 }
 
 impl FileIdentityCheck {
-    /// Will watch the file that lies there once it is asked often. Before that, where it is another one than `expected` then, or the machine
+    /// Will watch the file that lies there once it is asked often. Before that, if it is another one than `expected` then, or the machine
     /// has no watch to give, every question is answered with "perhaps not".
     pub fn new(location: &Arc<Location>, expected: DatabaseIdentity) -> Self {
         FileIdentityCheck {
@@ -35,7 +35,7 @@ impl FileIdentityCheck {
 
     fn watch(&self) -> Option<OwnedFd> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-        // Its number of names changes, too, where another file is moved onto its name.
+        // Its number of names changes, too, if another file is moved onto its name.
         let flags = WatchFlags::MOVE_SELF
             | WatchFlags::DELETE_SELF
             | WatchFlags::ATTRIB
@@ -67,7 +67,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// After so many questions that there is a watch, where there can be one.
+    /// After so many questions that there is a watch, if there can be one.
     fn watched(path: &Path, expected: DatabaseIdentity) -> FileIdentityCheck {
         let mut in_place = FileIdentityCheck::new(&Arc::new(Location::at(path)), expected);
         assert!((1..UNWATCHED).all(|_| !in_place.check()), "nothing is watched yet");

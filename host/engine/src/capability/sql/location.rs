@@ -51,7 +51,7 @@ impl Location {
         format!("{}{directory}/{}", vfs::PREFIX, self.name).into()
     }
 
-    /// Which regular file is there; nothing where none is.
+    /// Which regular file is there; nothing if none is.
     pub fn identity(&self) -> io::Result<Option<DatabaseIdentity>> {
         identity_below(&self.directory, Path::new(&self.name))
     }

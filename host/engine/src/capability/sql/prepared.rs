@@ -20,7 +20,7 @@ impl Prepared {
         sql: &str,
     ) -> Result<CachedStatement<'a>> {
         if let Some(at) = self.0.iter().position(|known| **known == *sql) {
-            // Where it is asked for again and again, it is found at once.
+            // If it is asked for again and again, it is found at once.
             self.0.swap(0, at);
             return connection.prepare_cached(sql);
         }

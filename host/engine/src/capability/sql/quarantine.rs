@@ -42,7 +42,7 @@ impl Database {
     }
 }
 
-/// Whether SQLite finds no fault in it now. It says "malformed", too, where the disk failed to read a page once, and hits
+/// Whether SQLite finds no fault in it now. It says "malformed", too, if the disk failed to read a page once, and hits
 /// are not thrown away for that.
 fn is_sound(location: &Location) -> bool {
     let look = || {

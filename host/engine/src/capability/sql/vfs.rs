@@ -35,7 +35,7 @@ struct SystemCalls {
 /// Noted before SQLite makes ours.
 static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 
-/// The VFS, made at first use; none where SQLite has no Unix to build it on.
+/// The VFS, made at first use; none if SQLite has no Unix to build it on.
 pub(super) fn registered() -> Option<&'static CStr> {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
     IS_REGISTERED.get_or_init(|| register().is_some()).then_some(NAME)
@@ -129,7 +129,7 @@ unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
     }
 }
 
-/// The directory's descriptor and the name in it, where the path is one of ours.
+/// The directory's descriptor and the name in it, if the path is one of ours.
 fn parse(path: &CStr) -> Option<(BorrowedFd<'_>, &str)> {
     let (directory, name) = path.to_str().ok()?.strip_prefix(PREFIX)?.split_once('/')?;
     let directory = directory.parse::<u32>().ok().and_then(|number| i32::try_from(number).ok())?;
@@ -137,7 +137,7 @@ fn parse(path: &CStr) -> Option<(BorrowedFd<'_>, &str)> {
     Some((unsafe { BorrowedFd::borrow_raw(directory) }, name))
 }
 
-/// Opens a regular file of this directory, or makes it where that is asked for; -1 and `errno` where there is no such file.
+/// Opens a regular file of this directory, or makes it if that is asked for; -1 and `errno` if there is no such file.
 fn open_beneath(
     directory: BorrowedFd<'_>,
     name: &str,

@@ -17,7 +17,7 @@ pub(super) const MAX_ENTRIES: usize = 64;
 /// No entry has more bytes: compiled, the largest component that may be configured by default has less than a tenth.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Opens the directory, makes it where it is missing, and makes sure that it is ours alone.
+/// Opens the directory, makes it if it is missing, and makes sure that it is ours alone.
 pub fn open_private(directory: &Path) -> io::Result<Dir> {
     if !directory.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -34,7 +34,7 @@ pub fn open_private(directory: &Path) -> io::Result<Dir> {
     Ok(Dir::from_std_file(opened.into()))
 }
 
-/// The bytes of an entry; nothing where there is none, or it is not ours.
+/// The bytes of an entry; nothing if there is none, or it is not ours.
 pub fn read(directory: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(directory, name, flags, Mode::empty()) {

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use wasmtime::Store;
 
 impl Driver {
-    /// Whether the policy lets an image in; `size` in bytes, where it is known.
+    /// Whether the policy lets an image in; `size` in bytes, if it is known.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -32,7 +32,7 @@ impl Driver {
     }
 
     /// Writes a record, in place of any that is there. `file` is the file that the image's attributes are meant to be
-    /// on, where it is not published yet.
+    /// on, if it is not published yet.
     ///
     /// # Errors
     /// As every call: see [`CallError`].

@@ -14,7 +14,7 @@ pub(super) struct InstanceSlot {
 }
 
 impl InstanceSlot {
-    /// The instance, made anew where there is none.
+    /// The instance, made anew if there is none.
     pub fn instance(
         &mut self,
         template: &InstanceTemplate,

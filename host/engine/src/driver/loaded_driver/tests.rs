@@ -48,7 +48,7 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     }
 }
 
-/// A file outside the cache; none, aloud, where it can have no attributes.
+/// A file outside the cache; none, aloud, if it can have no attributes.
 fn file_with_attributes() -> Option<tempfile::NamedTempFile> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     if xattr::set(file.path(), "user.probe", b"1").is_err() {
