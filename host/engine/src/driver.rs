@@ -19,6 +19,10 @@ pub mod peak_usage;
 #[cfg(test)]
 mod testing;
 
+#[cfg(test)]
+#[path = "../../../fuzz/src/driver_targets/mod.rs"]
+mod fuzz_targets;
+
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect, time_to_compile};
 pub use load::compile_fallback;
