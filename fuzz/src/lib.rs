@@ -1,18 +1,55 @@
 //! The targets of the fuzzer, and what they try.
+//!
+//! What is tried is included as it is, by its path: modules that need neither wasmtime nor the library. What needs only the small
+//! packages `image-cache-model` and `image-cache-store` is linked.
 
-/// The modules of the service that read what others send, as they are.
+// The model under the name of the library, which shows it to the service, and under its own.
+extern crate image_cache as image_cache_model;
+
+use image_cache_driver_sdk::bindings;
+use serve::{plain_id, secret};
+
+/// The modules of the service that read what others send.
 #[path = "../../host/serve/src"]
 #[allow(dead_code, reason = "the service uses more of them")]
 pub mod serve {
     mod cache_control;
-    mod stored_response;
+    pub(crate) mod plain_id;
     mod range;
+    pub(crate) mod secret;
     mod stored_fields;
+    mod stored_response;
 
     #[path = "../../../fuzz/src/targets/mod.rs"]
     mod targets;
 
     pub use targets::cache_control::check as cache_control;
+    pub use targets::credentials_file::check as credentials_file;
+    pub use targets::credentials_in_query::check as credentials_in_query;
+    pub use targets::plain_ids::check as plain_ids;
     pub use targets::ranges::check as ranges;
     pub use targets::stored_response::check as stored_response;
 }
+
+/// The modules of the engine that read what a component says. The types of the interface are those that a guest has, which have
+/// the same names and fields as the host's.
+#[path = "../../host/engine/src/driver"]
+#[allow(dead_code, reason = "the engine uses more of them")]
+pub mod driver {
+    mod convert;
+    mod import_check;
+
+    #[path = "../../../../fuzz/src/driver_targets/mod.rs"]
+    mod targets;
+
+    pub use targets::component_imports::check as component_imports;
+    pub use targets::guest_returns::check as guest_returns;
+}
+
+#[path = "store_targets/mod.rs"]
+mod store_targets;
+
+pub use store_targets::{
+    config_ini::check as config_ini, config_toml::check as config_toml,
+    digest_file::check as digest_file, image_ids::check as image_ids,
+};

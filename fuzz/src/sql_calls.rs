@@ -3,7 +3,7 @@
 //!
 //! This module lies beside what it tries, in the library.
 
-use super::{Database, DatabasePlace, MAX_STATEMENTS, wit};
+use super::{Database, DatabasePath, MAX_STATEMENTS, wit};
 use crate::driver::deadline::Deadline;
 use image_cache_store::Directory;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn check(place: &Path, data: &[u8]) {
     let mut guest = Guest {
         database: Database::new(
             Arc::new(directory),
-            &DatabasePlace::Driver("mine.db".into()),
+            &DatabasePath::OfDriver("mine.db".into()),
             MAX_BYTES,
             deadline.clone(),
         ),

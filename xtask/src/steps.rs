@@ -14,7 +14,20 @@ const FULL_ONLY: [&str; 3] = ["serve", "--", "http_cache_tests"];
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
 
 /// The targets of a full run: those that are built without wasmtime, which takes minutes.
-const FUZZED_TARGETS: [&str; 3] = ["cache_control", "ranges", "stored_response"];
+const FUZZED_TARGETS: [&str; 12] = [
+    "cache_control",
+    "component_imports",
+    "config_ini",
+    "config_toml",
+    "credentials_file",
+    "credentials_in_query",
+    "digest_file",
+    "guest_returns",
+    "image_ids",
+    "plain_ids",
+    "ranges",
+    "stored_response",
+];
 
 /// How long each target is fuzzed in a full run.
 const FUZZED: &str = "10s";

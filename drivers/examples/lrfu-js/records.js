@@ -31,7 +31,7 @@ const MEASURE_ANEW = `UPDATE images SET exponent = accessed / ?1, mantissa = 1 +
 
 const SET_HALF_LIFE = `INSERT OR REPLACE INTO policy (one, half_life) VALUES (1, ?1)`;
 
-// Makes what is missing. Where all is there it only reads, and waits for no other process.
+// Makes what is missing. If all is there it only reads, and waits for no other process.
 export function prepare(halfLife) {
   for (const text of [IMAGES, BY_SCORE, POLICY]) sql.execute(statement(text));
   const [row] = query("SELECT half_life FROM policy");

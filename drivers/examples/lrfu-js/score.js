@@ -11,7 +11,7 @@
 
 const UNITS = { s: 1e6, m: 60e6, h: 3600e6, d: 86400e6 };
 
-// A half-life in microseconds, or null where the text is none.
+// A half-life in microseconds, or null if the text is none.
 export function parseHalfLife(text) {
   const parts = /^([0-9]{1,9}) ?([smhd])$/.exec(text);
   const microseconds = parts ? Number(parts[1]) * UNITS[parts[2]] : 0;

@@ -92,7 +92,7 @@ static void cut(selection_t *chosen) {
     size_t keep = 0;
     while (keep < chosen->len && keep < chosen->limit) {
         const candidate_t *next = &chosen->list[keep];
-        // Where no bytes are needed, those that are too old go all the same.
+        // If no bytes are needed, those that are too old go all the same.
         if (bytes >= needed && (needed > 0 || next->young)) break;
         if (__builtin_add_overflow(bytes, next->victim.size, &bytes)) bytes = UINT64_MAX;
         keep++;

@@ -13,10 +13,10 @@ typedef struct {
 
 extern policy_t policy;
 
-// Reads the options; false, with `err` set, where one is unknown or out of range.
+// Reads the options; false, with `err` set, if one is unknown or out of range.
 bool policy_read(const driver_list_tuple2_string_string_t *options, exports_driver_configuration_error_t *err);
 
-// Whether an image of this size (null where it is not known) may be cached.
+// Whether an image of this size (null if it is not known) may be cached.
 bool policy_admits(const uint64_t *size);
 
 // The images to evict, first to go first: those that are too old, the oldest of them first; then the least recently accessed.

@@ -1,5 +1,5 @@
 // An image is in the records when its file has the attribute `hits`, the count in decimal. Size and times are the file's own. The
-// checksum names the size and the modification time of the file that it is of: `HEX SIZE MODIFIED`. Where somebody changed the
+// checksum names the size and the modification time of the file that it is of: `HEX SIZE MODIFIED`. If somebody changed the
 // file since, it is none.
 
 #include "records.h"
@@ -16,7 +16,7 @@ static bool is_not_found(const types_error_t *err) {
     return err->tag == TYPES_ERROR_NOT_FOUND;
 }
 
-// An attribute, or none, also where the file is gone. One that is too large was not written here: it is there, and says nothing.
+// An attribute, or none, also if the file is gone. One that is too large was not written here: it is there, and says nothing.
 static bool read_attribute(driver_string_t *id, driver_string_t *name, driver_option_list_u8_t *value, types_error_t *err) {
     if (attributes_get(id, name, value, err)) return true;
     *value = (driver_option_list_u8_t){.is_some = err->tag == TYPES_ERROR_TOO_LARGE};
@@ -70,7 +70,7 @@ static bool touch(driver_string_t *id, uint64_t at, types_error_t *err) {
     return !later || files_set_accessed(id, at, err) || is_not_found(err);
 }
 
-// `attributes.add` would make a counter where there is none, and so put a stray file into the records.
+// `attributes.add` would make a counter if there is none, and so put a stray file into the records.
 bool records_count(driver_string_t *id, uint64_t at, bool *counted, types_error_t *err) {
     bool have;
     int64_t sum;
@@ -95,7 +95,7 @@ bool records_have(driver_string_t *id, bool *have, types_error_t *err) {
     return true;
 }
 
-// The checksum in an attribute's text, where it is of this file.
+// The checksum in an attribute's text, if it is of this file.
 static bool checksum_of(driver_string_t text, const files_file_t *file, types_checksum_t *checksum) {
     driver_string_t hex, word;
     uint64_t size, modified;

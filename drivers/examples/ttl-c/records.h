@@ -18,7 +18,7 @@ bool records_erase(driver_string_t *id, types_error_t *err);
 // Whether the image is in the records.
 bool records_have(driver_string_t *id, bool *have, types_error_t *err);
 
-// The record of an image, where it has one; the caller frees it.
+// The record of an image, if it has one; the caller frees it.
 bool records_read(driver_string_t *id, exports_driver_option_cached_image_t *record, types_error_t *err);
 
 // Hands every cached file to `visit`, in no order; true goes on, false ends with the `err` that it set. What `visit` wants to keep

@@ -21,7 +21,7 @@ driver_string_t text_join(const driver_string_t *parts);
 // Writes a number in decimal, and answers its text in `room`.
 driver_string_t text_number(uint64_t number, uint8_t room[DIGITS]);
 
-// Reads a decimal number that is all of the text; false where it is none, or too large.
+// Reads a decimal number that is all of the text; false if it is none, or too large.
 bool text_to_number(const driver_string_t *text, uint64_t *number);
 
 // A unit and what it stands for; the list ends with one without a name.
@@ -30,10 +30,10 @@ typedef struct {
     uint64_t factor;
 } unit_t;
 
-// Reads a whole number with a unit behind it, spaces between them allowed; false where it is none, or too large.
+// Reads a whole number with a unit behind it, spaces between them allowed; false if it is none, or too large.
 bool text_to_quantity(const driver_string_t *text, const unit_t *units, uint64_t *quantity);
 
-// The first word of a text that is left, which then begins behind it; false where there is none.
+// The first word of a text that is left, which then begins behind it; false if there is none.
 bool text_word(driver_string_t *rest, driver_string_t *word);
 
 #endif

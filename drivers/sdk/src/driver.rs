@@ -13,7 +13,7 @@ const PAGE: u32 = 1000;
 /// [`export_driver!`](crate::export_driver).
 ///
 /// A value is what one instance keeps in memory. Instances are disposable and may be several: keep nothing that cannot be
-/// rebuilt. Every time is in microseconds since 1970, every size in bytes. Where an image is not in the records, the calls that
+/// rebuilt. Every time is in microseconds since 1970, every size in bytes. If an image is not in the records, the calls that
 /// change records pass it over. An error must leave the records unchanged, or fit for the same call once more.
 pub trait Driver: Sized + 'static {
     /// The driver's name and version, for people. Asked before `configure`; must not call imports.
@@ -23,7 +23,7 @@ pub trait Driver: Sized + 'static {
     /// new instance is configured, over the records that earlier ones left.
     fn configure(options: Options) -> Result<Self, ConfigurationError>;
 
-    /// Admission: may this image be cached? `size` is in bytes, where it is known. By default: yes.
+    /// Admission: may this image be cached? `size` is in bytes, if it is known. By default: yes.
     fn is_cacheable(
         &mut self,
         image_id: String,
@@ -44,7 +44,7 @@ pub trait Driver: Sized + 'static {
     /// Removes records.
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error>;
 
-    /// The record of one image, or none where it is not in the records.
+    /// The record of one image, or none if it is not in the records.
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error>;
 
     /// A page of records: at most `limit`, ascending by the bytes of the id, from the first after `after`; empty at the end.
@@ -54,7 +54,7 @@ pub trait Driver: Sized + 'static {
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error>;
 
-    /// How many records there are, and their bytes. By default it pages through all: override it where the storage can sum.
+    /// How many records there are, and their bytes. By default it pages through all: override it if the storage can sum.
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
         let mut size = CacheSize { images: 0, bytes: 0 };
         for_each_record(self, |image| {
@@ -65,7 +65,7 @@ pub trait Driver: Sized + 'static {
     }
 
     /// What to evict, first to go first, until the sizes reach `bytes_needed` or there are `limit`; none of `exclude`. By
-    /// default the least recently accessed, found by paging through all records: override it where the storage can sort.
+    /// default the least recently accessed, found by paging through all records: override it if the storage can sort.
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         let mut oldest = LruSelector::new(request);
         for_each_record(self, |image| {

@@ -26,7 +26,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The value of an option, or none where it was not given. From then on the driver is taken to know that name.
+    /// The value of an option, or none if it was not given. From then on the driver is taken to know that name.
     pub fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let found = self.given.iter().position(|(given, _)| given == name)?;

@@ -1,4 +1,4 @@
-//! Books in SQL, as most drivers keep them: one row for each image, and the policy in an ORDER BY.
+//! Records in SQL, as most drivers keep them: one row for each image, and the policy in an ORDER BY.
 
 use crate::sql::{self, Statement, Value};
 use crate::types::{CachedImage, Error};
@@ -46,7 +46,7 @@ pub struct SqlRecords {
 }
 
 impl SqlRecords {
-    /// Makes the table where it is not there. For `configure`.
+    /// Makes the table if it is not there. For `configure`.
     pub fn open() -> Result<SqlRecords, ConfigurationError> {
         let made = sql::execute(&statement(TABLE, Vec::new()));
         let fault = |error| {

@@ -69,7 +69,7 @@ impl Driver for Sqlite {
     }
 }
 
-/// Removes rows that have no file and never will. Where that fails they are passed over again the next time.
+/// Removes rows that have no file and never will. If that fails they are passed over again the next time.
 fn drop_odd(image_ids: Vec<Value>) {
     let count = image_ids.len();
     match run(image_ids.into_iter().map(statements::delete_odd).collect()) {

@@ -16,7 +16,7 @@ const SIDE_FILES: [&str; 3] = ["cache.db-wal", "cache.db-shm", "cache.db-journal
 /// The largest number that the host believes.
 const LARGEST: u64 = i64::MAX as u64;
 
-/// The record in a row of [`COLUMNS`], or none where the id is no image's: such a row has no file, and never will.
+/// The record in a row of [`COLUMNS`], or none if the id is no image's: such a row has no file, and never will.
 pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     let [id, last_accessed, last_modified, size, hits, checksum] =
         <[Value; 6]>::try_from(row).ok()?;
@@ -34,7 +34,7 @@ pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     })
 }
 
-/// The id in a column, or none where it cannot be an image's. The host makes the same check, and would refuse the whole page.
+/// The id in a column, or none if it cannot be an image's. The host makes the same check, and would refuse the whole page.
 pub fn image_id(value: Value) -> Option<String> {
     let Value::Text(id) = value else { return None };
     let sound = !id.is_empty() && id.len() <= 255 && !id.starts_with('.');

@@ -1,4 +1,4 @@
-//! Glance's table: made where it is not there, and refused where it has other columns.
+//! Glance's table: made if it is not there, and refused if it has other columns.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A SELECT on Glance's table, and what to do where a text in it is not UTF-8: ask for it as bytes.
+//! A SELECT on Glance's table, and what to do if a text in it is not UTF-8: ask for it as bytes.
 
 use image_cache_driver_sdk::prelude::*;
 

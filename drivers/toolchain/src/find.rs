@@ -31,7 +31,7 @@ pub enum Toolchain {
         cargo: PathBuf,
         /// Its `rustc`.
         rustc: PathBuf,
-        /// What links WebAssembly, where that is another toolchain's.
+        /// What links WebAssembly, if that is another toolchain's.
         linker: Option<PathBuf>,
     },
 }
@@ -70,7 +70,7 @@ impl fmt::Display for Toolchain {
     }
 }
 
-/// The Rust that compiles the workspace, where it has the target.
+/// The Rust that compiles the workspace, if it has the target.
 fn in_use() -> Result<Toolchain, String> {
     let rustc = rustc_in_use();
     let Some(sysroot) = sysroot_in_use() else {
@@ -138,7 +138,7 @@ fn debian() -> Result<Toolchain, String> {
 }
 
 /// The package that Debian's rust-lld needs and only recommends: it is a link to the linker of one version of LLVM, whose
-/// package has the same name (`lld-22`). None where nothing is missing, or no link is there.
+/// package has the same name (`lld-22`). None if nothing is missing, or no link is there.
 pub(crate) fn missing_linker() -> Option<String> {
     let target = Path::new(DEBIAN_LINKER).read_link().ok()?;
     let name = target.file_name()?.to_str()?;
@@ -151,7 +151,7 @@ fn linker_in(sysroot: &Path) -> Option<PathBuf> {
     triples.map(|triple| triple.path().join("bin/rust-lld")).find(|path| path.is_file())
 }
 
-/// The first line that a command prints, where it succeeds.
+/// The first line that a command prints, if it succeeds.
 fn answer(program: &Path, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).env_remove("LD_LIBRARY_PATH");
@@ -160,7 +160,7 @@ fn answer(program: &Path, arguments: &[&str]) -> Option<String> {
     text.lines().next().map(str::to_string)
 }
 
-/// Major and minor version of `1.96.0` or `rustc 1.96.0 (…)`; (0, 0) where there is none.
+/// Major and minor version of `1.96.0` or `rustc 1.96.0 (…)`; (0, 0) if there is none.
 fn version_of(text: &str) -> (u32, u32) {
     let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
     let version = text.split_whitespace().find(is_version).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Finds or installs the toolchain that compiles drivers to WebAssembly, compiles them, and makes them components.
 //!
 //! The build scripts of the host and of the tests use it, and `cargo xtask`. Two toolchains serve:
-//! 1. the Rust that is in use, where it has the target `wasm32-unknown-unknown`;
+//! 1. the Rust that is in use, if it has the target `wasm32-unknown-unknown`;
 //! 2. Debian's own Rust in `/usr/bin` with the library's source, which compiles the standard library along.
 //!
 //! Build scripts only look; [`Toolchain::find_or_install`], which `cargo xtask` calls, installs what is missing.

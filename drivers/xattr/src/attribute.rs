@@ -12,7 +12,7 @@ pub const HITS: &str = "hits";
 /// The checksum, with what it was of: `HEX SIZE MODIFIED`, in bytes and microseconds. Glance has none.
 pub const CHECKSUM: &str = "checksum";
 
-/// An attribute's bytes; none where there is no such attribute, or no such file any more.
+/// An attribute's bytes; none if there is no such attribute, or no such file any more.
 pub fn read(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     match attributes::get(image_id, name) {
         Err(Error::NotFound) => Ok(None),
@@ -57,7 +57,7 @@ pub fn of_checksum(checksum: &Checksum, file: &File) -> Vec<u8> {
     format!("{} {} {}", checksum.value, file.size, file.modified).into_bytes()
 }
 
-/// The checksum in an attribute; none where it is of other bytes: the file's size or modification time differs, or was not noted.
+/// The checksum in an attribute; none if it is of other bytes: the file's size or modification time differs, or was not noted.
 pub fn to_checksum(bytes: &[u8], file: &File) -> Option<Checksum> {
     let mut words = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
     let hex = words.next()?;

@@ -10,7 +10,7 @@ const MOST: usize = 4096;
 
 /// Images that this instance has counted a hit for, and so knows to be in the records.
 ///
-/// `attributes.add` makes a counter where there is none, which would put a stray file in the records. Asking first whether the
+/// `attributes.add` makes a counter if there is none, which would put a stray file in the records. Asking first whether the
 /// counter is there costs a call, so it is asked once for each image and instance. An image that another process removed and
 /// published again without a record would be adopted by its next hit: what the host repairs in the same way.
 #[derive(Default)]
@@ -62,7 +62,7 @@ pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts hits of one image; false where it is not in the records.
+/// Counts hits of one image; false if it is not in the records.
 fn count(counted: &mut Counted, image_id: &str, hits: ImageHits) -> Result<bool, Error> {
     if !counted.is_recorded(image_id)? {
         return Ok(false);

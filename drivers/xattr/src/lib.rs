@@ -53,7 +53,7 @@ impl Driver for Xattr {
         hits::record(&mut self.counted, hits)
     }
 
-    /// The mark goes first. Attributes went with the file, where that is gone already.
+    /// The mark goes first. Attributes went with the file, if that is gone already.
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         for id in &image_ids {
             self.counted.forget(id);
@@ -112,7 +112,7 @@ impl Driver for Xattr {
     }
 }
 
-/// The record on a file, or none where there is no file, or it is not in the records.
+/// The record on a file, or none if there is no file, or it is not in the records.
 fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
     // First what opens the file: the rest is then asked of the open one.
     let Some(hits) = attribute::read_known(image_id, HITS)? else { return Ok(None) };

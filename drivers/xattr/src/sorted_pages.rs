@@ -10,7 +10,7 @@ const ROOM: usize = 16 << 20;
 /// What an id takes beside its characters: where it lies, and the allocator's own.
 const BESIDE: usize = size_of::<String>() + 8;
 
-/// A list in progress. It goes on from memory where the next page follows the one before; any other page starts anew.
+/// A list in progress. It goes on from memory if the next page follows the one before; any other page starts anew.
 #[derive(Default)]
 pub struct Walk {
     /// Ids still to come, ascending.

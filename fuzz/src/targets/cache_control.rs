@@ -1,4 +1,4 @@
-//! Cache-Control: our reading is never more permissive than a second one, and the same where all is well-formed.
+//! Cache-Control: our reading is never more permissive than a second one, and the same if all is well-formed.
 //!
 //! The second reading is written another way on purpose: it knows nothing of the first, joins the lines as RFC 9110, 5.3
 //! allows, and marks what quoted strings hide before it looks at anything else.
@@ -13,7 +13,7 @@ const MOST: u128 = 1 << 31;
 #[derive(Debug, PartialEq, Eq)]
 struct Permission {
     share: bool,
-    /// Seconds for which it may be used without asking; none where nothing is said of it.
+    /// Seconds for which it may be used without asking; none if nothing is said of it.
     fresh: Option<u128>,
     stale: bool,
 }
@@ -32,7 +32,7 @@ pub fn check(data: &[u8]) {
     let is_no_longer = match (ours.fresh, theirs.fresh) {
         (Some(ours), Some(theirs)) => ours <= theirs,
         (Some(ours), None) => ours == 0,
-        // Where nothing is said, a heuristic might find a lifetime.
+        // If nothing is said, a heuristic might find a lifetime.
         (None, Some(theirs)) => theirs > 0,
         (None, None) => true,
     };
@@ -132,7 +132,7 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
     trimmed.filter(|element| !element.is_empty()).collect()
 }
 
-/// A directive's name and value, and whether it is `token [ "=" ( token / quoted-string ) ]`; nothing where it makes no sense.
+/// A directive's name and value, and whether it is `token [ "=" ( token / quoted-string ) ]`; nothing if it makes no sense.
 ///
 /// White space around the equals sign takes nothing away from what is meant, and a value of odd signs none from the name.
 fn parsed(text: &str) -> Option<(&str, Option<String>, bool)> {

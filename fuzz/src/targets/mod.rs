@@ -1,9 +1,12 @@
-//! What each target does with its bytes. It panics where the code under it does not keep its word.
+//! What each target does with its bytes. It panics if the code under it does not keep its word.
 //!
 //! This module lies beside those that it tries: in the fuzz crate, and in the service's own tests, which feed it all
 //! that the corpora keep.
 
 pub mod cache_control;
+pub mod credentials_file;
+pub mod credentials_in_query;
+pub mod plain_ids;
 pub mod ranges;
 pub mod stored_response;
 
@@ -24,34 +27,24 @@ fn headers(data: &[u8]) -> hyper::HeaderMap {
 }
 
 #[cfg(test)]
+#[path = "../corpus.rs"]
+mod corpus;
+
+#[cfg(test)]
 mod tests {
-    use super::{cache_control, ranges, stored_response};
-    use std::path::Path;
+    use super::*;
 
-    /// The name of a corpus, and what is fed with it.
-    type Target = (&'static str, fn(&[u8]));
-
-    const TARGETS: [Target; 3] = [
+    const TARGETS: [corpus::Target; 6] = [
         ("cache_control", cache_control::check),
+        ("credentials_file", credentials_file::check),
+        ("credentials_in_query", credentials_in_query::check),
+        ("plain_ids", plain_ids::check),
         ("ranges", ranges::check),
         ("stored_response", stored_response::check),
     ];
 
     #[test]
     fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
-        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-        for (name, target) in TARGETS {
-            let mut inputs = 0;
-            for entry in std::fs::read_dir(corpora.join(name))? {
-                let path = entry?.path();
-                let data = std::fs::read(&path)?;
-                // Which input it was, where the target panics.
-                println!("{}", path.display());
-                target(&data);
-                inputs += 1;
-            }
-            assert!(inputs > 0, "the corpus of {name} is empty");
-        }
-        Ok(())
+        corpus::feed(&TARGETS)
     }
 }

@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// RFC 9110, 14.1.1: one range of bytes without any white space, in numbers that can be added; nothing where it is
+/// RFC 9110, 14.1.1: one range of bytes without any white space, in numbers that can be added; nothing if it is
 /// something else.
 fn plain(range: &str, size: u64) -> Option<Part> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;

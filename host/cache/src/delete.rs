@@ -5,7 +5,7 @@ use crate::cache::CacheInner;
 use crate::error::Result;
 use crate::metadata::DriverBudget;
 use image_cache_model::ImageId;
-use image_cache_store::{DeferredClose, FEW_FILES, UnlinkedFile};
+use image_cache_store::{CLOSE_BATCH, DeferredClose, UnlinkedFile};
 use rustix::io::Errno;
 use std::io;
 
@@ -40,7 +40,7 @@ pub(crate) fn remove_all(
     remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
 ) -> Result<Vec<RemovedImage>> {
     let budget = DriverBudget::of(ids.len() as u64);
-    DeferredClose::all(|space| {
+    DeferredClose::scope(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IMAGES_PER_LOCK) {
             images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), &remove)?);
@@ -88,7 +88,7 @@ pub(crate) fn remove_batch(
         images.push(RemovedImage { image_id: id.clone(), size, kept });
     }
     drop(lock);
-    if files.len() <= FEW_FILES {
+    if files.len() <= CLOSE_BATCH {
         // On a full file system records can be written once there is space. Those of many follow what the first batches free.
         files.clear();
     }
@@ -101,7 +101,7 @@ pub(crate) fn remove_batch(
         tracing::warn!(%error, "records of removed images remain for now");
     }
     drop(locked);
-    space.give_back(files);
+    space.close_later(files);
     Ok(images)
 }
 

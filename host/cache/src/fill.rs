@@ -12,7 +12,7 @@ use crate::error::{Error, Result, clone_io_error, verdict_error};
 use crate::outcome::{CacheFailure, Outcome};
 use crate::single_flight::{Completed, FetchEnd, Progress};
 use image_cache_model::{Expected, ImageId};
-use image_cache_store::md5::BLOCK;
+use image_cache_store::md5::WRITE_BLOCK;
 use sink::Sink;
 use std::io;
 use std::sync::Arc;
@@ -131,12 +131,12 @@ impl Fill {
         }
         while !bytes.is_empty() {
             if self.block.capacity() == 0 {
-                self.block.reserve_exact(BLOCK);
+                self.block.reserve_exact(WRITE_BLOCK);
             }
-            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(WRITE_BLOCK - self.block.len()));
             self.block.extend_from_slice(now);
             bytes = later;
-            if self.block.len() == BLOCK {
+            if self.block.len() == WRITE_BLOCK {
                 self.flush();
             }
         }

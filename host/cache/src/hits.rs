@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_engine::OpenImage;
 use image_cache_model::{Hit, ImageId};
-use image_cache_store::sync::{Gate, lock};
+use image_cache_store::sync::{TimedLock, lock};
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +73,7 @@ pub(crate) struct HitLog {
     scheduled: AtomicBool,
     /// Passed by a thread that writes hits, so that they reach the records in their order. It writes those that come meanwhile, too: a thread that
     /// waits for him does so no longer than a call may take.
-    writing: Gate,
+    writing: TimedLock,
 }
 
 impl HitLog {
@@ -85,7 +85,7 @@ impl HitLog {
             waiting: Mutex::default(),
             recent: Recent { remembered, reads: Mutex::default() },
             scheduled: AtomicBool::new(false),
-            writing: Gate::new(),
+            writing: TimedLock::new(),
         })
     }
 
@@ -118,7 +118,7 @@ impl HitLog {
     /// Gives up the hits of images that are gone. What is being written is waited for.
     pub fn forget(&self, gone: &[ImageId]) {
         // If that takes too long, a hit of what is gone may be counted for what comes in its place.
-        let _writing = self.writing.pass(|| self.metadata.end_of_call());
+        let _writing = self.writing.lock_until(|| self.metadata.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
@@ -129,7 +129,7 @@ impl HitLog {
     }
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
-        let Some(_writing) = self.writing.pass(|| self.metadata.end_of_call()) else {
+        let Some(_writing) = self.writing.lock_until(|| self.metadata.end_of_call()) else {
             return Err(self.metadata.not_called("record hits", "others are being written"));
         };
         let budget = DriverBudget::of(0);

@@ -76,7 +76,7 @@ impl MetadataStore {
     /// Looks whether the driver's database was removed or replaced, which its next call would find out.
     pub fn check_database(&self) {
         let in_use = self.in_use();
-        if in_use.driver.database_was_replaced() {
+        if in_use.driver.close_replaced_database() {
             self.driver.note_replaced(&in_use);
         }
     }

@@ -14,7 +14,7 @@ use run::PruneRun;
 
 pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
     let _span = tracing::debug_span!("prune").entered();
-    DeferredClose::all(|space| prune_with(inner, space))
+    DeferredClose::scope(|space| prune_with(inner, space))
 }
 
 fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
@@ -64,7 +64,7 @@ pub(crate) fn evict_bytes(
     bytes: u64,
     budget: &mut Option<DriverBudget>,
 ) -> Result<u64> {
-    DeferredClose::all(|space| {
+    DeferredClose::scope(|space| {
         let mut run = PruneRun::start(inner, space)?;
         if let Some(budget) = budget.take() {
             run.budget = budget;
@@ -77,7 +77,7 @@ pub(crate) fn evict_bytes(
 
 /// Evicts so many images in the driver's order, or fewer where no more can go; how many went.
 pub(crate) fn evict_images(inner: &CacheInner, images: u64) -> Result<u64> {
-    DeferredClose::all(|space| {
+    DeferredClose::scope(|space| {
         let mut run = PruneRun::start(inner, space)?;
         while run.pruned.images < images && run.evict_some(images - run.pruned.images)? {}
         Ok(run.pruned.images)

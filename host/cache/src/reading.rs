@@ -12,7 +12,7 @@ use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::hits::PendingHit;
 use image_cache_model::ImageId;
-use image_cache_store::integrity::{BLOCK, DigestTable};
+use image_cache_store::integrity::{DIGEST_BLOCK, DigestTable};
 use opening::open_verified;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -154,7 +154,7 @@ impl CachedReader {
         self.swap_block(std::mem::take(memory));
         let done = read(self);
         *memory = self.swap_block(Vec::new());
-        memory.resize(BLOCK as usize, 0);
+        memory.resize(DIGEST_BLOCK as usize, 0);
         done
     }
 
@@ -171,8 +171,8 @@ impl CachedReader {
         let Some(Verifying { table, block, block_number }) = &mut self.verifying else {
             return self.file.read_at(buf, self.position);
         };
-        let number = usize::try_from(self.position / BLOCK).unwrap_or(usize::MAX);
-        let start = usize::try_from(self.position % BLOCK).unwrap_or(0);
+        let number = usize::try_from(self.position / DIGEST_BLOCK).unwrap_or(usize::MAX);
+        let start = usize::try_from(self.position % DIGEST_BLOCK).unwrap_or(0);
         let len = table.block_len(number);
         if *block_number != Some(number) {
             let whole = buf.get_mut(..len).filter(|_| start == 0);
@@ -272,7 +272,7 @@ pub(crate) fn read_block(
     buf: &mut [u8],
 ) -> Result<()> {
     let _span = tracing::trace_span!("read", image = %id, block).entered();
-    let start = block as u64 * BLOCK;
+    let start = block as u64 * DIGEST_BLOCK;
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}
         Ok(()) => {
@@ -290,7 +290,7 @@ pub(crate) fn read_block(
         }
         Err(e) => return Err(Error::image("read", id)(e)),
     }
-    if table.is_to_be_saved() {
+    if table.take_unsaved() {
         inner.digests.save(id, file, table);
     }
     Ok(())

@@ -20,8 +20,8 @@ impl Reconciler<'_> {
     /// Not with an image locked: each repair takes the image's lock and looks again.
     pub fn run(&self) -> Result<Reconciled> {
         let _span = tracing::debug_span!("reconcile").entered();
-        let changed = self.in_directory(self.directory.changed())?;
-        let files = self.directory.in_shards(|files| files.collect::<io::Result<Vec<_>>>());
+        let changed = self.in_directory(self.directory.modified())?;
+        let files = self.directory.scan_in_shards(|files| files.collect::<io::Result<Vec<_>>>());
         let mut files = self.in_directory(files)?.concat();
         files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let budget = DriverBudget::of(files.len() as u64);
@@ -111,7 +111,7 @@ impl Reconciler<'_> {
             (Some(file), Some(record)) => {
                 if is_of(&record, &file) {
                     let _lock = self.directory.lock().map_err(in_file)?;
-                    self.digests.forget_replaced(id, record.last_modified);
+                    self.digests.remove_if_replaced(id, record.last_modified);
                 }
                 renewed(&record, &file)
             }

@@ -108,7 +108,7 @@ fn reserve_within_limits(
         granted = granted.min(room);
     }
     granted = granted.min(free_on_disk(inner, file, others.unallocated, least)?);
-    if file.announce(granted)? {
+    if file.announce_bytes(granted)? {
         // Others can read it there; to allocate it may take a while.
         drop(lock);
         return file.allocate(granted).map(|_| SpaceAdmission::Reserved);
@@ -133,13 +133,13 @@ fn free_on_disk(
 ) -> io::Result<u64> {
     let Some(free) = inner.directory.free_space()? else { return Ok(u64::MAX) };
     let kept = inner.config.min_free;
-    let most = file.taken().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
+    let most = file.allocated().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
     if least <= most {
         return Ok(most);
     }
     let mut words = format!(
         "No space left on the file system: it needs {} more, {} are free",
-        ByteSize(least - file.taken()),
+        ByteSize(least - file.allocated()),
         ByteSize(free)
     );
     if promised > 0 {

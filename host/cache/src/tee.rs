@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::outcome::Outcome;
 use crate::withheld::{Withheld, readable};
-use image_cache_store::md5::BLOCK;
+use image_cache_store::md5::WRITE_BLOCK;
 use std::io::{self, Read};
 
 /// Reads through a source and fills the cache at the same time; see
@@ -136,7 +136,7 @@ impl<R: Read> Read for CachingReader<R> {
 
 /// Reads a source to its end for the sake of the cache alone; not at all where nothing will be cached.
 pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
-    let mut buffer = vec![0; BLOCK];
+    let mut buffer = vec![0; WRITE_BLOCK];
     loop {
         if let Some(outcome) = fill.bypass_reason() {
             return Ok(outcome.clone());

@@ -1,103 +1,120 @@
-//! What a driver may do outside its own memory: one room for each interface that it may import.
+//! What a driver may do outside its own memory: a file for each interface that it may import, and the state of all of them.
+//!
+//! A new host interface needs an entry in six files, and the compiler or a test names each that is missing:
+//! `wit/NAME.wit`, `wit/world.wit`, `capability/NAME.rs`, its state in [`Capabilities`] here, its `impl Host` and its arm in
+//! [`link`](crate::driver::host_state::imports::link), and its variant of [`Grant`](image_cache_model::Grant), whose name is the
+//! interface's.
 
 pub mod attributes;
+pub mod error;
 pub mod files;
+pub mod images;
 pub mod log;
 pub mod sql;
 pub mod wasi;
 
-use crate::bindings::image_cache::driver::types;
-use image_cache_model::{ImageId, printable};
-use image_cache_store::Directory;
-use rustix::fs::Stat;
-use rustix::io::Errno;
-use std::fs::File;
-use std::io;
-use std::sync::Arc;
+use crate::driver::built_in::BuiltIn;
+use crate::driver::context::DriverContext;
+use crate::driver::deadline::Deadline;
+use attributes::{Attributes, NameSpace, safe_name};
+use error::CapabilityError;
+use images::{Images, OpenImage};
+use log::Log;
+use sql::{Database, DatabasePath};
+use wasmtime_wasi::WasiCtx;
 
-/// The error that a capability answers a guest.
-pub type Error = types::Error;
-
-/// An image's file that is open.
-#[derive(Debug, Clone)]
-pub struct OpenImage {
-    /// The image.
-    pub image_id: ImageId,
-    /// Its file.
-    pub file: Arc<File>,
+/// The state of every host interface for one driver, whether or not it was granted: an interface that was not granted is not
+/// linked, and its state is never asked.
+///
+/// It outlives an instance, so that the next one finds the database open. `None`: there is no cache, because a component is only
+/// inspected.
+pub struct Capabilities {
+    pub log: Log,
+    images: Option<Images>,
+    database: Option<Database>,
+    attributes: Option<Attributes>,
+    /// Listings of files that the guest holds open.
+    pub listings: usize,
+    /// Made at first use.
+    pub wasi: Option<WasiCtx>,
 }
 
-/// Where a driver finds the files of images.
-#[derive(Debug)]
-pub struct Images {
-    pub directory: Arc<Directory>,
-    /// The file that is not published yet, and that an image's attributes and file mean while it is recorded.
-    pub subject: Option<OpenImage>,
-    /// The image whose file was found in this call last: it need not be looked for again.
-    pub found: Option<ImageId>,
-    /// The image whose file is open in this call, lent by whoever calls or opened last: it need not be opened again.
-    opened: Option<OpenImage>,
-}
-
-impl Images {
-    pub fn new(directory: Arc<Directory>) -> Self {
-        Images { directory, subject: None, found: None, opened: None }
-    }
-
-    /// A call is over. Nothing stays open: an image that is evicted must give its space back.
-    pub fn forget(&mut self) {
-        self.found = None;
-        self.opened = None;
-    }
-
-    /// Takes over a file that somebody else has open, if it is in its place still.
-    pub fn lend(&mut self, opened: OpenImage) {
-        if self.directory.is_in_place(&opened.image_id, &opened.file).unwrap_or(false) {
-            self.opened = Some(opened);
+impl Capabilities {
+    pub fn new(context: &DriverContext, deadline: &Deadline) -> Self {
+        let cache = || context.cache.clone();
+        let path = match context.built_in {
+            Some(BuiltIn::Sqlite) => DatabasePath::InBase(context.sqlite_db.clone()),
+            _ => DatabasePath::OfDriver(format!("{}.db", safe_name(&context.name))),
+        };
+        let names = match context.built_in {
+            Some(BuiltIn::Xattr) => NameSpace::Glance,
+            _ => NameSpace::Driver(safe_name(&context.name)),
+        };
+        let max_bytes = context.limits.database;
+        let database = |directory| Database::new(directory, &path, max_bytes, deadline.clone());
+        Capabilities {
+            log: Log::new(&context.name),
+            images: cache().map(Images::new),
+            database: cache().map(database),
+            attributes: cache().map(|_| Attributes::new(names, deadline.clone())),
+            listings: 0,
+            wasi: None,
         }
     }
 
-    /// Keeps an image's file until the call is over, or another one is kept.
-    pub fn keep(&mut self, opened: OpenImage) -> &File {
-        &self.opened.insert(opened).file
+    /// Drops what belongs to one instance.
+    pub fn drop_instance_state(&mut self) {
+        self.listings = 0;
+        self.wasi = None;
+        self.set_unpublished(None);
     }
 
-    /// The image's file where that is open: the one about to be published, or one that was opened in this call.
-    pub fn open(&self, id: &ImageId) -> Option<&File> {
-        self.unpublished(id).or_else(|| file_of(self.opened.as_ref(), id))
+    /// A call begins.
+    pub fn begin_call(&mut self) {
+        self.log.begin_call();
+        if let Some(database) = &mut self.database {
+            database.begin_call();
+        }
     }
 
-    /// The same with its inode, where it was not removed since it was opened: what is read must be of the file that is there.
-    pub fn open_still(&self, id: &ImageId) -> Option<(&File, Stat)> {
-        let file = self.open(id)?;
-        let stat = rustix::fs::fstat(file).ok()?;
-        (stat.st_nlink > 0 || self.unpublished(id).is_some()).then_some((file, stat))
+    /// A call is over.
+    pub fn end_call(&mut self) {
+        if let Some(database) = &mut self.database {
+            database.end_call();
+        }
+        if let Some(images) = &mut self.images {
+            images.end_call();
+        }
     }
 
-    fn unpublished(&self, id: &ImageId) -> Option<&File> {
-        file_of(self.subject.as_ref(), id)
+    /// Says which unpublished file is recorded: calls about its image mean this file.
+    pub fn set_unpublished(&mut self, file: Option<OpenImage>) {
+        if let Some(images) = &mut self.images {
+            images.unpublished = file;
+        }
     }
 
-    /// The image's id, checked.
-    pub fn id(&self, id: &str) -> Result<ImageId, Error> {
-        self.directory.image_id(id).map_err(|_| Error::InvalidArgument)
+    /// Spares the call from opening an image's file that the host has open.
+    pub fn reuse_open_file(&mut self, opened: OpenImage) {
+        if let Some(images) = &mut self.images {
+            images.reuse_open_file(opened);
+        }
     }
-}
 
-/// The file, where it is this image's.
-fn file_of<'a>(opened: Option<&'a OpenImage>, id: &ImageId) -> Option<&'a File> {
-    opened.filter(|opened| opened.image_id == *id).map(|opened| &*opened.file)
-}
+    pub fn images(&mut self) -> Result<&mut Images, CapabilityError> {
+        self.images.as_mut().ok_or(CapabilityError::Denied)
+    }
 
-/// What the operating system said, in the interface's words.
-pub fn io_error(error: &io::Error) -> Error {
-    match Errno::from_io_error(error) {
-        Some(Errno::NOTSUP | Errno::NOSYS) => Error::Unsupported,
-        Some(Errno::NOSPC | Errno::DQUOT) => Error::Full,
-        Some(Errno::TOOBIG | Errno::RANGE | Errno::NAMETOOLONG) => Error::TooLarge,
-        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Error::Denied,
-        Some(Errno::NOENT) => Error::NotFound,
-        Some(Errno::AGAIN | Errno::BUSY) => Error::Busy,
-        _ => Error::Other(printable(&error.to_string(), 500)),
+    pub fn attributes(&mut self) -> Result<(&mut Attributes, &mut Images), CapabilityError> {
+        self.attributes.as_mut().zip(self.images.as_mut()).ok_or(CapabilityError::Denied)
+    }
+
+    pub fn database(&mut self) -> Result<&mut Database, CapabilityError> {
+        self.database.as_mut().ok_or(CapabilityError::Denied)
+    }
+
+    /// The database, to look at; none if there is no cache.
+    pub fn open_database(&self) -> Option<&Database> {
+        self.database.as_ref()
     }
 }

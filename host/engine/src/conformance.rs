@@ -11,12 +11,13 @@
 
 mod admission;
 mod describing;
+mod driver_under_test;
 mod failure;
 mod fixture;
 mod forgetting;
 mod hits;
 mod ids;
-mod instance;
+mod images;
 mod leftovers;
 mod loading;
 mod lru;

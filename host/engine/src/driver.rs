@@ -2,8 +2,11 @@
 
 pub mod built_in;
 pub mod compile_cache;
+mod component;
+pub mod context;
 mod convert;
 pub mod deadline;
+mod driver_spec;
 mod error;
 pub mod host_state;
 mod import_check;
@@ -16,7 +19,11 @@ pub mod peak_usage;
 #[cfg(test)]
 mod testing;
 
+#[cfg(test)]
+#[path = "../../../fuzz/src/driver_targets/mod.rs"]
+mod fuzz_targets;
+
 pub use error::{CallError, DriverError, LoadError};
 pub use inspect::{Inspection, inspect, time_to_compile};
-pub use load::compile_last_resort;
+pub use load::compile_fallback;
 pub use loaded_driver::Driver;

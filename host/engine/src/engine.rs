@@ -39,7 +39,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 static PARKED: AtomicBool = AtomicBool::new(false);
 static TICKER: OnceLock<Thread> = OnceLock::new();
 
-/// The engine, made at first use; why there is none, where that failed.
+/// The engine, made at first use; why there is none, if that failed.
 pub fn engine() -> Result<&'static Engine, String> {
     static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
     ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)
@@ -54,9 +54,9 @@ pub fn validate(component: &[u8]) -> Result<(), String> {
 
 /// Keeps the ticks coming while a guest runs. It costs two atomic operations, and a system call after
 /// half a second without any call.
-pub struct Running(());
+pub struct RunningCall(());
 
-impl Running {
+impl RunningCall {
     pub fn start() -> Self {
         RUNNING.fetch_add(1, Ordering::SeqCst);
         if PARKED.load(Ordering::SeqCst)
@@ -65,11 +65,11 @@ impl Running {
         {
             ticker.unpark();
         }
-        Running(())
+        RunningCall(())
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::SeqCst);
     }
@@ -133,7 +133,7 @@ mod tests {
             Module::new(engine, wat::parse_str(LOOP).expect("valid text")).expect("it compiles");
         let mut store = Store::new(engine, ());
         store.set_epoch_deadline(2);
-        let _running = Running::start();
+        let _running = RunningCall::start();
         let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
         let f = instance.get_typed_func::<(), ()>(&mut store, "f").expect("f");
         let trap = f.call(&mut store, ()).expect_err("it loops for ever");

@@ -9,11 +9,11 @@ pub mod conformance;
 mod driver;
 mod engine;
 
-pub use capability::OpenImage;
+pub use capability::images::OpenImage;
 pub use driver::built_in::BuiltIn;
 pub use driver::peak_usage::{Bound, Peak};
 pub use driver::{
-    CallError, Driver, DriverError, Inspection, LoadError, compile_last_resort, inspect,
+    CallError, Driver, DriverError, Inspection, LoadError, compile_fallback, inspect,
     time_to_compile,
 };
 

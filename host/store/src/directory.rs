@@ -1,11 +1,9 @@
-//! The cache directory: the only place that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`.
+//! The cache directory: the only module that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`.
 //!
-//! Everything goes through handles of directories that were opened once, and names that are one checked
-//! component, so nothing outside the base directory can be reached. The directory is shared with other
-//! processes; an [image's lock](image_lock) orders what changes its record, the directory's [`lock`](Directory::lock) what
-//! changes its files, a lock on an open file says that it is being written (exclusive) or read (shared).
+//! Every file is reached through the handle of a directory that was opened once and a name of one checked
+//! component, so nothing outside the base directory can be reached. [`image_lock`] says which lock guards what.
 
-mod beneath;
+mod active_fills;
 mod deferred_close;
 mod digest_files;
 mod external_writer;
@@ -19,11 +17,13 @@ mod owner;
 mod quarantine;
 mod queue;
 mod reservation;
+mod safe_open;
 mod scan;
 mod small_files;
 mod unlinked;
 
-pub use deferred_close::{DeferredClose, FEW_FILES};
+pub use active_fills::ActiveFills;
+pub use deferred_close::{CLOSE_BATCH, DeferredClose};
 pub use digest_files::{FileKey, StagedDigests};
 pub use external_writer::WriterState;
 pub use file_identity::FileIdentity;
@@ -34,18 +34,21 @@ pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
 pub use unlinked::{EvictResult, UnlinkedFile};
 
-use beneath::{Limit, is_regular, open_to_read, open_to_write};
 use cap_std::fs::{Dir, DirEntry};
 use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
 use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
+use safe_open::{RateLimit, is_regular, open_to_read, open_to_write};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An open cache directory.
+/// An open cache directory, shared with other processes.
+///
+/// [`open`](Self::open) makes what is missing. Everything else works on handles, so that the directory may be renamed while it is
+/// open. Dropping it closes the handles and releases no lock: each lock has a guard of its own.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -55,11 +58,11 @@ pub struct Directory {
     queue: Dir,
     own: Dir,
     blocks: Dir,
-    /// The sqlite driver's database where it lies in the base directory itself: no image may have its name.
+    /// The sqlite driver's database, if it lies in the base directory itself: no image may have its name.
     database: Arc<str>,
     owner: owner::Owner,
-    /// Tells of what lies in the place of block digests and is none.
-    odd_digests: Limit,
+    /// Limits the warnings about digest files that are no regular files.
+    digest_warnings: RateLimit,
 }
 
 /// What a file's inode says, its times cut to microseconds.
@@ -69,7 +72,7 @@ pub struct FileInfo {
     pub size: u64,
     /// When its bytes changed last.
     pub modified: SystemTime,
-    /// When it was read last, or said to be.
+    /// When it was read last, or when the cache says so.
     pub accessed: SystemTime,
 }
 
@@ -79,12 +82,12 @@ impl Directory {
         &self.path
     }
 
-    /// The base directory itself, wherever it is moved.
+    /// The handle of the base directory, which stays the same when it is renamed.
     pub fn base_dir(&self) -> &Dir {
         &self.base
     }
 
-    /// The path of something in it, or its own where the name is empty.
+    /// The path of something in it, or its own if the name is empty.
     pub fn path_of(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.path.clone() } else { self.path.join(name) }
     }
@@ -102,7 +105,7 @@ impl Directory {
         id.parse()
     }
 
-    /// Opens a cached image for reading; neither this nor a read changes its times where the system
+    /// Opens a cached image for reading; neither this nor a read changes its times if the system
     /// permits that.
     pub fn open_cached(&self, id: &ImageId) -> io::Result<Option<File>> {
         if self.is_database(id) {
@@ -111,8 +114,8 @@ impl Directory {
         open_regular(&self.base, id)
     }
 
-    /// When an image, or another entry, came or went last.
-    pub fn changed(&self) -> io::Result<SystemTime> {
+    /// When an entry was added to the base directory or removed from it last.
+    pub fn modified(&self) -> io::Result<SystemTime> {
         let stat = rustix::fs::fstat(&self.base)?;
         Ok(time(stat.st_mtime, stat.st_mtime_nsec))
     }
@@ -125,12 +128,12 @@ impl Directory {
         Ok(stat_regular(&self.base, id)?.map(|stat| FileInfo::new(&stat)))
     }
 
-    /// A driver may name the configured database's files, which it does not know: they are no images.
+    /// Whether the name is that of the configured database's files: a driver, which does not know them, may take one for an image.
     fn is_database(&self, id: &ImageId) -> bool {
         belongs_to_database(id.as_str(), &self.database)
     }
 
-    /// Sets the access time of a [cached file](Self::cached_file); false where nothing has its name.
+    /// Sets the access time of a [cached file](Self::cached_file); false if nothing has its name.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
         let times = accessed_only(at);
         let done =
@@ -138,13 +141,13 @@ impl Directory {
         found(done).map(|done| done.is_some())
     }
 
-    /// Gives a file that we made the base directory's owner, and of its mode what a file needs.
+    /// Gives a file that this process made the base directory's owner, and the part of its mode that a file needs.
     pub fn adopt_owner(&self, file: &File) -> io::Result<()> {
         self.owner.give_to_file(file)
     }
 }
 
-/// What a directory entry's inode says; nothing for what is no regular file or has gone meanwhile.
+/// What a directory entry's inode says; `None` if it is no regular file or is gone by now.
 fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
     if !entry.file_type()?.is_file() {
         return Ok(None);
@@ -216,8 +219,8 @@ fn stat_any(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
     found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))
 }
 
-/// The file, locked for us alone. NFS has locks of that kind only for who may write.
-fn lock_alone(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
+/// The file, with an exclusive lock. NFS grants such a lock only on a file that is open for writing.
+fn lock_exclusive(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(e)) if Errno::from_io_error(&e) == Some(Errno::BADF) => {
@@ -229,6 +232,10 @@ fn lock_alone(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError>
     }
 }
 
+fn not_regular(id: &ImageId) -> io::Error {
+    io::Error::other(format!("{id} in the cache directory is no regular file; move it away"))
+}
+
 fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
     if stat_regular(dir, id)?.is_none() {
         return Ok(false);
@@ -236,7 +243,7 @@ fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
     unlink(dir, id.as_str())
 }
 
-/// Removes what has this name; false where nothing has.
+/// Removes what has this name; false if nothing has.
 fn unlink(dir: &Dir, name: &str) -> io::Result<bool> {
     found(rustix::fs::unlinkat(dir, name, AtFlags::empty())).map(|done| done.is_some())
 }
@@ -246,7 +253,7 @@ fn same_inode(dir: &Dir, id: &ImageId, file: &File) -> io::Result<bool> {
     Ok(stat_regular(dir, id)?.is_some_and(|s| (s.st_dev, s.st_ino) == (ours.st_dev, ours.st_ino)))
 }
 
-/// Turns "no such file" into nothing.
+/// Turns "no such file" into `None`.
 fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,42 +1,39 @@
-//! Block digests: what the bytes of a cached image are held against whenever they are served.
+//! Block digests: each read of a cached image is verified against them.
 //!
-//! Each block of 1 MiB has a digest, made of the very bytes that a fetch verified, and written to
-//! `.image-cache/blocks/` before the image is published. A read verifies each block before it hands out a
-//! byte of it; one that differs is an error for that read, and the [image leaves the cache](condemn).
+//! Each block of 1 MiB has a digest, computed from the bytes that a fetch verified, and written to
+//! `.image-cache/blocks/` before the image is published. A read verifies each block before it returns a
+//! byte of it. If a block differs, the read fails, and the image is [quarantined](crate::Directory::quarantine).
 //!
-//! **The digest** is XXH3 with 64 bits. It tells damage (rotten bits, torn or lost writes, files cut short or
-//! exchanged), not malice: whoever can write to the cache directory can write digests, too. Damage that is
-//! blind to the digest goes unseen in one of 2^64 damaged blocks; with a damaged block found each second, that
-//! is once in 580 billion years, so that 128 bits would buy nothing but longer files. A digest is compared
-//! with the one of its own place only, so there is no birthday paradox. As measured on a Zen 5 core, in GB/s
-//! of its own time: a warm read of 1 MiB 33; XXH3 143 with AVX-512 and 74 with AVX2 as we have it [made](digest),
-//! 54 as `twox-hash` makes it (AVX2); CRC-64/NVME 69 with AVX-512 (`crc-fast`) and 13 without; rapidhash 50.
+//! **The digest** is XXH3 with 64 bits. It detects damage (bit rot, torn or lost writes, truncated or
+//! exchanged files), not malice: a process that can write to the cache directory can write digests, too. One of
+//! 2^64 damaged blocks is not detected; with a damaged block each second, that is once in 580 billion years, so
+//! 128 bits would only make the files longer. A digest is compared with the one of its own block only, so there
+//! is no birthday paradox. Measured on a Zen 5 core, in GB/s of its own time: a warm read of 1 MiB 33; XXH3 143
+//! with AVX-512 and 74 with AVX2 as [implemented here](digest), 54 as `twox-hash` computes it (AVX2); CRC-64/NVME 69 with AVX-512 (`crc-fast`) and 13 without; rapidhash 50.
 //!
-//! **Whose digests they are** is the content's to say. A file of digests belongs to an id, and what was verified
-//! under an id stays the measure of what lies under that name until the cache itself removes or replaces it.
+//! **The digests belong to the content.** A digest file names an id. What was verified under an id stays the
+//! reference for the file of that name until the cache itself removes or replaces it.
 //! So a directory that was copied, moved or restored (`cp`, `rsync`, `tar`; other inodes, perhaps other times)
 //! keeps its digests, and so does an image that another program removed and cached again, since it has the same
-//! bytes. A file of another size, or with other bytes, was cut short, written to or exchanged, and is refused,
-//! whether that happened while the cache was open or not: [reconciling](crate::reconcile) adopts it into the
-//! records, reading it finds it out. There is one exception: where the records hold a record that another program
-//! made of this very file, after our digests, that program (Glance) has replaced the image, and the digests go.
+//! bytes. A file of another size, or with other bytes, was truncated, written to or exchanged, and is refused,
+//! whether that happened while the cache was open or not: reconciling adds it to the records, and the first read
+//! detects it. There is one exception: if another program has recorded this file after the digests were made,
+//! that program (Glance) has replaced the image, and the digests are removed.
 //!
-//! Beside the id, a file of digests names the inode, size and modification time that its image had. They tell
-//! whether it can be the digests of a successor, published while somebody opened its predecessor: where they
-//! do not agree with the open file, and the image's name does not lead to that file any more, the reader starts
-//! again. Nothing is moved away or written unless the name still leads to the file that was read, under the
-//! directory's lock.
+//! Besides the id, a digest file names the inode, size and modification time of its image's file. A reader may
+//! have opened a file just before a new one was published with new digests. So if these three differ from the
+//! open file, and the image's name leads to another file by now, the reader starts again. Nothing is moved away
+//! or written unless, under the directory's lock, the name still leads to the file that was read.
 //!
-//! **Without digests** (an image of Glance's, a file of digests that is missing or torn, which its own digest
-//! tells) the first use decides: where the record has a checksum, the whole file is held against that first;
-//! where it has none, each block is trusted when it is first read. Either way there are digests then.
+//! **Without digests** (an image of Glance's, or a digest file that is missing or torn, which its own digest
+//! shows) the first use makes them: if the record has a checksum, the whole file is verified against it first;
+//! if not, each block is trusted on first use.
 
 mod digest;
 mod table;
 
-pub use digest::{BLOCK, BlockDigests};
-pub use table::DigestTable;
-pub use table::Trust;
+pub use digest::{BlockDigests, DIGEST_BLOCK};
+pub use table::{DigestTable, Trust};
 
 use crate::directory::{Directory, FileKey, StagedDigests, UnlinkedFile};
 use crate::sync::lock;
@@ -47,30 +44,35 @@ use std::io;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime};
 
-/// Digests that are kept in memory: 32 MiB of them, those of 4 TiB of images.
-const KEPT: usize = 4 << 20;
+/// Digests that are cached in memory: 32 MiB of them, those of 4 TiB of images.
+const MAX_CACHED_DIGESTS: usize = 4 << 20;
 
-/// What an image costs in memory beside its digests, in digests.
-const ENTRY: usize = 20;
+/// Memory of a cached table besides its digests, in digests.
+const TABLE_OVERHEAD: usize = 20;
 
-/// Images larger than this (16 TiB) are served as they are: their digests would not fit into memory.
-pub const LARGEST: u64 = 16 << 40;
+/// Images with more bytes (16 TiB) are served without verification: their digests would not fit into memory.
+pub const MAX_IMAGE_BYTES: u64 = 16 << 40;
 
-/// How long saving digests waits for the directory: they can be saved another time.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long saving digests waits for the directory's lock: they can be saved another time.
+const SAVE_LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Stray digest files that are removed under one hold of the directory's lock.
-const BATCH: usize = 64;
+/// Orphan digest files that are removed while the directory's lock is held once.
+const SWEEP_BATCH: usize = 64;
 
-/// The block digests of a cache.
+/// The block digests of a cache: on disk, with a bounded number of tables in memory.
+///
+/// A fill [stages](Self::stage) the digests of its image and [publishes](Self::publish) them just before the image. A read takes
+/// them from memory, or loads or builds them under [`load_mutex`](Self::load_mutex). Losing digests is never an error: they are
+/// built again at the next use.
 #[derive(Debug)]
 pub struct DigestStore {
     directory: Arc<Directory>,
-    kept: Mutex<TableCache>,
-    /// Images whose digests somebody is looking for or making.
-    sought: Mutex<HashMap<ImageId, Weak<Mutex<()>>>>,
+    cached: Mutex<TableCache>,
+    /// Images whose digests a thread is loading or building.
+    loading: Mutex<HashMap<ImageId, Weak<Mutex<()>>>>,
 }
 
+/// Tables in memory. When it is full, all of them are dropped: those that are still needed are loaded again.
 #[derive(Debug, Default)]
 struct TableCache {
     tables: HashMap<ImageId, (FileKey, Arc<DigestTable>)>,
@@ -78,12 +80,12 @@ struct TableCache {
 }
 
 impl DigestStore {
-    /// Of the images in this directory; nothing is read yet.
+    /// The digests of the images in this directory; nothing is read yet.
     pub fn new(directory: Arc<Directory>) -> DigestStore {
-        DigestStore { directory, kept: Mutex::default(), sought: Mutex::default() }
+        DigestStore { directory, cached: Mutex::default(), loading: Mutex::default() }
     }
 
-    /// The digests of a file that was fetched, on their way to disk.
+    /// Writes the digests of a file that was fetched, without publishing them.
     pub fn stage(
         &self,
         id: &ImageId,
@@ -96,30 +98,29 @@ impl DigestStore {
         self.directory.stage_digests(id, &table.to_bytes(id, &key), durable)
     }
 
-    /// Puts them in place, just before their image. Without them it is verified against its checksum when it
-    /// is first read. Call with the directory locked.
+    /// Publishes staged digests, just before their image. If that fails, the image is verified against its checksum when it is
+    /// first read. Call with the directory locked.
     pub fn publish(&self, id: &ImageId, staged: io::Result<StagedDigests>) {
         if let Err(error) = staged.and_then(StagedDigests::publish) {
             tracing::warn!(image = %id, %error, "its block digests cannot be written; they are made at its first use");
-            // Nor must it have those of a predecessor.
+            // The image must not be published with the digests of another file.
             self.remove(id);
         }
     }
 
-    /// Forgets an image's digests. Call with the directory locked, once the image has left its place.
+    /// Removes an image's digests. Call with the directory locked, when the image's file is gone.
     pub fn remove(&self, id: &ImageId) -> Option<UnlinkedFile> {
-        lock(&self.kept).remove(id);
+        lock(&self.cached).remove(id);
         self.directory.remove_digests(id).unwrap_or_else(|error| {
-            // They go when the cache is opened or cleaned, or when others take their place.
+            // They are removed when the cache is opened or cleaned, or replaced by others.
             tracing::debug!(image = %id, %error, "the digests of a removed image remain for now");
             None
         })
     }
 
-    /// Forgets digests that are older than the record that another program made of the image's file: it has
-    /// replaced the image. A record with their own time is ours, of the file that they are of. Call with the
-    /// directory locked.
-    pub fn forget_replaced(&self, id: &ImageId, recorded: SystemTime) {
+    /// Removes digests that are older than the record that another program made of the image's file: it has
+    /// replaced the image. A record with the time of the digests was made by this cache. Call with the directory locked.
+    pub fn remove_if_replaced(&self, id: &ImageId, recorded: SystemTime) {
         if let Ok(Some((of, _))) = self.load(id)
             && of.modified_micros() != recorded
         {
@@ -128,14 +129,14 @@ impl DigestStore {
         }
     }
 
-    /// Removes what no image needs: digests of images that are gone, and what a killed writer left.
+    /// Removes what no image needs: digests of images that are gone, and what a killed process left.
     pub fn sweep<'a>(&self, images: impl Iterator<Item = &'a ImageId>) {
         let sweep = || -> io::Result<()> {
-            for names in self.directory.stray_digests(images)?.chunks(BATCH) {
+            for names in self.directory.orphan_digests(images)?.chunks(SWEEP_BATCH) {
                 let _lock = self.directory.lock()?;
                 for name in names {
-                    // One that cannot be removed must not keep the others.
-                    if let Err(error) = self.remove_stray(name) {
+                    // One that cannot be removed must not prevent the removal of the others.
+                    if let Err(error) = self.remove_orphan(name) {
                         tracing::warn!(name, %error, "cannot be removed from .image-cache/blocks");
                     }
                 }
@@ -147,37 +148,37 @@ impl DigestStore {
         }
     }
 
-    fn remove_stray(&self, name: &str) -> io::Result<()> {
+    fn remove_orphan(&self, name: &str) -> io::Result<()> {
         let head = self.directory.digest_file_head(name, DigestTable::HEAD_AND_ID)?;
-        self.directory.remove_stray_digests(name, DigestTable::id_in(&head).as_ref())
+        self.directory.remove_orphan_digests(name, DigestTable::id_in(&head).as_ref())
     }
 
-    /// Why an image's bytes are taken for right.
-    pub fn trust(&self, id: &ImageId, file: &File) -> io::Result<Trust> {
-        if let Some(table) = self.known(id, &FileKey::of(file)?) {
+    /// Why the bytes of this image are taken for right.
+    pub fn trust_of(&self, id: &ImageId, file: &File) -> io::Result<Trust> {
+        if let Some(table) = self.cached_table(id, &FileKey::of(file)?) {
             return Ok(table.trust());
         }
         Ok(self.load(id)?.map_or(Trust::NotYet, |(_, table)| table.trust()))
     }
 
-    /// The digests that this process knows of this very file.
-    pub fn known(&self, id: &ImageId, key: &FileKey) -> Option<Arc<DigestTable>> {
-        let kept = lock(&self.kept);
-        kept.tables.get(id).filter(|(known, _)| known == key).map(|(_, table)| Arc::clone(table))
+    /// The digests of this very file that this process has in memory.
+    pub fn cached_table(&self, id: &ImageId, key: &FileKey) -> Option<Arc<DigestTable>> {
+        let cached = lock(&self.cached);
+        cached.tables.get(id).filter(|(known, _)| known == key).map(|(_, table)| Arc::clone(table))
     }
 
-    /// Those that it knows of a file with this inode, which was written to or touched since.
-    pub fn known_before(&self, id: &ImageId, inode: u64) -> Option<Arc<DigestTable>> {
-        let kept = lock(&self.kept);
-        kept.tables.get(id).filter(|(known, _)| known.inode == inode).map(|(_, t)| Arc::clone(t))
+    /// The digests that it has of a file with this inode, which was written to or touched since.
+    pub fn cached_table_of_inode(&self, id: &ImageId, inode: u64) -> Option<Arc<DigestTable>> {
+        let cached = lock(&self.cached);
+        cached.tables.get(id).filter(|(known, _)| known.inode == inode).map(|(_, t)| Arc::clone(t))
     }
 
-    /// Keeps an image's digests in memory.
-    pub fn keep(&self, id: &ImageId, key: FileKey, table: &Arc<DigestTable>) {
-        lock(&self.kept).insert(id, key, table);
+    /// Caches an image's digests in memory.
+    pub fn cache_table(&self, id: &ImageId, key: FileKey, table: &Arc<DigestTable>) {
+        lock(&self.cached).insert(id, key, table);
     }
 
-    /// The digests on disk, and of which file they were made; nothing where there are none that are whole.
+    /// The digests on disk, and the file of which they were made; `None` if there are none, or they are damaged.
     pub fn load(&self, id: &ImageId) -> io::Result<Option<(FileKey, DigestTable)>> {
         let Some(bytes) = self.directory.read_digests(id)? else { return Ok(None) };
         let whole = DigestTable::from_bytes(&bytes, id);
@@ -191,9 +192,9 @@ impl DigestStore {
     pub fn save(&self, id: &ImageId, file: &File, table: &DigestTable) {
         let save = || -> io::Result<()> {
             let key = FileKey::of(file)?;
-            // Not flushed: torn ones tell of themselves, and can be made again.
+            // Not flushed: a torn file is detected, and the digests can be made again.
             let staged = self.directory.stage_digests(id, &table.to_bytes(id, &key), false)?;
-            let _lock = self.directory.lock_within(PATIENCE)?;
+            let _lock = self.directory.lock_within(SAVE_LOCK_TIMEOUT)?;
             if self.directory.is_in_place(id, file)? && FileKey::of(file)? == key {
                 staged.publish()?;
             }
@@ -204,25 +205,24 @@ impl DigestStore {
         }
     }
 
-    /// Held by whoever looks for an image's digests or makes them: once is enough.
-    pub fn seek(&self, id: &ImageId) -> Arc<Mutex<()>> {
-        let mut sought = lock(&self.sought);
-        sought.retain(|_, at_work| at_work.strong_count() > 0);
-        if let Some(at_work) = sought.get(id).and_then(Weak::upgrade) {
-            return at_work;
+    /// The mutex of one image: a thread locks it to load or build the image's digests, so that this is done once.
+    pub fn load_mutex(&self, id: &ImageId) -> Arc<Mutex<()>> {
+        let mut loading = lock(&self.loading);
+        loading.retain(|_, mutex| mutex.strong_count() > 0);
+        if let Some(mutex) = loading.get(id).and_then(Weak::upgrade) {
+            return mutex;
         }
-        let at_work = Arc::new(Mutex::new(()));
-        sought.insert(id.clone(), Arc::downgrade(&at_work));
-        at_work
+        let mutex = Arc::new(Mutex::new(()));
+        loading.insert(id.clone(), Arc::downgrade(&mutex));
+        mutex
     }
 }
 
 impl TableCache {
     fn insert(&mut self, id: &ImageId, key: FileKey, table: &Arc<DigestTable>) {
         self.remove(id);
-        let cost = table.blocks() + ENTRY;
-        // Those that are still needed are read again.
-        if self.cost + cost > KEPT {
+        let cost = table.blocks() + TABLE_OVERHEAD;
+        if self.cost + cost > MAX_CACHED_DIGESTS {
             *self = TableCache::default();
         }
         self.cost += cost;
@@ -231,7 +231,7 @@ impl TableCache {
 
     fn remove(&mut self, id: &ImageId) {
         if let Some((_, table)) = self.tables.remove(id) {
-            self.cost -= table.blocks() + ENTRY;
+            self.cost -= table.blocks() + TABLE_OVERHEAD;
         }
     }
 }

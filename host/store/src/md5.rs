@@ -5,25 +5,26 @@ use image_cache_model::{Checksum, ChecksumAlgorithm};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// A block's worth of bytes: what is written and hashed at once.
-pub const BLOCK: usize = 256 * 1024;
+/// Bytes that are written and hashed at once. A block of the digests is larger:
+/// [`DIGEST_BLOCK`](crate::integrity::DIGEST_BLOCK).
+pub const WRITE_BLOCK: usize = 256 * 1024;
 
-/// Blocks on their way to the thread that hashes them.
-const BLOCKS_UNDER_WAY: usize = 8;
+/// Blocks that wait for the thread that hashes them.
+const QUEUED_BLOCKS: usize = 8;
 
-/// Computes an MD5 beside whatever else is done with the bytes: once a block has come, in a thread of
-/// its own, since MD5 is slower than copying and writing together.
+/// Computes an MD5 while the caller writes the bytes: after the first block in a thread of its own, since MD5 is slower than
+/// copying and writing together. A drop without [`finish`](Self::finish) ends the thread.
 ///
-/// It is what bounds a fill, so it is made by the crate `fast-md5`: its assembly for x86-64 takes 79 % of the time of the
-/// crate `md-5` (948 and 747 MB/s on a Zen 5 core), which the tests hold it against.
+/// MD5 bounds the speed of a fill, so it is computed by the crate `fast-md5`: its assembly for x86-64 takes 79 % of the time of the
+/// crate `md-5` (948 and 747 MB/s on a Zen 5 core), against which the tests compare it.
 pub struct Md5Digest {
-    state: State,
-    taken: usize,
+    hasher: Hasher,
+    bytes: usize,
 }
 
-enum State {
-    Here(Md5),
-    Thread { blocks: SyncSender<Vec<u8>>, done_with: Receiver<Vec<u8>>, thread: JoinHandle<Md5> },
+enum Hasher {
+    Inline(Md5),
+    Thread { blocks: SyncSender<Vec<u8>>, recycled: Receiver<Vec<u8>>, thread: JoinHandle<Md5> },
 }
 
 impl Default for Md5Digest {
@@ -33,41 +34,40 @@ impl Default for Md5Digest {
 }
 
 impl Md5Digest {
-    /// The digest of no bytes yet.
+    /// The digest of no bytes.
     pub fn new() -> Self {
-        Md5Digest { state: State::Here(Md5::new()), taken: 0 }
+        Md5Digest { hasher: Hasher::Inline(Md5::new()), bytes: 0 }
     }
 
-    /// Takes the next bytes, and answers an empty buffer for those after them.
+    /// Takes the next bytes, and returns an empty buffer for the bytes after them.
     pub fn update(&mut self, block: Vec<u8>) -> Vec<u8> {
-        self.taken = self.taken.saturating_add(block.len());
-        if self.taken >= BLOCK
-            && let State::Here(md5) = &mut self.state
+        self.bytes = self.bytes.saturating_add(block.len());
+        if self.bytes >= WRITE_BLOCK
+            && let Hasher::Inline(md5) = &mut self.hasher
             && let Ok(thread) = in_thread(md5)
         {
-            self.state = thread;
+            self.hasher = thread;
         }
-        match &mut self.state {
-            State::Here(md5) => {
+        match &mut self.hasher {
+            Hasher::Inline(md5) => {
                 md5.update(&block);
                 emptied(block)
             }
-            State::Thread { blocks, done_with, .. } => {
+            Hasher::Thread { blocks, recycled, .. } => {
                 // The thread ends only when this sender is dropped.
                 let _ = blocks.send(block);
-                done_with.try_recv().map_or_else(|_| Vec::with_capacity(BLOCK), emptied)
+                recycled.try_recv().map_or_else(|_| Vec::with_capacity(WRITE_BLOCK), emptied)
             }
         }
     }
 
-    /// The digest of all that was given, in lower-case hexadecimal; an error only if the hashing thread
-    /// was lost.
+    /// The digest of all bytes, in lower-case hexadecimal; an error only if the hashing thread panicked.
     pub fn finish(self) -> std::io::Result<Checksum> {
-        let md5 = match self.state {
-            State::Here(md5) => md5,
-            State::Thread { blocks, done_with, thread } => {
+        let md5 = match self.hasher {
+            Hasher::Inline(md5) => md5,
+            Hasher::Thread { blocks, recycled, thread } => {
                 drop(blocks);
-                drop(done_with);
+                drop(recycled);
                 thread.join().map_err(|_| {
                     std::io::Error::other("the thread that computes the MD5 was lost")
                 })?
@@ -78,24 +78,24 @@ impl Md5Digest {
     }
 }
 
-/// Hands it to a thread; it stays as it is where there can be none.
-fn in_thread(md5: &mut Md5) -> std::io::Result<State> {
-    let (blocks, incoming) = sync_channel::<Vec<u8>>(BLOCKS_UNDER_WAY);
-    let (give_back, done_with) = channel();
-    let (hand_over, handed_over) = channel();
+/// Moves the MD5 to a new thread; it stays as it is if no thread can be started.
+fn in_thread(md5: &mut Md5) -> std::io::Result<Hasher> {
+    let (blocks, incoming) = sync_channel::<Vec<u8>>(QUEUED_BLOCKS);
+    let (recycle, recycled) = channel();
+    let (move_md5, moved_md5) = channel();
     let thread = std::thread::Builder::new().name("image-cache-md5".into()).spawn(move || {
-        // Whoever started this hands it over at once.
-        let mut md5: Md5 = handed_over.recv().unwrap_or_else(|_| Md5::new());
+        // It is sent as soon as the thread has started.
+        let mut md5: Md5 = moved_md5.recv().unwrap_or_else(|_| Md5::new());
         for block in incoming {
             md5.update(&block);
-            // Nobody takes buffers back once the stream has ended.
-            let _ = give_back.send(block);
+            // Nothing receives buffers after the end of the stream.
+            let _ = recycle.send(block);
         }
         md5
     })?;
     // The thread waits for it.
-    let _ = hand_over.send(std::mem::replace(md5, Md5::new()));
-    Ok(State::Thread { blocks, done_with, thread })
+    let _ = move_md5.send(std::mem::replace(md5, Md5::new()));
+    Ok(Hasher::Thread { blocks, recycled, thread })
 }
 
 fn emptied(mut block: Vec<u8>) -> Vec<u8> {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_the_same_whether_a_thread_computes_it_or_not() {
-        for sizes in [vec![], vec![5], vec![BLOCK], vec![3, BLOCK, BLOCK, 5]] {
+        for sizes in [vec![], vec![5], vec![WRITE_BLOCK], vec![3, WRITE_BLOCK, WRITE_BLOCK, 5]] {
             let mut digest = Md5Digest::new();
             for size in &sizes {
                 digest.update(vec![7; *size]);

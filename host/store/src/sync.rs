@@ -1,4 +1,6 @@
-//! Locks that a panic elsewhere does not close: what they guard is whole between any two statements. Work for two threads.
+//! Locks that a panic of another thread does not poison, a lock with a deadline, and work for two threads.
+//!
+//! Poison is ignored because what these locks guard is consistent after each statement.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{
@@ -7,7 +9,7 @@ use std::sync::{
 use std::time::Instant;
 use std::{panic, thread};
 
-/// To look at so many files takes longer than to start a thread.
+/// Reading the inodes of this many files takes longer than starting a thread.
 pub const WORTH_A_THREAD: usize = 256;
 
 /// Locks a mutex, also after a panic of another thread that held it.
@@ -25,7 +27,7 @@ pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does both: the second on a thread of its own, or after the first where there is none to be had.
+/// Does both: the second on a thread of its own, or after the first if no thread can be started.
 pub fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl Fn() -> B + Sync) -> (A, B) {
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, &second);
@@ -38,61 +40,67 @@ pub fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl Fn() -> B + Sync
     })
 }
 
-/// A gate that one thread at a time passes, and that is waited for no longer than is wanted. It guards nothing itself. Where
-/// nobody waits, to pass it and to leave it is one atomic operation each.
+/// A lock that a thread waits for until a deadline, which [`Mutex`] cannot do. It contains no data.
+///
+/// The guard that [`lock_until`](Self::lock_until) returns unlocks when it is dropped. If no thread waits, locking and unlocking
+/// are one atomic operation each.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub struct TimedLock {
     state: AtomicU32,
-    /// Held by whoever begins to wait, and for a moment by whoever wakes somebody: no waiter misses that.
-    waiting: Mutex<()>,
-    freed: Condvar,
+    /// Held by a thread that begins to wait, and for a moment by one that wakes a waiter: no waiter misses that.
+    waiters: Mutex<()>,
+    unlocked: Condvar,
 }
 
-/// What a gate's state says. Where somebody may wait for it, whoever leaves it wakes him.
-const FREE: u32 = 0;
-const HELD: u32 = 1;
-const AWAITED: u32 = 2;
+/// The states of a [`TimedLock`]. A thread that unlocks a contended one wakes a waiter.
+const UNLOCKED: u32 = 0;
+const LOCKED: u32 = 1;
+const CONTENDED: u32 = 2;
 
-/// Keeps the gate shut behind whoever has passed, until it is dropped.
+/// Holds a [`TimedLock`] until it is dropped.
 #[derive(Debug)]
-pub struct Passed<'a>(&'a Gate);
+pub struct TimedLockGuard<'a>(&'a TimedLock);
 
-impl Gate {
-    /// An open gate.
-    pub const fn new() -> Gate {
-        Gate { state: AtomicU32::new(FREE), waiting: Mutex::new(()), freed: Condvar::new() }
+impl TimedLock {
+    /// An unlocked one.
+    pub const fn new() -> TimedLock {
+        TimedLock {
+            state: AtomicU32::new(UNLOCKED),
+            waiters: Mutex::new(()),
+            unlocked: Condvar::new(),
+        }
     }
 
-    /// Passes, at `until` at the latest; nothing where somebody else held it until then. `until` is asked only where
-    /// there is something to wait for.
-    pub fn pass(&self, until: impl FnOnce() -> Instant) -> Option<Passed<'_>> {
-        let free = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
-        if free.is_ok() { Some(Passed(self)) } else { self.wait(until()) }
+    /// Locks; `None` if another thread held the lock until the deadline. `until` is called only if this thread has to wait.
+    pub fn lock_until(&self, until: impl FnOnce() -> Instant) -> Option<TimedLockGuard<'_>> {
+        let free =
+            self.state.compare_exchange(UNLOCKED, LOCKED, Ordering::Acquire, Ordering::Relaxed);
+        if free.is_ok() { Some(TimedLockGuard(self)) } else { self.wait(until()) }
     }
 
-    fn wait(&self, until: Instant) -> Option<Passed<'_>> {
-        let mut waiting = lock(&self.waiting);
-        // Said before each wait. Who passes like this does not know of others who wait, and wakes one in vain at most.
-        while self.state.swap(AWAITED, Ordering::Acquire) != FREE {
+    fn wait(&self, until: Instant) -> Option<TimedLockGuard<'_>> {
+        let mut waiting = lock(&self.waiters);
+        // Set before each wait. A thread that locks here does not know whether others wait: it wakes one in vain at most.
+        while self.state.swap(CONTENDED, Ordering::Acquire) != UNLOCKED {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            waiting = match self.freed.wait_timeout(waiting, left) {
+            waiting = match self.unlocked.wait_timeout(waiting, left) {
                 Ok((waiting, _)) => waiting,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
-        Some(Passed(self))
+        Some(TimedLockGuard(self))
     }
 }
 
-impl Drop for Passed<'_> {
+impl Drop for TimedLockGuard<'_> {
     fn drop(&mut self) {
-        if self.0.state.swap(FREE, Ordering::Release) == AWAITED {
-            // Whoever said so waits by the time that this is had.
-            drop(lock(&self.0.waiting));
-            self.0.freed.notify_one();
+        if self.0.state.swap(UNLOCKED, Ordering::Release) == CONTENDED {
+            // A thread that set the state holds this mutex until it waits.
+            drop(lock(&self.0.waiters));
+            self.0.unlocked.notify_one();
         }
     }
 }
@@ -103,37 +111,37 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_gate_lets_one_through_at_a_time_and_is_waited_for_no_longer_than_is_wanted() {
-        let (gate, passing) = (Gate::new(), Mutex::new(()));
-        let held = gate.pass(Instant::now).expect("nobody holds it");
-        assert!(gate.pass(|| Instant::now() + Duration::from_millis(5)).is_none());
+    fn one_thread_at_a_time_has_the_lock_and_the_others_wait_until_their_deadline() {
+        let (timed, inside) = (TimedLock::new(), Mutex::new(()));
+        let held = timed.lock_until(Instant::now).expect("nobody holds it");
+        assert!(timed.lock_until(|| Instant::now() + Duration::from_millis(5)).is_none());
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let passed = gate.pass(|| Instant::now() + Duration::from_secs(60));
+                    let passed = timed.lock_until(|| Instant::now() + Duration::from_secs(60));
                     assert!(passed.is_some(), "it is free in the end");
-                    drop(passing.try_lock().expect("another one is through"));
+                    drop(inside.try_lock().expect("another one is through"));
                 });
             }
             thread::sleep(Duration::from_millis(5));
             drop(held);
         });
-        assert!(gate.pass(Instant::now).is_some());
+        assert!(timed.lock_until(Instant::now).is_some());
     }
 
     #[test]
-    fn who_gives_up_waiting_takes_nobody_s_turn() {
-        let (gate, passed) = (Gate::new(), AtomicU32::new(0));
+    fn a_thread_that_gives_up_waiting_takes_no_other_thread_s_turn() {
+        let (timed, passed) = (TimedLock::new(), AtomicU32::new(0));
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        drop(gate.pass(|| Instant::now() + Duration::from_micros(20)));
+                        drop(timed.lock_until(|| Instant::now() + Duration::from_micros(20)));
                     }
                 });
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        let held = gate.pass(|| Instant::now() + Duration::from_secs(60));
+                        let held = timed.lock_until(|| Instant::now() + Duration::from_secs(60));
                         passed.fetch_add(u32::from(held.is_some()), Ordering::Relaxed);
                         thread::yield_now();
                     }

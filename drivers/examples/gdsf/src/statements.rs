@@ -28,7 +28,7 @@ const BY_PRIORITY: &str =
 const POLICY: &str = "CREATE TABLE IF NOT EXISTS policy (\
     one INTEGER PRIMARY KEY CHECK (one = 1), clock REAL NOT NULL, removed REAL NOT NULL, goal TEXT NOT NULL)";
 
-/// Makes what is missing. Where all is there it only reads, and waits for no other process.
+/// Makes what is missing. If all is there it only reads, and waits for no other process.
 pub fn prepare(goal: Goal) -> Result<(), Error> {
     for table in [IMAGES, BY_PRIORITY, POLICY] {
         sql::execute(&statement(table, vec![]))?;
@@ -107,7 +107,7 @@ pub fn select_page(after: Option<String>, limit: u32) -> Statement {
 
 /// One row: how many images, and their bytes.
 pub fn select_size() -> Statement {
-    // As a double, which is exact up to 8 PiB: `sum` of integers is an error where it overflows.
+    // As a double, which is exact up to 8 PiB: `sum` of integers is an error if it overflows.
     statement("SELECT count(*), total(size) FROM images", vec![])
 }
 

@@ -66,7 +66,7 @@ impl CacheInner {
 
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
     pub fn reconcile_if_changed(&self) {
-        let changed = || self.in_directory("read", "", self.directory.changed());
+        let changed = || self.in_directory("read", "", self.directory.modified());
         if let Err(error) = self.metadata.reconcile_changes(changed, || self.reconciler().run()) {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
         }
@@ -100,7 +100,7 @@ impl CacheInner {
 
     /// What is cached, and when that changed last.
     pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
-        let changed = self.in_directory("read", "", self.directory.changed())?;
+        let changed = self.in_directory("read", "", self.directory.modified())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
     }
 
@@ -113,7 +113,7 @@ impl CacheInner {
             }
             Ok(size)
         };
-        let shares = self.in_directory("read", "", self.directory.in_shards(count))?;
+        let shares = self.in_directory("read", "", self.directory.scan_in_shards(count))?;
         Ok(shares.into_iter().fold(CacheSize::default(), |all, share| CacheSize {
             images: all.images + share.images,
             bytes: all.bytes + share.bytes,

@@ -74,7 +74,7 @@ impl ImageCache {
         let inner = self.inner();
         let id = inner.image_id(id)?;
         let file = inner.directory.open_cached(&id).map_err(Error::image("open", &id))?;
-        file.map(|file| inner.digests.trust(&id, &file).map_err(Error::image("look at", &id)))
+        file.map(|file| inner.digests.trust_of(&id, &file).map_err(Error::image("look at", &id)))
             .transpose()
     }
 

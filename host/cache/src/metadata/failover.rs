@@ -5,7 +5,7 @@ use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::sync_state::SyncState;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use image_cache_engine::{Driver, compile_last_resort};
+use image_cache_engine::{Driver, compile_fallback};
 use image_cache_model::Config;
 use image_cache_store::Directory;
 use image_cache_store::sync::{read, write};
@@ -35,7 +35,7 @@ impl Failover {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
-                    compile_last_resort();
+                    compile_fallback();
                 }
                 InUse { driver, fallback: None }
             }
@@ -151,7 +151,7 @@ impl Failover {
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
     pub fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
         self.sync.mark_dirty();
-        match in_use.driver.set_database_aside() {
+        match in_use.driver.quarantine_database() {
             Ok(None) => {
                 tracing::warn!(%reason, "the database could not be read at first");
                 true

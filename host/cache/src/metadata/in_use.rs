@@ -55,7 +55,7 @@ pub(super) fn fall_back(
         %reason,
         "the configured driver cannot be used; sqlite takes its place"
     );
-    match Driver::load_last_resort(config, Arc::clone(directory)) {
+    match Driver::load_fallback(config, Arc::clone(directory)) {
         Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
         Err(error) => {
             Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })

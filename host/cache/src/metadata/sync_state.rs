@@ -3,7 +3,7 @@
 use super::in_use::InUse;
 use crate::error::Result;
 use image_cache_model::CacheSize;
-use image_cache_store::sync::{Gate, lock};
+use image_cache_store::sync::{TimedLock, lock};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -55,9 +55,9 @@ pub(super) enum Backoff {
 pub(super) struct SyncState {
     knowledge: Mutex<Knowledge>,
     /// Passed by a thread that reconciles because the records are dirty.
-    dirty: Gate,
+    dirty: TimedLock,
     /// Passed by a thread that reconciles because the directory changed.
-    changed: Gate,
+    changed: TimedLock,
 }
 
 #[derive(Debug)]
@@ -152,7 +152,11 @@ impl Default for SyncState {
     fn default() -> Self {
         let knowledge =
             Knowledge { changes: 1, repaired: 0, is_partial: false, failed: None, last: None };
-        SyncState { knowledge: Mutex::new(knowledge), dirty: Gate::new(), changed: Gate::new() }
+        SyncState {
+            knowledge: Mutex::new(knowledge),
+            dirty: TimedLock::new(),
+            changed: TimedLock::new(),
+        }
     }
 }
 
@@ -186,7 +190,7 @@ impl SyncState {
         if lock(&self.knowledge).is_whole() {
             return Ok(());
         }
-        let Some(_passed) = self.dirty.pass(|| in_use().driver.end_of_call()) else {
+        let Some(_passed) = self.dirty.lock_until(|| in_use().driver.end_of_call()) else {
             return Ok(());
         };
         // It may replace the driver, which is then no reason for the new one to wait.
@@ -219,7 +223,7 @@ impl SyncState {
         if !last.is_outdated(changed()?) {
             return Ok(());
         }
-        let Some(_passed) = self.changed.pass(Instant::now) else { return Ok(()) };
+        let Some(_passed) = self.changed.lock_until(Instant::now) else { return Ok(()) };
         let result = self.run(reconcile);
         let mut known = lock(&self.knowledge);
         match &result {
@@ -244,7 +248,7 @@ impl SyncState {
     /// Puts off the next attempt with a driver that took all its time to fail.
     pub fn back_off(&self, slow: &Arc<InUse>) {
         // If a thread reconciles, the failure is one of its calls, and it puts off the next attempt itself.
-        if self.dirty.pass(Instant::now).is_some() {
+        if self.dirty.lock_until(Instant::now).is_some() {
             lock(&self.knowledge).back_off(slow);
         }
     }

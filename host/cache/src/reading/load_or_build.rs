@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::metadata::DriverBudget;
 use image_cache_model::{Checksum, ChecksumAlgorithm, ImageId};
 use image_cache_store::FileKey;
-use image_cache_store::integrity::{BlockDigests, DigestTable, LARGEST, Trust};
-use image_cache_store::md5::{BLOCK, Md5Digest};
+use image_cache_store::integrity::{BlockDigests, DigestTable, MAX_IMAGE_BYTES, Trust};
+use image_cache_store::md5::{Md5Digest, WRITE_BLOCK};
 use image_cache_store::sync::lock;
 use std::fs::File;
 use std::io;
@@ -32,10 +32,10 @@ pub(crate) enum Verifier {
 /// [`Error::Metadata`], if it cannot be found out whether there is a checksum.
 pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    if let Some(table) = inner.digests.known(id, &key) {
+    if let Some(table) = inner.digests.cached_table(id, &key) {
         return Ok(Verifier::By(table));
     }
-    let at_work = inner.digests.seek(id);
+    let at_work = inner.digests.load_mutex(id);
     let _at_work = lock(&at_work);
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
@@ -49,9 +49,9 @@ pub(crate) fn load_or_build_with_progress(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verifier> {
     let key = key_of(id, file)?;
-    match inner.digests.known(id, &key) {
+    match inner.digests.cached_table(id, &key) {
         Some(table) => Ok(Verifier::By(table)),
-        None if key.size > LARGEST => {
+        None if key.size > MAX_IMAGE_BYTES => {
             tracing::warn!(image = %id, "it is too large to be verified");
             Ok(Verifier::TooLarge)
         }
@@ -73,7 +73,7 @@ fn find_or_build(
     let store = &inner.digests;
     let loaded = store.load(id);
     // Digests that cannot be read just now may be better than those that could be made.
-    let to_be_saved = loaded.is_ok();
+    let save_when_complete = loaded.is_ok();
     let table = match loaded {
         Ok(Some((of, table))) => {
             let is_certain = of == key;
@@ -82,10 +82,10 @@ fn find_or_build(
             }
             Some(Arc::new(table))
         }
-        Ok(None) => store.known_before(id, key.inode),
+        Ok(None) => store.cached_table_of_inode(id, key.inode),
         Err(error) => {
             tracing::warn!(image = %id, %error, "its block digests cannot be read");
-            store.known_before(id, key.inode)
+            store.cached_table_of_inode(id, key.inode)
         }
     };
     let table = match table {
@@ -104,12 +104,12 @@ fn find_or_build(
             let is_md5 = |sum: &Checksum| sum.algorithm() == ChecksumAlgorithm::Md5;
             match checksum.and_then(|record| record.checksum).filter(is_md5) {
                 Some(checksum) => verify_checksum(inner, id, file, &checksum, progress)?,
-                None => Arc::new(DigestTable::trust_on_first_use(key.size, to_be_saved)),
+                None => Arc::new(DigestTable::trust_on_first_use(key.size, save_when_complete)),
             }
         }
     };
-    store.keep(id, key, &table);
-    if table.is_to_be_saved() {
+    store.cache_table(id, key, &table);
+    if table.take_unsaved() {
         store.save(id, file, &table);
     }
     Ok(Verifier::By(table))
@@ -129,9 +129,9 @@ fn verify_checksum(
 ) -> Result<Arc<DigestTable>> {
     tracing::info!(image = %id, "it has no block digests: it is verified against its checksum first");
     let (mut md5, mut digests) = (Md5Digest::new(), BlockDigests::default());
-    let (mut buffer, mut size) = (Vec::with_capacity(BLOCK), 0);
+    let (mut buffer, mut size) = (Vec::with_capacity(WRITE_BLOCK), 0);
     loop {
-        buffer.resize(BLOCK, 0);
+        buffer.resize(WRITE_BLOCK, 0);
         match file.read_at(&mut buffer, size) {
             Ok(0) => break,
             Ok(count) => {

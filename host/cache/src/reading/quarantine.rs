@@ -43,7 +43,7 @@ fn move_to_invalid(
             return Err(io::ErrorKind::NotFound.into());
         }
         let size = file.metadata()?.len();
-        inner.directory.invalidate(id, file, reason)?;
+        inner.directory.quarantine(id, file, reason)?;
         Ok(Some(UnlinkedFile::new(size, None)))
     })?;
     match images.into_iter().find_map(|image| image.kept) {

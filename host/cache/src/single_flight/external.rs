@@ -83,7 +83,7 @@ impl GrowingFile for ExternalFile {
             self.pause = PAUSE;
             return Ok(self.snapshot_of(size, None));
         }
-        match self.request.inner.directory.writer_state(&self.request.image_id, &self.file)? {
+        match self.request.inner.directory.poll_writer(&self.request.image_id, &self.file)? {
             WriterState::Published => {
                 let (outcome, digest) = (Outcome::AlreadyCached, self.recorded_digest());
                 let completed = self.published.insert(Completed { outcome, digest }).clone();

@@ -3,7 +3,7 @@
 use super::growing_file::FetchEnd;
 use super::progress::{Producer, Progress, SharedSource};
 use crate::fill::Fill;
-use image_cache_store::md5::BLOCK;
+use image_cache_store::md5::WRITE_BLOCK;
 use image_cache_store::sync::lock;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -170,7 +170,7 @@ impl SourcePump {
         // What has come already goes first: the source may take its time.
         if !self.fill.has_pending() {
             if self.buffer.is_empty() {
-                self.buffer = vec![0; BLOCK];
+                self.buffer = vec![0; WRITE_BLOCK];
             }
             let count = self.source.read(&mut self.buffer)?;
             if count == 0 {

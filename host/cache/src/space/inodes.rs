@@ -68,6 +68,6 @@ fn take_within_limits(
             "too few inodes on the file system: {free} are free, running fills need {needed} of them, and image_cache_min_free_inodes keeps {kept}"
         )));
     }
-    file.announce_place()?;
+    file.announce_image()?;
     Ok(PlaceAdmission::Taken)
 }

@@ -1,14 +1,14 @@
 //! How much memory the tokio readers of a cache may take for the bytes of cached images, and what they do beyond that.
 
 use super::spare::Spare;
-use image_cache_store::integrity::BLOCK;
+use image_cache_store::integrity::DIGEST_BLOCK;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bytes that are read and verified at once.
-pub(super) const VERIFIED_CHUNK: usize = BLOCK as usize;
+pub(super) const VERIFIED_CHUNK: usize = DIGEST_BLOCK as usize;
 
 /// Bytes of a piece.
 pub(super) const PIECE: usize = VERIFIED_CHUNK / 4;

@@ -2,11 +2,12 @@
 
 mod lock;
 
-use super::{Error, Images, OpenImage, io_error};
+use super::error::{CapabilityError, io_error};
+use super::images::{Images, OpenImage};
 use crate::driver::deadline::Deadline;
 use image_cache_model::{ImageId, printable};
 use image_cache_store::Directory;
-use lock::Lock;
+use lock::AttributesLock;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -38,13 +39,13 @@ pub enum NameSpace {
 pub struct Attributes {
     names: NameSpace,
     deadline: Deadline,
-    lock: Lock,
+    lock: AttributesLock,
     supported: Option<bool>,
 }
 
 impl Attributes {
     pub fn new(names: NameSpace, deadline: Deadline) -> Self {
-        Attributes { names, deadline, lock: Lock::default(), supported: None }
+        Attributes { names, deadline, lock: AttributesLock::default(), supported: None }
     }
 
     /// Whether the cache's file system keeps user attributes: tried on a file of our own, until there is an answer. An error
@@ -62,13 +63,18 @@ impl Attributes {
     }
 
     /// Of several attributes that are read one after the other, the file is opened once.
-    pub fn get(&self, images: &mut Images, id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub fn get(
+        &self,
+        images: &mut Images,
+        id: &str,
+        name: &str,
+    ) -> Result<Option<Vec<u8>>, CapabilityError> {
         let (name, id) = (self.names.full(name)?, images.id(id)?);
-        if let Some((file, _)) = images.open_still(&id) {
+        if let Some((file, _)) = images.open_file_with_stat(&id) {
             return value(file, &name);
         }
         let file = published(images, &id)?.into();
-        value(images.keep(OpenImage { image_id: id, file }), &name)
+        value(images.keep_open(OpenImage { image_id: id, file }), &name)
     }
 
     pub fn set(
@@ -77,20 +83,20 @@ impl Attributes {
         id: &str,
         name: &str,
         value: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Result<(), CapabilityError> {
         if value.len() > MAX_VALUE {
-            return Err(Error::TooLarge);
+            return Err(CapabilityError::TooLarge);
         }
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
-        if self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
-            return Err(Error::TooLarge);
+        if self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
+            return Err(CapabilityError::TooLarge);
         }
         file.set_xattr(&*name, value).map_err(|e| io_error(&e))
     }
 
-    pub fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), Error> {
+    pub fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), CapabilityError> {
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
@@ -107,19 +113,19 @@ impl Attributes {
         id: &str,
         name: &str,
         delta: i64,
-    ) -> Result<i64, Error> {
+    ) -> Result<i64, CapabilityError> {
         let name = self.names.full(name)?;
         let file = image_file(images, id)?;
         let locked = self.lock.hold(&images.directory, &self.deadline)?;
         let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
-        if now.is_none() && self.names.is_crowded(&file, &name).map_err(|e| io_error(&e))? {
-            return Err(Error::TooLarge);
+        if now.is_none() && self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
+            return Err(CapabilityError::TooLarge);
         }
         let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
         file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
         drop(locked);
         if let CowFile::Owned(file) = file {
-            images.keep(OpenImage { image_id: images.id(id)?, file: file.into() });
+            images.keep_open(OpenImage { image_id: images.id(id)?, file: file.into() });
         }
         Ok(sum)
     }
@@ -127,17 +133,17 @@ impl Attributes {
 
 impl NameSpace {
     /// An attribute's name in the file system.
-    fn full(&self, name: &str) -> Result<Cow<'static, str>, Error> {
+    fn full(&self, name: &str) -> Result<Cow<'static, str>, CapabilityError> {
         match self {
             NameSpace::Glance => match name {
                 "hits" => Ok("user.hits".into()),
                 "checksum" => Ok("user.checksum".into()),
-                _ => Err(Error::Denied),
+                _ => Err(CapabilityError::Denied),
             },
             NameSpace::Driver(driver) => {
                 let safe = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
                 if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(safe) {
-                    return Err(Error::InvalidArgument);
+                    return Err(CapabilityError::InvalidArgument);
                 }
                 Ok(format!("user.image-cache.{driver}.{name}").into())
             }
@@ -145,7 +151,7 @@ impl NameSpace {
     }
 
     /// Whether `name` would be one attribute too many.
-    fn is_crowded(&self, file: &File, name: &str) -> io::Result<bool> {
+    fn is_full(&self, file: &File, name: &str) -> io::Result<bool> {
         let NameSpace::Driver(driver) = self else { return Ok(GLANCE.len() > MAX_ATTRIBUTES) };
         let prefix = format!("user.image-cache.{driver}.");
         let mut others = 0;
@@ -166,24 +172,24 @@ fn decimal(value: &[u8]) -> i64 {
 }
 
 /// An attribute's value, no longer than is handed out.
-fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, CapabilityError> {
     match file.get_xattr(name).map_err(|e| io_error(&e))? {
-        Some(value) if value.len() > MAX_VALUE => Err(Error::TooLarge),
+        Some(value) if value.len() > MAX_VALUE => Err(CapabilityError::TooLarge),
         value => Ok(value),
     }
 }
 
 /// The image's file: the one that is open, else the published one.
-fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, Error> {
+fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, CapabilityError> {
     let id = images.id(id)?;
-    match images.open(&id) {
+    match images.open_file(&id) {
         Some(file) => Ok(CowFile::Borrowed(file)),
         None => published(images, &id).map(CowFile::Owned),
     }
 }
 
-fn published(images: &Images, id: &ImageId) -> Result<File, Error> {
-    images.directory.open_cached(id).map_err(|e| io_error(&e))?.ok_or(Error::NotFound)
+fn published(images: &Images, id: &ImageId) -> Result<File, CapabilityError> {
+    images.directory.open_cached(id).map_err(|e| io_error(&e))?.ok_or(CapabilityError::NotFound)
 }
 
 enum CowFile<'a> {
@@ -207,14 +213,14 @@ fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
     match probed {
         Ok(()) => Ok(true),
         Err(error) => match io_error(&error) {
-            Error::Unsupported => Ok(false),
-            Error::Full => Ok(true),
+            CapabilityError::Unsupported => Ok(false),
+            CapabilityError::Full => Ok(true),
             _ => Err(error),
         },
     }
 }
 
-/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, where we are killed.
+/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, if we are killed.
 fn probe(directory: &Directory) -> io::Result<()> {
     const PROBE: &str = "user.image-cache.probe";
     let file = lock::open(directory)?;

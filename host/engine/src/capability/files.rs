@@ -1,6 +1,7 @@
 //! The capability `files`: what the directory says of the cached files, never their bytes.
 
-use super::{Error, Images, io_error};
+use super::error::{CapabilityError, io_error};
+use super::images::Images;
 use crate::bindings::image_cache::driver::files as wit;
 use image_cache_model::{ImageId, system_time, timestamp};
 use image_cache_store::{FileInfo, Scan, set_file_accessed};
@@ -20,31 +21,31 @@ fn entry(id: &str, info: &FileInfo) -> wit::File {
     }
 }
 
-pub fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, Error> {
+pub fn stat(images: &mut Images, id: &str) -> Result<Option<wit::File>, CapabilityError> {
     let id = images.id(id)?;
-    let info = match images.open_still(&id) {
+    let info = match images.open_file_with_stat(&id) {
         Some((_, stat)) => Ok(Some(FileInfo::new(&stat))),
         None => images.directory.cached_file(&id),
     };
     let Some(info) = info.map_err(|e| io_error(&e))? else { return Ok(None) };
     let entry = entry(id.as_str(), &info);
-    images.found = Some(id);
+    images.last_found = Some(id);
     Ok(Some(entry))
 }
 
-pub fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Error> {
+pub fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), CapabilityError> {
     let (id, at) = (images.id(id)?, system_time(at));
-    let found = match images.open(&id) {
+    let found = match images.open_file(&id) {
         Some(file) => set_file_accessed(file, at).map(|()| true),
         None if is_cached_file(images, &id)? => images.directory.set_accessed(&id, at),
         None => Ok(false),
     };
-    if found.map_err(|e| io_error(&e))? { Ok(()) } else { Err(Error::NotFound) }
+    if found.map_err(|e| io_error(&e))? { Ok(()) } else { Err(CapabilityError::NotFound) }
 }
 
 /// Neither a directory nor a link has an image's time.
-fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, Error> {
-    if images.found.as_ref() == Some(id) {
+fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, CapabilityError> {
+    if images.last_found.as_ref() == Some(id) {
         return Ok(true);
     }
     Ok(images.directory.cached_file(id).map_err(|e| io_error(&e))?.is_some())
@@ -55,7 +56,7 @@ pub fn page(
     listing: &mut Scan,
     limit: u32,
     passed: impl Fn() -> bool,
-) -> Result<Vec<wit::File>, Error> {
+) -> Result<Vec<wit::File>, CapabilityError> {
     let limit = limit.min(MAX_PAGE) as usize;
     let mut page = Vec::with_capacity(limit.min(256));
     for found in listing.by_ref().take(limit) {

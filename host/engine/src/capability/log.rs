@@ -16,7 +16,7 @@ pub struct Log {
     driver: String,
     second: Instant,
     in_second: u64,
-    left_out: u64,
+    suppressed: u64,
     last_error: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl Log {
             driver: driver.into(),
             second: Instant::now(),
             in_second: 0,
-            left_out: 0,
+            suppressed: 0,
             last_error: None,
         }
     }
@@ -34,8 +34,8 @@ impl Log {
     /// Forgets the last error, and reports what was left out.
     pub fn begin_call(&mut self) {
         self.last_error = None;
-        if self.left_out > 0 {
-            self.turn_second(Instant::now());
+        if self.suppressed > 0 {
+            self.begin_second(Instant::now());
         }
     }
 
@@ -44,19 +44,19 @@ impl Log {
         self.in_second
     }
 
-    /// What the guest said last at level error during this call: a panic's text, where it panicked.
+    /// What the guest said last at level error during this call: a panic's text, if it panicked.
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    pub fn say(&mut self, level: wit::Level, message: &str) {
+    pub fn log(&mut self, level: wit::Level, message: &str) {
         if level == wit::Level::Error {
             self.last_error = Some(printable(message, MAX_MESSAGE));
         }
-        self.turn_second(Instant::now());
+        self.begin_second(Instant::now());
         self.in_second += 1;
         if self.in_second > MAX_PER_SECOND {
-            self.left_out += 1;
+            self.suppressed += 1;
             return;
         }
         let (driver, message) = (self.driver.as_str(), printable(message, MAX_MESSAGE));
@@ -69,25 +69,25 @@ impl Log {
         }
     }
 
-    fn turn_second(&mut self, now: Instant) {
+    fn begin_second(&mut self, now: Instant) {
         if now.duration_since(self.second) < Duration::from_secs(1) {
             return;
         }
-        self.tell_left_out();
-        (self.second, self.in_second, self.left_out) = (now, 0, 0);
+        self.log_suppressed();
+        (self.second, self.in_second, self.suppressed) = (now, 0, 0);
     }
 
-    fn tell_left_out(&self) {
-        if self.left_out > 0 {
-            let (driver, left_out) = (self.driver.as_str(), self.left_out);
-            tracing::warn!(target: TARGET, driver, "{left_out} lines were left out");
+    fn log_suppressed(&self) {
+        if self.suppressed > 0 {
+            let (driver, suppressed) = (self.driver.as_str(), self.suppressed);
+            tracing::warn!(target: TARGET, driver, "{suppressed} lines were left out");
         }
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.tell_left_out();
+        self.log_suppressed();
     }
 }
 
@@ -102,11 +102,11 @@ mod tests {
     fn a_flood_of_messages_is_counted_not_passed_on() {
         let mut log = Log::new("talkative");
         for _ in 0..MAX_PER_SECOND + 25 {
-            log.say(wit::Level::Info, "again");
+            log.log(wit::Level::Info, "again");
         }
-        assert_eq!(log.left_out, 25);
-        log.turn_second(Instant::now() + Duration::from_secs(2));
-        assert_eq!((log.left_out, log.in_second), (0, 0));
+        assert_eq!(log.suppressed, 25);
+        log.begin_second(Instant::now() + Duration::from_secs(2));
+        assert_eq!((log.suppressed, log.in_second), (0, 0));
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_last_error_is_kept_for_a_trap_and_cannot_forge_lines() {
         let mut log = Log::new("broken");
-        log.say(wit::Level::Error, "panicked\nINFO all is well");
+        log.log(wit::Level::Error, "panicked\nINFO all is well");
         assert_eq!(log.last_error(), Some("panicked\\nINFO all is well"));
         log.begin_call();
         assert_eq!(log.last_error(), None);

@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::sync::io::poll::HostPollable;
 
 /// How often a waiting guest's pollables are looked at.
-const PAUSE: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Most bytes of random numbers that one call answers.
 const MAX_RANDOM: u64 = 64 << 10;
@@ -28,14 +28,14 @@ pub fn empty_context() -> WasiCtx {
 
 /// Works on a thread of its own. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that is itself one of a
 /// runtime's, as a caller's may be.
-pub fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub fn on_own_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let joined = std::thread::scope(|scope| scope.spawn(work).join());
     joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 pub fn pause(deadline: &Deadline) -> wasmtime::Result<()> {
     wasmtime::ensure!(!deadline.passed(), "it waited longer than a call may take");
-    std::thread::sleep(PAUSE.min(deadline.remaining()));
+    std::thread::sleep(POLL_INTERVAL.min(deadline.remaining()));
     Ok(())
 }
 

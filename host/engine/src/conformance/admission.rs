@@ -1,7 +1,8 @@
 //! Admission: whatever the policy, the question has an answer and no effect.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image};
+use super::fixture::Fixture;
+use super::images::{at, image};
 use image_cache_model::CacheSize;
 
 pub(super) fn admission_is_answered_for_an_unknown_size(fixture: Fixture) -> Verdict {

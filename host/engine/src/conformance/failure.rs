@@ -1,6 +1,8 @@
 //! What a case says of a driver that does not do what it must.
 
 use std::fmt::{self, Debug};
+use std::io;
+use std::path::Path;
 
 /// Characters of a value that are worth reading.
 const SHOWN: usize = 600;
@@ -42,6 +44,11 @@ pub(super) fn equal<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -
 /// Holds an answer against a rule that leaves a choice.
 pub(super) fn holds(condition: bool, expected: impl Into<String>, found: &impl Debug) -> Verdict {
     if condition { Ok(()) } else { Err(Failure::new(expected, format!("{found:?}"))) }
+}
+
+/// What the suite itself could not do with a file.
+pub(super) fn cannot(operation: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("to {operation} {}", path.display()), error.to_string())
 }
 
 fn shortened(text: String) -> String {

@@ -1,19 +1,16 @@
 //! What a case works on: a cache directory of its own, with the driver loaded on it.
 
-use super::failure::{Failure, Verdict};
-use super::instance::Instance;
+use super::driver_under_test::DriverUnderTest;
+use super::failure::{Failure, Verdict, cannot};
+use super::images::write_file;
 use super::timing::Recorder;
 use crate::driver::{Driver, LoadError};
-use image_cache_model::{CachedImage, Config, ImageId};
+use image_cache_model::{CachedImage, Config};
 use image_cache_store::Directory;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The suite's times lie a few seconds around 2023-11-14, in microseconds that a coarser clock would lose.
-const START: Duration = Duration::new(1_700_000_000, 123_457_000);
 
 /// A driver on a new, empty cache directory.
 pub struct Fixture {
@@ -21,7 +18,7 @@ pub struct Fixture {
     directory: Arc<Directory>,
     recorder: Recorder,
     /// The records, as the first instance of the driver keeps them.
-    pub(super) driver: Instance,
+    pub(super) driver: DriverUnderTest,
 }
 
 impl Fixture {
@@ -42,7 +39,7 @@ impl Fixture {
     }
 
     /// Loads the driver a second time, as another process would, beside the first.
-    pub(super) fn another_instance(&self) -> Verdict<Instance> {
+    pub(super) fn another_instance(&self) -> Verdict<DriverUnderTest> {
         load(&self.config, &self.directory, &self.recorder)
     }
 
@@ -83,14 +80,6 @@ impl Unpublished {
     }
 }
 
-/// Makes or changes a file, all holes, so that its size and modification time are the record's.
-pub(super) fn write_file(path: &Path, image: &CachedImage) -> io::Result<File> {
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-    file.set_len(image.size)?;
-    file.set_modified(image.last_modified)?;
-    Ok(file)
-}
-
 /// Runs a case in a directory that was not there before and is not afterwards.
 pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdict) -> Verdict {
     for number in 0u32.. {
@@ -107,42 +96,6 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
         }
     }
     Err(Failure::new("room for a directory", "none left"))
-}
-
-/// A record of so many bytes, without hits and checksum.
-pub(super) fn image(name: &str, size: u64) -> CachedImage {
-    CachedImage {
-        image_id: id(name),
-        size,
-        hits: 0,
-        last_accessed: at(0),
-        last_modified: at(-60),
-        checksum: None,
-    }
-}
-
-/// The same, last accessed so many seconds after the suite's start.
-pub(super) fn image_accessed(name: &str, size: u64, seconds: i64) -> CachedImage {
-    CachedImage { last_accessed: at(seconds), ..image(name, size) }
-}
-
-/// An image id; the suite's own are all valid.
-pub(super) fn id(name: &str) -> ImageId {
-    name.parse().expect("the suite names its images validly")
-}
-
-pub(super) fn ids(names: &[&str]) -> Vec<ImageId> {
-    names.iter().map(|name| id(name)).collect()
-}
-
-/// So many seconds after the suite's start.
-pub(super) fn at(seconds: i64) -> SystemTime {
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    UNIX_EPOCH + if seconds < 0 { START - distance } else { START + distance }
-}
-
-pub(super) fn cannot(operation: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("to {operation} {}", path.display()), error.to_string())
 }
 
 /// Whether the driver loads on an empty cache directory; if not, every reason.
@@ -166,10 +119,14 @@ fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)
     Ok((config, Arc::new(directory)))
 }
 
-fn load(config: &Config, directory: &Arc<Directory>, recorder: &Recorder) -> Verdict<Instance> {
+fn load(
+    config: &Config,
+    directory: &Arc<Directory>,
+    recorder: &Recorder,
+) -> Verdict<DriverUnderTest> {
     let load = || Driver::load(&config.driver, config, Arc::clone(directory));
     let driver = recorder.timed("load", load).map_err(not_loaded)?;
-    Ok(Instance::new(driver, Arc::clone(directory), recorder.clone()))
+    Ok(DriverUnderTest::new(driver, Arc::clone(directory), recorder.clone()))
 }
 
 fn not_loaded(error: LoadError) -> Failure {

@@ -1,7 +1,8 @@
 //! Forgetting: records go with their files, and no others.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image};
+use super::fixture::Fixture;
+use super::images::{at, image};
 use image_cache_model::{CacheSize, CachedImage};
 
 pub(super) fn a_forgotten_image_is_gone(fixture: Fixture) -> Verdict {
@@ -47,7 +48,7 @@ pub(super) fn many_images_are_forgotten_at_once(fixture: Fixture) -> Verdict {
     let gone: Vec<&str> = names[..1050].iter().map(String::as_str).collect();
     fixture.driver.remove(&gone)?;
     equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 50, bytes: 150 })?;
-    let left = super::instance::names(&fixture.driver.list()?);
+    let left = super::driver_under_test::names(&fixture.driver.list()?);
     equal("the list", &left, &names[1050..].to_vec())
 }
 

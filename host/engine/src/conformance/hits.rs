@@ -1,7 +1,8 @@
 //! Hits: counted once each, and the last access with them.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image, image_accessed};
+use super::fixture::Fixture;
+use super::images::{at, image, image_accessed};
 use image_cache_model::CachedImage;
 
 pub(super) fn a_hit_counts_and_moves_the_last_access(fixture: Fixture) -> Verdict {

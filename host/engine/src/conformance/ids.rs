@@ -1,8 +1,9 @@
 //! Ids: any UTF-8 that makes a file name means one image, and no other.
 
+use super::driver_under_test::names;
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image};
-use super::instance::names;
+use super::fixture::Fixture;
+use super::images::{at, image};
 use image_cache_model::CachedImage;
 
 /// Puts images of these ids through every call, and holds that each call means its image alone.

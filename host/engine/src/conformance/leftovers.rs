@@ -1,7 +1,8 @@
 //! Leftovers: whatever the policy, only what was offered may be named for removal.
 
 use super::failure::{Verdict, equal, holds};
-use super::fixture::{Fixture, at, id};
+use super::fixture::Fixture;
+use super::images::{at, id};
 use image_cache_model::{Leftover, LeftoverState};
 
 pub(super) fn leftover(name: &str, state: LeftoverState, seconds: i64) -> Leftover {

@@ -5,7 +5,7 @@ use image_cache_model::Config;
 use image_cache_store::Directory;
 use std::sync::Arc;
 
-/// Loads the driver of `config` on its cache directory, which is made where it is missing. Each call of it is one call of the
+/// Loads the driver of `config` on its cache directory, which is made if it is missing. Each call of it is one call of the
 /// component, at whatever time the caller chooses; no cache is opened, and nothing is reconciled.
 ///
 /// ```

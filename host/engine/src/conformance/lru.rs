@@ -2,7 +2,8 @@
 //! and invalid leftovers removed.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image_accessed};
+use super::fixture::Fixture;
+use super::images::{at, image_accessed};
 use super::leftovers::leftover;
 use image_cache_model::{CachedImage, Leftover, LeftoverState};
 use std::time::Duration;
@@ -155,7 +156,7 @@ pub(super) fn an_incomplete_leftover_goes_when_it_has_stalled(fixture: Fixture) 
     equal("leftovers to remove", &removed(&fixture, &offered)?, &vec![old, stalled])
 }
 
-/// What goes, in the order offered, where all that was last written to before the suite's start has stalled.
+/// What goes, in the order offered, if all that was last written to before the suite's start has stalled.
 fn removed(fixture: &Fixture, offered: &[Leftover]) -> Verdict<Vec<Leftover>> {
     let mut removed = fixture.driver.leftovers(offered, at(0), at(100))?;
     removed.sort_by_key(|leftover| offered.iter().position(|other| other == leftover));

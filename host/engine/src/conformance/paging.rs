@@ -1,8 +1,9 @@
 //! Pages: ascending by the bytes of the ids, behind an id, at most so many, ended by an empty one.
 
+use super::driver_under_test::names;
 use super::failure::{Verdict, equal, holds};
-use super::fixture::{Fixture, image};
-use super::instance::names;
+use super::fixture::Fixture;
+use super::images::image;
 
 /// In the order of their bytes, which is not that of any language.
 const SEVEN: [&str; 7] = ["A", "Z", "a", "a b", "a-b", "ab", "ä"];

@@ -1,7 +1,8 @@
 //! Records: written, found, listed, replaced.
 
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image, image_accessed};
+use super::fixture::Fixture;
+use super::images::{at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Checksum, ChecksumAlgorithm};
 use std::time::Duration;
 

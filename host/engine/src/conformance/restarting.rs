@@ -1,8 +1,9 @@
 //! Restarting: instances are disposable, the records are not.
 
+use super::driver_under_test::names;
 use super::failure::{Verdict, equal};
-use super::fixture::{Fixture, at, image};
-use super::instance::names;
+use super::fixture::Fixture;
+use super::images::{at, image};
 use image_cache_model::{CacheSize, CachedImage, Checksum, ChecksumAlgorithm};
 
 pub(super) fn a_restart_keeps_every_record(fixture: Fixture) -> Verdict {

@@ -1,8 +1,9 @@
 //! Sharing: several instances, in one process or in many, keep the same records.
 
+use super::driver_under_test::DriverUnderTest;
 use super::failure::{Failure, Verdict, equal};
-use super::fixture::{Fixture, at, image};
-use super::instance::Instance;
+use super::fixture::Fixture;
+use super::images::{at, image};
 use image_cache_model::{CacheSize, CachedImage};
 
 /// Hits that each instance counts when both count at the same time.
@@ -64,7 +65,8 @@ pub(super) fn an_instance_sees_what_another_replaced(fixture: Fixture) -> Verdic
 pub(super) fn hits_of_two_instances_at_the_same_time_all_count(fixture: Fixture) -> Verdict {
     let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
     ours.add(&image("read", 10))?;
-    let count = |instance: &Instance| (1..=HITS_EACH).try_for_each(|n| instance.hit("read", at(n)));
+    let count =
+        |instance: &DriverUnderTest| (1..=HITS_EACH).try_for_each(|n| instance.hit("read", at(n)));
     let (we, they) = std::thread::scope(|scope| {
         let other = scope.spawn(|| count(theirs));
         (count(ours), other.join())

@@ -19,7 +19,7 @@ pub struct CallTimes {
 }
 
 impl CallTimes {
-    /// How long one took on average; nothing where there was none.
+    /// How long one took on average; nothing if there was none.
     pub fn mean(&self) -> Duration {
         let count = u32::try_from(self.count).unwrap_or(u32::MAX);
         self.total.checked_div(count).unwrap_or_default()

@@ -1,7 +1,8 @@
 //! Images and bytes: what the records sum up, and how large a number may be.
 
 use super::failure::{Failure, Verdict, equal, holds};
-use super::fixture::{Fixture, image};
+use super::fixture::Fixture;
+use super::images::image;
 use image_cache_model::{CacheSize, CachedImage};
 
 /// The largest size that a double holds exactly beside all smaller ones.

@@ -1,7 +1,8 @@
 //! Victims: whatever the policy, cached images that may go, and enough of them.
 
 use super::failure::{Failure, Verdict, equal, holds};
-use super::fixture::{Fixture, at, image, image_accessed};
+use super::fixture::Fixture;
+use super::images::{at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Victim};
 use std::collections::BTreeSet;
 
@@ -65,7 +66,7 @@ pub(super) fn no_more_victims_are_named_than_are_needed(fixture: Fixture) -> Ver
     Ok(())
 }
 
-/// No policy has a reason for it: where all is named, the cache is emptied though nobody needs the room.
+/// No policy has a reason for it: if all is named, the cache is emptied though nobody needs the room.
 pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(fixture: Fixture) -> Verdict {
     let just_now = |n: u32| CachedImage {
         last_modified: at(999),

@@ -51,14 +51,14 @@ pub struct CallClock {
     limits: Limits,
     deadline: Deadline,
     started: Instant,
-    /// Where the call has less time than a call may take.
+    /// If the call has less time than a call may take.
     until: Option<Instant>,
     in_host: Duration,
 }
 
 /// Why a call was cut short.
 #[derive(Debug, thiserror::Error)]
-pub enum Overtime {
+pub enum DeadlineExceeded {
     #[error("it computed for more than {0:?}, which is all that a call may take")]
     Guest(Duration),
     #[error(
@@ -88,14 +88,14 @@ impl CallClock {
     }
 
     /// Whether the call may go on.
-    pub fn check(&self) -> Result<(), Overtime> {
+    pub fn check(&self) -> Result<(), DeadlineExceeded> {
         let now = Instant::now();
         let total = now - self.started;
         if total > self.limits.call_time || self.until.is_some_and(|until| now > until) {
-            return Err(Overtime::Call(self.limits.call_time));
+            return Err(DeadlineExceeded::Call(self.limits.call_time));
         }
         if total.saturating_sub(self.in_host) > self.limits.guest_time {
-            return Err(Overtime::Guest(self.limits.guest_time));
+            return Err(DeadlineExceeded::Guest(self.limits.guest_time));
         }
         Ok(())
     }
@@ -137,12 +137,12 @@ mod tests {
     fn time_in_the_host_is_not_the_guest_s_but_is_the_call_s() {
         let mut clock = clock(Duration::from_millis(20), Duration::from_millis(60));
         std::thread::sleep(Duration::from_millis(30));
-        assert!(matches!(clock.check(), Err(Overtime::Guest(_))));
+        assert!(matches!(clock.check(), Err(DeadlineExceeded::Guest(_))));
         clock.spent_in_host(Duration::from_millis(30));
         assert!(clock.check().is_ok() || clock.deadline().passed());
         std::thread::sleep(Duration::from_millis(60));
         clock.spent_in_host(Duration::from_millis(60));
-        assert!(matches!(clock.check(), Err(Overtime::Call(_))));
+        assert!(matches!(clock.check(), Err(DeadlineExceeded::Call(_))));
         assert!(clock.deadline().passed());
     }
 
@@ -152,7 +152,7 @@ mod tests {
         clock.start(Some(Instant::now() + Duration::from_millis(10)));
         assert!(clock.check().is_ok());
         std::thread::sleep(Duration::from_millis(20));
-        assert!(matches!(clock.check(), Err(Overtime::Call(_))));
+        assert!(matches!(clock.check(), Err(DeadlineExceeded::Call(_))));
         assert!(clock.deadline().passed());
     }
 

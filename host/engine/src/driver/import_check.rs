@@ -10,7 +10,7 @@ const PACKAGE: &str = "image-cache:driver";
 const MAJOR: &str = "1";
 
 /// What a driver may import without a grant: types, and words for the operator.
-const FREE: [&str; 2] = ["types", "log"];
+const WITHOUT_GRANT: [&str; 2] = ["types", "log"];
 
 /// The packages of WASI 0.2 that a grant of `wasi` links, all of them over an empty context.
 const WASI_PACKAGES: [&str; 6] =
@@ -18,7 +18,7 @@ const WASI_PACKAGES: [&str; 6] =
 
 /// Most names at a component's rim, and the longest that is shown whole: an honest driver has a tenth of it.
 const MAX_NAMES: usize = 1000;
-const MAX_NAME: usize = 200;
+const MAX_NAME_BYTES: usize = 200;
 
 /// The names at a component's rim, printable and cut: nothing has checked them yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,10 +30,10 @@ pub(super) struct ComponentNames {
 impl ComponentNames {
     /// Reads the rim; what is nested inside does not count. The error says what the bytes are instead.
     pub fn read(bytes: &[u8]) -> Result<ComponentNames, String> {
-        if let Some(fault) = no_component(bytes) {
+        if let Some(fault) = not_a_component(bytes) {
             return Err(fault.into());
         }
-        let mut world = ComponentNames::default();
+        let mut names = ComponentNames::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(bytes) {
             let broken = |e| format!("it is a broken component: {e}; build it anew");
@@ -42,22 +42,22 @@ impl ComponentNames {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        note(&mut world.imports, import.map_err(broken)?.name.name)?;
+                        add_name(&mut names.imports, import.map_err(broken)?.name.name)?;
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        note(&mut world.exports, export.map_err(broken)?.name.name)?;
+                        add_name(&mut names.exports, export.map_err(broken)?.name.name)?;
                     }
                 }
                 _ => {}
             }
         }
-        Ok(world)
+        Ok(names)
     }
 
     /// The grants without which its imports are refused.
-    pub fn wanted(&self) -> BTreeSet<Grant> {
+    pub fn needed_grants(&self) -> BTreeSet<Grant> {
         self.imports.iter().filter_map(|import| needed_grant(import).ok().flatten()).collect()
     }
 
@@ -85,7 +85,7 @@ impl ComponentNames {
     fn export_fault(&self) -> Option<String> {
         let mut versions = self.exports.iter().filter_map(|export| version_of(export, "driver"));
         match versions.next() {
-            Some(version) if speaks(version) => None,
+            Some(version) if is_supported_version(version) => None,
             Some(version) => Some(format!(
                 "it exports {PACKAGE}/driver@{version}, another major version: the host speaks {MAJOR}.x; \
                  build it against the interface of this release"
@@ -98,18 +98,18 @@ impl ComponentNames {
     }
 }
 
-fn note(names: &mut Vec<String>, name: &str) -> Result<(), String> {
+fn add_name(names: &mut Vec<String>, name: &str) -> Result<(), String> {
     if names.len() == MAX_NAMES {
         return Err(format!(
             "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it anew"
         ));
     }
-    names.push(printable(name, MAX_NAME));
+    names.push(printable(name, MAX_NAME_BYTES));
     Ok(())
 }
 
-/// What the bytes are, where they are no component.
-fn no_component(bytes: &[u8]) -> Option<&'static str> {
+/// What the bytes are, if they are no component.
+fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     let fault = if bytes.is_empty() {
         "the file is empty"
     } else if Parser::is_component(bytes) {
@@ -128,22 +128,31 @@ fn no_component(bytes: &[u8]) -> Option<&'static str> {
     Some(fault)
 }
 
-/// Which grant an import needs; an error where no grant would help.
+/// The grants of one interface of our package each, which has the grant's name.
+fn own_grants() -> impl Iterator<Item = Grant> {
+    Grant::ALL.into_iter().filter(|grant| *grant != Grant::Wasi)
+}
+
+/// The interfaces of our package that a driver may import, as a list in words.
+fn own_interfaces() -> String {
+    let mut names: Vec<&str> =
+        WITHOUT_GRANT.into_iter().chain(own_grants().map(Grant::name)).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("{} and {last}", names.join(", "))
+}
+
+/// Which grant an import needs; an error if no grant would help.
 fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
-        let grant = match name {
-            "sql" => Some(Grant::Sql),
-            "attributes" => Some(Grant::Attributes),
-            "files" => Some(Grant::Files),
-            _ if FREE.contains(&name) => None,
-            _ => {
-                return Err(format!(
-                    "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has types, log, sql, \
-                     attributes and files; update the host, or build the driver for it"
-                ));
-            }
-        };
-        if !speaks(version) {
+        let grant = own_grants().find(|grant| grant.name() == name);
+        if grant.is_none() && !WITHOUT_GRANT.contains(&name) {
+            return Err(format!(
+                "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has {}; \
+                 update the host, or build the driver for it",
+                own_interfaces()
+            ));
+        }
+        if !is_supported_version(version) {
             return Err(format!(
                 "it imports {import}, a version that the host does not speak ({PACKAGE}@{MAJOR}.x); \
                  build it against the interface of this release"
@@ -153,9 +162,9 @@ fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     }
     let package = import.split('/').next().unwrap_or_default();
     if !import.starts_with("wasi:") {
-        let known = "types, log, sql, attributes and files";
         return Err(format!(
-            "it imports {import}, which no grant covers; a driver may import {known} of {PACKAGE}@{MAJOR}.x"
+            "it imports {import}, which no grant covers; a driver may import {} of {PACKAGE}@{MAJOR}.x",
+            own_interfaces()
         ));
     }
     if WASI_PACKAGES.contains(&package) && split_version(import).1.starts_with("0.2.") {
@@ -182,7 +191,7 @@ fn ungranted(
     )
 }
 
-/// The version of `export`, where it is `interface` of our package.
+/// The version of `export`, if it is `interface` of our package.
 fn version_of<'a>(export: &'a str, interface: &str) -> Option<&'a str> {
     let (name, version) = split_version(export.strip_prefix("image-cache:driver/")?);
     (name == interface).then_some(version)
@@ -193,7 +202,7 @@ fn split_version(name: &str) -> (&str, &str) {
 }
 
 /// Whether a version is one of those the host speaks: semantic versions of one major number, no pre-releases.
-fn speaks(version: &str) -> bool {
+fn is_supported_version(version: &str) -> bool {
     let mut parts = version.split('.');
     let number = |part: Option<&str>| {
         part.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
@@ -210,4 +219,20 @@ fn listed(before: &str, names: &[String]) -> String {
     }
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     format!("{before}{}{}", shown.join(", "), if names.len() > 5 { ", …" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interface_that_a_driver_may_import_has_a_grant_or_needs_none() {
+        let world = include_str!("../../../../wit/world.wit");
+        let imported = world.lines().filter_map(|line| line.trim().strip_prefix("import "));
+        let imported: BTreeSet<&str> = imported.map(|name| name.trim_end_matches(';')).collect();
+        let known: BTreeSet<&str> =
+            WITHOUT_GRANT.into_iter().chain(own_grants().map(Grant::name)).collect();
+        // Types are imported by those that use them.
+        assert_eq!(imported, &known - &BTreeSet::from(["types"]));
+    }
 }

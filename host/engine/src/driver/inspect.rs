@@ -1,8 +1,10 @@
 //! Looking at a driver without a cache: what it is, what it wants, and whether it would load.
 
 use super::compile_cache::CompileCache;
+use super::component::{ExaminedComponent, examine};
+use super::driver_spec::{ComponentSource, DriverSpec, find};
 use super::host_state::HostState;
-use super::load::{Candidate, Examined, Source, examine, find, prepare};
+use super::load::prepare;
 use crate::engine;
 use image_cache_model::{Config, Grant};
 use std::collections::BTreeSet;
@@ -18,7 +20,7 @@ pub struct Inspection {
     pub source: String,
     /// Bytes of the component.
     pub size_bytes: u64,
-    /// SHA-256 of the component in lower-case hexadecimal, as a pin has it; empty where it could not be read.
+    /// SHA-256 of the component in lower-case hexadecimal, as a pin has it; empty if it could not be read.
     pub sha256: String,
     /// What the component imports.
     pub imports: Vec<String>,
@@ -26,13 +28,13 @@ pub struct Inspection {
     pub grants: BTreeSet<Grant>,
     /// What the component exports.
     pub exports: Vec<String>,
-    /// The driver's own name and version, where it could be asked.
+    /// The driver's own name and version, if it could be asked.
     pub description: Option<(String, String)>,
     /// How long it took to compile, or to load what was compiled.
     pub compile_time: Duration,
     /// Whether compiled code was found on disk.
     pub from_compile_cache: bool,
-    /// Why compiled code is not kept on disk, where it is not.
+    /// Why compiled code is not kept on disk, if it is not.
     pub compile_cache_fault: Option<String>,
     /// Everything that keeps it from loading, with what to do; empty: it would load. That its configuration is taken is
     /// seen only in a cache.
@@ -55,7 +57,7 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
     inspection
 }
 
-/// How long compiling the driver takes, whether or not compiled code is kept; nothing where it is not to be compiled or does not
+/// How long compiling the driver takes, whether or not compiled code is kept; nothing if it is not to be compiled or does not
 /// compile, which [`inspect`] gives the reasons for.
 ///
 /// ```
@@ -64,7 +66,7 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```
 pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> {
-    let examined = find(name_or_file, config).and_then(|candidate| examine(&candidate)).ok()?;
+    let examined = find(name_or_file, config).and_then(|spec| examine(&spec)).ok()?;
     if !examined.faults.is_empty() {
         return None;
     }
@@ -76,36 +78,37 @@ pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> 
 
 impl Inspection {
     fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
-        let candidate = find(name, config)?;
-        self.name.clone_from(&candidate.name);
-        self.source = match &candidate.source {
-            Source::BuiltIn(_) => "built in".into(),
-            Source::File(path) => path.display().to_string(),
+        let spec = find(name, config)?;
+        self.name.clone_from(&spec.name);
+        self.source = match &spec.source {
+            ComponentSource::BuiltIn(_) => "built in".into(),
+            ComponentSource::File(path) => path.display().to_string(),
         };
-        let examined = examine(&candidate)?;
+        let examined = examine(&spec)?;
         self.size_bytes = examined.bytes.len() as u64;
         self.sha256 = hex::encode(examined.digest);
-        self.imports.clone_from(&examined.world.imports);
-        self.grants = examined.world.wanted();
-        self.exports.clone_from(&examined.world.exports);
+        self.imports.clone_from(&examined.names.imports);
+        self.grants = examined.names.needed_grants();
+        self.exports.clone_from(&examined.names.exports);
         self.faults.clone_from(&examined.faults);
-        if self.faults.is_empty() { self.run(&candidate, &examined, config) } else { Ok(()) }
+        if self.faults.is_empty() { self.run(&spec, &examined, config) } else { Ok(()) }
     }
 
     fn run(
         &mut self,
-        candidate: &Candidate,
-        examined: &Examined,
+        spec: &DriverSpec,
+        examined: &ExaminedComponent,
         config: &Config,
     ) -> Result<(), String> {
         let started = Instant::now();
-        let (template, compiled) = prepare(candidate, examined, &CompileCache::of_user())?;
+        let (template, compiled) = prepare(spec, examined, &CompileCache::of_user())?;
         self.compile_time = started.elapsed();
         self.from_compile_cache = compiled.from_cache;
         self.compile_cache_fault = compiled.cache_fault;
-        let state = HostState::new(&candidate.home(config, None));
-        let mut live = template.instantiate(state, None).map_err(|born| born.error.to_string())?;
-        self.description = Some(live.describe().map_err(|error| error.to_string())?);
+        let state = HostState::new(&spec.context(config, None));
+        let mut instance =
+            template.instantiate(state, None).map_err(|failed| failed.error.to_string())?;
+        self.description = Some(instance.describe().map_err(|error| error.to_string())?);
         Ok(())
     }
 }

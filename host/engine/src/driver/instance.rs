@@ -1,19 +1,18 @@
 //! One instance of a driver behind a store: made, configured, called within its bounds, and thrown away after a trap.
 
 use super::convert;
-use super::deadline::Overtime;
+use super::deadline::DeadlineExceeded;
 use super::error::{CallError, DriverError};
 use super::host_state::HostState;
-use super::host_state::imports::link_wasi;
+use super::host_state::imports::link;
 use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
-use crate::bindings::image_cache::driver as imports;
 use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
 use crate::capability::wasi;
-use crate::engine::Running;
+use crate::engine::RunningCall;
 use image_cache_model::{Grant, Limits, printable};
 use std::collections::BTreeSet;
 use std::time::Instant;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// Bytes that the host takes for what one call passes out of a guest, strings, lists and all.
@@ -23,7 +22,7 @@ const MAX_PASSED: usize = 16 << 20;
 const MAX_HANDLES: usize = 1000;
 
 /// What an instance is made from.
-pub(super) struct Template {
+pub(super) struct InstanceTemplate {
     pre: ImageCacheDriverPre<HostState>,
     options: Vec<(String, String)>,
     limits: Limits,
@@ -44,7 +43,7 @@ pub(super) struct FailedStart {
     pub error: CallError,
 }
 
-impl Template {
+impl InstanceTemplate {
     /// Links a component with what it was granted, and nothing else.
     pub fn new(
         engine: &Engine,
@@ -54,14 +53,15 @@ impl Template {
         limits: Limits,
     ) -> Result<Self, String> {
         let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
-        let linker = linker(engine, grants).map_err(unlinkable)?;
+        let mut linker = Linker::new(engine);
+        link(&mut linker, grants).map_err(unlinkable)?;
         let pre = linker
             .instantiate_pre(component)
             .and_then(ImageCacheDriverPre::new)
             .map_err(unlinkable)?;
         let has_wasi = grants.contains(&Grant::Wasi);
         let sees_files = grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files);
-        Ok(Template { pre, options, limits, has_wasi, sees_files })
+        Ok(InstanceTemplate { pre, options, limits, has_wasi, sees_files })
     }
 
     /// What its calls may use.
@@ -80,8 +80,8 @@ impl Template {
         state: HostState,
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
-        let mut store = Store::new(self.pre.engine(), state.renewed(&self.limits));
-        store.limiter(|state| &mut state.bounds);
+        let mut store = Store::new(self.pre.engine(), state.for_new_instance(&self.limits));
+        store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_PASSED);
         store.set_max_component_handles(MAX_HANDLES);
         store.epoch_deadline_callback(|context| {
@@ -104,10 +104,10 @@ impl Template {
         state: HostState,
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
-        let mut live = self.instantiate(state, until)?;
-        match live.configure(&self.options, until) {
-            Ok(()) => Ok(live),
-            Err(error) => Err(Box::new(FailedStart { state: live.into_state(), error })),
+        let mut instance = self.instantiate(state, until)?;
+        match instance.configure(&self.options, until) {
+            Ok(()) => Ok(instance),
+            Err(error) => Err(Box::new(FailedStart { state: instance.into_state(), error })),
         }
     }
 }
@@ -156,8 +156,8 @@ impl Instance {
     }
 
     /// Whether its database was removed or replaced since it was configured: it would not find its tables.
-    pub fn database_was_replaced(&mut self) -> bool {
-        self.store.data_mut().database_was_replaced()
+    pub fn close_replaced_database(&mut self) -> bool {
+        self.store.data_mut().close_replaced_database()
     }
 
     pub fn into_state(self) -> HostState {
@@ -172,51 +172,33 @@ fn timed<R: Send>(
     until: Option<Instant>,
     work: impl FnOnce(&mut Store<HostState>) -> R + Send,
 ) -> R {
-    let _running = Running::start();
+    let _running = RunningCall::start();
     store.data_mut().begin_call(until);
     store.set_epoch_deadline(1);
-    let result = if has_wasi { wasi::apart(|| work(store)) } else { work(store) };
+    let result = if has_wasi { wasi::on_own_thread(|| work(store)) } else { work(store) };
     store.data_mut().end_call();
     result
 }
 
-fn linker(engine: &Engine, grants: &BTreeSet<Grant>) -> wasmtime::Result<Linker<HostState>> {
-    let mut linker = Linker::new(engine);
-    imports::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
-    for grant in grants {
-        match grant {
-            Grant::Sql => imports::sql::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?,
-            Grant::Attributes => {
-                imports::attributes::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
-            }
-            Grant::Files => {
-                imports::files::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?
-            }
-            Grant::Wasi => link_wasi(&mut linker)?,
-        }
-    }
-    Ok(linker)
-}
-
 /// Why a call ended, and what the guest said last: the text of its panic, if it has a panic hook.
 fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
-    let reason = match error.downcast_ref::<Overtime>() {
-        Some(overtime) => format!("{call} was cut short: {overtime}"),
+    let reason = match error.downcast_ref::<DeadlineExceeded>() {
+        Some(exceeded) => format!("{call} was cut short: {exceeded}"),
         None => format!("{call} failed: {}", cause_words(error, state)),
     };
-    match state.log.last_error() {
+    match state.capabilities.log.last_error() {
         Some(words) => format!("{reason}; it said: {words}"),
         None => reason,
     }
 }
 
-/// The cause, and the limit to raise where it is the number of a component's parts, for which wasmtime has its own words.
+/// The cause, and the limit to raise if it is the number of a component's parts, for which wasmtime has its own words.
 fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     let words = printable(&error.root_cause().to_string(), 1024);
     if !words.starts_with("resource limit exceeded") {
         return words;
     }
-    let most = state.bounds.max_parts();
+    let most = state.memory.max_parts();
     format!(
         "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
     )

@@ -98,7 +98,7 @@ impl Cache {
 
     /// A driver of this component, without grants, with little time.
     pub fn driver(&self, bytes: &[u8]) -> Driver {
-        let config = self.config("text", bytes, &[], hurried());
+        let config = self.config("text", bytes, &[], short_limits());
         Driver::load("text", &config, Arc::clone(&self.directory)).expect("it loads")
     }
 
@@ -110,7 +110,7 @@ impl Cache {
 }
 
 /// Limits that a test need not wait for.
-pub(super) fn hurried() -> Limits {
+pub(super) fn short_limits() -> Limits {
     Limits {
         memory: 1 << 20,
         guest_time: Duration::from_millis(50),

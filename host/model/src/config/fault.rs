@@ -1,7 +1,11 @@
 //! The faults of a configuration, each with its place and what is accepted instead.
 
+use crate::printable;
 use std::fmt;
 use std::path::Path;
+
+/// Longest key that is shown whole, in bytes.
+const MAX_KEY: usize = 500;
 
 /// One fault in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +65,11 @@ impl Rejected {
         Rejected { found: found.into(), accepted: accepted.into() }
     }
 
-    pub(super) fn at(self, origin: impl Into<String>, key: impl Into<String>) -> ConfigFault {
+    /// The fault of an option. A key of a file may be anything: it is shown without control characters, and cut.
+    pub(super) fn at(self, origin: impl Into<String>, key: impl AsRef<str>) -> ConfigFault {
         ConfigFault {
             origin: origin.into(),
-            key: key.into(),
+            key: printable(key.as_ref(), MAX_KEY),
             found: self.found,
             accepted: self.accepted,
         }

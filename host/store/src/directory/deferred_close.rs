@@ -1,4 +1,4 @@
-//! Giving back the space of removed files.
+//! Closing removed files, by which the file system frees their space, in threads of their own.
 
 use super::UnlinkedFile;
 use crate::sync::lock;
@@ -7,24 +7,26 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 /// Threads that close files. More than there are processors: a file system that discards blocks waits for the disk at
-/// each file, and the disk can take many of these waits at a time.
+/// each file, and the disk can serve many of these waits at a time.
 const THREADS: usize = 16;
 
-/// Files that a thread takes at once. So few of them all need no thread: who removes them closes them.
-pub const FEW_FILES: usize = 8;
+/// Files that a thread closes at a time. If there are no more than this, the caller closes them itself, without a thread.
+pub const CLOSE_BATCH: usize = 8;
 
-/// The space of removed files, on its way back to the file system while others are being removed.
+/// Closes removed files in the background while others are being removed.
+///
+/// [`scope`](Self::scope) returns only when all of them are closed: then the file system has all of their space back.
 pub struct DeferredClose<'a> {
     to_close: SyncSender<Vec<UnlinkedFile>>,
-    /// Starts the threads; false where there can be none.
+    /// Starts the threads; false if none can be started.
     start: Box<dyn Fn() -> bool + 'a>,
     is_started: bool,
 }
 
 impl DeferredClose<'_> {
-    /// Does something that removes files; afterwards all of their space is back.
-    pub fn all<T>(work: impl FnOnce(&mut DeferredClose<'_>) -> T) -> T {
-        // No more wait than what the threads take next: they are open files.
+    /// Runs work that removes files, and waits until all of them are closed.
+    pub fn scope<T>(work: impl FnOnce(&mut DeferredClose<'_>) -> T) -> T {
+        // The queue is short: each entry is open files.
         let (to_close, closing) = sync_channel(THREADS / 2);
         let closing = Mutex::new(closing);
         thread::scope(|scope| {
@@ -35,8 +37,8 @@ impl DeferredClose<'_> {
         })
     }
 
-    /// Closes these files, sooner or later. Not with a lock held.
-    pub fn give_back(&mut self, mut files: Vec<UnlinkedFile>) {
+    /// Closes these files in the background. Call without a lock held.
+    pub fn close_later(&mut self, mut files: Vec<UnlinkedFile>) {
         if files.is_empty() {
             return;
         }
@@ -45,8 +47,8 @@ impl DeferredClose<'_> {
             return;
         }
         while !files.is_empty() {
-            let some = files.split_off(files.len().saturating_sub(FEW_FILES));
-            // They are closed here where nobody takes them.
+            let some = files.split_off(files.len().saturating_sub(CLOSE_BATCH));
+            // If no thread takes them, the drop of the error closes them.
             let _ = self.to_close.send(some);
         }
     }
@@ -57,7 +59,7 @@ fn close(files: &Mutex<Receiver<Vec<UnlinkedFile>>>) {
         let next = lock(files).recv();
         match next {
             Ok(files) => drop(files),
-            // Nobody removes files any more.
+            // The work is over.
             Err(_) => return,
         }
     }

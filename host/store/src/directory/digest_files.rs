@@ -1,6 +1,6 @@
 //! `.image-cache/blocks/`: a file of block digests for each cached image, under a name made from its id.
 
-use super::beneath::{create_new, is_other, open_to_read, read_whole, unforeseen};
+use super::safe_open::{create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, UnlinkedFile, same_inode, time, unlink};
 use image_cache_model::ImageId;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
@@ -11,13 +11,13 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Above this no file holds digests: those of the largest image that has any, 16 TiB.
-const MAX_BYTES: u64 = (128 << 20) + 1024;
+/// Bytes of the largest digest file: that of an image of 16 TiB.
+const MAX_DIGEST_FILE: u64 = (128 << 20) + 1024;
 
 /// The ending of a file that is being written.
 const NEW: &str = ".new";
 
-/// Which file something is about: its inode, size and modification time.
+/// Identifies the content of a file: its inode, size and modification time. If it is equal, nobody has written to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileKey {
     /// The inode's number.
@@ -48,27 +48,27 @@ impl FileKey {
     }
 }
 
-/// Digests that are written and wait for their image. Dropped before [`publish`](StagedDigests::publish),
-/// they are removed.
+/// Digests that are written beside those that the image has, under another name. A drop without
+/// [`publish`](StagedDigests::publish) removes them; after a crash opening or cleaning the cache removes them.
 #[derive(Debug)]
 pub struct StagedDigests {
     directory: Arc<Directory>,
     image_id: ImageId,
     name: String,
-    /// Locked, which says that the writer lives.
+    /// Its lock says that the writer lives.
     _file: File,
     durable: bool,
     pending: bool,
 }
 
 impl StagedDigests {
-    /// Puts them in the place of earlier ones. Call with the directory locked.
+    /// Replaces the image's digests with these. Call with the directory locked.
     pub fn publish(mut self) -> io::Result<()> {
         let blocks = &self.directory.blocks;
         rustix::fs::renameat(blocks, &self.name, blocks, name_of(&self.image_id))?;
         self.pending = false;
         if self.durable {
-            // Else a power loss could leave the new image with the digests of a predecessor, by which it is damaged.
+            // Otherwise a power loss could leave the new image with the digests of an earlier one, and it would seem damaged.
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::fsync(rustix::fs::openat(blocks, ".", flags, Mode::empty())?)?;
         }
@@ -79,34 +79,34 @@ impl StagedDigests {
 impl Drop for StagedDigests {
     fn drop(&mut self) {
         if self.pending {
-            // What remains is removed when the cache is opened or cleaned.
+            // A file that remains is removed when the cache is opened or cleaned.
             let _ = rustix::fs::unlinkat(&self.directory.blocks, &self.name, AtFlags::empty());
         }
     }
 }
 
 impl Directory {
-    /// The bytes of an image's digest file; nothing where there is none.
+    /// The bytes of an image's digest file; `None` if there is none.
     pub fn read_digests(&self, id: &ImageId) -> io::Result<Option<Vec<u8>>> {
         let name = name_of(id);
         let Some(file) = open_to_read(&self.blocks, &name)? else {
-            if is_other(&self.blocks, &name) && self.odd_digests.allow() {
-                tracing::warn!(image = %id, "its block digests are no regular file, and so passed over; remove {name} from .image-cache/blocks");
+            if is_other(&self.blocks, &name) && self.digest_warnings.try_acquire() {
+                tracing::warn!(image = %id, "its block digests are no regular file, and are ignored; remove {name} from .image-cache/blocks");
             }
             return Ok(None);
         };
-        // What is too large is damaged.
-        Ok(Some(read_whole(file, MAX_BYTES)?.unwrap_or_default()))
+        // A file that is too large is damaged.
+        Ok(Some(read_whole(file, MAX_DIGEST_FILE)?.unwrap_or_default()))
     }
 
-    /// Writes an image's digests beside those that it has; flushed to disk where they are to be durable.
+    /// Writes an image's digests beside those that it has; flushed to disk if they are to be durable.
     pub fn stage_digests(
         self: &Arc<Self>,
         id: &ImageId,
         bytes: &[u8],
         durable: bool,
     ) -> io::Result<StagedDigests> {
-        let name = format!("{}.{}{NEW}", name_of(id), unforeseen());
+        let name = format!("{}.{}{NEW}", name_of(id), random_suffix());
         let mut file = create_new(&self.blocks, &name, self.owner.file_mode())?;
         let staged = StagedDigests {
             directory: Arc::clone(self),
@@ -117,7 +117,7 @@ impl Directory {
             pending: true,
         };
         match file.try_lock() {
-            // A file system without locks: whoever sweeps may take the digests away, which costs no more than them.
+            // A file system without locks: another process may remove the file as an orphan. Then they are built again later.
             Ok(()) | Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -141,28 +141,28 @@ impl Directory {
         same_inode(&self.base, id, file)
     }
 
-    /// The digest files of none of these images, and those that are or were being written.
-    pub fn stray_digests<'a>(
+    /// The digest files that belong to none of these images, and those that are or were being written.
+    pub fn orphan_digests<'a>(
         &self,
         images: impl Iterator<Item = &'a ImageId>,
     ) -> io::Result<Vec<String>> {
-        let mut strays = HashSet::new();
+        let mut orphans = HashSet::new();
         for entry in self.blocks.entries()? {
-            if let Some(name) = entry?.file_name().to_str().filter(|name| is_ours(name)) {
-                strays.insert(name.to_owned());
+            if let Some(name) = entry?.file_name().to_str().filter(|name| is_digest_file(name)) {
+                orphans.insert(name.to_owned());
             }
         }
-        if !strays.is_empty() {
+        if !orphans.is_empty() {
             for id in images {
-                strays.remove(&name_of(id));
+                orphans.remove(&name_of(id));
             }
         }
-        Ok(strays.into_iter().collect())
+        Ok(orphans.into_iter().collect())
     }
 
     /// Removes a digest file unless its writer lives or the image that it names is there after all. Call with
     /// the directory locked.
-    pub fn remove_stray_digests(&self, name: &str, image: Option<&ImageId>) -> io::Result<()> {
+    pub fn remove_orphan_digests(&self, name: &str, image: Option<&ImageId>) -> io::Result<()> {
         if let Some(id) = image
             && name_of(id) == name
             && self.cached_file(id)?.is_some()
@@ -188,16 +188,16 @@ impl Directory {
     }
 }
 
-/// Ids may be as long as a file name; their hash is shorter, and there is room for an ending.
+/// A part of the id's hash: an id may be as long as a file name, and this leaves space for an ending.
 fn name_of(id: &ImageId) -> String {
     let hash: [u8; 32] = Sha256::digest(id.as_str()).into();
-    // Two hexadecimal digits for each of the first 16 bytes, as one number: a read of an image waits for its name.
+    // Two hexadecimal digits for each of the first 16 bytes, as one number: each read of an image computes the name.
     let first = hash.first_chunk().expect("it has 32 bytes");
     format!("{:032x}", u128::from_be_bytes(*first))
 }
 
-/// Whether a name is of the kind that we make.
-fn is_ours(name: &str) -> bool {
+/// Whether a name is one that [`name_of`] makes, with or without the ending.
+fn is_digest_file(name: &str) -> bool {
     let hash = name.split('.').next().unwrap_or_default();
     let is_hash = hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit());
     is_hash && (name.len() == 32 || name.ends_with(NEW))
@@ -211,6 +211,6 @@ mod tests {
     fn a_name_is_half_of_the_id_s_sha256_with_all_its_digits() {
         let id: ImageId = "image-1".parse().expect("an id");
         assert_eq!(name_of(&id), "0cf457e24a479f02fd4d34540389f720");
-        assert!(is_ours(&name_of(&id)));
+        assert!(is_digest_file(&name_of(&id)));
     }
 }

@@ -1,35 +1,35 @@
-//! Reading along while another process writes an image: its file, and what becomes of that.
+//! Following an image that another process writes: its file, and what becomes of it.
 
 use super::{Directory, open_regular, same_inode};
 use image_cache_model::ImageId;
 use std::fs::{File, TryLockError};
 use std::io;
 
-/// What has become of a file that was being written.
+/// The state of a file that another process was writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriterState {
     /// Its writer lives.
     Growing,
     /// It is a cached image: whole, and verified by its writer.
     Published,
-    /// Its writer died, or found the bytes to be wrong.
+    /// Its writer died, or found that the bytes are wrong.
     Gone,
 }
 
 impl Directory {
-    /// Opens the file that a live writer is filling.
+    /// Opens the file that a live writer is writing; `None` if there is none.
     pub fn open_growing(&self, id: &ImageId) -> io::Result<Option<File>> {
         let Some(file) = open_regular(&self.incomplete, id)? else { return Ok(None) };
         Ok(is_locked(&file)?.then_some(file))
     }
 
-    /// What has become of such a file. Once it is published, it is held against eviction.
-    pub fn writer_state(&self, id: &ImageId, file: &File) -> io::Result<WriterState> {
+    /// The state of such a file. When it is published, this takes a reader's lock on it, so that it is not evicted.
+    pub fn poll_writer(&self, id: &ImageId, file: &File) -> io::Result<WriterState> {
         if !same_inode(&self.base, id, file)? {
             if same_inode(&self.incomplete, id, file)? && is_locked(file)? {
                 return Ok(WriterState::Growing);
             }
-            // The writer may have published it between the two looks.
+            // The writer may have published it between the two system calls.
             if !same_inode(&self.base, id, file)? {
                 return Ok(WriterState::Gone);
             }

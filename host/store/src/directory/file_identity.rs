@@ -1,12 +1,13 @@
 //! Which file is which, and whether the directory is still where it was opened.
 
+use super::Directory;
 use cap_std::fs::{Dir, MetadataExt};
 use image_cache_model::{ImageId, LeftoverState};
 use rustix::fs::{AtFlags, CWD};
 use std::io;
 use std::time::SystemTime;
 
-/// Tells a file from all others, also from a later one of its name; it stays when the file is renamed.
+/// Identifies a file, also against a later one of the same name; it stays when the file is renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileIdentity {
     /// The device of its file system.
@@ -16,7 +17,6 @@ pub struct FileIdentity {
     /// When it was made.
     pub born: SystemTime,
 }
-use super::Directory;
 
 impl Directory {
     /// Which file is the cached image.
@@ -27,20 +27,20 @@ impl Directory {
         identity(&self.base, id)
     }
 
-    /// Which file is being filled, or was.
+    /// Which file is being written, or was left by a dead writer.
     pub fn incomplete_identity(&self, id: &ImageId) -> io::Result<Option<FileIdentity>> {
         identity(&self.incomplete, id)
     }
 
-    /// Whether there is such a file of the image's.
+    /// Whether the image has a leftover in this state.
     pub fn has_leftover(&self, id: &ImageId, state: LeftoverState) -> io::Result<bool> {
         Ok(super::stat_regular(self.leftover_dir(state), id)?.is_some())
     }
 
-    /// An error where the directory at our path, or the one of running fetches in it, is not the one that is open.
+    /// An error if the directory at the cache's path, or `incomplete/` in it, is not the one that is open.
     pub fn check_in_place(&self) -> io::Result<()> {
         let here = |dir: &Dir| rustix::fs::fstat(dir).map(|stat| (stat.st_dev, stat.st_ino));
-        // The one path that is followed: nothing is opened.
+        // The only use of an ambient path: nothing is opened.
         let base = rustix::fs::statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW)?;
         let incomplete = rustix::fs::statat(&self.base, "incomplete", AtFlags::SYMLINK_NOFOLLOW)?;
         let is_same = (base.st_dev, base.st_ino) == here(&self.base)?

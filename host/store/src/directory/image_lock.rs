@@ -2,34 +2,34 @@
 //!
 //! # Which lock guards what
 //!
-//! 1. **An image's lock** (a byte of `.image-cache/images`) is held by whoever changes the record of an image: who publishes,
-//!    removes or repairs it. Nobody else changes that record meanwhile, in this process or another. A driver's calls
-//!    run under it.
-//! 2. **The directory's lock** (`.image-cache/lock`) is held by whoever changes what is cached or counts it to let something in:
+//! 1. **An image's lock** (a byte of `.image-cache/images`) is held while the record of an image is changed: to publish, remove or
+//!    repair it. Nothing else changes that record meanwhile, in this process or another. A driver's calls run under it.
+//! 2. **The directory's lock** (`.image-cache/lock`) is held while the cached files are changed, or counted to admit another one:
 //!    the rename that publishes, the unlink that removes, the block digests beside them, reservations, the queue. No driver is
 //!    called under it: it is held for some system calls.
+//! 3. **A file's lock** is held by the process that has the file open: exclusive by the writer of an incomplete file, shared by a
+//!    reader of a cached image. It is only tried, never waited for.
 //!
-//! They are taken in this order: first the image's (of several images all at once: tried in any order, and where one of them is not free,
-//! all are given back and waited for ascending by their bytes, so that two who want the same ones cannot wait for each other), then the
-//! directory's, which is given back before the driver is called again.
-//! Nobody takes an image's lock with the directory's held. So a driver that takes all the time of its calls holds up those who want
-//! the very images that it is asked about, for as long as a call may take, and nobody else.
+//! The order: first the image's lock, then the directory's, which is released before the driver is called again. An image's lock is
+//! never taken while the directory's is held. The locks of several images are tried in any order; if one of them is not free, all are
+//! released, and then waited for in ascending order of their bytes, so that two processes that need the same ones cannot deadlock. So a
+//! driver that uses all the time of its calls delays only those that need the images it is asked about, for as long as a call may take.
 //!
 //! # Why a crash at any point leaves nothing wrong
 //!
-//! - *Publishing*: image's lock; nothing is cached under the id; record; directory's lock; digests; rename; both locks go. Killed before the
-//!   rename there is a record without a file, which opening forgets, and perhaps digests without an image, which are swept. Killed
-//!   after it, all is there. While another one counts the cached bytes under the directory's lock, the file is either
-//!   incomplete, with its reservation, or cached: the rename needs that lock.
-//! - *Removing*: images' locks; directory's lock; unlinks; digests; the directory's lock goes; gathered hits are given up; records are
-//!   forgotten; the images' locks go. Killed after an unlink there is a record without a file. Nobody can publish an image under the
-//!   id before its old record has gone, since that needs the image's lock: no new record is forgotten in the old one's place.
-//! - *Repairing*: image's lock; file and record are looked at again; the record is written or forgotten. Neither can change meanwhile.
-//!   A file that somebody puts there by hand, who takes no lock, is found at the next repair.
-//! - The locks are the kernel's, of an open file: they go with their process, however it ends.
+//! - *Publishing*: image's lock; check that nothing is cached under the id; record; directory's lock; digests; rename; both locks are
+//!   released. A crash before the rename leaves a record without a file, which opening the cache removes, and perhaps digests without
+//!   an image, which opening the cache removes, too. A crash after it leaves everything complete. While another process counts the
+//!   cached bytes under the directory's lock, the file is either incomplete, with its reservation, or cached: the rename needs that lock.
+//! - *Removing*: images' locks; directory's lock; unlinks; digests; the directory's lock is released; pending hits are dropped; records
+//!   are removed; the images' locks are released. A crash after an unlink leaves a record without a file. No process can publish an
+//!   image under the id before its old record is gone, since that needs the image's lock: no new record is removed by mistake.
+//! - *Repairing*: image's lock; file and record are read again; the record is written or removed. Neither can change meanwhile.
+//!   A file that somebody copies there by hand, without a lock, is found at the next repair.
+//! - The locks are the kernel's, of an open file: they end with their process, however it ends.
 
 use super::Directory;
-use super::lock::{PATIENCE, wait};
+use super::lock::{LOCK_TIMEOUT, wait};
 use image_cache_model::ImageId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -45,52 +45,52 @@ pub struct ImageLocks {
 }
 
 impl Directory {
-    /// Waits for an image's lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) where somebody sits on it.
+    /// Waits for an image's lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if it is held too long.
     pub fn lock_image(&self, id: &ImageId) -> io::Result<ImageLocks> {
         self.lock_images(std::slice::from_ref(id))
     }
 
-    /// The same of several images. Not with the directory locked, nor any image.
+    /// The same for several images. Call with neither the directory nor an image locked.
     pub fn lock_images(&self, ids: &[ImageId]) -> io::Result<ImageLocks> {
-        // Opened anew each time: the locks belong to the open file, so threads exclude each other, too.
+        // Opened again each time: the locks belong to the open file, so threads exclude each other, too.
         let file = self.open_own("images")?;
-        // Most are free. Who waits for none of them may take them in any order, and needs neither that nor a clock.
+        // Mostly all are free. Without waiting they may be taken in any order, and neither sorting nor a clock is needed.
         if ids.iter().all(|id| try_lock_byte(&file, byte_of(id)).is_ok()) {
             return Ok(ImageLocks { _file: file });
         }
-        // Nobody may wait while he holds some out of order.
+        // Waiting with some of them held out of order could deadlock.
         unlock_all(&file)?;
         let mut bytes: Vec<libc::off_t> = ids.iter().map(byte_of).collect();
         bytes.sort_unstable();
         bytes.dedup();
-        let words = "another process records or removes the same image; see who uses .image-cache/images (fuser, lsof)";
+        let message = "another process records or removes the same image; see who uses .image-cache/images (fuser, lsof)";
         for byte in bytes {
-            wait(|| try_lock_byte(&file, byte), PATIENCE, words)?;
+            wait(|| try_lock_byte(&file, byte), LOCK_TIMEOUT, message)?;
         }
         Ok(ImageLocks { _file: file })
     }
 }
 
-/// The byte that stands for an image. Two that share one wait for each other; among a million images there are two with a chance of 1 in
-/// 10 million.
+/// The byte that stands for an image. Two images with the same byte wait for each other; among a million images there are two such
+/// with a chance of 1 in 10 million.
 fn byte_of(id: &ImageId) -> libc::off_t {
     let hash = XxHash3_64::oneshot(id.as_str().as_bytes());
     (hash as libc::off_t) & (libc::off_t::MAX >> 1)
 }
 
-/// Locks one byte of an open file, for this open file alone: what `flock` does for a whole one. The file need not have it.
+/// Locks one byte of an open file, for this open file alone, as `flock` does for a whole file. The byte need not exist.
 fn try_lock_byte(file: &File, byte: libc::off_t) -> Result<(), TryLockError> {
     match set_lock(file, libc::F_WRLCK, byte, 1) {
         Ok(_) => Ok(()),
-        // Whoever waits tries again.
+        // The caller tries again.
         Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => Err(TryLockError::WouldBlock),
         Err(error) => Err(TryLockError::Error(error.into())),
     }
 }
 
-/// Gives back all bytes that this open file has locked.
+/// Releases all bytes that this open file has locked.
 fn unlock_all(file: &File) -> io::Result<()> {
-    // No length reaches to the end, however long the file becomes.
+    // A length of 0 means to the end, however long the file becomes.
     set_lock(file, libc::F_UNLCK, 0, 0)?;
     Ok(())
 }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_s_lock_keeps_nobody_from_another_image_nor_from_the_directory() {
+    fn an_image_s_lock_excludes_neither_another_image_nor_the_directory() {
         let place = tempfile::tempdir().expect("a directory");
         let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
         let _held = directory.lock_images(&ids(&["a", "b"])).expect("they are free");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_want_the_same_images_in_any_order_come_through_one_at_a_time() {
+    fn threads_that_lock_the_same_images_in_any_order_do_so_one_at_a_time() {
         let place = tempfile::tempdir().expect("a directory");
         let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
         let inside = AtomicU32::new(0);

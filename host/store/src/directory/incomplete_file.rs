@@ -1,95 +1,49 @@
-//! One image being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
+//! An image that is being written: `incomplete/<id>` under an exclusive lock, published by `publish`, undone by `Drop`.
 
-use super::beneath::create_new;
+mod take;
+
 use super::reservation::Reservation;
-use super::{
-    Directory, FileInfo, is_regular, lock_alone, open_regular, remove_regular, same_inode, stat_any,
-};
+use super::{Directory, FileInfo, not_regular, remove_regular, same_inode};
 use cap_std::fs::Dir;
 use image_cache_model::{Durability, ImageId};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use std::fs::{File, TryLockError};
-use std::io;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Whoever only looks whether a writer lives holds the lock for a moment: so often we ask again.
-const ATTEMPTS: u32 = 8;
+pub use take::TakeResult;
 
-/// The file of a running fetch. Its exclusive lock says that the writer lives.
+/// The file of a running fetch, and the right to publish it. Its exclusive lock says that the writer lives.
+///
+/// A fill [takes](Self::take) it, writes, flushes with [`sync_to_disk`](Self::sync_to_disk) what it has verified, and
+/// [publishes](Self::publish) it. A drop before that moves the file to `invalid/`; a verified one, which could not be published, is
+/// removed. After a crash the lock is gone, and the next writer replaces the file.
 #[derive(Debug)]
 pub struct Incomplete {
     directory: Arc<Directory>,
-    pub(super) image_id: ImageId,
-    /// Shared with whoever reads it while it grows.
+    image_id: ImageId,
+    /// Shared with readers that follow it while it grows.
     file: Arc<File>,
-    pub(super) size: u64,
-    /// Whether the file still lies in `incomplete/`, so that dropping has something to undo.
+    size: u64,
+    /// Whether the file still lies in `incomplete/`, so that a drop has something to undo.
     pending: bool,
-    /// Whether its bytes are good: if it is undone all the same, there is nothing to learn from it.
+    /// Whether its bytes are verified: then a file that cannot be published is removed, since it shows nothing.
     verified: bool,
-    /// What it was given of the disk.
-    pub(super) reservation: Reservation,
+    /// What it has reserved of the cache and of the disk.
+    reservation: Reservation,
 }
 
-/// The answer to the wish to write an image.
-#[derive(Debug)]
-pub enum TakeResult {
-    /// This process writes it.
-    Ours(Incomplete),
-    /// It is cached.
-    AlreadyCached,
-    /// Another process or thread writes it.
-    BeingWritten,
-}
-
-/// The answer to the wish to publish one.
+/// The result of publishing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublishResult {
     /// It is published.
     Done,
-    /// Somebody else put a file in its place meanwhile; that one stays.
+    /// Another process published a file of this name before; that one stays.
     AlreadyCached,
 }
 
 impl Incomplete {
-    /// Takes `incomplete/<id>` exclusively. A leftover of a dead writer is replaced, never written into:
-    /// its inode may be that of an image that was published while we waited for its lock.
-    pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<TakeResult> {
-        for _ in 0..ATTEMPTS {
-            if directory.cached_file(image_id)?.is_some() {
-                return Ok(TakeResult::AlreadyCached);
-            }
-            // Found out now, not when the whole image was fetched.
-            if stat_any(&directory.base, image_id)?.is_some_and(|found| !is_regular(&found)) {
-                return Err(in_the_way(image_id));
-            }
-            if let Some(file) = create(directory, image_id)? {
-                let ours = Incomplete {
-                    directory: Arc::clone(directory),
-                    image_id: image_id.clone(),
-                    file: Arc::new(file),
-                    size: 0,
-                    pending: true,
-                    verified: false,
-                    reservation: Reservation::default(),
-                };
-                // It may have been published between the look and the lock.
-                if directory.cached_file(image_id)?.is_some() {
-                    ours.discard();
-                    return Ok(TakeResult::AlreadyCached);
-                }
-                return Ok(TakeResult::Ours(ours));
-            }
-            if !clear_dead(directory, image_id)? {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        Ok(TakeResult::BeingWritten)
-    }
-
     /// Appends to the file.
     pub fn write_all(&mut self, block: &[u8]) -> io::Result<()> {
         (&*self.file).write_all(block)?;
@@ -97,12 +51,12 @@ impl Incomplete {
         Ok(())
     }
 
-    /// Of which image.
+    /// The image that is written.
     pub fn image_id(&self) -> &ImageId {
         &self.image_id
     }
 
-    /// The open file, for its attributes and times, and for who reads it while it grows.
+    /// The open file, for its attributes and times, and for readers that follow it.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
@@ -112,10 +66,35 @@ impl Incomplete {
         self.size
     }
 
-    /// Flushes verified bytes to disk, where that is wanted, and answers what the inode then says.
+    /// Bytes that may be written without asking.
+    pub fn reserved(&self) -> u64 {
+        self.reservation.reserved
+    }
+
+    /// Bytes that the file system no longer counts as free because of this file.
+    pub fn allocated(&self) -> u64 {
+        self.reservation.allocated.max(self.size)
+    }
+
+    /// Reserves `total` bytes and announces them to other processes; false if the file system cannot store that.
+    pub fn announce_bytes(&mut self, total: u64) -> io::Result<bool> {
+        self.reservation.announce_bytes(&self.file, total)
+    }
+
+    /// Announces to other processes that the image is counted. If the file system cannot store that, its bytes tell them.
+    pub fn announce_image(&mut self) -> io::Result<()> {
+        self.reservation.announce_image(&self.file)
+    }
+
+    /// Has the file system allocate blocks for `total` bytes, without changing the file's length; false if it cannot do that.
+    pub fn allocate(&mut self, total: u64) -> io::Result<bool> {
+        self.reservation.allocate(&self.file, self.size, total)
+    }
+
+    /// Says that the bytes are verified, flushes them to disk if `durability` asks for it, and returns what the inode says then.
     pub fn sync_to_disk(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
-        self.give_back()?;
+        self.reservation.release_unwritten(&self.file, self.size)?;
         if durability == Durability::Full {
             self.file.sync_all()?;
         }
@@ -135,26 +114,26 @@ impl Incomplete {
         if !same_inode(from, &self.image_id, &self.file)? {
             self.pending = false;
             return Err(io::Error::other(format!(
-                "somebody removed incomplete/{id} while it was written"
+                "incomplete/{id} was removed while it was written"
             )));
         }
-        match move_in(from, to, id) {
+        match rename_no_replace(from, to, id) {
             Ok(()) => {}
             Err(Errno::EXIST) if self.directory.cached_file(&self.image_id)?.is_some() => {
                 return Ok(PublishResult::AlreadyCached);
             }
-            Err(Errno::EXIST) => return Err(in_the_way(&self.image_id)),
+            Err(Errno::EXIST) => return Err(not_regular(&self.image_id)),
             Err(e) => return Err(e.into()),
         }
         self.pending = false;
-        self.withdraw();
-        // From now on it is a cached image, which only a reader's shared lock protects from eviction. Nobody waits for it:
-        // between the two locks any process may have taken its own, and keep it.
+        self.reservation.withdraw(&self.file, &self.image_id);
+        // From now on it is a cached image, which only a reader's shared lock protects from eviction. This process does not wait
+        // for it: between the two locks another process may have taken its own, and keep it.
         let _ = self.file.try_lock_shared();
         Ok(PublishResult::Done)
     }
 
-    /// Removes the file: it held nothing worth a look.
+    /// Removes the file instead of moving it to `invalid/`: it shows nothing.
     pub fn discard(mut self) {
         self.remove();
     }
@@ -167,14 +146,14 @@ impl Incomplete {
             // `clean` removes it later; a new fetch replaces it at once.
             tracing::warn!(image = %self.image_id, %error, "cannot remove the incomplete file");
         }
-        // Who read along may keep it open for a while, and with it the lock.
+        // A reader that follows may keep the file open for a while, and with it the lock.
         let _ = self.file.unlock();
     }
 }
 
 impl Drop for Incomplete {
-    /// A fetch that failed or broke off: the file goes to `invalid/`, for whoever wants to know why. One
-    /// that was good, but that the cache could not publish, goes for good.
+    /// A fetch that failed or was aborted: the file is moved to `invalid/`, where an administrator can look at it. A verified
+    /// one, which the cache could not publish, is removed.
     fn drop(&mut self) {
         if !self.pending {
             return;
@@ -182,9 +161,9 @@ impl Drop for Incomplete {
         if self.verified {
             return self.remove();
         }
-        // What fails here costs space until it is cleaned, no more.
-        let _ = self.give_back();
-        self.withdraw();
+        // If this fails, the space stays allocated until the file is cleaned.
+        let _ = self.reservation.release_unwritten(&self.file, self.size);
+        self.reservation.withdraw(&self.file, &self.image_id);
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
         if same_inode(from, &self.image_id, &self.file).unwrap_or(false)
@@ -197,78 +176,27 @@ impl Drop for Incomplete {
 }
 
 impl Directory {
-    /// Flushes the base directory to disk, so that what was published stays published.
+    /// Flushes the base directory to disk, so that published images survive a power loss.
     pub fn flush_to_disk(&self) -> io::Result<()> {
-        // The handle that we hold only names the directory; flushing needs one that opens it.
+        // The handle that is held only names the directory; flushing needs one that opens it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.base, ".", flags, Mode::empty())?;
         Ok(rustix::fs::fsync(opened)?)
     }
 }
 
-fn in_the_way(id: &ImageId) -> io::Error {
-    io::Error::other(format!("{id} in the cache directory is no regular file; move it away"))
-}
-
-/// Moves a file to a name that nobody has. Where the file system cannot rename without replacing (NFS, 9p and some of FUSE
-/// cannot), the file has both names for a moment; what is left of that after a kill is an incomplete file like others.
-fn move_in(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
+/// Moves a file to a name that does not exist. If the file system cannot rename without replacing (NFS, 9p and some of FUSE
+/// cannot), the file has both names for a moment; after a crash in that moment the old name is an incomplete file like others.
+fn rename_no_replace(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
     match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, id, to, id, AtFlags::empty())?;
             if let Err(error) = rustix::fs::unlinkat(from, id, AtFlags::empty()) {
-                // It is published all the same.
+                // The image is published nevertheless.
                 tracing::warn!(image = id, %error, "its name in incomplete/ remains until it is cleaned");
             }
             Ok(())
         }
         other => other,
     }
-}
-
-/// Makes and locks the file; nothing where one is there already.
-fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
-    let mode = directory.owner.file_mode();
-    let file = match create_new(&directory.incomplete, image_id.as_str(), mode) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    match file.try_lock() {
-        Ok(()) => {}
-        // Somebody took the new file for a leftover before we had its lock.
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(e)) => return Err(e),
-    }
-    if !same_inode(&directory.incomplete, image_id, &file)? {
-        return Ok(None);
-    }
-    directory.adopt_owner(&file)?;
-    // Who reads along through this handle leaves the access time to the records.
-    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
-    Ok(Some(file))
-}
-
-/// Removes the file of a writer that is dead; false where it lives.
-fn clear_dead(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
-    let Some(file) = open_regular(&directory.incomplete, image_id)? else {
-        return match directory.incomplete.symlink_metadata(image_id.as_str()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            // Another writer has come between the two looks.
-            Ok(found) if found.is_file() => Ok(false),
-            Ok(_) => Err(io::Error::other(format!(
-                "incomplete/{image_id} is no regular file; remove it by hand"
-            ))),
-            Err(e) => Err(e),
-        };
-    };
-    let file = match lock_alone(&directory.incomplete, image_id, file) {
-        Ok(locked) => locked,
-        Err(TryLockError::WouldBlock) => return Ok(false),
-        Err(TryLockError::Error(e)) => return Err(e),
-    };
-    if same_inode(&directory.incomplete, image_id, &file)? {
-        remove_regular(&directory.incomplete, image_id)?;
-    }
-    Ok(true)
 }

@@ -1,6 +1,6 @@
-//! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or broke off.
+//! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or were aborted.
 
-use super::{Directory, entry_info, lock_alone, open_regular, remove_regular, same_inode};
+use super::{Directory, entry_info, lock_exclusive, open_regular, remove_regular, same_inode};
 use cap_std::fs::Dir;
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::fs::TryLockError;
@@ -17,12 +17,12 @@ impl Directory {
         }
     }
 
-    /// How many files lie there, whether a writer lives or not.
+    /// How many files there are, with or without a live writer.
     pub fn count(&self, state: LeftoverState) -> io::Result<u64> {
         Ok(self.files_in(state)?.len() as u64)
     }
 
-    /// The files whose writer is gone, in no order.
+    /// The files without a live writer, in no order.
     pub fn leftovers(&self, state: LeftoverState) -> io::Result<Vec<Leftover>> {
         let mut files = self.files_in(state)?;
         if state == LeftoverState::Incomplete {
@@ -37,11 +37,11 @@ impl Directory {
         Ok(files)
     }
 
-    /// Removes a leftover; false where it has gone or a writer has taken its place.
+    /// Removes a leftover; false if it is gone, or a writer has replaced it.
     pub fn remove_leftover(&self, leftover: &Leftover) -> io::Result<bool> {
         let (dir, id) = (self.leftover_dir(leftover.state), &leftover.image_id);
         let Some(file) = open_regular(dir, id)? else { return Ok(false) };
-        let file = match lock_alone(dir, id, file) {
+        let file = match lock_exclusive(dir, id, file) {
             Ok(locked) => locked,
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(e)) => return Err(e),

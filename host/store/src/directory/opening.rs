@@ -1,8 +1,8 @@
 //! Opening the base directory, and making what is missing in it.
 
 use super::Directory;
-use super::beneath::Limit;
 use super::owner::Owner;
+use super::safe_open::RateLimit;
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// What could not be opened, and why.
+/// Why a cache directory could not be opened.
 #[derive(Debug)]
 pub struct DirectoryFault {
     /// The directory or file.
@@ -25,7 +25,7 @@ const SUPPORTED: [(&str, u64); 4] =
     [("ext4", 0xEF53), ("xfs", 0x5846_5342), ("btrfs", 0x9123_683E), ("tmpfs", 0x0102_1994)];
 
 impl Directory {
-    /// Opens the directory at `path`, an ambient path; makes it and its directories where they are missing.
+    /// Opens the directory at `path`, an ambient path; makes it and its directories if they are missing.
     pub fn open(path: &Path, database: &Path) -> Result<Directory, DirectoryFault> {
         let fault = |source| DirectoryFault { path: path.to_owned(), source };
         if !path.exists() {
@@ -56,18 +56,18 @@ impl Directory {
             blocks,
             database,
             owner,
-            odd_digests: Limit::default(),
+            digest_warnings: RateLimit::default(),
         };
-        directory.prove_writable()?;
-        // Without it the queue's order may suffer, and nothing else.
-        if let Err(error) = directory.note_queue_order() {
+        directory.check_writable()?;
+        // If that fails, only the queue's order may suffer.
+        if let Err(error) = directory.advance_queue_clock() {
             tracing::warn!(%error, "the order of the queue could not be noted");
         }
         Ok(directory)
     }
 
-    /// A cache that cannot write is found out now, not at the first image.
-    fn prove_writable(&self) -> Result<(), DirectoryFault> {
+    /// Detects a cache that cannot write now, not at the first image.
+    fn check_writable(&self) -> Result<(), DirectoryFault> {
         for (dir, name) in [
             (&self.base, ""),
             (&self.incomplete, "incomplete"),
@@ -81,12 +81,12 @@ impl Directory {
         Ok(())
     }
 
-    /// The folder of what lies at this path below the base directory, no link followed; made where it is missing.
+    /// The folder of what lies at this path below the base directory, no link followed; made if it is missing.
     pub fn folder_of(&self, below: &Path) -> io::Result<Dir> {
         folder(&self.base, below, self.owner)
     }
 
-    /// A warning where the file system is none of those that were tested.
+    /// A warning if the file system is none of those that were tested.
     pub fn file_system_warning(&self) -> Option<String> {
         let kind = rustix::fs::fstatfs(&self.base).ok()?.f_type.cast_unsigned();
         if SUPPORTED.iter().any(|(_, magic)| *magic == kind) {
@@ -101,7 +101,7 @@ impl Directory {
     }
 }
 
-/// Makes the base directory and what is missing above it, and flushes their entries: else a power loss could take it, and
+/// Makes the base directory and what is missing above it, and flushes their entries: otherwise a power loss could remove it, and
 /// with it all that was reported as cached.
 fn make_base(path: &Path) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
@@ -110,7 +110,7 @@ fn make_base(path: &Path) -> io::Result<()> {
     for made in missing {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty());
         let above = above.unwrap_or(Path::new("."));
-        // Who may not read a directory cannot flush it either, and caches all the same.
+        // A directory that this process may not read cannot be flushed. The cache works nevertheless.
         if let Err(error) = File::open(above).and_then(|above| above.sync_all()) {
             let above = above.display();
             tracing::warn!(%error, "{above} cannot be flushed: a power loss could lose the new cache directory");
@@ -129,7 +129,7 @@ fn folder(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
     Ok(dir)
 }
 
-/// Opens a directory, no link; makes it where it is missing.
+/// Opens a directory, no link; makes it if it is missing.
 pub(super) fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
     match base.create_dir(name) {
         Ok(()) => {

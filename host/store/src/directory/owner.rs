@@ -1,11 +1,11 @@
-//! Owner and mode of what the cache makes: the base directory's, less what is not needed.
+//! Owner and mode of the files that the cache makes: the base directory's, without what a file does not need.
 
 use rustix::fs::{Gid, Mode, OFlags, Stat, Uid};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-/// Whom the base directory belongs to, and who may do what with it.
+/// The owner and mode of the base directory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owner {
     user: Uid,
@@ -22,7 +22,7 @@ impl Owner {
         }
     }
 
-    /// The mode of a directory that we make.
+    /// The mode of a directory that the cache makes.
     pub fn directory_mode(self) -> u32 {
         self.mode | 0o700
     }
@@ -47,7 +47,7 @@ impl Owner {
         let made = made.as_fd();
         let now = rustix::fs::fstat(made)?;
         let (user, group) = (Uid::from_raw(now.st_uid), Gid::from_raw(now.st_gid));
-        // Only root can give a file away; anybody else makes files of their own.
+        // Only root can change a file's owner.
         if rustix::process::geteuid().is_root() && (user, group) != (self.user, self.group) {
             rustix::fs::fchown(made, Some(self.user), Some(self.group))?;
         }

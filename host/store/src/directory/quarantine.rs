@@ -1,4 +1,4 @@
-//! Images that were found damaged: moved to `invalid/`, with the reason in an attribute of the file.
+//! Quarantine of damaged images: they are moved to `invalid/`, with the reason in an attribute of the file.
 
 use super::{Directory, open_regular, remove_regular};
 use image_cache_model::ImageId;
@@ -13,9 +13,9 @@ const REASON: &str = "user.image-cache.reason";
 const MAX_REASON: usize = 200;
 
 impl Directory {
-    /// Moves a cached image, this open file, to `invalid/`; where it cannot go there, it goes for good. Call
-    /// with the directory locked, once it is sure that the image's name leads to the file.
-    pub fn invalidate(&self, id: &ImageId, file: &File, reason: &str) -> io::Result<()> {
+    /// Moves a cached image, this open file, to `invalid/`; if that fails, removes it. Call with the directory locked, after
+    /// checking that the image's name leads to the file.
+    pub fn quarantine(&self, id: &ImageId, file: &File, reason: &str) -> io::Result<()> {
         let end = reason.floor_char_boundary(MAX_REASON);
         if let Err(error) = file.set_xattr(REASON, &reason.as_bytes()[..end]) {
             tracing::debug!(image = %id, %error, "the file cannot carry the reason");
@@ -26,10 +26,10 @@ impl Directory {
         remove_regular(&self.base, id).map(drop)
     }
 
-    /// Why the image's file lies in `invalid/`, where the file says so.
+    /// Why the image's file lies in `invalid/`, if the file says so.
     pub fn invalid_reason(&self, id: &ImageId) -> io::Result<Option<String>> {
         let Some(file) = open_regular(&self.invalid, id)? else { return Ok(None) };
-        // A file system without attributes has no reasons.
+        // A file system without attributes keeps no reasons.
         let reason = file.get_xattr(REASON).unwrap_or_default();
         Ok(reason.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
     }

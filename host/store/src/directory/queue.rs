@@ -1,6 +1,6 @@
 //! The queue: empty files, the oldest first, whose modification times strictly increase.
 
-use super::beneath::{create_new, open_to_write};
+use super::safe_open::{create_new, open_to_write};
 use super::{
     Directory, FileInfo, is_regular, remove_regular, stat_any, stat_regular, timespec, to_micros,
     unlink,
@@ -13,8 +13,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Keeps the time of the newest entry ever queued, so that adding needs no look at the others: its modification time, which
-/// only its owner may set, or what it says in microseconds, whichever is later.
+/// The file that has the time of the newest entry ever queued, so that adding one does not read the others: its modification time,
+/// which only its owner may set, or its text in microseconds, the later of the two.
 const CLOCK: &str = "queue-clock";
 
 /// Digits of the clock's text: all of 64 bits, so that a later time overwrites every one.
@@ -26,7 +26,7 @@ impl Directory {
         Ok(stat_regular(&self.queue, id)?.is_some())
     }
 
-    /// Adds an entry behind all others; false where it is there already. Call with the directory locked.
+    /// Adds an entry behind all others; false if it is there already. Call with the directory locked.
     pub fn enqueue(&self, id: &ImageId, now: SystemTime) -> io::Result<bool> {
         let file = match create_new(&self.queue, id.as_str(), self.owner.file_mode()) {
             Ok(file) => file,
@@ -41,7 +41,7 @@ impl Directory {
             Err(e) => return Err(e),
         };
         self.stamp(&file, now).map(|()| true).inspect_err(|_| {
-            // An entry without its place in the order would be a wish that was refused, and is kept all the same.
+            // Without its time the entry would be queued although the caller gets an error.
             let _ = self.dequeue(id);
         })
     }
@@ -49,7 +49,7 @@ impl Directory {
     /// Gives a new entry its time, behind all others.
     fn stamp(&self, entry: &File, now: SystemTime) -> io::Result<()> {
         let clock = self.open_clock()?;
-        // A microsecond: what remains of a time in a double, which is how Glance reads it.
+        // A microsecond is the precision of a time in a double, which is how Glance reads it.
         let after = time_of(&clock)? + Duration::from_micros(1);
         let stamp = to_micros(now).max(after);
         set_clock(&clock, stamp)?;
@@ -57,8 +57,7 @@ impl Directory {
         self.adopt_owner(entry)
     }
 
-    /// Opens the clock. What is no regular file, or is one that has another name elsewhere and so must not be written, makes
-    /// way for a new one.
+    /// Opens the clock. An entry that is no regular file, or has another name elsewhere and so must not be written, is replaced.
     fn open_clock(&self) -> io::Result<File> {
         if let Some(clock) = open_to_write(&self.own, CLOCK)?
             && rustix::fs::fstat(&clock)?.st_nlink == 1
@@ -66,12 +65,12 @@ impl Directory {
             return Ok(clock);
         }
         if unlink(&self.own, CLOCK)? {
-            tracing::warn!(".image-cache/{CLOCK} was no file of our own; it is replaced");
+            tracing::warn!(".image-cache/{CLOCK} was not made by image-cache; it is replaced");
         }
         self.open_own(CLOCK)
     }
 
-    /// Removes an entry; false where there is none.
+    /// Removes an entry; false if there is none.
     pub fn dequeue(&self, id: &ImageId) -> io::Result<bool> {
         remove_regular(&self.queue, id)
     }
@@ -93,8 +92,8 @@ impl Directory {
         Ok(entries.into_iter().map(|(_, _, id)| id).collect())
     }
 
-    /// Sees to it that what is queued from now on comes behind what is there, whoever queued that.
-    pub(super) fn note_queue_order(&self) -> io::Result<()> {
+    /// Sets the clock to the newest entry, which another program may have made, so that new entries come behind it.
+    pub(super) fn advance_queue_clock(&self) -> io::Result<()> {
         let mut newest = SystemTime::UNIX_EPOCH;
         for entry in self.queue.entries()? {
             if let Some(info) = super::entry_info(&entry?)? {
@@ -103,7 +102,7 @@ impl Directory {
         }
         let clock = self.open_clock()?;
         if time_of(&clock)? < newest {
-            // One more, for the part of a microsecond that was cut off.
+            // One more, for the fraction of a microsecond that was cut off.
             set_clock(&clock, newest + Duration::from_micros(1))?;
         }
         Ok(())
@@ -111,13 +110,13 @@ impl Directory {
 }
 
 fn time_of(clock: &File) -> io::Result<SystemTime> {
-    let mut said = [0; DIGITS];
-    let count = clock.read_at(&mut said, 0)?;
-    let micros = std::str::from_utf8(&said[..count]).ok().and_then(|text| text.parse().ok());
+    let mut text = [0; DIGITS];
+    let count = clock.read_at(&mut text, 0)?;
+    let micros = std::str::from_utf8(&text[..count]).ok().and_then(|text| text.parse().ok());
     Ok(FileInfo::of(clock)?.modified.max(micros.map_or(UNIX_EPOCH, system_time)))
 }
 
-/// Who may not set the clock's own time writes it down.
+/// Sets the clock's modification time; a process that may not do that writes the time as text.
 fn set_clock(clock: &File, to: SystemTime) -> io::Result<()> {
     match rustix::fs::futimens(clock, &both(to)) {
         Err(Errno::PERM | Errno::ACCESS) => {

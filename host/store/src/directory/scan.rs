@@ -10,25 +10,26 @@ use image_cache_model::{ImageId, belongs_to_database};
 use std::sync::{Arc, Mutex};
 use std::{io, vec};
 
-/// Names that are read before their inodes are looked at.
-const AT_ONCE: usize = 1024;
+/// Directory entries that are read before their inodes.
+const READ_AHEAD: usize = 1024;
 
-/// An image with its inode, or why that cannot be looked at.
-type Found = io::Result<(ImageId, FileInfo)>;
+/// An image with what its inode says, or why that cannot be read.
+type ScanItem = io::Result<(ImageId, FileInfo)>;
 
-/// One pass, in no order, for who takes its time.
+/// One pass over the cached images, in no order. It reads ahead in batches, and may be kept and continued later.
 pub struct Scan {
-    names: Names,
-    found: vec::IntoIter<Found>,
+    entries: EntryReader,
+    found: vec::IntoIter<ScanItem>,
 }
 
-/// What one of the threads of a pass comes to see.
+/// The part of one pass that one thread sees.
 pub struct ScanShard<'a> {
-    names: &'a Mutex<Names>,
-    some: vec::IntoIter<(ImageId, DirEntry)>,
+    entries: &'a Mutex<EntryReader>,
+    batch: vec::IntoIter<(ImageId, DirEntry)>,
 }
 
-struct Names {
+/// Reads the directory in batches.
+struct EntryReader {
     entries: ReadDir,
     database: Arc<str>,
 }
@@ -36,38 +37,38 @@ struct Names {
 impl Directory {
     /// One pass over the cached images, in no order.
     pub fn cached_files(&self) -> io::Result<Scan> {
-        Ok(Scan { names: self.names()?, found: Vec::new().into_iter() })
+        Ok(Scan { entries: self.entry_reader()?, found: Vec::new().into_iter() })
     }
 
-    /// One pass, at once: by two threads, where there are many images. What each of them makes of its share.
-    pub fn in_shards<T: Send>(
+    /// One pass at once, by two threads if there are many images. The result of `work` of each thread.
+    pub fn scan_in_shards<T: Send>(
         &self,
         work: impl Fn(ScanShard<'_>) -> io::Result<T> + Sync,
     ) -> io::Result<Vec<T>> {
-        let mut names = self.names()?;
-        let first = names.some()?;
+        let mut entries = self.entry_reader()?;
+        let first = entries.next_batch()?;
         let is_long = first.len() >= WORTH_A_THREAD;
-        let names = &Mutex::new(names);
-        let mine = || work(ScanShard { names, some: first.into_iter() });
+        let entries = &Mutex::new(entries);
+        let mine = || work(ScanShard { entries, batch: first.into_iter() });
         if !is_long {
             return Ok(vec![mine()?]);
         }
-        let theirs = || work(ScanShard { names, some: Vec::new().into_iter() });
+        let theirs = || work(ScanShard { entries, batch: Vec::new().into_iter() });
         let (mine, theirs) = both(mine, theirs);
         Ok(vec![mine?, theirs?])
     }
 
-    fn names(&self) -> io::Result<Names> {
-        Ok(Names { entries: self.base.entries()?, database: Arc::clone(&self.database) })
+    fn entry_reader(&self) -> io::Result<EntryReader> {
+        Ok(EntryReader { entries: self.base.entries()?, database: Arc::clone(&self.database) })
     }
 }
 
-impl Names {
-    /// Some more; none at the end.
-    fn some(&mut self) -> io::Result<Vec<(ImageId, DirEntry)>> {
+impl EntryReader {
+    /// The next images; empty at the end.
+    fn next_batch(&mut self) -> io::Result<Vec<(ImageId, DirEntry)>> {
         loop {
             let (mut images, mut read) = (Vec::new(), 0);
-            for entry in self.entries.by_ref().take(AT_ONCE) {
+            for entry in self.entries.by_ref().take(READ_AHEAD) {
                 read += 1;
                 let entry = entry?;
                 images.extend(image(&entry, &self.database).map(|id| (id, entry)));
@@ -79,7 +80,7 @@ impl Names {
     }
 }
 
-/// The image that has an entry's name, where that is an image's.
+/// The image of a directory entry, if its name is an image's.
 fn image(entry: &DirEntry, database: &str) -> Option<ImageId> {
     let name = entry.file_name();
     let name = name.to_str().filter(|name| !belongs_to_database(name, database))?;
@@ -87,19 +88,19 @@ fn image(entry: &DirEntry, database: &str) -> Option<ImageId> {
 }
 
 impl Iterator for ScanShard<'_> {
-    type Item = Found;
+    type Item = ScanItem;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<ScanItem> {
         loop {
-            if let Some((id, entry)) = self.some.next() {
+            if let Some((id, entry)) = self.batch.next() {
                 match entry_info(&entry) {
                     Ok(None) => continue,
                     info => return info.map(|info| info.map(|info| (id, info))).transpose(),
                 }
             }
-            match lock(self.names).some() {
-                Ok(some) if some.is_empty() => return None,
-                Ok(some) => self.some = some.into_iter(),
+            match lock(self.entries).next_batch() {
+                Ok(batch) if batch.is_empty() => return None,
+                Ok(batch) => self.batch = batch.into_iter(),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -107,38 +108,38 @@ impl Iterator for ScanShard<'_> {
 }
 
 impl Iterator for Scan {
-    type Item = Found;
+    type Item = ScanItem;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<ScanItem> {
         loop {
             if let Some(found) = self.found.next() {
                 return Some(found);
             }
-            match self.names.some() {
-                Ok(some) if some.is_empty() => return None,
-                Ok(some) => self.found = looked_at(some).into_iter(),
+            match self.entries.next_batch() {
+                Ok(batch) if batch.is_empty() => return None,
+                Ok(batch) => self.found = stat_all(batch).into_iter(),
                 Err(error) => return Some(Err(error)),
             }
         }
     }
 }
 
-/// Those that are regular files and still there.
-fn looked_at(images: Vec<(ImageId, DirEntry)>) -> Vec<Found> {
+/// The images of a batch that are regular files and still there.
+fn stat_all(images: Vec<(ImageId, DirEntry)>) -> Vec<ScanItem> {
     let infos = infos(&images);
     let found = images.into_iter().zip(infos);
     found.filter_map(|((id, _), info)| info.map(|info| Some((id, info?))).transpose()).collect()
 }
 
 fn infos(images: &[(ImageId, DirEntry)]) -> Vec<io::Result<Option<FileInfo>>> {
-    let look = |images: &[(ImageId, DirEntry)]| -> Vec<_> {
+    let stat = |images: &[(ImageId, DirEntry)]| -> Vec<_> {
         images.iter().map(|(_, entry)| entry_info(entry)).collect()
     };
     if images.len() < WORTH_A_THREAD {
-        return look(images);
+        return stat(images);
     }
     let (mine, others) = images.split_at(images.len() / 2);
-    let (mut infos, others) = both(|| look(mine), || look(others));
+    let (mut infos, others) = both(|| stat(mine), || stat(others));
     infos.extend(others);
     infos
 }

@@ -1,8 +1,8 @@
-//! Small files that others keep beside the images, in a folder of `.image-cache/`: each is whole, or not there.
+//! Small files that another package keeps beside the images, in a folder of `.image-cache/`: each is complete, or not there.
 
-use super::beneath::{Limit, create_new, is_other, open_to_read, read_whole, unforeseen};
 use super::opening::make;
 use super::owner::Owner;
+use super::safe_open::{RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, unlink};
 use cap_std::fs::Dir;
 use std::io::{self, Write};
@@ -12,15 +12,14 @@ use std::time::{Duration, SystemTime};
 /// The beginning of the name of a file that is being written.
 const NEW: &str = ".new-";
 
-/// Whoever writes a small file has done so after this time, or was killed.
+/// A small file that is still being written after this time was left by a killed process.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A folder of small files below the cache directory, for what a program keeps of its images.
 ///
-/// Everything goes through the folder's handle: no link is followed, nothing waits, and what lies under a file's name but is
-/// no regular file, or larger than [`MAX_BYTES`](Self::MAX_BYTES), counts as no file. A file that is
-/// [saved](Self::save) takes the place of whatever has its name. It is not flushed to disk: after a power loss it may be
-/// gone, or empty.
+/// Every file is reached through the folder's handle: no link is followed, nothing blocks, and an entry that is no regular file,
+/// or is larger than [`MAX_BYTES`](Self::MAX_BYTES), counts as no file. [`save`](Self::save) replaces what has the name, at once
+/// and completely. It does not flush to disk: after a power loss the file may be gone, or empty.
 ///
 /// ```
 /// # use image_cache::{Config, ImageCache};
@@ -38,11 +37,11 @@ pub struct SmallFiles {
     dir: Dir,
     path: PathBuf,
     owner: Owner,
-    odd: Limit,
+    warnings: RateLimit,
 }
 
 impl Directory {
-    /// A folder of `.image-cache/`, made where it is missing.
+    /// A folder of `.image-cache/`, made if it is missing.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
         SmallFiles::open(&self.own, &self.path_of(".image-cache"), name, self.owner)
     }
@@ -52,16 +51,16 @@ impl SmallFiles {
     /// No file has more bytes.
     pub const MAX_BYTES: u64 = 1 << 20;
 
-    /// A folder in this one, made where it is missing. Its name may begin with a dot: then it is no file's.
+    /// A folder in this one, made if it is missing. Its name may begin with a dot, which no file's does.
     ///
     /// # Errors
-    /// Where it cannot be made, or something else has its name.
+    /// If it cannot be made, or something else has its name.
     pub fn below(&self, name: &str) -> io::Result<SmallFiles> {
         SmallFiles::open(&self.dir, &self.path, name, self.owner)
     }
 
     fn open(parent: &Dir, path: &Path, name: &str, owner: Owner) -> io::Result<SmallFiles> {
-        let path = path.join(checked(name)?);
+        let path = path.join(single_component(name)?);
         let dir = make(parent, name, owner).map_err(|error| {
             let why = match is_other(parent, name) {
                 true => "; remove what has its name",
@@ -69,36 +68,36 @@ impl SmallFiles {
             };
             io::Error::new(error.kind(), format!("{}: {error}{why}", path.display()))
         })?;
-        let files = SmallFiles { dir, path, owner, odd: Limit::default() };
+        let files = SmallFiles { dir, path, owner, warnings: RateLimit::default() };
         if let Err(error) = files.remove_abandoned() {
-            tracing::debug!(%error, "what a killed process left in {} remains", files.path.display());
+            tracing::debug!(%error, "files that a killed process left in {} remain", files.path.display());
         }
         Ok(files)
     }
 
-    /// What a file holds; nothing where there is no such file.
+    /// The content of a file; `None` if there is no such file.
     ///
     /// # Errors
-    /// Where the name is none that a file can have, or the file cannot be read.
+    /// If the name is none that a file can have, or the file cannot be read.
     pub fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let name = file_name(name)?;
         let Some(file) = open_to_read(&self.dir, name)? else {
             if is_other(&self.dir, name) {
-                self.tell(name, "it is no regular file");
+                self.warn(name, "it is no regular file");
             }
             return Ok(None);
         };
         let bytes = read_whole(file, Self::MAX_BYTES)?;
         if bytes.is_none() {
-            self.tell(name, "it is too large");
+            self.warn(name, "it is too large");
         }
         Ok(bytes)
     }
 
-    /// Keeps a file, in the place of what has its name.
+    /// Writes a file, in place of what has its name.
     ///
     /// # Errors
-    /// Where the name is none that a file can have, there is too much to keep, or it cannot be written.
+    /// If the name is none that a file can have, the content is too large, or it cannot be written.
     pub fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let name = file_name(name)?;
         if content.len() as u64 > Self::MAX_BYTES {
@@ -106,7 +105,7 @@ impl SmallFiles {
                 format!("it has {} bytes, at most {} are kept", content.len(), Self::MAX_BYTES);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
         }
-        let new = format!("{NEW}{}", unforeseen());
+        let new = format!("{NEW}{}", random_suffix());
         let mut file = create_new(&self.dir, &new, 0o600)?;
         let saved = self.owner.give_to_file(&file).and_then(|()| file.write_all(content));
         saved
@@ -114,10 +113,10 @@ impl SmallFiles {
             .inspect_err(|_| drop(unlink(&self.dir, &new)))
     }
 
-    /// Removes a file, or whatever else has its name and is no folder; false where nothing has.
+    /// Removes a file, or what else has its name and is no folder; false if nothing has.
     ///
     /// # Errors
-    /// Where the name is none that a file can have, or the file cannot be removed.
+    /// If the name is none that a file can have, or the file cannot be removed.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         unlink(&self.dir, file_name(name)?)
     }
@@ -125,7 +124,7 @@ impl SmallFiles {
     /// The names of all files, in no order.
     ///
     /// # Errors
-    /// Where the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in self.dir.entries()? {
@@ -149,26 +148,30 @@ impl SmallFiles {
         Ok(())
     }
 
-    fn tell(&self, name: &str, what: &str) {
-        if self.odd.allow() {
+    fn warn(&self, name: &str, what: &str) {
+        if self.warnings.try_acquire() {
             let folder = self.path.display();
-            tracing::warn!(name, "{what}, and so passed over; remove it from {folder}");
+            tracing::warn!(name, "{what}, and is ignored; remove it from {folder}");
         }
     }
 }
 
-/// One component that leads nowhere else.
-fn checked(name: &str) -> io::Result<&str> {
+/// The name, if it is one component that leads nowhere else.
+fn single_component(name: &str) -> io::Result<&str> {
     let is_plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
     let words = "a name has one component, and is neither empty nor of dots alone";
     is_plain.then_some(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
-/// What begins with a dot is being written, or a folder.
+/// The name, if a file can have it. A name that begins with a dot is a file that is being written, or a folder.
 fn file_name(name: &str) -> io::Result<&str> {
     let words = "the name of a small file does not begin with a dot";
     let is_hidden = name.starts_with('.');
-    if is_hidden { Err(io::Error::new(io::ErrorKind::InvalidInput, words)) } else { checked(name) }
+    if is_hidden {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+    } else {
+        single_component(name)
+    }
 }
 
 /// Whether a name is that of a file which is being written, by this version or by one before it: `.PROCESS-NUMBER`.

@@ -1,55 +1,54 @@
-//! Taking cached images away: their names at once, their space where there is time for that.
+//! Removing cached images: their names at once, their space when the last handle is closed.
 
-use super::{Directory, lock_alone, open_regular, same_inode, stat_regular, unlink};
+use super::{Directory, lock_exclusive, open_regular, same_inode, stat_regular, unlink};
 use image_cache_model::ImageId;
 use std::fs::{File, TryLockError};
 use std::io;
 
-/// A file that has left its place. One that was removed is open still: its space is given back when this is dropped,
-/// which takes the longer the larger it is (a file system that discards blocks waits for the disk), and so is not for
-/// whoever holds a lock.
+/// A file that was removed and is still open. Dropping it closes the file, by which the file system frees its space. That takes
+/// the longer the larger the file is (a file system that discards blocks waits for the disk), so drop it without a lock held.
 #[derive(Debug)]
 pub struct UnlinkedFile {
     /// Its bytes.
     pub size: u64,
-    _space: Option<File>,
+    _open: Option<File>,
 }
 
-/// What became of an attempt to evict an image.
+/// The result of an attempt to evict an image.
 #[derive(Debug)]
 pub enum EvictResult {
     /// It was removed.
     Evicted(UnlinkedFile),
-    /// Somebody has it open: it stays.
+    /// A reader has it open: it stays.
     BeingRead,
     /// It was not there any more.
     Gone,
 }
 
 impl UnlinkedFile {
-    /// A file that lives on elsewhere, or could not be opened, has no space that is to be given back.
-    pub fn new(size: u64, space: Option<File>) -> UnlinkedFile {
-        UnlinkedFile { size, _space: space }
+    /// `open` is `None` if the file has another name by now, or could not be opened.
+    pub fn new(size: u64, open: Option<File>) -> UnlinkedFile {
+        UnlinkedFile { size, _open: open }
     }
 }
 
 impl Directory {
-    /// Removes a cached image; nothing where there is none. Whoever reads it goes on reading.
+    /// Removes a cached image; `None` if there is none. Readers that have it open can go on reading.
     pub fn remove_cached(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
         if self.is_database(id) {
             return Ok(None);
         }
         let Some(stat) = stat_regular(&self.base, id)? else { return Ok(None) };
-        // Without the right to read it, it is removed all the same.
+        // A file that this process may not read is removed, too.
         let file = open_regular(&self.base, id).ok().flatten();
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         Ok(unlink(&self.base, id.as_str())?.then(|| UnlinkedFile::new(size, file)))
     }
 
-    /// Removes a cached image, unless somebody reads it.
+    /// Removes a cached image, unless a reader holds its lock.
     pub fn evict(&self, id: &ImageId) -> io::Result<EvictResult> {
         let Some(file) = self.open_cached(id)? else { return Ok(EvictResult::Gone) };
-        let file = match lock_alone(&self.base, id, file) {
+        let file = match lock_exclusive(&self.base, id, file) {
             Ok(locked) => locked,
             Err(TryLockError::WouldBlock) => return Ok(EvictResult::BeingRead),
             Err(TryLockError::Error(e)) => return Err(e),

@@ -1,43 +1,44 @@
 //! The digest of a block: XXH3 with 64 bits.
 
-// Where nothing is optimised, the library is, and faster.
+// In a build without optimisation the library is faster: it is optimised.
 #[cfg(all(target_arch = "x86_64", any(test, not(debug_assertions))))]
 mod simd;
 
 use std::hash::Hasher;
 use twox_hash::XxHash3_64;
 
-/// Bytes in a block; the last one of an image has what is left.
-pub const BLOCK: u64 = 1 << 20;
+/// Bytes of a block that has a digest; the last block of an image may be shorter. A block that is written at once is
+/// smaller: [`WRITE_BLOCK`](crate::md5::WRITE_BLOCK).
+pub const DIGEST_BLOCK: u64 = 1 << 20;
 
 /// The digest of a whole block, never 0.
 pub(super) fn digest(bytes: &[u8]) -> u64 {
     #[cfg(all(target_arch = "x86_64", not(debug_assertions)))]
     if let Some(digest) = simd::digest(bytes) {
-        return known(digest);
+        return nonzero(digest);
     }
-    known(XxHash3_64::oneshot(bytes))
+    nonzero(XxHash3_64::oneshot(bytes))
 }
 
-/// Takes an image's bytes in any portions, and makes the digests of its blocks.
+/// Takes an image's bytes in any portions, and computes the digests of its blocks. A fill feeds it with the bytes that it writes.
 #[derive(Default)]
 pub struct BlockDigests {
     done: Vec<u64>,
-    block: XxHash3_64,
-    /// Bytes of the block that is under way.
-    taken: u64,
+    hasher: XxHash3_64,
+    /// Bytes of the unfinished block.
+    block_bytes: u64,
 }
 
 impl BlockDigests {
     /// Takes the next bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let reservation = usize::try_from(BLOCK - self.taken).unwrap_or(usize::MAX);
-            let (now, later) = bytes.split_at(bytes.len().min(reservation));
-            self.block.write(now);
-            self.taken += now.len() as u64;
+            let missing = usize::try_from(DIGEST_BLOCK - self.block_bytes).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(bytes.len().min(missing));
+            self.hasher.write(now);
+            self.block_bytes += now.len() as u64;
             bytes = later;
-            if self.taken == BLOCK {
+            if self.block_bytes == DIGEST_BLOCK {
                 self.end_block();
             }
         }
@@ -45,20 +46,20 @@ impl BlockDigests {
 
     /// The digests of all blocks.
     pub(super) fn finish(mut self) -> Vec<u64> {
-        if self.taken > 0 {
+        if self.block_bytes > 0 {
             self.end_block();
         }
         self.done
     }
 
     fn end_block(&mut self) {
-        self.done.push(known(std::mem::take(&mut self.block).finish()));
-        self.taken = 0;
+        self.done.push(nonzero(std::mem::take(&mut self.hasher).finish()));
+        self.block_bytes = 0;
     }
 }
 
-/// 0 stands for a digest that nobody knows.
-fn known(digest: u64) -> u64 {
+/// 0 stands for a digest that is not known.
+fn nonzero(digest: u64) -> u64 {
     digest.max(1)
 }
 
@@ -69,7 +70,7 @@ mod tests {
     #[test]
     fn digests_do_not_depend_on_how_the_bytes_came() {
         let bytes: Vec<u8> = (0..2_500_000_u32).map(|n| (n >> 3) as u8 ^ n as u8).collect();
-        let whole: Vec<u64> = bytes.chunks(BLOCK as usize).map(digest).collect();
+        let whole: Vec<u64> = bytes.chunks(DIGEST_BLOCK as usize).map(digest).collect();
         for portion in [1000, 262_144, 1 << 20, 3 << 20] {
             let mut digests = BlockDigests::default();
             bytes.chunks(portion).for_each(|portion| digests.update(portion));

@@ -1,6 +1,6 @@
 //! The digests of one image's blocks: in memory, and as the bytes of a file.
 
-use super::digest::{BLOCK, BlockDigests, digest};
+use super::digest::{BlockDigests, DIGEST_BLOCK, digest};
 use crate::directory::FileKey;
 use image_cache_model::ImageId;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 /// What a digest file begins with: a name, and the version of what follows.
 const MAGIC: [u8; 8] = *b"ICBLOCK\x01";
 
-/// XXH3, 64 bits, over blocks of [`BLOCK`] bytes.
+/// XXH3, 64 bits, over blocks of [`DIGEST_BLOCK`] bytes.
 const XXH3_64: u8 = 1;
 
 /// Bytes before the id.
@@ -31,12 +31,15 @@ pub enum Trust {
     NotYet,
 }
 
-/// The digests of an image's blocks. Those that nobody knows yet are learned from the first use.
+/// The digests of an image's blocks. A digest that is not known is taken from the first bytes that are checked.
+///
+/// Threads share it without a lock. [`take_unsaved`](Self::take_unsaved) tells exactly one of them to save it, once it is complete.
+/// A table that is dropped before that is built again at the next use.
 #[derive(Debug)]
 pub struct DigestTable {
     size: u64,
     trust: Trust,
-    /// 0 where it is not known.
+    /// 0 if it is not known.
     digests: Box<[AtomicU64]>,
     unknown: AtomicUsize,
     /// Whether it is complete, and not in its file yet.
@@ -49,19 +52,20 @@ impl DigestTable {
         DigestTable::of(size, trust, digests.finish(), false)
     }
 
-    /// None is known; each block is trusted when it is first read. Once all are known they are `to_be_saved`.
-    pub fn trust_on_first_use(size: u64, to_be_saved: bool) -> DigestTable {
-        DigestTable::of(size, Trust::FirstUse, vec![0; blocks(size)], to_be_saved)
+    /// No digest is known; each block is trusted when it is first read. `save_when_complete`: whether [`take_unsaved`](Self::take_unsaved)
+    /// asks to save them once all are known.
+    pub fn trust_on_first_use(size: u64, save_when_complete: bool) -> DigestTable {
+        DigestTable::of(size, Trust::FirstUse, vec![0; blocks(size)], save_when_complete)
     }
 
-    fn of(size: u64, trust: Trust, digests: Vec<u64>, to_be_saved: bool) -> DigestTable {
+    fn of(size: u64, trust: Trust, digests: Vec<u64>, save_when_complete: bool) -> DigestTable {
         let unknown = digests.iter().filter(|digest| **digest == 0).count();
         DigestTable {
             size,
             trust,
             digests: digests.into_iter().map(AtomicU64::new).collect(),
             unknown: AtomicUsize::new(unknown),
-            unsaved: AtomicBool::new(to_be_saved),
+            unsaved: AtomicBool::new(save_when_complete),
         }
     }
 
@@ -75,18 +79,18 @@ impl DigestTable {
         self.digests.len()
     }
 
-    /// How many bytes the block has; all but the last have [`BLOCK`].
+    /// How many bytes the block has; all but the last have [`DIGEST_BLOCK`].
     pub fn block_len(&self, block: usize) -> usize {
-        let left = self.size.saturating_sub((block as u64).saturating_mul(BLOCK));
-        usize::try_from(left.min(BLOCK)).unwrap_or(0)
+        let left = self.size.saturating_sub((block as u64).saturating_mul(DIGEST_BLOCK));
+        usize::try_from(left.min(DIGEST_BLOCK)).unwrap_or(0)
     }
 
-    /// Why these digests are right; not yet where some are still to be made.
+    /// Why these digests are right; [`Trust::NotYet`] if some are not known.
     pub fn trust(&self) -> Trust {
         if self.is_complete() { self.trust } else { Trust::NotYet }
     }
 
-    /// Whether these bytes are those of the block; what nobody knew is known from now on.
+    /// Checks these bytes against the digest of the block. A digest that is not known is set to theirs, and they pass.
     pub fn check(&self, block: usize, bytes: &[u8]) -> bool {
         let found = digest(bytes);
         let Some(known) = self.digests.get(block) else { return false };
@@ -99,8 +103,8 @@ impl DigestTable {
         }
     }
 
-    /// True once, when all digests are known of an image that had none.
-    pub fn is_to_be_saved(&self) -> bool {
+    /// Takes the order to save the digests: true once, when all digests are known of an image that had none.
+    pub fn take_unsaved(&self) -> bool {
         self.unsaved.load(Ordering::Relaxed)
             && self.is_complete()
             && self.unsaved.swap(false, Ordering::AcqRel)
@@ -111,7 +115,7 @@ impl DigestTable {
         self.unknown.load(Ordering::Acquire) == 0
     }
 
-    /// The bytes of its file, which begin with whose digests they are and end with a digest of their own.
+    /// The bytes of its file, which begin with the id and end with a digest of the file itself.
     pub fn to_bytes(&self, id: &ImageId, file: &FileKey) -> Vec<u8> {
         let id = id.as_str().as_bytes();
         let mut bytes = Vec::with_capacity(HEAD + id.len() + (self.blocks() + 1) * DIGEST);
@@ -119,7 +123,7 @@ impl DigestTable {
         bytes.extend([XXH3_64, to_code(self.trust)]);
         // An id has at most 255 bytes.
         bytes.extend((id.len() as u16).to_le_bytes());
-        bytes.extend((BLOCK as u32).to_le_bytes());
+        bytes.extend((DIGEST_BLOCK as u32).to_le_bytes());
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(file.inode.to_le_bytes());
         bytes.extend(file.modified.0.to_le_bytes());
@@ -132,10 +136,10 @@ impl DigestTable {
         bytes
     }
 
-    /// The same back; nothing where they are torn, another image's, or of a kind that we do not know.
+    /// Reads them again; `None` if they are torn, another image's, or of a kind that is not known.
     pub fn from_bytes(bytes: &[u8], id: &ImageId) -> Option<(FileKey, DigestTable)> {
         let (content, own) = bytes.split_last_chunk::<DIGEST>()?;
-        // Looked at first: a large file of zeros is not worth a digest.
+        // Compared first: no digest need be computed of a large file of zeros.
         if !content.starts_with(&MAGIC) || digest(content) != u64::from_le_bytes(*own) {
             return None;
         }
@@ -143,7 +147,7 @@ impl DigestTable {
         let known = take(&mut rest)? == MAGIC && take(&mut rest)? == [XXH3_64];
         let trust = from_code(take::<1>(&mut rest)?[0])?;
         let id_bytes = usize::from(u16::from_le_bytes(take(&mut rest)?));
-        let is_block = u64::from(u32::from_le_bytes(take(&mut rest)?)) == BLOCK;
+        let is_block = u64::from(u32::from_le_bytes(take(&mut rest)?)) == DIGEST_BLOCK;
         let size = u64::from_le_bytes(take(&mut rest)?);
         let inode = u64::from_le_bytes(take(&mut rest)?);
         let seconds = i64::from_le_bytes(take(&mut rest)?);
@@ -160,20 +164,20 @@ impl DigestTable {
         Some((file, DigestTable::of(size, trust, digests, false)))
     }
 
-    /// Whose digests a file holds, by its first bytes; nobody has verified them.
+    /// The id in the first bytes of a digest file; nothing has verified them.
     pub fn id_in(head: &[u8]) -> Option<ImageId> {
         let len = u16::from_le_bytes(*head.get(10..12)?.first_chunk()?);
         let id = head.get(HEAD..HEAD + usize::from(len))?;
         str::from_utf8(id).ok()?.parse().ok()
     }
 
-    /// How many bytes of a file that needs.
+    /// How many bytes of a file [`id_in`](Self::id_in) needs.
     pub const HEAD_AND_ID: u64 = HEAD as u64 + image_cache_model::MAX_IMAGE_ID_BYTES as u64;
 }
 
 /// How many blocks an image of so many bytes has.
 fn blocks(size: u64) -> usize {
-    usize::try_from(size.div_ceil(BLOCK)).unwrap_or(usize::MAX)
+    usize::try_from(size.div_ceil(DIGEST_BLOCK)).unwrap_or(usize::MAX)
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_comes_back_as_it_went() {
+    fn a_table_is_read_as_it_was_written() {
         for size in [0, 1, 1 << 20, (3 << 20) + 1] {
             let (table, file) = table(size);
             let bytes = table.to_bytes(&id("ünïcode"), &file);
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn torn_flipped_and_foreign_bytes_are_no_table() {
+    fn torn_flipped_and_another_image_s_bytes_are_no_table() {
         let (table, file) = table((2 << 20) + 5);
         let bytes = table.to_bytes(&id("a"), &file);
         assert!(DigestTable::from_bytes(&bytes, &id("b")).is_none(), "another image's");
@@ -241,13 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_learned_once_and_held_to_that() {
+    fn a_block_is_trusted_once_and_compared_with_that() {
         let table = DigestTable::trust_on_first_use((1 << 20) + 1, true);
         assert_eq!(table.trust(), Trust::NotYet);
         assert!(table.check(1, b"x") && table.check(1, b"x") && !table.check(1, b"y"));
-        assert!(!table.is_to_be_saved());
+        assert!(!table.take_unsaved());
         assert!(table.check(0, b"z") && !table.check(2, b"z"), "there is no third block");
-        assert!(table.is_to_be_saved() && !table.is_to_be_saved());
+        assert!(table.take_unsaved() && !table.take_unsaved());
         assert_eq!(table.trust(), Trust::FirstUse);
     }
 }

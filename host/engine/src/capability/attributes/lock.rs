@@ -1,31 +1,35 @@
 //! The lock under which attributes are changed, in one process and in many.
 
-use super::{Error, io_error};
+use crate::capability::error::{CapabilityError, io_error};
 use crate::driver::deadline::Deadline;
 use image_cache_store::Directory;
-use image_cache_store::sync::{Gate, Passed};
+use image_cache_store::sync::{TimedLock, TimedLockGuard};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
 /// Taken before the file's lock, so that threads of this process wait for each other without sleeping.
-static PROCESS: Gate = Gate::new();
+static IN_PROCESS: TimedLock = TimedLock::new();
 
 /// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
 #[derive(Debug, Default)]
-pub(super) struct Lock(Option<File>);
+pub(super) struct AttributesLock(Option<File>);
 
 /// Both locks, until it is dropped.
-pub(super) struct Held<'a> {
+pub(super) struct AttributesLockGuard<'a> {
     file: &'a File,
-    _thread: Passed<'static>,
+    _thread: TimedLockGuard<'static>,
 }
 
-impl Lock {
+impl AttributesLock {
     /// Waits for the lock, no longer than the call may take.
-    pub fn hold(&mut self, directory: &Directory, deadline: &Deadline) -> Result<Held<'_>, Error> {
+    pub fn hold(
+        &mut self,
+        directory: &Directory,
+        deadline: &Deadline,
+    ) -> Result<AttributesLockGuard<'_>, CapabilityError> {
         let until = || Instant::now() + deadline.remaining();
-        let thread = PROCESS.pass(until).ok_or(Error::Busy)?;
+        let thread = IN_PROCESS.lock_until(until).ok_or(CapabilityError::Busy)?;
         let file = match &mut self.0 {
             Some(file) => file,
             none => none.insert(open(directory).map_err(|e| io_error(&e))?),
@@ -33,9 +37,11 @@ impl Lock {
         let mut pause = Duration::from_micros(20);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Held { file, _thread: thread }),
+                Ok(()) => return Ok(AttributesLockGuard { file, _thread: thread }),
                 Err(TryLockError::Error(e)) => return Err(io_error(&e)),
-                Err(TryLockError::WouldBlock) if deadline.passed() => return Err(Error::Busy),
+                Err(TryLockError::WouldBlock) if deadline.passed() => {
+                    return Err(CapabilityError::Busy);
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
             }
             pause = (pause * 2).min(Duration::from_millis(2));
@@ -43,14 +49,14 @@ impl Lock {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for AttributesLockGuard<'_> {
     fn drop(&mut self) {
         // Unlocking an open file of our own does not fail; were it to, the next holder of this handle has the lock anyway.
         let _ = self.file.unlock();
     }
 }
 
-/// Opens the file; makes it where it is missing.
+/// Opens the file; makes it if it is missing.
 pub(super) fn open(directory: &Directory) -> io::Result<File> {
     directory.open_own("attributes.lock")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A cache with the image `a`; nothing, aloud, where its file system keeps no attributes.
+/// A cache with the image `a`; nothing, aloud, if its file system keeps no attributes.
 fn cache() -> Option<(tempfile::TempDir, Images)> {
     let place = tempfile::tempdir().expect("a directory");
     let directory =
@@ -78,10 +78,10 @@ fn each_driver_has_names_of_its_own() {
     let mine = NameSpace::Driver(safe_name("mine"));
     assert_eq!(mine.full("hits").expect("a name"), "user.image-cache.mine.hits");
     for name in ["", "a/b", "a b", "ü", &"x".repeat(65), "a\0"] {
-        assert!(matches!(mine.full(name), Err(Error::InvalidArgument)), "{name:?}");
+        assert!(matches!(mine.full(name), Err(CapabilityError::InvalidArgument)), "{name:?}");
     }
     assert_eq!(NameSpace::Glance.full("checksum").expect("a name"), "user.checksum");
-    assert!(matches!(NameSpace::Glance.full("other"), Err(Error::Denied)));
+    assert!(matches!(NameSpace::Glance.full("other"), Err(CapabilityError::Denied)));
     for other in ["mine.wasm", "/opt/mine", "/opt/drivers/mine.wasm", "/srv/drivers/mine.wasm"] {
         assert_ne!(safe_name(other), "mine", "{other}");
     }
@@ -95,16 +95,16 @@ fn the_number_and_length_of_attributes_are_bounded() {
     let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Driver("mine".into()));
     let long = vec![b'x'; MAX_VALUE + 1];
-    assert!(matches!(attributes.set(&images, "a", "long", &long), Err(Error::TooLarge)));
+    assert!(matches!(attributes.set(&images, "a", "long", &long), Err(CapabilityError::TooLarge)));
     for n in 0..MAX_ATTRIBUTES {
         match attributes.set(&images, "a", &format!("n{n}"), b"1") {
             // Some file systems have room for fewer.
-            Err(Error::Full) => return,
+            Err(CapabilityError::Full) => return,
             other => other.expect("there is room"),
         }
     }
-    assert!(matches!(attributes.set(&images, "a", "more", b"1"), Err(Error::TooLarge)));
-    assert!(matches!(attributes.add(&mut images, "a", "more", 1), Err(Error::TooLarge)));
+    assert!(matches!(attributes.set(&images, "a", "more", b"1"), Err(CapabilityError::TooLarge)));
+    assert!(matches!(attributes.add(&mut images, "a", "more", 1), Err(CapabilityError::TooLarge)));
     attributes.set(&images, "a", "n1", b"2").expect("one that is there may change");
 }
 
@@ -112,10 +112,13 @@ fn the_number_and_length_of_attributes_are_bounded() {
 fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument() {
     let Some((_place, mut images)) = cache() else { return };
     let attributes = attributes(NameSpace::Glance);
-    assert!(matches!(attributes.get(&mut images, "b", "hits"), Err(Error::NotFound)));
+    assert!(matches!(attributes.get(&mut images, "b", "hits"), Err(CapabilityError::NotFound)));
     for id in ["../a", "cache.db", "", "incomplete"] {
         assert!(
-            matches!(attributes.get(&mut images, id, "hits"), Err(Error::InvalidArgument)),
+            matches!(
+                attributes.get(&mut images, id, "hits"),
+                Err(CapabilityError::InvalidArgument)
+            ),
             "{id:?}"
         );
     }
@@ -129,7 +132,7 @@ fn what_is_read_is_the_file_that_is_in_its_place() {
     let read = |images: &mut Images| attributes.get(images, "a", "hits");
     assert!(matches!(read(&mut images), Ok(Some(hits)) if hits == b"1"));
     std::fs::remove_file(place.path().join("a")).expect("it goes");
-    assert!(matches!(read(&mut images), Err(Error::NotFound)));
+    assert!(matches!(read(&mut images), Err(CapabilityError::NotFound)));
     std::fs::write(place.path().join("a"), "another").expect("it can be written");
     assert!(matches!(read(&mut images), Ok(None)));
 }

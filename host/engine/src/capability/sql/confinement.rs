@@ -76,22 +76,22 @@ const TABLES: [&str; 6] =
     ["dbstat", "fts3tokenize", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"];
 
 /// Puts the bounds on a new connection. The host's own statements pass.
-pub(super) fn confine(connection: &mut Connection, watch: &Arc<Interrupt>) -> Result<()> {
+pub(super) fn confine(connection: &mut Connection, interrupt: &Arc<Interrupt>) -> Result<()> {
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }
     for (switch, on) in SWITCHES {
         connection.set_db_config(switch, on)?;
     }
-    let asked = Arc::clone(watch);
+    let asked = Arc::clone(interrupt);
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if asked.is_ours() {
+        if asked.is_host_statement() {
             return Authorization::Allow;
         }
-        // SQLite prepares a statement anew, as it runs, where the schema has changed: nothing bounds that, and what was a
+        // SQLite prepares a statement anew, as it runs, if the schema has changed: nothing bounds that, and what was a
         // small table may be a bomb of views by now. What runs may prepare pragmas alone: `pragma_table_info` does.
         if !asked.is_preparing() && !matches!(context.action, AuthAction::Pragma { .. }) {
-            asked.note_stale();
+            asked.set_stale();
             return Authorization::Deny;
         }
         match context.action {
@@ -101,26 +101,26 @@ pub(super) fn confine(connection: &mut Connection, watch: &Arc<Interrupt>) -> Re
             _ => authorize(&context),
         }
     }))?;
-    let watch = Arc::clone(watch);
-    connection.progress_handler(STEPS, Some(move || watch.is_over()))
+    let interrupt = Arc::clone(interrupt);
+    connection.progress_handler(STEPS, Some(move || interrupt.check_limits()))
 }
 
 /// Whether a statement that is prepared now calls more functions than can be gone through without a look at the clock.
-fn calls_too_much(watch: &Interrupt, function: &str) -> bool {
+fn calls_too_much(interrupt: &Interrupt, function: &str) -> bool {
     let weight = if is_among(&SLOW, function) { MAX_FUNCTIONS / MAX_SLOW } else { 1 };
-    watch.note_functions(weight) > MAX_FUNCTIONS
+    interrupt.add_function_weight(weight) > MAX_FUNCTIONS
 }
 
 /// Whether that is why the statement that was prepared last was refused.
-pub(super) fn called_too_much(watch: &Interrupt) -> bool {
-    watch.functions() > MAX_FUNCTIONS
+pub(super) fn called_too_much(interrupt: &Interrupt) -> bool {
+    interrupt.function_weight() > MAX_FUNCTIONS
 }
 
 /// Keeps the database from filling the disk: SQLite answers that it is full instead. The log is written into the database
 /// often enough to stay well below its own share.
 pub(super) fn cap_pages(
     connection: &mut Connection,
-    watch: &Arc<Interrupt>,
+    interrupt: &Arc<Interrupt>,
     share: DiskShare,
 ) -> Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
@@ -130,11 +130,11 @@ pub(super) fn cap_pages(
     connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?;
     let limit = format!("PRAGMA journal_size_limit = {}", share.log / 4);
     connection.query_row(&limit, [], |_| Ok(()))?;
-    let watch = Arc::clone(watch);
+    let interrupt = Arc::clone(interrupt);
     // In place of `wal_autocheckpoint`, which would be such a hook itself.
     connection.wal_hook(Some(move |log: &mut Wal, pages: c_int| {
         let pages = i64::from(pages);
-        watch.note_log(u64::try_from(pages.saturating_mul(page + FRAME)).unwrap_or(0));
+        interrupt.set_log_bytes(u64::try_from(pages.saturating_mul(page + FRAME)).unwrap_or(0));
         if pages >= often
             && let Err(error) = log.checkpoint()
         {

@@ -22,7 +22,7 @@ pub(super) struct FileIdentityCheck {
 }
 
 impl FileIdentityCheck {
-    /// Will watch the file that lies there once it is asked often. Before that, where it is another one than `expected` then, or the machine
+    /// Will watch the file that lies there once it is asked often. Before that, if it is another one than `expected` then, or the machine
     /// has no watch to give, every question is answered with "perhaps not".
     pub fn new(location: &Arc<Location>, expected: DatabaseIdentity) -> Self {
         FileIdentityCheck {
@@ -35,7 +35,7 @@ impl FileIdentityCheck {
 
     fn watch(&self) -> Option<OwnedFd> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-        // Its number of names changes, too, where another file is moved onto its name.
+        // Its number of names changes, too, if another file is moved onto its name.
         let flags = WatchFlags::MOVE_SELF
             | WatchFlags::DELETE_SELF
             | WatchFlags::ATTRIB
@@ -45,7 +45,7 @@ impl FileIdentityCheck {
     }
 
     /// Whether it is certain. After the first event of any kind it never is again.
-    pub fn is_certain(&mut self) -> bool {
+    pub fn check(&mut self) -> bool {
         if self.unwatched > 0 {
             self.unwatched -= 1;
             if self.unwatched == 0 {
@@ -67,10 +67,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// After so many questions that there is a watch, where there can be one.
+    /// After so many questions that there is a watch, if there can be one.
     fn watched(path: &Path, expected: DatabaseIdentity) -> FileIdentityCheck {
         let mut in_place = FileIdentityCheck::new(&Arc::new(Location::at(path)), expected);
-        assert!((1..UNWATCHED).all(|_| !in_place.is_certain()), "nothing is watched yet");
+        assert!((1..UNWATCHED).all(|_| !in_place.check()), "nothing is watched yet");
         in_place
     }
 
@@ -82,9 +82,9 @@ mod tests {
         let found =
             Location::at(&path).identity().expect("it can be looked at").expect("it is there");
         let mut in_place = watched(&path, found);
-        assert!(in_place.is_certain());
+        assert!(in_place.check());
         fs::write(&path, "more of it").expect("a write is no move");
-        assert!(in_place.is_certain());
+        assert!(in_place.check());
         // As SQLite's connection does: a file that is open is not gone.
         let _open = fs::File::open(&path).expect("it is there");
         change(&path);
@@ -103,8 +103,8 @@ mod tests {
         for (what, mut in_place) in
             [("away", after(away)), ("gone", after(gone)), ("replaced", after(replaced))]
         {
-            assert!(!in_place.is_certain(), "{what}");
-            assert!(!in_place.is_certain(), "{what}, at the second question");
+            assert!(!in_place.check(), "{what}");
+            assert!(!in_place.check(), "{what}, at the second question");
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");
-        assert!(!watched(&path, (0, 0)).is_certain());
-        assert!(!watched(&scratch.path().join("none"), (0, 0)).is_certain());
+        assert!(!watched(&path, (0, 0)).check());
+        assert!(!watched(&scratch.path().join("none"), (0, 0)).check());
     }
 }

@@ -8,27 +8,27 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every so many looks at the clock, memory and log are looked at, too.
-const LOOKS_AT_ALL: u32 = 10;
+const FULL_CHECK_EVERY: u32 = 10;
 
 /// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     deadline: Deadline,
     /// SQLite's memory when the statement that runs began.
-    before: AtomicI64,
+    memory_at_start: AtomicI64,
     /// How often SQLite has asked since then whether to go on.
-    looks: AtomicU32,
+    checks: AtomicU32,
     /// Beside which SQLite's write-ahead log lies, and the bytes that it may have.
     database: Arc<Location>,
     max_log: u64,
     /// The log's bytes after the last commit, as SQLite told them: a look at the file costs a hit a microsecond.
     committed: AtomicU64,
     /// Whether the host's own statements are running, which need no permission.
-    ours: AtomicBool,
+    host_statement: AtomicBool,
     /// Whether a guest's statement is prepared now, within bounds.
     preparing: AtomicBool,
     /// The weight of the functions that it calls.
-    functions: AtomicU32,
+    function_weight: AtomicU32,
     /// Whether SQLite wanted to prepare one anew while it ran.
     stale: AtomicBool,
 }
@@ -37,27 +37,27 @@ impl Interrupt {
     pub fn new(database: &Arc<Location>, max_log: u64, deadline: &Deadline) -> Self {
         Interrupt {
             deadline: deadline.clone(),
-            before: AtomicI64::new(memory::used()),
-            looks: AtomicU32::new(0),
+            memory_at_start: AtomicI64::new(memory::used()),
+            checks: AtomicU32::new(0),
             database: Arc::clone(database),
             max_log,
             // Nobody has looked yet.
             committed: AtomicU64::new(u64::MAX),
-            ours: AtomicBool::new(true),
+            host_statement: AtomicBool::new(true),
             preparing: AtomicBool::new(false),
-            functions: AtomicU32::new(0),
+            function_weight: AtomicU32::new(0),
             stale: AtomicBool::new(false),
         }
     }
 
     /// A guest's statement is about to run.
-    pub fn begin(&self) {
-        self.before.store(memory::used(), Ordering::Relaxed);
-        self.looks.store(0, Ordering::Relaxed);
+    pub fn begin_statement(&self) {
+        self.memory_at_start.store(memory::used(), Ordering::Relaxed);
+        self.checks.store(0, Ordering::Relaxed);
     }
 
     /// Whether the time of the call is up: nothing more is begun then. A statement that is short is never asked to stop.
-    pub fn is_late(&self) -> bool {
+    pub fn deadline_passed(&self) -> bool {
         self.deadline.passed()
     }
 
@@ -68,25 +68,25 @@ impl Interrupt {
 
     /// Whether the statement that runs must be interrupted. The clock is looked at each time, since a few steps may be slow
     /// ones; memory and the log seldom: most statements are done before that.
-    pub fn is_over(&self) -> bool {
-        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+    pub fn check_limits(&self) -> bool {
+        let check = self.checks.fetch_add(1, Ordering::Relaxed);
         if self.deadline.passed() {
             return true;
         }
-        if self.is_ours() || look % LOOKS_AT_ALL != LOOKS_AT_ALL - 1 {
+        if self.is_host_statement() || check % FULL_CHECK_EVERY != FULL_CHECK_EVERY - 1 {
             return false;
         }
-        memory::is_exceeded(self.before.load(Ordering::Relaxed)) || self.log_is_full()
+        memory::is_exceeded(self.memory_at_start.load(Ordering::Relaxed)) || self.log_is_full()
     }
 
     /// The log had so many bytes after a commit.
-    pub fn note_log(&self, bytes: u64) {
+    pub fn set_log_bytes(&self, bytes: u64) {
         self.committed.store(bytes, Ordering::Relaxed);
     }
 
     /// What was undone may have left the log larger than any commit told.
-    pub fn forget_log(&self) {
-        self.note_log(u64::MAX);
+    pub fn forget_log_bytes(&self) {
+        self.set_log_bytes(u64::MAX);
     }
 
     /// Whether the log may have all the bytes that it may have, as far as is known without a look at it.
@@ -99,31 +99,31 @@ impl Interrupt {
         self.database.log_bytes() > self.max_log
     }
 
-    pub fn is_ours(&self) -> bool {
-        self.ours.load(Ordering::Relaxed)
+    pub fn is_host_statement(&self) -> bool {
+        self.host_statement.load(Ordering::Relaxed)
     }
 
     /// Says whose statements come next.
-    pub fn set_ours(&self, ours: bool) {
-        self.ours.store(ours, Ordering::Relaxed);
+    pub fn set_host_statement(&self, host_statement: bool) {
+        self.host_statement.store(host_statement, Ordering::Relaxed);
     }
 
     /// Says whether a guest's statement is prepared within bounds from now on.
     pub fn set_preparing(&self, preparing: bool) {
         self.preparing.store(preparing, Ordering::Relaxed);
         if preparing {
-            self.functions.store(0, Ordering::Relaxed);
+            self.function_weight.store(0, Ordering::Relaxed);
         }
     }
 
     /// The weight of the functions in the statement that was prepared last.
-    pub fn functions(&self) -> u32 {
-        self.functions.load(Ordering::Relaxed)
+    pub fn function_weight(&self) -> u32 {
+        self.function_weight.load(Ordering::Relaxed)
     }
 
     /// A function of this weight is in the statement that is prepared: the weight of all of them.
-    pub fn note_functions(&self, weight: u32) -> u32 {
-        self.functions.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
+    pub fn add_function_weight(&self, weight: u32) -> u32 {
+        self.function_weight.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
     }
 
     pub fn is_preparing(&self) -> bool {
@@ -131,12 +131,12 @@ impl Interrupt {
     }
 
     /// A statement that runs was prepared for a schema that has changed since.
-    pub fn note_stale(&self) {
+    pub fn set_stale(&self) {
         self.stale.store(true, Ordering::Relaxed);
     }
 
     /// Whether that was noted since this was asked last.
-    pub fn took_stale(&self) -> bool {
+    pub fn take_stale(&self) -> bool {
         self.stale.swap(false, Ordering::Relaxed)
     }
 }

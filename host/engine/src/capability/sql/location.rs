@@ -1,6 +1,6 @@
 //! Where a database lies: a handle of its directory, and its name in it.
 
-use super::beneath;
+use super::vfs;
 use image_cache_store::Directory;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Stat};
@@ -48,10 +48,10 @@ impl Location {
     /// A path for SQLite, good while this is there.
     pub fn path(&self) -> PathBuf {
         let directory = self.directory.as_raw_fd();
-        format!("{}{directory}/{}", beneath::PREFIX, self.name).into()
+        format!("{}{directory}/{}", vfs::PREFIX, self.name).into()
     }
 
-    /// Which regular file is there; nothing where none is.
+    /// Which regular file is there; nothing if none is.
     pub fn identity(&self) -> io::Result<Option<DatabaseIdentity>> {
         identity_below(&self.directory, Path::new(&self.name))
     }
@@ -71,7 +71,7 @@ impl Location {
         for ending in [""].into_iter().chain(SIDE_FILES) {
             let name = format!("{}{ending}", self.name);
             let found = stat(&self.directory, Path::new(&name))?;
-            let fault = found.and_then(|file| beneath::fault(self.directory(), &file));
+            let fault = found.and_then(|file| vfs::fault(self.directory(), &file));
             if let Some(fault) = fault {
                 return Err(io::Error::other(format!("{name}: {fault}")));
             }
@@ -124,7 +124,7 @@ fn is_no_file(found: Stat) -> bool {
 
 /// A message of SQLite's without the handles that its paths begin with.
 pub(super) fn without_handles(message: &str) -> String {
-    let mut parts = message.split(beneath::PREFIX);
+    let mut parts = message.split(vfs::PREFIX);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |plain, part| {
         plain + part.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('/')

@@ -19,7 +19,7 @@ pub(super) fn is_exceeded(before: i64) -> bool {
     used().saturating_sub(before) > RUNNING
 }
 
-/// Prepares a statement: SQLite answers that it is out of memory where that takes too much.
+/// Prepares a statement: SQLite answers that it is out of memory if that takes too much.
 pub(super) fn preparing<T>(prepare: impl FnOnce() -> T) -> T {
     let _one_at_a_time = PREPARE.lock().unwrap_or_else(PoisonError::into_inner);
     let _limit = HeapLimit::set(used().saturating_add(PREPARING));

@@ -2,8 +2,10 @@
 
 use super::interrupt::Interrupt;
 use super::memory;
-use super::opening::STATEMENTS;
 use rusqlite::{CachedStatement, Connection, Result};
+
+/// Prepared statements of the guest that are kept; the host has one of its own beside them.
+pub(super) const MAX_PREPARED: usize = 64;
 
 /// The texts of the statements in a connection's cache, which holds no fewer: it is emptied together with them.
 #[derive(Debug, Default)]
@@ -14,19 +16,19 @@ impl Prepared {
     pub fn statement<'a>(
         &mut self,
         connection: &'a Connection,
-        watch: &Interrupt,
+        interrupt: &Interrupt,
         sql: &str,
     ) -> Result<CachedStatement<'a>> {
         if let Some(at) = self.0.iter().position(|known| **known == *sql) {
-            // Where it is asked for again and again, it is found at once.
+            // If it is asked for again and again, it is found at once.
             self.0.swap(0, at);
             return connection.prepare_cached(sql);
         }
-        watch.set_preparing(true);
+        interrupt.set_preparing(true);
         let statement = memory::preparing(|| connection.prepare_cached(sql));
-        watch.set_preparing(false);
+        interrupt.set_preparing(false);
         let statement = statement?;
-        if self.0.len() == STATEMENTS {
+        if self.0.len() == MAX_PREPARED {
             // The one in hand goes into the emptied cache when it is done.
             self.forget_all(connection);
         }
@@ -48,7 +50,7 @@ mod tests {
     use crate::driver::deadline::Deadline;
     use std::sync::Arc;
 
-    fn watch() -> Interrupt {
+    fn interrupt() -> Interrupt {
         let none = Arc::new(Location::at(&std::env::temp_dir().join("none.db")));
         Interrupt::new(&none, 1 << 20, &Deadline::default())
     }
@@ -56,14 +58,15 @@ mod tests {
     #[test]
     fn no_more_texts_are_taken_for_prepared_than_the_connection_keeps() {
         let connection = Connection::open_in_memory().expect("a database");
-        connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
-        let (mut prepared, watch) = (Prepared::default(), watch());
-        for n in 0..10 * STATEMENTS as i64 {
+        connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
+        let (mut prepared, interrupt) = (Prepared::default(), interrupt());
+        for n in 0..10 * MAX_PREPARED as i64 {
             let sql = format!("SELECT {n}");
-            let mut statement = prepared.statement(&connection, &watch, &sql).expect("it parses");
+            let mut statement =
+                prepared.statement(&connection, &interrupt, &sql).expect("it parses");
             let answer: i64 = statement.query_row([], |row| row.get(0)).expect("a number");
             assert_eq!(answer, n);
-            assert!(prepared.0.len() <= STATEMENTS);
+            assert!(prepared.0.len() <= MAX_PREPARED);
             assert!(prepared.0.iter().any(|known| **known == *sql));
         }
     }

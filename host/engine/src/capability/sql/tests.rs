@@ -23,7 +23,7 @@ fn records() -> Records {
     let base = directory.path().to_owned();
     let mut database = Database::new(
         directory,
-        &DatabasePlace::Base("cache.db".into()),
+        &DatabasePath::InBase("cache.db".into()),
         1 << 30,
         deadline.clone(),
     );
@@ -34,7 +34,7 @@ fn records() -> Records {
 /// One of another driver's, which may have so many bytes.
 fn of_a_driver(records: &Records, bytes: u64) -> Database {
     let directory = Directory::open(&records.base, Path::new("cache.db")).expect("it opens");
-    let place = DatabasePlace::Driver("mine.db".into());
+    let place = DatabasePath::OfDriver("mine.db".into());
     Database::new(Arc::new(directory), &place, bytes, records.deadline.clone())
 }
 
@@ -47,16 +47,16 @@ fn with(sql: &str, parameters: Vec<wit::Value>) -> wit::Statement {
 }
 
 /// An error's arm; its words do not matter.
-fn arm(error: &Error) -> &'static str {
+fn arm(error: &CapabilityError) -> &'static str {
     match error {
-        Error::Busy => "busy",
-        Error::Full => "full",
-        Error::NotFound => "not-found",
-        Error::Unsupported => "unsupported",
-        Error::Denied => "denied",
-        Error::TooLarge => "too-large",
-        Error::InvalidArgument => "invalid-argument",
-        Error::Other(_) => "other",
+        CapabilityError::Busy => "busy",
+        CapabilityError::Full => "full",
+        CapabilityError::NotFound => "not-found",
+        CapabilityError::Unsupported => "unsupported",
+        CapabilityError::Denied => "denied",
+        CapabilityError::TooLarge => "too-large",
+        CapabilityError::InvalidArgument => "invalid-argument",
+        CapabilityError::Other(_) => "other",
     }
 }
 
@@ -91,7 +91,7 @@ fn a_guest_gets_no_path_in_words() {
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
     std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
-    let place = DatabasePlace::Base("folder.db".into());
+    let place = DatabasePath::InBase("folder.db".into());
     let mut database = Database::new(directory, &place, 1 << 30, records.deadline.clone());
     let error = database.query(&text("SELECT 1")).expect_err("it is a folder");
     let words = format!("{error:?}");

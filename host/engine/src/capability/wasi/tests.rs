@@ -1,8 +1,9 @@
 //! A guest of WASI that waits, and what it finds in its context.
 
 use super::*;
+use crate::driver::context::DriverContext;
+use crate::driver::host_state::HostState;
 use crate::driver::host_state::imports::link_wasi;
-use crate::driver::host_state::{DriverContext, HostState};
 use image_cache_model::Limits;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
@@ -33,14 +34,14 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     link_wasi(&mut linker)?;
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
     let limits = Limits { call_time: Duration::from_millis(100), ..Limits::default() };
-    let home = DriverContext {
+    let context = DriverContext {
         name: "waiting".into(),
         built_in: None,
         limits,
         cache: None,
         sqlite_db: "cache.db".into(),
     };
-    let mut store = Store::new(engine, HostState::new(&home));
+    let mut store = Store::new(engine, HostState::new(&context));
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
     store.set_epoch_deadline(1);
     store.data_mut().begin_call(None);
@@ -63,5 +64,5 @@ fn a_wait_of_an_hour_ends_with_the_call() {
 fn a_wait_inside_an_asynchronous_runtime_is_no_panic() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { apart(|| wait(1_000_000)) }).expect("a millisecond passes");
+    runtime.block_on(async { on_own_thread(|| wait(1_000_000)) }).expect("a millisecond passes");
 }

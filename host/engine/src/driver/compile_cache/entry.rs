@@ -13,7 +13,7 @@ pub fn head(code: &[u8], name: &str) -> [u8; DIGEST] {
     digest(code, name).to_le_bytes()
 }
 
-/// The code of an entry; nothing where it is not what was written under this name.
+/// The code of an entry; nothing if it is not what was written under this name.
 pub fn content<'a>(entry: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let (head, code) = entry.split_first_chunk::<DIGEST>()?;
     (u64::from_le_bytes(*head) == digest(code, name)).then_some(code)

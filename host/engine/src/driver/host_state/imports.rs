@@ -2,27 +2,46 @@
 
 use super::HostState;
 use crate::bindings::image_cache::driver::{attributes, files, log, sql};
+use crate::capability::error::{CapabilityError, io_error};
 use crate::capability::files::{MAX_LISTINGS, page, set_accessed, stat};
 use crate::capability::wasi::{empty_context, pause, ready};
-use crate::capability::{Error, io_error};
 use crate::driver::peak_usage::Bound;
+use image_cache_model::Grant;
 use image_cache_store::Scan;
+use std::collections::BTreeSet;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
+/// Links what a driver was granted, and what every driver has: the log.
+pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtime::Result<()> {
+    log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    for grant in grants {
+        match grant {
+            Grant::Sql => sql::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
+            Grant::Attributes => attributes::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
+            Grant::Files => files::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
+            Grant::Wasi => link_wasi(linker)?,
+        }
+    }
+    Ok(())
+}
+
 impl sql::Host for HostState {
-    fn execute(&mut self, statement: sql::Statement) -> wasmtime::Result<Result<u64, Error>> {
-        Ok(self.charged(|state| state.database()?.execute(&statement)))
+    fn execute(
+        &mut self,
+        statement: sql::Statement,
+    ) -> wasmtime::Result<Result<u64, CapabilityError>> {
+        Ok(self.in_host(|state| state.capabilities.database()?.execute(&statement)))
     }
 
     fn query(
         &mut self,
         statement: sql::Statement,
-    ) -> wasmtime::Result<Result<sql::QueryResult, Error>> {
-        Ok(self.charged(|state| {
-            let result = state.database()?.query(&statement)?;
+    ) -> wasmtime::Result<Result<sql::QueryResult, CapabilityError>> {
+        Ok(self.in_host(|state| {
+            let result = state.capabilities.database()?.query(&statement)?;
             state.usage.note(Bound::Rows, result.rows.len() as u64);
             Ok(result)
         }))
@@ -31,18 +50,18 @@ impl sql::Host for HostState {
     fn execute_all(
         &mut self,
         statements: Vec<sql::Statement>,
-    ) -> wasmtime::Result<Result<Vec<u64>, Error>> {
-        Ok(self.charged(|state| {
+    ) -> wasmtime::Result<Result<Vec<u64>, CapabilityError>> {
+        Ok(self.in_host(|state| {
             state.usage.note(Bound::Statements, statements.len() as u64);
-            state.database()?.execute_all(&statements)
+            state.capabilities.database()?.execute_all(&statements)
         }))
     }
 }
 
 impl attributes::Host for HostState {
     fn is_supported(&mut self) -> wasmtime::Result<bool> {
-        self.charged(|state| {
-            let Ok((own, images)) = state.attributes() else { return Ok(false) };
+        self.in_host(|state| {
+            let Ok((own, images)) = state.capabilities.attributes() else { return Ok(false) };
             // The interface has no word for this: a driver that went on without an answer would be wrong either way.
             own.is_supported(&images.directory).map_err(|error| {
                 let words =
@@ -56,9 +75,9 @@ impl attributes::Host for HostState {
         &mut self,
         id: String,
         name: String,
-    ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-        Ok(self.charged(|state| {
-            let (own, images) = state.attributes()?;
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, CapabilityError>> {
+        Ok(self.in_host(|state| {
+            let (own, images) = state.capabilities.attributes()?;
             own.get(images, &id, &name)
         }))
     }
@@ -68,16 +87,20 @@ impl attributes::Host for HostState {
         id: String,
         name: String,
         value: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.charged(|state| {
-            let (own, images) = state.attributes()?;
+    ) -> wasmtime::Result<Result<(), CapabilityError>> {
+        Ok(self.in_host(|state| {
+            let (own, images) = state.capabilities.attributes()?;
             own.set(images, &id, &name, &value)
         }))
     }
 
-    fn remove(&mut self, id: String, name: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.charged(|state| {
-            let (own, images) = state.attributes()?;
+    fn remove(
+        &mut self,
+        id: String,
+        name: String,
+    ) -> wasmtime::Result<Result<(), CapabilityError>> {
+        Ok(self.in_host(|state| {
+            let (own, images) = state.capabilities.attributes()?;
             own.remove(images, &id, &name)
         }))
     }
@@ -87,38 +110,46 @@ impl attributes::Host for HostState {
         id: String,
         name: String,
         delta: i64,
-    ) -> wasmtime::Result<Result<i64, Error>> {
-        Ok(self.charged(|state| {
-            let (own, images) = state.attributes()?;
+    ) -> wasmtime::Result<Result<i64, CapabilityError>> {
+        Ok(self.in_host(|state| {
+            let (own, images) = state.capabilities.attributes()?;
             own.add(images, &id, &name, delta)
         }))
     }
 }
 
 impl HostState {
-    fn list(&mut self) -> Result<Resource<Scan>, Error> {
-        if self.listings >= MAX_LISTINGS {
-            return Err(Error::TooLarge);
+    fn list(&mut self) -> Result<Resource<Scan>, CapabilityError> {
+        if self.capabilities.listings >= MAX_LISTINGS {
+            return Err(CapabilityError::TooLarge);
         }
-        let files = self.images()?.directory.cached_files().map_err(|e| io_error(&e))?;
-        let listing = self.table.push(files).map_err(|_| Error::TooLarge)?;
-        self.listings += 1;
-        self.usage.note(Bound::Listings, self.listings as u64);
+        let files =
+            self.capabilities.images()?.directory.cached_files().map_err(|e| io_error(&e))?;
+        let listing = self.table.push(files).map_err(|_| CapabilityError::TooLarge)?;
+        self.capabilities.listings += 1;
+        self.usage.note(Bound::Listings, self.capabilities.listings as u64);
         Ok(listing)
     }
 }
 
 impl files::Host for HostState {
-    fn stat(&mut self, image_id: String) -> wasmtime::Result<Result<Option<files::File>, Error>> {
-        Ok(self.charged(|state| stat(state.images_mut()?, &image_id)))
+    fn stat(
+        &mut self,
+        image_id: String,
+    ) -> wasmtime::Result<Result<Option<files::File>, CapabilityError>> {
+        Ok(self.in_host(|state| stat(state.capabilities.images()?, &image_id)))
     }
 
-    fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<Scan>, Error>> {
-        Ok(self.charged(HostState::list))
+    fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<Scan>, CapabilityError>> {
+        Ok(self.in_host(HostState::list))
     }
 
-    fn set_accessed(&mut self, image_id: String, at: u64) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.charged(|state| set_accessed(state.images()?, &image_id, at)))
+    fn set_accessed(
+        &mut self,
+        image_id: String,
+        at: u64,
+    ) -> wasmtime::Result<Result<(), CapabilityError>> {
+        Ok(self.in_host(|state| set_accessed(state.capabilities.images()?, &image_id, at)))
     }
 }
 
@@ -127,8 +158,8 @@ impl files::HostListing for HostState {
         &mut self,
         listing: Resource<Scan>,
         limit: u32,
-    ) -> wasmtime::Result<Result<Vec<files::File>, Error>> {
-        self.charged(|state| {
+    ) -> wasmtime::Result<Result<Vec<files::File>, CapabilityError>> {
+        self.in_host(|state| {
             let deadline = state.clock.deadline().clone();
             let listing = state.table.get_mut(&listing)?;
             Ok(page(listing, limit, || deadline.passed()))
@@ -137,14 +168,14 @@ impl files::HostListing for HostState {
 
     fn drop(&mut self, listing: Resource<Scan>) -> wasmtime::Result<()> {
         self.table.delete(listing)?;
-        self.listings = self.listings.saturating_sub(1);
+        self.capabilities.listings = self.capabilities.listings.saturating_sub(1);
         Ok(())
     }
 }
 
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.charged(|state| state.log.say(level, &message));
+        self.in_host(|state| state.capabilities.log.log(level, &message));
         Ok(())
     }
 }
@@ -174,7 +205,7 @@ pub fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 /// The indices of the pollables that are ready, as soon as one is.
 fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
     wasmtime::ensure!(!pollables.is_empty(), "it waits for nothing, which would never end");
-    state.charged(|state| {
+    state.in_host(|state| {
         let deadline = state.clock.deadline().clone();
         loop {
             let ready = ready(&mut state.table, pollables)?;
@@ -188,6 +219,9 @@ fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime:
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_context), table: &mut self.table }
+        WasiCtxView {
+            ctx: self.capabilities.wasi.get_or_insert_with(empty_context),
+            table: &mut self.table,
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Components that load, and every way in which one does not.
 
 use super::*;
+use crate::driver::compile_cache::digest;
 use crate::driver::testing::{Cache, component};
+use image_cache_model::{Grant, Limits};
 
 /// Why `bytes` under this configuration is no driver.
 fn refused(cache: &Cache, bytes: &[u8], grants: &[Grant]) -> String {

@@ -1,7 +1,7 @@
 //! Drivers that behave, and drivers that do not.
 
-use crate::capability::OpenImage;
-use crate::driver::testing::{Cache, component, hurried};
+use crate::capability::images::OpenImage;
+use crate::driver::testing::{Cache, component, short_limits};
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Eviction, Grant, Hit, ImageId, Leftover,
@@ -48,7 +48,7 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     }
 }
 
-/// A file outside the cache; none, aloud, where it can have no attributes.
+/// A file outside the cache; none, aloud, if it can have no attributes.
 fn file_with_attributes() -> Option<tempfile::NamedTempFile> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     if xattr::set(file.path(), "user.probe", b"1").is_err() {
@@ -157,7 +157,7 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
     let import =
         r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], import);
-    let config = cache.config("text", &looping, &[Grant::Files], hurried());
+    let config = cache.config("text", &looping, &[Grant::Files], short_limits());
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
     std::fs::write(cache.directory.path().join("a"), b"image").expect("it can be written");
     let file = std::fs::File::open(cache.directory.path().join("a")).expect("it opens");
@@ -170,7 +170,7 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
 fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_take() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
-    let limits = Limits { guest_time: hurried().call_time, ..hurried() };
+    let limits = Limits { guest_time: short_limits().call_time, ..short_limits() };
     let config = cache.config("text", &looping, &[], limits);
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
     let call = || {
@@ -209,7 +209,7 @@ fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
     let body =
         "(loop (call $stat (i32.const 32) (i32.const 4) (i32.const 4096)) (br 0)) unreachable";
     let bytes = component(&[("forget", body)], import);
-    let mut limits = hurried();
+    let mut limits = short_limits();
     limits.guest_time = limits.call_time;
     let config = cache.config("text", &bytes, &[Grant::Files], limits);
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
@@ -330,8 +330,8 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
     std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
     assert_eq!(driver.cache_size(), Err(CallError::Replaced));
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
-    driver.set_database_aside().expect("it moves");
+    driver.quarantine_database().expect("it moves");
     assert_eq!(aside(), 2);
-    driver.set_database_aside().expect("nothing is left to move");
+    driver.quarantine_database().expect("nothing is left to move");
     assert_eq!((aside(), driver.cache_size()), (2, Ok(CacheSize::default())));
 }

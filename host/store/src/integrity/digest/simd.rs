@@ -27,7 +27,7 @@ const WORD: usize = 8;
 /// A sum for each word of a stripe.
 type Sums = [u64; LANES];
 
-/// The constants of XXH3, and the secret that it has where none is given.
+/// The constants of XXH3, and the secret that it has if none is given.
 const PRIME32: [u64; 3] = [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D];
 const PRIME64: [u64; 5] = [
     0x9E37_79B1_85EB_CA87,

@@ -15,7 +15,7 @@ fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
     for name in ["link.db", "folder.db"] {
         let mut database = Database::new(
             Arc::clone(&directory),
-            &DatabasePlace::Base(name.into()),
+            &DatabasePath::InBase(name.into()),
             1 << 30,
             records.deadline.clone(),
         );
@@ -31,7 +31,7 @@ fn records_of_other_drivers_lie_in_a_directory_of_their_own() {
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
     let mut database = Database::new(
         directory,
-        &DatabasePlace::Driver("mine.db".into()),
+        &DatabasePath::OfDriver("mine.db".into()),
         1 << 30,
         records.deadline.clone(),
     );
@@ -68,18 +68,18 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
     records.database.begin_call();
     assert_eq!(arm(&records.database.query(&text("SELECT 1")).expect_err("it is none")), "other");
     assert!(records.database.corruption().is_some_and(|words| words.contains("not a database")));
-    let aside = records.database.set_aside().expect("it moves").expect("it is no database");
+    let aside = records.database.quarantine().expect("it moves").expect("it is no database");
     assert!(aside.is_file() && !records.base.join("cache.db").exists());
     records.database.begin_call();
     records.database.query(&text("SELECT 1")).expect("a new one");
-    assert_eq!(records.database.set_aside().expect("nothing to do"), None);
+    assert_eq!(records.database.quarantine().expect("nothing to do"), None);
     assert!(records.base.join("cache.db").exists());
 }
 
 #[test]
 fn no_room_for_the_index_of_the_log_is_a_full_storage() {
     let no_room = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
-    let fault = Fault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
+    let fault = SqlFault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
     assert_eq!(arm(&records().database.answer(fault)), "full");
 }
 
@@ -89,8 +89,8 @@ fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
     let condemn = |records: &mut Records| {
         // SQLite's answer to a page that the disk did not hand out.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        records.database.answer(Fault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
-        records.database.set_aside().expect("it can be looked at")
+        records.database.answer(SqlFault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
+        records.database.quarantine().expect("it can be looked at")
     };
     assert_eq!(condemn(&mut records), None);
     assert!(records.base.join("cache.db").exists());

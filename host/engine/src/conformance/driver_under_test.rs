@@ -1,7 +1,7 @@
 //! One loaded driver, with its calls in the words of the cases.
 
-use super::failure::{Failure, Verdict, equal};
-use super::fixture::{cannot, id, ids, write_file};
+use super::failure::{Failure, Verdict, cannot, equal};
+use super::images::{at, id, ids, write_file};
 use super::timing::Recorder;
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim};
@@ -14,28 +14,28 @@ use std::time::{Duration, SystemTime};
 const BUSY_ATTEMPTS: u32 = 500;
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// Records per page where a case does not care.
+/// Records per page if a case does not care.
 const PAGE: u32 = 100;
 
 /// More pages than any case's records fill.
 const PAGES_AT_MOST: usize = 1000;
 
 /// An instance of the driver on a cache directory; there may be several on one.
-pub(super) struct Instance {
+pub(super) struct DriverUnderTest {
     driver: Driver,
     directory: Arc<Directory>,
     recorder: Recorder,
 }
 
-impl Drop for Instance {
+impl Drop for DriverUnderTest {
     fn drop(&mut self) {
         self.recorder.take_peaks(&self.driver);
     }
 }
 
-impl Instance {
+impl DriverUnderTest {
     pub fn new(driver: Driver, directory: Arc<Directory>, recorder: Recorder) -> Self {
-        Instance { driver, directory, recorder }
+        DriverUnderTest { driver, directory, recorder }
     }
 
     pub fn driver(&self) -> &Driver {
@@ -94,7 +94,7 @@ impl Instance {
         self.ask("get-cached-image", |driver| driver.cached_image(&id))
     }
 
-    /// The hits of an image in the records; a failure where it is not there.
+    /// The hits of an image in the records; a failure if it is not there.
     pub fn hit_count(&self, name: &str) -> Verdict<u64> {
         self.known(name).map(|image| image.hits)
     }
@@ -154,8 +154,7 @@ impl Instance {
 
     pub fn victims(&self, bytes_needed: u64, exclude: &[&str], limit: u32) -> Verdict<Vec<Victim>> {
         let exclude = ids(exclude);
-        let request =
-            Eviction { now: super::fixture::at(1000), bytes_needed, exclude: &exclude, limit };
+        let request = Eviction { now: at(1000), bytes_needed, exclude: &exclude, limit };
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 

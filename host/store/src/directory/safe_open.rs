@@ -1,8 +1,8 @@
-//! Opening by handle what lies below a directory: one checked name, no link followed, regular files only, never a wait.
+//! Opening files below a directory's handle: one checked name, no link followed, regular files only, without blocking.
 //!
-//! Whoever owns the cache directory can put anything there, and root may be the one who opens it. So nothing below it is
-//! reached by a path, a file is judged by the handle that was opened, what is to be written is a new file, and owner and
-//! mode are given to files that we made ourselves.
+//! The owner of the cache directory can put anything there, and root may open it. So nothing below it is reached by a path, a file
+//! is checked by the handle that was opened, only new files are written, and only files that this process made get another
+//! owner and mode.
 
 use crate::sync::lock;
 use cap_std::fs::Dir;
@@ -14,15 +14,15 @@ use std::io::{self, Read};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// No link is followed, nothing waits, no terminal becomes ours, and no child inherits it.
-const CAREFULLY: OFlags =
+/// No link is followed, opening does not block, no terminal becomes the controlling one, and no child inherits the handle.
+const SAFE_FLAGS: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// How often the log says that something else lies in the place of a file.
-const PAUSE: Duration = Duration::from_secs(60);
+/// At most one warning of a kind is logged in this time.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Opens a regular file for reading; nothing where there is none of this name. Neither this nor a read changes its times
-/// where the system permits that.
+/// Opens a regular file for reading; `None` if there is none of this name. Neither this nor a read changes its times
+/// if the system permits that.
 pub(super) fn open_to_read(dir: &Dir, name: &str) -> io::Result<Option<File>> {
     match open(dir, name, OFlags::RDONLY | OFlags::NOATIME) {
         // Only a file's owner may leave its access time alone.
@@ -38,7 +38,7 @@ pub(super) fn open_to_write(dir: &Dir, name: &str) -> io::Result<Option<File>> {
 
 /// One system call: a single component that is no link cannot lead out of the directory.
 fn open(dir: &Dir, name: &str, flags: OFlags) -> io::Result<Option<File>> {
-    match rustix::fs::openat(dir, name, flags | CAREFULLY, Mode::empty()) {
+    match rustix::fs::openat(dir, name, flags | SAFE_FLAGS, Mode::empty()) {
         Ok(file) => regular(file.into()),
         Err(e) => not_opened(dir, name, e.into()),
     }
@@ -49,17 +49,17 @@ fn regular(file: File) -> io::Result<Option<File>> {
 }
 
 fn not_opened(dir: &Dir, name: &str, error: io::Error) -> io::Result<Option<File>> {
-    // Else it may be a directory that was to be written, or a device that nobody may open.
+    // Another error may be due to a directory opened for writing, or to a device that must not be opened.
     if is_no_file(&error) || is_other(dir, name) { Ok(None) } else { Err(error) }
 }
 
-/// Makes a file that was not there, with this mode less the process's mask.
+/// Makes a new file with this mode less the process's mask; an error if the name exists.
 pub(super) fn create_new(dir: &Dir, name: &str, mode: u32) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFE_FLAGS;
     Ok(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))?.into())
 }
 
-/// The bytes of a file; nothing where they are more than `most`.
+/// The bytes of a file; `None` if it has more than `most`.
 pub(super) fn read_whole(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
     let len = rustix::fs::fstat(&file)?.st_size.cast_unsigned();
     if len > most {
@@ -80,8 +80,8 @@ pub(super) fn is_regular(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// Part of the name of a file that is being written: nobody else can have put something under it.
-pub(super) fn unforeseen() -> String {
+/// A random part of the name of a file that is being written, which nobody can foresee and occupy.
+pub(super) fn random_suffix() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
@@ -91,15 +91,15 @@ fn is_no_file(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::NXIO))
 }
 
-/// Lets the log tell of one kind of thing once a minute.
+/// Limits one kind of log message to one a minute.
 #[derive(Debug, Default)]
-pub(super) struct Limit(Mutex<Option<Instant>>);
+pub(super) struct RateLimit(Mutex<Option<Instant>>);
 
-impl Limit {
-    /// Whether it may be told of now; then not again for a while.
-    pub fn allow(&self) -> bool {
+impl RateLimit {
+    /// Takes the permission to log now; false if one was taken less than a minute ago.
+    pub fn try_acquire(&self) -> bool {
         let mut last = lock(&self.0);
-        let is_due = last.is_none_or(|last| last.elapsed() >= PAUSE);
+        let is_due = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
         if is_due {
             *last = Some(Instant::now());
         }
@@ -115,7 +115,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn only_a_regular_file_is_opened_and_nothing_waits() {
+    fn only_a_regular_file_is_opened_and_nothing_blocks() {
         let place = tempfile::tempdir().expect("a directory");
         let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).expect("it is there");
         let path = |name: &str| place.path().join(name);
@@ -138,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn the_log_hears_of_a_kind_once_a_minute() {
-        let limit = Limit::default();
-        assert!(limit.allow() && !limit.allow());
+    fn a_kind_of_message_is_logged_once_a_minute() {
+        let limit = RateLimit::default();
+        assert!(limit.try_acquire() && !limit.try_acquire());
     }
 }

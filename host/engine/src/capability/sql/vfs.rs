@@ -20,23 +20,23 @@ pub(super) const PREFIX: &str = "/proc/self/./fd/";
 const NAME: &CStr = c"image-cache-beneath";
 
 /// How often a name is looked at that comes and goes meanwhile.
-const ATTEMPTS: u32 = 16;
+const OPEN_ATTEMPTS: u32 = 16;
 
 type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
 type StatCall = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
 
 /// The system calls that SQLite made before us.
-struct Calls {
+struct SystemCalls {
     open: OpenCall,
     stat: StatCall,
     lstat: StatCall,
 }
 
 /// Noted before SQLite makes ours.
-static CALLS: OnceLock<Calls> = OnceLock::new();
+static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 
-/// The VFS, made at first use; none where SQLite has no Unix to build it on.
-pub(super) fn vfs() -> Option<&'static CStr> {
+/// The VFS, made at first use; none if SQLite has no Unix to build it on.
+pub(super) fn registered() -> Option<&'static CStr> {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
     IS_REGISTERED.get_or_init(|| register().is_some()).then_some(NAME)
 }
@@ -49,7 +49,7 @@ fn register() -> Option<()> {
         let unix = ffi::sqlite3_vfs_find(c"unix".as_ptr());
         let (get, set) = (unix.as_ref()?.xGetSystemCall?, unix.as_ref()?.xSetSystemCall?);
         let call = |name: &CStr| get(unix, name.as_ptr());
-        CALLS.get_or_init(|| Calls {
+        SYSTEM_CALLS.get_or_init(|| SystemCalls {
             open: call(c"open").map_or(no_open, |call| std::mem::transmute(call)),
             stat: call(c"stat").map_or(no_stat, |call| std::mem::transmute(call)),
             lstat: call(c"lstat").map_or(no_stat, |call| std::mem::transmute(call)),
@@ -103,7 +103,7 @@ unsafe extern "C" fn full_pathname(
 /// # Safety
 /// `path` is a text.
 unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
-    let Some(calls) = CALLS.get() else { return -1 };
+    let Some(calls) = SYSTEM_CALLS.get() else { return -1 };
     // SAFETY: as said above; each text that is passed on lives as long as the call.
     unsafe {
         let plain = |path: &CStr, flags: c_int| (calls.open)(path.as_ptr(), flags, mode);
@@ -120,16 +120,16 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_i
 /// # Safety
 /// `path` is a text, `answer` has room for the answer.
 unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
-    let Some(calls) = CALLS.get() else { return -1 };
+    let Some(calls) = SYSTEM_CALLS.get() else { return -1 };
     // SAFETY: as said above.
     unsafe {
-        let is_ours = parse(CStr::from_ptr(path)).is_some();
-        let call = if is_ours { calls.lstat } else { calls.stat };
+        let is_host_statement = parse(CStr::from_ptr(path)).is_some();
+        let call = if is_host_statement { calls.lstat } else { calls.stat };
         call(path, answer)
     }
 }
 
-/// The directory's descriptor and the name in it, where the path is one of ours.
+/// The directory's descriptor and the name in it, if the path is one of ours.
 fn parse(path: &CStr) -> Option<(BorrowedFd<'_>, &str)> {
     let (directory, name) = path.to_str().ok()?.strip_prefix(PREFIX)?.split_once('/')?;
     let directory = directory.parse::<u32>().ok().and_then(|number| i32::try_from(number).ok())?;
@@ -137,7 +137,7 @@ fn parse(path: &CStr) -> Option<(BorrowedFd<'_>, &str)> {
     Some((unsafe { BorrowedFd::borrow_raw(directory) }, name))
 }
 
-/// Opens a regular file of this directory, or makes it where that is asked for; -1 and `errno` where there is no such file.
+/// Opens a regular file of this directory, or makes it if that is asked for; -1 and `errno` if there is no such file.
 fn open_beneath(
     directory: BorrowedFd<'_>,
     name: &str,
@@ -150,11 +150,13 @@ fn open_beneath(
     let bits = |flags: OFlags| flags.bits().cast_signed();
     // Nothing has an empty name: that sets `errno`, by which SQLite goes.
     let refuse = || plain(c"", 0);
-    for _ in 0..ATTEMPTS {
+    for _ in 0..OPEN_ATTEMPTS {
         // Such a descriptor opens nothing: no device hears of it, and no lock ends with it.
         let found = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(directory, name, found, Mode::empty()) {
-            Ok(found) if asked.contains(making) || !is_sound(directory, &found) => return refuse(),
+            Ok(found) if asked.contains(making) || !may_be_opened(directory, &found) => {
+                return refuse();
+            }
             Ok(found) => {
                 let flags = asked.difference(making | OFlags::NOFOLLOW) | OFlags::NONBLOCK;
                 let found = CString::new(format!("/proc/self/fd/{}", found.as_raw_fd()));
@@ -176,7 +178,7 @@ fn open_beneath(
 }
 
 /// Whether this is a file of this directory's to open.
-fn is_sound(directory: BorrowedFd<'_>, found: &OwnedFd) -> bool {
+fn may_be_opened(directory: BorrowedFd<'_>, found: &OwnedFd) -> bool {
     rustix::fs::fstat(found).is_ok_and(|found| fault(directory, &found).is_none())
 }
 

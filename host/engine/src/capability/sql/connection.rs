@@ -1,17 +1,20 @@
 //! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
 
 use super::confinement::DiskShare;
+use super::database_lock::lock_database_files;
+use super::fault::{SqlFault, is_busy, is_full};
 use super::file_identity::FileIdentityCheck;
 use super::interrupt::Interrupt;
 use super::location::{DatabaseIdentity, Location, identity_below};
-use super::prepared::Prepared;
-use super::{Error, Fault, beneath, confinement, quarantine};
-use crate::capability::io_error;
+use super::prepared::{MAX_PREPARED, Prepared};
+use super::{confinement, vfs};
+use crate::capability::error::CapabilityError;
+use crate::capability::error::io_error;
 use crate::driver::deadline::Deadline;
 use image_cache_model::printable;
 use image_cache_store::Directory;
-use rusqlite::ffi::{SQLITE_CANTOPEN, SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::ffi::SQLITE_CANTOPEN;
+use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -24,22 +27,19 @@ use std::time::Duration;
 /// Longest wait for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Prepared statements of the guest that are kept; the host has one of its own beside them.
-pub(super) const STATEMENTS: usize = 64;
-
 /// Making a database file closes a descriptor of it, and that would drop the locks of any other connection of this
 /// process on the same file: so files are made and opened one at a time.
 static OPENING: Mutex<()> = Mutex::new(());
 
 /// An open, confined connection.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenDatabase {
     pub connection: Connection,
     /// Behind the connection, which opens files by it until it is closed.
     _location: Arc<Location>,
     identity: DatabaseIdentity,
-    in_place: FileIdentityCheck,
-    pub watch: Arc<Interrupt>,
+    identity_check: FileIdentityCheck,
+    pub interrupt: Arc<Interrupt>,
     pub prepared: Prepared,
     patience: Duration,
     /// Whether it keeps everybody else out while it is there.
@@ -54,51 +54,51 @@ enum Locking {
     Exclusive,
 }
 
-impl Open {
-    /// Where the disk is full, still one that can read, and forget what was deleted to make room.
+impl OpenDatabase {
+    /// If the disk is full, still one that can read, and forget what was deleted to make room.
     pub fn new(
         directory: &Directory,
         below: &Path,
         share: DiskShare,
         deadline: &Deadline,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, SqlFault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let (location, identity) =
             made(directory, below).map_err(|error| opening_fault(below, &error))?;
-        match Open::connect(&location, identity, share, deadline, Locking::Shared) {
-            Err(Fault::Sqlite(error)) if is_full(&error) => {
+        match OpenDatabase::on(&location, identity, share, deadline, Locking::Shared) {
+            Err(SqlFault::Sqlite(error)) if is_full(&error) => {
                 tracing::debug!(%error, "no room beside the database: it is opened for this process alone");
-                Open::connect(&location, identity, share, deadline, Locking::Exclusive)
+                OpenDatabase::on(&location, identity, share, deadline, Locking::Exclusive)
             }
             other => other,
         }
     }
 
-    fn connect(
+    fn on(
         location: &Arc<Location>,
         identity: DatabaseIdentity,
         share: DiskShare,
         deadline: &Deadline,
         locking: Locking,
-    ) -> Result<Self, Fault> {
-        let mut connection = connection(location)?;
-        let watch = Arc::new(Interrupt::new(location, share.log, deadline));
+    ) -> Result<Self, SqlFault> {
+        let mut connection = connect(location)?;
+        let interrupt = Arc::new(Interrupt::new(location, share.log, deadline));
         let patience = PATIENCE.min(deadline.remaining());
         connection.busy_timeout(patience)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS + 1);
-        confinement::confine(&mut connection, &watch)?;
-        set_up(&mut connection, &watch, share, locking)?;
-        watch.set_ours(false);
+        connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
+        confinement::confine(&mut connection, &interrupt)?;
+        set_up(&mut connection, &interrupt, share, locking)?;
+        interrupt.set_host_statement(false);
         let is_exclusive = locking == Locking::Exclusive;
-        let (prepared, in_place) =
+        let (prepared, identity_check) =
             (Prepared::default(), FileIdentityCheck::new(location, identity));
         let _location = Arc::clone(location);
-        Ok(Open {
+        Ok(OpenDatabase {
             connection,
             _location,
             identity,
-            in_place,
-            watch,
+            identity_check,
+            interrupt,
             prepared,
             patience,
             is_exclusive,
@@ -115,8 +115,8 @@ impl Open {
     }
 
     /// Whether its file is still the one at this path.
-    pub fn is_in_place(&mut self, dir: impl AsFd, below: &Path) -> bool {
-        self.in_place.is_certain()
+    pub fn check_in_place(&mut self, dir: impl AsFd, below: &Path) -> bool {
+        self.identity_check.check()
             || identity_below(dir, below).ok().flatten() == Some(self.identity)
     }
 
@@ -130,14 +130,14 @@ impl Open {
 }
 
 /// A connection to the file that is there, and to what SQLite keeps beside it.
-pub(super) fn connection(location: &Location) -> rusqlite::Result<Connection> {
+pub(super) fn connect(location: &Location) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let no_vfs =
         || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
-    let vfs = beneath::vfs().ok_or_else(no_vfs)?;
+    let vfs = vfs::registered().ok_or_else(no_vfs)?;
     Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
 }
 
@@ -155,7 +155,7 @@ fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Datab
 /// Makes an empty file, unless somebody else does. Side files that are left of a database which was removed would be taken for those of
 /// the new one, and whoever has the old one open still writes to them.
 fn make(directory: &Directory, location: &Location) -> io::Result<()> {
-    let _one_at_a_time = quarantine::lock(directory)?;
+    let _one_at_a_time = lock_database_files(directory)?;
     if location.identity()?.is_some() {
         return Ok(());
     }
@@ -173,10 +173,10 @@ fn make(directory: &Directory, location: &Location) -> io::Result<()> {
 /// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
 fn set_up(
     connection: &mut Connection,
-    watch: &Arc<Interrupt>,
+    interrupt: &Arc<Interrupt>,
     share: DiskShare,
     locking: Locking,
-) -> Result<(), Fault> {
+) -> Result<(), SqlFault> {
     if locking == Locking::Exclusive {
         connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     }
@@ -184,11 +184,11 @@ fn set_up(
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY",
     )?;
-    confinement::cap_pages(connection, watch, share)?;
+    confinement::cap_pages(connection, interrupt, share)?;
     Ok(())
 }
 
-/// The mode that the database has serves, too, where another process or a full disk keeps it from being changed now.
+/// The mode that the database has serves, too, if another process or a full disk keeps it from being changed now.
 fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Result<()> {
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
     match mode {
@@ -205,26 +205,15 @@ fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Resu
     }
 }
 
-/// Whether there is no room for the database or for what SQLite keeps beside it.
-pub(super) fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        error.code == ErrorCode::DiskFull
-            || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHMMAP].contains(&error.extended_code)
-    })
-}
-
-/// Whether another connection holds a lock that is wanted.
-pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error_code();
-    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-fn opening_fault(path: &Path, error: &io::Error) -> Fault {
+fn opening_fault(path: &Path, error: &io::Error) -> SqlFault {
     let answer = match io_error(error) {
-        Error::Other(_) | Error::NotFound | Error::Denied => {
-            Error::Other(printable(&format!("cannot open {}: {error}", path.display()), 500))
+        CapabilityError::Other(_) | CapabilityError::NotFound | CapabilityError::Denied => {
+            CapabilityError::Other(printable(
+                &format!("cannot open {}: {error}", path.display()),
+                500,
+            ))
         }
         other => other,
     };
-    Fault::Answer(answer)
+    SqlFault::Answer(answer)
 }

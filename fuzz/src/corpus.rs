@@ -1,0 +1,24 @@
+//! The corpora as ordinary tests. Each package whose code is fuzzed includes this module in its tests.
+
+use std::path::Path;
+
+/// The name of a corpus, and what is fed with it.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Feeds each target with everything that its corpus has.
+pub fn feed(targets: &[Target]) -> std::io::Result<()> {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    for (name, target) in targets {
+        let mut inputs = 0;
+        for entry in std::fs::read_dir(corpora.join(name))? {
+            let path = entry?.path();
+            let data = std::fs::read(&path)?;
+            // Shows which input it was, if the target panics.
+            println!("{}", path.display());
+            target(&data);
+            inputs += 1;
+        }
+        assert!(inputs > 0, "the corpus of {name} is empty");
+    }
+    Ok(())
+}

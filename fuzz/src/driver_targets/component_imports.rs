@@ -1,0 +1,64 @@
+//! What a component imports: a second reading counts as many names, no name can disturb a log, and a grant only takes faults away.
+
+use super::super::import_check::ComponentNames;
+use image_cache_model::{Grant, hides};
+use std::collections::BTreeSet;
+
+/// Longest name that is shown, with the sign that it was cut.
+const MAX_SHOWN: usize = 203;
+
+/// Sections of a component.
+const IMPORTS: u8 = 10;
+const EXPORTS: u8 = 11;
+
+/// The bytes are the component's.
+pub fn check(data: &[u8]) {
+    let names = match ComponentNames::read(data) {
+        Ok(names) => names,
+        Err(why) => {
+            assert!(!why.is_empty() && why.len() < 4096, "{} bytes", why.len());
+            return;
+        }
+    };
+    assert_eq!(names.imports.len() as u64, count(data, IMPORTS), "imports");
+    assert_eq!(names.exports.len() as u64, count(data, EXPORTS), "exports");
+    for name in names.imports.iter().chain(&names.exports) {
+        assert!(name.len() <= MAX_SHOWN && !name.chars().any(hides), "{name:?}");
+    }
+    let none = names.faults("mine", &BTreeSet::new());
+    let all = names.faults("mine", &BTreeSet::from(Grant::ALL));
+    let needed = names.needed_grants();
+    let granted = names.faults("mine", &needed);
+    assert_eq!(granted, all, "more than what is needed makes no difference");
+    assert!(all.len() + usize::from(!needed.is_empty()) == none.len(), "{none:?}, then {all:?}");
+    for grant in &needed {
+        let fewer = needed.iter().filter(|other| *other != grant).copied().collect();
+        assert!(names.faults("mine", &fewer).len() > all.len(), "{grant} is not needed");
+    }
+    assert!(all.len() < 1002, "a fault a name, and one for what is not exported");
+}
+
+/// How many items the sections of a kind say that they have, in the outermost component alone.
+fn count(data: &[u8], kind: u8) -> u64 {
+    let (mut sum, mut rest) = (0, data.get(8..).unwrap_or_default());
+    while let Some((id, after)) = rest.split_first() {
+        let Some((len, after)) = number(after) else { break };
+        let Some((content, after)) =
+            usize::try_from(len).ok().and_then(|len| after.split_at_checked(len))
+        else {
+            break;
+        };
+        if *id == kind {
+            sum += number(content).map_or(0, |(items, _)| items);
+        }
+        rest = after;
+    }
+    sum
+}
+
+/// A number in LEB128.
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let end = bytes.iter().take(5).position(|byte| byte & 0x80 == 0)?;
+    let (digits, rest) = bytes.split_at(end + 1);
+    Some((digits.iter().rev().fold(0, |sum, byte| sum << 7 | u64::from(byte & 0x7f)), rest))
+}

@@ -1,0 +1,24 @@
+//! What each target does with its bytes that are a component's. It panics if the code under it breaks its promise.
+//!
+//! This module lies beside those that it tries: in the fuzz crate, and in the engine's own tests, which feed it all that the corpora
+//! keep.
+
+pub mod component_imports;
+pub mod guest_returns;
+
+#[cfg(test)]
+#[path = "../corpus.rs"]
+mod corpus;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGETS: [corpus::Target; 2] =
+        [("component_imports", component_imports::check), ("guest_returns", guest_returns::check)];
+
+    #[test]
+    fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
+        corpus::feed(&TARGETS)
+    }
+}

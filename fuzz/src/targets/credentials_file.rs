@@ -1,0 +1,39 @@
+//! The prefetcher's file of credentials: no line is lost or shown, and nothing of the request itself is overwritten.
+
+#[path = "../../../host/serve/src/prefetch/credentials.rs"]
+mod credentials;
+
+use credentials::Credentials;
+
+/// Shorter texts may be part of an error's own words.
+const SECRET: usize = 12;
+
+/// The bytes are the file's.
+pub fn check(data: &[u8]) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), data).expect("it can be written");
+    let text = String::from_utf8_lossy(data);
+    let lines = text.trim().lines().map(str::trim);
+    let lines: Vec<&str> =
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    match Credentials::new(Some(file.path().to_owned())).headers() {
+        Ok(headers) => {
+            assert_eq!(headers.len(), lines.len(), "a line is lost, or one is two");
+            for name in ["host", "connection", "content-length", "range", "transfer-encoding"] {
+                assert!(!headers.contains_key(name), "{name} is the request's own");
+            }
+            let shown = format!("{headers:?}");
+            let values =
+                lines.iter().map(|line| line.split_once(':').map_or(*line, |it| it.1.trim()));
+            for value in values.filter(|value| value.len() >= SECRET) {
+                assert!(!shown.contains(value), "a log shows it");
+            }
+        }
+        Err(error) => {
+            let shown = format!("{error:#}");
+            for line in lines.iter().filter(|line| line.len() >= SECRET) {
+                assert!(!shown.contains(line), "the error shows it");
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a statement was not carried out, and which of SQLite's errors say what.
+
+use crate::capability::error::CapabilityError;
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
+
+/// Why a statement was not carried out.
+#[derive(Debug)]
+pub(super) enum SqlFault {
+    Answer(CapabilityError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for SqlFault {
+    fn from(error: rusqlite::Error) -> Self {
+        SqlFault::Sqlite(error)
+    }
+}
+
+impl From<CapabilityError> for SqlFault {
+    fn from(error: CapabilityError) -> Self {
+        SqlFault::Answer(error)
+    }
+}
+
+/// Whether there is no room for the database or for what SQLite keeps beside it.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull
+            || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHMMAP].contains(&error.extended_code)
+    })
+}
+
+/// Whether another connection holds a lock that is wanted.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Whether there is no room for the index of the log, which is a file beside the database.
+pub(super) fn is_no_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(SQLITE_IOERR_SHMSIZE)
+}

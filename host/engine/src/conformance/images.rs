@@ -1,0 +1,50 @@
+//! The images of the cases: ids, records, times and files.
+
+use image_cache_model::{CachedImage, ImageId};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The suite's times lie a few seconds around 2023-11-14, in microseconds that a coarser clock would lose.
+const START: Duration = Duration::new(1_700_000_000, 123_457_000);
+
+/// A record of so many bytes, without hits and checksum.
+pub(super) fn image(name: &str, size: u64) -> CachedImage {
+    CachedImage {
+        image_id: id(name),
+        size,
+        hits: 0,
+        last_accessed: at(0),
+        last_modified: at(-60),
+        checksum: None,
+    }
+}
+
+/// The same, last accessed so many seconds after the suite's start.
+pub(super) fn image_accessed(name: &str, size: u64, seconds: i64) -> CachedImage {
+    CachedImage { last_accessed: at(seconds), ..image(name, size) }
+}
+
+/// An image id; the suite's own are all valid.
+pub(super) fn id(name: &str) -> ImageId {
+    name.parse().expect("the suite names its images validly")
+}
+
+pub(super) fn ids(names: &[&str]) -> Vec<ImageId> {
+    names.iter().map(|name| id(name)).collect()
+}
+
+/// So many seconds after the suite's start.
+pub(super) fn at(seconds: i64) -> SystemTime {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    UNIX_EPOCH + if seconds < 0 { START - distance } else { START + distance }
+}
+
+/// Makes or changes a file, all holes, so that its size and modification time are the record's.
+pub(super) fn write_file(path: &Path, image: &CachedImage) -> io::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    file.set_len(image.size)?;
+    file.set_modified(image.last_modified)?;
+    Ok(file)
+}

@@ -1,0 +1,98 @@
+//! The files of the compile cache: a directory that only this user can write to, read and written entry by entry.
+
+use super::entry;
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// So many compiled components are kept; what was compiled first goes first.
+pub(super) const MAX_ENTRIES: usize = 64;
+
+/// No entry has more bytes: compiled, the largest component that may be configured by default has less than a tenth.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Opens the directory, makes it if it is missing, and makes sure that it is ours alone.
+pub fn open_private(directory: &Path) -> io::Result<Dir> {
+    if !directory.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&opened)?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    if stat.st_mode & 0o077 != 0 {
+        return Err(io::Error::other("it is open to others; set its mode to 0700"));
+    }
+    Ok(Dir::from_std_file(opened.into()))
+}
+
+/// The bytes of an entry; nothing if there is none, or it is not ours.
+pub fn read(directory: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
+        return Ok(None);
+    }
+    let len = stat.st_size.cast_unsigned();
+    if len > MAX_BYTES {
+        return Err(io::Error::other("it is too large"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Writes an entry under a name of its own, flushes it, and only then gives it its name.
+pub fn write(directory: &Dir, name: &str, code: &[u8]) -> io::Result<()> {
+    let temporary = format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id());
+    let written = write_new(directory, &temporary, code, name)
+        .and_then(|()| Ok(rustix::fs::renameat(directory, &temporary, directory, name)?));
+    if written.is_err() {
+        let _ = rustix::fs::unlinkat(directory, &temporary, AtFlags::empty());
+    }
+    written?;
+    evict_oldest(directory)
+}
+
+fn write_new(directory: &Dir, temporary: &str, code: &[u8], name: &str) -> io::Result<()> {
+    // What a killed process of our number left.
+    let _ = rustix::fs::unlinkat(directory, temporary, AtFlags::empty());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let mut file = File::from(rustix::fs::openat(directory, temporary, flags, mode)?);
+    file.write_all(&entry::head(code, name))?;
+    file.write_all(code)?;
+    // A file that a power failure left half written must never have an entry's name.
+    file.sync_data()
+}
+
+/// Removes what was compiled first, and what a killed process left half written.
+pub fn evict_oldest(directory: &Dir) -> io::Result<()> {
+    let mut entries: Vec<(SystemTime, OsString)> = Vec::new();
+    for entry in directory.entries()?.flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let modified = modified.map_or(SystemTime::UNIX_EPOCH, |time| time.into_std());
+        entries.push((modified, entry.file_name()));
+    }
+    entries.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, name) in entries.iter().skip(MAX_ENTRIES) {
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+    }
+    Ok(())
+}

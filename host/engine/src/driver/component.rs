@@ -1,0 +1,62 @@
+//! A driver's component before it is compiled: its bytes, its digest, its imports and exports.
+
+use super::compile_cache::digest;
+use super::driver_spec::{ComponentSource, DriverSpec};
+use super::import_check::ComponentNames;
+use image_cache_model::read_file;
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+
+/// A component's bytes, and what was found in them.
+pub(super) struct ExaminedComponent {
+    pub bytes: Cow<'static, [u8]>,
+    pub digest: [u8; 32],
+    pub names: ComponentNames,
+    /// What keeps it from being this driver; empty: it may be compiled.
+    pub faults: Vec<String>,
+}
+
+/// Reads a component and looks at its pin and its rim; nothing is compiled. The error is that of reading, or says what
+/// the bytes are instead of a component.
+pub(super) fn examine(spec: &DriverSpec) -> Result<ExaminedComponent, String> {
+    let bytes = match &spec.source {
+        ComponentSource::BuiltIn(built_in) => Cow::Borrowed(built_in.bytes()),
+        ComponentSource::File(path) => Cow::Owned(read(path, spec.limits.component)?),
+    };
+    let digest = digest(&bytes);
+    let pin = spec.pin.filter(|pin| *pin != digest).map(|pin| {
+        format!(
+            "its SHA-256 is {}, not {} as pinned; if the change is meant, correct `sha256` in [drivers.{}]",
+            hex::encode(digest),
+            hex::encode(pin),
+            spec.name
+        )
+    });
+    let names = ComponentNames::read(&bytes).map_err(|fault| match &spec.source {
+        ComponentSource::File(path) => format!("{}: {fault}", path.display()),
+        ComponentSource::BuiltIn(_) => fault,
+    })?;
+    let faults = pin.into_iter().chain(names.faults(&spec.name, &spec.grants)).collect();
+    Ok(ExaminedComponent { bytes, digest, names, faults })
+}
+
+/// The bytes of a component's file, which may be `most`.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let path_shown = path.display();
+    read_file(path, most).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => {
+            format!("{path_shown} is no file; give the path of a component")
+        }
+        io::ErrorKind::FileTooLarge => {
+            let most = match most % (1 << 20) {
+                0 => format!("{} MiB", most >> 20),
+                _ => format!("{most} bytes"),
+            };
+            format!(
+                "{path_shown} has more than {most}; if it is meant to, raise `limits.component`"
+            )
+        }
+        _ => format!("{path_shown} cannot be read: {error}"),
+    })
+}

@@ -1,0 +1,152 @@
+//! The calls of a driver: each converts its arguments for the guest, and checks the guest's answer.
+
+use super::Driver;
+use crate::bindings::exports::image_cache::driver::driver::Guest;
+use crate::capability::images::OpenImage;
+use crate::driver::convert;
+use crate::driver::error::CallError;
+use crate::driver::host_state::HostState;
+use image_cache_model::{
+    CacheSize, CachedImage, Eviction, Hit, ImageId, Leftover, Victim, timestamp,
+};
+use std::fs::File;
+use std::time::SystemTime;
+use wasmtime::Store;
+
+impl Driver {
+    /// Whether the policy lets an image in; `size` in bytes, if it is known.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn is_cacheable(
+        &self,
+        image_id: &ImageId,
+        size: Option<u64>,
+        now: SystemTime,
+    ) -> Result<bool, CallError> {
+        let id = image_id.as_str().to_owned();
+        let work = |guest: &Guest, store: &mut _| {
+            guest.call_is_cacheable(store, &id, size, timestamp(now))
+        };
+        self.call("is-cacheable", work, Ok)
+    }
+
+    /// Writes a record, in place of any that is there. `file` is the file that the image's attributes are meant to be
+    /// on, if it is not published yet.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn record_cached(&self, image: &CachedImage, file: Option<&File>) -> Result<(), CallError> {
+        let file = file.map(File::try_clone).transpose();
+        let file =
+            file.map_err(|e| CallError::Failed(format!("record-cached could not be tried: {e}")))?;
+        let subject =
+            file.map(|file| OpenImage { image_id: image.image_id.clone(), file: file.into() });
+        let image = convert::image_to_guest(image);
+        let work = |guest: &Guest, store: &mut Store<HostState>| {
+            store.data_mut().capabilities.set_unpublished(subject);
+            let result = guest.call_record_cached(&mut *store, &image);
+            store.data_mut().capabilities.set_unpublished(None);
+            result
+        };
+        self.call("record-cached", work, Ok)
+    }
+
+    /// Counts hits, oldest first; one of an image without a record is passed over.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn record_hits(&self, hits: &[Hit]) -> Result<(), CallError> {
+        self.record_hits_with(hits, None)
+    }
+
+    /// The same, of an image whose file is open: a driver that keeps its records on the files need not open it.
+    pub fn record_hits_with(
+        &self,
+        hits: &[Hit],
+        opened: Option<&OpenImage>,
+    ) -> Result<(), CallError> {
+        let hits = convert::hits_to_guest(hits);
+        let lent = opened.filter(|_| self.loaded.template.sees_files()).cloned();
+        let work = |guest: &Guest, store: &mut Store<HostState>| {
+            lent.into_iter().for_each(|lent| store.data_mut().capabilities.reuse_open_file(lent));
+            guest.call_record_hits(store, &hits)
+        };
+        self.call("record-hits", work, Ok)
+    }
+
+    /// Removes records; an image without one is passed over.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn forget(&self, ids: &[ImageId]) -> Result<(), CallError> {
+        let ids = convert::ids_to_guest(ids);
+        self.call("forget", |guest, store| guest.call_forget(store, &ids), Ok)
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn cached_image(&self, id: &ImageId) -> Result<Option<CachedImage>, CallError> {
+        let asked = id.as_str().to_owned();
+        let work = |guest: &Guest, store: &mut _| guest.call_get_cached_image(store, &asked);
+        self.call("get-cached-image", work, |image| convert::record_of(id, image))
+    }
+
+    /// A page of records in the order of their ids, behind `after`; an empty one ends the list.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn cached_images(
+        &self,
+        after: Option<&ImageId>,
+        limit: u32,
+    ) -> Result<Vec<CachedImage>, CallError> {
+        let behind = after.map(|id| id.as_str().to_owned());
+        let work = |guest: &Guest, store: &mut _| {
+            guest.call_get_cached_images(store, behind.as_ref(), limit)
+        };
+        self.call("get-cached-images", work, |images| convert::page(after, limit, images))
+    }
+
+    /// Images and bytes in the records.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn cache_size(&self) -> Result<CacheSize, CallError> {
+        self.call(
+            "get-cache-size",
+            |guest, store| guest.call_get_cache_size(store),
+            convert::cache_size,
+        )
+    }
+
+    /// What to evict, first to go first.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn select_victims(&self, eviction: &Eviction<'_>) -> Result<Vec<Victim>, CallError> {
+        let request = convert::eviction_to_guest(eviction);
+        let work = |guest: &Guest, store: &mut _| guest.call_select_victims(store, &request);
+        self.call("select-victims", work, |victims| convert::victims(eviction, victims))
+    }
+
+    /// Which of a page of leftovers are to be removed now.
+    ///
+    /// # Errors
+    /// As every call: see [`CallError`].
+    pub fn select_leftovers(
+        &self,
+        leftovers: &[Leftover],
+        stalled_before: SystemTime,
+        now: SystemTime,
+    ) -> Result<Vec<Leftover>, CallError> {
+        let offered = convert::leftovers_to_guest(leftovers);
+        let (before, now) = (timestamp(stalled_before), timestamp(now));
+        let work = |guest: &Guest, store: &mut _| {
+            guest.call_select_leftovers(store, &offered, before, now)
+        };
+        self.call("select-leftovers", work, |chosen| convert::leftovers(leftovers, &chosen))
+    }
+}

@@ -1,0 +1,75 @@
+//! What the live writers of all processes take of the cache, and what the file system has free.
+
+use super::reservation::{announced_bytes, has_announced_image};
+use super::{Directory, entry_info, open_regular};
+use image_cache_model::ImageId;
+use rustix::fs::fstat;
+use std::fs::{File, TryLockError};
+use std::io;
+
+/// The unit of `st_blocks`, whatever block size the file system has.
+const STAT_BLOCK: u64 = 512;
+
+/// What live writers take up, without one of them: the one that asks.
+#[derive(Debug, Default)]
+pub struct ActiveFills {
+    /// Bytes that their files have or may come to have.
+    pub bytes: u64,
+    /// The part of them that the file system still counts as free.
+    pub unallocated: u64,
+    /// Images that are counted: announced, or with bytes already.
+    pub images: u64,
+}
+
+impl Directory {
+    /// What live writers take up, without that of one image. Call with the directory locked, so that no writer reserves more
+    /// or publishes meanwhile.
+    pub fn active_fills(&self, except: &ImageId) -> io::Result<ActiveFills> {
+        let mut fills = ActiveFills::default();
+        for entry in self.incomplete.entries()? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(id) = name.to_str().and_then(|name| self.image_id(name).ok()) else {
+                continue;
+            };
+            if id == *except || entry_info(&entry)?.is_none() {
+                continue;
+            }
+            let Some(file) = open_regular(&self.incomplete, &id)? else { continue };
+            match file.try_lock_shared() {
+                // Its writer is dead: the file is replaced or cleaned, and never published.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => fills.add(&file)?,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Ok(fills)
+    }
+
+    /// Bytes of the file system that this process may use; `None` if the file system does not say.
+    pub fn free_space(&self) -> io::Result<Option<u64>> {
+        let stat = rustix::fs::fstatvfs(&self.base)?;
+        Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    /// Inodes of the file system that this process may use; `None` if it makes them when they are needed (btrfs).
+    pub fn free_inodes(&self) -> io::Result<Option<u64>> {
+        let stat = rustix::fs::fstatvfs(&self.base)?;
+        Ok((stat.f_files > 0).then_some(stat.f_favail))
+    }
+}
+
+impl ActiveFills {
+    fn add(&mut self, file: &File) -> io::Result<()> {
+        let stat = fstat(file)?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let on_disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(STAT_BLOCK);
+        // Without an announcement the allocated blocks tell what was reserved, rounded up to whole blocks.
+        let bytes = announced_bytes(file)?.unwrap_or(on_disk).max(size);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.unallocated = self.unallocated.saturating_add(bytes.saturating_sub(on_disk));
+        // A writer that is asking for space itself has neither yet.
+        self.images += u64::from(bytes > 0 || has_announced_image(file));
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Becoming the one writer of an image: the incomplete file is made and locked, a dead writer's is replaced.
+
+use super::Incomplete;
+use crate::directory::reservation::Reservation;
+use crate::directory::safe_open::{create_new, is_regular};
+use crate::directory::{
+    Directory, lock_exclusive, not_regular, open_regular, remove_regular, same_inode, stat_any,
+};
+use image_cache_model::ImageId;
+use rustix::fs::OFlags;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A process that looks whether a writer lives holds the lock for a moment: this often it is tried again.
+const TAKE_ATTEMPTS: u32 = 8;
+
+/// The result of [`Incomplete::take`].
+#[derive(Debug)]
+pub enum TakeResult {
+    /// This process writes it.
+    Ours(Incomplete),
+    /// It is cached.
+    AlreadyCached,
+    /// Another process or thread writes it.
+    BeingWritten,
+}
+
+impl Incomplete {
+    /// Makes `incomplete/<id>` and locks it. The file of a dead writer is replaced, never written to: its inode may be that of an
+    /// image that was published while this process waited for its lock.
+    pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<TakeResult> {
+        for _ in 0..TAKE_ATTEMPTS {
+            if directory.cached_file(image_id)?.is_some() {
+                return Ok(TakeResult::AlreadyCached);
+            }
+            // Detected now, not after the whole image was fetched.
+            if stat_any(&directory.base, image_id)?.is_some_and(|found| !is_regular(&found)) {
+                return Err(not_regular(image_id));
+            }
+            if let Some(file) = create(directory, image_id)? {
+                let incomplete = Incomplete {
+                    directory: Arc::clone(directory),
+                    image_id: image_id.clone(),
+                    file: Arc::new(file),
+                    size: 0,
+                    pending: true,
+                    verified: false,
+                    reservation: Reservation::default(),
+                };
+                // It may have been published before the lock was taken.
+                if directory.cached_file(image_id)?.is_some() {
+                    incomplete.discard();
+                    return Ok(TakeResult::AlreadyCached);
+                }
+                return Ok(TakeResult::Ours(incomplete));
+            }
+            if !remove_dead_writers_file(directory, image_id)? {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(TakeResult::BeingWritten)
+    }
+}
+
+/// Makes and locks the file; `None` if there is one already.
+fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
+    let mode = directory.owner.file_mode();
+    let file = match create_new(&directory.incomplete, image_id.as_str(), mode) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        // Another process took the new file for a dead writer's before it was locked.
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
+    if !same_inode(&directory.incomplete, image_id, &file)? {
+        return Ok(None);
+    }
+    directory.adopt_owner(&file)?;
+    // Readers that follow through this handle must not change the access time, which the records have.
+    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
+    Ok(Some(file))
+}
+
+/// Removes the file of a dead writer; false if the writer lives.
+fn remove_dead_writers_file(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
+    let Some(file) = open_regular(&directory.incomplete, image_id)? else {
+        return match directory.incomplete.symlink_metadata(image_id.as_str()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            // Another writer made the file between the two system calls.
+            Ok(found) if found.is_file() => Ok(false),
+            Ok(_) => Err(io::Error::other(format!(
+                "incomplete/{image_id} is no regular file; remove it by hand"
+            ))),
+            Err(e) => Err(e),
+        };
+    };
+    let file = match lock_exclusive(&directory.incomplete, image_id, file) {
+        Ok(locked) => locked,
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(e)) => return Err(e),
+    };
+    if same_inode(&directory.incomplete, image_id, &file)? {
+        remove_regular(&directory.incomplete, image_id)?;
+    }
+    Ok(true)
+}

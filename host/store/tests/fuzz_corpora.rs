@@ -1,0 +1,20 @@
+//! All that the fuzzer's corpora keep for the model and the store, as an ordinary test.
+
+#[path = "../../../fuzz/src/corpus.rs"]
+mod corpus;
+#[path = "../../../fuzz/src/store_targets/mod.rs"]
+mod store_targets;
+
+use store_targets::{config_ini, config_toml, digest_file, image_ids};
+
+const TARGETS: [corpus::Target; 4] = [
+    ("config_ini", config_ini::check),
+    ("config_toml", config_toml::check),
+    ("digest_file", digest_file::check),
+    ("image_ids", image_ids::check),
+];
+
+#[test]
+fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
+    corpus::feed(&TARGETS)
+}
