@@ -3,6 +3,7 @@
 //! A module of the binary that uses nothing but the library's public API: how a service sits on it.
 
 mod access_log;
+mod active_request;
 mod admin;
 mod admin_token;
 mod auth_cache;
@@ -33,12 +34,14 @@ mod range;
 mod request_checks;
 mod request_fields;
 mod response;
+mod response_body;
 mod response_store;
 mod routing;
 mod secret;
 mod serve_hit;
 mod serve_inflight;
 mod service;
+mod session;
 mod signals;
 mod stored_fields;
 mod stored_response;
@@ -111,9 +114,9 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     if let Some(admin) = &admin {
         admin::check(admin.local_addr()?, &service.admin_token)?;
     }
-    listen::say("listening on", &clients)?;
+    listen::print_address("listening on", &clients)?;
     if let Some(admin) = &admin {
-        listen::say("admin listening on", admin)?;
+        listen::print_address("admin listening on", admin)?;
     }
     let reloaded = Arc::clone(&service);
     let reload = move || reloaded.reload();

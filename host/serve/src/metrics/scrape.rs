@@ -1,4 +1,4 @@
-//! All numbers of one moment, as text.
+//! All counts of one moment, as text.
 
 use super::ServeMetrics;
 use crate::cache_status::XCache;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// Names and values that tell one number of a family from the others.
 type Labels = Vec<(&'static str, String)>;
 
-/// The service's numbers and the cache's. It looks at every image, and may block.
+/// The service's counts and the cache's. It looks at every image, and may block.
 pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result<String> {
     let (counters, status) = (cache.counters(), cache.status()?);
     let images = cache.cached_images()?;
@@ -119,12 +119,11 @@ impl Page {
 
     fn listeners(&mut self, metrics: &ServeMetrics) {
         let Some(listeners) = metrics.listeners.get() else { return };
-        let numbers =
-            [("clients", listeners.clients.numbers()), ("admin", listeners.admin.numbers())];
+        let counts = [("clients", listeners.clients.counts()), ("admin", listeners.admin.counts())];
         let of = |listener: &str| vec![("listener", listener.to_owned())];
-        let states = numbers.iter().flat_map(|(listener, numbers)| {
+        let states = counts.iter().flat_map(|(listener, counts)| {
             let states =
-                [("busy", numbers.busy), ("idle", numbers.idle), ("waiting", numbers.waiting)];
+                [("busy", counts.busy), ("idle", counts.idle), ("waiting", counts.waiting)];
             states.map(|(state, count)| {
                 let labels = [of(listener), vec![("state", state.to_owned())]].concat();
                 (labels, count as f64)
@@ -142,13 +141,13 @@ impl Page {
         self.seconds(
             "connections_limit",
             "Connections that there may be: --max-connections, or fewer where the descriptors carry fewer",
-            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.limit as f64)),
+            counts.iter().map(|(listener, counts)| (of(listener), counts.limit as f64)),
             set,
         );
         self.counts(
             "idle_connections_closed",
             "Idle connections that were closed to make room for others",
-            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.closed_idle)),
+            counts.iter().map(|(listener, counts)| (of(listener), counts.closed_idle)),
         );
         let descriptors = &listeners.descriptors;
         self.gauge(
