@@ -88,7 +88,7 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     served
 }
 
-/// Fetches what is queued, once; answers what became of each image.
+/// Fetches what is queued, once; returns the result of each image.
 pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<PrefetchedImage>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

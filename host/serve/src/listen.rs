@@ -6,7 +6,7 @@ use super::connections::{ConnectionSlot, Connections};
 use super::descriptors::Descriptors;
 use super::log_limit::LogLimit;
 use super::options::ClientLimits;
-use super::session::Session;
+use super::session::ClientSession;
 use super::signals::Stop;
 use super::timeouts;
 use anyhow::Context;
@@ -94,7 +94,7 @@ impl Listener {
             };
             while running.try_join_next().is_some() {}
             if let Some((socket, slot)) = accepted {
-                let session = Session {
+                let session = ClientSession {
                     acceptor: self.acceptor.clone(),
                     limits: self.limits.clone(),
                     stop: stop.clone(),

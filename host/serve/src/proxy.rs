@@ -7,7 +7,7 @@ mod profile;
 
 pub use image_get::ImageGet;
 pub use miss::store_and_serve;
-pub use profile::{CacheAnswer, Description, ProxyProfile};
+pub use profile::{CacheAnswer, MissDescription, ProxyProfile};
 
 use super::background_fetches::BackgroundFetch;
 use super::body::Body;

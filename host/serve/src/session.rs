@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 const BEYOND_HEAD: usize = 8 * 1024;
 
 /// A connection that is served.
-pub struct Session {
+pub struct ClientSession {
     pub acceptor: Option<TlsAcceptor>,
     pub limits: ClientLimits,
     pub stop: Stop,
@@ -34,7 +34,7 @@ pub struct Session {
     pub slot: ConnectionSlot,
 }
 
-impl Session {
+impl ClientSession {
     /// Serves the connection until the client or the service closes it.
     pub async fn serve<A, F, B>(mut self, socket: ClientSocket, respond: A)
     where
@@ -74,7 +74,7 @@ impl Session {
         F: Future<Output = Response<B>> + Send + 'static,
         B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
     {
-        let Session { limits, mut stop, log, slot, .. } = self;
+        let ClientSession { limits, mut stop, log, slot, .. } = self;
         let (timeout, slot) = (limits.body_timeout, Arc::new(slot));
         let (connection, client) = (Arc::clone(&slot.connection), socket.clone());
         let service = service_fn(move |request: Request<Incoming>| {

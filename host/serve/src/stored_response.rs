@@ -1,4 +1,4 @@
-//! What the origin said of an image with its bytes: the fields of its answer, and how long they hold.
+//! The stored response of an image: the fields of the upstream's response, and how long they are fresh.
 
 use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
 use super::stored_fields::{self, StoredFields};
@@ -10,20 +10,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The MD5 of a body: in base64 (RFC 1864), or in hexadecimal, as Glance has it.
 pub const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// The form of what is stored, and the rules by which it was judged. What has another number was judged by rules that
-/// let some of it be shared that must not be: it is revalidated before its next use.
+/// The version of the format, and of the rules for storing. Earlier rules stored some responses that must not be shared: a
+/// response with another version is validated before its next use.
 const VERSION: u32 = 2;
 
-/// The times of files come from a clock that lags behind by so much at most.
+/// The clock of file times lags behind by this time at most.
 const COARSE: Duration = Duration::from_millis(100);
 
-/// What was stored farther ahead of the clock than this was stored by a clock that was wrong.
+/// A response from farther in the future was stored by a clock that was wrong.
 const MOST_AHEAD: Duration = Duration::from_secs(60);
 
-/// What the origin said of an image.
+/// The stored response of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// By which rules it was stored.
+    /// The rules by which it was stored.
     #[serde(default)]
     version: u32,
     /// Whether it must be revalidated before its next use, fresh or not: an unsafe method has changed the image.
@@ -31,19 +31,19 @@ pub struct StoredResponse {
     pub is_invalid: bool,
     /// The server that it came from.
     pub upstream: String,
-    /// Bytes in the image, where that is known.
+    /// Bytes in the image, if known.
     pub size: Option<u64>,
-    /// The MD5 of its bytes, in hexadecimal, where that is known.
+    /// The MD5 of its bytes, in hexadecimal, if known.
     pub md5: Option<String>,
     /// When its fetch began.
     pub begun: Timestamp,
-    /// The time of the cached file that it belongs to, once there is one.
+    /// The modification time of the cached file that it describes, once there is one.
     pub modified: Option<Timestamp>,
-    /// When the origin said so, or last confirmed it; in seconds since the epoch.
+    /// When the upstream sent or last confirmed it, in seconds since the epoch.
     pub confirmed: u64,
-    /// How old the answer was then, in seconds.
+    /// How old the response was then, in seconds.
     pub age: u64,
-    /// The fields that are repeated.
+    /// The fields that are sent again.
     headers: StoredFields,
 }
 
@@ -59,7 +59,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl StoredResponse {
-    /// Of an answer that has just come.
+    /// The stored response of a response that has just arrived.
     pub fn new(
         upstream: &str,
         headers: &HeaderMap,
@@ -79,7 +79,7 @@ impl StoredResponse {
         stored
     }
 
-    /// Takes over what a 304 says, which confirms the rest (RFC 9111, 3.2).
+    /// Updates it from a 304, which confirms the rest (RFC 9111, 3.2).
     pub fn confirm(&mut self, headers: &HeaderMap) {
         self.restart_age(headers);
         (self.version, self.is_invalid) = (VERSION, false);
@@ -96,7 +96,7 @@ impl StoredResponse {
         self.age = said_age(headers).max(apparent).min(MOST_SECONDS);
     }
 
-    /// Whether it was stored by rules that were others.
+    /// Whether it was stored by earlier rules.
     pub fn is_outdated(&self) -> bool {
         self.version != VERSION
     }
@@ -120,12 +120,12 @@ impl StoredResponse {
         }
     }
 
-    /// The ETag, where it is a strong one.
+    /// The ETag, if it is a strong one.
     pub fn strong_etag(&self) -> Option<&str> {
         self.header(&header::ETAG).filter(|etag| is_strong(etag))
     }
 
-    /// The Last-Modified, where it tells one version from another: it lies before the answer, and there is no weak ETag,
+    /// The Last-Modified, if it tells one version from another: it lies before the response, and there is no weak ETag,
     /// which would say otherwise (RFC 9110, 8.8.2.2).
     fn strong_date(&self) -> Option<&str> {
         let headers = self.headers();
@@ -137,7 +137,7 @@ impl StoredResponse {
         self.header(&header::LAST_MODIFIED).filter(|_| is_before && !is_weak)
     }
 
-    /// Whether an answer is of the very same bytes: a strong validator or a checksum says so, and nothing denies it.
+    /// Whether a response is of the very same bytes: a strong validator or a checksum says so, and nothing contradicts it.
     pub fn matches(&self, headers: &HeaderMap) -> bool {
         let is_same = |name: &HeaderName, known: Option<&str>| {
             known.is_some() && known == text(headers, name)
@@ -150,8 +150,8 @@ impl StoredResponse {
                     && !headers.contains_key(header::ETAG)))
     }
 
-    /// Whether an answer does not say that it is of another image. Where both have an ETag, that says more than a date,
-    /// which may differ from one node of a server to the next.
+    /// Whether a response does not contradict that it is of the same image. If both have an ETag, it counts more than a date,
+    /// which may differ between the nodes of a server.
     pub fn is_compatible_with(&self, headers: &HeaderMap) -> bool {
         let is_denied = |name: &HeaderName, value: fn(&[u8]) -> &[u8]| {
             let said = headers.get(name).map(|said| value(said.as_bytes()));
@@ -164,12 +164,12 @@ impl StoredResponse {
         by_md5 != Some(true) && by_etag.or_else(by_date) != Some(true)
     }
 
-    /// A field that is repeated; its first line.
+    /// A stored field; its first line.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)
     }
 
-    /// The fields that are repeated.
+    /// The fields that are sent again.
     pub fn headers(&self) -> &HeaderMap {
         self.headers.map()
     }
@@ -195,12 +195,12 @@ impl StoredResponse {
         }
     }
 
-    /// Whether the cached file of this size and time is the one that it belongs to.
+    /// Whether it describes the cached file with this size and time.
     pub fn belongs_to(&self, size: u64, modified: Timestamp) -> bool {
         self.size == Some(size) && self.modified == Some(modified)
     }
 
-    /// How old the answer is now.
+    /// How old the response is now.
     pub fn age(&self, now: SystemTime) -> Duration {
         let since = Timestamp::from(now).0.saturating_sub(self.confirmed);
         Duration::from_secs(self.age.saturating_add(since).min(MOST_SECONDS))
@@ -220,7 +220,7 @@ impl StoredResponse {
         lifetime.is_some_and(|lifetime| lifetime > self.age(now).saturating_add(longer))
     }
 
-    /// Of an answer that says when it expires; one that is malformed, or says it twice, has expired.
+    /// Of a response that says when it expires; one that is malformed, or says it twice, has expired.
     fn until_expiry(&self) -> Option<Duration> {
         let headers = self.headers();
         if headers.get_all(header::EXPIRES).iter().count() > 1 {
@@ -241,7 +241,7 @@ pub fn is_strong(etag: &str) -> bool {
     etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
 }
 
-/// The age that an answer says; one that is malformed, or said twice, is the greatest.
+/// The age that a response says; one that is malformed, or said twice, is the greatest.
 fn said_age(headers: &HeaderMap) -> u64 {
     let mut lines = headers.get_all(header::AGE).iter();
     match (lines.next(), lines.next()) {
@@ -255,7 +255,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether an answer's fields are few and small enough to be stored.
+/// Whether a response's fields are few and small enough to be stored.
 pub fn is_storable(headers: &HeaderMap) -> bool {
     stored_fields::is_within_bounds(headers)
 }

@@ -73,7 +73,8 @@ fn a_client_whose_request_comes_just_when_it_has_to_make_room_sees_the_end_and_n
 fn clients_that_send_their_request_late_are_served_by_a_service_without_room() -> Tested {
     let Some(setup) = Setup::new() else { return Ok(()) };
     let origin = Origin::start();
-    let service = setup.serve(&origin.url(), &["--max-connections", "2"])?;
+    let args = ["--max-connections", "2", "--idle-timeout", "3s"];
+    let service = setup.serve(&origin.url(), &args)?;
     let server = service.clients;
     let clients: Vec<_> = (0..20)
         .map(|_| {

@@ -94,7 +94,7 @@ impl Hosts {
 
 /// Lets through what no foreign page can have sent.
 pub async fn refuse(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    // Its answer is no secret, and load balancers ask for it by any name.
+    // Its response is no secret, and load balancers ask for it by any name.
     if request.uri().path() == "/healthz" {
         return next.run(request).await;
     }

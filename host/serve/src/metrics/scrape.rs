@@ -1,4 +1,4 @@
-//! All counts of one moment, as text.
+//! All metrics of one moment, as text.
 
 use super::ServeMetrics;
 use crate::cache_status::XCache;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// Names and values that tell one number of a family from the others.
 type Labels = Vec<(&'static str, String)>;
 
-/// The service's counts and the cache's. It looks at every image, and may block.
+/// The metrics of the service and of the cache. It reads the record of every image, and may block.
 pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result<String> {
     let (counters, status) = (cache.counters(), cache.status()?);
     let images = cache.cached_images()?;

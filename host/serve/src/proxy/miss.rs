@@ -7,7 +7,7 @@ use crate::fetch;
 use crate::fetch::FetchStart;
 use crate::response::{bypassed, upstream_failed};
 use crate::response_store::{FetchLock, FetchOutcome, release};
-use crate::serve_inflight::stream_response;
+use crate::serve_inflight::{serve_in_flight, stream_response};
 use crate::service::log_bypass;
 use hyper::Response;
 use hyper::body::Incoming;
@@ -52,7 +52,7 @@ pub async fn store_and_serve<P: ProxyProfile>(
     let running = service.responses.shareable_fetch(id);
     if let Some(stored) = running.filter(|stored| stored.matches(response.headers()))
         // The caller's own response is of the very same bytes.
-        && let Some(response) = get.respond_from_fetch(stored).await
+        && let Some(response) = serve_in_flight(get, stored).await
     {
         return response;
     }
