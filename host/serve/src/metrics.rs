@@ -1,5 +1,6 @@
 //! What the service has done, in numbers, as Prometheus reads them.
 
+mod page;
 mod scrape;
 
 pub use scrape::scrape;
