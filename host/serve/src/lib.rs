@@ -106,18 +106,7 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let descriptors = Arc::new(Descriptors::raise(u64::from(without_client)));
     let cache = AsyncImageCache::open(config).await?;
     let service = Arc::new(Service::new(cache, options).await?);
-    let clients = listen::bind(&service.options.listen).await?;
-    let admin = match service.options.admin.address() {
-        Some(address) => Some(listen::bind(address).await?),
-        None => None,
-    };
-    if let Some(admin) = &admin {
-        admin::check(admin.local_addr()?, &service.admin_token)?;
-    }
-    listen::print_address("listening on", &clients)?;
-    if let Some(admin) = &admin {
-        listen::print_address("admin listening on", admin)?;
-    }
+    let (clients, admin) = bind(&service).await?;
     let reloaded = Arc::clone(&service);
     let reload = move || reloaded.reload();
     let stop = signals::Stop::on_signals(reload).context("cannot listen to signals")?;
@@ -145,6 +134,23 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished
+}
+
+/// Listens for clients, and for operators if there is an admin listener.
+async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
+    let clients = listen::bind(&service.options.listen).await?;
+    let admin = match service.options.admin.address() {
+        Some(address) => Some(listen::bind(address).await?),
+        None => None,
+    };
+    if let Some(admin) = &admin {
+        admin::check(admin.local_addr()?, &service.admin_token)?;
+    }
+    listen::print_address("listening on", &clients)?;
+    if let Some(admin) = &admin {
+        listen::print_address("admin listening on", admin)?;
+    }
+    Ok((clients, admin))
 }
 
 fn listener(

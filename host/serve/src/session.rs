@@ -13,12 +13,13 @@ use super::timeout_stream::TimeoutStream;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
@@ -75,19 +76,8 @@ impl ClientSession {
         B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
     {
         let ClientSession { limits, mut stop, log, slot, .. } = self;
-        let (timeout, slot) = (limits.body_timeout, Arc::new(slot));
-        let (connection, client) = (Arc::clone(&slot.connection), socket.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
-            let active = ActiveRequest::new(Arc::clone(&slot));
-            let request = request.map(|body| active.begin(body, timeout));
-            // In memory of its own, which an idle connection does not have.
-            let response = Box::pin(respond(request));
-            let client = client.clone();
-            async move {
-                let response = response.await;
-                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, client, active)))
-            }
-        });
+        let connection = Arc::clone(&slot.connection);
+        let service = http_service(slot, socket.clone(), limits.body_timeout, respond);
         let mut served = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -116,6 +106,37 @@ impl ClientSession {
             log_end(&log, &error, limits.max_head);
         }
     }
+}
+
+/// Responds to the requests of a connection, which is busy meanwhile.
+fn http_service<A, F, B>(
+    slot: ConnectionSlot,
+    client: ClientSocket,
+    timeout: Duration,
+    respond: A,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<ResponseBody<B>>,
+    Error = Infallible,
+    Future: Send,
+>
+where
+    A: Fn(Request<Body>) -> F + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+{
+    let slot = Arc::new(slot);
+    service_fn(move |request: Request<Incoming>| {
+        let active = ActiveRequest::new(Arc::clone(&slot));
+        let request = request.map(|body| active.begin(body, timeout));
+        // In memory of its own, which an idle connection does not have.
+        let response = Box::pin(respond(request));
+        let client = client.clone();
+        async move {
+            let response = response.await;
+            Ok(response.map(|body| ResponseBody::new(body, client, active)))
+        }
+    })
 }
 
 /// Closes a connection whose first request did not arrive in time. The client may send it just now: it is read and

@@ -3,6 +3,7 @@
 use super::ServeMetrics;
 use super::page::{MetricLabels, MetricsPage};
 use crate::cache_status::XCache;
+use crate::descriptors::Descriptors;
 use image_cache::{CachedImage, Counters, ImageCache, Status};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -96,7 +97,10 @@ impl MetricsPage {
             "Idle connections that were closed to make room for others",
             counts.iter().map(|(listener, counts)| (of(listener), counts.closed_idle)),
         );
-        let descriptors = &listeners.descriptors;
+        self.descriptors(&listeners.descriptors);
+    }
+
+    fn descriptors(&mut self, descriptors: &Descriptors) {
         self.gauge(
             "descriptors_limit",
             "File descriptors that there may be",
@@ -172,6 +176,10 @@ impl MetricsPage {
         ] {
             self.count(name, help, value);
         }
+        self.spared(counters);
+    }
+
+    fn spared(&mut self, counters: &Counters) {
         let spared = [
             ("not_needed", counters.victims_not_needed),
             ("too_young", counters.victims_too_young),
@@ -215,6 +223,10 @@ impl MetricsPage {
                 gauge.set(seconds);
             },
         );
+        self.driver_in_use(counters, status);
+    }
+
+    fn driver_in_use(&mut self, counters: &Counters, status: &Status) {
         let driver = &status.driver;
         let labels = vec![("name", driver.name.clone()), ("version", driver.version.clone())];
         self.labelled::<Gauge<f64, AtomicU64>>(
