@@ -27,7 +27,7 @@ enum Phase {
     /// Its first request has not come yet.
     New(Instant),
     Busy,
-    /// It timeouts for a further request.
+    /// It waits for a further request.
     Idle(Instant),
     /// It was told to make room.
     Closing,
@@ -219,7 +219,7 @@ impl Connection {
 }
 
 impl ConnectionSlot {
-    /// The request was answered: it timeouts for the next one.
+    /// The request was answered: it waits for the next one.
     pub fn end_request(&self) {
         self.connection.end_request();
         self.connections.notify_waiting();
@@ -233,7 +233,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Counted as long as it timeouts.
+/// Counts a connection as long as it waits.
 struct WaitingCount<'a>(&'a AtomicUsize);
 
 impl<'a> WaitingCount<'a> {

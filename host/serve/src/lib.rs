@@ -206,7 +206,7 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
         }
     };
     if timeout(timeouts::SHUTDOWN_STEP, settled).await.is_err() {
-        tracing::warn!("a fetch that nobody timeouts for is broken off");
+        tracing::warn!("a fetch that nobody waits for is broken off");
     }
     match timeout(timeouts::SHUTDOWN_STEP, service.cache.run(|cache| cache.flush())).await {
         Ok(flushed) => Ok(flushed?),

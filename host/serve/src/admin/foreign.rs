@@ -60,7 +60,7 @@ impl Hosts {
         {
             let name = host.as_ref().map_or("?", Authority::host);
             return Some(format!(
-                "The Host {name} is not one of this listener's. UpstreamRequest by its address, or name that host by --admin-host."
+                "The Host {name} is not one of this listener's. Ask by its address, or name that host by --admin-host."
             ));
         }
         if let Some(origin) = headers.get(ORIGIN) {
