@@ -99,7 +99,7 @@ impl ProxyProfile for GlanceProfile {
         {
             return CacheAnswer::Respond(response);
         }
-        if !self.has_changed(None).await {
+        if !self.recheck(None).await {
             return CacheAnswer::Miss;
         }
         let mut response = self.denied_download().await;
@@ -116,8 +116,8 @@ impl ProxyProfile for GlanceProfile {
         self.get.is_whole() || self.get.service.options.fetch_on_range
     }
 
-    /// Whether the image that Glance speaks of is cached or being fetched; another one is evicted.
-    async fn has_changed(&mut self, _seen: Option<&StoredResponse>) -> bool {
+    /// Whether the image that Glance speaks of is cached or being fetched. Evicts another one.
+    async fn recheck(&mut self, _seen: Option<&StoredResponse>) -> bool {
         let ImageGet { service, request, .. } = &self.get;
         if service.is_being_fetched(&request.id) {
             return true;

@@ -110,7 +110,7 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let reloaded = Arc::clone(&service);
     let reload = move || reloaded.reload();
     let stop = signals::Stop::on_signals(reload).context("cannot listen to signals")?;
-    let alive = tokio::spawn(signals::say_ready(stop.clone()));
+    let alive = tokio::spawn(signals::notify_ready(stop.clone()));
     let mut tasks = vec![
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
         tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),

@@ -111,7 +111,7 @@ impl ProxyProfile for PlainProfile {
         self.get.head.method == Method::GET && may_fetch && !self.is_conditional()
     }
 
-    async fn has_changed(&mut self, seen: Option<&StoredResponse>) -> bool {
+    async fn recheck(&mut self, seen: Option<&StoredResponse>) -> bool {
         let ImageGet { service, request, .. } = &self.get;
         if service.is_being_fetched(&request.id) {
             return true;

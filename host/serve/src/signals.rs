@@ -85,7 +85,7 @@ impl Signals {
 }
 
 /// Tells systemd that the service is ready, and, if systemd has a watchdog, again and again that it is alive.
-pub async fn say_ready(mut stop: Stop) {
+pub async fn notify_ready(mut stop: Stop) {
     notify(&[NotifyState::Ready]);
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     loop {

@@ -136,7 +136,7 @@ impl Upstream {
         let (sending, request) = SendProgress::watch(request);
         let answer = tokio::select! {
             answer = client.request(request) => answer,
-            () = sending.stalls_for(self.timeout) => return Err(UpstreamError::TimedOut),
+            () = sending.stalled_for(self.timeout) => return Err(UpstreamError::TimedOut),
         };
         answer.map_err(UpstreamError::from)
     }

@@ -48,8 +48,9 @@ pub trait ProxyProfile {
     /// Whether the request may have the whole image fetched, so that other requests can share it.
     fn may_fetch(&self) -> bool;
 
-    /// Whether a fetch runs, or the cached image or its confirmation is a later one than `seen`.
-    async fn has_changed(&mut self, seen: Option<&StoredResponse>) -> bool;
+    /// Looks again, and removes an image that can never be used. Returns whether there is something for `accept_hit`: a
+    /// running fetch, or a later image or confirmation than `seen`.
+    async fn recheck(&mut self, seen: Option<&StoredResponse>) -> bool;
 
     /// Whether the upstream's confirmation of a stale image counts for all requests that wait.
     fn shares_revalidation(&self) -> bool {
