@@ -1,4 +1,4 @@
-//! Each request under its id: a line in the log when its answer has ended, and numbers.
+//! The access log: each request has an id, and a line when its response has ended. The metrics count it, too.
 
 use super::body::{Body, BodyError};
 use super::cache_status;
@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tracing::{Instrument, Span};
 
-/// The header by which OpenStack's services name a request, in answers, and callers theirs.
+/// The header with the id of a request, in OpenStack's services and their callers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// A request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping.
@@ -45,9 +45,9 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Has a request answered under an id of its own, which is in each line that is logged meanwhile.
+/// Serves a request under an id of its own, which is in each line that is logged meanwhile.
 ///
-/// An answer that has no id of the upstream's tells the client this one.
+/// The client is told this id if the upstream has not given the response another one.
 pub async fn log_access<R, F>(
     metrics: &Arc<ServeMetrics>,
     listener: &'static str,
@@ -84,7 +84,7 @@ where
     response.map(|body| LoggedBody { body, seen, span, metrics })
 }
 
-/// The id that a caller gave its request, where it looks like one.
+/// The id that a caller gave its request, if it looks like one.
 fn callers_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -95,7 +95,7 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// What is known of a request and its answer.
+/// A request and its response, for the log.
 #[derive(Debug)]
 pub struct AccessLogEntry {
     method: Method,
@@ -105,12 +105,12 @@ pub struct AccessLogEntry {
     upstream: Option<String>,
     length: Option<u64>,
     begun: Instant,
-    /// Bytes of the body that were handed out.
+    /// Bytes of the body that were sent.
     pub bytes: u64,
     failed: Option<String>,
 }
 
-/// A body that is counted, and told of when it has ended.
+/// A body whose bytes are counted; it is logged when it has ended.
 #[derive(Debug)]
 pub struct LoggedBody {
     body: Body,
@@ -120,7 +120,7 @@ pub struct LoggedBody {
 }
 
 impl LoggedBody {
-    /// Whether the client was given all of it.
+    /// Whether all of it was sent.
     fn is_whole(&self) -> bool {
         let no_body = self.seen.method == Method::HEAD;
         no_body

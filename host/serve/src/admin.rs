@@ -72,7 +72,7 @@ pub async fn serve(
     listener.serve(answer, stop).await;
 }
 
-/// An operator's answer, or that it takes too long: what was asked for goes on.
+/// The response to an operator; after the timeout it says that the operation goes on.
 async fn in_time(
     answer: impl Future<Output = Result<axum::response::Response, Infallible>>,
     patience: Duration,

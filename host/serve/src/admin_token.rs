@@ -5,10 +5,10 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-/// The variable with the token, where it is in no file.
+/// The variable with the token, if it is in no file.
 const VARIABLE: &str = "IMAGE_CACHE_ADMIN_TOKEN";
 
-/// The token that operators must show, where there is one.
+/// The token that operators must show, if there is one.
 #[derive(Debug)]
 pub struct AdminToken {
     file: Option<PathBuf>,
@@ -22,7 +22,7 @@ impl AdminToken {
         Ok(AdminToken { file: file.map(Path::to_owned), token })
     }
 
-    /// Reads the file again; where it is faulty, the token stays as it was.
+    /// Reads the file again; if it is faulty, the token stays as it was.
     pub fn reload(&self) -> anyhow::Result<()> {
         let fresh = Secret::of_file_or_variable(self.file.as_deref(), VARIABLE)?;
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = fresh;

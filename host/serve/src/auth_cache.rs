@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// So many are remembered.
 const MOST: usize = 10_000;
 
-/// Headers that say nothing of who asks.
+/// Headers that say nothing about the user.
 const NO_CREDENTIALS: [HeaderName; 5] = [
     header::ACCEPT,
     header::CONNECTION,

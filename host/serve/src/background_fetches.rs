@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
-/// The room for such fetches.
+/// Limits how many such fetches run.
 #[derive(Debug)]
 pub struct BackgroundFetches(Arc<Semaphore>);
 
-/// The right to one such fetch, given back when it ends.
+/// The permit for one such fetch; dropped, it is given back.
 #[derive(Debug)]
 pub struct BackgroundFetch(OwnedSemaphorePermit);
 
@@ -19,15 +19,14 @@ impl BackgroundFetches {
         BackgroundFetches(Arc::new(Semaphore::new(at_once as usize)))
     }
 
-    /// The right to one more; nothing where as many run as may: then the part comes past the cache.
+    /// A permit for one more; nothing if the limit is reached: then the part comes past the cache.
     pub fn try_begin(&self) -> Option<BackgroundFetch> {
         Arc::clone(&self.0).try_acquire_owned().ok().map(BackgroundFetch)
     }
 }
 
 impl BackgroundFetch {
-    /// Reads an answer that nobody takes to its end, so that its image is cached. Each wait for its bytes is bounded
-    /// as that of any fetch.
+    /// Reads a response to its end and discards it, so that its image is cached. It has the timeouts of any fetch.
     pub fn drain(self, answer: Response<Body>) {
         let drained = async move {
             let _running = self.0;

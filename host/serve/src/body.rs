@@ -1,4 +1,4 @@
-//! The bodies of answers and of requests to the upstream.
+//! The bodies of responses, and of requests to the upstream.
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, TryStreamExt};
@@ -27,7 +27,7 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// The bytes of an image, as they arrive.
-pub type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// These chunks; an error breaks the connection off.
 pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
@@ -42,7 +42,7 @@ pub async fn drain(mut body: Body) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// The bytes of an upstream's answer; where none come for so long, an error.
+/// The bytes of an upstream's response; an error after this time without a byte.
 pub fn chunks(
     body: Incoming,
     timeout: Duration,

@@ -1,6 +1,6 @@
 //! Cache-Control: the one reading of it that the whole service uses (RFC 9111, 5.2, and 4.2.1 for what is malformed).
 //!
-//! What cannot be read makes an answer less shareable, never more: a malformed number is the strictest number, a
+//! What cannot be read makes a response less shareable, never more: a malformed number is the strictest number, a
 //! malformed directive forbids sharing without revalidation, and of two values the stricter holds. The parser is our own
 //! because the known ones drop the whole field when one directive is malformed, or compare names by case.
 
@@ -37,7 +37,7 @@ enum Value<'a> {
 }
 
 impl CacheControl {
-    /// What an answer or a request says; `Pragma: no-cache` counts where there is no Cache-Control (RFC 9111, 5.4).
+    /// What a response or a request says; `Pragma: no-cache` counts if there is no Cache-Control (RFC 9111, 5.4).
     pub fn of(headers: &HeaderMap) -> CacheControl {
         let mut control = CacheControl::default();
         if headers.contains_key(header::CACHE_CONTROL) {
@@ -50,17 +50,17 @@ impl CacheControl {
         control
     }
 
-    /// Whether an answer may be given to others than the one who asked for it, fresh or not.
+    /// Whether a response may be given to others than the one who asked for it, fresh or not.
     pub fn forbids_sharing(&self) -> bool {
         self.no_store || self.private
     }
 
-    /// Whether an answer must not be used once it is stale, whatever an operator allows.
+    /// Whether a response must not be used once it is stale, whatever an operator allows.
     pub fn forbids_stale(&self) -> bool {
         self.no_cache || self.must_revalidate || self.proxy_revalidate || self.s_maxage.is_some()
     }
 
-    /// How long an answer says that it is fresh in a shared cache.
+    /// How long a response says that it is fresh in a shared cache.
     pub fn lifetime(&self) -> Option<Duration> {
         self.s_maxage.or(self.max_age)
     }
@@ -121,7 +121,7 @@ fn seconds(value: &Value<'_>) -> Option<Duration> {
     delta_seconds(text).map(Duration::from_secs)
 }
 
-/// The number of seconds that a text of digits is (RFC 9111, 1.2.2); nothing where it is none.
+/// The number of seconds that a text of digits is (RFC 9111, 1.2.2); nothing if it is none.
 pub fn delta_seconds(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -168,7 +168,7 @@ fn end_of_element(list: &[u8], has_open_end: &mut bool) -> usize {
     list.len()
 }
 
-/// How long the quoted string at the beginning of a text is, with its quotes; nothing where it has no end.
+/// How long the quoted string at the beginning of a text is, with its quotes; nothing if it has no end.
 fn quoted_length(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -180,7 +180,7 @@ fn quoted_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// A directive's name and value; nothing where it is none. White space around the equals sign is forgiven.
+/// A directive's name and value; nothing if it is none. White space around the equals sign is forgiven.
 fn directive(element: &[u8]) -> Option<(&[u8], Value<'_>)> {
     let length = element.iter().take_while(|byte| is_token(**byte)).count();
     let (name, rest) = element.split_at(length);

@@ -5,13 +5,13 @@ use super::via;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, Version};
 
-/// Where the bytes of an answer came from.
+/// Where the bytes of a response came from.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// The same, with its reason, as RFC 9211 has it.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Where the bytes of an answer came from.
+/// Where the bytes of a response came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum XCache {
     Hit,
@@ -42,17 +42,17 @@ pub enum CacheStatus {
     Hit,
     /// Served from disk, once the upstream has confirmed it.
     Revalidated,
-    /// Fetched, and kept.
+    /// Fetched, and stored.
     Miss,
-    /// Fetched and kept in the place of another one.
+    /// Fetched, and stored in place of another image.
     Changed,
     /// From a fetch that another request began.
     Shared,
-    /// From the upstream, and not kept, for this reason.
+    /// From the upstream, and not stored, for this reason.
     Bypass(Reason),
 }
 
-/// Why an answer came past the cache.
+/// Why a response came past the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The method is none that is cached, or the request has a body.
@@ -67,21 +67,21 @@ pub enum Reason {
     Path,
     /// A part, a head or a condition, of what is not cached.
     Partial,
-    /// The answer depends on a field of this request.
+    /// The response depends on a field of this request.
     Vary,
-    /// The answer is none that is kept: another status than 200.
+    /// The response cannot be stored: its status is not 200.
     Status,
-    /// The answer forbids it: `private`, `no-store`, `Set-Cookie`.
+    /// The response forbids it: `private`, `no-store`, `Set-Cookie`.
     Forbidden,
-    /// The answer is encoded, has no end that can be told, or nothing that it can be checked by.
+    /// The response is encoded, has no recognisable end, or nothing by which it can be validated.
     NotStorable,
-    /// Each use must be authorised, and the answer has no strong ETag by which that can be done.
+    /// Each use must be authorised, and the response has no strong ETag by which that can be done.
     NoStrongValidator,
-    /// The answer has more header fields than are kept.
+    /// The response has more header fields than are stored.
     TooManyFields,
-    /// The upstream does not let this caller have it, or did not consent.
+    /// The upstream does not let this caller have it, or did not allow it.
     NotAuthorised,
-    /// The cache could not serve or keep it; the log says why.
+    /// The cache could not serve or store it; the log says why.
     CacheFailed,
 }
 
@@ -120,7 +120,7 @@ impl Reason {
 }
 
 impl CacheStatus {
-    /// Where the bytes came from; nothing where the request was not about an image.
+    /// Where the bytes came from; nothing if the request was not about an image.
     pub fn x_cache(self) -> Option<XCache> {
         match self {
             CacheStatus::Hit | CacheStatus::Revalidated => Some(XCache::Hit),
@@ -157,25 +157,25 @@ impl CacheStatus {
         }
     }
 
-    /// Whether the bytes of an answer are kept as they come, by its own fetch or by another one.
+    /// Whether the bytes of a response are stored as they arrive, by its own fetch or by another one.
     pub fn is_fetch<B>(response: &Response<B>) -> bool {
         let from = CacheStatus::of(response).and_then(CacheStatus::x_cache);
         matches!(from, Some(XCache::Miss | XCache::Shared))
     }
 
-    /// What is known of an answer: nothing of one that the cache had no part in.
+    /// The status of a response; nothing if the cache had no part in it.
     pub fn of<B>(response: &Response<B>) -> Option<CacheStatus> {
         response.extensions().get().copied()
     }
 
-    /// Says it of an answer. What an upstream says of its own cache under the same names is another matter.
+    /// Gives a response this status. Header fields in which the upstream speaks of its own cache do not count.
     pub fn mark<B>(self, mut response: Response<B>) -> Response<B> {
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Writes what is known of an answer into its header, once, when it leaves.
+/// Writes the status of a response into its header, once, when it leaves the service.
 pub fn write<B>(response: &mut Response<B>) {
     let Some(status) = CacheStatus::of(response) else { return };
     let headers = response.headers_mut();

@@ -1,17 +1,17 @@
-//! A client's connection that two can hold: whoever reads and writes it, and whoever has to know whether the client is
-//! still there.
+//! A client's socket with several holders: one reads and writes, the others look at its state.
 
 use futures_util::FutureExt;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection; clones are the same one.
+/// A socket; clones are the same one.
 #[derive(Debug, Clone)]
 pub struct ClientSocket(Arc<TcpStream>);
 
@@ -39,6 +39,23 @@ impl ClientSocket {
             Some(Err(_)) => PeerState::Closed,
             _ => PeerState::Open,
         }
+    }
+
+    /// Looks at the socket without keeping it open.
+    pub fn probe(&self) -> SocketProbe {
+        SocketProbe(Arc::downgrade(&self.0))
+    }
+}
+
+/// Looks at a socket without keeping it open.
+#[derive(Debug)]
+pub struct SocketProbe(Weak<TcpStream>);
+
+impl SocketProbe {
+    /// Whether bytes of the client have arrived that nobody has read yet.
+    pub fn has_unread_bytes(&self) -> bool {
+        let Some(socket) = self.0.upgrade() else { return false };
+        SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|count| count > 0)
     }
 }
 

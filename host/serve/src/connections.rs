@@ -1,5 +1,6 @@
-//! The connections of one listener: how many there may be, which of them are idle, and who makes room for the next one.
+//! The connections of one listener: how many there may be, which of them are idle, and which one makes room for the next.
 
+use super::client_socket::{ClientSocket, SocketProbe};
 use super::timeouts;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 /// The connections of one listener.
 #[derive(Debug)]
 pub struct Connections {
-    most: usize,
+    limit: usize,
     open: Mutex<BTreeMap<u64, Arc<Connection>>>,
     last: AtomicU64,
     /// Accepted, but not served yet: there is no room.
@@ -26,16 +27,17 @@ enum Phase {
     /// Its first request has not come yet.
     New(Instant),
     Busy,
-    /// It timeouts for a further request.
+    /// It waits for a further request.
     Idle(Instant),
     /// It was told to make room.
     Closing,
 }
 
-/// What the parts of a connection know of each other.
+/// The state that the parts of a connection share.
 #[derive(Debug)]
 pub struct Connection {
     phase: Mutex<Phase>,
+    socket: SocketProbe,
     /// Whether the client may be in the middle of a request.
     is_sending: AtomicBool,
     /// Whether the body of the request that is answered has not come to its end.
@@ -44,9 +46,9 @@ pub struct Connection {
     close: Notify,
 }
 
-/// The place of a connection among all; dropped, it makes room.
+/// The slot of a connection; when it is dropped, there is room for another one.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
     pub connection: Arc<Connection>,
@@ -54,7 +56,7 @@ pub struct Place {
 
 /// How many connections there are, for the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub struct ConnectionCounts {
     pub limit: u64,
     pub busy: u64,
     pub idle: u64,
@@ -63,9 +65,9 @@ pub struct Numbers {
 }
 
 impl Connections {
-    pub fn new(most: usize) -> Arc<Connections> {
+    pub fn new(limit: usize) -> Arc<Connections> {
         Arc::new(Connections {
-            most,
+            limit,
             open: Mutex::default(),
             last: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
@@ -74,41 +76,51 @@ impl Connections {
         })
     }
 
-    /// A place for one more, once there is room. Where there is none, whoever is idle for longest goes.
-    pub async fn place(self: &Arc<Self>, has_room: impl Fn() -> bool) -> Place {
-        if let Some(place) = self.take(&has_room) {
-            return place;
+    /// Waits for a slot for one more connection. If there is none, the connection that is idle for longest makes room.
+    pub async fn acquire(
+        self: &Arc<Self>,
+        socket: &ClientSocket,
+        has_room: impl Fn() -> bool,
+    ) -> ConnectionSlot {
+        if let Some(slot) = self.try_acquire(socket, &has_room) {
+            return slot;
         }
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = WaitingCount::begin(&self.waiting);
         loop {
             self.close_one();
-            // What else holds descriptors does not say when it lets them go.
+            // Other holders of descriptors do not say when they close them.
             let _ = timeout(timeouts::ROOM_CHECK_INTERVAL, self.changed.notified()).await;
-            if let Some(place) = self.take(&has_room) {
-                return place;
+            if let Some(slot) = self.try_acquire(socket, &has_room) {
+                return slot;
             }
         }
     }
 
-    fn take(self: &Arc<Self>, has_room: &impl Fn() -> bool) -> Option<Place> {
+    fn try_acquire(
+        self: &Arc<Self>,
+        socket: &ClientSocket,
+        has_room: &impl Fn() -> bool,
+    ) -> Option<ConnectionSlot> {
         let mut open = lock(&self.open);
-        // One is served in any case.
-        if open.len() >= self.most || !open.is_empty() && !has_room() {
+        // One connection is served in any case.
+        if open.len() >= self.limit || !open.is_empty() && !has_room() {
             return None;
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection {
             phase: Mutex::new(Phase::New(Instant::now())),
+            socket: socket.probe(),
             is_sending: AtomicBool::new(false),
             has_more_body: AtomicBool::new(false),
             has_had_request: AtomicBool::new(false),
             close: Notify::new(),
         });
         open.insert(number, Arc::clone(&connection));
-        Some(Place { connections: Arc::clone(self), number, connection })
+        Some(ConnectionSlot { connections: Arc::clone(self), number, connection })
     }
 
-    /// Has the connection closed that is idle for longest; else one whose first request does not come.
+    /// Closes the connection that is idle for longest; else one whose first request does not come. A connection is not
+    /// idle if bytes have arrived that the service has not read yet.
     pub fn close_one(&self) {
         let open = lock(&self.open);
         let since = |connection: &Arc<Connection>| match *lock(&connection.phase) {
@@ -118,27 +130,27 @@ impl Connections {
             }
             Phase::New(_) | Phase::Busy | Phase::Closing => None,
         };
-        let oldest = open.values().filter_map(|connection| Some((since(connection)?, connection)));
-        if let Some((_, connection)) = oldest.min_by_key(|(since, _)| *since)
-            && connection.make_close()
-        {
+        let candidates = open.values().filter_map(|it| Some((since(it)?, it)));
+        let mut candidates: Vec<_> = candidates.collect();
+        candidates.sort_unstable_by_key(|(since, _)| *since);
+        if candidates.iter().any(|(_, connection)| connection.try_close()) {
             self.closed_idle.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A connection has become idle, or has ended.
-    fn has_changed(&self) {
+    /// Wakes a connection that waits: another one has become idle, or has ended.
+    fn notify_waiting(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.changed.notify_one();
         }
     }
 
     /// How many there are.
-    pub fn numbers(&self) -> Numbers {
+    pub fn counts(&self) -> ConnectionCounts {
         let open = lock(&self.open);
         let busy = open.values().filter(|it| *lock(&it.phase) == Phase::Busy).count() as u64;
-        Numbers {
-            limit: self.most as u64,
+        ConnectionCounts {
+            limit: self.limit as u64,
             busy,
             idle: open.len() as u64 - busy,
             waiting: self.waiting.load(Ordering::Relaxed) as u64,
@@ -178,54 +190,60 @@ impl Connection {
         *lock(&self.phase) = Phase::Idle(Instant::now());
     }
 
-    /// Tells it to make room; false where it is in use again.
-    fn make_close(&self) -> bool {
+    /// Tells the connection to make room; false if it is in use.
+    fn try_close(&self) -> bool {
         let mut phase = lock(&self.phase);
         let is_in_use = matches!(*phase, Phase::Busy | Phase::Closing);
-        if !is_in_use {
-            *phase = Phase::Closing;
-            self.close.notify_one();
+        if is_in_use || self.socket.has_unread_bytes() {
+            return false;
         }
-        !is_in_use
+        *phase = Phase::Closing;
+        self.close.notify_one();
+        true
+    }
+
+    /// Whether bytes have arrived that the service has not read yet.
+    pub fn has_unread_bytes(&self) -> bool {
+        self.socket.has_unread_bytes()
     }
 
     /// Returns when it is to make room.
-    pub async fn is_to_close(&self) {
+    pub async fn closing(&self) {
         self.close.notified().await;
     }
 
-    /// Whether the head of a request never came.
-    pub fn has_had_no_request(&self) -> bool {
-        !self.has_had_request.load(Ordering::Relaxed)
+    /// Whether the head of a request has arrived.
+    pub fn has_had_request(&self) -> bool {
+        self.has_had_request.load(Ordering::Relaxed)
     }
 }
 
-impl Place {
-    /// The request was answered: it timeouts for the next one.
+impl ConnectionSlot {
+    /// The request was answered: it waits for the next one.
     pub fn end_request(&self) {
         self.connection.end_request();
-        self.connections.has_changed();
+        self.connections.notify_waiting();
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         lock(&self.connections.open).remove(&self.number);
-        self.connections.has_changed();
+        self.connections.notify_waiting();
     }
 }
 
-/// Counted as long as it timeouts.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a connection as long as it waits.
+struct WaitingCount<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Waiting<'a> {
+impl<'a> WaitingCount<'a> {
+    fn begin(count: &'a AtomicUsize) -> WaitingCount<'a> {
         count.fetch_add(1, Ordering::Relaxed);
-        Waiting(count)
+        WaitingCount(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCount<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -233,4 +251,33 @@ impl Drop for Waiting<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_connection_whose_next_request_lies_unread_is_not_idle() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        let mut socket = ClientSocket::new(listener.accept().await?.0);
+        let connections = Connections::new(1);
+        let slot = connections.acquire(&socket, || true).await;
+        slot.connection.begin_request(false);
+        slot.end_request();
+        client.write_all(b"GET").await?;
+        while !slot.connection.has_unread_bytes() {
+            tokio::task::yield_now().await;
+        }
+        connections.close_one();
+        assert_eq!(connections.counts().closed_idle, 0);
+        socket.read_exact(&mut [0; 3]).await?;
+        connections.close_one();
+        assert_eq!(connections.counts().closed_idle, 1);
+        Ok(())
+    }
 }

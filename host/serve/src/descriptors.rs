@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What one connection may need at the same time: its socket, the cached image's file, and, where the image is
+/// What one connection may need at the same time: its socket, the cached image's file, and, if the image is
 /// fetched, the upstream's socket and the incomplete file.
 pub const OF_A_CONNECTION: u64 = 4;
 
@@ -63,7 +63,7 @@ impl Descriptors {
         self.limit
     }
 
-    /// How many connections they carry beside what is open now; says so where that is fewer than is wanted.
+    /// How many connections the descriptors carry beside what is open now. It logs a warning if that is fewer than wanted.
     pub fn shares(&self, wanted: u32) -> Shares {
         let open_now = count().unwrap_or(0);
         let carried = |admin: u64| {
@@ -87,7 +87,7 @@ impl Descriptors {
         Shares { clients: share(clients), admin: share(admin) }
     }
 
-    /// How many are open; nothing where that cannot be found out.
+    /// How many are open; nothing if that is unknown.
     pub fn in_use(&self) -> Option<u64> {
         count()
     }
@@ -109,7 +109,7 @@ impl Descriptors {
     }
 }
 
-/// Looks at what is open, itself excluded.
+/// Counts what is open, itself excluded.
 fn count() -> Option<u64> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?;
     Some((open.count() as u64).saturating_sub(1))

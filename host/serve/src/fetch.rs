@@ -5,7 +5,7 @@ mod resume;
 pub use resume::Repair;
 
 use super::body;
-use super::body::Chunks;
+use super::body::ByteStream;
 use super::options::Profile;
 use super::service::Service;
 use super::stored_response::StoredResponse;
@@ -148,7 +148,7 @@ impl UpstreamSource {
         })
     }
 
-    async fn open(&self, broken: Break) -> io::Result<Chunks> {
+    async fn open(&self, broken: Break) -> io::Result<ByteStream> {
         self.persist().await;
         let timeout = self.service.options.origin.upstream_timeout;
         if let Some(body) =

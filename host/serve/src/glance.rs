@@ -12,10 +12,10 @@ use super::body::Body;
 use super::cache_control::CacheControl;
 use super::cache_lookup::{CacheLookup, LookupResult};
 use super::cache_status::{CacheStatus, Reason};
-use super::proxy::{self, CacheAnswer, Description, ImageGet, ProxyProfile};
+use super::proxy::{self, CacheAnswer, ImageGet, MissDescription, ProxyProfile};
 use super::range::Part;
-use super::response_store::FetchLock;
-use super::serve_inflight::expected_content;
+use super::serve_hit::serve_hit;
+use super::serve_inflight::{expected_content, serve_in_flight};
 use super::service::{Service, log_bypass};
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use super::upstream::IsFramed;
@@ -99,7 +99,7 @@ impl ProxyProfile for GlanceProfile {
         {
             return CacheAnswer::Respond(response);
         }
-        if !self.has_changed(None).await {
+        if !self.recheck(None).await {
             return CacheAnswer::Miss;
         }
         let mut response = self.denied_download().await;
@@ -116,8 +116,8 @@ impl ProxyProfile for GlanceProfile {
         self.get.is_whole() || self.get.service.options.fetch_on_range
     }
 
-    /// Whether the image that Glance speaks of is cached or being fetched; another one is evicted.
-    async fn has_changed(&mut self, _seen: Option<&StoredResponse>) -> bool {
+    /// Whether the image that Glance speaks of is cached or being fetched. Evicts another one.
+    async fn recheck(&mut self, _seen: Option<&StoredResponse>) -> bool {
         let ImageGet { service, request, .. } = &self.get;
         if service.is_being_fetched(&request.id) {
             return true;
@@ -133,23 +133,6 @@ impl ProxyProfile for GlanceProfile {
         !is_other
     }
 
-    /// Glance's record of an image decides whether the cached one is the same: none is ever stale.
-    async fn revalidate(
-        &mut self,
-        _stored: &Arc<StoredResponse>,
-        _lock: Option<FetchLock>,
-    ) -> Option<Response<Body>> {
-        None
-    }
-
-    async fn serve_if_current(
-        &self,
-        _stored: &Arc<StoredResponse>,
-        _status: CacheStatus,
-    ) -> Option<Response<Body>> {
-        None
-    }
-
     /// Glance does not say whether its responses may be shared, but a proxy in front of it may.
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason> {
         let length = response.body().size_hint().exact();
@@ -162,19 +145,19 @@ impl ProxyProfile for GlanceProfile {
         if lies { Err(Reason::NotStorable) } else { Ok(()) }
     }
 
-    fn describe_miss(&self, response: &Response<Incoming>) -> Description {
+    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription {
         let record = self.record.as_deref();
         let length = response.body().size_hint().exact();
         let size = length.or(record.and_then(|record| record.size));
         let said = response.headers().get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
         let expected = expected_content(size, record.and_then(Record::checksum).or(said));
         let md5 = expected.md5.as_ref().map(ToString::to_string);
-        Description { stored: self.stored_response(response.headers(), size, md5), expected }
+        MissDescription { stored: self.stored_response(response.headers(), size, md5), expected }
     }
 
     /// Adds the header fields that a hit has.
-    fn complete_head(&self, head: &mut Response<()>, description: &Description) {
-        let Description { stored, expected } = description;
+    fn complete_head(&self, head: &mut Response<()>, description: &MissDescription) {
+        let MissDescription { stored, expected } = description;
         let ours = response::head(stored, expected.size.unwrap_or_default(), &Part::All);
         for (name, value) in ours.headers() {
             head.headers_mut().entry(name).or_insert_with(|| value.clone());
@@ -207,7 +190,7 @@ impl GlanceProfile {
             }
         };
         match service.cache.run(move |cache| lookup.run(cache, is_usable)).await {
-            Ok(LookupResult::Hit(hit)) => Some(self.get.respond_with(hit, CacheStatus::Hit)),
+            Ok(LookupResult::Hit(hit)) => Some(serve_hit(&self.get, hit, CacheStatus::Hit)),
             Ok(LookupResult::NotFound) => None,
             Ok(LookupResult::Unusable(_)) if self.is_unreachable => None,
             Ok(LookupResult::Unusable(stored)) if record.is_none() => {
@@ -252,7 +235,7 @@ impl GlanceProfile {
         if record.is_some_and(|record| !record.matches(&stored)) {
             return None;
         }
-        self.get.respond_from_fetch(stored).await
+        serve_in_flight(&self.get, stored).await
     }
 
     fn check_fields(

@@ -3,6 +3,7 @@
 //! A module of the binary that uses nothing but the library's public API: how a service sits on it.
 
 mod access_log;
+mod active_request;
 mod admin;
 mod admin_token;
 mod auth_cache;
@@ -33,12 +34,14 @@ mod range;
 mod request_checks;
 mod request_fields;
 mod response;
+mod response_body;
 mod response_store;
 mod routing;
 mod secret;
 mod serve_hit;
 mod serve_inflight;
 mod service;
+mod session;
 mod signals;
 mod stored_fields;
 mod stored_response;
@@ -85,7 +88,7 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     served
 }
 
-/// Fetches what is queued, once; answers what became of each image.
+/// Fetches what is queued, once; returns the result of each image.
 pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<PrefetchedImage>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -103,22 +106,11 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let descriptors = Arc::new(Descriptors::raise(u64::from(without_client)));
     let cache = AsyncImageCache::open(config).await?;
     let service = Arc::new(Service::new(cache, options).await?);
-    let clients = listen::bind(&service.options.listen).await?;
-    let admin = match service.options.admin.address() {
-        Some(address) => Some(listen::bind(address).await?),
-        None => None,
-    };
-    if let Some(admin) = &admin {
-        admin::check(admin.local_addr()?, &service.admin_token)?;
-    }
-    listen::say("listening on", &clients)?;
-    if let Some(admin) = &admin {
-        listen::say("admin listening on", admin)?;
-    }
+    let (clients, admin) = bind(&service).await?;
     let reloaded = Arc::clone(&service);
     let reload = move || reloaded.reload();
     let stop = signals::Stop::on_signals(reload).context("cannot listen to signals")?;
-    let alive = tokio::spawn(signals::say_ready(stop.clone()));
+    let alive = tokio::spawn(signals::notify_ready(stop.clone()));
     let mut tasks = vec![
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
         tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
@@ -142,6 +134,23 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished
+}
+
+/// Listens for clients, and for operators if there is an admin listener.
+async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
+    let clients = listen::bind(&service.options.listen).await?;
+    let admin = match service.options.admin.address() {
+        Some(address) => Some(listen::bind(address).await?),
+        None => None,
+    };
+    if let Some(admin) = &admin {
+        admin::check(admin.local_addr()?, &service.admin_token)?;
+    }
+    listen::print_address("listening on", &clients)?;
+    if let Some(admin) = &admin {
+        listen::print_address("admin listening on", admin)?;
+    }
+    Ok((clients, admin))
 }
 
 fn listener(
@@ -197,7 +206,7 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
         }
     };
     if timeout(timeouts::SHUTDOWN_STEP, settled).await.is_err() {
-        tracing::warn!("a fetch that nobody timeouts for is broken off");
+        tracing::warn!("a fetch that nobody waits for is broken off");
     }
     match timeout(timeouts::SHUTDOWN_STEP, service.cache.run(|cache| cache.flush())).await {
         Ok(flushed) => Ok(flushed?),

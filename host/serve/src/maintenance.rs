@@ -1,4 +1,4 @@
-//! Prune and clean, by themselves: after a commit that crosses the limit, and at intervals.
+//! Prunes and cleans the cache: when a fetched image has made it too large, and at intervals.
 
 use super::options::Profile;
 use super::plain_id;
@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How soon it is seen that an image was cached. Looking costs a number, and for each commit a listing.
+/// How often the service checks whether an image was cached.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How soon it is seen that somebody changed the directory beside the cache: so many of those looks.
+/// After so many checks, the service looks for changes that others made to the directory.
 const LOOKS_BETWEEN: u32 = 4;
 
-/// How soon what could not be evicted is tried again.
+/// How soon the service prunes again after an image was in use.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Keeps the cache in its bounds until the stop.
+/// Keeps the cache within its limits until the stop.
 pub async fn run(service: Arc<Service>, mut stop: Stop) {
     let maintenance = &service.options.maintenance;
     let mut prune_at = later(maintenance.prune_every);
@@ -43,7 +43,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
                         cache.look_after_changes();
                         Ok(())
                     };
-                    // It fails only where the runtime stops.
+                    // It fails only if the runtime stops.
                     let _ = service.cache.run(look).await;
                 }
             }
@@ -52,14 +52,14 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
     }
 }
 
-/// Prunes, and answers when to do it again: soon, where what is being read had to stay.
+/// Prunes, and returns when to prune again: soon if an image in use had to stay.
 async fn prune_until_next(service: &Service) -> Option<Instant> {
     let kept = prune(service).await.is_ok_and(|pruned| !pruned.kept.is_empty());
     let again = if kept { BUSY } else { service.options.maintenance.prune_every };
     later(again)
 }
 
-/// From now on; nothing for never.
+/// The moment after this time; nothing for a zero time.
 fn later(time: Duration) -> Option<Instant> {
     Some(time).filter(|time| !time.is_zero()).and_then(|time| Instant::now().checked_add(time))
 }
@@ -80,7 +80,7 @@ async fn is_too_large(service: &Service) -> bool {
     service.cache.run(is_too_large).await.unwrap_or(false)
 }
 
-/// Prunes, and logs what came of it.
+/// Prunes, and logs the result.
 pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
     let pruned = service.cache.run(ImageCache::prune).await;
     match &pruned {
@@ -95,10 +95,10 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
     pruned
 }
 
-/// Cleans, and logs what came of it.
+/// Cleans, and logs the result.
 pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
     let responses = Arc::clone(&service.responses);
-    // What an earlier version has cached under a name that shows a credential.
+    // An earlier version may have cached images under names that show a credential.
     let is_plain = service.options.origin.profile == Profile::Plain;
     let credentials = service.credentials.clone();
     let shows_credential = move |id: &str| {

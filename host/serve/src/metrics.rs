@@ -1,5 +1,6 @@
 //! What the service has done, in numbers, as Prometheus reads them.
 
+mod page;
 mod scrape;
 
 pub use scrape::scrape;
@@ -30,7 +31,7 @@ impl Counter {
     }
 }
 
-/// What the service has done; what the cache has done it counts itself.
+/// Counts what the service has done; the cache counts its own operations.
 #[derive(Debug, Default)]
 pub struct ServeMetrics {
     /// Answers by what they said of the cache; the last: nothing.
@@ -46,7 +47,7 @@ pub struct ServeMetrics {
     pub prefetched: Counter,
     /// Attempts to fetch a queued image that failed.
     pub prefetch_failures: Counter,
-    /// What clients and operators may take, where they are served.
+    /// The connections and descriptors, once the service listens.
     pub listeners: OnceLock<Listeners>,
 }
 

@@ -13,10 +13,11 @@ use super::cache_lookup::{CacheLookup, LookupResult};
 use super::cache_status::{CacheStatus, Reason};
 use super::content_md5::md5_of;
 use super::plain_id;
-use super::proxy::{self, CacheAnswer, Description, ImageGet, ProxyProfile};
+use super::proxy::{self, CacheAnswer, ImageGet, MissDescription, ProxyProfile};
 use super::response::{refuse, upstream_failed};
 use super::response_store::FetchLock;
-use super::serve_inflight::expected_content;
+use super::serve_hit::serve_hit;
+use super::serve_inflight::{expected_content, serve_in_flight};
 use super::service::{self, Service, log_bypass};
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use hyper::body::{Body as _, Incoming};
@@ -78,7 +79,7 @@ impl ProxyProfile for PlainProfile {
     async fn accept_hit(&mut self) -> CacheAnswer {
         let stale = match self.look_up_fresh().await {
             LookupResult::Hit(hit) => {
-                return CacheAnswer::Respond(self.get.respond_with(hit, CacheStatus::Hit));
+                return CacheAnswer::Respond(serve_hit(&self.get, hit, CacheStatus::Hit));
             }
             LookupResult::Unusable(stored) => Some(stored),
             LookupResult::NotFound => None,
@@ -110,7 +111,7 @@ impl ProxyProfile for PlainProfile {
         self.get.head.method == Method::GET && may_fetch && !self.is_conditional()
     }
 
-    async fn has_changed(&mut self, seen: Option<&StoredResponse>) -> bool {
+    async fn recheck(&mut self, seen: Option<&StoredResponse>) -> bool {
         let ImageGet { service, request, .. } = &self.get;
         if service.is_being_fetched(&request.id) {
             return true;
@@ -159,7 +160,7 @@ impl ProxyProfile for PlainProfile {
     ) -> Option<Response<Body>> {
         let modified = stored.modified;
         match self.look_up(move |stored| stored.modified == modified).await {
-            LookupResult::Hit(hit) => Some(self.get.respond_with(hit, status)),
+            LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, status)),
             LookupResult::Unusable(_) | LookupResult::NotFound => None,
         }
     }
@@ -176,13 +177,13 @@ impl ProxyProfile for PlainProfile {
         rules::is_variant_for(headers, &self.get.head.headers)
     }
 
-    fn describe_miss(&self, response: &Response<Incoming>) -> Description {
+    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription {
         let size = response.body().size_hint().exact();
         let md5 = response.headers().get(CONTENT_MD5).and_then(md5_of);
         let expected = expected_content(size, md5.as_deref());
         let upstream = self.get.service.upstream.base.as_str();
         let stored = StoredResponse::new(upstream, response.headers(), size, md5);
-        Description { stored, expected }
+        MissDescription { stored, expected }
     }
 
     fn note_shared(&mut self, stored: Arc<StoredResponse>) {
@@ -247,7 +248,7 @@ impl PlainProfile {
                 Err(error) => return Some(upstream_failed(&error)),
             }
         }
-        let response = self.get.respond_from_fetch(Arc::clone(&stored)).await;
+        let response = serve_in_flight(&self.get, Arc::clone(&stored)).await;
         // Another image may have replaced it while the upstream was asked about this one.
         response.filter(|_| self.get.service.responses.is_current(&self.get.request.id, &stored))
     }

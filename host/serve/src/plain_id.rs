@@ -27,7 +27,7 @@ pub fn hashed(target: &str) -> String {
     format!("@{}", hex::encode(Sha256::digest(target.strip_prefix('/').unwrap_or(target))))
 }
 
-/// The path that has this id; nothing where none has, or one that is too long to be told from it.
+/// The path that has this id; nothing if there is none, or if it is too long to be derived from the id.
 pub fn target_of(id: &str) -> Option<String> {
     let (mut path, mut rest) = (vec![b'/'], id.as_bytes());
     while let [first, more @ ..] = rest {

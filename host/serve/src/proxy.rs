@@ -7,7 +7,7 @@ mod profile;
 
 pub use image_get::ImageGet;
 pub use miss::store_and_serve;
-pub use profile::{CacheAnswer, Description, ProxyProfile};
+pub use profile::{CacheAnswer, MissDescription, ProxyProfile};
 
 use super::background_fetches::BackgroundFetch;
 use super::body::Body;
@@ -87,7 +87,7 @@ async fn ask_upstream<P: ProxyProfile>(
 ) -> Step {
     profile.get_mut().renew_epoch();
     // Another request may have fetched it between the lookup and the lock.
-    if profile.has_changed(stale.as_deref()).await {
+    if profile.recheck(stale.as_deref()).await {
         return Step::Retry;
     }
     let is_whole = profile.get().is_whole();

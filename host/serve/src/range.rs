@@ -9,9 +9,9 @@ use std::ops::Range;
 pub enum Asked {
     /// Everything: there is no Range, or one that a server may ignore (other units, several parts).
     All,
-    /// From this byte to that one, both included; to the end where there is no other.
+    /// From the first byte to the second, both included; to the end if there is no second.
     From(u64, Option<u64>),
-    /// So many last bytes.
+    /// The last bytes, this many.
     Last(u64),
     /// Bytes in a form that means nothing.
     Malformed,
@@ -27,8 +27,8 @@ pub enum Part {
 }
 
 impl Asked {
-    /// What these headers ask for, of an image of which this label is known: an If-Range that does not agree
-    /// with it asks for everything.
+    /// What these headers ask for, of an image with this stored response. An If-Range that does not match it asks for
+    /// everything.
     pub fn of(headers: &HeaderMap, stored: Option<&StoredResponse>) -> Asked {
         let mut ranges = headers.get_all(header::RANGE).iter();
         let (Some(range), None) = (ranges.next(), ranges.next()) else { return Asked::All };

@@ -1,4 +1,4 @@
-//! Requests of which no server should guess what they mean are refused before anybody looks at them.
+//! Refuses malformed requests, whose meaning no server should guess.
 
 use super::body::Body;
 use super::log_limit::LogLimit;

@@ -13,8 +13,8 @@ const PERSONAL: [HeaderName; 6] = [
     HeaderName::from_static("x-auth-token"),
 ];
 
-/// What a fetch carries on behalf of its client, although others will share it: who asks in technical terms, and by which
-/// trace. The host is there for an upstream whose answers name it.
+/// What a fetch carries of its client's fields although others share the fetch: the client's software and addresses, and its
+/// trace. The host is there for an upstream whose responses name it.
 const SHARED: [HeaderName; 7] = [
     header::HOST,
     header::USER_AGENT,
@@ -77,7 +77,7 @@ impl RequestFields {
         self.shared.contains(name) || (is_of_user && (is_glance || self.authorises))
     }
 
-    /// Whether answers that vary by this field differ between the fetches of two clients.
+    /// Whether responses that vary by this field differ between the fetches of two clients.
     pub fn makes_fetches_differ(&self, name: &HeaderName) -> bool {
         // Without the client's host, all fetches name the upstream's.
         let is_same_for_all = self.profile == Profile::Plain && name == header::HOST;

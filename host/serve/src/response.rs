@@ -1,4 +1,4 @@
-//! Answers: of our own, from the cache, and handed on.
+//! Heads of responses: of the service itself, and with images from the cache.
 
 use super::body;
 use super::body::Body;
@@ -9,12 +9,12 @@ use super::upstream::UpstreamError;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, header};
 
-/// Says that an answer came past the cache, and why.
+/// Says that a response came past the cache, and why.
 pub fn bypassed<B>(reason: Reason, response: Response<B>) -> Response<B> {
     CacheStatus::Bypass(reason).mark(response)
 }
 
-/// An answer of our own.
+/// A response of our own.
 pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
     let mut response = Response::new(body::full(words));
     *response.status_mut() = status;
@@ -48,7 +48,7 @@ pub fn upstream_failed(error: &UpstreamError) -> Response<Body> {
     }
 }
 
-/// The head of an image's answer, or of a part of it; `unsatisfiable` parts have no body.
+/// The head of the response with an image or a part of it; `unsatisfiable` parts have no body.
 pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
@@ -62,7 +62,7 @@ pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
             range.end - range.start
         }
         Part::Unsatisfiable => {
-            // What describes the image does not describe this answer.
+            // What describes the image does not describe this response.
             headers.clear();
             set(headers, header::CONTENT_RANGE, format!("bytes */{size}"));
             0
@@ -77,7 +77,7 @@ pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
     response
 }
 
-/// The head of the answer to a client that has this very image (304).
+/// The head of the response to a client that has this very image (304).
 pub fn not_modified(stored: &StoredResponse) -> Response<()> {
     let mut response = head(stored, 0, &Part::All);
     *response.status_mut() = StatusCode::NOT_MODIFIED;

@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text of a file, or else of a variable, without white space around it; nothing where neither is given.
+    /// The text of a file, or else of a variable, without white space around it; nothing if neither is given.
     pub fn of_file_or_variable(
         file: Option<&Path>,
         variable: &str,
@@ -50,12 +50,12 @@ impl Secret {
         Secret(text.trim().to_owned())
     }
 
-    /// The text, for who has to send it.
+    /// The text, to be sent.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Whether these are the same bytes; how long that takes tells nothing of where they differ, nor of their number.
+    /// Compares in constant time: it reveals neither where the bytes differ nor their number.
     pub fn is(&self, given: &[u8]) -> bool {
         Sha256::digest(&self.0).ct_eq(&Sha256::digest(given)).into()
     }

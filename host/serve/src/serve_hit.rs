@@ -4,16 +4,15 @@ use super::body::{Body, BodyError};
 use super::cache_lookup::{CacheHit, HitContent};
 use super::cache_status::CacheStatus;
 use super::fetch::Repair;
+use super::proxy::ImageGet;
 use super::range::Part;
-use super::service::Service;
-use super::upstream_request::UpstreamRequest;
 use super::{body, response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::{Frame, SizeHint};
-use hyper::header::{AGE, HeaderMap};
+use hyper::header::AGE;
 use image_cache::tokio::{ImageReader, ImageStream};
 use image_cache::{CachedReader, Error};
 use std::io;
@@ -23,15 +22,9 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 /// The response with a cached image, or the information that the client has the image already (304).
-pub fn serve_hit(
-    service: &Arc<Service>,
-    status: CacheStatus,
-    hit: CacheHit,
-    request: &UpstreamRequest,
-    headers: &HeaderMap,
-) -> Response<Body> {
+pub fn serve_hit(get: &ImageGet, hit: CacheHit, status: CacheStatus) -> Response<Body> {
     let CacheHit { stored, size, part, content } = hit;
-    if stored.is_not_modified_for(headers) {
+    if stored.is_not_modified_for(&get.head.headers) {
         return status.mark(response::not_modified(&stored).map(|()| body::empty()));
     }
     let mut head = response::head(&stored, size, &part);
@@ -44,7 +37,7 @@ pub fn serve_hit(
                 Part::Some(range) => range.end,
                 Part::All | Part::Unsatisfiable => size,
             };
-            let (service, request) = (Arc::clone(service), request.clone());
+            let (service, request) = (Arc::clone(&get.service), get.request.clone());
             RepairedBody::new(reader, end, Repair { service, request, stored }).boxed_unsync()
         }
     };

@@ -2,13 +2,12 @@
 
 use super::body::Body;
 use super::cache_status::{CacheStatus, Reason};
+use super::proxy::ImageGet;
 use super::range::{Asked, Part};
-use super::service::{Service, log_bypass};
+use super::service::log_bypass;
 use super::stored_response::StoredResponse;
-use super::upstream_request::UpstreamRequest;
 use super::{body, fetch, response};
 use futures_util::StreamExt;
-use hyper::header::HeaderMap;
 use hyper::{Response, header};
 use image_cache::tokio::ImageReader;
 use image_cache::{Expected, Route};
@@ -19,25 +18,24 @@ const FAR_AHEAD: u64 = 64 << 20;
 
 /// Responds from a running fetch to a request with these headers; nothing if there is no such fetch, or it is too far behind.
 pub async fn serve_in_flight(
-    service: &Arc<Service>,
-    request: &UpstreamRequest,
-    headers: &HeaderMap,
+    get: &ImageGet,
     stored: Arc<StoredResponse>,
 ) -> Option<Response<Body>> {
+    let ImageGet { service, request, head } = get;
     let progress = service.cache.progress(&request.id).ok()??;
-    if stored.is_not_modified_for(headers) {
+    if stored.is_not_modified_for(&head.headers) {
         let not_modified = response::not_modified(&stored).map(|()| body::empty());
         return Some(CacheStatus::Shared.mark(not_modified));
     }
-    let asked = Asked::of(headers, Some(&stored));
+    let asked = Asked::of(&head.headers, Some(&stored));
     let size = progress.size.or(stored.size);
     if asked == Asked::All {
-        return join(service, request, stored, size).await;
+        return join(get, stored, size).await;
     }
     let size = size?;
     let part = asked.part(size);
     let body = match &part {
-        Part::All => return join(service, request, stored, Some(size)).await,
+        Part::All => return join(get, stored, Some(size)).await,
         Part::Unsatisfiable => body::empty(),
         Part::Some(range) if range.start > progress.bytes.saturating_add(FAR_AHEAD) => return None,
         Part::Some(range) => {
@@ -49,14 +47,14 @@ pub async fn serve_in_flight(
 }
 
 async fn join(
-    service: &Arc<Service>,
-    request: &UpstreamRequest,
+    get: &ImageGet,
     stored: Arc<StoredResponse>,
     size: Option<u64>,
 ) -> Option<Response<Body>> {
     let expected = expected_content(size, stored.md5.as_deref());
-    let joined = fetch::join(service, request.clone(), Arc::clone(&stored), expected).await;
-    let reader = joined.inspect_err(|error| log_bypass(&request.id, error)).ok()?;
+    let joined =
+        fetch::join(&get.service, get.request.clone(), Arc::clone(&stored), expected).await;
+    let reader = joined.inspect_err(|error| log_bypass(&get.request.id, error)).ok()?;
     let mut head = response::head(&stored, size.unwrap_or_default(), &Part::All);
     if size.is_none() {
         head.headers_mut().remove(header::CONTENT_LENGTH);

@@ -84,8 +84,8 @@ impl Signals {
     }
 }
 
-/// Tells systemd that clients are served, and again and again that the service lives, where it wants to know.
-pub async fn say_ready(mut stop: Stop) {
+/// Tells systemd that the service is ready, and, if systemd has a watchdog, again and again that it is alive.
+pub async fn notify_ready(mut stop: Stop) {
     notify(&[NotifyState::Ready]);
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     loop {

@@ -1,4 +1,4 @@
-//! The header fields of a stored answer: which of them are kept, which a 304 updates, and how many there may be.
+//! The header fields of a stored response: which of them are kept, which a 304 updates, and how many there may be.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ const MOST_FIELDS: usize = 100;
 /// More bytes of names and values than this are no image's.
 const MOST_BYTES: usize = 32 << 10;
 
-/// What is of one answer, or is made anew for each. What belongs to a connection is gone before an answer is stored.
+/// Fields of one response only, or written anew for each. Fields of a connection are gone before a response is stored.
 const NOT_STORED: [HeaderName; 11] = [
     header::ACCEPT_RANGES,
     header::AGE,
@@ -29,7 +29,7 @@ const NOT_STORED: [HeaderName; 11] = [
 const OF_THE_BYTES: [HeaderName; 3] =
     [header::CONTENT_ENCODING, header::ETAG, HeaderName::from_static("content-md5")];
 
-/// The fields of a stored answer, in order; a name may stand several times.
+/// The fields of a stored response, in order; a name may stand several times.
 ///
 /// A value is text in which each character is one byte of the field (ISO 8859-1), so that any field can be repeated as it
 /// came.
@@ -51,7 +51,7 @@ impl PartialEq for StoredFields {
 impl Eq for StoredFields {}
 
 impl StoredFields {
-    /// Of an answer.
+    /// The fields of a response.
     pub fn of(headers: &HeaderMap) -> StoredFields {
         let mut fields = StoredFields::default();
         for name in headers.keys().filter(|name| !NOT_STORED.contains(name)) {
@@ -116,7 +116,7 @@ fn value_of(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&bytes?).ok()
 }
 
-/// Whether an answer's fields are few and small enough to be stored.
+/// Whether a response's fields are few and small enough to be stored.
 pub fn is_within_bounds(headers: &HeaderMap) -> bool {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     headers.len() <= MOST_FIELDS && bytes <= MOST_BYTES

@@ -1,4 +1,7 @@
-//! What the origin said of an image with its bytes: the fields of its answer, and how long they hold.
+//! The stored response of an image: the fields of the upstream's response, and how long they are fresh.
+
+#[cfg(test)]
+mod tests;
 
 use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
 use super::stored_fields::{self, StoredFields};
@@ -10,20 +13,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The MD5 of a body: in base64 (RFC 1864), or in hexadecimal, as Glance has it.
 pub const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// The form of what is stored, and the rules by which it was judged. What has another number was judged by rules that
-/// let some of it be shared that must not be: it is revalidated before its next use.
+/// The version of the format, and of the rules for storing. Earlier rules stored some responses that must not be shared: a
+/// response with another version is validated before its next use.
 const VERSION: u32 = 2;
 
-/// The times of files come from a clock that lags behind by so much at most.
+/// The clock of file times lags behind by this time at most.
 const COARSE: Duration = Duration::from_millis(100);
 
-/// What was stored farther ahead of the clock than this was stored by a clock that was wrong.
+/// A response from farther in the future was stored by a clock that was wrong.
 const MOST_AHEAD: Duration = Duration::from_secs(60);
 
-/// What the origin said of an image.
+/// The stored response of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// By which rules it was stored.
+    /// The rules by which it was stored.
     #[serde(default)]
     version: u32,
     /// Whether it must be revalidated before its next use, fresh or not: an unsafe method has changed the image.
@@ -31,19 +34,19 @@ pub struct StoredResponse {
     pub is_invalid: bool,
     /// The server that it came from.
     pub upstream: String,
-    /// Bytes in the image, where that is known.
+    /// Bytes in the image, if known.
     pub size: Option<u64>,
-    /// The MD5 of its bytes, in hexadecimal, where that is known.
+    /// The MD5 of its bytes, in hexadecimal, if known.
     pub md5: Option<String>,
     /// When its fetch began.
     pub begun: Timestamp,
-    /// The time of the cached file that it belongs to, once there is one.
+    /// The modification time of the cached file that it describes, once there is one.
     pub modified: Option<Timestamp>,
-    /// When the origin said so, or last confirmed it; in seconds since the epoch.
+    /// When the upstream sent or last confirmed it, in seconds since the epoch.
     pub confirmed: u64,
-    /// How old the answer was then, in seconds.
+    /// How old the response was then, in seconds.
     pub age: u64,
-    /// The fields that are repeated.
+    /// The fields that are sent again.
     headers: StoredFields,
 }
 
@@ -59,7 +62,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl StoredResponse {
-    /// Of an answer that has just come.
+    /// The stored response of a response that has just arrived.
     pub fn new(
         upstream: &str,
         headers: &HeaderMap,
@@ -79,7 +82,7 @@ impl StoredResponse {
         stored
     }
 
-    /// Takes over what a 304 says, which confirms the rest (RFC 9111, 3.2).
+    /// Updates it from a 304, which confirms the rest (RFC 9111, 3.2).
     pub fn confirm(&mut self, headers: &HeaderMap) {
         self.restart_age(headers);
         (self.version, self.is_invalid) = (VERSION, false);
@@ -96,7 +99,7 @@ impl StoredResponse {
         self.age = said_age(headers).max(apparent).min(MOST_SECONDS);
     }
 
-    /// Whether it was stored by rules that were others.
+    /// Whether it was stored by earlier rules.
     pub fn is_outdated(&self) -> bool {
         self.version != VERSION
     }
@@ -120,12 +123,12 @@ impl StoredResponse {
         }
     }
 
-    /// The ETag, where it is a strong one.
+    /// The ETag, if it is a strong one.
     pub fn strong_etag(&self) -> Option<&str> {
         self.header(&header::ETAG).filter(|etag| is_strong(etag))
     }
 
-    /// The Last-Modified, where it tells one version from another: it lies before the answer, and there is no weak ETag,
+    /// The Last-Modified, if it tells one version from another: it lies before the response, and there is no weak ETag,
     /// which would say otherwise (RFC 9110, 8.8.2.2).
     fn strong_date(&self) -> Option<&str> {
         let headers = self.headers();
@@ -137,7 +140,7 @@ impl StoredResponse {
         self.header(&header::LAST_MODIFIED).filter(|_| is_before && !is_weak)
     }
 
-    /// Whether an answer is of the very same bytes: a strong validator or a checksum says so, and nothing denies it.
+    /// Whether a response is of the very same bytes: a strong validator or a checksum says so, and nothing contradicts it.
     pub fn matches(&self, headers: &HeaderMap) -> bool {
         let is_same = |name: &HeaderName, known: Option<&str>| {
             known.is_some() && known == text(headers, name)
@@ -150,8 +153,8 @@ impl StoredResponse {
                     && !headers.contains_key(header::ETAG)))
     }
 
-    /// Whether an answer does not say that it is of another image. Where both have an ETag, that says more than a date,
-    /// which may differ from one node of a server to the next.
+    /// Whether a response does not contradict that it is of the same image. If both have an ETag, it counts more than a date,
+    /// which may differ between the nodes of a server.
     pub fn is_compatible_with(&self, headers: &HeaderMap) -> bool {
         let is_denied = |name: &HeaderName, value: fn(&[u8]) -> &[u8]| {
             let said = headers.get(name).map(|said| value(said.as_bytes()));
@@ -164,12 +167,12 @@ impl StoredResponse {
         by_md5 != Some(true) && by_etag.or_else(by_date) != Some(true)
     }
 
-    /// A field that is repeated; its first line.
+    /// A stored field; its first line.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)
     }
 
-    /// The fields that are repeated.
+    /// The fields that are sent again.
     pub fn headers(&self) -> &HeaderMap {
         self.headers.map()
     }
@@ -195,12 +198,12 @@ impl StoredResponse {
         }
     }
 
-    /// Whether the cached file of this size and time is the one that it belongs to.
+    /// Whether it describes the cached file with this size and time.
     pub fn belongs_to(&self, size: u64, modified: Timestamp) -> bool {
         self.size == Some(size) && self.modified == Some(modified)
     }
 
-    /// How old the answer is now.
+    /// How old the response is now.
     pub fn age(&self, now: SystemTime) -> Duration {
         let since = Timestamp::from(now).0.saturating_sub(self.confirmed);
         Duration::from_secs(self.age.saturating_add(since).min(MOST_SECONDS))
@@ -220,7 +223,7 @@ impl StoredResponse {
         lifetime.is_some_and(|lifetime| lifetime > self.age(now).saturating_add(longer))
     }
 
-    /// Of an answer that says when it expires; one that is malformed, or says it twice, has expired.
+    /// Of a response that says when it expires; one that is malformed, or says it twice, has expired.
     fn until_expiry(&self) -> Option<Duration> {
         let headers = self.headers();
         if headers.get_all(header::EXPIRES).iter().count() > 1 {
@@ -241,7 +244,7 @@ pub fn is_strong(etag: &str) -> bool {
     etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
 }
 
-/// The age that an answer says; one that is malformed, or said twice, is the greatest.
+/// The age that a response says; one that is malformed, or said twice, is the greatest.
 fn said_age(headers: &HeaderMap) -> u64 {
     let mut lines = headers.get_all(header::AGE).iter();
     match (lines.next(), lines.next()) {
@@ -255,136 +258,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether an answer's fields are few and small enough to be stored.
+/// Whether a response's fields are few and small enough to be stored.
 pub fn is_storable(headers: &HeaderMap) -> bool {
     stored_fields::is_within_bounds(headers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hyper::header::HeaderValue;
-
-    fn stored(headers: &[(&'static str, &str)]) -> StoredResponse {
-        let header = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("it is a header"))
-        };
-        StoredResponse::new("http://origin", &headers.iter().map(header).collect(), Some(1), None)
-    }
-
-    fn in_seconds(seconds: u64) -> SystemTime {
-        SystemTime::now() + Duration::from_secs(seconds)
-    }
-
-    fn is_fresh(stored: &StoredResponse, in_seconds: SystemTime) -> bool {
-        stored.is_fresh(in_seconds, Duration::ZERO)
-    }
-
-    fn http_date(time: SystemTime) -> String {
-        let mut headers = HeaderMap::new();
-        headers.typed_insert(Date::from(time));
-        headers[header::DATE].to_str().expect("it is a date").to_owned()
-    }
-
-    #[test]
-    fn an_answer_is_fresh_as_long_as_it_says() {
-        let hour = stored(&[("cache-control", "public, max-age=3600")]);
-        assert!(is_fresh(&hour, in_seconds(3500)) && !is_fresh(&hour, in_seconds(3601)));
-        let shared = stored(&[("cache-control", "max-age=0, s-maxage=60")]);
-        assert!(is_fresh(&shared, in_seconds(50)));
-        let old = stored(&[("cache-control", "max-age=60"), ("age", "59")]);
-        assert!(!is_fresh(&old, in_seconds(2)));
-        let now = SystemTime::now();
-        let (date, expires) = (http_date(now), http_date(now + Duration::from_secs(60)));
-        let expiring = stored(&[("date", &date), ("expires", &expires)]);
-        assert!(is_fresh(&expiring, in_seconds(50)) && !is_fresh(&expiring, in_seconds(61)));
-        for never in
-            ["no-cache", "max-age=0", "no-cache, max-age=60", "no-store, max-age=60", "public"]
-        {
-            assert!(!is_fresh(&stored(&[("cache-control", never)]), in_seconds(0)), "{never}");
-        }
-        assert!(!is_fresh(&stored(&[("etag", "\"a\"")]), in_seconds(0)));
-        assert!(!is_fresh(&stored(&[("date", &date), ("expires", "0")]), in_seconds(0)));
-    }
-
-    #[test]
-    fn an_answer_that_was_old_when_it_came_is_no_fresher_than_its_date() {
-        let date = http_date(SystemTime::now() - Duration::from_secs(100));
-        let old = stored(&[("cache-control", "max-age=60"), ("date", &date)]);
-        assert!(!is_fresh(&old, in_seconds(0)));
-    }
-
-    #[test]
-    fn an_age_that_cannot_be_read_makes_an_answer_stale() {
-        for age in ["abc", "-7200", "7200.0", "0, 0", "7200,0", "7200;foo=bar"] {
-            let old = stored(&[("cache-control", "max-age=3600"), ("age", age)]);
-            assert!(!is_fresh(&old, in_seconds(0)), "{age}");
-        }
-    }
-
-    #[test]
-    fn an_answer_from_a_clock_that_was_ahead_is_stale() {
-        let now = SystemTime::now();
-        let mut ahead = stored(&[("cache-control", "max-age=600")]);
-        assert!(is_fresh(&ahead, now));
-        ahead.confirmed += 50;
-        assert!(is_fresh(&ahead, now), "clocks differ a little");
-        ahead.confirmed += 50;
-        assert!(!is_fresh(&ahead, now));
-        ahead.confirmed = u64::MAX;
-        assert!(!is_fresh(&ahead, now) && !ahead.matches_if_range(b"x"));
-    }
-
-    #[test]
-    fn any_number_of_seconds_can_be_asked_for_and_stored() {
-        let mut stored = stored(&[("cache-control", "max-age=18446744073709551615")]);
-        assert!(stored.is_fresh(SystemTime::now(), Duration::ZERO));
-        assert!(!stored.is_fresh(SystemTime::now(), Duration::from_secs(u64::MAX)));
-        stored.age = u64::MAX;
-        stored.confirmed = 0;
-        assert!(!is_fresh(&stored, in_seconds(0)));
-    }
-
-    #[test]
-    fn an_if_range_must_name_a_strong_validator() {
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let strong = stored(&[("last-modified", date)]);
-        assert!(strong.matches_if_range(date.as_bytes()));
-        let strong = stored(&[("etag", "\"a\""), ("last-modified", date)]);
-        assert!(strong.matches_if_range(b"\"a\"") && strong.matches_if_range(date.as_bytes()));
-        assert!(!strong.matches_if_range(b"\"b\"") && !strong.matches_if_range(b"a"));
-        assert!(!stored(&[("etag", "W/\"a\"")]).matches_if_range(b"W/\"a\""));
-        let weak = stored(&[("etag", "W/\"a\""), ("last-modified", date)]);
-        assert!(
-            !weak.matches_if_range(date.as_bytes()),
-            "its ETag says that its bytes may be others"
-        );
-        let now = http_date(SystemTime::now());
-        assert!(
-            !stored(&[("last-modified", &now), ("date", &now)]).matches_if_range(now.as_bytes())
-        );
-    }
-
-    #[test]
-    fn only_a_strong_validator_says_that_bytes_are_the_same() {
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let same =
-            |headers: &[(&'static str, &str)]| stored(headers).matches(stored(headers).headers());
-        assert!(same(&[("etag", "\"a\"")]) && same(&[("last-modified", date)]));
-        assert!(
-            !same(&[("etag", "W/\"a\"")]) && !same(&[("etag", "W/\"a\""), ("last-modified", date)])
-        );
-        assert!(!same(&[("content-type", "text/plain")]));
-        let one = stored(&[("etag", "\"a\""), ("last-modified", date)]);
-        assert!(!one.matches(stored(&[("etag", "\"b\""), ("last-modified", date)]).headers()));
-    }
-
-    #[test]
-    fn what_was_stored_by_older_rules_is_not_fresh() {
-        let stored = stored(&[("cache-control", "max-age=600")]);
-        let mut stored = serde_json::to_value(&stored).expect("it is JSON");
-        stored.as_object_mut().expect("it has fields").remove("version");
-        let old: StoredResponse = serde_json::from_value(stored).expect("older ones can be read");
-        assert!(old.is_outdated() && !is_fresh(&old, in_seconds(0)));
-    }
 }

@@ -22,7 +22,7 @@ pub fn with_timeout(body: Incoming, timeout: Duration) -> Body {
 
 /// The sender of a body has sent nothing for too long.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing frame for too long")]
+#[error("nothing came for too long")]
 pub struct SenderTimeout;
 
 /// A body whose sender must keep sending.

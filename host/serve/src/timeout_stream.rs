@@ -87,7 +87,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
             let closed = Pin::new(&mut this.stream).poll_shutdown(cx);
             ready!(this.limited(cx, closed))?;
         }
-        if !this.connection.is_sending() {
+        if this.closing.is_none()
+            && !this.connection.is_sending()
+            && !this.connection.has_unread_bytes()
+        {
             return Poll::Ready(Ok(()));
         }
         let closing = this.closing.get_or_insert_with(LingeringClose::new);

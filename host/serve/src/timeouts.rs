@@ -1,58 +1,58 @@
-//! Every wait of the service, what bounds it, and for how long: the one place where these times stand.
+//! Every wait of the service and its timeout, in one place.
 //!
 //! A bound that an operator sets is an option, the others are the constants below. `docs/serve.md` shows the table
 //! [`TIMEOUTS`]; a test holds the two together.
 
 use std::time::Duration;
 
-/// A client that was answered before it had sent all of its request gets so long to see the answer: what it still
-/// sends is read and thrown away meanwhile.
+/// The time for a client to see the response before the connection is closed. The service reads and discards what the
+/// client still sends.
 pub const LINGER: Duration = Duration::from_secs(10);
 
-/// The same, where it sends nothing.
+/// The same, while the client sends nothing.
 pub const LINGER_SILENT: Duration = Duration::from_secs(2);
 
-/// A client that sends nothing any more, and to which there is nothing to write, is given up after so long: it may have left.
+/// The time after which a client that has closed its half of the connection is given up while there is nothing to write.
 pub const HALF_CLOSED: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether a client that timeouts for bytes is still there.
+/// How often the service checks whether a client that waits for bytes is still connected.
 pub const CLIENT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// So many bytes of it are thrown away at most.
+/// The most bytes that are read and discarded before a connection is closed.
 pub const LINGER_BYTES: u64 = 256 << 20;
 
-/// Where there is no room for another connection, one whose first request has not come after so long is closed.
+/// If there is no room for another connection, a connection without a first request is closed after this time.
 pub const FIRST_REQUEST_AT_LIMIT: Duration = Duration::from_secs(5);
 
-/// While a connection timeouts for room, it is looked for at least so often.
+/// How often the service looks for room while a connection waits for it.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A count of descriptors is trusted for so long.
+/// How long a count of descriptors is used.
 pub const DESCRIPTOR_COUNT_TTL: Duration = Duration::from_millis(20);
 
-/// A failure to accept a connection is slept over for so long.
+/// The pause after a failure to accept a connection.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Parts of the service, fetches that nobody reads, and the records have so long each to end at a stop.
+/// The time for each step of a stop: the parts of the service, fetches without a reader, and the records.
 pub const SHUTDOWN_STEP: Duration = Duration::from_secs(10);
 
-/// An operator's request is answered after so long, even if what it asked for goes on.
+/// The time after which an operator's request gets a response, even if its operation goes on.
 pub const ADMIN_ANSWER: Duration = Duration::from_secs(15 * 60);
 
-/// The cache has so long to show that it is healthy.
+/// The time for the cache to show that it is healthy.
 pub const HEALTH: Duration = Duration::from_secs(10);
 
-/// The line that says where the service listens has so long to be taken.
+/// The time for a reader of standard output to take the line with the address.
 pub const LISTENING_LINE: Duration = Duration::from_secs(1);
 
-/// A fault of a kind that repeats is logged once in so long.
+/// A fault of one kind is logged once in this time.
 pub const REPEATED_LOG_LINE: Duration = Duration::from_secs(60);
 
 /// A wait, and what bounds it.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), allow(dead_code))]
 pub struct Timeout {
-    /// What is waited for.
+    /// What the service waits for.
     pub what: &'static str,
     /// The option or the fixed time that ends it.
     pub bound: &'static str,

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 /// No file of certificates has more bytes: those of all authorities that systems trust have a quarter of a MiB.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The certificate that clients are shown; it can be exchanged while the service runs.
+/// The certificate of the listeners; it can be replaced while the service runs.
 #[derive(Debug)]
 pub struct ServerCertificate {
     cert: PathBuf,
@@ -26,7 +26,7 @@ pub struct ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// Nothing, where clients speak plain HTTP.
+    /// Loads the certificate; nothing if the listeners do not use TLS.
     pub fn load(options: &ListenerTls) -> anyhow::Result<Option<Arc<ServerCertificate>>> {
         let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) else {
             return Ok(None);
@@ -35,14 +35,14 @@ impl ServerCertificate {
         Ok(Some(Arc::new(ServerCertificate { cert: cert.clone(), key: key.clone(), shown })))
     }
 
-    /// Reads the files again; where they are faulty, the certificate stays as it was.
+    /// Reads the files again; if they are faulty, the certificate stays as it was.
     pub fn reload(&self) -> anyhow::Result<()> {
         let fresh = Arc::new(certified_key(&self.cert, &self.key)?);
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
-    /// Greets clients.
+    /// Accepts TLS connections.
     pub fn acceptor(self: &Arc<Self>) -> anyhow::Result<TlsAcceptor> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()?
@@ -59,7 +59,7 @@ impl ResolvesServerCert for ServerCertificate {
     }
 }
 
-/// What the upstream's certificate is held against.
+/// How the upstream's certificate is verified.
 pub fn client_config(origin: &Origin) -> anyhow::Result<ClientConfig> {
     use hyper_rustls::ConfigBuilderExt;
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))

@@ -32,7 +32,7 @@ use std::time::Duration;
 /// So many connections are kept open for later requests; each holds a descriptor.
 const MOST_IDLE: usize = 32;
 
-/// So many header lines an answer may have.
+/// So many header lines a response may have.
 const MOST_HEADERS: usize = 512;
 
 /// The server of images.
@@ -41,7 +41,7 @@ pub struct Upstream {
     /// The same, with a fresh connection for each request.
     unpooled: Client<HttpsConnector<HttpConnector>, WatchedBody>,
     /// The same, which leaves out header lines that it cannot read: as browsers do, but what they would have said of
-    /// sharing is lost with them, so that its answers are not kept.
+    /// sharing is lost with them, so that its responses are not kept.
     lenient: Client<HttpsConnector<HttpConnector>, WatchedBody>,
     pub base: BaseUrl,
     /// Whether it is told the host that the client asked for, or its own name.
@@ -65,7 +65,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_max_idle_per_host(MOST_IDLE)
-            // What browsers take from a server is no reason to refuse its answer (RFC 9112, 5.1 and 5.2).
+            // What browsers take from a server is no reason to refuse its response (RFC 9112, 5.1 and 5.2).
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_max_headers(MOST_HEADERS);
@@ -136,7 +136,7 @@ impl Upstream {
         let (sending, request) = SendProgress::watch(request);
         let answer = tokio::select! {
             answer = client.request(request) => answer,
-            () = sending.stalls_for(self.timeout) => return Err(UpstreamError::TimedOut),
+            () = sending.stalled_for(self.timeout) => return Err(UpstreamError::TimedOut),
         };
         answer.map_err(UpstreamError::from)
     }
@@ -152,7 +152,7 @@ impl Upstream {
     }
 }
 
-/// Whether a method may be repeated where nobody knows whether it was carried out (RFC 9110, 9.2.2).
+/// Whether a method may be repeated if nobody knows whether it was carried out (RFC 9110, 9.2.2).
 fn is_idempotent(method: &Method) -> bool {
     let known =
         [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];

@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_guard;
+mod connection_limit;
 mod descriptors;
 mod heads;
 mod log_pipe;

@@ -74,7 +74,7 @@ fn escaped(words: &str) -> String {
     words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Has refusals told as JSON where the client asks for that.
+/// Turns refusals into JSON if the client asks for that.
 pub async fn negotiate(request: Request, next: Next) -> Response {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let as_json = accept.is_some_and(|accept| accept.contains("application/json"));

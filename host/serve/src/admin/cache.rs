@@ -71,7 +71,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /v2/cache/{id}`: of an image that the upstream has, where it can be asked.
+/// `PUT /v2/cache/{id}`: of an image that the upstream has, if it can be asked.
 pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
     let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;

@@ -60,7 +60,7 @@ impl Hosts {
         {
             let name = host.as_ref().map_or("?", Authority::host);
             return Some(format!(
-                "The Host {name} is not one of this listener's. UpstreamRequest by its address, or name that host by --admin-host."
+                "The Host {name} is not one of this listener's. Ask by its address, or name that host by --admin-host."
             ));
         }
         if let Some(origin) = headers.get(ORIGIN) {
@@ -94,7 +94,7 @@ impl Hosts {
 
 /// Lets through what no foreign page can have sent.
 pub async fn refuse(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    // Its answer is no secret, and load balancers ask for it by any name.
+    // Its response is no secret, and load balancers ask for it by any name.
     if request.uri().path() == "/healthz" {
         return next.run(request).await;
     }

@@ -30,7 +30,7 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
     health_of(service.cache.run(look), timeouts::HEALTH).await
 }
 
-/// What is told of a cache that is being looked at; so long it may take.
+/// The health of a cache, which has so much time to show it.
 async fn health_of(
     look: impl Future<Output = image_cache::Result<Status>>,
     patience: Duration,

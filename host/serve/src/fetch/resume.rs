@@ -1,7 +1,7 @@
 //! Resumes a fetch from an offset, if the upstream still has the same image.
 
 use crate::body;
-use crate::body::Chunks;
+use crate::body::ByteStream;
 use crate::service::Service;
 use crate::stored_response::StoredResponse;
 use crate::upstream::{Ranged, UpstreamError};
@@ -30,7 +30,7 @@ impl Service {
         stored: &StoredResponse,
         offset: u64,
         is_same: fn(&StoredResponse, &HeaderMap) -> bool,
-    ) -> Result<Chunks, ResumeError> {
+    ) -> Result<ByteStream, ResumeError> {
         let ranged = self.open_at(request, (offset > 0).then_some(offset)).await?;
         let (response, skip) = match (ranged.status(), offset) {
             (StatusCode::OK, _) => (ranged, offset),
@@ -80,7 +80,7 @@ impl Service {
     }
 }
 
-/// Whether a partial answer is the rest of an image from there on.
+/// Whether a partial response is the rest of an image from this offset on.
 fn starts_at(response: &Response<Incoming>, offset: u64, size: Option<u64>) -> bool {
     let range = response.headers().get(header::CONTENT_RANGE).map(HeaderValue::as_bytes);
     let range = range.and_then(|range| std::str::from_utf8(range).ok()).unwrap_or_default();

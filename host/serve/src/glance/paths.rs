@@ -4,7 +4,7 @@ use hyper::Method;
 use image_cache::ImageId;
 use percent_encoding::percent_decode_str;
 
-/// The image whose data lies under a path: only where the path says so in its plainest form.
+/// The image whose data lies under a path: only if the path says so in its plainest form.
 pub fn image(path: &str) -> Option<&str> {
     let id = path.strip_prefix("/v2/images/")?.strip_suffix("/file")?;
     plain_id(id)

@@ -1,26 +1,20 @@
-//! All numbers of one moment, as text.
+//! All metrics of one moment, as text.
 
 use super::ServeMetrics;
+use super::page::{MetricLabels, MetricsPage};
 use crate::cache_status::XCache;
+use crate::descriptors::Descriptors;
 use image_cache::{CachedImage, Counters, ImageCache, Status};
-use prometheus_client::encoding::EncodeMetric;
-use prometheus_client::encoding::prometheus_text::encode;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::registry::{Metric, Registry};
-use std::fmt::Debug;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
-/// Names and values that tell one number of a family from the others.
-type Labels = Vec<(&'static str, String)>;
-
-/// The service's numbers and the cache's. It looks at every image, and may block.
+/// The metrics of the service and of the cache. It reads the record of every image, and may block.
 pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result<String> {
     let (counters, status) = (cache.counters(), cache.status()?);
     let images = cache.cached_images()?;
-    let mut page = Page(Registry::with_prefix("image_cache"));
+    let mut page = MetricsPage::new();
     page.answers(metrics);
     page.listeners(metrics);
     page.reads(&counters);
@@ -28,60 +22,14 @@ pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result
     page.driver(&counters, &status);
     page.cached(&status, &images);
     page.prefetched(metrics, &status);
-    let mut text = String::new();
-    // Only a writer that fails makes it fail, and a string takes all.
-    let _ = encode(&mut text, &page.0);
-    Ok(text)
+    Ok(page.to_text())
 }
 
-struct Page(Registry);
-
-impl Page {
-    fn add(&mut self, name: &str, help: &str, metric: impl Metric) {
-        self.0.register(name, help, metric);
-    }
-
-    fn count(&mut self, name: &str, help: &str, value: u64) {
-        self.add(name, help, ConstCounter::new(value));
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        self.add(name, help, ConstGauge::new(value));
-    }
-
-    fn counts(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, u64)>) {
-        let family = Family::<Labels, Counter>::default();
-        for (labels, value) in values {
-            family.get_or_create(&labels).inc_by(value);
-        }
-        self.add(name, help, family);
-    }
-
-    fn seconds<M>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (Labels, f64)>,
-        set: impl Fn(&M, f64),
-    ) where
-        M: EncodeMetric
-            + prometheus_client::metrics::TypedMetric
-            + Default
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let family = Family::<Labels, M>::default();
-        for (labels, value) in values {
-            set(&family.get_or_create(&labels), value);
-        }
-        self.add(name, help, family);
-    }
-
+impl MetricsPage {
     fn answers(&mut self, metrics: &ServeMetrics) {
         let names = XCache::ALL.map(XCache::name).into_iter().chain(["none"]);
-        let labels: Vec<Labels> = names.map(|name| vec![("cache", name.to_owned())]).collect();
+        let labels: Vec<MetricLabels> =
+            names.map(|name| vec![("cache", name.to_owned())]).collect();
         let by_label = |counts: &[super::Counter]| {
             let counts = counts.iter().map(super::Counter::get);
             labels.iter().cloned().zip(counts).collect::<Vec<_>>()
@@ -119,12 +67,11 @@ impl Page {
 
     fn listeners(&mut self, metrics: &ServeMetrics) {
         let Some(listeners) = metrics.listeners.get() else { return };
-        let numbers =
-            [("clients", listeners.clients.numbers()), ("admin", listeners.admin.numbers())];
+        let counts = [("clients", listeners.clients.counts()), ("admin", listeners.admin.counts())];
         let of = |listener: &str| vec![("listener", listener.to_owned())];
-        let states = numbers.iter().flat_map(|(listener, numbers)| {
+        let states = counts.iter().flat_map(|(listener, counts)| {
             let states =
-                [("busy", numbers.busy), ("idle", numbers.idle), ("waiting", numbers.waiting)];
+                [("busy", counts.busy), ("idle", counts.idle), ("waiting", counts.waiting)];
             states.map(|(state, count)| {
                 let labels = [of(listener), vec![("state", state.to_owned())]].concat();
                 (labels, count as f64)
@@ -133,24 +80,27 @@ impl Page {
         let set = |gauge: &Gauge<f64, AtomicU64>, value| {
             gauge.set(value);
         };
-        self.seconds(
+        self.labelled(
             "connections",
             "Connections by what they do: busy, idle (between two requests, or before the first), waiting (accepted, without room yet)",
             states,
             set,
         );
-        self.seconds(
+        self.labelled(
             "connections_limit",
             "Connections that there may be: --max-connections, or fewer where the descriptors carry fewer",
-            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.limit as f64)),
+            counts.iter().map(|(listener, counts)| (of(listener), counts.limit as f64)),
             set,
         );
         self.counts(
             "idle_connections_closed",
             "Idle connections that were closed to make room for others",
-            numbers.iter().map(|(listener, numbers)| (of(listener), numbers.closed_idle)),
+            counts.iter().map(|(listener, counts)| (of(listener), counts.closed_idle)),
         );
-        let descriptors = &listeners.descriptors;
+        self.descriptors(&listeners.descriptors);
+    }
+
+    fn descriptors(&mut self, descriptors: &Descriptors) {
         self.gauge(
             "descriptors_limit",
             "File descriptors that there may be",
@@ -226,6 +176,10 @@ impl Page {
         ] {
             self.count(name, help, value);
         }
+        self.spared(counters);
+    }
+
+    fn spared(&mut self, counters: &Counters) {
         let spared = [
             ("not_needed", counters.victims_not_needed),
             ("too_young", counters.victims_too_young),
@@ -253,7 +207,7 @@ impl Page {
             "Calls of the driver that failed",
             calls().map(|(labels, calls)| (labels, calls.failures)),
         );
-        self.seconds::<Counter<f64, AtomicU64>>(
+        self.labelled::<Counter<f64, AtomicU64>>(
             "driver_call_seconds",
             "Time that calls of the driver took",
             calls().map(|(labels, calls)| (labels, calls.time.as_secs_f64())),
@@ -261,7 +215,7 @@ impl Page {
                 counter.inc_by(seconds);
             },
         );
-        self.seconds::<Gauge<f64, AtomicU64>>(
+        self.labelled::<Gauge<f64, AtomicU64>>(
             "driver_call_longest_seconds",
             "The longest call of the driver so far",
             calls().map(|(labels, calls)| (labels, calls.longest.as_secs_f64())),
@@ -269,9 +223,13 @@ impl Page {
                 gauge.set(seconds);
             },
         );
+        self.driver_in_use(counters, status);
+    }
+
+    fn driver_in_use(&mut self, counters: &Counters, status: &Status) {
         let driver = &status.driver;
         let labels = vec![("name", driver.name.clone()), ("version", driver.version.clone())];
-        self.seconds::<Gauge<f64, AtomicU64>>(
+        self.labelled::<Gauge<f64, AtomicU64>>(
             "driver_info",
             "The driver in use",
             [(labels, 1.0)],

@@ -39,7 +39,7 @@ impl KnownCredentials {
     }
 
     /// The id of what lies under a target whose query holds a credential: a digest, so that no list or log shows it.
-    /// Nothing where the query holds none.
+    /// Nothing if the query holds none.
     pub fn id(&self, target: &str) -> Option<String> {
         let (_, query) = target.split_once('?')?;
         let mut names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or(pair));

@@ -116,7 +116,7 @@ impl PlainProfile {
         }
     }
 
-    /// What the upstream says of the image in an answer to HEAD (RFC 9111, 4.3.5).
+    /// What the upstream says of the image in a response to HEAD (RFC 9111, 4.3.5).
     async fn on_described(
         &self,
         stored: &Arc<StoredResponse>,

@@ -16,7 +16,7 @@ const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SIN
 /// What a response sets for one client alone.
 const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
-/// What a request says of stored answers.
+/// The directives of a request's Cache-Control.
 #[derive(Debug, Clone)]
 pub struct RequestDirectives(CacheControl);
 
@@ -25,7 +25,7 @@ impl RequestDirectives {
         RequestDirectives(CacheControl::of(headers))
     }
 
-    /// Whether the caller takes a stored answer without asking: it may want one that is younger, or stays fresh longer.
+    /// Whether the caller takes a stored response without asking: it may want one that is younger, or stays fresh longer.
     pub fn accept(&self, stored: &StoredResponse) -> bool {
         let now = SystemTime::now();
         let is_young = self.0.max_age.is_none_or(|most| stored.age(now) <= most);
@@ -45,7 +45,7 @@ impl RequestDirectives {
     }
 }
 
-/// Why a request must not be answered with what others were answered; nothing where it may.
+/// Why a request must not get a shared response; nothing if it may.
 pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> Option<Reason> {
     if fields.is_personal(headers) && !authorises {
         return Some(Reason::Personal);
@@ -94,7 +94,7 @@ pub fn storable<B>(
     Ok(())
 }
 
-/// Whether the fields of an answer allow that others get it; the reason where they do not.
+/// Whether the fields of a response allow to share it; the reason if not.
 pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason> {
     let sets_cookies = COOKIES.iter().any(|name| headers.contains_key(name));
     if CacheControl::of(headers).forbids_sharing() || sets_cookies {
@@ -112,7 +112,7 @@ pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason
     Ok(())
 }
 
-/// Whether a stored answer is one for this request: shared fetches do not carry all of its fields. Their encoding is
+/// Whether a stored response is one for this request: shared fetches do not carry all of its fields. Their encoding is
 /// always the same, and anybody can read it.
 pub fn is_variant_for(stored: &HeaderMap, request: &HeaderMap) -> bool {
     varied(stored).flatten().all(|name| {
@@ -120,7 +120,7 @@ pub fn is_variant_for(stored: &HeaderMap, request: &HeaderMap) -> bool {
     })
 }
 
-/// The fields that an answer depends on; nothing for what is no name, as `*`.
+/// The fields that a response depends on; nothing for what is no name, as `*`.
 fn varied(headers: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
     let lines = headers.get_all(header::VARY).iter();
     let names = lines.flat_map(|line| elements(line.as_bytes()));

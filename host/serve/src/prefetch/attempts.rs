@@ -40,7 +40,7 @@ impl Attempts {
         self.0.remove(image);
     }
 
-    /// It failed, for this reason; answers how soon it is tried again.
+    /// Records a failure with its reason; returns when the next attempt is due.
     pub fn record_failure(&mut self, image: &ImageId, reason: String) -> Duration {
         let attempt = self.0.entry(image.clone()).or_default();
         let wait = backoff(attempt.failures);

@@ -7,10 +7,10 @@ use hyper::header::{
 };
 use std::path::PathBuf;
 
-/// The variable with the credentials, where they are in no file.
+/// The variable with the credentials, if they are in no file.
 const VARIABLE: &str = "IMAGE_CACHE_PREFETCH_CREDENTIALS";
 
-/// What belongs to the request itself, and not to who asks.
+/// Fields of the request itself, not of its user.
 const NO_CREDENTIALS: [HeaderName; 5] =
     [CONNECTION, CONTENT_LENGTH, HOST, RANGE, TRANSFER_ENCODING];
 
@@ -25,7 +25,7 @@ impl Credentials {
         Credentials { file }
     }
 
-    /// The headers that the upstream is shown; none where there are no credentials.
+    /// The headers that the upstream is shown; none if there are no credentials.
     pub fn headers(&self) -> anyhow::Result<HeaderMap> {
         let secret = Secret::of_file_or_variable(self.file.as_deref(), VARIABLE)?;
         let origin = match &self.file {

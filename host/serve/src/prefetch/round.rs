@@ -15,11 +15,11 @@ const ATTEMPTS: u32 = 3;
 pub struct PrefetchedImage {
     /// The image.
     pub image: ImageId,
-    /// Why it is not cached, where it is not.
+    /// Why it is not cached, if it is not.
     pub failed: Option<String>,
 }
 
-/// Fetches what is queued now, in order; answers what became of each.
+/// Fetches what is queued now, in order; returns the result of each.
 pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<PrefetchedImage>> {
     let queued = service.cache.run(|cache| cache.queued_images()).await?;
     let at_once = service.options.prefetch.prefetch_at_once.max(1) as usize;

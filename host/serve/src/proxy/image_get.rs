@@ -1,13 +1,10 @@
 //! A client's GET or HEAD of an image.
 
 use crate::body::Body;
-use crate::cache_status::{CacheStatus, Reason};
+use crate::cache_status::Reason;
 use crate::range::Asked;
 use crate::service::Service;
-use crate::stored_response::StoredResponse;
 use crate::upstream_request::UpstreamRequest;
-use crate::{cache_lookup, serve_hit, serve_inflight};
-use cache_lookup::CacheHit;
 use hyper::Response;
 use hyper::http::request::Parts;
 use std::sync::Arc;
@@ -40,16 +37,5 @@ impl ImageGet {
     /// Passes the request to the upstream, past the cache.
     pub async fn bypass(&self, reason: Reason) -> Response<Body> {
         self.service.bypass(reason, self.head.clone()).await
-    }
-
-    /// Responds with a cached image.
-    pub fn respond_with(&self, hit: CacheHit, status: CacheStatus) -> Response<Body> {
-        serve_hit::serve_hit(&self.service, status, hit, &self.request, &self.head.headers)
-    }
-
-    /// Responds from a running fetch.
-    pub async fn respond_from_fetch(&self, stored: Arc<StoredResponse>) -> Option<Response<Body>> {
-        let headers = &self.head.headers;
-        serve_inflight::serve_in_flight(&self.service, &self.request, headers, stored).await
     }
 }

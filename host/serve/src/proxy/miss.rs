@@ -7,8 +7,9 @@ use crate::fetch;
 use crate::fetch::FetchStart;
 use crate::response::{bypassed, upstream_failed};
 use crate::response_store::{FetchLock, FetchOutcome, release};
-use crate::serve_inflight::stream_response;
+use crate::serve_inflight::{serve_in_flight, stream_response};
 use crate::service::log_bypass;
+use crate::stored_response::StoredResponse;
 use hyper::Response;
 use hyper::body::Incoming;
 use image_cache::Route;
@@ -52,10 +53,21 @@ pub async fn store_and_serve<P: ProxyProfile>(
     let running = service.responses.shareable_fetch(id);
     if let Some(stored) = running.filter(|stored| stored.matches(response.headers()))
         // The caller's own response is of the very same bytes.
-        && let Some(response) = get.respond_from_fetch(stored).await
+        && let Some(response) = serve_in_flight(get, stored).await
     {
         return response;
     }
+    start_fetch(profile, response, lock, status).await
+}
+
+async fn start_fetch<P: ProxyProfile>(
+    profile: &P,
+    response: Response<Incoming>,
+    lock: Option<FetchLock>,
+    status: CacheStatus,
+) -> Response<Body> {
+    let get = profile.get();
+    let (service, id) = (&get.service, &get.request.id);
     let description = profile.describe_miss(&response);
     let (head, body) = response.into_parts();
     let (stored, expected) = (Arc::new(description.stored.clone()), description.expected.clone());
@@ -73,17 +85,23 @@ pub async fn store_and_serve<P: ProxyProfile>(
             return get.bypass(Reason::CacheFailed).await;
         }
     };
-    let outcome = match reader.route() {
-        Route::Passing => FetchOutcome::NotShared,
-        // Each caller asks for itself about an image that must be validated before each use.
-        _ if stored.cache_control().no_cache => FetchOutcome::Unknown,
-        _ => FetchOutcome::Shared(stored),
-    };
-    if !matches!(outcome, FetchOutcome::NotShared) {
-        service.responses.forget_not_shared(id);
+    match reader.route() {
+        Route::Passing => release(lock, FetchOutcome::NotShared),
+        _ => {
+            service.responses.forget_not_shared(id);
+            release(lock, shared_outcome(stored));
+        }
     }
-    release(lock, outcome);
     let mut head = Response::from_parts(head, ());
     profile.complete_head(&mut head, &description);
     stream_response(status, head, reader, description.expected.size).await
+}
+
+/// What the requests that wait may do with a response that is being stored.
+fn shared_outcome(stored: Arc<StoredResponse>) -> FetchOutcome {
+    // Each caller asks for itself about an image that must be validated before each use.
+    match stored.cache_control().no_cache {
+        true => FetchOutcome::Unknown,
+        false => FetchOutcome::Shared(stored),
+    }
 }

@@ -20,7 +20,7 @@ pub enum CacheAnswer {
 }
 
 /// What is known of an image whose response head has arrived.
-pub struct Description {
+pub struct MissDescription {
     pub stored: StoredResponse,
     /// What the bytes must match.
     pub expected: Expected,
@@ -41,14 +41,16 @@ pub trait ProxyProfile {
     /// Asks whether the caller may have the image, if that is asked before the lookup; a response ends the request.
     async fn authorize(&mut self) -> Option<Response<Body>>;
 
-    /// Responds from the cache or from a running fetch, if the caller may have that.
+    /// Responds from the cache or from a running fetch, if the caller may have that. A profile that never answers
+    /// `Stale` needs no rule for stale images.
     async fn accept_hit(&mut self) -> CacheAnswer;
 
     /// Whether the request may have the whole image fetched, so that other requests can share it.
     fn may_fetch(&self) -> bool;
 
-    /// Whether a fetch runs, or the cached image or its confirmation is a later one than `seen`.
-    async fn has_changed(&mut self, seen: Option<&StoredResponse>) -> bool;
+    /// Looks again, and removes an image that can never be used. Returns whether there is something for `accept_hit`: a
+    /// running fetch, or a later image or confirmation than `seen`.
+    async fn recheck(&mut self, seen: Option<&StoredResponse>) -> bool;
 
     /// Whether the upstream's confirmation of a stale image counts for all requests that wait.
     fn shares_revalidation(&self) -> bool {
@@ -58,9 +60,11 @@ pub trait ProxyProfile {
     /// Asks the upstream about a stale image, and releases the lock; nothing if the image is to be looked up again.
     async fn revalidate(
         &mut self,
-        stored: &Arc<StoredResponse>,
-        lock: Option<FetchLock>,
-    ) -> Option<Response<Body>>;
+        _stored: &Arc<StoredResponse>,
+        _lock: Option<FetchLock>,
+    ) -> Option<Response<Body>> {
+        None
+    }
 
     /// Whether this image may be served while the upstream cannot be reached.
     fn may_serve_stale(&self, _stored: &StoredResponse) -> bool {
@@ -70,9 +74,11 @@ pub trait ProxyProfile {
     /// Responds with the cached image if it is still the one of this stored response.
     async fn serve_if_current(
         &self,
-        stored: &Arc<StoredResponse>,
-        status: CacheStatus,
-    ) -> Option<Response<Body>>;
+        _stored: &Arc<StoredResponse>,
+        _status: CacheStatus,
+    ) -> Option<Response<Body>> {
+        None
+    }
 
     /// Whether a response may be stored for others; the reason if not.
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason>;
@@ -83,10 +89,10 @@ pub trait ProxyProfile {
     }
 
     /// Describes the image of a response that may be stored.
-    fn describe_miss(&self, response: &Response<Incoming>) -> Description;
+    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription;
 
     /// Adds what the profile promises to the head of a response that is stored.
-    fn complete_head(&self, _head: &mut Response<()>, _description: &Description) {}
+    fn complete_head(&self, _head: &mut Response<()>, _description: &MissDescription) {}
 
     /// Another request has shared this response, which is fresh.
     fn note_shared(&mut self, _stored: Arc<StoredResponse>) {}

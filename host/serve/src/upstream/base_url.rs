@@ -24,12 +24,12 @@ impl BaseUrl {
         &self.canonical
     }
 
-    /// Whether a URL in a stored answer is this upstream's.
+    /// Whether a URL in a stored response is this upstream's.
     pub fn is(&self, url: &str) -> bool {
         url == self.canonical || url.parse().is_ok_and(|url| canonical(&url) == self.canonical)
     }
 
-    /// The target of a request to this service for what a Location names; nothing where that lies elsewhere.
+    /// The target of a request to this service for what a Location names; nothing if that is another server.
     pub fn target_of(&self, location: &str, target: &str) -> Option<String> {
         let base = self.url.path().trim_end_matches('/');
         let url = uri_reference::resolve(&self.url, &format!("{base}{target}"), location)?;
@@ -52,7 +52,7 @@ impl BaseUrl {
     }
 }
 
-/// A URL's scheme, host and port as a text that is equal where they are.
+/// A URL's scheme, host and port, as a text that is equal if they are equal.
 fn canonical_server(url: &Uri) -> String {
     let scheme = url.scheme_str().unwrap_or_default().to_ascii_lowercase();
     let host = url.host().unwrap_or_default().to_ascii_lowercase();
@@ -63,7 +63,7 @@ fn canonical_server(url: &Uri) -> String {
     }
 }
 
-/// A URL as a text that is equal where the URL is: a default port and a slash at the end say nothing.
+/// A URL as a text that is equal for equal URLs: a default port and a slash at the end say nothing.
 fn canonical(url: &Uri) -> String {
     format!("{}{}", canonical_server(url), url.path().trim_end_matches('/'))
 }

@@ -9,7 +9,7 @@ const MOST_DECODINGS: usize = 4;
 /// Whether some server could take this path for one outside of the directory that it is appended to.
 ///
 /// Servers differ: some decode `%2e`, some `%2f` too, some twice, some take `\` for a slash, some drop what follows a `;`.
-/// So a segment counts as one step down only where it can be nothing else, and each `..` that can be read in it as one
+/// So a segment counts as one step down only if it can be nothing else, and each `..` that can be read in it as one
 /// step up.
 pub fn may_leave_base(path: &str) -> bool {
     let mut depth = 0_i64;

@@ -4,7 +4,7 @@ use crate::timeout_body::SenderTimeout;
 use hyper_util::client::legacy;
 use std::error::Error;
 
-/// Why there is no answer of the upstream.
+/// Why there is no response of the upstream.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
     /// Nobody asked for anything that it could be asked for.
@@ -13,16 +13,16 @@ pub enum UpstreamError {
     /// There is no connection to it.
     #[error("the upstream cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection broke off before there was an answer, or what came was none.
+    /// The connection broke off before there was a response, or what came was none.
     #[error("the upstream gave no answer: {0}")]
     BrokeOff(String),
-    /// Its answer is none that can be read.
+    /// Its response is none that can be read.
     #[error("the upstream's answer cannot be read: {0}")]
     Unreadable(String),
     /// The client does not send the rest of its request.
     #[error("the client sends no more")]
     ClientStalled,
-    /// It did not answer in time.
+    /// It did not respond in time.
     #[error("the upstream does not answer")]
     TimedOut,
 }

@@ -19,7 +19,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
-/// What says to whom an answer may go, and how its bytes are to be read: no connection can take it along, whatever
+/// What says to whom a response may go, and how its bytes are to be read: no connection can take it along, whatever
 /// Connection names (RFC 9110, 7.6.1).
 const NEVER_HOP_BY_HOP: [HeaderName; 10] = [
     header::AGE,
@@ -34,11 +34,11 @@ const NEVER_HOP_BY_HOP: [HeaderName; 10] = [
     header::VARY,
 ];
 
-/// Says whether an answer is whole in its head, and its end can be told from a broken connection.
+/// Says whether a response is whole in its head, and its end can be told from a broken connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsFramed(pub bool);
 
-/// An answer whose length is said once, or not at all, and without what belongs to its connection.
+/// A response whose length is said once, or not at all, and without what belongs to its connection.
 pub fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {
     let headers = response.headers();
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
@@ -62,7 +62,7 @@ pub fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming
     Ok(response)
 }
 
-/// The length that all lines of Content-Length say; an error where they do not agree.
+/// The length that all lines of Content-Length say; an error if they do not agree.
 fn said_length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamError> {
     let malformed = || UpstreamError::Unreadable("its Content-Length is malformed".to_owned());
     let mut said = None;

@@ -25,7 +25,7 @@ impl SendProgress {
     }
 
     /// Returns when the upstream has neither taken a byte nor answered for so long.
-    pub async fn stalls_for(&self, timeout: Duration) {
+    pub async fn stalled_for(&self, timeout: Duration) {
         loop {
             let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let until = since.unwrap_or_else(Instant::now).checked_add(timeout);

@@ -2,7 +2,7 @@
 
 use hyper::Uri;
 
-/// The URL of a reference in the answer for `path_and_query` of this server; nothing where it is none that HTTP has.
+/// The URL of a reference in the response for `path_and_query` of this server; nothing if it is not an HTTP URL.
 pub fn resolve(server: &Uri, path_and_query: &str, reference: &str) -> Option<Uri> {
     let reference = reference.trim().split('#').next().unwrap_or_default();
     if let Some(rest) = reference.strip_prefix("//") {

@@ -1,0 +1,169 @@
+//! A connection that is served: the TLS handshake, requests and responses, and the end.
+
+use super::active_request::ActiveRequest;
+use super::body::{Body, BodyError};
+use super::client_socket::ClientSocket;
+use super::connections::ConnectionSlot;
+use super::lingering_close::LingeringClose;
+use super::log_limit::LogLimit;
+use super::options::ClientLimits;
+use super::response_body::ResponseBody;
+use super::signals::Stop;
+use super::timeout_stream::TimeoutStream;
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+
+/// hyper's buffers are no smaller; a head may fill one and must leave room to see what follows.
+const BEYOND_HEAD: usize = 8 * 1024;
+
+/// A connection that is served.
+pub struct ClientSession {
+    pub acceptor: Option<TlsAcceptor>,
+    pub limits: ClientLimits,
+    pub stop: Stop,
+    pub log: Arc<LogLimit>,
+    pub slot: ConnectionSlot,
+}
+
+impl ClientSession {
+    /// Serves the connection until the client or the service closes it.
+    pub async fn serve<A, F, B>(mut self, socket: ClientSocket, respond: A)
+    where
+        A: Fn(Request<Body>) -> F + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+    {
+        let connection = Arc::clone(&self.slot.connection);
+        let timeout = self.limits.body_timeout;
+        let stream = TimeoutStream::new(socket.clone(), timeout, Arc::clone(&connection));
+        let Some(acceptor) = self.acceptor.take() else {
+            return self.serve_http(socket, stream, respond).await;
+        };
+        let handshake = tokio::time::timeout(self.limits.idle_timeout, acceptor.accept(stream));
+        let stream = tokio::select! {
+            stream = handshake => stream,
+            () = self.stop.wait() => return,
+            () = connection.closing() => return close(socket).await,
+        };
+        match stream {
+            Ok(Ok(stream)) => self.serve_http(socket, stream, respond).await,
+            Ok(Err(error)) if self.log.allow("TLS") => {
+                tracing::warn!(%error, "no TLS with a client");
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
+            Err(_) => tracing::debug!("a client did not finish its greeting"),
+        }
+    }
+
+    async fn serve_http<A, F, B>(
+        self,
+        socket: ClientSocket,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        respond: A,
+    ) where
+        A: Fn(Request<Body>) -> F + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+    {
+        let ClientSession { limits, mut stop, log, slot, .. } = self;
+        let connection = Arc::clone(&slot.connection);
+        let service = http_service(slot, socket.clone(), limits.body_timeout, respond);
+        let mut served = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.idle_timeout)
+                .half_close(true)
+                .max_header_size(limits.max_head)
+                .max_buf_size(limits.max_head + BEYOND_HEAD)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        let mut is_ending = false;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = served.as_mut() => break ended,
+                () = stop.wait(), if !is_ending => {}
+                () = connection.closing(), if !is_ending => {
+                    if !connection.has_had_request() {
+                        return close(socket).await;
+                    }
+                }
+            }
+            is_ending = true;
+            served.as_mut().graceful_shutdown();
+        };
+        if let Err(error) = ended {
+            log_end(&log, &error, limits.max_head);
+        }
+    }
+}
+
+/// Responds to the requests of a connection, which is busy meanwhile.
+fn http_service<A, F, B>(
+    slot: ConnectionSlot,
+    client: ClientSocket,
+    timeout: Duration,
+    respond: A,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<ResponseBody<B>>,
+    Error = Infallible,
+    Future: Send,
+>
+where
+    A: Fn(Request<Body>) -> F + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+{
+    let slot = Arc::new(slot);
+    service_fn(move |request: Request<Incoming>| {
+        let active = ActiveRequest::new(Arc::clone(&slot));
+        let request = request.map(|body| active.begin(body, timeout));
+        // In memory of its own, which an idle connection does not have.
+        let response = Box::pin(respond(request));
+        let client = client.clone();
+        async move {
+            let response = response.await;
+            Ok(response.map(|body| ResponseBody::new(body, client, active)))
+        }
+    })
+}
+
+/// Closes a connection whose first request did not arrive in time. The client may send it just now: it is read and
+/// discarded, so that the client sees the end of the connection, and no reset.
+async fn close(mut socket: ClientSocket) {
+    if socket.shutdown().await.is_ok() {
+        let mut lingering = LingeringClose::new();
+        std::future::poll_fn(|cx| lingering.poll_end(cx, &mut socket)).await;
+    }
+}
+
+/// Logs why a connection ended early: at most now and then if its client made a mistake.
+fn log_end(log: &LogLimit, error: &hyper::Error, max_head: usize) {
+    match error {
+        error if error.is_parse_too_large() => {
+            if log.allow("too large") {
+                tracing::warn!(
+                    max_head,
+                    "a request's head is too large: it was answered with 431 or 414"
+                );
+            }
+        }
+        error if error.is_parse() => {
+            if log.allow("malformed") {
+                tracing::warn!(%error, "a request was malformed: it was answered with 400");
+            }
+        }
+        error => tracing::debug!(%error, "a connection broke off"),
+    }
+}
