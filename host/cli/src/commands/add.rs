@@ -1,7 +1,7 @@
 //! `add`: an image from a file or standard input into the cache.
 
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::short_size;
 use crate::progress;
 use anyhow::Context;
@@ -53,7 +53,7 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
         _ => String::new(),
     })?;
     if !answer.cached {
-        note("error", &format!("image {} is not cached: {words}", add.id));
+        print_message("error", &format!("image {} is not cached: {words}", add.id));
     }
     Ok(if answer.cached { Code::Done } else { Code::Failed })
 }

@@ -1,6 +1,7 @@
 //! Checks of values, and of drivers' definitions.
 
 use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig};
+use super::driver_keys;
 use super::fault::{Rejected, quoted};
 use crate::image_id::belongs_to_database;
 use std::ops::RangeInclusive;
@@ -22,14 +23,6 @@ const DATABASE: RangeInclusive<u64> = (8 << 20)..=(1 << 40);
 const CALL_TIMES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
-pub(super) const LIMIT_MEMORY: &str =
-    "1 MiB to 4 GiB, a whole number of bytes or with a unit (\"64 MiB\")";
-pub(super) const LIMIT_COMPONENT: &str =
-    "1 KiB to 1 GiB, a whole number of bytes or with a unit (\"32 MiB\")";
-pub(super) const LIMIT_DATABASE: &str =
-    "8 MiB to 1 TiB, a whole number of bytes or with a unit (\"1 GiB\")";
-pub(super) const LIMIT_INSTANCES: &str = "1 to 10000, a whole number";
-pub(super) const LIMIT_TIME: &str = "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")";
 
 /// Accepts every value that could be read.
 pub(super) fn accept<T>(value: T, _: &str) -> Result<T, Rejected> {
@@ -155,9 +148,9 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
     }
     let limits = &config.limits;
     for (key, bytes, range, accepted) in [
-        ("limits.memory", limits.memory, MEMORY, LIMIT_MEMORY),
-        ("limits.component", limits.component, COMPONENT, LIMIT_COMPONENT),
-        ("limits.database", limits.database, DATABASE, LIMIT_DATABASE),
+        ("limits.memory", limits.memory, MEMORY, driver_keys::MEMORY.accepted),
+        ("limits.component", limits.component, COMPONENT, driver_keys::COMPONENT_SIZE.accepted),
+        ("limits.database", limits.database, DATABASE, driver_keys::DATABASE.accepted),
     ] {
         if !range.contains(&bytes) {
             faults.push((key, Rejected::new(format!("{bytes} bytes"), accepted)));
@@ -165,12 +158,16 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
     }
     if !INSTANCES.contains(&limits.instances) {
         let found = format!("{} instances", limits.instances);
-        faults.push(("limits.instances", Rejected::new(found, LIMIT_INSTANCES)));
+        faults.push(("limits.instances", Rejected::new(found, driver_keys::INSTANCES.accepted)));
     }
     for (key, time) in
         [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]
     {
-        faults.extend(within(time, CALL_TIMES, LIMIT_TIME).err().map(|rejected| (key, rejected)));
+        faults.extend(
+            within(time, CALL_TIMES, driver_keys::CALL_TIME.accepted)
+                .err()
+                .map(|rejected| (key, rejected)),
+        );
     }
     if limits.guest_time > limits.call_time {
         let [guest, call] = [limits.guest_time, limits.call_time].map(humantime::format_duration);

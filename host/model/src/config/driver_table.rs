@@ -2,7 +2,7 @@
 
 use super::check::{self, driver_key};
 use super::driver_config::{DriverConfig, Grant, Limits};
-use super::driver_keys::{COMPONENT, DRIVER_KEYS, GRANTS, OPTIONS, SHA256};
+use super::driver_keys::{self, COMPONENT, DRIVER_KEYS, GRANTS, OPTIONS, SHA256};
 use super::fault::Rejected;
 use super::given::{self, Given};
 use super::toml_reader::{self, KeyValue, TomlReader};
@@ -151,27 +151,30 @@ fn limits(reader: &mut TomlReader<'_>, shown: &str, value: &Spanned<DeValue<'_>>
         // other time.
         match key.get_ref().as_ref() {
             "memory" => {
-                let memory = reader.hold(key, &shown, given::bytes(&given, check::LIMIT_MEMORY));
+                let memory =
+                    reader.hold(key, &shown, given::bytes(&given, driver_keys::MEMORY.accepted));
                 limits.memory = memory.unwrap_or(limits.memory);
             }
             "guest_time" => {
-                let time = reader.hold(key, &shown, given::time(&given, check::LIMIT_TIME));
+                let time =
+                    reader.hold(key, &shown, given::time(&given, driver_keys::CALL_TIME.accepted));
                 limits.guest_time = time.unwrap_or(Duration::from_millis(10));
             }
             "call_time" => {
-                let time = reader.hold(key, &shown, given::time(&given, check::LIMIT_TIME));
+                let time =
+                    reader.hold(key, &shown, given::time(&given, driver_keys::CALL_TIME.accepted));
                 limits.call_time = time.unwrap_or(Duration::from_secs(600));
             }
             "component" => {
-                let bytes = given::bytes(&given, check::LIMIT_COMPONENT);
+                let bytes = given::bytes(&given, driver_keys::COMPONENT_SIZE.accepted);
                 limits.component = reader.hold(key, &shown, bytes).unwrap_or(limits.component);
             }
             "database" => {
-                let bytes = given::bytes(&given, check::LIMIT_DATABASE);
+                let bytes = given::bytes(&given, driver_keys::DATABASE.accepted);
                 limits.database = reader.hold(key, &shown, bytes).unwrap_or(limits.database);
             }
             "instances" => {
-                let count = given::count(&given, check::LIMIT_INSTANCES);
+                let count = given::count(&given, driver_keys::INSTANCES.accepted);
                 limits.instances = reader.hold(key, &shown, count).unwrap_or(limits.instances);
             }
             _ => reader.unknown(key, &shown, &keys("limits.")),
