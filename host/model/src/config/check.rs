@@ -1,6 +1,6 @@
 //! Checks of values, and of drivers' definitions.
 
-use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig};
+use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
 use super::driver_keys;
 use super::fault::{Rejected, quoted};
 use crate::image_id::belongs_to_database;
@@ -146,35 +146,35 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
     if config.component.as_os_str().is_empty() {
         faults.push(("component", Rejected::new("no path", "the path of a WebAssembly component")));
     }
-    let limits = &config.limits;
-    for (key, bytes, range, accepted) in [
-        ("limits.memory", limits.memory, MEMORY, driver_keys::MEMORY.accepted),
-        ("limits.component", limits.component, COMPONENT, driver_keys::COMPONENT_SIZE.accepted),
-        ("limits.database", limits.database, DATABASE, driver_keys::DATABASE.accepted),
+    faults.extend(limits(&config.limits));
+    faults
+}
+
+/// Every fault of a driver's limits.
+fn limits(limits: &Limits) -> Vec<(&'static str, Rejected)> {
+    let mut faults = Vec::new();
+    for (key, number, range, unit) in [
+        (driver_keys::MEMORY, limits.memory, MEMORY, "bytes"),
+        (driver_keys::COMPONENT_SIZE, limits.component, COMPONENT, "bytes"),
+        (driver_keys::DATABASE, limits.database, DATABASE, "bytes"),
+        (driver_keys::INSTANCES, limits.instances, INSTANCES, "instances"),
     ] {
-        if !range.contains(&bytes) {
-            faults.push((key, Rejected::new(format!("{bytes} bytes"), accepted)));
+        if !range.contains(&number) {
+            faults.push((key.name, Rejected::new(format!("{number} {unit}"), key.accepted)));
         }
     }
-    if !INSTANCES.contains(&limits.instances) {
-        let found = format!("{} instances", limits.instances);
-        faults.push(("limits.instances", Rejected::new(found, driver_keys::INSTANCES.accepted)));
-    }
     for (key, time) in
-        [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]
+        [(driver_keys::GUEST_TIME, limits.guest_time), (driver_keys::CALL_TIME, limits.call_time)]
     {
-        faults.extend(
-            within(time, CALL_TIMES, driver_keys::CALL_TIME.accepted)
-                .err()
-                .map(|rejected| (key, rejected)),
-        );
+        let checked = within(time, CALL_TIMES, key.accepted);
+        faults.extend(checked.err().map(|rejected| (key.name, rejected)));
     }
     if limits.guest_time > limits.call_time {
         let [guest, call] = [limits.guest_time, limits.call_time].map(humantime::format_duration);
         let found =
             format!("{guest}, which is more than the whole call may take (call_time, {call})");
-        faults
-            .push(("limits.guest_time", Rejected::new(found, "a guest_time of at most call_time")));
+        let rejected = Rejected::new(found, "a guest_time of at most call_time");
+        faults.push((driver_keys::GUEST_TIME.name, rejected));
     }
     faults
 }
