@@ -12,7 +12,7 @@ use std::time::Instant;
 const ROOT: &str = "host";
 
 /// Files and folders that may use paths, and why.
-const ALLOWED: [(&str, &str); 12] = [
+const ALLOWED: [(&str, &str); 11] = [
     ("cli/src/", "files that the caller names: sources, targets, crates of drivers"),
     ("engine/src/conformance/fixture.rs", "plays another program, in a fresh directory of its own"),
     (
@@ -36,7 +36,6 @@ const ALLOWED: [(&str, &str); 12] = [
         "SQLite opens by path; what it may open is held against handles there",
     ),
     ("engine/src/capability/sql.rs", "the same"),
-    ("cli/examples/", "the demonstration"),
 ];
 
 /// What takes a path from the process's root or working directory.

@@ -31,13 +31,13 @@ impl From<Code> for ExitCode {
 /// Shows an error on standard error, and returns its exit code.
 pub fn report(error: &anyhow::Error) -> Code {
     if !matches!(error.downcast_ref(), Some(CliError::OutputClosed)) {
-        note("error", &in_full(error));
+        print_message("error", &in_full(error));
     }
     code(error)
 }
 
 /// Writes a line to standard error.
-pub fn note(kind: &str, text: &str) {
+pub fn print_message(kind: &str, text: &str) {
     let line = format!("{kind}: {}\n", printable(text));
     log_queue::queue(LogFormat::Text).push(line.as_bytes());
 }

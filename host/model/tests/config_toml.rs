@@ -49,7 +49,7 @@ fn every_option_is_read() {
         image_cache_driver = "lfu"
         image_cache_max_size = "500MB"
         image_cache_stall_time = "2h"
-        image_cache_sqlite_db = "./books/cache.db"
+        image_cache_sqlite_db = "./records/cache.db"
         image_cache_hit_delay = "500ms"
         image_cache_min_free = "2 GiB"
         image_cache_max_images = 100000
@@ -79,7 +79,7 @@ fn every_option_is_read() {
     assert_eq!(config.driver, "lfu");
     assert_eq!(config.max_size, 500_000_000);
     assert_eq!(config.stall_time, Duration::from_secs(7_200));
-    assert_eq!(config.sqlite_db, Path::new("books/cache.db"));
+    assert_eq!(config.sqlite_db, Path::new("records/cache.db"));
     assert_eq!(config.hit_delay, Duration::from_millis(500));
     assert_eq!((config.min_free, config.hard_limit), (2 << 30, true));
     assert_eq!((config.max_images, config.min_free_inodes), (Some(100_000), 5000));
@@ -121,7 +121,7 @@ fn good_values_are_accepted() {
         "image_cache_hard_limit = \"True\"",
         "image_cache_driver = \"XATTR\"",
         "image_cache_driver = \"centralized_db\"",
-        "image_cache_sqlite_db = \"books.sqlite\"",
+        "image_cache_sqlite_db = \"records.sqlite\"",
         "image_cache_sqlite_db = \".hidden\"",
         "image_cache_verify_reads = true",
         "image_cache_verify_reads = \"False\"",
@@ -219,7 +219,7 @@ fn the_database_takes_no_name_of_the_caches() {
         "incomplete",
         "invalid",
         "queue",
-        "queue/books.db",
+        "queue/records.db",
         ".image-cache",
         ".image-cache/x.db",
         "cache.db-wal",

@@ -1,7 +1,7 @@
 //! `add`: an image from a file or standard input into the cache.
 
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::short_size;
 use crate::progress;
 use anyhow::Context;
@@ -53,7 +53,7 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
         _ => String::new(),
     })?;
     if !answer.cached {
-        note("error", &format!("image {} is not cached: {words}", add.id));
+        print_message("error", &format!("image {} is not cached: {words}", add.id));
     }
     Ok(if answer.cached { Code::Done } else { Code::Failed })
 }
@@ -65,33 +65,15 @@ fn answer<'a>(
     outcome: Outcome,
 ) -> anyhow::Result<(AddAnswer<'a>, String)> {
     let image_id = add.id.as_str();
-    let no = |reason| AddAnswer {
-        image_id,
-        cached: false,
-        size: None,
-        checksum: None,
-        reason: Some(reason),
-    };
     let (record, reason) = match outcome {
         Outcome::Cached(image) => (Some(image), None),
         Outcome::AlreadyCached => (cache.cached_image(image_id)?, Some("already-cached")),
-        Outcome::BeingCached => {
-            return Ok((
-                no("being-cached"),
-                "another process is caching it; wait for that one".to_owned(),
-            ));
+        other => {
+            let (reason, text) = why_not_cached(cache, other);
+            let reason = Some(reason);
+            let answer = AddAnswer { image_id, cached: false, size: None, checksum: None, reason };
+            return Ok((answer, text));
         }
-        Outcome::RefusedByDriver => {
-            let driver = cache.driver().name;
-            return Ok((
-                no("refused-by-driver"),
-                format!("driver {driver} does not want it; see the driver's options"),
-            ));
-        }
-        Outcome::CacheFailed(why) => {
-            return Ok((no("cache-failed"), format!("{why}; mend that and add it again")));
-        }
-        other => return Ok((no("unknown"), format!("{other:?}"))),
     };
     // The image may have been removed since, or its record may be missing: the file's size is still right.
     let size = match &record {
@@ -99,8 +81,24 @@ fn answer<'a>(
         None => cache.image_size(image_id)?,
     };
     let checksum = record.and_then(|record| record.checksum).map(|checksum| checksum.to_string());
-    let words = if reason.is_some() { "already cached" } else { "cached" };
-    Ok((AddAnswer { image_id, cached: true, size, checksum, reason }, words.to_owned()))
+    let text = if reason.is_some() { "already cached" } else { "cached" };
+    Ok((AddAnswer { image_id, cached: true, size, checksum, reason }, text.to_owned()))
+}
+
+/// The reason in the answer, and in the error.
+fn why_not_cached(cache: &ImageCache, outcome: Outcome) -> (&'static str, String) {
+    match outcome {
+        Outcome::BeingCached => {
+            ("being-cached", "another process is caching it; wait for that one".to_owned())
+        }
+        Outcome::RefusedByDriver => {
+            let driver = cache.driver().name;
+            let text = format!("driver {driver} does not want it; see the driver's options");
+            ("refused-by-driver", text)
+        }
+        Outcome::CacheFailed(why) => ("cache-failed", format!("{why}; mend that and add it again")),
+        other => ("unknown", format!("{other:?}")),
+    }
 }
 
 /// The source, and the number of its bytes if that is known.

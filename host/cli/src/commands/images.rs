@@ -46,7 +46,7 @@ pub fn show(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
         return Err(not_cached(&cache, id));
     };
     let trust = cache.trust(id.as_str())?.unwrap_or(Trust::NotYet);
-    let shown = ShowAnswer { record: record(&image), trust: verify::name(trust) };
+    let shown = ShowAnswer { record: record(&image), trust: verify::trust_name(trust) };
     context.format.print(&shown, |ShowAnswer { record, .. }| {
         facts([
             ("id", record.image_id.to_owned()),
@@ -55,7 +55,7 @@ pub fn show(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
             ("last accessed", record.last_accessed.clone()),
             ("last modified", record.last_modified.clone()),
             ("checksum", record.checksum.clone().unwrap_or_else(|| "unknown".to_owned())),
-            ("bytes", verify::words(trust, record.checksum.is_some()).to_owned()),
+            ("bytes", verify::trust_text(trust, record.checksum.is_some()).to_owned()),
         ])
     })?;
     Ok(Code::Done)

@@ -1,7 +1,7 @@
 //! `status`, `prune` and `clean`: what an operator runs, by hand or from timers.
 
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{count, facts, size};
 use crate::progress;
 use image_cache::{CacheSize, Kept, Status};
@@ -120,7 +120,7 @@ pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
 /// The images that were kept; each is reported on standard error too.
 fn report_kept(kept: &[Kept]) -> Vec<KeptImage<'_>> {
     for Kept { image_id, reason } in kept {
-        note("note", &format!("image {image_id} is still there: {reason}"));
+        print_message("note", &format!("image {image_id} is still there: {reason}"));
     }
     kept.iter()
         .map(|kept| KeptImage { image_id: kept.image_id.as_str(), reason: &kept.reason })

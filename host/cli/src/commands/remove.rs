@@ -2,7 +2,7 @@
 
 use crate::command_context::CommandContext;
 use crate::confirm::confirmed;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::count;
 use crate::progress;
 use clap::{ArgGroup, Args};
@@ -51,7 +51,7 @@ impl RemoveOperation {
     /// Removes what the arguments name, and prints the answer.
     pub fn run(&self, context: &CommandContext, args: &RemoveArgs) -> anyhow::Result<Code> {
         if args.all && !confirmed(self.question, args.yes)? {
-            note("note", "nothing was removed");
+            print_message("note", "nothing was removed");
             return Ok(Code::Failed);
         }
         let cache = context.open()?;
@@ -78,11 +78,11 @@ impl RemoveOperation {
             match (self.one)(cache, id.as_str()) {
                 Ok(true) => removed.images += 1,
                 Ok(false) => {
-                    note("error", &format!("image {id}: {}", self.missing));
+                    print_message("error", &format!("image {id}: {}", self.missing));
                     removed.missing.push(id.as_str());
                 }
                 Err(error) => {
-                    note("error", &error.to_string());
+                    print_message("error", &error.to_string());
                     failed = true;
                 }
             }

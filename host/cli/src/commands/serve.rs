@@ -1,7 +1,7 @@
 //! `serve` and `prefetch`: run the service.
 
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::columns;
 use crate::panics;
 use image_cache::{ConfigLayers, ConfigOption};
@@ -36,7 +36,10 @@ pub fn prefetch(context: &CommandContext, options: &PrefetchOptions) -> anyhow::
         answer => columns(["IMAGE", "RESULT"], answer.iter().map(row)),
     })?;
     for failed in answer.iter().filter(|image| !image.cached) {
-        note("error", &format!("image {} is not cached: {}", failed.image_id, reason(failed)));
+        print_message(
+            "error",
+            &format!("image {} is not cached: {}", failed.image_id, reason(failed)),
+        );
     }
     let all_cached = answer.iter().all(|image| image.cached);
     Ok(if all_cached { Code::Done } else { Code::Failed })

@@ -2,7 +2,7 @@
 
 use super::remove::ids_or_all;
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{columns, count, short_size};
 use crate::progress;
 use bytesize::ByteSize;
@@ -78,7 +78,7 @@ pub fn verify(context: &CommandContext, args: &VerifyArgs) -> anyhow::Result<Cod
         bar.set_message(crate::output::printable(id.as_str()));
         let answer = one(&cache, id, &bar, &mut limit);
         if let Some(reason) = &answer.reason {
-            bar.suspend(|| note("error", reason));
+            bar.suspend(|| print_message("error", reason));
         }
         images.push(answer);
     }
@@ -119,7 +119,7 @@ fn one(
         image_id: id.to_string(),
         result,
         size: verified.map(|Verified { size, .. }| size),
-        trust: verified.map(|Verified { trust, .. }| name(trust)),
+        trust: verified.map(|Verified { trust, .. }| trust_name(trust)),
         reason,
     }
 }
@@ -162,7 +162,7 @@ fn table(report: &VerifyReport) -> String {
 }
 
 /// The name of it in report.
-pub fn name(trust: Trust) -> &'static str {
+pub fn trust_name(trust: Trust) -> &'static str {
     match trust {
         Trust::Fetched => "fetched",
         Trust::Checksum => "checksum",
@@ -171,8 +171,8 @@ pub fn name(trust: Trust) -> &'static str {
     }
 }
 
-/// What it means, as `show` prints it.
-pub fn words(trust: Trust, has_checksum: bool) -> &'static str {
+/// Why the bytes are trusted, as `show` prints it.
+pub fn trust_text(trust: Trust, has_checksum: bool) -> &'static str {
     match trust {
         Trust::Fetched => "verified when it was fetched, and at each read since",
         Trust::Checksum => "verified against its checksum, and at each read since",

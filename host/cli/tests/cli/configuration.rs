@@ -88,7 +88,7 @@ fn refused_ids_end_with_2_before_anything_is_touched() {
         }
     }
     assert!(!scratch.cache_dir().exists(), "nothing was touched");
-    let answer = scratch.run(["--sqlite-db", "books.db", "show", "books.db"]);
+    let answer = scratch.run(["--sqlite-db", "records.db", "show", "records.db"]);
     answer.failed(2, "configured database");
     let mut command = scratch.command(["show"]);
     let answer = command.arg(std::ffi::OsStr::from_bytes(b"\xff")).answer();

@@ -1,6 +1,7 @@
 //! Checks of values, and of drivers' definitions.
 
-use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig};
+use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
+use super::driver_keys;
 use super::fault::{Rejected, quoted};
 use crate::image_id::belongs_to_database;
 use std::ops::RangeInclusive;
@@ -22,14 +23,6 @@ const DATABASE: RangeInclusive<u64> = (8 << 20)..=(1 << 40);
 const CALL_TIMES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
-pub(super) const LIMIT_MEMORY: &str =
-    "1 MiB to 4 GiB, a whole number of bytes or with a unit (\"64 MiB\")";
-pub(super) const LIMIT_COMPONENT: &str =
-    "1 KiB to 1 GiB, a whole number of bytes or with a unit (\"32 MiB\")";
-pub(super) const LIMIT_DATABASE: &str =
-    "8 MiB to 1 TiB, a whole number of bytes or with a unit (\"1 GiB\")";
-pub(super) const LIMIT_INSTANCES: &str = "1 to 10000, a whole number";
-pub(super) const LIMIT_TIME: &str = "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")";
 
 /// Accepts every value that could be read.
 pub(super) fn accept<T>(value: T, _: &str) -> Result<T, Rejected> {
@@ -153,31 +146,35 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
     if config.component.as_os_str().is_empty() {
         faults.push(("component", Rejected::new("no path", "the path of a WebAssembly component")));
     }
-    let limits = &config.limits;
-    for (key, bytes, range, accepted) in [
-        ("limits.memory", limits.memory, MEMORY, LIMIT_MEMORY),
-        ("limits.component", limits.component, COMPONENT, LIMIT_COMPONENT),
-        ("limits.database", limits.database, DATABASE, LIMIT_DATABASE),
+    faults.extend(limits(&config.limits));
+    faults
+}
+
+/// Every fault of a driver's limits.
+fn limits(limits: &Limits) -> Vec<(&'static str, Rejected)> {
+    let mut faults = Vec::new();
+    for (key, number, range, unit) in [
+        (driver_keys::MEMORY, limits.memory, MEMORY, "bytes"),
+        (driver_keys::COMPONENT_SIZE, limits.component, COMPONENT, "bytes"),
+        (driver_keys::DATABASE, limits.database, DATABASE, "bytes"),
+        (driver_keys::INSTANCES, limits.instances, INSTANCES, "instances"),
     ] {
-        if !range.contains(&bytes) {
-            faults.push((key, Rejected::new(format!("{bytes} bytes"), accepted)));
+        if !range.contains(&number) {
+            faults.push((key.name, Rejected::new(format!("{number} {unit}"), key.accepted)));
         }
     }
-    if !INSTANCES.contains(&limits.instances) {
-        let found = format!("{} instances", limits.instances);
-        faults.push(("limits.instances", Rejected::new(found, LIMIT_INSTANCES)));
-    }
     for (key, time) in
-        [("limits.guest_time", limits.guest_time), ("limits.call_time", limits.call_time)]
+        [(driver_keys::GUEST_TIME, limits.guest_time), (driver_keys::CALL_TIME, limits.call_time)]
     {
-        faults.extend(within(time, CALL_TIMES, LIMIT_TIME).err().map(|rejected| (key, rejected)));
+        let checked = within(time, CALL_TIMES, key.accepted);
+        faults.extend(checked.err().map(|rejected| (key.name, rejected)));
     }
     if limits.guest_time > limits.call_time {
         let [guest, call] = [limits.guest_time, limits.call_time].map(humantime::format_duration);
         let found =
             format!("{guest}, which is more than the whole call may take (call_time, {call})");
-        faults
-            .push(("limits.guest_time", Rejected::new(found, "a guest_time of at most call_time")));
+        let rejected = Rejected::new(found, "a guest_time of at most call_time");
+        faults.push((driver_keys::GUEST_TIME.name, rejected));
     }
     faults
 }

@@ -1,7 +1,5 @@
 //! The keys of `[drivers.NAME]`, for reading and for the manual.
 
-use super::check;
-
 /// A key of a driver's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverKey {
@@ -42,37 +40,37 @@ pub(super) const OPTIONS: DriverKey = DriverKey {
 pub(super) const MEMORY: DriverKey = DriverKey {
     name: "limits.memory",
     default: "64 MiB",
-    accepted: check::LIMIT_MEMORY,
+    accepted: "1 MiB to 4 GiB, a whole number of bytes or with a unit (\"64 MiB\")",
     help: "Linear memory",
 };
 pub(super) const GUEST_TIME: DriverKey = DriverKey {
     name: "limits.guest_time",
     default: "1s",
-    accepted: check::LIMIT_TIME,
+    accepted: "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")",
     help: "The time of a call inside the component; at most `call_time`",
 };
 pub(super) const CALL_TIME: DriverKey = DriverKey {
     name: "limits.call_time",
     default: "2s",
-    accepted: check::LIMIT_TIME,
+    accepted: "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")",
     help: "The time of a whole call, with what the host does for it",
 };
 pub(super) const COMPONENT_SIZE: DriverKey = DriverKey {
     name: "limits.component",
     default: "32 MiB",
-    accepted: check::LIMIT_COMPONENT,
+    accepted: "1 KiB to 1 GiB, a whole number of bytes or with a unit (\"32 MiB\")",
     help: "The size of the component; a larger one is not read",
 };
 pub(super) const DATABASE: DriverKey = DriverKey {
     name: "limits.database",
     default: "1 GiB",
-    accepted: check::LIMIT_DATABASE,
+    accepted: "8 MiB to 1 TiB, a whole number of bytes or with a unit (\"1 GiB\")",
     help: "The size of the driver's database, with SQLite's log",
 };
 pub(super) const INSTANCES: DriverKey = DriverKey {
     name: "limits.instances",
     default: "32",
-    accepted: check::LIMIT_INSTANCES,
+    accepted: "1 to 10000, a whole number",
     help: "Core instances, memories and tables, as many of each; a component that is composed of many needs more",
 };
 

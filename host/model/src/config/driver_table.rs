@@ -2,7 +2,7 @@
 
 use super::check::{self, driver_key};
 use super::driver_config::{DriverConfig, Grant, Limits};
-use super::driver_keys::{COMPONENT, DRIVER_KEYS, GRANTS, OPTIONS, SHA256};
+use super::driver_keys::{self, COMPONENT, DRIVER_KEYS, DriverKey, GRANTS, OPTIONS, SHA256};
 use super::fault::Rejected;
 use super::given::{self, Given};
 use super::toml_reader::{self, KeyValue, TomlReader};
@@ -146,38 +146,37 @@ fn limits(reader: &mut TomlReader<'_>, shown: &str, value: &Spanned<DeValue<'_>>
     };
     for (key, value) in table {
         let shown = format!("{shown}.{}", key.get_ref());
-        let given: Given<'_> = toml_reader::given(value.get_ref());
-        // A time that was refused must not make the other one a fault as well: the shortest and the longest agree with every
-        // other time.
-        match key.get_ref().as_ref() {
-            "memory" => {
-                let memory = reader.hold(key, &shown, given::bytes(&given, check::LIMIT_MEMORY));
-                limits.memory = memory.unwrap_or(limits.memory);
-            }
-            "guest_time" => {
-                let time = reader.hold(key, &shown, given::time(&given, check::LIMIT_TIME));
-                limits.guest_time = time.unwrap_or(Duration::from_millis(10));
-            }
-            "call_time" => {
-                let time = reader.hold(key, &shown, given::time(&given, check::LIMIT_TIME));
-                limits.call_time = time.unwrap_or(Duration::from_secs(600));
-            }
-            "component" => {
-                let bytes = given::bytes(&given, check::LIMIT_COMPONENT);
-                limits.component = reader.hold(key, &shown, bytes).unwrap_or(limits.component);
-            }
-            "database" => {
-                let bytes = given::bytes(&given, check::LIMIT_DATABASE);
-                limits.database = reader.hold(key, &shown, bytes).unwrap_or(limits.database);
-            }
-            "instances" => {
-                let count = given::count(&given, check::LIMIT_INSTANCES);
-                limits.instances = reader.hold(key, &shown, count).unwrap_or(limits.instances);
-            }
-            _ => reader.unknown(key, &shown, &keys("limits.")),
+        let given = toml_reader::given(value.get_ref());
+        match read_limit(&mut limits, key.get_ref(), &given) {
+            Some(read) => drop(reader.hold(key, &shown, read)),
+            None => reader.unknown(key, &shown, &keys("limits.")),
         }
     }
     limits
+}
+
+/// Reads a limit; `None` if there is none with this name.
+fn read_limit(limits: &mut Limits, name: &str, given: &Given<'_>) -> Option<Result<(), Rejected>> {
+    let bytes = |key: DriverKey| given::bytes(given, key.accepted);
+    let time = |key: DriverKey| given::time(given, key.accepted);
+    Some(match name {
+        "memory" => bytes(driver_keys::MEMORY).map(|bytes| limits.memory = bytes),
+        "component" => bytes(driver_keys::COMPONENT_SIZE).map(|bytes| limits.component = bytes),
+        "database" => bytes(driver_keys::DATABASE).map(|bytes| limits.database = bytes),
+        "instances" => given::count(given, driver_keys::INSTANCES.accepted)
+            .map(|instances| limits.instances = instances),
+        // A time that was refused must not make the other one a fault as well: the shortest and the longest agree with every
+        // other time.
+        "guest_time" => {
+            limits.guest_time = Duration::from_millis(10);
+            time(driver_keys::GUEST_TIME).map(|time| limits.guest_time = time)
+        }
+        "call_time" => {
+            limits.call_time = Duration::from_secs(600);
+            time(driver_keys::CALL_TIME).map(|time| limits.call_time = time)
+        }
+        _ => return None,
+    })
 }
 
 /// The place of the key, which may have dots; if it is not there, of its table, or else `name`.

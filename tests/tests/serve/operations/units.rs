@@ -1,5 +1,6 @@
 //! The systemd units: what they start exists, and they are hardened.
 
+use image_cache::ConfigOption;
 use image_cache_tests::serving::Setup;
 use image_cache_tests::{Tested, skip};
 use std::collections::BTreeSet;
@@ -80,8 +81,13 @@ fn the_manuals_have_each_option_of_the_service_and_no_others() -> Tested {
     assert!(missing.is_empty(), "docs/configuration.md does not have {missing:?}");
     // Flags of the commands that the examples use, the system's among them.
     let foreign = ["--target", "--now", "--system", "--home-dir", "--shell"];
+    let of_cache: BTreeSet<String> =
+        ConfigOption::ALL.iter().map(|option| option.variable()).collect();
     for option in options(&manual).union(&options(&running)).chain(&documented) {
-        let known = own.contains(option) || global.contains(option) || foreign.contains(&&**option);
+        let known = own.contains(option)
+            || global.contains(option)
+            || of_cache.contains(option)
+            || foreign.contains(&&**option);
         assert!(known || option == "--fetch-to-end", "there is no {option}");
     }
     Ok(())

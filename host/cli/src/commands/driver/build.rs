@@ -1,6 +1,6 @@
 //! `driver build`: from a driver's crate to a component, with the toolchain that is found.
 
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{Format, facts, size};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -49,7 +49,7 @@ struct Crate {
 pub fn build(format: Format, args: &BuildArgs) -> Result<Code> {
     let driver = Crate::read(&args.folder)?;
     let toolchain = if args.install {
-        Toolchain::find_or_install(|words| note("note", words))?
+        Toolchain::find_or_install(|words| print_message("note", words))?
     } else {
         Toolchain::find().context("cannot build (--install would see to a toolchain)")?
     };

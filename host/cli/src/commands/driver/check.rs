@@ -5,7 +5,7 @@ mod report;
 
 use super::junit;
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{Format, print};
 use crate::progress;
 use anyhow::Context;
@@ -58,7 +58,7 @@ pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code>
         }
         faults => format!("driver {name} does not load: {}", faults.join("; ")),
     };
-    note("error", &words);
+    print_message("error", &words);
     Ok(Code::Failed)
 }
 

@@ -2,7 +2,7 @@
 
 use super::lookup::{as_file, inspect_and_try, yes_or};
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{facts, size};
 use image_cache::{Grant, Inspection, time_to_compile};
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub fn inspect_one(context: &CommandContext, name: &str) -> anyhow::Result<Code>
     if inspection.faults.is_empty() {
         return Ok(Code::Done);
     }
-    note(
+    print_message(
         "error",
         &format!("driver {} would not load: {}", inspection.name, inspection.faults.join("; ")),
     );

@@ -2,7 +2,7 @@
 
 use super::lookup::{BUILT_IN, inspect_and_try, yes_or};
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{columns, short_size};
 use image_cache::Inspection;
 use serde::Serialize;
@@ -36,7 +36,10 @@ pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
         columns(["NAME", "VERSION", "SIZE", "SELECTED", "LOADS", "SOURCE"], entries.iter().map(row))
     })?;
     for entry in entries.iter().filter(|entry| !entry.loads) {
-        note("note", &format!("driver {} would not load: {}", entry.name, entry.faults.join("; ")));
+        print_message(
+            "note",
+            &format!("driver {} would not load: {}", entry.name, entry.faults.join("; ")),
+        );
     }
     Ok(Code::Done)
 }

@@ -1,7 +1,7 @@
 //! `driver migrate`: moves the records from one driver to another.
 
 use crate::command_context::CommandContext;
-use crate::exit::{Code, note};
+use crate::exit::{Code, print_message};
 use crate::output::{count, facts};
 use crate::progress;
 use image_cache::Migrated;
@@ -45,7 +45,7 @@ pub fn migrate(context: &CommandContext, from: &str, to: &str) -> anyhow::Result
         facts(lines)
     })?;
     if !context.config.driver.eq_ignore_ascii_case(to) {
-        note(
+        print_message(
             "note",
             &format!("now set image_cache_driver = \"{to}\": it is {:?}", context.config.driver),
         );

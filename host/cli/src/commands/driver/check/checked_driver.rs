@@ -2,7 +2,7 @@
 
 use crate::commands::driver::lookup::{as_file, is_built_in};
 use crate::error::CliError;
-use crate::exit::note;
+use crate::exit::print_message;
 use clap::Args;
 use image_cache::{Config, DriverConfig, Grant, Inspection, inspect};
 use std::path::Path;
@@ -83,7 +83,7 @@ impl CheckedDriver {
             "granted what it imports, for this check alone and in a directory of its own: {names}; \
              to be used it needs `grants = [{names}]` in its [drivers.NAME]"
         );
-        note("note", &words);
+        print_message("note", &words);
     }
 }
 
