@@ -1,5 +1,9 @@
 //! The real binary, serving.
 
+mod served;
+
+pub use served::Served;
+
 use crate::http::{self, Response};
 use crate::{Tested, until};
 use rustix::process::{Pid, Signal, kill_process};

@@ -109,6 +109,13 @@ impl Client {
     }
 }
 
+/// Reads what comes next, after the head of a response its body.
+impl Read for Client {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buf)
+    }
+}
+
 fn request<'a>(
     method: &str,
     target: &str,

@@ -1,9 +1,9 @@
 //! Answers that were asked for before something else happened, and come after it.
 
-use crate::served::Served;
 use image_cache_tests::http::{
     Client, Origin, Request, Response, reply, reply_with_file, write_head,
 };
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes, until};
 use std::io::{self, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Nobody gets what the origin would refuse, and nothing that it does not have any more.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, data, reply, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{TempCache, Tested, bytes, md5_hex, wrong_md5};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
