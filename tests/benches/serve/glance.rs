@@ -1,8 +1,9 @@
 //! Glance 33 with its own cache, out of PyPI below `target/`: what operators run today.
 
 use super::origin::{Image, pattern};
-use super::process::{Process, free_address, log, run};
+use super::process::{Process, log, run};
 use image_cache_tests::glance::installed_with;
+use image_cache_tests::http::free_address;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
