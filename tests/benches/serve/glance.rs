@@ -61,7 +61,7 @@ impl Glance {
         self.send("PUT", &image.target(), "application/octet-stream", data)
     }
 
-    /// Sends these bytes, again and again until there are so many of them.
+    /// Sends these bytes, again and again until there are this many of them.
     fn send(
         &self,
         method: &str,

@@ -82,7 +82,7 @@ impl Served {
         Ok(Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?)
     }
 
-    /// Does something while the service may have so many descriptors more than it has, or fewer.
+    /// Does something while the service may have this many descriptors more than it has, or fewer.
     pub fn with_few_descriptors<T>(&self, more: isize, act: impl FnOnce() -> T) -> Tested<T> {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count();
         let current = Some(open.saturating_add_signed(more) as u64);

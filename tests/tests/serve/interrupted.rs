@@ -88,7 +88,7 @@ fn a_fetch_is_not_resumed_with_another_image() -> Tested {
         let md5 = md5_hex(&first);
         write_head(output, "200 OK", &[("Content-MD5", &md5)], Some(first.len()))?;
         output.write_all(&first[..1_000_000])?;
-        other.put("a", &bytes(3, SIZE));
+        other.put("a", bytes(3, SIZE));
         Err(io::ErrorKind::ConnectionAborted.into())
     });
     let served = Served::before(&origin.url(), &[]);

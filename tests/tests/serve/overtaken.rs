@@ -154,7 +154,8 @@ impl Versions {
 }
 
 #[test]
-fn a_consent_to_one_version_does_not_show_a_client_the_next_one_while_that_is_fetched() -> Tested {
+fn an_authorisation_of_one_version_does_not_show_a_client_the_next_one_while_that_is_fetched()
+-> Tested {
     let versions = Versions::new();
     let [old, new] = &versions.images;
     let ((to_bob, answer_bob), (first, end_first), (second, end_second)) =
@@ -178,7 +179,7 @@ fn a_consent_to_one_version_does_not_show_a_client_the_next_one_while_that_is_fe
 }
 
 #[test]
-fn a_consent_to_one_version_does_not_show_a_client_the_next_one_that_is_cached() -> Tested {
+fn an_authorisation_of_one_version_does_not_show_a_client_the_next_one_that_is_cached() -> Tested {
     let versions = Versions::new();
     let [old, new] = &versions.images;
     let (to_bob, answer_bob) = Gate::new();

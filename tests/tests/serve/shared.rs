@@ -262,7 +262,7 @@ fn breaks_off_at(damaged: usize) -> Tested {
     std::os::unix::fs::FileExt::write_all_at(&file, &[!image[damaged]], damaged as u64)?;
     file.set_modified(modified)?;
     // Another image by now: its bytes must not be mixed with those of the old one.
-    glance.put("a", &bytes(10, 5 << 20));
+    glance.put("a", bytes(10, 5 << 20));
     let answer = served.get(&data("a"))?;
     assert!(!answer.is_complete);
     assert!(answer.body == image[..answer.body.len()]);

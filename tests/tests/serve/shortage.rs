@@ -22,7 +22,7 @@ fn target(profile: &str, n: usize) -> String {
 /// Each image says something that only its stored answer knows.
 fn origin() -> Origin {
     let glance = Glance::default();
-    (0..IMAGES).for_each(|n| glance.put(&n.to_string(), &image(n)));
+    (0..IMAGES).for_each(|n| glance.put(&n.to_string(), image(n)));
     Origin::new(move |request: &Request, output: &mut TcpStream| {
         let name = request.target.trim_start_matches("/v2/images").trim_end_matches("/file");
         let number = name.trim_start_matches('/').parse::<usize>();

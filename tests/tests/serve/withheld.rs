@@ -111,7 +111,8 @@ fn a_glance_that_is_not_to_be_asked_is_not_asked() -> Tested {
 }
 
 #[test]
-fn consent_is_remembered_for_the_same_credentials_and_image_only_where_that_is_allowed() -> Tested {
+fn an_authorisation_is_remembered_for_the_same_credentials_and_image_only_where_that_is_allowed()
+-> Tested {
     let (image, glance, origin, served) = warm(&["--authorise-for", "10m"])?;
     glance.put("b", &image);
     glance.change("a", |image| image.token = Some("good"));
