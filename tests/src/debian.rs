@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Installs a package, aloud; needs root, or sudo without a password.
+/// Installs a package, with a message; needs root, or sudo without a password.
 ///
 /// # Errors
 /// Why that is impossible, in one line.

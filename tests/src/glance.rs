@@ -1,5 +1,5 @@
-//! The real Glance and its clients, out of PyPI in a virtual environment below `target/`: installed once, left out
-//! aloud where they cannot be.
+//! The real Glance and its clients, out of PyPI in a virtual environment below `target/`: installed once, skipped
+//! with a message if they cannot be.
 
 mod api;
 
@@ -21,7 +21,7 @@ const PACKAGES: [&str; 5] = [
     "openstacksdk==4.22.0",
 ];
 
-/// The interpreter that knows Glance, installed now where it is missing; none, said aloud, where that is impossible.
+/// The interpreter that knows Glance, installed now if it is missing; none, with a message, if that is impossible.
 pub fn python() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = FOUND.get_or_init(|| match installed() {

@@ -7,7 +7,7 @@ mod message;
 mod origin;
 mod proxy;
 
-pub use client::{Client, begin, connect, get, read_to_close, send};
+pub use client::{Client, begin, connect, free_address, get, read_to_close, send};
 pub use glance::{Glance, GlanceOrigin, data};
 pub use message::{Head, Request, Response};
 pub use origin::{Origin, Responder, reply, reply_with_file, wait_until_closed, write_head};

@@ -117,7 +117,7 @@ pub fn until(mut done: impl FnMut() -> bool) -> bool {
     })
 }
 
-/// Whether the tests run as root; says aloud what is left out where they do not.
+/// Whether the tests run as root; says what is left out if they do not.
 pub fn is_root(what: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {

@@ -16,7 +16,7 @@ impl<T> Monitor<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes it, and wakes who waits.
+    /// Changes it, and wakes the waiting threads.
     pub fn change(&self, change: impl FnOnce(&mut T)) {
         change(&mut self.state());
         self.changed.notify_all();

@@ -13,12 +13,12 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// A tmpfs of so many bytes; none, said aloud, where mounting is not permitted.
+    /// A tmpfs of this many bytes; none, with a message, if mounting is not permitted.
     pub fn tmpfs(bytes: u64) -> Option<Mount> {
         Mount::new("tmpfs", "tmpfs", &format!("size={bytes}"))
     }
 
-    /// A tmpfs of so many bytes and inodes.
+    /// A tmpfs of this many bytes and inodes.
     pub fn tmpfs_of(bytes: u64, inodes: u64) -> Option<Mount> {
         Mount::new("tmpfs", "tmpfs", &format!("size={bytes},nr_inodes={inodes}"))
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 /// The public tests for HTTP caches (<https://cache-tests.fyi/>).
 const HTTP_CACHE_TESTS: (&str, &str) = ("http-cache-tests", "0.4.5");
 
-/// Where the public tests for HTTP caches lie, installed now where they are missing; none, said aloud, where that is
+/// Where the public tests for HTTP caches lie, installed now if they are missing; none, with a message, if that is
 /// impossible.
 pub fn http_cache_tests() -> Option<PathBuf> {
     let (name, version) = HTTP_CACHE_TESTS;

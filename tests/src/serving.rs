@@ -1,5 +1,9 @@
 //! The real binary, serving.
 
+mod served;
+
+pub use served::Served;
+
 use crate::http::{self, Response};
 use crate::{Tested, until};
 use rustix::process::{Pid, Signal, kill_process};
@@ -238,7 +242,7 @@ pub fn refused(mut command: Command) -> Tested<(Option<i32>, String)> {
     Ok((ended.ok_or("it serves")?.code(), said))
 }
 
-/// Sets a file's content at once, as who renews a secret does.
+/// Sets a file's content at once, as a program that renews a secret does.
 pub fn replace(path: &Path, content: &str) -> Tested {
     let fresh = path.with_extension("fresh");
     std::fs::write(&fresh, content)?;

@@ -37,7 +37,7 @@ impl Source {
         }
     }
 
-    /// At most so many bytes at a time.
+    /// At most this many bytes at a time.
     pub fn in_chunks(mut self, chunk: usize) -> Source {
         self.chunk = chunk;
         self

@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-/// Whether programs can be traced here; says aloud why not.
+/// Whether programs can be traced here; says why not.
 pub fn is_possible() -> bool {
     struct Nobody;
     impl tracer::Watcher for Nobody {

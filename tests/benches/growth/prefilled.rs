@@ -67,7 +67,7 @@ impl PrefilledCache {
         open(config(&self.directory, self.driver))
     }
 
-    /// Opens it with room for so many images.
+    /// Opens it with room for this many images.
     pub fn open_for(&self, images: usize) -> Tested<ImageCache> {
         open(config(&self.directory, self.driver).max_size(images as u64 * BYTES))
     }

@@ -91,7 +91,7 @@ fn hit(prefilled: &PrefilledCache) -> Tested<Vec<f64>> {
     samples.collect()
 }
 
-/// A prune of so many images of those that are `left`, by the images that go.
+/// A prune of this many images of those that are `left`, by the images that go.
 fn evict(
     prefilled: &PrefilledCache,
     bench: &Bench,

@@ -108,7 +108,7 @@ fn scores_at_once(bench: &Bench, driver: &str, scratch: &Path) -> Tested<Vec<Sco
     in_turns(bench.rounds(15), sides)
 }
 
-/// A Glance with so many small images in its records.
+/// A Glance with this many small images in its records.
 pub fn glance_of(directory: &Path, driver: &str, images: usize) -> Tested<Glance> {
     let mut glance = Glance::start(directory, driver)?;
     glance.ask(&format!("records {images}"))?;

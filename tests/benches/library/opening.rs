@@ -1,4 +1,4 @@
-//! Opening a cache of 100,000 images: after it was closed, and after who had it open was killed with hits in hand.
+//! Opening a cache of 100,000 images: after it was closed, and after a process that had it open was killed with unwritten hits.
 
 use super::hit::glance_of;
 use image_cache_tests::Tested;

@@ -114,7 +114,7 @@ fn unlink(directory: &Path, files: usize) -> Tested<f64> {
     Ok(started.elapsed().as_secs_f64() * 1e6 / files as f64)
 }
 
-/// Those of so many files that are not there.
+/// Those of this many files that are missing.
 fn write(directory: &Path, files: usize) -> Tested {
     fs::create_dir_all(directory)?;
     let mut missing = (0..files).map(|n| directory.join(name(n))).filter(|path| !path.exists());

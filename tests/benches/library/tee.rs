@@ -16,7 +16,7 @@ use std::time::Instant;
 
 const GIB: usize = 1 << 30;
 
-/// Who computes nothing but an MD5.
+/// A program that computes nothing but an MD5.
 const MD5S: [&str; 3] =
     ["MD5 alone, crate md-5", "MD5 alone, crate fast-md5", "openssl speed -evp md5"];
 

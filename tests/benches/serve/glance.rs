@@ -1,8 +1,9 @@
 //! Glance 33 with its own cache, out of PyPI below `target/`: what operators run today.
 
 use super::origin::{Image, pattern};
-use super::process::{Process, free_address, log, run};
+use super::process::{Process, log, run};
 use image_cache_tests::glance::installed_with;
+use image_cache_tests::http::free_address;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -60,7 +61,7 @@ impl Glance {
         self.send("PUT", &image.target(), "application/octet-stream", data)
     }
 
-    /// Sends these bytes, again and again until there are so many of them.
+    /// Sends these bytes, again and again until there are this many of them.
     fn send(
         &self,
         method: &str,

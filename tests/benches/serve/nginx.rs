@@ -1,7 +1,8 @@
 //! nginx as Debian packages it, with `sendfile` and a `proxy_cache` before the same origin.
 
-use super::process::{Process, free_address, log};
+use super::process::{Process, log};
 use image_cache_tests::debian;
+use image_cache_tests::http::free_address;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// A running Glance API; it ends when it is dropped.
 ///
-/// Who shows the token `admin` may do everything, who shows `member` or `leaver` may read what is public.
+/// The token `admin` may do everything; `member` and `leaver` may read public images.
 pub struct GlanceApi {
     home: TempDir,
     child: Child,
@@ -23,7 +23,7 @@ pub struct GlanceApi {
 }
 
 impl GlanceApi {
-    /// None, said aloud, where Glance cannot be installed.
+    /// None, with a message, if Glance cannot be installed.
     pub fn start() -> Tested<Option<GlanceApi>> {
         let Some(python) = python() else { return Ok(None) };
         let home = TempDir::new()?;
@@ -51,7 +51,7 @@ impl GlanceApi {
         self.address
     }
 
-    /// Keeps others from changing anything: a database of SQLite's refuses who comes at the same time.
+    /// Keeps others from changing anything: SQLite refuses a second writer.
     pub fn alone(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 use super::Response;
 use crate::Tested;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits for bytes that must come. An error is better than a test that hangs.
@@ -44,6 +44,13 @@ pub fn connect(server: SocketAddr) -> Tested<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     Ok(stream)
+}
+
+/// An address for a server that cannot choose one itself. It is on a loopback address of this process alone: no other
+/// process can take its port meanwhile.
+pub fn free_address() -> io::Result<SocketAddr> {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    TcpListener::bind((Ipv4Addr::new(127, 77, high, low), 0))?.local_addr()
 }
 
 /// Reads until the server closes the connection.
@@ -106,6 +113,13 @@ impl Client {
         let mut bytes = vec![0; count];
         self.input.read_exact(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+/// Reads what comes next, after the head of a response its body.
+impl Read for Client {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buf)
     }
 }
 

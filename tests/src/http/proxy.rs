@@ -11,7 +11,7 @@ use std::thread;
 struct State {
     /// The first line of each request, and its Range where it has one.
     requests: Vec<String>,
-    /// On each connection, no more than so many bytes of answers go through: then they wait, or the connection is cut.
+    /// On each connection, no more than this many bytes of answers go through: then they wait, or the connection is cut.
     limit: Option<u64>,
     cuts: bool,
     /// Connections on which the limit was reached.
@@ -68,12 +68,12 @@ impl Proxy {
         self.shared.state().requests.clone()
     }
 
-    /// On each connection so many bytes of answers go through; the others wait.
+    /// On each connection this many bytes of answers go through; the others wait.
     pub fn hold_after(&self, bytes: u64) {
         self.change(|state| (state.limit, state.cuts) = (Some(bytes), false));
     }
 
-    /// On each connection so many bytes of answers go through; then it is cut.
+    /// On each connection this many bytes of answers go through; then it is cut.
     pub fn cut_after(&self, bytes: u64) {
         self.change(|state| (state.limit, state.cuts) = (Some(bytes), true));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// A count may differ by so much of the one that is kept.
+/// A count may differ by this share of the one that is kept.
 pub const TOLERANCE: f64 = 0.03;
 
 /// Counts, and the machine on which they were made.

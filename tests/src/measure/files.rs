@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Bytes of a large image repeat after so many.
+/// Bytes of a large image repeat after this many.
 const BLOCK: usize = 1 << 20;
 
 /// What a small image holds.
@@ -25,7 +25,7 @@ pub struct Large {
 }
 
 impl Large {
-    /// Of so many bytes.
+    /// Of this many bytes.
     pub fn of(size: usize) -> Large {
         Large { block: (0..BLOCK).map(|at| (at * 31 % 251) as u8).collect(), size }
     }
@@ -109,7 +109,7 @@ pub fn fill(directory: &Path, driver: &str, images: usize) -> Tested {
     }
 }
 
-/// Has the file system write what it keeps back, so that the next who writes does not wait for that.
+/// Has the file system write what it keeps back, so that the next writer does not wait for that.
 ///
 /// # Errors
 /// Where the directory cannot be opened, or writing fails.

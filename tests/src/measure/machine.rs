@@ -24,7 +24,7 @@ pub fn memory_of(process: u32, name: &str) -> u64 {
     kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
 }
 
-/// OpenSSL's MD5 over blocks of so many bytes, `streams` at once, for a second: bytes per second of all together.
+/// OpenSSL's MD5 over blocks of this many bytes, `streams` at once, for a second: bytes per second of all together.
 ///
 /// # Errors
 /// Where there is no `openssl` and none can be installed, or it does not say what is expected of it.

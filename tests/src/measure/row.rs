@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// A peer's figure, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Peer {
-    /// Who it is.
+    /// Its name.
     pub name: String,
     /// What it reached.
     pub figure: Result<Figure, String>,

@@ -1,4 +1,4 @@
-//! What was measured, and what was asked, as lines of a table; and for who collects them.
+//! What was measured, and what was asked, as lines of a table; and for programs that collect them.
 
 use super::Row;
 use crate::Tested;

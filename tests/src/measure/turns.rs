@@ -10,24 +10,24 @@ type Turn<'a> = Box<dyn FnMut() -> Tested<Vec<f64>> + 'a>;
 /// Rounds from which on the first is left out: what is short is not warm at once.
 const WARMED_FROM: usize = 5;
 
-/// Who is measured. By convention the first side is ours.
+/// A program that is measured. By convention the first side is ours.
 pub struct Side<'a> {
     name: String,
     turn: Result<Turn<'a>, String>,
 }
 
 impl<'a> Side<'a> {
-    /// Somebody who is there.
+    /// One that is there.
     pub fn new(name: impl Into<String>, turn: impl FnMut() -> Tested<Vec<f64>> + 'a) -> Side<'a> {
         Side { name: name.into(), turn: Ok(Box::new(turn)) }
     }
 
-    /// Somebody who is not to be had, and why.
+    /// One that is missing, and why.
     pub fn missing(name: impl Into<String>, why: impl ToString) -> Side<'a> {
         Side { name: name.into(), turn: Err(why.to_string()) }
     }
 
-    /// Somebody who is there if this is.
+    /// One that is there if this is.
     pub fn of<T: 'a>(
         name: impl Into<String>,
         found: Tested<T>,

@@ -126,7 +126,7 @@ impl One {
         Ok("read")
     }
 
-    /// Reads an image from wherever it is to be had, along with others who fetch it too.
+    /// Reads an image from the cache or its source, together with other processes that fetch it.
     fn share(&mut self, id: &str) -> Tested<&'static str> {
         let all = image(id);
         let mut expected = Expected::nothing();

@@ -61,7 +61,7 @@ impl Disk<'_> {
         Disk { log, contents: HashMap::new() }
     }
 
-    /// All states that differ: at each moment, each set of at most so many steps lost that nothing had flushed by then.
+    /// All states that differ: at each moment, each set of at most this many steps lost that nothing had flushed by then.
     pub fn states(&mut self) -> Vec<State> {
         let (mut states, mut seen) = (Vec::new(), HashSet::new());
         for steps in 0..=self.log.steps.len() {

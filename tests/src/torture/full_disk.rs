@@ -33,7 +33,7 @@ struct Job {
     free: u64,
 }
 
-/// Runs all operations on disks with ever more room, or those that were chosen; nothing, said aloud, where mounting is not
+/// Runs all operations on disks with ever more room, or those that were chosen; nothing, with a message, if mounting is not
 /// permitted.
 pub fn full_disk(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
     let mut matrix = Matrix::new("Full disk: with room for so many pages of 4 KiB");
@@ -85,7 +85,7 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     Ok(wrong)
 }
 
-/// Fills a file system until so many bytes are free.
+/// Fills a file system until this many bytes are free.
 fn leave_free(disk: &Path, ballast: &Path, free: u64) -> io::Result<()> {
     let mut ballast = File::create(ballast)?;
     let now = rustix::fs::statvfs(disk)?;

@@ -39,7 +39,7 @@ pub enum Program {
 pub struct Operation {
     /// What it is called in the matrix.
     pub name: &'static str,
-    /// Who does it.
+    /// The program that does it.
     pub program: Program,
     /// With these arguments, in a directory where `source` has the bytes of `added`.
     pub arguments: &'static [&'static str],

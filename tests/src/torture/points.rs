@@ -105,7 +105,7 @@ impl Watcher for Injector {
     fn leave(&mut self, _: &Call, _: i64) {}
 }
 
-/// A file system that cannot rename without replacing, as NFS, 9p and some of FUSE: such a call fails, and who watches
+/// A file system that cannot rename without replacing, as NFS, 9p and some of FUSE: such a call fails, and a watcher of
 /// the others does not hear of it.
 pub struct CannotKeepFromReplacing<'a>(pub &'a mut dyn Watcher);
 

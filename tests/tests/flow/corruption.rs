@@ -17,7 +17,7 @@ use std::path::Path;
 const MIB: usize = 1 << 20;
 
 /// Flips one bit of a file, and leaves its times as they were.
-fn flip(file: &Path, at: u64) -> io::Result<()> {
+pub fn flip(file: &Path, at: u64) -> io::Result<()> {
     let modified = fs::metadata(file)?.modified()?;
     let open = File::options().read(true).write(true).open(file)?;
     let mut byte = [0];

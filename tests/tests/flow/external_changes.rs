@@ -7,7 +7,7 @@ use std::path::Path;
 
 with_both_drivers![
     a_database_that_is_removed_while_the_cache_is_open_is_made_anew,
-    a_database_that_is_replaced_while_the_cache_is_open_is_brought_into_step,
+    a_database_that_is_replaced_while_the_cache_is_open_is_brought_in_sync,
     all_that_have_the_cache_open_go_on_with_the_new_database,
     hits_are_counted_in_the_new_database,
     a_file_put_in_by_hand_while_the_cache_is_open_is_listed,
@@ -81,7 +81,7 @@ fn a_database_that_is_removed_while_the_cache_is_open_is_made_anew(temp: &TempCa
     Ok(())
 }
 
-fn a_database_that_is_replaced_while_the_cache_is_open_is_brought_into_step(
+fn a_database_that_is_replaced_while_the_cache_is_open_is_brought_in_sync(
     temp: &TempCache,
 ) -> Tested {
     let cache = filled(temp)?;

@@ -29,6 +29,7 @@ mod random_corruption;
 mod ranges;
 mod readers;
 mod reading;
+mod reads;
 mod reconciling;
 mod resuming;
 mod running_by_itself;

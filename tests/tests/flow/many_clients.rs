@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 with_both_drivers![
     each_of_very_many_gets_all_bytes_and_counts_once,
     a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out,
-    a_crowd_takes_no_memory_from_the_readers_of_another_cache,
+    many_clients_take_no_memory_from_the_readers_of_another_cache,
     readers_without_a_budget_get_all_bytes_in_pieces,
 ];
 
@@ -29,15 +29,15 @@ struct Waiting {
     rest: ImageStream,
 }
 
-async fn crowd(cache: &AsyncImageCache, clients: usize) -> Tested<Vec<Waiting>> {
-    let mut crowd = Vec::new();
+async fn clients(cache: &AsyncImageCache, clients: usize) -> Tested<Vec<Waiting>> {
+    let mut waiting = Vec::new();
     for _ in 0..clients {
         let reader = cache.open_for_read("a").await?.ok_or("it is cached")?;
         let mut rest = reader.into_stream();
         let first = rest.next().await.ok_or("it has bytes")??;
-        crowd.push(Waiting { first, rest });
+        waiting.push(Waiting { first, rest });
     }
-    Ok(crowd)
+    Ok(waiting)
 }
 
 fn each_of_very_many_gets_all_bytes_and_counts_once(temp: &TempCache) -> Tested {
@@ -45,10 +45,10 @@ fn each_of_very_many_gets_all_bytes_and_counts_once(temp: &TempCache) -> Tested 
     fill(&cache, "a", &image);
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
-        let crowd = crowd(&shared, MANY).await?;
-        let held: usize = crowd.iter().map(|client| client.first.len()).sum();
+        let clients = clients(&shared, MANY).await?;
+        let held: usize = clients.iter().map(|client| client.first.len()).sum();
         assert!(held < MANY * MIB / 2, "{held} bytes are held");
-        for Waiting { first, rest } in crowd {
+        for Waiting { first, rest } in clients {
             let (came, end) = collect(rest).await;
             end?;
             assert!([&first[..], &came[..]].concat() == image);
@@ -66,8 +66,8 @@ fn a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out(
     fill(&cache, "a", &image);
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
-        let mut crowd = crowd(&shared, MANY).await?;
-        let last = crowd.pop().ok_or("there are many")?;
+        let mut clients = clients(&shared, MANY).await?;
+        let last = clients.pop().ok_or("there are many")?;
         let file = File::options().write(true).open(temp.path("a"))?;
         file.write_all_at(&[!image[MIB - 1]], MIB as u64 - 1)?;
         let (came, end) = collect(last.rest).await;
@@ -79,7 +79,7 @@ fn a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out(
     })
 }
 
-fn a_crowd_takes_no_memory_from_the_readers_of_another_cache(temp: &TempCache) -> Tested {
+fn many_clients_take_no_memory_from_the_readers_of_another_cache(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 2 * MIB));
     fill(&cache, "a", &image);
     let shared = AsyncImageCache::from(cache);
@@ -88,8 +88,8 @@ fn a_crowd_takes_no_memory_from_the_readers_of_another_cache(temp: &TempCache) -
     run(async {
         let other = AsyncImageCache::open(config).await?;
         other.cache_image("b", Cursor::new(image), Expected::nothing()).await?;
-        let crowd = crowd(&shared, MANY).await?;
-        assert!(crowd.last().is_some_and(|client| client.first.len() < MIB));
+        let clients = clients(&shared, MANY).await?;
+        assert!(clients.last().is_some_and(|client| client.first.len() < MIB));
         let mut alone = other.stream_range("b", 0..u64::MAX).await?.ok_or("it is cached")?;
         let block = alone.next().await.ok_or("it has bytes")??;
         assert_eq!(block.len(), MIB);

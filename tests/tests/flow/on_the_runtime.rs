@@ -8,25 +8,10 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 with_both_drivers![
-    an_abandoned_read_counts_nothing,
     a_range_is_streamed_and_counted_once,
     waiting_for_the_disk_does_not_block_the_runtime,
     a_source_may_wait_for_another_task,
 ];
-
-fn an_abandoned_read_counts_nothing(temp: &TempCache) -> Tested {
-    let cache = temp.open();
-    fill(&cache, "a", &bytes(8, 1000));
-    let cache = AsyncImageCache::from(cache);
-    run(async {
-        let mut reader = cache.open_for_read("a").await?.ok_or("it was cached")?;
-        reader.read_exact(&mut [0; 999]).await?;
-        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 0, "one byte is missing");
-        drop(reader);
-        assert_eq!(cache.run(|cache| cache.hit_count("a")).await?, 0);
-        Ok(())
-    })
-}
 
 fn a_range_is_streamed_and_counted_once(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(9, 900_000));

@@ -2,22 +2,18 @@
 
 use image_cache::Expected;
 use image_cache_tests::{
-    TempCache, Tested, bytes, fill, read_all, read_until_error, serve, set_times, with_both_drivers,
+    TempCache, Tested, bytes, fill, read_all, read_until_error, serve, with_both_drivers,
 };
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime};
 
 with_both_drivers![
     a_whole_read_counts_one_hit_once,
-    an_abandoned_read_counts_nothing_and_leaves_the_times_alone,
     a_filling_reader_counts_no_hit,
     a_range_counts_at_its_last_byte,
     a_range_is_cut_to_the_image,
     a_reader_seeks_within_what_was_asked_for,
     an_empty_image_is_served_and_counted,
-    a_deleted_image_is_read_to_its_end,
     a_replaced_image_is_read_to_its_own_end,
     an_image_cut_short_on_disk_is_an_error_and_no_hit,
     an_image_that_is_not_cached_opens_as_nothing,
@@ -39,25 +35,6 @@ fn a_whole_read_counts_one_hit_once(temp: &TempCache) -> Tested {
         assert_eq!(cache.hit_count("a")?, n as u64 + 1);
     }
     assert_eq!((cache.hit_count("other")?, temp.records_in_sync()["a"].hits), (0, 5));
-    Ok(())
-}
-
-fn an_abandoned_read_counts_nothing_and_leaves_the_times_alone(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open(), bytes(2, 10_000));
-    fill(&cache, "a", &image);
-    let long_ago = SystemTime::now() - Duration::from_secs(100_000);
-    set_times(&temp.path("a"), long_ago, fs::metadata(temp.path("a"))?.modified()?)?;
-    let times = || {
-        fs::metadata(temp.path("a")).map(|m| (m.atime(), m.atime_nsec(), m.mtime(), m.mtime_nsec()))
-    };
-    let (before, records) = (times()?, cache.cached_image("a")?);
-    for taken in [0, 1, 5000, 9999] {
-        let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
-        reader.read_exact(&mut vec![0; taken])?;
-        drop(reader);
-        assert_eq!((cache.hit_count("a")?, times()?), (0, before), "{taken} bytes taken");
-    }
-    assert_eq!(cache.cached_image("a")?, records);
     Ok(())
 }
 
@@ -149,17 +126,6 @@ fn an_empty_image_is_served_and_counted(temp: &TempCache) -> Tested {
     assert_eq!(cache.hit_count("a")?, 0);
     assert_eq!(serve(&cache, "a")?, b"");
     assert_eq!((cache.hit_count("a")?, temp.records_in_sync()["a"].hits), (1, 1));
-    Ok(())
-}
-
-fn a_deleted_image_is_read_to_its_end(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open(), bytes(7, 100_000));
-    fill(&cache, "a", &image);
-    let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;
-    reader.read_exact(&mut [0; 10])?;
-    assert!(cache.delete_cached_image("a")? && cache.open_for_read("a")?.is_none());
-    assert!(read_all(reader)? == image[10..]);
-    assert_eq!((cache.hit_count("a")?, temp.records_in_sync().len()), (0, 0));
     Ok(())
 }
 

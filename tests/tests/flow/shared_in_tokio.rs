@@ -17,9 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 with_both_drivers![
     readers_of_one_cold_image_share_one_source,
-    a_fetch_goes_on_when_its_first_reader_is_dropped,
     a_fetch_that_nobody_reads_any_more_stops,
-    by_option_a_fetch_goes_on_without_readers,
     all_readers_hear_of_a_wrong_image_and_of_a_failing_source,
     a_source_that_panics_is_an_error,
     readers_with_and_without_a_runtime_share_one_source,
@@ -109,37 +107,6 @@ fn readers_of_one_cold_image_share_one_source(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 21)
 }
 
-fn a_fetch_goes_on_when_its_first_reader_is_dropped(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open(), bytes(2, 900_000));
-    let shared = AsyncImageCache::from(cache.clone());
-    run(async {
-        let (mut sender, fetch) = pipe();
-        let mut first = shared.get_or_fetch("a", Expected::nothing(), fetch).await?;
-        let mut second = join(&shared).await?;
-        let send = async {
-            sender.write_all(&image[..400_000]).await?;
-            sender.flush().await
-        };
-        let mut half = vec![0; 399_000];
-        let (sent, read) = tokio::join!(send, first.read_exact(&mut half));
-        sent?;
-        read?;
-        assert!(half == image[..399_000]);
-        second.read_exact(&mut [0; 10]).await?;
-        drop(first);
-        let send = async {
-            sender.write_all(&image[400_000..]).await?;
-            sender.shutdown().await
-        };
-        let (sent, (came, end)) = tokio::join!(send, all_of(second));
-        sent?;
-        end?;
-        assert!(came == image[10..]);
-        Ok::<_, Box<dyn std::error::Error>>(())
-    })?;
-    assert_cached(temp, &cache, &image, 1)
-}
-
 fn a_fetch_that_nobody_reads_any_more_stops(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 100_000));
     let shared = AsyncImageCache::from(cache.clone());
@@ -169,19 +136,6 @@ fn fetch_all(
     image: &[u8],
 ) -> impl FnOnce() -> std::future::Ready<io::Result<io::Cursor<Vec<u8>>>> + Send + 'static + use<> {
     fetch(image, &Opened::default())
-}
-
-fn by_option_a_fetch_goes_on_without_readers(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open_with(|c| c.fetch_to_end(true)), bytes(4, 900_000));
-    let shared = AsyncImageCache::from(cache.clone());
-    run(async {
-        let mut reader = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
-        reader.read_exact(&mut [0; 100]).await?;
-        drop(reader);
-        assert!(until(&shared, || matches!(cache.is_cached("a"), Ok(true))).await);
-        Ok::<_, Box<dyn std::error::Error>>(())
-    })?;
-    assert_cached(temp, &cache, &image, 0)
 }
 
 fn all_readers_hear_of_a_wrong_image_and_of_a_failing_source(temp: &TempCache) -> Tested {
@@ -290,7 +244,8 @@ fn readers_with_and_without_a_runtime_share_one_source(temp: &TempCache) -> Test
 }
 
 fn readers_take_over_from_a_caching_reader_that_is_dropped(temp: &TempCache) -> Tested {
-    let patience = Duration::from_millis(100);
+    // Long, so that no reader on a busy machine takes the one that took over for stuck.
+    let patience = Duration::from_secs(2);
     let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let (shared, image) = (AsyncImageCache::from(cache.clone()), bytes(8, 1_000_000));
     run(async {

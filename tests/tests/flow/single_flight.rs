@@ -3,7 +3,7 @@
 use image_cache::{Expected, FetchReader, ImageCache, Outcome};
 use image_cache_tests::{
     TempCache, Tested, ThrottledSource, bytes, fill, md5_hex, read_all, read_until_error, serve,
-    until, with_both_drivers,
+    with_both_drivers,
 };
 use std::io::{self, Cursor, Read};
 use std::sync::Barrier;
@@ -13,13 +13,9 @@ with_both_drivers![
     fifty_readers_of_one_cold_image_share_one_source,
     the_fetch_function_is_asked_only_when_it_is_needed,
     a_reader_that_comes_late_gets_the_whole_image,
-    nobody_waits_for_a_slow_first_reader,
-    a_fetch_goes_on_when_its_first_reader_leaves,
     a_fetch_that_nobody_reads_any_more_is_broken_off,
-    by_option_a_fetch_that_nobody_reads_any_more_goes_on_to_its_end,
     readers_read_along_with_a_caching_reader,
     a_reader_without_a_source_reads_along_or_from_the_cache,
-    an_image_without_bytes_is_shared_too,
     a_small_image_is_shared_byte_by_byte,
     hits_of_an_image_that_was_shared_are_counted_on,
 ];
@@ -108,36 +104,6 @@ fn a_reader_that_comes_late_gets_the_whole_image(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn nobody_waits_for_a_slow_first_reader(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open(), bytes(4, 2_000_000));
-    let throttled = ThrottledSource::unlimited(&image[..]);
-    let mut slow = get(&cache, &throttled);
-    slow.read_exact(&mut [0; 1])?;
-    // In the same thread: the first one cannot move while the other reads.
-    assert!(read_all(get_for_nothing(&cache))? == image);
-    assert_cached(temp, &cache, &image, 1)?;
-    assert!(cache.delete_cached_image("a")?);
-    assert!(read_all(&mut slow)? == image[1..], "though the image was deleted meanwhile");
-    assert_eq!(throttled.opened(), 1);
-    Ok(())
-}
-
-fn a_fetch_goes_on_when_its_first_reader_leaves(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open(), bytes(5, 900_000));
-    let throttled = ThrottledSource::new(&image[..]);
-    throttled.allow(300_000);
-    let mut first = get(&cache, &throttled);
-    first.read_exact(&mut vec![0; 200_000])?;
-    let (mut second, third) = (get_for_nothing(&cache), get_for_nothing(&cache));
-    second.read_exact(&mut [0; 100])?;
-    drop(first);
-    throttled.finish();
-    assert!(read_all(&mut second)? == image[100..]);
-    drop(third);
-    assert_eq!((throttled.opened(), throttled.running()), (1, 0));
-    assert_cached(temp, &cache, &image, 1)
-}
-
 fn a_fetch_that_nobody_reads_any_more_is_broken_off(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(6, 900_000));
     let throttled = ThrottledSource::unlimited(&image[..]);
@@ -151,22 +117,6 @@ fn a_fetch_that_nobody_reads_any_more_is_broken_off(temp: &TempCache) -> Tested 
     assert!(temp.names("invalid").contains("a") && temp.records_in_sync().is_empty());
     assert_eq!(cache.clean(None)?.invalid, 1, "nothing holds the file any more");
     assert!(read_all(get(&cache, &throttled))? == image);
-    assert_cached(temp, &cache, &image, 0)
-}
-
-fn by_option_a_fetch_that_nobody_reads_any_more_goes_on_to_its_end(temp: &TempCache) -> Tested {
-    let (cache, image) = (temp.open_with(|config| config.fetch_to_end(true)), bytes(7, 900_000));
-    let throttled = ThrottledSource::new(&image[..]);
-    throttled.allow(300_000);
-    let mut reader = get(&cache, &throttled);
-    reader.read_exact(&mut vec![0; 1000])?;
-    drop(reader);
-    let mut joins = get_for_nothing(&cache);
-    joins.read_exact(&mut vec![0; 1000])?;
-    drop(joins);
-    throttled.finish();
-    assert!(until(|| matches!(cache.is_cached("a"), Ok(true)) && throttled.running() == 0));
-    assert_eq!(throttled.opened(), 1);
     assert_cached(temp, &cache, &image, 0)
 }
 
@@ -205,15 +155,6 @@ fn a_reader_without_a_source_reads_along_or_from_the_cache(temp: &TempCache) -> 
     assert!(read_all(&mut first)? == image[1..]);
     assert!(read_all(cache.follow("a")?.ok_or("it is cached")?)? == image);
     assert_cached(temp, &cache, &image, 2)
-}
-
-fn an_image_without_bytes_is_shared_too(temp: &TempCache) -> Tested {
-    let cache = temp.open();
-    let throttled = ThrottledSource::unlimited([]);
-    let (mut first, mut second) = (get(&cache, &throttled), get_for_nothing(&cache));
-    assert!(read_all(&mut second)?.is_empty() && read_all(&mut first)?.is_empty());
-    assert!(read_all(get_for_nothing(&cache))?.is_empty());
-    assert_cached(temp, &cache, &[], 2)
 }
 
 fn a_small_image_is_shared_byte_by_byte(temp: &TempCache) -> Tested {

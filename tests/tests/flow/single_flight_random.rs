@@ -1,7 +1,5 @@
 //! Many readers of one image that come, go, stall and fail at random; the seed is printed.
 
-use bytes::Bytes;
-use futures_util::stream;
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -86,20 +84,8 @@ impl Outside {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
         let runtime = runtime.expect("a runtime can be made");
         let (cache, fetch) = (AsyncImageCache::from(cache.clone()), throttled.fetch());
-        let open = async move || {
-            let flow = fetch()?;
-            let chunks = stream::try_unfold(flow, async |mut flow| {
-                let read = tokio::task::spawn_blocking(move || {
-                    let mut chunk = vec![0; 50_000];
-                    let count = flow.read(&mut chunk)?;
-                    chunk.truncate(count);
-                    Ok::<_, io::Error>((Bytes::from(chunk), flow))
-                });
-                let (chunk, flow) = read.await.map_err(io::Error::other)??;
-                Ok::<_, io::Error>((!chunk.is_empty()).then_some((chunk, flow)))
-            });
-            Ok(tokio_util::io::StreamReader::new(Box::pin(chunks)))
-        };
+        let open =
+            async move || Ok(tokio_util::io::StreamReader::new(crate::reads::chunks_of(fetch()?)));
         let reader = runtime.block_on(cache.get_or_fetch("a", expected.clone(), open));
         Outside { reader: reader.expect("the id is sound"), runtime }
     }

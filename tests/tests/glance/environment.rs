@@ -17,7 +17,7 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// The one below `target/`, installed now where it is missing; none, said aloud, where that is impossible.
+    /// The one below `target/`, installed now if it is missing; none, with a message, if that is impossible.
     pub fn find_or_install() -> Option<Glance> {
         Some(Glance { python: image_cache_tests::glance::python()? })
     }

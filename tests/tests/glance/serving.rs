@@ -1,7 +1,7 @@
 //! `image-cache serve` in front of a real Glance API, with real clients.
 
 use image_cache_tests::glance::{GlanceApi, program, python};
-use image_cache_tests::http::{Proxy, Response, begin, send};
+use image_cache_tests::http::{Proxy, Response, begin, free_address, send};
 use image_cache_tests::serving::{Service, Setup};
 use image_cache_tests::{Tested, bytes, md5_hex, skip, until};
 use std::io::Read;
@@ -302,12 +302,12 @@ struct Mirror(std::process::Child);
 
 impl Mirror {
     fn of(folder: &Path) -> Tested<(Mirror, String)> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        let address = free_address()?;
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
         let mut python = Command::new("python3");
-        python.args(["-m", "http.server", &port, "--bind", "127.0.0.1", "--directory"]).arg(folder);
+        python.args(["-m", "http.server", &port, "--bind", &host, "--directory"]).arg(folder);
         python.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let mirror = Mirror(python.spawn()?);
-        let address: SocketAddr = format!("127.0.0.1:{port}").parse()?;
         assert!(until(|| std::net::TcpStream::connect(address).is_ok()));
         Ok((mirror, format!("http://{address}")))
     }

@@ -1,8 +1,8 @@
 //! What an origin's header lines say of who may be given its answer: all ways to write them that the list has.
 
-use crate::served::Served;
 use image_cache_tests::Tested;
 use image_cache_tests::http::{Client, Origin, Request, Response};
+use image_cache_tests::serving::Served;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{self, Write};

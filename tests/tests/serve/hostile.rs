@@ -1,7 +1,7 @@
 //! What no client and no server should send.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, Origin, data, reply};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes, until};
 use std::io::Write;
 

@@ -1,7 +1,7 @@
 //! Fetches that break off: resumed where the origin still has the image, a broken answer where not.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes, md5_hex};
 use std::io::{self, Write};
 use std::net::TcpStream;

@@ -10,7 +10,6 @@ mod operations;
 mod overtaken;
 mod plain;
 mod ranges;
-mod served;
 mod shared;
 mod sharing;
 mod shortage;

@@ -1,8 +1,8 @@
 //! Answers with headers that no server should send, and that browsers and curl take all the same.
 
-use crate::served::Served;
 use image_cache_tests::Tested;
 use image_cache_tests::http::Origin;
+use image_cache_tests::serving::Served;
 use std::fmt::Write as _;
 use std::io::Write;
 

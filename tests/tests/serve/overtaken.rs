@@ -1,9 +1,9 @@
 //! Answers that were asked for before something else happened, and come after it.
 
-use crate::served::Served;
 use image_cache_tests::http::{
     Client, Origin, Request, Response, reply, reply_with_file, write_head,
 };
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes, until};
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -154,7 +154,8 @@ impl Versions {
 }
 
 #[test]
-fn a_consent_to_one_version_does_not_show_a_client_the_next_one_while_that_is_fetched() -> Tested {
+fn an_authorisation_of_one_version_does_not_show_a_client_the_next_one_while_that_is_fetched()
+-> Tested {
     let versions = Versions::new();
     let [old, new] = &versions.images;
     let ((to_bob, answer_bob), (first, end_first), (second, end_second)) =
@@ -178,7 +179,7 @@ fn a_consent_to_one_version_does_not_show_a_client_the_next_one_while_that_is_fe
 }
 
 #[test]
-fn a_consent_to_one_version_does_not_show_a_client_the_next_one_that_is_cached() -> Tested {
+fn an_authorisation_of_one_version_does_not_show_a_client_the_next_one_that_is_cached() -> Tested {
     let versions = Versions::new();
     let [old, new] = &versions.images;
     let (to_bob, answer_bob) = Gate::new();

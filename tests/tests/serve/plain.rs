@@ -1,7 +1,7 @@
 //! Any server of files behind the profile `plain`: HTTP's rules for shared caches hold.
 
-use crate::served::Served;
 use image_cache_tests::http::{Origin, Request, reply, reply_with_file, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::io::Write;
 use std::sync::mpsc::channel;

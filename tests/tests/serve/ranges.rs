@@ -1,7 +1,7 @@
 //! Parts of images: cached, being fetched, and cold ones.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes, md5_hex};
 use std::io::Write;
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Cold images, warm ones, and many clients of one image.
 
-use crate::served::Served;
 use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes, until};
 use std::io::{self, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! What one user was answered is not given to another, unless HTTP says that it may be.
 
-use crate::served::Served;
 use image_cache_tests::http::{Origin, Request, reply, reply_with_file, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::io::Write;
 use std::sync::Mutex;

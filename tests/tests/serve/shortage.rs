@@ -1,7 +1,7 @@
 //! Too few file descriptors for all that is to be opened.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::net::TcpStream;
 

@@ -1,7 +1,7 @@
 //! A hit is the response: all its fields, as fresh as it says, and none that was withdrawn.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, Origin, Request, data, reply, reply_with_file, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{TempCache, Tested, bytes, until};
 use serde_json::{Value, json};
 use std::fs;

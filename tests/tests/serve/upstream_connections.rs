@@ -1,10 +1,10 @@
 //! An origin closes connections that the service has kept open: no client notices, and nothing that changes something is
 //! sent twice.
 
-use crate::served::Served;
 use image_cache_tests::http::{
     Client, Glance, Origin, Request, Responder, data, reply_with_file, write_head,
 };
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::collections::BTreeMap;
 use std::io;

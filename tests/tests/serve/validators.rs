@@ -1,7 +1,7 @@
 //! What is said of an image is true of its bytes: with two services, after a kill, and for who has it already.
 
-use crate::served::Served;
 use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply_with_file, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{TempCache, Tested, bytes, fill, md5_hex, skip, until};
 use std::fs;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! Answers that differ by a field of the request.
 
-use crate::served::Served;
 use image_cache_tests::http::{Origin, Request, reply_with_file};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 
 #[test]

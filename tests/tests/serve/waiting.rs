@@ -1,9 +1,9 @@
 //! Nobody waits behind others for what cannot be shared, or without a bound; and what is cut short never looks whole.
 
-use crate::served::Served;
 use image_cache_tests::http::{
     Client, Origin, Request, reply, reply_with_file, wait_until_closed, write_head,
 };
+use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! Nobody gets what the origin would refuse, and nothing that it does not have any more.
 
-use crate::served::Served;
 use image_cache_tests::http::{Glance, data, reply, write_head};
+use image_cache_tests::serving::Served;
 use image_cache_tests::{TempCache, Tested, bytes, md5_hex, wrong_md5};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -111,7 +111,8 @@ fn a_glance_that_is_not_to_be_asked_is_not_asked() -> Tested {
 }
 
 #[test]
-fn consent_is_remembered_for_the_same_credentials_and_image_only_where_that_is_allowed() -> Tested {
+fn an_authorisation_is_remembered_for_the_same_credentials_and_image_only_where_that_is_allowed()
+-> Tested {
     let (image, glance, origin, served) = warm(&["--authorise-for", "10m"])?;
     glance.put("b", &image);
     glance.change("a", |image| image.token = Some("good"));

@@ -1,12 +1,12 @@
 //! Nobody reads standard error, or standard output: that stops nothing.
 
-use image_cache_tests::http::{GlanceOrigin, get};
+use image_cache_tests::http::{GlanceOrigin, free_address, get};
 use image_cache_tests::serving::{Setup, read_address};
 use image_cache_tests::{Tested, bytes, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufReader, PipeReader, PipeWriter, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -122,7 +122,7 @@ fn a_command_whose_errors_nobody_reads_ends() -> Tested {
 fn a_service_whose_standard_output_nobody_reads_serves() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
-    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let free = free_address()?;
     let (_reader, writer) = full_pipe()?;
     let mut command =
         setup.command(&["serve", "--upstream", &origin.url(), "--admin-listen", "none"]);

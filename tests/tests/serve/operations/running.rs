@@ -159,7 +159,7 @@ fn clients_that_say_nothing_send_nothing_or_take_nothing_are_cut_off() -> Tested
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     origin.put("one", bytes(1, 64_000_000));
-    let timeouts = ["--idle-timeout", "500ms", "--body-timeout", "500ms"];
+    let timeouts = ["--idle-timeout", "1s", "--body-timeout", "1s"];
     let service = setup.serve(&origin.url(), &timeouts)?;
     let upload = "PUT /v2/images/two/file HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf";
     for said in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n", upload] {

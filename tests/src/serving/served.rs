@@ -1,8 +1,8 @@
 //! The service in front of an origin, as a process of its own with a cache of its own.
 
-use image_cache_tests::http::{Client, Response};
-use image_cache_tests::serving::{binary, read_address};
-use image_cache_tests::{TempCache, Tested, until};
+use super::{binary, read_address};
+use crate::http::{Client, Response};
+use crate::{TempCache, Tested, until};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use std::io::{self, BufReader};
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 /// The service, with its cache; it is killed at the end.
 pub struct Served {
+    /// Its cache.
     pub temp: TempCache,
     child: Child,
     address: SocketAddr,
@@ -25,7 +26,13 @@ impl Served {
     pub fn on(temp: TempCache, url: &str, options: &[&str]) -> Served {
         let mut command = Command::new(binary());
         command.env_clear().env("CACHE_DIRECTORY", std::env::temp_dir().join("image-cache-tests"));
-        command.arg("--cache-dir").arg(temp.dir()).args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--cache-dir").arg(temp.dir()).args([
+            "--driver",
+            temp.driver(),
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+        ]);
         command.args(["--admin-listen", "none", "--upstream", url]).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -36,6 +43,7 @@ impl Served {
         Served { temp, child, address }
     }
 
+    /// A connection to it.
     pub fn client(&self) -> Client {
         Client::connect(self.address).expect("it listens")
     }
@@ -50,6 +58,7 @@ impl Served {
         self.client().ask(method, target, headers)
     }
 
+    /// A GET on its own connection.
     pub fn get(&self, target: &str) -> io::Result<Response> {
         self.ask("GET", target, &[])
     }
@@ -73,7 +82,7 @@ impl Served {
         Ok(Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?)
     }
 
-    /// Does something while the service may have so many descriptors more than it has, or fewer.
+    /// Does something while the service may have this many descriptors more than it has, or fewer.
     pub fn with_few_descriptors<T>(&self, more: isize, act: impl FnOnce() -> T) -> Tested<T> {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count();
         let current = Some(open.saturating_add_signed(more) as u64);
