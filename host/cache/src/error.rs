@@ -200,6 +200,11 @@ pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
     }
 }
 
+/// Whether an error is no failure of a source, but asks its reader to read again.
+pub(crate) fn is_retriable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
 /// The error of a reader whose image was refused.
 pub(crate) fn verdict_error(error: &Error) -> io::Error {
     error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)

@@ -62,6 +62,10 @@ impl Recent {
     }
 }
 
+/// Hits that wait to be written into the records.
+///
+/// Readers count into it; a hit never fails a read. What cannot be written waits for the next write. Dropped, it loses what was
+/// not [flushed](Self::flush).
 #[derive(Debug)]
 pub(crate) struct HitLog {
     metadata: Arc<MetadataStore>,

@@ -1,5 +1,6 @@
 //! A source that goes on where it broke off.
 
+use crate::error::is_retriable;
 use std::io::{self, Read};
 
 /// Where a source is to begin, and why it has to begin again.
@@ -96,17 +97,12 @@ where
                     self.progress.note_received(count);
                     return Ok(count);
                 }
-                Err(error) if is_retried_by_caller(&error) => return Err(error),
+                Err(error) if is_retriable(&error) => return Err(error),
                 Err(error) => self.progress.note_break(Some(error)),
             }
             self.source = None;
         }
     }
-}
-
-/// No failure, but an invitation to read again.
-fn is_retried_by_caller(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 /// How far a source has come through its breaks.

@@ -32,6 +32,7 @@ mod growing_file;
 mod local;
 mod partial_bytes;
 mod patience;
+mod producer;
 mod progress;
 mod progress_info;
 mod reader;
@@ -49,7 +50,8 @@ pub(crate) use self::{
     reader_state::{Action, ReaderState, SourceNeed, SourceToken},
 };
 pub(crate) use growing_file::{Completed, FetchEnd};
-pub(crate) use progress::{Producer, Progress};
+pub(crate) use producer::Producer;
+pub(crate) use progress::Progress;
 pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use request::Request;
@@ -60,7 +62,10 @@ use image_cache_store::sync::lock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
-/// The fetches of this cache that run.
+/// The fetches of this cache that run, by their images.
+///
+/// A fill [claims](Self::claim) its image before it starts and [releases](Self::release) it when it is dropped; readers ask it
+/// what there is to follow.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,

@@ -17,7 +17,10 @@ use std::sync::Arc;
 /// is replaced, and the next one's records are in sync.
 const READINGS: u32 = 5;
 
-/// What the clones of a cache, its readers and its fills share.
+/// What the clones of a cache, its readers and its fills share: configuration, directory, records, digests and counters.
+///
+/// Operations on images work on it, and the parts that it holds do not know it. To drop the last reference writes the gathered
+/// hits and closes the records.
 #[derive(Debug)]
 pub(crate) struct CacheInner {
     pub config: Arc<Config>,

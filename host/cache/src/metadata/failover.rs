@@ -5,7 +5,7 @@ use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::sync_state::SyncState;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use image_cache_engine::{Driver, compile_last_resort};
+use image_cache_engine::{CallError, Driver, compile_last_resort};
 use image_cache_model::Config;
 use image_cache_store::Directory;
 use image_cache_store::sync::{read, write};
@@ -149,8 +149,12 @@ impl Failover {
     }
 
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
-    pub fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
+    pub fn quarantine_database(&self, in_use: &InUse, error: &CallError) -> bool {
         self.sync.mark_dirty();
+        let reason = match error {
+            CallError::Corrupt(reason) => reason.clone(),
+            other => other.to_string(),
+        };
         match in_use.driver.set_database_aside() {
             Ok(None) => {
                 tracing::warn!(%reason, "the database could not be read at first");

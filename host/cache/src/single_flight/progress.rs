@@ -8,17 +8,21 @@ pub(crate) use polling::PumpCall;
 
 use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
+use super::producer::Producer;
 use super::progress_info::FetchProgress;
 use crate::withheld::readable;
 use image_cache_store::sync::lock;
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
-use std::{fmt, io};
 
-/// What a fill and its followers share. The fill alone writes; threads and tasks that wait are woken at each step.
+/// What a fill and its followers share: how far the fetch has come, and how it ended.
+///
+/// The fill alone writes, and tells the end exactly once; the first end counts. Followers read, wait, and are woken at each
+/// step. A fill that is dropped ends it as abandoned, so that nobody waits for ever.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<ProgressState>,
@@ -61,49 +65,6 @@ enum FetchPhase {
     Starting,
     Running(Producer),
     Ended(FetchEnd),
-}
-
-/// Who reads the next bytes from the source.
-#[derive(Clone)]
-pub(crate) enum Producer {
-    /// The one reader that has the source, when it reads on.
-    Reader,
-    /// Each reader that needs them.
-    AnyReader(Weak<dyn SharedSource>),
-    /// A task, as long as a reader needs them.
-    #[cfg(feature = "tokio")]
-    Task,
-}
-
-impl fmt::Debug for Producer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Producer::Reader => "Reader",
-            Producer::AnyReader(_) => "AnyReader",
-            #[cfg(feature = "tokio")]
-            Producer::Task => "Task",
-        })
-    }
-}
-
-/// A source that belongs to all readers of its fetch: a reader that needs bytes fetches them for all.
-pub(crate) trait SharedSource: Send + Sync {
-    /// Fetches the next bytes, or waits until another reader has fetched some behind `position`; may do nothing.
-    ///
-    /// # Errors
-    /// The source's, and the verdict on it: as it is to the reader that happens to fetch, as a copy to all others.
-    fn fetch_next(&self, position: u64) -> io::Result<()>;
-
-    /// The same without waiting; false if another reader is fetching.
-    #[cfg(feature = "tokio")]
-    fn try_fetch_next(&self, position: u64) -> io::Result<bool>;
-
-    /// Whether no reader is fetching.
-    #[cfg(feature = "tokio")]
-    fn is_idle(&self) -> bool;
-
-    /// The last reader has gone: the fetch goes on to its end in a thread, if that is configured.
-    fn fetch_rest_detached(self: Arc<Self>);
 }
 
 impl Progress {

@@ -5,7 +5,7 @@ use super::progress_info::Route;
 use super::reader_state::{Action, ReaderState, SourceNeed, SourceToken};
 use super::request::Request;
 use super::shared_fetch::{LazySource, OpenSource, SharedFetch};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_retriable};
 use crate::hits::PendingHit;
 use crate::outcome::Outcome;
 use crate::tee::CachingReader;
@@ -159,8 +159,7 @@ impl Read for FetchReader {
                 Some(Ok(count)) => return Ok(count),
                 None => {}
                 Some(Err(error)) => {
-                    let again = [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock];
-                    if !again.contains(&error.kind()) {
+                    if !is_retriable(&error) {
                         self.ended = Ended::Failed(error.kind());
                     }
                     return Err(error);

@@ -3,7 +3,7 @@
 use super::external::ExternalFile;
 use super::follower::Follower;
 use super::follower_poll::FetchLoss;
-use super::progress::Producer;
+use super::producer::Producer;
 use super::progress_info::Route;
 use super::request::Request;
 use crate::error::{Error, check_promises};
