@@ -14,7 +14,7 @@ pub(crate) const IMAGES_PER_LOCK: usize = 64;
 
 /// An image that an operation could not remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct NotRemoved {
     /// The image.
     pub image_id: ImageId,
     /// Why it is still there.

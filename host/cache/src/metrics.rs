@@ -83,7 +83,7 @@ pub struct DriverCalls {
 
 /// Where they are counted.
 #[derive(Debug, Default)]
-pub(crate) struct Metrics {
+pub(crate) struct CacheMetrics {
     pub hits: AtomicCount,
     pub misses: AtomicCount,
     pub passed: AtomicCount,
@@ -128,7 +128,7 @@ impl AtomicCount {
     }
 }
 
-impl Metrics {
+impl CacheMetrics {
     /// One call of the driver.
     pub fn record_call(&self, operation: &'static str, took: Duration, failed: bool) {
         let mut calls = lock(&self.calls);

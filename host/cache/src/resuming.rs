@@ -12,13 +12,13 @@ pub struct Break {
     /// What broke the source off; nothing at the beginning.
     pub error: Option<io::Error>,
     /// How often in a row it broke off without having brought a byte.
-    pub vain: u32,
+    pub attempts_without_bytes: u32,
 }
 
 impl Break {
     /// The beginning.
     pub fn none() -> Break {
-        Break { offset: 0, error: None, vain: 0 }
+        Break { offset: 0, error: None, attempts_without_bytes: 0 }
     }
 
     /// The error, for a source that does not go on.
@@ -50,7 +50,7 @@ impl Break {
 /// # }
 /// let source = Resuming::new(Some(8), |broken| match broken.offset {
 ///     8 => Ok(Box::new(io::empty()) as Box<dyn Read + Send>),
-///     offset if broken.vain < 3 => Ok(Box::new(store(offset as usize))),
+///     offset if broken.attempts_without_bytes < 3 => Ok(Box::new(store(offset as usize))),
 ///     _ => Err(broken.into_error()),
 /// });
 /// assert!(matches!(cache.cache_image("cirros", source, Expected::nothing())?, Outcome::Cached(_)));
@@ -111,13 +111,13 @@ pub(crate) struct ResumeState {
     size: Option<u64>,
     offset: u64,
     error: Option<io::Error>,
-    vain: u32,
+    attempts_without_bytes: u32,
     brought: bool,
 }
 
 impl ResumeState {
     pub fn new(size: Option<u64>) -> ResumeState {
-        ResumeState { size, offset: 0, error: None, vain: 0, brought: false }
+        ResumeState { size, offset: 0, error: None, attempts_without_bytes: 0, brought: false }
     }
 
     pub fn note_received(&mut self, bytes: usize) {
@@ -132,13 +132,18 @@ impl ResumeState {
 
     /// With an error, or by an end that is none.
     pub fn note_break(&mut self, error: Option<io::Error>) {
-        self.vain = if std::mem::take(&mut self.brought) { 0 } else { self.vain + 1 };
+        self.attempts_without_bytes =
+            if std::mem::take(&mut self.brought) { 0 } else { self.attempts_without_bytes + 1 };
         self.error = Some(error.unwrap_or_else(|| self.ended_early()));
     }
 
     /// What the function that opens the source again is told.
     pub fn break_off(&mut self) -> Break {
-        Break { offset: self.offset, error: self.error.take(), vain: self.vain }
+        Break {
+            offset: self.offset,
+            error: self.error.take(),
+            attempts_without_bytes: self.attempts_without_bytes,
+        }
     }
 
     fn ended_early(&self) -> io::Error {

@@ -3,7 +3,7 @@
 use super::exit::{Code, note};
 use super::output::{count, facts, size};
 use super::{Session, progress};
-use image_cache::{CacheSize, Kept, Status};
+use image_cache::{CacheSize, NotRemoved, Status};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -117,8 +117,8 @@ pub fn clean(session: &Session) -> anyhow::Result<Code> {
 }
 
 /// What was kept, said on standard error as well.
-fn still_there(kept: &[Kept]) -> Vec<StillThere<'_>> {
-    for Kept { image_id, reason } in kept {
+fn still_there(kept: &[NotRemoved]) -> Vec<StillThere<'_>> {
+    for NotRemoved { image_id, reason } in kept {
         note("note", &format!("image {image_id} is still there: {reason}"));
     }
     kept.iter()

@@ -173,7 +173,7 @@ impl Source {
         if let Some(body) = begun.filter(|_| broken.offset == 0 && broken.error.is_none()) {
             return Ok(Box::pin(body::chunks(body, self.service.options.origin.upstream_timeout)));
         }
-        let (offset, vain) = (broken.offset, broken.vain);
+        let (offset, vain) = (broken.offset, broken.attempts_without_bytes);
         if let Some(error) = &broken.error {
             if vain >= VAIN_ATTEMPTS {
                 return Err(broken.into_error());

@@ -163,7 +163,7 @@ fn looking_after_changes_is_enough(place: &Place) -> Tested {
     place.put("by-hand", b"an image");
     let is_made = |path: &Path| place.driver() != "sqlite" || path.is_file();
     let look = || {
-        cache.look_after_changes();
+        cache.reconcile_external_changes();
         is_made(&place.path("cache.db")) && place.records().len() == 3
     };
     assert!(until(look));

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::hits::HitLog;
 use crate::metadata::{DirectorySnapshot, MetadataStore};
-use crate::metrics::Metrics;
+use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
 use crate::single_flight::InFlight;
@@ -30,7 +30,7 @@ pub(crate) struct CacheInner {
     pub hits: Arc<HitLog>,
     pub in_flight: InFlight,
     pub warnings: Vec<String>,
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<CacheMetrics>,
     /// What its readers in tokio may hold in memory.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,

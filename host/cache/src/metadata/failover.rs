@@ -4,7 +4,7 @@ use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::sync_state::SyncState;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
+use crate::metrics::CacheMetrics;
 use image_cache_engine::{CallError, Driver, compile_last_resort};
 use image_cache_model::Config;
 use image_cache_store::Directory;
@@ -21,7 +21,7 @@ pub(super) struct Failover {
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
     pub breaker: Breaker,
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<CacheMetrics>,
     pub sync: SyncState,
 }
 
@@ -30,7 +30,7 @@ impl Failover {
     pub fn open(
         config: Arc<Config>,
         directory: Arc<Directory>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<CacheMetrics>,
     ) -> Result<Failover> {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
