@@ -65,7 +65,7 @@ fn remove(inner: &CacheInner, leftover: Leftover, cleaned: &mut Cleaned) {
                 LeftoverState::Invalid => cleaned.invalid += 1,
             }
         }
-        // A writer took its place, or somebody else removed it.
+        // A writer took its place, or another process removed it.
         Ok(false) => {}
         Err(error) => {
             cleaned.kept.push(NotRemoved { image_id: leftover.image_id, reason: error.to_string() })

@@ -1,5 +1,5 @@
 //! Taking images out of the cache: file first, then records, so that a crash in between
-//! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is told with them.
+//! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is documented with them.
 
 use crate::cache::CacheInner;
 use crate::error::Result;
@@ -51,7 +51,7 @@ pub(crate) fn remove_all(
 
 /// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
 /// process could cache an image anew and lose its record to us. If they are many their `space` is given back after
-/// that. What cannot be removed is told; only the locks can fail.
+/// that. What cannot be removed is in the answer; only the locks can fail.
 pub(crate) fn remove_batch(
     inner: &CacheInner,
     ids: &[ImageId],

@@ -69,7 +69,7 @@ pub enum Error {
     /// fewer of them. It has left the cache for `invalid/`; no damaged byte was served.
     ///
     /// A reader answers it as an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), in which
-    /// [`Error::of_io`] finds it. What it had delivered before is right, so one who can fetch the image goes
+    /// [`Error::of_io`] finds it. What it had delivered before is right, so a reader that can fetch the image goes
     /// on from there.
     #[error("image {image_id} is damaged: {reason}; it is not served any more, fetch it again")]
     Corrupt {
@@ -98,7 +98,7 @@ pub enum Error {
         /// What it answered, or how it failed.
         reason: String,
     },
-    /// Somebody has the cache open, and what was to be done can only be done alone.
+    /// Another process has the cache open, and the operation needs it alone.
     #[error(
         "the cache in {} is in use: stop what has it open (`fuser -v {}/.image-cache/users` names the processes), and try again",
         path.display(), path.display()

@@ -11,7 +11,7 @@ pub struct Break {
     pub offset: u64,
     /// What broke the source off; nothing at the beginning.
     pub error: Option<io::Error>,
-    /// How often in a row it broke off without having brought a byte.
+    /// How often in a row it broke off without a byte.
     pub attempts_without_bytes: u32,
 }
 
@@ -137,7 +137,7 @@ impl ResumeState {
         self.error = Some(error.unwrap_or_else(|| self.ended_early()));
     }
 
-    /// What the function that opens the source again is told.
+    /// The break, for the function that opens the source again.
     pub fn break_off(&mut self) -> Break {
         Break {
             offset: self.offset,

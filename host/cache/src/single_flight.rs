@@ -13,15 +13,15 @@
 //! reader delays no other one, not even if it is the only one. The source of a
 //! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: a follower waits for that
 //! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
-//! thread that would have to read the source itself, with the other reader that it holds. A writer that was found to bring
-//! nothing is remembered until it brings something: a later reader does not wait for it again.
+//! thread that would have to read the source itself, with the other reader that it holds. A writer that was found to write
+//! nothing is remembered until it writes something: a later reader does not wait for it again.
 //!
 //! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the writer's lock says that
 //! it lives, the rename that it was right.
 //!
-//! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
+//! **Starting over.** If a fetch is broken off, the cache fails, or a writer writes nothing for too long, a
 //! reader looks for the image [anew](request::Request::resolve), as if it had just come: it may be cached by now, or
-//! fetched by somebody, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
+//! fetched by another reader, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
 //! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
 
@@ -69,7 +69,7 @@ use std::sync::{Arc, Mutex, Weak};
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
-    /// Writers of other processes that bring nothing.
+    /// Writers of other processes that write nothing.
     stuck: StuckWriters,
 }
 
@@ -102,7 +102,7 @@ impl InFlight {
         Some((known, producer))
     }
 
-    /// Writers of other processes that bring nothing.
+    /// Writers of other processes that write nothing.
     pub fn stuck(&self) -> &StuckWriters {
         &self.stuck
     }

@@ -101,7 +101,7 @@ impl CacheInner {
         }
     }
 
-    /// What is cached, and when that changed last.
+    /// What the directory holds, and when that changed last.
     pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.changed())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })

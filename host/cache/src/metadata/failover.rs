@@ -116,7 +116,7 @@ impl Failover {
         }
     }
 
-    /// Puts sqlite in the place of a driver that keeps failing; true if that, or somebody else's
+    /// Puts sqlite in the place of a driver that keeps failing; true if that, or another thread's
     /// attempt, succeeded.
     pub fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
         let mut in_use = write(&self.in_use);

@@ -206,7 +206,7 @@ impl<'a, 's> PruneRun<'a, 's> {
     }
 
     /// A round that led nowhere; whether to go on. That speaks against the driver only if the directory stood still:
-    /// another process may have removed what it named, or brought what it could not know.
+    /// another process may have removed what it named, or added what it could not know.
     fn note_failed_round(&mut self, reason: &'static str) -> Result<bool> {
         self.excluded.retain(|_, reason| reason.is_some());
         self.orphans = 0;

@@ -40,7 +40,7 @@ pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Re
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
 
-/// The same for a caller that may take its time: nobody waits for it. `progress` hears how many bytes were read at
+/// The same for a caller that may take its time: nobody waits for it. `progress` is called with how many bytes were read at
 /// a time.
 pub(crate) fn load_or_build_with_progress(
     inner: &CacheInner,

@@ -29,7 +29,7 @@ pub(crate) struct Follower {
     /// Where it reads next, and up to where.
     position: u64,
     end: u64,
-    /// How long it waits for a writer that brings nothing; none if its own source or the readers themselves bring the bytes.
+    /// How long it waits for a writer that writes nothing; none if its own source or the readers themselves bring the bytes.
     patience: Option<Patience>,
     /// Bytes that had come when it last looked.
     received: u64,

@@ -1,4 +1,4 @@
-//! How far a fetch has come, told by its fill to all who follow it.
+//! How far a fetch has come, told by its fill to all its followers.
 
 #[cfg(feature = "tokio")]
 mod polling;
@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(crate) struct Progress {
     state: Mutex<ProgressState>,
     changed: Condvar,
-    /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
+    /// Whether a reader waits for bytes, so that they are written as they come and not by the block.
     awaited: AtomicBool,
     file: OnceLock<Arc<File>>,
     /// Bytes that the image has in all, if the reader that began the fetch knew.
@@ -43,13 +43,13 @@ struct ProgressState {
     pending: Arc<[u8]>,
     /// Whether the source has ended, and the image is verified and published now.
     is_verifying: bool,
-    /// How much was written when it was found to bring nothing.
+    /// How much was written when it was found to write nothing.
     stuck_at: Option<u64>,
     /// The tasks that wait as threads do at the condition variable.
     wakers: Vec<Waker>,
     /// The task that reads the source, if it waits to be asked.
     pump_waker: Option<Waker>,
-    /// Who follows.
+    /// How many follow.
     readers: usize,
     /// Whether one of them has waited for bytes.
     #[cfg(feature = "tokio")]
@@ -129,14 +129,14 @@ impl Progress {
         self.state().is_verifying = true;
     }
 
-    /// It was found to bring nothing: other readers need not find that out, too.
+    /// It was found to write nothing: other readers need not find that out, too.
     pub fn remember_stuck(&self) {
         let mut state = self.state();
         state.stuck_at = Some(state.written);
         self.wake(state);
     }
 
-    /// Whether it was found to bring nothing, and has brought nothing since.
+    /// Whether it was found to write nothing, and has written nothing since.
     pub fn is_stuck(&self) -> bool {
         self.state().is_stuck()
     }
@@ -164,7 +164,7 @@ impl Progress {
         matches!(self.state().phase, FetchPhase::Ended(_))
     }
 
-    /// Whether somebody waits for the bytes that come next.
+    /// Whether a reader waits for the bytes that come next.
     pub fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
     }
@@ -228,7 +228,7 @@ impl Progress {
         found
     }
 
-    /// Says that something has changed that is not told here: those that wait look again.
+    /// Wakes all that wait, for a change that is not noted here: those that wait look again.
     pub fn notify(&self) {
         self.wake(self.state());
     }

@@ -1,4 +1,4 @@
-//! Reading an image from wherever it is to be had: the cache, somebody's fetch, or the source.
+//! Reading an image from the cache, from a fetch that runs, or from the source.
 
 use super::follower::Follower;
 use super::progress_info::Route;
