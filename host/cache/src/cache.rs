@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::HitLog;
 use crate::metadata::MetadataStore;
-use crate::metrics::Metrics;
+use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
 use crate::prune::Pruned;
 use crate::queue::dequeue_cached;
@@ -91,7 +91,7 @@ impl ImageCache {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let metrics = Arc::<Metrics>::default();
+        let metrics = Arc::<CacheMetrics>::default();
         let metadata =
             MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
         let metadata = Arc::new(metadata);

@@ -1,7 +1,7 @@
 //! Removing what failed fetches left behind.
 
 use crate::cache::CacheInner;
-use crate::delete::Kept;
+use crate::delete::NotRemoved;
 use crate::error::Result;
 use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_model::{ImageId, Leftover, LeftoverState};
@@ -20,7 +20,7 @@ pub struct Cleaned {
     /// Bytes that both had.
     pub bytes: u64,
     /// Files that were to go but are still there.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<NotRemoved>,
 }
 
 pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<Cleaned> {
@@ -65,10 +65,10 @@ fn remove(inner: &CacheInner, leftover: Leftover, cleaned: &mut Cleaned) {
                 LeftoverState::Invalid => cleaned.invalid += 1,
             }
         }
-        // A writer took its place, or somebody else removed it.
+        // A writer took its place, or another process removed it.
         Ok(false) => {}
         Err(error) => {
-            cleaned.kept.push(Kept { image_id: leftover.image_id, reason: error.to_string() })
+            cleaned.kept.push(NotRemoved { image_id: leftover.image_id, reason: error.to_string() })
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Taking images out of the cache: file first, then records, so that a crash in between
-//! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is told with them.
+//! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is documented with them.
 
 use crate::cache::CacheInner;
 use crate::error::Result;
@@ -14,7 +14,7 @@ pub(crate) const IMAGES_PER_LOCK: usize = 64;
 
 /// An image that an operation could not remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct NotRemoved {
     /// The image.
     pub image_id: ImageId,
     /// Why it is still there.
@@ -51,7 +51,7 @@ pub(crate) fn remove_all(
 
 /// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
 /// process could cache an image anew and lose its record to us. If they are many their `space` is given back after
-/// that. What cannot be removed is told; only the locks can fail.
+/// that. What cannot be removed is in the answer; only the locks can fail.
 pub(crate) fn remove_batch(
     inner: &CacheInner,
     ids: &[ImageId],
@@ -62,8 +62,42 @@ pub(crate) fn remove_batch(
     let locked = inner.directory.lock_images(ids);
     let locked = inner.in_directory("lock", ".image-cache/images", locked)?;
     let lock = inner.in_directory("lock", ".image-cache/lock", inner.directory.lock())?;
-    let (mut images, mut gone) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
-    let mut files = Vec::with_capacity(2 * ids.len());
+    let Unlinked { images, mut files } = unlink(inner, ids, enough, remove);
+    drop(lock);
+    if files.len() <= CLOSE_BATCH {
+        // On a full file system records can be written once there is space. Those of many follow what the first batches free.
+        files.clear();
+    }
+    let is_gone = |image: &&RemovedImage| image.kept.is_none();
+    let gone: Vec<ImageId> =
+        images.iter().filter(is_gone).map(|image| image.image_id.clone()).collect();
+    // Their gathered hits are not those of an image that is cached under their names next.
+    inner.hits.forget(&gone);
+    if !gone.is_empty()
+        && let Err(error) = inner.metadata.forget(&gone, budget)
+    {
+        // The images are gone; the records follow when the records work again.
+        tracing::warn!(%error, "records of removed images remain for now");
+    }
+    drop(locked);
+    space.close_later(files);
+    Ok(images)
+}
+
+/// What became of a batch, and the files that are to be closed.
+struct Unlinked {
+    images: Vec<RemovedImage>,
+    files: Vec<UnlinkedFile>,
+}
+
+fn unlink(
+    inner: &CacheInner,
+    ids: &[ImageId],
+    enough: u64,
+    remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
+) -> Unlinked {
+    let (mut images, mut files) =
+        (Vec::with_capacity(ids.len()), Vec::with_capacity(2 * ids.len()));
     let mut freed = 0u64;
     for id in ids {
         if freed >= enough {
@@ -80,29 +114,13 @@ pub(crate) fn remove_batch(
                 freed = freed.saturating_add(size.unwrap_or(0));
                 files.extend(file);
                 files.extend(inner.digests.remove(id));
-                gone.push(id.clone());
                 (size, None)
             }
             Err(reason) => (None, Some(reason)),
         };
         images.push(RemovedImage { image_id: id.clone(), size, kept });
     }
-    drop(lock);
-    if files.len() <= CLOSE_BATCH {
-        // On a full file system records can be written once there is space. Those of many follow what the first batches free.
-        files.clear();
-    }
-    // Their gathered hits are not those of whatever is cached under their names next.
-    inner.hits.forget(&gone);
-    if !gone.is_empty()
-        && let Err(error) = inner.metadata.forget(&gone, budget)
-    {
-        // The images are gone; the records follow when the records work again.
-        tracing::warn!(%error, "records of removed images remain for now");
-    }
-    drop(locked);
-    space.close_later(files);
-    Ok(images)
+    Unlinked { images, files }
 }
 
 /// Whether this process or the system may open no further file: those that wait to be closed are in the way.

@@ -69,7 +69,7 @@ pub enum Error {
     /// fewer of them. It has left the cache for `invalid/`; no damaged byte was served.
     ///
     /// A reader answers it as an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), in which
-    /// [`Error::of_io`] finds it. What it had delivered before is right, so one who can fetch the image goes
+    /// [`Error::of_io`] finds it. What it had delivered before is right, so a reader that can fetch the image goes
     /// on from there.
     #[error("image {image_id} is damaged: {reason}; it is not served any more, fetch it again")]
     Corrupt {
@@ -98,7 +98,7 @@ pub enum Error {
         /// What it answered, or how it failed.
         reason: String,
     },
-    /// Somebody has the cache open, and what was to be done can only be done alone.
+    /// Another process has the cache open, and the operation needs it alone.
     #[error(
         "the cache in {} is in use: stop what has it open (`fuser -v {}/.image-cache/users` names the processes), and try again",
         path.display(), path.display()
@@ -198,6 +198,11 @@ pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
         (None, Some(inner)) => io::Error::new(error.kind(), inner.to_string()),
         (None, None) => error.kind().into(),
     }
+}
+
+/// Whether an error is no failure of a source, but asks its reader to read again.
+pub(crate) fn is_retriable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 /// The error of a reader whose image was refused.

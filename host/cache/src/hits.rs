@@ -62,6 +62,10 @@ impl Recent {
     }
 }
 
+/// Hits that wait to be written into the records.
+///
+/// Readers count into it; a hit never fails a read. What cannot be written waits for the next write. Dropped, it loses what was
+/// not [flushed](Self::flush).
 #[derive(Debug)]
 pub(crate) struct HitLog {
     metadata: Arc<MetadataStore>,
@@ -72,7 +76,7 @@ pub(crate) struct HitLog {
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
     /// Passed by a thread that writes hits, so that they reach the records in their order. It writes those that come meanwhile, too: a thread that
-    /// waits for him does so no longer than a call may take.
+    /// waits for it does so no longer than a call may take.
     writing: TimedLock,
 }
 
@@ -94,7 +98,7 @@ impl HitLog {
     pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
-        // One that came with the host names nobody who need not go.
+        // A built-in driver names no image that need not go.
         if !self.metadata.is_built_in() {
             self.recent.note(&hit.image_id);
         }

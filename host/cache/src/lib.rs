@@ -80,7 +80,7 @@ mod withheld;
 
 pub use cache::{ImageCache, Status, Verified, WholeImage};
 pub use clean::Cleaned;
-pub use delete::Kept;
+pub use delete::NotRemoved;
 pub use error::{Error, Result};
 pub use image_cache_engine::{
     Bound, CallError, Driver, DriverError, Inspection, LoadError, Peak, inspect, time_to_compile,

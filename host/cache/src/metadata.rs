@@ -15,7 +15,7 @@ mod retry;
 mod sync_state;
 
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
+use crate::metrics::CacheMetrics;
 use classify::Idempotency;
 use failover::Failover;
 use image_cache_engine::OpenImage;
@@ -52,7 +52,7 @@ impl MetadataStore {
     pub fn open(
         config: Arc<Config>,
         directory: Arc<Directory>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<CacheMetrics>,
     ) -> Result<MetadataStore> {
         Ok(MetadataStore { driver: Failover::open(config, directory, metrics)? })
     }

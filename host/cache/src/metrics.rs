@@ -14,15 +14,15 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Counters {
     /// Reads that count as hits: a cached image, or a part of one, delivered to its end, or a fetch of
-    /// somebody else read along to its end.
+    /// another reader read along to its end.
     pub hits: u64,
     /// Reads through a source: the image was not to be had otherwise. Those of
     /// [`cache_image`](crate::ImageCache::cache_image), too.
     pub misses: u64,
     /// Those of the misses that went past the cache: the driver refused the image, the cache could not take
-    /// it, or somebody else was writing it.
+    /// it, or another writer was writing it.
     pub passed: u64,
-    /// Reads that joined a fetch of somebody else, in this process or another.
+    /// Reads that joined a running fetch, in this process or another.
     pub shared: u64,
     /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
     pub bytes_from_cache: u64,
@@ -83,7 +83,7 @@ pub struct DriverCalls {
 
 /// Where they are counted.
 #[derive(Debug, Default)]
-pub(crate) struct Metrics {
+pub(crate) struct CacheMetrics {
     pub hits: AtomicCount,
     pub misses: AtomicCount,
     pub passed: AtomicCount,
@@ -128,7 +128,7 @@ impl AtomicCount {
     }
 }
 
-impl Metrics {
+impl CacheMetrics {
     /// One call of the driver.
     pub fn record_call(&self, operation: &'static str, took: Duration, failed: bool) {
         let mut calls = lock(&self.calls);

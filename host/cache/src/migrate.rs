@@ -25,7 +25,7 @@ pub struct Migrated {
 }
 
 /// Moves the records from the driver `from` to the driver `to`, both named as in `image_cache_driver`: every record of a cached image
-/// with its hits, times and checksum, in place of whatever `to` had. `moved` hears after each page how many records have been moved.
+/// with its hits, times and checksum, in place of whatever `to` had. `moved` is called after each page with how many records have been moved.
 ///
 /// Nobody else may have the cache open. At the end the new records are read and compared. No record of `from` is changed, so they can
 /// be gone back to (the sqlite driver removes rows meanwhile that are no records: those whose ids no image can have); what is counted in the new ones meanwhile is then missing from them, unless it is moved back in the same way.

@@ -45,7 +45,7 @@ pub struct CachedReader {
     verifying: Option<Verifying>,
     /// The hit that this read will be.
     hit: Option<PendingHit>,
-    /// Whether its bytes are told as those of a fetch.
+    /// Whether its bytes are counted as those of a fetch.
     reads_along: bool,
 }
 

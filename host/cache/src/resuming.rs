@@ -1,5 +1,6 @@
 //! A source that goes on where it broke off.
 
+use crate::error::is_retriable;
 use std::io::{self, Read};
 
 /// Where a source is to begin, and why it has to begin again.
@@ -10,14 +11,14 @@ pub struct Break {
     pub offset: u64,
     /// What broke the source off; nothing at the beginning.
     pub error: Option<io::Error>,
-    /// How often in a row it broke off without having brought a byte.
-    pub vain: u32,
+    /// How often in a row it broke off without a byte.
+    pub attempts_without_bytes: u32,
 }
 
 impl Break {
     /// The beginning.
     pub fn none() -> Break {
-        Break { offset: 0, error: None, vain: 0 }
+        Break { offset: 0, error: None, attempts_without_bytes: 0 }
     }
 
     /// The error, for a source that does not go on.
@@ -49,7 +50,7 @@ impl Break {
 /// # }
 /// let source = Resuming::new(Some(8), |broken| match broken.offset {
 ///     8 => Ok(Box::new(io::empty()) as Box<dyn Read + Send>),
-///     offset if broken.vain < 3 => Ok(Box::new(store(offset as usize))),
+///     offset if broken.attempts_without_bytes < 3 => Ok(Box::new(store(offset as usize))),
 ///     _ => Err(broken.into_error()),
 /// });
 /// assert!(matches!(cache.cache_image("cirros", source, Expected::nothing())?, Outcome::Cached(_)));
@@ -96,17 +97,12 @@ where
                     self.progress.note_received(count);
                     return Ok(count);
                 }
-                Err(error) if is_retried_by_caller(&error) => return Err(error),
+                Err(error) if is_retriable(&error) => return Err(error),
                 Err(error) => self.progress.note_break(Some(error)),
             }
             self.source = None;
         }
     }
-}
-
-/// No failure, but an invitation to read again.
-fn is_retried_by_caller(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 /// How far a source has come through its breaks.
@@ -115,13 +111,13 @@ pub(crate) struct ResumeState {
     size: Option<u64>,
     offset: u64,
     error: Option<io::Error>,
-    vain: u32,
+    attempts_without_bytes: u32,
     brought: bool,
 }
 
 impl ResumeState {
     pub fn new(size: Option<u64>) -> ResumeState {
-        ResumeState { size, offset: 0, error: None, vain: 0, brought: false }
+        ResumeState { size, offset: 0, error: None, attempts_without_bytes: 0, brought: false }
     }
 
     pub fn note_received(&mut self, bytes: usize) {
@@ -136,13 +132,18 @@ impl ResumeState {
 
     /// With an error, or by an end that is none.
     pub fn note_break(&mut self, error: Option<io::Error>) {
-        self.vain = if std::mem::take(&mut self.brought) { 0 } else { self.vain + 1 };
+        self.attempts_without_bytes =
+            if std::mem::take(&mut self.brought) { 0 } else { self.attempts_without_bytes + 1 };
         self.error = Some(error.unwrap_or_else(|| self.ended_early()));
     }
 
-    /// What the function that opens the source again is told.
+    /// The break, for the function that opens the source again.
     pub fn break_off(&mut self) -> Break {
-        Break { offset: self.offset, error: self.error.take(), vain: self.vain }
+        Break {
+            offset: self.offset,
+            error: self.error.take(),
+            attempts_without_bytes: self.attempts_without_bytes,
+        }
     }
 
     fn ended_early(&self) -> io::Error {

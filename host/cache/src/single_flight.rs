@@ -13,15 +13,15 @@
 //! reader delays no other one, not even if it is the only one. The source of a
 //! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: a follower waits for that
 //! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
-//! thread that would have to read the source itself, with the other reader that it holds. A writer that was found to bring
-//! nothing is remembered until it brings something: a later reader does not wait for it again.
+//! thread that would have to read the source itself, with the other reader that it holds. A writer that was found to write
+//! nothing is remembered until it writes something: a later reader does not wait for it again.
 //!
 //! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the writer's lock says that
 //! it lives, the rename that it was right.
 //!
-//! **Starting over.** Where a fetch is broken off, the cache fails, or a writer brings nothing for too long, a
+//! **Starting over.** If a fetch is broken off, the cache fails, or a writer writes nothing for too long, a
 //! reader looks for the image [anew](request::Request::resolve), as if it had just come: it may be cached by now, or
-//! fetched by somebody, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
+//! fetched by another reader, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
 //! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
 
@@ -32,6 +32,7 @@ mod growing_file;
 mod local;
 mod partial_bytes;
 mod patience;
+mod producer;
 mod progress;
 mod progress_info;
 mod reader;
@@ -49,7 +50,8 @@ pub(crate) use self::{
     reader_state::{Action, ReaderState, SourceNeed, SourceToken},
 };
 pub(crate) use growing_file::{Completed, FetchEnd};
-pub(crate) use progress::{Producer, Progress};
+pub(crate) use producer::Producer;
+pub(crate) use progress::Progress;
 pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use request::Request;
@@ -60,11 +62,14 @@ use image_cache_store::sync::lock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
-/// The fetches of this cache that run.
+/// The fetches of this cache that run, by their images.
+///
+/// A fill [claims](Self::claim) its image before it starts and [releases](Self::release) it when it is dropped; readers ask it
+/// what there is to follow.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
-    /// Writers of other processes that bring nothing.
+    /// Writers of other processes that write nothing.
     stuck: StuckWriters,
 }
 
@@ -97,7 +102,7 @@ impl InFlight {
         Some((known, producer))
     }
 
-    /// Writers of other processes that bring nothing.
+    /// Writers of other processes that write nothing.
     pub fn stuck(&self) -> &StuckWriters {
         &self.stuck
     }

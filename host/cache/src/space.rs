@@ -90,22 +90,10 @@ fn reserve_within_limits(
     let others = directory.active_fills(file.image_id())?;
     let mut granted = most;
     if config.hard_limit {
-        let cached = inner.cache_size().map_err(io::Error::other)?.bytes;
-        let within = config.max_size.saturating_sub(others.bytes);
-        if least > within {
-            return Err(storage_full(format!(
-                "no space within image_cache_max_size ({}), a hard limit: it needs {}, and other fills take up {}",
-                ByteSize(config.max_size),
-                ByteSize(least),
-                ByteSize(others.bytes),
-            )));
-        }
-        granted = most.min(within);
-        let room = within.saturating_sub(cached);
-        if least > room {
-            return Ok(SpaceAdmission::After(cached - (within - granted)));
-        }
-        granted = granted.min(room);
+        granted = match within_hard_limit(inner, others.bytes, least, most)? {
+            Ok(granted) => granted,
+            Err(excess) => return Ok(SpaceAdmission::After(excess)),
+        };
     }
     granted = granted.min(free_on_disk(inner, file, others.unallocated, least)?);
     if file.announce_bytes(granted)? {
@@ -121,6 +109,29 @@ fn reserve_within_limits(
         ));
     }
     Ok(SpaceAdmission::Reserved)
+}
+
+/// How many bytes the hard limit allows, beside those of other fills; or how many have to be evicted first.
+fn within_hard_limit(
+    inner: &CacheInner,
+    others: u64,
+    least: u64,
+    most: u64,
+) -> io::Result<Result<u64, u64>> {
+    let max_size = inner.config.max_size;
+    let cached = inner.cache_size().map_err(io::Error::other)?.bytes;
+    let within = max_size.saturating_sub(others);
+    if least > within {
+        return Err(storage_full(format!(
+            "no space within image_cache_max_size ({}), a hard limit: it needs {}, and other fills take up {}",
+            ByteSize(max_size),
+            ByteSize(least),
+            ByteSize(others),
+        )));
+    }
+    let granted = most.min(within);
+    let room = within.saturating_sub(cached);
+    Ok(if least > room { Err(cached - (within - granted)) } else { Ok(granted.min(room)) })
 }
 
 /// The bytes that this file may come to have by what the file system has free; an error if they are fewer

@@ -1,7 +1,7 @@
 //! The passing reader: hands a source's bytes to its reader and to a fill, and holds the last byte back
 //! until the fill has judged them all.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_retriable};
 use crate::fill::Fill;
 use crate::outcome::Outcome;
 use crate::withheld::{Withheld, readable};
@@ -100,24 +100,11 @@ impl<R: Read> Read for CachingReader<R> {
             let start = usize::from(self.withheld.is_some());
             let mut one = [0];
             let room = if buf.len() > start { &mut buf[start..] } else { &mut one[..] };
-            let count = match self.source.read(room) {
+            let count = match read_checked(&mut self.source, room) {
                 Ok(0) => return self.end(buf),
-                Ok(count) if count > room.len() => {
-                    return Err(self.fail(io::Error::other(
-                        "the source claims more bytes than it was asked for",
-                    )));
-                }
                 Ok(count) => count,
-                // No failure, but an invitation to read again.
-                Err(e)
-                    if matches!(
-                        e.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-                    ) =>
-                {
-                    return Err(e);
-                }
-                Err(e) => return Err(self.fail(e)),
+                Err(error) if is_retriable(&error) => return Err(error),
+                Err(error) => return Err(self.fail(error)),
             };
             let last = room[count - 1];
             if let Err(error) = fill.push(&room[..count]) {
@@ -131,6 +118,14 @@ impl<R: Read> Read for CachingReader<R> {
                 return Ok(delivered);
             }
         }
+    }
+}
+
+/// Reads from a source, which must not claim more bytes than there is room for.
+fn read_checked(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    match source.read(room)? {
+        count if count <= room.len() => Ok(count),
+        _ => Err(io::Error::other("the source claims more bytes than it was asked for")),
     }
 }
 

@@ -193,7 +193,7 @@ impl AsyncImageCache {
     }
 
     /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
-    /// cache. The stream is polled only if the image has to be fetched, and not before somebody reads: it is to
+    /// cache. The stream is polled only if the image has to be fetched, and not before a reader reads: it is to
     /// open its source when it is first polled, as one of [`resuming`] does.
     pub async fn get_or_fetch_stream<S>(
         &self,

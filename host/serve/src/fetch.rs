@@ -156,7 +156,7 @@ impl UpstreamSource {
         {
             return Ok(Box::pin(body::chunks(body, timeout)));
         }
-        let (offset, vain) = (broken.offset, broken.vain);
+        let (offset, vain) = (broken.offset, broken.attempts_without_bytes);
         if let Some(error) = &broken.error {
             if vain >= MOST_VAIN_ATTEMPTS {
                 return Err(broken.into_error());

@@ -40,7 +40,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
                 looks = looks.wrapping_add(1);
                 if looks.is_multiple_of(LOOKS_BETWEEN) {
                     let look = |cache: &ImageCache| {
-                        cache.look_after_changes();
+                        cache.reconcile_external_changes();
                         Ok(())
                     };
                     // It fails only if the runtime stops.

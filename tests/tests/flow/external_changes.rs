@@ -163,7 +163,7 @@ fn looking_after_changes_is_enough(temp: &TempCache) -> Tested {
     temp.put("by-hand", b"an image");
     let is_made = |path: &Path| temp.driver() != "sqlite" || path.is_file();
     let look = || {
-        cache.look_after_changes();
+        cache.reconcile_external_changes();
         is_made(&temp.path("cache.db")) && temp.records().len() == 3
     };
     assert!(until(look));

@@ -28,7 +28,10 @@ const SIZE: usize = 900_000;
 type Asked = Arc<Mutex<Vec<(u64, u32)>>>;
 
 fn note(asked: &Asked, broken: &Break) {
-    asked.lock().expect("nobody panics with it").push((broken.offset, broken.vain));
+    asked
+        .lock()
+        .expect("nobody panics with it")
+        .push((broken.offset, broken.attempts_without_bytes));
 }
 
 fn asked(asked: &Asked) -> Vec<(u64, u32)> {
@@ -172,7 +175,7 @@ fn for_tokio_attempts_in_vain_are_counted_and_the_last_error_is_everybody_s(
     let (store, asking) = (image.clone(), Arc::clone(&asks));
     let source = resuming(None, move |broken| {
         note(&asking, &broken);
-        let goes_on = broken.vain < 2;
+        let goes_on = broken.attempts_without_bytes < 2;
         let part = if broken.offset == 0 { 300_000 } else { 0 };
         let answer = if goes_on {
             Ok(chunks(&store, broken.offset, part))

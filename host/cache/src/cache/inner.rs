@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::hits::HitLog;
 use crate::metadata::{DirectorySnapshot, MetadataStore};
-use crate::metrics::Metrics;
+use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
 use crate::single_flight::InFlight;
@@ -17,7 +17,10 @@ use std::sync::Arc;
 /// is replaced, and the next one's records are in sync.
 const READINGS: u32 = 5;
 
-/// What the clones of a cache, its readers and its fills share.
+/// What the clones of a cache, its readers and its fills share: configuration, directory, records, digests and counters.
+///
+/// Operations on images work on it, and the parts that it holds do not know it. To drop the last reference writes the gathered
+/// hits and closes the records.
 #[derive(Debug)]
 pub(crate) struct CacheInner {
     pub config: Arc<Config>,
@@ -27,7 +30,7 @@ pub(crate) struct CacheInner {
     pub hits: Arc<HitLog>,
     pub in_flight: InFlight,
     pub warnings: Vec<String>,
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<CacheMetrics>,
     /// What its readers in tokio may hold in memory.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
@@ -98,7 +101,7 @@ impl CacheInner {
         }
     }
 
-    /// What is cached, and when that changed last.
+    /// What the directory holds, and when that changed last.
     pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.modified())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })

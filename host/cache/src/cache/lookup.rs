@@ -94,10 +94,10 @@ impl ImageCache {
         self.inner.read_metadata(|metadata| listing::list_images(&self.inner.directory, metadata))
     }
 
-    /// Looks whether somebody changed the directory beside the cache: a database that was removed or replaced is made anew, images that were put
+    /// Looks whether another program changed the directory: a database that was removed or replaced is made anew, images that were put
     /// there are adopted, and those that were taken away forgotten. Lists and prunes do so by themselves; a program that is seldom asked
     /// for them calls it every second or so. If nothing changed it costs a look at two files.
-    pub fn look_after_changes(&self) {
+    pub fn reconcile_external_changes(&self) {
         self.inner.metadata.check_database();
         if !self.inner.metadata.is_in_sync() {
             self.inner.flush();

@@ -40,7 +40,7 @@ impl ImageCache {
         self.verify_with(id, |_| ())
     }
 
-    /// The same; `progress` hears how many bytes were read since it was last called, and may take its time.
+    /// The same; `progress` is called with how many bytes were read since it was last called, and may take its time.
     pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;

@@ -5,7 +5,7 @@ use crate::cache::CacheInner;
 use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use image_cache_model::{CachedImage, Checksum, Durability, ImageId};
-use image_cache_store::{Incomplete, PublishResult, StagedDigests, to_micros};
+use image_cache_store::{FileInfo, Incomplete, PublishResult, StagedDigests, to_micros};
 use std::io;
 use std::time::SystemTime;
 
@@ -43,14 +43,7 @@ fn record_and_move(
     let info = file.sync_to_disk(durability)?;
     let is_durable = durability == Durability::Full;
     let digests = store.stage(image_id, file.file(), digests, is_durable);
-    let record = CachedImage {
-        image_id: image_id.clone(),
-        size: info.size,
-        hits: 0,
-        last_accessed: to_micros(SystemTime::now()),
-        last_modified: info.modified,
-        checksum,
-    };
+    let record = record_of(image_id, &info, checksum);
     let _image = directory.lock_image(image_id)?;
     if directory.cached_file(image_id)?.is_some() {
         return Ok(Outcome::AlreadyCached);
@@ -72,6 +65,17 @@ fn record_and_move(
             }
             Err(error)
         }
+    }
+}
+
+fn record_of(image_id: &ImageId, file: &FileInfo, checksum: Option<Checksum>) -> CachedImage {
+    CachedImage {
+        image_id: image_id.clone(),
+        size: file.size,
+        hits: 0,
+        last_accessed: to_micros(SystemTime::now()),
+        last_modified: file.modified,
+        checksum,
     }
 }
 

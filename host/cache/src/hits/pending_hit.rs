@@ -6,7 +6,9 @@ use std::fs::File;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
-/// The hit that a read will be, which is not at its end yet.
+/// The hit of a read that has not reached its end.
+///
+/// The reader [counts](Self::count) it when the last byte is delivered. Dropped before that, the read is no hit.
 pub(crate) struct PendingHit {
     inner: Arc<CacheInner>,
     image_id: ImageId,

@@ -3,7 +3,7 @@
 //! Each call has a deadline of its own. A driver that takes a little less than that for each of many calls never fails, and
 //! delays the caller that waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
 //! writing hits, migrating) hands a budget through to each of them. Only the driver's time is counted: the directory's and a wait
-//! for somebody else's lock are not its fault. The built-in drivers are trusted to come to an end, and have no budget.
+//! for another process's lock are not its fault. The built-in drivers are trusted to come to an end, and have no budget.
 
 use image_cache_engine::{CallError, Driver};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -100,11 +100,7 @@ impl Failover {
             }
             Decision::QuarantineDatabase { is_retried } => {
                 retry.use_retry();
-                let reason = match error {
-                    CallError::Corrupt(reason) => reason.clone(),
-                    other => other.to_string(),
-                };
-                self.quarantine_database(in_use, &reason) && is_retried
+                self.quarantine_database(in_use, error) && is_retried
             }
         }
     }

@@ -4,8 +4,8 @@ use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::sync_state::SyncState;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
-use image_cache_engine::{Driver, compile_fallback};
+use crate::metrics::CacheMetrics;
+use image_cache_engine::{CallError, Driver, compile_fallback};
 use image_cache_model::Config;
 use image_cache_store::Directory;
 use image_cache_store::sync::{read, write};
@@ -21,7 +21,7 @@ pub(super) struct Failover {
     directory: Arc<Directory>,
     in_use: RwLock<Arc<InUse>>,
     pub breaker: Breaker,
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<CacheMetrics>,
     pub sync: SyncState,
 }
 
@@ -30,7 +30,7 @@ impl Failover {
     pub fn open(
         config: Arc<Config>,
         directory: Arc<Directory>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<CacheMetrics>,
     ) -> Result<Failover> {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
@@ -116,7 +116,7 @@ impl Failover {
         }
     }
 
-    /// Puts sqlite in the place of a driver that keeps failing; true if that, or somebody else's
+    /// Puts sqlite in the place of a driver that keeps failing; true if that, or another thread's
     /// attempt, succeeded.
     pub fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
         let mut in_use = write(&self.in_use);
@@ -149,8 +149,12 @@ impl Failover {
     }
 
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
-    pub fn quarantine_database(&self, in_use: &InUse, reason: &str) -> bool {
+    pub fn quarantine_database(&self, in_use: &InUse, error: &CallError) -> bool {
         self.sync.mark_dirty();
+        let reason = match error {
+            CallError::Corrupt(reason) => reason.clone(),
+            other => other.to_string(),
+        };
         match in_use.driver.quarantine_database() {
             Ok(None) => {
                 tracing::warn!(%reason, "the database could not be read at first");

@@ -22,7 +22,7 @@ impl MetadataStore {
 
 impl Pages<'_> {
     /// The next page, or none at the end and after an error. `orphans` are those records of earlier pages that turned out to
-    /// have no file, and were not told of yet: records that were away may have some, and those of a liar have no end.
+    /// have no file, and were not told of yet: records that were away may have some, and those of a lying driver have no end.
     pub fn next(&mut self, orphans: usize) -> Result<Option<Vec<CachedImage>>> {
         if self.over {
             return Ok(None);

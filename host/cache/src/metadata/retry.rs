@@ -4,7 +4,7 @@ use super::classify::{Context, Idempotency};
 use image_cache_engine::Driver;
 use std::time::{Duration, Instant};
 
-/// How long the built-in drivers' storage may answer that it is busy before the caller hears of it. Another's may do so
+/// How long the built-in drivers' storage may answer that it is busy before the caller gets the error. Another's may do so
 /// for the time that a call may take.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 

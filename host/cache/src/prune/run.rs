@@ -1,7 +1,7 @@
 //! One run of evictions in the driver's order.
 
 use crate::cache::CacheInner;
-use crate::delete::{IMAGES_PER_LOCK, Kept, RemoveResult, RemovedImage, remove_batch};
+use crate::delete::{IMAGES_PER_LOCK, NotRemoved, RemoveResult, RemovedImage, remove_batch};
 use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
@@ -16,7 +16,7 @@ const VICTIMS: u32 = 10_000;
 const VICTIMS_OF_BUILT_IN: u32 = 50_000;
 
 /// Rounds in which the driver leads us in circles before we give up. One that is not sqlite is replaced before that.
-const VAIN_ROUNDS: u32 = 8;
+const MAX_FAILED_ROUNDS: u32 = 8;
 
 /// So often records that could not be brought into sync are tried again before the run gives up.
 const RECONCILE_ATTEMPTS: u32 = 3;
@@ -32,7 +32,7 @@ pub struct Pruned {
     /// How many bytes they had.
     pub bytes: u64,
     /// Images that the driver named but that could not be evicted, being read for instance.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<NotRemoved>,
 }
 
 /// One prune, or the making of room for one image: what has gone so far, and what stays. A run that is dropped has evicted
@@ -53,12 +53,12 @@ pub(super) struct PruneRun<'a, 's> {
     pub excluded: BTreeMap<ImageId, Option<String>>,
     /// How many of those were not cached at all.
     orphans: usize,
-    vain: u32,
+    failed_rounds: u32,
     failed_repairs: u32,
     /// Why the run gave up, though there is more to evict.
     gave_up: Option<&'static str>,
     /// What was cached after the last of those.
-    vain_at: Option<CacheSize>,
+    failed_at: Option<CacheSize>,
 }
 
 impl<'a, 's> PruneRun<'a, 's> {
@@ -84,17 +84,18 @@ impl<'a, 's> PruneRun<'a, 's> {
             is_stale: false,
             excluded: BTreeMap::new(),
             orphans: 0,
-            vain: 0,
+            failed_rounds: 0,
             failed_repairs: 0,
             gave_up: None,
-            vain_at: None,
+            failed_at: None,
         })
     }
 
     /// What was evicted, and what could not be.
     pub fn finish(self) -> Pruned {
         let kept = self.excluded.into_iter();
-        let kept = kept.filter_map(|(image_id, reason)| Some(Kept { image_id, reason: reason? }));
+        let kept =
+            kept.filter_map(|(image_id, reason)| Some(NotRemoved { image_id, reason: reason? }));
         Pruned { kept: kept.collect(), ..self.pruned }
     }
 
@@ -166,7 +167,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         if is_further && self.orphans <= MAX_ORPHAN_RECORDS {
             return Ok(true);
         }
-        self.note_vain_round("it names victims that are not cached")
+        self.note_failed_round("it names victims that are not cached")
     }
 
     /// Counts the victims that were named although those before them suffice: they stay.
@@ -201,22 +202,22 @@ impl<'a, 's> PruneRun<'a, 's> {
             self.gave_up = None;
             return Ok(false);
         }
-        self.note_vain_round("it names no victim, though the cache is larger than it may be")
+        self.note_failed_round("it names no victim, though the cache is larger than it may be")
     }
 
     /// A round that led nowhere; whether to go on. That speaks against the driver only if the directory stood still:
-    /// another process may have removed what it named, or brought what it could not know.
-    fn note_vain_round(&mut self, reason: &'static str) -> Result<bool> {
+    /// another process may have removed what it named, or added what it could not know.
+    fn note_failed_round(&mut self, reason: &'static str) -> Result<bool> {
         self.excluded.retain(|_, reason| reason.is_some());
         self.orphans = 0;
-        self.vain += 1;
+        self.failed_rounds += 1;
         let cached = self.cached()?;
-        let stood_still = self.vain_at.replace(cached) == Some(cached);
+        let stood_still = self.failed_at.replace(cached) == Some(cached);
         if stood_still && self.inner.metadata.distrust("name victims", reason) {
-            self.vain = 0;
+            self.failed_rounds = 0;
         }
         self.repair_records()?;
-        self.gave_up = (self.vain >= VAIN_ROUNDS).then_some(reason);
+        self.gave_up = (self.failed_rounds >= MAX_FAILED_ROUNDS).then_some(reason);
         Ok(self.gave_up.is_none())
     }
 

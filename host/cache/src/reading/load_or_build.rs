@@ -40,7 +40,7 @@ pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Re
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
 
-/// The same for a caller that may take its time: nobody waits for it. `progress` hears how many bytes were read at
+/// The same for a caller that may take its time: nobody waits for it. `progress` is called with how many bytes were read at
 /// a time.
 pub(crate) fn load_or_build_with_progress(
     inner: &CacheInner,
@@ -94,25 +94,37 @@ fn find_or_build(
             let reason = format!("it has {} bytes, {} were cached", key.size, table.size());
             return Err(quarantine(inner, id, file, reason));
         }
-        None => {
-            // An image that another process is replacing must not be compared with its successor's checksum.
-            let checksum = inner
-                .read_metadata(|metadata| metadata.cached_image(id, &DriverBudget::one_call()))?;
-            if !is_in_place(inner, id, file)? {
-                return Ok(Verifier::Gone);
-            }
-            let is_md5 = |sum: &Checksum| sum.algorithm() == ChecksumAlgorithm::Md5;
-            match checksum.and_then(|record| record.checksum).filter(is_md5) {
-                Some(checksum) => verify_checksum(inner, id, file, &checksum, progress)?,
-                None => Arc::new(DigestTable::trust_on_first_use(key.size, save_when_complete)),
-            }
-        }
+        None => match build(inner, id, file, &key, (save_when_complete, progress))? {
+            Some(table) => table,
+            None => return Ok(Verifier::Gone),
+        },
     };
     store.cache_table(id, key, &table);
     if table.take_unsaved() {
         store.save(id, file, &table);
     }
     Ok(Verifier::By(table))
+}
+
+/// Makes the digests, from the checksum in the record or at first use; nothing if the file is cached no more.
+fn build(
+    inner: &CacheInner,
+    id: &ImageId,
+    file: &File,
+    key: &FileKey,
+    (save_when_complete, progress): (bool, &mut dyn FnMut(u64)),
+) -> Result<Option<Arc<DigestTable>>> {
+    let record =
+        inner.read_metadata(|metadata| metadata.cached_image(id, &DriverBudget::one_call()))?;
+    // An image that another process is replacing must not be compared with its successor's checksum.
+    if !is_in_place(inner, id, file)? {
+        return Ok(None);
+    }
+    let is_md5 = |sum: &Checksum| sum.algorithm() == ChecksumAlgorithm::Md5;
+    Ok(Some(match record.and_then(|record| record.checksum).filter(is_md5) {
+        Some(checksum) => verify_checksum(inner, id, file, &checksum, progress)?,
+        None => Arc::new(DigestTable::trust_on_first_use(key.size, save_when_complete)),
+    }))
 }
 
 fn is_in_place(inner: &CacheInner, id: &ImageId, file: &File) -> Result<bool> {

@@ -25,7 +25,7 @@ pub(super) fn open_verified(
         match load_or_build(inner, id, &file) {
             Ok(Verifier::By(table)) => return Ok(Some((file, Some(table)))),
             Ok(Verifier::TooLarge) => return Ok(Some((file, None))),
-            // Each time somebody has replaced it.
+            // Another process has replaced it.
             Ok(Verifier::Gone) => {}
             Err(error @ Error::Metadata { .. }) => {
                 tracing::warn!(image = %id, %error, "it has no block digests, and nobody knows its checksum now: it is served as it is");

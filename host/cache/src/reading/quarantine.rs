@@ -28,7 +28,7 @@ pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: 
 
 enum QuarantineResult {
     Away,
-    /// Somebody else had removed or replaced it.
+    /// Another process had removed or replaced it.
     AlreadyGone,
 }
 

@@ -44,7 +44,7 @@ impl ExternalFile {
         }))
     }
 
-    /// Whether its writer was found to bring nothing, and still does not.
+    /// Whether its writer was found to write nothing, and still does not.
     pub fn check_known_stuck(&self) -> bool {
         self.file.metadata().is_ok_and(|file| self.check_stuck_at(&file))
     }

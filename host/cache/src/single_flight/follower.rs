@@ -6,7 +6,8 @@ use super::growing_file::{Completed, FetchEnd, GrowingFile};
 use super::local::LocalFile;
 use super::partial_bytes::PartialBytes;
 use super::patience::Patience;
-use super::progress::{Producer, Progress, SharedSource};
+use super::producer::{Producer, SharedSource};
+use super::progress::Progress;
 use super::request::Request;
 use crate::error::{check_promises, clone_io_error};
 use crate::outcome::Outcome;
@@ -28,7 +29,7 @@ pub(crate) struct Follower {
     /// Where it reads next, and up to where.
     position: u64,
     end: u64,
-    /// How long it waits for a writer that brings nothing; none if its own source or the readers themselves bring the bytes.
+    /// How long it waits for a writer that writes nothing; none if its own source or the readers themselves bring the bytes.
     patience: Option<Patience>,
     /// Bytes that had come when it last looked.
     received: u64,
@@ -121,10 +122,7 @@ impl Follower {
         };
         let limit = readable(received, is_verified).min(self.end);
         if self.position < limit {
-            let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
-            let count = snapshot.bytes.read_at(&mut buf[..room], self.position)?;
-            self.position += count as u64;
-            return Ok(FollowerPoll::Bytes(count));
+            return self.read_bytes(&snapshot.bytes, limit, buf);
         }
         Ok(match snapshot.end {
             Some(FetchEnd::Whole(completed)) => FollowerPoll::End(completed.outcome),
@@ -133,6 +131,18 @@ impl Follower {
             None if snapshot.is_verifying => FollowerPoll::Pending,
             None => self.wait_or_give_up(snapshot.is_stuck),
         })
+    }
+
+    fn read_bytes(
+        &mut self,
+        bytes: &PartialBytes,
+        limit: u64,
+        buf: &mut [u8],
+    ) -> io::Result<FollowerPoll> {
+        let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
+        let count = bytes.read_at(&mut buf[..room], self.position)?;
+        self.position += count as u64;
+        Ok(FollowerPoll::Bytes(count))
     }
 
     fn wait_or_give_up(&mut self, is_known_stuck: bool) -> FollowerPoll {

@@ -24,7 +24,7 @@ pub(super) trait GrowingFile {
     /// Asks the writer for a sign of life, if it can give one; whether it has answered the one before.
     fn ping_writer(&mut self) -> bool;
 
-    /// The writer brings nothing: other readers need not wait to find that out.
+    /// The writer writes nothing: other readers need not wait to find that out.
     fn remember_stuck(&mut self);
 
     /// Waits on this thread until there may be bytes behind `position`, and fetches them if that is left to readers.
@@ -38,7 +38,7 @@ pub(crate) struct Snapshot {
     pub end: Option<FetchEnd>,
     /// Whether the source has ended, and the image is verified and published now.
     pub is_verifying: bool,
-    /// Whether the writer was found to bring nothing, and has brought nothing since.
+    /// Whether the writer was found to write nothing, and has written nothing since.
     pub is_stuck: bool,
 }
 

@@ -2,7 +2,8 @@
 
 use super::growing_file::{GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
-use super::progress::{Producer, Progress, SharedSource};
+use super::producer::{Producer, SharedSource};
+use super::progress::Progress;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How long a reader waits for a writer that brings nothing.
+//! How long a reader waits for a writer that writes nothing.
 
 use std::time::{Duration, Instant};
 

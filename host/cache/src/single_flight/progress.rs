@@ -1,4 +1,4 @@
-//! How far a fetch has come, told by its fill to all who follow it.
+//! How far a fetch has come, told by its fill to all its followers.
 
 #[cfg(feature = "tokio")]
 mod polling;
@@ -8,22 +8,26 @@ pub(crate) use polling::PumpCall;
 
 use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
+use super::producer::Producer;
 use super::progress_info::FetchProgress;
 use crate::withheld::readable;
 use image_cache_store::sync::lock;
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
-use std::{fmt, io};
 
-/// What a fill and its followers share. The fill alone writes; threads and tasks that wait are woken at each step.
+/// What a fill and its followers share: how far the fetch has come, and how it ended.
+///
+/// The fill alone writes, and tells the end exactly once; the first end counts. Followers read, wait, and are woken at each
+/// step. A fill that is dropped ends it as abandoned, so that nobody waits for ever.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<ProgressState>,
     changed: Condvar,
-    /// Whether somebody waits for bytes, so that they are written as they come and not by the block.
+    /// Whether a reader waits for bytes, so that they are written as they come and not by the block.
     awaited: AtomicBool,
     file: OnceLock<Arc<File>>,
     /// Bytes that the image has in all, if the reader that began the fetch knew.
@@ -39,13 +43,13 @@ struct ProgressState {
     pending: Arc<[u8]>,
     /// Whether the source has ended, and the image is verified and published now.
     is_verifying: bool,
-    /// How much was written when it was found to bring nothing.
+    /// How much was written when it was found to write nothing.
     stuck_at: Option<u64>,
     /// The tasks that wait as threads do at the condition variable.
     wakers: Vec<Waker>,
     /// The task that reads the source, if it waits to be asked.
     pump_waker: Option<Waker>,
-    /// Who follows.
+    /// How many follow.
     readers: usize,
     /// Whether one of them has waited for bytes.
     #[cfg(feature = "tokio")]
@@ -61,49 +65,6 @@ enum FetchPhase {
     Starting,
     Running(Producer),
     Ended(FetchEnd),
-}
-
-/// Who reads the next bytes from the source.
-#[derive(Clone)]
-pub(crate) enum Producer {
-    /// The one reader that has the source, when it reads on.
-    Reader,
-    /// Each reader that needs them.
-    AnyReader(Weak<dyn SharedSource>),
-    /// A task, as long as a reader needs them.
-    #[cfg(feature = "tokio")]
-    Task,
-}
-
-impl fmt::Debug for Producer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Producer::Reader => "Reader",
-            Producer::AnyReader(_) => "AnyReader",
-            #[cfg(feature = "tokio")]
-            Producer::Task => "Task",
-        })
-    }
-}
-
-/// A source that belongs to all readers of its fetch: a reader that needs bytes fetches them for all.
-pub(crate) trait SharedSource: Send + Sync {
-    /// Fetches the next bytes, or waits until another reader has fetched some behind `position`; may do nothing.
-    ///
-    /// # Errors
-    /// The source's, and the verdict on it: as it is to the reader that happens to fetch, as a copy to all others.
-    fn fetch_next(&self, position: u64) -> io::Result<()>;
-
-    /// The same without waiting; false if another reader is fetching.
-    #[cfg(feature = "tokio")]
-    fn try_fetch_next(&self, position: u64) -> io::Result<bool>;
-
-    /// Whether no reader is fetching.
-    #[cfg(feature = "tokio")]
-    fn is_idle(&self) -> bool;
-
-    /// The last reader has gone: the fetch goes on to its end in a thread, if that is configured.
-    fn fetch_rest_detached(self: Arc<Self>);
 }
 
 impl Progress {
@@ -168,14 +129,14 @@ impl Progress {
         self.state().is_verifying = true;
     }
 
-    /// It was found to bring nothing: other readers need not find that out, too.
+    /// It was found to write nothing: other readers need not find that out, too.
     pub fn remember_stuck(&self) {
         let mut state = self.state();
         state.stuck_at = Some(state.written);
         self.wake(state);
     }
 
-    /// Whether it was found to bring nothing, and has brought nothing since.
+    /// Whether it was found to write nothing, and has written nothing since.
     pub fn is_stuck(&self) -> bool {
         self.state().is_stuck()
     }
@@ -203,7 +164,7 @@ impl Progress {
         matches!(self.state().phase, FetchPhase::Ended(_))
     }
 
-    /// Whether somebody waits for the bytes that come next.
+    /// Whether a reader waits for the bytes that come next.
     pub fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
     }
@@ -267,7 +228,7 @@ impl Progress {
         found
     }
 
-    /// Says that something has changed that is not told here: those that wait look again.
+    /// Wakes all that wait, for a change that is not noted here: those that wait look again.
     pub fn notify(&self) {
         self.wake(self.state());
     }

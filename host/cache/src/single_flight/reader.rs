@@ -1,11 +1,11 @@
-//! Reading an image from wherever it is to be had: the cache, somebody's fetch, or the source.
+//! Reading an image from the cache, from a fetch that runs, or from the source.
 
 use super::follower::Follower;
 use super::progress_info::Route;
 use super::reader_state::{Action, ReaderState, SourceNeed, SourceToken};
 use super::request::Request;
 use super::shared_fetch::{LazySource, OpenSource, SharedFetch};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_retriable};
 use crate::hits::PendingHit;
 use crate::outcome::Outcome;
 use crate::tee::CachingReader;
@@ -23,11 +23,11 @@ pub struct FetchReader {
     fetch: Option<OpenSource>,
     /// The fetch that this reader began, whose source it takes if the cache fails.
     own_fetch: Option<Arc<SharedFetch>>,
-    ended: Ended,
+    ended: ReaderEnd,
     image_size: Option<u64>,
 }
 
-enum Ended {
+enum ReaderEnd {
     No,
     With(Outcome),
     Failed(io::ErrorKind),
@@ -51,7 +51,7 @@ impl FetchReader {
         cannot: impl FnOnce(io::Error) -> Error,
     ) -> Result<Option<Self>> {
         let mut reader =
-            FetchReader { state, fetch, own_fetch: None, ended: Ended::No, image_size: None };
+            FetchReader { state, fetch, own_fetch: None, ended: ReaderEnd::No, image_size: None };
         let Some(action) = reader.state.begin() else { return Ok(None) };
         action.and_then(|action| reader.act(action, &mut [])).map_err(cannot)?;
         reader.image_size = reader.state.image_size();
@@ -73,9 +73,9 @@ impl FetchReader {
     /// [`AlreadyCached`](Outcome::AlreadyCached) where it was there, or came there by another process.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.ended {
-            Ended::With(outcome) => Some(outcome),
-            Ended::No => self.state.source().and_then(CachingReader::outcome),
-            Ended::Failed(_) => None,
+            ReaderEnd::With(outcome) => Some(outcome),
+            ReaderEnd::No => self.state.source().and_then(CachingReader::outcome),
+            ReaderEnd::Failed(_) => None,
         }
     }
 
@@ -90,7 +90,7 @@ impl FetchReader {
             }
             Action::End(outcome, hit) => {
                 hit.into_iter().for_each(PendingHit::count);
-                self.ended = Ended::With(outcome);
+                self.ended = ReaderEnd::With(outcome);
                 return Ok(Some(0));
             }
             Action::Again => {}
@@ -149,9 +149,11 @@ impl Read for FetchReader {
             return Ok(0);
         }
         match &self.ended {
-            Ended::No => {}
-            Ended::With(_) => return Ok(0),
-            Ended::Failed(kind) => return Err(io::Error::new(*kind, "the stream failed before")),
+            ReaderEnd::No => {}
+            ReaderEnd::With(_) => return Ok(0),
+            ReaderEnd::Failed(kind) => {
+                return Err(io::Error::new(*kind, "the stream failed before"));
+            }
         }
         loop {
             let acted = self.state.step(buf).and_then(|action| self.act(action, buf));
@@ -159,9 +161,8 @@ impl Read for FetchReader {
                 Some(Ok(count)) => return Ok(count),
                 None => {}
                 Some(Err(error)) => {
-                    let again = [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock];
-                    if !again.contains(&error.kind()) {
-                        self.ended = Ended::Failed(error.kind());
+                    if !is_retriable(&error) {
+                        self.ended = ReaderEnd::Failed(error.kind());
                     }
                     return Err(error);
                 }

@@ -122,26 +122,17 @@ impl<S> ReaderState<S> {
 
     /// The fetch that it follows.
     pub fn follower(&mut self) -> Option<&mut Follower> {
-        match &mut self.stage {
-            Stage::Follower(follower) => Some(follower),
-            Stage::Cached(_) | Stage::Source(_) | Stage::NoSource => None,
-        }
+        if let Stage::Follower(follower) = &mut self.stage { Some(follower) } else { None }
     }
 
     /// The source that it reads alone.
     pub fn own_source(&mut self) -> Option<&mut S> {
-        match &mut self.stage {
-            Stage::Source(source) => Some(source),
-            Stage::Cached(_) | Stage::Follower(_) | Stage::NoSource => None,
-        }
+        if let Stage::Source(source) = &mut self.stage { Some(source) } else { None }
     }
 
     /// The same, to look at.
     pub fn source(&self) -> Option<&S> {
-        match &self.stage {
-            Stage::Source(source) => Some(source),
-            Stage::Cached(_) | Stage::Follower(_) | Stage::NoSource => None,
-        }
+        if let Stage::Source(source) = &self.stage { Some(source) } else { None }
     }
 
     /// Whether it reads from the cache, where whole blocks are read most cheaply.
@@ -256,7 +247,7 @@ impl<S> ReaderState<S> {
     }
 
     /// What was followed is a cached image now: what this reader has not read yet is verified like any other read. It
-    /// reads on in the file that it has where that has left the cache already, or nobody can say what it should be.
+    /// reads on in the file that it has if that has left the cache already, or if its digests cannot be had.
     fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Action> {
         let Stage::Follower(follower) = &mut self.stage else { return Ok(Action::Again) };
         let (from, Request { inner, image_id, range, .. }) = (follower.bytes()?, &self.request);

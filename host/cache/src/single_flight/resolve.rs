@@ -1,9 +1,9 @@
-//! Where the bytes of an image are to be had at this moment.
+//! Finding where the bytes of an image come from at this moment.
 
 use super::external::ExternalFile;
 use super::follower::Follower;
 use super::follower_poll::FetchLoss;
-use super::progress::Producer;
+use super::producer::Producer;
 use super::progress_info::Route;
 use super::request::Request;
 use crate::error::{Error, check_promises};
@@ -16,10 +16,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Looks that may come between somebody else's steps before the image is fetched past the cache.
+/// Looks that may fall between the steps of another fetch before the image is fetched past the cache.
 const RESOLVE_ATTEMPTS: u32 = 100;
 
-/// Where it is to be had.
+/// Where an image is found.
 pub(crate) enum Resolved {
     /// From disk.
     Cached(CachedReader),
@@ -162,7 +162,7 @@ impl Request {
         here.or_else(|| Some(Follower::of_external(self, external)))
     }
 
-    /// Whether the writer of the image was found to bring nothing, and has brought nothing since. A writer that does bring bytes is
+    /// Whether the writer of the image was found to write nothing, and has written nothing since. A writer that writes again is
     /// forgotten.
     fn check_writer_stuck(&self) -> bool {
         let in_flight = &self.inner.in_flight;

@@ -1,7 +1,8 @@
 //! The source of a fetch that belongs to all its readers, and how one of them reads the next piece.
 
 use super::growing_file::FetchEnd;
-use super::progress::{Producer, Progress, SharedSource};
+use super::producer::{Producer, SharedSource};
+use super::progress::Progress;
 use crate::fill::Fill;
 use image_cache_store::md5::WRITE_BLOCK;
 use image_cache_store::sync::lock;
@@ -43,6 +44,9 @@ impl Read for LazySource {
 }
 
 /// A fetch whose source belongs to all its readers.
+///
+/// A reader that needs bytes takes the pump, moves the next piece, and puts the pump back. Dropped with the last reader, it
+/// abandons the fetch.
 pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
     /// Empty while a reader fetches the next piece, and once the fetch has ended.

@@ -1,4 +1,4 @@
-//! Writers of other processes that were found to bring nothing, so that not every reader waits to find that out.
+//! Writers of other processes that were found to write nothing, so that not every reader waits to find that out.
 
 use image_cache_model::ImageId;
 use image_cache_store::sync::lock;
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 /// So many are remembered; beyond that readers wait.
 const MOST: usize = 1024;
 
-/// Writers that bring nothing, by their images.
+/// Writers that write nothing, by their images.
 #[derive(Debug, Default)]
 pub(crate) struct StuckWriters(Mutex<BTreeMap<ImageId, Stalled>>);
 
@@ -29,7 +29,7 @@ impl Stalled {
 }
 
 impl StuckWriters {
-    /// The writer of this growing file brings nothing.
+    /// The writer of this growing file writes nothing.
     pub fn remember(&self, id: &ImageId, file: &Metadata) {
         let mut known = lock(&self.0);
         if known.len() < MOST || known.contains_key(id) {
@@ -42,7 +42,7 @@ impl StuckWriters {
         lock(&self.0).contains_key(id)
     }
 
-    /// Whether the writer of this growing file still brings nothing; one that does is forgotten.
+    /// Whether the writer of this growing file still writes nothing; one that does is forgotten.
     pub fn forget_unless_stuck(&self, id: &ImageId, file: &Metadata) -> bool {
         let mut known = lock(&self.0);
         let is_same = known.get(id).is_some_and(|known| *known == Stalled::of(file));

@@ -45,7 +45,7 @@ enum Halt {
     CacheFailed,
 }
 
-/// Brings the bytes until the end, or until nobody wants them (`to_end`: all the same).
+/// Reads the source until its end, or until nobody wants its bytes (with `to_end`, even then).
 pub(super) async fn run(
     mut source: ImageStream,
     mut filling: BackgroundFill,
@@ -57,7 +57,7 @@ pub(super) async fn run(
     let halt = pump_all(&mut source, &mut filling, &progress, to_end).await;
     drop(panics);
     match halt {
-        // The fill tells the verdict to everybody.
+        // The fill tells the verdict to all followers.
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
             let (copy, original) = (crate::error::clone_io_error(&error), error);

@@ -15,7 +15,7 @@ use tokio_util::io::ReaderStream;
 /// `start` is asked once with [`Break::none`], at offset 0, when the first chunk is wanted, and again after each
 /// error, with the offset and the error. It answers with the bytes from that offset on, or with the error that
 /// the readers get: that one, if it cannot or will not go on. How often it tries and how long it waits in
-/// between is its own affair; [`Break::vain`] helps to bound that. It must make sure that what it goes on with is the
+/// between is its own affair; [`Break::attempts_without_bytes`] helps to bound that. It must make sure that what it goes on with is the
 /// same image (by an ETag, for instance): nothing else does, unless an MD5 is expected.
 ///
 /// With a `size`, a source that ends before so many bytes has broken off, too
@@ -40,7 +40,7 @@ use tokio_util::io::ReaderStream;
 ///     stream::iter(std::iter::once(came).chain(broke))
 /// };
 /// let source = resuming(Some(8), move |broken| async move {
-///     if broken.vain > 3 { Err(broken.into_error()) } else { Ok(store(broken.offset as usize)) }
+///     if broken.attempts_without_bytes > 3 { Err(broken.into_error()) } else { Ok(store(broken.offset as usize)) }
 /// });
 /// let mut image = String::new();
 /// let mut reader = cache.get_or_fetch_stream("cirros", Expected::nothing(), source).await?;

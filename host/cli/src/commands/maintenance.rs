@@ -4,7 +4,7 @@ use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
 use crate::output::{count, facts, size};
 use crate::progress;
-use image_cache::{CacheSize, Kept, Status};
+use image_cache::{CacheSize, NotRemoved, Status};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -118,8 +118,8 @@ pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
 }
 
 /// The images that were kept; each is reported on standard error too.
-fn report_kept(kept: &[Kept]) -> Vec<KeptImage<'_>> {
-    for Kept { image_id, reason } in kept {
+fn report_kept(kept: &[NotRemoved]) -> Vec<KeptImage<'_>> {
+    for NotRemoved { image_id, reason } in kept {
         print_message("note", &format!("image {image_id} is still there: {reason}"));
     }
     kept.iter()

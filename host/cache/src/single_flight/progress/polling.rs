@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 /// What the task that reads the source is called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PumpCall {
-    /// Somebody waits for bytes that have come and are not written.
+    /// A reader waits for bytes that have come and are not written.
     Write,
     /// Nobody is left.
     Deserted,
@@ -79,7 +79,7 @@ impl Progress {
     pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<PumpCall> {
         let mut state = self.state();
         state.owes_pong = false;
-        // Even when nobody is left: somebody may come.
+        // Even when nobody is left: a reader may come.
         state.pump_waker = Some(context.waker().clone());
         if state.readers == 0 {
             return Poll::Ready(PumpCall::Deserted);
