@@ -45,8 +45,7 @@ fn record(input: &mut Input<'_>) {
 
 fn page(input: &mut Input<'_>) {
     let (after, limit) = (input.text().parse::<ImageId>().ok(), u32::from(input.byte()) % 8);
-    let given: Vec<_> =
-        std::iter::repeat_with(|| input.record()).take(usize::from(input.count())).collect();
+    let given: Vec<_> = (0..input.count()).map(|_| input.record()).collect();
     let ids: Vec<&str> =
         after.iter().map(ImageId::as_str).chain(given.iter().map(|it| &*it.image_id)).collect();
     let is_ascending = ids.is_sorted_by(|a, b| a.as_bytes() < b.as_bytes());

@@ -34,7 +34,7 @@ pub enum NameSpace {
     Driver(String),
 }
 
-/// A driver's way to the attributes.
+/// Access to the attributes of one driver. Changes are made under a lock that all processes share.
 #[derive(Debug)]
 pub struct Attributes {
     names: NameSpace,

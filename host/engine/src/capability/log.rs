@@ -1,4 +1,4 @@
-//! The capability `log`: words for the operator, of a bounded length and number.
+//! The capability `log`: messages for the operator, of a bounded length and number.
 
 use crate::bindings::image_cache::driver::log as wit;
 use image_cache_model::printable;
@@ -10,7 +10,7 @@ const MAX_MESSAGE: usize = 4096;
 /// So many messages are passed on in a second; the rest are counted.
 pub const MAX_PER_SECOND: u64 = 100;
 
-/// The voice of one driver.
+/// The log of one driver. A drop logs how many messages were suppressed.
 #[derive(Debug)]
 pub struct Log {
     driver: String,
@@ -31,7 +31,7 @@ impl Log {
         }
     }
 
-    /// Forgets the last error, and reports what was left out.
+    /// A call begins: forgets the last error, and logs how many messages were suppressed.
     pub fn begin_call(&mut self) {
         self.last_error = None;
         if self.suppressed > 0 {

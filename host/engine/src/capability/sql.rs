@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use execute::{MAX_ROWS, MAX_STATEMENTS};
 
-/// Which database is a driver's.
+/// Where a driver's database lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabasePath {
     /// At this path below the base directory: the built-in sqlite driver's.
@@ -39,6 +39,10 @@ pub enum DatabasePath {
 }
 
 /// A driver's database, opened at first use.
+///
+/// [`begin_call`](Self::begin_call) and [`end_call`](Self::end_call) enclose each call of the driver. The connection stays open
+/// between calls and instances, and is closed by a drop, when its file was replaced, or after a call that had to open it
+/// exclusively. A statement that was interrupted is rolled back by SQLite.
 #[derive(Debug)]
 pub struct Database {
     directory: Arc<Directory>,
@@ -47,24 +51,24 @@ pub struct Database {
     disk_share: DiskShare,
     deadline: Deadline,
     open: Option<OpenDatabase>,
-    /// The file that was opened last: the one that the driver's instance was configured on.
+    /// The file that was opened last, on which the driver's instance was configured.
     configured_on: Option<DatabaseIdentity>,
-    /// Whether it was seen in this call that the connection's file is still the one at its path.
+    /// Whether this call has checked that the connection's file is still the one at its path.
     file_checked: bool,
-    /// The same, right before the call.
+    /// Whether that was checked right before the call.
     file_checked_before_call: bool,
     /// What SQLite said in this call of a corrupt database.
     corruption: Option<String>,
-    /// Whether another process's lock was in the way in this call.
+    /// Whether another process had the database locked in this call.
     was_busy: bool,
-    /// The file that was found corrupt, until it is set aside.
+    /// The file that SQLite found corrupt, until it is quarantined.
     found_corrupt: Option<DatabaseIdentity>,
-    /// One that was found corrupt and proved sound at the second look; there is no third.
+    /// A file that was found corrupt, and sound at the second check; it is not checked again.
     found_sound: Option<DatabaseIdentity>,
 }
 
 impl Database {
-    /// At most `max_bytes` are taken of the disk.
+    /// The database at this path, which may have `max_bytes` on disk.
     pub fn new(
         directory: Arc<Directory>,
         path: &DatabasePath,
@@ -93,15 +97,15 @@ impl Database {
         }
     }
 
-    /// Forgets what was seen during the last call.
+    /// A call begins: clears what is known of the last one.
     pub fn begin_call(&mut self) {
         self.file_checked = std::mem::take(&mut self.file_checked_before_call);
         self.corruption = None;
         self.was_busy = false;
     }
 
-    /// Whether the file that the driver's instance was configured on is no longer the one at its path. It is forgotten then: an
-    /// instance that is configured anew makes another one.
+    /// Closes the database if the file on which the instance was configured is no longer the one at its path; true if so. The next
+    /// instance is configured on another file.
     pub fn close_if_replaced(&mut self) -> bool {
         let Some(known) = self.configured_on else { return false };
         let (base, path) = (self.directory.base_dir(), &self.path);
@@ -116,18 +120,18 @@ impl Database {
         !is_in_place
     }
 
-    /// Lets others at a database that was opened for this call alone.
+    /// A call is over: closes a database that was opened exclusively, so that other processes can open it.
     pub fn end_call(&mut self) {
         self.open.take_if(|open| open.is_exclusive());
     }
 
-    /// What the database takes of the disk now, with the log beside it.
+    /// Bytes of the database and its log on disk.
     pub fn bytes_on_disk(&self) -> u64 {
         let place = Location::find(&self.directory, &self.path);
         place.map_or(0, |place| place.bytes_on_disk())
     }
 
-    /// Whether another process's lock was in the way during this call.
+    /// Whether another process had the database locked during this call.
     pub fn was_busy(&self) -> bool {
         self.was_busy
     }
@@ -140,7 +144,7 @@ impl Database {
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, CapabilityError> {
         execute::check(statement)?;
         let result = self.open()?.execute(statement);
-        result.map_err(|fault| self.answer(fault))
+        result.map_err(|fault| self.note_fault(fault))
     }
 
     pub fn query(
@@ -149,7 +153,7 @@ impl Database {
     ) -> Result<wit::QueryResult, CapabilityError> {
         execute::check(statement)?;
         let result = self.open()?.query(statement);
-        result.map_err(|fault| self.answer(fault))
+        result.map_err(|fault| self.note_fault(fault))
     }
 
     pub fn execute_all(
@@ -161,13 +165,13 @@ impl Database {
         }
         statements.iter().try_for_each(execute::check)?;
         let result = self.open()?.execute_all(statements);
-        result.map_err(|fault| self.answer(fault))
+        result.map_err(|fault| self.note_fault(fault))
     }
 
     /// The connection, on the file that is at its path now.
     fn open(&mut self) -> Result<&mut OpenDatabase, CapabilityError> {
         if !self.file_checked {
-            // Another process may have set the file aside; what was written into it would be lost.
+            // Another process may have quarantined the file: what is written to it would be lost.
             let (base, path) = (self.directory.base_dir(), &self.path);
             self.open.take_if(|open| !open.check_in_place(base, path));
             self.file_checked = true;
@@ -178,21 +182,21 @@ impl Database {
                     self.configured_on = Some(open.identity());
                     self.open = Some(open);
                 }
-                Err(fault) => return Err(self.answer(fault)),
+                Err(fault) => return Err(self.note_fault(fault)),
             }
         }
         let open = self.open.as_mut().ok_or(CapabilityError::Busy)?;
-        open.set_patience(self.deadline.remaining());
+        open.set_busy_timeout(self.deadline.remaining());
         Ok(open)
     }
 
-    /// A fault in the interface's words; a corrupt database is remembered.
-    fn answer(&mut self, fault: SqlFault) -> CapabilityError {
+    /// The interface's error for a fault; notes a corrupt or busy database.
+    fn note_fault(&mut self, fault: SqlFault) -> CapabilityError {
         let error = match fault {
             SqlFault::Answer(error) => return error,
             SqlFault::Sqlite(error) => error,
         };
-        // A guest gets no path, not even in words.
+        // A guest learns no path, not even from an error's text.
         let base = self.directory.path().to_string_lossy();
         let words = location::without_handles(&error.to_string());
         let words = printable(&words.replace(&*base, "…"), 500);
@@ -219,9 +223,9 @@ impl Database {
                 self.corruption = Some(words.clone());
                 CapabilityError::Other(words)
             }
-            // The index of its log lies in a file beside it, for which there was no room.
+            // There was no space for the index of the log, which is a file beside the database.
             Some(ErrorCode::SystemIoFailure) if is_no_room(&error) => CapabilityError::Full,
-            // A text without a statement in it.
+            // The text contains no statement.
             Some(ErrorCode::ApiMisuse) => CapabilityError::InvalidArgument,
             _ => match error {
                 rusqlite::Error::MultipleStatement | rusqlite::Error::ExecuteReturnedResults => {

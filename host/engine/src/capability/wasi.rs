@@ -26,7 +26,7 @@ pub fn empty_context() -> WasiCtx {
         .build()
 }
 
-/// Works on a thread of its own. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that is itself one of a
+/// Runs work on a thread of its own. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that is itself one of a
 /// runtime's, as a caller's may be.
 pub fn on_own_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let joined = std::thread::scope(|scope| scope.spawn(work).join());

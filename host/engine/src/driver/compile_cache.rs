@@ -1,4 +1,4 @@
-//! Compiled components on disk, so that a program which runs for a moment need not compile: best effort, never needed.
+//! A cache of compiled components on disk, so that a short command need not compile. It is an optimisation: without it everything works.
 //!
 //! Loading compiled code is trusting it, so the directory is used only if nobody but us can have written into it; and a
 //! digest over each entry keeps what the disk damaged from being run.
@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 /// The ending of an entry's name.
 const ENTRY_SUFFIX: &str = ".cwasm";
 
-/// Where compiled components lie.
+/// The cache of compiled components. [`none`](Self::none) is one that keeps nothing.
 #[derive(Debug, Clone)]
 pub(super) struct CompileCache {
     directory: Result<PathBuf, String>,

@@ -1,4 +1,4 @@
-//! One instance of a driver behind a store: made, configured, called within its bounds, and thrown away after a trap.
+//! One instance of a driver: instantiated, configured, called within its limits, and dropped after a trap.
 
 use super::convert;
 use super::deadline::DeadlineExceeded;
@@ -21,7 +21,7 @@ const MAX_PASSED: usize = 16 << 20;
 /// Component-model handles that a guest may hold.
 const MAX_HANDLES: usize = 1000;
 
-/// What an instance is made from.
+/// A linked component with its options and limits, of which instances are made.
 pub(super) struct InstanceTemplate {
     pre: ImageCacheDriverPre<HostState>,
     options: Vec<(String, String)>,
@@ -30,14 +30,17 @@ pub(super) struct InstanceTemplate {
     sees_files: bool,
 }
 
-/// An instance.
+/// An instance of a driver, in a wasmtime store of its own.
+///
+/// [`InstanceTemplate`] makes it. After a call that returned [`CallError::Failed`] it must not be called again: turn it into its
+/// [state](Self::into_state), of which the next instance is made. A drop closes the driver's database, too.
 pub(super) struct Instance {
     store: Store<HostState>,
     bindings: ImageCacheDriver,
     has_wasi: bool,
 }
 
-/// Why there is no instance; the state is for the next attempt.
+/// Why there is no instance. The state is kept for the next attempt, so that its database stays open.
 pub(super) struct FailedStart {
     pub state: HostState,
     pub error: CallError,
@@ -74,7 +77,7 @@ impl InstanceTemplate {
         self.sees_files
     }
 
-    /// A new instance, not configured yet. It must be there at `until`, if that is given.
+    /// A new instance, not configured yet; ready by `until`, if that is given.
     pub fn instantiate(
         &self,
         state: HostState,
@@ -98,7 +101,7 @@ impl InstanceTemplate {
         }
     }
 
-    /// A new instance, configured, at `until` if that is given.
+    /// A new, configured instance; ready by `until`, if that is given.
     pub fn start(
         &self,
         state: HostState,
@@ -113,8 +116,7 @@ impl InstanceTemplate {
 }
 
 impl Instance {
-    /// One call, within its bounds, over at `until` if that is given. A trap or a deadline is an error after which the
-    /// instance is of no use.
+    /// One call, within its limits, over by `until` if that is given. After a trap or a deadline the instance is unusable.
     pub fn call<R: Send>(
         &mut self,
         call: &str,

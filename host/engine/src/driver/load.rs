@@ -1,4 +1,4 @@
-//! From a configured name to a driver: found, read, pinned, held against its grants, compiled, linked, configured.
+//! From a configured name to a driver: found, read, checked against its pin and grants, compiled, linked, configured.
 
 use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled};

@@ -1,4 +1,4 @@
-//! A loaded driver: calls from any thread, one at a time, to the instance of the moment.
+//! A loaded driver: calls from any thread, one at a time, on a replaceable instance.
 
 mod calls;
 mod instance_slot;
@@ -22,8 +22,8 @@ use wasmtime::Store;
 
 /// A driver that was loaded and configured. `Send + Sync`; calls wait for each other.
 ///
-/// After a trap, a deadline or an answer that no driver may give, its instance is thrown away, and the next call is
-/// made on a new one.
+/// After a trap, a deadline or an answer that violates the contract, its instance is dropped, and the next call is made on a new one.
+/// Clones made by [`until`](Self::until) share the instance; the last drop ends it.
 pub struct Driver {
     loaded: Arc<Loaded>,
     /// When a call must be over, if it has less time than a call may take.
@@ -36,12 +36,12 @@ struct Loaded {
     name: String,
     version: String,
     template: InstanceTemplate,
-    /// Passed by the one call that runs.
-    gate: TimedLock,
+    /// Held by the one call that runs.
+    calling: TimedLock,
     slot: Mutex<InstanceSlot>,
 }
 
-/// What a call of the guest comes to: a trap, an error of the driver, or its answer.
+/// The result of a call of the guest: a trap, an error of the driver, or its answer.
 type CallResult<R> = wasmtime::Result<Result<R, types::Error>>;
 
 impl Driver {
@@ -53,7 +53,7 @@ impl Driver {
     ) -> Self {
         let (name, version) = description;
         let slot = Mutex::new(InstanceSlot { instance: Some(instance), idle: None });
-        let loaded = Loaded { context, name, version, template, gate: TimedLock::new(), slot };
+        let loaded = Loaded { context, name, version, template, calling: TimedLock::new(), slot };
         Driver { loaded: Arc::new(loaded), until: None }
     }
 
@@ -115,9 +115,9 @@ impl Driver {
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> CallResult<R> + Send,
         check: impl FnOnce(R) -> Result<T, ContractViolation>,
     ) -> Result<T, CallError> {
-        // Whoever waits for the calls of others does so no longer than a call may take itself.
+        // A call waits for other calls no longer than a call may take itself.
         let wait_until = || self.until.unwrap_or_else(|| self.end_of_call());
-        let Some(_passed) = self.loaded.gate.lock_until(wait_until) else {
+        let Some(_calling) = self.loaded.calling.lock_until(wait_until) else {
             return Err(CallError::Crowded);
         };
         let mut slot = self.slot();

@@ -1,4 +1,4 @@
-//! How much memory an instance may have, all its memories together.
+//! The limits on an instance's memory and tables, all of them together.
 
 use image_cache_model::Limits;
 use wasmtime::{ResourceLimiter, Result, bail};
@@ -6,8 +6,8 @@ use wasmtime::{ResourceLimiter, Result, bail};
 /// Elements of all tables of a guest.
 pub const MAX_ELEMENTS: usize = 100_000;
 
-/// What one store may still take. Going beyond is a trap with words: a guest that is merely told that there is no more
-/// memory dies with a trap that says nothing.
+/// The limits of one store, which wasmtime asks before it grows anything. Exceeding one is a trap with a message: a guest that is only
+/// told that there is no more memory aborts with a trap that says nothing.
 #[derive(Debug)]
 pub struct MemoryLimiter {
     max_memory: usize,

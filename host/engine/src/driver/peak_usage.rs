@@ -1,4 +1,4 @@
-//! How near a driver came to its bounds: the most that it used of each.
+//! How near a driver came to its limits: the most that it used of each.
 
 /// A bound on what a driver may use, and how its numbers are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

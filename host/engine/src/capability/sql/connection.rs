@@ -1,4 +1,4 @@
-//! Opening a driver's database: made like the cache's other files, never through a symbolic link, confined from the start.
+//! The connection to a driver's database: opened without following links, confined from the start.
 
 use super::confinement::DiskShare;
 use super::database_lock::lock_database_files;
@@ -25,24 +25,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest wait for another process's transaction.
-const PATIENCE: Duration = Duration::from_secs(1);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Making a database file closes a descriptor of it, and that would drop the locks of any other connection of this
-/// process on the same file: so files are made and opened one at a time.
+/// Making a database file closes a descriptor of it, which drops the POSIX locks of all other connections of this process on
+/// the same file: so files are made and opened one at a time.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// An open, confined connection.
+/// An open, confined connection. A drop closes it and releases its locks.
 #[derive(Debug)]
 pub(super) struct OpenDatabase {
     pub connection: Connection,
-    /// Behind the connection, which opens files by it until it is closed.
+    /// Dropped after the connection, which opens files by this handle until it is closed.
     _location: Arc<Location>,
     identity: DatabaseIdentity,
     identity_check: FileIdentityCheck,
     pub interrupt: Arc<Interrupt>,
     pub prepared: Prepared,
-    patience: Duration,
-    /// Whether it keeps everybody else out while it is there.
+    busy_timeout: Duration,
+    /// Whether no other connection can open the database meanwhile.
     is_exclusive: bool,
 }
 
@@ -50,12 +50,13 @@ pub(super) struct OpenDatabase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Locking {
     Shared,
-    /// SQLite's index of its log is then in memory, not in a file, for which a full disk has no room.
+    /// SQLite's index of its log is then in memory, not in a file, for which a full disk has no space.
     Exclusive,
 }
 
 impl OpenDatabase {
-    /// If the disk is full, still one that can read, and forget what was deleted to make room.
+    /// Opens the database. If the disk is full, the connection is exclusive: it can read, and remove records whose images were
+    /// deleted to free space.
     pub fn new(
         directory: &Directory,
         below: &Path,
@@ -64,10 +65,10 @@ impl OpenDatabase {
     ) -> Result<Self, SqlFault> {
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let (location, identity) =
-            made(directory, below).map_err(|error| opening_fault(below, &error))?;
+            find_or_make(directory, below).map_err(|error| opening_fault(below, &error))?;
         match OpenDatabase::on(&location, identity, share, deadline, Locking::Shared) {
             Err(SqlFault::Sqlite(error)) if is_full(&error) => {
-                tracing::debug!(%error, "no room beside the database: it is opened for this process alone");
+                tracing::debug!(%error, "no space beside the database: it is opened for this process alone");
                 OpenDatabase::on(&location, identity, share, deadline, Locking::Exclusive)
             }
             other => other,
@@ -83,8 +84,8 @@ impl OpenDatabase {
     ) -> Result<Self, SqlFault> {
         let mut connection = connect(location)?;
         let interrupt = Arc::new(Interrupt::new(location, share.log, deadline));
-        let patience = PATIENCE.min(deadline.remaining());
-        connection.busy_timeout(patience)?;
+        let busy_timeout = BUSY_TIMEOUT.min(deadline.remaining());
+        connection.busy_timeout(busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
         confinement::confine(&mut connection, &interrupt)?;
         set_up(&mut connection, &interrupt, share, locking)?;
@@ -100,12 +101,12 @@ impl OpenDatabase {
             identity_check,
             interrupt,
             prepared,
-            patience,
+            busy_timeout,
             is_exclusive,
         })
     }
 
-    /// Whether it must not outlive the call: nobody else gets at the database meanwhile.
+    /// Whether it must be closed after the call, since no other connection can open the database meanwhile.
     pub fn is_exclusive(&self) -> bool {
         self.is_exclusive
     }
@@ -114,17 +115,17 @@ impl OpenDatabase {
         self.identity
     }
 
-    /// Whether its file is still the one at this path.
+    /// Checks whether its file is still the one at this path.
     pub fn check_in_place(&mut self, dir: impl AsFd, below: &Path) -> bool {
         self.identity_check.check()
             || identity_below(dir, below).ok().flatten() == Some(self.identity)
     }
 
-    /// Waits for other processes no longer than the call may take.
-    pub fn set_patience(&mut self, remaining: Duration) {
-        let patience = PATIENCE.min(remaining);
-        if patience != self.patience && self.connection.busy_timeout(patience).is_ok() {
-            self.patience = patience;
+    /// Sets how long to wait for other processes: no longer than the call may take.
+    pub fn set_busy_timeout(&mut self, remaining: Duration) {
+        let busy_timeout = BUSY_TIMEOUT.min(remaining);
+        if busy_timeout != self.busy_timeout && self.connection.busy_timeout(busy_timeout).is_ok() {
+            self.busy_timeout = busy_timeout;
         }
     }
 }
@@ -141,8 +142,11 @@ pub(super) fn connect(location: &Location) -> rusqlite::Result<Connection> {
     Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
 }
 
-/// Makes sure that the file is there. One that is there is not opened: closing it would drop SQLite's locks on it.
-fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, DatabaseIdentity)> {
+/// Makes the file if it is missing. An existing one is not opened here: closing it would drop SQLite's locks on it.
+fn find_or_make(
+    directory: &Directory,
+    below: &Path,
+) -> io::Result<(Arc<Location>, DatabaseIdentity)> {
     let location = Arc::new(Location::find(directory, below)?);
     if location.identity()?.is_none() {
         make(directory, &location)?;
@@ -152,8 +156,8 @@ fn made(directory: &Directory, below: &Path) -> io::Result<(Arc<Location>, Datab
     Ok((location, identity))
 }
 
-/// Makes an empty file, unless somebody else does. Side files that are left of a database which was removed would be taken for those of
-/// the new one, and whoever has the old one open still writes to them.
+/// Makes an empty file, unless another process does. Side files of a database that was removed are removed first: SQLite would take
+/// them for those of the new one, and a process that has the old one open still writes to them.
 fn make(directory: &Directory, location: &Location) -> io::Result<()> {
     let _one_at_a_time = lock_database_files(directory)?;
     if location.identity()?.is_some() {
@@ -169,8 +173,8 @@ fn make(directory: &Directory, location: &Location) -> io::Result<()> {
     }
 }
 
-/// Several processes read while one writes, and a hit is no wait for the disk: SPEC asks that hits outlive the process,
-/// not the machine. What a statement keeps aside stays in memory, where it is counted: a temporary file would not be.
+/// WAL lets several processes read while one writes, and a hit does not wait for the disk: hits must survive a crash of the process,
+/// not of the machine. Temporary tables stay in memory, where they are counted; a temporary file would not be.
 fn set_up(
     connection: &mut Connection,
     interrupt: &Arc<Interrupt>,
@@ -188,7 +192,7 @@ fn set_up(
     Ok(())
 }
 
-/// The mode that the database has serves, too, if another process or a full disk keeps it from being changed now.
+/// If another process or a full disk prevents the change, the database keeps the mode that it has.
 fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Result<()> {
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
     match mode {

@@ -1,4 +1,4 @@
-//! Carrying out a guest's statements, each with a bound on what comes in and what goes out.
+//! Executing a guest's statements, with a limit on what comes in and what goes out.
 
 use super::confinement::{
     MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
@@ -42,7 +42,7 @@ pub(super) fn check(statement: &wit::Statement) -> Result<(), CapabilityError> {
 impl OpenDatabase {
     /// Rows changed.
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
-        self.make_room()?;
+        self.checkpoint_full_log()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         execute(connection, interrupt, prepared, statement)
             .inspect_err(|_| interrupt.forget_log_bytes())
@@ -61,7 +61,7 @@ impl OpenDatabase {
     /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
     /// of it.
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, SqlFault> {
-        self.make_room()?;
+        self.checkpoint_full_log()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         interrupt.set_host_statement(true);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
@@ -76,8 +76,8 @@ impl OpenDatabase {
         ended.inspect_err(|_| interrupt.forget_log_bytes())
     }
 
-    /// Writes a log that is full into the database. If somebody else's reading keeps it from that, there is no room.
-    fn make_room(&mut self) -> Result<(), SqlFault> {
+    /// Writes a full log into the database. If a reader of another process prevents that, the database is full.
+    fn checkpoint_full_log(&mut self) -> Result<(), SqlFault> {
         if !self.interrupt.log_may_be_full() {
             return Ok(());
         }
@@ -89,8 +89,8 @@ impl OpenDatabase {
         let written = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         self.interrupt.set_host_statement(false);
         written?;
-        // What was waited for others here is not waited for again.
-        self.set_patience(self.interrupt.remaining());
+        // The time spent waiting here is not available again.
+        self.set_busy_timeout(self.interrupt.remaining());
         if self.interrupt.log_is_full() {
             return Err(CapabilityError::Full.into());
         }
@@ -99,7 +99,7 @@ impl OpenDatabase {
     }
 }
 
-/// Rows changed. One that was prepared for an older schema is prepared anew.
+/// Rows changed. A statement that was prepared for an older schema is prepared again.
 fn execute(
     connection: &Connection,
     interrupt: &Interrupt,
@@ -137,7 +137,7 @@ fn query(
     statement: &wit::Statement,
 ) -> Result<wit::QueryResult, SqlFault> {
     let mut prepared = prepare(connection, interrupt, prepared, statement)?;
-    // What it wrote would stay if its answer is too large.
+    // If its result is too large, what it wrote would stay nevertheless.
     if !prepared.readonly() {
         return Err(CapabilityError::InvalidArgument.into());
     }
@@ -155,14 +155,14 @@ fn query(
     Ok(result)
 }
 
-/// The statement, prepared and filled, about to run.
+/// The statement, prepared and bound, about to run.
 fn prepare<'a>(
     connection: &'a Connection,
     interrupt: &Interrupt,
     prepared: &mut Prepared,
     statement: &wit::Statement,
 ) -> Result<CachedStatement<'a>, SqlFault> {
-    // Many short statements are one long call: none of them is ever asked to stop.
+    // Many short statements are one long call, and none of them is ever interrupted.
     if interrupt.deadline_passed() {
         return Err(CapabilityError::TooLarge.into());
     }
@@ -178,7 +178,7 @@ fn prepare<'a>(
     Ok(prepared)
 }
 
-/// Whether there is no room in the schema for what `sql` may add to it.
+/// Whether the schema would be too large with what `sql` may add to it.
 fn schema_is_full(
     connection: &Connection,
     interrupt: &Interrupt,

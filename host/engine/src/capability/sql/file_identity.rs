@@ -1,4 +1,4 @@
-//! Whether a database's file is still the one at its path, asked at each call and answered in a third of the time of a look.
+//! Whether a database's file is still the one at its path: checked at each call, in a third of the time of a `stat`.
 
 use super::location::{DatabaseIdentity, Location};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -6,29 +6,28 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// Questions that are answered without a watch: to end one takes the kernel some 5 ms, and a command that is over at once would
-/// wait for that.
-const UNWATCHED: u32 = 100;
+/// Checks before a watch is made: ending one takes the kernel some 5 ms, and a short command would wait for that.
+const CHECKS_WITHOUT_WATCH: u32 = 100;
 
-/// A watch on a file that was at its path when the watch began. The kernel tells of a move or a removal before it is done
-/// ([inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html)): while it told nothing, nothing happened.
+/// A watch on a file that was at its path when the watch began. The kernel reports a move or a removal before it is done
+/// ([inotify(7)](https://man7.org/linux/man-pages/man7/inotify.7.html)): without an event, nothing happened.
 #[derive(Debug)]
 pub(super) struct FileIdentityCheck {
     location: Arc<Location>,
     expected: DatabaseIdentity,
-    /// Questions before the watch begins.
-    unwatched: u32,
+    /// Checks before the watch is made.
+    without_watch: u32,
     events: Option<OwnedFd>,
 }
 
 impl FileIdentityCheck {
-    /// Will watch the file that lies there once it is asked often. Before that, if it is another one than `expected` then, or the machine
-    /// has no watch to give, every question is answered with "perhaps not".
+    /// Watches the file of this location after some checks. Before that, or if the file is another one than `expected` then, or the
+    /// kernel has no watch left, every check answers "not certain".
     pub fn new(location: &Arc<Location>, expected: DatabaseIdentity) -> Self {
         FileIdentityCheck {
             location: Arc::clone(location),
             expected,
-            unwatched: UNWATCHED,
+            without_watch: CHECKS_WITHOUT_WATCH,
             events: None,
         }
     }
@@ -44,11 +43,11 @@ impl FileIdentityCheck {
         (self.location.identity().ok()? == Some(self.expected)).then_some(events)
     }
 
-    /// Whether it is certain. After the first event of any kind it never is again.
+    /// Checks; true if the file is certainly the same. After the first event of any kind the answer is always false.
     pub fn check(&mut self) -> bool {
-        if self.unwatched > 0 {
-            self.unwatched -= 1;
-            if self.unwatched == 0 {
+        if self.without_watch > 0 {
+            self.without_watch -= 1;
+            if self.without_watch == 0 {
                 self.events = self.watch();
             }
         }
@@ -70,7 +69,7 @@ mod tests {
     /// After so many questions that there is a watch, if there can be one.
     fn watched(path: &Path, expected: DatabaseIdentity) -> FileIdentityCheck {
         let mut in_place = FileIdentityCheck::new(&Arc::new(Location::at(path)), expected);
-        assert!((1..UNWATCHED).all(|_| !in_place.check()), "nothing is watched yet");
+        assert!((1..CHECKS_WITHOUT_WATCH).all(|_| !in_place.check()), "nothing is watched yet");
         in_place
     }
 

@@ -1,4 +1,4 @@
-//! What a running statement is interrupted for: the time of the call, memory, and the growth of the database's log.
+//! What interrupts a running statement: the time of the call, its memory, and the growth of the database's log.
 
 use super::location::Location;
 use super::memory;
@@ -7,29 +7,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Every so many looks at the clock, memory and log are looked at, too.
+/// Every so many checks of the clock, memory and log are checked, too.
 const FULL_CHECK_EVERY: u32 = 10;
 
-/// Shared by a connection and the handlers that SQLite calls while a statement is prepared and runs.
+/// The limits of the statements of one connection, shared with the handlers that SQLite calls while a statement is prepared and
+/// runs.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     deadline: Deadline,
-    /// SQLite's memory when the statement that runs began.
+    /// SQLite's memory when the running statement began.
     memory_at_start: AtomicI64,
-    /// How often SQLite has asked since then whether to go on.
+    /// How often SQLite has called the progress handler since then.
     checks: AtomicU32,
-    /// Beside which SQLite's write-ahead log lies, and the bytes that it may have.
+    /// The database beside which the write-ahead log lies, and the bytes that the log may have.
     database: Arc<Location>,
     max_log: u64,
-    /// The log's bytes after the last commit, as SQLite told them: a look at the file costs a hit a microsecond.
+    /// The log's bytes after the last commit, as SQLite reports them: a `stat` of the file costs a hit a microsecond.
     committed: AtomicU64,
-    /// Whether the host's own statements are running, which need no permission.
+    /// Whether a statement of the host is running, which needs no authorisation.
     host_statement: AtomicBool,
     /// Whether a guest's statement is prepared now, within bounds.
     preparing: AtomicBool,
-    /// The weight of the functions that it calls.
+    /// The weight of the functions that the statement calls.
     function_weight: AtomicU32,
-    /// Whether SQLite wanted to prepare one anew while it ran.
+    /// Whether SQLite tried to prepare a statement again while it ran.
     stale: AtomicBool,
 }
 
@@ -41,7 +42,7 @@ impl Interrupt {
             checks: AtomicU32::new(0),
             database: Arc::clone(database),
             max_log,
-            // Nobody has looked yet.
+            // Not known yet.
             committed: AtomicU64::new(u64::MAX),
             host_statement: AtomicBool::new(true),
             preparing: AtomicBool::new(false),
@@ -56,7 +57,7 @@ impl Interrupt {
         self.checks.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the time of the call is up: nothing more is begun then. A statement that is short is never asked to stop.
+    /// Whether the time of the call is over: then no further statement is begun. A short statement is never interrupted.
     pub fn deadline_passed(&self) -> bool {
         self.deadline.passed()
     }
@@ -66,8 +67,8 @@ impl Interrupt {
         self.deadline.remaining()
     }
 
-    /// Whether the statement that runs must be interrupted. The clock is looked at each time, since a few steps may be slow
-    /// ones; memory and the log seldom: most statements are done before that.
+    /// Counts a check; true if the running statement must be interrupted. The clock is checked each time, since a few steps may be
+    /// slow; memory and the log seldom: most statements end before that.
     pub fn check_limits(&self) -> bool {
         let check = self.checks.fetch_add(1, Ordering::Relaxed);
         if self.deadline.passed() {
@@ -79,22 +80,22 @@ impl Interrupt {
         memory::is_exceeded(self.memory_at_start.load(Ordering::Relaxed)) || self.log_is_full()
     }
 
-    /// The log had so many bytes after a commit.
+    /// Notes the log's bytes after a commit.
     pub fn set_log_bytes(&self, bytes: u64) {
         self.committed.store(bytes, Ordering::Relaxed);
     }
 
-    /// What was undone may have left the log larger than any commit told.
+    /// Forgets the log's bytes: a rollback may have left the log larger than any commit reported.
     pub fn forget_log_bytes(&self) {
         self.set_log_bytes(u64::MAX);
     }
 
-    /// Whether the log may have all the bytes that it may have, as far as is known without a look at it.
+    /// Whether the log may be full, as far as is known without a `stat`.
     pub fn log_may_be_full(&self) -> bool {
         self.committed.load(Ordering::Relaxed) > self.max_log
     }
 
-    /// Whether the log has all the bytes that it may have.
+    /// Whether the log has more bytes than it may have.
     pub fn log_is_full(&self) -> bool {
         self.database.log_bytes() > self.max_log
     }
@@ -103,7 +104,7 @@ impl Interrupt {
         self.host_statement.load(Ordering::Relaxed)
     }
 
-    /// Says whose statements come next.
+    /// Says whether the next statements are the host's.
     pub fn set_host_statement(&self, host_statement: bool) {
         self.host_statement.store(host_statement, Ordering::Relaxed);
     }
@@ -121,7 +122,7 @@ impl Interrupt {
         self.function_weight.load(Ordering::Relaxed)
     }
 
-    /// A function of this weight is in the statement that is prepared: the weight of all of them.
+    /// Adds a function of this weight in the statement that is prepared; returns the weight of all of them.
     pub fn add_function_weight(&self, weight: u32) -> u32 {
         self.function_weight.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
     }
@@ -130,12 +131,12 @@ impl Interrupt {
         self.preparing.load(Ordering::Relaxed)
     }
 
-    /// A statement that runs was prepared for a schema that has changed since.
+    /// Notes that a running statement was prepared for a schema that has changed since.
     pub fn set_stale(&self) {
         self.stale.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that was noted since this was asked last.
+    /// Takes that note: true if it was set since the last call.
     pub fn take_stale(&self) -> bool {
         self.stale.swap(false, Ordering::Relaxed)
     }

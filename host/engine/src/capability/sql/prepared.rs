@@ -1,4 +1,4 @@
-//! Which of a guest's statements the connection holds prepared: those need no bound on the memory that preparing takes.
+//! Which of a guest's statements are in the connection's cache: those need no limit on the memory that preparing takes.
 
 use super::interrupt::Interrupt;
 use super::memory;
@@ -20,7 +20,7 @@ impl Prepared {
         sql: &str,
     ) -> Result<CachedStatement<'a>> {
         if let Some(at) = self.0.iter().position(|known| **known == *sql) {
-            // If it is asked for again and again, it is found at once.
+            // A statement that is used often is found first.
             self.0.swap(0, at);
             return connection.prepare_cached(sql);
         }
@@ -29,14 +29,14 @@ impl Prepared {
         interrupt.set_preparing(false);
         let statement = statement?;
         if self.0.len() == MAX_PREPARED {
-            // The one in hand goes into the emptied cache when it is done.
+            // The new statement enters the emptied cache when it is dropped.
             self.forget_all(connection);
         }
         self.0.push(sql.into());
         Ok(statement)
     }
 
-    /// Every statement is made anew from now on.
+    /// Empties the cache: every statement is prepared again from now on.
     pub fn forget_all(&mut self, connection: &Connection) {
         connection.flush_prepared_statement_cache();
         self.0.clear();

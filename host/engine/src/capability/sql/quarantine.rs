@@ -1,4 +1,4 @@
-//! Moving a corrupt database out of the way, whole, for whoever wants to look at it.
+//! Quarantine of a corrupt database: it is moved away as a whole, and kept for an administrator.
 
 use super::Database;
 use super::connection::connect;
@@ -9,12 +9,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// How long the second look waits for another process's transaction.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the second check waits for another process's transaction.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Database {
-    /// Moves the database that was found corrupt and its side files into `.image-cache/` and says where it is now. Where
-    /// another thread or process did so first, or it proves sound at the second look, nothing is moved.
+    /// Moves the database that was found corrupt and its side files into `.image-cache/`, and returns its new path. If another
+    /// thread or process did so first, or it is sound at the second check, nothing is moved.
     pub fn quarantine(&mut self) -> io::Result<Option<PathBuf>> {
         let found_corrupt = self.found_corrupt.take();
         self.open = None;
@@ -28,29 +28,30 @@ impl Database {
             self.found_sound = found_corrupt;
             return Ok(None);
         }
-        let aside = aside_name(location.name());
-        // The database first: a process that opens a new one meanwhile throws away side files that have none.
+        let new_name = quarantine_name(location.name());
+        // The database first: a process that makes a new one meanwhile removes side files without a database.
         for ending in [""].into_iter().chain(SIDE_FILES) {
-            let (from, to) = (format!("{}{ending}", location.name()), format!("{aside}{ending}"));
+            let (from, to) =
+                (format!("{}{ending}", location.name()), format!("{new_name}{ending}"));
             let own = self.directory.own_dir();
             match rustix::fs::renameat(location.directory(), from, own, to) {
                 Err(rustix::io::Errno::NOENT) => {}
                 other => other?,
             }
         }
-        Ok(Some(self.directory.path().join(".image-cache").join(aside)))
+        Ok(Some(self.directory.path().join(".image-cache").join(new_name)))
     }
 }
 
-/// Whether SQLite finds no fault in it now. It says "malformed", too, if the disk failed to read a page once, and hits
-/// are not thrown away for that.
+/// Whether SQLite finds no fault in it now. It says "malformed" also if the disk failed to read a page once, and the records are
+/// not dropped for that.
 fn is_sound(location: &Location) -> bool {
-    let look = || {
+    let check = || {
         let connection = connect(location)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(CHECK_TIMEOUT)?;
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))
     };
-    match look() {
+    match check() {
         Ok(words) => words == "ok",
         Err(error) => !matches!(
             error.sqlite_error_code(),
@@ -59,6 +60,6 @@ fn is_sound(location: &Location) -> bool {
     }
 }
 
-fn aside_name(name: &str) -> String {
+fn quarantine_name(name: &str) -> String {
     format!("{name}.corrupt-{}", image_cache_model::timestamp(SystemTime::now()))
 }

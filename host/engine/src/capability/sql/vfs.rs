@@ -1,7 +1,7 @@
 //! SQLite's way to a database's files: by the handle of their directory, no link followed, regular files alone.
 //!
 //! A database may lie in a directory that belongs to somebody else, who swaps its files and folders for links while root opens
-//! them. SQLite opens by path, and what lies beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
+//! them. SQLite opens by path, and the files beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
 //! handle of the directory ([`PREFIX`]), and what it opens by such a path is looked at first, by a descriptor that only names the
 //! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as ever.
 
@@ -19,7 +19,7 @@ pub(super) const PREFIX: &str = "/proc/self/./fd/";
 /// The name of SQLite's VFS for such paths: the one for Unix, which leaves them as they are.
 const NAME: &CStr = c"image-cache-beneath";
 
-/// How often a name is looked at that comes and goes meanwhile.
+/// How often opening is tried while another process makes and removes the file.
 const OPEN_ATTEMPTS: u32 = 16;
 
 type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
@@ -32,7 +32,7 @@ struct SystemCalls {
     lstat: StatCall,
 }
 
-/// Noted before SQLite makes ours.
+/// Set before SQLite makes calls through this VFS.
 static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 
 /// The VFS, made at first use; none if SQLite has no Unix to build it on.
@@ -183,7 +183,7 @@ fn may_be_opened(directory: BorrowedFd<'_>, found: &OwnedFd) -> bool {
 }
 
 /// Why a file of this directory is not to be opened. Root does not touch one that has a second name, elsewhere perhaps, and an owner of its
-/// own: whoever may write into the directory could have made the name here.
+/// own: a process that may write to the directory could have made the name here.
 pub(super) fn fault(directory: BorrowedFd<'_>, file: &Stat) -> Option<&'static str> {
     if FileType::from_raw_mode(file.st_mode) != FileType::RegularFile {
         return Some("it is no regular file; move it away");

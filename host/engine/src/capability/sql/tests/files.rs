@@ -80,7 +80,7 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
 fn no_room_for_the_index_of_the_log_is_a_full_storage() {
     let no_room = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     let fault = SqlFault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
-    assert_eq!(arm(&records().database.answer(fault)), "full");
+    assert_eq!(arm(&records().database.note_fault(fault)), "full");
 }
 
 #[test]
@@ -89,7 +89,9 @@ fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
     let condemn = |records: &mut Records| {
         // SQLite's answer to a page that the disk did not hand out.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        records.database.answer(SqlFault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
+        records
+            .database
+            .note_fault(SqlFault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
         records.database.quarantine().expect("it can be looked at")
     };
     assert_eq!(condemn(&mut records), None);
