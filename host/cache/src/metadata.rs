@@ -102,8 +102,8 @@ impl MetadataStore {
     }
 
     /// Whether they were brought into sync lately, when the directory held just this.
-    pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
-        self.driver.sync.matches_last_reconcile(held)
+    pub fn matches_last_reconcile(&self, snapshot: DirectorySnapshot) -> bool {
+        self.driver.sync.matches_last_reconcile(snapshot)
     }
 
     pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {

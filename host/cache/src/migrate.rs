@@ -97,7 +97,7 @@ fn claim(directory: &Directory) -> Result<OpenLock> {
 fn true_records(
     old: &Driver,
     directory: &Directory,
-    told: &mut Migrated,
+    migrated: &mut Migrated,
 ) -> Result<Records, MigrationFault> {
     let in_directory =
         |source| Error::Directory { operation: "read", path: directory.path().to_owned(), source };
@@ -111,15 +111,15 @@ fn true_records(
         let record = match old.remove(&id) {
             Some(record) if agree(&record, &file) => record,
             other => {
-                told.adopted += 1;
+                migrated.adopted += 1;
                 other.map_or_else(|| adopted(&id, &file), |record| renewed(&record, &file))
             }
         };
-        told.images += 1;
-        told.hits = told.hits.saturating_add(record.hits);
+        migrated.images += 1;
+        migrated.hits = migrated.hits.saturating_add(record.hits);
         records.insert(id, record);
     }
-    told.left_out = old.len() as u64;
+    migrated.left_out = old.len() as u64;
     if is_empty && !records.is_empty() { Err(MigrationFault::Empty) } else { Ok(records) }
 }
 

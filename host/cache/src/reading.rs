@@ -110,7 +110,7 @@ impl CachedReader {
 
     /// Bytes that are still to be delivered from where it stands.
     #[cfg(feature = "tokio")]
-    pub(crate) fn left(&self) -> u64 {
+    pub(crate) fn remaining(&self) -> u64 {
         self.range.end.saturating_sub(self.position)
     }
 

@@ -147,8 +147,8 @@ impl ResumeState {
     }
 
     fn ended_early(&self) -> io::Error {
-        let (came, size) = (self.offset, self.size.unwrap_or_default());
-        let words = format!("the source ended after {came} of {size} bytes");
+        let (received, size) = (self.offset, self.size.unwrap_or_default());
+        let words = format!("the source ended after {received} of {size} bytes");
         io::Error::new(io::ErrorKind::UnexpectedEof, words)
     }
 }

@@ -44,10 +44,10 @@ impl ImageCache {
     pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;
-        let mut told = 0;
+        let mut bytes_read = 0;
         while let Some(file) = open_locked(inner, &id).map_err(Error::image("open", &id))? {
             let mut count = |bytes| {
-                told += bytes;
+                bytes_read += bytes;
                 progress(bytes);
             };
             let table = match load_or_build_with_progress(inner, &id, &file, &mut count)? {
@@ -61,7 +61,7 @@ impl ImageCache {
             };
             let size = table.size();
             // It was read to its end just now where its digests had to be made.
-            if told < size || size == 0 {
+            if bytes_read < size || size == 0 {
                 self.verify_blocks(&id, &file, &table, &mut progress)?;
             }
             return Ok(Some(Verified { size, trust: table.trust() }));

@@ -104,7 +104,7 @@ impl Knowledge {
 /// A reconciliation that left nothing out.
 #[derive(Debug, Clone, Copy)]
 struct LastReconcile {
-    held: DirectorySnapshot,
+    snapshot: DirectorySnapshot,
     /// When it began, by both clocks, and how long it took.
     begun: Instant,
     begun_at: SystemTime,
@@ -118,7 +118,7 @@ impl LastReconcile {
 
     /// Whether an entry came or went since, as far as the directory's time tells.
     fn is_outdated(&self, changed: SystemTime) -> bool {
-        changed != self.held.changed || self.begun_at < changed + SAME_TIME
+        changed != self.snapshot.changed || self.begun_at < changed + SAME_TIME
     }
 }
 
@@ -172,9 +172,10 @@ impl SyncState {
     }
 
     /// Whether they were reconciled lately, when the directory held just this.
-    pub fn matches_last_reconcile(&self, held: DirectorySnapshot) -> bool {
+    pub fn matches_last_reconcile(&self, snapshot: DirectorySnapshot) -> bool {
         let known = lock(&self.knowledge);
-        let is_same = |last: LastReconcile| last.held == held && last.begun.elapsed() < LATELY;
+        let is_same =
+            |last: LastReconcile| last.snapshot == snapshot && last.begun.elapsed() < LATELY;
         known.is_whole() && known.last.is_some_and(is_same)
     }
 
@@ -238,9 +239,9 @@ impl SyncState {
     fn run(&self, reconcile: impl FnOnce() -> Result<Reconciled>) -> Result<Reconciled> {
         let (begun, begun_at) = (Instant::now(), SystemTime::now());
         let result = reconcile();
-        if let Ok(Reconciled::Whole(held)) = result {
+        if let Ok(Reconciled::Whole(snapshot)) = result {
             let took = begun.elapsed();
-            lock(&self.knowledge).last = Some(LastReconcile { held, begun, begun_at, took });
+            lock(&self.knowledge).last = Some(LastReconcile { snapshot, begun, begun_at, took });
         }
         result
     }
@@ -251,5 +252,37 @@ impl SyncState {
         if self.dirty.lock_until(Instant::now).is_some() {
             lock(&self.knowledge).back_off(slow);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Error, ImageCache};
+
+    #[test]
+    fn a_call_that_fails_slowly_while_changes_are_reconciled_puts_the_next_attempt_off() {
+        let place = tempfile::tempdir().expect("a directory");
+        let config = Config::builder(place.path()).build().expect("it is right");
+        let cache = ImageCache::open(config).expect("it opens");
+        let (in_use, sync) = (cache.inner().metadata.in_use(), SyncState::default());
+        let changed = SystemTime::UNIX_EPOCH;
+        let snapshot = DirectorySnapshot { size: CacheSize::default(), changed };
+        let whole = || Ok(Reconciled::Whole(snapshot));
+        let driver = || Arc::clone(&in_use);
+        sync.reconcile_if_dirty(Backoff::Respected, driver, whole).expect("it is whole");
+        std::thread::sleep(LOOK_PAUSE);
+        let failed = sync.reconcile_changes(
+            || Ok(SystemTime::now()),
+            || {
+                sync.back_off(&in_use);
+                Err(Error::InUse { path: place.path().into() })
+            },
+        );
+        assert!(failed.is_err() && !sync.is_in_sync());
+        let unreachable = || unreachable!("it is put off");
+        sync.reconcile_if_dirty(Backoff::Respected, driver, unreachable).expect("nothing is done");
+        sync.reconcile_if_dirty(Backoff::Ignored, driver, whole).expect("it is whole");
+        assert!(sync.is_in_sync());
     }
 }

@@ -66,9 +66,9 @@ impl<'a, 's> PruneRun<'a, 's> {
         inner.flush();
         inner.reconcile_if_changed();
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
-        let held = inner.snapshot_directory()?;
-        let cached = held.size;
-        if !inner.metadata.matches_last_reconcile(held)
+        let snapshot = inner.snapshot_directory()?;
+        let cached = snapshot.size;
+        if !inner.metadata.matches_last_reconcile(snapshot)
             && inner.read_metadata(MetadataStore::cache_size)? != cached
         {
             inner.metadata.mark_dirty();

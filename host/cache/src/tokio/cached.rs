@@ -58,7 +58,7 @@ impl CachedChunks {
 
 /// The bytes that are left.
 fn room(reader: &OffRuntimeReader) -> usize {
-    usize::try_from(reader.left()).unwrap_or(usize::MAX)
+    usize::try_from(reader.remaining()).unwrap_or(usize::MAX)
 }
 
 /// As much as can be read at once: a block, or the rest of one.
@@ -71,7 +71,7 @@ fn read(mut reader: CachedReader, mut buffer: Buffer) -> ReadAhead {
 /// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
 async fn read_piece(reader: OffRuntimeReader) -> ReadAhead {
     let budget = reader.read_budget().clone();
-    let _turn = budget.turn().await;
+    let _permit = budget.piece_permit().await;
     let (mut piece, room) = (budget.piece(room(&reader)), budget.clone());
     let read = move || {
         let (mut reader, mut block) = (reader.into_inner(), room.block(VERIFIED_CHUNK));
@@ -92,5 +92,5 @@ fn read_some(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
 }
 
 fn more_of(reader: CachedReader) -> Option<OffRuntimeReader> {
-    (reader.left() > 0).then(|| OffRuntime::new(reader))
+    (reader.remaining() > 0).then(|| OffRuntime::new(reader))
 }

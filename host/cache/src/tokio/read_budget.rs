@@ -20,7 +20,7 @@ const DEFAULT_BYTES: usize = 16 << 20;
 const AHEAD: usize = 8;
 
 /// So many blocks are read at once for pieces: each takes the memory of a whole one meanwhile.
-const TURNS: usize = 4;
+const PIECE_PERMITS: usize = 4;
 
 /// So many buffers are kept to be used again: of pieces more, since with them there are many readers.
 const SPARE_BLOCKS: usize = 24;
@@ -42,7 +42,7 @@ struct BudgetState {
     held: AtomicUsize,
     /// Blocks that are being read ahead, or were.
     ahead: AtomicUsize,
-    turns: Semaphore,
+    piece_permits: Semaphore,
     blocks: Spare,
     pieces: Spare,
 }
@@ -54,7 +54,7 @@ impl ReadBudget {
             bytes,
             held: AtomicUsize::new(0),
             ahead: AtomicUsize::new(0),
-            turns: Semaphore::new(TURNS),
+            piece_permits: Semaphore::new(PIECE_PERMITS),
             blocks: Spare::new(VERIFIED_CHUNK, SPARE_BLOCKS),
             pieces: Spare::new(PIECE, SPARE_PIECES),
         }))
@@ -98,8 +98,8 @@ impl ReadBudget {
     }
 
     /// A permit to read a block for a piece of it; none if the semaphore is closed, which does not happen.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.turns.acquire().await.ok()
+    pub(super) async fn piece_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.piece_permits.acquire().await.ok()
     }
 }
 
