@@ -15,7 +15,13 @@ use serve::{plain_id, secret};
 pub mod serve {
     mod cache_control;
     mod label;
+    mod plain {
+        pub(crate) mod credentials_in_query;
+    }
     pub(crate) mod plain_id;
+    mod prefetch {
+        pub(crate) mod credentials;
+    }
     mod range;
     pub(crate) mod secret;
     mod stored_fields;

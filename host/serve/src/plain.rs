@@ -1,7 +1,7 @@
 //! The profile `plain`: what is got below the upstream's URL comes from the cache, as long as HTTP's rules for shared
 //! caches allow that (RFC 9111).
 
-mod credentials_in_query;
+pub(crate) mod credentials_in_query;
 mod invalidation;
 mod miss;
 mod revalidation;

@@ -1,6 +1,6 @@
 //! Fetches what is queued: in order, so many at a time, again where it failed, and never dying of an error.
 
-mod credentials;
+pub(crate) mod credentials;
 mod origin;
 mod round;
 mod state;
