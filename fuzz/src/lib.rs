@@ -14,7 +14,13 @@ use serve::{plain_id, secret};
 #[allow(dead_code, reason = "the service uses more of them")]
 pub mod serve {
     mod cache_control;
+    mod plain {
+        pub(crate) mod credentials_in_query;
+    }
     pub(crate) mod plain_id;
+    mod prefetch {
+        pub(crate) mod credentials;
+    }
     mod range;
     pub(crate) mod secret;
     mod stored_fields;

@@ -76,10 +76,9 @@ fn leftovers(input: &mut Input<'_>) {
     let offered: Vec<Leftover> = (0..input.count())
         .filter_map(|_| {
             let image_id = input.text().parse().ok()?;
-            let state = if input.byte().is_multiple_of(2) {
-                LeftoverState::Incomplete
-            } else {
-                LeftoverState::Invalid
+            let state = match input.byte() % 2 {
+                0 => LeftoverState::Incomplete,
+                _ => LeftoverState::Invalid,
             };
             Some(Leftover {
                 image_id,

@@ -1,9 +1,6 @@
 //! The prefetcher's file of credentials: no line is lost or shown, and nothing of the request itself is overwritten.
 
-#[path = "../../../host/serve/src/prefetch/credentials.rs"]
-mod credentials;
-
-use credentials::Credentials;
+use super::super::prefetch::credentials::Credentials;
 
 /// Shorter texts may be part of an error's own words.
 const SECRET: usize = 12;

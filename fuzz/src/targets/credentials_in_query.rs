@@ -1,9 +1,6 @@
 //! Credentials in a query: a second reading finds no name that ours misses, and the id shows nothing of the query.
 
-#[path = "../../../host/serve/src/plain/credentials_in_query.rs"]
-mod credentials_in_query;
-
-use credentials_in_query::KnownCredentials;
+use super::super::plain::credentials_in_query::KnownCredentials;
 
 /// Some of the names that are known, and one that is configured.
 const NAMES: [&str; 4] = ["token", "sig", "x-amz-signature", "x-mine"];

@@ -1,7 +1,7 @@
 //! The profile `plain`: a GET below the upstream's URL is served from the cache, as far as HTTP's rules for shared caches
 //! allow that (RFC 9111).
 
-mod credentials_in_query;
+pub(crate) mod credentials_in_query;
 mod invalidation;
 mod revalidation;
 mod rules;

@@ -1,7 +1,7 @@
 //! Fetches queued images in order, some at a time, and retries those that failed.
 
 mod attempts;
-mod credentials;
+pub(crate) mod credentials;
 mod round;
 mod state;
 mod upstream;

@@ -9,7 +9,7 @@
 //! 2^64 damaged blocks is not detected; with a damaged block each second, that is once in 580 billion years, so
 //! 128 bits would only make the files longer. A digest is compared with the one of its own block only, so there
 //! is no birthday paradox. Measured on a Zen 5 core, in GB/s of its own time: a warm read of 1 MiB 33; XXH3 143
-//! with AVX-512 and 74 with AVX2 as [implemented here](digest), 54 as `twox-hash` computes it (AVX2); CRC-64/NVME 69 with AVX-512 (`crc-fast`) and 13 without; rapidhash 50.
+//! with AVX-512 and 74 with AVX2 as implemented here, 54 as `twox-hash` computes it (AVX2); CRC-64/NVME 69 with AVX-512 (`crc-fast`) and 13 without; rapidhash 50.
 //!
 //! **The digests belong to the content.** A digest file names an id. What was verified under an id stays the
 //! reference for the file of that name until the cache itself removes or replaces it.

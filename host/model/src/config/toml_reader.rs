@@ -98,6 +98,8 @@ pub(super) fn given<'a>(value: &'a DeValue<'_>) -> Given<'a> {
         DeValue::Integer(number) => {
             Given::Integer(i128::from_str_radix(number.as_str(), number.radix()).ok())
         }
+        // What the parser recovers of a number with a syntax error.
+        DeValue::Float(number) if number.as_str().is_empty() => Given::Other("a broken number"),
         DeValue::Float(number) => Given::Other(number.as_str()),
         DeValue::Boolean(on) => Given::Switch(*on),
         DeValue::Datetime(_) => Given::Other("a date or time of day"),
