@@ -7,8 +7,8 @@ use anyhow::Result;
 use std::process::Command;
 
 /// The test program and the module of it that need servers or other languages: they skip themselves, with a message,
-/// unless the run is a full one.
-const FULL_ONLY: [&str; 3] = ["serve", "--", "http_cache_tests"];
+/// unless the run is a full one. With `cli`, cargo builds the binary that they drive.
+const FULL_ONLY: [&str; 5] = ["serve", "--test", "cli", "--", "http_cache_tests"];
 
 /// The variable that tells them that it is one.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";

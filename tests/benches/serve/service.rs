@@ -1,7 +1,8 @@
 //! `image-cache serve`, built for release, with a cache of its own.
 
 use super::process::{Process, log};
-use std::io::{self, BufRead, BufReader};
+use image_cache_tests::serving::read_address;
+use std::io::{self, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,13 +32,9 @@ impl Service {
         let output = child.stdout.take();
         let process = Process::of(child);
         let mut output = BufReader::new(output.ok_or_else(|| io::Error::other("it is piped"))?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
+        let address = read_address(&mut output, "listening on ");
         std::thread::spawn(move || io::copy(&mut output, &mut io::sink()));
-        let address = line.trim().strip_prefix("listening on ").and_then(|it| it.parse().ok());
-        let address = address.ok_or_else(|| {
-            io::Error::other(format!("the service does not say where it listens: {line:?}"))
-        })?;
+        let address = address.map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Service { address, process })
     }
 }
