@@ -36,7 +36,7 @@ fn origin() -> Origin {
             ("ETag", &*etag),
             ("Cache-Control", "max-age=600"),
         ];
-        reply_with_file(request, output, &fields, image(n))
+        reply_with_file(request, output, &fields, &image(n))
     })
 }
 
@@ -47,7 +47,7 @@ fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_no
         let origin = origin();
         let served = Served::before(&origin.url(), &["--profile", profile]);
         for n in 0..IMAGES {
-            served.get(&target(profile, n))?.assert_is(200, "miss", image(n));
+            served.get(&target(profile, n))?.assert_is(200, "miss", &image(n));
             assert!(served.is_cached(&n.to_string()));
         }
         // So that what was said of them is read anew.
@@ -65,7 +65,7 @@ fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_no
                 status => assert!([502, 503].contains(&status), "{profile} {n}: {status}"),
             }
             let answer = served.get(&target)?;
-            answer.assert_is(200, "hit", image(n));
+            answer.assert_is(200, "hit", &image(n));
             let said = answer.header("content-type");
             assert_eq!(said, Some("application/x-raw"), "{profile} {n}");
         }
