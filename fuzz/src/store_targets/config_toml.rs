@@ -13,7 +13,7 @@ pub fn check(data: &[u8]) {
     };
     let table: toml::Table = text.parse().expect("it is TOML");
     for key in table.keys() {
-        let is_known = ConfigOption::ALL.into_iter().any(|option| option.name() == key);
+        let is_known = ConfigOption::ALL.iter().any(|option| option.name() == key);
         assert!(is_known || key == "drivers", "{key} is accepted, and means nothing");
     }
     let dir = table["image_cache_dir"].as_str().expect("it is text");
