@@ -1,7 +1,7 @@
 //! A lint of our own: what works below the cache directory reaches it by handle, never by a path.
 //!
 //! Whoever owns the directory can put a link in the place of any file between two looks. `host/store/src/directory/` has the ways
-//! to open, make and rename files there (`beneath.rs`); a file that has a reason to use paths is named below.
+//! to open, make and rename files there (`safe_open.rs`); a file that has a reason to use paths is named below.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -14,7 +14,7 @@ const ROOT: &str = "host";
 /// Files and folders that may use paths, and why.
 const ALLOWED: [(&str, &str); 11] = [
     ("cli/src/", "files that the caller names: sources, targets, crates of drivers"),
-    ("engine/src/conformance/fixture.rs", "plays another program, in a fresh directory of its own"),
+    ("engine/src/conformance/images.rs", "plays another program, in a fresh directory of its own"),
     (
         "store/src/directory/opening.rs",
         "opens the base directory itself, once, at the path that was configured",
@@ -24,7 +24,7 @@ const ALLOWED: [(&str, &str); 11] = [
         "looks whether the base directory is still at its path, and opens nothing",
     ),
     (
-        "engine/src/driver/compile_cache.rs",
+        "engine/src/driver/compile_cache/storage.rs",
         "opens the user's own directory of compiled code; the rest is below its handle",
     ),
     ("engine/src/driver/testing.rs", "a component for the tests"),
@@ -93,7 +93,7 @@ pub fn check() -> Result<()> {
     look(root, root, &mut files, &mut faults)?;
     if !faults.is_empty() {
         bail!(
-            "{} path calls where everything is reached by handle (directory/beneath.rs, SmallFiles, read_file); \
+            "{} path calls where everything is reached by handle (directory/safe_open.rs, SmallFiles, read_file); \
              a file with a reason for paths is named in xtask/src/paths.rs:\n{}",
             faults.len(),
             faults.join("\n")

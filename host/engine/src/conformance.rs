@@ -110,7 +110,8 @@ pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
 /// `scratch`, which must be there. Never panics, whatever the driver does.
 ///
 /// ```
-/// use image_cache::{Config, conformance};
+/// use image_cache_engine::conformance;
+/// use image_cache_model::Config;
 /// # let place = tempfile::tempdir()?;
 /// # let scratch = place.path();
 /// let config = Config::builder(scratch).driver("sqlite").build()?;

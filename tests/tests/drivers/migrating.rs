@@ -136,7 +136,7 @@ fn the_wrong_driver_is_refused_by_name() -> Tested {
 #[test]
 fn records_that_are_not_what_was_written_are_found_out() -> Tested {
     for (fault, export, words) in [
-        ("foreign-image", "get-cached-images", "the new metadata differ from what was written"),
+        ("foreign-image", "get-cached-images", "the new records differ from what was written"),
         ("error-other", "record-cached", "cannot record an image"),
         ("trap", "get-cached-images", "cannot list images"),
     ] {

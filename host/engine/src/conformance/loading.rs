@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// component, at whatever time the caller chooses; no cache is opened, and nothing is reconciled.
 ///
 /// ```
-/// use image_cache::{Config, Eviction, conformance};
+/// use image_cache_engine::conformance;
+/// use image_cache_model::{Config, Eviction};
 /// # let place = tempfile::tempdir()?;
 /// # let directory = place.path().join("cache");
 /// let driver = conformance::load(&Config::builder(directory).driver("sqlite").build()?)?;

@@ -35,7 +35,8 @@ impl CallTimes {
 /// What was measured while cases ran.
 ///
 /// ```
-/// use image_cache::{Config, conformance};
+/// use image_cache_engine::conformance;
+/// use image_cache_model::Config;
 /// # let place = tempfile::tempdir()?;
 /// # let scratch = place.path();
 /// let config = Config::builder(scratch).driver("sqlite").build()?;

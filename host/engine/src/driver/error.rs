@@ -39,7 +39,7 @@ pub enum DriverError {
 /// Why a call of a driver failed.
 ///
 /// ```
-/// use image_cache::{CallError, DriverError};
+/// use image_cache_engine::{CallError, DriverError};
 /// let error = CallError::Refused(DriverError::Busy);
 /// assert_eq!(error.to_string(), "its storage is busy; try again later");
 /// ```

@@ -22,10 +22,11 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 /// and completely. It does not flush to disk: after a power loss the file may be gone, or empty.
 ///
 /// ```
-/// # use image_cache::{Config, ImageCache};
+/// # use image_cache_store::Directory;
 /// # let scratch = tempfile::tempdir()?;
-/// # let cache = ImageCache::open(Config::builder(scratch.path().join("cache")).build()?)?;
-/// let notes = cache.small_files("notes")?;
+/// # let opened = Directory::open(&scratch.path().join("cache"), "cache.db".as_ref());
+/// # let directory = opened.map_err(|fault| fault.source)?;
+/// let notes = directory.small_files("notes")?;
 /// notes.save("cirros", b"asked for by alice")?;
 /// assert_eq!(notes.load("cirros")?, Some(b"asked for by alice".to_vec()));
 /// assert!(notes.remove("cirros")? && !notes.remove("cirros")?);
