@@ -25,7 +25,19 @@ pub fn step(name: &str, mut command: Command) -> Result<()> {
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
+    // What `cargo run` tells xtask of its package: some build scripts run again when it changes, so a build by xtask
+    // and one by hand would each undo the other.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_of_package) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+/// Whether cargo sets the variable for a program of one package that it runs.
+fn is_of_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// The command as one would type it.

@@ -9,9 +9,8 @@ use crate::command::{cargo, step};
 use crate::drivers;
 use anyhow::{Context, Result};
 use image::Image;
-use image_cache_guest_toolchain::Workspace;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use table::Figures;
 
 /// With this variable the demonstration uses another binary, and builds none.
@@ -43,5 +42,9 @@ fn build() -> Result<PathBuf> {
     drivers::toolchain()?;
     println!("Building the command line; without earlier builds this takes some minutes");
     step("Build", cargo(&["build", "--release", "--locked"]))?;
-    Ok(Workspace::of_this_package()?.target.join("release/image-cache"))
+    // This program lies in the same target directory, in the folder of another profile.
+    let this = env::current_exe().context("this program has no path")?;
+    let target =
+        this.parent().and_then(Path::parent).context("this program lies in no target directory")?;
+    Ok(target.join("release/image-cache"))
 }

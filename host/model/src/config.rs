@@ -9,8 +9,8 @@ mod driver_table;
 mod fault;
 mod given;
 mod layers;
+mod option_macro;
 mod option_table;
-mod options;
 mod oslo;
 mod toml_file;
 mod toml_reader;
@@ -20,8 +20,8 @@ pub use driver_config::{BUILT_IN_DRIVERS, DriverConfig, Grant, Limits, UnknownGr
 pub use driver_keys::{DRIVER_KEYS, DriverKey};
 pub use fault::{ConfigError, ConfigFault};
 pub use layers::ConfigLayers;
-pub use option_table::OptionDefinition;
-pub use options::{ConfigBuilder, ConfigOption};
+pub use option_macro::OptionDefinition;
+pub use option_table::{ConfigBuilder, ConfigOption};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -6,12 +6,12 @@
 mod active_fills;
 mod deferred_close;
 mod digest_files;
+mod directory_lock;
 mod external_writer;
 mod file_identity;
 mod image_lock;
 mod incomplete_file;
 mod leftovers;
-mod lock;
 mod opening;
 mod owner;
 mod quarantine;
@@ -21,14 +21,15 @@ mod safe_open;
 mod scan;
 mod small_files;
 mod unlinked;
+mod writer_lock;
 
 pub use active_fills::ActiveFills;
 pub use deferred_close::{CLOSE_BATCH, DeferredClose};
 pub use digest_files::{FileKey, StagedDigests};
+pub use directory_lock::OpenLock;
 pub use external_writer::WriterState;
 pub use file_identity::FileIdentity;
 pub use incomplete_file::{Incomplete, PublishResult, TakeResult};
-pub use lock::OpenLock;
 pub use opening::DirectoryFault;
 pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
@@ -38,8 +39,8 @@ use cap_std::fs::{Dir, DirEntry};
 use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
 use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
-use safe_open::{RateLimit, is_regular, open_to_read, open_to_write};
-use std::fs::{File, TryLockError};
+use safe_open::{RateLimit, is_regular, open_to_read};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -217,19 +218,6 @@ fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
 
 fn stat_any(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
     found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))
-}
-
-/// The file, with an exclusive lock. NFS grants such a lock only on a file that is open for writing.
-fn lock_exclusive(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::Error(e)) if Errno::from_io_error(&e) == Some(Errno::BADF) => {
-            let opened = open_to_write(dir, id.as_str()).map_err(TryLockError::Error)?;
-            let opened = opened.ok_or(TryLockError::Error(io::ErrorKind::NotFound.into()))?;
-            opened.try_lock().map(|()| opened)
-        }
-        Err(e) => Err(e),
-    }
 }
 
 fn not_regular(id: &ImageId) -> io::Error {

@@ -1,6 +1,6 @@
 //! The capability `sql`: one database of the driver's own in the cache directory, over one long-lived connection.
 
-mod confinement;
+mod authorizer;
 mod connection;
 mod database_lock;
 mod execute;
@@ -17,7 +17,7 @@ mod vfs;
 use super::error::CapabilityError;
 use crate::bindings::image_cache::driver::sql as wit;
 use crate::driver::deadline::Deadline;
-use confinement::DiskShare;
+use authorizer::DiskShare;
 use connection::OpenDatabase;
 use fault::{SqlFault, is_full, is_no_room};
 use image_cache_model::printable;

@@ -2,7 +2,7 @@
 
 use super::fault::{ConfigError, ConfigFault, Rejected, at_line};
 use super::given::Given;
-use super::options::{ConfigBuilder, ConfigOption};
+use super::option_table::{ConfigBuilder, ConfigOption};
 use super::{Config, oslo, toml_file};
 use crate::read_file::read_file;
 use std::ffi::{OsStr, OsString};

@@ -1,139 +1,297 @@
-//! Turns the table of options into the code that reads, checks and keeps them.
+//! The options of a cache: one table, which flags, variables, files, help, manuals, checks and defaults come from.
+//!
+//! A new option is an entry here, a field of [`Config`], and the code that uses it.
 
-/// What is known of an option: help, manuals, flags and variables are made of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OptionDefinition {
-    /// The key in a TOML or oslo.config file; in capitals it is the environment variable.
-    pub name: &'static str,
-    /// The flag, with its dashes.
-    pub flag: &'static str,
-    /// What stands for the value in help texts.
-    pub value_name: &'static str,
-    /// The default as a user would write it; empty if the option is required.
-    pub default: &'static str,
-    /// Whether Glance has the same option, so that its configuration files may set it.
-    pub is_of_glance: bool,
-    /// What the option does, in one line.
-    pub help: &'static str,
-    /// Further sentences for the manual; may be empty.
-    pub details: &'static str,
-    /// Which values are accepted, in words.
-    pub accepted: &'static str,
+use super::check;
+use super::driver_config::DriverConfig;
+use super::fault::Rejected;
+use super::given::{self, Given};
+use super::option_macro::{OptionDefinition, options};
+use super::{Config, Durability, OtherWriter};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const BYTES: &str =
+    "0 to 9223372036854775807 bytes, a whole number or with a unit (\"10 GiB\", \"500MB\")";
+const COUNT: &str = "a whole number, 0 to 9223372036854775807";
+const SWITCH: &str = "true or false";
+
+options! {
+    Dir {
+        name: "image_cache_dir",
+        flag: "--cache-dir",
+        value_name: "DIR",
+        default: "",
+        is_of_glance: true,
+        help: "The cache directory, which is created if it does not exist",
+        details: "A relative path is relative to the current directory.",
+        accepted: "the path of a directory",
+        field: dir: PathBuf,
+        set: (path: impl Into<PathBuf>) => path.into(),
+        read: given::path,
+        check: check::dir,
+    }
+    Driver {
+        name: "image_cache_driver",
+        flag: "--driver",
+        value_name: "NAME",
+        default: "sqlite",
+        is_of_glance: true,
+        help: "The driver: sqlite, xattr, a name from [drivers.NAME], or a component's path",
+        details: "In a TOML file, a relative path of a component starts at the file's directory.",
+        accepted: "a built-in name (sqlite, xattr), a name from [drivers.NAME], or the path of a component",
+        field: driver: String,
+        set: (name: impl Into<String>) => name.into(),
+        read: given::string,
+        check: check::driver,
+    }
+    MaxSize {
+        name: "image_cache_max_size",
+        flag: "--max-size",
+        value_name: "SIZE",
+        default: "10 GiB",
+        is_of_glance: true,
+        help: "The size of all cached images above which `prune` evicts; bytes, or with a unit",
+        details: "0 empties the cache.",
+        accepted: BYTES,
+        field: max_size: u64,
+        set: (bytes: u64) => bytes,
+        read: given::bytes,
+        check: check::bytes,
+    }
+    StallTime {
+        name: "image_cache_stall_time",
+        flag: "--stall-time",
+        value_name: "TIME",
+        default: "24h",
+        is_of_glance: true,
+        help: "The time after which an incomplete file counts as stalled; seconds, or with a unit",
+        details: "`clean` removes stalled files.",
+        accepted: "0 s to 1000 years, whole seconds or with a unit (86400, \"24h\")",
+        field: stall_time: Duration,
+        set: (time: Duration) => time,
+        read: given::time,
+        check: |time, accepted| check::at_most(time, check::MAX_STALL_TIME, accepted),
+    }
+    SqliteDb {
+        name: "image_cache_sqlite_db",
+        flag: "--sqlite-db",
+        value_name: "PATH",
+        default: "cache.db",
+        is_of_glance: true,
+        help: "The database of the sqlite driver, inside the cache directory",
+        details: "",
+        accepted: "a path inside the cache directory, relative to it, without \"..\", under no name that the cache keeps for itself (\"cache.db\")",
+        field: sqlite_db: PathBuf,
+        set: (path: impl Into<PathBuf>) => path.into(),
+        read: |given: &Given<'_>, accepted| given.text(accepted).map(PathBuf::from),
+        check: check::sqlite_db,
+    }
+    HitDelay {
+        name: "image_cache_hit_delay",
+        flag: "--hit-delay",
+        value_name: "TIME",
+        default: "0",
+        is_of_glance: false,
+        help: "How long hits may be gathered before they are recorded; seconds, or with a unit",
+        details: "`serve` gathers hits for `1s` unless this option is set.",
+        accepted: "0 s to 1 h, whole seconds or with a unit (1, \"500ms\")",
+        field: hit_delay: Duration,
+        set: (time: Duration) => time,
+        read: given::time,
+        check: |time, accepted| check::at_most(time, check::MAX_HIT_DELAY, accepted),
+    }
+    MinFree {
+        name: "image_cache_min_free",
+        flag: "--min-free",
+        value_name: "SIZE",
+        default: "0",
+        is_of_glance: false,
+        help: "Free space of the file system that caching must leave; bytes, or with a unit",
+        details: "An image that would leave less is passed on and not cached.",
+        accepted: BYTES,
+        field: min_free: u64,
+        set: (bytes: u64) => bytes,
+        read: given::bytes,
+        check: check::bytes,
+    }
+    MaxImages {
+        name: "image_cache_max_images",
+        flag: "--max-images",
+        value_name: "NUMBER",
+        default: "0",
+        is_of_glance: false,
+        help: "The number of cached images above which `prune` evicts; 0: any number",
+        details: "With `image_cache_hard_limit` no image is let in above it.",
+        accepted: COUNT,
+        field: max_images: Option<u64>,
+        set: (images: u64) => Some(images),
+        read: |given: &Given<'_>, accepted| given::count(given, accepted).map(Some),
+        check: check::image_limit,
+    }
+    MinFreeInodes {
+        name: "image_cache_min_free_inodes",
+        flag: "--min-free-inodes",
+        value_name: "NUMBER",
+        default: "0",
+        is_of_glance: false,
+        help: "Free inodes of the file system that caching must leave",
+        details: "An image that would leave fewer is passed on and not cached. Btrfs has no fixed number of inodes, so the option has no effect there.",
+        accepted: COUNT,
+        field: min_free_inodes: u64,
+        set: (inodes: u64) => inodes,
+        read: given::count,
+        check: check::count,
+    }
+    HardLimit {
+        name: "image_cache_hard_limit",
+        flag: "--hard-limit",
+        value_name: "true|false",
+        default: "false",
+        is_of_glance: false,
+        help: "Make room before an image is let in, so that the limits of size and number are never exceeded",
+        details: "Cached images and running fills together then never exceed `image_cache_max_size` and `image_cache_max_images`. An image for which no room can be made is passed on and not cached.",
+        accepted: SWITCH,
+        field: hard_limit: bool,
+        set: (hard: bool) => hard,
+        read: given::switch,
+        check: check::accept,
+    }
+    VerifyReads {
+        name: "image_cache_verify_reads",
+        flag: "--verify-reads",
+        value_name: "true|false",
+        default: "true",
+        is_of_glance: false,
+        help: "Verify the blocks of a read before they are served",
+        details: "",
+        accepted: SWITCH,
+        field: verify_reads: bool,
+        set: (verify: bool) => verify,
+        read: given::switch,
+        check: check::accept,
+    }
+    Durability {
+        name: "image_cache_durability",
+        flag: "--durability",
+        value_name: "full|rename-only",
+        default: "full",
+        is_of_glance: false,
+        help: "Flush images to disk before they count as cached (full), or only rename them (rename-only)",
+        details: "With `full` the image and its directory are flushed. With `rename-only` nothing is flushed, and a power loss can leave torn images.",
+        accepted: "full or rename-only",
+        field: durability: Durability,
+        set: (durability: Durability) => durability,
+        read: given::choice,
+        check: check::accept,
+    }
+    OtherWriter {
+        name: "image_cache_other_writer",
+        flag: "--other-writer",
+        value_name: "follow|pass-through",
+        default: "follow",
+        is_of_glance: false,
+        help: "What a reader does if another process is fetching its image: follow that fetch, or fetch past the cache (pass-through)",
+        details: "",
+        accepted: "follow or pass-through",
+        field: other_writer: OtherWriter,
+        set: (other_writer: OtherWriter) => other_writer,
+        read: given::choice,
+        check: check::accept,
+    }
+    OtherWriterPatience {
+        name: "image_cache_other_writer_patience",
+        flag: "--other-writer-patience",
+        value_name: "TIME",
+        default: "30s",
+        is_of_glance: false,
+        help: "How long another process's fetch may make no progress before its readers stop following it",
+        details: "The readers then continue on their own.",
+        accepted: "10 ms to 1 h, whole seconds or with a unit (30, \"500ms\")",
+        field: other_writer_patience: Duration,
+        set: (time: Duration) => time,
+        read: given::time,
+        check: check::patience,
+    }
+    FetchToEnd {
+        name: "image_cache_fetch_to_end",
+        flag: "--fetch-to-end",
+        value_name: "true|false",
+        default: "false",
+        is_of_glance: false,
+        help: "Continue a fetch to its end when nobody reads it any more",
+        details: "",
+        accepted: SWITCH,
+        field: fetch_to_end: bool,
+        set: (to_end: bool) => to_end,
+        read: given::switch,
+        check: check::accept,
+    }
+    PolicyMinAge {
+        name: "image_cache_policy_min_age",
+        flag: "--policy-min-age",
+        value_name: "TIME",
+        default: "60s",
+        is_of_glance: false,
+        help: "An image that was published or read within this time is evicted only because of the limits, not for the driver's own policy",
+        details: "A driver's own policy is, for example, an age limit. The option has no effect if `image_cache_max_size` is 0.",
+        accepted: "0 s to 24 h, whole seconds or with a unit (60, \"500ms\")",
+        field: policy_min_age: Duration,
+        set: (time: Duration) => time,
+        read: given::time,
+        check: |time, accepted| check::at_most(time, check::MAX_MIN_AGE, accepted),
+    }
+    PolicyMayEmpty {
+        name: "image_cache_policy_may_empty",
+        flag: "--policy-may-empty",
+        value_name: "true|false",
+        default: "false",
+        is_of_glance: false,
+        help: "Let one `prune` evict more than half of the cache for the driver's own policy",
+        details: "",
+        accepted: SWITCH,
+        field: policy_may_empty: bool,
+        set: (may_empty: bool) => may_empty,
+        read: given::switch,
+        check: check::accept,
+    }
 }
 
-/// Makes [`ConfigOption`](super::ConfigOption) and [`ConfigBuilder`](super::ConfigBuilder) from a table with an entry for each option.
-///
-/// `field` is the field of [`Config`](super::Config), `set` is the argument of the builder's method and what is kept of it. `read` reads
-/// a value that was given as text or in TOML. `check` returns the value in its plain form, or why it is not accepted.
-macro_rules! options {
-    ($(
-        $option:ident {
-            name: $name:literal,
-            flag: $flag:literal,
-            value_name: $value_name:literal,
-            default: $default:literal,
-            is_of_glance: $is_of_glance:literal,
-            help: $help:literal,
-            details: $details:literal,
-            accepted: $accepted:expr,
-            field: $field:ident: $type:ty,
-            set: ($argument:ident: $argument_type:ty) => $kept:expr,
-            read: $read:expr,
-            check: $check:expr,
-        }
-    )*) => {
-        /// An option that can come from a file, the environment or a flag.
-        ///
-        /// ```
-        /// use image_cache_model::ConfigOption;
-        /// assert_eq!(ConfigOption::MaxSize.name(), "image_cache_max_size");
-        /// assert_eq!(ConfigOption::MaxSize.variable(), "IMAGE_CACHE_MAX_SIZE");
-        /// assert_eq!(ConfigOption::MaxSize.definition().flag, "--max-size");
-        /// ```
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum ConfigOption {
-            $(#[doc = concat!("`", $name, "`: ", $help, ".")] $option,)*
-        }
+impl ConfigOption {
+    /// The key in a file.
+    pub fn name(self) -> &'static str {
+        self.definition().name
+    }
 
-        impl ConfigOption {
-            /// Every option, in the order of the documentation.
-            pub const ALL: &'static [ConfigOption] = &[$(ConfigOption::$option,)*];
-
-            /// What is known of the option.
-            pub fn definition(self) -> &'static OptionDefinition {
-                match self {
-                    $(ConfigOption::$option => &OptionDefinition {
-                        name: $name,
-                        flag: $flag,
-                        value_name: $value_name,
-                        default: $default,
-                        is_of_glance: $is_of_glance,
-                        help: $help,
-                        details: $details,
-                        accepted: $accepted,
-                    },)*
-                }
-            }
-
-            /// Reads and checks a value, and puts it in place of an earlier one.
-            pub(super) fn set(
-                self,
-                given: &Given<'_>,
-                into: &mut ConfigBuilder,
-            ) -> Result<(), Rejected> {
-                match self {
-                    $(ConfigOption::$option => {
-                        into.$field = Some($check($read(given, $accepted)?, $accepted)?);
-                    })*
-                }
-                Ok(())
-            }
-        }
-
-        /// Options on their way to a [`Config`]; see [`Config::builder`].
-        #[derive(Debug, Clone, Default)]
-        pub struct ConfigBuilder {
-            $(pub(super) $field: Option<$type>,)*
-            pub(super) drivers: BTreeMap<String, DriverConfig>,
-        }
-
-        impl ConfigBuilder {
-            $(
-                #[doc = concat!($help, ".\n\n", $details, "\n\nDefault: `", $default, "`.")]
-                #[must_use]
-                pub fn $field(mut self, $argument: $argument_type) -> Self {
-                    self.$field = Some($kept);
-                    self
-                }
-            )*
-
-            /// Brings each value that was set in code into its plain form. Returns those that are not accepted.
-            pub(super) fn check_values(&mut self) -> Vec<(ConfigOption, Rejected)> {
-                let mut rejected = Vec::new();
-                $(
-                    match self.$field.take().map(|value| $check(value, $accepted)) {
-                        Some(Ok(value)) => self.$field = Some(value),
-                        Some(Err(reason)) => rejected.push((ConfigOption::$option, reason)),
-                        None => {}
-                    }
-                )*
-                rejected
-            }
-
-            /// Puts the default in place of each value that is not set. The values were checked before.
-            pub(super) fn with_defaults(self) -> Config {
-                let ConfigBuilder { $($field,)* drivers } = self;
-                Config {
-                    // A test reads every default: none of them is rejected.
-                    $($field: $field.unwrap_or_else(|| {
-                        let value = $read(&Given::Text($default.as_ref()), $accepted);
-                        value.and_then(|value| $check(value, $accepted)).unwrap_or_default()
-                    }),)*
-                    drivers,
-                }
-            }
-        }
-    };
+    /// The environment variable.
+    pub fn variable(self) -> String {
+        self.name().to_ascii_uppercase()
+    }
 }
-pub(super) use options;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_default_is_accepted_and_the_directory_alone_has_none() {
+        for option in ConfigOption::ALL {
+            let default = option.definition().default;
+            let set = option.set(&Given::Text(default.as_ref()), &mut ConfigBuilder::default());
+            assert_eq!(set.is_err(), *option == ConfigOption::Dir, "{}", option.name());
+        }
+    }
+
+    #[test]
+    fn names_and_flags_are_unique_and_alike() {
+        let names: BTreeSet<_> = ConfigOption::ALL.iter().map(|option| option.name()).collect();
+        assert_eq!(names.len(), ConfigOption::ALL.len());
+        for option in ConfigOption::ALL.iter().filter(|option| **option != ConfigOption::Dir) {
+            let OptionDefinition { name, flag, .. } = option.definition();
+            let alike = name.replace("image_cache_", "--").replace('_', "-");
+            assert_eq!(*flag, alike, "{name}");
+        }
+    }
+}

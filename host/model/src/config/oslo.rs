@@ -2,7 +2,7 @@
 
 use super::fault::{ConfigFault, Rejected, at_line, quoted};
 use super::given::Given;
-use super::options::{ConfigBuilder, ConfigOption};
+use super::option_table::{ConfigBuilder, ConfigOption};
 use ini::{Ini, ParseOption};
 use std::path::Path;
 

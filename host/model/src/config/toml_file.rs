@@ -2,7 +2,7 @@
 
 use super::driver_table;
 use super::fault::{ConfigFault, Rejected};
-use super::options::{ConfigBuilder, ConfigOption};
+use super::option_table::{ConfigBuilder, ConfigOption};
 use super::toml_reader::{TomlReader, given};
 use std::path::Path;
 use toml::Spanned;

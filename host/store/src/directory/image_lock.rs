@@ -29,7 +29,7 @@
 //! - The locks are the kernel's, of an open file: they end with their process, however it ends.
 
 use super::Directory;
-use super::lock::{LOCK_TIMEOUT, wait};
+use super::directory_lock::{LOCK_TIMEOUT, wait};
 use image_cache_model::ImageId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};

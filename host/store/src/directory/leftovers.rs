@@ -1,6 +1,7 @@
 //! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or were aborted.
 
-use super::{Directory, entry_info, lock_exclusive, open_regular, remove_regular, same_inode};
+use super::writer_lock::lock_exclusive;
+use super::{Directory, entry_info, open_regular, remove_regular, same_inode};
 use cap_std::fs::Dir;
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::fs::TryLockError;

@@ -1,6 +1,7 @@
 //! Removing cached images: their names at once, their space when the last handle is closed.
 
-use super::{Directory, lock_exclusive, open_regular, same_inode, stat_regular, unlink};
+use super::writer_lock::lock_exclusive;
+use super::{Directory, open_regular, same_inode, stat_regular, unlink};
 use image_cache_model::ImageId;
 use std::fs::{File, TryLockError};
 use std::io;

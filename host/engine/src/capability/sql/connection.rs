@@ -1,13 +1,13 @@
 //! The connection to a driver's database: opened without following links, confined from the start.
 
-use super::confinement::DiskShare;
+use super::authorizer::DiskShare;
 use super::database_lock::lock_database_files;
 use super::fault::{SqlFault, is_busy, is_full};
 use super::file_identity::FileIdentityCheck;
 use super::interrupt::Interrupt;
 use super::location::{DatabaseIdentity, Location, identity_below};
 use super::prepared::{MAX_PREPARED, Prepared};
-use super::{confinement, vfs};
+use super::{authorizer, vfs};
 use crate::capability::error::CapabilityError;
 use crate::capability::error::io_error;
 use crate::driver::deadline::Deadline;
@@ -87,7 +87,7 @@ impl OpenDatabase {
         let busy_timeout = BUSY_TIMEOUT.min(deadline.remaining());
         connection.busy_timeout(busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
-        confinement::confine(&mut connection, &interrupt)?;
+        authorizer::confine(&mut connection, &interrupt)?;
         set_up(&mut connection, &interrupt, share, locking)?;
         interrupt.set_host_statement(false);
         let is_exclusive = locking == Locking::Exclusive;
@@ -188,7 +188,7 @@ fn set_up(
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY",
     )?;
-    confinement::cap_pages(connection, interrupt, share)?;
+    authorizer::cap_pages(connection, interrupt, share)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Executing a guest's statements, with a limit on what comes in and what goes out.
 
-use super::confinement::{
+use super::authorizer::{
     MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
 };
 use super::connection::OpenDatabase;

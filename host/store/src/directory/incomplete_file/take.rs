@@ -3,8 +3,9 @@
 use super::Incomplete;
 use crate::directory::reservation::Reservation;
 use crate::directory::safe_open::{create_new, is_regular};
+use crate::directory::writer_lock::lock_exclusive;
 use crate::directory::{
-    Directory, lock_exclusive, not_regular, open_regular, remove_regular, same_inode, stat_any,
+    Directory, not_regular, open_regular, remove_regular, same_inode, stat_any,
 };
 use image_cache_model::ImageId;
 use rustix::fs::OFlags;

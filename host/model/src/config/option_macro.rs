@@ -1,0 +1,139 @@
+//! Turns the table of options into the code that reads, checks and keeps them.
+
+/// What is known of an option: help, manuals, flags and variables are made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionDefinition {
+    /// The key in a TOML or oslo.config file; in capitals it is the environment variable.
+    pub name: &'static str,
+    /// The flag, with its dashes.
+    pub flag: &'static str,
+    /// What stands for the value in help texts.
+    pub value_name: &'static str,
+    /// The default as a user would write it; empty if the option is required.
+    pub default: &'static str,
+    /// Whether Glance has the same option, so that its configuration files may set it.
+    pub is_of_glance: bool,
+    /// What the option does, in one line.
+    pub help: &'static str,
+    /// Further sentences for the manual; may be empty.
+    pub details: &'static str,
+    /// Which values are accepted, in words.
+    pub accepted: &'static str,
+}
+
+/// Makes [`ConfigOption`](super::ConfigOption) and [`ConfigBuilder`](super::ConfigBuilder) from a table with an entry for each option.
+///
+/// `field` is the field of [`Config`](super::Config), `set` is the argument of the builder's method and what is kept of it. `read` reads
+/// a value that was given as text or in TOML. `check` returns the value in its plain form, or why it is not accepted.
+macro_rules! options {
+    ($(
+        $option:ident {
+            name: $name:literal,
+            flag: $flag:literal,
+            value_name: $value_name:literal,
+            default: $default:literal,
+            is_of_glance: $is_of_glance:literal,
+            help: $help:literal,
+            details: $details:literal,
+            accepted: $accepted:expr,
+            field: $field:ident: $type:ty,
+            set: ($argument:ident: $argument_type:ty) => $kept:expr,
+            read: $read:expr,
+            check: $check:expr,
+        }
+    )*) => {
+        /// An option that can come from a file, the environment or a flag.
+        ///
+        /// ```
+        /// use image_cache_model::ConfigOption;
+        /// assert_eq!(ConfigOption::MaxSize.name(), "image_cache_max_size");
+        /// assert_eq!(ConfigOption::MaxSize.variable(), "IMAGE_CACHE_MAX_SIZE");
+        /// assert_eq!(ConfigOption::MaxSize.definition().flag, "--max-size");
+        /// ```
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum ConfigOption {
+            $(#[doc = concat!("`", $name, "`: ", $help, ".")] $option,)*
+        }
+
+        impl ConfigOption {
+            /// Every option, in the order of the documentation.
+            pub const ALL: &'static [ConfigOption] = &[$(ConfigOption::$option,)*];
+
+            /// What is known of the option.
+            pub fn definition(self) -> &'static OptionDefinition {
+                match self {
+                    $(ConfigOption::$option => &OptionDefinition {
+                        name: $name,
+                        flag: $flag,
+                        value_name: $value_name,
+                        default: $default,
+                        is_of_glance: $is_of_glance,
+                        help: $help,
+                        details: $details,
+                        accepted: $accepted,
+                    },)*
+                }
+            }
+
+            /// Reads and checks a value, and puts it in place of an earlier one.
+            pub(super) fn set(
+                self,
+                given: &Given<'_>,
+                into: &mut ConfigBuilder,
+            ) -> Result<(), Rejected> {
+                match self {
+                    $(ConfigOption::$option => {
+                        into.$field = Some($check($read(given, $accepted)?, $accepted)?);
+                    })*
+                }
+                Ok(())
+            }
+        }
+
+        /// Options on their way to a [`Config`]; see [`Config::builder`].
+        #[derive(Debug, Clone, Default)]
+        pub struct ConfigBuilder {
+            $(pub(super) $field: Option<$type>,)*
+            pub(super) drivers: BTreeMap<String, DriverConfig>,
+        }
+
+        impl ConfigBuilder {
+            $(
+                #[doc = concat!($help, ".\n\n", $details, "\n\nDefault: `", $default, "`.")]
+                #[must_use]
+                pub fn $field(mut self, $argument: $argument_type) -> Self {
+                    self.$field = Some($kept);
+                    self
+                }
+            )*
+
+            /// Brings each value that was set in code into its plain form. Returns those that are not accepted.
+            pub(super) fn check_values(&mut self) -> Vec<(ConfigOption, Rejected)> {
+                let mut rejected = Vec::new();
+                $(
+                    match self.$field.take().map(|value| $check(value, $accepted)) {
+                        Some(Ok(value)) => self.$field = Some(value),
+                        Some(Err(reason)) => rejected.push((ConfigOption::$option, reason)),
+                        None => {}
+                    }
+                )*
+                rejected
+            }
+
+            /// Puts the default in place of each value that is not set. The values were checked before.
+            pub(super) fn with_defaults(self) -> Config {
+                let ConfigBuilder { $($field,)* drivers } = self;
+                Config {
+                    // A test reads every default: none of them is rejected.
+                    $($field: $field.unwrap_or_else(|| {
+                        let value = $read(&Given::Text($default.as_ref()), $accepted);
+                        value.and_then(|value| $check(value, $accepted)).unwrap_or_default()
+                    }),)*
+                    drivers,
+                }
+            }
+        }
+    };
+}
+pub(super) use options;

@@ -1,0 +1,22 @@
+//! The exclusive lock on the file of an image. Its writer holds it from the first byte until the image is published, so a file in
+//! `incomplete/` without it was left by a dead writer. Eviction and removal take it: a reader holds a shared one.
+
+use super::safe_open::open_to_write;
+use cap_std::fs::Dir;
+use image_cache_model::ImageId;
+use rustix::io::Errno;
+use std::fs::{File, TryLockError};
+use std::io;
+
+/// The file, with an exclusive lock. NFS grants such a lock only on a file that is open for writing.
+pub(super) fn lock_exclusive(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(e)) if Errno::from_io_error(&e) == Some(Errno::BADF) => {
+            let opened = open_to_write(dir, id.as_str()).map_err(TryLockError::Error)?;
+            let opened = opened.ok_or(TryLockError::Error(io::ErrorKind::NotFound.into()))?;
+            opened.try_lock().map(|()| opened)
+        }
+        Err(e) => Err(e),
+    }
+}
