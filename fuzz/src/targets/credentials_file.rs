@@ -19,13 +19,8 @@ pub fn check(data: &[u8]) {
             for name in ["host", "connection", "content-length", "range", "transfer-encoding"] {
                 assert!(!headers.contains_key(name), "{name} is the request's own");
             }
-            // The names are no secret, and one of them may contain another line's value.
-            let shown = format!("{:?}", headers.values().collect::<Vec<_>>());
-            let values =
-                lines.iter().map(|line| line.split_once(':').map_or(*line, |it| it.1.trim()));
-            for value in values.filter(|value| value.len() >= SECRET) {
-                assert!(!shown.contains(value), "a log shows it");
-            }
+            // The type of the values then keeps them out of every log.
+            assert!(headers.values().all(|value| value.is_sensitive()), "a log shows it");
         }
         Err(error) => {
             let shown = format!("{error:#}");
