@@ -76,7 +76,7 @@ pub(crate) fn remove_batch(
     if !gone.is_empty()
         && let Err(error) = inner.metadata.forget(&gone, budget)
     {
-        // The images are gone; the records follow when the records work again.
+        // The images are gone; their records follow when the driver works again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
     drop(locked);

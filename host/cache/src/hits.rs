@@ -159,7 +159,7 @@ impl HitLog {
         pending.append(&mut waiting);
         let too_many = pending.len().saturating_sub(WAITING_AT_MOST);
         if too_many > 0 {
-            tracing::warn!(hits = too_many, "hits were lost: the records have failed for too long");
+            tracing::warn!(hits = too_many, "hits were lost: the driver has failed for too long");
             pending.drain(..too_many);
         }
         *waiting = pending;

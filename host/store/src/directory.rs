@@ -64,6 +64,8 @@ pub struct Directory {
     owner: owner::Owner,
     /// Limits the warnings about digest files that are no regular files.
     digest_warnings: RateLimit,
+    /// How long a lock of another process is waited for.
+    lock_timeout: Duration,
 }
 
 /// What a file's inode says, its times cut to microseconds.

@@ -31,7 +31,7 @@ pub(super) fn publish(
 }
 
 /// The record goes first: a crash in between leaves a record without a file, which opening forgets, never a file that is
-/// served but not listed. Without its record the image is published all the same, and adopted when the records work again.
+/// served but not listed. Without its record the image is published all the same, and adopted when the driver works again.
 fn record_and_move(
     inner: &CacheInner,
     image_id: &ImageId,

@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a lock that others hold no longer than a driver's call takes.
-pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a lock may outlive its owner in a child process that was just forked: it has the open files until it executes its
 /// program.
@@ -31,12 +31,18 @@ pub struct OpenLock {
 }
 
 impl Directory {
+    /// The same directory, with another bound on waiting for a lock: 30 s unless it is set.
+    #[must_use]
+    pub fn with_lock_timeout(self, lock_timeout: Duration) -> Self {
+        Directory { lock_timeout, ..self }
+    }
+
     /// Says that this process has the cache open. Waits while another process needs it alone; an error of kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) if that takes too long.
     pub fn open_lock_shared(&self) -> io::Result<OpenLock> {
         let file = self.open_own("users")?;
         let message = "its records are being moved by `image-cache driver migrate`; try again when that is done";
-        match wait(|| file.try_lock_shared(), LOCK_TIMEOUT, message) {
+        match wait(|| file.try_lock_shared(), self.lock_timeout, message) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 // A warning about a file system without locks is logged when the cache is opened.
                 tracing::debug!(error = %e, "other processes cannot see that the cache is open");
@@ -59,7 +65,7 @@ impl Directory {
     /// Waits for the lock, under which no driver is called; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if another process
     /// holds it too long.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
-        self.lock_within(LOCK_TIMEOUT)
+        self.lock_within(self.lock_timeout)
     }
 
     /// The same for work that can be left undone: waits no longer than `timeout`.

@@ -29,7 +29,7 @@
 //! - The locks are the kernel's, of an open file: they end with their process, however it ends.
 
 use super::Directory;
-use super::directory_lock::{LOCK_TIMEOUT, wait};
+use super::directory_lock::wait;
 use image_cache_model::ImageId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -65,7 +65,7 @@ impl Directory {
         bytes.dedup();
         let message = "another process records or removes the same image; see who uses .image-cache/images (fuser, lsof)";
         for byte in bytes {
-            wait(|| try_lock_byte(&file, byte), LOCK_TIMEOUT, message)?;
+            wait(|| try_lock_byte(&file, byte), self.lock_timeout, message)?;
         }
         Ok(ImageLocks { _file: file })
     }
@@ -116,6 +116,7 @@ mod tests {
     use super::*;
     use std::path::Path;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     fn ids(names: &[&str]) -> Vec<ImageId> {
         names.iter().map(|name| name.parse().expect("an id")).collect()
@@ -125,6 +126,7 @@ mod tests {
     fn an_image_s_lock_excludes_neither_another_image_nor_the_directory() {
         let place = tempfile::tempdir().expect("a directory");
         let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
+        let directory = directory.with_lock_timeout(Duration::from_secs(2));
         let _held = directory.lock_images(&ids(&["a", "b"])).expect("they are free");
         let _other = directory.lock_image(&ids(&["c"])[0]).expect("it is free");
         let _directory = directory.lock().expect("it is free");

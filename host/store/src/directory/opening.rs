@@ -1,6 +1,7 @@
 //! Opening the base directory, and making what is missing in it.
 
 use super::Directory;
+use super::directory_lock::LOCK_TIMEOUT;
 use super::owner::Owner;
 use super::safe_open::RateLimit;
 use cap_fs_ext::DirExt;
@@ -57,6 +58,7 @@ impl Directory {
             database,
             owner,
             digest_warnings: RateLimit::default(),
+            lock_timeout: LOCK_TIMEOUT,
         };
         directory.check_writable()?;
         // If that fails, only the queue's order may suffer.
