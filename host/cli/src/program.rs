@@ -9,6 +9,9 @@ use crate::output::{self, Format, LogFormat, NO_JUNIT};
 use clap::{CommandFactory, Parser};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -64,14 +67,15 @@ fn show_parse_error(error: &clap::Error) -> Code {
 /// Warnings always; `-v` adds what the cache does, `-vv` why.
 fn log_to_stderr(verbose: u8, format: LogFormat) {
     let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
     };
+    // Targets are compared by their beginnings, so this one stands for all packages of the project.
+    let filter = Targets::new().with_default(LevelFilter::WARN).with_target("image_cache", level);
     let queue = log_queue::queue(format);
-    let filter = tracing_subscriber::EnvFilter::new(format!("warn,image_cache={level}"));
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level)
         .with_writer(move || queue.clone())
         .with_target(false)
         .log_internal_errors(false);
@@ -80,8 +84,11 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
         LogFormat::Text => {
             let is_terminal = std::io::stderr().is_terminal();
             let ansi = is_terminal && std::env::var_os("NO_COLOR").is_none();
-            subscriber.with_ansi(ansi).without_time().try_init()
+            subscriber.with_ansi(ansi).without_time().finish().with(filter).try_init()
         }
-        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Json => {
+            let json = subscriber.json().flatten_event(true).with_span_list(false);
+            json.finish().with(filter).try_init()
+        }
     };
 }
