@@ -9,6 +9,7 @@ mod docs;
 mod drivers;
 mod examples;
 mod fuzz;
+mod layers;
 mod optional;
 mod paths;
 mod run;

@@ -27,6 +27,12 @@ pub fn book() -> Result<()> {
 pub fn msrv() -> Result<()> {
     let manifest: String = fs::read_to_string("Cargo.toml").context("reading Cargo.toml")?;
     let version = rust_version(&manifest).context("Cargo.toml has no rust-version")?;
+    let check = ["check", "--workspace", "--all-features", "--locked"];
+    let name = format!("Rust {version}");
+    let in_use = Command::new("rustc").arg("--version").output().context("rustc does not run")?;
+    if is_release_of(&String::from_utf8_lossy(&in_use.stdout), version) {
+        return step(&name, cargo(&check));
+    }
     let toolchain = format!("{version}.0");
     let mut rustc = Command::new("rustup");
     if !answers(rustc.args(["run", &toolchain, "rustc", "--version"])) {
@@ -34,10 +40,15 @@ pub fn msrv() -> Result<()> {
             "Rust {toolchain} is not installed: rustup toolchain install {toolchain} --profile minimal"
         );
     }
-    let mut check = Command::new("rustup");
-    check.args(["run", &toolchain, "cargo", "check", "--workspace", "--all-features", "--locked"]);
-    check.args(["--target-dir", "target/msrv"]);
-    step(&format!("Rust {version}"), check)
+    let mut older = Command::new("rustup");
+    older.args(["run", &toolchain, "cargo"]).args(check).args(["--target-dir", "target/msrv"]);
+    step(&name, older)
+}
+
+/// Whether `rustc --version` printed a release of this version, as in `rustc 1.95.0 (59807616e 2026-04-14)`.
+fn is_release_of(printed: &str, version: &str) -> bool {
+    let release = printed.split(' ').nth(1).and_then(|word| word.strip_prefix(version));
+    release.is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The value of `rust-version` in a manifest.
@@ -67,6 +78,8 @@ mod tests {
     #[test]
     fn the_oldest_rust_is_read_from_the_manifest() {
         assert_eq!(rust_version("[workspace.package]\nrust-version = \"1.95\"\n"), Some("1.95"));
+        assert!(is_release_of("rustc 1.95.0 (59807616e 2026-04-14)", "1.95"));
+        assert!(!is_release_of("rustc 1.950.0 (59807616e 2026-04-14)", "1.95"));
         assert_eq!(rust_version("edition = \"2024\"\n"), None);
     }
 }

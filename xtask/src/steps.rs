@@ -2,7 +2,7 @@
 
 use crate::command::{cargo, step};
 use crate::run::Run;
-use crate::{drivers, examples, fuzz, optional, paths, structure};
+use crate::{drivers, examples, fuzz, layers, optional, paths, structure};
 use anyhow::Result;
 use std::process::Command;
 
@@ -39,6 +39,7 @@ pub fn test() -> Result<()> {
     run.command("Formatting", cargo(&["fmt", "--all", "--check"]));
     run.check("Paths below the cache", paths::check);
     run.check("Structure of the sources", structure::check);
+    run.check("Layers of the host", layers::check);
     let mut lints = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
     lints.args(["--locked", "--", "-D", "warnings"]);
     run.command("Lints", lints);

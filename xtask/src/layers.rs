@@ -1,0 +1,94 @@
+//! The layers: which package of the host may use which, and what the library never brings with it.
+
+use crate::command::cargo;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// The host's packages: each may use those before it.
+const LAYERS: [&str; 6] = [
+    "image-cache-model",
+    "image-cache-store",
+    "image-cache-engine",
+    "image-cache",
+    "image-cache-serve",
+    "image-cache-cli",
+];
+
+/// The package that services embed.
+const LIBRARY: &str = "image-cache";
+
+/// Crates of a command line or of HTTP: whoever embeds the library with its default features compiles none of them.
+const NOT_IN_LIBRARY: [&str; 6] = ["axum", "clap", "hyper", "hyper-util", "reqwest", "rustls"];
+
+/// Fails if a package uses a later layer, or if the library depends on a command line or on HTTP.
+pub fn check() -> Result<()> {
+    println!("\n=== Layers of the host");
+    let mut faults = upward(&metadata()?);
+    let unwanted = dependencies()?.into_iter().filter(|it| NOT_IN_LIBRARY.contains(&it.as_str()));
+    faults.extend(unwanted.map(|it| format!("{LIBRARY} depends on {it}")));
+    if !faults.is_empty() {
+        bail!("{}", faults.join("; "));
+    }
+    println!("--- Layers: {} packages", LAYERS.len());
+    Ok(())
+}
+
+/// Each dependency that points to the same or to a later layer.
+fn upward(metadata: &Value) -> Vec<String> {
+    let layer = |name: &Value| LAYERS.iter().position(|it| name == it);
+    let mut faults = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let Some(user) = layer(&package["name"]) else { continue };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            // Tests of a lower layer may use a higher one.
+            let is_for_tests = dependency["kind"] == "dev";
+            if !is_for_tests && layer(&dependency["name"]).is_some_and(|used| used >= user) {
+                let used = dependency["name"].as_str().unwrap_or_default();
+                faults.push(format!("{} depends on {used}", LAYERS[user]));
+            }
+        }
+    }
+    faults
+}
+
+/// The workspace's packages and their direct dependencies.
+fn metadata() -> Result<Value> {
+    let text = output(&["metadata", "--format-version", "1", "--no-deps", "--locked"])?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// The names of all that the library is compiled with.
+fn dependencies() -> Result<Vec<String>> {
+    let tree = ["tree", "-p", LIBRARY, "--edges", "normal", "--prefix", "none", "--locked"];
+    let text = output(&tree)?;
+    Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+}
+
+fn output(arguments: &[&str]) -> Result<String> {
+    let output = cargo(arguments).output().context("cargo does not run")?;
+    if !output.status.success() {
+        bail!("cargo {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn found(package: &str, dependency: &str, kind: Option<&str>) -> Vec<String> {
+        let dependencies = json!([{"name": dependency, "kind": kind}]);
+        upward(&json!({"packages": [{"name": package, "dependencies": dependencies}]}))
+    }
+
+    #[test]
+    fn a_dependency_on_a_later_layer_is_found_and_one_on_an_earlier_layer_is_none() {
+        let upward = found("image-cache-store", "image-cache", None);
+        assert_eq!(upward, ["image-cache-store depends on image-cache"]);
+        assert_eq!(found("image-cache", "image-cache-serve", Some("build")).len(), 1);
+        assert!(found("image-cache", "image-cache-store", None).is_empty());
+        assert!(found("image-cache-cli", "anyhow", None).is_empty());
+        assert!(found("image-cache", "image-cache-cli", Some("dev")).is_empty());
+    }
+}
