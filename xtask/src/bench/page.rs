@@ -15,7 +15,7 @@ const MARKER: &str = "<!-- tried -->";
 const TRIED: &str = "\
 ## What was tried
 
-What was changed for the sake of these figures, and what it gave; failures too.
+This section lists changes that were made to improve these figures, and their effect, including failed attempts.
 ";
 
 /// Writes the page at the root.
@@ -50,13 +50,13 @@ fn page(rows: &Rows, machine: &str, took: Duration, by_hand: &str) -> String {
         "\
 # Benchmarks
 
-Written by `cargo xtask bench --save`, in one run of {minutes} minutes; whoever has the toolchain can run it again. Ours and the peers take turns on the
-same data and the same disk. A figure is the median of its samples, with the least and the greatest in brackets; a ratio is ours over the
-peer's. Whatever is not said otherwise is at its default: flushed, verified, bounded. The peers are real packages: Glance 33.0.0 from PyPI
+`cargo xtask bench --save` wrote this page, in one run of {minutes} minutes. image-cache and its peers are measured in turns on the
+same data and the same disk. A figure is the median of its samples, with the smallest and the largest sample in brackets; a ratio is our figure divided by the
+peer's. Unless a row states otherwise, image-cache has its default options: it syncs, verifies and limits. The peers are real packages: Glance 33.0.0 from PyPI
 through its library (`tests/fixtures/glance/measure.py`; the database of its driver `centralized_db` is an SQLite file), nginx from
 Debian, OpenSSL, the crates md-5 and fast-md5, SQLite and attributes without a component.
 
-{count} rows; {missed} limits missed, {missing} peers missing (bold).
+{count} rows; {missed} targets missed, {missing} peers missing (bold).
 
 | the machine | |
 | --- | --- |
