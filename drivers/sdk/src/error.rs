@@ -1,8 +1,8 @@
-//! Errors in words, for a log or the operator.
+//! Error messages for a log or the operator.
 
 use crate::types::Error;
 
-/// What an error means, in words. (The generated `Display` is its name, and costs a driver more code.)
+/// The meaning of an error as a message. (The generated `Display` shows only its name, and adds more code to a driver.)
 ///
 /// ```
 /// use image_cache_driver_sdk::{error_words, types::Error};
