@@ -10,7 +10,7 @@ use std::time::Duration;
 const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
 
 /// The columns.
-const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "asked", ""];
+const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "target", ""];
 
 /// A figure of ours beside that of a peer.
 pub(super) struct Line {
