@@ -22,7 +22,7 @@ const CHUNK: usize = 64 << 10;
 const SMALL_CHUNK: usize = 64;
 const SMALL_CHUNKS: usize = 16_384;
 
-/// Whose instructions a path's count has.
+/// The threads whose instructions are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
     /// Only the thread that does the work: the instructions of other threads (the clock of guests) vary between runs.
