@@ -36,7 +36,7 @@ impl Sqlite {
         Sqlite { connection }
     }
 
-    /// Counts one.
+    /// Counts one hit.
     pub fn record_hit(&mut self, hit: &Hit) {
         let mut count = self.connection.prepare_cached(COUNT).expect("it parses");
         count.execute(params![hit.image_id.as_str(), 1, seconds(hit.at)]).expect("a hit");
@@ -82,7 +82,7 @@ impl Xattr {
         }
     }
 
-    /// Counts one.
+    /// Counts one hit.
     pub fn record_hit(&mut self, hit: &Hit) {
         let path = self.directory.join(hit.image_id.as_str());
         let flags = (OFlags::NOATIME | OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// The number of a file or directory in a log.
 pub type Inode = usize;
 
-/// What was done.
+/// The operation.
 #[derive(Debug, Clone)]
 pub enum Done {
     /// A directory got an entry for a file or directory that was created or linked.
@@ -42,7 +42,7 @@ pub enum Done {
 /// A step, and the times of its file after it.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// What was done.
+    /// The operation.
     pub done: Done,
     /// The modification and access times.
     pub times: Option<Times>,
@@ -153,7 +153,7 @@ impl LogRecorder {
     fn add(&mut self, path: &Path, metadata: &Metadata, node: Node) -> Inode {
         let inode = self.log.nodes.len();
         self.log.nodes.push(node);
-        // The number of a file that is gone may be used again.
+        // The number of a removed file may be reused.
         self.known.insert((metadata.dev(), metadata.ino()), inode);
         let name = path.file_name().unwrap_or_default().as_bytes();
         if name.starts_with(b"cache.db") {

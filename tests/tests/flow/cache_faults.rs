@@ -1,4 +1,4 @@
-//! Faults of the cache: no reader notices them, nothing incomplete remains, and the next fetch succeeds.
+//! Faults of the cache: readers do not notice them, no incomplete file remains, and the next fetch succeeds.
 
 use image_cache::{DriverConfig, Error, Expected, Grant, ImageCache, Outcome};
 use image_cache_tests::{
@@ -21,7 +21,8 @@ with_both_drivers![
 
 const MIB: usize = 1 << 20;
 
-/// Reads an image that the cache cannot keep: whole, verified, counted, and nothing remains of it.
+/// Reads an image that the cache cannot store: the reader gets it completely and verified, the failure is counted, and nothing
+/// remains of it.
 fn assert_passes(
     temp: &TempCache,
     cache: &ImageCache,
@@ -45,7 +46,10 @@ fn assert_passes(
             && !cache.is_being_cached(id)?
             && !temp.records_in_sync().contains_key(id)
     );
-    assert!(!temp.names("invalid").contains(id), "rolled back: it did not fail verification");
+    assert!(
+        !temp.names("invalid").contains(id),
+        "rolled back, because it did not fail verification"
+    );
 
     let wrong = Expected::nothing().with_md5(&wrong_md5(image))?;
     let (came, end) = read_until_error(&mut cache.caching_reader(id, image, wrong)?, 10_000);
@@ -80,7 +84,7 @@ fn a_full_disk_costs_the_reader_nothing(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Until there is room for no byte more.
+/// Fills the disk to the last byte.
 fn hog(folder: &Path) {
     let mut hog = fs::File::create(folder.join("hog")).expect("a file can be made");
     while io::copy(&mut io::repeat(1), &mut hog).is_ok() {}
@@ -90,7 +94,7 @@ fn a_disk_that_is_full_at_the_last_moment_loses_no_image(temp: &TempCache) -> Te
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
     let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
     let (cache, image) = (temp.open(), bytes(4, MIB));
-    // Whole blocks, so that every byte is on disk when the records are to be written.
+    // Whole blocks, so that every byte is on disk before the records are written.
     let folder = mount.path().to_owned();
     let source = Source::of(&image[..]).then(move || hog(&folder));
     let outcome = cache.cache_image("a", source, Expected::nothing())?;

@@ -1,4 +1,4 @@
-//! What cleaning removes, and what it must not.
+//! Which files cleaning removes, and which it must not remove.
 
 use image_cache::{Cleaned, Expected, Outcome};
 use image_cache_tests::{TempCache, Tested, bytes, fill, serve, set_times, with_both_drivers};

@@ -1,4 +1,4 @@
-//! Verification: what is promised is held against what comes, before the last byte is handed out.
+//! Verification: the received bytes are compared with the expected size and checksum before the reader gets the last byte.
 
 use image_cache::{Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -21,13 +21,13 @@ with_both_drivers![
     a_source_is_read_in_small_pieces,
 ];
 
-/// A block of the cache's own, around which there might be an off-by-one.
+/// The size of an internal block, around which there might be an off-by-one error.
 const BLOCK: usize = 256 * 1024;
 
 fn lengths() -> impl Iterator<Item = (usize, usize, usize)> {
     let small = [0, 1, 2, 3, 10].into_iter();
     let large = [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 7].into_iter();
-    // Size, bytes that a read asks for, bytes that the source gives at most.
+    // The size, the bytes of a read, and the maximum bytes that the source returns.
     let drops = small.flat_map(|size| {
         [(size, 1, 1), (size, 2, usize::MAX), (size, 100, 1), (size, 1, usize::MAX)]
     });
@@ -42,7 +42,7 @@ fn error_of(result: io::Result<()>) -> (io::ErrorKind, String) {
     (error.kind(), inner)
 }
 
-/// Nothing but a file in `invalid/` may remain.
+/// Only a file in `invalid/` may remain.
 fn assert_refused(temp: &TempCache, cache: &ImageCache, id: &str) {
     assert!(!cache.is_cached(id).expect("the id is sound"), "{id}");
     assert_eq!(temp.records_in_sync().len(), 0);

@@ -1,4 +1,4 @@
-//! Immutable files, which not even root can change or remove: they are reported, and the rest goes on.
+//! Immutable files, which not even root can change or remove: the cache reports them, and continues with the others.
 
 use image_cache::{Error, Expected};
 use image_cache_tests::{
@@ -17,7 +17,7 @@ with_both_drivers![
     hits_of_one_file_that_cannot_be_changed_do_not_keep_others_from_being_counted,
 ];
 
-/// A file that not even root can change; changeable again when dropped.
+/// A file that not even root can change; changeable again when this is dropped.
 struct Immutable(PathBuf);
 
 impl Immutable {
@@ -57,7 +57,7 @@ fn deleting_all_passes_over_what_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open();
     ["a", "stuck", "z"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
-    // Whether that counts as failed or as two removed.
+    // The result may count as one failed image or as two removed ones.
     let _ = cache.delete_all_cached_images();
     assert_eq!(listed(&cache), ["stuck"]);
     assert!(temp.records_in_sync().contains_key("stuck"));
@@ -85,7 +85,7 @@ fn cleaning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
     let cleaned = cache.clean(None)?;
     let kept: Vec<&str> = cleaned.kept.iter().map(|kept| kept.image_id.as_str()).collect();
     assert_eq!((cleaned.invalid, cleaned.bytes, kept), (2, 10, vec!["stuck"]));
-    // Nor does it keep the image from being fetched, or a second failure from being put aside.
+    // The image can still be fetched, and a second failure can still be quarantined.
     assert!(cache.cache_image("stuck", &b"image"[..], Expected::nothing().with_size(1)).is_err());
     fill(&cache, "stuck", b"image");
     assert!(temp.names("incomplete").is_empty());
@@ -122,6 +122,6 @@ fn hits_of_one_file_that_cannot_be_changed_do_not_keep_others_from_being_counted
         assert!(serve(&cache, "stuck")? == image && serve(&cache, "b")? == image);
         assert_eq!(cache.hit_count("b")?, hits);
     }
-    assert_eq!(cache.driver().fallback, None, "one file is no reason to give up the driver");
+    assert_eq!(cache.driver().fallback, None, "one file is no reason to replace the driver");
     Ok(())
 }

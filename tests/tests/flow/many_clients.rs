@@ -1,4 +1,4 @@
-//! Very many clients at once, each of whom waits: none keeps a block in memory, and each gets all bytes.
+//! Very many concurrent clients that all wait: none keeps a block in memory, and each gets all bytes.
 
 use crate::in_tokio::{collect, run};
 use bytes::Bytes;
@@ -20,10 +20,10 @@ with_both_drivers![
 
 const MIB: usize = 1 << 20;
 
-/// More than there is memory for whole blocks.
+/// More clients than there is memory for whole blocks.
 const MANY: usize = 40;
 
-/// A client who has taken the first bytes, and waits.
+/// A client that has read the first bytes and waits.
 struct Waiting {
     first: Bytes,
     rest: ImageStream,

@@ -1,4 +1,4 @@
-//! What each operation answers.
+//! The results of each operation.
 
 use image_cache::{CacheSize, Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -212,7 +212,7 @@ fn a_read_of_nothing_changes_nothing(temp: &TempCache) -> Tested {
     let cache = temp.open();
     let mut reader = cache.caching_reader("a", &[][..], Expected::nothing())?;
     assert_eq!(reader.read(&mut [])?, 0);
-    assert!(reader.outcome().is_none(), "nobody has asked for its end yet");
+    assert!(reader.outcome().is_none(), "the reader has not reached the end yet");
     assert_eq!((reader.read(&mut [0])?, reader.read(&mut [0])?), (0, 0));
     assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
     let mut cached = cache.open_for_read("a")?.ok_or("it was cached")?;

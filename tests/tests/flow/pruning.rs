@@ -1,4 +1,4 @@
-//! Eviction: how much goes, and in which order.
+//! Eviction: how many images are evicted, and in which order.
 
 use image_cache::{Expected, ImageCache, Pruned};
 use image_cache_tests::{
@@ -19,7 +19,7 @@ with_both_drivers![
     half_of_many_images_are_the_older_half,
     a_live_writer_and_the_queue_outlive_an_emptied_cache,
     an_image_that_was_there_before_the_records_goes_by_its_file_s_age,
-    one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images,
+    an_image_replaced_by_an_unrecorded_file_right_after_opening_does_not_evict_the_others,
 ];
 
 fn with_limit(temp: &TempCache, bytes: u64) -> ImageCache {
@@ -79,7 +79,7 @@ fn no_more_goes_than_must(temp: &TempCache) -> Tested {
     for (id, size) in [("first", 10), ("second", 500), ("third", 400), ("fourth", 300)] {
         fill(&cache, id, &bytes(0, size));
     }
-    // 1210 bytes: the first alone does not make room, the first two do.
+    // 1210 bytes: evicting the first image is not enough, evicting the first two is.
     assert_eq!(cache.prune()?, pruned(2, 510));
     assert_eq!(listed(&cache), ["fourth", "third"]);
     Ok(())
@@ -175,8 +175,8 @@ fn an_image_that_was_there_before_the_records_goes_by_its_file_s_age(temp: &Temp
     Ok(())
 }
 
-/// Another process evicted one and could not record the next, say: as many images, and as many bytes.
-fn one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images(
+/// For example, another process evicted one image and could not record the next: the number of images and of bytes is the same.
+fn an_image_replaced_by_an_unrecorded_file_right_after_opening_does_not_evict_the_others(
     temp: &TempCache,
 ) -> Tested {
     fill_all(&with_limit(temp, 10_000), &["a", "b", "gone"], 1000);

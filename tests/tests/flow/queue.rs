@@ -1,4 +1,4 @@
-//! The queue, its order above all.
+//! The queue, in particular its order.
 
 use image_cache::Expected;
 use image_cache_tests::{
@@ -95,7 +95,7 @@ fn threads_queue_into_one_order(temp: &TempCache) -> Tested {
             let cache = &caches[thread % 2];
             scope.spawn(move || {
                 for n in 0..50 {
-                    // All of them want the shared ones, too.
+                    // All threads also queue the shared images.
                     cache.queue_image(&format!("shared-{n}")).expect("queueing works");
                     assert!(
                         cache.queue_image(&format!("{thread}-{n:02}")).expect("queueing works")
@@ -155,7 +155,7 @@ fn a_cached_image_that_a_dead_writer_left_in_the_queue_leaves_it_at_the_next_ope
     }
     drop(cache);
     temp.put("queue/cached", b"");
-    // Neither an image in the making nor one that failed is cached.
+    // An image that is being fetched is not cached, and neither is one whose fetch failed.
     temp.put("incomplete/first", b"ima");
     temp.put("invalid/last", b"ima");
     assert_eq!(queued(&temp.open()), ["first", "last"]);

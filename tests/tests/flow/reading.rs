@@ -1,4 +1,4 @@
-//! Reading what is cached: bytes, hits, and what an abandoned read must leave alone.
+//! Reading cached images: bytes, hits, and the effect of a read that is dropped early.
 
 use image_cache::Expected;
 use image_cache_tests::{
@@ -46,7 +46,7 @@ fn a_filling_reader_counts_no_hit(temp: &TempCache) -> Tested {
     assert_eq!(
         cache.hit_count("a")?,
         0,
-        "nor one that reads its own source though the image is cached"
+        "a reader of its own source is no hit either, although the image is cached"
     );
     Ok(())
 }
@@ -141,7 +141,7 @@ fn a_replaced_image_is_read_to_its_own_end(temp: &TempCache) -> Tested {
 }
 
 fn an_image_cut_short_on_disk_is_an_error_and_no_hit(temp: &TempCache) -> Tested {
-    // With reads that are verified this is among what `corruption` tests.
+    // `corruption` tests this for verified reads.
     let cache = temp.open_with(|config| config.verify_reads(false));
     fill(&cache, "a", &bytes(10, 100_000));
     let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;

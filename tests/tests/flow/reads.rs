@@ -1,4 +1,4 @@
-//! The promises to every reader, each written once and kept by three interfaces: the library, the library for tokio, and
+//! The guarantees for every reader, each written once and tested with three interfaces: the library, the library for tokio, and
 //! the HTTP service. Each runs with both built-in drivers.
 
 mod http;
@@ -18,7 +18,7 @@ pub type Reader = Box<dyn Read + Send>;
 
 /// One way to read the image `a` through a cache.
 pub trait Reads: Sized + Sync {
-    /// Bytes that may be on their way to a reader that has not read them: in the buffers of sockets.
+    /// The bytes that may be in the buffers of sockets, before the reader reads them.
     const BUFFERED: usize;
 
     /// Opens the cache in front of a store. `fetch_to_end` is the option of this name.
@@ -30,29 +30,30 @@ pub trait Reads: Sized + Sync {
     /// A reader of a range of it.
     fn get_range(&self, range: Range<u64>) -> Tested<Reader>;
 
-    /// Closes the cache, so that everything is written; how often the cache failed, if this interface tells that.
+    /// Closes the cache, so that everything is written; returns the number of failures of the cache, if this interface reports
+    /// it.
     fn close(self) -> Tested<Option<u64>>;
 }
 
-/// The store behind the cache: it has the image `a`, and promises its MD5 and its length.
+/// The store behind the cache: it has the image `a`, with its MD5 and its length.
 #[derive(Clone)]
 pub struct Store {
     pub image: Vec<u8>,
     pub source: ThrottledSource,
-    /// The MD5 that it promises.
+    /// The MD5 that it reports.
     pub md5: String,
-    /// Whether it can go on after an error, and serve ranges.
+    /// Whether it can continue after an error, and serve ranges.
     pub is_sound: bool,
 }
 
 impl Store {
-    /// Which sends nothing yet.
+    /// A store that sends nothing yet.
     pub fn throttled(image: &[u8]) -> Store {
         let source = ThrottledSource::new(image);
         Store { image: image.to_vec(), source, md5: md5_hex(image), is_sound: true }
     }
 
-    /// Which sends everything.
+    /// A store that sends everything.
     pub fn of(image: &[u8]) -> Store {
         let store = Store::throttled(image);
         store.source.finish();
@@ -64,7 +65,7 @@ impl Store {
     }
 }
 
-/// A test of each promise with each interface and driver.
+/// A test of each guarantee with each interface and driver.
 macro_rules! with_all_interfaces {
     ($($promise:ident),+ $(,)?) => {$(
         mod $promise {

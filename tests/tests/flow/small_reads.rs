@@ -1,4 +1,4 @@
-//! Small images that are read at once: whole, verified and counted, or not at all.
+//! Small images that are read at once: complete, verified and counted, or not at all.
 
 use crate::in_tokio::run;
 use crate::shared_in_tokio::all_of;

@@ -1,4 +1,4 @@
-//! TTL: images go when their time is over, and what is too large does not come in.
+//! TTL: images above the age limit are evicted, and images above the size limit are not admitted.
 
 use super::{ALL, DAY, GIB, HOUR, MIB, TTL, Trial, at, id, refusal};
 use image_cache::{CachedImage, Checksum, ChecksumAlgorithm};
@@ -13,7 +13,7 @@ fn an_image_whose_time_is_over_goes_even_where_there_is_room() -> Tested {
     trial.add("young", MIB, 5 * DAY)?;
     assert_eq!(trial.victims(0, 7 * DAY - 1)?, [""; 0]);
     assert_eq!(trial.victims(0, 7 * DAY)?, ["older"]);
-    // Being read does not make it any younger.
+    // Reading an image does not change its age.
     trial.hit("older", [7 * DAY])?;
     assert_eq!(trial.victims(0, 8 * DAY)?, ["older", "old"]);
     Ok(())

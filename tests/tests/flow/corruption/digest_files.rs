@@ -1,4 +1,4 @@
-//! The files of digests: they come and go with their images.
+//! The digest files: they are created and removed with their images.
 
 use super::{MIB, digests, flip, refused};
 use image_cache::{Expected, Trust};
@@ -40,7 +40,7 @@ fn digests_go_with_their_image(temp: &TempCache) -> Tested {
     assert_eq!(digests(temp), 1);
     cache.delete_all_cached_images()?;
     assert_eq!(digests(temp), 0);
-    // Nor is there anything of fetches that came to nothing.
+    // Failed fetches also leave no digest files.
     assert!(cache.cache_image("e", &b"image"[..], Expected::nothing().with_size(9)).is_err());
     drop(cache.caching_reader("f", &b"image"[..], Expected::nothing())?);
     assert_eq!(digests(temp), 0);
@@ -56,10 +56,10 @@ fn digests_without_an_image_are_removed(temp: &TempCache) -> Tested {
         drop(cache);
         fs::remove_file(temp.path("gone"))?;
         temp.put(&format!("{folder}/0123456789abcdef0123456789abcdef"), b"torn");
-        // What a writer leaves that was killed.
+        // The files of a writer that was killed.
         temp.put(&format!("{folder}/0123456789abcdef0123456789abcdef.77-0.new"), b"torn");
         temp.put(&format!("{folder}/not ours"), b"");
-        // What cannot be removed keeps nothing else.
+        // A file that cannot be removed does not prevent removing others.
         fs::create_dir_all(temp.path(&format!("{folder}/00000000000000000000000000000000")))?;
         assert_eq!(digests(temp), 6);
         Ok(())

@@ -1,4 +1,4 @@
-//! Images without digests, or with damaged ones: what is trusted, and since when.
+//! Images without digests, or with damaged digests: which bytes are trusted, and from when on.
 
 use super::{MIB, digests, flip, only_digests, refused};
 use image_cache::Trust;
@@ -30,7 +30,7 @@ fn without_digests_the_checksum_is_verified_first_and_once(temp: &TempCache) -> 
     let cache = temp.open();
     assert_eq!(cache.trust("a")?, Some(Trust::Checksum));
     flip(&temp.path("a"), MIB as u64 + 3)?;
-    assert!(refused(&cache, "a") == image[..MIB], "it is held to its digests, block by block");
+    assert!(refused(&cache, "a") == image[..MIB], "each block is verified with its digest");
     Ok(())
 }
 
@@ -78,7 +78,7 @@ fn blocks_are_trusted_one_by_one(temp: &TempCache) -> Tested {
     };
     assert!(read(10..20)? == image[10..20]);
     assert_eq!((cache.trust("a")?, digests(temp)), (Some(Trust::NotYet), 0));
-    // Not read yet, so nobody can tell.
+    // Not read yet, so the damage is not detectable.
     flip(&temp.path("a"), MIB as u64)?;
     assert!(read(MIB as u64..MIB as u64 + 1)? != image[MIB..MIB + 1]);
     // Read before.
@@ -108,7 +108,7 @@ fn damaged_digests_make_no_image_unreadable(temp: &TempCache) -> Tested {
     fs::remove_file(&file)?;
     fs::create_dir(&file)?;
     let cache = temp.open();
-    assert!(serve(&cache, "a")? == image, "nor does what cannot be read at all");
+    assert!(serve(&cache, "a")? == image, "an unreadable digest file does not prevent it either");
     flip(&temp.path("a"), 5)?;
     refused(&cache, "a");
     Ok(())

@@ -1,4 +1,4 @@
-//! Promises to the readers of a cached image.
+//! Guarantees for the readers of a cached image.
 
 use super::super::{Reads, Store};
 use super::{MIB, assert_leaves, assert_nothing_cached, is_cached, take};
@@ -74,7 +74,7 @@ pub fn a_damaged_byte_is_never_handed_out<R: Reads>(temp: &TempCache) -> Tested 
     let sound = reads.get_range(10..2 * MIB as u64)?;
     assert!(read_all(sound)? == image[10..2 * MIB], "other blocks are served");
     let (came, end) = read_until_error(&mut reads.get()?, 10_000);
-    // The service fetches the block again, the library has no source for it.
+    // The service fetches the block again; the library has no source for it.
     assert!(image.starts_with(&came) && came.len() >= 2 * MIB);
     assert!(end.is_err() || came == image, "{} bytes are no whole image", came.len());
     Ok(())
