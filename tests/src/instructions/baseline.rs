@@ -89,7 +89,7 @@ impl fmt::Display for Baseline {
         )?;
         writeln!(
             f,
-            "# `cargo xtask test` holds each within 3 %; `cargo xtask guard --save` writes what it finds here."
+            "# `cargo xtask test` checks that each new count is within 3 %; `cargo xtask guard --save` stores new counts here."
         )?;
         writeln!(f, "\n[machine]")?;
         for (name, value) in &self.machine.0 {

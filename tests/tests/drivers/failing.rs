@@ -148,7 +148,7 @@ fn hits_that_a_failing_driver_did_not_take_are_counted_by_the_one_that_replaces_
 }
 
 #[test]
-fn the_file_of_an_image_keeps_its_times_after_its_driver_failed() -> Tested {
+fn the_record_of_an_image_is_restored_after_its_driver_failed() -> Tested {
     let trial = Trial::new();
     let cache = trial.open(faulty(&[("fault", "trap"), ("in", "select-leftovers")]));
     let before = fill(&cache, "kept", &bytes(5, 5000));

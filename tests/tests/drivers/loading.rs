@@ -109,7 +109,7 @@ fn imports_that_were_not_granted_are_refused_all_at_once() -> Tested {
 }
 
 #[test]
-fn imports_without_a_grant_of_their_name_are_always_refused() -> Tested {
+fn imports_that_no_grant_permits_are_always_refused() -> Tested {
     for import in
         ["acme:network/sockets@1.0.0", "image-cache:driver/network@1.0.0", "wasi:http/types@0.2.0"]
     {
