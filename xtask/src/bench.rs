@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_contradicts_itself_or_is_unknown_is_refused_with_words() {
+    fn contradictory_and_unknown_arguments_are_refused_with_a_message() {
         for (arguments, words) in [
             (&["--save", "hit"][..], "leave the names out"),
             (&["--save", "--quick"], "mean nothing"),

@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hexadecimal_is_no_checksum() {
+    fn text_that_is_not_hexadecimal_is_not_a_checksum() {
         assert_eq!(checksum_from_hex(&"g".repeat(32)), None);
         assert_eq!(checksum_from_hex(&"ä".repeat(16)), None);
     }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_invalid_and_what_stalled_is_removed() {
+    fn invalid_and_stalled_leftovers_are_removed() {
         let leftovers = vec![
             leftover("young", LeftoverState::Incomplete, 101),
             leftover("stalled", LeftoverState::Incomplete, 100),

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn it_names_what_sorting_everything_would_name() {
+    fn the_victims_are_the_same_as_with_a_full_sort() {
         let mut seed = 7u64;
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_go_with_few_statements() {
+    fn many_records_are_removed_with_few_statements() {
         let ids: Vec<_> = (0..1001).map(|n| n.to_string()).collect();
         let statements = delete(&ids);
         let counts: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_image_is_passed_over() {
+    fn rows_without_a_valid_id_are_skipped() {
         let long = "x".repeat(256);
         let odd = ["", "/etc/passwd", "../x", ".hidden", "a\0b", "a\nb", &long];
         for id in odd.into_iter().chain(RESERVED).chain(SIDE_FILES) {

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_go_with_few_statements() {
+    fn many_records_are_removed_with_few_statements() {
         let statements = delete((0..1001).map(|n| n.to_string()).collect());
         let counts: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();
         assert_eq!(counts, [500, 500, 1]);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_nothing_but_odd_rows_does_not_end_the_list() {
+    fn a_page_of_only_invalid_rows_does_not_end_the_list() {
         let mut pages = vec![vec![row("b")], vec![row("../x"), row("/y")]];
         let (mut asked, mut odd) = (Vec::new(), Vec::new());
         let query = |select: Select| {

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_until_the_bytes_are_reached() {
+    fn the_oldest_are_selected_until_the_bytes_are_reached() {
         assert_eq!(ids(0, &[], 10), [""; 0]);
         assert_eq!(ids(1, &[], 10), ["never"]);
         assert_eq!(ids(21, &[], 10), ["never", "x-never", "000000"]);

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_known_to_be_too_large_is_refused() {
+    fn only_images_known_to_be_too_large_are_refused() {
         assert!(admits(10, Some(10)) && admits(10, None));
         assert!(!admits(10, Some(11)));
     }

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_target_directory_is_told_from_the_workspaces_own() {
+    fn a_shared_target_directory_is_distinguished_from_the_workspaces_own() {
         assert!(is_within(Path::new("/no/such/tree/target/guests"), Path::new("/no/such/tree")));
         assert!(!is_within(Path::new("/no/such/shared/guests"), Path::new("/no/such/tree")));
         assert_ne!(fingerprint(Path::new("/a")), fingerprint(Path::new("/b")));

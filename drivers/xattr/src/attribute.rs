@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_holds_only_for_the_file_it_was_made_of() {
+    fn a_checksum_is_valid_only_for_its_file() {
         let sum =
             Checksum { algorithm: ChecksumAlgorithm::Md5, value: "0123456789abcdef".repeat(2) };
         let bytes = of_checksum(&sum, &file(10, 99));

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_follows_no_other_starts_anew() {
+    fn a_page_that_follows_no_other_starts_a_new_list() {
         let mut walk = Walk::default();
         assert_eq!(page(&mut walk, &["a", "b", "c"], None, 1).0, ["a"]);
         assert_eq!(page(&mut walk, &["a", "b", "c"], Some("b"), 1), (vec!["c".into()], 1));

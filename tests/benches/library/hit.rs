@@ -68,7 +68,7 @@ fn micros(count: usize, mut work: impl FnMut(usize) -> Tested) -> Tested<Vec<f64
     Ok(vec![started.elapsed().as_secs_f64() * 1e6 / count as f64])
 }
 
-/// Those that were gathered are written within the time.
+/// A turn includes the time for writing the collected hits.
 fn gathering(cache: &ImageCache) -> Tested<Vec<f64>> {
     let (started, mut count) = (Instant::now(), 0);
     while started.elapsed() < GATHERED {

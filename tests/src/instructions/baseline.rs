@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_or_shrank_by_more_than_three_percent_is_told() {
+    fn counts_that_differ_by_more_than_three_percent_are_reported() {
         let kept = baseline(&[("a", 1000), ("b", 1000), ("c", 1000), ("d", 1000), ("gone", 1)]);
         let found = baseline(&[("a", 1030), ("b", 1031), ("c", 970), ("d", 969), ("new", 1)]);
         let told: Vec<_> = kept.differences(&found).into_iter().map(|d| d.path).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() -> Tested {
+    fn written_counts_can_be_read() -> Tested {
         let scratch = tempfile::tempdir()?;
         let (path, kept) = (scratch.path().join("kept.toml"), baseline(&[("hit sqlite", 7)]));
         kept.write(&path)?;

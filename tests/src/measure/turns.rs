@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_fails_is_missing_with_its_reason_and_the_others_go_on() -> Tested {
+    fn a_peer_that_fails_is_missing_with_its_reason_and_the_others_continue() -> Tested {
         let mut turns = 0;
         let sides = vec![
             Side::new("ours", || Ok(vec![1.0, 2.0])),

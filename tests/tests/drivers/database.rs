@@ -160,7 +160,7 @@ fn a_sound_database_with_other_columns_is_refused_and_left_alone() -> Tested {
 }
 
 #[test]
-fn where_sqlite_cannot_take_the_place_both_reasons_are_told() -> Tested {
+fn if_sqlite_cannot_take_over_both_reasons_are_reported() -> Tested {
     let trial = Trial::new();
     fs::create_dir_all(trial.dir())?;
     Connection::open(trial.path("cache.db"))?
@@ -225,7 +225,7 @@ fn rows_that_no_image_can_have_are_removed_and_others_are_taken_as_they_are() ->
 }
 
 #[test]
-fn a_row_with_the_database_s_own_name_costs_neither_the_database_nor_the_records() -> Tested {
+fn a_row_with_the_name_of_the_database_harms_neither_the_database_nor_the_records() -> Tested {
     let trial = Trial::new();
     let config = || config(&trial).sqlite_db("books.db");
     let cache = open(config());

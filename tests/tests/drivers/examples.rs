@@ -100,18 +100,18 @@ fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested
 }
 
 #[test]
-fn gdsf_does_what_every_driver_must() -> Tested {
+fn gdsf_passes_the_conformance_suite() -> Tested {
     passes(&GDSF, CASES, &[])?;
     passes(&GDSF, CASES, &[("goal", "bytes")])
 }
 
 #[test]
-fn lrfu_does_what_every_driver_must() -> Tested {
+fn lrfu_passes_the_conformance_suite() -> Tested {
     passes(&LRFU, CASES, &[])
 }
 
 #[test]
-fn ttl_does_what_every_driver_must() -> Tested {
+fn ttl_passes_the_conformance_suite() -> Tested {
     passes(&TTL, CASES, &[])?;
     passes(
         &TTL,

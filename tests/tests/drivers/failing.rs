@@ -86,7 +86,7 @@ fn a_driver_that_traps_is_replaced_and_nothing_is_lost() -> Tested {
 }
 
 #[test]
-fn a_driver_that_panics_is_replaced_and_its_words_are_told() -> Tested {
+fn a_driver_that_panics_is_replaced_and_its_message_is_reported() -> Tested {
     is_replaced_wherever_it_is("panic", &["times within 60 s", "told to panic in"])
 }
 
@@ -191,7 +191,7 @@ fn an_error_of_the_storage_is_no_failure_of_the_driver() -> Tested {
 }
 
 #[test]
-fn an_image_that_the_records_cannot_be_told_of_is_shown_as_its_file_is() -> Tested {
+fn an_image_whose_record_cannot_be_read_is_shown_with_the_values_of_its_file() -> Tested {
     let trial = Trial::new();
     trial.put("a", b"bytes");
     let cache = trial.open(faulty(&[("fault", "error-denied"), ("in", "get-cached-images")]));
@@ -221,7 +221,7 @@ fn long_words_of_a_driver_are_cut() {
 }
 
 #[test]
-fn a_driver_that_chatters_serves_all_the_same() {
+fn a_driver_that_floods_the_log_stays_active() {
     let trial = Trial::new();
     let cache = trial.open(faulty(&[("fault", "chatter"), ("in", "record-cached")]));
     assert_works(&cache);

@@ -13,8 +13,8 @@ with_both_drivers![
     a_full_disk_costs_the_reader_nothing,
     a_disk_that_is_full_at_the_last_moment_loses_no_image,
     a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing,
-    what_is_no_image_in_the_image_s_place_costs_the_reader_nothing,
-    what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read,
+    an_object_in_place_of_the_image_does_not_affect_the_reader,
+    an_object_in_place_of_the_image_is_detected_before_the_source_is_read,
     a_file_removed_while_it_is_written_costs_the_reader_nothing,
     a_lost_directory_costs_the_reader_nothing,
 ];
@@ -118,7 +118,7 @@ fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(
     Ok(())
 }
 
-fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(temp: &TempCache) -> Tested {
+fn an_object_in_place_of_the_image_does_not_affect_the_reader(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(6, 300_000));
     cache.queue_image("a")?;
     fs::create_dir(temp.path("a"))?;
@@ -133,7 +133,7 @@ fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(temp: &TempCac
     Ok(())
 }
 
-fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
+fn an_object_in_place_of_the_image_is_detected_before_the_source_is_read(
     temp: &TempCache,
 ) -> Tested {
     struct Untouched;

@@ -9,11 +9,11 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 with_both_drivers![
-    deleting_what_cannot_be_removed_is_an_error_that_names_it,
-    deleting_all_passes_over_what_cannot_be_removed,
-    pruning_keeps_and_names_what_cannot_be_removed,
-    cleaning_keeps_and_names_what_cannot_be_removed,
-    one_file_that_cannot_be_recorded_does_not_keep_others_from_being_adopted,
+    deleting_a_file_that_cannot_be_removed_is_an_error_that_names_it,
+    deleting_all_skips_files_that_cannot_be_removed,
+    pruning_keeps_and_names_files_that_cannot_be_removed,
+    cleaning_keeps_and_names_files_that_cannot_be_removed,
+    one_file_that_cannot_be_recorded_does_not_prevent_adopting_others,
     hits_of_one_file_that_cannot_be_changed_do_not_keep_others_from_being_counted,
 ];
 
@@ -40,7 +40,7 @@ impl Drop for Immutable {
     }
 }
 
-fn deleting_what_cannot_be_removed_is_an_error_that_names_it(temp: &TempCache) -> Tested {
+fn deleting_a_file_that_cannot_be_removed_is_an_error_that_names_it(temp: &TempCache) -> Tested {
     let cache = temp.open();
     fill(&cache, "stuck", b"image");
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
@@ -53,7 +53,7 @@ fn deleting_what_cannot_be_removed_is_an_error_that_names_it(temp: &TempCache) -
     Ok(())
 }
 
-fn deleting_all_passes_over_what_cannot_be_removed(temp: &TempCache) -> Tested {
+fn deleting_all_skips_files_that_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open();
     ["a", "stuck", "z"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
@@ -64,7 +64,7 @@ fn deleting_all_passes_over_what_cannot_be_removed(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn pruning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
+fn pruning_keeps_and_names_files_that_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.max_size(15));
     ["stuck", "b", "c", "d"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
@@ -76,7 +76,7 @@ fn pruning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn cleaning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
+fn cleaning_keeps_and_names_files_that_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open();
     ["invalid/a", "invalid/stuck", "invalid/z"]
         .iter()
@@ -92,9 +92,7 @@ fn cleaning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn one_file_that_cannot_be_recorded_does_not_keep_others_from_being_adopted(
-    temp: &TempCache,
-) -> Tested {
+fn one_file_that_cannot_be_recorded_does_not_prevent_adopting_others(temp: &TempCache) -> Tested {
     for id in ["a", "b", "c"] {
         let old = SystemTime::now() - Duration::from_secs(1000);
         set_times(&temp.put(id, b"image"), old, old)?;

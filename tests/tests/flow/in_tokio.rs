@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 
 with_both_drivers![
     a_stream_fills_the_cache_and_the_next_one_comes_from_it,
-    the_last_chunk_comes_only_after_the_verdict,
+    the_last_chunk_is_returned_only_after_verification,
     a_reader_never_gets_all_of_a_wrong_image,
     a_source_s_error_reaches_the_reader_unchanged,
     a_reader_that_failed_stays_in_error,
@@ -75,7 +75,7 @@ fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(temp: &TempCache) -> 
     })
 }
 
-fn the_last_chunk_comes_only_after_the_verdict(temp: &TempCache) -> Tested {
+fn the_last_chunk_is_returned_only_after_verification(temp: &TempCache) -> Tested {
     let cache = AsyncImageCache::from(temp.open());
     run(async {
         for (size, chunk) in

@@ -11,10 +11,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 with_both_drivers![
-    what_is_no_regular_file_is_no_image,
-    what_is_no_regular_file_is_no_image_after_reopening_either,
+    an_entry_that_is_not_a_regular_file_is_not_an_image,
+    an_entry_that_is_not_a_regular_file_is_not_an_image_after_reopening,
     files_under_names_that_are_no_ids_are_left_alone,
-    what_is_no_regular_file_is_not_queued,
+    an_entry_that_is_not_a_regular_file_is_not_queued,
     a_symbolic_link_leads_no_writer_out_of_the_directory,
 ];
 
@@ -54,7 +54,7 @@ fn assert_no_images(temp: &TempCache, cache: &ImageCache) -> Tested {
     Ok(())
 }
 
-fn what_is_no_regular_file_is_no_image(temp: &TempCache) -> Tested {
+fn an_entry_that_is_not_a_regular_file_is_not_an_image(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     fs::write(outside.path(), "outside")?;
     let cache = temp.open_with(|config| config.max_size(0));
@@ -64,7 +64,7 @@ fn what_is_no_regular_file_is_no_image(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_is_no_regular_file_is_no_image_after_reopening_either(temp: &TempCache) -> Tested {
+fn an_entry_that_is_not_a_regular_file_is_not_an_image_after_reopening(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     let cache = temp.open();
     // Records of images whose names are those of other entries now.
@@ -113,7 +113,7 @@ fn files_under_names_that_are_no_ids_are_left_alone(temp: &TempCache) -> Tested 
     Ok(())
 }
 
-fn what_is_no_regular_file_is_not_queued(temp: &TempCache) -> Tested {
+fn an_entry_that_is_not_a_regular_file_is_not_queued(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     let cache = temp.open();
     make(&temp.path("queue"), outside.path())?;

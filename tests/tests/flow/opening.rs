@@ -16,12 +16,12 @@ with_both_drivers![
     a_link_to_a_directory_is_followed_only_for_the_base,
     a_read_only_file_system_is_an_error_that_names_the_directory,
     a_directory_of_another_user_is_an_error_that_names_it,
-    a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image,
+    a_user_who_is_not_root_can_use_a_cache_with_an_image_of_root,
     users_share_a_cache_that_all_of_them_may_write_to,
     a_full_file_system_is_an_error_or_works,
     a_cache_on_a_full_file_system_is_looked_at_and_emptied,
     several_caches_share_a_directory,
-    what_others_keep_in_the_directory_stays,
+    files_of_other_programs_in_the_directory_stay,
 ];
 
 /// Opening fails, and the error names the path and the remedy.
@@ -194,7 +194,7 @@ fn a_directory_of_another_user_is_an_error_that_names_it(temp: &TempCache) -> Te
     Ok(())
 }
 
-fn a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image(temp: &TempCache) -> Tested {
+fn a_user_who_is_not_root_can_use_a_cache_with_an_image_of_root(temp: &TempCache) -> Tested {
     if !is_root("becoming another user") {
         return Ok(());
     }
@@ -328,7 +328,7 @@ fn several_caches_share_a_directory(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_others_keep_in_the_directory_stays(temp: &TempCache) -> Tested {
+fn files_of_other_programs_in_the_directory_stay(temp: &TempCache) -> Tested {
     let kept = ["checkme", ".profile", "folder/file", "queue/.hidden"];
     kept.iter().for_each(|name| drop(temp.put(name, b"theirs")));
     drop(temp.open());

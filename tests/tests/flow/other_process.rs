@@ -17,7 +17,7 @@ with_both_drivers![
     when_the_other_process_was_wrong_a_reader_takes_over,
     when_the_other_process_is_stuck_readers_pass_through,
     a_writer_that_was_found_to_be_stuck_is_not_waited_for_again,
-    by_option_readers_pass_through_at_once,
+    with_pass_through_readers_do_not_wait,
     of_two_caches_in_one_process_only_one_fetches,
     a_mismatch_that_the_other_process_does_not_expect_is_detected,
 ];
@@ -220,7 +220,7 @@ fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(temp: &TempCache)
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn by_option_readers_pass_through_at_once(temp: &TempCache) -> Tested {
+fn with_pass_through_readers_do_not_wait(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.other_writer(OtherWriter::PassThrough));
     let image = bytes(1, SIZE);
     let mut other = Other::start(temp, "")?;

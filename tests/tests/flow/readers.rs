@@ -13,8 +13,8 @@ use std::time::Duration;
 
 with_both_drivers![
     a_hundred_readers_outlive_eviction_and_deletion,
-    readers_come_and_go_while_images_are_evicted,
-    readers_come_and_go_while_images_are_deleted_and_fetched_again,
+    readers_start_and_end_while_images_are_evicted,
+    readers_start_and_end_while_images_are_deleted_and_fetched_again,
     an_image_that_another_process_reads_is_kept_and_named,
 ];
 
@@ -115,7 +115,7 @@ fn inode(temp: &TempCache, id: &str) -> Option<u64> {
     fs::metadata(temp.path(id)).ok().map(|file| file.ino())
 }
 
-fn readers_come_and_go_while_images_are_evicted(temp: &TempCache) -> Tested {
+fn readers_start_and_end_while_images_are_evicted(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
     let (cache, other) = (temp.open_with(|config| config.max_size(0)), temp.open());
     IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
@@ -143,7 +143,7 @@ fn readers_come_and_go_while_images_are_evicted(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn readers_come_and_go_while_images_are_deleted_and_fetched_again(temp: &TempCache) -> Tested {
+fn readers_start_and_end_while_images_are_deleted_and_fetched_again(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
     let (cache, other) = (temp.open_with(|config| config.max_size(0)), temp.open());
     let served = come_and_go(

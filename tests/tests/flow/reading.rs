@@ -12,7 +12,7 @@ with_both_drivers![
     a_filling_reader_counts_no_hit,
     a_range_counts_at_its_last_byte,
     a_range_is_cut_to_the_image,
-    a_reader_seeks_within_what_was_asked_for,
+    a_reader_seeks_within_the_requested_range,
     an_empty_image_is_served_and_counted,
     a_replaced_image_is_read_to_its_own_end,
     an_image_cut_short_on_disk_is_an_error_and_no_hit,
@@ -87,7 +87,7 @@ fn a_range_is_cut_to_the_image(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_reader_seeks_within_what_was_asked_for(temp: &TempCache) -> Tested {
+fn a_reader_seeks_within_the_requested_range(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(6, 10_000));
     fill(&cache, "a", &image);
     let mut reader = cache.open_range("a", 1000..9000)?.ok_or("it was cached")?;

@@ -14,7 +14,7 @@ with_both_drivers![
     a_record_without_its_file_is_forgotten,
     a_file_of_another_size_has_a_new_record_without_a_checksum,
     a_file_of_another_time_has_no_checksum_any_more,
-    a_replaced_file_starts_anew,
+    a_replaced_file_gets_a_new_record,
     a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits,
     changing_the_driver_there_and_back_loses_and_invents_nothing,
     every_failure_of_a_fetch_leaves_the_records_in_sync,
@@ -106,7 +106,7 @@ fn a_file_of_another_time_has_no_checksum_any_more(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_replaced_file_starts_anew(temp: &TempCache) -> Tested {
+fn a_replaced_file_gets_a_new_record(temp: &TempCache) -> Tested {
     let cache = temp.open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;

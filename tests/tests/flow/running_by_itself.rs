@@ -15,7 +15,7 @@ with_both_drivers![
     the_first_bytes_reach_every_reader_while_the_source_is_silent,
     nothing_is_fetched_before_the_first_read,
     a_stream_returns_the_same_bytes_as_a_reader,
-    readers_know_where_their_image_comes_from,
+    readers_report_the_source_of_their_image,
 ];
 
 /// The result of a future, which must complete within half a minute.
@@ -144,7 +144,7 @@ fn a_stream_returns_the_same_bytes_as_a_reader(temp: &TempCache) -> Tested {
     })
 }
 
-fn readers_know_where_their_image_comes_from(temp: &TempCache) -> Tested {
+fn readers_report_the_source_of_their_image(temp: &TempCache) -> Tested {
     let shared = AsyncImageCache::from(temp.open());
     run(async {
         let expected = Expected::nothing().with_size(4);

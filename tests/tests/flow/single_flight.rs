@@ -12,7 +12,7 @@ use std::time::Duration;
 with_both_drivers![
     fifty_readers_of_one_cold_image_share_one_source,
     the_fetch_function_is_asked_only_when_it_is_needed,
-    a_reader_that_comes_late_gets_the_whole_image,
+    a_late_reader_gets_the_whole_image,
     a_fetch_without_readers_is_aborted,
     readers_read_along_with_a_caching_reader,
     a_reader_without_a_source_reads_along_or_from_the_cache,
@@ -87,7 +87,7 @@ fn the_fetch_function_is_asked_only_when_it_is_needed(temp: &TempCache) -> Teste
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn a_reader_that_comes_late_gets_the_whole_image(temp: &TempCache) -> Tested {
+fn a_late_reader_gets_the_whole_image(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 900_000));
     let throttled = ThrottledSource::new(&image[..]);
     throttled.allow(500_000);

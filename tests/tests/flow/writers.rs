@@ -11,7 +11,7 @@ use std::sync::Barrier;
 with_both_drivers![
     a_second_writer_reads_past_the_cache,
     of_racing_writers_one_wins_and_its_bytes_are_the_image,
-    what_a_dead_writer_left_is_replaced_at_once,
+    the_file_of_a_dead_writer_is_replaced_at_once,
     a_killed_writer_does_not_block_its_image,
     asking_about_an_image_does_not_keep_its_writer_out,
     writers_of_different_images_do_not_wait_for_each_other,
@@ -84,7 +84,7 @@ fn of_racing_writers_one_wins_and_its_bytes_are_the_image(temp: &TempCache) -> T
     Ok(())
 }
 
-fn what_a_dead_writer_left_is_replaced_at_once(temp: &TempCache) -> Tested {
+fn the_file_of_a_dead_writer_is_replaced_at_once(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 1000));
     temp.put("incomplete/a", &bytes(4, 5000));
     assert!(!cache.is_being_cached("a")? && cache.is_cacheable("a", None)?);

@@ -19,8 +19,8 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 with_both_drivers![
-    what_glance_filled_opens_with_hits_ages_sizes_and_queue,
-    what_we_filled_glance_opens_with_hits_ages_sizes_and_queue,
+    image_cache_opens_a_directory_that_glance_filled_with_hits_ages_sizes_and_queue,
+    glance_opens_a_directory_that_image_cache_filled_with_hits_ages_sizes_and_queue,
     a_directory_of_glance_s_as_it_lay_on_disk_opens_with_hits_ages_sizes_and_queue,
 ];
 
@@ -74,7 +74,7 @@ fn assert_opens_as_it_is(temp: &TempCache, said: &Said) -> Tested {
 }
 
 /// Reads the least recently used image, so that the next one is evicted first; the leftovers are removed too.
-fn assert_goes_on(temp: &TempCache, said: &Said) -> Tested<[String; 2]> {
+fn assert_continues(temp: &TempCache, said: &Said) -> Tested<[String; 2]> {
     let cache = temp.open_with(|config| config.max_size(said.size - 1));
     let [least, next, ..] = said.by_age()[..] else { return Err("it cached more".into()) };
     for (id, lines, _) in CACHED.iter().filter(|(id, ..)| id == least) {
@@ -102,11 +102,13 @@ fn assert_evicts_and_cleans(temp: &TempCache, said: &Said, next: &str) -> Tested
     Ok(())
 }
 
-fn what_glance_filled_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) -> Tested {
+fn image_cache_opens_a_directory_that_glance_filled_with_hits_ages_sizes_and_queue(
+    temp: &TempCache,
+) -> Tested {
     let Some(glance) = Glance::find_or_install() else { return Ok(()) };
     let said = glance.fill(temp)?;
     assert_opens_as_it_is(temp, &said)?;
-    let [least, next] = assert_goes_on(temp, &said)?;
+    let [least, next] = assert_continues(temp, &said)?;
     // Glance's report after our work: our hit, and no other change.
     let now = glance.say(temp)?;
     assert_eq!((now.ids(), now.size, &now.queued), (said.ids(), said.size, &said.queued));
@@ -125,7 +127,7 @@ fn a_directory_of_glance_s_as_it_lay_on_disk_opens_with_hits_ages_sizes_and_queu
 ) -> Tested {
     let said = fixture::build(temp)?;
     assert_opens_as_it_is(temp, &said)?;
-    let [_, next] = assert_goes_on(temp, &said)?;
+    let [_, next] = assert_continues(temp, &said)?;
     assert_evicts_and_cleans(temp, &said, &next)
 }
 
@@ -161,7 +163,9 @@ fn fill_as_planned(temp: &TempCache, cache: &ImageCache) -> Tested {
     Ok(())
 }
 
-fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) -> Tested {
+fn glance_opens_a_directory_that_image_cache_filled_with_hits_ages_sizes_and_queue(
+    temp: &TempCache,
+) -> Tested {
     let Some(glance) = Glance::find_or_install() else { return Ok(()) };
     let cache = temp.open();
     fill_as_planned(temp, &cache)?;

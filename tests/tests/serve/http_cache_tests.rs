@@ -26,7 +26,7 @@ fn every_expected_failure_has_a_reason() -> Tested {
 }
 
 #[test]
-fn the_public_tests_for_caches_pass_but_for_those_that_are_listed() -> Tested {
+fn the_public_tests_for_caches_pass_except_those_that_are_listed() -> Tested {
     if std::env::var_os("IMAGE_CACHE_TEST_FULL").is_none_or(|full| full != "1") {
         skip("http-cache-tests is not run without IMAGE_CACHE_TEST_FULL=1");
         return Ok(());

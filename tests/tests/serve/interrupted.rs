@@ -45,7 +45,7 @@ fn capture(glance: &Glance, request: &Request, whole: &mut Vec<u8>) -> io::Resul
 }
 
 #[test]
-fn a_fetch_that_breaks_off_is_resumed_for_all_its_clients() -> Tested {
+fn an_interrupted_fetch_is_resumed_for_all_its_clients() -> Tested {
     let image = bytes(1, SIZE);
     for has_ranges in [true, false] {
         let glance = Glance::with("a", &image);

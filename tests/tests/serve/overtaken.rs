@@ -54,7 +54,7 @@ fn was_asked_for(answer: &Response) {
 }
 
 #[test]
-fn an_upload_is_seen_although_a_confirmation_asked_for_before_it_comes_after_it() -> Tested {
+fn an_upload_takes_effect_although_a_confirmation_requested_before_it_arrives_after_it() -> Tested {
     let image = bytes(1, 1000);
     let (gate, open) = Gate::new();
     let copy = image.clone();
@@ -87,7 +87,7 @@ fn an_upload_is_seen_although_a_confirmation_asked_for_before_it_comes_after_it(
 }
 
 #[test]
-fn an_upload_is_seen_although_a_file_asked_for_before_it_comes_after_it() -> Tested {
+fn an_upload_takes_effect_although_a_file_requested_before_it_arrives_after_it() -> Tested {
     let (old, new) = (bytes(2, 1000), bytes(3, 1000));
     let (gate, open) = Gate::new();
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));

@@ -34,7 +34,7 @@ fn server(
 }
 
 #[test]
-fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
+fn a_fresh_response_is_served_without_asking_the_origin() -> Tested {
     let image = bytes(1, 100_000);
     let headers = &[
         ("Cache-Control", "max-age=600"),
@@ -73,7 +73,7 @@ fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
 }
 
 #[test]
-fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
+fn a_stale_response_is_served_after_the_origin_has_confirmed_it() -> Tested {
     let image = bytes(2, 100_000);
     let (origin, changed) = server(&image, &[("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
@@ -100,7 +100,7 @@ fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
 }
 
 #[test]
-fn a_client_can_have_what_is_fresh_confirmed() -> Tested {
+fn a_client_can_force_the_revalidation_of_a_fresh_response() -> Tested {
     let image = bytes(4, 1000);
     let (origin, changed) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);

@@ -144,7 +144,7 @@ fn a_client_that_reads_nothing_delays_neither_the_others_nor_the_fetch() -> Test
 }
 
 #[test]
-fn the_last_client_that_leaves_stops_the_fetch_unless_it_is_to_go_on() -> Tested {
+fn the_last_client_that_leaves_stops_the_fetch_unless_it_must_continue() -> Tested {
     let image = bytes(4, LARGE);
     for to_end in ["false", "true"] {
         let (origin, open) = gated(&Glance::with("a", &image), &image, 1 << 20);

@@ -42,7 +42,7 @@ fn clients_of_a_response_that_cannot_be_shared_do_not_wait_for_each_other() -> T
 }
 
 #[test]
-fn clients_of_an_upstream_that_does_not_answer_are_told_so_in_its_time() -> Tested {
+fn clients_of_an_upstream_that_does_not_answer_get_an_error_in_time() -> Tested {
     let origin = Origin::new(|_, output| {
         wait_until_closed(output);
         Ok(())
@@ -96,7 +96,7 @@ fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> 
 }
 
 #[test]
-fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
+fn a_truncated_response_with_two_lengths_never_looks_complete() -> Tested {
     let image = bytes(4, 100_000);
     let copy = image.clone();
     let origin = Origin::new(move |request: &Request, output| {
@@ -147,7 +147,7 @@ fn a_response_in_a_coding_without_a_detectable_end_is_refused() -> Tested {
 }
 
 #[test]
-fn a_head_does_not_take_away_what_is_being_fetched() -> Tested {
+fn a_head_request_does_not_affect_a_running_fetch() -> Tested {
     let (old, new) = (bytes(7, 1000), bytes(8, 3 << 20));
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
     let served_one = Arc::clone(&current);

@@ -208,7 +208,7 @@ fn bytes_that_differ_from_the_promised_ones_are_never_served_completely_or_cache
 }
 
 #[test]
-fn answers_without_a_whole_image_are_never_cached() -> Tested {
+fn responses_without_a_whole_image_are_never_cached() -> Tested {
     let image = bytes(1, SIZE);
     for status in [
         "204 No Content",

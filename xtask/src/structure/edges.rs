@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_told_from_a_function_of_the_same_name() -> Result<()> {
+    fn a_module_is_distinguished_from_a_function_of_the_same_name() -> Result<()> {
         let (edges, circles) = read(&[
             ("lib.rs", "mod a; mod run; fn run() { a::f(run::Run) }"),
             ("a.rs", "use crate::run; pub fn f(_: run::Run) { crate::run::Run; }"),

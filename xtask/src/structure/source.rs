@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn test_files_are_told_by_their_path() {
+    fn test_files_are_recognised_by_their_path() {
         assert!(is_test_file("src/a/tests.rs") && is_test_file("src/tests/a.rs"));
         assert!(!is_test_file("src/testing.rs") && !is_test_file("src/contests.rs"));
     }

@@ -37,11 +37,11 @@ pub fn prepare(goal: Goal) -> Result<(), Error> {
     if matches!(rows.first().map(Vec::as_slice), Some([Value::Text(name)]) if name == goal.name()) {
         return Ok(());
     }
-    sql::execute_all(&measure_anew(goal)).map(drop)
+    sql::execute_all(&recompute_priorities(goal)).map(drop)
 }
 
 /// Sets the clock to 0, and computes the priority of every image from its hits for this goal.
-fn measure_anew(goal: Goal) -> Vec<Statement> {
+fn recompute_priorities(goal: Goal) -> Vec<Statement> {
     let reset = "INSERT OR REPLACE INTO policy (one, clock, removed, goal) VALUES (1, 0, 0, ?1)";
     let update = format!("UPDATE images SET priority = {}", goal.priority("hits", "size"));
     vec![statement(reset, vec![Value::Text(goal.name().into())]), statement(&update, vec![])]
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_records_go_with_few_statements_and_one_move_of_the_clock() {
+    fn many_records_are_removed_with_few_statements_and_one_clock_update() {
         let ids: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
         let statements = remove(&ids);
         let parameters: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();

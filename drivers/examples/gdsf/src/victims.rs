@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_go_until_the_bytes_are_reached() {
+    fn the_lowest_are_selected_until_the_bytes_are_reached() {
         assert_eq!(ids(0, &[], 10), [""; 0]);
         assert_eq!(ids(1, &[], 10), ["0"]);
         assert_eq!(ids(21, &["1"], 10), ["0", "2", "3"]);

@@ -8,7 +8,7 @@ fn trial(options: &[(&str, &str)]) -> Tested<Trial> {
 }
 
 #[test]
-fn a_large_image_that_is_seldom_read_goes_before_small_ones_that_are_read_often() -> Tested {
+fn a_large_rarely_read_image_is_evicted_before_small_often_read_ones() -> Tested {
     let trial = trial(&[])?;
     for name in ["small-1", "small-2", "small-3"] {
         trial.add(name, 50 * MIB, 0)?;
@@ -36,7 +36,7 @@ fn uses_make_up_for_size() -> Tested {
 }
 
 #[test]
-fn old_fame_fades_with_every_eviction() -> Tested {
+fn old_uses_lose_weight_with_every_eviction() -> Tested {
     let trial = trial(&[])?;
     trial.add("star", GIB, 0)?;
     trial.hit("star", 1..=50)?;
@@ -109,7 +109,7 @@ fn where_bytes_are_the_goal_size_does_not_count() -> Tested {
 }
 
 #[test]
-fn another_goal_measures_all_images_anew() -> Tested {
+fn another_goal_recomputes_the_priorities_of_all_images() -> Tested {
     let mut trial = trial(&[("goal", "hits")])?;
     trial.add("small", MIB, 0)?;
     trial.add("large", 100 * GIB, 1)?;

@@ -40,7 +40,7 @@ fn the_half_life_leads_from_recency_to_frequency() -> Tested {
 }
 
 #[test]
-fn a_hit_that_is_told_late_counts_for_what_it_is_worth() -> Tested {
+fn a_hit_that_is_reported_late_counts_with_its_own_time() -> Tested {
     let Some(trial) = Trial::new(&LRFU, &[("half-life", "1h")])? else { return Ok(()) };
     trial.add("a", MIB, 10 * HOUR)?;
     trial.add("b", MIB, 10 * HOUR)?;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 with_both_drivers![
     a_copied_directory_keeps_its_digests,
-    digests_go_with_their_image,
+    digests_are_removed_with_their_image,
     digests_without_an_image_are_removed,
 ];
 
@@ -28,7 +28,7 @@ fn a_copied_directory_keeps_its_digests(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn digests_go_with_their_image(temp: &TempCache) -> Tested {
+fn digests_are_removed_with_their_image(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.max_size(1000));
     for id in ["a", "b", "c", "d"] {
         fill(&cache, id, &bytes(17, 1000));

@@ -10,7 +10,7 @@ use std::path::Path;
 
 with_both_drivers![
     a_file_cut_short_grown_or_exchanged_is_refused_at_once,
-    what_was_damaged_while_no_cache_was_open_is_refused_too,
+    damage_while_no_cache_was_open_is_also_refused,
 ];
 
 /// Changes the file of an image with these bytes.
@@ -61,7 +61,7 @@ fn a_file_cut_short_grown_or_exchanged_is_refused_at_once(temp: &TempCache) -> T
     Ok(())
 }
 
-fn what_was_damaged_while_no_cache_was_open_is_refused_too(temp: &TempCache) -> Tested {
+fn damage_while_no_cache_was_open_is_also_refused(temp: &TempCache) -> Tested {
     let image = bytes(3, MIB + 5000);
     for (words, damage) in damages() {
         fill(&temp.open(), "a", &image);

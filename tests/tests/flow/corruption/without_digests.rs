@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 with_both_drivers![
     without_digests_the_checksum_is_verified_first_and_once,
     without_digests_and_with_a_wrong_checksum_nothing_is_served,
-    what_glance_cached_is_trusted_on_first_use_and_held_to_that,
+    an_image_from_glance_is_trusted_on_first_use_and_verified_from_then_on,
     blocks_are_trusted_one_by_one,
     damaged_digests_make_no_image_unreadable,
     another_image_s_digests_are_none,
@@ -48,7 +48,9 @@ fn without_digests_and_with_a_wrong_checksum_nothing_is_served(temp: &TempCache)
     Ok(())
 }
 
-fn what_glance_cached_is_trusted_on_first_use_and_held_to_that(temp: &TempCache) -> Tested {
+fn an_image_from_glance_is_trusted_on_first_use_and_verified_from_then_on(
+    temp: &TempCache,
+) -> Tested {
     let image = bytes(12, 2 * MIB + 5);
     for id in ["a", "empty"] {
         temp.put(id, if id == "a" { &image } else { b"" });

@@ -8,7 +8,7 @@ use std::io::Read;
 with_both_drivers![
     a_hard_limit_evicts_before_it_admits,
     an_image_larger_than_the_hard_limit_costs_no_other_its_place,
-    what_is_being_read_is_no_room_for_others,
+    an_image_being_read_is_not_evicted_for_others,
     an_image_of_unknown_length_makes_room_as_it_grows,
     running_fills_count_against_the_hard_limit,
     fills_of_a_cache_without_a_limit_count_too,
@@ -54,7 +54,7 @@ fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(temp: &TempCache
     Ok(())
 }
 
-fn what_is_being_read_is_no_room_for_others(temp: &TempCache) -> Tested {
+fn an_image_being_read_is_not_evicted_for_others(temp: &TempCache) -> Tested {
     let cache = hard(temp, 2500);
     fill(&cache, "read", &bytes(1, 1000));
     fill(&cache, "idle", &bytes(2, 1000));

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 with_both_drivers![
     room_for_a_known_length_is_there_before_the_bytes_are,
-    what_was_reserved_and_not_written_is_given_back,
+    reserved_space_that_is_not_written_is_released,
     an_image_too_large_for_the_disk_is_refused_before_it_is_read,
     where_caching_would_leave_less_than_the_floor_nothing_is_cached,
     an_image_of_unknown_length_stops_being_cached_at_the_floor,
@@ -42,7 +42,7 @@ fn room_for_a_known_length_is_there_before_the_bytes_are(temp: &TempCache) -> Te
     Ok(())
 }
 
-fn what_was_reserved_and_not_written_is_given_back(temp: &TempCache) -> Tested {
+fn reserved_space_that_is_not_written_is_released(temp: &TempCache) -> Tested {
     let Some((mount, temp)) = disk(temp, 8 * MIB) else { return Ok(()) };
     let cache = temp.open_with(|config| config.min_free(1));
     let before = free(mount.path());

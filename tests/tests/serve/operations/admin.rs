@@ -47,7 +47,7 @@ fn an_image_is_queued_fetched_listed_and_deleted_with_glance_s_answers() -> Test
 }
 
 #[test]
-fn what_cannot_be_queued_or_deleted_has_glance_s_status() -> Tested {
+fn a_failed_queueing_or_deletion_has_glance_s_status() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     origin.put("queued", bytes(1, 10));

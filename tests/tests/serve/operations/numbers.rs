@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 #[test]
-fn numbers_count_what_was_done() -> Tested {
+fn metrics_count_the_requests() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     origin.put("one", bytes(1, 100_000));

@@ -83,7 +83,7 @@ fn a_stop_amid_a_prefetch_keeps_the_queue_and_leaves_nothing_incomplete() -> Tes
 }
 
 #[test]
-fn systemd_hears_of_start_reload_and_stop() -> Tested {
+fn systemd_is_notified_of_start_reload_and_stop() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let path = setup.path("notify");

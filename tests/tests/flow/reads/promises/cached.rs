@@ -67,7 +67,7 @@ pub fn ranges_of_a_cached_image_are_exact_and_count_once_each<R: Reads>(
     assert_leaves(reads, temp, &store, ranges.len() as u64 + 1)
 }
 
-pub fn a_damaged_byte_is_never_handed_out<R: Reads>(temp: &TempCache) -> Tested {
+pub fn a_damaged_byte_is_never_returned<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(13, 3 * MIB + 5000);
     let (reads, _) = cached::<R>(temp, &image)?;
     crate::corruption::flip(&temp.path("a"), 2 * MIB as u64 + 7)?;

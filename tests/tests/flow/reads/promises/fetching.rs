@@ -32,7 +32,7 @@ pub fn many_readers_of_one_cold_image_share_one_source<R: Reads>(temp: &TempCach
     assert_leaves(reads, temp, &store, READERS as u64 - 1)
 }
 
-pub fn a_reader_that_comes_late_gets_the_whole_image<R: Reads>(temp: &TempCache) -> Tested {
+pub fn a_late_reader_gets_the_whole_image<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(2, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, false)?;
@@ -49,7 +49,7 @@ pub fn a_reader_that_comes_late_gets_the_whole_image<R: Reads>(temp: &TempCache)
     assert_leaves(reads, temp, &store, 1)
 }
 
-pub fn nobody_waits_for_a_slow_first_reader<R: Reads>(temp: &TempCache) -> Tested {
+pub fn no_reader_waits_for_a_slow_first_reader<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(3, R::BUFFERED + 2_000_000);
     let store = Store::of(&image);
     let reads = R::open(temp, &store, false)?;
@@ -67,7 +67,7 @@ pub fn nobody_waits_for_a_slow_first_reader<R: Reads>(temp: &TempCache) -> Teste
     Ok(())
 }
 
-pub fn a_fetch_goes_on_when_its_first_reader_leaves<R: Reads>(temp: &TempCache) -> Tested {
+pub fn a_fetch_continues_when_its_first_reader_leaves<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(4, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, false)?;
@@ -102,7 +102,9 @@ pub fn a_fetch_without_readers_stops<R: Reads>(temp: &TempCache) -> Tested {
     assert_leaves(reads, temp, &store, 0)
 }
 
-pub fn by_option_a_fetch_without_readers_goes_on_to_its_end<R: Reads>(temp: &TempCache) -> Tested {
+pub fn with_fetch_to_end_a_fetch_without_readers_continues_to_its_end<R: Reads>(
+    temp: &TempCache,
+) -> Tested {
     let image = bytes(6, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, true)?;
@@ -159,7 +161,7 @@ pub fn an_empty_image_is_shared_and_cached<R: Reads>(temp: &TempCache) -> Tested
     assert_leaves(reads, temp, &store, 2)
 }
 
-pub fn ranges_of_a_running_fetch_are_handed_out_as_they_come<R: Reads>(temp: &TempCache) -> Tested {
+pub fn ranges_of_a_running_fetch_are_returned_as_they_arrive<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(12, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, false)?;
