@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use image_cache_tests::{TempCache, processes};
-//! // This program again, where it was started as one of the processes.
+//! // This program was started as one of the processes.
 //! if processes::is_one() {
 //!     processes::one().unwrap();
 //! } else {
@@ -94,7 +94,7 @@ impl Run<'_> {
                 return Err(format!("a process failed ({}):\n{said}{errors}", output.status).into());
             }
             for line in said.lines().filter_map(|line| line.strip_prefix("did ")) {
-                let (name, count) = line.split_once(' ').ok_or("a line that nobody writes")?;
+                let (name, count) = line.split_once(' ').ok_or("an invalid line")?;
                 *operations.entry(name.to_owned()).or_default() += count.parse::<u64>()?;
             }
         }

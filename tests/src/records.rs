@@ -37,7 +37,7 @@ impl TempCache {
     pub fn images(&self) -> BTreeMap<String, OnDisk> {
         let mut images = BTreeMap::new();
         for name in self.names("") {
-            let metadata = fs::symlink_metadata(self.path(&name)).expect("what is listed is there");
+            let metadata = fs::symlink_metadata(self.path(&name)).expect("a listed file exists");
             let glance = ["image_cache_db_init", "checkme"].contains(&name.as_str());
             let ours = name.starts_with("cache.db") || name.starts_with('.');
             if metadata.is_file() && !ours && !glance {
@@ -123,7 +123,7 @@ fn attributes(file: &Path) -> Option<Row> {
         value.map(|value| String::from_utf8(value).expect("the attribute is text"))
     };
     let hits = text("user.hits")?.parse().expect("the hits are decimal text");
-    let metadata = fs::metadata(file).expect("what is listed is there");
+    let metadata = fs::metadata(file).expect("a listed file exists");
     let (size, modified) = (metadata.len(), micros(&metadata));
     // The checksum is valid for the file with the size and modification time that follow it.
     let behind = format!(" {size} {modified}");

@@ -80,7 +80,7 @@ fn run(measures: &[Measure], works: &[(&str, Work)]) -> Tested<ExitCode> {
     let bench = Bench { quick: options.contains(&"--quick"), long: options.contains(&"--long") };
     if let Ok(one) = std::env::var(MEASURE) {
         let known = measures.iter().find(|(name, _)| *name == one);
-        return measured(&bench, known.ok_or("nobody knows the measure")?);
+        return measured(&bench, known.ok_or("unknown measurement")?);
     }
     let is_picked = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
     let picked = measures.iter().map(|(name, _)| *name).filter(|name| is_picked(name));

@@ -76,7 +76,7 @@ impl Glance {
     /// Executes a command; `tests/fixtures/glance/measure.py` lists the commands.
     ///
     /// # Errors
-    /// What it fails with.
+    /// If the command fails.
     pub fn ask(&mut self, command: &str) -> Tested<Told> {
         self.tell(command)?;
         self.answer()
@@ -95,7 +95,7 @@ impl Glance {
     /// Waits for the result of a command.
     ///
     /// # Errors
-    /// What it fails with.
+    /// If the command fails.
     pub fn answer(&mut self) -> Tested<Told> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;

@@ -89,7 +89,7 @@ impl Xattr {
         let file = File::options().read(true).custom_flags(flags).open(path);
         let file = file.expect("the image is there");
         assert!(file.metadata().expect("it can be looked at").is_file());
-        self.lock.lock().expect("nobody else has it");
+        self.lock.lock().expect("no other process has the lock");
         let now = file.get_xattr("user.hits").expect("it can be read").unwrap_or_default();
         let hits: i64 = std::str::from_utf8(&now).unwrap_or_default().parse().unwrap_or(0);
         file.set_xattr("user.hits", (hits + 1).to_string().as_bytes()).expect("it can be set");

@@ -69,7 +69,7 @@ impl Invariants<'_> {
         let mut found = Vec::new();
         for id in self.temp.images().into_keys() {
             match (image(&id), fs::read(self.temp.path(&id))) {
-                (None, _) => found.push(format!("{id} lies among the images")),
+                (None, _) => found.push(format!("{id} is among the images")),
                 (Some(_), Ok(bytes)) if self.is_image(&id, &bytes) => {}
                 (Some(_), bytes) => found
                     .push(format!("{id} has other bytes ({:?})", bytes.map(|bytes| bytes.len()))),

@@ -41,7 +41,7 @@ fn case_names_are_sentences_and_each_is_there_once() {
     assert!(CASES.len() >= 45, "{} cases", CASES.len());
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     for name in names {
-        assert!(name.split('_').count() >= 4, "{name} is no sentence");
+        assert!(name.split('_').count() >= 4, "{name} is not a sentence");
     }
 }
 

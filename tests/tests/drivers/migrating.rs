@@ -58,7 +58,7 @@ fn records_without_a_file_stay_behind_and_the_old_records_are_only_read() -> Tes
     let temp = TempCache::new("sqlite");
     filled(&temp, "sqlite")?;
     std::fs::remove_file(temp.path("a"))?;
-    temp.put("stray", b"nobody knows it");
+    temp.put("stray", b"no record of it");
     let old = temp.records();
     let migrated = migrate(&config(&temp, "sqlite"), "sqlite", "xattr", |_| ())?;
     assert_eq!((migrated.images, migrated.left_out, migrated.adopted), (3, 1, 1));

@@ -163,7 +163,7 @@ fn give_away(trial: &Trial) -> Tested {
 #[test]
 fn an_object_planted_in_place_of_a_database_changes_nothing_outside_and_blocks_no_operation()
 -> Tested {
-    if !is_root("a directory of somebody else's") {
+    if !is_root("a directory of another user") {
         eprintln!("it is one's own directory then");
     }
     for whose in Whose::ALL {
@@ -244,7 +244,7 @@ fn a_folder_that_is_swapped_for_a_link_leads_no_database_outside() -> Tested {
         fs::create_dir(&outside)?;
         use_it(whose.config(&trial))?;
         let database = whose.database(&trial);
-        let folder = database.parent().ok_or("it lies in a folder")?.to_owned();
+        let folder = database.parent().ok_or("it is in a folder")?.to_owned();
         let away = folder.with_extension("away");
         // While the cache is open, and when it is opened.
         let cache = ImageCache::open(whose.config(&trial).build()?)?;

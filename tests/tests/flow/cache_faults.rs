@@ -112,7 +112,7 @@ fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(
     let (cache, image) = (temp.open(), bytes(5, 300_000));
     fs::create_dir(temp.path("incomplete/a"))?;
     assert_passes(temp, &cache, "a", Source::of(&image[..]), &image)?;
-    assert!(cache.is_cacheable("a", None)?, "nobody writes it");
+    assert!(cache.is_cacheable("a", None)?, "it has no writer");
     fs::remove_dir(temp.path("incomplete/a"))?;
     fill(&cache, "a", &image);
     Ok(())
@@ -153,7 +153,7 @@ fn an_object_in_place_of_the_image_is_detected_before_the_source_is_read(
         );
     }
     fs::create_dir(temp.path("queue/a"))?;
-    let error = cache.queue_image("a").expect_err("it is no entry").to_string();
+    let error = cache.queue_image("a").expect_err("it is not an entry").to_string();
     assert!(error.contains("queue/a is no regular file"), "{error}");
     Ok(())
 }

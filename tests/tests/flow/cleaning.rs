@@ -64,7 +64,7 @@ fn a_live_writer_is_never_cleaned_however_old_its_file(temp: &TempCache) -> Test
     writer.read_exact(&mut [0; 300_000])?;
     age(&temp.path("incomplete/a"), 72 * HOUR)?;
     assert_eq!(cache.clean(Some(Duration::ZERO))?, cleaned(0, 0, 0));
-    assert_eq!(temp.open().clean(None)?, cleaned(0, 0, 0), "nor by another cache");
+    assert_eq!(temp.open().clean(None)?, cleaned(0, 0, 0), "another cache removes nothing either");
     writer.read_to_end(&mut Vec::new())?;
     assert!(matches!(writer.outcome(), Some(Outcome::Cached(_))));
     assert_eq!(serve(&cache, "a")?, image);

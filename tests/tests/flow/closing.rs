@@ -120,7 +120,7 @@ fn closing_waits_until_the_records_are_closed(temp: &TempCache) -> Tested {
     run(async {
         let clone = cache.clone();
         cache.close().await?;
-        assert_eq!(temp.records_in_sync()["a"].hits, 1, "what was gathered is written");
+        assert_eq!(temp.records_in_sync()["a"].hits, 1, "the collected hit is written");
         clone.close().await?;
         assert!(!temp.path("cache.db-wal").exists());
         // An exclusive user finds the cache closed.

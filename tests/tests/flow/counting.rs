@@ -166,7 +166,11 @@ fn for_tokio_the_numbers_are_the_same() -> Tested {
         let part = crate::shared_in_tokio::all_of(part.ok_or("it can be cached")?).await;
         assert!(part.0 == image[..10] && crate::shared_in_tokio::all_of(whole).await.0 == image);
         let all = cache.counters();
-        assert_eq!((all.misses, all.shared, all.hits), (1, 1, 1), "a part is no reader of its own");
+        assert_eq!(
+            (all.misses, all.shared, all.hits),
+            (1, 1, 1),
+            "a part does not count as a separate reader"
+        );
         assert_eq!((all.bytes_fetched, all.bytes_from_fetches), (SIZE as u64, SIZE as u64 + 10));
         Ok(())
     })

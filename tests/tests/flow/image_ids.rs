@@ -183,7 +183,7 @@ fn the_configured_database_and_its_side_files_are_no_images(temp: &TempCache) ->
 
 fn a_path_out_of_the_directory_reaches_nothing(temp: &TempCache) -> Tested {
     let cache = temp.open();
-    let outside = temp.dir().parent().ok_or("it lies in a scratch directory")?.join("outside");
+    let outside = temp.dir().parent().ok_or("it is in a temporary directory")?.join("outside");
     fs::write(&outside, "secret")?;
     let absolute = outside.display().to_string();
     for id in ["../outside", "queue/../../outside", absolute.as_str()] {

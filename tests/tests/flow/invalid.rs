@@ -56,7 +56,7 @@ fn a_source_that_fails_leaves_all_that_it_gave(temp: &TempCache) -> Tested {
         for (way, fetch) in ways {
             for chunk in [1000, usize::MAX] {
                 let source = Source::of(&image[..]).in_chunks(chunk).then_fails(reset);
-                assert!(fetch(&cache, source), "{way} hears of it");
+                assert!(fetch(&cache, source), "{way} reports the error");
                 assert!(invalid(temp, "a")? == image, "{way}, {length} bytes, {chunk} a chunk");
             }
         }
@@ -130,7 +130,7 @@ fn a_stream_that_fails_leaves_all_that_it_gave(temp: &TempCache) -> Tested {
                 let stream = streamed(&cache, source, shared).await;
                 stream.collect::<Vec<_>>().await.pop()
             });
-            assert!(ended.is_some_and(|last| last.is_err()), "the reader hears of it");
+            assert!(ended.is_some_and(|last| last.is_err()), "the reader gets the error");
             let is_there = || temp.names("invalid").contains("a");
             assert!(until(is_there), "shared: {shared}, {length} bytes");
             assert!(invalid(temp, "a")? == image, "shared: {shared}, {length} bytes");

@@ -47,7 +47,7 @@ fn every_hit_that_was_made_is_counted(temp: &TempCache) -> Tested {
         for round in 0..100 {
             let n = (thread + round) % 4;
             let reader =
-                cache.open_for_read(IDS[n]).expect("opening works").expect("nobody deletes it");
+                cache.open_for_read(IDS[n]).expect("opening works").expect("it is not deleted");
             if round % 5 == 0 {
                 // A reader that is dropped early makes no hit.
                 continue;

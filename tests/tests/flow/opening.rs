@@ -160,7 +160,7 @@ fn of_another_user(
     word: &str,
 ) -> Result<Option<String>, Box<dyn std::error::Error>> {
     // The other user may enter this directory.
-    let scratch = temp.dir().parent().ok_or("it lies in a scratch directory")?;
+    let scratch = temp.dir().parent().ok_or("it is in a temporary directory")?;
     fs::set_permissions(scratch, fs::Permissions::from_mode(0o755))?;
     let output = match temp.in_child(test)?.uid(65_534).env_remove("HOME").output() {
         Ok(output) => output,

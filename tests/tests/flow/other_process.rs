@@ -206,7 +206,7 @@ fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(temp: &TempCache)
     let image = bytes(1, SIZE);
     let mut other = Other::start(temp, "")?;
     let throttled = ThrottledSource::unlimited(&image[..]);
-    assert!(read_all(get(&cache, &throttled))? == image, "it waits, and goes on alone");
+    assert!(read_all(get(&cache, &throttled))? == image, "it waits, and then fetches separately");
     let later = Instant::now();
     for n in 2..7 {
         let mut reader = get(&cache, &throttled);

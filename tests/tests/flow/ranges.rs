@@ -147,7 +147,7 @@ fn of_an_image_that_cannot_be_cached_there_is_no_part(temp: &TempCache) -> Teste
     fill(&cache, "a", b"what is cached");
     let other = Expected::nothing().with_size(3);
     assert!(cache.get_or_fetch_range("a", 0..10, other, not_needed)?.is_none());
-    assert!(cache.follow_range("b", 0..10)?.is_none(), "nobody fetches it");
+    assert!(cache.follow_range("b", 0..10)?.is_none(), "it is not being fetched");
     assert!(cache.get_or_fetch_range("../a", 0..1, Expected::nothing(), not_needed).is_err());
     Ok(())
 }

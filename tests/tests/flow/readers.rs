@@ -68,7 +68,7 @@ fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {
         let removed = other.delete_all_cached_images();
         deleted.wait();
         let pruned = pruned?;
-        assert_eq!((pruned.images, pruned.bytes), (1, 5), "what nobody reads");
+        assert_eq!((pruned.images, pruned.bytes), (1, 5), "the image without a reader");
         let kept: Vec<&str> = pruned.kept.iter().map(|kept| kept.image_id.as_str()).collect();
         assert_eq!(kept, IDS);
         assert!(pruned.kept.iter().all(|kept| kept.reason == "it is being read"), "{pruned:?}");

@@ -30,12 +30,12 @@ type Asked = Arc<Mutex<Vec<(u64, u32)>>>;
 fn note(asked: &Asked, broken: &Break) {
     asked
         .lock()
-        .expect("nobody panics with it")
+        .expect("no thread panics with the lock held")
         .push((broken.offset, broken.attempts_without_bytes));
 }
 
 fn asked(asked: &Asked) -> Vec<(u64, u32)> {
-    asked.lock().expect("nobody panics with it").clone()
+    asked.lock().expect("no thread panics with the lock held").clone()
 }
 
 /// A store that resets each connection after this number of bytes.

@@ -44,7 +44,7 @@ fn fetch(
 
 /// A fetch function that must not be called.
 async fn not_needed() -> io::Result<&'static [u8]> {
-    panic!("somebody else fetches it")
+    panic!("another reader fetches it")
 }
 
 pub async fn join(cache: &AsyncImageCache) -> Result<ImageReader, Error> {

@@ -22,7 +22,7 @@ with_both_drivers![
 
 /// A fetch function that must not be called.
 pub fn not_needed() -> io::Result<Cursor<Vec<u8>>> {
-    panic!("somebody else fetches it")
+    panic!("another reader fetches it")
 }
 
 pub fn get(cache: &ImageCache, throttled: &ThrottledSource) -> FetchReader {
@@ -40,7 +40,7 @@ pub fn get_for_nothing(cache: &ImageCache) -> FetchReader {
 /// Asserts that only the cached image is left, with this number of hits.
 pub fn assert_cached(temp: &TempCache, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
     assert_eq!(cache.hit_count("a")?, hits, "hits");
-    assert!(std::fs::read(temp.path("a"))? == image, "what is cached");
+    assert!(std::fs::read(temp.path("a"))? == image, "the cached image");
     let records = temp.records_in_sync();
     assert_eq!(records["a"].checksum.as_ref(), Some(&md5_hex(image)));
     assert!(temp.names("incomplete").is_empty(), "{:?}", temp.names("incomplete"));
@@ -77,7 +77,7 @@ fn the_fetch_function_is_asked_only_when_it_is_needed(temp: &TempCache) -> Teste
     let (cache, image) = (temp.open(), bytes(2, 100_000));
     let throttled = ThrottledSource::unlimited(&image[..]);
     drop(get(&cache, &throttled));
-    assert_eq!(throttled.opened(), 0, "nobody has read");
+    assert_eq!(throttled.opened(), 0, "there was no read");
     assert!(temp.names("incomplete").is_empty());
     fill(&cache, "a", &image);
     assert!(read_all(get_for_nothing(&cache))? == image);
@@ -146,7 +146,7 @@ fn readers_read_along_with_a_caching_reader(temp: &TempCache) -> Tested {
 
 fn a_reader_without_a_source_reads_along_or_from_the_cache(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(9, 500_000));
-    assert!(cache.follow("a")?.is_none(), "nobody fetches it");
+    assert!(cache.follow("a")?.is_none(), "it is not being fetched");
     let throttled = ThrottledSource::unlimited(&image[..]);
     let mut first = get(&cache, &throttled);
     first.read_exact(&mut [0; 1])?;

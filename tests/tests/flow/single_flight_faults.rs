@@ -215,7 +215,7 @@ fn a_follower_takes_over_when_the_first_reader_leaves(temp: &TempCache) -> Teste
         end?;
         assert!(came == image[if n == 0 { 0 } else { 500_000 }..], "reader {n}");
     }
-    assert!(read_all(&mut follower)? == image[100_000..], "it goes on in the cache");
+    assert!(read_all(&mut follower)? == image[100_000..], "it continues in the cache");
     assert_eq!(throttled.opened(), 1, "one takes over, and the others read along");
     assert_cached(temp, &cache, &image, 4)
 }

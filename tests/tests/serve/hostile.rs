@@ -209,7 +209,7 @@ fn clients_that_dawdle_are_cut_off() -> Tested {
         }
         std::thread::sleep(std::time::Duration::from_millis(if rest < 2 << 20 { 1500 } else { 0 }));
     }
-    assert!(rest < image.len(), "it was served all the same");
+    assert!(rest < image.len(), "it was served nevertheless");
     Ok(())
 }
 

@@ -163,7 +163,7 @@ fn the_last_client_that_leaves_stops_the_fetch_unless_it_must_continue() -> Test
             assert!(served.is_cached("a"));
             served.get(&data("a"))?.assert_is(200, "hit", &image);
         } else {
-            assert!(served.is_idle(), "the fetch goes on");
+            assert!(served.is_idle(), "the fetch continues");
             assert!(!served.has("a"));
             open.send(())?;
             open.send(())?;

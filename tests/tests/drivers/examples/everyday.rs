@@ -46,7 +46,7 @@ fn serves(example: &Example) -> Tested {
     let broken = shell.directory.path().join("cache/invalid/broken");
     fs::write(&broken, "half")?;
     shell.run(&["clean"])?;
-    assert!(!broken.exists(), "clean left what failed");
+    assert!(!broken.exists(), "clean left a failed file");
     let status: Value = serde_json::from_slice(&shell.run(&["status"])?)?;
     assert_eq!(status["driver"]["name"], example.name, "{status}");
     assert_eq!(status["driver"]["fallback"], Value::Null, "{status}");

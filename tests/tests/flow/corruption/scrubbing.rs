@@ -27,7 +27,7 @@ fn a_scrub_finds_damage_in_an_image_without_reads(temp: &TempCache) -> Tested {
         "{error}"
     );
     assert_eq!((listed(&cache), cache.verify("a")?), (vec!["b".to_owned()], None));
-    assert_eq!((cache.hit_count("b")?, cache.verify("b")?.is_some()), (0, true), "it is no hit");
+    assert_eq!((cache.hit_count("b")?, cache.verify("b")?.is_some()), (0, true), "it is not a hit");
     temp.records_in_sync();
     Ok(())
 }

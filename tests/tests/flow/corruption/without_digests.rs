@@ -105,7 +105,7 @@ fn damaged_digests_make_no_image_unreadable(temp: &TempCache) -> Tested {
         damage()?;
         let cache = temp.open();
         assert!(serve(&cache, "a")? == image, "{n}");
-        assert_eq!(cache.trust("a")?, Some(Trust::Checksum), "{n}: they were made anew");
+        assert_eq!(cache.trust("a")?, Some(Trust::Checksum), "{n}: they were created again");
     }
     fs::remove_file(&file)?;
     fs::create_dir(&file)?;

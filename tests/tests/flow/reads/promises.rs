@@ -41,7 +41,7 @@ fn is_cached(temp: &TempCache) -> bool {
 
 /// Waits until no fetch runs; asserts that nothing is cached.
 fn assert_nothing_cached(temp: &TempCache) {
-    assert!(until(|| temp.names("incomplete").is_empty()), "the fetch goes on");
+    assert!(until(|| temp.names("incomplete").is_empty()), "the fetch continues");
     assert!(temp.images().is_empty() && temp.records_in_sync().is_empty());
 }
 
@@ -50,7 +50,7 @@ fn assert_leaves(reads: impl Reads, temp: &TempCache, store: &Store, hits: u64) 
     assert!(until(|| store.source.running() == 0), "a source is not let go");
     assert!(is_cached(temp));
     assert_eq!(reads.close()?.unwrap_or_default(), 0, "failures of the cache");
-    assert!(fs::read(temp.path("a"))? == store.image, "what is cached");
+    assert!(fs::read(temp.path("a"))? == store.image, "the cached image");
     let records = temp.records_in_sync();
     assert_eq!(records["a"].checksum.as_ref(), Some(&md5_hex(&store.image)));
     assert_eq!(records["a"].hits, hits, "hits");

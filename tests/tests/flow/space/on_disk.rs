@@ -98,7 +98,7 @@ fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(temp: &TempCa
         assert!(free(mount.path()) >= 3 * MIB);
     }
     assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
-    assert!(serve(&cache, "first")? == first, "nor is anything taken away");
+    assert!(serve(&cache, "first")? == first, "no image is removed either");
     // Below the floor, not even a small image is cached; as soon as there is space again, a large one is.
     fs::write(mount.path().join("hog"), image(6, 2 * MIB))?;
     passes(&cache, "small", b"image", sized(5))?;
