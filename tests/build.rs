@@ -1,4 +1,4 @@
-//! Builds the guests of the tests, tells them where they lie, and makes the table of the hostile ones.
+//! Builds the guests of the tests, passes their paths to the tests, and creates the table of the hostile ones.
 
 use anyhow::{Context, Result};
 use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build_examples, build_script};
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn guests() -> Result<()> {
-    // Where `cargo xtask` puts the example drivers in other languages.
+    // The directory to which `cargo xtask` writes the example drivers in other languages.
     let examples = Workspace::of_this_package()?.target.join("examples");
     println!("cargo::rustc-env=EXAMPLES={}", examples.display());
     for path in build_script(&GUESTS)? {
@@ -35,7 +35,7 @@ fn guests() -> Result<()> {
     Ok(())
 }
 
-/// One guest for each file in `examples/` and in `text/`: the latter are compiled by the test that needs them.
+/// One guest for each file in `examples/` and in `text/`: the test that needs a guest in `text/` compiles it.
 fn hostile_guests() -> Result<()> {
     let workspace = Workspace::of_this_package()?;
     let directory = workspace.root.join(HOSTILE.directory);
@@ -55,7 +55,7 @@ fn hostile_guests() -> Result<()> {
     fs::write(out.join("hostile.rs"), table(&all)).context("writing the table of hostile guests")
 }
 
-/// The names of the files in a directory, without what follows the dot.
+/// The names of the files in a directory, without extensions.
 fn names(directory: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     let mut names: Vec<String> = entries
@@ -68,7 +68,7 @@ fn names(directory: &Path) -> Result<Vec<String>> {
 
 fn table(names: &str) -> String {
     format!(
-        "/// Calls the macro `$then` with what follows its name, and the names of all hostile guests.\n\
+        "/// Calls the macro `$then` with the tokens after its name, and the names of all hostile guests.\n\
          #[macro_export]\n\
          macro_rules! for_each_hostile_guest {{\n    \
              ($then:ident $($with:tt)*) => {{ $then! {{ $($with)* {names} }} }};\n\

@@ -1,4 +1,5 @@
-//! What a driver costs for being a component: its calls beside the same work done natively, and loading it.
+//! The cost of the component boundary: calls to a driver compared with the same work in native code, and the time to load a
+//! driver.
 
 use image_cache::{CachedImage, Config, Driver, Hit, conformance};
 use image_cache_tests::Tested;
@@ -13,14 +14,14 @@ use tempfile::TempDir;
 
 const IMAGES: usize = 1000;
 
-/// Rounds of the comparison, and calls in each turn.
+/// Rounds of the comparison, and calls per turn.
 const ROUNDS: usize = 200;
 const CALLS: usize = 50;
 
 pub const MEASURES: [Measure; 3] =
     [("driver_call_sqlite", sqlite), ("driver_call_xattr", xattr), ("driver_load", load)];
 
-/// A cache of small images that the driver has in its records.
+/// A cache of small images that have records.
 struct TempCache {
     scratch: TempDir,
     driver: &'static str,
@@ -46,7 +47,7 @@ impl TempCache {
     }
 }
 
-/// Times that differ from call to call, so that each writes.
+/// Times that differ between calls, so that each call writes.
 fn at(n: usize) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_900_000_000) + Duration::from_micros(n as u64)
 }
@@ -55,14 +56,14 @@ fn hit(n: usize) -> Hit {
     Hit { image_id: name(n % IMAGES).parse().expect("a plain name is an id"), at: at(n) }
 }
 
-/// The same record as the file's, last accessed at the n-th time.
+/// The record of the file, with the n-th time as its last access.
 fn record(n: usize) -> CachedImage {
     let image_id = name(n % IMAGES).parse().expect("a plain name is an id");
     let (hits, checksum) = (n as u64, None);
     CachedImage { image_id, size: 1024, hits, last_accessed: at(n), last_modified: at(0), checksum }
 }
 
-/// Each call's times by the component and natively: both get every number once, and in turns.
+/// The times of each call through the component and natively: both get each number once, in turns.
 fn compare<'a>(
     bench: &Bench,
     component: impl FnMut(usize) + 'a,
@@ -83,7 +84,7 @@ fn compare<'a>(
     in_turns(bench.rounds(ROUNDS), sides)
 }
 
-/// At most 1.15 times what the same takes natively.
+/// The target is at most 1.15 times the native time.
 fn row(call: &str, driver: &str, scores: &[Score]) -> Row {
     let median = |nth: usize| scores[nth].figure(0).map_or(f64::NAN, |figure| figure.median);
     let row = Row::new("driver call", &format!("{call}, {driver}"), "µs", scores, 0);
@@ -127,7 +128,7 @@ fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
     Ok(vec![row("record-hits, one", "xattr", &hits), admission(bench, &component, "xattr")?])
 }
 
-/// Nothing is to be done for it: the price of a call alone.
+/// The call does no work: this is only the cost of a call.
 fn admission(bench: &Bench, component: &Driver, driver: &str) -> Tested<Row> {
     let scores = compare(
         bench,
@@ -136,11 +137,11 @@ fn admission(bench: &Bench, component: &Driver, driver: &str) -> Tested<Row> {
         },
         |n| drop(black_box(hit(n))),
     )?;
-    let what = format!("is-cacheable, {driver}: the price of a call alone");
+    let what = format!("is-cacheable, {driver}: only the cost of a call");
     Ok(Row::new("driver call", &what, "µs", &scores, 0))
 }
 
-/// From the name to a driver that is configured, over records that are there; compiled before, and compiled first.
+/// The time from the name to a configured driver, with existing records; with a warm and with a cold compile cache.
 fn load(bench: &Bench) -> Tested<Vec<Row>> {
     let mut rows = Vec::new();
     for driver in ["sqlite", "xattr"] {

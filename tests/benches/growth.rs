@@ -1,7 +1,9 @@
-//! What an operation costs as the cache grows: hit, list, evict and open, from 1,000 to 1,000,000 images, with each built-in driver.
+//! The cost of an operation as the cache grows: hit, list, evict and open, from 1,000 to 1,000,000 images, with each built-in
+//! driver.
 //!
-//! Prints a table with the growth from each size to the next, and draws it: to `docs/growth.svg` where `IMAGE_CACHE_BENCH_SAVE` is set,
-//! else to `target/tmp/growth.svg`. `--quick` ends at 10,000 images; `IMAGE_CACHE_GROWTH_SIZES=1000,10000` names the sizes.
+//! Prints a table with the growth from each size to the next, and draws a plot: to `docs/growth.svg` if `IMAGE_CACHE_BENCH_SAVE`
+//! is set, otherwise to `target/tmp/growth.svg`. `--quick` ends at 10,000 images; `IMAGE_CACHE_GROWTH_SIZES=1000,10000` sets the
+//! sizes.
 
 mod plot;
 mod point;

@@ -1,5 +1,5 @@
-//! What hostile drivers cost under the default limits: how long an operation of the cache takes at most, how much memory
-//! the process takes beside it, and what a stream loses meanwhile.
+//! The cost of hostile drivers under the default limits: the longest time of an operation of the cache, the growth of the
+//! process's memory, and the slowdown of a concurrent stream.
 
 use image_cache::{CachedReader, Expected, ImageCache};
 use image_cache_tests::hostile::Harness;
@@ -11,15 +11,15 @@ use std::io::{Read, Seek};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a stream is watched, and what of that is left out at its start.
+/// The time for which a stream is measured, and the time at its start that is ignored.
 const WATCHED: Duration = Duration::from_secs(5);
 const FIRST: Duration = Duration::from_secs(1);
 
-/// Bytes that a stream asks for at once, and has.
+/// Bytes in one read of a stream, and in the whole image.
 const CHUNK: usize = 256 << 10;
 const STREAM: usize = 256 << 20;
 
-/// Beside whom a stream is measured: those that take most of a processor, of memory, or of the disk.
+/// The drivers that run during the measurement of a stream: those that use most of a processor, of memory, or of the disk.
 const NOISY: [&str; 10] = [
     "answers_a_huge_text",
     "calls_slow_functions",
@@ -41,11 +41,11 @@ macro_rules! names {
 
 pub const MEASURES: [Measure; 2] = [("hostile_fill", fills), ("hostile_stream", streams)];
 
-/// The worst of all of them.
+/// The worst result of all drivers.
 fn fills(_: &Bench) -> Tested<Vec<Row>> {
     let mut guests = for_each_hostile_guest!(names);
     guests.sort_unstable();
-    // Once for what the first cache of a process makes: engine, compiled drivers, buffers.
+    // Run once for one-time costs of a process: engine, compiled drivers, buffers.
     let _ = cost_of("panics_with_words");
     println!("{:38} {:>10} {:>10} {:>9}  in the end", "driver", "a fill", "slowest", "memory");
     let (mut seconds, mut mib) = (Vec::new(), Vec::new());
@@ -61,21 +61,22 @@ fn fills(_: &Bench) -> Tested<Vec<Row>> {
         seconds.push(cost.fill.as_secs_f64());
         mib.push((cost.memory >> 20) as f64);
     }
-    let what =
-        |what: &str| format!("{what}, worst of {} drivers (their least in brackets)", guests.len());
+    let what = |what: &str| {
+        format!("{what}, worst of {} drivers (range of all drivers in brackets)", guests.len())
+    };
     Ok(vec![
         worst(&what("a fill"), "s", &seconds).at_most(2.0),
-        worst(&what("memory the host grows by"), "MiB", &mib).at_most(128.0),
+        worst(&what("growth of the host's memory"), "MiB", &mib).at_most(128.0),
     ])
 }
 
-/// The greatest, with the spread of all.
+/// The largest value, with the range of all.
 fn worst(what: &str, unit: &str, figures: &[f64]) -> Row {
     let figure = Figure::of(figures).map(|all| Figure { median: all.high, ..all });
     Row::of("hostile drivers", what, unit, figure)
 }
 
-/// What a stream loses beside those that take most of the machine.
+/// The slowdown of a stream while the most expensive drivers run.
 fn streams(_: &Bench) -> Tested<Vec<Row>> {
     let mut losses = Vec::new();
     for guest in NOISY {
@@ -84,17 +85,17 @@ fn streams(_: &Bench) -> Tested<Vec<Row>> {
         println!("beside {guest:24} {beside:5.0} MiB/s; alone {alone:5.0} ({:+.1} %)", -loss);
         losses.push(loss);
     }
-    let what = format!("what a stream loses beside one, worst of {} drivers", NOISY.len());
+    let what = format!("slowdown of a stream beside one, worst of {} drivers", NOISY.len());
     Ok(vec![worst(&what, "%", &losses).at_most(10.0)])
 }
 
-/// What a driver cost.
+/// The cost of a driver.
 struct Cost {
     /// The longest fill: the driver admits an image and records it, and commits its fault once.
     fill: Duration,
-    /// The longest operation of any kind, which may ask the driver several times and repair its records.
+    /// The longest operation of any kind, which may call the driver several times and repair its records.
     slowest: Duration,
-    /// Bytes by which the process grew at most.
+    /// The largest growth of the process in bytes.
     memory: u64,
     replaced: bool,
 }
@@ -134,7 +135,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, started.elapsed())
 }
 
-/// Forgets the peak of resident memory, and answers what is resident now.
+/// Resets the peak of resident memory, and returns the current resident memory.
 fn reset_peak() -> u64 {
     fs::write("/proc/self/clear_refs", "5").expect("the peak of resident memory can be reset");
     memory_of(std::process::id(), "VmRSS")
@@ -144,8 +145,8 @@ fn peak() -> u64 {
     memory_of(std::process::id(), "VmHWM")
 }
 
-/// MiB per second of a stream after its first second, where that is asked for while another thread uses a cache with this
-/// driver over and over. Its reader hashes what it gets, and holds the digest against the image's.
+/// The speed of a stream in MiB per second after its first second; if requested, another thread repeatedly uses a cache with this
+/// driver meanwhile. The reader hashes the bytes, and compares the digest with that of the image.
 fn stream(guest: &str, is_disturbed: bool) -> f64 {
     let harness = Harness::of(guest);
     let image = bytes(42, STREAM);
@@ -165,12 +166,12 @@ fn stream(guest: &str, is_disturbed: bool) -> f64 {
     })
 }
 
-/// Uses a cache of its own under the same driver, so that the image which is streamed is not evicted.
+/// Uses a separate cache with the same driver, so that the streamed image is not evicted.
 fn disturb(harness: &Harness, over: &AtomicBool) {
     let other =
         Harness::of("weighs_a_hundred_megabytes").with(|driver| *driver = harness.driver().clone());
     while !over.load(Ordering::Relaxed) {
-        // Opened anew each time: a driver that was replaced serves again.
+        // Opened again in each round: a driver that was replaced is active again.
         let cache = other.open();
         for round in 0..2 {
             let _ = cache.cache_image(
@@ -185,16 +186,16 @@ fn disturb(harness: &Harness, over: &AtomicBool) {
     }
 }
 
-/// One stream that starts again before its end, over and over.
+/// A stream that restarts before its end, repeatedly.
 fn watch(cache: &ImageCache, expected: &[u8]) -> f64 {
     let mut reader = cache.open_for_read("streamed").expect("a cache").expect("a cached image");
     let (mut buffer, started) = (vec![0; CHUNK], Instant::now());
     let (mut counted, mut from) = (0_u64, None);
     while started.elapsed() < WATCHED {
-        reader.rewind().expect("it starts again");
+        reader.rewind().expect("the reader can seek");
         let mut digest = Md5::new();
         for _ in 1..STREAM / CHUNK {
-            reader.read_exact(&mut buffer).expect("the stream goes on");
+            reader.read_exact(&mut buffer).expect("the stream continues");
             digest.update(&buffer);
             match from {
                 None if started.elapsed() >= FIRST => from = Some(Instant::now()),

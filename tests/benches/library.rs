@@ -1,5 +1,5 @@
-//! The library beside its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work done
-//! natively; all at their defaults, in turns, on the disk under `target/`.
+//! The library compared with its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work
+//! in native code; all with default options, in turns, on the disk under `target/`.
 
 mod concurrent_hits;
 mod hit;
@@ -34,7 +34,7 @@ pub const MEASURES: [Measure; 18] = [
     ("memory", memory::rows),
 ];
 
-/// What is done in processes of their own.
+/// Work in separate processes.
 pub const WORKS: [(&str, Work); 10] = [
     ("hits", concurrent_hits::hits),
     ("pending", opening::pending),

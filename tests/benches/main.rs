@@ -1,6 +1,6 @@
-//! Ours beside the peers: one program of all that is measured, run by `cargo xtask bench`.
+//! Compares image-cache with its peers: one program with all measurements, which `cargo xtask bench` runs.
 //!
-//! One program, since linking one takes minutes; each measure is nevertheless a process of its own.
+//! It is one program because linking a program takes minutes; each measurement nevertheless runs in its own process.
 
 mod driver;
 mod growth;

@@ -1,4 +1,4 @@
-//! The command line as whole processes: how long `status` takes, and how much memory a fill of 10 GiB.
+//! The command line as a whole process: the time of `status`, and the memory of a fill of 10 GiB.
 
 use image_cache_tests::measure::files::fill;
 use image_cache_tests::measure::{self, Bench, Figure, Measure, Row, Side, in_turns, memory_of};
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs of ours, each with one of a peer's that takes a second.
+/// Runs of image-cache, each with one run of a peer, which takes a second.
 const RUNS: usize = 9;
 
-/// Runs of ours in a turn.
+/// Runs of image-cache in a turn.
 const STATUSES: usize = 5;
 
 const MIB: usize = 1 << 20;
@@ -40,7 +40,7 @@ fn status(bench: &Bench) -> Tested<Vec<Row>> {
     Ok(rows)
 }
 
-/// Glance's program that prunes, with nothing to do.
+/// Glance's prune program, with nothing to prune.
 fn pruner(directory: &Path, driver: &str) -> Tested<Command> {
     let program = glance::installed()?.join("bin/glance-cache-pruner");
     fs::create_dir_all(directory)?;
@@ -55,7 +55,7 @@ fn pruner(directory: &Path, driver: &str) -> Tested<Command> {
     Ok(command)
 }
 
-/// Of one run.
+/// The time of one run.
 fn millis(command: &mut Command, runs: usize) -> Tested<Vec<f64>> {
     let started = Instant::now();
     for _ in 0..runs {
@@ -76,11 +76,11 @@ fn memory(bench: &Bench) -> Tested<Vec<Row>> {
     let rate = one(size as f64 / took.as_secs_f64() / 1e6);
     Ok(vec![
         Row::of("memory", "10 GiB through `add -`, whole process", "MiB", peak).at_most(32.0),
-        Row::of("process", "10 GiB through `add -`, flush included", "MB/s", rate),
+        Row::of("process", "10 GiB through `add -`, sync included", "MB/s", rate),
     ])
 }
 
-/// Its peak of resident memory in bytes, and how long it took.
+/// The peak of resident memory in bytes, and the time.
 fn add(binary: &PathBuf, directory: &Path, size: usize) -> Tested<(u64, Duration)> {
     let started = Instant::now();
     let mut command = Command::new(binary);

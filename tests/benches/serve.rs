@@ -1,7 +1,7 @@
-//! The HTTP service beside nginx and Glance's own cache: on loopback, each a process of its own, all measured by one
-//! client, turn by turn.
+//! The HTTP service compared with nginx and Glance's own cache: on loopback, each in its own process, all measured by one client,
+//! in turns.
 //!
-//! Clients and servers share the processors: with two of them, what a client takes is missing to the server.
+//! Clients and servers share the processors: with two processors, the client takes time from the server.
 
 mod client;
 mod cold;
@@ -28,7 +28,7 @@ pub const MEASURES: [Measure; 4] = [
     ("serve_memory", many_connections::memory),
 ];
 
-/// What each of them starts with: the origin, and an empty directory.
+/// The common setup: the origin, and an empty directory.
 struct Setup {
     origin: Origin,
     binary: PathBuf,
@@ -50,7 +50,7 @@ impl Setup {
     }
 }
 
-/// Has a client's work done, on this thread.
+/// Runs the work of a client on this thread.
 fn wait<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

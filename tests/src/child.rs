@@ -1,4 +1,4 @@
-//! The second half of a test in its own process: to be killed, or to be another user of the cache.
+//! The second part of a test in its own process, which is killed, or is another user of the cache.
 
 use crate::{TempCache, Tested};
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,14 +8,14 @@ const DIR: &str = "TEMP_CACHE_DIR";
 const DRIVER: &str = "TEMP_CACHE_DRIVER";
 
 impl TempCache {
-    /// This program, as a process that runs one test alone, on this cache.
+    /// This program as a process that runs one test, on this cache.
     pub fn in_child(&self, test: &str) -> io::Result<Command> {
         let mut child = self.program()?;
         child.args(["--exact", test, "--nocapture"]);
         Ok(child)
     }
 
-    /// This program, as a process that works on this cache.
+    /// This program as a process that works on this cache.
     pub fn program(&self) -> io::Result<Command> {
         let mut child = Command::new(std::env::current_exe()?);
         child.env(DIR, self.dir()).env(DRIVER, self.driver()).current_dir("/");
@@ -23,14 +23,14 @@ impl TempCache {
         Ok(child)
     }
 
-    /// In such a process: the cache of the test that started it. None if no test did.
+    /// In such a process: the cache of the test that started it. None if no test started it.
     pub fn of_parent() -> Option<TempCache> {
         let driver = if std::env::var(DRIVER).ok()? == "sqlite" { "sqlite" } else { "xattr" };
         Some(TempCache::at(driver, std::env::var_os(DIR)?))
     }
 }
 
-/// In the child: says where it has come to, and waits until it is killed or its parent has gone.
+/// In the child: prints its state, and waits until it is killed or its parent has ended.
 pub fn say_and_wait(word: &str) -> Tested {
     println!("\n{word}");
     io::stdout().flush()?;
@@ -38,9 +38,9 @@ pub fn say_and_wait(word: &str) -> Tested {
     Ok(())
 }
 
-/// In the parent: waits until the child says a word.
+/// In the parent: waits until the child prints a word.
 pub fn wait_for(child: &mut Child, word: &str) -> Tested {
     let output = BufReader::new(child.stdout.take().ok_or("its output is piped")?);
     let said = output.lines().map_while(Result::ok).any(|line| line == word);
-    if said { Ok(()) } else { Err(format!("the other process never said {word:?}").into()) }
+    if said { Ok(()) } else { Err(format!("the other process never printed {word:?}").into()) }
 }

@@ -1,4 +1,4 @@
-//! Drivers for tests: files that are no components, a fault-injecting driver, and a cache to try them on.
+//! Drivers for tests: files that are not components, a fault-injecting driver, and a cache that uses them.
 
 use crate::{bytes, fill, listed, serve};
 use image_cache::{Config, ConfigBuilder, DriverConfig, ImageCache};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// The fault-injecting driver, as a component.
 pub const FAULTY: &str = env!("GUEST_FAULTY");
 
-/// The name under which a driver is tried.
+/// The name of a driver under test.
 pub const TRIED: &str = "tried";
 
 /// A directory for one cache and the component of its driver.
@@ -19,7 +19,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Nothing is there yet.
+    /// An empty directory.
     pub fn new() -> Trial {
         Trial { scratch: TempDir::new().expect("a temporary directory can be made") }
     }
@@ -34,12 +34,12 @@ impl Trial {
         self.dir().join(name)
     }
 
-    /// A path outside of the cache directory, beside it.
+    /// A path beside the cache directory.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
 
-    /// Writes a file in the cache directory, as another program would.
+    /// Writes a file in the cache directory, like another program.
     pub fn put(&self, name: &str, content: &[u8]) -> PathBuf {
         put(&self.path(name), content)
     }
@@ -49,7 +49,7 @@ impl Trial {
         DriverConfig::new(put(&self.beside("tried.wasm"), content.as_ref()))
     }
 
-    /// A configuration that tries this driver.
+    /// A configuration with this driver.
     pub fn config(&self, driver: DriverConfig) -> ConfigBuilder {
         Config::builder(self.dir()).define_driver(TRIED, driver).driver(TRIED)
     }
@@ -72,8 +72,8 @@ pub fn open(config: ConfigBuilder) -> ImageCache {
     ImageCache::open(config).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The fault-injecting driver with these options. A loop is interrupted soon; all else has time, so that a
-/// busy machine is no fault.
+/// The fault-injecting driver with these options. A loop is interrupted soon; all other work has enough time even on a busy
+/// machine.
 pub fn faulty(options: &[(&str, &str)]) -> DriverConfig {
     let mut driver = DriverConfig::new(FAULTY);
     driver.options =
@@ -84,7 +84,7 @@ pub fn faulty(options: &[(&str, &str)]) -> DriverConfig {
     driver
 }
 
-/// Asserts that sqlite serves instead of the driver `configured`, for a reason with these words in it.
+/// Asserts that sqlite has replaced the driver `configured`, for a reason that contains these words.
 pub fn assert_fell_back(cache: &ImageCache, configured: &str, words: &[&str]) {
     let status = cache.driver();
     assert_eq!(status.name, "sqlite");
@@ -104,14 +104,14 @@ pub fn assert_no_fallback(cache: &ImageCache) {
     assert_eq!(cache.driver().fallback, None);
 }
 
-/// Asserts that the cache does what it is for: fills, serves, counts, lists and deletes.
+/// Asserts that the cache works: it fills, serves, counts, lists and deletes.
 pub fn assert_works(cache: &ImageCache) {
     let (id, image) = ("does-it-work", bytes(7, 100_000));
     let record = fill(cache, id, &image);
     assert_eq!(record.size, 100_000);
     assert!(
         serve(cache, id).is_ok_and(|served| served == image),
-        "the image is not served as it came"
+        "the served image differs from its source"
     );
     assert!(
         cache.hit_count(id).is_ok_and(|hits| hits == 1),

@@ -1,4 +1,4 @@
-//! Damage at random: bits that flip, files cut short, lengthened or exchanged; not one damaged byte may be served.
+//! Random damage: flipped bits, and truncated, extended or exchanged files; no damaged byte may be served.
 
 use crate::{TempCache, Tested, bytes, fill};
 use image_cache::{Error, ImageCache};
@@ -7,11 +7,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-/// Images below this many bytes are most; one of a hundred may have several blocks.
+/// Most images have fewer bytes than this; one of a hundred may have several blocks.
 const SMALL: usize = 3000;
 const LARGE: usize = 3 << 20;
 
-/// How often each kind of damage was done; none was served.
+/// How often each kind of damage was tested; none was served.
 #[derive(Debug, Default)]
 pub struct Damages {
     flips: u64,
@@ -20,7 +20,7 @@ pub struct Damages {
 }
 
 impl Damages {
-    /// How many in all.
+    /// The total number.
     pub fn all(&self) -> u64 {
         self.flips + self.lengths + self.swaps
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Damages {
     }
 }
 
-/// Damages an image `rounds` times and reads the damaged bytes. An error if a damaged byte was served, or if the damage
+/// Damages an image `rounds` times and reads the damaged bytes. Returns an error if a damaged byte was served, or if the damage
 /// was not detected.
 pub fn corrupt(temp: &TempCache, rounds: u64, seed: u64) -> Tested<Damages> {
     let mut random = Random(seed);
@@ -44,7 +44,7 @@ pub fn corrupt(temp: &TempCache, rounds: u64, seed: u64) -> Tested<Damages> {
         let image = bytes(random.0, 1 + random.below(len));
         fill(&cache, "a", &image);
         if random.below(4) == 0 {
-            // Its digests are in memory then.
+            // This loads its digests into memory.
             let came = read(&cache, &mut random, 0..image.len());
             if !matches!(came, Ok(came) if came == image) {
                 return Err(
@@ -57,7 +57,7 @@ pub fn corrupt(temp: &TempCache, rounds: u64, seed: u64) -> Tested<Damages> {
             drop(cache);
             cache = temp.open();
         }
-        // A range that the damaged byte lies in, or all of it.
+        // A range that contains the damaged byte, or the whole image.
         let range = match random.below(2) {
             0 => 0..image.len(),
             _ => random.below(at + 1)..at + 1 + random.below(image.len() - at),
@@ -76,12 +76,12 @@ pub fn corrupt(temp: &TempCache, rounds: u64, seed: u64) -> Tested<Damages> {
     Ok(damages)
 }
 
-/// What is wrong with what came of a damaged range.
+/// The fault in the result of reading a damaged range.
 fn wrong(range: &[u8], came: Result<Vec<u8>, (Vec<u8>, std::io::Error)>) -> Option<String> {
     match came {
         Ok(came) => Some(format!("{} damaged bytes were served", came.len())),
         Err((came, _)) if !range.starts_with(&came) => {
-            Some("damaged bytes came before the error".into())
+            Some("damaged bytes were read before the error".into())
         }
         Err((_, error)) if !matches!(Error::of_io(&error), Some(Error::Corrupt { .. })) => {
             Some(format!("it failed for another reason ({error})"))
@@ -91,7 +91,7 @@ fn wrong(range: &[u8], came: Result<Vec<u8>, (Vec<u8>, std::io::Error)>) -> Opti
 }
 
 impl Damages {
-    /// Does one of them to the image; where a byte lies that is damaged, missing or before what is new.
+    /// Damages the image. Returns the position of a byte that is damaged or missing, or before which bytes were added.
     fn damage(&mut self, temp: &TempCache, random: &mut Random, image: &[u8]) -> Tested<usize> {
         match random.below(4) {
             0 => {
@@ -110,7 +110,7 @@ impl Damages {
     }
 }
 
-/// Numbers that look random.
+/// Pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -121,7 +121,7 @@ impl Random {
     }
 }
 
-/// Reads a range, in pieces of any size; what came, with an error where there was one.
+/// Reads a range in chunks of any size; returns the bytes, and an error if there was one.
 fn read(
     cache: &ImageCache,
     random: &mut Random,
@@ -134,7 +134,7 @@ fn read(
     };
     let mut buffer = vec![0; 1 + random.below(2 * range.len() + 100)];
     if random.below(3) == 0 {
-        // There and back.
+        // Seeks away and back.
         let _ = reader.seek(SeekFrom::End(0)).and_then(|_| reader.rewind());
     }
     loop {
@@ -146,7 +146,7 @@ fn read(
     }
 }
 
-/// Flips a bit; where it lies.
+/// Flips a bit; returns its position.
 fn flip(temp: &TempCache, random: &mut Random, len: usize) -> Tested<usize> {
     let (at, modified) = (random.below(len), fs::metadata(temp.path("a"))?.modified()?);
     let file = File::options().read(true).write(true).open(temp.path("a"))?;
@@ -159,7 +159,7 @@ fn flip(temp: &TempCache, random: &mut Random, len: usize) -> Tested<usize> {
     Ok(at)
 }
 
-/// Makes it shorter or longer; the last byte that it had is among what is missing, or before what is new.
+/// Makes the file shorter or longer; returns the last byte that it had, which is missing, or after which bytes were added.
 fn resize(temp: &TempCache, random: &mut Random, len: usize) -> Tested<usize> {
     let modified = fs::metadata(temp.path("a"))?.modified()?;
     let to = if random.below(3) == 0 { len + 1 + random.below(5000) } else { random.below(len) };
@@ -171,12 +171,12 @@ fn resize(temp: &TempCache, random: &mut Random, len: usize) -> Tested<usize> {
     Ok(len - 1)
 }
 
-/// Replaces it by another file, which mostly has the same length.
+/// Replaces the file with another file, which mostly has the same length.
 fn exchange(temp: &TempCache, random: &mut Random, image: &[u8]) -> Tested<usize> {
     let modified = fs::metadata(temp.path("a"))?.modified()?;
     let len = if random.below(4) == 0 { 1 + random.below(image.len() + 100) } else { image.len() };
     let mut other = bytes(random.0 ^ 0x55, len);
-    // Where it is one byte, that one must differ.
+    // If the file has one byte, that byte must differ.
     other[0] = !image[0];
     fs::write(temp.path("queue/other"), &other)?;
     if random.below(2) == 0 {

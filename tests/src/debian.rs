@@ -1,4 +1,4 @@
-//! Programs out of Debian's packages, installed where a test or a benchmark finds one missing.
+//! Programs from Debian's packages, which are installed if a test or a benchmark needs them.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn install(package: &str) -> Result<(), String> {
 }
 
 fn apt_get(before: &[&str], arguments: &[&str]) -> Result<(), String> {
-    // Through `env`, since sudo clears the environment.
+    // Through `env`, because sudo clears the environment.
     let words = [before, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]].concat();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).args(arguments).stdin(Stdio::null());

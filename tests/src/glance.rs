@@ -1,5 +1,5 @@
-//! The real Glance and its clients, out of PyPI in a virtual environment below `target/`: installed once, skipped
-//! with a message if they cannot be.
+//! The real Glance and its clients, from PyPI in a virtual environment below `target/`: installed once, skipped with a message if
+//! this is impossible.
 
 mod api;
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The server, what it keeps its records in and what serves it; and its clients.
+/// The server, its database library and its web server; and its clients.
 const PACKAGES: [&str; 5] = [
     "glance==33.0.0",
     "xattr==1.3.0",
@@ -21,7 +21,8 @@ const PACKAGES: [&str; 5] = [
     "openstacksdk==4.22.0",
 ];
 
-/// The interpreter that knows Glance, installed now if it is missing; none, with a message, if that is impossible.
+/// The Python interpreter of the environment with Glance, which is installed if it is missing; none, with a message, if that is
+/// impossible.
 pub fn python() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = FOUND.get_or_init(|| match installed() {
@@ -34,12 +35,12 @@ pub fn python() -> Option<PathBuf> {
     found.clone()
 }
 
-/// A program of the environment, as `glance`.
+/// A program of the environment, such as `glance`.
 pub fn program(name: &str) -> Option<PathBuf> {
     Some(python()?.with_file_name(name))
 }
 
-/// The virtual environment, installed now where it is missing.
+/// The virtual environment, which is installed if it is missing.
 ///
 /// # Errors
 /// Why that is impossible.
@@ -54,7 +55,7 @@ pub fn installed() -> Result<PathBuf, Box<dyn std::error::Error>> {
 pub fn installed_with(further: &[&str]) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let target = target()?;
     let (home, lock) = (target.join("glance"), target.join("glance.lock"));
-    // One installs, the others wait.
+    // One process installs, the others wait.
     let lock = File::create(lock)?;
     lock.lock()?;
     let (python, ready) = (home.join("bin/python"), home.join("ready"));
@@ -85,7 +86,7 @@ fn install(python: &Path, packages: &[&str]) -> Result<(), Box<dyn std::error::E
     run(pip.args(["--retries", "1", "--timeout", "20"]).args(packages))
 }
 
-/// Runs a command; an error is the last line that it said.
+/// Runs a command; if it fails, the error is the last line of its output.
 pub(crate) fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
@@ -96,7 +97,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error
     Err(said.trim().lines().last().unwrap_or("it says nothing").to_owned().into())
 }
 
-/// A file beside the fixtures of Glance.
+/// A file in the directory of the Glance fixtures.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/glance").join(name)
 }

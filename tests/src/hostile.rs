@@ -13,14 +13,14 @@ use wit_parser::Resolve;
 
 include!(concat!(env!("OUT_DIR"), "/hostile.rs"));
 
-/// Where the compiled ones lie.
+/// The directory of the compiled drivers.
 const COMPILED: &str = env!("HOSTILE_GUESTS");
 
-/// Where the others lie as text.
+/// The directory of the drivers in text form.
 const TEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/hostile/text");
 
-/// The hostile driver of this name, granted what drivers are granted: `sql`, `attributes` and `files`. One that is text is
-/// made a component in `scratch`.
+/// The hostile driver of this name, with the usual grants: `sql`, `attributes` and `files`. If it is in text form, its component
+/// is written to `scratch`.
 pub fn hostile(name: &str, scratch: &TempDir) -> DriverConfig {
     let mut driver = DriverConfig::new(component(name, scratch.path()));
     driver.grants.extend([Grant::Sql, Grant::Attributes, Grant::Files]);
@@ -39,7 +39,7 @@ fn component(name: &str, scratch: &Path) -> PathBuf {
     path
 }
 
-/// A component of a core module in text.
+/// Converts a core module in text form to a component.
 fn encode(text: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();

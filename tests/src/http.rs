@@ -1,5 +1,5 @@
-//! The HTTP kit of the tests and benchmarks: origins with scripted answers, a client that sends any bytes, and a proxy
-//! that can hold or cut connections. All of it on blocking sockets of loopback.
+//! The HTTP kit of the tests and benchmarks: origins with scripted responses, a client that sends arbitrary bytes, and a proxy
+//! that can delay or close connections. It uses only blocking sockets on loopback.
 
 mod client;
 mod glance;

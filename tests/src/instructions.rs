@@ -1,7 +1,8 @@
-//! How many instructions the hot paths take: a measure that the machine's load does not disturb.
+//! Counts the instructions of the hot paths: a measure that does not depend on the load of the machine.
 //!
-//! Instructions outside of the kernel, counted by valgrind's callgrind. It knows no `openat2`, so cap-std opens files by the longer way
-//! of older kernels: a little is counted that nobody pays. The same program gives the same count on any machine whose [`Machine`] is the same.
+//! Valgrind's callgrind counts the instructions outside of the kernel. It does not support `openat2`, so cap-std opens files in
+//! the slower way for older kernels: the counts include a few instructions that do not occur in production. The same program has
+//! the same count on any machine with the same [`Machine`].
 
 mod baseline;
 mod counting;

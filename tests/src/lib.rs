@@ -1,5 +1,5 @@
-//! The test kit: a fresh cache for each test, sources and servers with scripted faults, mounts that clean up after
-//! themselves, and readers of directory and records which use neither the cache nor its drivers.
+//! The test kit: a new cache for each test, sources and servers with scripted faults, mounts that are removed automatically, and
+//! functions that read directory and records without the cache and its drivers.
 
 mod child;
 pub mod components;
@@ -19,7 +19,7 @@ pub mod serving;
 mod source;
 mod temp_cache;
 mod throttled;
-/// Only where the registers of a system call are known.
+/// Only on platforms for which the registers of a system call are known.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub mod torture;
 
@@ -36,10 +36,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What a test answers; an error of any kind fails it.
+/// The result of a test; an error of any type fails it.
 pub type Tested<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-/// Makes two tests of each function that takes a `&TempCache`: one with each built-in driver.
+/// Creates two tests from each function that takes a `&TempCache`: one with each built-in driver.
 #[macro_export]
 macro_rules! with_both_drivers {
     ($($name:ident),+ $(,)?) => {$(
@@ -57,7 +57,7 @@ macro_rules! with_both_drivers {
     )+};
 }
 
-/// Bytes that look random, the same for the same seed; shorter ones are the start of longer ones.
+/// Pseudo-random bytes, the same for the same seed; shorter ones are a prefix of longer ones.
 pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D;
     let mut next = || {
@@ -87,7 +87,7 @@ pub fn wrong_md5(bytes: &[u8]) -> String {
     format!("{}{last}", &right[..31])
 }
 
-/// Reads with a buffer of `size` bytes until the end or the first error, and answers what came before it.
+/// Reads with a buffer of `size` bytes until the end or the first error, and returns the bytes before it.
 pub fn read_until_error(reader: &mut impl Read, size: usize) -> (Vec<u8>, io::Result<()>) {
     let (mut all, mut buffer) = (Vec::new(), vec![0; size]);
     loop {
@@ -100,14 +100,14 @@ pub fn read_until_error(reader: &mut impl Read, size: usize) -> (Vec<u8>, io::Re
     }
 }
 
-/// Everything that a reader has.
+/// All bytes of a reader.
 pub fn read_all(mut reader: impl Read) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     reader.read_to_end(&mut all)?;
     Ok(all)
 }
 
-/// Asks again for half a minute: for what happens by itself, or is tried again after a pause.
+/// Waits up to half a minute for a condition that becomes true by itself, or after a retry.
 pub fn until(mut done: impl FnMut() -> bool) -> bool {
     (0..300).any(|_| {
         done() || {
@@ -117,7 +117,7 @@ pub fn until(mut done: impl FnMut() -> bool) -> bool {
     })
 }
 
-/// Whether the tests run as root; says what is left out if they do not.
+/// Whether the tests run as root; if not, prints what is skipped.
 pub fn is_root(what: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
@@ -126,17 +126,17 @@ pub fn is_root(what: &str) -> bool {
     root
 }
 
-/// The directory that cargo builds this program in.
+/// The directory in which cargo builds this program.
 ///
 /// # Errors
-/// Where the program lies elsewhere.
+/// If the program is elsewhere.
 pub fn target() -> Tested<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(3).ok_or("there is no target directory")?;
     Ok(target.to_owned())
 }
 
-/// A program's end: what went wrong is said on standard error.
+/// The exit code of a program; prints an error to standard error.
 pub fn ended(result: Tested) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -147,7 +147,7 @@ pub fn ended(result: Tested) -> ExitCode {
     }
 }
 
-/// Says what is left out, and why, even where the output of tests that pass is not shown.
+/// Prints what is skipped and why, even if the output of successful tests is not shown.
 pub fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }

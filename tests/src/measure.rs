@@ -1,4 +1,4 @@
-//! Measuring ours and the peers in turns, in one run: samples, their medians and spread, rows of a table, and where they go.
+//! Measures image-cache and its peers in turns, in one run: samples, their medians and ranges, rows of a table, and their output.
 //!
 //! ```no_run
 //! use image_cache_tests::measure::{Row, Side, in_turns};

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A file system of its own; unmounted when dropped.
+/// A separate file system, which is unmounted when this is dropped.
 pub struct Mount {
     point: TempDir,
 }
@@ -28,7 +28,7 @@ impl Mount {
         Mount::new("ramfs", "ramfs", "")
     }
 
-    /// An ext4 in a file, through a loop device: what the file holds is what the disk would hold.
+    /// An ext4 in a file, through a loop device: the content of the file is the content of the disk.
     pub fn ext4(disk: &Path) -> Option<Mount> {
         let point = TempDir::new().ok()?;
         let mut mount = Command::new("mount");
@@ -42,13 +42,13 @@ impl Mount {
         }
     }
 
-    /// Where it is mounted.
+    /// Its mount point.
     pub fn path(&self) -> &Path {
         self.point.path()
     }
 
-    /// From now on nothing can be written. A process that another test has just forked holds our open files until it
-    /// runs its program: that is waited for.
+    /// Makes the file system read-only. A process that another test has just forked has our open files until it runs its program:
+    /// this waits for that.
     pub fn make_read_only(&self) -> io::Result<()> {
         let mut made = Ok(());
         crate::until(|| {
@@ -74,7 +74,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Files may still be open; the file system goes with the last of them.
+        // Files may still be open; the file system is removed when the last of them is closed.
         if let Err(error) = rustix::mount::unmount(self.path(), UnmountFlags::DETACH) {
             eprintln!("{} cannot be unmounted: {error}", self.path().display());
         }

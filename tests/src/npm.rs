@@ -1,4 +1,4 @@
-//! What comes from npm: installed below `target/` at its first use, left out aloud where that is impossible.
+//! Packages from npm, which are installed below `target/` at their first use, or skipped with a message if this is impossible.
 
 use crate::glance::run;
 use crate::{skip, target};
@@ -10,7 +10,7 @@ use std::process::Command;
 /// The public tests for HTTP caches (<https://cache-tests.fyi/>).
 const HTTP_CACHE_TESTS: (&str, &str) = ("http-cache-tests", "0.4.5");
 
-/// Where the public tests for HTTP caches lie, installed now if they are missing; none, with a message, if that is
+/// The directory of the public tests for HTTP caches, which are installed if they are missing; none, with a message, if this is
 /// impossible.
 pub fn http_cache_tests() -> Option<PathBuf> {
     let (name, version) = HTTP_CACHE_TESTS;
@@ -25,7 +25,7 @@ fn installed(name: &str, version: &str) -> Result<PathBuf, Box<dyn std::error::E
             .map_err(|error| format!("there is no {program}: {error}"))?;
     }
     let home = target()?.join(name);
-    // One installs, the others wait.
+    // One process installs, the others wait.
     let lock = File::create(home.with_extension("lock"))?;
     lock.lock()?;
     let (package, ready) = (home.join("node_modules").join(name), home.join("ready"));

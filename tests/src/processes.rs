@@ -1,8 +1,8 @@
-//! Many processes that do everything at once on one directory, and what must hold afterwards.
+//! Many processes that run all operations concurrently on one directory, and the conditions that must be true afterwards.
 //!
 //! ```no_run
 //! use image_cache_tests::{TempCache, processes};
-//! // This program again, where it was started as one of the processes.
+//! // This program was started as one of the processes.
 //! if processes::is_one() {
 //!     processes::one().unwrap();
 //! } else {
@@ -22,37 +22,37 @@ use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
-/// So many at once.
+/// The number of processes.
 const PROCESSES: usize = 8;
 
-/// Images that are there from the start and are not deleted: their hits are held against those that were made.
+/// Images that exist from the start and are not deleted: their recorded hits are compared with the actual hits.
 const STEADY: [&str; 4] = ["steady-0", "steady-1", "steady-2", "steady-3"];
 
-/// Images that come and go.
+/// Images that are cached and removed.
 const PASSING: usize = 10;
 
-/// Bytes above which images are evicted; less than all images have.
+/// The size limit of the cache; it is less than the size of all images.
 const MAX_SIZE: u64 = 900_000;
 
 /// One run.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// How long the processes work.
+    /// The running time of the processes.
     pub seconds: u64,
-    /// What they do, as far as that does not depend on the others.
+    /// The seed of their operations, as far as these do not depend on the other processes.
     pub seed: u64,
-    /// Arguments with which this program calls [`one`].
+    /// The arguments with which this program calls [`one`].
     pub arguments: &'a [&'a str],
 }
 
-/// What was done.
+/// The totals of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// With which driver.
+    /// The driver.
     pub driver: &'static str,
-    /// How often each operation was done.
+    /// The number of each operation.
     pub operations: BTreeMap<String, u64>,
-    /// Reads of the steady images that came to their end; as many hits were counted.
+    /// Complete reads of the permanent images; as many hits were recorded.
     pub hits: u64,
 }
 
@@ -72,11 +72,11 @@ impl fmt::Display for Report {
 }
 
 impl Run<'_> {
-    /// Lets the processes work, and checks what they left. An error tells what is wrong.
+    /// Lets the processes work, and checks the result. An error describes the violation.
     pub fn on(&self, temp: &TempCache) -> Tested<Report> {
         let cache = temp.open();
         STEADY.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
-        // As long as somebody reads it, an image is not evicted.
+        // While a reader has it open, an image is not evicted.
         let mut pins = Vec::new();
         for id in STEADY {
             let mut reader = cache.open_for_read(id)?.ok_or("it was cached")?;
@@ -94,7 +94,7 @@ impl Run<'_> {
                 return Err(format!("a process failed ({}):\n{said}{errors}", output.status).into());
             }
             for line in said.lines().filter_map(|line| line.strip_prefix("did ")) {
-                let (name, count) = line.split_once(' ').ok_or("a line that nobody writes")?;
+                let (name, count) = line.split_once(' ').ok_or("an invalid line")?;
                 *operations.entry(name.to_owned()).or_default() += count.parse::<u64>()?;
             }
         }
@@ -122,7 +122,7 @@ fn image(id: &str) -> Vec<u8> {
     bytes(seed, 1000 + (seed % 5) as usize * 70_001)
 }
 
-/// What must hold when all have gone.
+/// The conditions that must be true when all processes have ended.
 fn check(temp: &TempCache, made: &[u64]) -> Tested {
     let cache = temp.open();
     let ids = listed(&cache);

@@ -1,4 +1,4 @@
-//! Directory and records as they lie on disk, read with other means than the cache's own.
+//! Reads directory and records from disk, without the code of the cache.
 
 use crate::TempCache;
 use rusqlite::Connection;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What the inode of a cached image says.
+/// The values in the inode of a cached image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnDisk {
     /// Bytes.
@@ -19,25 +19,25 @@ pub struct OnDisk {
     pub modified: u64,
 }
 
-/// What the records say of it.
+/// The record of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Bytes.
     pub size: u64,
     /// Modification time, in microseconds since the epoch.
     pub modified: u64,
-    /// How often it was read.
+    /// The number of its reads.
     pub hits: u64,
-    /// Its MD5, where it is known.
+    /// Its MD5, if known.
     pub checksum: Option<String>,
 }
 
 impl TempCache {
-    /// The images in the directory: its regular files, but for those of a database and of Glance.
+    /// The images in the directory: its regular files, except those of a database and of Glance.
     pub fn images(&self) -> BTreeMap<String, OnDisk> {
         let mut images = BTreeMap::new();
         for name in self.names("") {
-            let metadata = fs::symlink_metadata(self.path(&name)).expect("what is listed is there");
+            let metadata = fs::symlink_metadata(self.path(&name)).expect("a listed file exists");
             let glance = ["image_cache_db_init", "checkme"].contains(&name.as_str());
             let ours = name.starts_with("cache.db") || name.starts_with('.');
             if metadata.is_file() && !ours && !glance {
@@ -59,7 +59,7 @@ impl TempCache {
         }
     }
 
-    /// The images that have a record, looked up without touching what a program left behind: in a copy.
+    /// The images that have a record. Reads a copy, so that the files that a program left behind do not change.
     pub fn recorded(&self) -> io::Result<BTreeSet<String>> {
         if self.driver() != "sqlite" {
             return Ok(self.records().into_keys().collect());
@@ -73,7 +73,7 @@ impl TempCache {
         Ok(rows(&copy.path().join("cache.db")).into_keys().collect())
     }
 
-    /// The records, once it is sure that they say of each image what its file says, and of nothing else.
+    /// The records, after checking that they match the files of all images and that there are no others.
     pub fn records_in_sync(&self) -> BTreeMap<String, Row> {
         let records = self.records();
         let said = records
@@ -114,7 +114,7 @@ fn rows(database: &Path) -> BTreeMap<String, Row> {
         Ok((row.get(0)?, row_of))
     };
     let rows = statement.query_map([], row).expect("the rows can be read");
-    rows.map(|row| row.expect("the row holds what Glance's would")).collect()
+    rows.map(|row| row.expect("the row has the values of Glance's schema")).collect()
 }
 
 fn attributes(file: &Path) -> Option<Row> {
@@ -123,9 +123,9 @@ fn attributes(file: &Path) -> Option<Row> {
         value.map(|value| String::from_utf8(value).expect("the attribute is text"))
     };
     let hits = text("user.hits")?.parse().expect("the hits are decimal text");
-    let metadata = fs::metadata(file).expect("what is listed is there");
+    let metadata = fs::metadata(file).expect("a listed file exists");
     let (size, modified) = (metadata.len(), micros(&metadata));
-    // The checksum holds for the file whose size and modification time stand behind it.
+    // The checksum is valid for the file with the size and modification time that follow it.
     let behind = format!(" {size} {modified}");
     let checksum =
         text("user.checksum").and_then(|sum| Some(sum.strip_suffix(&behind)?.to_owned()));

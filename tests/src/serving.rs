@@ -1,4 +1,4 @@
-//! The real binary, serving.
+//! The real binary as a service.
 
 mod served;
 
@@ -21,13 +21,13 @@ pub fn binary() -> PathBuf {
     beside_this_program().expect("image-cache is built beside the tests: test the whole workspace")
 }
 
-/// The binary where cargo puts one that is built as this program was.
+/// The path of the binary if cargo built it together with this program.
 pub(crate) fn beside_this_program() -> Option<PathBuf> {
     let binary = std::env::current_exe().ok()?.parent()?.parent()?.join("image-cache");
     binary.is_file().then_some(binary)
 }
 
-/// Where a service keeps its images, and how it is started.
+/// The cache of a service, and the program that serves it.
 pub struct Setup {
     /// The program.
     pub binary: PathBuf,
@@ -35,7 +35,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// In a temporary directory.
+    /// A setup in a temporary directory.
     pub fn new() -> Setup {
         let scratch = TempDir::new().expect("a temporary directory can be made");
         Setup { binary: binary(), scratch }
@@ -58,7 +58,7 @@ impl Setup {
         self.scratch.path().join(name)
     }
 
-    /// The command line on this cache.
+    /// A command on this cache.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -67,7 +67,7 @@ impl Setup {
         command
     }
 
-    /// The command line on this cache, run to its end; it must succeed.
+    /// Runs a command on this cache to its end; it must succeed.
     pub fn run(&self, arguments: &[&str]) -> Tested<String> {
         let output = self.command(arguments).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -77,7 +77,7 @@ impl Setup {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// `serve` in front of an upstream, on ports of its own.
+    /// `serve` in front of an upstream, on its own ports.
     pub fn serve(&self, upstream: &str, arguments: &[&str]) -> Tested<Service> {
         Service::start(self.serving(upstream, arguments))
     }
@@ -93,7 +93,7 @@ impl Setup {
         command
     }
 
-    /// What lies in one of the cache's directories.
+    /// The entries of one of the cache's directories.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir().join(folder)).into_iter().flatten();
         entries.map_while(Result::ok).map(|it| it.file_name().to_string_lossy().into()).collect()
@@ -106,12 +106,12 @@ impl Default for Setup {
     }
 }
 
-/// A service that runs; killed when dropped.
+/// A running service, which is killed when dropped.
 pub struct Service {
     child: Child,
-    /// Where clients connect.
+    /// The address for clients.
     pub clients: SocketAddr,
-    /// Where operators connect.
+    /// The address for operators.
     pub admin: SocketAddr,
     log: Arc<Mutex<String>>,
 }
@@ -139,7 +139,7 @@ impl Service {
         Ok(Service { child, clients, admin, log })
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -149,7 +149,7 @@ impl Service {
         until(|| self.log().contains(words))
     }
 
-    /// Its process.
+    /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -160,7 +160,7 @@ impl Service {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Stops it, and waits for its end.
     pub fn stop(mut self) -> Tested<(ExitStatus, String)> {
         self.signal(Signal::TERM)?;
         let status = self.wait()?;
@@ -182,7 +182,7 @@ impl Service {
         http::send(self.admin, method, path, &[])
     }
 
-    /// A document of the admin listener's.
+    /// A JSON document of the admin listener.
     pub fn look(&self, path: &str) -> Value {
         let answer = http::get(self.admin, path).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
@@ -203,7 +203,7 @@ impl Service {
         ids.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect()
     }
 
-    /// A number out of /metrics; `name` with its labels.
+    /// A number from /metrics; `name` includes its labels.
     pub fn number(&self, name: &str) -> Option<f64> {
         let page = http::get(self.admin, "/metrics").ok()?.text();
         page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -217,18 +217,18 @@ impl Drop for Service {
     }
 }
 
-/// Reads the line in which a service says where it listens.
+/// Reads the line in which a service prints its address.
 ///
 /// # Errors
-/// If it says something else.
+/// If the line is different.
 pub fn read_address(output: &mut impl BufRead, what: &str) -> Tested<SocketAddr> {
     let mut line = String::new();
     output.read_line(&mut line)?;
     let address = line.trim().strip_prefix(what).and_then(|address| address.parse().ok());
-    address.ok_or_else(|| format!("it says {line:?}, not {what:?} and an address").into())
+    address.ok_or_else(|| format!("it printed {line:?}, not {what:?} and an address").into())
 }
 
-/// Starts what must not start; answers its exit code and what it says.
+/// Starts a service that must fail to start; returns its exit code and its output.
 pub fn refused(mut command: Command) -> Tested<(Option<i32>, String)> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut ended = None;
@@ -242,7 +242,7 @@ pub fn refused(mut command: Command) -> Tested<(Option<i32>, String)> {
     Ok((ended.ok_or("it serves")?.code(), said))
 }
 
-/// Sets a file's content at once, as a program that renews a secret does.
+/// Replaces the content of a file atomically, like a program that renews a secret.
 pub fn replace(path: &Path, content: &str) -> Tested {
     let fresh = path.with_extension("fresh");
     std::fs::write(&fresh, content)?;

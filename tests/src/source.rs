@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Gives bytes in chunks, and ends as it was told.
+/// Returns bytes in chunks, and ends as configured.
 pub struct Source {
     bytes: Vec<u8>,
     given: usize,
@@ -24,7 +24,7 @@ enum End {
 }
 
 impl Source {
-    /// All of these bytes, in one chunk if that is asked for, then a clean end.
+    /// All of these bytes, in one chunk if the reader requests that, then a clean end.
     pub fn of(bytes: impl Into<Vec<u8>>) -> Source {
         Source {
             bytes: bytes.into(),
@@ -49,36 +49,36 @@ impl Source {
         self
     }
 
-    /// Fails where the bytes end.
+    /// Fails at the end of the bytes.
     pub fn then_fails(mut self, error: impl FnMut() -> io::Error + Send + 'static) -> Source {
         self.end = End::Error(Box::new(error));
         self
     }
 
-    /// Panics where the bytes end.
+    /// Panics at the end of the bytes.
     pub fn then_panics(mut self) -> Source {
         self.end = End::Panic;
         self
     }
 
-    /// Claims where the bytes end to have written more than there was room for.
+    /// At the end of the bytes, claims to have written more bytes than fit into the buffer.
     pub fn then_lies(mut self) -> Source {
         self.end = End::Lie;
         self
     }
 
-    /// Does something where the bytes end, once, and then ends cleanly.
+    /// Calls a function once at the end of the bytes, and then ends cleanly.
     pub fn then(mut self, act: impl FnOnce() + Send + 'static) -> Source {
         self.end = End::Then(Some(Box::new(act)));
         self
     }
 
-    /// How often it was read.
+    /// The number of reads.
     pub fn reads(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.reads)
     }
 
-    /// The largest number of bytes that one read asked for.
+    /// The largest number of bytes that a read requested.
     pub fn most_asked(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.most_asked)
     }

@@ -1,4 +1,4 @@
-//! A temporary directory for one cache, and what a test does in it.
+//! A temporary directory for one cache, and helpers for tests.
 
 use crate::read_all;
 use image_cache::{CachedImage, ConfigBuilder, Expected, ImageCache, Outcome};
@@ -17,13 +17,13 @@ pub struct TempCache {
 }
 
 impl TempCache {
-    /// In a temporary directory, nothing there yet.
+    /// An empty cache in a temporary directory.
     pub fn new(driver: &'static str) -> TempCache {
         let scratch = TempDir::new().expect("a temporary directory can be made");
         TempCache { driver, dir: scratch.path().join("cache"), _scratch: Some(scratch) }
     }
 
-    /// In memory where the machine allows that: for tests of many small files, none of a disk's faults.
+    /// An empty cache in memory if the machine allows that: for tests with many small files that do not test the disk.
     pub fn in_memory(driver: &'static str) -> TempCache {
         let Ok(scratch) = TempDir::new_in("/dev/shm") else { return TempCache::new(driver) };
         if xattr::set(scratch.path(), "user.test", b"1").is_err() {
@@ -32,7 +32,7 @@ impl TempCache {
         TempCache { driver, dir: scratch.path().join("cache"), _scratch: Some(scratch) }
     }
 
-    /// In a directory that the caller owns.
+    /// A cache in a directory that the caller owns.
     pub fn at(driver: &'static str, dir: impl Into<PathBuf>) -> TempCache {
         TempCache { driver, dir: dir.into(), _scratch: None }
     }
@@ -57,7 +57,7 @@ impl TempCache {
         self.open_with(|config| config)
     }
 
-    /// Opens the cache with other options. The driver that serves must be the one that was asked for.
+    /// Opens the cache with other options. Fails the test if another driver has replaced the configured one.
     pub fn open_with(&self, options: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> ImageCache {
         let config = options(self.config()).build().unwrap_or_else(|error| panic!("{error}"));
         let cache = ImageCache::open(config).unwrap_or_else(|error| panic!("{error}"));
@@ -70,7 +70,7 @@ impl TempCache {
         self.dir.join(name)
     }
 
-    /// Writes a file as another program would, and answers its path.
+    /// Writes a file like another program, and returns its path.
     pub fn put(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.path(name);
         let folder = path.parent().expect("a path in the cache directory has a parent");
@@ -79,7 +79,7 @@ impl TempCache {
         path
     }
 
-    /// The names in one of the cache's directories; none where it is not there.
+    /// The names in one of the cache's directories; none if it does not exist.
     pub fn names(&self, folder: &str) -> BTreeSet<String> {
         let Ok(entries) = fs::read_dir(self.path(folder)) else { return BTreeSet::new() };
         let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
@@ -87,7 +87,7 @@ impl TempCache {
     }
 }
 
-/// Caches these bytes; anything but success fails the test.
+/// Caches these bytes; if this fails, the test fails.
 pub fn fill(cache: &ImageCache, id: &str, image: &[u8]) -> CachedImage {
     match cache.cache_image(id, image, Expected::nothing()) {
         Ok(Outcome::Cached(record)) => record,

@@ -1,4 +1,4 @@
-//! A throttled source: it gives as many bytes as the test has allowed, and counts its readers.
+//! A throttled source: it returns as many bytes as the test has allowed, and counts its readers.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ struct Store {
     running: AtomicUsize,
 }
 
-/// How far it is open, and what stands there.
+/// The number of allowed bytes, and what happens after them.
 struct Allowed {
     bytes: usize,
     then: Then,
@@ -34,7 +34,7 @@ enum Then {
 }
 
 impl ThrottledSource {
-    /// Closed: nothing comes yet.
+    /// A source that returns no bytes yet.
     pub fn new(bytes: impl Into<Vec<u8>>) -> ThrottledSource {
         ThrottledSource {
             store: Arc::new(Store {
@@ -48,34 +48,34 @@ impl ThrottledSource {
         }
     }
 
-    /// All of it comes.
+    /// A source that returns all bytes.
     pub fn unlimited(bytes: impl Into<Vec<u8>>) -> ThrottledSource {
         let throttled = ThrottledSource::new(bytes);
         throttled.finish();
         throttled
     }
 
-    /// The first `bytes` come, and then nothing for now.
+    /// Allows the first `bytes`; further reads wait.
     pub fn allow(&self, bytes: usize) {
         self.set(bytes, Then::Wait);
     }
 
-    /// All comes, and the end.
+    /// Allows all bytes and the end.
     pub fn finish(&self) {
         self.set(usize::MAX, Then::End);
     }
 
-    /// After what was allowed comes this error of the system.
+    /// After the allowed bytes, reads fail with this system error.
     pub fn fail(&self, code: i32) {
         self.set_then(Then::Fail(code));
     }
 
-    /// After what was allowed it panics.
+    /// After the allowed bytes, reads panic.
     pub fn panic(&self) {
         self.set_then(Then::Panic);
     }
 
-    /// What opens it, once.
+    /// A function that opens it once.
     pub fn fetch(&self) -> impl FnOnce() -> io::Result<ThrottledReader> + Send + 'static + use<> {
         let store = Arc::clone(&self.store);
         move || {
@@ -85,17 +85,17 @@ impl ThrottledSource {
         }
     }
 
-    /// How often it was opened.
+    /// The number of times that it was opened.
     pub fn opened(&self) -> usize {
         self.store.opened.load(Ordering::Relaxed)
     }
 
-    /// How many bytes it gave, to all together.
+    /// The number of bytes that all readers got.
     pub fn given(&self) -> usize {
         self.store.given.load(Ordering::Relaxed)
     }
 
-    /// How many have opened it and not let go.
+    /// The number of readers that are open.
     pub fn running(&self) -> usize {
         self.store.running.load(Ordering::Relaxed)
     }
@@ -115,7 +115,7 @@ impl ThrottledSource {
     }
 }
 
-/// One reader of it.
+/// A reader of the source.
 pub struct ThrottledReader {
     store: Arc<Store>,
     given: usize,

@@ -1,6 +1,6 @@
-//! The torture of the real programs: killed, failed and short of power at every system call that changes anything.
+//! The torture tests of the real programs: kills, faults and power losses at every system call that changes anything.
 //!
-//! `cargo xtask torture` makes all runs; `tests/torture/` makes a sample of them.
+//! `cargo xtask torture` runs all of them; `tests/torture/` runs a sample.
 
 mod call;
 mod disk;
@@ -23,24 +23,24 @@ use crate::Tested;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A kind of torture.
+/// A kind of torture test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Killed before each call that changes anything.
+    /// The program is killed before each call that changes anything.
     Crash,
-    /// Each call failed with each error that it can have; writes cut short.
+    /// Each call fails with each error that it can return; writes are also short.
     Fault,
     /// Every state that a power loss could leave on disk.
     Power,
-    /// Every amount of room on the disk.
+    /// Every amount of free space on the disk.
     Disk,
 }
 
 impl Part {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Part; 4] = [Part::Crash, Part::Fault, Part::Power, Part::Disk];
 
-    /// What it is called.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Part::Crash => "crash",
@@ -50,7 +50,7 @@ impl Part {
         }
     }
 
-    /// Makes its runs.
+    /// Runs its tests.
     pub fn run(self, programs: &Programs, choice: &Choice) -> Tested<Matrix> {
         match self {
             Part::Crash => fault_matrix::matrix(programs, fault_matrix::Injection::Kill, choice),
@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-/// Whether programs can be traced here; says why not.
+/// Whether programs can be traced on this machine; if not, prints the reason.
 pub fn is_possible() -> bool {
     struct Nobody;
     impl tracer::Watcher for Nobody {
@@ -79,18 +79,18 @@ pub fn is_possible() -> bool {
     }
 }
 
-/// Which of all runs are made.
+/// The selection of runs.
 #[derive(Debug, Clone)]
 pub enum Choice {
     /// All.
     All,
-    /// All of one operation.
+    /// All runs of one operation.
     Operation(String),
-    /// So many, chosen by the seed.
+    /// A number of runs, chosen by the seed.
     Sample {
-        /// How many.
+        /// The number.
         runs: usize,
-        /// The same seed chooses the same runs.
+        /// The seed: the same seed chooses the same runs.
         seed: u64,
     },
 }
@@ -105,7 +105,7 @@ impl Choice {
         operation::OPERATIONS.iter().filter(named)
     }
 
-    /// The chosen ones, in their order.
+    /// The chosen runs, in order.
     fn of<T>(&self, all: Vec<T>) -> Vec<T> {
         let Choice::Sample { runs, seed } = *self else { return all };
         let mut numbers: Vec<usize> = (0..all.len()).collect();
@@ -118,7 +118,7 @@ impl Choice {
     }
 }
 
-/// Works on all jobs with as many threads as there are processors; an error is one more thing that is wrong.
+/// Runs all jobs with as many threads as there are processors; an error counts as a failure.
 fn in_parallel<T: Sync>(
     jobs: &[T],
     work: impl Fn(&T) -> Tested<Vec<String>> + Sync,

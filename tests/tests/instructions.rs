@@ -1,6 +1,7 @@
-//! The guard of speed: no hot path takes more instructions than before without somebody saying so.
+//! The test of instruction counts: no hot path may take more instructions than before unless a developer stores the new count.
 //!
-//! Counted, not timed: a loaded machine changes nothing. `cargo xtask guard` runs this alone.
+//! It counts instructions and measures no time, so a loaded machine does not change the result. `cargo xtask guard` runs only
+//! this test.
 
 use image_cache_tests::instructions::{
     Baseline, Counting, Difference, HotPath, Machine, PATHS, TOLERANCE, Valgrind,
@@ -12,7 +13,8 @@ use std::path::Path;
 /// Set by `cargo xtask guard --save`.
 const SAVE: &str = "IMAGE_CACHE_SAVE_INSTRUCTIONS";
 
-/// So often a path is counted before a difference is believed. The least is taken: what disturbs a count adds to it.
+/// The number of counts of a path before a difference is reported. The smallest count is used, because disturbances only increase
+/// it.
 const COUNTS: usize = 3;
 
 #[test]
@@ -29,7 +31,7 @@ fn no_hot_path_takes_more_instructions_than_were_accepted() -> Tested {
     if !others.is_empty() {
         return left_out(
             save,
-            &format!("they were kept on another machine ({})", others.join("; ")),
+            &format!("they were stored on another machine ({})", others.join("; ")),
         );
     }
     let counting = match Counting::new(valgrind, Path::new(env!("CARGO_BIN_EXE_hot-paths"))) {
@@ -49,7 +51,7 @@ fn no_hot_path_takes_more_instructions_than_were_accepted() -> Tested {
     }
 }
 
-/// Fails where a path's count differs, even after it was counted anew.
+/// Fails if the count of a path differs, even after it was counted again.
 fn compare(counting: &Counting, kept: &Baseline, found: &mut Baseline, file: &Path) -> Tested {
     for _ in 1..COUNTS {
         let differing = kept.differences(found);
@@ -61,7 +63,7 @@ fn compare(counting: &Counting, kept: &Baseline, found: &mut Baseline, file: &Pa
         return Ok(());
     }
     say(&format!(
-        "paths take other numbers of instructions than were kept, by more than {:.0} %:\n\n{}",
+        "the instruction counts of these paths differ from the stored counts by more than {:.0} %:\n\n{}",
         TOLERANCE * 100.0,
         Difference::table(&differences)
     ));

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: has what is picked measured, collects the rows, prints one table of all, and saves it.
+//! `cargo xtask bench`: runs the selected measurements, collects the rows, prints one table, and saves it.
 
 mod machine;
 mod page;
@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// The program that measures, and the command line, which it measures: in one step, for the same features, in the profile that is shipped.
+/// Builds the benchmark program and the command line that it measures: in one step, with the same features, in the profile of a
+/// release.
 const BUILD: [&str; 10] = [
     "build",
     "--profile",
@@ -27,23 +28,23 @@ const BUILD: [&str; 10] = [
     "image-cache",
 ];
 
-/// The program alone; it lists what when it is asked for `--names`.
+/// Builds only the benchmark program; with `--names` it lists the measurements.
 const PROGRAM: [&str; 8] =
     ["bench", "--profile", "dist", "--workspace", "--all-features", "--locked", "--bench", "peers"];
 
-/// Where it finds the file that it adds its rows to, and whether what it draws is kept.
+/// Variables for the benchmark program: the file to which it appends rows, and whether it stores its plot.
 const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
 const SAVE: &str = "IMAGE_CACHE_BENCH_SAVE";
 
 const USAGE: &str = "\
 usage: cargo xtask bench [NAME...] [--save] [--quick] [--long]
 
-  NAME     measures whose names have this in them; all, unless some are named
-  --save   writes the table of all, with this machine, to BENCHMARKS.md, and the plot to docs/growth.svg
-  --quick  does less of everything: for who works on the benchmarks
-  --long   waits for the peers also where they take many minutes";
+  NAME     run the measurements whose names contain NAME; all by default
+  --save   write the table of all measurements and a description of the machine to BENCHMARKS.md, and the plot to docs/growth.svg
+  --quick  measure less, for work on the benchmarks
+  --long   also run measurements of peers that take many minutes";
 
-/// What the arguments ask for.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq)]
 struct Asked<'a> {
     names: Vec<&'a str>,
@@ -66,7 +67,7 @@ impl<'a> Asked<'a> {
             }
         }
         if asked.save && asked.quick {
-            bail!("--save keeps figures, and those of --quick mean nothing: leave one of them out");
+            bail!("--save stores figures, and those of --quick mean nothing: use only one of them");
         }
         if asked.save && !asked.names.is_empty() {
             let names = asked.names.join(", ");
@@ -78,7 +79,7 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
-    /// Whether each name picks one of what there is.
+    /// Returns an error if a name matches no measurement.
     fn of_these(&self, all: &[String]) -> Result<()> {
         let is_strange = |part: &&&str| !all.iter().any(|name| name.contains(**part));
         let strange: Vec<&str> = self.names.iter().filter(is_strange).copied().collect();
@@ -93,7 +94,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Runs what is asked for. A measure that fails does not keep the others from being made; at the end it is an error.
+/// Runs the selected measurements. If one fails, the others still run; the error is returned at the end.
 pub fn run(arguments: &[&str]) -> Result<()> {
     if let [.., "--help" | "-h"] = arguments {
         println!("{USAGE}");
@@ -112,7 +113,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     println!("\n{}", rows.table());
     let (took, missed, missing) = (start.elapsed(), rows.missed(), rows.missing());
     println!(
-        "{} rows in {:.0} s; {} limits missed; {} peers missing",
+        "{} rows in {:.0} s; {} targets missed; {} peers missing",
         rows.count(),
         took.as_secs_f64(),
         missed,
@@ -122,13 +123,13 @@ pub fn run(arguments: &[&str]) -> Result<()> {
         Ok(()) if asked.save => page::save(&workspace.root, &rows, took),
         Ok(()) => Ok(()),
         Err(error) if asked.save => {
-            Err(error.context("nothing is saved, for not all was measured"))
+            Err(error.context("nothing is saved, because some measurements failed"))
         }
-        Err(error) => Err(error.context("not all was measured")),
+        Err(error) => Err(error.context("some measurements failed")),
     }
 }
 
-/// What can be measured.
+/// The names of all measurements.
 fn names() -> Result<Vec<String>> {
     let mut list = program();
     list.arg("--names").stderr(std::process::Stdio::inherit());
@@ -139,7 +140,7 @@ fn names() -> Result<Vec<String>> {
     Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
 }
 
-/// Built as it was before.
+/// The benchmark program with the same build options as before.
 fn program() -> Command {
     let mut command = command::cargo(&PROGRAM);
     command.args(["--quiet", "--"]);
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_contradicts_itself_or_is_unknown_is_refused_with_words() {
+    fn contradictory_and_unknown_arguments_are_refused_with_a_message() {
         for (arguments, words) in [
             (&["--save", "hit"][..], "leave the names out"),
             (&["--save", "--quick"], "mean nothing"),

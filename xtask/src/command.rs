@@ -1,4 +1,4 @@
-//! Other programs as steps: announced and timed.
+//! Runs other programs as steps, which are announced and timed.
 
 use anyhow::{Context, Result, bail};
 use std::env;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs one step. Its output goes to the terminal.
+/// Runs one step. The output goes to the terminal.
 pub fn step(name: &str, mut command: Command) -> Result<()> {
     println!("\n=== {name}: {}", words(&command));
     let start = Instant::now();
@@ -21,12 +21,12 @@ pub fn step(name: &str, mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// The cargo that runs this, in the workspace's directory.
+/// The cargo that runs this program, in the workspace's directory.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
-    // What `cargo run` tells xtask of its package: some build scripts run again when it changes, so a build by xtask
-    // and one by hand would each undo the other.
+    // `cargo run` sets variables about the package of xtask. Some build scripts run again if these change, so a build by xtask
+    // and a manual build would alternately invalidate each other.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(is_of_package) {
             command.env_remove(name);
@@ -35,12 +35,12 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Whether cargo sets the variable for a program of one package that it runs.
+/// Whether cargo sets this variable for a program that it runs.
 fn is_of_package(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 pub fn words(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
     let mut words = vec![program.file_name().unwrap_or_default().to_string_lossy().into_owned()];

@@ -1,4 +1,4 @@
-//! How components are shown.
+//! Prints components.
 
 use image_cache_guest_toolchain::Component;
 

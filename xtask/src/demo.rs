@@ -13,10 +13,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use table::Figures;
 
-/// With this variable the demonstration uses another binary, and builds none.
+/// If this variable is set, the demonstration uses the binary that it names, and builds none.
 const BINARY: &str = "IMAGE_CACHE_DEMO_BINARY";
 
-/// Runs the demonstration on this file, or on an image that is found or made.
+/// Runs the demonstration on this file; without a file, on an image that it finds or creates.
 pub fn run(file: Option<PathBuf>) -> Result<()> {
     let binary = match env::var_os(BINARY) {
         Some(binary) => PathBuf::from(binary),
@@ -37,12 +37,12 @@ pub fn run(file: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Builds what plain `cargo build --release` builds: the workspace's default member is the command line.
+/// Builds the same as `cargo build --release`: the command line, the workspace's default member.
 fn build() -> Result<PathBuf> {
     drivers::toolchain()?;
     println!("Building the command line; without earlier builds this takes some minutes");
     step("Build", cargo(&["build", "--release", "--locked"]))?;
-    // This program lies in the same target directory, in the folder of another profile.
+    // This program is in the same target directory, in the folder of another profile.
     let this = env::current_exe().context("this program has no path")?;
     let target =
         this.parent().and_then(Path::parent).context("this program lies in no target directory")?;

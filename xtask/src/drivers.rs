@@ -1,4 +1,4 @@
-//! `cargo xtask drivers`: the toolchain, then each guest with its size and imports.
+//! `cargo xtask drivers`: installs the toolchain, and builds and shows each guest with its size and imports.
 
 use crate::components::print_component;
 use crate::examples;
@@ -6,7 +6,7 @@ use anyhow::Result;
 use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
-/// The guests of the workspace: the built-in drivers, an example, and those of the tests but the hostile ones, which the
+/// The guests of the workspace: the built-in drivers, an example, and the guests of the tests except the hostile ones, which the
 /// tests build.
 const GUESTS: [Guest; 4] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
@@ -15,14 +15,14 @@ const GUESTS: [Guest; 4] = [
     Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
 ];
 
-/// Finds or installs the toolchain, and prints what it does.
+/// Finds or installs the toolchain, and prints each step.
 pub fn toolchain() -> Result<Toolchain> {
     let toolchain = Toolchain::find_or_install(|words| println!("{words}"))?;
     println!("Drivers are compiled by {toolchain}");
     Ok(toolchain)
 }
 
-/// Builds all guests, and prints each component's size and imports. One that imports anything foreign is an error.
+/// Builds all guests, and prints each component's size and imports. If a component imports a foreign interface, this is an error.
 pub fn build_and_show() -> Result<()> {
     let toolchain = toolchain()?;
     let start = Instant::now();

@@ -1,8 +1,9 @@
-//! The example drivers: those in other languages than Rust are built here, each by its own toolchain, and all components are
-//! put where the tests look for them.
+//! The example drivers. Builds those in languages other than Rust, each with its own toolchain, and copies all components to the
+//! directory where the tests look for them.
 //!
-//! A toolchain is installed below `target/` and nowhere else, so that nothing of the machine changes and deleting the directory undoes it.
-//! If a toolchain cannot be installed, its example is left out with a message; if it is there, a driver that does not compile is an error.
+//! A toolchain is installed only below `target/`, so the installation does not change the machine, and deleting the directory
+//! removes it. If a toolchain cannot be installed, its example is skipped with a message; if it is installed and the driver does
+//! not compile, this is an error.
 
 mod c;
 mod context;
@@ -18,7 +19,7 @@ use std::time::{Instant, SystemTime};
 
 const EXAMPLES: [Example; 2] = [c::TTL, javascript::LRFU];
 
-/// Builds the examples that are not built by the workspace's own toolchain, and shows each.
+/// Builds the examples that the workspace's own toolchain does not build, and shows each.
 pub fn build_and_show() -> Result<()> {
     let context = BuildContext::new()?;
     for example in EXAMPLES {
@@ -32,13 +33,13 @@ pub fn build_and_show() -> Result<()> {
     Ok(())
 }
 
-/// Puts an example that was built elsewhere beside the others.
+/// Copies the component of an example that was built elsewhere to the directory of the others.
 pub fn keep(name: &str, component: &Component) -> Result<()> {
     let context = BuildContext::new()?;
     write(&context.target.join(format!("{name}.wasm")), &component.bytes)
 }
 
-/// The component, built if its inputs changed; `None`, with a message, if its toolchain cannot be installed.
+/// The component, which is built if its inputs changed; `None`, with a message, if its toolchain cannot be installed.
 fn component(context: &BuildContext, example: &Example) -> Result<Option<Component>> {
     let path = context.target.join(format!("{}.wasm", example.name));
     let stamp = path.with_extension("inputs");
@@ -46,7 +47,7 @@ fn component(context: &BuildContext, example: &Example) -> Result<Option<Compone
     if fs::read_to_string(&stamp).is_ok_and(|before| before == inputs)
         && let Ok(bytes) = fs::read(&path)
     {
-        // The tests compare its age with the sources'.
+        // The tests compare its modification time with those of the sources.
         File::open(&path)?.set_modified(SystemTime::now())?;
         return Component::of_bytes(example.name, bytes).map(Some);
     }
@@ -67,7 +68,7 @@ fn component(context: &BuildContext, example: &Example) -> Result<Option<Compone
     Ok(Some(component))
 }
 
-/// A digest of all that a component is built from.
+/// A digest of all inputs of a component.
 fn inputs(context: &BuildContext, example: &Example) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     example.recipe.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: builds the targets below `fuzz/` with libFuzzer, and runs each for a while.
+//! `cargo xtask fuzz`: builds the targets below `fuzz/` with libFuzzer, and runs each for a given time.
 
 use crate::command::{cargo, step};
 use crate::{drivers, run::Run};
@@ -7,19 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The manifest of the fuzz crate, which is no member of the workspace.
+/// The manifest of the fuzz crate, which is not a member of the workspace.
 const MANIFEST: &str = "fuzz/Cargo.toml";
 
-/// What is built lies here, and what a run finds: nothing of it is shared with ordinary builds.
+/// The directory for builds and for the results of runs; it shares nothing with ordinary builds.
 const TARGET_DIR: &str = "target/fuzz";
 
-/// Targets that are linked with the library: wasmtime takes minutes to build.
+/// Targets that are linked with the library, which includes wasmtime and takes minutes to build.
 const WITH_LIBRARY: [&str; 1] = ["sql_calls"];
 
-/// Seconds that one input may take, megabytes that it may make the process hold, bytes that it may have.
+/// Limits for one input: the time in seconds, the memory of the process in megabytes, and the length in bytes.
 const BOUNDS: [&str; 3] = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096"];
 
-/// Runs the targets that are named, all unless some are.
+/// Runs the named targets, or all targets if none is named.
 pub fn run(arguments: &[&str]) -> Result<()> {
     let Asked { targets, seconds } = Asked::of(arguments)?;
     build(&targets)?;
@@ -30,10 +30,10 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     run.finish()
 }
 
-/// What the command line asks for.
+/// The parsed arguments.
 struct Asked {
     targets: Vec<String>,
-    /// `None`: until it is stopped.
+    /// `None` means until it is stopped.
     seconds: Option<u64>,
 }
 
@@ -49,7 +49,7 @@ impl Asked {
                     seconds = Some(seconds_of(time)?);
                 }
                 name if known.iter().any(|known| known == name) => targets.push(name.to_owned()),
-                other => bail!("{other:?} is no target: {} are", known.join(", ")),
+                other => bail!("{other:?} is not a target; the targets are {}", known.join(", ")),
             }
         }
         if targets.is_empty() {
@@ -75,25 +75,25 @@ fn seconds_of(time: &str) -> Result<u64> {
         "" | "s" => 1,
         "m" => 60,
         "h" => 3600,
-        other => bail!("{other:?} is no unit of time here: s, m and h are"),
+        other => bail!("{other:?} is not a unit of time; the units are s, m and h"),
     };
     let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
     let seconds = number.and_then(|number| number.checked_mul(unit));
-    seconds.with_context(|| format!("{time:?} is no time: 60s, 10m and 1h are"))
+    seconds.with_context(|| format!("{time:?} is not a time such as 60s, 10m or 1h"))
 }
 
 fn build(targets: &[String]) -> Result<()> {
     let mut build = cargo(&["build", "--locked", "--manifest-path", MANIFEST]);
     build.args(["--target-dir", TARGET_DIR]);
     if targets.iter().any(|target| WITH_LIBRARY.contains(&&**target)) {
-        // The library has drivers in it.
+        // The library embeds drivers.
         drivers::toolchain()?;
         build.args(["--features", "library"]);
     }
     for target in targets {
         build.args(["--bin", target]);
     }
-    // For one unstable line of the manifest: flags for single packages.
+    // Required by one unstable line of the manifest: flags for single packages.
     build.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS");
     step("Fuzz targets", build)
 }
@@ -106,7 +106,7 @@ fn fuzz(target: &str, seconds: Option<u64>) -> Result<()> {
     }
     let program = Path::new(TARGET_DIR).join("debug").join(target);
     let mut fuzzer = Command::new(&program);
-    // New inputs go to the first directory; the checked-in ones stay as they are.
+    // libFuzzer writes new inputs to the first directory; the checked-in inputs do not change.
     fuzzer.arg(&found).arg(Path::new("fuzz/corpus").join(target)).args(BOUNDS);
     fuzzer.args(["-print_final_stats=1", "-use_value_profile=1"]);
     fuzzer.arg(format!("-artifact_prefix={}/", wrong.display()));
@@ -119,7 +119,7 @@ fn fuzz(target: &str, seconds: Option<u64>) -> Result<()> {
     }
     step(&format!("Fuzzing {target}"), fuzzer).with_context(|| {
         format!(
-            "see the input with `{} FILE`; mend it, and keep it in fuzz/corpus/{target}",
+            "run `{} FILE` to see the crash; fix the code, and add the input to fuzz/corpus/{target}",
             program.display()
         )
     })

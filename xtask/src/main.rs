@@ -27,21 +27,22 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   drivers      install the toolchain for drivers if it is missing, build them, and show what each imports
-  test         formatting, lints, documentation and all tests; all of it, whatever fails, which is listed at the end
-  test --full  what `test` leaves out: tests that need servers or other languages, and some seconds of fuzzing;
-               a change is taken when both pass
-  fuzz         feeds what mutates to the parsers of what others send: [TARGET...], all unless named;
-               [--for 60s] each, without it as long as nobody stops it
+  test         check formatting, lints and documentation, and run all tests; continues after a failure, and lists the
+               failures at the end
+  test --full  run the tests that `test` omits: they need servers or other languages, or they fuzz;
+               a change is merged when both pass
+  fuzz         fuzz the parsers of untrusted input: [TARGET...], all targets by default;
+               [--for 60s] for each target, without it until stopped
   demo [FILE]  build target/release/image-cache, and use it on a real image, step by step
-  torture      every crash, fault, power loss and full disk, damage at random, and many processes:
-               [crash] [fault] [power] [disk] [corruption] [processes], all unless named
-  guard        hold the instructions of the hot paths against those that were kept; --save keeps what is found
-  bench        ours beside the peers, and one table of all: [NAME...], all unless named; [--save] to BENCHMARKS.md;
-               [--quick] [--long]
-  docs         write the manuals that are generated: docs/configuration.md and docs/image-cache.1; --check compares them
-  msrv         check that the oldest Rust which Cargo.toml names (`rust-version`) compiles the workspace
-  structure    circles of files, type names that are defined more than once, and lines of code;
-               --check fails on what is not allowed";
+  torture      test every crash, fault, power loss and full disk, random damage, and many processes:
+               [crash] [fault] [power] [disk] [corruption] [processes], all parts by default
+  guard        compare the instruction counts of the hot paths with the stored counts; --save stores the new counts
+  bench        compare image-cache with its peers, and print one table: [NAME...], all by default;
+               [--save] to BENCHMARKS.md; [--quick] [--long]
+  docs         write the generated manuals, docs/configuration.md and docs/image-cache.1; --check compares them
+  msrv         check that the minimum Rust version in Cargo.toml (`rust-version`) compiles the workspace
+  structure    show import cycles, type names that are defined more than once, and lines of code;
+               --check fails if any of them is not allowed";
 
 fn main() -> ExitCode {
     match run(env::args().skip(1).collect()) {

@@ -1,11 +1,11 @@
-//! Checks with programs that not every machine has: they are left out aloud where the program is missing.
+//! Checks with optional programs: if a program is not installed, its check is skipped with a message.
 
 use crate::command::{cargo, step};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// Licences, bans, sources and advisories of all dependencies, as `deny.toml` says.
+/// Checks licences, bans, sources and advisories of all dependencies against `deny.toml`.
 pub fn deny() -> Result<()> {
     if !answers(Command::new("cargo").args(["deny", "--version"])) {
         return skip("Dependencies", "cargo-deny is not installed (cargo install cargo-deny)");
@@ -13,7 +13,7 @@ pub fn deny() -> Result<()> {
     step("Dependencies", cargo(&["deny", "--all-features", "check"]))
 }
 
-/// The book below `docs/`.
+/// Builds the book in `docs/`.
 pub fn book() -> Result<()> {
     if !answers(Command::new("mdbook").arg("--version")) {
         return skip("Book", "mdbook is not installed (cargo install mdbook)");
@@ -23,7 +23,7 @@ pub fn book() -> Result<()> {
     step("Book", book)
 }
 
-/// `cargo xtask msrv`: the workspace compiles with the oldest Rust that it claims to take.
+/// `cargo xtask msrv`: compiles the workspace with the minimum Rust version.
 pub fn msrv() -> Result<()> {
     let manifest: String = fs::read_to_string("Cargo.toml").context("reading Cargo.toml")?;
     let version = rust_version(&manifest).context("Cargo.toml has no rust-version")?;
@@ -57,7 +57,7 @@ fn rust_version(manifest: &str) -> Option<&str> {
     line.split('"').next()
 }
 
-/// Whether a program runs at all.
+/// Whether a program can be run.
 fn answers(command: &mut Command) -> bool {
     command
         .stdout(Stdio::null())
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_rust_is_read_from_the_manifest() {
+    fn the_minimum_rust_version_is_read_from_the_manifest() {
         assert_eq!(rust_version("[workspace.package]\nrust-version = \"1.95\"\n"), Some("1.95"));
         assert!(is_release_of("rustc 1.95.0 (59807616e 2026-04-14)", "1.95"));
         assert!(!is_release_of("rustc 1.950.0 (59807616e 2026-04-14)", "1.95"));

@@ -1,14 +1,14 @@
-//! A lint of our own: what works below the cache directory reaches it by handle, never by a path.
+//! A lint of this project: code that accesses files below the cache directory opens them by handle, never by path.
 //!
-//! Whoever owns the directory can put a link in the place of any file between two looks. `host/store/src/directory/` has the ways
-//! to open, make and rename files there (`safe_open.rs`); a file that has a reason to use paths is named below.
+//! The owner of the directory can replace any file with a link between two accesses. `host/store/src/directory/` has the
+//! functions to open, create and rename files in it (`safe_open.rs`). The list below names each file that may use paths.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-/// Where the lint looks.
+/// The folder that the lint checks.
 const ROOT: &str = "host";
 
 /// Files and folders that may use paths, and why.
@@ -16,20 +16,20 @@ const ALLOWED: [(&str, &str); 12] = [
     ("cli/src/", "files that the caller names: sources, targets, crates of drivers"),
     (
         "engine/src/conformance/fixture.rs",
-        "publishes files as another program would, in a fresh directory of its own",
+        "publishes files like another program, in a new temporary directory",
     ),
-    ("engine/src/conformance/images.rs", "plays another program, in a fresh directory of its own"),
+    ("engine/src/conformance/images.rs", "acts as another program, in a new temporary directory"),
     (
         "store/src/directory/opening.rs",
-        "opens the base directory itself, once, at the path that was configured",
+        "opens the base directory itself, once, at the configured path",
     ),
     (
         "store/src/directory/file_identity.rs",
-        "looks whether the base directory is still at its path, and opens nothing",
+        "checks whether the base directory is still at its path, and opens nothing",
     ),
     (
         "engine/src/driver/compile_cache/storage.rs",
-        "opens the user's own directory of compiled code; the rest is below its handle",
+        "opens the user's directory of compiled code, and opens everything below it by handle",
     ),
     ("engine/src/driver/testing.rs", "a component for the tests"),
     ("model/src/read_file.rs", "files that the operator names"),
@@ -37,12 +37,12 @@ const ALLOWED: [(&str, &str); 12] = [
     ("serve/src/descriptors.rs", "the descriptors of this process, in /proc"),
     (
         "engine/src/capability/sql/",
-        "SQLite opens by path; what it may open is held against handles there",
+        "SQLite opens by path; this code compares the files with handles",
     ),
     ("engine/src/capability/sql.rs", "the same"),
 ];
 
-/// What takes a path from the process's root or working directory.
+/// Calls that take a path from the process's root or working directory.
 const CALLS: [&str; 32] = [
     "fs::read(",
     "fs::read_to_string(",
@@ -78,7 +78,7 @@ const CALLS: [&str; 32] = [
     "CWD",
 ];
 
-/// Methods of a path that look at what it leads to.
+/// Methods of a path that access the file at the path.
 const METHODS: [&str; 6] = [
     ".exists()",
     ".try_exists()",
@@ -88,7 +88,7 @@ const METHODS: [&str; 6] = [
     ".read_link()",
 ];
 
-/// Holds every file of the library and the service against it.
+/// Checks every file of the library and the service.
 pub fn check() -> Result<()> {
     println!("\n=== Paths below the cache directory: {ROOT}");
     let start = Instant::now();
@@ -97,8 +97,8 @@ pub fn check() -> Result<()> {
     look(root, root, &mut files, &mut faults)?;
     if !faults.is_empty() {
         bail!(
-            "{} path calls where everything is reached by handle (directory/safe_open.rs, SmallFiles, read_file); \
-             a file with a reason for paths is named in xtask/src/paths.rs:\n{}",
+            "{} path calls in code that must open files by handle (directory/safe_open.rs, SmallFiles, read_file); \
+             a file that may use paths is listed in xtask/src/paths.rs:\n{}",
             faults.len(),
             faults.join("\n")
         );
@@ -132,12 +132,12 @@ fn is_allowed(name: &str) -> bool {
     })
 }
 
-/// Tests plant files by path.
+/// Tests create files by path.
 fn is_test(name: &str) -> bool {
     name.ends_with("tests.rs") || name.contains("/tests/") || name.ends_with("build.rs")
 }
 
-/// Path calls in a source text, comments and the tests at its end apart: the line and what stands there.
+/// The path calls in a source text, without comments and without the tests at its end: the line and the call.
 fn calls(text: &str) -> Vec<(usize, String)> {
     let ours = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let mut found = Vec::new();
@@ -154,7 +154,7 @@ fn calls(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether the call stands there and is not the end of a longer name, as in `beneath_fs::read(`.
+/// Whether the text contains the call, and not only as the end of a longer name, as in `beneath_fs::read(`.
 fn begins_word(code: &str, call: &str) -> bool {
     code.match_indices(call).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_below_the_cache_directory_is_reached_by_a_path() -> Result<()> {
+    fn nothing_below_the_cache_directory_is_opened_by_path() -> Result<()> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(ROOT);
         let (mut files, mut faults) = (0, Vec::new());
         look(&root, &root, &mut files, &mut faults)?;

@@ -1,5 +1,5 @@
-//! A run of several steps: each is announced and timed, one that fails does not keep the others from running, and the end
-//! lists all that failed.
+//! A run of several steps. Each step is announced and timed. After a failed step the others still run, and the end lists all
+//! failures.
 
 use crate::command::{self, words};
 use crate::verdicts::Verdicts;
@@ -14,7 +14,7 @@ pub struct Run {
     failures: Vec<Failure>,
 }
 
-/// A step that failed, and its parts that did.
+/// A failed step, and its failed parts.
 struct Failure {
     step: String,
     why: String,
@@ -26,12 +26,12 @@ impl Run {
         Run { start: Instant::now(), failures: Vec::new() }
     }
 
-    /// A step that is another command.
+    /// Runs a command as a step.
     pub fn command(&mut self, step: &str, program: Command) {
         self.check(step, || command::step(step, program));
     }
 
-    /// A step that this program does itself, and announces.
+    /// Runs a function of this program as a step, which the function announces itself.
     pub fn check(&mut self, step: &str, work: impl FnOnce() -> Result<()>) {
         if let Err(error) = work() {
             eprintln!("error: {error:#}");
@@ -39,7 +39,7 @@ impl Run {
         }
     }
 
-    /// A step that is a `cargo test`: all of its programs run, and what failed in each is listed at the end.
+    /// Runs a `cargo test` as a step: all test programs run, and the failures in each are listed at the end.
     pub fn tests(&mut self, step: &str, command: Command) {
         println!("\n=== {step}: {}", words(&command));
         let start = Instant::now();
@@ -57,7 +57,7 @@ impl Run {
         self.failures.push(Failure { step: step.to_owned(), why, parts });
     }
 
-    /// Lists what failed; returns an error if anything did.
+    /// Lists the failures; returns an error if there are any.
     pub fn finish(self) -> Result<()> {
         let seconds = self.start.elapsed().as_secs_f64();
         if self.failures.is_empty() {
@@ -76,18 +76,18 @@ impl Run {
     }
 }
 
-/// Runs a `cargo test`, shows its output as it comes, and reads from it what failed.
+/// Runs a `cargo test`, shows its output immediately, and reads the failures from it.
 fn watched(mut command: Command) -> Result<(bool, Verdicts)> {
-    // Both in one pipe: which test belongs to which program is told by the order of the lines.
+    // Both outputs go to one pipe, because the order of the lines determines which test belongs to which program.
     let (output, input) = io::pipe().context("a pipe")?;
     command.stdout(input.try_clone().context("a pipe")?).stderr(input);
     let mut child = command.spawn().with_context(|| words(&command))?;
-    // It holds the writing ends of the pipe: with them open, reading would never end.
+    // The command has the write ends of the pipe open: while they are open, reading does not end.
     drop(command);
     let (mut output, mut verdicts, mut line) =
         (BufReader::new(output), Verdicts::default(), Vec::new());
-    while output.read_until(b'\n', &mut line).context("what the tests say")? > 0 {
-        // The reader of our own output may have gone: the tests continue.
+    while output.read_until(b'\n', &mut line).context("reading the output of the tests")? > 0 {
+        // The reader of our own output may have closed it: the tests continue.
         let _ = io::stdout().write_all(&line);
         verdicts.read(&String::from_utf8_lossy(&line));
         line.clear();

@@ -6,14 +6,14 @@ use crate::{drivers, examples, fuzz, layers, optional, paths, structure};
 use anyhow::Result;
 use std::process::Command;
 
-/// The test program and the module of it that need servers or other languages: they skip themselves, with a message,
-/// unless the run is a full one. With `cli`, cargo builds the binary that they drive.
+/// The test program, and the test modules that need servers or other languages: these skip themselves, with a message, except in
+/// a full run. With `cli`, cargo builds the binary that they run.
 const FULL_ONLY: [&str; 5] = ["serve", "--test", "cli", "--", "http_cache_tests"];
 
-/// The variable that tells them that it is one.
+/// The variable that marks a full run.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
 
-/// The targets of a full run: those that are built without wasmtime, which takes minutes.
+/// The fuzz targets of a full run: those that are built without wasmtime, which takes minutes to build.
 const FUZZED_TARGETS: [&str; 12] = [
     "cache_control",
     "component_imports",
@@ -29,10 +29,10 @@ const FUZZED_TARGETS: [&str; 12] = [
     "stored_response",
 ];
 
-/// How long each target is fuzzed in a full run.
+/// The time for each fuzz target in a full run.
 const FUZZED: &str = "10s";
 
-/// `cargo xtask test`: all that must hold before a change is taken, except what [`full`] checks.
+/// `cargo xtask test`: everything that must pass before a change is merged, except the checks of [`full`].
 pub fn test() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
@@ -56,7 +56,7 @@ pub fn test() -> Result<()> {
     run.finish()
 }
 
-/// `cargo xtask test --full`: what `cargo xtask test` leaves out because it needs servers, other languages or much time.
+/// `cargo xtask test --full`: the tests that `cargo xtask test` omits because they need servers, other languages or much time.
 pub fn full() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
@@ -68,15 +68,15 @@ pub fn full() -> Result<()> {
     run.finish()
 }
 
-/// All test programs; a failed one does not stop the others.
+/// Runs all test programs; after a failure the others still run.
 fn tests() -> Command {
     cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"])
 }
 
-/// `cargo xtask guard`: only the test of the hot paths' instruction counts; with `save` it keeps the counts that it finds.
+/// `cargo xtask guard`: runs only the test of the hot paths' instruction counts; with `save` it stores the new counts.
 pub fn guard(save: bool) -> Result<()> {
     drivers::toolchain()?;
-    // With the whole workspace, as the tests are built: other features would give other counts.
+    // With the whole workspace and the same options as the tests: other features would give other counts.
     let mut guard = cargo(&["test", "--workspace", "--all-features", "--locked"]);
     guard.args(["--test", "instructions", "--", "--nocapture"]);
     if save {

@@ -1,7 +1,7 @@
-//! Structure of the sources: circles of files, type names that are defined more than once, lines of code.
+//! Structure of the sources: import cycles, type names that are defined more than once, lines of code.
 //!
-//! A file is tied to another one when its code uses a name that the other one defines. Re-exports are followed to the
-//! definition. Calls of methods are not seen. Code for tests does not count.
+//! A file depends on another file if its code uses a name that the other file defines. Re-exports are followed to the definition.
+//! Method calls are not resolved. Test code is ignored.
 
 mod edges;
 mod graph;
@@ -21,13 +21,13 @@ use report::Report;
 use std::path::Path;
 use std::time::Instant;
 
-/// Prints what is found in the workspace.
+/// Prints the report of the workspace.
 pub fn show() -> Result<()> {
     print!("{}", Report::of(Path::new("."))?);
     Ok(())
 }
 
-/// Prints what is found, and fails if there is a circle or too many type names are defined more than once.
+/// Prints the report, and fails if there is a cycle or if too many type names are defined more than once.
 pub fn check() -> Result<()> {
     println!("\n=== Structure of the sources");
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: builds the programs, and runs all of the torture.
+//! `cargo xtask torture`: builds the programs, and runs the torture tests.
 
 use crate::command::{cargo, step};
 use crate::drivers;
@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 use std::env;
 use std::process::Command;
 
-/// All parts, or those that are named.
+/// Runs the named parts, or all parts if none is named.
 pub fn run(parts: &[&str]) -> Result<()> {
     drivers::toolchain()?;
-    // As the tests are built, so that nothing is built twice; the programs come with them.
+    // With the same options as the tests, so that nothing is built twice; this also builds the programs.
     let tests = ["--test", "torture", "--test", "cli"];
     let mut build = cargo(&["test", "--workspace", "--all-features", "--locked", "--no-run"]);
     build.args(tests);

@@ -1,18 +1,18 @@
-//! What a `cargo test --no-fail-fast` says of programs and tests, read from its output.
+//! The results of programs and tests, read from the output of `cargo test --no-fail-fast`.
 
-/// What failed so far.
+/// The failures so far.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    /// The program whose lines come now.
+    /// The program whose output is being read.
     program: String,
     failed: Vec<String>,
-    /// Programs that did not end well.
+    /// Programs that did not end successfully.
     broken: Vec<String>,
-    /// Why nothing could be built.
+    /// The reasons why the build failed.
     errors: Vec<String>,
 }
 
-/// So many errors of the compiler are listed.
+/// The maximum number of listed compiler errors.
 const ERRORS: usize = 10;
 
 impl Verdicts {
@@ -37,7 +37,7 @@ impl Verdicts {
         }
     }
 
-    /// The tests that failed with their programs; programs that ended badly without naming a test; errors of the compiler.
+    /// The failed tests with their programs; programs that failed without naming a test; compiler errors.
     pub fn failed(&self) -> Vec<String> {
         let says_why = |program: &str| self.failed.iter().any(|test| test.starts_with(program));
         let silent = self.broken.iter().filter(|program| !says_why(program));
@@ -56,7 +56,7 @@ fn failed_test(line: &str) -> Option<&str> {
         .map(str::trim)
 }
 
-/// The line less what a terminal makes colours of.
+/// The line without the terminal's colour codes.
 fn without_colours(line: &str) -> String {
     let mut parts = line.split("\x1b[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_compile_is_named() {
+    fn compiler_errors_are_named() {
         let output =
             "error[E0425]: cannot find value `x`\n --> a.rs:1:1\nerror: could not compile `a`\n";
         assert_eq!(

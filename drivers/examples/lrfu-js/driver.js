@@ -1,17 +1,18 @@
-// LRFU: how often and how lately an image was used, in one number that decays with time. The records lie in SQL.
+// LRFU: one number for the frequency and recency of the uses of an image, which decays with time. The records are in SQL.
 //
-// The interface's functions, each with the JavaScript that the toolchain makes of its WIT: names in camelCase, an option is null or
-// its value, a result is returned or its error thrown, u64 and s64 are Numbers (exact up to 2^53). What SQL throws is the
-// interface's own error, so it is passed on by not being caught.
+// The functions of the interface, in the JavaScript that the toolchain derives from the WIT: names are in camelCase, an option is
+// null or its value, a function returns its result or throws its error, and u64 and s64 are Numbers (exact up to 2^53). SQL
+// throws the error type of the interface, so the driver does not catch these errors and they reach the host.
 
 import sql from "image-cache:driver/sql@1.0.0";
 import * as records from "./records.js";
 import { Score, parseHalfLife } from "./score.js";
 
-// Rows read at once: within the host's caps, with room.
+// Rows in one query: well within the host's limits.
 const PAGE = 1000;
 
-// How long until a use counts for half. Set by configure; what an instance keeps in memory must be found again by the next one.
+// The time after which a use counts half. `configure` sets it. An instance may keep only state in memory that the next instance
+// can restore.
 let halfLife;
 
 export const driver = {
@@ -41,7 +42,7 @@ export const driver = {
   },
 
   recordCached(image) {
-    // The fetch was a use, too; when earlier hits were is not known, so they count as if all had been at the latest.
+    // The fetch was also a use. The times of earlier hits are not known, so all hits count as if they were at the latest access.
     sql.execute(records.insert(image, Score.of(image.hits + 1, image.lastAccessed, halfLife)));
   },
 
@@ -52,7 +53,7 @@ export const driver = {
       const score = sum.score.plus(Score.of(1, at, halfLife));
       images.set(imageId, { hits: sum.hits + 1, latest: Math.max(sum.latest, at), score });
     }
-    // All in one transaction: an error promises that nothing was counted.
+    // All in one transaction, because an error promises that nothing was counted.
     if (images.size > 0) sql.executeAll([...images].map(([imageId, sum]) => records.count(imageId, sum)));
   },
 
@@ -72,9 +73,9 @@ export const driver = {
     return records.size();
   },
 
-  // The least famous first. The order of two images never changes by the mere passing of time, so an index can hold it.
+  // The images with the lowest score first. The order of two images does not change as time passes, so an index can store it.
   selectVictims({ bytesNeeded, exclude, limit }) {
-    // A u64 of 2^63 or more arrives as a negative number, and "all" is the largest of them.
+    // A u64 of 2^63 or more arrives as a negative number. The largest u64 means "all".
     if (bytesNeeded < 0) bytesNeeded += 2 ** 64;
     const victims = [];
     const excluded = new Set(exclude);
@@ -94,7 +95,7 @@ export const driver = {
     return victims;
   },
 
-  // All that is invalid, and of the incomplete what has stalled.
+  // All invalid leftovers, and the incomplete ones that have stalled.
   selectLeftovers(leftovers, stalledBefore, _now) {
     return leftovers.filter(({ state, modified }) => state === "invalid" || modified <= stalledBefore);
   },
@@ -104,7 +105,7 @@ function invalidOption(val) {
   return { tag: "invalid-option", val };
 }
 
-// An error of the interface in words, for the operator.
+// An error of the interface as a message for the operator.
 function words(error) {
   return error.tag === "other" ? error.val : (error.tag ?? String(error));
 }

@@ -56,22 +56,22 @@ bool policy_admits(const uint64_t *size) {
     return size ? *size <= policy.max_size : policy.unknown_sizes;
 }
 
-// An image that may have to go.
+// A candidate for eviction.
 typedef struct {
     exports_driver_victim_t victim;
-    bool young;     // not too old yet
-    uint64_t when;  // young: when it was last accessed; else when it was written
+    bool young;     // not above the age limit
+    uint64_t when;  // if young: when it was last accessed; otherwise when it was written
 } candidate_t;
 
-// More victims than this are not named at once: the host asks again.
+// The maximum number of victims in one result; the host asks for more.
 #define MOST 10000
 
-// The first to go of the files seen so far, and others that are still to be dropped.
+// The first victims among the files seen so far, and others that are still to be dropped.
 typedef struct {
     const exports_driver_eviction_t *request;
     candidate_t *list;
     size_t len, limit;
-    bool full;  // whether the last of the list is the last that is needed
+    bool full;  // whether the list has enough victims
 } selection_t;
 
 static int compare(const void *left, const void *right) {
@@ -85,14 +85,14 @@ static int compare_ids(const void *a, const void *b) {
     return text_compare(a, b);
 }
 
-// Sorts, and drops what comes behind the last that is needed.
+// Sorts the list, and drops victims that are not needed.
 static void cut(selection_t *chosen) {
     qsort(chosen->list, chosen->len, sizeof *chosen->list, compare);
     uint64_t bytes = 0, needed = chosen->request->bytes_needed;
     size_t keep = 0;
     while (keep < chosen->len && keep < chosen->limit) {
         const candidate_t *next = &chosen->list[keep];
-        // If no bytes are needed, those that are too old go all the same.
+        // If no bytes are needed, images above the age limit are evicted nevertheless.
         if (bytes >= needed && (needed > 0 || next->young)) break;
         if (__builtin_add_overflow(bytes, next->victim.size, &bytes)) bytes = UINT64_MAX;
         keep++;

@@ -1,6 +1,6 @@
-// An image is in the records when its file has the attribute `hits`, the count in decimal. Size and times are the file's own. The
-// checksum names the size and the modification time of the file that it is of: `HEX SIZE MODIFIED`. If somebody changed the
-// file since, it is none.
+// An image is in the records if its file has the attribute `hits`, the count in decimal. Size and times are those of the file.
+// The checksum has the size and the modification time of its file: `HEX SIZE MODIFIED`. If the file was changed since then, the
+// checksum is invalid.
 
 #include "records.h"
 #include "text.h"
@@ -16,7 +16,8 @@ static bool is_not_found(const types_error_t *err) {
     return err->tag == TYPES_ERROR_NOT_FOUND;
 }
 
-// An attribute, or none, also if the file is gone. One that is too large was not written here: it is there, and says nothing.
+// An attribute, or none, also if the file no longer exists. If an attribute is too large, this driver did not write it: it
+// exists, but its value is ignored.
 static bool read_attribute(driver_string_t *id, driver_string_t *name, driver_option_list_u8_t *value, types_error_t *err) {
     if (attributes_get(id, name, value, err)) return true;
     *value = (driver_option_list_u8_t){.is_some = err->tag == TYPES_ERROR_TOO_LARGE};
@@ -44,7 +45,7 @@ static bool write_checksum(driver_string_t *id, const types_checksum_t *checksum
     return written;
 }
 
-// The mark, `hits`, comes last: a call that breaks off leaves no half record.
+// `hits`, which marks a record, is written last: if the call is interrupted, there is no partial record.
 bool records_write(const types_cached_image_t *image, types_error_t *err) {
     driver_string_t id = image->image_id;
     files_option_file_t file;
@@ -70,13 +71,13 @@ static bool touch(driver_string_t *id, uint64_t at, types_error_t *err) {
     return !later || files_set_accessed(id, at, err) || is_not_found(err);
 }
 
-// `attributes.add` would make a counter if there is none, and so put a stray file into the records.
+// `attributes.add` would create the counter if it does not exist, and so add a file without a record to the records.
 bool records_count(driver_string_t *id, uint64_t at, bool *counted, types_error_t *err) {
     bool have;
     int64_t sum;
     if (!records_have(id, &have, err)) return false;
     if (!have) return true;
-    // The time first: what breaks off behind it is repeated without harm, and a count would be counted twice.
+    // The time is set first: repeating this step does no harm, but repeating the count would count the hit twice.
     if (!touch(id, at, err)) return false;
     if (!attributes_add(id, &hits_name, 1, &sum, err)) return is_not_found(err);
     *counted = true;
@@ -95,7 +96,7 @@ bool records_have(driver_string_t *id, bool *have, types_error_t *err) {
     return true;
 }
 
-// The checksum in an attribute's text, if it is of this file.
+// The checksum in the text of an attribute, if it belongs to this file.
 static bool checksum_of(driver_string_t text, const files_file_t *file, types_checksum_t *checksum) {
     driver_string_t hex, word;
     uint64_t size, modified;
@@ -112,13 +113,13 @@ static bool checksum_of(driver_string_t text, const files_file_t *file, types_ch
     return true;
 }
 
-// Makes a record of a file, whose id it takes, and of its attributes.
+// Creates a record from a file, whose id it takes over, and from its attributes.
 static void fill(types_cached_image_t *record, files_file_t *file, const driver_list_u8_t *hits, const driver_option_list_u8_t *checksum) {
     driver_string_t count = {hits->ptr, hits->len};
     *record = (types_cached_image_t){
         .image_id = file->image_id, .size = file->size, .last_accessed = file->accessed, .last_modified = file->modified,
     };
-    // What is no number, or too large for one, was not written here: 0.
+    // If it is not a number or too large, this driver did not write it: it counts as 0.
     if (!text_to_number(&count, &record->hits)) record->hits = 0;
     if (checksum->is_some) {
         driver_string_t text = {checksum->val.ptr, checksum->val.len};
@@ -127,7 +128,7 @@ static void fill(types_cached_image_t *record, files_file_t *file, const driver_
     file->image_id = (driver_string_t){0};
 }
 
-// The mark is looked at first: of a file that is not in the records there is nothing more to ask.
+// `hits` is read first: if the file is not in the records, the other attributes are not needed.
 bool records_read(driver_string_t *id, exports_driver_option_cached_image_t *record, types_error_t *err) {
     files_option_file_t file = {.is_some = false};
     driver_option_list_u8_t hits, checksum = {.is_some = false};

@@ -39,7 +39,7 @@ driver_string_t text_number(uint64_t number, uint8_t room[DIGITS]) {
     return (driver_string_t){start, (size_t)(room + DIGITS - start)};
 }
 
-// How many digits the text begins with; their number, or false if it is too large.
+// The number of digits at the start of the text, and their value; false if the value is too large.
 static bool leading_number(const driver_string_t *text, size_t *digits, uint64_t *number) {
     *number = 0;
     for (*digits = 0; *digits < text->len; (*digits)++) {

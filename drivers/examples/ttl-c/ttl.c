@@ -1,7 +1,8 @@
-// A driver that keeps images for a limited time, and admits none that is too large; otherwise the least recently accessed go first.
+// A driver that evicts images above an age limit and does not admit images above a size limit; otherwise it evicts the least
+// recently accessed images first.
 //
-// The interface's functions, each on the two files that do the work: records.c keeps the records, as attributes of the cached files,
-// and policy.c decides what goes. What a function is handed is its own, and it frees it; what it answers is freed for it.
+// The functions of the interface. Two files implement them: records.c keeps the records, as attributes of the cached files, and
+// policy.c selects the images to evict. A function owns its arguments and frees them; the generated code frees its result.
 
 #include "records.h"
 #include "policy.h"
@@ -13,7 +14,7 @@
 // Records in one page.
 #define PAGE 1000
 
-// The generated code frees what is answered, so that is always a copy.
+// The generated code frees the result, so the result is always a copy.
 void exports_driver_describe(exports_driver_description_t *ret) {
     driver_string_dup(&ret->name, "ttl");
     driver_string_dup(&ret->version, "1.0.0");
@@ -51,8 +52,9 @@ static void warn(const driver_string_t *id) {
     driver_string_free(&words);
 }
 
-// Attributes know no transaction. An error says that nothing was counted, and the host then sends all hits again; so once one is
-// counted, those that fail are told to the log. A file that may not be changed never counts, and must not keep the others from it.
+// Attributes have no transactions. An error promises that nothing was counted, and the host then sends all hits again. So after
+// one hit was counted, the driver only logs those that fail. If a file must not be changed, its hits are never counted, but the
+// hits of other files are.
 bool exports_driver_record_hits(exports_driver_list_hit_t *hits, exports_driver_error_t *err) {
     bool counted = false, good = true;
     for (size_t n = 0; good && n < hits->len; n++) {
@@ -121,7 +123,7 @@ bool exports_driver_select_victims(exports_driver_eviction_t *request, exports_d
     return good;
 }
 
-// All that is invalid, and of the incomplete what has stalled.
+// All invalid leftovers, and the incomplete ones that have stalled.
 bool exports_driver_select_leftovers(exports_driver_list_leftover_t *leftovers, uint64_t stalled_before, uint64_t now, exports_driver_list_leftover_t *ret, exports_driver_error_t *err) {
     (void)now, (void)err;
     size_t kept = 0;

@@ -5,16 +5,16 @@
 
 #include <stdlib.h>
 
-// Ids kept at once, some MiB: a larger cache takes one pass over the directory for each so many.
+// The number of ids in memory, a few MiB: a larger cache needs one pass over the directory for each such number of ids.
 #define MOST 32768
 
-// What an instance remembers between two pages. It can be had again from the directory at any time, so that it is no matter
-// where the instance is thrown away between them.
+// The state of an instance between two pages. It can be restored from the directory at any time, so the host can discard the
+// instance between pages.
 static struct {
     driver_string_t *ids;  // ascending
     size_t len, next;
-    bool more;                // whether the directory had more ids than were kept
-    driver_string_t after;    // the last id taken, or what the page was to begin behind
+    bool more;                // whether the directory had more ids than fit
+    driver_string_t after;    // the last id that was taken, or the id after which the page begins
     driver_string_t page_end;  // where the last page ended
 } walk;
 
@@ -29,7 +29,7 @@ static void set(driver_string_t *kept, const driver_string_t *text) {
     *kept = copy;
 }
 
-// Keeps the smallest ids only.
+// Keeps only the smallest ids.
 static void cut(void) {
     qsort(walk.ids, walk.len, sizeof *walk.ids, compare);
     while (walk.len > MOST) {
@@ -53,7 +53,7 @@ static bool offer(files_file_t *file, void *context, types_error_t *err) {
     return true;
 }
 
-// One pass over the directory, for the ids behind `after`.
+// One pass over the directory, for the ids after `after`.
 static bool look(types_error_t *err) {
     if (!walk.ids) walk.ids = calloc(2 * MOST, sizeof *walk.ids);
     if (!walk.ids) abort();

@@ -1,4 +1,4 @@
-//! A driver that evicts the largest image first: its records are kept in SQL, its policy is one line.
+//! A driver that evicts the largest image first. Its records are in SQL, and its policy is one line.
 
 use image_cache_driver_sdk::prelude::*;
 
@@ -12,7 +12,7 @@ impl Driver for LargestFirst {
     }
 
     fn configure(options: Options) -> Result<Self, ConfigurationError> {
-        options.finish()?; // It takes none: any that is there is refused by name.
+        options.finish()?; // The driver has no options: each given option is an error that names it.
         Ok(LargestFirst { records: SqlRecords::open()? })
     }
 

@@ -1,9 +1,9 @@
-//! Checksums as stored text: the algorithm follows from the number of digits.
+//! Checksums as stored text: the number of digits determines the algorithm.
 
 use crate::types::{Checksum, ChecksumAlgorithm};
 
-/// Reads a checksum from hexadecimal digits: 32 are MD5, 64 SHA-256, 128 SHA-512; letter case is ignored. Anything else, the
-/// empty text too, is none.
+/// Reads a checksum from hexadecimal digits: 32 are MD5, 64 SHA-256, 128 SHA-512; letter case is ignored. Any other text,
+/// including the empty text, is not a checksum.
 ///
 /// ```
 /// use image_cache_driver_sdk::{checksum_from_hex, types::ChecksumAlgorithm};
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hexadecimal_is_no_checksum() {
+    fn text_that_is_not_hexadecimal_is_not_a_checksum() {
         assert_eq!(checksum_from_hex(&"g".repeat(32)), None);
         assert_eq!(checksum_from_hex(&"ä".repeat(16)), None);
     }

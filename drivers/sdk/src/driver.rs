@@ -1,4 +1,4 @@
-//! The trait that a driver implements, with what most drivers want as defaults.
+//! The trait that a driver implements, with defaults for most functions.
 
 use crate::types::{CachedImage, Error};
 use crate::{
@@ -6,21 +6,22 @@ use crate::{
     LruSelector, Options, Victim,
 };
 
-/// How many records the defaults ask for at once.
+/// The page size of the default implementations.
 const PAGE: u32 = 1000;
 
 /// A driver: the records of the cache, and its policy. Implement it, and name the type to
 /// [`export_driver!`](crate::export_driver).
 ///
-/// A value is what one instance keeps in memory. Instances are disposable and may be several: keep nothing that cannot be
-/// rebuilt. Every time is in microseconds since 1970, every size in bytes. If an image is not in the records, the calls that
-/// change records pass it over. An error must leave the records unchanged, or fit for the same call once more.
+/// A value is the state of one instance in memory. The host can discard an instance at any time, and there may be several: keep
+/// nothing that cannot be rebuilt. Every time is in microseconds since 1970, every size in bytes. The calls that change records
+/// ignore images that are not in the records. After an error, the records must be unchanged, or the same call must be safe to
+/// repeat.
 pub trait Driver: Sized + 'static {
-    /// The driver's name and version, for people. Asked before `configure`; must not call imports.
+    /// The driver's name and version, for display. The host calls this before `configure`; it must not call imports.
     fn describe() -> Description;
 
-    /// Makes the instance: reads the options, refuses those it does not know, and makes what it needs in its storage. Every
-    /// new instance is configured, over the records that earlier ones left.
+    /// Creates the instance: reads the options, refuses unknown options, and creates what the driver needs in its storage. The
+    /// host configures every new instance, with the records that earlier instances left.
     fn configure(options: Options) -> Result<Self, ConfigurationError>;
 
     /// Admission: may this image be cached? `size` is in bytes, if it is known. By default: yes.
@@ -34,8 +35,8 @@ pub trait Driver: Sized + 'static {
         Ok(true)
     }
 
-    /// Writes the record, in place of any that is there. During the call, `attributes` and `files` take the id for the file
-    /// that is about to be published.
+    /// Writes the record and replaces an existing one. During the call, `attributes` and `files` use the file that is about to be
+    /// published for this id.
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error>;
 
     /// Counts hits, oldest first: each adds one, and moves `last_accessed` forward to its time, never back.
@@ -47,14 +48,15 @@ pub trait Driver: Sized + 'static {
     /// The record of one image, or none if it is not in the records.
     fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error>;
 
-    /// A page of records: at most `limit`, ascending by the bytes of the id, from the first after `after`; empty at the end.
+    /// A page of records: at most `limit`, ascending by the bytes of the id, beginning after `after`; empty at the end.
     fn cached_images(
         &mut self,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error>;
 
-    /// How many records there are, and their bytes. By default it pages through all: override it if the storage can sum.
+    /// The number of records and the sum of their bytes. The default reads all pages of records: override it if the storage can
+    /// sum.
     fn cache_size(&mut self) -> Result<CacheSize, Error> {
         let mut size = CacheSize { images: 0, bytes: 0 };
         for_each_record(self, |image| {
@@ -64,8 +66,8 @@ pub trait Driver: Sized + 'static {
         Ok(size)
     }
 
-    /// What to evict, first to go first, until the sizes reach `bytes_needed` or there are `limit`; none of `exclude`. By
-    /// default the least recently accessed, found by paging through all records: override it if the storage can sort.
+    /// The images to evict, in order, until the sizes reach `bytes_needed` or there are `limit` of them; none of `exclude`. The
+    /// default selects the least recently accessed images, by reading all pages of records: override it if the storage can sort.
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         let mut oldest = LruSelector::new(request);
         for_each_record(self, |image| {
@@ -74,7 +76,7 @@ pub trait Driver: Sized + 'static {
         Ok(oldest.into_victims())
     }
 
-    /// Of a page of leftovers, those to remove now. By default [`stalled_leftovers`].
+    /// Selects from a page of leftovers those to remove now. The default is [`stalled_leftovers`].
     fn select_leftovers(
         &mut self,
         leftovers: Vec<Leftover>,
@@ -86,7 +88,7 @@ pub trait Driver: Sized + 'static {
     }
 }
 
-/// All leftovers that are invalid, and of the incomplete ones those last written to at `stalled_before` or earlier.
+/// All invalid leftovers, and those incomplete ones that were last written at `stalled_before` or earlier.
 pub fn stalled_leftovers(mut leftovers: Vec<Leftover>, stalled_before: u64) -> Vec<Leftover> {
     leftovers.retain(|leftover| match leftover.state {
         LeftoverState::Invalid => true,
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_invalid_and_what_stalled_is_removed() {
+    fn invalid_and_stalled_leftovers_are_removed() {
         let leftovers = vec![
             leftover("young", LeftoverState::Incomplete, 101),
             leftover("stalled", LeftoverState::Incomplete, 100),

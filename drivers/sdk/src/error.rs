@@ -1,8 +1,8 @@
-//! Errors in words, for a log or the operator.
+//! Error messages for a log or the operator.
 
 use crate::types::Error;
 
-/// What an error means, in words. (The generated `Display` is its name, and costs a driver more code.)
+/// The meaning of an error as a message. (The generated `Display` shows only its name, and adds more code to a driver.)
 ///
 /// ```
 /// use image_cache_driver_sdk::{error_words, types::Error};
@@ -11,11 +11,11 @@ use crate::types::Error;
 /// ```
 pub fn error_words(error: &Error) -> &str {
     match error {
-        Error::Busy => "the storage is in use by somebody else",
+        Error::Busy => "another process is using the storage",
         Error::Full => "the storage is full",
         Error::NotFound => "the image is not there",
-        Error::Unsupported => "the place where the cache lies cannot do this",
-        Error::Denied => "not granted, or outside what was granted",
+        Error::Unsupported => "the file system of the cache does not support this",
+        Error::Denied => "not granted, or outside the grant",
         Error::TooLarge => "more rows, bytes or time than a call may take",
         Error::InvalidArgument => "an argument is malformed or out of range",
         Error::Other(words) => words,

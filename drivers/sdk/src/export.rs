@@ -1,4 +1,4 @@
-//! From the WIT interface's functions to a [`Driver`]: the instance's one value, and the panic hook.
+//! Connects the functions of the WIT interface to a [`Driver`]: the state of the instance, and the panic hook.
 
 use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::log::{Level, log};
@@ -13,7 +13,7 @@ use std::panic::PanicHookInfo;
 use std::sync::Once;
 use std::thread::LocalKey;
 
-/// Exports a [`Driver`] as the component's one export, `driver`. Call it once in the crate, at its top.
+/// Exports a [`Driver`] as the only export of the component, `driver`. Call it once, at the top level of the crate.
 ///
 /// On targets other than WebAssembly it only checks the type, so that the crate's unit tests run natively.
 ///
@@ -41,7 +41,7 @@ macro_rules! export_driver {
     };
 }
 
-/// Where an instance keeps its driver; [`export_driver!`](crate::export_driver) implements it.
+/// The place where an instance stores its driver; [`export_driver!`](crate::export_driver) implements it.
 #[doc(hidden)]
 pub trait Slot: Driver {
     /// The instance's only value. A guest has one thread.
@@ -113,7 +113,7 @@ fn with<D: Slot, T>(call: impl FnOnce(&mut D) -> Result<T, Error>) -> Result<T, 
     })
 }
 
-/// Makes a panic say what and where in the host's log; the trap that follows has no words.
+/// Logs the message and location of a panic in the host's log; the trap that follows has no message.
 fn report_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

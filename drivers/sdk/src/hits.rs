@@ -1,4 +1,4 @@
-//! Several hits, put together by their images.
+//! Groups hits by image.
 
 use crate::Hit;
 use std::collections::BTreeMap;
@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 /// The hits of one image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImageHits {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// When the latest of them was, in microseconds since 1970.
+    /// The time of the latest hit, in microseconds since 1970.
     pub latest: u64,
 }
 
-/// Puts the hits of each image together, so that its record is written once for all of them.
+/// Groups hits by image, so that a driver writes the record of each image once.
 ///
 /// ```
 /// use image_cache_driver_sdk::{Hit, ImageHits, hits_by_image};

@@ -1,21 +1,22 @@
 //! Write a driver of image-cache in Rust: one trait, one macro, and the types of the WIT interface.
 //!
-//! A driver keeps the *records* of the cache (hits, ages, sizes) and its *policy* (what is cacheable, what is evicted first,
-//! what cleaning removes). It is a `cdylib` crate, compiled for `wasm32-unknown-unknown` and turned into a component. The
-//! contract is in the `.wit` files in `wit/`, and each item here carries its words from there. `image-cache driver new NAME`
-//! writes such a crate, `image-cache driver build` compiles it, `image-cache driver check` runs the conformance suite against it.
+//! A driver keeps the *records* of the cache (hits, ages, sizes) and its *policy* (which images are cacheable, which are evicted
+//! first, which files cleaning removes). It is a `cdylib` crate, compiled for `wasm32-unknown-unknown` and converted to a
+//! component. The contract is in the `.wit` files in `wit/`, and the items of this crate have the documentation from these files.
+//! `image-cache driver new NAME` creates such a crate, `image-cache driver build` compiles it, `image-cache driver check` runs
+//! the conformance suite on it.
 //!
 //! # A complete driver
 //!
-//! Its records are kept in SQL by [`SqlRecords`], and it evicts the largest image first:
+//! Its records are in SQL, in [`SqlRecords`], and it evicts the largest image first:
 //!
 #![doc = concat!("```\n", include_str!("../examples/largest_first.rs"), "# fn main() {}\n```\n")]
 //!
 //! # What a driver can rely on
-//! - A component imports only what it uses; beyond `log`, each import needs a grant of the same name.
-//! - A panic is a trap: what it said is in the host's log, at level `error`, and a new instance takes over.
-//! - On other targets than WebAssembly everything compiles, and calling an import panics: keep what is worth testing in functions
-//!   that call none, and test those natively.
+//! - A component imports only the interfaces that it uses; every import except `types` and `log` needs a grant of the same name.
+//! - A panic is a trap: its message is in the host's log, at level `error`, and the host creates a new instance.
+//! - On targets other than WebAssembly everything compiles, but a call to an import panics: put the code that you want to test in
+//!   functions that call no imports, and test it natively.
 
 mod checksum;
 mod driver;
@@ -34,7 +35,7 @@ pub use lru::LruSelector;
 pub use options::Options;
 pub use records::SqlRecords;
 
-/// What `wit-bindgen` makes of the WIT package; use the re-exports beside it.
+/// The code that `wit-bindgen` generates from the WIT package; use the re-exports instead.
 #[doc(hidden)]
 #[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
 pub mod bindings {
@@ -56,7 +57,7 @@ pub use bindings::image_cache::driver::{attributes, files, log, sql, types};
 #[doc(hidden)]
 pub use export::{Exported, Slot};
 
-/// All that a driver usually names.
+/// The names that most drivers need.
 pub mod prelude {
     pub use crate::log::{Level, log};
     pub use crate::sql::{Statement, Value};

@@ -1,10 +1,10 @@
-//! The least recently accessed images of a stream of them, in one pass and bounded memory.
+//! Selects the least recently accessed images from a stream of images, in one pass and with bounded memory.
 
 use crate::{Eviction, Victim};
 use std::collections::{BinaryHeap, HashSet};
 
-/// Picks what to evict out of images that come in any order: the least recently accessed, among equals the smallest id, until
-/// their sizes reach what is needed or there are enough of them. Keeps no more than it may have to name.
+/// Selects the images to evict from images in any order: the least recently accessed, of equals the smallest id, until their
+/// sizes reach the needed bytes or there are enough of them. Keeps only images that it may have to return.
 ///
 /// ```
 /// use image_cache_driver_sdk::{Eviction, LruSelector};
@@ -17,7 +17,7 @@ use std::collections::{BinaryHeap, HashSet};
 /// assert_eq!(named, ["older", "old"]);
 /// ```
 pub struct LruSelector {
-    /// The youngest on top, so that it is the first to be dropped.
+    /// The youngest image is on top, so that it is dropped first.
     heap: BinaryHeap<(u64, String, u64)>,
     bytes: u128,
     bytes_needed: u128,
@@ -26,7 +26,7 @@ pub struct LruSelector {
 }
 
 impl LruSelector {
-    /// What is asked. With `bytes_needed` 0 or `limit` 0 nothing will be named.
+    /// The request. If `bytes_needed` or `limit` is 0, there are no victims.
     pub fn new(request: Eviction) -> Self {
         LruSelector {
             heap: BinaryHeap::new(),
@@ -37,12 +37,12 @@ impl LruSelector {
         }
     }
 
-    /// Considers an image: `size` in bytes, `accessed` in any unit that grows with time.
+    /// Adds a candidate: `size` in bytes, `accessed` in any unit that grows with time.
     pub fn offer(&mut self, image_id: &str, size: u64, accessed: u64) {
         if self.bytes_needed == 0 || self.limit == 0 || self.exclude.contains(image_id) {
             return;
         }
-        // Most images of a large cache are younger than all that is needed: those cost a comparison.
+        // Most images of a large cache are younger than all needed ones: these cost one comparison.
         let enough = self.bytes >= self.bytes_needed || self.heap.len() >= self.limit;
         if enough
             && self.heap.peek().is_some_and(|(a, id, _)| (*a, id.as_str()) < (accessed, image_id))
@@ -61,7 +61,7 @@ impl LruSelector {
         }
     }
 
-    /// The victims, first to go first.
+    /// The victims, in eviction order.
     pub fn into_victims(self) -> Vec<Victim> {
         let sorted = self.heap.into_sorted_vec();
         sorted.into_iter().map(|(_, image_id, size)| Victim { image_id, size }).collect()
@@ -76,7 +76,7 @@ mod tests {
         Eviction { now: 0, bytes_needed, exclude: vec!["x".into()], limit }
     }
 
-    /// What it ought to name: everything sorted, taken from the front.
+    /// The expected result: sort everything, and take images from the front.
     fn plainly(images: &[(String, u64, u64)], request: &Eviction) -> Vec<Victim> {
         let mut sorted: Vec<_> =
             images.iter().filter(|i| !request.exclude.contains(&i.0)).collect();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn it_names_what_sorting_everything_would_name() {
+    fn the_victims_are_the_same_as_with_a_full_sort() {
         let mut seed = 7u64;
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,9 +1,10 @@
-//! The options that the operator gave a driver: taken one by one, what is left over is refused by name.
+//! The options that the operator gave a driver: the driver takes them one by one, and each remaining option is an error that
+//! names it.
 
 use crate::ConfigurationError;
 use std::str::FromStr;
 
-/// The options of `configure`. Take those that the driver knows, then [`finish`](Options::finish).
+/// The options of `configure`. Take those that the driver supports, then call [`finish`](Options::finish).
 ///
 /// ```
 /// use image_cache_driver_sdk::{ConfigurationError, Options};
@@ -26,14 +27,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// The value of an option, or none if it was not given. From then on the driver is taken to know that name.
+    /// The value of an option, or none if it was not given. After this call the option counts as supported.
     pub fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let found = self.given.iter().position(|(given, _)| given == name)?;
         Some(self.given.swap_remove(found).1)
     }
 
-    /// The same, parsed. `accepted` says in words what is accepted, for the error.
+    /// The same, parsed. `accepted` describes the accepted values, for the error.
     pub fn take_parsed<T: FromStr>(
         &mut self,
         name: &'static str,
@@ -46,7 +47,7 @@ impl Options {
         value.parse().map(Some).map_err(fault)
     }
 
-    /// Refuses all options that were not taken, by name.
+    /// Returns an error with the names of all options that were not taken.
     pub fn finish(self) -> Result<(), ConfigurationError> {
         if self.given.is_empty() {
             return Ok(());

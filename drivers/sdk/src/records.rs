@@ -1,4 +1,4 @@
-//! Records in SQL, as most drivers keep them: one row for each image, and the policy in an ORDER BY.
+//! Records in SQL, as most drivers store them: one row for each image, and the policy in an ORDER BY.
 
 use crate::sql::{self, Statement, Value};
 use crate::types::{CachedImage, Error};
@@ -8,13 +8,13 @@ use crate::{
 };
 use std::collections::HashSet;
 
-/// Ids in one DELETE, well within the parameters that a statement may have.
+/// Ids in one DELETE, well within the limit on the parameters of a statement.
 const IDS_PER_DELETE: usize = 500;
 
-/// Rows in one page: within the host's caps on rows and bytes, with room.
+/// Rows in one page: well within the host's limits on rows and bytes.
 const ROWS_PER_PAGE: u32 = 4000;
 
-/// Rows in the first page of victims: most evictions need a few.
+/// Rows in the first page of victims: most evictions need only a few.
 const FIRST_VICTIMS: u32 = 64;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS images (image_id TEXT NOT NULL PRIMARY KEY, \
@@ -33,20 +33,20 @@ const ONE: &str = "SELECT image_id, size, hits, last_accessed, last_modified, ch
 const PAGE: &str = "SELECT image_id, size, hits, last_accessed, last_modified, checksum \
     FROM images WHERE image_id > ?1 ORDER BY image_id LIMIT ?2";
 
-/// Summed as a double: exact up to 2^53 bytes, and never an overflow.
+/// The sum is a double: exact up to 2^53 bytes, without overflow.
 const SIZE: &str = "SELECT count(*), total(size) FROM images";
 
 /// The records of a driver in its own database: the table `images` with the columns `image_id`, `size` (bytes), `hits`,
 /// `last_accessed`, `last_modified` (microseconds since 1970) and `checksum`. Needs the grant `sql`.
 ///
-/// Each call of [`Driver`](crate::Driver) that is about records has its counterpart here, so that a driver writes no more than its
-/// policy; the [crate's documentation](crate) has one that does. A driver that keeps more than this makes tables of its own beside it.
+/// Each function of [`Driver`](crate::Driver) that uses records has a counterpart here, so that a driver contains only its
+/// policy; the [crate's documentation](crate) has an example. A driver that needs more data creates its own tables in addition.
 pub struct SqlRecords {
     _opened: (),
 }
 
 impl SqlRecords {
-    /// Makes the table if it is not there. For `configure`.
+    /// Creates the table if it does not exist. For `configure`.
     pub fn open() -> Result<SqlRecords, ConfigurationError> {
         let made = sql::execute(&statement(TABLE, Vec::new()));
         let fault = |error| {
@@ -55,12 +55,12 @@ impl SqlRecords {
         made.map(|_| SqlRecords { _opened: () }).map_err(fault)
     }
 
-    /// For `record_cached`: writes a record, in place of any that is there.
+    /// For `record_cached`: writes a record and replaces an existing one.
     pub fn record(&mut self, image: CachedImage) -> Result<(), Error> {
         sql::execute(&insert(image)).map(drop)
     }
 
-    /// For `record_hits`: counts them, all or none; images without a record are passed over.
+    /// For `record_hits`: counts all hits or none; ignores images without a record.
     pub fn count(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
         run(&count(hits))
     }
@@ -84,16 +84,16 @@ impl SqlRecords {
         Ok(rows.into_iter().filter_map(from_row).collect())
     }
 
-    /// For `cache_size`: how many records there are, and their bytes.
+    /// For `cache_size`: the number of records and the sum of their bytes.
     pub fn size(&mut self) -> Result<CacheSize, Error> {
         let rows = sql::query(&statement(SIZE, Vec::new()))?.rows;
         let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, whole);
         Ok(CacheSize { images: column(0), bytes: column(1) })
     }
 
-    /// For `select_victims`: images in the order of `order`, the text of an ORDER BY over the table's columns, until their sizes
-    /// reach what is needed or there are enough of them; none that is excluded. Let it end in `image_id`, so that it always
-    /// says which of two images goes first:
+    /// For `select_victims`: images in the order of `order`, the text of an ORDER BY over the columns of the table, until their
+    /// sizes reach the needed bytes or there are enough of them; no image that is excluded. End the text with `image_id`, so that
+    /// the order is always unique:
     ///
     /// | policy | `order` |
     /// |---|---|
@@ -110,7 +110,7 @@ impl SqlRecords {
     }
 }
 
-/// One statement alone, several in one transaction.
+/// Executes one statement directly, and several statements in one transaction.
 fn run(statements: &[Statement]) -> Result<(), Error> {
     match statements {
         [] => Ok(()),
@@ -140,7 +140,7 @@ fn count(hits: Vec<Hit>) -> Vec<Statement> {
     hits_by_image(hits).into_iter().map(update).collect()
 }
 
-/// A statement for each 500.
+/// One statement for each 500 ids.
 fn delete(image_ids: &[String]) -> Vec<Statement> {
     let some = |ids: &[String]| {
         let marks = ", ?".repeat(ids.len() - 1);
@@ -150,7 +150,7 @@ fn delete(image_ids: &[String]) -> Vec<Statement> {
     image_ids.chunks(IDS_PER_DELETE).map(some).collect()
 }
 
-/// Reads rows of id and size, in the order of eviction, as far as it must.
+/// Reads rows of id and size, in eviction order, as far as necessary.
 fn select(
     request: Eviction,
     mut query: impl FnMut(u32, u64) -> Result<Vec<Vec<Value>>, Error>,
@@ -203,16 +203,16 @@ fn statement(text: &str, parameters: Vec<Value>) -> Statement {
     Statement { sql: text.into(), parameters }
 }
 
-/// An unsigned number as SQLite's signed one; what is too large is the largest.
+/// An unsigned number as SQLite's signed number; a number that is too large becomes the largest.
 fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// The number in a column; what is negative or no number is 0.
+/// The number in a column; a negative number or another value is 0.
 fn whole(value: &Value) -> u64 {
     match value {
         Value::Integer(number) => u64::try_from(*number).unwrap_or(0),
-        Value::Real(number) => *number as u64, // Saturates, and not-a-number is 0.
+        Value::Real(number) => *number as u64, // Saturates; NaN becomes 0.
         Value::Null | Value::Text(_) | Value::Blob(_) => 0,
     }
 }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_go_with_few_statements() {
+    fn many_records_are_removed_with_few_statements() {
         let ids: Vec<_> = (0..1001).map(|n| n.to_string()).collect();
         let statements = delete(&ids);
         let counts: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();

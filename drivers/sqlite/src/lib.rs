@@ -1,6 +1,6 @@
 //! The built-in sqlite driver: Glance's table `cached_images`, least recently accessed first.
 //!
-//! The host has SQLite, its files and its locks; the schema and every statement are here.
+//! The host manages SQLite, its files and its locks; this crate has the schema and all statements.
 
 mod record;
 mod schema;
@@ -29,7 +29,7 @@ impl Driver for Sqlite {
     }
 
     fn record_hits(&mut self, mut hits: Vec<Hit>) -> Result<(), Error> {
-        // What most calls are: nothing is to be gathered.
+        // The most frequent call has one hit: there is nothing to group.
         if hits.len() == 1
             && let Some(hit) = hits.pop()
         {
@@ -69,7 +69,7 @@ impl Driver for Sqlite {
     }
 }
 
-/// Removes rows that have no file and never will. If that fails they are passed over again the next time.
+/// Removes rows whose ids can never have a file. If this fails, the driver ignores them again the next time.
 fn drop_odd(image_ids: Vec<Value>) {
     let count = image_ids.len();
     match run(image_ids.into_iter().map(statements::delete_odd).collect()) {
@@ -82,7 +82,7 @@ fn drop_odd(image_ids: Vec<Value>) {
     }
 }
 
-/// One statement alone, several in one transaction.
+/// Executes one statement directly, and several statements in one transaction.
 fn run(statements: Vec<Statement>) -> Result<(), Error> {
     match statements.as_slice() {
         [] => Ok(()),

@@ -1,4 +1,5 @@
-//! Between a row of `cached_images` and a record; what Glance or a hand wrote there is taken as well as it can be.
+//! Converts between a row of `cached_images` and a record. Values that Glance or an operator wrote are interpreted as far as
+//! possible.
 
 use image_cache_driver_sdk::checksum_from_hex;
 use image_cache_driver_sdk::prelude::*;
@@ -7,16 +8,16 @@ use image_cache_driver_sdk::prelude::*;
 pub const COLUMNS: &[&str] =
     &["image_id", "last_accessed", "last_modified", "size", "hits", "checksum"];
 
-/// Names that the host keeps for the cache and for Glance; `cache.db` has side files besides.
+/// Names that the host reserves for the cache and for Glance; `cache.db` also has side files.
 const RESERVED: [&str; 6] =
     ["incomplete", "invalid", "queue", "cache.db", "image_cache_db_init", "checkme"];
 
 const SIDE_FILES: [&str; 3] = ["cache.db-wal", "cache.db-shm", "cache.db-journal"];
 
-/// The largest number that the host believes.
+/// The largest number that the host accepts.
 const LARGEST: u64 = i64::MAX as u64;
 
-/// The record in a row of [`COLUMNS`], or none if the id is no image's: such a row has no file, and never will.
+/// The record in a row of [`COLUMNS`], or none if the id is not a valid image id: such a row can never have a file.
 pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     let [id, last_accessed, last_modified, size, hits, checksum] =
         <[Value; 6]>::try_from(row).ok()?;
@@ -34,7 +35,7 @@ pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     })
 }
 
-/// The id in a column, or none if it cannot be an image's. The host makes the same check, and would refuse the whole page.
+/// The id in a column, or none if it is not a valid image id. The host makes the same check, and would refuse the whole page.
 pub fn image_id(value: Value) -> Option<String> {
     let Value::Text(id) = value else { return None };
     let sound = !id.is_empty() && id.len() <= 255 && !id.starts_with('.');
@@ -42,16 +43,17 @@ pub fn image_id(value: Value) -> Option<String> {
     (sound && !kept && !id.chars().any(|c| c == '/' || c.is_control())).then_some(id)
 }
 
-/// A number of bytes or hits; what is negative or no number is 0, what is too large the largest. Text is none: the columns' types make numbers of digits.
+/// A number of bytes or hits; a negative number or another value is 0, and a number that is too large becomes the largest. Text
+/// counts as no number: the column types convert digits to numbers.
 pub fn whole(value: &Value) -> u64 {
     match value {
         Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
-        Value::Real(n) => (*n as u64).min(LARGEST), // Saturates, and not-a-number is 0.
+        Value::Real(n) => (*n as u64).min(LARGEST), // Saturates; NaN becomes 0.
         Value::Null | Value::Text(_) | Value::Blob(_) => 0,
     }
 }
 
-/// Seconds since the epoch, as microseconds; what is negative or no number is 0.
+/// Converts seconds since the epoch to microseconds; a negative number or another value is 0.
 pub fn timestamp(value: &Value) -> u64 {
     match value {
         Value::Integer(seconds) => u64::try_from(*seconds).unwrap_or(0).saturating_mul(1_000_000),
@@ -60,17 +62,18 @@ pub fn timestamp(value: &Value) -> u64 {
     }
 }
 
-/// Microseconds as seconds. [`timestamp`] gives the same microseconds back up to the year 2242, where a double's steps reach one.
+/// Converts microseconds to seconds. [`timestamp`] returns the same microseconds up to the year 2242, when the precision of a
+/// double falls below one microsecond.
 pub fn seconds(timestamp: u64) -> Value {
     Value::Real(timestamp as f64 / 1e6)
 }
 
-/// An unsigned number as SQLite's signed one; what is too large is the largest.
+/// An unsigned number as SQLite's signed number; a number that is too large becomes the largest.
 pub fn integer(n: u64) -> Value {
     Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-/// The whole seconds apart, since their product with a million would be rounded once more.
+/// Whole seconds are converted separately, because their product with a million would be rounded once more.
 fn microseconds(seconds: f64) -> u64 {
     let fraction = (seconds.fract() * 1e6).round() as u64;
     (seconds.trunc() as u64).saturating_mul(1_000_000).saturating_add(fraction)
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_image_is_passed_over() {
+    fn rows_without_a_valid_id_are_skipped() {
         let long = "x".repeat(256);
         let odd = ["", "/etc/passwd", "../x", ".hidden", "a\0b", "a\nb", &long];
         for id in odd.into_iter().chain(RESERVED).chain(SIDE_FILES) {

@@ -1,23 +1,23 @@
-//! Glance's table: made if it is not there, and refused if it has other columns.
+//! Glance's table: the driver creates it if it does not exist, and refuses it if it has other columns.
 
 use image_cache_driver_sdk::prelude::*;
 
-/// As Glance has it, in its order.
+/// The columns in Glance's order.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cached_images (image_id TEXT PRIMARY KEY, \
     last_accessed REAL, last_modified REAL, size INTEGER, hits INTEGER, checksum TEXT)";
 
-/// The order of eviction. Glance takes no notice of it.
+/// The index for the eviction order. Glance ignores it.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS cached_images_by_last_accessed \
     ON cached_images (last_accessed, image_id)";
 
 /// Each column of the table, and whether it is the primary key.
 const FOUND: &str = "SELECT name, pk FROM pragma_table_info('cached_images') ORDER BY cid";
 
-/// What the table must have, in any order.
+/// The columns that the table must have, in any order.
 const EXPECTED: [&str; 6] =
     ["image_id", "last_accessed", "last_modified", "size", "hits", "checksum"];
 
-/// Sees to the table and its index.
+/// Creates or checks the table, and creates its index.
 pub fn prepare() -> Result<(), ConfigurationError> {
     let found = sql::query(&plain(FOUND)).map_err(|error| failed("reading the schema", &error))?;
     if found.rows.is_empty() {
@@ -31,7 +31,7 @@ pub fn prepare() -> Result<(), ConfigurationError> {
     Ok(())
 }
 
-/// Compares the columns that are there (name, primary key) with those that must be.
+/// Compares the existing columns (name, primary key) with the required ones.
 fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
     let mut found = Vec::new();
     let mut key = Vec::new();

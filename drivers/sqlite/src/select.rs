@@ -1,32 +1,32 @@
-//! A SELECT on Glance's table, and what to do if a text in it is not UTF-8: ask for it as bytes.
+//! A SELECT on Glance's table. If a text in the result is not UTF-8, the driver requests it again as bytes.
 
 use image_cache_driver_sdk::prelude::*;
 
-/// The columns that hold texts.
+/// The columns with text.
 const TEXTS: [&str; 2] = ["image_id", "checksum"];
 
-/// A SELECT whose columns are told apart, so that some can be asked for as bytes.
+/// A SELECT with a list of columns, so that the driver can request some of them as bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Select {
     pub columns: &'static [&'static str],
-    /// From WHERE on. An id that was answered comes back as `CAST(?n AS TEXT)`: it may be bytes then.
+    /// The text from WHERE on. An id that a query returned is passed back as `CAST(?n AS TEXT)`: it may be bytes.
     pub rest: &'static str,
     pub parameters: Vec<Value>,
 }
 
 impl Select {
-    /// The rows. What is text in the table and no UTF-8 is a blob in them.
+    /// The rows. Text that is not UTF-8 is a blob in them.
     pub fn rows(self) -> Result<Vec<Vec<Value>>, Error> {
         let Select { columns, rest, parameters } = self;
         let mut statement = Statement { sql: text(columns, rest, |name| name), parameters };
         match sql::query(&statement) {
-            // Whatever it is, the second answer says it again, unless it was a text.
+            // The error may have another cause than text that is not UTF-8; then the second query returns it again.
             Err(Error::Other(_)) => {}
             answer => return Ok(answer?.rows),
         }
         let as_bytes = |column: &str| match TEXTS.contains(&column) {
             true => format!("CAST({column} AS BLOB)"),
-            // Text in the place of a number says nothing.
+            // Text in place of a number is ignored.
             false => format!("iif(typeof({column}) = 'text', NULL, {column})"),
         };
         statement.sql = text(columns, rest, as_bytes);
@@ -40,7 +40,7 @@ fn text<C: AsRef<str>>(
     rest: &str,
     column: impl Fn(&'static str) -> C,
 ) -> String {
-    // Room for all but the longest: it is written for each call.
+    // Enough for all but the longest texts: a text is created for each call.
     let mut text = String::with_capacity(256);
     let mut before = "SELECT ";
     for name in columns {

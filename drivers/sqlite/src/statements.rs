@@ -1,35 +1,35 @@
-//! The statements that keep the records, and what their answers mean.
+//! The statements on the records, and the interpretation of their results.
 //!
-//! Texts stay the same from call to call, so that the host's prepared statements serve again.
+//! The text of a statement does not change between calls, so that the host can reuse its prepared statements.
 
 use crate::record::{COLUMNS, from_row, image_id, integer, seconds, whole};
 use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
 use image_cache_driver_sdk::{ImageHits, hits_by_image};
 
-/// Ids in one DELETE, well within what SQLite allows.
+/// Ids in one DELETE, well within SQLite's limit.
 const IDS_PER_DELETE: usize = 500;
 
-/// Rows in one page: within the host's caps on rows and bytes, with room.
+/// Rows in one page: well within the host's limits on rows and bytes.
 const ROWS_PER_PAGE: u32 = 4000;
 
-/// Only texts: a keyset cannot go on behind anything else, and no image's id is.
+/// Only text ids: pages continue after the last text, and a valid image id is always text.
 const PAGE: &str = "WHERE image_id > CAST(?1 AS TEXT) AND typeof(image_id) = 'text' \
     ORDER BY image_id LIMIT ?2";
 
 const INSERT: &str = "INSERT OR REPLACE INTO cached_images \
     (image_id, last_accessed, last_modified, size, hits, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-/// The fast path. Glance may have left NULL, and SQLite accepts text in any column: neither may stop the count.
+/// The fast path. Glance may have written NULL, and SQLite accepts text in any column: neither must make the count fail.
 const COUNT: &str = "UPDATE cached_images SET \
     hits = max(ifnull(CAST(hits AS INTEGER), 0), 0) + ?2, \
     last_accessed = max(ifnull(CAST(last_accessed AS REAL), 0.0), ?3) WHERE image_id = ?1";
 
-/// Summed as a double: exact up to 2^53 bytes, and never an overflow, whatever stands there.
+/// The sum is a double: exact up to 2^53 bytes, without overflow, for any content.
 const SIZE: &str =
     "SELECT count(*), total(max(ifnull(CAST(size AS INTEGER), 0), 0)) FROM cached_images";
 
-/// Writes a record, in place of any that is there.
+/// Writes a record and replaces an existing one.
 pub fn insert(image: CachedImage) -> Statement {
     let checksum = image.checksum.map_or(Value::Null, |checksum| Value::Text(checksum.value));
     let parameters = vec![
@@ -43,7 +43,7 @@ pub fn insert(image: CachedImage) -> Statement {
     Statement { sql: INSERT.into(), parameters }
 }
 
-/// Counts hits: a statement for each image.
+/// Counts hits, with one statement for each image.
 pub fn count(hits: Vec<Hit>) -> Vec<Statement> {
     hits_by_image(hits).into_iter().map(|(image_id, hits)| count_of(image_id, hits)).collect()
 }
@@ -54,7 +54,7 @@ pub fn count_of(image_id: String, hits: ImageHits) -> Statement {
     Statement { sql: COUNT.into(), parameters }
 }
 
-/// Removes records: a statement for each 500.
+/// Removes records, with one statement for each 500 ids.
 pub fn delete(image_ids: Vec<String>) -> Vec<Statement> {
     let chunks = image_ids.chunks(IDS_PER_DELETE);
     let statement = |ids: &[String]| Statement {
@@ -67,7 +67,7 @@ pub fn delete(image_ids: Vec<String>) -> Vec<Statement> {
     chunks.map(statement).collect()
 }
 
-/// Removes a row that no image can have, whatever stands in it.
+/// Removes a row whose id is not a valid image id, whatever the id contains.
 pub fn delete_odd(image_id: Value) -> Statement {
     let sql = "DELETE FROM cached_images WHERE image_id = CAST(?1 AS TEXT)".into();
     Statement { sql, parameters: vec![image_id] }
@@ -79,8 +79,8 @@ pub fn select_one(image_id: String) -> Select {
     Select { columns: COLUMNS, rest: "WHERE image_id = ?1", parameters }
 }
 
-/// A page of records after an id. Rows that hold no image are passed over, however many: only an empty page ends the
-/// list. `odd` hears what their ids are.
+/// A page of records after an id. Rows without a valid image id are skipped; if a page has only such rows, the next page is read,
+/// because only an empty page ends the list. `odd` receives the ids of these rows.
 pub fn page(
     after: Option<String>,
     limit: u32,
@@ -106,12 +106,12 @@ pub fn page(
     }
 }
 
-/// One row: how many, and how many bytes.
+/// One row: the number of images and the sum of their bytes.
 pub fn select_size() -> Statement {
     Statement { sql: SIZE.into(), parameters: Vec::new() }
 }
 
-/// What [`select_size`] answered.
+/// The totals from the result of [`select_size`].
 pub fn size_from_rows(rows: &[Vec<Value>]) -> CacheSize {
     let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, whole);
     CacheSize { images: column(0), bytes: column(1) }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_go_with_few_statements() {
+    fn many_records_are_removed_with_few_statements() {
         let statements = delete((0..1001).map(|n| n.to_string()).collect());
         let counts: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();
         assert_eq!(counts, [500, 500, 1]);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_nothing_but_odd_rows_does_not_end_the_list() {
+    fn a_page_of_only_invalid_rows_does_not_end_the_list() {
         let mut pages = vec![vec![row("b")], vec![row("../x"), row("/y")]];
         let (mut asked, mut odd) = (Vec::new(), Vec::new());
         let query = |select: Select| {

@@ -1,27 +1,28 @@
-//! The least recently accessed images, read off the index in pages.
+//! Selects the least recently accessed images, page by page through the index.
 
 use crate::record::{image_id, integer, whole};
 use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
 use std::collections::HashSet;
 
-/// Rows in the first page: most evictions need a few.
+/// Rows in the first page: most evictions need only a few.
 const FIRST_PAGE: u32 = 64;
 
 /// Rows in each further page.
 const PAGE: u32 = 1000;
 
-/// Rows that no clock wrote: Glance keeps NULL until the first hit. They are the oldest, and no keyset reaches them.
+/// Rows without a numeric time: Glance writes NULL until the first hit. They are the oldest, and the paged query does not return
+/// them.
 const NEVER_ACCESSED: &str = "WHERE last_accessed IS NULL AND image_id > CAST(?2 AS TEXT) \
     AND typeof(image_id) = 'text' ORDER BY image_id LIMIT ?3";
 
-/// All others, from the index: each page starts where the one before it ended.
+/// All other rows, from the index: each page starts after the end of the previous page.
 const ACCESSED: &str = "WHERE (last_accessed, image_id) > (?1, CAST(?2 AS TEXT)) \
     AND typeof(image_id) = 'text' ORDER BY last_accessed, image_id LIMIT ?3";
 
 const COLUMNS: &[&str] = &["image_id", "size", "last_accessed"];
 
-/// Names the least recently accessed, among equals the smallest id, until their sizes reach what is needed.
+/// Returns the least recently accessed images, of equals the smallest id first, until their sizes reach the needed bytes.
 pub fn select(
     request: Eviction,
     mut query: impl FnMut(Select) -> Result<Vec<Vec<Value>>, Error>,
@@ -46,7 +47,7 @@ pub fn select(
     Ok(chosen.victims)
 }
 
-/// What was named so far.
+/// The victims so far.
 struct Chosen {
     victims: Vec<Victim>,
     bytes: u64,
@@ -86,7 +87,7 @@ impl Chosen {
 mod tests {
     use super::*;
 
-    /// Answers as SQLite would, from rows sorted by access.
+    /// Returns the rows that SQLite would return, from rows sorted by access time.
     fn table(rows: u64) -> impl FnMut(Select) -> Result<Vec<Vec<Value>>, Error> {
         move |statement| {
             let [Value::Real(after), Value::Text(after_id), Value::Integer(limit)] =
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_until_the_bytes_are_reached() {
+    fn the_oldest_are_selected_until_the_bytes_are_reached() {
         assert_eq!(ids(0, &[], 10), [""; 0]);
         assert_eq!(ids(1, &[], 10), ["never"]);
         assert_eq!(ids(21, &[], 10), ["never", "x-never", "000000"]);

@@ -1,11 +1,11 @@
-//! my-driver: a driver of image-cache that evicts what is read least often.
+//! my-driver: a driver of image-cache that evicts the least frequently read images first.
 
 use image_cache_driver_sdk::prelude::*;
 
-/// What an instance keeps in memory: nothing that the next one cannot have again.
+/// The state of an instance in memory: only values that the next instance can restore.
 struct LeastOftenRead {
     records: SqlRecords,
-    /// The option `largest`: images of more bytes are not cached.
+    /// The option `largest`: larger images are not cached.
     largest: u64,
 }
 
@@ -64,7 +64,7 @@ impl Driver for LeastOftenRead {
     }
 }
 
-/// Whether an image of this size may be cached; one whose size nobody knows may.
+/// Whether an image of this size may be cached. An image of unknown size may be cached.
 fn admits(largest: u64, size: Option<u64>) -> bool {
     size.is_none_or(|size| size <= largest)
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_known_to_be_too_large_is_refused() {
+    fn only_images_known_to_be_too_large_are_refused() {
         assert!(admits(10, Some(10)) && admits(10, None));
         assert!(!admits(10, Some(11)));
     }

@@ -1,4 +1,4 @@
-//! Compiles guests with a cargo of their own, apart from the one that may be running.
+//! Compiles guests with a separate cargo process, independent of a cargo that may be running.
 
 use crate::{Component, TARGET, Toolchain};
 use anyhow::{Context, Result, bail};
@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A member of the workspace that is compiled to a component.
+/// A workspace member that is compiled to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guest {
     /// The package's name.
@@ -17,18 +17,19 @@ pub struct Guest {
     pub directory: &'static str,
 }
 
-/// Where the sources lie, and where results go.
+/// The locations of the sources and of the results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
     /// The directory of the workspace's `Cargo.toml`.
     pub root: PathBuf,
-    /// The target directory of guests: `guests` in the workspace's own, the same for every profile, or a directory in there where
-    /// the workspace's lies elsewhere.
+    /// The target directory of guests: `guests` in the workspace's target directory, the same for every profile; if the
+    /// workspace's target directory is elsewhere, a directory in it.
     pub target: PathBuf,
 }
 
 impl Workspace {
-    /// Of the package that cargo is running (a build script, or `cargo run`): the nearest directory above it with a `Cargo.lock`.
+    /// The workspace of the package that cargo is running (a build script, or `cargo run`): the nearest parent directory with a
+    /// `Cargo.lock`.
     pub fn of_this_package() -> Result<Workspace> {
         let package = env::var_os("CARGO_MANIFEST_DIR")
             .context("CARGO_MANIFEST_DIR is not set: run this by cargo")?;
@@ -38,7 +39,8 @@ impl Workspace {
         let root =
             root.with_context(|| format!("no Cargo.lock above {}", Path::new(&package).display()))?;
         let target = target_directory().unwrap_or_else(|| root.join("target")).join("guests");
-        // One that several workspaces share needs a place for each: guests of the same name would replace one another.
+        // If several workspaces share a target directory, each needs its own subdirectory: guests of the same name would replace
+        // one another.
         let target = if is_within(&target, root) { target } else { target.join(fingerprint(root)) };
         Ok(Workspace { root: root.to_path_buf(), target })
     }
@@ -56,16 +58,17 @@ fn fingerprint(root: &Path) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// The target directory in use, wherever it was put: cargo marks its top with a CACHEDIR.TAG.
+/// The target directory in use, wherever it is: cargo creates a CACHEDIR.TAG at its root.
 fn target_directory() -> Option<PathBuf> {
     let inside = env::var_os("OUT_DIR").map(PathBuf::from).or_else(|| env::current_exe().ok())?;
     let marked = |directory: &&Path| directory.join("CACHEDIR.TAG").is_file();
     inside.ancestors().find(marked).map(Path::to_path_buf)
 }
 
-/// Compiles guests, all by one cargo, and makes each a component. What is up to date is not compiled again (under a second).
+/// Compiles all guests with one cargo process, and converts each to a component. Guests that are up to date are not compiled
+/// again (this takes less than a second).
 ///
-/// Several may run at once: cargo's lock on the target directory makes the second wait.
+/// Several calls may run at once: the second one waits for cargo's lock on the target directory.
 pub fn build(
     toolchain: &Toolchain,
     workspace: &Workspace,
@@ -79,7 +82,7 @@ pub fn build(
     packages.into_iter().map(component).collect()
 }
 
-/// The same with the examples of one package, each a guest of its own that is called as its example.
+/// The same for the examples of one package: each example is a guest with the name of the example.
 pub fn build_examples(
     toolchain: &Toolchain,
     workspace: &Workspace,
@@ -105,7 +108,8 @@ fn compile(
     for package in packages {
         command.args(["--package", package]);
     }
-    // Nothing reads standard output while cargo runs: all goes to standard error, which is passed on as it comes.
+    // Standard output is read only after cargo has ended, so cargo's messages go to standard error, which is passed on
+    // immediately.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     let status =
         status.with_context(|| format!("{} does not run", command.get_program().display()))?;
@@ -126,7 +130,7 @@ fn file_name(package: &str) -> String {
     format!("{}.wasm", package.replace('-', "_"))
 }
 
-/// The nested cargo, with none of the settings that were made for another compiler or target.
+/// The nested cargo, without the settings for another compiler or target.
 fn command(toolchain: &Toolchain) -> Command {
     let (cargo, rustc) = match toolchain {
         Toolchain::WithTarget { cargo, rustc } | Toolchain::WithSource { cargo, rustc, .. } => {
@@ -140,14 +144,15 @@ fn command(toolchain: &Toolchain) -> Command {
         }
     }
     command.env("RUSTC", rustc);
-    // Set and empty, it beats flags in a configuration file, which are for the host: guests are compiled alike everywhere.
+    // An empty variable overrides flags in a configuration file, which are for the host: so guests are compiled with the same
+    // flags everywhere.
     command.env("CARGO_ENCODED_RUSTFLAGS", "");
     if let Toolchain::WithSource { linker, .. } = toolchain {
         if let Some(linker) = linker {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
         command.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
-        // Debian's tools find one another here, whatever else is called the same.
+        // With this path, Debian's tools find one another before other tools with the same names.
         let path = env::var_os("PATH").unwrap_or_default();
         let debian = ["/usr/bin", "/bin"].into_iter().map(PathBuf::from);
         if let Ok(path) = env::join_paths(debian.chain(env::split_paths(&path))) {
@@ -158,15 +163,15 @@ fn command(toolchain: &Toolchain) -> Command {
 }
 
 impl Toolchain {
-    /// Its cargo, with none of the settings that were made for another compiler or target, and with all that it needs to compile
-    /// for WebAssembly but a command (`build`) and a target.
+    /// Its cargo, without the settings for another compiler or target, and with everything that it needs to compile for
+    /// WebAssembly except a command (`build`) and a target.
     pub fn cargo(&self) -> Command {
         command(self)
     }
 }
 
-/// Whether a variable was set for another cargo, compiler or build script. Where crates come from (registries, mirrors,
-/// proxies, cargo's home) stays.
+/// Whether a variable is for another cargo, compiler or build script. Variables for registries, mirrors, proxies and cargo's home
+/// stay.
 fn is_foreign(name: &OsStr) -> bool {
     const KEPT: [&str; 7] = [
         "CARGO_HOME",
@@ -201,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_target_directory_is_told_from_the_workspaces_own() {
+    fn a_shared_target_directory_is_distinguished_from_the_workspaces_own() {
         assert!(is_within(Path::new("/no/such/tree/target/guests"), Path::new("/no/such/tree")));
         assert!(!is_within(Path::new("/no/such/shared/guests"), Path::new("/no/such/tree")));
         assert_ne!(fingerprint(Path::new("/a")), fingerprint(Path::new("/b")));

@@ -1,26 +1,26 @@
-//! From a core module to a component, and what it imports.
+//! Converts a core module to a component, and reads its imports.
 
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
-/// All interfaces of the project's own WIT package begin so.
+/// The prefix of all interfaces in the project's own WIT package.
 const OURS: &str = "image-cache:driver/";
 
-/// A guest, ready to be loaded.
+/// A guest that can be loaded.
 #[derive(Debug, Clone)]
 pub struct Component {
-    /// The package it was compiled from.
+    /// The package of the guest.
     pub package: String,
-    /// The component's binary.
+    /// The bytes of the component.
     pub bytes: Vec<u8>,
     /// The interfaces it imports, with versions, such as `image-cache:driver/sql@1.0.0`.
     pub imports: Vec<String>,
 }
 
 impl Component {
-    /// Makes a component of a compiled module, and validates it.
+    /// Converts a compiled module to a component, and validates it.
     pub fn of_module(package: &str, path: &Path) -> Result<Component> {
         let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let encode = || ComponentEncoder::default().validate(true).module(&module)?.encode();
@@ -29,14 +29,14 @@ impl Component {
         Component::of_bytes(package, bytes)
     }
 
-    /// What is a component already.
+    /// Takes bytes that are already a component.
     pub fn of_bytes(package: &str, bytes: Vec<u8>) -> Result<Component> {
         let imports =
             imports(&bytes).with_context(|| format!("reading the imports of {package}"))?;
         Ok(Component { package: package.into(), bytes, imports })
     }
 
-    /// Refuses a component that imports anything but the project's own interfaces.
+    /// Returns an error if the component imports anything but the project's own interfaces.
     pub fn confined(self) -> Result<Component> {
         let foreign = foreign_imports(&self.imports);
         if foreign.is_empty() {
@@ -50,7 +50,7 @@ impl Component {
     }
 }
 
-/// Those of a component's imports that are not the project's own interfaces.
+/// The imports of a component that are not the project's own interfaces.
 ///
 /// ```
 /// use image_cache_guest_toolchain::foreign_imports;

@@ -1,4 +1,4 @@
-//! Which toolchains for guests are there.
+//! Finds the installed toolchains for guests.
 
 use crate::TARGET;
 use crate::install::{DEBIAN_COMMAND, RUSTUP_COMMAND};
@@ -8,36 +8,36 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The oldest compiler that the workspace takes, as `rust-version` has it.
+/// The minimum compiler version of the workspace, as in `rust-version`.
 const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// The linker of Debian's Rust for WebAssembly.
 const DEBIAN_LINKER: &str = "/usr/bin/rust-lld";
 
-/// A Rust that can compile guests.
+/// A Rust toolchain that can compile guests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Toolchain {
-    /// It has the target's standard library.
+    /// The toolchain has the standard library of the target.
     WithTarget {
         /// Its `cargo`.
         cargo: PathBuf,
         /// Its `rustc`.
         rustc: PathBuf,
     },
-    /// It has the standard library's source, which is compiled with the first guest (about a minute).
+    /// The toolchain has the source of the standard library, which is compiled with the first guest (about a minute).
     WithSource {
         /// Its `cargo`.
         cargo: PathBuf,
         /// Its `rustc`.
         rustc: PathBuf,
-        /// What links WebAssembly, if that is another toolchain's.
+        /// The linker for WebAssembly, if it is another toolchain's.
         linker: Option<PathBuf>,
     },
 }
 
 impl Toolchain {
-    /// Looks for what is there, and installs nothing. The error says what was looked at and the command to run.
+    /// Looks for a toolchain, and installs nothing. The error lists what was checked and the command to run.
     pub fn find() -> Result<Toolchain> {
         let mut seen = Vec::new();
         match in_use().or_else(|why| {
@@ -80,7 +80,7 @@ fn in_use() -> Result<Toolchain, String> {
     if !library.is_dir() {
         return Err(format!("the Rust in {} lacks the target {TARGET}", sysroot.display()));
     }
-    // By absolute paths, so that a nested cargo needs neither rustup's proxies nor its variables.
+    // As absolute paths, so that a nested cargo needs neither rustup's proxies nor its variables.
     let within = |name: &str| Some(sysroot.join("bin").join(name)).filter(|path| path.is_file());
     let cargo = within("cargo")
         .or_else(|| env::var_os("CARGO").map(PathBuf::from))
@@ -96,7 +96,7 @@ fn sysroot_in_use() -> Option<PathBuf> {
     answer(&rustc_in_use(), &["--print", "sysroot"]).map(PathBuf::from)
 }
 
-/// Debian's Rust, in whatever version that serves.
+/// Debian's Rust, in any suitable version.
 fn debian() -> Result<Toolchain, String> {
     let (cargo, rustc) = (PathBuf::from("/usr/bin/cargo"), PathBuf::from("/usr/bin/rustc"));
     for tool in [&cargo, &rustc] {
@@ -122,7 +122,7 @@ fn debian() -> Result<Toolchain, String> {
     if Path::new(DEBIAN_LINKER).is_file() || linker_in(Path::new(&sysroot)).is_some() {
         return Ok(Toolchain::WithSource { cargo, rustc, linker: None });
     }
-    // Any rust-lld links WebAssembly, and rustup brings one with every toolchain.
+    // Every rust-lld links WebAssembly, and rustup installs one with every toolchain.
     match sysroot_in_use().and_then(|sysroot| linker_in(&sysroot)) {
         Some(linker) => Ok(Toolchain::WithSource { cargo, rustc, linker: Some(linker) }),
         None => Err(missing_linker().map_or_else(
@@ -137,15 +137,15 @@ fn debian() -> Result<Toolchain, String> {
     }
 }
 
-/// The package that Debian's rust-lld needs and only recommends: it is a link to the linker of one version of LLVM, whose
-/// package has the same name (`lld-22`). None if nothing is missing, or no link is there.
+/// The package that Debian's rust-lld needs but only recommends: rust-lld is a link to the linker of one version of LLVM, whose
+/// package has the same name (`lld-22`). None if nothing is missing, or if there is no link.
 pub(crate) fn missing_linker() -> Option<String> {
     let target = Path::new(DEBIAN_LINKER).read_link().ok()?;
     let name = target.file_name()?.to_str()?;
     (!Path::new(DEBIAN_LINKER).is_file() && name.starts_with("lld-")).then(|| name.to_string())
 }
 
-/// The linker that a toolchain keeps beside its libraries.
+/// The linker in a toolchain's library folder.
 fn linker_in(sysroot: &Path) -> Option<PathBuf> {
     let triples = sysroot.join("lib/rustlib").read_dir().into_iter().flatten().flatten();
     triples.map(|triple| triple.path().join("bin/rust-lld")).find(|path| path.is_file())

@@ -1,4 +1,4 @@
-//! Installs a toolchain for guests: by rustup, unless it is forbidden to, else Debian's packages.
+//! Installs a toolchain for guests: with rustup, unless its use is disabled; otherwise Debian's packages.
 
 use crate::find::missing_linker;
 use crate::{TARGET, Toolchain};
@@ -7,18 +7,18 @@ use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What to run where rustup may install.
+/// The command if rustup may install.
 pub(crate) const RUSTUP_COMMAND: &str = "rustup target add wasm32-unknown-unknown";
 
-/// What to run on Debian.
+/// The command on Debian.
 pub(crate) const DEBIAN_COMMAND: &str = "apt-get update && apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src rust-web-llvm";
 
-/// Debian's Rust, its library's source, and the linker for WebAssembly.
+/// Debian's Rust, the source of its standard library, and the linker for WebAssembly.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm"];
 
 impl Toolchain {
-    /// Takes what is there; else installs, in this order: by rustup, Debian's packages. Each step is told to `say` before it is
-    /// taken. The error is that of [`Toolchain::find`], with the command to run.
+    /// Uses an installed toolchain; if there is none, installs one, first with rustup, then from Debian's packages. Passes a
+    /// message to `say` before each step. The error is that of [`Toolchain::find`], with the command to run.
     pub fn find_or_install(mut say: impl FnMut(&str)) -> Result<Toolchain> {
         if let Ok(toolchain) = Toolchain::find() {
             return Ok(toolchain);
@@ -81,7 +81,7 @@ fn from_debian(say: &mut dyn FnMut(&str)) -> Result<(), String> {
 }
 
 fn apt_get(before: &[&str], arguments: &[&str]) -> Result<(), String> {
-    // Through `env`, since sudo clears the environment.
+    // Through `env`, because sudo clears the environment.
     let command =
         [before, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat();
     run(command[0], &command[1..])

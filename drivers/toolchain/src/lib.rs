@@ -1,10 +1,10 @@
-//! Finds or installs the toolchain that compiles drivers to WebAssembly, compiles them, and makes them components.
+//! Finds or installs the toolchain that compiles drivers to WebAssembly, compiles drivers, and converts them to components.
 //!
-//! The build scripts of the host and of the tests use it, and `cargo xtask`. Two toolchains serve:
-//! 1. the Rust that is in use, if it has the target `wasm32-unknown-unknown`;
-//! 2. Debian's own Rust in `/usr/bin` with the library's source, which compiles the standard library along.
+//! The build scripts of the host and of the tests use this crate, and so does `cargo xtask`. It supports two toolchains:
+//! 1. the Rust toolchain in use, if it has the target `wasm32-unknown-unknown`;
+//! 2. Debian's Rust in `/usr/bin` with the source of the standard library, which is compiled with the first guest.
 //!
-//! Build scripts only look; [`Toolchain::find_or_install`], which `cargo xtask` calls, installs what is missing.
+//! Build scripts only look for a toolchain; [`Toolchain::find_or_install`], which `cargo xtask` calls, installs a missing one.
 //!
 //! ```no_run
 //! use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build};
@@ -26,5 +26,5 @@ pub use component::{Component, foreign_imports};
 pub use find::Toolchain;
 pub use script::build_script;
 
-/// What guests are compiled for: no operating system, so no imports that nobody asked for.
+/// The target of guests: it has no operating system, so guests have no unintended imports.
 pub const TARGET: &str = "wasm32-unknown-unknown";

@@ -1,4 +1,4 @@
-//! What a build script does that embeds guests.
+//! Functions for build scripts that embed guests.
 
 use crate::{Component, Guest, Toolchain, Workspace, build};
 use anyhow::{Context, Result};
@@ -6,11 +6,11 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-/// What every guest is made of, beside its own directory.
+/// The inputs of every guest, in addition to its own directory.
 const SHARED: [&str; 4] = ["wit", "drivers/sdk", "Cargo.toml", "Cargo.lock"];
 
-/// Builds guests, writes each to `OUT_DIR/NAME.wasm`, where NAME is the last word of its package's name, and answers those
-/// paths. Tells cargo when to run the script again. Each must import nothing but the project's own interfaces.
+/// Builds guests, writes each to `OUT_DIR/NAME.wasm`, where NAME is the last word of its package's name, and returns these paths.
+/// Tells cargo when to run the script again. Each guest may import only the project's own interfaces.
 pub fn build_script(guests: &[Guest]) -> Result<Vec<PathBuf>> {
     let workspace = Workspace::of_this_package()?;
     let directories = guests.iter().map(|guest| guest.directory);

@@ -1,4 +1,4 @@
-//! The attributes' names, and what their bytes mean.
+//! The names of the attributes, and the interpretation of their values.
 
 use image_cache_driver_sdk::attributes;
 use image_cache_driver_sdk::checksum_from_hex;
@@ -6,23 +6,23 @@ use image_cache_driver_sdk::files::File;
 use image_cache_driver_sdk::prelude::{Level, log};
 use image_cache_driver_sdk::types::{Checksum, Error};
 
-/// Hits, as decimal text: Glance's. Its presence puts the image in the records.
+/// The hits as decimal text, an attribute of Glance. A file with this attribute is in the records.
 pub const HITS: &str = "hits";
 
-/// The checksum, with what it was of: `HEX SIZE MODIFIED`, in bytes and microseconds. Glance has none.
+/// The checksum with the size and time of its file: `HEX SIZE MODIFIED`, in bytes and microseconds. Glance has no such attribute.
 pub const CHECKSUM: &str = "checksum";
 
-/// An attribute's bytes; none if there is no such attribute, or no such file any more.
+/// The value of an attribute; none if the attribute does not exist, or if the file no longer exists.
 pub fn read(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     match attributes::get(image_id, name) {
         Err(Error::NotFound) => Ok(None),
-        // Somebody else wrote it, and it says nothing here; but it is there.
+        // Another program wrote it. The attribute exists, but its value is ignored.
         Err(Error::TooLarge) => Ok(Some(Vec::new())),
         answer => answer,
     }
 }
 
-/// The same for a look at the records: nothing is known of a file that this process may not read, and it is told which.
+/// The same for reading records: if this process may not read a file, the file counts as having no record, and the log names it.
 pub fn read_known(image_id: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     match read(image_id, name) {
         Err(Error::Denied) => {
@@ -46,18 +46,19 @@ pub fn remove(image_id: &str, name: &str) -> Result<(), Error> {
     }
 }
 
-/// The hits in an attribute; what is negative or no number is 0, and no more than the host believes.
+/// The hits in an attribute; a negative number or another value is 0, and the maximum is the largest number that the host
+/// accepts.
 pub fn to_hits(bytes: &[u8]) -> u64 {
     let text = std::str::from_utf8(bytes.trim_ascii()).unwrap_or_default();
     text.parse().unwrap_or(0).min(i64::MAX as u64)
 }
 
-/// The attribute that binds a checksum to the file that it is of.
+/// The value of the attribute that binds a checksum to its file.
 pub fn of_checksum(checksum: &Checksum, file: &File) -> Vec<u8> {
     format!("{} {} {}", checksum.value, file.size, file.modified).into_bytes()
 }
 
-/// The checksum in an attribute; none if it is of other bytes: the file's size or modification time differs, or was not noted.
+/// The checksum in an attribute; none if the file has other bytes: its size or modification time differs, or was not stored.
 pub fn to_checksum(bytes: &[u8], file: &File) -> Option<Checksum> {
     let mut words = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
     let hex = words.next()?;
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_holds_only_for_the_file_it_was_made_of() {
+    fn a_checksum_is_valid_only_for_its_file() {
         let sum =
             Checksum { algorithm: ChecksumAlgorithm::Md5, value: "0123456789abcdef".repeat(2) };
         let bytes = of_checksum(&sum, &file(10, 99));

@@ -1,25 +1,25 @@
-//! Counting hits, in as few calls of the host as it takes.
+//! Counts hits, with as few calls to the host as possible.
 
 use crate::attribute::{self, HITS};
 use image_cache_driver_sdk::prelude::*;
 use image_cache_driver_sdk::{ImageHits, hits_by_image};
 use std::collections::HashSet;
 
-/// Ids that an instance remembers.
+/// The number of ids that an instance remembers.
 const MOST: usize = 4096;
 
-/// Images that this instance has counted a hit for, and so knows to be in the records.
+/// Images for which this instance has counted a hit, and which are therefore in the records.
 ///
-/// `attributes.add` makes a counter if there is none, which would put a stray file in the records. Asking first whether the
-/// counter is there costs a call, so it is asked once for each image and instance. An image that another process removed and
-/// published again without a record would be adopted by its next hit: what the host repairs in the same way.
+/// `attributes.add` creates the counter if it does not exist, and would so add a file without a record to the records. Checking
+/// for the counter first costs a call, so an instance checks once for each image. If another process removes an image and
+/// publishes it again without a record, the next hit adds it to the records: the host repairs such images in the same way.
 #[derive(Default)]
 pub struct Counted {
     ids: HashSet<String>,
 }
 
 impl Counted {
-    /// Takes it that the image may not be in the records any more.
+    /// Forgets that the image is in the records.
     pub fn forget(&mut self, image_id: &str) {
         self.ids.remove(image_id);
     }
@@ -39,9 +39,9 @@ impl Counted {
     }
 }
 
-/// Counts hits, all of an image at once. Attributes know no transaction: once some are counted, a later one that fails is told
-/// to the log, and the answer is ok, so that the host does not send all of them again. A file that may not be changed never
-/// counts, and must not keep others from being counted.
+/// Counts hits, all hits of an image at once. Attributes have no transactions: after one hit was counted, later failures are only
+/// logged and the result is ok, so that the host does not send all hits again. If a file must not be changed, its hits are never
+/// counted, but the hits of other files are.
 pub fn record(counted: &mut Counted, hits: Vec<Hit>) -> Result<(), Error> {
     let mut done = false;
     for (image_id, hits) in hits_by_image(hits) {

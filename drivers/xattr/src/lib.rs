@@ -1,7 +1,7 @@
 //! The built-in xattr driver: Glance's attributes on the cached files, least recently accessed first.
 //!
-//! An image is in the records when its file has the attribute `hits`. Size and times are the file's own. The host maps the names
-//! to `user.hits` and `user.checksum`; what they hold is decided here.
+//! An image is in the records if its file has the attribute `hits`. Size and times are those of the file. The host maps the names
+//! to `user.hits` and `user.checksum`; this crate defines their values.
 
 mod attribute;
 mod hits;
@@ -10,10 +10,10 @@ mod sorted_pages;
 use attribute::{CHECKSUM, HITS};
 use image_cache_driver_sdk::{LruSelector, prelude::*};
 
-/// Files asked for at once in a pass over the directory.
+/// Files requested in one call during a pass over the directory.
 const FILES_AT_ONCE: u32 = 1000;
 
-/// What an instance remembers, all of it to be had again from the directory.
+/// The state of an instance, which can be restored from the directory.
 #[derive(Default)]
 struct Xattr {
     walk: sorted_pages::Walk,
@@ -37,7 +37,7 @@ impl Driver for Xattr {
         ))
     }
 
-    /// The mark, `hits`, comes last: a call that breaks off leaves no half record.
+    /// `hits`, which marks a record, is written last: if the call is interrupted, there is no partial record.
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
         let id = &image.image_id;
         let file = files::stat(id)?.ok_or(Error::NotFound)?;
@@ -53,7 +53,7 @@ impl Driver for Xattr {
         hits::record(&mut self.counted, hits)
     }
 
-    /// The mark goes first. Attributes went with the file, if that is gone already.
+    /// `hits`, which marks a record, is removed first. If the file was already removed, the attributes were removed with it.
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         for id in &image_ids {
             self.counted.forget(id);
@@ -101,7 +101,7 @@ impl Driver for Xattr {
         fault.map_or(Ok(size), Err)
     }
 
-    /// All files, since the host has adopted each before it asks.
+    /// All files, because the host has adopted every file before this call.
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         if request.bytes_needed == 0 {
             return Ok(Vec::new());
@@ -112,9 +112,9 @@ impl Driver for Xattr {
     }
 }
 
-/// The record on a file, or none if there is no file, or it is not in the records.
+/// The record of a file, or none if there is no file or if it is not in the records.
 fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
-    // First what opens the file: the rest is then asked of the open one.
+    // The attribute is read first, because this opens the file: the next calls use the open file.
     let Some(hits) = attribute::read_known(image_id, HITS)? else { return Ok(None) };
     let Some(file) = files::stat(image_id)? else { return Ok(None) };
     let checksum = attribute::read_known(image_id, CHECKSUM)?;
@@ -128,7 +128,7 @@ fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
     }))
 }
 
-/// One pass over the cached files, in no order.
+/// One pass over the cached files, in no particular order.
 fn for_each_file(mut visit: impl FnMut(files::File)) -> Result<(), Error> {
     let listing = files::list_cached()?;
     loop {

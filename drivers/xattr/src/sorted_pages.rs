@@ -1,39 +1,39 @@
-//! The cached files' ids in order, page by page, out of a directory that has none.
+//! The ids of the cached files in order, page by page, from the unordered directory.
 
 use image_cache_driver_sdk::types::Error;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// Bytes that the ids kept at once may take: 300,000 UUIDs, or 60,000 of the longest ids, beside the host's bound of 64 MiB. Larger
-/// caches take one pass over the directory for each so many.
+/// The maximum memory of the ids in bytes: 300,000 UUIDs, or 60,000 of the longest ids, within the host's bound of 64 MiB. Larger
+/// caches need one pass over the directory for each such number of ids.
 const ROOM: usize = 16 << 20;
 
-/// What an id takes beside its characters: where it lies, and the allocator's own.
+/// The memory of an id in addition to its characters: the string itself and the allocator's overhead.
 const BESIDE: usize = size_of::<String>() + 8;
 
-/// A list in progress. It goes on from memory if the next page follows the one before; any other page starts anew.
+/// A list in progress. If the next page follows the previous one, the list continues from memory; any other page starts again.
 #[derive(Default)]
 pub struct Walk {
-    /// Ids still to come, ascending.
+    /// The remaining ids, ascending.
     ahead: VecDeque<String>,
-    /// Whether the directory had more ids than were kept.
+    /// Whether the directory had more ids than fit into memory.
     more: bool,
-    /// The last id taken, whether or not it was in the records.
+    /// The last id that was taken, whether or not it was in the records.
     taken: Option<String>,
-    /// The last id of the page before, where `ahead` belongs to.
+    /// The last id of the previous page; `ahead` continues after it.
     page_end: Option<String>,
-    /// Whether `ahead` was read at all.
+    /// Whether `ahead` was read.
     read: bool,
 }
 
 impl Walk {
-    /// Begins a page after an id, or at the front.
+    /// Begins a page after an id, or at the beginning.
     pub fn start(&mut self, after: Option<String>) {
         if after.is_none() || after != self.page_end {
             *self = Walk { taken: after, ..Walk::default() };
         }
     }
 
-    /// The next id, or none at the end. `pass` offers every cached file's id, in any order.
+    /// The next id, or none at the end. `pass` offers the ids of all cached files, in any order.
     pub fn next(
         &mut self,
         pass: impl FnOnce(&mut dyn FnMut(String)) -> Result<(), Error>,
@@ -54,7 +54,7 @@ impl Walk {
         Ok(next)
     }
 
-    /// Ends a page with its last id; a page of nothing ends the list.
+    /// Ends a page with its last id; an empty page ends the list.
     pub fn end(&mut self, last: Option<&str>) {
         match last {
             Some(last) => self.page_end = Some(last.to_string()),
@@ -63,12 +63,12 @@ impl Walk {
     }
 }
 
-/// The smallest ids above one, of ids in any order.
+/// Selects the smallest ids after a given id, from ids in any order.
 struct Smallest {
-    /// The largest on top, so that it is the first to be dropped.
+    /// The largest id is on top, so that it is dropped first.
     heap: BinaryHeap<String>,
     after: Option<String>,
-    /// Bytes that all of them may take, and what they do.
+    /// The maximum memory of all ids in bytes, and the used memory.
     room: usize,
     taken: usize,
     dropped: bool,
@@ -79,7 +79,7 @@ impl Smallest {
         Smallest { heap: BinaryHeap::new(), after, room, taken: 0, dropped: false }
     }
 
-    /// Keeps it, if it is among the smallest; one is kept, whatever it takes.
+    /// Keeps an id if it is among the smallest; one id is always kept, whatever its size.
     fn offer(&mut self, id: String) {
         let is_past = |after: &String| id <= *after;
         let is_beyond = |largest: &String| self.dropped && id >= *largest;
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// A page of at most `limit`, and how many passes over the directory it took.
+    /// A page of at most `limit` ids, and the number of passes over the directory that it needed.
     fn page(
         walk: &mut Walk,
         ids: &[&str],
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_follows_no_other_starts_anew() {
+    fn a_page_that_follows_no_other_starts_a_new_list() {
         let mut walk = Walk::default();
         assert_eq!(page(&mut walk, &["a", "b", "c"], None, 1).0, ["a"]);
         assert_eq!(page(&mut walk, &["a", "b", "c"], Some("b"), 1), (vec!["c".into()], 1));
@@ -190,7 +190,7 @@ mod tests {
     fn a_long_id_leaves_room_for_fewer_and_none_between_is_left_out() {
         let long = format!("d{}", "x".repeat(2 * BESIDE));
         let room = room_of(&long) + room_of("c");
-        // "e" would have fitted once the long one had gone, but is larger than what was dropped.
+        // "e" would have fitted after the long id was dropped, but it is larger than the dropped id.
         let ids = ["f", &long, "c", "ca", "e"];
         assert_eq!(kept(room, &ids), (vec!["c".to_string(), "ca".into()], true));
     }

@@ -1,4 +1,4 @@
-//! The drawing: cost against size, both logarithmic, a line for each operation and driver.
+//! The plot: cost against size, both logarithmic, with a line for each operation and driver.
 
 use super::point::{Operation, Point, line, lines};
 use image_cache_tests::Tested;
@@ -12,13 +12,13 @@ use std::path::Path;
 
 const SIZE: (u32, u32) = (960, 560);
 
-/// Text and axes; the ground is white, so that they can be read on a dark page, too.
+/// The colour of text and axes. The background is white, so that they are readable on a dark page too.
 const INK: RGBColor = RGBColor(40, 44, 52);
 
-/// Distances along a dashed line.
+/// Lengths in a dashed line.
 const DASH: (i32, i32) = (7, 5);
 
-/// What is drawn.
+/// The data of the plot.
 pub struct Plot<'a> {
     points: &'a [Point],
 }
@@ -28,7 +28,7 @@ impl<'a> Plot<'a> {
         Plot { points }
     }
 
-    /// The least and the largest size; the powers of ten around all costs.
+    /// The smallest and the largest size; the powers of ten around all costs.
     fn bounds(&self) -> (f64, f64, f64, f64) {
         let sizes = self.points.iter().map(|point| point.images as f64);
         let (from, to) = sizes.fold((f64::MAX, 0.0_f64), |(a, b), size| (a.min(size), b.max(size)));
@@ -39,7 +39,7 @@ impl<'a> Plot<'a> {
         (from, to, low, high)
     }
 
-    /// Writes it as SVG.
+    /// Writes the plot as SVG.
     pub fn draw(&self, file: &Path) -> Tested {
         let root = SVGBackend::new(file, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
@@ -110,7 +110,7 @@ fn label(
     Ok(())
 }
 
-/// Labels at the ends of their lines, moved where they would cover each other.
+/// Labels at the ends of their lines, moved if they would overlap.
 fn apart(mut ends: Vec<(i32, String, RGBColor)>) -> Vec<(i32, String, RGBColor)> {
     const LINE: i32 = 18;
     ends.sort_by_key(|(y, ..)| *y);
@@ -130,7 +130,7 @@ fn colour(operation: Operation) -> RGBColor {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with separators for thousands.
 fn count(value: f64) -> String {
     if value < 1.0 {
         return format!("{value}");

@@ -1,9 +1,9 @@
-//! A measured point, and the table of them.
+//! Measured points, and their table.
 
 use image_cache_tests::measure::{Figure, Row};
 use std::fmt::Write;
 
-/// What is measured.
+/// The measured operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Hit,
@@ -14,11 +14,11 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// All, in the order of the table.
+    /// All operations in the order of the table.
     pub const ALL: [Operation; 5] =
         [Operation::Hit, Operation::List, Operation::EvictFew, Operation::Evict, Operation::Open];
 
-    /// What its cost is of.
+    /// The unit of work of the cost.
     pub fn words(self) -> &'static str {
         match self {
             Operation::Hit => "hit",
@@ -30,14 +30,14 @@ impl Operation {
     }
 }
 
-/// What an operation costs on a cache of this size.
+/// The cost of an operation on a cache of this size.
 #[derive(Debug, Clone, Copy)]
 pub struct Point {
     pub operation: Operation,
     pub driver: &'static str,
-    /// Images in the cache.
+    /// The number of images in the cache.
     pub images: usize,
-    /// In µs.
+    /// The cost in µs.
     pub cost: Figure,
 }
 
@@ -46,7 +46,7 @@ pub fn line<'a>(points: &'a [Point], operation: Operation, driver: &str) -> Vec<
     points.iter().filter(|p| p.operation == operation && p.driver == driver).collect()
 }
 
-/// Each line with its points, and by how much each cost is larger than the one before it.
+/// Each line with its points, and the ratio of each cost to the previous one.
 pub fn table(points: &[Point]) -> String {
     let mut table = String::new();
     for (operation, driver) in lines(points) {
@@ -64,7 +64,7 @@ pub fn table(points: &[Point]) -> String {
     table
 }
 
-/// The lines that there are.
+/// All lines.
 pub fn lines(points: &[Point]) -> Vec<(Operation, &'static str)> {
     let mut drivers: Vec<&'static str> = points.iter().map(|point| point.driver).collect();
     drivers.dedup();

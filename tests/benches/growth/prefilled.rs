@@ -1,4 +1,5 @@
-//! A cache directory prefilled with many images without the library: a million fetches would take longer than the measurement.
+//! A cache directory that is prefilled with many images without the library, because a million fetches would take longer than the
+//! measurement.
 
 use image_cache::ImageCache;
 use image_cache_tests::Tested;
@@ -9,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use xattr::FileExt;
 
-/// Bytes in each image. The files are sparse, so that a million of them take no room but their inodes.
+/// Bytes in each image. The files are sparse, so that a million of them need only their inodes.
 pub const BYTES: u64 = 1024;
 
-/// Images that a transaction records.
+/// Images recorded in one transaction.
 const AT_ONCE: usize = 10_000;
 
-/// When the first image was made; each other one a second after the one before it.
+/// The time of the first image; each further image is one second later.
 const EPOCH: u64 = 1_700_000_000;
 
 /// A cache directory with its records.
@@ -26,10 +27,10 @@ pub struct PrefilledCache {
 }
 
 impl PrefilledCache {
-    /// Makes it below `scratch`, as the cache itself would have left it.
+    /// Creates it below `scratch`, in the state in which the cache itself would leave it.
     pub fn new(scratch: &Path, driver: &'static str, images: usize) -> Tested<PrefilledCache> {
         let prefilled = PrefilledCache { directory: scratch.join("cache"), driver, images };
-        // Directories and table are the cache's own doing.
+        // The cache itself creates directories and the table.
         drop(prefilled.open()?);
         for n in 0..images {
             let file = File::create(prefilled.directory.join(id(n)))?;
@@ -62,17 +63,17 @@ impl PrefilledCache {
         Ok(())
     }
 
-    /// Opens it at its defaults, but for a size that all fit in.
+    /// Opens it with the default options, except for a size limit above that of all images.
     pub fn open(&self) -> Tested<ImageCache> {
         open(config(&self.directory, self.driver))
     }
 
-    /// Opens it with room for this many images.
+    /// Opens it with a size limit for this number of images.
     pub fn open_for(&self, images: usize) -> Tested<ImageCache> {
         open(config(&self.directory, self.driver).max_size(images as u64 * BYTES))
     }
 
-    /// Bytes of the records, where they are a file of their own.
+    /// The size of the records in bytes, if they are in a separate file.
     pub fn record_bytes(&self) -> Option<u64> {
         Some(fs::metadata(self.directory.join("cache.db")).ok()?.len())
     }

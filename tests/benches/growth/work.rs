@@ -1,4 +1,4 @@
-//! What is measured: an image's share of each operation, in µs.
+//! The measurements: the cost of each operation for one image, in µs.
 
 use super::point::{Operation, Point};
 use super::prefilled::{BYTES, PrefilledCache, id};
@@ -8,18 +8,18 @@ use std::hint::black_box;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-/// Images that are hit, spread over the whole cache, and how many of them make a sample.
+/// Images to hit, spread over the whole cache, and the number of hits in a sample.
 const HIT: usize = 1000;
 const HITS_PER_SAMPLE: usize = 50;
 
-/// A share of the cache that one prune evicts; and a number, where the cache has ten times as many.
+/// The share of the cache that one prune evicts; and a fixed number, if the cache has ten times as many images.
 const TENTH: usize = 10;
 const FEW: usize = 1000;
 
 /// Records in a page of the list.
 const PAGE: usize = 1000;
 
-/// All of it; the last ones change the cache.
+/// All measurements; the last ones change the cache.
 pub fn all(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<Point>> {
     let mut points = vec![
         point(prefilled, Operation::Open, open(prefilled, bench)?)?,
@@ -36,7 +36,7 @@ pub fn all(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<Point>> {
     Ok(points)
 }
 
-/// Fewer where each takes half a minute.
+/// The number of rounds: fewer if each takes half a minute.
 fn rounds(prefilled: &PrefilledCache, bench: &Bench, most: usize) -> usize {
     bench.rounds(if prefilled.images < 1_000_000 { most } else { 2 })
 }
@@ -46,7 +46,7 @@ fn point(prefilled: &PrefilledCache, operation: Operation, samples: Vec<f64>) ->
     Ok(Point { operation, driver: prefilled.driver, images: prefilled.images, cost })
 }
 
-/// The whole opening, reconciled, by the images of the cache.
+/// The time of opening with reconcile, divided by the number of images.
 fn open(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<f64>> {
     let sample = || {
         let started = Instant::now();
@@ -55,12 +55,12 @@ fn open(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<f64>> {
         drop(cache);
         Ok(micros(took, prefilled.images))
     };
-    // The first one fills the caches of the kernel.
+    // The first round fills the kernel's caches.
     sample()?;
     (0..rounds(prefilled, bench, 5)).map(|_| sample()).collect()
 }
 
-/// The list of all, by its pages.
+/// The time of listing all images, divided by the number of pages.
 fn list(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<f64>> {
     let cache = prefilled.open()?;
     let sample = || {
@@ -75,7 +75,7 @@ fn list(prefilled: &PrefilledCache, bench: &Bench) -> Tested<Vec<f64>> {
     (0..rounds(prefilled, bench, 3)).map(|_| sample()).collect()
 }
 
-/// Open, read, close, records written at once; of images that were read before.
+/// The time of open, read, close and writing the record at once, for images that were read before.
 fn hit(prefilled: &PrefilledCache) -> Tested<Vec<f64>> {
     let cache = prefilled.open()?;
     let hit: Vec<String> = (0..HIT).map(|n| id(n * prefilled.images / HIT)).collect();
@@ -91,7 +91,7 @@ fn hit(prefilled: &PrefilledCache) -> Tested<Vec<f64>> {
     samples.collect()
 }
 
-/// A prune of this many images of those that are `left`, by the images that go.
+/// The time of a prune of this many images out of `left`, divided by the number of evicted images.
 fn evict(
     prefilled: &PrefilledCache,
     bench: &Bench,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const PROCESSES: usize = 8;
 const SECONDS: u64 = 2;
 
-/// Hits between two looks at the clock.
+/// Hits between two checks of the clock.
 const HITS: usize = 50;
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
@@ -35,7 +35,7 @@ fn row(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
         });
         sides.push(Side::of(format!("Glance 33, {driver}"), found, |all| {
             all.iter_mut().try_for_each(|glance| glance.tell(&format!("hits-for {SECONDS}")))?;
-            // All are heard, also where one fails.
+            // The results of all are read, even if one fails.
             let told: Vec<_> = all.iter_mut().map(Glance::answer).collect();
             let told: Vec<_> = told.into_iter().collect::<Tested<_>>()?;
             Ok(vec![told.iter().map(|told| told.count as f64 / told.seconds).sum()])
@@ -45,7 +45,7 @@ fn row(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     let what =
         format!("{PROCESSES} processes hit 1,000 images of 1 KiB, {driver}, written at once");
     let row = Row::new("hit", &what, "hits/s", &scores, 0);
-    Ok(vec![row.note("ours counts each; Glance with xattr loses some and fails others")])
+    Ok(vec![row.note("ours counts each hit; Glance with xattr loses some hits and fails others")])
 }
 
 fn glance(directory: &Path, driver: &str) -> Tested<Glance> {
@@ -64,7 +64,7 @@ fn together(directory: &str, driver: &str) -> Tested<Vec<f64>> {
     Ok(vec![sum])
 }
 
-/// In a process of its own: waits until all are ready, and hits; says how many hits a second it made.
+/// Runs in a separate process: waits until all processes are ready, and then hits; prints the number of hits per second.
 pub fn hits(arguments: &[String]) -> Tested {
     let [directory, driver] = arguments else { return Err("DIR DRIVER".into()) };
     let cache = open(config(Path::new(directory), driver))?;

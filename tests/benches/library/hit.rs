@@ -1,4 +1,4 @@
-//! A hit: open, read 1 KiB, close; with the records written at once, and gathered.
+//! A hit: open, read 1 KiB, close; with records that are written at once, and with collected hits.
 
 use image_cache::ImageCache;
 use image_cache_tests::Tested;
@@ -17,7 +17,7 @@ const IMAGES: usize = 1000;
 /// Hits in a turn.
 const HITS: usize = 200;
 
-/// How long a turn takes where hits are gathered: long enough to have them written.
+/// The time of a turn with collected hits: long enough to include writing them.
 const GATHERED: Duration = Duration::from_millis(1500);
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
@@ -31,18 +31,19 @@ pub fn xattr(bench: &Bench) -> Tested<Vec<Row>> {
 fn rows(bench: &Bench, driver: &str, [at_once, gathered]: [f64; 2]) -> Tested<Vec<Row>> {
     let scratch = bench.scratch()?;
     let scores = scores_at_once(bench, driver, scratch.path())?;
-    let what = format!("of a 1 KiB image, {driver}, written at once");
+    let what = format!("a 1 KiB image, {driver}, written at once");
     let first = Row::new("hit", &what, "µs", &scores, 0).at_most(at_once);
     let cache = cache_of(&scratch.path().join("gathering"), driver, Duration::from_secs(1))?;
     let turn = || gathering(&cache);
     let ours = in_turns(bench.rounds(5), vec![Side::new("ours", turn)])?;
-    let what = format!("of a 1 KiB image, {driver}, image_cache_hit_delay = 1 s");
+    let what = format!("a 1 KiB image, {driver}, image_cache_hit_delay = 1 s");
     let second = Row::new("hit", &what, "µs", &ours, 0).at_most(gathered);
     let peers = scores.iter().skip(1).map(|score| score.peer(0));
     Ok(vec![first, second.beside(peers).note("the peers write at once")])
 }
 
-/// A cache of small images that have been read before: the first use of an image that others cached makes its digests.
+/// A cache of small images that have been read before, because the first use of an image from another program creates its
+/// digests.
 pub fn cache_of(directory: &Path, driver: &str, delay: Duration) -> Tested<ImageCache> {
     fill(directory, driver, IMAGES)?;
     let cache = open(config(directory, driver).hit_delay(delay))?;
@@ -67,7 +68,7 @@ fn micros(count: usize, mut work: impl FnMut(usize) -> Tested) -> Tested<Vec<f64
     Ok(vec![started.elapsed().as_secs_f64() * 1e6 / count as f64])
 }
 
-/// Those that were gathered are written within the time.
+/// A turn includes the time for writing the collected hits.
 fn gathering(cache: &ImageCache) -> Tested<Vec<f64>> {
     let (started, mut count) = (Instant::now(), 0);
     while started.elapsed() < GATHERED {

@@ -1,4 +1,5 @@
-//! The most memory that a process ever has resident which does one thing alone, at its defaults; each once, for it hardly varies.
+//! The peak of resident memory of a process that does one operation, with default options; each is measured once, because it
+//! hardly varies.
 
 use super::hit;
 use image_cache::Expected;
@@ -16,7 +17,7 @@ const QUEUED: usize = 10_000;
 const LISTED: usize = 100_000;
 const PRUNED: usize = 2_000;
 
-/// What is measured: its name, our work, what Glance is told, and the images that are there before.
+/// A measurement: its name, our work, the command for Glance, and the number of images that exist before.
 struct Case {
     what: String,
     work: &'static str,
@@ -36,7 +37,7 @@ pub fn rows(bench: &Bench) -> Tested<Vec<Row>> {
     let (listed, pruned) = (bench.size(LISTED), bench.size(PRUNED));
     let tee = |size: usize| format!("tee {size} {CHUNK}");
     let cases = [
-        case("nothing but opening a cache of 1,000 images", "memory_open", "size".into(), 1000),
+        case("only opening a cache of 1,000 images", "memory_open", "size".into(), 1000),
         Case { large: gib, ..case("tee of 1 GiB", "memory_tee", tee(gib), 0) },
         Case {
             large: long,
@@ -44,7 +45,7 @@ pub fn rows(bench: &Bench) -> Tested<Vec<Row>> {
             ..case("one stream of 10 GiB", "memory_tee", tee(long), 0)
         },
         Case { large: gib, ..case("warm read of 1 GiB", "memory_read", "read 1048576".into(), 0) },
-        case(&format!("nothing but opening one of {listed}"), "memory_open", "size".into(), listed),
+        case(&format!("only opening a cache of {listed}"), "memory_open", "size".into(), listed),
         case("caching 1,000 images of 1 KiB", "memory_cache", format!("cache {SMALL}"), 0),
         case("queueing 10,000 images", "memory_queue", format!("queue {QUEUED}"), 0),
         case("1,000 hits", "memory_hits", format!("hits {HITS}"), 1000),
@@ -59,11 +60,11 @@ pub fn rows(bench: &Bench) -> Tested<Vec<Row>> {
     let (mut rows, large) = (Vec::new(), bench.scratch()?);
     for case in cases {
         for driver in ["sqlite", "xattr"] {
-            // The records have no part in these.
+            // The records do not affect these.
             if case.large > 0 && driver != "sqlite" {
                 continue;
             }
-            // Making a hundred thousand images takes minutes; these change nothing about them.
+            // Creating a hundred thousand images takes minutes, and these drivers do not change the result.
             rows.push(if case.images == listed {
                 row(&large.path().join(driver), &case, driver)?
             } else {
@@ -104,7 +105,7 @@ fn prepare(directory: &Path, case: &Case, driver: &str) -> Tested {
     }
 }
 
-/// One process prepares what is there, another one does the work.
+/// One process creates the images, another one does the work.
 fn peer(directory: &Path, case: &Case, driver: &str) -> Peer {
     let measured = || -> Tested<f64> {
         let mut before = Glance::start(directory, driver)?;
@@ -121,7 +122,7 @@ fn peer(directory: &Path, case: &Case, driver: &str) -> Peer {
     Peer { name: format!("Glance 33, {driver}"), figure }
 }
 
-/// Its directory, driver, and bytes of a large image.
+/// The directory, the driver, and the bytes of a large image.
 fn parts(arguments: &[String]) -> Tested<(&Path, &str, usize)> {
     let [directory, driver, large] = arguments else { return Err("DIR DRIVER BYTES".into()) };
     Ok((Path::new(directory), driver, large.parse()?))

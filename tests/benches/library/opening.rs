@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Hits that nobody has written when the process is killed.
+/// Hits that are not written when the process is killed.
 const HITS: usize = 100;
 
 pub fn sqlite(bench: &Bench) -> Tested<Vec<Row>> {
@@ -44,9 +44,9 @@ fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
             timed(directory, driver, images)
         })],
     )?;
-    let killed = Row::new("open", &what("after a kill -9 with hits in hand"), "ms", &killed, 0);
+    let killed = Row::new("open", &what("after a kill -9 with unwritten hits"), "ms", &killed, 0);
     let killed = killed.beside(scores.iter().skip(1).map(|score| score.peer(0)));
-    let note = "Glance looks at nothing: what is lost stays lost";
+    let note = "Glance does not reconcile: lost records stay lost";
     Ok(vec![clean.at_most(300.0).note(note), killed.at_most(300.0).note(note)])
 }
 
@@ -61,7 +61,7 @@ fn timed(directory: &Path, driver: &str, images: usize) -> Tested<Vec<f64>> {
     }
 }
 
-/// What a look at every file takes at least.
+/// The minimum time to examine every file.
 fn look(directory: &Path, images: usize) -> Tested<Vec<f64>> {
     let (started, mut count) = (Instant::now(), 0);
     for entry in directory.read_dir()? {
@@ -78,7 +78,7 @@ fn kill(directory: &Path, driver: &str) -> Tested {
     worker.kill()
 }
 
-/// In a process of its own: makes hits that it does not write, and waits for its end.
+/// Runs in a separate process: makes hits without writing them, and waits until it is killed.
 pub fn pending(arguments: &[String]) -> Tested {
     let [directory, driver] = arguments else { return Err("DIR DRIVER".into()) };
     let delayed = config(Path::new(directory), driver).hit_delay(Duration::from_secs(3600));

@@ -1,4 +1,4 @@
-//! Pruning: half of the images go.
+//! Pruning half of the images.
 
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{KIB, config, fill, name, open, settle};
@@ -9,10 +9,10 @@ use std::time::Instant;
 
 const COUNTS: [usize; 3] = [2_000, 20_000, 100_000];
 
-/// Each of them fills a cache before it empties half of it.
+/// Each round fills a cache before it evicts half of it.
 const ROUNDS: usize = 3;
 
-/// Where a peer whose time grows with the square of the cache is waited for, and where only with `--long`.
+/// The number of images up to which a peer with quadratic time is measured, and up to which it is measured with `--long`.
 const BEARABLE: usize = 2_000;
 const LONG: usize = 20_000;
 
@@ -34,7 +34,7 @@ fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
         rows.push(match (images, first) {
             (BEARABLE, _) => row.at_most(40.0),
             (100_000, Some(first)) => {
-                row.asking(Asked::AtMost(1.3), each / first, "what one of 2,000 takes, times")
+                row.asking(Asked::AtMost(1.3), each / first, "times one of 2,000")
             }
             _ => row,
         });
@@ -43,7 +43,7 @@ fn rows(bench: &Bench, driver: &str) -> Tested<Vec<Row>> {
     Ok(rows)
 }
 
-/// Images that another program left, a file each, as the peers have them.
+/// Images that another program cached, with one file each, like those of the peers.
 fn adopted(bench: &Bench, driver: &str) -> Tested<Row> {
     let (scratch, count) = (bench.scratch()?, bench.size(BEARABLE));
     let (directory, plain) = (scratch.path().join("ours"), scratch.path().join("plain"));
@@ -80,15 +80,15 @@ fn scores(bench: &Bench, driver: &str, images: usize) -> Tested<Vec<Score>> {
         sides.push(if images <= BEARABLE || (bench.long && images <= LONG) {
             glance(&scratch.path().join(format!("glance-{driver}")), name, driver, count)
         } else if images <= LONG {
-            Side::missing(name, "takes many minutes: its time grows with the square; --long waits")
+            Side::missing(name, "takes many minutes: its time grows quadratically; use --long")
         } else {
-            Side::missing(name, "takes hours: its time grows with the square")
+            Side::missing(name, "takes hours: its time grows quadratically")
         });
     }
     in_turns(bench.rounds(ROUNDS), sides)
 }
 
-/// What stands beside ours, and of how many files where those are fewer.
+/// The peer of our figure, and the number of its files if there are fewer.
 fn plain_name(images: usize) -> String {
     let of = if images > LONG { format!(", of {LONG}") } else { String::new() };
     format!("plain unlink of two files{of}")
@@ -106,7 +106,7 @@ fn evict(directory: &Path, driver: &str, images: usize) -> Tested<Vec<f64>> {
     }
 }
 
-/// What the file system takes for a file, one after the other, in µs.
+/// The time of the file system for one file, one after the other, in µs.
 fn unlink(directory: &Path, files: usize) -> Tested<f64> {
     write(directory, files)?;
     let started = Instant::now();
@@ -114,7 +114,7 @@ fn unlink(directory: &Path, files: usize) -> Tested<f64> {
     Ok(started.elapsed().as_secs_f64() * 1e6 / files as f64)
 }
 
-/// Those of this many files that are missing.
+/// The number of missing files out of this many.
 fn write(directory: &Path, files: usize) -> Tested {
     fs::create_dir_all(directory)?;
     let mut missing = (0..files).map(|n| directory.join(name(n))).filter(|path| !path.exists());

@@ -1,4 +1,4 @@
-//! What is asked of the whole cache: the list of its images, its size, its status.
+//! Queries on the whole cache: the list of its images, its size, its status.
 
 use super::hit::glance_of;
 use image_cache::ImageCache;
@@ -41,7 +41,8 @@ fn rows_of(bench: &Bench, driver: &str, images: usize) -> Tested<Vec<Row>> {
     };
     let list = row(0, "list", "all records of");
     let list = if images >= 100_000 { list.at_most(150.0) } else { list };
-    let status = row(2, "status", "of").note("Glance has none: its list, size and queue together");
+    let status =
+        row(2, "status", "of").note("Glance has no status: its list, size and queue together");
     Ok(vec![list, row(1, "size", "of"), status])
 }
 
@@ -71,7 +72,7 @@ fn glance<'a>(directory: &Path, driver: &str, images: usize) -> Side<'a> {
     let name = format!("Glance 33, {driver}");
     Side::of(name, glance_of(directory, driver, images), move |glance| {
         let list = glance.ask("list")?;
-        // Its own files count as images to it.
+        // Glance also counts its own files as images.
         if list.count < images as u64 {
             return Err(format!("{} are listed of {images}", list.count).into());
         }

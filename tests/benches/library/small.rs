@@ -1,4 +1,4 @@
-//! Many small images: cached one after the other, and queued.
+//! Many small images: cached one after the other, and added to the queue.
 
 use image_cache::{Durability, Expected, ImageCache, Outcome};
 use image_cache_tests::Tested;
@@ -10,10 +10,10 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
 
-/// Ten turns, the first of which only warms.
+/// Ten turns; the first one only fills the caches.
 const TURNS: usize = 9;
 
-/// Images in one of our turns, and of a peer that is slow at it.
+/// Images in one of our turns, and in a turn of a slow peer.
 const IMAGES: usize = 1000;
 const FEW: usize = 200;
 
@@ -34,7 +34,7 @@ pub fn cache(bench: &Bench) -> Tested<Vec<Row>> {
         }
         let scores = in_turns(bench.rounds(TURNS), sides)?;
         let what = format!("each of 10,000 images of 1 KiB, MD5 expected, {driver}");
-        let note = format!("Glance flushes no image, and caches {FEW} a turn, 2,000 in all");
+        let note = format!("Glance syncs no image, and caches {FEW} per turn, 2,000 in total");
         rows.push(Row::new("cache", &what, "µs", &scores, 0).note(&note));
     }
     Ok(rows)

@@ -1,4 +1,4 @@
-//! A cold image of a GiB on its way through the cache to its reader, beside what that cannot be faster than: MD5, and writing.
+//! A cold image of 1 GiB on its way through the cache to its reader, compared with its bounds: MD5 and writing.
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::Tested;
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 const GIB: usize = 1 << 30;
 
-/// A program that computes nothing but an MD5.
+/// The peers that only compute an MD5.
 const MD5S: [&str; 3] =
     ["MD5 alone, crate md-5", "MD5 alone, crate fast-md5", "openssl speed -evp md5"];
 
@@ -45,23 +45,23 @@ fn rows(bench: &Bench, chunk: usize, label: &str) -> Tested<Vec<Row>> {
         1 => format!("1 GiB in chunks of {label}, one stream"),
         _ => format!("1 GiB in chunks of {label}, {streams} streams at once"),
     };
-    let unflushed = "before the last byte, which waits for the flush";
-    let flushed = "to the end: flushed, recorded, published";
+    let unflushed = "up to the last byte, which waits for the sync";
+    let flushed = "to the end: synced, recorded, published";
     let mut rows = Vec::new();
     for (scores, streams) in [(&one, 1), (&many, streams)] {
         let what = chunks(streams);
         rows.push(Row::new("tee", &format!("{what}, {unflushed}"), "MB/s", scores, 0));
         let row = Row::new("tee", &format!("{what}, {flushed}"), "MB/s", scores, 1).without(&MD5S);
-        rows.push(row.note("Glance flushes nothing"));
+        rows.push(row.note("Glance syncs nothing"));
     }
     let share = "share of the lower of the fastest MD5 and plain writing";
     rows[0] = rows[0].clone().asking(Asked::AtLeast(0.95), ours(&one) / alone, share);
-    let share = "share of the lower of so many times one stream and plain writing of as many";
+    let share = "share of the lower of the same multiple of one stream and of plain writing";
     rows[2] = rows[2].clone().asking(Asked::AtLeast(0.9), ours(&many) / twice, share);
     Ok(rows)
 }
 
-/// The speed that neither can be exceeded.
+/// The upper bound of the speed.
 fn lower_of_md5_and_plain(scores: &[Score]) -> f64 {
     let md5 = MD5S.iter().map(|name| median(scores, name, 0)).fold(0.0, f64::max);
     md5.min(median(scores, PLAIN, 0))
@@ -72,7 +72,7 @@ fn median(scores: &[Score], name: &str, nth: usize) -> f64 {
     score.and_then(|score| score.figure(nth)).map_or(f64::NAN, |figure| figure.median)
 }
 
-/// Each side's MB/s of all streams together: without the flush and with it.
+/// The speed of each side in MB/s for all streams together: without the sync and with it.
 fn scores(bench: &Bench, chunk: usize, streams: usize) -> Tested<Vec<Score>> {
     let image = &Large::of(bench.size(GIB));
     let scratch = bench.scratch()?;
@@ -107,7 +107,7 @@ fn mb_per_second(image: &Large, streams: usize, started: Instant) -> f64 {
     (image.size() * streams) as f64 / started.elapsed().as_secs_f64() / 1e6
 }
 
-/// All streams reach their last byte before any of them goes on to the flush.
+/// All streams reach their last byte before the first of them starts its sync.
 fn tee(cache: &ImageCache, image: &Large, chunk: usize, streams: usize) -> Tested<Vec<f64>> {
     let (started, here) = (Instant::now(), Barrier::new(streams + 1));
     let stream = |number: usize| -> Tested {
@@ -146,7 +146,7 @@ fn tee(cache: &ImageCache, image: &Large, chunk: usize, streams: usize) -> Teste
     })
 }
 
-/// The same source, the same buffer, an MD5, and nothing else.
+/// Only an MD5, with the same source and the same buffer.
 fn hash(
     image: &Large,
     chunk: usize,
@@ -193,7 +193,7 @@ fn each_chunk(
     }
 }
 
-/// Files written from the same source, without a flush and with it.
+/// Files written from the same source, without and with a sync.
 fn write(directory: &Path, image: &Large, chunk: usize, streams: usize) -> Tested<Vec<f64>> {
     let path = |number: usize| directory.join(format!("large-{number}"));
     let started = Instant::now();
@@ -225,7 +225,7 @@ fn in_threads<T: Send>(
     })
 }
 
-/// A file in the page cache, copied as `cp` does, without a flush and with it.
+/// A file in the page cache, copied as `cp` does, without and with a sync.
 fn copying<'a>(directory: &'a Path, image: &'a Large) -> Tested<Side<'a>> {
     let (from, to) = (directory.join("original"), directory.join("copy"));
     io::copy(&mut image.source(1 << 20), &mut File::create(&from)?)?;
@@ -241,7 +241,7 @@ fn copying<'a>(directory: &'a Path, image: &'a Large) -> Tested<Side<'a>> {
     }))
 }
 
-/// Glance's tee, its checksum expected: a process for each stream, which all have a directory of their own.
+/// Glance's tee with an expected checksum: a process for each stream; all processes use one directory.
 fn glance<'a>(
     directory: &Path,
     driver: &str,
@@ -257,13 +257,13 @@ fn glance<'a>(
         settle(&base)?;
         processes.iter_mut().try_for_each(|glance| glance.tell(&format!("tee {size} {chunk}")))?;
         let told: Vec<_> = processes.iter_mut().map(Glance::answer).collect::<Tested<_>>()?;
-        // They were told at once; the slowest counts.
+        // They started at the same time; the slowest one counts.
         let seconds = told.iter().map(|told| told.seconds).fold(0.0, f64::max);
         Ok(vec![(size * streams) as f64 / seconds / 1e6])
     })
 }
 
-/// Readers that share one source, each in a thread of its own; bytes are those of the image.
+/// Readers that share one source, each in its own thread; only the bytes of the image count.
 pub fn shared(bench: &Bench) -> Tested<Vec<Row>> {
     let (scratch, image) = (bench.scratch()?, Large::of(bench.size(GIB)));
     let image: &'static Large = Box::leak(Box::new(image));
@@ -276,7 +276,7 @@ pub fn shared(bench: &Bench) -> Tested<Vec<Row>> {
         })
     };
     let scores = in_turns(bench.rounds(3), [1, 2, 8].map(side).into())?;
-    let what = "1 GiB through get_or_fetch in chunks of 64 KiB, one reader, before the last byte";
+    let what = "1 GiB through get_or_fetch in chunks of 64 KiB, one reader, up to the last byte";
     Ok(vec![Row::new("tee", what, "MB/s", &scores, 0)])
 }
 

@@ -1,4 +1,4 @@
-//! A cached image of a GiB, in the page cache: read with every block verified, beside a plain file.
+//! A cached image of 1 GiB in the page cache: a read that verifies every block, compared with a plain file.
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::Tested;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Instant;
 
-/// Bytes that are asked for at once.
+/// Bytes in one read.
 const BUFFER: usize = 1 << 20;
 
 const UNVERIFIED: &str = "ours, image_cache_verify_reads = false";
@@ -56,7 +56,7 @@ pub fn read(bench: &Bench) -> Tested<Vec<Row>> {
     let row =
         Row::new("warm read", "1 GiB in reads of 1 MiB, each block verified", "MB/s", &scores, 0);
     let median = |nth: usize| scores[nth].figure(0).map_or(f64::NAN, |figure| figure.median);
-    let share = "share of ours without verifying";
+    let share = "share of ours without verification";
     let row = row.asking(Asked::AtLeast(0.75), median(0) / median(1), share);
     Ok(vec![row.note("only ours verifies")])
 }

@@ -1,4 +1,4 @@
-//! The client that all servers are measured by: one thread, which reads what comes and throws it away.
+//! The client for measuring all servers: one thread, which reads responses and discards them.
 
 use image_cache_tests::http;
 use std::io;
@@ -7,31 +7,31 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Bytes that are read at once.
+/// Bytes in one read.
 const ROOM: usize = 256 << 10;
 
-/// No head of an answer is longer.
+/// The maximum size of a response header.
 const MAX_HEAD: usize = 16 << 10;
 
-/// A connection, which is kept alive as long as the server likes.
+/// A connection, which is kept alive as long as the server permits it.
 pub struct Client {
     address: SocketAddr,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
 }
 
-/// An answer that came whole.
+/// A complete response.
 #[derive(Debug, Clone, Copy)]
 pub struct Download {
-    /// When the first byte of the body was there, and when the last one.
+    /// The time of the first byte of the body, and of the last one.
     pub first: Instant,
     pub last: Instant,
     pub bytes: u64,
 }
 
-/// What the head of an answer says.
+/// The header of a response.
 struct Head {
-    /// Bytes of it.
+    /// Its size in bytes.
     size: usize,
     length: Option<u64>,
     closes: bool,
@@ -42,7 +42,7 @@ impl Client {
         Client { address, stream: None, buffer: vec![0; ROOM] }
     }
 
-    /// Connects, where there is no connection yet.
+    /// Connects if there is no connection yet.
     pub async fn connect(&mut self) -> io::Result<&mut TcpStream> {
         if self.stream.is_none() {
             let stream = TcpStream::connect(self.address).await?;
@@ -52,7 +52,7 @@ impl Client {
         self.stream.as_mut().ok_or_else(|| io::Error::other("it was connected just now"))
     }
 
-    /// Downloads what lies under a path; anything but 200 and all its bytes is an error.
+    /// Downloads a path; any status except 200 and an incomplete body are errors.
     pub async fn get(&mut self, target: &str) -> io::Result<Download> {
         self.ask(target).await?;
         let (head, mut bytes) = self.head().await?;
@@ -84,7 +84,7 @@ impl Client {
         self.connect().await?.write_all(request.as_bytes()).await
     }
 
-    /// Reads some of what comes; answers how many bytes that were.
+    /// Reads available bytes; returns their number.
     pub async fn read(&mut self, at_most: usize) -> io::Result<usize> {
         let room = at_most.min(ROOM);
         match self.stream.as_mut() {
@@ -93,7 +93,7 @@ impl Client {
         }
     }
 
-    /// Reads the head of an answer; answers how many bytes of the body came with it.
+    /// Reads the header of a response; returns the number of body bytes that came with it.
     async fn head(&mut self) -> io::Result<(Head, u64)> {
         let mut held = 0;
         loop {

@@ -1,4 +1,4 @@
-//! Many clients on an image that nobody has yet, from an origin that is slow.
+//! Many clients that request an image that is not cached, from a slow origin.
 
 use super::client::{Client, Download};
 use super::nginx::Nginx;
@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 
 const CLIENTS: usize = 8;
 
-/// How often, each time with images of its own.
+/// The number of rounds, each with new images.
 const ROUNDS: u64 = 3;
 
-/// What came of one round.
+/// The result of one round.
 struct Round {
-    /// The slowest client's time over that of one alone.
+    /// The time of the slowest client divided by that of a single client.
     slowest: f64,
-    /// The last client's first byte after the first one's, in milliseconds.
+    /// The time between the first byte of the first client and that of the last client, in milliseconds.
     apart: f64,
     reads: f64,
 }
@@ -41,9 +41,9 @@ pub fn concurrent_clients(bench: &Bench) -> Tested<Vec<Row>> {
         Row::of("serve", &what, unit, of(&ours)).beside([nginx]).at_most(limit)
     };
     Ok(vec![
-        row("slowest against one alone", "×", &|round| round.slowest, 1.1),
+        row("slowest compared with a single client", "×", &|round| round.slowest, 1.1),
         row("reads of the origin", "", &|round| round.reads, 1.0),
-        row("first bytes apart", "ms", &|round| round.apart, 50.0),
+        row("time between first bytes", "ms", &|round| round.apart, 50.0),
     ])
 }
 
@@ -73,7 +73,7 @@ fn last(downloads: &[Download]) -> Instant {
     downloads.iter().map(|download| download.last).max().unwrap_or_else(Instant::now)
 }
 
-/// So many clients at once, each on a connection of its own, from when they ask.
+/// This many concurrent clients, each on its own connection, from the time of their requests.
 async fn together(
     address: SocketAddr,
     image: Image,

@@ -1,4 +1,4 @@
-//! Glance 33 with its own cache, out of PyPI below `target/`: what operators run today.
+//! Glance 33 with its own cache, from PyPI, installed below `target/`: a typical installation.
 
 use super::origin::{Image, pattern};
 use super::process::{Process, log, run};
@@ -10,10 +10,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What serves it, as operators have it.
+/// The web server for Glance, as in typical installations.
 const SERVER: [&str; 1] = ["uwsgi==2.0.31"];
 
-/// Every policy allows everything: there is no Keystone.
+/// Every policy allows everything, because there is no Keystone.
 const POLICY: &str = "\
 import glance.policies, json, sys
 open(sys.argv[1], 'w').write(json.dumps({rule.name: '@' for rule in glance.policies.list_rules()}))
@@ -26,7 +26,7 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// Installs it where it is missing, and starts it with an empty cache.
+    /// Installs Glance if it is missing, and starts it with an empty cache.
     pub fn start(directory: &Path) -> io::Result<Glance> {
         let home = installed()?;
         let address = free_address()?;
@@ -61,7 +61,7 @@ impl Glance {
         self.send("PUT", &image.target(), "application/octet-stream", data)
     }
 
-    /// Sends these bytes, again and again until there are this many of them.
+    /// Sends these bytes repeatedly until this number of bytes is reached.
     fn send(
         &self,
         method: &str,

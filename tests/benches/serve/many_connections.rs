@@ -1,4 +1,4 @@
-//! The memory that many connections take: most of them idle, some downloading.
+//! The memory for many connections: most of them are idle, some are downloading.
 
 use super::client::Client;
 use super::origin::Image;
@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 const IDLE: u64 = 500;
 const ACTIVE: usize = 100;
 
-/// How long they download as fast as they can, and then slowly.
+/// The time for which they download at full speed, and then slowly.
 const PHASE: Duration = Duration::from_secs(8);
 
-/// What a slow client takes at once, and how long it waits then.
+/// The bytes that a slow client reads at once, and its pause after that.
 const SIP: usize = 16 << 10;
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -47,7 +47,7 @@ pub fn memory(bench: &Bench) -> Tested<Vec<Row>> {
     Ok(vec![Row::of("memory", &what, "MiB", Figure::of(&[mib("VmHWM")])).at_most(150.0)])
 }
 
-/// Has clients read the large image for a while; answers how many bytes came.
+/// Lets clients read the large image for a given time; returns the number of bytes.
 async fn active(address: SocketAddr, pause: Option<Duration>) -> io::Result<u64> {
     let begun = Instant::now();
     let mut clients = JoinSet::new();

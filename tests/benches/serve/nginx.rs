@@ -1,4 +1,4 @@
-//! nginx as Debian packages it, with `sendfile` and a `proxy_cache` before the same origin.
+//! nginx from Debian's package, with `sendfile` and a `proxy_cache` in front of the same origin.
 
 use super::process::{Process, log};
 use image_cache_tests::debian;
@@ -16,7 +16,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Installs it where it is missing, and starts it.
+    /// Installs nginx if it is missing, and starts it.
     pub fn start(directory: &Path, origin: SocketAddr) -> io::Result<Nginx> {
         let program = installed()?;
         fs::create_dir_all(directory.join("cache"))?;
@@ -42,8 +42,8 @@ fn installed() -> io::Result<&'static str> {
     Ok(PROGRAM)
 }
 
-/// Without a log of requests, without `tcp_nopush` (which has each answer wait for an acknowledgement), and with
-/// connections that never end: nothing that would slow it.
+/// Without an access log, without `tcp_nopush` (which delays each response until an acknowledgement), and with persistent
+/// connections, so that nothing slows it down.
 fn settings(directory: &Path, address: SocketAddr, origin: SocketAddr) -> String {
     let directory = directory.display();
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };

@@ -1,4 +1,4 @@
-//! The server that images come from: as much of a Glance as hits need to be authorised, and a count of its reads.
+//! The origin of the images: the part of the Glance API that is needed to authorise hits, and a counter of reads.
 
 use image_cache_tests::http::{self, Request, reply, write_head};
 use std::io::{self, Write};
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that are sent at once.
+/// Bytes in one write.
 const PIECE: usize = 64 << 10;
 
-/// What the slow images are limited to, in bytes per second.
+/// The speed limit of slow images, in bytes per second.
 pub const LIMIT: u64 = 50_000_000;
 
-/// An image, known by its number.
+/// An image, identified by its number.
 #[derive(Debug, Clone, Copy)]
 pub struct Image {
     number: u64,
     pub size: u64,
-    /// Whether it is sent no faster than [`LIMIT`].
+    /// Whether its speed is limited to [`LIMIT`].
     is_slow: bool,
 }
 
@@ -42,12 +42,12 @@ impl Image {
         }
     }
 
-    /// A UUID, as Glance's images have.
+    /// A UUID, like Glance's ids.
     pub fn id(self) -> String {
         format!("00000000-0000-4000-8000-{:012}", self.number)
     }
 
-    /// Where its data lies.
+    /// The path of its data.
     pub fn target(self) -> String {
         format!("/v2/images/{}/file", self.id())
     }
@@ -67,7 +67,7 @@ impl Origin {
         Origin { address: origin.address(), reads }
     }
 
-    /// How many images were read, wholly or not, since the last call.
+    /// The number of images that were read, completely or partially, since the last call.
     pub fn take_reads(&self) -> u64 {
         self.reads.swap(0, Ordering::Relaxed)
     }
@@ -89,7 +89,7 @@ fn answer(request: &Request, output: &mut TcpStream, reads: &AtomicU64) -> io::R
         return reply(output, "200 OK", &[("Content-Type", "application/json")], record.as_bytes());
     }
     if request.header("range").is_some() {
-        // The service requests the first byte to have a hit authorised.
+        // The service requests the first byte to authorise a hit.
         let range = format!("bytes 0-0/{}", image.size);
         return reply(output, "206 Partial Content", &[("Content-Range", &range)], &[0]);
     }
@@ -97,7 +97,7 @@ fn answer(request: &Request, output: &mut TcpStream, reads: &AtomicU64) -> io::R
     send(image, output)
 }
 
-/// Sends a whole image, no faster than [`LIMIT`] if it is a slow one.
+/// Sends a whole image, at most at [`LIMIT`] if it is a slow one.
 fn send(image: Image, output: &mut TcpStream) -> io::Result<()> {
     let etag = format!("\"{}\"", image.number);
     let size = usize::try_from(image.size).map_err(io::Error::other)?;
@@ -113,7 +113,7 @@ fn send(image: Image, output: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// What an image consists of, again and again.
+/// The content of an image, which repeats.
 pub fn pattern(seed: u64) -> Vec<u8> {
     (0..PIECE as u64).map(|at| (at.wrapping_mul(31).wrapping_add(seed) % 251) as u8).collect()
 }

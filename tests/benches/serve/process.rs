@@ -1,4 +1,4 @@
-//! A server as a process of its own, which ends with the benchmark.
+//! A server in its own process, which ends with the benchmark.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So long a server may take to start.
+/// The maximum time for starting a server.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process that is told to stop at the end.
+/// A process that is stopped at the end.
 pub struct Process(Child);
 
 impl Process {
@@ -58,7 +58,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command to its end; an error is the last line that it said.
+/// Runs a command to its end; if it fails, the error is the last line of its output.
 pub fn run(command: &mut Command) -> io::Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
@@ -66,11 +66,11 @@ pub fn run(command: &mut Command) -> io::Result<()> {
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
-    let last = said.trim().lines().last().unwrap_or("it says nothing").to_owned();
+    let last = said.trim().lines().last().unwrap_or("it printed nothing").to_owned();
     Err(io::Error::other(last))
 }
 
-/// A log for what a server says.
+/// The log file for the output of a server.
 pub fn log(directory: &Path, name: &str) -> io::Result<Stdio> {
     Ok(std::fs::File::create(directory.join(name))?.into())
 }

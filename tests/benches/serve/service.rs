@@ -1,4 +1,4 @@
-//! `image-cache serve`, built for release, with a cache of its own.
+//! `image-cache serve`, built for release, with its own cache.
 
 use super::process::{Process, log};
 use image_cache_tests::serving::read_address;
@@ -14,7 +14,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// In front of this upstream, with a new cache below the directory, and these options.
+    /// Starts it in front of this upstream, with a new cache below the directory, and these options.
     pub fn start(
         directory: &Path,
         binary: &Path,

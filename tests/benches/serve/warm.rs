@@ -1,4 +1,4 @@
-//! Warm downloads: one large image, and many small ones over connections that are kept alive.
+//! Warm downloads: one large image, and many small ones over persistent connections.
 
 use super::client::Client;
 use super::glance::Glance;
@@ -15,14 +15,14 @@ use tokio::task::JoinSet;
 /// Rounds in which each server has its turn.
 const ROUNDS: usize = 7;
 
-/// Small images, and connections over which they are asked for.
+/// The number of small images, and of connections for requesting them.
 const SMALL: u64 = 100;
 const CONNECTIONS: u64 = 8;
 
-/// How long a server is asked for small images in each round.
+/// The time for requesting small images from a server in each round.
 const TURN: Duration = Duration::from_secs(3);
 
-/// A GiB, each hit authorised: all at their defaults.
+/// 1 GiB, with each hit authorised: all servers have their default options.
 pub fn large(bench: &Bench) -> Tested<Vec<Row>> {
     let image = [Image::LARGE];
     let scores = warm(bench, &[], &image, async |address| {
@@ -42,7 +42,7 @@ pub fn small(bench: &Bench) -> Tested<Vec<Row>> {
     Ok(rows(what, "requests/s", &scores, [0.6, 1.0]))
 }
 
-/// The figures of our service with these options, of nginx and of Glance, once each of them has these images.
+/// The figures of our service with these options, of nginx and of Glance, after each of them has cached these images.
 fn warm(
     bench: &Bench,
     options: &[&str],
@@ -81,7 +81,7 @@ fn warm(
     let scores = in_turns(bench.rounds(ROUNDS), sides)?;
     match setup.origin.take_reads() {
         0 => Ok(scores),
-        reads => Err(format!("somebody was not warm: {reads} reads of the origin").into()),
+        reads => Err(format!("a cache was not warm: {reads} reads of the origin").into()),
     }
 }
 
@@ -106,7 +106,7 @@ async fn requests_per_second(address: SocketAddr) -> io::Result<f64> {
     Ok(requests as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// A row beside each peer, with the least share of the first and of the second one's figure.
+/// A row for each peer, with the minimum share of the first and of the second one's figure.
 fn rows(what: &str, unit: &str, scores: &[Score], asked: [f64; 2]) -> Vec<Row> {
     let median = |score: &Score| score.figure(0).map_or(f64::NAN, |figure| figure.median);
     let Some((ours, peers)) = scores.split_first() else { return Vec::new() };

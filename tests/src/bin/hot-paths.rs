@@ -1,4 +1,4 @@
-//! Runs one hot path, whose instructions are counted: `hot-paths prepare|go PATH DRIVER DIR`.
+//! Runs one hot path for counting its instructions: `hot-paths prepare|go PATH DRIVER DIR`.
 
 use image_cache_tests::instructions::HotPath;
 use std::path::Path;

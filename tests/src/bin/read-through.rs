@@ -1,7 +1,7 @@
-//! A program that embeds the cache: reads an image through it to standard output, from the cache or from a source.
+//! A program that embeds the cache: it reads an image through the cache to standard output, from the cache or from a source.
 //!
-//! `read-through DIR DRIVER ID SOURCE [replace]`; says "open" on standard error once the cache is open, and why an image
-//! that it fetched is not cached. With `replace` an image of that name goes first.
+//! `read-through DIR DRIVER ID SOURCE [replace]` prints "open" to standard error after it opened the cache, and if it fetched an
+//! image that is not cached, the reason. With `replace` it first deletes an image of that name.
 
 use image_cache::{Config, Expected, ImageCache, Outcome};
 use std::fs::File;

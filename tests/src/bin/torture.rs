@@ -1,21 +1,21 @@
-//! The torture in full: every call killed and failed, every state after a power loss, every amount of room on a disk,
-//! damage at random, and a minute of many processes that do everything at once.
+//! All torture tests: every call killed and failed, every state after a power loss, every amount of free space, random damage,
+//! and many processes that run all operations for a minute.
 //!
-//! `torture [crash] [fault] [power] [disk] [corruption] [processes] [OPERATION]`: which parts, and which operation (`add`,
-//! `"get, to a file"`), all unless named. It tortures the programs that lie beside it.
+//! `torture [crash] [fault] [power] [disk] [corruption] [processes] [OPERATION]`: the parts and the operation (`add`, `"get, to a
+//! file"`) to run, all by default. It tests the programs in its own directory.
 
 use image_cache_tests::{TempCache, Tested, corruption, processes};
 use std::process::ExitCode;
 use std::time::{Instant, UNIX_EPOCH};
 
-/// How many damages are done with each driver.
+/// The number of damaged images with each driver.
 const DAMAGES: u64 = 10_000;
 
-/// How long many processes work with each driver.
+/// The running time of the processes with each driver.
 const SECONDS: u64 = 60;
 
 fn main() -> ExitCode {
-    // This program again, as one of many.
+    // This program was started as one of the processes.
     let result = if processes::is_one() { processes::one().map(|()| true) } else { run() };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -67,7 +67,7 @@ fn damages() -> Tested<bool> {
     Ok(true)
 }
 
-/// Many processes at once, on a disk and in memory.
+/// Many concurrent processes, on a disk and in memory.
 fn many_processes() -> Tested<bool> {
     for (driver, temp) in
         [("sqlite", TempCache::new as fn(_) -> _), ("xattr", TempCache::in_memory)]

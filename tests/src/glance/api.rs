@@ -1,4 +1,4 @@
-//! A real Glance API on loopback: images are made, changed and taken away as its users do it.
+//! A real Glance API on loopback: tests create, change and remove images like its users.
 
 use super::{fixture, python};
 use crate::Tested;
@@ -18,7 +18,7 @@ pub struct GlanceApi {
     home: TempDir,
     child: Child,
     address: SocketAddr,
-    /// Its database takes one writer at a time.
+    /// Its database permits one writer at a time.
     writing: Mutex<()>,
 }
 
@@ -46,17 +46,17 @@ impl GlanceApi {
         Ok(Some(GlanceApi { home, child, address, writing: Mutex::default() }))
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Keeps others from changing anything: SQLite refuses a second writer.
+    /// Prevents changes by others: SQLite refuses a second writer.
     pub fn alone(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An image for everybody, with these bytes; its id.
+    /// Creates a public image with these bytes; returns its id.
     pub fn add(&self, bytes: &[u8]) -> Tested<String> {
         let _alone = self.alone();
         let image = json!({
@@ -79,7 +79,7 @@ impl GlanceApi {
         Ok(())
     }
 
-    /// From now on a token is worth nothing.
+    /// Revokes a token.
     pub fn revoke(&self, token: &str) -> Tested {
         let mut people = everybody();
         people.as_object_mut().ok_or("an object")?.remove(token);

@@ -1,5 +1,5 @@
-//! The hostile-driver harness: a cache with a hostile driver, every operation on it, and the promises that hold whatever
-//! the driver does.
+//! The hostile-driver harness: a cache with a hostile driver, every operation on it, and the guarantees that hold whatever the
+//! driver does.
 
 use super::hostile;
 use crate::components::{TRIED, Trial, assert_fell_back, assert_no_fallback, assert_works, open};
@@ -10,25 +10,25 @@ use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Bytes above which the cache is pruned: two images' worth.
+/// The size limit of the cache: two images.
 pub const MAX_SIZE: u64 = 25_000;
 
-/// How often everything is done before a driver that fails at it must have been replaced.
+/// The number of rounds after which a driver that fails must have been replaced.
 const ROUNDS: usize = 8;
 
-/// What lies beside the cache directory.
-const OUTSIDE: &[u8] = b"no image, and none of the cache's";
+/// The content of a file beside the cache directory.
+const OUTSIDE: &[u8] = b"not an image, and not the cache's";
 
 /// A hostile driver and the directory of its cache.
 pub struct Harness {
-    /// Where the cache lies.
+    /// The directory of the cache.
     pub trial: Trial,
     driver: DriverConfig,
     _scratch: TempDir,
 }
 
 impl Harness {
-    /// With the guest of this name.
+    /// A harness with the guest of this name.
     pub fn of(guest: &str) -> Harness {
         let (trial, scratch) = (Trial::new(), TempDir::new().expect("a temporary directory"));
         fs::write(trial.beside("outside.db"), OUTSIDE).expect("a file outside can be written");
@@ -41,14 +41,14 @@ impl Harness {
         self
     }
 
-    /// The same, with its fault in this export.
+    /// The same with the fault in this export.
     pub fn in_export(self, export: &str) -> Harness {
         self.with(|driver| {
             driver.options.insert("in".into(), export.into());
         })
     }
 
-    /// The same with little time for a call, so that the test is short.
+    /// The same with a short deadline, so that the test is short.
     pub fn with_short_deadlines(self) -> Harness {
         self.with(|driver| {
             driver.limits.guest_time = Duration::from_millis(50);
@@ -56,7 +56,7 @@ impl Harness {
         })
     }
 
-    /// The same with much time for a call, so that a busy machine causes no failure.
+    /// The same with a long deadline, so that a busy machine causes no failure.
     pub fn with_long_deadlines(self) -> Harness {
         self.with(|driver| {
             driver.limits.guest_time = Duration::from_secs(30);
@@ -64,7 +64,7 @@ impl Harness {
         })
     }
 
-    /// The driver, as it is configured.
+    /// The configuration of the driver.
     pub fn driver(&self) -> &DriverConfig {
         &self.driver
     }
@@ -74,7 +74,7 @@ impl Harness {
         open(self.trial.config(self.driver.clone()).max_size(MAX_SIZE))
     }
 
-    /// Does all that users and operators do. Operations on records may fail; no byte may be wrong.
+    /// Runs all operations of users and operators. Operations on records may fail; no byte may be wrong.
     pub fn round(&self, cache: &ImageCache, round: usize) -> Tested {
         for (id, kept) in [(format!("kept-{round}"), true), (format!("removed-{round}"), false)] {
             let image = bytes(round as u64, 10_000 + round);
@@ -89,7 +89,11 @@ impl Harness {
         self.trial.put(&format!("invalid/broken-{round}"), b"half an image");
         let _ = cache.clean(None);
         if let Ok(pruned) = cache.prune() {
-            assert!(pruned.kept.is_empty(), "nobody reads, and yet: {:?}", pruned.kept);
+            assert!(
+                pruned.kept.is_empty(),
+                "there is no reader, but these were kept: {:?}",
+                pruned.kept
+            );
             assert!(
                 cache.cache_size()?.bytes <= MAX_SIZE,
                 "it was pruned to {:?}",
@@ -99,7 +103,7 @@ impl Harness {
         Ok(())
     }
 
-    /// A list may fail; one that does not holds what is cached, in order, and sizes are the files'.
+    /// A list may fail; a list that succeeds has the cached images, in order, with the sizes of the files.
     fn assert_list_is_sound(&self, cache: &ImageCache) -> Tested {
         cache.status()?;
         let _ = cache.hit_count("kept-0");
@@ -113,7 +117,7 @@ impl Harness {
         Ok(())
     }
 
-    /// Asserts that the driver is replaced for a reason with these words, and that nothing was lost or touched by it.
+    /// Asserts that the driver is replaced for a reason that contains these words, and that it lost and changed nothing.
     pub fn assert_replaced(&self, words: &[&str]) -> Tested {
         let cache = self.open();
         let rounds = (0..ROUNDS).take_while(|round| {
@@ -126,7 +130,7 @@ impl Harness {
         self.assert_cache_works(&cache)
     }
 
-    /// Asserts that the driver serves all the time, and does no harm.
+    /// Asserts that the driver stays active, and does no harm.
     pub fn assert_harmless(&self) -> Tested {
         let cache = self.open();
         for round in 0..3 {
@@ -136,7 +140,7 @@ impl Harness {
         self.assert_cache_works(&cache)
     }
 
-    /// Asserts that a driver which cannot even be loaded is replaced for a reason with these words.
+    /// Asserts that a driver that cannot be loaded is replaced for a reason that contains these words.
     pub fn assert_refused(&self, words: &[&str]) -> Tested {
         let cache = self.open();
         assert_fell_back(&cache, TRIED, words);
@@ -144,7 +148,7 @@ impl Harness {
         self.assert_cache_works(&cache)
     }
 
-    /// The cache works, and what lies outside of it is as it was.
+    /// Asserts that the cache works, and that the files outside of it are unchanged.
     pub fn assert_cache_works(&self, cache: &ImageCache) -> Tested {
         assert_works(cache);
         assert_eq!(fs::read(self.trial.beside("outside.db"))?, OUTSIDE);
@@ -153,7 +157,7 @@ impl Harness {
             .collect::<Result<_, std::io::Error>>()?;
         assert_eq!(beside, BTreeSet::from(["cache".into(), "outside.db".into()]));
         let queue = fs::read_dir(self.trial.path("queue"))?.count();
-        assert_eq!(queue, 0, "somebody wrote into queue/");
+        assert_eq!(queue, 0, "a file was written to queue/");
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A client that sends what the test says, byte for byte.
+//! A client that sends exactly the bytes of the test.
 
 use super::Response;
 use crate::Tested;
@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// How long a test waits for bytes that must come. An error is better than a test that hangs.
+/// The maximum time that a test waits for expected bytes. An error is better than a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A GET on its own connection.
@@ -46,7 +46,7 @@ pub fn connect(server: SocketAddr) -> Tested<TcpStream> {
     Ok(stream)
 }
 
-/// An address for a server that cannot choose one itself. It is on a loopback address of this process alone: no other
+/// An address for a server that cannot choose a port itself. It is on a loopback address that only this process uses, so no other
 /// process can take its port meanwhile.
 pub fn free_address() -> io::Result<SocketAddr> {
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -98,12 +98,12 @@ impl Client {
         self.send(request(method, target, host.iter().chain(headers)))
     }
 
-    /// Reads a response to its end, or as far as it comes.
+    /// Reads a response to its end, or as much of it as is sent.
     pub fn response(&mut self, method: &str) -> io::Result<Response> {
         Response::read(&mut self.input, method)
     }
 
-    /// Reads the head of a response; an error if there is none.
+    /// Reads the header of a response; returns an error if there is none.
     pub fn head(&mut self) -> io::Result<Response> {
         Response::read_head(&mut self.input)
     }
@@ -116,7 +116,7 @@ impl Client {
     }
 }
 
-/// Reads what comes next, after the head of a response its body.
+/// Reads the next bytes; after the header of a response these are its body.
 impl Read for Client {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.input.read(buf)

@@ -1,5 +1,5 @@
-//! An origin that speaks as much of the Glance API as the service uses, with images that the test changes, holds and
-//! lets fail.
+//! An origin that implements the part of the Glance API that the service uses. Tests change its images, and delay them or make
+//! them fail.
 
 use super::origin::reply_with_range;
 use super::{Origin, Request, reply, write_head};
@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a held response looks whether its client has gone.
+/// How often a delayed response checks whether its client has disconnected.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An image of this Glance.
@@ -20,41 +20,41 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Image {
     /// Its status.
     pub status: &'static str,
-    /// Whether it can be downloaded only while its status is `active`, as by users who are no administrators.
+    /// Whether it can be downloaded only while its status is `active`, as for users who are not administrators.
     pub needs_active: bool,
     /// Its data.
     pub bytes: Arc<Vec<u8>>,
-    /// The MD5 that Glance tells, which may be wrong.
+    /// The MD5 in Glance's record, which may be wrong.
     pub md5: String,
-    /// The token that may download it; any, if there is none.
+    /// The token that may download it; none means any token.
     pub token: Option<&'static str>,
     /// Whether its store can read ranges.
     pub has_ranges: bool,
-    /// Only the first half of its data is sent until this is false.
+    /// While this is true, only the first half of its data is sent.
     pub is_held: bool,
-    /// This many requests for its data fail first.
+    /// The number of requests for its data that fail first.
     pub failures: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
     images: BTreeMap<String, Image>,
-    /// Images whose data is being sent, and the most that were at once.
+    /// The number of images whose data is being sent, and the maximum of that number.
     sending: Vec<String>,
     most: usize,
-    /// Images whose client left before the end.
+    /// The number of images whose client disconnected before the end.
     abandoned: Vec<String>,
     is_over: bool,
 }
 
-/// The images, and what becomes of the requests for their data.
+/// The images, and the handling of requests for their data.
 #[derive(Clone, Default)]
 pub struct Glance {
     shared: Arc<Monitor<State>>,
 }
 
 impl Glance {
-    /// With one image.
+    /// A Glance with one image.
     pub fn with(id: &str, bytes: &[u8]) -> Glance {
         let glance = Glance::default();
         glance.put(id, bytes);
@@ -102,12 +102,12 @@ impl Glance {
         self.shared.state().sending.clone()
     }
 
-    /// The most that were sent at once.
+    /// The maximum number that were sent at once.
     pub fn most_at_once(&self) -> usize {
         self.shared.state().most
     }
 
-    /// The images whose client left before the end.
+    /// The number of images whose client disconnected before the end.
     pub fn abandoned(&self) -> Vec<String> {
         self.shared.state().abandoned.clone()
     }
@@ -118,7 +118,7 @@ impl Glance {
         Origin::new(move |request, output| glance.answer(request, output))
     }
 
-    /// Answers as Glance does.
+    /// Responds like Glance.
     pub fn answer(&self, request: &Request, output: &mut TcpStream) -> io::Result<()> {
         let target = request.target.replace("%61", "a");
         let Some(rest) = target.strip_prefix("/v2/images/") else {
@@ -196,7 +196,7 @@ impl Glance {
         sent
     }
 
-    /// An error if the client leaves meanwhile.
+    /// Returns an error if the client disconnects meanwhile.
     fn wait_while_held(&self, output: &TcpStream, id: &str) -> io::Result<()> {
         loop {
             let state = self.shared.state();
@@ -214,14 +214,14 @@ impl Glance {
     }
 }
 
-/// A Glance with its origin. Held responses end when it is dropped.
+/// A Glance with its origin. Delayed responses end when it is dropped.
 pub struct GlanceOrigin {
     glance: Glance,
     origin: Origin,
 }
 
 impl GlanceOrigin {
-    /// Without images yet.
+    /// A Glance without images.
     pub fn start() -> GlanceOrigin {
         let glance = Glance::default();
         GlanceOrigin { origin: glance.origin(), glance }

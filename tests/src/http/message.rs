@@ -1,4 +1,4 @@
-//! Requests and responses as they are read from a connection.
+//! Requests and responses that are read from a connection.
 
 use crate::Tested;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl Head {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// Reads the body whose length the headers tell; whether that is complete. None if they tell no length.
+    /// Reads the body with the length in the headers; returns whether it is complete. None if the headers have no length.
     fn read_body(&self, input: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<Option<bool>> {
         if let Some(length) = self.header("content-length") {
             let length: u64 = length.parse().map_err(io::Error::other)?;
@@ -69,7 +69,7 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// Its body.
     pub body: Vec<u8>,
-    /// How many requests came on its connection before it.
+    /// The number of earlier requests on its connection.
     pub previous: usize,
 }
 
@@ -103,14 +103,14 @@ pub struct Response {
     pub status: u16,
     /// Names in lower case; several lines of one name are joined by commas.
     pub headers: BTreeMap<String, String>,
-    /// The body, as far as it came.
+    /// The received part of the body.
     pub body: Vec<u8>,
-    /// Whether the body is complete. Unknown, and false, if only the end of the connection ends it.
+    /// Whether the body is complete. False if only the end of the connection ends it, because that is ambiguous.
     pub is_complete: bool,
 }
 
 impl Response {
-    /// Reads the head alone; an error if there is none.
+    /// Reads only the header; returns an error if there is none.
     pub(super) fn read_head(input: &mut impl BufRead) -> io::Result<Response> {
         let head = Head::read(input)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = head.word(1).parse();
@@ -118,7 +118,7 @@ impl Response {
         Ok(Response { status, headers: head.headers, body: Vec::new(), is_complete: false })
     }
 
-    /// Reads the response to a request with this method to its end, or as far as it comes.
+    /// Reads the response to a request with this method to its end, or as much of it as is sent.
     pub(super) fn read(input: &mut impl BufRead, method: &str) -> io::Result<Response> {
         let mut response = Response::read_head(input)?;
         if method == "HEAD" || [204, 304].contains(&response.status) {
@@ -134,10 +134,10 @@ impl Response {
         Ok(response)
     }
 
-    /// A response out of its bytes, which may be incomplete.
+    /// Parses a response from its bytes, which may be incomplete.
     ///
     /// # Errors
-    /// If there is no complete head.
+    /// If there is no complete header.
     pub fn parse(mut bytes: &[u8]) -> Tested<Response> {
         if !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
             return Err("no head".into());
@@ -155,12 +155,12 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; anything else fails the test.
+    /// The body as JSON; if it is not JSON, the test fails.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
-    /// What `X-Cache` says of the source of its bytes.
+    /// The source of its bytes according to `X-Cache`.
     pub fn cache(&self) -> &str {
         self.header("x-cache").unwrap_or("nothing")
     }
@@ -182,7 +182,7 @@ fn read_chunks(input: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let length = usize::from_str_radix(line.trim(), 16)
-            .map_err(|_| io::Error::other(format!("no length of a chunk: {line:?}")))?;
+            .map_err(|_| io::Error::other(format!("not a chunk length: {line:?}")))?;
         let start = body.len();
         body.resize(start + length, 0);
         input.read_exact(&mut body[start..])?;

@@ -1,4 +1,4 @@
-//! A server which answers each request as the test says, also in ways that no server should.
+//! A server that responds to each request as the test specifies, including invalid responses.
 
 use super::Request;
 use std::io::{self, BufReader, Write};
@@ -23,7 +23,7 @@ struct Shared {
 }
 
 impl Origin {
-    /// Listens, and answers every request like this.
+    /// Listens, and responds to every request with this function.
     pub fn new(
         responder: impl Fn(&Request, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Origin {
@@ -51,7 +51,7 @@ impl Origin {
         origin
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -61,7 +61,7 @@ impl Origin {
         format!("http://{}", self.address)
     }
 
-    /// Answers like this from the next request on.
+    /// Uses this function from the next request on.
     pub fn respond_with(
         &self,
         responder: impl Fn(&Request, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
@@ -74,7 +74,7 @@ impl Origin {
         lock(&self.shared.requests).clone()
     }
 
-    /// How often the whole of this target was requested.
+    /// The number of requests for the whole of this target.
     pub fn downloads(&self, target: &str) -> usize {
         let requests = lock(&self.shared.requests);
         requests.iter().filter(|it| it.target == target && it.is_download()).count()
@@ -120,7 +120,7 @@ pub fn reply(
     output.write_all(body)
 }
 
-/// Sends the head of a response with a length, which may be false.
+/// Sends the header of a response with a length, which may be wrong.
 pub fn write_head(
     output: &mut TcpStream,
     status: &str,

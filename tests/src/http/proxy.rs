@@ -1,4 +1,4 @@
-//! A TCP proxy between a service and its upstream, which notes requests and can hold or cut connections.
+//! A TCP proxy between a service and its upstream, which records requests and can delay or close connections.
 
 use crate::Tested;
 use crate::monitor::Monitor;
@@ -9,14 +9,14 @@ use std::thread;
 
 #[derive(Debug, Default)]
 struct State {
-    /// The first line of each request, and its Range where it has one.
+    /// The first line of each request, and its Range if it has one.
     requests: Vec<String>,
-    /// On each connection, no more than this many bytes of answers go through: then they wait, or the connection is cut.
+    /// The maximum number of response bytes on each connection: after that they wait, or the connection is closed.
     limit: Option<u64>,
     cuts: bool,
     /// Connections on which the limit was reached.
     reached: u64,
-    /// Nobody is connected any more.
+    /// All connections are closed.
     down: bool,
     over: bool,
 }
@@ -29,7 +29,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// To this upstream.
+    /// A proxy for this upstream.
     pub fn to(upstream: SocketAddr) -> Tested<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let (address, shared) = (listener.local_addr()?, Arc::<Monitor<State>>::default());
@@ -52,38 +52,38 @@ impl Proxy {
         Ok(Proxy { address, shared })
     }
 
-    /// Where it begins.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many requests began so, and have no Range.
+    /// The number of requests that begin with this text and have no Range.
     pub fn requests(&self, line: &str) -> usize {
         let state = self.shared.state();
         state.requests.iter().filter(|it| it.starts_with(line) && !it.contains("range:")).count()
     }
 
-    /// All of them.
+    /// All requests.
     pub fn all_requests(&self) -> Vec<String> {
         self.shared.state().requests.clone()
     }
 
-    /// On each connection this many bytes of answers go through; the others wait.
+    /// Forwards this many response bytes on each connection; the others wait.
     pub fn hold_after(&self, bytes: u64) {
         self.change(|state| (state.limit, state.cuts) = (Some(bytes), false));
     }
 
-    /// On each connection this many bytes of answers go through; then it is cut.
+    /// Forwards this many response bytes on each connection, and then closes it.
     pub fn cut_after(&self, bytes: u64) {
         self.change(|state| (state.limit, state.cuts) = (Some(bytes), true));
     }
 
-    /// Everything goes through.
+    /// Forwards everything.
     pub fn release(&self) {
         self.change(|state| (state.limit, state.down) = (None, false));
     }
 
-    /// New connections are closed at once.
+    /// Closes new connections at once.
     pub fn go_down(&self) {
         self.change(|state| state.down = true);
     }
@@ -117,7 +117,7 @@ fn connect(
     answer(shared, server, client)
 }
 
-/// From the client to the server: heads are taken note of.
+/// Forwards bytes from the client to the server, and records request headers.
 fn ask(shared: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
     let (mut head, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     while let Ok(count @ 1..) = client.read(&mut buffer) {
@@ -136,7 +136,7 @@ fn ask(shared: &Monitor<State>, mut client: TcpStream, mut server: TcpStream) {
     let _ = server.shutdown(Shutdown::Both);
 }
 
-/// From the server to the client, as far as that may go.
+/// Forwards bytes from the server to the client, up to the limit.
 fn answer(shared: &Monitor<State>, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
     let (mut sent, mut buffer) = (0, [0; 16 * 1024]);
     loop {

@@ -1,4 +1,4 @@
-//! The counts that are kept, and how much others differ from them.
+//! The stored counts, and the differences to new counts.
 
 use super::{Count, Machine};
 use crate::Tested;
@@ -6,37 +6,37 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// A count may differ by this share of the one that is kept.
+/// A count may differ from the stored count by this share.
 pub const TOLERANCE: f64 = 0.03;
 
 /// Counts, and the machine on which they were made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline {
-    /// Where.
+    /// The machine.
     pub machine: Machine,
     /// Instructions by a path's name and driver.
     pub counts: BTreeMap<String, u64>,
 }
 
-/// A path whose count is not what was kept.
+/// A path whose count differs from the stored count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     /// Name and driver.
     pub path: String,
-    /// What was kept; none for a path that is new.
+    /// The stored count; none for a new path.
     pub kept: Option<u64>,
-    /// What was counted; none for a path that is gone.
+    /// The new count; none for a path that no longer exists.
     pub found: Option<u64>,
 }
 
 impl Baseline {
-    /// Counts that were made on this machine.
+    /// Counts on this machine.
     pub fn new(machine: Machine, counts: &[Count]) -> Baseline {
         let named = |(path, count): &Count| (path.to_string(), *count);
         Baseline { machine, counts: counts.iter().map(named).collect() }
     }
 
-    /// Takes what was counted once more, where it is less.
+    /// Adds a further count, and keeps the smaller one.
     pub fn lower(&mut self, counts: &[Count]) {
         for (path, count) in counts {
             let known = self.counts.entry(path.to_string()).or_insert(*count);
@@ -44,7 +44,7 @@ impl Baseline {
         }
     }
 
-    /// Reads them.
+    /// Reads the stored counts.
     pub fn read(path: &Path) -> Tested<Baseline> {
         let file = std::fs::read_to_string(path)?;
         let table: toml::Table = file.parse()?;
@@ -62,14 +62,14 @@ impl Baseline {
         Ok(Baseline { machine: Machine(machine.collect()), counts })
     }
 
-    /// Keeps them.
+    /// Stores the counts.
     pub fn write(&self, path: &Path) -> Tested {
         std::fs::write(path, self.to_string())?;
         Ok(())
     }
 
-    /// Every path whose count differs by more than [`TOLERANCE`], up or down: a baseline that is too high would let what comes next grow
-    /// unseen.
+    /// Every path whose count differs by more than [`TOLERANCE`], up or down: if the stored count is too high, later growth would
+    /// not be noticed.
     pub fn differences(&self, found: &Baseline) -> Vec<Difference> {
         let names: std::collections::BTreeSet<_> =
             self.counts.keys().chain(found.counts.keys()).collect();
@@ -89,7 +89,7 @@ impl fmt::Display for Baseline {
         )?;
         writeln!(
             f,
-            "# `cargo xtask test` holds each within 3 %; `cargo xtask guard --save` writes what it finds here."
+            "# `cargo xtask test` checks that each new count is within 3 %; `cargo xtask guard --save` stores new counts here."
         )?;
         writeln!(f, "\n[machine]")?;
         for (name, value) in &self.machine.0 {
@@ -101,7 +101,7 @@ impl fmt::Display for Baseline {
 }
 
 impl Difference {
-    /// Some, with a heading.
+    /// Some of the differences, with a heading.
     pub fn table(differences: &[Difference]) -> String {
         let heading = format!("{:<30} {:>14} {:>14} {:>9}\n", "path", "kept", "found", "more");
         let line = |table: String, difference| format!("{table}{difference}\n");
@@ -113,7 +113,7 @@ impl Difference {
         both.is_some_and(|(kept, found)| found.abs_diff(kept) as f64 <= tolerance * kept as f64)
     }
 
-    /// How much more was found, as a share of what was kept.
+    /// The increase as a share of the stored count.
     fn share(&self) -> Option<f64> {
         let (kept, found) = (self.kept? as f64, self.found? as f64);
         Some(found / kept - 1.0)
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_or_shrank_by_more_than_three_percent_is_told() {
+    fn counts_that_differ_by_more_than_three_percent_are_reported() {
         let kept = baseline(&[("a", 1000), ("b", 1000), ("c", 1000), ("d", 1000), ("gone", 1)]);
         let found = baseline(&[("a", 1030), ("b", 1031), ("c", 970), ("d", 969), ("new", 1)]);
         let told: Vec<_> = kept.differences(&found).into_iter().map(|d| d.path).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() -> Tested {
+    fn written_counts_can_be_read() -> Tested {
         let scratch = tempfile::tempdir()?;
         let (path, kept) = (scratch.path().join("kept.toml"), baseline(&[("hit sqlite", 7)]));
         kept.write(&path)?;

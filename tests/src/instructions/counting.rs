@@ -1,4 +1,4 @@
-//! Counts the instructions of the hot paths, each in a process of its own under callgrind.
+//! Counts the instructions of the hot paths, each in its own process under callgrind.
 
 use super::{HotPath, MEASURED, Threads, Valgrind};
 use crate::Tested;
@@ -10,10 +10,10 @@ use std::sync::Mutex;
 use std::thread;
 use tempfile::TempDir;
 
-/// A path, and how many instructions it took.
+/// A path and its number of instructions.
 pub type Count = (&'static HotPath, u64);
 
-/// The directory in which paths run, with the drivers compiled for the processor that valgrind shows.
+/// The directory in which the paths run, with the drivers compiled for the processor that valgrind emulates.
 pub struct Counting {
     valgrind: Valgrind,
     program: PathBuf,
@@ -21,9 +21,9 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Makes the directory; `program` is `hot-paths`.
+    /// Creates the directory; `program` is `hot-paths`.
     ///
-    /// In memory, whose directories hand out their files in one order on every machine, and under a path of the same
+    /// The directory is in memory, where the order of directory entries is the same on every machine, and its path has the same
     /// length everywhere.
     pub fn new(valgrind: Valgrind, program: &Path) -> Tested<Counting> {
         let scratch = tempfile::Builder::new().prefix("image-cache-").tempdir_in("/dev/shm")?;
@@ -33,7 +33,7 @@ impl Counting {
         for directory in ["native", "shown"] {
             let path = counting.path(directory);
             fs::create_dir(&path)?;
-            // Compiled code is kept only where nobody else can write.
+            // The host stores compiled code only in a directory to which no other user can write.
             fs::set_permissions(path, Permissions::from_mode(0o700))?;
         }
         Ok(counting)
@@ -43,7 +43,7 @@ impl Counting {
         self.scratch.path().join(name)
     }
 
-    /// Compiles the drivers of these paths, so that no count has that in it.
+    /// Compiles the drivers of these paths, so that no count includes compiling.
     pub fn warm_up(&self, paths: &[&'static HotPath]) -> Tested {
         for driver in ["sqlite", "xattr"] {
             let Some(path) = paths.iter().find(|path| path.driver == driver) else { continue };
@@ -59,7 +59,7 @@ impl Counting {
         Ok(())
     }
 
-    /// The counts of some paths, as many at once as there are processors.
+    /// The counts of some paths; as many run at once as there are processors.
     pub fn count(&self, paths: &[&'static HotPath]) -> Tested<Vec<Count>> {
         let (left, counts) = (Mutex::new(paths.iter()), Mutex::new(Vec::new()));
         let next = || lock(&left).next();
@@ -87,7 +87,7 @@ impl Counting {
             Threads::Own => {
                 callgrind.arg(format!("--toggle-collect={MEASURED}")).arg("--collect-atstart=no")
             }
-            // What the others did is told only at the end: closing the cache is counted, too.
+            // Other threads report their counts only at the end: closing the cache is also counted.
             Threads::All => callgrind.arg(format!("--zero-before={MEASURED}")),
         };
         run(self.go(path, callgrind, &directory))?;
@@ -99,7 +99,7 @@ impl Counting {
         if count == 0 { Err(format!("{name}: nothing was counted").into()) } else { Ok(count) }
     }
 
-    /// Natively, and with drivers compiled for the real processor.
+    /// Runs natively, with drivers compiled for the real processor.
     fn prepare(&self, path: &HotPath, directory: &Path) -> Tested {
         let mut command = Command::new(&self.program);
         command.env_clear().envs(self.environment("native")).arg("prepare");

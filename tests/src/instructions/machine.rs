@@ -1,15 +1,15 @@
-//! What a count of instructions depends on besides our code: compilers, the C library, valgrind, the processor's kind.
+//! The environment of a count in addition to our code: compilers, the C library, valgrind, the kind of processor.
 
 use super::valgrind::{Valgrind, answer};
 use image_cache_guest_toolchain::Toolchain;
 use std::collections::BTreeMap;
 
-/// All that has to be equal where counts are compared: name and value.
+/// The names and values that must be equal for comparing counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine(pub BTreeMap<String, String>);
 
 impl Machine {
-    /// This one.
+    /// This machine.
     pub fn this(valgrind: &Valgrind) -> Machine {
         let unknown = |answer: Option<String>| answer.unwrap_or_else(|| "unknown".into());
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -25,7 +25,7 @@ impl Machine {
         Machine(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    /// What differs from another one, in words.
+    /// The differences to another machine, as a message.
     pub fn differences(&self, there: &Machine) -> Vec<String> {
         let of =
             |machine: &Machine, name| machine.0.get(name).map_or("none", String::as_str).to_owned();
@@ -36,7 +36,7 @@ impl Machine {
     }
 }
 
-/// Valgrind shows a program a processor of its own, which has AVX2 where the real one has it, and never more.
+/// Valgrind emulates a processor, which has AVX2 only if the real processor has it.
 fn architecture() -> String {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {

@@ -1,4 +1,4 @@
-//! The hot paths whose instructions are counted: what each finds prepared, and what of it is counted.
+//! The hot paths: the state that each path needs, and the part whose instructions are counted.
 
 use crate::{Tested, bytes};
 use image_cache::{Config, Expected, ImageCache};
@@ -9,25 +9,25 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Images of a small cache.
+/// Images in a small cache.
 const SOME: usize = 400;
-/// Images of a page, and of a cache that is opened.
+/// Images in a page, and in a cache that is opened.
 const PAGE: usize = 1000;
-/// What is hit or queued.
+/// The number of hits, and of queued images.
 const FEW: usize = 100;
-/// Bytes of what is streamed, and in each chunk of a stream.
+/// Bytes of a stream, and of each of its chunks.
 const STREAM: usize = 8 << 20;
 const CHUNK: usize = 64 << 10;
-/// Chunks so small that what each costs is not lost beside what its bytes cost.
+/// Small chunks, so that the cost of each chunk is visible beside the cost of its bytes.
 const SMALL_CHUNK: usize = 64;
 const SMALL_CHUNKS: usize = 16_384;
 
-/// Whose instructions a path's count has.
+/// The threads whose instructions are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// Those of the thread that does the work: what runs beside it (the clock of guests) differs from run to run.
+    /// Only the thread that does the work: the instructions of other threads (the clock of guests) vary between runs.
     Own,
-    /// Those of all, since the work is shared among them.
+    /// All threads, because they share the work.
     All,
 }
 
@@ -36,16 +36,16 @@ pub enum Threads {
 pub struct HotPath {
     /// Its name in the baseline.
     pub name: &'static str,
-    /// The driver that keeps the records.
+    /// The driver of the cache.
     pub driver: &'static str,
-    /// Whose instructions are counted.
+    /// The threads whose instructions are counted.
     pub threads: Threads,
-    /// So many images of 1 KiB are cached before.
+    /// The number of images of 1 KiB that are cached before.
     images: usize,
     work: fn(&Context) -> Tested,
 }
 
-/// All of them.
+/// All paths.
 pub const PATHS: &[HotPath] = &[
     path("hit", "sqlite", SOME, hits),
     path("hit", "xattr", SOME, hits),
@@ -84,35 +84,35 @@ impl HotPath {
         PATHS.iter().find(|path| path.name == name && path.driver == driver)
     }
 
-    /// Makes what the path finds, in a directory that is not there yet.
+    /// Creates the state that the path needs, in a directory that does not exist yet.
     ///
-    /// Not where it is counted, since that is fifty times as slow.
+    /// This is not counted, because counting makes it fifty times slower.
     pub fn prepare(&self, directory: &Path) -> Tested {
         fs::create_dir_all(directory)?;
         for n in 0..self.images {
             let path = directory.join(id(n));
             fs::write(&path, [7; 1024])?;
-            // Ages that differ, so that there is one order in which to evict, and that are the same each time.
+            // The ages differ, so that the eviction order is unique, and are the same in each run.
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n as u64);
             File::open(path)?.set_times(FileTimes::new().set_accessed(at).set_modified(at))?;
         }
         let context = Context { directory, driver: self.driver };
         let cache = context.cache()?;
         for n in 0..self.images {
-            // So that a read finds digests, and need not make them.
+            // A read then finds digests, and does not create them.
             cache.verify(&id(n))?;
         }
         cache.cache_image("stream", &stream()[..], Expected::nothing())?;
         Ok(())
     }
 
-    /// Goes the path, in a directory that was prepared.
+    /// Runs the path in a prepared directory.
     pub fn go(&self, directory: &Path) -> Tested {
         (self.work)(&Context { directory, driver: self.driver })
     }
 }
 
-/// Where a path is gone.
+/// The state during a run.
 struct Context<'a> {
     directory: &'a Path,
     driver: &'static str,
@@ -133,13 +133,14 @@ impl Context<'_> {
     }
 }
 
-/// What is counted: callgrind is told this function's name ([`MEASURED`]), so it must neither be inlined nor end in a jump.
+/// The counted part: callgrind gets this function's name ([`MEASURED`]), so the function must not be inlined and must not end in
+/// a jump.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut() -> Tested) -> Tested {
     black_box(work())
 }
 
-/// The function whose instructions are counted, however its name is decorated.
+/// A pattern for the function whose instructions are counted, with any mangled name.
 pub const MEASURED: &str = "*instructions*paths*measured*";
 
 fn id(n: usize) -> String {
@@ -157,7 +158,7 @@ fn hit(cache: &ImageCache, n: usize) -> Tested {
     Ok(())
 }
 
-/// The first read of a cache finds out things that the others know.
+/// The first read of a cache does one-time work.
 fn hits(context: &Context) -> Tested {
     let cache = context.cache()?;
     hit(&cache, FEW)?;
@@ -229,7 +230,7 @@ fn queue(context: &Context) -> Tested {
     })
 }
 
-/// The engine and the compiled driver are there already: what grows with the cache.
+/// The engine and the compiled driver exist already: this counts the work that grows with the cache.
 fn open(context: &Context) -> Tested {
     drop(context.cache()?);
     let mut cache = None;
@@ -239,7 +240,7 @@ fn open(context: &Context) -> Tested {
     })
 }
 
-/// What a command pays that starts, looks and ends: the driver comes out of the compile cache.
+/// The cost of a command that starts, reads and ends: the driver comes from the compile cache.
 fn start_and_status(context: &Context) -> Tested {
     measured(&mut || {
         let status = context.cache()?.status()?;

@@ -1,18 +1,18 @@
-//! Valgrind: where it is, and what installs it.
+//! Finds or installs valgrind.
 
 use crate::debian;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The command of a valgrind that is there.
+/// An installed valgrind.
 #[derive(Debug, Clone)]
 pub struct Valgrind {
-    /// What it says its version is.
+    /// Its version, as it prints it.
     pub version: String,
 }
 
 impl Valgrind {
-    /// Finds it, or installs Debian's package where that needs no password; else why there is none.
+    /// Finds it, or installs Debian's package if that needs no password; otherwise returns the reason.
     pub fn find_or_install() -> Result<Valgrind, String> {
         if let Some(found) = Valgrind::find() {
             return Ok(found);
@@ -25,18 +25,19 @@ impl Valgrind {
         answer("valgrind", &["--version"]).map(|version| Valgrind { version })
     }
 
-    /// A program under one of its tools, in an environment of nothing but `environment`: names and values lie on the program's stack.
+    /// A command that runs a program under one of its tools, with only the variables in `environment`: names and values are on
+    /// the program's stack.
     pub fn command(&self, tool: &str, environment: &[(&str, PathBuf)]) -> Command {
         let mut command = Command::new("valgrind");
         command.env_clear().envs(environment.iter().cloned());
-        // Where it looks for itself; valgrind hands no other variable of the caller's on.
+        // The directory of valgrind's own files; valgrind passes on no other variable of the caller.
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.arg(format!("--tool={tool}")).stdin(Stdio::null());
         command
     }
 }
 
-/// What a program answers in one line, where it runs.
+/// The output of a program as one line, if it can be run.
 pub(super) fn answer(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;

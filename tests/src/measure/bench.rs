@@ -1,4 +1,4 @@
-//! A benchmark's `main`: which of its measures are run, and what becomes of their rows.
+//! The `main` function of a benchmark: selects the measurements, and reports their rows.
 
 use super::Row;
 use super::table::{print, tell};
@@ -8,50 +8,50 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use tempfile::TempDir;
 
-/// A measure's name, and what it does.
+/// The name of a measurement, and its function.
 pub type Measure = (&'static str, fn(&Bench) -> Tested<Vec<Row>>);
 
-/// Where the host keeps compiled drivers: `compiled/` in this.
+/// The variable with the directory in which the host stores compiled drivers, in `compiled/`.
 const COMPILE_CACHE: &str = "CACHE_DIRECTORY";
 
-/// Names the one measure that is to be made, in the process that is to make it.
+/// The variable that names the measurement, in the process that runs it.
 const MEASURE: &str = "IMAGE_CACHE_BENCH_MEASURE";
 
 const USAGE: &str = "[NAME...] picks by a part of their names; --names lists them; --quick does less of everything, \
      for who works on them; --long adds what takes many minutes";
 
-/// How thorough a run is, and where its files go.
+/// The thoroughness of a run, and the directory for its files.
 pub struct Bench {
     quick: bool,
-    /// Whether peers are waited for even where that takes many minutes.
+    /// Whether to measure peers that take many minutes.
     pub long: bool,
 }
 
 impl Bench {
-    /// So many rounds, or few.
+    /// This number of rounds, or few in a quick run.
     pub fn rounds(&self, rounds: usize) -> usize {
         if self.quick { rounds.min(2) } else { rounds }
     }
 
-    /// So many images or bytes, or a sixteenth.
+    /// This number of images or bytes, or a sixteenth in a quick run.
     pub fn size(&self, size: usize) -> usize {
         if self.quick { size / 16 } else { size }
     }
 
-    /// A directory below `target/` that goes with this value.
+    /// A directory below `target/` that is removed when this value is dropped.
     pub fn scratch(&self) -> Tested<TempDir> {
         Ok(tempfile::tempdir_in(below_target()?)?)
     }
 }
 
-/// `target/tmp`, as cargo names it for benchmarks.
+/// `target/tmp`, cargo's directory for benchmarks.
 fn below_target() -> Tested<std::path::PathBuf> {
     let scratch = target()?.join("tmp");
     std::fs::create_dir_all(&scratch)?;
     Ok(scratch)
 }
 
-/// Runs the measures that the arguments pick, or a piece of work that one of them started this program for.
+/// Runs the selected measurements, or a piece of work for which a measurement started this program.
 pub fn main(measures: &[Measure], works: &[(&str, Work)]) -> ExitCode {
     match run(measures, works) {
         Ok(code) => code,
@@ -80,19 +80,18 @@ fn run(measures: &[Measure], works: &[(&str, Work)]) -> Tested<ExitCode> {
     let bench = Bench { quick: options.contains(&"--quick"), long: options.contains(&"--long") };
     if let Ok(one) = std::env::var(MEASURE) {
         let known = measures.iter().find(|(name, _)| *name == one);
-        return measured(&bench, known.ok_or("nobody knows the measure")?);
+        return measured(&bench, known.ok_or("unknown measurement")?);
     }
     let is_picked = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
     let picked = measures.iter().map(|(name, _)| *name).filter(|name| is_picked(name));
-    // cargo says so where it does not only list or test.
+    // cargo sets this unless it only lists or tests.
     match options.contains(&"--bench") {
         true => each_alone(&picked.collect::<Vec<_>>(), &arguments),
         false => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// Starts this program for one measure after the other, with a compile cache of its own. One that fails does not keep
-/// the others from being made.
+/// Starts this program for each measurement in turn, with its own compile cache. If one fails, the others still run.
 fn each_alone(picked: &[&str], arguments: &[String]) -> Tested<ExitCode> {
     let compiled = tempfile::tempdir_in(below_target()?)?;
     let mut failed = Vec::new();
@@ -110,12 +109,12 @@ fn each_alone(picked: &[&str], arguments: &[String]) -> Tested<ExitCode> {
     }
 }
 
-/// Where this run's compiled drivers are, to be removed.
+/// The directory of this run's compiled drivers, which is removed at the end.
 pub fn compiled() -> Option<std::path::PathBuf> {
     Some(Path::new(&std::env::var_os(COMPILE_CACHE)?).join("compiled"))
 }
 
-/// Makes one, shows its rows and adds them to those of all.
+/// Runs a measurement, prints its rows and appends them to the file of all rows.
 fn measured(bench: &Bench, (name, measure): &Measure) -> Tested<ExitCode> {
     let (rows, code) = match measure(bench) {
         Ok(rows) => (rows, ExitCode::SUCCESS),

@@ -1,25 +1,25 @@
-//! What came of several samples: the one in the middle, and how far they lie apart.
+//! The result of several samples: their median and range.
 
-/// A median with its spread.
+/// A median with its range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figure {
-    /// The sample in the middle.
+    /// The median.
     pub median: f64,
-    /// The least one.
+    /// The smallest sample.
     pub low: f64,
-    /// The greatest one.
+    /// The largest sample.
     pub high: f64,
 }
 
 impl Figure {
-    /// Of these samples; none of none.
+    /// The figure of these samples; none if there are none.
     pub fn of(samples: &[f64]) -> Option<Figure> {
         let low = samples.iter().copied().min_by(f64::total_cmp)?;
         let high = samples.iter().copied().max_by(f64::total_cmp)?;
         Some(Figure { median: median(samples.to_vec()), low, high })
     }
 
-    /// As a cell of a table: the median, and the spread where there is one.
+    /// The cell of a table: the median, and the range if there is one.
     pub fn text(self) -> String {
         let median = number(self.median);
         if self.low == self.high {
@@ -29,13 +29,13 @@ impl Figure {
     }
 }
 
-/// The one in the middle; 0 of none.
+/// The median; 0 if there are no samples.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Three digits that count, and no more after the point.
+/// Three significant digits, and no more decimals.
 fn number(value: f64) -> String {
     match value.abs() {
         small if small < 9.995 => format!("{value:.2}"),

@@ -1,4 +1,4 @@
-//! Images and caches that measures work on.
+//! Images and caches for measurements.
 
 use crate::Tested;
 use image_cache::{Config, ConfigBuilder, Durability, Expected, ImageCache, Outcome};
@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Bytes of a large image repeat after this many.
+/// The content of a large image repeats after this many bytes.
 const BLOCK: usize = 1 << 20;
 
-/// What a small image holds.
+/// The content of a small image.
 pub const KIB: [u8; 1024] = [7; 1024];
 
 /// The n-th small image's id.
@@ -17,7 +17,7 @@ pub fn name(n: usize) -> String {
     format!("image-{n:06}")
 }
 
-/// A large image in memory: the same MiB again and again, as the peers' processes have it, too.
+/// A large image in memory: the same MiB repeated, as in the processes of the peers.
 #[derive(Debug, Clone)]
 pub struct Large {
     block: Vec<u8>,
@@ -25,23 +25,23 @@ pub struct Large {
 }
 
 impl Large {
-    /// Of this many bytes.
+    /// An image of this many bytes.
     pub fn of(size: usize) -> Large {
         Large { block: (0..BLOCK).map(|at| (at * 31 % 251) as u8).collect(), size }
     }
 
-    /// Its bytes, never more than `chunk` at once.
+    /// A reader of its bytes, at most `chunk` at once.
     pub fn source(&self, chunk: usize) -> LargeSource<'_> {
         LargeSource { image: self, at: 0, chunk }
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 }
 
-/// A large image being read.
+/// A reader of a large image.
 #[derive(Debug)]
 pub struct LargeSource<'a> {
     image: &'a Large,
@@ -50,7 +50,7 @@ pub struct LargeSource<'a> {
 }
 
 impl LargeSource<'_> {
-    /// The next bytes, where there are any.
+    /// The next bytes, if there are any.
     pub fn next_chunk(&mut self) -> &[u8] {
         self.take(self.chunk)
     }
@@ -71,15 +71,15 @@ impl Read for LargeSource<'_> {
     }
 }
 
-/// A cache's configuration: all at its defaults, but larger than anything that is measured.
+/// The configuration of a cache: the default options, except for a size limit above all measured images.
 pub fn config(directory: &Path, driver: &str) -> ConfigBuilder {
     Config::builder(directory).driver(driver).max_size(1 << 40)
 }
 
-/// A cache; one that does not use the driver that was asked for is an error.
+/// Opens a cache; returns an error if another driver has replaced the configured one.
 ///
 /// # Errors
-/// What opening fails with.
+/// If opening fails.
 pub fn open(config: ConfigBuilder) -> Tested<ImageCache> {
     let cache = ImageCache::open(config.build()?)?;
     match cache.driver().fallback {
@@ -88,12 +88,12 @@ pub fn open(config: ConfigBuilder) -> Tested<ImageCache> {
     }
 }
 
-/// Caches those of the first `images` small images that are not cached, with a checksum, and has them written to disk.
+/// Caches those of the first `images` small images that are not cached, with a checksum, and syncs them to disk.
 ///
 /// # Errors
-/// Where one of them is not cached.
+/// If one of them is not cached.
 pub fn fill(directory: &Path, driver: &str, images: usize) -> Tested {
-    // Each of them flushed takes ten times as long, and leaves the same.
+    // Syncing each image takes ten times as long, and has the same result.
     let cache = open(config(directory, driver).durability(Durability::RenameOnly))?;
     let expected = Expected::nothing().with_md5(&crate::md5_hex(&KIB))?;
     for n in 0..images {
@@ -109,10 +109,10 @@ pub fn fill(directory: &Path, driver: &str, images: usize) -> Tested {
     }
 }
 
-/// Has the file system write what it keeps back, so that the next writer does not wait for that.
+/// Syncs the file system, so that the next writer does not wait for earlier writes.
 ///
 /// # Errors
-/// Where the directory cannot be opened, or writing fails.
+/// If the directory cannot be opened, or if writing fails.
 pub fn settle(directory: &Path) -> Tested {
     Ok(rustix::fs::syncfs(File::open(directory)?)?)
 }

@@ -1,4 +1,4 @@
-//! The real Glance's cache as a peer: a process that does pieces of work when it is told to, and says how long each took.
+//! The cache of the real Glance as a peer: a process that executes commands, and reports the time of each.
 
 use crate::Tested;
 use crate::glance::{fixture, installed};
@@ -7,58 +7,58 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// What it can keep its records in; the last one's database is a file here.
+/// Its drivers; the database of the last one is a file here.
 pub const DRIVERS: [&str; 3] = ["sqlite", "xattr", "centralized_db"];
 
-/// Those that keep their records as our driver of this name does.
+/// The drivers that store their records like our driver of this name.
 pub fn drivers_like(driver: &str) -> &'static [&'static str] {
     if driver == "sqlite" { &["sqlite", "centralized_db"] } else { &["xattr"] }
 }
 
-/// A Glance at work on a directory of its own.
+/// A Glance process that works on its own directory.
 pub struct Glance {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// What opening its cache took.
+    /// The result of opening its cache.
     pub opened: Told,
 }
 
-/// What it tells of a piece of work.
+/// The result of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Told {
-    /// How long it took.
+    /// Its time.
     pub seconds: f64,
-    /// Bytes that it was about, where it was about bytes.
+    /// The number of bytes, if it transferred any.
     pub bytes: u64,
-    /// What it was about, counted.
+    /// The number of items.
     pub count: u64,
-    /// The most bytes that the process ever had resident.
+    /// The peak of the process's resident memory in bytes.
     pub peak: u64,
 }
 
 impl Told {
-    /// Microseconds for each of what was counted.
+    /// Microseconds for each item.
     pub fn micros_each(&self) -> f64 {
         self.seconds * 1e6 / self.count.max(1) as f64
     }
 
-    /// Milliseconds of all.
+    /// The total time in milliseconds.
     pub fn millis(&self) -> f64 {
         self.seconds * 1e3
     }
 
-    /// Bytes per second, in 10^6.
+    /// The speed in 10^6 bytes per second.
     pub fn mb_per_second(&self) -> f64 {
         self.bytes as f64 / self.seconds / 1e6
     }
 }
 
 impl Glance {
-    /// Starts it on a directory, which is made where it is not there; installs it first where it is missing.
+    /// Starts it on a directory, which is created if it does not exist; installs Glance first if it is missing.
     ///
     /// # Errors
-    /// Where it cannot be installed or cannot open its cache with this driver.
+    /// If it cannot be installed or cannot open its cache with this driver.
     pub fn start(directory: &Path, driver: &str) -> Tested<Glance> {
         fs::create_dir_all(directory)?;
         let mut command = Command::new(installed()?.join("bin/python"));
@@ -73,34 +73,34 @@ impl Glance {
         Ok(glance)
     }
 
-    /// Has it do something; `tests/fixtures/glance/measure.py` says what it can do.
+    /// Executes a command; `tests/fixtures/glance/measure.py` lists the commands.
     ///
     /// # Errors
-    /// What it fails with.
+    /// If the command fails.
     pub fn ask(&mut self, command: &str) -> Tested<Told> {
         self.tell(command)?;
         self.answer()
     }
 
-    /// Tells it to do something without waiting for the end of it.
+    /// Starts a command without waiting for its end.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If the process has ended.
     pub fn tell(&mut self, command: &str) -> Tested {
         let input = self.input.as_mut().ok_or("its input is piped")?;
         writeln!(input, "{command}")?;
         Ok(input.flush()?)
     }
 
-    /// What came of it.
+    /// Waits for the result of a command.
     ///
     /// # Errors
-    /// What it fails with.
+    /// If the command fails.
     pub fn answer(&mut self) -> Tested<Told> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         let told: serde_json::Value =
-            serde_json::from_str(&line).map_err(|_| format!("Glance broke off: {line:?}"))?;
+            serde_json::from_str(&line).map_err(|_| format!("Glance ended early: {line:?}"))?;
         if let Some(error) = told["error"].as_str() {
             return Err(error.to_owned().into());
         }
@@ -113,7 +113,7 @@ impl Glance {
 
 impl Drop for Glance {
     fn drop(&mut self) {
-        // It ends where its input does.
+        // It ends when its input ends.
         self.input = None;
         let _ = self.child.wait();
     }

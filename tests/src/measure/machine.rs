@@ -1,4 +1,4 @@
-//! What a measure needs of the machine: the program under test, OpenSSL, and how much memory a process took.
+//! What a measurement needs from the machine: the program under test, OpenSSL, and the memory of a process.
 
 use crate::{Tested, debian, serving};
 use std::fs;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The command line; `cargo xtask bench` builds it with the benchmark, `cargo bench` alone does not.
+/// The command line. `cargo xtask bench` builds it with the benchmark; `cargo bench` does not.
 ///
 /// # Errors
-/// Where it was never built.
+/// If it was not built.
 pub fn binary() -> Tested<PathBuf> {
     let binary = serving::beside_this_program();
-    Ok(binary.ok_or("image-cache is not built: cargo xtask bench does that, too")?)
+    Ok(binary.ok_or("image-cache is not built: cargo xtask bench also builds it")?)
 }
 
 /// A line of a process's `status`, in bytes: `VmRSS` or `VmHWM`; 0 once it has ended.
@@ -24,10 +24,11 @@ pub fn memory_of(process: u32, name: &str) -> u64 {
     kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
 }
 
-/// OpenSSL's MD5 over blocks of this many bytes, `streams` at once, for a second: bytes per second of all together.
+/// The speed of OpenSSL's MD5 over blocks of this many bytes, with `streams` at once, for a second: bytes per second of all
+/// together.
 ///
 /// # Errors
-/// Where there is no `openssl` and none can be installed, or it does not say what is expected of it.
+/// If there is no `openssl` and it cannot be installed, or if its output is not as expected.
 pub fn openssl_md5(block: usize, streams: usize) -> Tested<f64> {
     let program = openssl()?;
     let block = block.to_string();
@@ -44,12 +45,12 @@ pub fn openssl_md5(block: usize, streams: usize) -> Tested<f64> {
         // "+F:22:md5:690123456.78"
         let line = said.lines().find_map(|line| line.strip_prefix("+F:"));
         let figure = line.and_then(|line| line.rsplit(':').next()?.trim().parse::<f64>().ok());
-        sum += figure.ok_or_else(|| format!("openssl speed says {said:?}"))?;
+        sum += figure.ok_or_else(|| format!("openssl speed printed {said:?}"))?;
     }
     Ok(sum)
 }
 
-/// Its program, installed now where it is missing.
+/// The program, which is installed if it is missing.
 fn openssl() -> Tested<&'static str> {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     let runs = || Command::new("openssl").arg("version").output().is_ok();

@@ -1,4 +1,4 @@
-//! What the built-in drivers do, done by the benchmarks themselves: the same statements, the same system calls.
+//! The work of the built-in drivers in native code: the same statements, the same system calls.
 
 use image_cache::{CachedImage, Hit};
 use rusqlite::{Connection, params};
@@ -17,7 +17,7 @@ const INSERT: &str = "INSERT OR REPLACE INTO cached_images \
 const ONE: &str = "SELECT image_id, last_accessed, last_modified, size, hits, checksum \
     FROM cached_images WHERE image_id = ?1";
 
-/// Records in SQLite, over a connection set up as the host's.
+/// Records in SQLite, with a connection that has the same settings as the host's.
 pub struct Sqlite {
     connection: Connection,
 }
@@ -26,7 +26,7 @@ pub struct Sqlite {
 pub type Row = (String, f64, f64, i64, i64, Option<String>);
 
 impl Sqlite {
-    /// The database that the driver made.
+    /// Opens the database that the driver created.
     pub fn open(database: &Path) -> Sqlite {
         let connection = Connection::open(database).expect("the driver made it");
         connection.set_prepared_statement_cache_capacity(64);
@@ -36,7 +36,7 @@ impl Sqlite {
         Sqlite { connection }
     }
 
-    /// Counts one.
+    /// Counts one hit.
     pub fn record_hit(&mut self, hit: &Hit) {
         let mut count = self.connection.prepare_cached(COUNT).expect("it parses");
         count.execute(params![hit.image_id.as_str(), 1, seconds(hit.at)]).expect("a hit");
@@ -52,7 +52,7 @@ impl Sqlite {
         insert.execute(row).expect("a record");
     }
 
-    /// Asks for one.
+    /// Reads one record.
     pub fn find(&mut self, id: &str) -> Option<Row> {
         let mut one = self.connection.prepare_cached(ONE).expect("it parses");
         let row = |row: &rusqlite::Row<'_>| {
@@ -62,7 +62,7 @@ impl Sqlite {
     }
 }
 
-/// Records in attributes, under the lock that keeps counts from being lost.
+/// Records in attributes, with the lock that prevents lost counts.
 pub struct Xattr {
     directory: PathBuf,
     base: File,
@@ -70,7 +70,7 @@ pub struct Xattr {
 }
 
 impl Xattr {
-    /// A directory that the driver used before.
+    /// Opens a directory that the driver used before.
     pub fn open(directory: &Path) -> Xattr {
         let lock = directory.join(".image-cache/attributes.lock");
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(lock);
@@ -78,18 +78,18 @@ impl Xattr {
         Xattr {
             directory: directory.to_owned(),
             base,
-            lock: lock.expect("the cache made its directory"),
+            lock: lock.expect("the cache created its directory"),
         }
     }
 
-    /// Counts one.
+    /// Counts one hit.
     pub fn record_hit(&mut self, hit: &Hit) {
         let path = self.directory.join(hit.image_id.as_str());
         let flags = (OFlags::NOATIME | OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
         let file = File::options().read(true).custom_flags(flags).open(path);
         let file = file.expect("the image is there");
         assert!(file.metadata().expect("it can be looked at").is_file());
-        self.lock.lock().expect("nobody else has it");
+        self.lock.lock().expect("no other process has the lock");
         let now = file.get_xattr("user.hits").expect("it can be read").unwrap_or_default();
         let hits: i64 = std::str::from_utf8(&now).unwrap_or_default().parse().unwrap_or(0);
         file.set_xattr("user.hits", (hits + 1).to_string().as_bytes()).expect("it can be set");

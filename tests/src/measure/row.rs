@@ -1,19 +1,19 @@
-//! A row: a figure of ours beside those of the peers, and what was asked of it.
+//! A row: our figure, the figures of the peers, and the target.
 
 use super::table::{Asked, Cells, Line};
 use super::{Figure, Score};
 use serde_json::{Value, json};
 
-/// A peer's figure, or why there is none.
+/// The figure of a peer, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Peer {
     /// Its name.
     pub name: String,
-    /// What it reached.
+    /// Its figure.
     pub figure: Result<Figure, String>,
 }
 
-/// A figure of ours beside those of the peers.
+/// Our figure and those of the peers.
 #[derive(Debug, Clone)]
 pub struct Row {
     group: String,
@@ -23,13 +23,13 @@ pub struct Row {
     peers: Vec<Peer>,
     asked: Asked,
     found: f64,
-    /// What `found` is, where it is not our figure.
+    /// The meaning of `found`, if it is not our figure.
     measure: Option<String>,
     note: Option<String>,
 }
 
 impl Row {
-    /// Of the `nth` figure of these scores, the first of which is ours.
+    /// A row of the `nth` figure of these scores, the first of which is ours.
     pub fn new(group: &str, what: &str, unit: &str, scores: &[Score], nth: usize) -> Row {
         let ours = scores.first().and_then(|score| score.figure(nth));
         let mut row = Row::of(group, what, unit, ours);
@@ -37,7 +37,7 @@ impl Row {
         row
     }
 
-    /// Of a figure of ours alone.
+    /// A row of only our figure.
     pub fn of(group: &str, what: &str, unit: &str, ours: Option<Figure>) -> Row {
         Row {
             group: group.to_owned(),
@@ -52,35 +52,35 @@ impl Row {
         }
     }
 
-    /// With these peers in addition.
+    /// Adds these peers.
     #[must_use]
     pub fn beside(mut self, peers: impl IntoIterator<Item = Peer>) -> Row {
         self.peers.extend(peers);
         self
     }
 
-    /// Without the peers of this name.
+    /// Removes the peers of this name.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Row {
         self.peers.retain(|peer| !names.contains(&peer.name.as_str()));
         self
     }
 
-    /// Our figure may be no more than this.
+    /// Sets the target: our figure is at most this.
     #[must_use]
     pub fn at_most(mut self, limit: f64) -> Row {
         self.asked = Asked::AtMost(limit);
         self
     }
 
-    /// Something that was found, as a ratio, is asked to keep a limit; `measure` says what it is.
+    /// Sets a target for a ratio; `measure` describes the ratio.
     #[must_use]
     pub fn asking(mut self, asked: Asked, found: f64, measure: &str) -> Row {
         (self.asked, self.found, self.measure) = (asked, found, Some(measure.to_owned()));
         self
     }
 
-    /// With something that its reader must know, such as a guarantee that somebody does not give.
+    /// Adds a note for the reader, such as a guarantee that a peer does not give.
     #[must_use]
     pub fn note(mut self, words: &str) -> Row {
         let before = self.note.take().map(|note| format!("{note}; ")).unwrap_or_default();
@@ -88,7 +88,7 @@ impl Row {
         self
     }
 
-    /// A line for each peer, ours in the first of them.
+    /// A line for each peer; the first one has our figure.
     pub(super) fn cells(&self) -> Vec<Cells> {
         let mut cells: Vec<Cells> = self.lines().iter().map(Line::cells).collect();
         if let (Some(measure), Some([.., asked, _])) = (&self.measure, cells.first_mut()) {
@@ -131,7 +131,7 @@ impl Row {
         }
     }
 
-    /// With all of its figures.
+    /// The row as JSON with all figures.
     pub(super) fn json(&self) -> Value {
         let figure = |figure: &Figure| json!({"median": figure.median, "low": figure.low, "high": figure.high});
         let peers = self.peers.iter().map(|peer| match &peer.figure {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_not_reached() {
+    fn a_missing_figure_misses_its_target() {
         let row = Row::of("hit", "of 1 KiB", "µs", None).at_most(15.0);
         assert_eq!(row.cells()[0][1..], ["missing µs", "", "", "<= 15", "MISSED"]);
     }

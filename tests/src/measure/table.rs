@@ -1,4 +1,4 @@
-//! What was measured, and what was asked, as lines of a table; and for programs that collect them.
+//! The figures and targets as lines of a table, and for programs that collect them.
 
 use super::Row;
 use crate::Tested;
@@ -6,36 +6,36 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
-/// Names the file that rows are added to, each a line of JSON.
+/// The variable with the file to which rows are appended, each as a line of JSON.
 const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
 
 /// The columns.
-const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "asked", ""];
+const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "target", ""];
 
-/// A figure of ours beside that of a peer.
+/// Our figure and that of a peer.
 pub(super) struct Line {
-    /// What was measured; empty where the line goes on with the one above.
+    /// The measurement; empty if the line continues the previous one.
     pub what: String,
     /// Our figure.
     pub ours: String,
     /// The peer's name and figure.
     pub peer: String,
-    /// Ours over the peer's, where that says anything.
+    /// Our figure divided by the peer's, if this is meaningful.
     pub ratio: Option<f64>,
-    /// What is held against the limit: that ratio, or our own figure.
+    /// The value that is compared with the target: that ratio, or our own figure.
     pub found: f64,
-    /// The limit.
+    /// The target.
     pub asked: Asked,
 }
 
-/// What a figure must reach.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub enum Asked {
-    /// No less.
+    /// At least this.
     AtLeast(f64),
-    /// No more.
+    /// At most this.
     AtMost(f64),
-    /// It is only shown.
+    /// No target.
     Nothing,
 }
 
@@ -58,17 +58,17 @@ impl Asked {
     }
 }
 
-/// The cells of a line, a column each.
+/// The cells of a line, one for each column.
 pub(super) type Cells = [String; 6];
 
 impl Line {
-    /// One that says nothing yet.
+    /// An empty line.
     pub fn empty() -> Line {
         let (what, ours, peer) = (String::new(), String::new(), String::new());
         Line { what, ours, peer, ratio: None, found: 0.0, asked: Asked::Nothing }
     }
 
-    /// The cells of its columns; the last one is empty where nothing was asked.
+    /// The cells of its columns; the last one is empty if there is no target.
     pub fn cells(&self) -> Cells {
         let ratio = self.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let verdict = self.asked.holds(self.found).to_owned();
@@ -83,7 +83,7 @@ impl Line {
     }
 }
 
-/// Prints them, aligned.
+/// Prints the rows, aligned.
 pub(super) fn print(rows: &[Row]) {
     let rows = rows.iter().flat_map(Row::cells);
     let rows: Vec<Cells> = std::iter::once(TITLES.map(str::to_owned)).chain(rows).collect();
@@ -96,7 +96,7 @@ pub(super) fn print(rows: &[Row]) {
     }
 }
 
-/// Adds rows to the file that `IMAGE_CACHE_BENCH_ROWS` names, where it names one.
+/// Appends rows to the file that `IMAGE_CACHE_BENCH_ROWS` names, if it is set.
 pub(super) fn tell(rows: &[Row]) -> Tested {
     let Some(path) = std::env::var_os(ROWS) else { return Ok(()) };
     let open = File::options().append(true).create(true).open(&path);
@@ -107,7 +107,7 @@ pub(super) fn tell(rows: &[Row]) -> Tested {
     Ok(())
 }
 
-/// Bytes in a time, in MiB per second.
+/// The speed for these bytes in this time, in MiB per second.
 pub fn mib_per_second(bytes: u64, time: Duration) -> f64 {
     bytes as f64 / time.as_secs_f64() / f64::from(1 << 20)
 }

@@ -1,33 +1,33 @@
-//! Turns: each side works once in every round, so that all see the same machine.
+//! Turns: each side works once in every round, so that all sides have the same conditions.
 
 use super::Figure;
 use super::row::Peer;
 use crate::Tested;
 
-/// What a side does in its turn; it answers one figure, or several of one piece of work.
+/// The work of a side in its turn; it returns one figure, or several figures of one piece of work.
 type Turn<'a> = Box<dyn FnMut() -> Tested<Vec<f64>> + 'a>;
 
-/// Rounds from which on the first is left out: what is short is not warm at once.
+/// The number of rounds from which on the first round is ignored: short work needs a round to fill the caches.
 const WARMED_FROM: usize = 5;
 
-/// A program that is measured. By convention the first side is ours.
+/// A program to measure. By convention the first side is image-cache.
 pub struct Side<'a> {
     name: String,
     turn: Result<Turn<'a>, String>,
 }
 
 impl<'a> Side<'a> {
-    /// One that is there.
+    /// An available side.
     pub fn new(name: impl Into<String>, turn: impl FnMut() -> Tested<Vec<f64>> + 'a) -> Side<'a> {
         Side { name: name.into(), turn: Ok(Box::new(turn)) }
     }
 
-    /// One that is missing, and why.
+    /// A missing side with the reason.
     pub fn missing(name: impl Into<String>, why: impl ToString) -> Side<'a> {
         Side { name: name.into(), turn: Err(why.to_string()) }
     }
 
-    /// One that is there if this is.
+    /// A side that is available if `found` is.
     pub fn of<T: 'a>(
         name: impl Into<String>,
         found: Tested<T>,
@@ -40,22 +40,22 @@ impl<'a> Side<'a> {
     }
 }
 
-/// What came of a side's turns.
+/// The results of a side's turns.
 #[derive(Debug, Clone)]
 pub struct Score {
-    /// Whose.
+    /// The name of the side.
     pub name: String,
-    /// A figure for each of those that a turn answers, or why there is none.
+    /// One figure for each value that a turn returns, or the reason why there is none.
     pub figures: Result<Vec<Figure>, String>,
 }
 
 impl Score {
-    /// One of the figures, where it is there.
+    /// One of the figures, if it is available.
     pub fn figure(&self, nth: usize) -> Option<Figure> {
         self.figures.as_ref().ok()?.get(nth).copied()
     }
 
-    /// One of the figures as a peer's; the only one where there is but one.
+    /// One of the figures as a peer's; if there is only one, that one.
     pub fn peer(&self, nth: usize) -> Peer {
         let measured = self.figures.as_ref().map_err(Clone::clone);
         let figure = measured.and_then(|all| {
@@ -65,10 +65,10 @@ impl Score {
     }
 }
 
-/// Gives each side its turn in each round. A peer that fails is missing from then on; ours may not.
+/// Gives each side its turn in each round. If a peer fails, it is missing from then on; if our side fails, this is an error.
 ///
 /// # Errors
-/// What the first side fails with.
+/// If the first side fails.
 pub fn in_turns(rounds: usize, mut sides: Vec<Side<'_>>) -> Tested<Vec<Score>> {
     let mut samples: Vec<Vec<Vec<f64>>> = vec![Vec::new(); sides.len()];
     let unmeasured = usize::from(rounds >= WARMED_FROM);
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_fails_is_missing_with_its_reason_and_the_others_go_on() -> Tested {
+    fn a_peer_that_fails_is_missing_with_its_reason_and_the_others_continue() -> Tested {
         let mut turns = 0;
         let sides = vec![
             Side::new("ours", || Ok(vec![1.0, 2.0])),

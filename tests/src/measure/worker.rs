@@ -1,25 +1,25 @@
-//! One piece of work in its own process: to be killed, to be one of several, or to measure its memory alone.
+//! One piece of work in its own process, which is killed, is one of several, or has its memory measured.
 
 use super::memory_of;
 use crate::Tested;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// What such a process does with its arguments.
+/// The work of such a process with its arguments.
 pub type Work = fn(&[String]) -> Tested;
 
-/// Names the work, in the process that is to do it.
+/// The variable that names the work, in the process that does it.
 const WORK: &str = "IMAGE_CACHE_BENCH_WORK";
 
-/// The last line of such a process: its peak of resident memory, in bytes.
+/// The last output line of such a process: its peak of resident memory in bytes.
 const PEAK: &str = "peak ";
 
-/// The work that this process was started for.
+/// The work for which this process was started.
 pub(super) fn asked() -> Option<String> {
     std::env::var(WORK).ok()
 }
 
-/// Does it, and tells how much memory it took.
+/// Does the work, and prints the peak of its memory.
 pub(super) fn work(name: &str, works: &[(&str, Work)]) -> Tested {
     let (_, work) =
         works.iter().find(|(known, _)| *known == name).ok_or("no work has this name")?;
@@ -36,10 +36,10 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts it.
+    /// Starts the process.
     ///
     /// # Errors
-    /// Where no process can be had.
+    /// If the process cannot be started.
     pub fn start(name: &str, arguments: &[&str]) -> Tested<WorkerProcess> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments).env(WORK, name).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -49,10 +49,10 @@ impl WorkerProcess {
         Ok(WorkerProcess { child, input, output: BufReader::new(output) })
     }
 
-    /// Runs it to its end; the most bytes that it had resident.
+    /// Runs the process to its end; returns its peak of resident memory in bytes.
     ///
     /// # Errors
-    /// Where it fails.
+    /// If it fails.
     pub fn peak(name: &str, arguments: &[&str]) -> Tested<u64> {
         let mut worker = WorkerProcess::start(name, arguments)?;
         loop {
@@ -62,10 +62,10 @@ impl WorkerProcess {
         }
     }
 
-    /// The next line that it says.
+    /// The next line of its output.
     ///
     /// # Errors
-    /// Where it ended instead.
+    /// If it has ended.
     pub fn line(&mut self) -> Tested<String> {
         let mut line = String::new();
         match self.output.read_line(&mut line)? {
@@ -74,19 +74,19 @@ impl WorkerProcess {
         }
     }
 
-    /// Tells it to go on, where it waits for a line.
+    /// Sends a line, for which the process waits before it continues.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has ended.
     pub fn go_on(&mut self) -> Tested {
         writeln!(self.input)?;
         Ok(self.input.flush()?)
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL, and waits for its end.
     ///
     /// # Errors
-    /// Where it cannot be waited for.
+    /// If its end cannot be waited for.
     pub fn kill(mut self) -> Tested {
         self.child.kill()?;
         self.child.wait()?;

@@ -1,4 +1,4 @@
-//! One of the processes: does at random whatever a cache can be asked for, and checks each answer.
+//! One of the processes: runs random operations of the cache, and checks each result.
 
 use super::{MAX_SIZE, PASSING, STEADY, image};
 use crate::{Source, TempCache, Tested, md5_hex, read_all, read_until_error, wrong_md5};
@@ -16,7 +16,7 @@ pub fn is_one() -> bool {
     std::env::var_os(NUMBER).is_some()
 }
 
-/// Works as one of the processes; nothing where the program was not started as one.
+/// Works as one of the processes; does nothing if the program was not started as one.
 pub fn one() -> Tested {
     let Some(temp) = TempCache::of_parent().filter(|_| is_one()) else { return Ok(()) };
     let number = |name: &str| -> Tested<u64> { Ok(std::env::var(name)?.parse()?) };
@@ -32,7 +32,7 @@ pub fn one() -> Tested {
     while Instant::now() < until {
         one.step()?;
     }
-    // Hits that were gathered are written now.
+    // The collected hits are written now.
     drop(one.cache);
     for (name, count) in one.did {
         println!("did {name} {count}");
@@ -45,11 +45,11 @@ struct One {
     number: u64,
     cache: ImageCache,
     random: u64,
-    /// How often each operation was done, and each steady image read to its end.
+    /// The number of each operation, and of complete reads of each permanent image.
     did: BTreeMap<String, u64>,
 }
 
-/// The processes differ in when hits are written, and in whether the limit is a hard one.
+/// The processes differ in the delay of hits, and in whether the limit is a hard limit.
 fn open(temp: &TempCache, number: u64) -> ImageCache {
     temp.open_with(|config| {
         let delay = Duration::from_millis(if number % 4 == 1 { 20 } else { 0 });
@@ -159,7 +159,7 @@ impl One {
             if came != all {
                 return Err("the filling reader got something else".into());
             }
-            reader.outcome().cloned().ok_or("it has no outcome at its end")?
+            reader.outcome().cloned().ok_or("there is no outcome at the end")?
         };
         match outcome {
             Outcome::Cached(_) => Ok("cache"),
@@ -173,7 +173,7 @@ impl One {
         }
     }
 
-    /// A fetch that breaks off, whose source fails, or that was promised another checksum.
+    /// A fetch that is aborted, whose source fails, or whose checksum is wrong.
     fn fetch_in_vain(&mut self, id: &str) -> Tested<&'static str> {
         let all = image(id);
         match self.random(3) {

@@ -1,4 +1,4 @@
-//! The service in front of an origin, as a process of its own with a cache of its own.
+//! The service in front of an origin, as a separate process with its own cache.
 
 use super::{binary, read_address};
 use crate::http::{Client, Response};
@@ -17,12 +17,12 @@ pub struct Served {
 }
 
 impl Served {
-    /// In front of this URL, with these options.
+    /// Starts the service in front of this URL, with these options.
     pub fn before(url: &str, options: &[&str]) -> Served {
         Served::on(TempCache::new("sqlite"), url, options)
     }
 
-    /// With a cache that exists.
+    /// Starts the service with an existing cache.
     pub fn on(temp: TempCache, url: &str, options: &[&str]) -> Served {
         let mut command = Command::new(binary());
         command.env_clear().env("CACHE_DIRECTORY", std::env::temp_dir().join("image-cache-tests"));
@@ -48,7 +48,7 @@ impl Served {
         Client::connect(self.address).expect("it listens")
     }
 
-    /// One request on a connection of its own.
+    /// One request on its own connection.
     pub fn ask(
         &self,
         method: &str,
@@ -73,7 +73,7 @@ impl Served {
         self.temp.path(id).is_file()
     }
 
-    /// Waits until nothing is being fetched.
+    /// Waits until no fetch runs.
     pub fn is_idle(&self) -> bool {
         until(|| self.temp.names("incomplete").is_empty())
     }
@@ -82,7 +82,7 @@ impl Served {
         Ok(Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?)
     }
 
-    /// Does something while the service may have this many descriptors more than it has, or fewer.
+    /// Calls a function while the service has a limit of its current descriptors plus this many, or minus this many.
     pub fn with_few_descriptors<T>(&self, more: isize, act: impl FnOnce() -> T) -> Tested<T> {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count();
         let current = Some(open.saturating_add_signed(more) as u64);
@@ -93,7 +93,7 @@ impl Served {
         Ok(done)
     }
 
-    /// Stops it in order, and returns its cache once it has ended.
+    /// Stops the service with SIGTERM, and returns its cache after it has ended.
     pub fn stop(mut self) -> Tested<TempCache> {
         kill_process(self.pid()?, Signal::TERM)?;
         let status = self.child.wait()?;

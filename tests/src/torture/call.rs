@@ -1,4 +1,4 @@
-//! One system call of a traced program: which it is, whether it can change anything, and what it is about.
+//! One system call of a traced program: its name, whether it can change anything, and its object.
 
 use nix::libc::{self, c_long};
 use nix::unistd::Pid;
@@ -8,25 +8,25 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// What a call can do.
+/// The effect of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Change a file, a directory or a lock, or tell somebody something.
+    /// It can change a file, a directory or a lock, or send something.
     Changes,
-    /// Read a file or a directory.
+    /// It can read a file or a directory.
     Reads,
     /// Neither.
     Other,
 }
 
-/// A call, as its thread is about to make it.
+/// A call that a thread is about to make.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The how-manieth of the program's threads makes it.
+    /// The index of the thread in the program.
     pub thread: usize,
-    /// Its name, with what tells a changing one from one that changes nothing.
+    /// Its name, with a suffix that separates changing calls from others.
     pub name: &'static str,
-    /// What it can do.
+    /// Its effect.
     pub kind: Kind,
     /// Its number.
     pub number: c_long,
@@ -36,7 +36,7 @@ pub struct Call {
     task: Pid,
 }
 
-/// Where a call's arguments name what it is about.
+/// The position of a call's object in its arguments.
 enum Subject {
     /// An open file.
     File(usize),
@@ -69,7 +69,7 @@ impl Call {
         call
     }
 
-    /// The path of what the call is about, where it has one.
+    /// The path of the call's object, if it has one.
     pub fn path(&self) -> Option<PathBuf> {
         match self.subject() {
             Subject::File(argument) => self.open_file(self.arguments[argument]),
@@ -90,7 +90,7 @@ impl Call {
         }
     }
 
-    /// The number of the open file that the call is about.
+    /// The file descriptor of the call's object.
     pub fn file(&self) -> Option<u64> {
         match self.subject() {
             Subject::File(argument) => Some(self.arguments[argument]),
@@ -98,12 +98,12 @@ impl Call {
         }
     }
 
-    /// A way to an open file of the program's, through which it can be looked at.
+    /// A path to an open file of the program, through which the tracer can read it.
     pub fn file_in_proc(&self, file: u64) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", self.process, file as u32))
     }
 
-    /// Where the next read or write of an open file starts.
+    /// The offset of the next read or write of an open file.
     pub fn position(&self, file: u64) -> Option<u64> {
         let path = format!("/proc/{}/fdinfo/{}", self.process, file as u32);
         let info = std::fs::read_to_string(path).ok()?;
@@ -118,10 +118,10 @@ impl Call {
         Some(bytes)
     }
 
-    /// A string of the program's, without its NUL.
+    /// A string of the program, without its NUL.
     pub fn string(&self, address: u64) -> Option<Vec<u8>> {
         let memory = File::open(format!("/proc/{}/mem", self.task)).ok()?;
-        // Not across the end of a page, behind which there may be nothing.
+        // Reads do not cross a page boundary, because the next page may not exist.
         let mut bytes = Vec::new();
         while bytes.len() < 8192 {
             let start = address + bytes.len() as u64;
@@ -142,7 +142,7 @@ impl Call {
         self.number == libc::SYS_renameat2 && flags & libc::RENAME_NOREPLACE != 0
     }
 
-    /// The flags of an opening.
+    /// The flags of an open call.
     pub fn open_flags(&self) -> Option<i32> {
         let flags = match self.number {
             libc::SYS_open => self.arguments[1],
@@ -160,12 +160,12 @@ impl Call {
     }
 
     fn path_below(&self, directory: Option<u64>, address: u64) -> Option<PathBuf> {
-        // Some calls take no name where they mean the open file itself.
+        // Some calls have no name if they refer to the open file itself.
         if address == 0 {
             return self.open_file(directory?);
         }
         let name = PathBuf::from(OsString::from_vec(self.string(address)?));
-        // The program's own open files, not ours.
+        // The open files of the program, not of this process.
         if let Ok(below) = name.strip_prefix("/proc/self/fd") {
             let mut parts = below.components();
             let file = self.open_file(parts.next()?.as_os_str().to_str()?.parse().ok()?)?;
@@ -238,7 +238,7 @@ impl Call {
             libc::SYS_open | libc::SYS_openat | libc::SYS_openat2 => {
                 return match self.open_flags() {
                     Some(flags) if flags & creates != 0 => ("open to write", Kind::Changes),
-                    // What has no name yet (O_TMPFILE) is made all the same.
+                    // A file without a name (O_TMPFILE) is also created.
                     Some(flags) if flags & libc::O_TMPFILE == libc::O_TMPFILE => {
                         ("open to write", Kind::Changes)
                     }
@@ -246,7 +246,7 @@ impl Call {
                 };
             }
             libc::SYS_fcntl => {
-                // The type of the lock is the first member of what the third argument points to.
+                // The type of the lock is the first member of the structure in the third argument.
                 let kind = self.memory(self.arguments[2], 2).unwrap_or_default();
                 let unlocks = kind == (libc::F_UNLCK as i16).to_ne_bytes();
                 return match self.arguments[1] as i32 {

@@ -1,4 +1,5 @@
-//! What a disk may hold after a power loss: the steps of a log up to some moment, less some that nothing had flushed.
+//! The possible states of a disk after a power loss: the steps of a log up to some moment, without some steps that were not
+//! synced.
 
 use super::log::{Done, Inode, Log, Node, Times};
 use md5::{Digest, Md5};
@@ -9,30 +10,30 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Most steps that are lost in one state.
+/// The maximum number of lost steps in one state.
 pub const LOST_AT_MOST: usize = 3;
 
-/// How a step is lost.
+/// The way in which a step is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Loss {
-    /// As if it had never been.
+    /// The step has no effect.
     Whole,
-    /// A write: the length is there, the bytes are zeros.
+    /// A write: the file has the new length, but the bytes are zeros.
     Zeros,
-    /// A write: its first half alone.
+    /// A write: only its first half.
     Torn,
 }
 
-/// A moment, and what of the steps before it is lost.
+/// A moment, and the lost steps before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// How many steps had been made.
+    /// The number of steps before the moment.
     pub steps: usize,
-    /// Which of them are lost, and how.
+    /// The lost steps, and the way of each.
     pub lost: Vec<(usize, Loss)>,
 }
 
-/// A file's bytes and attributes, and when they are of.
+/// The bytes and attributes of a file, and their time.
 struct Content {
     bytes: Vec<u8>,
     attributes: BTreeMap<OsString, Vec<u8>>,
@@ -40,28 +41,28 @@ struct Content {
     digest: [u8; 16],
 }
 
-/// Which steps a file has had, in what form.
+/// The steps of a file, and their form.
 type History = Vec<(usize, Option<Loss>)>;
 
-/// A log with what was computed of it.
+/// A log with cached results.
 pub struct Disk<'a> {
     log: &'a Log,
     contents: HashMap<(Inode, History), Arc<Content>>,
 }
 
-/// The directories, and each file's history.
+/// The directories, and the history of each file.
 struct Tree {
     directories: HashMap<Inode, BTreeMap<OsString, Inode>>,
     histories: HashMap<Inode, History>,
 }
 
 impl Disk<'_> {
-    /// Nothing was computed yet.
+    /// A log without cached results.
     pub fn new(log: &Log) -> Disk<'_> {
         Disk { log, contents: HashMap::new() }
     }
 
-    /// All states that differ: at each moment, each set of at most this many steps lost that nothing had flushed by then.
+    /// All distinct states: at each moment, without each set of at most this many steps that were not synced by then.
     pub fn states(&mut self) -> Vec<State> {
         let (mut states, mut seen) = (Vec::new(), HashSet::new());
         for steps in 0..=self.log.steps.len() {
@@ -84,7 +85,7 @@ impl Disk<'_> {
         states
     }
 
-    /// Whether the program had told its caller by then.
+    /// Whether the program had reported to its caller by then.
     pub fn has_said(&self, steps: usize) -> bool {
         self.log.steps[..steps].iter().any(|step| matches!(step.done, Done::Said))
     }
@@ -100,7 +101,7 @@ impl Disk<'_> {
                     continue;
                 }
                 Done::Said => continue,
-                // Both names change at once, or neither.
+                // Both names change atomically.
                 Done::Move { from, to, .. } => flushed.contains(from) || flushed.contains(to),
                 Done::Enter { directory, .. } | Done::Leave { directory, .. } => {
                     flushed.contains(directory)
@@ -140,7 +141,7 @@ impl Disk<'_> {
                     directories.entry(*directory).or_default().remove(name);
                 }
                 Done::Move { from, old, to, new, inode } => {
-                    // Where the name stands for another file by now, that one stays.
+                    // If the name refers to another file by then, that file stays.
                     if directories.get(from).and_then(|from| from.get(old)) == Some(inode) {
                         directories.entry(*from).or_default().remove(old);
                     }
@@ -158,7 +159,7 @@ impl Disk<'_> {
         Tree { directories, histories }
     }
 
-    /// A file after what happened to it.
+    /// A file after its steps.
     fn content(&mut self, inode: Inode, history: &History) -> Arc<Content> {
         let key = (inode, history.clone());
         if let Some(content) = self.contents.get(&key) {
@@ -195,7 +196,7 @@ impl Disk<'_> {
         Content { bytes, attributes, times, digest: digest.finalize().into() }
     }
 
-    /// Tells states apart that differ in anything that can be reached.
+    /// A key of the state that differs if any accessible content differs.
     fn digest(&mut self, state: &State) -> [u8; 16] {
         let tree = self.tree(state);
         let mut digest = Md5::new();
@@ -223,7 +224,7 @@ impl Disk<'_> {
         matches!(self.log.nodes[inode], Node::Directory(_))
     }
 
-    /// Writes the state into a directory that is not there yet.
+    /// Writes the state to a directory that does not exist yet.
     pub fn write(&mut self, state: &State, root: &Path) -> io::Result<()> {
         let tree = self.tree(state);
         self.write_node(&tree, 0, root)
@@ -255,14 +256,14 @@ fn write(bytes: &mut Vec<u8>, offset: u64, data: &[u8], loss: Option<Loss>) {
     if bytes.len() < end {
         bytes.resize(end, 0);
     }
-    // What was there before may be there still; what is new holds zeros.
+    // Old content may still be there; new blocks contain zeros.
     if loss != Some(Loss::Zeros) {
         bytes[start..end].copy_from_slice(&data[..end - start]);
     }
 }
 
-/// All sets of at most `LOST_AT_MOST`, no step in two ways at once, the smaller sets first. One write of a set may be
-/// lost in part; of a database, which SQLite guards with checksums of its own, only where it is lost alone.
+/// All sets of at most `LOST_AT_MOST` steps, no step in two ways at once, smaller sets first. One write of a set may be lost in
+/// part; a write to a database, which SQLite protects with its own checksums, is lost in part only if no other step is lost.
 fn subsets(
     open: &[(usize, Loss)],
     is_of_database: impl Fn(usize) -> bool,

@@ -1,4 +1,4 @@
-//! The crash matrix and the fault matrix: every call of every operation killed, failed and shortened, one run for each.
+//! The crash matrix and the fault matrix: kills, fails and shortens every call of every operation, one run for each.
 
 use super::call::Kind;
 use super::invariants::{Ending, violations};
@@ -15,19 +15,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longer than this nobody waits for a call that failed once.
+/// The maximum time of an operation after one failed call.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// What is done at the points of a matrix.
+/// The injection at the points of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Injection {
     /// The process is killed before the call.
     Kill,
-    /// The call fails, or is carried out in part.
+    /// The call fails, or is partially executed.
     Fault,
 }
 
-/// One run that is to be made.
+/// One run.
 struct Job {
     operation: &'static Operation,
     driver: &'static str,
@@ -36,7 +36,7 @@ struct Job {
     act: Act,
 }
 
-/// Makes all runs of a matrix, or those that were chosen.
+/// Runs the whole matrix, or the chosen runs.
 pub fn matrix(programs: &Programs, injection: Injection, choice: &Choice) -> Tested<Matrix> {
     let mut jobs = Vec::new();
     for operation in choice.operations() {
@@ -47,7 +47,7 @@ pub fn matrix(programs: &Programs, injection: Injection, choice: &Choice) -> Tes
     let mut matrix = Matrix::new(match injection {
         Injection::Kill => "Crash matrix: killed before each call that changes anything",
         Injection::Fault => {
-            "Fault matrix: each call failed with each error that it can have, writes shortened too"
+            "Fault matrix: each call fails with each error that it can return, writes are also short"
         }
     });
     let jobs = choice.of(jobs);
@@ -60,7 +60,7 @@ pub fn matrix(programs: &Programs, injection: Injection, choice: &Choice) -> Tes
     Ok(matrix)
 }
 
-/// What is done, for people.
+/// A description of the injection.
 fn name(act: Act) -> String {
     match act {
         Act::Go => "nothing".to_owned(),
@@ -70,7 +70,7 @@ fn name(act: Act) -> String {
     }
 }
 
-/// Runs the operation once undisturbed, and answers a run for each of its points.
+/// Runs the operation once without faults, and returns a run for each of its points.
 fn jobs_of(
     programs: &Programs,
     operation: &'static Operation,
@@ -96,7 +96,7 @@ fn jobs_of(
     Ok(jobs)
 }
 
-/// The points of a run in which nothing goes wrong.
+/// The points of a run without faults.
 fn undisturbed(
     programs: &Programs,
     operation: &Operation,
@@ -127,7 +127,7 @@ fn undisturbed(
     }
 }
 
-/// The errors that a call can have on the file systems that are supported.
+/// The errors that a call can return on the supported file systems.
 fn faults(name: &str) -> Vec<Act> {
     use Errno::{EACCES, EINTR, EIO, EMFILE, ENOSPC, EPERM};
     let errors: &[Errno] = match name {
@@ -142,7 +142,7 @@ fn faults(name: &str) -> Vec<Act> {
         "chmod" | "chown" => &[EIO, EPERM],
         "flock" => &[EIO, EINTR],
         "fcntl lock" => &[EIO, EINTR, EACCES],
-        // The kernel lets go of what it holds.
+        // The kernel releases its resources.
         "fcntl unlock" | "flock unlock" => &[],
         _ => &[EIO],
     };
@@ -174,18 +174,18 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
             Ending { told, warned: false, power_lost: false, faulty: false }
         }
         _ => {
-            // It cannot say why where it is that which fails.
+            // It cannot print the reason if the failed call is the one that prints.
             let is_mute = Path::new(&path) == sandbox.beside("err");
             wrong.extend(said(&sandbox, job.operation, &outcome, is_mute));
             Ending::of_fault(&outcome)
         }
     };
-    // A write may be the reader's own, to its output; and bytes that the disk does not give back are a true error.
+    // A write may be the reader's write to its output. If the disk does not return the bytes, an error is correct.
     let is_cache_s = !["write", "read"].contains(&job.point.name) && job.act != Act::Kill;
     wrong.extend(handed_out(&sandbox, job.operation, &outcome, is_cache_s));
     wrong.extend(violations(&sandbox, job.operation, ending));
     if job.operation.is_cold {
-        // The next start finds whatever is left of the compiled driver.
+        // The next start finds a partial file of the compiled driver.
         let again = sandbox.run(job.operation, programs, &mut Recorder::new(sandbox.disk()))?;
         if again.end != End::Code(0) || !again.err.is_empty() {
             wrong.push(format!("the next start ended with {:?}: {}", again.end, again.err));
@@ -194,14 +194,14 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     if !wrong.is_empty() {
         let said = outcome.err.trim().replace('\n', " | ");
         wrong.push(format!(
-            "the call was about {path}; it ended with {:?} and said: {said}",
+            "the call was for {path}; the program ended with {:?} and printed: {said}",
             outcome.end
         ));
     }
     Ok(wrong)
 }
 
-/// How a program ends in which something failed: by itself, without a panic, and with a reason where it failed.
+/// The required end of a program in which a call failed: by itself, without a panic, and with a reason if the program failed.
 pub(super) fn said(
     sandbox: &Sandbox,
     operation: &Operation,
@@ -219,10 +219,10 @@ pub(super) fn said(
         wrong.push(format!("it ended with {code}"));
     }
     if code == 0 && operation.code != 0 {
-        wrong.push("it took a wrong image for right".to_owned());
+        wrong.push("it accepted a wrong image".to_owned());
     }
     if code != 0 && !outcome.err.contains("error: ") && !is_mute {
-        wrong.push(format!("it ended with {code} and did not say why"));
+        wrong.push(format!("it ended with {code} and printed no reason"));
     }
     let known = ["disk", "source", "out", "err", "output", "compiled"];
     let beside = sandbox.names_beside().unwrap_or_default();
@@ -231,8 +231,8 @@ pub(super) fn said(
     wrong
 }
 
-/// A reader gets every byte, or an error behind a true beginning; a file is there whole or not at all. A fault of the
-/// cache's reaches no reader of an open cache.
+/// A reader gets every byte, or an error after a correct prefix; an output file is complete or does not exist. A fault of the
+/// cache does not affect readers of an open cache.
 pub(super) fn handed_out(
     sandbox: &Sandbox,
     operation: &Operation,
@@ -249,11 +249,11 @@ pub(super) fn handed_out(
         outcome.out.clone()
     };
     if !image.starts_with(&written) || (is_file && !written.is_empty() && written != image) {
-        wrong.push(format!("it handed out {} wrong bytes", written.len()));
+        wrong.push(format!("it returned {} wrong bytes", written.len()));
     }
     if done && written != image {
         let (came, all) = (written.len(), image.len());
-        wrong.push(format!("it handed out {came} of {all} bytes, and was content"));
+        wrong.push(format!("it returned {came} of {all} bytes without an error"));
     }
     let is_open = operation.program == Program::ReadThrough && outcome.err.starts_with("open");
     if is_cache_s && !done && (is_open || written == image) {

@@ -1,4 +1,4 @@
-//! Full disks: every operation with room for no page more, for one, for two, until it has all that it needs.
+//! Full disks: every operation with room for 0, 1, 2 … pages, until it has all the pages that it needs.
 
 use super::fault_matrix::{handed_out, said};
 use super::invariants::{Ending, violations};
@@ -14,16 +14,16 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of a disk: more than any operation needs.
+/// The size of a disk in bytes: more than any operation needs.
 const DISK: u64 = 2 << 20;
 
-/// The unit in which memory is given out.
+/// The allocation unit.
 const PAGE: u64 = 4096;
 
-/// So many pages are enough for every operation: `added` has 66 of them.
+/// The number of pages that is enough for every operation: `added` has 66 of them.
 const ENOUGH: u64 = 120;
 
-/// Operations that write no image need no more than this.
+/// The number of pages that is enough for operations that write no image.
 const ENOUGH_WITHOUT_IMAGE: u64 = 30;
 
 struct Job {
@@ -33,7 +33,7 @@ struct Job {
     free: u64,
 }
 
-/// Runs all operations on disks with ever more room, or those that were chosen; nothing, with a message, if mounting is not
+/// Runs all operations, or the chosen ones, on disks with increasing room; does nothing, with a message, if mounting is not
 /// permitted.
 pub fn full_disk(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
     let mut matrix = Matrix::new("Full disk: with room for so many pages of 4 KiB");
@@ -76,11 +76,11 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     let said_in_small = outcome.err.to_lowercase();
     let says_why = ["no space", "full"].iter().any(|words| said_in_small.contains(words));
     if outcome.end == End::Code(1) && !says_why {
-        wrong.push("it failed and did not say that there was no room".to_owned());
+        wrong.push("it failed and did not report that there was no room".to_owned());
     }
     wrong.extend(violations(&sandbox, job.operation, Ending::of_fault(&outcome)));
     if !wrong.is_empty() {
-        wrong.push(format!("it ended with {:?} and said: {}", outcome.end, outcome.err));
+        wrong.push(format!("it ended with {:?} and printed: {}", outcome.end, outcome.err));
     }
     Ok(wrong)
 }

@@ -1,4 +1,4 @@
-//! The invariants that hold after any fault, as a fresh process finds the cache.
+//! The invariants after any fault, as seen by a new process that opens the cache.
 
 use super::operation::{IMAGES, LEFTOVERS, Operation, QUEUE, hits, image, predecessor};
 use super::sandbox::Sandbox;
@@ -11,28 +11,28 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// What may lie in `.image-cache/` for good, beside databases that were set aside.
+/// The permitted entries of `.image-cache/`, in addition to quarantined databases.
 const OWN_FILES: [&str; 6] =
     ["lock", "images", "users", "queue-clock", "attributes.lock", "database.lock"];
 
-/// And which directories, that hold nothing once nothing is cached.
+/// The permitted directories, which are empty if nothing is cached.
 const OWN_FOLDERS: [&str; 2] = ["blocks", "drivers"];
 
-/// What is known of how the operation ended.
+/// The known result of the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// It said that it was done.
+    /// It reported success.
     pub told: bool,
-    /// It said that something went wrong on its way.
+    /// It reported an error.
     pub warned: bool,
-    /// The machine died: hits and changes of the queue may be lost, and what was removed may be back.
+    /// The power failed: hits and changes of the queue may be lost, and removed images may be restored.
     pub power_lost: bool,
     /// A call failed: sqlite may have replaced the driver, and its database may exist.
     pub faulty: bool,
 }
 
 impl Ending {
-    /// After a program in which something failed, and that ended by itself.
+    /// After a program in which a call failed and that ended by itself.
     pub fn of_fault(outcome: &super::sandbox::Outcome) -> Ending {
         let told = outcome.end == End::Code(0) && !outcome.err.contains("not cached");
         Ending { told, warned: !outcome.err.is_empty(), power_lost: false, faulty: true }
@@ -41,7 +41,7 @@ impl Ending {
 
 /// Checks all invariants; returns every violation.
 pub fn violations(sandbox: &Sandbox, operation: &Operation, ending: Ending) -> Vec<String> {
-    // A child that is being made would hold our locks for a moment.
+    // A child process that is being created would have our locks for a moment.
     let _no_child = MAKING_CHILDREN.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let violations = Invariants { temp: sandbox.temp(), operation, ending };
     let mut found = violations.as_left();
@@ -64,12 +64,12 @@ struct Invariants<'a> {
 }
 
 impl Invariants<'_> {
-    /// Before the cache is opened: a file with an image's name must hold that image.
+    /// Before the cache is opened: a file with an image's name must contain that image.
     fn as_left(&self) -> Vec<String> {
         let mut found = Vec::new();
         for id in self.temp.images().into_keys() {
             match (image(&id), fs::read(self.temp.path(&id))) {
-                (None, _) => found.push(format!("{id} lies among the images")),
+                (None, _) => found.push(format!("{id} is among the images")),
                 (Some(_), Ok(bytes)) if self.is_image(&id, &bytes) => {}
                 (Some(_), bytes) => found
                     .push(format!("{id} has other bytes ({:?})", bytes.map(|bytes| bytes.len()))),
@@ -79,13 +79,13 @@ impl Invariants<'_> {
         found
     }
 
-    /// The record goes first: what a dead writer published is listed before anybody has repaired anything.
+    /// The record is written first: an image that a dead writer published has a record before any repair.
     fn unrecorded(&self) -> Vec<String> {
         let (Operation { comes, .. }, Ending { power_lost, faulty, .. }) =
             (self.operation, self.ending);
         let mut came = self.temp.images();
         came.retain(|id, _| comes.contains(&id.as_str()));
-        // Where the records failed it is published without.
+        // If writing the record failed, the image is published without a record.
         if came.is_empty() || power_lost || faulty {
             return Vec::new();
         }
@@ -122,7 +122,7 @@ impl Invariants<'_> {
         }
     }
 
-    /// Each image is served, listed and on disk, or none of it; and it is there as it should be.
+    /// Each image is served, listed and on disk, or none of these; and it exists if it must.
     fn images(&self, cache: &ImageCache) -> Vec<String> {
         let mut found = Vec::new();
         let listed = match cache.cached_images() {
@@ -150,7 +150,7 @@ impl Invariants<'_> {
         found
     }
 
-    /// Whether an image is where it has to be.
+    /// Whether an image exists or not as required.
     fn presence(&self, id: &str, is_there: bool) -> Option<String> {
         let (operation, told) = (self.operation, self.ending.told);
         let was_there = operation.there.contains(&id);
@@ -177,7 +177,7 @@ impl Invariants<'_> {
         image(id).is_some_and(|image| image == bytes) || self.is_predecessor(id, bytes)
     }
 
-    /// Whether it is the image that was there before, and was not replaced yet.
+    /// Whether it is the image that existed before and was not replaced yet.
     fn is_predecessor(&self, id: &str, bytes: &[u8]) -> bool {
         self.may_be_predecessor(id) && bytes == predecessor()
     }
@@ -208,7 +208,7 @@ impl Invariants<'_> {
             (Ok(bytes), true) if self.is_image(id, &bytes) => None,
             (Ok(bytes), _) => Some(format!("{id} is served with {} other bytes", bytes.len())),
             (Err(error), false) if error.kind() == io::ErrorKind::NotFound => None,
-            // The predecessor is back, and its digests are not: it was removed, and need not be served.
+            // The previous image is restored, but not its digests: it was removed, so it need not be served.
             (Err(error), true)
                 if self.may_be_predecessor(id)
                     && self.ending.power_lost
@@ -220,11 +220,11 @@ impl Invariants<'_> {
         }
     }
 
-    /// The order is kept; ids to be dequeued may be gone, ids to be queued come last.
+    /// The order is unchanged; dequeued ids may be missing, and new ids come last.
     fn queue(&self, cache: &ImageCache) -> Vec<String> {
         let before: Vec<&str> = match self.operation {
             Operation { there: [], .. } => Vec::new(),
-            // What is cached has left the queue.
+            // A cached image is no longer in the queue.
             Operation { replaces: true, .. } => {
                 QUEUE.into_iter().filter(|id| *id != "added").collect()
             }
@@ -263,7 +263,7 @@ impl Invariants<'_> {
         left.map(|name| format!("{name} was reported as removed, and is not")).collect()
     }
 
-    /// Whatever is not cached can be cached at once.
+    /// Every image that is not cached can be cached at once.
     fn caches_again(&self, cache: &ImageCache) -> Vec<String> {
         let mut found = Vec::new();
         for (id, _) in IMAGES {
@@ -285,7 +285,7 @@ impl Invariants<'_> {
         found
     }
 
-    /// After a clean close, and once more after everything was removed.
+    /// After a clean close, and again after everything was removed.
     fn side_files(&self) -> Vec<String> {
         let mut found = Vec::new();
         for name in self.temp.names("") {

@@ -1,4 +1,4 @@
-//! What a run did to the disk, call by call: recorded while it runs, to be replayed in part.
+//! The disk operations of a run, call by call: recorded during the run, and then partially replayed.
 
 use super::call::Call;
 use super::tracer::{Act, Watcher};
@@ -16,42 +16,42 @@ use std::time::SystemTime;
 /// The number of a file or directory in a log.
 pub type Inode = usize;
 
-/// What was done.
+/// The operation.
 #[derive(Debug, Clone)]
 pub enum Done {
-    /// A directory got an entry, of a file or directory that was made or linked.
+    /// A directory got an entry for a file or directory that was created or linked.
     Enter { directory: Inode, name: OsString, inode: Inode },
-    /// It lost one.
+    /// A directory lost an entry.
     Leave { directory: Inode, name: OsString },
-    /// A file was renamed; in one step, as all supported file systems do it.
+    /// A file was renamed, atomically as on all supported file systems.
     Move { from: Inode, old: OsString, to: Inode, new: OsString, inode: Inode },
     /// Bytes were written.
     Write { inode: Inode, offset: u64, data: Arc<[u8]> },
-    /// A file was cut or lengthened.
+    /// A file was truncated or extended.
     Resize { inode: Inode, length: u64 },
     /// An attribute was set, or removed.
     Attribute { inode: Inode, name: OsString, value: Option<Vec<u8>> },
     /// Times, owner or mode were changed.
     Metadata { inode: Inode },
-    /// A file or directory was flushed.
+    /// A file or directory was synced.
     Sync { inode: Inode },
-    /// The program told its caller something.
+    /// The program reported something to its caller.
     Said,
 }
 
-/// A step and the times that its file has after it.
+/// A step, and the times of its file after it.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// What was done.
+    /// The operation.
     pub done: Done,
-    /// Modified and accessed.
+    /// The modification and access times.
     pub times: Option<Times>,
 }
 
-/// When a file was modified, and accessed.
+/// The modification and access times of a file.
 pub type Times = (SystemTime, SystemTime);
 
-/// A file or directory as it was when the recording began, or when it was made.
+/// A file or directory at the start of the recording, or when it was created.
 #[derive(Debug, Clone)]
 pub enum Node {
     /// Its entries.
@@ -63,25 +63,25 @@ pub enum Node {
 /// A run.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// By their numbers; 0 is the root.
+    /// The files by number; 0 is the root.
     pub nodes: Vec<Node>,
-    /// In their order.
+    /// The steps in order.
     pub steps: Vec<Step>,
-    /// Which files are SQLite's.
+    /// The files of SQLite.
     pub databases: Vec<Inode>,
-    /// What was done to the disk that this model does not know.
+    /// Disk operations that this model does not support.
     pub unknown: Vec<String>,
 }
 
 impl Log {
-    /// Whether a step changes a file of SQLite's.
+    /// Whether a step changes a file of SQLite.
     pub fn is_of_database(&self, step: usize) -> bool {
         let Done::Write { inode, .. } = self.steps[step].done else { return false };
         self.databases.contains(&inode)
     }
 
-    /// Adds a write to the one before it, where both make one piece of a page's size: SQLite writes the head of a page
-    /// in its log and the page itself one after the other. That only one of them comes through is a torn write.
+    /// Merges a write with the previous one if both together make one page: SQLite writes the header of a page in its log and
+    /// then the page itself. If only one of them reaches the disk, this is a torn write.
     fn joins(&mut self, inode: Inode, offset: u64, data: &[u8], now: Option<Times>) -> bool {
         let Some(Step { done: Done::Write { inode: file, offset: start, data: before }, times }) =
             self.steps.last_mut()
@@ -101,19 +101,19 @@ impl Log {
 /// Records a log.
 pub struct LogRecorder {
     root: PathBuf,
-    /// Where the program tells its caller what it did.
+    /// The file descriptor on which the program reports to its caller.
     out: PathBuf,
     known: HashMap<(u64, u64), Inode>,
-    /// Files in memory that are shared between processes: worth nothing after a crash.
+    /// Files in memory that processes share; they are lost in a crash.
     volatile: Vec<Inode>,
-    /// By thread: whether the file existed, and where a write starts.
+    /// For each thread: whether the file existed, and the offset of a write.
     before: HashMap<usize, (bool, u64)>,
-    /// What was recorded.
+    /// The recording.
     pub log: Log,
 }
 
 impl LogRecorder {
-    /// Looks at what is on the disk already.
+    /// Reads the initial content of the disk.
     pub fn new(root: &Path, out: &Path) -> io::Result<LogRecorder> {
         let log = Log::default();
         let mut recorder = LogRecorder {
@@ -153,7 +153,7 @@ impl LogRecorder {
     fn add(&mut self, path: &Path, metadata: &Metadata, node: Node) -> Inode {
         let inode = self.log.nodes.len();
         self.log.nodes.push(node);
-        // The number of a file that is gone may be used again.
+        // The number of a removed file may be reused.
         self.known.insert((metadata.dev(), metadata.ino()), inode);
         let name = path.file_name().unwrap_or_default().as_bytes();
         if name.starts_with(b"cache.db") {
@@ -263,7 +263,7 @@ impl LogRecorder {
         Some(())
     }
 
-    /// Whatever changes an open file but for its bytes.
+    /// Changes of an open file except its bytes.
     fn changed(&mut self, call: &Call) -> Option<()> {
         let file = match call.file() {
             Some(file) => call.file_in_proc(file),
@@ -275,7 +275,7 @@ impl LogRecorder {
         let done = match call.number {
             libc::SYS_fsync | libc::SYS_fdatasync => Done::Sync { inode },
             libc::SYS_ftruncate => Done::Resize { inode, length: arguments[1] },
-            // Its length may stay; space that is reserved holds zeros.
+            // Its length may stay; reserved space contains zeros.
             libc::SYS_fallocate => Done::Resize { inode, length: fs::metadata(&file).ok()?.len() },
             libc::SYS_fsetxattr => {
                 let value = call.memory(arguments[2], arguments[3])?;
@@ -306,7 +306,7 @@ impl Watcher for LogRecorder {
 
     fn leave(&mut self, call: &Call, answer: i64) {
         if call.kind == super::call::Kind::Changes && answer >= 0 {
-            // What is not on the disk is of no interest.
+            // Files outside the disk are ignored.
             let _ = self.record(call, answer);
         }
     }

@@ -1,14 +1,14 @@
-//! Runs and failures, counted by row and column, and printed.
+//! Counts runs and failures by row and column, and prints them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
-/// Runs and failures of one kind of torture.
+/// Runs and failures of one kind of torture test.
 #[derive(Debug, Default)]
 pub struct Matrix {
     title: String,
     cells: BTreeMap<(String, String), Cell>,
-    /// What was wrong, in words.
+    /// The failures as messages.
     pub failures: Vec<String>,
 }
 
@@ -19,12 +19,12 @@ struct Cell {
 }
 
 impl Matrix {
-    /// Nothing has run yet.
+    /// An empty matrix.
     pub fn new(title: impl Into<String>) -> Matrix {
         Matrix { title: title.into(), ..Matrix::default() }
     }
 
-    /// Adds a run, and what was wrong in it.
+    /// Adds a run with its failures.
     pub fn add(&mut self, row: &str, column: &str, what: &str, wrong: &[String]) {
         let cell = self.cells.entry((row.to_owned(), column.to_owned())).or_default();
         cell.runs += 1;
@@ -34,7 +34,7 @@ impl Matrix {
         }
     }
 
-    /// How many runs there were.
+    /// The number of runs.
     pub fn runs(&self) -> usize {
         self.cells.values().map(|cell| cell.runs).sum()
     }

@@ -1,51 +1,51 @@
-//! The operations that are tortured: what lies in the cache before, what is run, and what may have changed after.
+//! The operations of the torture tests: the state of the cache before, the command, and the permitted changes.
 
 use crate::{TempCache, bytes, fill, serve, set_times};
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-/// All images that an operation may meet, and how long each is.
+/// All images of the operations, and their lengths.
 pub const IMAGES: [(&str, usize); 5] =
     [("first", 5_000), ("second", 9_000), ("third", 20_000), ("orphan", 4_000), ("added", 270_000)];
 
-/// What is queued before, oldest first.
+/// The queue before the operation, oldest first.
 pub const QUEUE: [&str; 3] = ["wanted", "added", "wanted-too"];
 
-/// What earlier fetches have left behind.
+/// The leftovers of earlier fetches.
 pub const LEFTOVERS: [&str; 3] = ["invalid/broken", "incomplete/stalled", "incomplete/added"];
 
-/// An image's bytes; `None` for an image that nobody ever cached.
+/// The bytes of an image; `None` for an image that was never cached.
 pub fn image(id: &str) -> Option<Vec<u8>> {
     let (_, size) = IMAGES.iter().find(|(image, _)| *image == id)?;
     Some(bytes(id.len() as u64, *size))
 }
 
-/// The bytes of the image that was cached as `added` before it was replaced: as many, and others.
+/// The bytes of the image that was cached as `added` before it was replaced: other bytes of the same length.
 pub fn predecessor() -> Vec<u8> {
     bytes(77, IMAGES[4].1)
 }
 
-/// Which program carries an operation out.
+/// The program that executes an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// The command line.
     CommandLine,
-    /// A reader that uses the library: it reads `source` through the cache to its standard output.
+    /// A program that uses the library: it reads `source` through the cache to its standard output.
     ReadThrough,
 }
 
 /// One operation.
 #[derive(Debug)]
 pub struct Operation {
-    /// What it is called in the matrix.
+    /// Its name in the matrix.
     pub name: &'static str,
-    /// The program that does it.
+    /// The program that executes it.
     pub program: Program,
-    /// With these arguments, in a directory where `source` has the bytes of `added`.
+    /// The arguments; in the directory, `source` has the bytes of `added`.
     pub arguments: &'static [&'static str],
-    /// With which drivers.
+    /// The drivers.
     pub drivers: &'static [&'static str],
-    /// What lies there before.
+    /// The initial state.
     pub before: fn(&TempCache),
     /// Images that are cached before.
     pub there: &'static [&'static str],
@@ -53,31 +53,31 @@ pub struct Operation {
     pub comes: &'static [&'static str],
     /// Images that it removes.
     pub goes: &'static [&'static str],
-    /// Images that it may remove instead of those that it cannot remove.
+    /// Images that it may remove instead of those that cannot be removed.
     pub goes_instead: &'static [&'static str],
-    /// Whether another image with the name of the one that comes is there before, and goes.
+    /// Whether another image with the name of the new image exists before and is replaced.
     pub replaces: bool,
-    /// The image whose bytes it hands out.
+    /// The image whose bytes it returns.
     pub reads: Option<&'static str>,
-    /// What it queues.
+    /// The image that it queues.
     pub queues: &'static [&'static str],
-    /// What it takes out of the queue.
+    /// The image that it removes from the queue.
     pub dequeues: &'static [&'static str],
     /// Whether it removes the leftovers.
     pub cleans: bool,
-    /// Whether it finds records that are of no use, with all hits in them.
+    /// Whether it finds unusable records, with all hits in them.
     pub loses_hits: bool,
-    /// Whether no compiled driver is there yet.
+    /// Whether there is no compiled driver yet.
     pub is_cold: bool,
     /// Whether the file system cannot rename without replacing.
     pub replaces_in_renames: bool,
-    /// The exit code of an undisturbed run.
+    /// The exit code of a run without faults.
     pub code: i32,
 }
 
 const BOTH: &[&str] = &["sqlite", "xattr"];
 
-/// Changes nothing but what opening changes.
+/// An operation that makes no changes except those of opening.
 const STATUS: Operation = Operation {
     name: "status",
     program: Program::CommandLine,
@@ -99,13 +99,13 @@ const STATUS: Operation = Operation {
     code: 0,
 };
 
-/// Publishes an image by a second name where it cannot be renamed without replacing another.
+/// Publishes an image with a second name if it cannot be renamed without replacing another.
 pub const LINKED: &str = "add, linked";
 
-/// Stands among the arguments for the MD5 of `added`.
+/// A placeholder in the arguments for the MD5 of `added`.
 pub const MD5: &str = "MD5";
 
-/// All of them.
+/// All operations.
 pub const OPERATIONS: [Operation; 20] = [
     STATUS,
     Operation { name: "open, nothing compiled", is_cold: true, ..STATUS },
@@ -218,7 +218,7 @@ pub const OPERATIONS: [Operation; 20] = [
     },
 ];
 
-/// How often each image was read before.
+/// The number of earlier reads of each image.
 pub fn hits(id: &str) -> u64 {
     match id {
         "first" => 2,
@@ -241,7 +241,7 @@ fn filled(temp: &TempCache) {
     }
 }
 
-/// The same, and what fetches have left behind that failed, stalled, or were of the image that is added next.
+/// The same, with leftovers of fetches that failed or stalled, or that were for the image that is added next.
 fn with_leftover(temp: &TempCache) {
     filled(temp);
     let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
@@ -251,21 +251,21 @@ fn with_leftover(temp: &TempCache) {
     }
 }
 
-/// The same, and another image under the name of the one that is added next.
+/// The same, with another image under the name of the image that is added next.
 fn with_predecessor(temp: &TempCache) {
     filled(temp);
     fill(&temp.open(), "added", &predecessor());
     assert!(matches!(temp.open().is_queued("added"), Ok(false)));
 }
 
-/// The same as `filled`, with a file that no record tells of, and a record without its file.
+/// The same as `filled`, with a file without a record, and an orphan record.
 fn out_of_step(temp: &TempCache) {
     filled(temp);
     temp.put("orphan", &image("orphan").expect("it is one of ours"));
     fs::remove_file(temp.path("third")).expect("it was cached");
 }
 
-/// The same as `filled`, with a file that is no database at the database's name.
+/// The same as `filled`, with a file that is not a database at the database's name.
 fn without_database(temp: &TempCache) {
     filled(temp);
     temp.put("cache.db", &bytes(99, 10_000));

@@ -1,4 +1,4 @@
-//! The calls of an operation, each by its thread and number, and a watcher that does something at one of them.
+//! The calls of an operation, each identified by its thread and number, and a watcher that acts at one of them.
 
 use super::call::{Call, Kind};
 use super::tracer::{Act, Watcher};
@@ -14,7 +14,7 @@ pub struct Point {
     pub thread: usize,
     /// The call's name.
     pub name: &'static str,
-    /// Which of its thread's.
+    /// The occurrence in its thread.
     pub nth: u32,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// Numbers the calls that count: all that change something, and those that read below one directory.
+/// Numbers the relevant calls: all calls that change something, and those that read below one directory.
 struct Counter {
     below: PathBuf,
     counts: BTreeMap<(usize, &'static str), u32>,
@@ -50,15 +50,15 @@ impl Counter {
     }
 }
 
-/// Notes all calls.
+/// Records all calls.
 pub struct Recorder {
     counter: Counter,
-    /// What was called, whether it changes something, and what it was about.
+    /// The call, whether it changes something, and its object.
     pub points: Vec<(Point, Kind, String)>,
 }
 
 impl Recorder {
-    /// Of calls that read, those below a directory.
+    /// Only reading calls below this directory are recorded.
     pub fn new(below: &Path) -> Recorder {
         Recorder { counter: Counter::new(below), points: Vec::new() }
     }
@@ -81,12 +81,12 @@ pub struct Injector {
     counter: Counter,
     point: Point,
     act: Act,
-    /// What the call was about, once the fault was injected.
+    /// The object of the call, after the fault was injected.
     pub injected_at: Option<String>,
 }
 
 impl Injector {
-    /// Does `act` at `point`; calls that read are counted below a directory.
+    /// Executes `act` at `point`; reading calls are counted below a directory.
     pub fn new(below: &Path, point: &Point, act: Act) -> Injector {
         Injector { counter: Counter::new(below), point: point.clone(), act, injected_at: None }
     }
@@ -105,8 +105,8 @@ impl Watcher for Injector {
     fn leave(&mut self, _: &Call, _: i64) {}
 }
 
-/// A file system that cannot rename without replacing, as NFS, 9p and some of FUSE: such a call fails, and a watcher of
-/// the others does not hear of it.
+/// A file system that cannot rename without replacing, such as NFS, 9p and some FUSE file systems: such a call fails, and the
+/// inner watcher does not see it.
 pub struct CannotKeepFromReplacing<'a>(pub &'a mut dyn Watcher);
 
 impl Watcher for CannotKeepFromReplacing<'_> {

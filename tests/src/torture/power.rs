@@ -1,4 +1,4 @@
-//! Power loss: the states that each operation could leave on disk, opened one by one.
+//! Power loss: opens each state that each operation could leave on disk.
 
 use super::disk::{Disk, State};
 use super::invariants::{Ending, violations};
@@ -12,10 +12,10 @@ use super::{Choice, in_parallel};
 use crate::Tested;
 use std::sync::Mutex;
 
-/// Replays all states, or those that were chosen of each operation.
+/// Replays all states, or the chosen states of each operation.
 pub fn power(programs: &Programs, choice: &Choice) -> Tested<Matrix> {
     let mut matrix = Matrix::new(
-        "Power loss: every moment, less each set of up to 3 steps that nothing had flushed",
+        "Power loss: every moment, without each set of up to 3 steps that were not synced",
     );
     for operation in choice.operations() {
         for driver in operation.drivers {
@@ -44,7 +44,7 @@ fn replay(
     Ok(())
 }
 
-/// What an undisturbed run does to the disk.
+/// The recording of a run without faults.
 fn record(programs: &Programs, operation: &Operation, driver: &'static str) -> Tested<Log> {
     let template = Sandbox::prepared(operation, driver)?;
     // The first run compiles the driver.
@@ -74,7 +74,7 @@ fn check(
         disk.write(state, sandbox.disk())?;
         disk.has_said(state.steps)
     };
-    // A reader's bytes say nothing of the cache.
+    // The output of a reader contains nothing about the cache.
     let told = said && operation.reads.is_none() && operation.code == 0;
     let ending = Ending { told, warned: false, power_lost: true, faulty: false };
     Ok(violations(&sandbox, operation, ending))

@@ -1,4 +1,4 @@
-//! The sandbox of one run: a fresh copy of a prepared directory, and the programs that are run in it.
+//! The sandbox of one run: a new copy of a prepared directory, and the programs that run in it.
 
 use super::operation::{MD5, Operation, Program, image};
 use super::points::CannotKeepFromReplacing;
@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// The programs that are tortured.
+/// The programs under test.
 pub struct Programs {
     /// The command line.
     pub command_line: PathBuf,
-    /// The reader that uses the library.
+    /// The program that uses the library.
     pub read_through: PathBuf,
-    /// Where both keep compiled drivers.
+    /// The directory in which both store compiled drivers.
     compiled: TempDir,
 }
 
 impl Programs {
-    /// These two files.
+    /// The programs at these paths.
     pub fn new(command_line: &Path, read_through: &Path) -> io::Result<Programs> {
         let (command_line, read_through) =
             (command_line.canonicalize()?, read_through.canonicalize()?);
@@ -56,10 +56,10 @@ impl Programs {
     }
 }
 
-/// What a run answered.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How it ended.
+    /// Its end.
     pub end: End,
     /// Its standard output.
     pub out: Vec<u8>,
@@ -67,7 +67,7 @@ pub struct Outcome {
     pub err: String,
 }
 
-/// The directory of one run: `disk/cache`, the source, and what the program says.
+/// The directory of one run: `disk/cache`, the source, and the output of the program.
 pub struct Sandbox {
     scratch: TempDir,
     disk: PathBuf,
@@ -75,7 +75,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// As an operation finds it.
+    /// A sandbox with the initial state of an operation.
     pub fn prepared(operation: &Operation, driver: &'static str) -> Tested<Sandbox> {
         let sandbox = Sandbox::empty(driver)?;
         fs::create_dir(sandbox.disk())?;
@@ -83,7 +83,7 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Without a disk yet.
+    /// A sandbox without a disk.
     pub fn empty(driver: &'static str) -> Tested<Sandbox> {
         let scratch = in_memory()?;
         fs::write(scratch.path().join("source"), image("added").ok_or("it is one of ours")?)?;
@@ -91,14 +91,14 @@ impl Sandbox {
         Ok(Sandbox { scratch, disk, driver })
     }
 
-    /// Another one with the same disk.
+    /// Another sandbox with a copy of the disk.
     pub fn copy(&self) -> Tested<Sandbox> {
         let scratch = in_memory()?;
         let disk = scratch.path().join("disk");
         self.copied(scratch, disk)
     }
 
-    /// Another one whose disk is a directory that is made for it.
+    /// Another sandbox whose disk is a directory that a function creates.
     pub fn copy_to(&self, disk: PathBuf) -> Tested<Sandbox> {
         self.copied(in_memory()?, disk)
     }
@@ -109,7 +109,7 @@ impl Sandbox {
         Ok(Sandbox { scratch, disk, driver: self.driver })
     }
 
-    /// The directory that stands for a disk.
+    /// The directory that represents a disk.
     pub fn disk(&self) -> &Path {
         &self.disk
     }
@@ -130,7 +130,7 @@ impl Sandbox {
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// Runs an operation under the eyes of a watcher.
+    /// Runs an operation with a watcher.
     pub fn run(
         &self,
         operation: &Operation,
@@ -154,7 +154,7 @@ impl Sandbox {
     }
 }
 
-/// In memory where files there have attributes: what a process leaves behind is the same there, and syncing costs nothing.
+/// A directory in memory, if files in it can have attributes: a process leaves the same state there, and a sync is free.
 pub(super) fn in_memory() -> io::Result<TempDir> {
     match TempDir::new_in("/dev/shm") {
         Ok(scratch) if xattr::set(scratch.path(), "user.test", b"1").is_ok() => Ok(scratch),
@@ -162,7 +162,7 @@ pub(super) fn in_memory() -> io::Result<TempDir> {
     }
 }
 
-/// Copies a directory with all that lies in it: bytes, modes, attributes and times.
+/// Copies a directory with its content: bytes, modes, attributes and times.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(from)?;
     if metadata.is_dir() {
@@ -181,7 +181,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.set_times(times)
 }
 
-/// A file's bytes, without moving its access time, which is the order in which images are evicted.
+/// Reads a file without changing its access time, which is the eviction order.
 pub(super) fn read_untouched(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::options().read(true).custom_flags(nix::libc::O_NOATIME).open(path)?;
     let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
-//! Runs a program under `ptrace`, stops it at each system call, and lets a [`Watcher`] decide what becomes of the call.
+//! Runs a program under `ptrace`, stops it at each system call, and lets a [`Watcher`] decide about the call.
 //!
-//! strace can kill and fail calls, too, but not in a thread of one's choice, and its short writes write nothing. Here a
-//! call is told by its thread, and a shortened write is one that the kernel carries out in part.
+//! strace can also kill and fail calls, but not in a chosen thread, and its short writes write nothing. Here a call is identified
+//! by its thread, and the kernel executes a shortened write partially.
 
 use super::call::Call;
 use crate::Tested;
@@ -17,35 +17,35 @@ use std::sync::RwLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// A child that is being made has copies of all open files until it becomes another program, and with them their
-/// locks. Code that looks at locks holds this for reading meanwhile.
+/// A child process has copies of all open files and their locks until it runs another program. Code that checks locks holds this
+/// lock for reading meanwhile.
 pub(super) static MAKING_CHILDREN: RwLock<()> = RwLock::new(());
 
-/// A program that runs longer hangs: it is killed, and its end says so.
+/// If a program runs longer, it hangs: it is killed, and this is reported as its end.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// What becomes of a call.
+/// The decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// It is carried out.
+    /// It is executed.
     Go,
-    /// The process is killed before it is carried out.
+    /// The process is killed before the call is executed.
     Kill,
-    /// It is not carried out, and answers this error.
+    /// It is not executed, and returns this error.
     Fail(i32),
-    /// It is a write, and is carried out with half of its bytes.
+    /// It is a write, and is executed with half of its bytes.
     Shorten,
 }
 
-/// Sees each call of the program before and after it is carried out.
+/// Sees each call of the program before and after it is executed.
 pub trait Watcher {
     /// Before.
     fn enter(&mut self, call: &Call) -> Act;
-    /// After; what it answered, an error as its negative number.
+    /// After the call; with its result, which is negative for an error.
     fn leave(&mut self, call: &Call, answer: i64);
 }
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// By itself, with this code.
@@ -54,14 +54,14 @@ pub enum End {
     Signal(Signal),
 }
 
-/// Where a thread is.
+/// The state of a thread.
 struct Thread {
-    /// The how-manieth of the program's threads it is; 0 is the first.
+    /// The index of the thread in the program; 0 is the first.
     index: usize,
     call: Option<(Call, Act)>,
 }
 
-/// Runs a program to its end. Its input and outputs must not be pipes that only the caller empties.
+/// Runs a program to its end. Its input and outputs must not be pipes that only the caller reads.
 pub fn run(command: &mut Command, watcher: &mut dyn Watcher) -> Tested<End> {
     // SAFETY: between fork and exec only `ptrace(PTRACE_TRACEME)` is called, which is async-signal-safe and allocates nothing.
     unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
@@ -93,7 +93,7 @@ impl Tracer<'_> {
     fn run(mut self) -> Tested<End> {
         let mut end = None;
         loop {
-            // Only this thread's children: other threads trace programs of their own.
+            // Only the children of this thread: other threads trace their own programs.
             let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
             match waitpid(None, Some(flags)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == self.main => {
@@ -112,7 +112,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// A thread that was not seen before starts with a stop of its own; any other signal is the program's.
+    /// A new thread starts with a stop; any other signal belongs to the program.
     fn at_signal(&mut self, pid: Pid, signal: Signal) -> Tested {
         if self.threads.contains_key(&pid) {
             return go_on(pid, Some(signal));
@@ -139,7 +139,7 @@ impl Tracer<'_> {
             };
             if matches!(act, Act::Fail(_) | Act::Shorten) {
                 registers.rax = answer.cast_unsigned();
-                // The program takes its registers for unchanged.
+                // The program expects unchanged registers.
                 registers.rdx = call.arguments[2];
                 ptrace::setregs(pid, registers)?;
             }
@@ -151,7 +151,7 @@ impl Tracer<'_> {
         match act {
             Act::Go => {}
             Act::Kill | Act::Fail(_) => {
-                // No such call: the kernel carries nothing out.
+                // This is not a valid call number, so the kernel executes nothing.
                 registers.orig_rax = u64::MAX;
                 ptrace::setregs(pid, registers)?;
             }

@@ -1,11 +1,11 @@
-//! The conformance suite against the built-in drivers, as components: one test for each case and driver.
+//! The conformance suite on the built-in drivers, as components: one test for each case and driver.
 
 use image_cache::Config;
 use image_cache::conformance::{CASES, Case, CaseOutcome, LRU_CASES};
 use image_cache_tests::Tested;
 use std::collections::BTreeSet;
 
-/// A test of each case's name in the scope where it is used.
+/// Creates a test for each case, with the name of the case, in the module where the macro is used.
 macro_rules! tests_of {
     ($driver:literal, $table:ident; $($group:ident: $($case:ident)+;)+) => {$($(
         #[test]
@@ -41,7 +41,7 @@ fn case_names_are_sentences_and_each_is_there_once() {
     assert!(CASES.len() >= 45, "{} cases", CASES.len());
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     for name in names {
-        assert!(name.split('_').count() >= 4, "{name} is no sentence");
+        assert!(name.split('_').count() >= 4, "{name} is not a sentence");
     }
 }
 

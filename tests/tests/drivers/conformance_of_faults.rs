@@ -1,4 +1,4 @@
-//! The conformance suite against drivers that are at fault: each fault must be found, and none may stop the suite.
+//! The conformance suite on faulty drivers: the suite must detect each fault, and no fault may stop it.
 
 use image_cache::conformance::{self, CASES, CaseOutcome};
 use image_cache::{Config, ConfigError};
@@ -7,7 +7,7 @@ use image_cache_tests::components::faulty;
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 
-/// Runs the whole suite against the misbehaving driver; the failures by the name of their case.
+/// Runs the whole suite on the fault-injecting driver; returns the failures by the name of their case.
 fn failures(
     options: &[(&str, &str)],
 ) -> Result<BTreeMap<&'static str, String>, Box<dyn std::error::Error>> {
@@ -45,11 +45,14 @@ fn records_in_memory_fail_where_records_are_to_last_or_to_be_shared_and_nowhere_
         .iter()
         .filter(|name| !expected.contains(name) && !name.contains("instance"))
         .collect();
-    assert!(missing.is_empty() && more.is_empty(), "not found: {missing:?}; found, too: {more:?}");
+    assert!(
+        missing.is_empty() && more.is_empty(),
+        "not detected: {missing:?}; also detected: {more:?}"
+    );
     Ok(())
 }
 
-/// The case that must find each fault.
+/// The case that must detect each fault.
 const FOUND_BY: [(&str, &str, &str); 15] = [
     ("trap", "is-cacheable", "admission_is_answered_for_an_unknown_size"),
     ("panic", "record-cached", "a_record_is_found_as_it_was_written"),

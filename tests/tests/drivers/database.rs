@@ -1,4 +1,4 @@
-//! The sqlite driver's database: what is corrupt is set aside and rebuilt, what is sound but another's is left alone.
+//! The sqlite driver's database: a corrupt one is quarantined and rebuilt; a valid one with another schema is not changed.
 
 use image_cache::{Config, Error, ImageCache};
 use image_cache_tests::components::{Trial, assert_no_fallback, assert_works, open};
@@ -9,14 +9,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// More records than a page of the database holds.
+/// More records than fit into a page of the database.
 const IMAGES: usize = 300;
 
 fn config(trial: &Trial) -> image_cache::ConfigBuilder {
     Config::builder(trial.dir())
 }
 
-/// Fills a cache and closes it; the ids in their order.
+/// Fills a cache and closes it; returns the ids in order.
 fn filled(trial: &Trial, images: usize) -> Vec<String> {
     let cache = open(config(trial));
     let ids: Vec<String> = (0..images).map(|n| format!("image-{n:04}")).collect();
@@ -26,7 +26,7 @@ fn filled(trial: &Trial, images: usize) -> Vec<String> {
     ids
 }
 
-/// Databases that were set aside.
+/// The quarantined databases.
 fn set_aside(trial: &Trial) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(trial.path(".image-cache"))? {
@@ -38,7 +38,7 @@ fn set_aside(trial: &Trial) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Holds that the records were rebuilt from the directory and the bad database is kept.
+/// Asserts that the records were rebuilt from the directory, and that the bad database is kept.
 fn assert_rebuilt(trial: &Trial, cache: &ImageCache, ids: &[String], bad: &[u8]) -> Tested {
     assert_no_fallback(cache);
     assert_eq!(listed(cache), ids);
@@ -60,7 +60,7 @@ fn refusal(config: image_cache::ConfigBuilder) -> Tested<(String, String, String
         Err(Error::NoDriver { configured, reason, fallback_reason }) => {
             Ok((configured, reason, fallback_reason))
         }
-        other => Err(format!("not refused for want of a driver: {other:?}").into()),
+        other => Err(format!("not refused because of the driver: {other:?}").into()),
     }
 }
 
@@ -121,7 +121,7 @@ fn a_database_that_becomes_corrupt_while_it_is_open_is_rebuilt_and_every_image_i
     for id in &ids {
         assert_eq!(serve(&cache, id)?, id.as_bytes());
     }
-    // What SQLite has in its memory it does not read again: what is new makes it look.
+    // SQLite does not read pages again that it has in memory: a new record forces it to read.
     for n in 0..20 {
         fill(&cache, &format!("new-{n:02}"), b"bytes");
     }
@@ -160,7 +160,7 @@ fn a_sound_database_with_other_columns_is_refused_and_left_alone() -> Tested {
 }
 
 #[test]
-fn where_sqlite_cannot_take_the_place_both_reasons_are_told() -> Tested {
+fn if_sqlite_cannot_take_over_both_reasons_are_reported() -> Tested {
     let trial = Trial::new();
     fs::create_dir_all(trial.dir())?;
     Connection::open(trial.path("cache.db"))?
@@ -225,7 +225,7 @@ fn rows_that_no_image_can_have_are_removed_and_others_are_taken_as_they_are() ->
 }
 
 #[test]
-fn a_row_with_the_database_s_own_name_costs_neither_the_database_nor_the_records() -> Tested {
+fn a_row_with_the_name_of_the_database_harms_neither_the_database_nor_the_records() -> Tested {
     let trial = Trial::new();
     let config = || config(&trial).sqlite_db("books.db");
     let cache = open(config());
@@ -242,7 +242,7 @@ fn a_row_with_the_database_s_own_name_costs_neither_the_database_nor_the_records
     Ok(())
 }
 
-/// Without a log, as Glance makes it.
+/// Without a write-ahead log, as Glance creates it.
 fn glance_s_database(trial: &Trial) -> Tested<Connection> {
     fs::create_dir_all(trial.dir())?;
     let database = Connection::open(trial.path("cache.db"))?;
@@ -261,7 +261,7 @@ fn a_database_in_which_another_process_writes_is_waited_for() -> Tested {
     database.execute_batch("BEGIN IMMEDIATE; UPDATE cached_images SET hits = 2")?;
     std::thread::scope(|scope| {
         let opening = scope.spawn(|| open(config(&trial)));
-        // Longer than SQLite itself waits.
+        // Longer than SQLite's own timeout.
         std::thread::sleep(std::time::Duration::from_millis(2500));
         database.execute_batch("COMMIT").expect("it is written");
         let cache = opening.join().expect("it opens");

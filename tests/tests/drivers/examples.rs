@@ -1,8 +1,8 @@
-//! The example drivers, as components: the whole conformance suite, then what makes each policy what it is, then everyday use
-//! through the real binary.
+//! The example drivers, as components: the whole conformance suite, then the policy of each driver, then normal use through the
+//! real binary.
 //!
-//! The one in Rust is built with the tests. The others are built by `cargo xtask`, where their toolchains can be had; where a
-//! component is not there its tests are skipped aloud.
+//! The driver in Rust is built with the tests. `cargo xtask` builds the others if their toolchains are available; if a component
+//! does not exist, its tests are skipped with a message.
 
 mod everyday;
 mod gdsf;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 /// An example driver.
 struct Example {
-    /// Its name, under which it is configured.
+    /// Its name in the configuration.
     name: &'static str,
     /// Its directory in `drivers/examples/`.
     directory: &'static str,
@@ -32,7 +32,8 @@ const TTL: Example =
     Example { name: "ttl", directory: "ttl-c", grants: &[Grant::Attributes, Grant::Files] };
 
 impl Example {
-    /// Where the component lies; none, said aloud, where it could not be built. One that is older than its sources fails the test.
+    /// The path of the component; none, with a message, if it could not be built. If it is older than its sources, the test
+    /// fails.
     fn component(&self) -> Option<PathBuf> {
         if self.directory == GDSF.directory {
             return Some(env!("GUEST_GDSF").into());
@@ -60,7 +61,7 @@ impl Example {
         Some(path)
     }
 
-    /// How an operator configures it. It has all the time it wants, so that a busy machine is no fault.
+    /// Its configuration. The time limits are long, so that a busy machine causes no failure.
     fn config(&self, options: &[(&str, &str)]) -> Option<DriverConfig> {
         let mut driver = DriverConfig::new(self.component()?);
         driver.grants = self.grants.iter().copied().collect();
@@ -72,7 +73,7 @@ impl Example {
     }
 }
 
-/// A directory of its own, in memory where that has attributes: the tests make thousands of small files.
+/// A new directory, in memory if that supports attributes: the tests create thousands of small files.
 fn scratch() -> std::io::Result<TempDir> {
     match TempDir::new_in("/dev/shm") {
         Ok(scratch) if xattr::set(scratch.path(), "user.test", b"1").is_ok() => Ok(scratch),
@@ -80,7 +81,7 @@ fn scratch() -> std::io::Result<TempDir> {
     }
 }
 
-/// Runs cases, and shows every failure in full.
+/// Runs cases, and prints every failure in full.
 fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested {
     let Some(driver) = example.config(options) else { return Ok(()) };
     let scratch = scratch()?;
@@ -99,18 +100,18 @@ fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested
 }
 
 #[test]
-fn gdsf_does_what_every_driver_must() -> Tested {
+fn gdsf_passes_the_conformance_suite() -> Tested {
     passes(&GDSF, CASES, &[])?;
     passes(&GDSF, CASES, &[("goal", "bytes")])
 }
 
 #[test]
-fn lrfu_does_what_every_driver_must() -> Tested {
+fn lrfu_passes_the_conformance_suite() -> Tested {
     passes(&LRFU, CASES, &[])
 }
 
 #[test]
-fn ttl_does_what_every_driver_must() -> Tested {
+fn ttl_passes_the_conformance_suite() -> Tested {
     passes(&TTL, CASES, &[])?;
     passes(
         &TTL,
@@ -124,17 +125,17 @@ fn ttl_without_limits_is_an_lru() -> Tested {
     passes(&TTL, LRU_CASES, &[])
 }
 
-/// A driver on a cache directory of its own, asked at times that the test chooses.
+/// A driver with its own cache directory, which the test calls at chosen times.
 struct Trial {
     driver: Driver,
     config: Config,
     _scratch: TempDir,
 }
 
-/// When the stories of the tests begin.
+/// The start time of the tests.
 const START: Duration = Duration::from_secs(1_700_000_000);
 
-/// So many seconds after that.
+/// This number of seconds after the start.
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + START + Duration::from_secs(seconds)
 }
@@ -143,7 +144,7 @@ fn id(name: &str) -> ImageId {
     name.parse().expect("the tests name their images validly")
 }
 
-/// The largest question: everything is to go.
+/// The largest request: evict everything.
 const ALL: u64 = u64::MAX;
 
 const HOUR: u64 = 3600;
@@ -152,7 +153,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 impl Trial {
-    /// None where the example is not built.
+    /// None if the example is not built.
     fn new(example: &Example, options: &[(&str, &str)]) -> Tested<Option<Trial>> {
         let Some(driver) = example.config(options) else { return Ok(None) };
         let scratch = scratch()?;
@@ -164,7 +165,7 @@ impl Trial {
         Ok(Some(Trial { driver, config, _scratch: scratch }))
     }
 
-    /// Ends the driver and starts it again, on what it left, with other options.
+    /// Stops the driver and starts it again with its records and with other options.
     fn reconfigure(&mut self, options: &[(&str, &str)]) -> Tested {
         let name = self.config.driver.clone();
         let driver = self.config.drivers.get_mut(&name).ok_or("the driver is configured")?;
@@ -174,7 +175,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Caches an image, all holes, at this second.
+    /// Caches a sparse image at this second.
     fn add(&self, name: &str, size: u64, seconds: u64) -> Tested {
         let file = File::create(self.config.dir.join(name))?;
         file.set_len(size)?;
@@ -193,7 +194,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Counts a hit at each of these seconds, each in a call of its own.
+    /// Counts a hit at each of these seconds, each in its own call.
     fn hit(&self, name: &str, seconds: impl IntoIterator<Item = u64>) -> Tested {
         for second in seconds {
             self.driver.record_hits(&[Hit { image_id: id(name), at: at(second) }])?;
@@ -201,14 +202,14 @@ impl Trial {
         Ok(())
     }
 
-    /// Removes an image, as an eviction or an operator does.
+    /// Removes an image, like an eviction or an operator.
     fn remove(&self, name: &str) -> Tested {
         fs::remove_file(self.config.dir.join(name))?;
         self.driver.forget(&[id(name)])?;
         Ok(())
     }
 
-    /// The victims for so many bytes at this second, in their order.
+    /// The victims for this number of bytes at this second, in order.
     fn victims(&self, bytes_needed: u64, seconds: u64) -> Tested<Vec<String>> {
         let eviction = Eviction { now: at(seconds), bytes_needed, exclude: &[], limit: 1000 };
         let victims = self.driver.select_victims(&eviction)?;
@@ -216,7 +217,7 @@ impl Trial {
     }
 }
 
-/// What the operator reads where an option is wrong.
+/// The message for the operator if an option is wrong.
 fn refusal(example: &Example, options: &[(&str, &str)]) -> Tested<Option<String>> {
     match Trial::new(example, options) {
         Ok(None) => Ok(None),

@@ -1,5 +1,5 @@
-//! Drivers that fail after they were chosen: a call is tried again, a driver that keeps failing is replaced, and
-//! whatever happens images are served and nothing is lost.
+//! Drivers that fail after they were loaded: a call is retried, a driver that fails repeatedly is replaced, and in each case
+//! images are served and nothing is lost.
 
 use image_cache::{Config, Expected, ImageCache, Outcome};
 use image_cache_tests::components::{
@@ -8,10 +8,10 @@ use image_cache_tests::components::{
 use image_cache_tests::{Tested, bytes, fill, listed, read_all, serve};
 use std::time::SystemTime;
 
-/// How often everything is done before a driver that always fails must have been replaced.
+/// The number of rounds after which a driver that always fails must have been replaced.
 const ROUNDS: usize = 8;
 
-/// Every export that the host calls on the way of an image through the cache.
+/// Every export that the host calls for an image in the cache.
 const EXPORTS: [&str; 8] = [
     "is-cacheable",
     "record-cached",
@@ -23,13 +23,13 @@ const EXPORTS: [&str; 8] = [
     "select-leftovers",
 ];
 
-/// Does everything with the cache, over and over, until its driver was replaced; what is cached, in order.
+/// Runs all operations of the cache repeatedly, until its driver was replaced; returns the cached images in order.
 fn until_replaced(trial: &Trial, cache: &ImageCache, context: &str) -> Tested<Vec<String>> {
     let mut cached = Vec::new();
     for round in 0..ROUNDS {
         for (id, kept) in [(format!("kept-{round}"), true), (format!("removed-{round}"), false)] {
             let image = bytes(round as u64, 10_000 + round);
-            // Whatever the driver does, the reader gets every byte, and what is cached is served.
+            // Whatever the driver does, the reader gets every byte, and cached images are served.
             let passed = read_all(cache.caching_reader(&id, &image[..], Expected::nothing())?)?;
             assert!(passed == image, "{context}: {id} did not pass whole");
             if !cache.is_cached(&id)? {
@@ -55,7 +55,7 @@ fn until_replaced(trial: &Trial, cache: &ImageCache, context: &str) -> Tested<Ve
     panic!("{context}: after {ROUNDS} rounds the driver still serves");
 }
 
-/// Holds that a driver with this fault, wherever it lies, is replaced without a loss.
+/// Asserts that a driver with this fault in any export is replaced without a loss.
 fn is_replaced_wherever_it_is(fault: &str, words: &[&str]) -> Tested {
     for export in EXPORTS {
         let context = format!("{fault} in {export}");
@@ -71,7 +71,7 @@ fn is_replaced_wherever_it_is(fault: &str, words: &[&str]) -> Tested {
             assert!(serve(&cache, id).is_ok(), "{context}: {id} is lost");
         }
         assert_works(&cache);
-        // The records are sqlite's, and whole: another process finds them without a repair.
+        // The records are those of sqlite, and complete: another process finds them without a repair.
         drop(cache);
         let cache = open(Config::builder(trial.dir()));
         assert_no_fallback(&cache);
@@ -86,7 +86,7 @@ fn a_driver_that_traps_is_replaced_and_nothing_is_lost() -> Tested {
 }
 
 #[test]
-fn a_driver_that_panics_is_replaced_and_its_words_are_told() -> Tested {
+fn a_driver_that_panics_is_replaced_and_its_message_is_reported() -> Tested {
     is_replaced_wherever_it_is("panic", &["times within 60 s", "told to panic in"])
 }
 
@@ -148,7 +148,7 @@ fn hits_that_a_failing_driver_did_not_take_are_counted_by_the_one_that_replaces_
 }
 
 #[test]
-fn what_an_image_was_before_its_driver_failed_its_file_still_says() -> Tested {
+fn the_record_of_an_image_is_restored_after_its_driver_failed() -> Tested {
     let trial = Trial::new();
     let cache = trial.open(faulty(&[("fault", "trap"), ("in", "select-leftovers")]));
     let before = fill(&cache, "kept", &bytes(5, 5000));
@@ -160,7 +160,7 @@ fn what_an_image_was_before_its_driver_failed_its_file_still_says() -> Tested {
 }
 
 #[test]
-fn a_replaced_driver_is_tried_again_when_the_cache_is_opened_anew() -> Tested {
+fn a_replaced_driver_is_tried_again_when_the_cache_is_reopened() -> Tested {
     let trial = Trial::new();
     let options = [("fault", "trap"), ("in", "record-cached")];
     let cache = trial.open(faulty(&options));
@@ -169,13 +169,13 @@ fn a_replaced_driver_is_tried_again_when_the_cache_is_opened_anew() -> Tested {
     let cache = trial.open(faulty(&[]));
     assert_no_fallback(&cache);
     assert_eq!(cache.driver().name, TRIED);
-    assert!(!listed(&cache).is_empty(), "what sqlite kept meanwhile is not in the records");
+    assert!(!listed(&cache).is_empty(), "the records that sqlite wrote meanwhile are missing");
     assert_works(&cache);
     Ok(())
 }
 
 #[test]
-fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
+fn an_error_of_the_storage_is_no_failure_of_the_driver() -> Tested {
     for error in ["error-full", "error-not-found", "error-too-large", "error-invalid-argument"] {
         let trial = Trial::new();
         let cache = trial.open(faulty(&[("fault", error), ("in", "record-cached")]));
@@ -191,7 +191,7 @@ fn an_error_of_the_storage_does_not_speak_against_the_driver() -> Tested {
 }
 
 #[test]
-fn an_image_that_the_records_cannot_be_told_of_is_shown_as_its_file_is() -> Tested {
+fn an_image_whose_record_cannot_be_read_is_shown_with_the_values_of_its_file() -> Tested {
     let trial = Trial::new();
     trial.put("a", b"bytes");
     let cache = trial.open(faulty(&[("fault", "error-denied"), ("in", "get-cached-images")]));
@@ -209,7 +209,7 @@ fn long_words_of_a_driver_are_cut() {
     let error = cache.cached_images().map(drop).map_err(|error| error.to_string());
     let words = match error {
         Err(words) => words,
-        // The third failure may already have been this one: then the words are in the reason.
+        // The third failure may already have been this one: then the message is in the reason.
         Ok(()) => cache.driver().fallback.map(|fallback| fallback.reason).unwrap_or_default(),
     };
     assert!(
@@ -221,7 +221,7 @@ fn long_words_of_a_driver_are_cut() {
 }
 
 #[test]
-fn a_driver_that_chatters_serves_all_the_same() {
+fn a_driver_that_floods_the_log_stays_active() {
     let trial = Trial::new();
     let cache = trial.open(faulty(&[("fault", "chatter"), ("in", "record-cached")]));
     assert_works(&cache);

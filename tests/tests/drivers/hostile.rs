@@ -1,7 +1,7 @@
-//! Every hostile driver of `tests/guests/hostile`, each in a test of its name: the cache still fills and serves the right
-//! bytes, the process lives, sqlite takes over where it must and says why, and nothing outside is touched.
+//! Every hostile driver of `tests/guests/hostile`, each in a test of its name: the cache still fills and serves the correct
+//! bytes, the process survives, sqlite takes over if necessary and the reason is shown, and nothing outside is changed.
 //!
-//! The table of guests is made from the files, and each name must be a function in one of these rooms: a guest without a
+//! The table of guests is generated from the files, and each name must be a function in one of these modules: a guest without a
 //! test does not compile, and a test without a guest is dead code.
 
 mod bounds;
@@ -11,7 +11,7 @@ mod loading;
 mod log;
 mod sql;
 
-/// All guests' tests.
+/// The tests of all guests.
 mod held {
     pub use super::bounds::*;
     pub use super::files::*;

@@ -1,4 +1,4 @@
-//! Loading the driver: if the configured one cannot be used, sqlite replaces it and the status says why.
+//! Loading the driver: if the configured driver cannot be used, sqlite replaces it and the status shows the reason.
 
 use image_cache::{Config, DriverConfig, Grant};
 use image_cache_tests::components::{
@@ -8,7 +8,7 @@ use image_cache_tests::{Mount, Tested};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 
-/// Holds that a component of these bytes is refused for a reason with these words, and the cache works.
+/// Asserts that a component with these bytes is refused for a reason that contains these words, and that the cache works.
 fn refused(bytes: impl AsRef<[u8]>, words: &[&str]) {
     let trial = Trial::new();
     fell_back(&trial, trial.component(bytes), words);
@@ -97,7 +97,7 @@ fn imports_that_were_not_granted_are_refused_all_at_once() -> Tested {
     let asked = ["driver/sql@1.0.0", "driver/files@1.0.0", "wasi:cli/environment@0.2.0"];
     let remedy = ["grants = [", "\"sql\"", "\"files\"", "\"wasi\"", "[drivers.tried]"];
     refused_wat(greedy, &[&asked[..], &remedy].concat())?;
-    // What was granted is not complained of.
+    // Granted imports are not reported.
     let trial = Trial::new();
     let mut driver = trial.component(wat::parse_str(greedy)?);
     driver.grants.extend([Grant::Sql, Grant::Wasi]);
@@ -109,7 +109,7 @@ fn imports_that_were_not_granted_are_refused_all_at_once() -> Tested {
 }
 
 #[test]
-fn imports_that_nobody_can_grant_are_refused_whatever_is_granted() -> Tested {
+fn imports_that_no_grant_permits_are_always_refused() -> Tested {
     for import in
         ["acme:network/sockets@1.0.0", "image-cache:driver/network@1.0.0", "wasi:http/types@0.2.0"]
     {

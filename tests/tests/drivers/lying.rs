@@ -1,14 +1,14 @@
-//! Drivers that answer what no driver may: every operation ends, and nothing outside of the cache is touched.
+//! Drivers that return invalid results: every operation ends, and nothing outside of the cache is changed.
 
 use image_cache::{Config, ImageCache};
 use image_cache_tests::components::{TRIED, Trial, assert_fell_back, assert_works, faulty};
 use image_cache_tests::{Tested, bytes, fill, listed, serve};
 use std::fs;
 
-/// More prunes than any lie may take to be found out.
+/// More prunes than are needed to detect any false result.
 const PRUNES: usize = 12;
 
-/// A cache of three images of 1,000 bytes that may have 2,000, under a driver with this lie.
+/// A cache of three images of 1,000 bytes with a limit of 2,000, and a driver with this fault.
 fn full_cache(trial: &Trial, lie: &str) -> Tested<ImageCache> {
     fs::write(trial.beside("x"), b"no image of ours")?;
     let config = trial.config(faulty(&[("fault", lie)])).max_size(2000).build()?;
@@ -19,7 +19,7 @@ fn full_cache(trial: &Trial, lie: &str) -> Tested<ImageCache> {
     Ok(cache)
 }
 
-/// Holds that what lies outside of the cache directory is as it was.
+/// Asserts that the files outside of the cache directory are unchanged.
 fn assert_outside_untouched(trial: &Trial) -> Tested {
     assert_eq!(fs::read(trial.beside("x"))?, b"no image of ours");
     Ok(())
@@ -66,14 +66,14 @@ fn more_victims_than_asked_for_are_no_answer() -> Tested {
     for _ in 0..3 {
         let _ = cache.prune();
     }
-    // The driver has lost its records with its instance. Whatever it names then, no more may go than is needed.
+    // The driver has lost its records with its instance. Whatever it names then, no more images may be evicted than needed.
     assert!(cache.cache_size()?.images >= 2);
     assert!(serve(&cache, "c").is_ok());
     Ok(())
 }
 
 #[test]
-fn images_that_are_being_read_are_not_evicted_whoever_names_them() -> Tested {
+fn images_that_are_being_read_are_not_evicted_even_if_a_driver_names_them() -> Tested {
     let trial = Trial::new();
     let cache = full_cache(&trial, "excluded-victim")?;
     let readers = ["a", "b", "c"].map(|id| cache.open_for_read(id));
@@ -109,12 +109,15 @@ fn a_leftover_outside_of_the_directory_is_not_touched() -> Tested {
     }
     assert_outside_untouched(&trial)?;
     assert_fell_back(&cache, TRIED, &["select-leftovers"]);
-    assert!(!trial.path("invalid/broken").exists(), "sqlite cleans what the liar did not");
+    assert!(
+        !trial.path("invalid/broken").exists(),
+        "sqlite cleans the leftovers that the driver did not"
+    );
     Ok(())
 }
 
 #[test]
-fn an_id_that_is_a_path_is_found_out_and_the_list_is_whole() -> Tested {
+fn an_id_that_is_a_path_is_detected_and_the_list_is_complete() -> Tested {
     let trial = Trial::new();
     fs::write(trial.beside("x"), b"no image of ours")?;
     let cache = trial.open(faulty(&[("fault", "path-image")]));
@@ -131,7 +134,7 @@ fn an_id_that_is_a_path_is_found_out_and_the_list_is_whole() -> Tested {
 }
 
 #[test]
-fn pages_that_are_no_pages_never_make_a_list_wrong_or_endless() -> Tested {
+fn invalid_pages_never_make_a_list_wrong_or_endless() -> Tested {
     for lie in ["unsorted", "endless-page", "too-many"] {
         let trial = Trial::new();
         let cache = trial.open(faulty(&[("fault", lie), ("in", "get-cached-images")]));

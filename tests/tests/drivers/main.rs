@@ -1,5 +1,6 @@
-//! Drivers: the conformance suite on the built-in ones and the examples, and drivers that cannot be used, fail, lie or
-//! attack: the cache goes on, with sqlite if it must. One program, so that wasmtime is linked once.
+//! Drivers: the conformance suite on the built-in drivers and the examples, and drivers that cannot be used, fail, return false
+//! results or attack. The cache continues to work, with sqlite if necessary. This is one program, so that wasmtime is linked
+//! once.
 
 mod conformance;
 mod conformance_of_faults;

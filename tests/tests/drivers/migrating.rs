@@ -1,4 +1,4 @@
-//! Migration of records from one driver to another: no hit is lost, and no other process has the cache open.
+//! Migration of records from one driver to another: no hit is lost, and no other process may have the cache open.
 
 use image_cache::{CachedImage, Config, Error, ImageCache, migrate};
 use image_cache_tests::components::{Trial, faulty};
@@ -19,7 +19,7 @@ fn records(cache: &ImageCache) -> Vec<CachedImage> {
     cache.cached_images().expect("the records can be read")
 }
 
-/// Some images, read more or less often.
+/// Some images with different numbers of reads.
 fn filled(temp: &TempCache, driver: &str) -> Tested<Vec<CachedImage>> {
     let cache = open(temp, driver);
     for (id, reads) in [("a", 3), ("b", 0), ("ünï code", 1)] {
@@ -58,7 +58,7 @@ fn records_without_a_file_stay_behind_and_the_old_records_are_only_read() -> Tes
     let temp = TempCache::new("sqlite");
     filled(&temp, "sqlite")?;
     std::fs::remove_file(temp.path("a"))?;
-    temp.put("stray", b"nobody knows it");
+    temp.put("stray", b"no record of it");
     let old = temp.records();
     let migrated = migrate(&config(&temp, "sqlite"), "sqlite", "xattr", |_| ())?;
     assert_eq!((migrated.images, migrated.left_out, migrated.adopted), (3, 1, 1));
@@ -68,7 +68,7 @@ fn records_without_a_file_stay_behind_and_the_old_records_are_only_read() -> Tes
     assert_eq!(listed(&cache), ["b", "stray", "ünï code"]);
     assert_eq!(cache.hit_count("ünï code")?, 1);
     drop(cache);
-    // The way back finds the old records with a record too many.
+    // The migration back finds one surplus record in the old records.
     let back = migrate(&config(&temp, "sqlite"), "xattr", "sqlite", |_| ())?;
     assert_eq!((back.images, back.forgotten), (3, 1));
     assert_eq!(temp.records_in_sync().into_keys().collect::<BTreeSet<_>>().len(), 3);
@@ -104,7 +104,7 @@ fn a_cache_in_use_here_or_elsewhere_is_left_alone() -> Tested {
     let cache = open(&temp, "sqlite");
     let reader = cache.open_for_read("a")?;
     drop(cache);
-    // A reader that is still open has a hit to count.
+    // An open reader has a hit to count.
     assert!(matches!(attempt(), Err(Error::InUse { .. })));
     drop(reader);
     let name = "migrating::a_cache_in_use_here_or_elsewhere_is_left_alone";
@@ -114,7 +114,7 @@ fn a_cache_in_use_here_or_elsewhere_is_left_alone() -> Tested {
     assert!(matches!(refused, Error::InUse { .. }), "{refused}");
     child.kill()?;
     child.wait()?;
-    assert_eq!(attempt()?.images, 3, "a killed process has it open no more");
+    assert_eq!(attempt()?.images, 3, "a killed process no longer has it open");
     Ok(())
 }
 
@@ -134,7 +134,7 @@ fn the_wrong_driver_is_refused_by_name() -> Tested {
 }
 
 #[test]
-fn records_that_are_not_what_was_written_are_found_out() -> Tested {
+fn records_that_differ_from_the_written_ones_are_detected() -> Tested {
     for (fault, export, words) in [
         ("foreign-image", "get-cached-images", "the new records differ from what was written"),
         ("error-other", "record-cached", "cannot record an image"),
@@ -148,7 +148,7 @@ fn records_that_are_not_what_was_written_are_found_out() -> Tested {
         let error = migrate(&config, "sqlite", "tried", |_| ());
         let error = error.expect_err("it is found out").to_string();
         assert!(error.contains(words), "{fault} in {export}: {error}");
-        assert_eq!(temp.records(), old, "the old records are as they were");
+        assert_eq!(temp.records(), old, "the old records are unchanged");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A directory in hostile hands: whatever is planted where a driver's database or what SQLite keeps beside it belongs, nothing outside of the
-//! directory is written, made or given away, and nobody waits.
+//! A cache directory that an attacker can change: whatever is planted in place of a driver's database or of SQLite's files beside
+//! it, nothing outside of the directory is written, created or given another owner, and no operation blocks.
 
 use image_cache::{Config, ConfigBuilder, DriverConfig, Expected, Grant, ImageCache};
 use image_cache_tests::components::Trial;
@@ -15,12 +15,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-/// Five times what anybody may be made to wait.
+/// Five times the longest permitted wait.
 const BOUND: Duration = Duration::from_secs(5);
 
 const ENDINGS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Whose database it is.
+/// The driver of the database.
 #[derive(Debug, Clone, Copy)]
 enum Whose {
     Sqlite,
@@ -53,7 +53,7 @@ impl Whose {
     }
 }
 
-/// What is planted.
+/// The planted object.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     LinkToAFile,
@@ -78,7 +78,7 @@ impl Kind {
         Kind::Device,
     ];
 
-    /// Puts it there; false where that is not permitted.
+    /// Plants it; returns false if that is not permitted.
     fn plant(self, outside: &Path, at: &Path) -> Tested<bool> {
         match self {
             Kind::LinkToAFile => symlink(outside.join("secret"), at)?,
@@ -102,7 +102,7 @@ impl Kind {
 /// Names with content, owner, group and mode.
 type Found = BTreeMap<PathBuf, (Vec<u8>, u32, u32, u32)>;
 
-/// What must stay as it is.
+/// The files that must not change.
 fn look(outside: &Path) -> Tested<Found> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(outside)? {
@@ -114,7 +114,7 @@ fn look(outside: &Path) -> Tested<Found> {
     Ok(found)
 }
 
-/// A directory beside the cache, with what must not be touched.
+/// A directory beside the cache, with the files that must not change.
 fn outside(trial: &Trial) -> Tested<PathBuf> {
     let outside = trial.beside("outside");
     fs::create_dir(&outside)?;
@@ -124,25 +124,25 @@ fn outside(trial: &Trial) -> Tested<PathBuf> {
     Ok(outside)
 }
 
-/// Does something that must be over in time.
+/// Runs a function that must end in time.
 fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, end) = channel();
     thread::spawn(move || drop(done.send(work())));
     end.recv_timeout(BOUND).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// Opens the cache and uses it, if it opens.
+/// Opens the cache and uses it, if it can be opened.
 fn use_it(config: ConfigBuilder) -> Result<(), String> {
     let config = config.build().map_err(|error| error.to_string())?;
     let cache = ImageCache::open(config).map_err(|error| error.to_string())?;
-    // Somebody may take the records away at any time.
+    // The records may be removed at any time.
     let passing = cache.caching_reader("a", &b"image"[..], Expected::nothing());
     assert_eq!(read_all(passing.expect("it starts")).expect("the source is sound"), b"image");
     let _ = (cache.cached_images(), cache.prune(), cache.delete_all_cached_images());
     Ok(())
 }
 
-/// The directory belongs to somebody else where root can arrange that.
+/// Gives the directory to another user if the tests run as root.
 fn give_away(trial: &Trial) -> Tested {
     if rustix::process::geteuid().is_root() {
         let mut folders = vec![trial.dir()];
@@ -161,9 +161,9 @@ fn give_away(trial: &Trial) -> Tested {
 }
 
 #[test]
-fn whatever_is_planted_in_place_of_a_database_nothing_outside_is_touched_and_nobody_waits() -> Tested
-{
-    if !is_root("a directory of somebody else's") {
+fn an_object_planted_in_place_of_a_database_changes_nothing_outside_and_blocks_no_operation()
+-> Tested {
+    if !is_root("a directory of another user") {
         eprintln!("it is one's own directory then");
     }
     for whose in Whose::ALL {
@@ -172,7 +172,7 @@ fn whatever_is_planted_in_place_of_a_database_nothing_outside_is_touched_and_nob
                 let case = format!("{whose:?}, {kind:?} at {ending:?}");
                 let trial = Trial::new();
                 let outside = outside(&trial)?;
-                // All folders are there.
+                // All folders exist.
                 use_it(whose.config(&trial))?;
                 give_away(&trial)?;
                 let database = whose.database(&trial);
@@ -199,7 +199,7 @@ fn whatever_is_planted_in_place_of_a_database_nothing_outside_is_touched_and_nob
 }
 
 #[test]
-fn what_is_planted_while_the_cache_is_open_is_not_touched_either() -> Tested {
+fn an_object_planted_while_the_cache_is_open_changes_nothing_outside() -> Tested {
     for whose in Whose::ALL {
         for kind in Kind::ALL {
             let case = format!("{whose:?}, {kind:?}");
@@ -223,7 +223,7 @@ fn what_is_planted_while_the_cache_is_open_is_not_touched_either() -> Tested {
             let before = look(&outside)?;
             in_time(&case, move || {
                 assert_eq!(serve(&cache, "first").expect("it is cached"), b"image");
-                // It passes to its reader, whether it can be recorded or not.
+                // The reader gets the image, whether or not it can be recorded.
                 let second = cache.caching_reader("second", &b"another"[..], Expected::nothing());
                 let second = read_all(second.expect("it starts"));
                 assert_eq!(second.expect("the source is sound"), b"another");
@@ -244,7 +244,7 @@ fn a_folder_that_is_swapped_for_a_link_leads_no_database_outside() -> Tested {
         fs::create_dir(&outside)?;
         use_it(whose.config(&trial))?;
         let database = whose.database(&trial);
-        let folder = database.parent().ok_or("it lies in a folder")?.to_owned();
+        let folder = database.parent().ok_or("it is in a folder")?.to_owned();
         let away = folder.with_extension("away");
         // While the cache is open, and when it is opened.
         let cache = ImageCache::open(whose.config(&trial).build()?)?;
@@ -255,7 +255,7 @@ fn a_folder_that_is_swapped_for_a_link_leads_no_database_outside() -> Tested {
         drop(cache);
         let _ = use_it(whose.config(&trial));
         assert!(look(&outside)?.is_empty(), "{whose:?}: {:?}", look(&outside)?);
-        // And swapped to and fro meanwhile.
+        // The object is also swapped repeatedly meanwhile.
         fs::remove_file(&folder)?;
         symlink(&outside, trial.beside("link"))?;
         fs::rename(&away, &folder)?;

@@ -1,4 +1,4 @@
-//! Faults of the cache: no reader notices them, nothing incomplete remains, and the next fetch succeeds.
+//! Faults of the cache: readers do not notice them, no incomplete file remains, and the next fetch succeeds.
 
 use image_cache::{DriverConfig, Error, Expected, Grant, ImageCache, Outcome};
 use image_cache_tests::{
@@ -13,15 +13,16 @@ with_both_drivers![
     a_full_disk_costs_the_reader_nothing,
     a_disk_that_is_full_at_the_last_moment_loses_no_image,
     a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing,
-    what_is_no_image_in_the_image_s_place_costs_the_reader_nothing,
-    what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read,
+    an_object_in_place_of_the_image_does_not_affect_the_reader,
+    an_object_in_place_of_the_image_is_detected_before_the_source_is_read,
     a_file_removed_while_it_is_written_costs_the_reader_nothing,
     a_lost_directory_costs_the_reader_nothing,
 ];
 
 const MIB: usize = 1 << 20;
 
-/// Reads an image that the cache cannot keep: whole, verified, counted, and nothing remains of it.
+/// Reads an image that the cache cannot store: the reader gets it completely and verified, the failure is counted, and nothing
+/// remains of it.
 fn assert_passes(
     temp: &TempCache,
     cache: &ImageCache,
@@ -45,7 +46,10 @@ fn assert_passes(
             && !cache.is_being_cached(id)?
             && !temp.records_in_sync().contains_key(id)
     );
-    assert!(!temp.names("invalid").contains(id), "rolled back: it did not fail verification");
+    assert!(
+        !temp.names("invalid").contains(id),
+        "rolled back, because it did not fail verification"
+    );
 
     let wrong = Expected::nothing().with_md5(&wrong_md5(image))?;
     let (came, end) = read_until_error(&mut cache.caching_reader(id, image, wrong)?, 10_000);
@@ -80,7 +84,7 @@ fn a_full_disk_costs_the_reader_nothing(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Until there is room for no byte more.
+/// Fills the disk to the last byte.
 fn hog(folder: &Path) {
     let mut hog = fs::File::create(folder.join("hog")).expect("a file can be made");
     while io::copy(&mut io::repeat(1), &mut hog).is_ok() {}
@@ -90,7 +94,7 @@ fn a_disk_that_is_full_at_the_last_moment_loses_no_image(temp: &TempCache) -> Te
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
     let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
     let (cache, image) = (temp.open(), bytes(4, MIB));
-    // Whole blocks, so that every byte is on disk when the records are to be written.
+    // Whole blocks, so that every byte is on disk before the records are written.
     let folder = mount.path().to_owned();
     let source = Source::of(&image[..]).then(move || hog(&folder));
     let outcome = cache.cache_image("a", source, Expected::nothing())?;
@@ -108,13 +112,13 @@ fn a_directory_in_the_place_of_the_incomplete_file_costs_the_reader_nothing(
     let (cache, image) = (temp.open(), bytes(5, 300_000));
     fs::create_dir(temp.path("incomplete/a"))?;
     assert_passes(temp, &cache, "a", Source::of(&image[..]), &image)?;
-    assert!(cache.is_cacheable("a", None)?, "nobody writes it");
+    assert!(cache.is_cacheable("a", None)?, "it has no writer");
     fs::remove_dir(temp.path("incomplete/a"))?;
     fill(&cache, "a", &image);
     Ok(())
 }
 
-fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(temp: &TempCache) -> Tested {
+fn an_object_in_place_of_the_image_does_not_affect_the_reader(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(6, 300_000));
     cache.queue_image("a")?;
     fs::create_dir(temp.path("a"))?;
@@ -129,7 +133,7 @@ fn what_is_no_image_in_the_image_s_place_costs_the_reader_nothing(temp: &TempCac
     Ok(())
 }
 
-fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
+fn an_object_in_place_of_the_image_is_detected_before_the_source_is_read(
     temp: &TempCache,
 ) -> Tested {
     struct Untouched;
@@ -149,7 +153,7 @@ fn what_is_no_image_in_the_image_s_place_is_found_before_the_source_is_read(
         );
     }
     fs::create_dir(temp.path("queue/a"))?;
-    let error = cache.queue_image("a").expect_err("it is no entry").to_string();
+    let error = cache.queue_image("a").expect_err("it is not an entry").to_string();
     assert!(error.contains("queue/a is no regular file"), "{error}");
     Ok(())
 }

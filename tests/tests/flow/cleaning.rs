@@ -1,4 +1,4 @@
-//! What cleaning removes, and what it must not.
+//! Which files cleaning removes, and which it must not remove.
 
 use image_cache::{Cleaned, Expected, Outcome};
 use image_cache_tests::{TempCache, Tested, bytes, fill, serve, set_times, with_both_drivers};
@@ -9,12 +9,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 with_both_drivers![
-    all_of_invalid_goes_and_what_is_stalled,
+    all_invalid_and_stalled_files_are_removed,
     a_given_stall_time_beats_the_configured_one,
     a_live_writer_is_never_cleaned_however_old_its_file,
-    nothing_but_leftovers_of_images_is_cleaned,
-    many_leftovers_go_at_once,
-    what_was_cleaned_can_be_fetched_again,
+    only_leftovers_of_images_are_cleaned,
+    many_leftovers_are_removed_at_once,
+    a_cleaned_image_can_be_fetched_again,
 ];
 
 fn age(path: &Path, age: Duration) -> Tested {
@@ -28,7 +28,7 @@ fn cleaned(incomplete: u64, invalid: u64, bytes: u64) -> Cleaned {
     Cleaned { incomplete, invalid, bytes, kept: Vec::new() }
 }
 
-fn all_of_invalid_goes_and_what_is_stalled(temp: &TempCache) -> Tested {
+fn all_invalid_and_stalled_files_are_removed(temp: &TempCache) -> Tested {
     let cache = temp.open();
     assert_eq!(cache.clean(None)?, cleaned(0, 0, 0));
     fill(&cache, "good", b"image");
@@ -64,7 +64,7 @@ fn a_live_writer_is_never_cleaned_however_old_its_file(temp: &TempCache) -> Test
     writer.read_exact(&mut [0; 300_000])?;
     age(&temp.path("incomplete/a"), 72 * HOUR)?;
     assert_eq!(cache.clean(Some(Duration::ZERO))?, cleaned(0, 0, 0));
-    assert_eq!(temp.open().clean(None)?, cleaned(0, 0, 0), "nor by another cache");
+    assert_eq!(temp.open().clean(None)?, cleaned(0, 0, 0), "another cache removes nothing either");
     writer.read_to_end(&mut Vec::new())?;
     assert!(matches!(writer.outcome(), Some(Outcome::Cached(_))));
     assert_eq!(serve(&cache, "a")?, image);
@@ -72,7 +72,7 @@ fn a_live_writer_is_never_cleaned_however_old_its_file(temp: &TempCache) -> Test
     Ok(())
 }
 
-fn nothing_but_leftovers_of_images_is_cleaned(temp: &TempCache) -> Tested {
+fn only_leftovers_of_images_are_cleaned(temp: &TempCache) -> Tested {
     let cache = temp.open();
     let outside = tempfile::NamedTempFile::new()?;
     for folder in ["incomplete", "invalid"] {
@@ -88,7 +88,7 @@ fn nothing_but_leftovers_of_images_is_cleaned(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn many_leftovers_go_at_once(temp: &TempCache) -> Tested {
+fn many_leftovers_are_removed_at_once(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
     let cache = temp.open();
     (0..2100).for_each(|n| drop(temp.put(&format!("invalid/{n}"), b"x")));
@@ -97,7 +97,7 @@ fn many_leftovers_go_at_once(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_was_cleaned_can_be_fetched_again(temp: &TempCache) -> Tested {
+fn a_cleaned_image_can_be_fetched_again(temp: &TempCache) -> Tested {
     let cache = temp.open();
     let fetch = || cache.cache_image("a", &b"image"[..], Expected::nothing().with_size(4));
     assert!(fetch().is_err() && fetch().is_err(), "a second failure replaces the first");

@@ -1,4 +1,4 @@
-//! The last handle of a cache closes its records, which may take long: not on a thread of an async runtime.
+//! The last handle of a cache closes its records, which may take long: this must not happen on a thread of an async runtime.
 
 use crate::in_tokio::run;
 use image_cache::tokio::AsyncImageCache;
@@ -17,7 +17,7 @@ with_both_drivers![
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3000);
 
-/// Records that another user holds locked.
+/// Records that another user has locked.
 enum Held {
     Database(rusqlite::Connection),
     Attributes(#[expect(dead_code, reason = "its lock ends with it")] File),
@@ -95,12 +95,12 @@ fn dropping_a_read_under_way_does_not_wait_for_the_records(temp: &TempCache) -> 
         let mut reader = cache.open_for_read("a").await?.ok_or("it is cached")?;
         let mut byte = [0];
         let mut read = Box::pin(reader.read(&mut byte));
-        // Now it is at work elsewhere.
+        // Now it works on another thread.
         let polled = std::future::poll_fn(|context| {
             std::task::Poll::Ready(read.as_mut().poll(context).is_ready())
         });
         let _: bool = polled.await;
-        // By now it is done, and what it brings lies there.
+        // By now it is done, and its result is available.
         let wait = |_: &image_cache::ImageCache| {
             std::thread::sleep(Duration::from_millis(50));
             Ok(())
@@ -120,7 +120,7 @@ fn closing_waits_until_the_records_are_closed(temp: &TempCache) -> Tested {
     run(async {
         let clone = cache.clone();
         cache.close().await?;
-        assert_eq!(temp.records_in_sync()["a"].hits, 1, "what was gathered is written");
+        assert_eq!(temp.records_in_sync()["a"].hits, 1, "the collected hit is written");
         clone.close().await?;
         assert!(!temp.path("cache.db-wal").exists());
         // An exclusive user finds the cache closed.

@@ -1,4 +1,4 @@
-//! Corruption on disk: detected before a damaged byte is served, whatever its cause and time.
+//! Corruption on disk: it is detected before a damaged byte is served, whatever its cause and time.
 
 mod digest_files;
 mod reading;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 const MIB: usize = 1 << 20;
 
-/// Flips one bit of a file, and leaves its times as they were.
+/// Flips one bit of a file, and keeps its times.
 pub fn flip(file: &Path, at: u64) -> io::Result<()> {
     let modified = fs::metadata(file)?.modified()?;
     let open = File::options().read(true).write(true).open(file)?;
@@ -26,7 +26,7 @@ pub fn flip(file: &Path, at: u64) -> io::Result<()> {
     open.set_modified(modified)
 }
 
-/// Reads what there is of the image, and holds that it is damaged.
+/// Reads the image up to its error, and asserts that it is damaged.
 #[track_caller]
 fn refused(cache: &ImageCache, id: &str) -> Vec<u8> {
     let (came, end) = match cache.open_for_read(id) {
@@ -44,7 +44,7 @@ fn digests(temp: &TempCache) -> usize {
     temp.names(".image-cache/blocks").len()
 }
 
-/// The only digest file that there is.
+/// The only digest file.
 fn only_digests(temp: &TempCache) -> std::path::PathBuf {
     let names = temp.names(".image-cache/blocks");
     assert_eq!(names.len(), 1, "{names:?}");

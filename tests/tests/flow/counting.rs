@@ -1,4 +1,4 @@
-//! What a cache tells of itself in numbers: each is held against what was done.
+//! The counters of a cache: each is compared with the operations of the test.
 
 use crate::in_tokio::run;
 use crate::single_flight::{get, get_for_nothing};
@@ -46,7 +46,7 @@ fn reads_and_bytes_are_counted_by_where_they_come_from(temp: &TempCache) -> Test
     let mut abandoned = cache.open_for_read("a")?.ok_or("it is cached")?;
     abandoned.read_exact(&mut [0; 100])?;
     read_all(get_for_nothing(&cache))?;
-    // What is not cached is a miss only for who fetches it.
+    // An absent image is a miss only for a caller that fetches it.
     assert!(cache.open_for_read("b")?.is_none());
     let all = cache.counters();
     assert_eq!((all.misses, all.shared, all.passed, all.fills_running), (1, 1, 0, 0));
@@ -73,7 +73,7 @@ fn fills_are_counted_by_how_they_end(temp: &TempCache) -> Tested {
     get(&cache, &throttled).read_exact(&mut [0; 10])?;
     fill(&cache, "a", &image);
     read_all(cache.caching_reader("a", &image[..], Expected::nothing())?)?;
-    // Refused by its reader's expectation, too, and by nothing else.
+    // Only the reader's expectation also refuses it.
     let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
     assert!(read_all(cache.caching_reader("a", &image[..], wrong)?).is_err());
     let all = cache.counters();
@@ -138,7 +138,7 @@ fn small_images_read_at_once_are_counted_like_any_other(temp: &TempCache) -> Tes
     Ok(())
 }
 
-/// What the driver does wrong, and which driver replaced it.
+/// A fault of the driver, and the driver that replaced it.
 #[test]
 fn failures_of_a_driver_and_its_replacement_are_counted() {
     let asks = |cache: &ImageCache| (0..5).for_each(|_| drop(cache.is_cacheable("a", None)));
@@ -166,7 +166,11 @@ fn for_tokio_the_numbers_are_the_same() -> Tested {
         let part = crate::shared_in_tokio::all_of(part.ok_or("it can be cached")?).await;
         assert!(part.0 == image[..10] && crate::shared_in_tokio::all_of(whole).await.0 == image);
         let all = cache.counters();
-        assert_eq!((all.misses, all.shared, all.hits), (1, 1, 1), "a part is no reader of its own");
+        assert_eq!(
+            (all.misses, all.shared, all.hits),
+            (1, 1, 1),
+            "a part does not count as a separate reader"
+        );
         assert_eq!((all.bytes_fetched, all.bytes_from_fetches), (SIZE as u64, SIZE as u64 + 10));
         Ok(())
     })

@@ -9,8 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 with_both_drivers![
-    what_is_made_belongs_to_the_owner_of_the_base_directory,
-    nobody_may_read_who_may_not_read_the_base_directory,
+    new_files_belong_to_the_owner_of_the_base_directory,
+    users_who_may_not_read_the_base_directory_may_not_read_its_files,
     a_clean_close_leaves_no_side_files,
     the_record_has_the_times_of_the_file,
 ];
@@ -40,7 +40,7 @@ fn use_everything(temp: &TempCache) -> Tested {
     cache.queue_image("queued")?;
     let failed = cache.caching_reader("broken", &b"image"[..], Expected::nothing().with_size(4))?;
     assert!(read_all(failed).is_err());
-    // Without a clean close, so that what lies there only while the cache is open is seen, too.
+    // Without a clean close, so that files that exist only while the cache is open are also checked.
     let _writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
     let names: Vec<String> = everything(temp).into_iter().map(|found| found.0).collect();
     for name in
@@ -65,8 +65,8 @@ fn use_everything(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_is_made_belongs_to_the_owner_of_the_base_directory(temp: &TempCache) -> Tested {
-    if !is_root("giving a directory to somebody else") {
+fn new_files_belong_to_the_owner_of_the_base_directory(temp: &TempCache) -> Tested {
+    if !is_root("giving a directory to another user") {
         return Ok(());
     }
     fs::create_dir(temp.dir())?;
@@ -76,7 +76,7 @@ fn what_is_made_belongs_to_the_owner_of_the_base_directory(temp: &TempCache) -> 
     for (name, _, _, mode) in everything(temp) {
         let is_dir = temp.path(&name).is_dir();
         let expected = if is_dir { 0o770 } else { 0o660 };
-        // What only we use may be closed to the group.
+        // Files that only the cache uses may be inaccessible to the group.
         if !name.starts_with(".image-cache") {
             assert_eq!(mode, expected, "{name} has mode {mode:o}");
         }
@@ -84,7 +84,7 @@ fn what_is_made_belongs_to_the_owner_of_the_base_directory(temp: &TempCache) -> 
     Ok(())
 }
 
-fn nobody_may_read_who_may_not_read_the_base_directory(temp: &TempCache) -> Tested {
+fn users_who_may_not_read_the_base_directory_may_not_read_its_files(temp: &TempCache) -> Tested {
     fs::create_dir(temp.dir())?;
     fs::set_permissions(temp.dir(), fs::Permissions::from_mode(0o700))?;
     use_everything(temp)

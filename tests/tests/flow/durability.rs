@@ -1,4 +1,4 @@
-//! The order in which an image reaches the disk, as the system sees it.
+//! The order in which an image is written to disk, seen from its system calls.
 
 use image_cache::{Durability, Expected, Outcome};
 use image_cache_tests::{TempCache, Tested, bytes, serve, skip, with_both_drivers};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 with_both_drivers![
     an_image_and_its_directory_are_flushed_before_it_counts_as_cached,
-    by_option_images_are_renamed_and_never_flushed,
+    with_rename_only_images_are_renamed_and_never_synced,
 ];
 
 /// Runs as another process, whose system calls are traced.
@@ -20,10 +20,10 @@ fn a_fill_that_is_traced() -> Tested {
     Ok(())
 }
 
-/// The calls that concern the image and its directory, in their order; none where they cannot be traced.
+/// The system calls for the image and its directory, in order; none if they cannot be traced.
 fn calls(temp: &TempCache, durability: Durability) -> Tested<Option<Vec<&'static str>>> {
     if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
-        skip("strace is not there: the order of system calls is not looked at");
+        skip("strace is not installed: the order of system calls is not checked");
         return Ok(None);
     }
     drop(temp.open());
@@ -44,7 +44,7 @@ fn calls(temp: &TempCache, durability: Durability) -> Tested<Option<Vec<&'static
         (format!("{}/incomplete/traced>", dir.display()), format!("{}>", dir.display()));
     let calls = std::fs::read_to_string(&trace)?;
     let mut calls: Vec<_> = calls.lines().filter_map(|line| call(line, &file, &dir)).collect();
-    // SQLite flushes the directory, too, when it has made its journal, before the rename.
+    // SQLite also syncs the directory after it created its journal, before the rename.
     let renamed = calls.iter().position(|call| *call == "it is renamed");
     let mut n = 0;
     calls.retain(|call| {
@@ -71,7 +71,7 @@ fn an_image_and_its_directory_are_flushed_before_it_counts_as_cached(temp: &Temp
     Ok(())
 }
 
-fn by_option_images_are_renamed_and_never_flushed(temp: &TempCache) -> Tested {
+fn with_rename_only_images_are_renamed_and_never_synced(temp: &TempCache) -> Tested {
     let Some(calls) = calls(temp, Durability::RenameOnly)? else { return Ok(()) };
     assert_eq!(calls, ["it is renamed"]);
     assert!(serve(&temp.open(), "traced")? == bytes(1, 600_000));

@@ -1,4 +1,4 @@
-//! What others do to the directory while the cache is open: a database that is gone or another one, files put there or taken away by hand.
+//! Changes by other programs while the cache is open: a removed or replaced database, and added or removed files.
 
 use image_cache::ImageCache;
 use image_cache_tests::{TempCache, Tested, bytes, fill, listed, serve, until, with_both_drivers};
@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 
 with_both_drivers![
-    a_database_that_is_removed_while_the_cache_is_open_is_made_anew,
+    a_database_that_is_removed_while_the_cache_is_open_is_created_again,
     a_database_that_is_replaced_while_the_cache_is_open_is_brought_in_sync,
-    all_that_have_the_cache_open_go_on_with_the_new_database,
+    all_processes_with_the_cache_open_continue_with_the_new_database,
     hits_are_counted_in_the_new_database,
     a_file_put_in_by_hand_while_the_cache_is_open_is_listed,
     a_file_taken_away_by_hand_while_the_cache_is_open_is_forgotten,
@@ -34,7 +34,7 @@ fn filled(temp: &TempCache) -> Tested<ImageCache> {
 
 type Use = fn(&ImageCache) -> Tested;
 
-/// What may be done first once the database is gone.
+/// The first operation after the database was removed.
 const USES: [(&str, Use); 6] = [
     ("list", |cache| {
         assert_eq!(listed(cache), ["a", "b"]);
@@ -63,7 +63,7 @@ const USES: [(&str, Use); 6] = [
     }),
 ];
 
-fn a_database_that_is_removed_while_the_cache_is_open_is_made_anew(temp: &TempCache) -> Tested {
+fn a_database_that_is_removed_while_the_cache_is_open_is_created_again(temp: &TempCache) -> Tested {
     for names in [&FILES[..], &FILES[..1], &FILES[..2]] {
         for (name, first) in USES {
             let cache = filled(temp)?;
@@ -101,7 +101,7 @@ fn a_database_that_is_replaced_while_the_cache_is_open_is_brought_in_sync(
     Ok(())
 }
 
-fn all_that_have_the_cache_open_go_on_with_the_new_database(temp: &TempCache) -> Tested {
+fn all_processes_with_the_cache_open_continue_with_the_new_database(temp: &TempCache) -> Tested {
     let caches = [filled(temp)?, temp.open(), temp.open()];
     for cache in &caches {
         assert_eq!(listed(cache), ["a", "b"]);
@@ -139,7 +139,7 @@ fn a_file_put_in_by_hand_while_the_cache_is_open_is_listed(temp: &TempCache) -> 
     assert!(until(|| listed(&cache) == ["a", "b", "by-hand"]), "{:?}", listed(&cache));
     assert_eq!(serve(&cache, "by-hand")?, b"an image");
     assert_eq!(cache.hit_count("by-hand")?, 1);
-    // Replacing another one.
+    // A file that replaces another one.
     temp.put("incoming", b"another image");
     fs::rename(temp.path("incoming"), temp.path("by-hand"))?;
     let size = |cache: &ImageCache| cache.cached_image("by-hand").ok().flatten().map(|it| it.size);

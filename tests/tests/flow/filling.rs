@@ -1,4 +1,4 @@
-//! Verification: what is promised is held against what comes, before the last byte is handed out.
+//! Verification: the received bytes are compared with the expected size and checksum before the reader gets the last byte.
 
 use image_cache::{Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -10,24 +10,24 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 with_both_drivers![
-    the_last_byte_comes_only_with_a_right_checksum,
-    the_last_byte_comes_only_with_the_right_length,
+    the_last_byte_is_returned_only_with_a_correct_checksum,
+    the_last_byte_is_returned_only_with_the_correct_length,
     a_source_that_never_ends_is_cut_off_at_the_expected_length,
     letter_case_and_an_empty_checksum_are_ignored,
     without_a_promise_the_digest_is_the_record_s_checksum,
-    what_was_refused_lies_in_invalid_and_nowhere_else,
-    draining_refuses_what_reading_refuses,
-    what_passes_through_is_verified_too,
+    a_refused_file_is_only_in_invalid,
+    draining_refuses_the_same_images_as_reading,
+    a_read_that_bypasses_the_cache_is_also_verified,
     a_source_is_read_in_small_pieces,
 ];
 
-/// A block of the cache's own, around which there might be an off-by-one.
+/// The size of an internal block, around which there might be an off-by-one error.
 const BLOCK: usize = 256 * 1024;
 
 fn lengths() -> impl Iterator<Item = (usize, usize, usize)> {
     let small = [0, 1, 2, 3, 10].into_iter();
     let large = [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 7].into_iter();
-    // Size, bytes that a read asks for, bytes that the source gives at most.
+    // The size, the bytes of a read, and the maximum bytes that the source returns.
     let drops = small.flat_map(|size| {
         [(size, 1, 1), (size, 2, usize::MAX), (size, 100, 1), (size, 1, usize::MAX)]
     });
@@ -42,7 +42,7 @@ fn error_of(result: io::Result<()>) -> (io::ErrorKind, String) {
     (error.kind(), inner)
 }
 
-/// Nothing but a file in `invalid/` may remain.
+/// Only a file in `invalid/` may remain.
 fn assert_refused(temp: &TempCache, cache: &ImageCache, id: &str) {
     assert!(!cache.is_cached(id).expect("the id is sound"), "{id}");
     assert_eq!(temp.records_in_sync().len(), 0);
@@ -50,7 +50,7 @@ fn assert_refused(temp: &TempCache, cache: &ImageCache, id: &str) {
     assert!(temp.names("invalid").contains(id));
 }
 
-fn the_last_byte_comes_only_with_a_right_checksum(temp: &TempCache) -> Tested {
+fn the_last_byte_is_returned_only_with_a_correct_checksum(temp: &TempCache) -> Tested {
     let cache = temp.open();
     for (n, (size, read, chunk)) in lengths().enumerate() {
         let (image, case) =
@@ -84,7 +84,7 @@ fn the_last_byte_comes_only_with_a_right_checksum(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn the_last_byte_comes_only_with_the_right_length(temp: &TempCache) -> Tested {
+fn the_last_byte_is_returned_only_with_the_correct_length(temp: &TempCache) -> Tested {
     let cache = temp.open();
     for (n, (size, read, chunk)) in lengths().enumerate() {
         let image = bytes(n as u64, size);
@@ -159,7 +159,7 @@ fn without_a_promise_the_digest_is_the_record_s_checksum(temp: &TempCache) -> Te
     Ok(())
 }
 
-fn what_was_refused_lies_in_invalid_and_nowhere_else(temp: &TempCache) -> Tested {
+fn a_refused_file_is_only_in_invalid(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, BLOCK + 5));
     cache.queue_image("a")?;
     let expected = Expected::nothing().with_md5(&wrong_md5(&image))?;
@@ -172,7 +172,7 @@ fn what_was_refused_lies_in_invalid_and_nowhere_else(temp: &TempCache) -> Tested
     Ok(())
 }
 
-fn draining_refuses_what_reading_refuses(temp: &TempCache) -> Tested {
+fn draining_refuses_the_same_images_as_reading(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(4, 5000));
     let md5 = Expected::nothing().with_md5(&wrong_md5(&image))?;
     let error = cache.cache_image("a", &image[..], md5).expect_err("it is refused");
@@ -193,7 +193,7 @@ fn draining_refuses_what_reading_refuses(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_passes_through_is_verified_too(temp: &TempCache) -> Tested {
+fn a_read_that_bypasses_the_cache_is_also_verified(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(5, 5000));
     fill(&cache, "cached", &image);
     let _writer = cache.caching_reader("coming", &image[..], Expected::nothing())?;

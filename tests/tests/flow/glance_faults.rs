@@ -1,4 +1,4 @@
-//! What Glance got wrong, as it was reproduced there: each of its faults has its test, here or where it says.
+//! Faults of Glance's cache that were reproduced there: each fault has a test, here or in the file that this list names.
 //!
 //! 1 (two writers of one image) also in `writers`; 3 (a killed writer) in `writers`; 7 (ids) in `image_ids` and
 //! `no_images`; 8 (lost hits) in `many_threads`; 12 (an unexpected error of the source) in `sources`.
@@ -47,7 +47,7 @@ fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(temp: &TempCache) -> 
     let cache = temp.open();
     fill(&cache, "good", &bytes(2, 1000));
     drop(cache);
-    // Renamed, and the process died before it was recorded.
+    // The file was renamed, and the process died before the image was recorded.
     let orphan = temp.put("orphan", &bytes(3, 5000));
     let old = SystemTime::now() - Duration::from_secs(86_400);
     set_times(&orphan, old, old)?;
@@ -62,7 +62,7 @@ fn fault_2_an_orphan_is_adopted_listed_counted_and_evicted(temp: &TempCache) -> 
     Ok(())
 }
 
-/// Another process cached it and could not record it, say.
+/// For example, another process cached it and could not record it.
 fn fault_2_a_file_put_there_meanwhile_does_not_cost_the_good_images(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.max_size(3000));
     for n in 0..3 {
@@ -81,7 +81,7 @@ fn run(command: &mut Command) -> Tested {
     if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {output:?}").into()) }
 }
 
-/// Copies what the disk holds while the file system is in use, as a loss of power would leave it.
+/// Copies the content of the disk while the file system is in use, like after a power loss.
 fn fault_4_a_cached_image_survives_the_loss_of_power(temp: &TempCache) -> Tested {
     if !is_root("an ext4 in a file") {
         return Ok(());
@@ -96,7 +96,7 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(temp: &TempCache) -> Tested
     let Some(mount) = Mount::ext4(&disk) else { return Ok(()) };
     let before = TempCache::at(temp.driver(), mount.path().join("cache"));
     let (cache, image) = (before.open(), bytes(4, 3_000_001));
-    // The directory itself may still be in memory, and would be made again.
+    // The directory itself may still be only in memory, and would be created again.
     rustix::fs::syncfs(File::open(mount.path())?)?;
     fill(&cache, "a", &image);
     fs::copy(&disk, &after)?;
@@ -105,7 +105,7 @@ fn fault_4_a_cached_image_survives_the_loss_of_power(temp: &TempCache) -> Tested
     let temp = TempCache::at(temp.driver(), mount.path().join("cache"));
     assert!(
         fs::read(temp.path("a"))? == image,
-        "neither short nor full of zeros, and in its place"
+        "the image is complete, not zeroed, and has its final name"
     );
     let cache = temp.open();
     assert_eq!((listed(&cache), serve(&cache, "a")? == image), (vec!["a".to_owned()], true));
@@ -117,7 +117,7 @@ fn fault_5_a_failed_fetch_does_not_delete_the_record_of_the_good_image(temp: &Te
     let (cache, other, image) = (temp.open(), temp.open(), bytes(5, 1000));
     let mut late = cache.caching_reader("a", &image[..], Expected::nothing().with_size(999))?;
     late.read_exact(&mut [0; 10])?;
-    // While it is fetched, somebody else's good copy appears.
+    // During the fetch, another program adds a correct copy.
     temp.put("a", &image);
     drop(temp.open());
     assert_eq!(temp.records_in_sync().len(), 1);
@@ -163,7 +163,7 @@ fn fault_9_an_image_larger_than_memory_passes_in_pieces(temp: &TempCache) -> Tes
     let (most_asked, reads) = (source.most_asked(), source.reads());
     assert!(matches!(cache.cache_image("a", source, Expected::nothing())?, Outcome::Cached(_)));
     assert!(most_asked.load(Ordering::Relaxed) <= 1 << 20 && reads.load(Ordering::Relaxed) >= 8);
-    // After an exception the next one goes well.
+    // After an exception the next fetch succeeds.
     for n in 0..10 {
         let failing = Source::of("x").then_fails(|| std::io::ErrorKind::BrokenPipe.into());
         assert!(cache.cache_image("b", failing, Expected::nothing()).is_err(), "{n}");

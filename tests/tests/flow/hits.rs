@@ -1,4 +1,4 @@
-//! Hits: which are counted, when they are written, and what they survive.
+//! Hits: which are counted, when they are written, and which events they survive.
 
 use image_cache::ImageCache;
 use image_cache_tests::{
@@ -33,7 +33,7 @@ fn hits_survive_reopening(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Runs as another process, under the test that kills it.
+/// Runs as another process, which the test kills.
 #[test]
 fn a_reader_that_waits_to_be_killed() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };
@@ -63,7 +63,7 @@ fn gathered_hits_are_written_by_a_flush(temp: &TempCache) -> Tested {
     cache.flush()?;
     assert_eq!(temp.records()["a"].hits, 2);
     serve(&cache, "a")?;
-    assert_eq!(cache.hit_count("a")?, 3, "this process knows of it all the same");
+    assert_eq!(cache.hit_count("a")?, 3, "this process nevertheless knows the hit");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Image ids: what is refused is refused everywhere before any file is touched; what is accepted works.
+//! Image ids: every operation refuses an invalid id before it accesses a file, and accepts a valid one.
 
 use image_cache::{Error, Expected, ImageCache};
 use image_cache_tests::{
@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 with_both_drivers![
-    every_refused_id_is_refused_by_every_operation_before_any_file_is_touched,
-    an_odd_but_sound_id_goes_through_its_whole_life,
+    every_operation_refuses_an_invalid_id_before_it_accesses_a_file,
+    an_unusual_but_valid_id_works_in_every_operation,
     the_configured_database_and_its_side_files_are_no_images,
     a_path_out_of_the_directory_reaches_nothing,
 ];
@@ -85,7 +85,7 @@ const OPERATIONS: [(&str, Operation); 16] = [
     ("ImageId", |_, id| Ok(id.parse::<image_cache::ImageId>().map(drop)?)),
 ];
 
-/// Every name below a directory, with what its inode says.
+/// Every name below a directory, with the values of its inode.
 fn snapshot(directory: &Path) -> BTreeMap<String, (u64, u64, i64, i64)> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(directory).expect("it can be listed") {
@@ -111,11 +111,9 @@ fn assert_refused(cache: &ImageCache, id: &str, operations: &[(&str, Operation)]
     }
 }
 
-fn every_refused_id_is_refused_by_every_operation_before_any_file_is_touched(
-    temp: &TempCache,
-) -> Tested {
+fn every_operation_refuses_an_invalid_id_before_it_accesses_a_file(temp: &TempCache) -> Tested {
     let cache = temp.open();
-    // So that there would be something to find.
+    // So that the operations would find a file.
     temp.put("invalid/a", b"image");
     temp.put("checkme", b"image");
     temp.put("a", b"image");
@@ -128,7 +126,7 @@ fn every_refused_id_is_refused_by_every_operation_before_any_file_is_touched(
     Ok(())
 }
 
-fn an_odd_but_sound_id_goes_through_its_whole_life(temp: &TempCache) -> Tested {
+fn an_unusual_but_valid_id_works_in_every_operation(temp: &TempCache) -> Tested {
     let cache = temp.open();
     let (longest, wide) = ("x".repeat(255), format!("{}a", "é".repeat(127)));
     let odd = [
@@ -170,7 +168,7 @@ fn the_configured_database_and_its_side_files_are_no_images(temp: &TempCache) ->
     for id in
         ["mine.db", "mine.db-wal", "mine.db-shm", "mine.db-journal", "cache.db", "cache.db-wal"]
     {
-        // What an id is in itself knows of no configuration.
+        // The validity of an id does not depend on a configuration.
         assert_refused(&cache, id, &OPERATIONS[..15]);
     }
     for name in ["mine.db-journal", "cache.db-journal"] {
@@ -185,7 +183,7 @@ fn the_configured_database_and_its_side_files_are_no_images(temp: &TempCache) ->
 
 fn a_path_out_of_the_directory_reaches_nothing(temp: &TempCache) -> Tested {
     let cache = temp.open();
-    let outside = temp.dir().parent().ok_or("it lies in a scratch directory")?.join("outside");
+    let outside = temp.dir().parent().ok_or("it is in a temporary directory")?.join("outside");
     fs::write(&outside, "secret")?;
     let absolute = outside.display().to_string();
     for id in ["../outside", "queue/../../outside", absolute.as_str()] {

@@ -1,4 +1,4 @@
-//! Immutable files, which not even root can change or remove: they are reported, and the rest goes on.
+//! Immutable files, which not even root can change or remove: the cache reports them, and continues with the others.
 
 use image_cache::{Error, Expected};
 use image_cache_tests::{
@@ -9,15 +9,15 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 with_both_drivers![
-    deleting_what_cannot_be_removed_is_an_error_that_names_it,
-    deleting_all_passes_over_what_cannot_be_removed,
-    pruning_keeps_and_names_what_cannot_be_removed,
-    cleaning_keeps_and_names_what_cannot_be_removed,
-    one_file_that_cannot_be_recorded_does_not_keep_others_from_being_adopted,
+    deleting_a_file_that_cannot_be_removed_is_an_error_that_names_it,
+    deleting_all_skips_files_that_cannot_be_removed,
+    pruning_keeps_and_names_files_that_cannot_be_removed,
+    cleaning_keeps_and_names_files_that_cannot_be_removed,
+    one_file_that_cannot_be_recorded_does_not_prevent_adopting_others,
     hits_of_one_file_that_cannot_be_changed_do_not_keep_others_from_being_counted,
 ];
 
-/// A file that not even root can change; changeable again when dropped.
+/// A file that not even root can change; changeable again when this is dropped.
 struct Immutable(PathBuf);
 
 impl Immutable {
@@ -40,7 +40,7 @@ impl Drop for Immutable {
     }
 }
 
-fn deleting_what_cannot_be_removed_is_an_error_that_names_it(temp: &TempCache) -> Tested {
+fn deleting_a_file_that_cannot_be_removed_is_an_error_that_names_it(temp: &TempCache) -> Tested {
     let cache = temp.open();
     fill(&cache, "stuck", b"image");
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
@@ -53,18 +53,18 @@ fn deleting_what_cannot_be_removed_is_an_error_that_names_it(temp: &TempCache) -
     Ok(())
 }
 
-fn deleting_all_passes_over_what_cannot_be_removed(temp: &TempCache) -> Tested {
+fn deleting_all_skips_files_that_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open();
     ["a", "stuck", "z"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
-    // Whether that counts as failed or as two removed.
+    // The result may count as one failed image or as two removed ones.
     let _ = cache.delete_all_cached_images();
     assert_eq!(listed(&cache), ["stuck"]);
     assert!(temp.records_in_sync().contains_key("stuck"));
     Ok(())
 }
 
-fn pruning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
+fn pruning_keeps_and_names_files_that_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.max_size(15));
     ["stuck", "b", "c", "d"].iter().for_each(|id| drop(fill(&cache, id, b"image")));
     let Some(_stuck) = Immutable::new(&temp.path("stuck")) else { return Ok(()) };
@@ -76,7 +76,7 @@ fn pruning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn cleaning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
+fn cleaning_keeps_and_names_files_that_cannot_be_removed(temp: &TempCache) -> Tested {
     let cache = temp.open();
     ["invalid/a", "invalid/stuck", "invalid/z"]
         .iter()
@@ -85,16 +85,14 @@ fn cleaning_keeps_and_names_what_cannot_be_removed(temp: &TempCache) -> Tested {
     let cleaned = cache.clean(None)?;
     let kept: Vec<&str> = cleaned.kept.iter().map(|kept| kept.image_id.as_str()).collect();
     assert_eq!((cleaned.invalid, cleaned.bytes, kept), (2, 10, vec!["stuck"]));
-    // Nor does it keep the image from being fetched, or a second failure from being put aside.
+    // The image can still be fetched, and a second failure can still be quarantined.
     assert!(cache.cache_image("stuck", &b"image"[..], Expected::nothing().with_size(1)).is_err());
     fill(&cache, "stuck", b"image");
     assert!(temp.names("incomplete").is_empty());
     Ok(())
 }
 
-fn one_file_that_cannot_be_recorded_does_not_keep_others_from_being_adopted(
-    temp: &TempCache,
-) -> Tested {
+fn one_file_that_cannot_be_recorded_does_not_prevent_adopting_others(temp: &TempCache) -> Tested {
     for id in ["a", "b", "c"] {
         let old = SystemTime::now() - Duration::from_secs(1000);
         set_times(&temp.put(id, b"image"), old, old)?;
@@ -122,6 +120,6 @@ fn hits_of_one_file_that_cannot_be_changed_do_not_keep_others_from_being_counted
         assert!(serve(&cache, "stuck")? == image && serve(&cache, "b")? == image);
         assert_eq!(cache.hit_count("b")?, hits);
     }
-    assert_eq!(cache.driver().fallback, None, "one file is no reason to give up the driver");
+    assert_eq!(cache.driver().fallback, None, "one file is no reason to replace the driver");
     Ok(())
 }

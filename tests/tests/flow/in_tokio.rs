@@ -11,16 +11,16 @@ use tokio::io::AsyncReadExt;
 
 with_both_drivers![
     a_stream_fills_the_cache_and_the_next_one_comes_from_it,
-    the_last_chunk_comes_only_after_the_verdict,
+    the_last_chunk_is_returned_only_after_verification,
     a_reader_never_gets_all_of_a_wrong_image,
     a_source_s_error_reaches_the_reader_unchanged,
     a_reader_that_failed_stays_in_error,
     a_stream_dropped_early_leaves_nothing_cached,
     a_stream_dropped_outside_the_runtime_leaves_nothing_cached,
-    draining_answers_what_it_answers_without_tokio,
+    draining_has_the_same_result_as_without_tokio,
 ];
 
-/// Runs on a runtime of one thread: what blocks it stops the test.
+/// Runs on a runtime with one thread: a blocking call would stop the test.
 pub fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.expect("a runtime can be made").block_on(work)
@@ -36,7 +36,7 @@ fn chunks(
     stream::iter(chunks)
 }
 
-/// What came, and how it ended.
+/// The received bytes, and the result.
 pub async fn collect(mut stream: image_cache::tokio::ImageStream) -> (Vec<u8>, io::Result<()>) {
     let mut all = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -75,7 +75,7 @@ fn a_stream_fills_the_cache_and_the_next_one_comes_from_it(temp: &TempCache) -> 
     })
 }
 
-fn the_last_chunk_comes_only_after_the_verdict(temp: &TempCache) -> Tested {
+fn the_last_chunk_is_returned_only_after_verification(temp: &TempCache) -> Tested {
     let cache = AsyncImageCache::from(temp.open());
     run(async {
         for (size, chunk) in
@@ -137,7 +137,7 @@ fn failing(image: &[u8]) -> impl futures_util::Stream<Item = io::Result<Bytes>> 
     chunks(image, 1000).chain(stream::iter([boom()]))
 }
 
-/// An error that no cache makes of itself here.
+/// An error that the cache itself does not create in this test.
 fn bad_id() -> image_cache::InvalidImageId {
     "..".parse::<image_cache::ImageId>().expect_err("it starts with a dot")
 }
@@ -174,7 +174,7 @@ fn a_reader_that_failed_stays_in_error(temp: &TempCache) -> Tested {
     })
 }
 
-/// Waits for what runs in the background.
+/// Waits for the background work.
 async fn until(mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..3000 {
         if done() {
@@ -216,7 +216,7 @@ fn a_stream_dropped_outside_the_runtime_leaves_nothing_cached(temp: &TempCache) 
     Ok(())
 }
 
-fn draining_answers_what_it_answers_without_tokio(temp: &TempCache) -> Tested {
+fn draining_has_the_same_result_as_without_tokio(temp: &TempCache) -> Tested {
     let cache = AsyncImageCache::from(temp.open());
     run(async {
         let image = bytes(10, 600_000);

@@ -1,4 +1,4 @@
-//! What lies in `invalid/` after a fetch that failed: all that was received, to the last byte.
+//! The file in `invalid/` after a failed fetch: it has all received bytes.
 
 use crate::in_tokio::run;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ with_both_drivers![
     a_stream_that_is_dropped_leaves_all_that_came,
 ];
 
-/// A block of the cache's own: less than that waits in memory.
+/// The size of an internal block: fewer bytes stay in memory.
 const BLOCK: usize = 256 * 1024;
 
 const LENGTHS: [usize; 6] = [1, 1000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 77];
@@ -26,7 +26,7 @@ fn reset() -> io::Error {
     ErrorKind::ConnectionReset.into()
 }
 
-/// What lies in `invalid/` under this name; it is taken away.
+/// The content of the file with this name in `invalid/`, which is removed.
 fn invalid(temp: &TempCache, id: &str) -> io::Result<Vec<u8>> {
     let path = temp.path("invalid").join(id);
     let found = fs::read(&path)?;
@@ -56,7 +56,7 @@ fn a_source_that_fails_leaves_all_that_it_gave(temp: &TempCache) -> Tested {
         for (way, fetch) in ways {
             for chunk in [1000, usize::MAX] {
                 let source = Source::of(&image[..]).in_chunks(chunk).then_fails(reset);
-                assert!(fetch(&cache, source), "{way} hears of it");
+                assert!(fetch(&cache, source), "{way} reports the error");
                 assert!(invalid(temp, "a")? == image, "{way}, {length} bytes, {chunk} a chunk");
             }
         }
@@ -71,7 +71,7 @@ fn a_reader_that_stops_early_leaves_all_that_came(temp: &TempCache) -> Tested {
         let mut reader = cache.caching_reader("a", &image[..], Expected::nothing())?;
         reader.read_exact(&mut buffer)?;
         drop(reader);
-        // One byte is held back until all of them are verified.
+        // One byte is withheld until all bytes are verified.
         assert!(invalid(temp, "a")? == image[..length + 1], "caching_reader, {length} bytes");
 
         let source = Source::of(&image[..]);
@@ -98,7 +98,7 @@ fn an_image_of_another_length_leaves_all_that_came(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// A stream of these bytes that then fails, or brings nothing more.
+/// A stream of these bytes that then fails, or returns nothing more.
 fn chunks(image: &[u8], fails: bool) -> ImageStream {
     let chunks = image.chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk)));
     let chunks = stream::iter(chunks.collect::<Vec<io::Result<Bytes>>>());
@@ -109,7 +109,7 @@ fn chunks(image: &[u8], fails: bool) -> ImageStream {
     }
 }
 
-/// The image as it is fetched, by this reader alone or by all that come.
+/// The image that is being fetched, by only this reader or by several.
 async fn streamed(cache: &AsyncImageCache, source: ImageStream, shared: bool) -> ImageStream {
     let nothing = Expected::nothing();
     if !shared {
@@ -130,7 +130,7 @@ fn a_stream_that_fails_leaves_all_that_it_gave(temp: &TempCache) -> Tested {
                 let stream = streamed(&cache, source, shared).await;
                 stream.collect::<Vec<_>>().await.pop()
             });
-            assert!(ended.is_some_and(|last| last.is_err()), "the reader hears of it");
+            assert!(ended.is_some_and(|last| last.is_err()), "the reader gets the error");
             let is_there = || temp.names("invalid").contains("a");
             assert!(until(is_there), "shared: {shared}, {length} bytes");
             assert!(invalid(temp, "a")? == image, "shared: {shared}, {length} bytes");
@@ -148,14 +148,14 @@ fn a_stream_that_is_dropped_leaves_all_that_came(temp: &TempCache) -> Tested {
                 let source = chunks(&image, false);
                 let stream = streamed(&cache, source, shared).await;
                 let (mut stream, mut came) = (stream, 0);
-                // The last chunk, or the last byte, is held back.
+                // The last chunk or the last byte is withheld.
                 while came + 10_000 < length {
                     came += stream.next().await.expect("there is more").expect("it is sound").len();
                 }
             });
             assert!(until(|| temp.names("invalid").contains("a")), "{shared} {length}");
             let found = invalid(temp, "a")?;
-            // The last chunk may not have been asked for.
+            // The last chunk may not have been requested.
             assert!(
                 found.len() + 10_000 >= length,
                 "shared: {shared}, {} of {length}",

@@ -1,4 +1,4 @@
-//! The whole flow, with real drivers on real file systems. One program, so that it is linked once.
+//! The cache as a whole, with real drivers on real file systems. This is one program, so that it is linked once.
 
 mod cache_faults;
 mod cleaning;

@@ -1,4 +1,4 @@
-//! Very many clients at once, each of whom waits: none keeps a block in memory, and each gets all bytes.
+//! Very many concurrent clients that all wait: none keeps a block in memory, and each gets all bytes.
 
 use crate::in_tokio::{collect, run};
 use bytes::Bytes;
@@ -13,17 +13,17 @@ use std::os::unix::fs::FileExt;
 
 with_both_drivers![
     each_of_very_many_gets_all_bytes_and_counts_once,
-    a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out,
+    a_block_that_is_damaged_while_it_is_returned_in_parts_is_detected,
     many_clients_take_no_memory_from_the_readers_of_another_cache,
     readers_without_a_budget_get_all_bytes_in_pieces,
 ];
 
 const MIB: usize = 1 << 20;
 
-/// More than there is memory for whole blocks.
+/// More clients than there is memory for whole blocks.
 const MANY: usize = 40;
 
-/// A client who has taken the first bytes, and waits.
+/// A client that has read the first bytes and waits.
 struct Waiting {
     first: Bytes,
     rest: ImageStream,
@@ -59,9 +59,7 @@ fn each_of_very_many_gets_all_bytes_and_counts_once(temp: &TempCache) -> Tested 
     Ok(())
 }
 
-fn a_block_that_is_damaged_while_its_pieces_are_handed_out_is_found_out(
-    temp: &TempCache,
-) -> Tested {
+fn a_block_that_is_damaged_while_it_is_returned_in_parts_is_detected(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 2 * MIB));
     fill(&cache, "a", &image);
     let shared = AsyncImageCache::from(cache.clone());

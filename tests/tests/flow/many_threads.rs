@@ -17,7 +17,7 @@ with_both_drivers![
 const THREADS: usize = 8;
 const IDS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Runs the same in each thread, over two caches on one directory.
+/// Runs the same function in each thread, on two caches with one directory.
 fn in_threads(
     temp: &TempCache,
     max_size: u64,
@@ -47,9 +47,9 @@ fn every_hit_that_was_made_is_counted(temp: &TempCache) -> Tested {
         for round in 0..100 {
             let n = (thread + round) % 4;
             let reader =
-                cache.open_for_read(IDS[n]).expect("opening works").expect("nobody deletes it");
+                cache.open_for_read(IDS[n]).expect("opening works").expect("it is not deleted");
             if round % 5 == 0 {
-                // Abandoned: no hit.
+                // A reader that is dropped early makes no hit.
                 continue;
             }
             assert!(read_all(reader).expect("reading works") == images[n]);
@@ -67,7 +67,7 @@ fn every_hit_that_was_made_is_counted(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// An image whose first eight bytes say what all the others must be.
+/// An image whose first eight bytes determine all others.
 fn marked(seed: u64) -> Vec<u8> {
     let mut image = seed.to_le_bytes().to_vec();
     image.extend(bytes(seed, 2000 + (seed % 7) as usize * 40_000));
@@ -129,7 +129,7 @@ fn no_reader_ever_sees_a_torn_image(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Opening reconciles: it must neither forget nor adopt what is just being published or deleted.
+/// Opening reconciles: it must neither forget nor adopt an image that is just being published or deleted.
 fn opening_another_cache_meanwhile_forgets_no_image(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
     let cache = temp.open();

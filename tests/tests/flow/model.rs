@@ -1,5 +1,5 @@
-//! Random sequences of operations against a plain model in memory: every answer, and everything that can be
-//! asked afterwards, must agree. A failing sequence is shrunk and printed.
+//! Random sequences of operations, compared with a simple model in memory: every result and the whole visible state must match. A
+//! failing sequence is shrunk and printed.
 
 mod operation;
 mod plain;
@@ -32,7 +32,8 @@ fn any_sequence_of_operations_agrees_with_a_plain_model(temp: &TempCache) -> Tes
             eprintln_if_failing(n, operation, || {
                 run.step(operation);
                 run.compare_directory();
-                // Looking writes gathered hits: not always, so that operations meet unwritten ones.
+                // Checking writes collected hits. It is not done after each operation, so that operations also meet unwritten
+                // hits.
                 if *look || n + 1 == operations.len() {
                     run.compare_records();
                 }
@@ -43,7 +44,7 @@ fn any_sequence_of_operations_agrees_with_a_plain_model(temp: &TempCache) -> Tes
     Ok(result?)
 }
 
-/// Says which operation it was, should it panic.
+/// Prints the operation if it panics.
 fn eprintln_if_failing(n: usize, operation: &Operation, step: impl FnOnce()) {
     struct Words<'a>(usize, &'a Operation);
     impl Drop for Words<'_> {
@@ -57,7 +58,7 @@ fn eprintln_if_failing(n: usize, operation: &Operation, step: impl FnOnce()) {
     step();
 }
 
-/// The cache and the model, side by side.
+/// The cache and the model.
 struct Run {
     temp: TempCache,
     cache: Option<ImageCache>,
@@ -73,7 +74,7 @@ impl Run {
     }
 
     fn reopen(&mut self) {
-        // The old one first: a clean close.
+        // The old cache is closed cleanly first.
         self.cache = None;
         let (max_size, delay) = (self.plain.max_size, self.plain.hit_delay);
         self.cache = Some(self.temp.open_with(|config| config.max_size(max_size).hit_delay(delay)));
@@ -140,7 +141,7 @@ impl Run {
         }
     }
 
-    /// Checks everything that needs no records.
+    /// Checks the state that is independent of the records.
     fn compare_directory(&self) {
         let (cache, plain, fine) = (self.cache(), &self.plain, "asking does not fail");
         let bytes = plain.images.iter().map(|image| image.bytes.len() as u64).sum();
@@ -158,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Asks everything that is in the records, here and behind the cache's back.
+    /// Checks the state in the records, through the cache and on disk.
     fn compare_records(&self) {
         let (cache, plain) = (self.cache(), &self.plain);
         let mut records = cache.cached_images().expect("asking does not fail");

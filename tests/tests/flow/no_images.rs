@@ -1,4 +1,4 @@
-//! What lies in the directory but is no image: never counted, listed, adopted, removed or served.
+//! Entries of the directory that are not images: never counted, listed, adopted, removed or served.
 
 use image_cache::{CacheSize, Expected, ImageCache};
 use image_cache_tests::{TempCache, Tested, fill, listed, queued, with_both_drivers};
@@ -11,16 +11,16 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 with_both_drivers![
-    what_is_no_regular_file_is_no_image,
-    what_is_no_regular_file_is_no_image_after_reopening_either,
+    an_entry_that_is_not_a_regular_file_is_not_an_image,
+    an_entry_that_is_not_a_regular_file_is_not_an_image_after_reopening,
     files_under_names_that_are_no_ids_are_left_alone,
-    what_is_no_regular_file_is_not_queued,
+    an_entry_that_is_not_a_regular_file_is_not_queued,
     a_symbolic_link_leads_no_writer_out_of_the_directory,
 ];
 
 const IDS: [&str; 6] = ["directory", "link", "dangling", "loop", "pipe", "socket"];
 
-/// One of each, under an image's name.
+/// One entry of each kind, with an image's name.
 fn make(folder: &Path, outside: &Path) -> Tested {
     fs::create_dir(folder.join("directory"))?;
     fs::write(folder.join("directory/file"), "in a directory")?;
@@ -54,7 +54,7 @@ fn assert_no_images(temp: &TempCache, cache: &ImageCache) -> Tested {
     Ok(())
 }
 
-fn what_is_no_regular_file_is_no_image(temp: &TempCache) -> Tested {
+fn an_entry_that_is_not_a_regular_file_is_not_an_image(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     fs::write(outside.path(), "outside")?;
     let cache = temp.open_with(|config| config.max_size(0));
@@ -64,10 +64,10 @@ fn what_is_no_regular_file_is_no_image(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_is_no_regular_file_is_no_image_after_reopening_either(temp: &TempCache) -> Tested {
+fn an_entry_that_is_not_a_regular_file_is_not_an_image_after_reopening(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     let cache = temp.open();
-    // Records of images whose names other things have now.
+    // Records of images whose names are those of other entries now.
     IDS.iter().for_each(|id| drop(fill(&cache, id, b"image")));
     drop(cache);
     IDS.iter().try_for_each(|id| fs::remove_file(temp.path(id)))?;
@@ -102,7 +102,7 @@ fn files_under_names_that_are_no_ids_are_left_alone(temp: &TempCache) -> Tested 
         (cache.prune()?.images, cache.clean(Some(std::time::Duration::ZERO))?),
         (0, Default::default())
     );
-    // A database's left-over journal is SQLite's to remove.
+    // SQLite removes the leftover journal of a database.
     for name in names.iter().filter(|name| !name.starts_with("cache.db")) {
         assert!(temp.path(name).exists(), "{name}");
     }
@@ -113,7 +113,7 @@ fn files_under_names_that_are_no_ids_are_left_alone(temp: &TempCache) -> Tested 
     Ok(())
 }
 
-fn what_is_no_regular_file_is_not_queued(temp: &TempCache) -> Tested {
+fn an_entry_that_is_not_a_regular_file_is_not_queued(temp: &TempCache) -> Tested {
     let outside = tempfile::NamedTempFile::new()?;
     let cache = temp.open();
     make(&temp.path("queue"), outside.path())?;
@@ -134,7 +134,7 @@ fn a_symbolic_link_leads_no_writer_out_of_the_directory(temp: &TempCache) -> Tes
     for folder in ["", "incomplete", "invalid"] {
         let id = format!("in-{folder}");
         symlink(outside.path(), temp.path(folder).join(&id))?;
-        // Whatever becomes of it, it happens in the directory.
+        // The operation may succeed or fail, but only in the directory.
         let _ = cache.cache_image(&id, &b"written through"[..], Expected::nothing());
         let _ = cache.cache_image(&id, &b"written through"[..], Expected::nothing().with_size(1));
         assert_eq!(fs::read(outside.path())?, b"outside", "{id}");

@@ -1,4 +1,4 @@
-//! Reading for tokio, and what must not block its runtime.
+//! Reading with tokio, and operations that must not block its runtime.
 
 use crate::in_tokio::{collect, run};
 use image_cache::tokio::AsyncImageCache;
@@ -62,7 +62,7 @@ fn a_source_may_wait_for_another_task(temp: &TempCache) -> Tested {
             cache.caching_reader("a", receiver, Expected::nothing().with_size(300_000)).await?;
         let send = async {
             sender.write_all(&image[..200_000]).await?;
-            // The cache answers other questions meanwhile.
+            // The cache answers other requests meanwhile.
             let coming = cache.run(|cache| cache.is_being_cached("a")).await;
             assert!(matches!(coming, Ok(true)), "{coming:?}");
             sender.write_all(&image[200_000..]).await?;

@@ -1,4 +1,4 @@
-//! Opening a cache: what is made, what is warned of, and what is refused in clear words.
+//! Opening a cache: which files it creates, and which warnings and errors it reports.
 
 use image_cache::{Error, ImageCache};
 use image_cache_tests::{
@@ -15,16 +15,16 @@ with_both_drivers![
     a_file_where_a_directory_should_be_is_an_error_that_names_it,
     a_link_to_a_directory_is_followed_only_for_the_base,
     a_read_only_file_system_is_an_error_that_names_the_directory,
-    somebody_else_s_directory_is_an_error_that_names_it,
-    a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image,
+    a_directory_of_another_user_is_an_error_that_names_it,
+    a_user_who_is_not_root_can_use_a_cache_with_an_image_of_root,
     users_share_a_cache_that_all_of_them_may_write_to,
     a_full_file_system_is_an_error_or_works,
     a_cache_on_a_full_file_system_is_looked_at_and_emptied,
     several_caches_share_a_directory,
-    what_others_keep_in_the_directory_stays,
+    files_of_other_programs_in_the_directory_stay,
 ];
 
-/// Opening fails, and says where and what to do.
+/// Opening fails, and the error names the path and the remedy.
 fn refusal(temp: &TempCache) -> Result<(io::ErrorKind, String), Box<dyn std::error::Error>> {
     match ImageCache::open(temp.config().build()?) {
         Err(error) => {
@@ -44,7 +44,7 @@ fn a_missing_directory_is_made_with_its_own(temp: &TempCache) -> Tested {
     }
     assert_eq!((listed(&cache).len(), cache.status()?.warnings.len()), (0, 0));
     let mode = fs::metadata(nested.dir())?.permissions().mode();
-    assert_eq!(mode & 0o007, 0, "images are nobody else's business: {mode:o}");
+    assert_eq!(mode & 0o007, 0, "other users must not read images: {mode:o}");
     Ok(())
 }
 
@@ -108,16 +108,16 @@ fn a_read_only_file_system_is_an_error_that_names_the_directory(temp: &TempCache
 
 /// Runs as another user, under the test below.
 #[test]
-fn opening_as_somebody_else() -> Tested {
+fn opening_as_another_user() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };
     let (kind, words) = refusal(&temp)?;
     println!("\nrefused: {kind:?}: {words}");
     Ok(())
 }
 
-/// Runs as another user, in a directory of their own, under the test below.
+/// Runs as another user, in a directory of this user, under the test below.
 #[test]
-fn caching_as_somebody_else() -> Tested {
+fn caching_as_another_user() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };
     let cache = temp.open();
     fill(&cache, "b", b"image");
@@ -134,9 +134,9 @@ fn caching_as_somebody_else() -> Tested {
     Ok(())
 }
 
-/// Runs as another user, in a directory that everybody may write to, under the test below.
+/// Runs as another user, in a directory to which every user may write, under the test below.
 #[test]
-fn sharing_with_somebody_else() -> Tested {
+fn sharing_with_another_user() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };
     for _ in 0..2 {
         let cache = temp.open();
@@ -153,14 +153,14 @@ fn sharing_with_somebody_else() -> Tested {
     Ok(())
 }
 
-/// What a process of another user says on the line that starts with this word.
+/// The text that a process of another user printed in the line that starts with this word.
 fn of_another_user(
     temp: &TempCache,
     test: &str,
     word: &str,
 ) -> Result<Option<String>, Box<dyn std::error::Error>> {
-    // They may come here.
-    let scratch = temp.dir().parent().ok_or("it lies in a scratch directory")?;
+    // The other user may enter this directory.
+    let scratch = temp.dir().parent().ok_or("it is in a temporary directory")?;
     fs::set_permissions(scratch, fs::Permissions::from_mode(0o755))?;
     let output = match temp.in_child(test)?.uid(65_534).env_remove("HOME").output() {
         Ok(output) => output,
@@ -177,14 +177,14 @@ fn of_another_user(
     ))
 }
 
-fn somebody_else_s_directory_is_an_error_that_names_it(temp: &TempCache) -> Tested {
+fn a_directory_of_another_user_is_an_error_that_names_it(temp: &TempCache) -> Tested {
     if !is_root("becoming another user") {
         return Ok(());
     }
     fill(&temp.open(), "a", b"image");
-    // They may look, but write nothing.
+    // The other user may read, but not write.
     fs::set_permissions(temp.dir(), fs::Permissions::from_mode(0o755))?;
-    if let Some(refused) = of_another_user(temp, "opening::opening_as_somebody_else", "refused:")? {
+    if let Some(refused) = of_another_user(temp, "opening::opening_as_another_user", "refused:")? {
         assert!(
             refused.contains("PermissionDenied") && refused.contains("run as its owner"),
             "{refused}"
@@ -194,15 +194,15 @@ fn somebody_else_s_directory_is_an_error_that_names_it(temp: &TempCache) -> Test
     Ok(())
 }
 
-fn a_user_who_is_not_root_has_a_cache_in_which_root_put_an_image(temp: &TempCache) -> Tested {
+fn a_user_who_is_not_root_can_use_a_cache_with_an_image_of_root(temp: &TempCache) -> Tested {
     if !is_root("becoming another user") {
         return Ok(());
     }
     let file = temp.put("root-s", b"image");
     fs::set_permissions(file, fs::Permissions::from_mode(0o644))?;
     chown(temp.dir(), Some(65_534), Some(65_534))?;
-    if let Some(works) = of_another_user(temp, "opening::caching_as_somebody_else", "works:")? {
-        assert_eq!(works, "works: None", "one file of root's is no reason to give up the driver");
+    if let Some(works) = of_another_user(temp, "opening::caching_as_another_user", "works:")? {
+        assert_eq!(works, "works: None", "one file of root is no reason to replace the driver");
     }
     Ok(())
 }
@@ -223,14 +223,14 @@ fn users_share_a_cache_that_all_of_them_may_write_to(temp: &TempCache) -> Tested
     set_times(&temp.path("queue/first"), future, future)?;
     drop(temp.open());
     fs::set_permissions(temp.path("hidden"), fs::Permissions::from_mode(0o600))?;
-    let test = "opening::sharing_with_somebody_else";
+    let test = "opening::sharing_with_another_user";
     let Some(works) = of_another_user(temp, test, "works:")? else { return Ok(()) };
     assert_eq!(works, "works: None");
     let cache = temp.open();
     assert!(cache.queue_image("fourth")? && cache.queue_image("fifth")?);
     assert_eq!(queued(&cache), order);
     assert_eq!((cache.hit_count("readable")?, listed(&cache).len()), (2, 2));
-    // An entry that cannot be given its time is none.
+    // An entry whose time cannot be set is not added.
     fs::remove_file(temp.path(".image-cache/queue-clock"))?;
     fs::create_dir(temp.path(".image-cache/queue-clock"))?;
     assert!(cache.queue_image("sixth").is_err() && !cache.is_queued("sixth")?);
@@ -262,7 +262,7 @@ fn a_full_file_system_is_an_error_or_works(temp: &TempCache) -> Tested {
     let hog = mount.path().join("hog");
     assert!(fs::write(&hog, bytes(1, 2 << 20)).is_err(), "it is full now");
     match ImageCache::open(temp.config().build()?) {
-        // The directory needs no room; the records may.
+        // The directory needs no space; the records may need some.
         Ok(cache) => assert_eq!(serve(&cache, "a")?, b"image"),
         Err(error) => {
             assert_eq!(temp.driver(), "sqlite", "{error}");
@@ -280,7 +280,7 @@ fn a_full_file_system_is_an_error_or_works(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Fills what is left, with other files than the cache's own.
+/// Fills the remaining space with other files.
 fn use_up(mount: &Mount) {
     for (n, size) in [64 << 10, 4096, 1].into_iter().enumerate() {
         let mut options = fs::File::options();
@@ -300,7 +300,7 @@ fn a_cache_on_a_full_file_system_is_looked_at_and_emptied(temp: &TempCache) -> T
     let cache = temp.open_with(|config| config.max_size(200_000));
     assert_eq!((cache.status()?.cached.images, listed(&cache).len()), (4, 4));
     assert!(serve(&cache, "b")? == bytes(1, 100_000));
-    // Another process is not kept out meanwhile.
+    // Another process is not locked out meanwhile.
     assert_eq!(listed(&temp.open()), ids);
     assert!(cache.delete_cached_image("a")?);
     use_up(&mount);
@@ -328,7 +328,7 @@ fn several_caches_share_a_directory(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_others_keep_in_the_directory_stays(temp: &TempCache) -> Tested {
+fn files_of_other_programs_in_the_directory_stay(temp: &TempCache) -> Tested {
     let kept = ["checkme", ".profile", "folder/file", "queue/.hidden"];
     kept.iter().for_each(|name| drop(temp.put(name, b"theirs")));
     drop(temp.open());

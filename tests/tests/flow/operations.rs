@@ -1,4 +1,4 @@
-//! What each operation answers.
+//! The results of each operation.
 
 use image_cache::{CacheSize, Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -11,14 +11,14 @@ use std::sync::atomic::Ordering;
 
 with_both_drivers![
     every_answer_follows_an_image_from_absent_to_cached,
-    what_is_not_there_is_deleted_without_an_error,
+    deleting_an_absent_image_is_not_an_error,
     deleting_all_images_leaves_queue_and_invalid_alone,
     a_deleted_image_can_be_cached_again,
     records_are_listed_by_the_bytes_of_their_ids,
-    a_file_is_cached_from_where_it_stands,
+    a_file_is_cached_from_its_current_position,
     a_file_of_another_length_than_expected_is_refused,
     an_image_that_is_not_cacheable_costs_its_source_no_read,
-    status_counts_what_lies_in_the_directory,
+    status_counts_the_entries_of_the_directory,
     the_outcome_is_the_record_in_the_records,
     an_image_may_be_cached_queued_and_invalid_at_once,
     clones_are_one_cache,
@@ -58,7 +58,7 @@ fn every_answer_follows_an_image_from_absent_to_cached(temp: &TempCache) -> Test
     Ok(())
 }
 
-fn what_is_not_there_is_deleted_without_an_error(temp: &TempCache) -> Tested {
+fn deleting_an_absent_image_is_not_an_error(temp: &TempCache) -> Tested {
     let cache = temp.open();
     assert!(!cache.delete_cached_image("a")? && !cache.delete_queued_image("a")?);
     assert_eq!((cache.delete_all_cached_images()?, cache.delete_all_queued_images()?), (0, 0));
@@ -108,7 +108,7 @@ fn records_are_listed_by_the_bytes_of_their_ids(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_file_is_cached_from_where_it_stands(temp: &TempCache) -> Tested {
+fn a_file_is_cached_from_its_current_position(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(2, 5000));
     let mut file = tempfile::tempfile()?;
     file.write_all(&image)?;
@@ -154,7 +154,7 @@ fn an_image_that_is_not_cacheable_costs_its_source_no_read(temp: &TempCache) -> 
     Ok(())
 }
 
-fn status_counts_what_lies_in_the_directory(temp: &TempCache) -> Tested {
+fn status_counts_the_entries_of_the_directory(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.max_size(12_345));
     fill(&cache, "a", &bytes(1, 100));
     fill(&cache, "b", &[]);
@@ -212,7 +212,7 @@ fn a_read_of_nothing_changes_nothing(temp: &TempCache) -> Tested {
     let cache = temp.open();
     let mut reader = cache.caching_reader("a", &[][..], Expected::nothing())?;
     assert_eq!(reader.read(&mut [])?, 0);
-    assert!(reader.outcome().is_none(), "nobody has asked for its end yet");
+    assert!(reader.outcome().is_none(), "the reader has not reached the end yet");
     assert_eq!((reader.read(&mut [0])?, reader.read(&mut [0])?), (0, 0));
     assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
     let mut cached = cache.open_for_read("a")?.ok_or("it was cached")?;

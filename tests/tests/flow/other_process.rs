@@ -1,4 +1,4 @@
-//! An image that another process is fetching: its readers here follow, take over, or go on alone.
+//! An image that another process is fetching: readers in this process follow it, take over, or fetch separately.
 
 use crate::single_flight::{get, get_for_nothing, not_needed};
 use image_cache::{Expected, ImageCache, OtherWriter, Outcome};
@@ -13,19 +13,19 @@ use std::time::{Duration, Instant};
 with_both_drivers![
     readers_follow_the_growing_file_of_another_process,
     when_the_other_process_is_killed_a_reader_takes_over,
-    whoever_takes_over_from_another_process_gets_no_mixture,
+    a_reader_that_takes_over_from_another_process_gets_no_mixture,
     when_the_other_process_was_wrong_a_reader_takes_over,
     when_the_other_process_is_stuck_readers_pass_through,
     a_writer_that_was_found_to_be_stuck_is_not_waited_for_again,
-    by_option_readers_pass_through_at_once,
+    with_pass_through_readers_do_not_wait,
     of_two_caches_in_one_process_only_one_fetches,
-    what_the_other_process_was_not_promised_is_found_out,
+    a_mismatch_that_the_other_process_does_not_expect_is_detected,
 ];
 
 const SIZE: usize = 900_000;
 const FIRST: usize = 600_000;
 
-/// Runs as another process, under the tests of this file, and fetches the image as it is told.
+/// Runs as another process, under the tests of this file, and fetches the image as configured.
 #[test]
 fn a_process_that_fetches() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };
@@ -34,7 +34,7 @@ fn a_process_that_fetches() -> Tested {
     let mut reader = cache.caching_reader("a", &image[..], expected)?;
     let mut told = String::new();
     reader.read_exact(&mut vec![0; FIRST])?;
-    // What has come is written after half a second at the latest; here, with the next byte.
+    // Received bytes are written after half a second at the latest; here, with the next byte.
     std::thread::sleep(Duration::from_millis(600));
     reader.read_exact(&mut [0; 1])?;
     say("writing")?;
@@ -49,7 +49,7 @@ fn say(word: &str) -> Tested {
     Ok(std::io::stdout().flush()?)
 }
 
-/// Such a process. It is killed in the end.
+/// Such a process, which is killed at the end.
 struct Other {
     process: Child,
     said: BufReader<ChildStdout>,
@@ -76,7 +76,7 @@ impl Other {
             }
             line.clear();
         }
-        Err(format!("the other process never said {word:?}").into())
+        Err(format!("the other process never printed {word:?}").into())
     }
 
     fn go_on(&mut self) -> Tested {
@@ -113,7 +113,7 @@ fn readers_follow_the_growing_file_of_another_process(temp: &TempCache) -> Teste
         reader.read_exact(&mut vec![0; FIRST - n * 1000])?;
     }
     let mut second = cache.caching_reader("a", &image[..], Expected::nothing())?;
-    assert!(read_all(&mut second)? == image, "a reader with a source of its own reads that");
+    assert!(read_all(&mut second)? == image, "a reader with its own source reads that");
     assert_eq!(second.outcome(), Some(&Outcome::BeingCached));
     other.go_on()?;
     for (n, reader) in readers.iter_mut().enumerate() {
@@ -133,7 +133,7 @@ fn when_the_other_process_is_killed_a_reader_takes_over(temp: &TempCache) -> Tes
     readers[1].read_exact(&mut vec![0; FIRST])?;
     without.read_exact(&mut [0; 1])?;
     other.kill()?;
-    // First of all who cannot take over, since nobody has done so yet.
+    // First a reader that cannot take over, because no reader has done so yet.
     let (_, end) = read_until_error(&mut without, 4096);
     assert!(end.is_err_and(|error| error.to_string().contains("no source of its own")));
     for (n, reader) in readers.iter_mut().enumerate() {
@@ -143,7 +143,7 @@ fn when_the_other_process_is_killed_a_reader_takes_over(temp: &TempCache) -> Tes
     assert_cached(temp, &cache, &image, 3)
 }
 
-fn whoever_takes_over_from_another_process_gets_no_mixture(temp: &TempCache) -> Tested {
+fn a_reader_that_takes_over_from_another_process_gets_no_mixture(temp: &TempCache) -> Tested {
     let (cache, old) = (temp.open(), bytes(1, SIZE));
     for (flipped, fits) in [(FIRST - 100, false), (FIRST + 100, true)] {
         let mut image = old.clone();
@@ -200,13 +200,13 @@ fn when_the_other_process_is_stuck_readers_pass_through(temp: &TempCache) -> Tes
 }
 
 fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(temp: &TempCache) -> Tested {
-    // Long, so that a busy machine does not take as much for all the reads below.
+    // A long time, so that the reads below take less even on a busy machine.
     let patience = Duration::from_secs(8);
     let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let image = bytes(1, SIZE);
     let mut other = Other::start(temp, "")?;
     let throttled = ThrottledSource::unlimited(&image[..]);
-    assert!(read_all(get(&cache, &throttled))? == image, "it waits, and goes on alone");
+    assert!(read_all(get(&cache, &throttled))? == image, "it waits, and then fetches separately");
     let later = Instant::now();
     for n in 2..7 {
         let mut reader = get(&cache, &throttled);
@@ -220,7 +220,7 @@ fn a_writer_that_was_found_to_be_stuck_is_not_waited_for_again(temp: &TempCache)
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn by_option_readers_pass_through_at_once(temp: &TempCache) -> Tested {
+fn with_pass_through_readers_do_not_wait(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.other_writer(OtherWriter::PassThrough));
     let image = bytes(1, SIZE);
     let mut other = Other::start(temp, "")?;
@@ -254,7 +254,7 @@ fn of_two_caches_in_one_process_only_one_fetches(temp: &TempCache) -> Tested {
     assert_cached(temp, &caches[0], &image, 9)
 }
 
-fn what_the_other_process_was_not_promised_is_found_out(temp: &TempCache) -> Tested {
+fn a_mismatch_that_the_other_process_does_not_expect_is_detected(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(1, SIZE));
     let mut other = Other::start(temp, "")?;
     let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;

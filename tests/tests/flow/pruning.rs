@@ -1,4 +1,4 @@
-//! Eviction: how much goes, and in which order.
+//! Eviction: how many images are evicted, and in which order.
 
 use image_cache::{Expected, ImageCache, Pruned};
 use image_cache_tests::{
@@ -9,17 +9,17 @@ use std::time::{Duration, SystemTime};
 
 with_both_drivers![
     exactly_at_the_limit_nothing_is_evicted,
-    the_least_recently_used_goes_first,
+    the_least_recently_used_image_is_evicted_first,
     an_abandoned_read_leaves_the_order_alone,
-    no_more_goes_than_must,
+    no_more_images_are_evicted_than_necessary,
     a_limit_of_zero_empties_the_cache_of_empty_images_too,
     an_image_that_is_being_read_is_kept_and_named,
     pruning_ends_where_everything_is_being_read,
-    the_next_image_goes_in_the_place_of_one_being_read,
+    the_next_image_is_evicted_instead_of_one_being_read,
     half_of_many_images_are_the_older_half,
     a_live_writer_and_the_queue_outlive_an_emptied_cache,
-    an_image_that_was_there_before_the_records_goes_by_its_file_s_age,
-    one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images,
+    an_image_without_a_record_is_evicted_by_the_age_of_its_file,
+    an_image_replaced_by_an_unrecorded_file_right_after_opening_does_not_evict_the_others,
 ];
 
 fn with_limit(temp: &TempCache, bytes: u64) -> ImageCache {
@@ -52,7 +52,7 @@ fn exactly_at_the_limit_nothing_is_evicted(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn the_least_recently_used_goes_first(temp: &TempCache) -> Tested {
+fn the_least_recently_used_image_is_evicted_first(temp: &TempCache) -> Tested {
     let cache = with_limit(temp, 10_000);
     fill_all(&cache, &["d", "c", "b", "a"], 100);
     serve(&cache, "d")?;
@@ -74,12 +74,12 @@ fn an_abandoned_read_leaves_the_order_alone(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn no_more_goes_than_must(temp: &TempCache) -> Tested {
+fn no_more_images_are_evicted_than_necessary(temp: &TempCache) -> Tested {
     let cache = with_limit(temp, 1000);
     for (id, size) in [("first", 10), ("second", 500), ("third", 400), ("fourth", 300)] {
         fill(&cache, id, &bytes(0, size));
     }
-    // 1210 bytes: the first alone does not make room, the first two do.
+    // 1210 bytes: evicting the first image is not enough, evicting the first two is.
     assert_eq!(cache.prune()?, pruned(2, 510));
     assert_eq!(listed(&cache), ["fourth", "third"]);
     Ok(())
@@ -129,7 +129,7 @@ fn pruning_ends_where_everything_is_being_read(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn the_next_image_goes_in_the_place_of_one_being_read(temp: &TempCache) -> Tested {
+fn the_next_image_is_evicted_instead_of_one_being_read(temp: &TempCache) -> Tested {
     let cache = with_limit(temp, 250);
     fill_all(&cache, &["oldest", "older", "newest"], 100);
     let other = temp.open();
@@ -165,7 +165,7 @@ fn a_live_writer_and_the_queue_outlive_an_emptied_cache(temp: &TempCache) -> Tes
     Ok(())
 }
 
-fn an_image_that_was_there_before_the_records_goes_by_its_file_s_age(temp: &TempCache) -> Tested {
+fn an_image_without_a_record_is_evicted_by_the_age_of_its_file(temp: &TempCache) -> Tested {
     let ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
     for (id, hours) in [("b", 1), ("a", 2), ("c", 3)] {
         set_times(&temp.put(id, &[0; 100]), ago(hours), ago(hours))?;
@@ -175,8 +175,8 @@ fn an_image_that_was_there_before_the_records_goes_by_its_file_s_age(temp: &Temp
     Ok(())
 }
 
-/// Another process evicted one and could not record the next, say: as many images, and as many bytes.
-fn one_exchanged_right_after_opening_for_a_file_that_nobody_knows_does_not_cost_the_good_images(
+/// For example, another process evicted one image and could not record the next: the number of images and of bytes is the same.
+fn an_image_replaced_by_an_unrecorded_file_right_after_opening_does_not_evict_the_others(
     temp: &TempCache,
 ) -> Tested {
     fill_all(&with_limit(temp, 10_000), &["a", "b", "gone"], 1000);

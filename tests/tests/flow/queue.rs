@@ -1,4 +1,4 @@
-//! The queue, its order above all.
+//! The queue, in particular its order.
 
 use image_cache::Expected;
 use image_cache_tests::{
@@ -10,15 +10,15 @@ use std::time::{Duration, SystemTime};
 
 with_both_drivers![
     the_queue_keeps_its_order_however_fast_it_grows,
-    what_another_program_queued_for_the_future_stays_ahead,
-    what_another_program_queued_long_ago_comes_first,
+    an_entry_with_a_future_time_keeps_its_place_in_the_queue,
+    an_old_entry_of_another_program_is_first_in_the_queue,
     two_caches_queue_into_one_order,
     threads_queue_into_one_order,
-    what_is_cached_being_cached_or_queued_is_not_queued,
+    an_image_that_is_cached_being_cached_or_queued_is_not_queued,
     an_image_that_was_cached_leaves_the_queue,
     a_cached_image_that_a_dead_writer_left_in_the_queue_leaves_it_at_the_next_opening,
     an_image_whose_fetch_failed_stays_in_the_queue,
-    a_dequeued_image_comes_last_when_queued_again,
+    a_dequeued_image_is_last_when_it_is_queued_again,
 ];
 
 /// Seconds and nanoseconds of the entries' modification times, in the order in which they are listed.
@@ -53,7 +53,7 @@ fn the_queue_keeps_its_order_however_fast_it_grows(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_another_program_queued_for_the_future_stays_ahead(temp: &TempCache) -> Tested {
+fn an_entry_with_a_future_time_keeps_its_place_in_the_queue(temp: &TempCache) -> Tested {
     let future = SystemTime::now() + Duration::from_secs(3600);
     set_times(&temp.put("queue/theirs", b""), future, future)?;
     let cache = temp.open();
@@ -68,7 +68,7 @@ fn what_another_program_queued_for_the_future_stays_ahead(temp: &TempCache) -> T
     Ok(())
 }
 
-fn what_another_program_queued_long_ago_comes_first(temp: &TempCache) -> Tested {
+fn an_old_entry_of_another_program_is_first_in_the_queue(temp: &TempCache) -> Tested {
     let cache = temp.open();
     cache.queue_image("ours")?;
     let past = SystemTime::now() - Duration::from_secs(3600);
@@ -95,7 +95,7 @@ fn threads_queue_into_one_order(temp: &TempCache) -> Tested {
             let cache = &caches[thread % 2];
             scope.spawn(move || {
                 for n in 0..50 {
-                    // All of them want the shared ones, too.
+                    // All threads also queue the shared images.
                     cache.queue_image(&format!("shared-{n}")).expect("queueing works");
                     assert!(
                         cache.queue_image(&format!("{thread}-{n:02}")).expect("queueing works")
@@ -114,7 +114,7 @@ fn threads_queue_into_one_order(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn what_is_cached_being_cached_or_queued_is_not_queued(temp: &TempCache) -> Tested {
+fn an_image_that_is_cached_being_cached_or_queued_is_not_queued(temp: &TempCache) -> Tested {
     let cache = temp.open();
     fill(&cache, "cached", b"image");
     let writer = cache.caching_reader("coming", &b"image"[..], Expected::nothing())?;
@@ -155,7 +155,7 @@ fn a_cached_image_that_a_dead_writer_left_in_the_queue_leaves_it_at_the_next_ope
     }
     drop(cache);
     temp.put("queue/cached", b"");
-    // Neither an image in the making nor one that failed is cached.
+    // An image that is being fetched is not cached, and neither is one whose fetch failed.
     temp.put("incomplete/first", b"ima");
     temp.put("invalid/last", b"ima");
     assert_eq!(queued(&temp.open()), ["first", "last"]);
@@ -179,7 +179,7 @@ fn an_image_whose_fetch_failed_stays_in_the_queue(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_dequeued_image_comes_last_when_queued_again(temp: &TempCache) -> Tested {
+fn a_dequeued_image_is_last_when_it_is_queued_again(temp: &TempCache) -> Tested {
     let cache = temp.open();
     for id in ["a", "b", "c"] {
         cache.queue_image(id)?;

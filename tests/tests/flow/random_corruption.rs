@@ -1,4 +1,4 @@
-//! A sample of the damages at random that `cargo xtask torture corruption` does in full, with each driver.
+//! A sample of the random damage that `cargo xtask torture corruption` tests in full, with each driver.
 
 use image_cache_tests::corruption::corrupt;
 use image_cache_tests::{TempCache, Tested, with_both_drivers};
@@ -6,10 +6,10 @@ use std::time::UNIX_EPOCH;
 
 with_both_drivers![no_damaged_byte_is_served];
 
-/// How many damages are tried.
+/// The number of damaged images.
 const ROUNDS: u64 = 1_000;
 
-/// Where a run is to be repeated, its seed comes in this variable.
+/// The variable with the seed of a run to repeat.
 const SEED: &str = "ROT_SEED";
 
 fn no_damaged_byte_is_served(temp: &TempCache) -> Tested {

@@ -1,4 +1,4 @@
-//! Parts of an image that is being fetched: what has come is handed out, the last byte waits for the verdict.
+//! Ranges of an image that is being fetched: received bytes are returned at once, the last byte after verification.
 
 use crate::in_tokio::{collect, run};
 use crate::shared_in_tokio::{all_of, pipe, until};
@@ -14,17 +14,17 @@ use std::ops::Range;
 use tokio::io::AsyncWriteExt;
 
 with_both_drivers![
-    a_part_that_has_come_is_handed_out_and_one_that_has_not_is_waited_for,
+    a_received_part_is_returned_at_once_and_a_missing_one_is_waited_for,
     a_part_with_the_last_byte_waits_for_the_verdict_and_no_other_does,
     a_part_is_cut_to_the_image_s_length_when_that_is_known,
-    a_part_begins_the_fetch_of_the_whole_and_holds_it,
-    by_option_the_fetch_that_a_part_began_goes_on_to_its_end,
+    a_part_starts_the_fetch_of_the_whole_image_and_keeps_it_running,
+    with_fetch_to_end_the_fetch_that_a_part_began_continues_to_its_end,
     of_an_image_that_cannot_be_cached_there_is_no_part,
     a_part_of_a_cached_image_is_a_hit_and_one_of_a_running_fetch_is_none,
-    a_part_goes_on_with_whoever_takes_over_the_fetch,
-    a_part_of_an_image_that_another_process_fetches_is_handed_out,
+    a_part_continues_when_another_reader_takes_over_the_fetch,
+    a_part_of_an_image_that_another_process_fetches_is_returned,
     for_tokio_parts_come_from_a_running_fetch_too,
-    progress_is_told_while_a_fetch_runs,
+    progress_is_reported_while_a_fetch_runs,
 ];
 
 const SIZE: usize = 900_000;
@@ -34,9 +34,7 @@ fn part(cache: &ImageCache, range: Range<u64>) -> FetchReader {
     part.expect("it is cached or being fetched")
 }
 
-fn a_part_that_has_come_is_handed_out_and_one_that_has_not_is_waited_for(
-    temp: &TempCache,
-) -> Tested {
+fn a_received_part_is_returned_at_once_and_a_missing_one_is_waited_for(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(1, SIZE));
     let throttled = ThrottledSource::new(&image[..]);
     throttled.allow(500_000);
@@ -110,7 +108,7 @@ fn a_part_is_cut_to_the_image_s_length_when_that_is_known(temp: &TempCache) -> T
     Ok(())
 }
 
-fn a_part_begins_the_fetch_of_the_whole_and_holds_it(temp: &TempCache) -> Tested {
+fn a_part_starts_the_fetch_of_the_whole_image_and_keeps_it_running(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(4, SIZE));
     let throttled = ThrottledSource::new(&image[..]);
     throttled.allow(500_000);
@@ -132,7 +130,7 @@ fn a_part_begins_the_fetch_of_the_whole_and_holds_it(temp: &TempCache) -> Tested
     Ok(())
 }
 
-fn by_option_the_fetch_that_a_part_began_goes_on_to_its_end(temp: &TempCache) -> Tested {
+fn with_fetch_to_end_the_fetch_that_a_part_began_continues_to_its_end(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open_with(|config| config.fetch_to_end(true)), bytes(5, SIZE));
     let throttled = ThrottledSource::unlimited(&image[..]);
     let part = cache.get_or_fetch_range("a", 10..20, Expected::nothing(), throttled.fetch())?;
@@ -149,7 +147,7 @@ fn of_an_image_that_cannot_be_cached_there_is_no_part(temp: &TempCache) -> Teste
     fill(&cache, "a", b"what is cached");
     let other = Expected::nothing().with_size(3);
     assert!(cache.get_or_fetch_range("a", 0..10, other, not_needed)?.is_none());
-    assert!(cache.follow_range("b", 0..10)?.is_none(), "nobody fetches it");
+    assert!(cache.follow_range("b", 0..10)?.is_none(), "it is not being fetched");
     assert!(cache.get_or_fetch_range("../a", 0..1, Expected::nothing(), not_needed).is_err());
     Ok(())
 }
@@ -175,7 +173,7 @@ fn a_part_of_a_cached_image_is_a_hit_and_one_of_a_running_fetch_is_none(
     Ok(())
 }
 
-fn a_part_goes_on_with_whoever_takes_over_the_fetch(temp: &TempCache) -> Tested {
+fn a_part_continues_when_another_reader_takes_over_the_fetch(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(7, SIZE));
     let mut other = image.clone();
     other[150_000] ^= 1;
@@ -199,8 +197,8 @@ fn a_part_goes_on_with_whoever_takes_over_the_fetch(temp: &TempCache) -> Tested 
     Ok(())
 }
 
-fn a_part_of_an_image_that_another_process_fetches_is_handed_out(temp: &TempCache) -> Tested {
-    // A cache of its own knows no more of the fetch than another process does.
+fn a_part_of_an_image_that_another_process_fetches_is_returned(temp: &TempCache) -> Tested {
+    // A separate cache knows as little of the fetch as another process.
     let (cache, other, image) = (temp.open(), temp.open(), bytes(8, SIZE));
     let mut owner = other.caching_reader("a", &image[..], Expected::nothing())?;
     owner.read_exact(&mut vec![0; 600_000])?;
@@ -241,7 +239,7 @@ fn for_tokio_parts_come_from_a_running_fetch_too(temp: &TempCache) -> Tested {
         let (sent, (came, end)) = tokio::join!(send, collect(late));
         end?;
         assert!(came == image[500_000..600_000]);
-        // Its last reader is gone, and with it the fetch, unless that was faster.
+        // Its last reader has left, which stops the fetch, unless the fetch was faster.
         let _ = sent;
         let cached = || temp.names("incomplete").is_empty();
         assert!(until(&shared, cached).await);
@@ -256,7 +254,7 @@ fn async_source(
     image_cache::tokio::chunks_of(receiver)
 }
 
-fn progress_is_told_while_a_fetch_runs(temp: &TempCache) -> Tested {
+fn progress_is_reported_while_a_fetch_runs(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(10, SIZE));
     let throttled = ThrottledSource::new(&image[..]);
     throttled.allow(500_000);

@@ -1,4 +1,4 @@
-//! Readers are safe from eviction and deletion: each one gets the whole image, however many there are.
+//! Readers are protected against eviction and deletion: each gets the whole image, for any number of readers.
 
 use image_cache::{CachedReader, ImageCache};
 use image_cache_tests::{
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 with_both_drivers![
     a_hundred_readers_outlive_eviction_and_deletion,
-    readers_come_and_go_while_images_are_evicted,
-    readers_come_and_go_while_images_are_deleted_and_fetched_again,
+    readers_start_and_end_while_images_are_evicted,
+    readers_start_and_end_while_images_are_deleted_and_fetched_again,
     an_image_that_another_process_reads_is_kept_and_named,
 ];
 
@@ -26,7 +26,7 @@ fn image(id: &str) -> Vec<u8> {
     bytes(id.len() as u64 + u64::from(id.as_bytes()[0]), SIZE)
 }
 
-/// Reads what is left, in small pieces so that others come in between.
+/// Reads the rest in small chunks, so that other readers run in between.
 fn slowly(reader: &mut CachedReader) -> Vec<u8> {
     let (mut all, mut piece) = (Vec::with_capacity(SIZE), [0; 10_000]);
     loop {
@@ -44,7 +44,7 @@ fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {
     let other = temp.open();
     IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
     fill(&cache, "idle", b"image");
-    // Met when all are amid their images, when the images were to be evicted, and when they were deleted.
+    // Barriers: when all readers are in the middle of their images, when the images were pruned, and when they were deleted.
     let [amid, evicted, deleted] = [(); 3].map(|()| Barrier::new(READERS + 1));
     std::thread::scope(|scope| -> Tested {
         for n in 0..READERS {
@@ -68,7 +68,7 @@ fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {
         let removed = other.delete_all_cached_images();
         deleted.wait();
         let pruned = pruned?;
-        assert_eq!((pruned.images, pruned.bytes), (1, 5), "what nobody reads");
+        assert_eq!((pruned.images, pruned.bytes), (1, 5), "the image without a reader");
         let kept: Vec<&str> = pruned.kept.iter().map(|kept| kept.image_id.as_str()).collect();
         assert_eq!(kept, IDS);
         assert!(pruned.kept.iter().all(|kept| kept.reason == "it is being read"), "{pruned:?}");
@@ -79,7 +79,7 @@ fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Lets readers come and go in many threads until each has read so often; how many images were read.
+/// Lets readers start and end in many threads until each has read often enough; returns the number of images read.
 fn come_and_go(
     caches: [&ImageCache; 2],
     meanwhile: impl Fn() + Sync,
@@ -115,11 +115,11 @@ fn inode(temp: &TempCache, id: &str) -> Option<u64> {
     fs::metadata(temp.path(id)).ok().map(|file| file.ino())
 }
 
-fn readers_come_and_go_while_images_are_evicted(temp: &TempCache) -> Tested {
+fn readers_start_and_end_while_images_are_evicted(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
     let (cache, other) = (temp.open_with(|config| config.max_size(0)), temp.open());
     IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
-    // Read from now on, so that it stays.
+    // This image is being read from now on, so it stays.
     let steady = cache.open_for_read("a")?.ok_or("it was cached")?;
     let served = come_and_go(
         [&cache, &other],
@@ -128,7 +128,8 @@ fn readers_come_and_go_while_images_are_evicted(temp: &TempCache) -> Tested {
             let Some(mut reader) = cache.open_for_read(id).expect("opening works") else {
                 return false;
             };
-            // Nobody fetches an image anew here: what has the name is ours, or it went before we held it.
+            // No image is fetched again here: a file with the name is the one being read, or it was removed before this reader
+            // opened it.
             let held = inode(temp, id);
             assert!(slowly(&mut reader) == image(id), "{id} is not whole");
             assert_eq!(inode(temp, id), held, "{id} was evicted while it was read");
@@ -142,7 +143,7 @@ fn readers_come_and_go_while_images_are_evicted(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn readers_come_and_go_while_images_are_deleted_and_fetched_again(temp: &TempCache) -> Tested {
+fn readers_start_and_end_while_images_are_deleted_and_fetched_again(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
     let (cache, other) = (temp.open_with(|config| config.max_size(0)), temp.open());
     let served = come_and_go(
@@ -155,13 +156,13 @@ fn readers_come_and_go_while_images_are_deleted_and_fetched_again(temp: &TempCac
             IDS[..2].iter().for_each(|id| {
                 assert!(other.delete_cached_image(id).expect("deleting works"));
             });
-            // Those that are read are deleted instead, so that they can be fetched again.
+            // Images that are being read are deleted instead, so that they can be fetched again.
             for kept in cache.prune().expect("pruning works").kept {
                 other.delete_cached_image(kept.image_id.as_str()).expect("deleting works");
             }
         },
         |cache, id| {
-            // Sooner or later it is fetched again.
+            // At some time it is fetched again.
             (0..10_000).any(|_| {
                 let Some(mut reader) = cache.open_for_read(id).expect("opening works") else {
                     std::thread::sleep(Duration::from_millis(1));
@@ -188,7 +189,7 @@ fn reading_elsewhere() -> Tested {
     say_and_wait("reading")?;
     assert!(read_all(reader)? == image("a")[1000..]);
     cache.queue_image("whole")?;
-    // Nobody listens any more to what the harness would say.
+    // No process reads the output of the test harness any more.
     std::process::exit(0)
 }
 

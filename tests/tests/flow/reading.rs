@@ -1,4 +1,4 @@
-//! Reading what is cached: bytes, hits, and what an abandoned read must leave alone.
+//! Reading cached images: bytes, hits, and the effect of a read that is dropped early.
 
 use image_cache::Expected;
 use image_cache_tests::{
@@ -12,7 +12,7 @@ with_both_drivers![
     a_filling_reader_counts_no_hit,
     a_range_counts_at_its_last_byte,
     a_range_is_cut_to_the_image,
-    a_reader_seeks_within_what_was_asked_for,
+    a_reader_seeks_within_the_requested_range,
     an_empty_image_is_served_and_counted,
     a_replaced_image_is_read_to_its_own_end,
     an_image_cut_short_on_disk_is_an_error_and_no_hit,
@@ -46,7 +46,7 @@ fn a_filling_reader_counts_no_hit(temp: &TempCache) -> Tested {
     assert_eq!(
         cache.hit_count("a")?,
         0,
-        "nor one that reads its own source though the image is cached"
+        "a reader of its own source is no hit either, although the image is cached"
     );
     Ok(())
 }
@@ -87,7 +87,7 @@ fn a_range_is_cut_to_the_image(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_reader_seeks_within_what_was_asked_for(temp: &TempCache) -> Tested {
+fn a_reader_seeks_within_the_requested_range(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(6, 10_000));
     fill(&cache, "a", &image);
     let mut reader = cache.open_range("a", 1000..9000)?.ok_or("it was cached")?;
@@ -141,7 +141,7 @@ fn a_replaced_image_is_read_to_its_own_end(temp: &TempCache) -> Tested {
 }
 
 fn an_image_cut_short_on_disk_is_an_error_and_no_hit(temp: &TempCache) -> Tested {
-    // With reads that are verified this is among what `corruption` tests.
+    // `corruption` tests this for verified reads.
     let cache = temp.open_with(|config| config.verify_reads(false));
     fill(&cache, "a", &bytes(10, 100_000));
     let mut reader = cache.open_for_read("a")?.ok_or("it was cached")?;

@@ -1,4 +1,4 @@
-//! Opening brings the records into sync with what others did to the directory, or to the records.
+//! Opening reconciles the records after changes by other programs to the directory or to the records.
 
 use image_cache::{CacheSize, Expected};
 use image_cache_tests::{
@@ -14,7 +14,7 @@ with_both_drivers![
     a_record_without_its_file_is_forgotten,
     a_file_of_another_size_has_a_new_record_without_a_checksum,
     a_file_of_another_time_has_no_checksum_any_more,
-    a_replaced_file_starts_anew,
+    a_replaced_file_gets_a_new_record,
     a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits,
     changing_the_driver_there_and_back_loses_and_invents_nothing,
     every_failure_of_a_fetch_leaves_the_records_in_sync,
@@ -34,7 +34,7 @@ fn a_file_of_a_time_that_the_records_cannot_hold_keeps_its_hits(temp: &TempCache
     let path = temp.put("a", b"image");
     set_times(&path, late, late)?;
     if fs::metadata(&path)?.modified()? != late {
-        image_cache_tests::skip("this file system does not know the year 2286");
+        image_cache_tests::skip("this file system does not support times in the year 2286");
         return Ok(());
     }
     for hits in 1..4 {
@@ -106,7 +106,7 @@ fn a_file_of_another_time_has_no_checksum_any_more(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_replaced_file_starts_anew(temp: &TempCache) -> Tested {
+fn a_replaced_file_gets_a_new_record(temp: &TempCache) -> Tested {
     let cache = temp.open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
@@ -171,7 +171,7 @@ fn every_failure_of_a_fetch_leaves_the_records_in_sync(temp: &TempCache) -> Test
 
 fn thousands_of_images_are_adopted(temp: &TempCache) -> Tested {
     let temp = &TempCache::in_memory(temp.driver());
-    // More than the records are read at once.
+    // More than one page of records.
     let ids: Vec<String> = (0..2100).map(|n| format!("{n:04}")).collect();
     ids.iter().for_each(|id| drop(temp.put(id, id.as_bytes())));
     let cache = temp.open();
@@ -197,7 +197,7 @@ fn a_long_list_is_of_the_files_that_are_there_and_keeps_none_open(temp: &TempCac
     assert_eq!(list, left.iter().map(|id| (id.to_string(), size(id))).collect::<Vec<_>>());
     let bytes = left.iter().map(|id| size(id)).sum();
     assert_eq!(cache.cache_size()?, CacheSize { images: left.len() as u64, bytes });
-    // One that is evicted gives its space back at once.
+    // An evicted image frees its space at once.
     let is_image = |path: &Path| left.iter().any(|id| path == temp.path(id));
     let open = fs::read_dir("/proc/self/fd")?
         .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
@@ -211,7 +211,7 @@ fn a_directory_that_glance_filled_with_sqlite_keeps_hits_and_ages() -> Tested {
     let temp = TempCache::new("sqlite");
     set_times(&temp.put("a", b"image"), after_1970(MODIFIED), after_1970(MODIFIED))?;
     temp.put("image_cache_db_init", b"");
-    // As Glance makes it: it notes the time of its commit, after the last byte was written, and no checksum.
+    // As Glance writes it: the record has the time of its commit, after the last byte was written, and no checksum.
     temp.database().execute_batch(&format!(
         "CREATE TABLE cached_images (image_id TEXT PRIMARY KEY, last_accessed REAL DEFAULT 0.0,
             last_modified REAL DEFAULT 0.0, size INTEGER DEFAULT 0, hits INTEGER DEFAULT 0, checksum TEXT);

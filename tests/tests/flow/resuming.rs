@@ -1,4 +1,4 @@
-//! Sources that break off in mid-fill and go on where they stopped: nothing is read twice, all is verified.
+//! Sources that fail during a fetch and continue at the same offset: no byte is read twice, and all bytes are verified.
 
 use crate::in_tokio::run;
 use crate::shared_in_tokio::{all_of, join};
@@ -14,31 +14,31 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 
 with_both_drivers![
-    a_source_that_breaks_off_goes_on_where_it_stopped,
-    a_source_that_cannot_go_on_is_an_error_for_every_reader,
+    an_interrupted_source_continues_at_the_same_offset,
+    a_source_that_cannot_continue_is_an_error_for_every_reader,
     an_end_before_all_has_come_is_a_break,
-    what_goes_on_with_another_image_is_found_out,
-    for_tokio_a_source_goes_on_for_all_its_readers,
-    for_tokio_attempts_in_vain_are_counted_and_the_last_error_is_everybody_s,
+    a_source_that_continues_with_another_image_is_detected,
+    with_tokio_a_source_continues_for_all_its_readers,
+    with_tokio_failed_attempts_are_counted_and_every_reader_gets_the_last_error,
 ];
 
 const SIZE: usize = 900_000;
 
-/// Where a source was asked to begin, and after how many attempts in vain.
+/// The offset at which a source was opened, and the number of failed attempts before.
 type Asked = Arc<Mutex<Vec<(u64, u32)>>>;
 
 fn note(asked: &Asked, broken: &Break) {
     asked
         .lock()
-        .expect("nobody panics with it")
+        .expect("no thread panics with the lock held")
         .push((broken.offset, broken.attempts_without_bytes));
 }
 
 fn asked(asked: &Asked) -> Vec<(u64, u32)> {
-    asked.lock().expect("nobody panics with it").clone()
+    asked.lock().expect("no thread panics with the lock held").clone()
 }
 
-/// A store whose every connection is reset after so many bytes.
+/// A store that resets each connection after this number of bytes.
 fn resetting(
     image: &[u8],
     after: usize,
@@ -61,7 +61,7 @@ fn resetting(
     }
 }
 
-fn a_source_that_breaks_off_goes_on_where_it_stopped(temp: &TempCache) -> Tested {
+fn an_interrupted_source_continues_at_the_same_offset(temp: &TempCache) -> Tested {
     let (cache, image, asks) = (temp.open(), bytes(1, SIZE), Asked::default());
     let expected = Expected::nothing().with_md5(&md5_hex(&image))?.with_size(SIZE as u64);
     let source = Resuming::new(None, resetting(&image, 400_000, &asks));
@@ -79,7 +79,7 @@ fn a_source_that_breaks_off_goes_on_where_it_stopped(temp: &TempCache) -> Tested
     assert_cached(temp, &cache, &image, 0)
 }
 
-fn a_source_that_cannot_go_on_is_an_error_for_every_reader(temp: &TempCache) -> Tested {
+fn a_source_that_cannot_continue_is_an_error_for_every_reader(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(2, SIZE));
     let half = image[..500_000].to_vec();
     let source = Resuming::new(None, move |broken| match broken.offset {
@@ -115,7 +115,7 @@ fn an_end_before_all_has_come_is_a_break(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 0)
 }
 
-fn what_goes_on_with_another_image_is_found_out(temp: &TempCache) -> Tested {
+fn a_source_that_continues_with_another_image_is_detected(temp: &TempCache) -> Tested {
     let (cache, image, other) = (temp.open(), bytes(4, SIZE), bytes(5, SIZE));
     let expected = Expected::nothing().with_md5(&md5_hex(&image))?;
     let source = Resuming::new(None, move |broken: Break| match broken.offset {
@@ -128,7 +128,7 @@ fn what_goes_on_with_another_image_is_found_out(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Chunks of the image from `offset` on, and then an error unless that was all.
+/// Chunks of the image from `offset` on, and then an error unless the image is complete.
 fn chunks(
     image: &[u8],
     offset: u64,
@@ -144,7 +144,7 @@ fn chunks(
     stream::iter(chunks)
 }
 
-fn for_tokio_a_source_goes_on_for_all_its_readers(temp: &TempCache) -> Tested {
+fn with_tokio_a_source_continues_for_all_its_readers(temp: &TempCache) -> Tested {
     let (cache, image, asks) = (temp.open(), bytes(6, SIZE), Asked::default());
     let shared = AsyncImageCache::from(cache.clone());
     let (store, asking) = (image.clone(), Arc::clone(&asks));
@@ -167,7 +167,7 @@ fn for_tokio_a_source_goes_on_for_all_its_readers(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn for_tokio_attempts_in_vain_are_counted_and_the_last_error_is_everybody_s(
+fn with_tokio_failed_attempts_are_counted_and_every_reader_gets_the_last_error(
     temp: &TempCache,
 ) -> Tested {
     let (image, asks) = (bytes(7, SIZE), Asked::default());

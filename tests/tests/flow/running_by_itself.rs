@@ -1,4 +1,4 @@
-//! A fetch for tokio runs by itself: as fast as its source, however its readers read.
+//! With tokio a fetch runs by itself: as fast as its source, whatever the speed of its readers.
 
 use crate::in_tokio::run;
 use crate::shared_in_tokio::{all_of, join, pipe, until};
@@ -11,14 +11,14 @@ use std::pin::pin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 with_both_drivers![
-    a_reader_that_stands_still_holds_up_neither_the_fetch_nor_other_readers,
+    a_stopped_reader_delays_neither_the_fetch_nor_other_readers,
     the_first_bytes_reach_every_reader_while_the_source_is_silent,
-    nothing_is_fetched_before_somebody_reads,
-    a_stream_hands_out_what_a_reader_does,
-    readers_know_where_their_image_comes_from,
+    nothing_is_fetched_before_the_first_read,
+    a_stream_returns_the_same_bytes_as_a_reader,
+    readers_report_the_source_of_their_image,
 ];
 
-/// What comes of it, unless it takes half a minute.
+/// The result of a future, which must complete within half a minute.
 async fn soon<T>(cache: &AsyncImageCache, work: impl Future<Output = T>) -> T {
     let too_long = pin!(until(cache, || false));
     match futures_util::future::select(pin!(work), too_long).await {
@@ -27,9 +27,7 @@ async fn soon<T>(cache: &AsyncImageCache, work: impl Future<Output = T>) -> T {
     }
 }
 
-fn a_reader_that_stands_still_holds_up_neither_the_fetch_nor_other_readers(
-    temp: &TempCache,
-) -> Tested {
+fn a_stopped_reader_delays_neither_the_fetch_nor_other_readers(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(1, 5_000_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
@@ -74,7 +72,7 @@ fn the_first_bytes_reach_every_reader_while_the_source_is_silent(temp: &TempCach
             }
         };
         for at in 0..3 {
-            // The last byte that has come waits for the one behind it.
+            // The last received byte is withheld until the next one arrives.
             sender.write_all(&image[at + usize::from(at > 0)..at + 2]).await?;
             let reads = readers.drain(..).map(|reader| read_one(reader, at));
             readers = soon(&shared, futures_util::future::join_all(reads)).await;
@@ -95,7 +93,7 @@ fn the_first_bytes_reach_every_reader_while_the_source_is_silent(temp: &TempCach
     assert_cached(temp, &cache, &image, 7)
 }
 
-fn nothing_is_fetched_before_somebody_reads(temp: &TempCache) -> Tested {
+fn nothing_is_fetched_before_the_first_read(temp: &TempCache) -> Tested {
     let shared = AsyncImageCache::from(temp.open());
     run(async {
         let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -115,7 +113,7 @@ fn nothing_is_fetched_before_somebody_reads(temp: &TempCache) -> Tested {
     })
 }
 
-fn a_stream_hands_out_what_a_reader_does(temp: &TempCache) -> Tested {
+fn a_stream_returns_the_same_bytes_as_a_reader(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 700_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
@@ -136,7 +134,7 @@ fn a_stream_hands_out_what_a_reader_does(temp: &TempCache) -> Tested {
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
     assert_cached(temp, &cache, &image, 1)?;
-    // An error is the last thing that a stream says.
+    // An error is the last item of a stream.
     run(async {
         let fails = futures_util::stream::iter([Err(std::io::ErrorKind::TimedOut.into())]);
         let reader = shared.get_or_fetch_stream("b", Expected::nothing(), fails).await?;
@@ -146,7 +144,7 @@ fn a_stream_hands_out_what_a_reader_does(temp: &TempCache) -> Tested {
     })
 }
 
-fn readers_know_where_their_image_comes_from(temp: &TempCache) -> Tested {
+fn readers_report_the_source_of_their_image(temp: &TempCache) -> Tested {
     let shared = AsyncImageCache::from(temp.open());
     run(async {
         let expected = Expected::nothing().with_size(4);

@@ -1,4 +1,4 @@
-//! Many readers of one image for tokio, on a runtime of one thread, and beside others without it.
+//! Many readers of one image with tokio, on a runtime with one thread, and together with readers without tokio.
 
 use crate::in_tokio::run;
 use crate::single_flight::{assert_cached, get, get_for_nothing};
@@ -17,20 +17,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 with_both_drivers![
     readers_of_one_cold_image_share_one_source,
-    a_fetch_that_nobody_reads_any_more_stops,
+    a_fetch_without_readers_stops,
     all_readers_hear_of_a_wrong_image_and_of_a_failing_source,
     a_source_that_panics_is_an_error,
     readers_with_and_without_a_runtime_share_one_source,
     readers_take_over_from_a_caching_reader_that_is_dropped,
-    when_the_disk_is_full_each_goes_on_with_its_own_source,
-    one_thread_for_what_blocks_is_enough,
+    when_the_disk_is_full_each_reader_continues_with_its_own_source,
+    one_thread_for_blocking_calls_is_enough,
 ];
 
 const MIB: usize = 1 << 20;
 
 type Opened = Arc<AtomicUsize>;
 
-/// A fetch function over a copy of the image, which counts how often it is asked.
+/// A fetch function for a copy of the image, which counts its calls.
 fn fetch(
     image: &[u8],
     opened: &Opened,
@@ -42,9 +42,9 @@ fn fetch(
     }
 }
 
-/// A fetch function that must not be asked.
+/// A fetch function that must not be called.
 async fn not_needed() -> io::Result<&'static [u8]> {
-    panic!("somebody else fetches it")
+    panic!("another reader fetches it")
 }
 
 pub async fn join(cache: &AsyncImageCache) -> Result<ImageReader, Error> {
@@ -57,7 +57,7 @@ pub async fn all_of(mut reader: ImageReader) -> (Vec<u8>, io::Result<usize>) {
     (came, end)
 }
 
-/// Waits for what happens in the background.
+/// Waits for the background work.
 pub async fn until(cache: &AsyncImageCache, mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..3000 {
         if done() {
@@ -72,7 +72,7 @@ pub async fn until(cache: &AsyncImageCache, mut done: impl FnMut() -> bool) -> b
     false
 }
 
-/// A source that gives what is written into the other end.
+/// A source that returns the bytes that the test writes to the other end.
 pub fn pipe() -> (DuplexStream, impl FnOnce() -> std::future::Ready<io::Result<DuplexStream>>) {
     let (sender, receiver) = tokio::io::duplex(10_000);
     (sender, move || std::future::ready(Ok(receiver)))
@@ -107,7 +107,7 @@ fn readers_of_one_cold_image_share_one_source(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 21)
 }
 
-fn a_fetch_that_nobody_reads_any_more_stops(temp: &TempCache) -> Tested {
+fn a_fetch_without_readers_stops(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 100_000));
     let shared = AsyncImageCache::from(cache.clone());
     run(async {
@@ -118,7 +118,7 @@ fn a_fetch_that_nobody_reads_any_more_stops(temp: &TempCache) -> Tested {
         first.read_exact(&mut [0; 100]).await?;
         drop(first);
         drop(second);
-        // The task lets the source go, though that never says another word.
+        // The task drops the source, although the source never returns anything more.
         while sender.write_all(&[0; 1000]).await.is_ok() {}
         let gone = || temp.names("incomplete").is_empty() && temp.names("invalid").contains("a");
         assert!(until(&shared, gone).await);
@@ -205,7 +205,7 @@ fn a_source_that_panics_is_an_error(temp: &TempCache) -> Tested {
 fn readers_with_and_without_a_runtime_share_one_source(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(7, 2_000_000));
     let shared = AsyncImageCache::from(cache.clone());
-    // First the one with a runtime fetches, then the one without.
+    // First the reader with a runtime fetches, then the one without.
     let opened = Opened::default();
     std::thread::scope(|scope| -> Tested {
         let (came, end) = run(async {
@@ -244,7 +244,7 @@ fn readers_with_and_without_a_runtime_share_one_source(temp: &TempCache) -> Test
 }
 
 fn readers_take_over_from_a_caching_reader_that_is_dropped(temp: &TempCache) -> Tested {
-    // Long, so that no reader on a busy machine takes the one that took over for stuck.
+    // A long time, so that on a busy machine no reader takes the one that took over for stuck.
     let patience = Duration::from_secs(2);
     let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let (shared, image) = (AsyncImageCache::from(cache.clone()), bytes(8, 1_000_000));
@@ -258,7 +258,7 @@ fn readers_take_over_from_a_caching_reader_that_is_dropped(temp: &TempCache) -> 
             let fetch = fetch(&image, &opened);
             readers.push(shared.get_or_fetch("a", Expected::nothing(), fetch).await?);
         }
-        // One that waits for this very task, and no longer than it must.
+        // One reader waits for this task, and not longer than necessary.
         let alone = shared.get_or_fetch("a", Expected::nothing(), fetch_all(&image)).await?;
         let (came, end) = all_of(alone).await;
         end?;
@@ -276,7 +276,7 @@ fn readers_take_over_from_a_caching_reader_that_is_dropped(temp: &TempCache) -> 
     assert_cached(temp, &cache, &image, 2)
 }
 
-fn when_the_disk_is_full_each_goes_on_with_its_own_source(temp: &TempCache) -> Tested {
+fn when_the_disk_is_full_each_reader_continues_with_its_own_source(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
     let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
     let (cache, image) = (temp.open(), bytes(9, 8 * MIB + 3));
@@ -304,8 +304,8 @@ fn when_the_disk_is_full_each_goes_on_with_its_own_source(temp: &TempCache) -> T
     Ok(())
 }
 
-/// Files are read on the threads for what blocks: waiting readers must not hold them all.
-fn one_thread_for_what_blocks_is_enough(temp: &TempCache) -> Tested {
+/// Files are read on the threads for blocking calls: waiting readers must not occupy all of them.
+fn one_thread_for_blocking_calls_is_enough(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(10, 1_500_000));
     let file = temp.put(".image-cache/source", &image);
     let shared = AsyncImageCache::from(cache.clone());

@@ -1,4 +1,4 @@
-//! Many readers of one cold image: its source is read once, and nobody waits for another reader.
+//! Many readers of one cold image: its source is read once, and no reader waits for another reader.
 
 use image_cache::{Expected, FetchReader, ImageCache, Outcome};
 use image_cache_tests::{
@@ -12,17 +12,17 @@ use std::time::Duration;
 with_both_drivers![
     fifty_readers_of_one_cold_image_share_one_source,
     the_fetch_function_is_asked_only_when_it_is_needed,
-    a_reader_that_comes_late_gets_the_whole_image,
-    a_fetch_that_nobody_reads_any_more_is_broken_off,
+    a_late_reader_gets_the_whole_image,
+    a_fetch_without_readers_is_aborted,
     readers_read_along_with_a_caching_reader,
     a_reader_without_a_source_reads_along_or_from_the_cache,
     a_small_image_is_shared_byte_by_byte,
     hits_of_an_image_that_was_shared_are_counted_on,
 ];
 
-/// A fetch function that must not be asked.
+/// A fetch function that must not be called.
 pub fn not_needed() -> io::Result<Cursor<Vec<u8>>> {
-    panic!("somebody else fetches it")
+    panic!("another reader fetches it")
 }
 
 pub fn get(cache: &ImageCache, throttled: &ThrottledSource) -> FetchReader {
@@ -37,10 +37,10 @@ pub fn get_for_nothing(cache: &ImageCache) -> FetchReader {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Nothing but the cached image is left, with so many hits.
+/// Asserts that only the cached image is left, with this number of hits.
 pub fn assert_cached(temp: &TempCache, cache: &ImageCache, image: &[u8], hits: u64) -> Tested {
     assert_eq!(cache.hit_count("a")?, hits, "hits");
-    assert!(std::fs::read(temp.path("a"))? == image, "what is cached");
+    assert!(std::fs::read(temp.path("a"))? == image, "the cached image");
     let records = temp.records_in_sync();
     assert_eq!(records["a"].checksum.as_ref(), Some(&md5_hex(image)));
     assert!(temp.names("incomplete").is_empty(), "{:?}", temp.names("incomplete"));
@@ -77,7 +77,7 @@ fn the_fetch_function_is_asked_only_when_it_is_needed(temp: &TempCache) -> Teste
     let (cache, image) = (temp.open(), bytes(2, 100_000));
     let throttled = ThrottledSource::unlimited(&image[..]);
     drop(get(&cache, &throttled));
-    assert_eq!(throttled.opened(), 0, "nobody has read");
+    assert_eq!(throttled.opened(), 0, "there was no read");
     assert!(temp.names("incomplete").is_empty());
     fill(&cache, "a", &image);
     assert!(read_all(get_for_nothing(&cache))? == image);
@@ -87,7 +87,7 @@ fn the_fetch_function_is_asked_only_when_it_is_needed(temp: &TempCache) -> Teste
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn a_reader_that_comes_late_gets_the_whole_image(temp: &TempCache) -> Tested {
+fn a_late_reader_gets_the_whole_image(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 900_000));
     let throttled = ThrottledSource::new(&image[..]);
     throttled.allow(500_000);
@@ -104,7 +104,7 @@ fn a_reader_that_comes_late_gets_the_whole_image(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 1)
 }
 
-fn a_fetch_that_nobody_reads_any_more_is_broken_off(temp: &TempCache) -> Tested {
+fn a_fetch_without_readers_is_aborted(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(6, 900_000));
     let throttled = ThrottledSource::unlimited(&image[..]);
     let (mut first, mut second) = (get(&cache, &throttled), get_for_nothing(&cache));
@@ -115,7 +115,7 @@ fn a_fetch_that_nobody_reads_any_more_is_broken_off(temp: &TempCache) -> Tested 
     assert_eq!(throttled.running(), 0, "the source was let go");
     assert!(temp.images().is_empty() && temp.names("incomplete").is_empty());
     assert!(temp.names("invalid").contains("a") && temp.records_in_sync().is_empty());
-    assert_eq!(cache.clean(None)?.invalid, 1, "nothing holds the file any more");
+    assert_eq!(cache.clean(None)?.invalid, 1, "the file is not in use any more");
     assert!(read_all(get(&cache, &throttled))? == image);
     assert_cached(temp, &cache, &image, 0)
 }
@@ -146,7 +146,7 @@ fn readers_read_along_with_a_caching_reader(temp: &TempCache) -> Tested {
 
 fn a_reader_without_a_source_reads_along_or_from_the_cache(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(9, 500_000));
-    assert!(cache.follow("a")?.is_none(), "nobody fetches it");
+    assert!(cache.follow("a")?.is_none(), "it is not being fetched");
     let throttled = ThrottledSource::unlimited(&image[..]);
     let mut first = get(&cache, &throttled);
     first.read_exact(&mut [0; 1])?;
@@ -187,7 +187,7 @@ fn hits_of_an_image_that_was_shared_are_counted_on(temp: &TempCache) -> Tested {
     let mut abandoned = get_for_nothing(&cache);
     abandoned.read_exact(&mut vec![0; 299_999])?;
     assert!(read_all(&mut first)? == image);
-    assert_eq!(cache.hit_count("a")?, 0, "its own fetch is no hit, a reader that is not done none");
+    assert_eq!(cache.hit_count("a")?, 0, "neither its own fetch nor an unfinished read is a hit");
     let mut last = [0; 1];
     abandoned.read_exact(&mut last)?;
     assert_eq!((last[0], cache.hit_count("a")?), (image[299_999], 1), "with its last byte");

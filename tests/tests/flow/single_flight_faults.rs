@@ -1,4 +1,4 @@
-//! Many readers of one image, and something fails: all end alike, and never with a wrong byte.
+//! Many readers of one image, and a failure: all readers get the same result, and never a wrong byte.
 
 use crate::single_flight::{assert_cached, get, get_for_nothing};
 use image_cache::{Error, Expected, FetchReader, ImageCache, Outcome};
@@ -11,17 +11,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 with_both_drivers![
-    of_a_wrong_image_nobody_gets_the_last_byte,
+    no_reader_gets_the_last_byte_of_a_wrong_image,
     a_source_s_error_reaches_every_reader,
     a_source_that_cannot_be_opened_is_an_error_for_every_reader,
     a_source_that_panics_is_an_error_for_every_reader,
-    who_was_promised_something_else_hears_of_it,
-    a_cached_image_that_is_not_what_was_promised_is_passed_by,
+    a_reader_with_other_expectations_gets_an_error,
+    a_cached_image_that_does_not_match_the_expectation_is_bypassed,
     a_cached_image_that_is_cut_short_is_fetched_again,
-    whoever_reads_along_with_a_reader_that_leaves_takes_over,
-    whoever_takes_over_gets_no_mixture_of_two_images,
-    a_thread_that_would_wait_for_itself_goes_on_alone,
-    when_the_disk_is_full_each_reader_goes_on_with_its_own_source,
+    a_follower_takes_over_when_the_first_reader_leaves,
+    a_reader_that_takes_over_gets_no_mixture_of_two_images,
+    a_thread_that_would_wait_for_itself_fetches_separately,
+    when_the_disk_is_full_each_reader_continues_with_its_own_source,
     when_the_disk_is_full_at_the_last_piece_each_reader_gets_all,
 ];
 
@@ -48,7 +48,7 @@ fn all(readers: Vec<FetchReader>) -> Vec<(Vec<u8>, io::Result<()>)> {
     })
 }
 
-/// The first one, and others that came while it had read half.
+/// The first reader, and others that came after it had read half.
 fn together(
     cache: &ImageCache,
     throttled: &ThrottledSource,
@@ -67,7 +67,7 @@ fn assert_rolled_back(temp: &TempCache, cache: &ImageCache) -> Tested {
     Ok(())
 }
 
-fn of_a_wrong_image_nobody_gets_the_last_byte(temp: &TempCache) -> Tested {
+fn no_reader_gets_the_last_byte_of_a_wrong_image(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(1, 700_000));
     let wrong = Expected::nothing().with_md5(&wrong_md5(&image))?;
     for expected in
@@ -139,7 +139,7 @@ fn a_source_that_panics_is_an_error_for_every_reader(temp: &TempCache) -> Tested
     throttled.panic();
     let (mut first, mut second) = (get(&cache, &throttled), get_for_nothing(&cache));
     let panicked = catch_unwind(AssertUnwindSafe(|| read_until_error(&mut first, 10_000)));
-    assert!(panicked.is_err(), "who reads the source is told as it would be without a cache");
+    assert!(panicked.is_err(), "the reader of the source panics as without a cache");
     let (came, end) = read_until_error(&mut second, 10_000);
     assert!(came.len() < 400_000 && image.starts_with(&came));
     assert!(end.is_err_and(|error| error.to_string().contains("panicked")));
@@ -149,7 +149,7 @@ fn a_source_that_panics_is_an_error_for_every_reader(temp: &TempCache) -> Tested
     Ok(())
 }
 
-fn who_was_promised_something_else_hears_of_it(temp: &TempCache) -> Tested {
+fn a_reader_with_other_expectations_gets_an_error(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(4, 700_000));
     let throttled = ThrottledSource::unlimited(&image[..]);
     let mut first = get(&cache, &throttled);
@@ -165,7 +165,7 @@ fn who_was_promised_something_else_hears_of_it(temp: &TempCache) -> Tested {
     assert_cached(temp, &cache, &image, 0)
 }
 
-fn a_cached_image_that_is_not_what_was_promised_is_passed_by(temp: &TempCache) -> Tested {
+fn a_cached_image_that_does_not_match_the_expectation_is_bypassed(temp: &TempCache) -> Tested {
     let (cache, old, new) = (temp.open(), bytes(5, 1000), bytes(6, 1000));
     fill(&cache, "a", &old);
     let throttled = ThrottledSource::unlimited(&new[..]);
@@ -198,7 +198,7 @@ fn a_cached_image_that_is_cut_short_is_fetched_again(temp: &TempCache) -> Tested
     Ok(())
 }
 
-fn whoever_reads_along_with_a_reader_that_leaves_takes_over(temp: &TempCache) -> Tested {
+fn a_follower_takes_over_when_the_first_reader_leaves(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(8, 1_500_000));
     let mut owner = cache.caching_reader("a", &image[..], Expected::nothing())?;
     owner.read_exact(&mut vec![0; 800_000])?;
@@ -215,18 +215,18 @@ fn whoever_reads_along_with_a_reader_that_leaves_takes_over(temp: &TempCache) ->
         end?;
         assert!(came == image[if n == 0 { 0 } else { 500_000 }..], "reader {n}");
     }
-    assert!(read_all(&mut follower)? == image[100_000..], "it goes on in the cache");
+    assert!(read_all(&mut follower)? == image[100_000..], "it continues in the cache");
     assert_eq!(throttled.opened(), 1, "one takes over, and the others read along");
     assert_cached(temp, &cache, &image, 4)
 }
 
-fn whoever_takes_over_gets_no_mixture_of_two_images(temp: &TempCache) -> Tested {
+fn a_reader_that_takes_over_gets_no_mixture_of_two_images(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(9, 900_000));
     let (mut late, mut early, mut short) = (image.clone(), image.clone(), image.clone());
     late[700_000] ^= 1;
     early[399_999] ^= 1;
     short.truncate(400_000);
-    // Who finds the source to end too early has seen it whole: that is what it gives now.
+    // A reader that sees the source end early has read it completely: the source returns only this now.
     for (other, fits, cached) in [(late, true, 1), (early, false, 0), (short, false, 1)] {
         let mut owner = cache.caching_reader("a", &image[..], Expected::nothing())?;
         owner.read_exact(&mut vec![0; 600_000])?;
@@ -250,7 +250,7 @@ fn whoever_takes_over_gets_no_mixture_of_two_images(temp: &TempCache) -> Tested 
     Ok(())
 }
 
-fn a_thread_that_would_wait_for_itself_goes_on_alone(temp: &TempCache) -> Tested {
+fn a_thread_that_would_wait_for_itself_fetches_separately(temp: &TempCache) -> Tested {
     let patience = Duration::from_millis(50);
     let cache = temp.open_with(|config| config.other_writer_patience(patience));
     let image = bytes(10, 600_000);
@@ -269,7 +269,7 @@ fn a_thread_that_would_wait_for_itself_goes_on_alone(temp: &TempCache) -> Tested
     assert_cached(temp, &cache, &image, 0)
 }
 
-fn when_the_disk_is_full_each_reader_goes_on_with_its_own_source(temp: &TempCache) -> Tested {
+fn when_the_disk_is_full_each_reader_continues_with_its_own_source(temp: &TempCache) -> Tested {
     let Some(mount) = Mount::tmpfs(3 * MIB as u64) else { return Ok(()) };
     let temp = &TempCache::at(temp.driver(), mount.path().join("cache"));
     let (cache, image) = (temp.open(), bytes(11, 8 * MIB + 3));

@@ -1,4 +1,4 @@
-//! Many readers of one image that come, go, stall and fail at random; the seed is printed.
+//! Many readers of one image that start, leave, stall and fail at random; the seed is printed.
 
 use image_cache::tokio::AsyncImageCache;
 use image_cache::{Error, Expected, ImageCache, Outcome};
@@ -16,7 +16,7 @@ with_both_drivers![
 
 const MIB: usize = 1 << 20;
 
-/// Numbers that look random, the same for the same seed.
+/// Pseudo-random numbers, the same for the same seed.
 struct Dice(u64);
 
 impl Dice {
@@ -33,7 +33,7 @@ fn seed() -> u64 {
     given.unwrap_or(now.as_nanos() as u64)
 }
 
-/// What a reader got.
+/// The result of a reader.
 enum End {
     Whole,
     Left,
@@ -43,14 +43,14 @@ enum End {
 fn read(reader: &mut impl Read, image: &[u8], dice: &mut Dice) -> End {
     let (size, leaves) = ([1, 777, 70_000, 400_000][dice.below(4)], dice.below(4) == 0);
     let (mut came, mut buffer) = (0, vec![0; size]);
-    // Byte by byte only a little.
+    // Only a few bytes are read one by one.
     let stays = if leaves { dice.below(image.len() + 1) } else { usize::MAX };
     loop {
         let room = if came > 3000 { 100_000.max(size) } else { size };
         buffer.resize(room, 0);
         match reader.read(&mut buffer) {
             Ok(0) => {
-                assert_eq!(came, image.len(), "a right end is that of the whole image");
+                assert_eq!(came, image.len(), "a clean end means the whole image");
                 return End::Whole;
             }
             Ok(count) => {
@@ -116,7 +116,7 @@ fn round(temp: &TempCache, caches: &[ImageCache; 2], dice: &mut Dice, least: usi
             scope.spawn(move || {
                 std::thread::sleep(Duration::from_micros(dice.below(3000) as u64));
                 let (end, outcome) = if kind == 0 {
-                    // One that keeps its source to itself.
+                    // A reader with a separate source.
                     let source = (throttled.fetch())().expect("it opens");
                     let reader = cache.caching_reader("a", source, expected.clone());
                     let mut reader = reader.expect("the id is sound");
@@ -144,7 +144,7 @@ fn round(temp: &TempCache, caches: &[ImageCache; 2], dice: &mut Dice, least: usi
                 }
             });
         }
-        // The source comes in pieces, and then ends or fails.
+        // The source returns chunks, and then ends or fails.
         let mut allowed = 0;
         while allowed < image.len() {
             allowed += 1 + dice.below(300_000);
@@ -164,7 +164,7 @@ fn round(temp: &TempCache, caches: &[ImageCache; 2], dice: &mut Dice, least: usi
         assert!(caches[1].delete_cached_image("a")?);
     }
     let cleaned = || caches[0].clean(None).is_ok() && temp.names("invalid").is_empty();
-    assert!(until(cleaned), "something holds what was refused");
+    assert!(until(cleaned), "a refused file is still in use");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Small images that are read at once: whole, verified and counted, or not at all.
+//! Small images that are read at once: complete, verified and counted, or not at all.
 
 use crate::in_tokio::run;
 use crate::shared_in_tokio::all_of;
@@ -8,13 +8,13 @@ use image_cache_tests::{TempCache, Tested, bytes, fill, read_all, with_both_driv
 use std::os::unix::fs::FileExt;
 
 with_both_drivers![
-    an_image_that_is_small_enough_comes_at_once_and_counts_one_hit,
-    a_larger_image_comes_as_a_reader,
+    a_small_image_is_returned_at_once_and_counts_one_hit,
+    a_larger_image_is_returned_as_a_reader,
     a_damaged_image_is_an_error_and_leaves_the_cache,
     for_tokio_it_is_the_same,
 ];
 
-fn an_image_that_is_small_enough_comes_at_once_and_counts_one_hit(temp: &TempCache) -> Tested {
+fn a_small_image_is_returned_at_once_and_counts_one_hit(temp: &TempCache) -> Tested {
     let cache = temp.open();
     for (id, size) in [("empty", 0), ("one", 1), ("block", 1 << 20), ("more", (1 << 20) + 5)] {
         let image = bytes(1, size);
@@ -32,7 +32,7 @@ fn an_image_that_is_small_enough_comes_at_once_and_counts_one_hit(temp: &TempCac
     Ok(())
 }
 
-fn a_larger_image_comes_as_a_reader(temp: &TempCache) -> Tested {
+fn a_larger_image_is_returned_as_a_reader(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(2, 1000));
     fill(&cache, "a", &image);
     let Some(WholeImage::Larger(reader)) = cache.read_whole("a", 999)? else {

@@ -1,4 +1,4 @@
-//! Sources that fail, break off, panic or lie: nothing is cached, and the reader hears exactly what happened.
+//! Sources that fail, end early, panic or return wrong data: nothing is cached, and the reader gets the exact error.
 
 use image_cache::{Error, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -21,7 +21,7 @@ with_both_drivers![
     a_source_that_claims_more_than_there_is_room_for_is_an_error,
 ];
 
-/// An error of somebody else's, which must come through as itself.
+/// An error of the source, which must reach the reader unchanged.
 #[derive(Debug, PartialEq, Eq)]
 struct Boom(u32);
 
@@ -55,7 +55,7 @@ fn is_first_boom(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref()) == Some(&Boom(1))
 }
 
-/// Nothing cached, nothing in the records, the file in `invalid/`, and the next fetch goes well.
+/// Asserts that nothing is cached or recorded, that the file is in `invalid/`, and that the next fetch succeeds.
 fn assert_rolled_back(temp: &TempCache, cache: &ImageCache, id: &str) {
     assert!(temp.images().is_empty() && temp.records_in_sync().is_empty(), "{id}");
     assert_eq!(temp.names("incomplete"), BTreeSet::new(), "{id}");

@@ -1,5 +1,5 @@
-//! The disk: room is reserved before bytes come, the floor of free space holds, and so does a hard limit, however
-//! many fill at once.
+//! The disk: space is reserved before bytes arrive, and the free-space floor and the hard limit are kept, for any number of
+//! concurrent fills.
 
 mod hard_limit;
 mod inodes;
@@ -16,7 +16,7 @@ fn image(seed: u64, size: u64) -> Vec<u8> {
     bytes(seed, usize::try_from(size).expect("it fits into memory"))
 }
 
-/// A small file system of its own for this driver's cache.
+/// A small separate file system for this driver's cache.
 fn disk(temp: &TempCache, size: u64) -> Option<(Mount, TempCache)> {
     let mount = Mount::tmpfs(size)?;
     let temp = TempCache::at(temp.driver(), mount.path().join("cache"));
@@ -32,12 +32,12 @@ fn sized(size: u64) -> Expected {
     Expected::nothing().with_size(size)
 }
 
-/// Caches an image whose length is told.
+/// Caches an image whose length is known.
 fn fill_sized(cache: &ImageCache, id: &str, image: &[u8]) -> Outcome {
     cache.cache_image(id, image, sized(image.len() as u64)).expect("the source is sound")
 }
 
-/// Reads an image through the cache that does not keep it, and answers why.
+/// Reads an image through the cache, which does not store it, and returns the reason.
 fn passes(cache: &ImageCache, id: &str, image: &[u8], expected: Expected) -> Tested<String> {
     let expected = expected.with_md5(&md5_hex(image))?;
     let mut reader = cache.caching_reader(id, image, expected)?;

@@ -1,4 +1,4 @@
-//! Any image, any chunks, any promise: what a reader gets is always a prefix, and whole only if it is right.
+//! Any image, any chunks, any expectation: a reader always gets a prefix, and gets the whole image only if it is correct.
 
 use image_cache::{Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::io::Read;
 
-with_both_drivers![a_reader_gets_all_of_a_right_image_and_never_all_of_a_wrong_one];
+with_both_drivers![a_reader_gets_all_of_a_correct_image_and_never_all_of_a_wrong_one];
 
-/// What is promised of an image's MD5 and length.
+/// The expected MD5 and length of an image.
 #[derive(Debug, Clone)]
 struct Promise {
-    /// None: nothing is; else whether it is right.
+    /// None: no expectation; otherwise whether it is correct.
     md5: Option<bool>,
-    /// None: nothing is; else by how much it is wrong.
+    /// None: no expectation; otherwise the difference to the correct length.
     size: Option<i64>,
 }
 
@@ -24,7 +24,7 @@ struct Stream {
     seed: u64,
     size: usize,
     chunk: usize,
-    /// How much each read asks for, again and again.
+    /// The sizes of the reads, which repeat.
     reads: Vec<usize>,
     promise: Promise,
     interrupted: bool,
@@ -39,7 +39,7 @@ fn stream() -> impl Strategy<Value = Stream> {
     let reads = proptest::collection::vec(step(), 1..4);
     (any::<u64>(), size, step(), reads, promise, any::<bool>()).prop_map(
         |(seed, size, chunk, reads, (md5, error), interrupted)| {
-            // Byte by byte only where that does not take long.
+            // Single bytes only if that does not take long.
             let least = if size > 10_000 { 997 } else { 1 };
             let reads = reads.into_iter().map(|read| read.max(least)).collect();
             let promise = Promise { md5, size: error };
@@ -48,7 +48,7 @@ fn stream() -> impl Strategy<Value = Stream> {
     )
 }
 
-/// What came, and whether it ended well.
+/// The received bytes, and whether the end was clean.
 fn read(reader: &mut impl Read, sizes: &[usize]) -> (Vec<u8>, bool) {
     let mut came = Vec::new();
     for size in sizes.iter().cycle() {
@@ -99,7 +99,7 @@ fn check(cache: &ImageCache, stream: &Stream) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn a_reader_gets_all_of_a_right_image_and_never_all_of_a_wrong_one(temp: &TempCache) -> Tested {
+fn a_reader_gets_all_of_a_correct_image_and_never_all_of_a_wrong_one(temp: &TempCache) -> Tested {
     let temp = TempCache::in_memory(temp.driver());
     let cache = temp.open();
     let config = Config { cases: 128, failure_persistence: None, ..Config::default() };

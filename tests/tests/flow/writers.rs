@@ -1,4 +1,4 @@
-//! Several writers of one image, and what dead ones leave behind.
+//! Several writers of one image, and the files of dead writers.
 
 use image_cache::{CachingReader, Expected, ImageCache, Outcome};
 use image_cache_tests::{
@@ -11,7 +11,7 @@ use std::sync::Barrier;
 with_both_drivers![
     a_second_writer_reads_past_the_cache,
     of_racing_writers_one_wins_and_its_bytes_are_the_image,
-    what_a_dead_writer_left_is_replaced_at_once,
+    the_file_of_a_dead_writer_is_replaced_at_once,
     a_killed_writer_does_not_block_its_image,
     asking_about_an_image_does_not_keep_its_writer_out,
     writers_of_different_images_do_not_wait_for_each_other,
@@ -56,7 +56,7 @@ fn of_racing_writers_one_wins_and_its_bytes_are_the_image(temp: &TempCache) -> T
             let mut reader = start(&caches[writer % 2], &images[writer]).expect("the id is sound");
             let (came, end) = read_until_error(&mut reader, 4096);
             end.expect("the source does not fail");
-            assert!(came == images[writer], "every reader gets its own source's bytes");
+            assert!(came == images[writer], "every reader gets the bytes of its own source");
             reader.outcome().cloned()
         };
         let outcomes: Vec<Option<Outcome>> = std::thread::scope(|scope| {
@@ -84,18 +84,18 @@ fn of_racing_writers_one_wins_and_its_bytes_are_the_image(temp: &TempCache) -> T
     Ok(())
 }
 
-fn what_a_dead_writer_left_is_replaced_at_once(temp: &TempCache) -> Tested {
+fn the_file_of_a_dead_writer_is_replaced_at_once(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(3, 1000));
     temp.put("incomplete/a", &bytes(4, 5000));
     assert!(!cache.is_being_cached("a")? && cache.is_cacheable("a", None)?);
     fill(&cache, "a", &image);
-    assert!(serve(&cache, "a")? == image, "nothing of the longer leftover is behind it");
+    assert!(serve(&cache, "a")? == image, "no bytes of the longer leftover follow it");
     assert!(temp.names("incomplete").is_empty());
     temp.records_in_sync();
     Ok(())
 }
 
-/// Runs as another process, under the test that kills it.
+/// Runs as another process, which the test kills.
 #[test]
 fn a_writer_that_waits_to_be_killed() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! The real Glance's library, at work on a cache directory.
+//! The library of the real Glance, which works on a cache directory.
 
 use crate::plan::{self, Said};
 use image_cache_tests::{TempCache, Tested};
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What Glance does when asked; see there.
+/// The commands for Glance, documented in this file.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/glance/work.py");
 
 /// An installed Glance.
@@ -17,24 +17,24 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// The one below `target/`, installed now if it is missing; none, with a message, if that is impossible.
+    /// The installation below `target/`, which is created if it is missing; none, with a message, if that is impossible.
     pub fn find_or_install() -> Option<Glance> {
         Some(Glance { python: image_cache_tests::glance::python()? })
     }
 
-    /// Fills the cache as planned, and returns what Glance then reports.
+    /// Fills the cache as planned, and returns Glance's report on it.
     pub fn fill(&self, temp: &TempCache) -> Tested<Said> {
         fs::create_dir_all(temp.dir())?;
         let plan = plan::as_json().to_string();
         Said::from_json(&self.run(temp, &["fill", "then", "say"], &plan)?)
     }
 
-    /// What it sees there.
+    /// Glance's report on the directory.
     pub fn say(&self, temp: &TempCache) -> Tested<Said> {
         Said::from_json(&self.run(temp, &["say"], "")?)
     }
 
-    /// Has it do something else; commands stand between `then`.
+    /// Executes other commands; `then` separates them.
     pub fn work(&self, temp: &TempCache, command: &[&str]) -> Tested {
         self.run(temp, command, "").map(drop)
     }

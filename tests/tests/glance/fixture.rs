@@ -1,4 +1,4 @@
-//! Directories that the real Glance filled, kept as text: attributes, times and databases survive no repository.
+//! Directories that the real Glance filled, stored as text, because a repository does not keep attributes, times and databases.
 
 use crate::plan::{Said, as_json};
 use image_cache_tests::{TempCache, Tested, set_times};
@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use toml::Table;
 
-/// Builds the directory of this cache's driver, file for file and byte for byte; returns what Glance reported of it.
+/// Creates the directory of this cache's driver, with the same files and bytes; returns Glance's report on it.
 pub fn build(temp: &TempCache) -> Tested<Said> {
     let text = match temp.driver() {
         "sqlite" => include_str!("../../fixtures/glance/sqlite.toml"),
@@ -17,7 +17,7 @@ pub fn build(temp: &TempCache) -> Tested<Said> {
     assert_eq!(
         of("plan")?.parse::<serde_json::Value>()?,
         as_json(),
-        "made to another plan: make it anew"
+        "created for another plan: create it again"
     );
     for folder in ["incomplete", "invalid", "queue"] {
         fs::create_dir_all(temp.path(folder))?;

@@ -1,4 +1,5 @@
-//! One directory for both: what the real Glance filled we open, what we filled it opens, and nothing gets lost.
+//! One directory for both programs: image-cache opens a directory that the real Glance filled, Glance opens a directory that
+//! image-cache filled, and nothing is lost.
 
 mod environment;
 mod fixture;
@@ -18,24 +19,24 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 with_both_drivers![
-    what_glance_filled_opens_with_hits_ages_sizes_and_queue,
-    what_we_filled_glance_opens_with_hits_ages_sizes_and_queue,
+    image_cache_opens_a_directory_that_glance_filled_with_hits_ages_sizes_and_queue,
+    glance_opens_a_directory_that_image_cache_filled_with_hits_ages_sizes_and_queue,
     a_directory_of_glance_s_as_it_lay_on_disk_opens_with_hits_ages_sizes_and_queue,
 ];
 
-/// When a file was accessed and modified, in whole microseconds.
+/// The access and modification times of a file, in whole microseconds.
 fn times(temp: &TempCache, id: &str) -> [SystemTime; 2] {
     let file = fs::metadata(temp.path(id)).expect("the image is there");
     [file.accessed(), file.modified()].map(|time| plan::to_micros(time.expect("Linux has both")))
 }
 
-/// Whether two times differ by no more than what a number with 52 bits loses of a microsecond.
+/// Whether two times differ at most by the rounding of a double with 52 bits.
 fn near(a: SystemTime, b: SystemTime) -> bool {
     let apart = a.duration_since(b).or_else(|_| b.duration_since(a));
     apart.is_ok_and(|apart| apart <= Duration::from_micros(1))
 }
 
-/// Opens what Glance filled, and holds what we see against what it said.
+/// Opens a directory that Glance filled, and compares our view with Glance's report.
 fn assert_opens_as_it_is(temp: &TempCache, said: &Said) -> Tested {
     let files: Vec<_> = CACHED.iter().map(|(id, ..)| times(temp, id)).collect();
     let cache = temp.open();
@@ -57,7 +58,7 @@ fn assert_opens_as_it_is(temp: &TempCache, said: &Said) -> Tested {
             "sqlite" => {
                 assert!(near(record.last_accessed, glance.last_accessed), "{id}: {glance:?}")
             }
-            // Glance shows whole seconds of the file's time.
+            // Glance shows the file's time in whole seconds.
             _ => {
                 assert_eq!(record.last_accessed, file[0], "{id}");
                 let since = record.last_accessed.duration_since(glance.last_accessed)?;
@@ -72,8 +73,8 @@ fn assert_opens_as_it_is(temp: &TempCache, said: &Said) -> Tested {
     Ok(())
 }
 
-/// Reads what is least recently used, so that the next one is: that goes first, and the leftovers go, too.
-fn assert_goes_on(temp: &TempCache, said: &Said) -> Tested<[String; 2]> {
+/// Reads the least recently used image, so that the next one is evicted first; the leftovers are removed too.
+fn assert_continues(temp: &TempCache, said: &Said) -> Tested<[String; 2]> {
     let cache = temp.open_with(|config| config.max_size(said.size - 1));
     let [least, next, ..] = said.by_age()[..] else { return Err("it cached more".into()) };
     for (id, lines, _) in CACHED.iter().filter(|(id, ..)| id == least) {
@@ -101,12 +102,14 @@ fn assert_evicts_and_cleans(temp: &TempCache, said: &Said, next: &str) -> Tested
     Ok(())
 }
 
-fn what_glance_filled_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) -> Tested {
+fn image_cache_opens_a_directory_that_glance_filled_with_hits_ages_sizes_and_queue(
+    temp: &TempCache,
+) -> Tested {
     let Some(glance) = Glance::find_or_install() else { return Ok(()) };
     let said = glance.fill(temp)?;
     assert_opens_as_it_is(temp, &said)?;
-    let [least, next] = assert_goes_on(temp, &said)?;
-    // What Glance sees after us: our hit, and nothing else has changed.
+    let [least, next] = assert_continues(temp, &said)?;
+    // Glance's report after our work: our hit, and no other change.
     let now = glance.say(temp)?;
     assert_eq!((now.ids(), now.size, &now.queued), (said.ids(), said.size, &said.queued));
     for id in now.ids() {
@@ -124,11 +127,11 @@ fn a_directory_of_glance_s_as_it_lay_on_disk_opens_with_hits_ages_sizes_and_queu
 ) -> Tested {
     let said = fixture::build(temp)?;
     assert_opens_as_it_is(temp, &said)?;
-    let [_, next] = assert_goes_on(temp, &said)?;
+    let [_, next] = assert_continues(temp, &said)?;
     assert_evicts_and_cleans(temp, &said, &next)
 }
 
-/// Runs as another process, which is killed amid a fetch.
+/// Runs as another process, which is killed during a fetch.
 #[test]
 fn stalling() -> Tested {
     let Some(temp) = TempCache::of_parent() else { return Ok(()) };
@@ -138,7 +141,7 @@ fn stalling() -> Tested {
     say_and_wait("amid")
 }
 
-/// As Glance does it in `work.py`.
+/// Like Glance in `work.py`.
 fn fill_as_planned(temp: &TempCache, cache: &ImageCache) -> Tested {
     let broken = image(INVALID[0], 2);
     assert!(cache.cache_image(INVALID[0], &broken[..], Expected::nothing().with_size(1)).is_err());
@@ -160,7 +163,9 @@ fn fill_as_planned(temp: &TempCache, cache: &ImageCache) -> Tested {
     Ok(())
 }
 
-fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) -> Tested {
+fn glance_opens_a_directory_that_image_cache_filled_with_hits_ages_sizes_and_queue(
+    temp: &TempCache,
+) -> Tested {
     let Some(glance) = Glance::find_or_install() else { return Ok(()) };
     let cache = temp.open();
     fill_as_planned(temp, &cache)?;
@@ -170,7 +175,7 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) 
     let long_ago = now - Duration::from_secs(2 * 86_400);
     set_times(&temp.path("incomplete").join(STALLED[0]), long_ago, long_ago)?;
     if temp.driver() == "xattr" {
-        // As if a minute had passed from image to image: Glance orders by whole seconds.
+        // A minute between the images, because Glance orders by whole seconds.
         for (age, (id, ..)) in CACHED.iter().rev().enumerate() {
             let [_, modified] = [(); 2].map(|()| fs::metadata(temp.path(id)));
             let accessed = now - Duration::from_secs(60 * age as u64 + 1);
@@ -198,7 +203,7 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) 
     }
     assert_eq!(said.least.as_ref(), Some(said.by_age()[0]));
 
-    // Glance goes on: reads, deletes, evicts, cleans.
+    // Glance continues: it reads, deletes, evicts, cleans.
     let [least, next, ..] = said.by_age()[..] else { return Err("we cached more".into()) };
     let size = (said.size - 1).to_string();
     let work = ["hit", least, "then", "delete", "d-empty", "then", "prune", &size, "then", "clean"];
@@ -207,7 +212,7 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) 
     assert_eq!(cache.hit_count(least)?, said.image(least).hits + 1, "we see Glance's hit");
     let evicted: Vec<_> =
         said.ids().into_iter().filter(|id| !listed(&cache).contains(id)).collect();
-    // An access time that Glance leaves to the mount (relatime) may not have moved.
+    // If Glance leaves the access time to the mount (relatime), it may be unchanged.
     let first = if temp.driver() == "sqlite" { next } else { &evicted[0] };
     assert_eq!((evicted.len(), evicted.contains(first)), (2, true), "{evicted:?}");
     assert_eq!((cache.status()?.incomplete, cache.status()?.invalid), (0, 0));
@@ -220,7 +225,7 @@ fn what_we_filled_glance_opens_with_hits_ages_sizes_and_queue(temp: &TempCache) 
     drop(cache);
     temp.records_in_sync();
 
-    // All that is regular goes, the databases and their side files apart; then we go on.
+    // All regular files are removed, except the databases and their side files; then image-cache continues.
     glance.work(temp, &["empty"])?;
     let cache = temp.open();
     assert_eq!((listed(&cache).len(), cache.cache_size()?.images), (0, 0));

@@ -1,4 +1,4 @@
-//! Glance's own command line against the service's admin listener.
+//! Glance's own command line with the service's admin listener.
 
 use crate::serving::glance;
 use image_cache_tests::glance::program;
@@ -47,7 +47,7 @@ fn glance_s_command_line_manages_the_cache() -> Tested {
     assert_eq!(manage(&["cache-delete", &one], "operators")?, "");
     assert!(!row(&one, "cached")?);
 
-    // Without a prefetcher that is quicker than the question.
+    // Without the prefetcher, which could be faster than the request.
     glance.order("POST", &format!("/v2/images/{two}/actions/deactivate"))?;
     let refused = manage(&["cache-queue", &two], "operators")?;
     assert!(refused.contains("Only images with status active"), "{refused}");

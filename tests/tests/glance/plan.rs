@@ -1,9 +1,9 @@
-//! What a directory is filled with, by whomever, and what Glance says of it.
+//! The content of a directory, whoever fills it, and Glance's report on it.
 
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Each with its lines and hits.
+/// The images with their lines and hits.
 pub const CACHED: [(&str, usize, u64); 5] = [
     ("a-base", 30, 2),
     ("b-server", 7, 0),
@@ -11,7 +11,7 @@ pub const CACHED: [(&str, usize, u64); 5] = [
     ("d-empty", 0, 1),
     ("5b1a6e0c-4f6e-4a44-9f0e-6d2f7c1f0b9a", 3, 1),
 ];
-/// In the order in which they were queued.
+/// The queue in its order.
 pub const QUEUED: [&str; 3] = ["z-first", "a-second", "m-third"];
 /// Failed fetches.
 pub const INVALID: [&str; 1] = ["broken"];
@@ -28,7 +28,7 @@ pub fn as_json() -> Value {
     json!({ "cached": CACHED, "queued": QUEUED, "invalid": INVALID, "stalled": STALLED })
 }
 
-/// What Glance says of a directory.
+/// Glance's report on a directory.
 #[derive(Debug, PartialEq)]
 pub struct Said {
     cached: Vec<Image>,
@@ -39,7 +39,7 @@ pub struct Said {
     pub least: Option<String>,
 }
 
-/// What it says of an image.
+/// Glance's report on an image.
 #[derive(Debug, PartialEq)]
 pub struct Image {
     id: String,
@@ -51,7 +51,7 @@ pub struct Image {
 impl Said {
     pub fn from_json(text: &str) -> Result<Said, Box<dyn std::error::Error>> {
         let said: Value = serde_json::from_str(text)?;
-        let field = || format!("Glance said something else: {text}");
+        let field = || format!("Glance printed something else: {text}");
         let list = |name: &str| said[name].as_array().ok_or_else(field);
         let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(field);
         let image = |value: &Value| -> Result<Image, Box<dyn std::error::Error>> {
@@ -76,7 +76,7 @@ impl Said {
         self.cached.iter().map(|image| image.id.clone()).collect()
     }
 
-    /// What it says of this image, which it must know.
+    /// Glance's report on this image, which must be in it.
     pub fn image(&self, id: &str) -> &Image {
         let image = self.cached.iter().find(|image| image.id == id);
         image.unwrap_or_else(|| panic!("Glance does not list {id}: {self:?}"))
@@ -90,7 +90,7 @@ impl Said {
     }
 }
 
-/// Cut to whole microseconds, the unit of the records.
+/// Truncated to whole microseconds, the unit of the records.
 pub fn to_micros(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::new(since.as_secs(), since.subsec_micros() * 1000)

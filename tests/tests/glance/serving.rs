@@ -13,14 +13,14 @@ use std::thread;
 
 const MEMBER: [(&str, &str); 1] = [("X-Auth-Token", "member")];
 
-/// One Glance for all tests: it takes seconds to start. It ends with this process, whose end of its input goes then.
+/// One Glance for all tests, because it takes seconds to start. It ends with this process, because its input then ends.
 pub fn glance() -> Tested<Option<&'static GlanceApi>> {
     static GLANCE: OnceLock<Result<Option<GlanceApi>, String>> = OnceLock::new();
     let started = GLANCE.get_or_init(|| GlanceApi::start().map_err(|error| error.to_string()));
     Ok(started.as_ref().map_err(Clone::clone)?.as_ref())
 }
 
-/// A service in front of it, with a proxy between them.
+/// A service in front of Glance, with a proxy between them.
 struct Front {
     glance: &'static GlanceApi,
     setup: Setup,
@@ -46,7 +46,7 @@ impl Front {
         send(self.service.clients, "GET", &format!("/v2/images/{id}/file"), headers)
     }
 
-    /// How often the whole data of an image was asked for at Glance.
+    /// The number of requests to Glance for the whole data of an image.
     fn fetches(&self, id: &str) -> usize {
         self.proxy.requests(&format!("GET /v2/images/{id}/file "))
     }
@@ -68,7 +68,7 @@ fn direct(server: SocketAddr, id: &str) -> Tested<Response> {
     send(server, "GET", &format!("/v2/images/{id}/file"), &MEMBER)
 }
 
-/// Runs a client; none, said aloud, where it is not there.
+/// Runs a client; none, with a message, if it is not installed.
 fn run(command: &mut Command) -> Option<Output> {
     match command.output() {
         Ok(output) => Some(output),
@@ -179,7 +179,7 @@ fn many_clients_of_a_cold_image_share_one_download() -> Tested {
 }
 
 #[test]
-fn who_may_not_have_an_image_at_glance_gets_none_from_the_cache() -> Tested {
+fn a_client_that_glance_refuses_gets_no_image_from_the_cache() -> Tested {
     let Some(front) = Front::start(&[])? else { return Ok(()) };
     let id = front.glance.add(&bytes(4, 100_000))?;
     let leaver = [("X-Auth-Token", "leaver")];
@@ -192,12 +192,12 @@ fn who_may_not_have_an_image_at_glance_gets_none_from_the_cache() -> Tested {
         assert_eq!(refused.status, 401);
         assert!(refused.body.len() < 1000);
     }
-    // Others are served as before.
+    // Other clients are served as before.
     assert_eq!(front.download(&id, &MEMBER)?.header("x-cache"), Some("hit"));
 
     front.glance.order("POST", &format!("/v2/images/{id}/actions/deactivate"))?;
     assert_eq!(front.download(&id, &MEMBER)?.status, 403);
-    assert!(!front.is_cached(&id), "a deactivated image leaves the cache");
+    assert!(!front.is_cached(&id), "a deactivated image is evicted");
     front.glance.order("POST", &format!("/v2/images/{id}/actions/reactivate"))?;
     assert_eq!(front.download(&id, &MEMBER)?.header("x-cache"), Some("miss"));
     Ok(())
@@ -223,7 +223,7 @@ fn an_image_that_was_deleted_is_not_served_any_more() -> Tested {
 }
 
 #[test]
-fn an_image_whose_bytes_are_not_those_of_its_checksum_never_ends_well() -> Tested {
+fn an_image_with_a_wrong_checksum_is_never_complete() -> Tested {
     let Some(front) = Front::start(&[])? else { return Ok(()) };
     let image = bytes(7, 1_500_000);
     let id = front.glance.add(&image)?;
@@ -235,7 +235,7 @@ fn an_image_whose_bytes_are_not_those_of_its_checksum_never_ends_well() -> Teste
     assert!(!output.status.success() && output.stdout.len() < image.len(), "{}", output.status);
     assert!(!front.is_cached(&id));
     assert!(until(|| front.service.number("image_cache_checksum_failures_total") == Some(1.0)));
-    // Mended, it is served and cached.
+    // After the repair it is served and cached.
     std::fs::write(front.glance.stored(&id), &image)?;
     assert!(front.download(&id, &MEMBER)?.body == image);
     assert!(until(|| front.is_cached(&id)));
@@ -243,7 +243,7 @@ fn an_image_whose_bytes_are_not_those_of_its_checksum_never_ends_well() -> Teste
 }
 
 #[test]
-fn a_download_that_breaks_off_is_resumed_and_one_whose_glance_is_gone_is_broken() -> Tested {
+fn an_interrupted_download_is_resumed_and_fails_if_glance_is_gone() -> Tested {
     let Some(front) = Front::start(&["--upstream-timeout", "5s"])? else { return Ok(()) };
     let image = bytes(8, 6_000_000);
     let id = front.glance.add(&image)?;
@@ -297,7 +297,7 @@ fn the_last_client_that_leaves_ends_the_download() -> Tested {
     front.warm(&id)
 }
 
-/// Serves a folder as a mirror does: with Last-Modified, and without ranges.
+/// Serves a folder like a mirror: with Last-Modified, and without ranges.
 struct Mirror(std::process::Child);
 
 impl Mirror {
@@ -343,7 +343,7 @@ fn qemu_reads_a_qcow2_over_http_from_it() -> Tested {
     let said = String::from_utf8_lossy(&told.stderr);
     if ["Unknown protocol", "Unknown driver", "qemu-block-extra"].iter().any(|it| said.contains(it))
     {
-        skip("qemu-img reads nothing over HTTP here: install qemu-block-extra");
+        skip("qemu-img cannot read over HTTP: install qemu-block-extra");
         return Ok(());
     }
     assert!(told.status.success(), "{said}");
@@ -351,8 +351,8 @@ fn qemu_reads_a_qcow2_over_http_from_it() -> Tested {
     assert_eq!((&told["format"], &told["virtual-size"]), (&"qcow2".into(), &(8 << 20).into()));
     let copy = setup.path("copy.raw");
     let into = copy.to_string_lossy();
-    // One request at a time: with several, qemu-img 7.2 now and then stops looking at its connections although all
-    // answers have come (about one in ten; in front of nginx alone, too).
+    // One request at a time: with several, qemu-img 7.2 sometimes stops reading its connections although all responses have
+    // arrived (about one run in ten; also with nginx alone).
     let convert = ["convert", "-m", "1", "-O", "raw", &url, &into];
     let Some(converted) = qemu_img(&convert) else { return Ok(()) };
     assert!(converted.status.success(), "{converted:?}");

@@ -1,4 +1,4 @@
-//! What an origin's header lines say of who may be given its answer: all ways to write them that the list has.
+//! The header lines of an origin that permit or forbid sharing its response: all variants in the list.
 
 use image_cache_tests::Tested;
 use image_cache_tests::http::{Client, Origin, Request, Response};
@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-/// Header lines of an answer, and whether a second client may be given the first one's without asking the origin.
+/// The header lines of a response, and whether a second client may get the first client's response without a request to the
+/// origin.
 struct Case {
     lines: Vec<String>,
     is_shared: bool,
@@ -26,7 +27,7 @@ fn cases() -> Tested<Vec<Case>> {
     Ok(cases.ok_or("a case has no lines, or does not say whether it is shared")?)
 }
 
-/// Answers under `/NUMBER` with the lines of that case, each time with another body, or that it is the same still.
+/// Responds to `/NUMBER` with the lines of that case, with a different body each time, or with 304.
 fn origin(cases: &[Case]) -> Origin {
     let lines: Vec<Vec<String>> = cases.iter().map(|case| case.lines.clone()).collect();
     let answers = Mutex::new(HashMap::<String, usize>::new());
@@ -48,13 +49,13 @@ fn origin(cases: &[Case]) -> Origin {
     })
 }
 
-/// Asks for all of them on one connection.
+/// Requests all cases on one connection.
 fn ask_for_all(client: &mut Client, cases: &[Case]) -> Tested<Vec<Response>> {
     let ask = |number| Ok(client.ask("GET", &format!("/{number}"), &[])?);
     (0..cases.len()).map(ask).collect()
 }
 
-/// What is wrong with what bob got, if anything.
+/// The fault in bob's response, if any.
 fn fault(
     case: &Case,
     number: usize,
@@ -73,8 +74,8 @@ fn fault(
     }
     let expected = if case.is_shared || is_confirmed { &first } else { &second };
     match (request.len(), case.is_shared) {
-        (1, false) => Some("bob was given alice's answer unasked".to_owned()),
-        (2.., true) => Some("the origin was asked again, needlessly".to_owned()),
+        (1, false) => Some("bob got alice's response without a request to the origin".to_owned()),
+        (2.., true) => Some("the origin got an unnecessary second request".to_owned()),
         _ if (bob.status, &bob.body) != (200, expected) => {
             Some(format!("bob got {} {:?}", bob.status, String::from_utf8_lossy(&bob.body)))
         }
@@ -83,7 +84,7 @@ fn fault(
 }
 
 #[test]
-fn whatever_forbids_sharing_is_seen_however_it_is_written() -> Tested {
+fn every_spelling_that_forbids_sharing_is_respected() -> Tested {
     let cases = cases()?;
     let (forbidden, shared): (Vec<_>, Vec<_>) = cases.iter().partition(|case| !case.is_shared);
     assert!(forbidden.len() >= 60 && shared.len() >= 30);

@@ -1,4 +1,4 @@
-//! What no client and no server should send.
+//! Invalid input from clients and servers.
 
 use image_cache_tests::http::{Glance, Origin, data, reply};
 use image_cache_tests::serving::Served;
@@ -62,7 +62,7 @@ fn an_id_that_is_a_path_reaches_no_file_in_any_encoding() -> Tested {
 }
 
 #[test]
-fn a_request_never_goes_to_a_host_that_its_client_names() -> Tested {
+fn a_request_is_never_sent_to_a_host_that_its_client_names() -> Tested {
     let other = Origin::new(|_, output| reply(output, "200 OK", &[], b"other"));
     let origin = Origin::new(|_, output| reply(output, "200 OK", &[], b"ours"));
     let served = Served::before(&origin.url(), &[]);
@@ -112,7 +112,7 @@ fn a_request_cannot_be_smuggled_behind_another() -> Tested {
         assert!(origin.requests().iter().all(|request| request.target != "/smuggled"), "{shape:?}");
         origin.clear_requests();
     }
-    // Both lengths at once: chunks win, and what goes on has one length only.
+    // With both lengths the chunks win, and the forwarded request has only one length.
     let mut client = served.client();
     let body = format!("0\r\n\r\n{smuggled}");
     client.send(format!(
@@ -159,7 +159,7 @@ fn headers_of_one_connection_stay_there() -> Tested {
 }
 
 #[test]
-fn oversized_heads_are_refused_and_what_fits_is_not() -> Tested {
+fn oversized_heads_are_refused_and_the_largest_permitted_is_not() -> Tested {
     let origin = Origin::new(|_, output| reply(output, "200 OK", &[], b"fine"));
     let served = Served::before(&origin.url(), &["--max-head", "16 KiB"]);
     let large = "x".repeat(12 << 10);
@@ -187,16 +187,16 @@ fn clients_that_dawdle_are_cut_off() -> Tested {
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
     let served = Served::before(&origin.url(), &["--idle-timeout", "0.5", "--body-timeout", "0.5"]);
-    // A head that does not end.
+    // A header that does not end.
     let mut client = served.client();
     client.send("GET /x HTTP/1.1\r\nHost")?;
     let told = client.response("GET").map_or(408, |answer| answer.status);
     assert_eq!(told, 408);
-    // A body that does not come.
+    // A body that is not sent.
     let mut client = served.client();
     client.send("PUT /v2/images/b/file HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n123")?;
     assert_eq!(client.response("PUT")?.status, 408);
-    // A body that is not taken: the fetch that only this client wants ends, too.
+    // A response body that the client does not read: the fetch, which only this client needs, also ends.
     let mut client = served.client();
     client.begin("GET", &data("a"), &[])?;
     client.head()?;
@@ -209,7 +209,7 @@ fn clients_that_dawdle_are_cut_off() -> Tested {
         }
         std::thread::sleep(std::time::Duration::from_millis(if rest < 2 << 20 { 1500 } else { 0 }));
     }
-    assert!(rest < image.len(), "it was served all the same");
+    assert!(rest < image.len(), "it was served nevertheless");
     Ok(())
 }
 
@@ -260,7 +260,7 @@ fn a_record_that_is_none_serves_nothing() -> Tested {
         });
         assert_eq!(served.get(&data("a"))?.status, 502, "{record}");
     }
-    // One without an end does not fill the memory.
+    // A header without an end does not fill the memory.
     let copy = glance.clone();
     origin.respond_with(move |request, output| match request.target.as_str() {
         "/v2/images/a" => reply(output, "200 OK", &[], &vec![b' '; 5 << 20]),

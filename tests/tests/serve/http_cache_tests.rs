@@ -1,8 +1,8 @@
-//! The public tests for HTTP caches (npm `http-cache-tests`, <https://cache-tests.fyi/>) in front of the profile
-//! `plain`. What fails is listed in `expected_failures.toml` with its reason: neither list nor service may change alone.
+//! The public tests for HTTP caches (npm `http-cache-tests`, <https://cache-tests.fyi/>) with the profile `plain`.
+//! `expected_failures.toml` lists the failing tests with reasons: the list and the service must change together.
 //!
-//! They take a minute and need node and npm: they run where `IMAGE_CACHE_TEST_FULL=1` is set. The group about
-//! `Surrogate-Control`, which no standard knows and the service ignores, is left out, as the suite's own index does.
+//! They take a minute and need node and npm: they run only if `IMAGE_CACHE_TEST_FULL=1` is set. The group about
+//! `Surrogate-Control`, which no standard defines and the service ignores, is skipped, as in the suite's own index.
 
 mod expected;
 mod suite;
@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use suite::{Count, Origin, Results};
 
-/// So often a test must go another way than expected: it counts seconds, and a busy machine loses some.
+/// The number of unexpected results after which a test fails: the suite measures seconds, and a busy machine delays some.
 const RUNS: usize = 3;
 
-/// So many required tests pass at least.
+/// The minimum number of required tests that pass.
 const REQUIRED: usize = 120;
 
 #[test]
@@ -26,7 +26,7 @@ fn every_expected_failure_has_a_reason() -> Tested {
 }
 
 #[test]
-fn the_public_tests_for_caches_pass_but_for_those_that_are_listed() -> Tested {
+fn the_public_tests_for_caches_pass_except_those_that_are_listed() -> Tested {
     if std::env::var_os("IMAGE_CACHE_TEST_FULL").is_none_or(|full| full != "1") {
         skip("http-cache-tests is not run without IMAGE_CACHE_TEST_FULL=1");
         return Ok(());
@@ -43,28 +43,24 @@ fn the_public_tests_for_caches_pass_but_for_those_that_are_listed() -> Tested {
         if again.is_empty() {
             break;
         }
-        say(&format!("went another way than expected, and run again: {again:?}"));
+        say(&format!("unexpected results, which run again: {again:?}"));
         results.update(suite::run(&package, &cache, &again)?);
     }
     for kind in ["required", "optimal", "check"] {
         let Count { all, passed, meaningful } = results.count(kind);
         say(&format!(
-            "http-cache-tests: {passed} of {all} tests that are {kind} pass; {meaningful} where nothing passes that depends on what does not"
+            "http-cache-tests: {passed} of {all} tests of the kind {kind} pass; {meaningful} without those that depend on a failed test"
         ));
     }
     let surprises = surprises(&results, &expected);
     let lines = surprises.iter().map(|(id, words)| format!("\n  {id}: {words}"));
-    assert!(
-        surprises.is_empty(),
-        "they go another way than expected:{}",
-        lines.collect::<String>()
-    );
+    assert!(surprises.is_empty(), "unexpected results:{}", lines.collect::<String>());
     let Count { passed, .. } = results.count("required");
     assert!(passed >= REQUIRED, "{passed} required tests pass");
     Ok(())
 }
 
-/// What fails and is not listed, and what is listed and does not fail.
+/// The tests that fail and are not listed, and those that are listed and do not fail.
 fn surprises(results: &Results, expected: &Expected) -> BTreeMap<String, String> {
     let ran = results.iter().filter_map(|(id, ran)| {
         let words = match (results.failure(id), expected.has(id)) {
@@ -90,7 +86,7 @@ fn surprises(results: &Results, expected: &Expected) -> BTreeMap<String, String>
     ran.chain(kinds).collect()
 }
 
-/// Even where the output of tests that pass is not shown.
+/// Prints even if the output of successful tests is not shown.
 fn say(words: &str) {
     let _ = writeln!(std::io::stderr(), "{words}");
 }

@@ -1,4 +1,4 @@
-//! Fetches that break off: resumed where the origin still has the image, a broken answer where not.
+//! Interrupted fetches: resumed if the origin still has the image, an incomplete response if not.
 
 use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SIZE: usize = 3_000_000;
 
-/// An origin that breaks off after so many bytes of each answer with an image, `times` in a row.
+/// An origin that closes the connection after this number of bytes of each response with an image, for `times` consecutive
+/// responses.
 fn brittle(glance: &Glance, portion: usize, times: usize) -> Origin {
     let (glance, left) = (glance.clone(), AtomicUsize::new(times));
     Origin::new(move |request: &Request, output: &mut TcpStream| {
@@ -28,7 +29,7 @@ fn brittle(glance: &Glance, portion: usize, times: usize) -> Origin {
     })
 }
 
-/// What Glance would answer.
+/// Glance's response.
 fn capture(glance: &Glance, request: &Request, whole: &mut Vec<u8>) -> io::Result<()> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let mut output = TcpStream::connect(listener.local_addr()?)?;
@@ -44,7 +45,7 @@ fn capture(glance: &Glance, request: &Request, whole: &mut Vec<u8>) -> io::Resul
 }
 
 #[test]
-fn a_fetch_that_breaks_off_is_resumed_for_all_its_clients() -> Tested {
+fn an_interrupted_fetch_is_resumed_for_all_its_clients() -> Tested {
     let image = bytes(1, SIZE);
     for has_ranges in [true, false] {
         let glance = Glance::with("a", &image);
@@ -121,14 +122,14 @@ fn an_origin_that_dies_in_mid_body_breaks_the_answer_off_and_nothing_is_cached()
     let answer = served.get(&data("a"))?;
     assert!(!answer.is_complete && answer.body == image[..answer.body.len()]);
     assert!(served.is_idle() && !served.has("a"));
-    // And when it is back, all is well.
+    // When the origin is back, the fetch succeeds.
     origin.respond_with(move |request, output| glance.answer(request, output));
     served.get(&data("a"))?.assert_is(200, "miss", &image);
     Ok(())
 }
 
 #[test]
-fn an_origin_that_sends_no_end_is_not_waited_for_for_ever() -> Tested {
+fn the_wait_for_an_origin_that_sends_no_end_is_bounded() -> Tested {
     let image = bytes(5, SIZE);
     let glance = Glance::with("a", &image);
     let origin = glance.origin();

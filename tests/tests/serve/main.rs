@@ -1,5 +1,5 @@
-//! `image-cache serve`, the real binary, in front of origins with scripted answers: as clients see it, and in
-//! `operations` as operators see it.
+//! `image-cache serve`, the real binary, in front of origins with scripted responses: as clients see it, and in `operations` as
+//! operators see it.
 
 mod cache_control;
 mod hostile;

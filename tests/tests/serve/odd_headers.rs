@@ -1,4 +1,4 @@
-//! Answers with headers that no server should send, and that browsers and curl take all the same.
+//! Responses with invalid headers that browsers and curl accept nevertheless.
 
 use image_cache_tests::Tested;
 use image_cache_tests::http::Origin;
@@ -34,7 +34,7 @@ fn an_upstream_s_header_that_browsers_accept_is_no_502() -> Tested {
         let served = Served::before(&origin.url(), &["--profile", "plain"]);
         let mut client = served.client();
         client.begin("GET", "/x", &[])?;
-        // Not as text: a value may be in any encoding.
+        // Not as text, because a value may have any encoding.
         let status = client.take(12)?;
         assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 200", "{words:?}");
     }

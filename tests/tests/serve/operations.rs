@@ -1,4 +1,4 @@
-//! `image-cache serve` as operators see it: managed, fetching what is queued, keeping its bounds, told of and stopped.
+//! `image-cache serve` as operators see it: management, the prefetcher, limits, metrics, logs, start and stop.
 
 mod admin;
 mod admin_guard;

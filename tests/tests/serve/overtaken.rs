@@ -1,4 +1,4 @@
-//! Answers that were asked for before something else happened, and come after it.
+//! Responses that were requested before another event, and arrive after it.
 
 use image_cache_tests::http::{
     Client, Origin, Request, Response, reply, reply_with_file, write_head,
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 const PLAIN: [&str; 2] = ["--profile", "plain"];
 
-/// The first request that a test wants to hold waits until the test lets it go on.
+/// The first request that matches waits until the test releases it.
 #[derive(Clone)]
 struct Gate(Arc<Mutex<Option<Receiver<()>>>>);
 
@@ -25,7 +25,7 @@ impl Gate {
 
     fn wait(&self) {
         let gate = self.0.lock().ok().and_then(|mut gate| gate.take());
-        // The end of the test opens it, too.
+        // The end of the test also releases it.
         let _ = gate.map(|gate| gate.recv());
     }
 }
@@ -47,11 +47,14 @@ fn is_question(request: &Request) -> bool {
 #[track_caller]
 fn was_asked_for(answer: &Response) {
     let status = answer.header("cache-status").unwrap_or_default();
-    assert_ne!(status, "image-cache; hit", "what the upload replaced is served unasked");
+    assert_ne!(
+        status, "image-cache; hit",
+        "the replaced image is served without a request to the origin"
+    );
 }
 
 #[test]
-fn an_upload_is_seen_although_a_confirmation_asked_for_before_it_comes_after_it() -> Tested {
+fn an_upload_takes_effect_although_a_confirmation_requested_before_it_arrives_after_it() -> Tested {
     let image = bytes(1, 1000);
     let (gate, open) = Gate::new();
     let copy = image.clone();
@@ -78,13 +81,13 @@ fn an_upload_is_seen_although_a_confirmation_asked_for_before_it_comes_after_it(
     late.assert_is(200, "hit", &image);
     was_asked_for(&late);
     assert_eq!(request(&origin, is_question), 2);
-    // That one was asked for after the upload: it holds.
+    // This response was requested after the upload, so it is valid.
     assert_eq!(served.get("/a")?.header("cache-status"), Some("image-cache; hit"));
     Ok(())
 }
 
 #[test]
-fn an_upload_is_seen_although_a_file_asked_for_before_it_comes_after_it() -> Tested {
+fn an_upload_takes_effect_although_a_file_requested_before_it_arrives_after_it() -> Tested {
     let (old, new) = (bytes(2, 1000), bytes(3, 1000));
     let (gate, open) = Gate::new();
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
@@ -115,7 +118,7 @@ fn an_upload_is_seen_although_a_file_asked_for_before_it_comes_after_it() -> Tes
     Ok(())
 }
 
-/// What the origin has, and who may have it: anybody the old version, Alice alone the new one.
+/// The content of the origin, and its permissions: everybody may have the old version, only Alice the new one.
 struct Versions {
     images: [Vec<u8>; 2],
     is_new: Arc<AtomicBool>,
@@ -132,7 +135,7 @@ impl Versions {
         Versions { images, is_new: Arc::default() }
     }
 
-    /// Holds the answer to Bob's question, and the second half of each version.
+    /// Delays the response to Bob's request, and the second half of each version.
     fn origin(&self, to_bob: Gate, halves: [Gate; 2]) -> Origin {
         let (images, is_new) = (self.images.clone(), Arc::clone(&self.is_new));
         Origin::new(move |request: &Request, output: &mut TcpStream| {
@@ -183,7 +186,7 @@ fn an_authorisation_of_one_version_does_not_show_a_client_the_next_one_that_is_c
     let versions = Versions::new();
     let [old, new] = &versions.images;
     let (to_bob, answer_bob) = Gate::new();
-    // Nothing is held but Bob's question.
+    // Only Bob's request is delayed.
     let origin = versions.origin(to_bob, [Gate::new().0, Gate::new().0]);
     let served = Served::before(&origin.url(), &ALWAYS);
     served.ask("GET", "/a", &ALICE)?.assert_is(200, "miss", old);

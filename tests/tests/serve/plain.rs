@@ -1,4 +1,4 @@
-//! Any server of files behind the profile `plain`: HTTP's rules for shared caches hold.
+//! Any file server with the profile `plain`: the rules of HTTP for shared caches apply.
 
 use image_cache_tests::http::{Origin, Request, reply, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const PLAIN: [&str; 2] = ["--profile", "plain"];
 
-/// A server of one file under any path, with these headers; it knows If-None-Match.
+/// A server of one file under any path, with these headers; it supports If-None-Match.
 fn server(
     image: &[u8],
     headers: &'static [(&'static str, &'static str)],
@@ -34,7 +34,7 @@ fn server(
 }
 
 #[test]
-fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
+fn a_fresh_response_is_served_without_asking_the_origin() -> Tested {
     let image = bytes(1, 100_000);
     let headers = &[
         ("Cache-Control", "max-age=600"),
@@ -73,7 +73,7 @@ fn what_is_fresh_is_served_without_asking_the_origin() -> Tested {
 }
 
 #[test]
-fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
+fn a_stale_response_is_served_after_the_origin_has_confirmed_it() -> Tested {
     let image = bytes(2, 100_000);
     let (origin, changed) = server(&image, &[("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
@@ -85,13 +85,13 @@ fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
     let request = origin.requests();
     assert_eq!(request.len(), 3);
     assert!(request[1..].iter().all(|request| request.header("if-none-match").is_some()));
-    // It has another one.
+    // The origin has another version.
     let other = bytes(3, 100_000);
     *changed.lock().map_err(|_| "poisoned")? = other.clone();
     served.get("/a")?.assert_is(200, "miss", &other);
     assert!(served.is_cached("a"));
     served.get("/a")?.assert_is(200, "hit", &other);
-    // It has none any more.
+    // The origin has no version any more.
     origin.respond_with(|_, output| reply(output, "404 Not Found", &[], b"gone"));
     let gone = served.get("/a")?;
     assert_eq!((gone.status, &gone.body[..]), (404, &b"gone"[..]));
@@ -100,7 +100,7 @@ fn what_is_not_fresh_is_served_when_the_origin_has_confirmed_it() -> Tested {
 }
 
 #[test]
-fn a_client_can_have_what_is_fresh_confirmed() -> Tested {
+fn a_client_can_force_the_revalidation_of_a_fresh_response() -> Tested {
     let image = bytes(4, 1000);
     let (origin, changed) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
@@ -114,7 +114,7 @@ fn a_client_can_have_what_is_fresh_confirmed() -> Tested {
 }
 
 #[test]
-fn what_is_for_one_caller_alone_is_neither_kept_nor_served_to_another() -> Tested {
+fn a_response_for_one_caller_is_neither_stored_nor_served_to_another() -> Tested {
     let image = bytes(6, 1000);
     let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "")]);
     let served = Served::before(&origin.url(), &PLAIN);
@@ -148,7 +148,7 @@ fn what_is_for_one_caller_alone_is_neither_kept_nor_served_to_another() -> Teste
 }
 
 #[test]
-fn an_answer_whose_end_cannot_be_told_is_not_kept() -> Tested {
+fn a_response_without_a_detectable_end_is_not_stored() -> Tested {
     let origin = Origin::new(|_, output| {
         output.write_all(b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\n\r\nperhaps")?;
         Err(std::io::ErrorKind::ConnectionAborted.into())
@@ -161,7 +161,7 @@ fn an_answer_whose_end_cannot_be_told_is_not_kept() -> Tested {
 }
 
 #[test]
-fn what_lies_below_the_upstreams_path_is_served_by_its_path_there() -> Tested {
+fn files_below_the_upstreams_path_are_served_by_their_relative_path() -> Tested {
     let image = bytes(7, 1000);
     let (origin, _) = server(&image, &[("ETag", "")]);
     let served = Served::before(&format!("{}/mirror/", origin.url()), &PLAIN);
@@ -169,7 +169,7 @@ fn what_lies_below_the_upstreams_path_is_served_by_its_path_there() -> Tested {
     assert!(served.is_cached("a+b"));
     assert_eq!(origin.requests()[0].target, "/mirror/a/b");
     assert_eq!(origin.requests()[0].header("host"), Some(&origin.url()[7..]));
-    // Another server's file under the same path is another one.
+    // The file of another server under the same path is another image.
     let other = bytes(8, 1000);
     let (elsewhere, _) = server(&other, &[("ETag", "")]);
     let served = Served::on(served.stop()?, &elsewhere.url(), &PLAIN);
@@ -288,7 +288,7 @@ fn a_client_says_how_old_an_image_may_be_and_whether_the_origin_may_be_asked() -
 }
 
 #[test]
-fn what_the_origin_says_when_it_confirms_holds_from_then_on() -> Tested {
+fn the_fields_of_a_304_replace_the_stored_ones() -> Tested {
     let image = bytes(14, 1000);
     let (origin, _) = server(&image, &[("Cache-Control", "max-age=600"), ("ETag", "\"a\"")]);
     let served = Served::before(&origin.url(), &PLAIN);
@@ -300,12 +300,12 @@ fn what_the_origin_says_when_it_confirms_holds_from_then_on() -> Tested {
     served.ask("GET", "/a", &[("Cache-Control", "no-cache")])?.assert_is(200, "hit", &image);
     origin.clear_requests();
     served.get("/a")?.assert_is(200, "hit", &image);
-    assert_eq!(origin.requests().len(), 1, "it was not to be kept: it is asked for each time");
+    assert_eq!(origin.requests().len(), 1, "it must not be stored: it is requested each time");
     Ok(())
 }
 
 #[test]
-fn a_fetch_is_shared_by_those_alone_whom_the_origin_serves() -> Tested {
+fn a_fetch_is_shared_only_by_clients_that_the_origin_serves() -> Tested {
     let image = bytes(15, 3 << 20);
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());
@@ -343,7 +343,7 @@ fn a_fetch_is_shared_by_those_alone_whom_the_origin_serves() -> Tested {
 }
 
 #[test]
-fn who_has_the_image_that_is_being_fetched_is_told_so() -> Tested {
+fn a_client_that_has_the_image_being_fetched_gets_304() -> Tested {
     let image = bytes(16, 3 << 20);
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());

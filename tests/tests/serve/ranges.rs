@@ -1,4 +1,4 @@
-//! Parts of images: cached, being fetched, and cold ones.
+//! Ranges of images: cached, being fetched, and cold.
 
 use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
@@ -149,7 +149,7 @@ fn a_part_of_a_cold_image_has_all_of_it_fetched_where_that_is_allowed() -> Teste
         let part = served.ask("GET", &data("a"), &[("Range", "bytes=5-9")])?;
         assert_eq!((part.status, &part.body[..]), (206, &image[5..10]), "{profile}");
         let id = if profile == "plain" { "v2+images+a+file" } else { "a" };
-        // Who asked for it has left, and it comes all the same.
+        // The client that requested it has left, and the fetch continues nevertheless.
         assert!(served.is_cached(id), "{profile}");
         let next = served.ask("GET", &data("a"), &[("Range", "bytes=5000000-")])?;
         next.assert_is(206, "hit", &image[5_000_000..]);

@@ -1,4 +1,4 @@
-//! Cold images, warm ones, and many clients of one image.
+//! Cold images, warm images, and many clients of one image.
 
 use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply, write_head};
 use image_cache_tests::serving::Served;
@@ -31,7 +31,7 @@ fn an_image_is_read_once_from_the_origin_and_then_served_from_the_cache() -> Tes
             assert_eq!(answer.header("content-md5"), Some(md5.as_str()));
             assert_eq!(answer.header("etag"), Some(format!("\"{md5}\"").as_str()));
         }
-        // A store cannot read the first byte of none: it is asked for everything.
+        // A store cannot read the first byte of an empty image: the whole image is requested.
         assert_eq!(origin.downloads(&data("a")), if size == 0 { 2 } else { 1 });
         let temp = served.stop()?;
         assert_eq!(temp.open().hit_count("a")?, 1);
@@ -40,7 +40,7 @@ fn an_image_is_read_once_from_the_origin_and_then_served_from_the_cache() -> Tes
 }
 
 #[test]
-fn what_is_no_image_passes_through_unchanged() -> Tested {
+fn other_requests_are_forwarded_unchanged() -> Tested {
     let origin = Origin::new(|request, output| {
         let headers = [("X-Method", request.method.as_str()), ("X-Target", &request.target)];
         let body = if request.method == "HEAD" { b"" } else { &request.body[..] };
@@ -57,7 +57,7 @@ fn what_is_no_image_passes_through_unchanged() -> Tested {
     assert_eq!((answer.status, &answer.body[..]), (201, &b"abc"[..]));
     let request = &origin.requests()[0];
     assert_eq!((request.header("x-auth-token"), request.header("host")), (Some("t"), Some("h")));
-    // HEAD, queries and paths that are written otherwise are Glance's to answer.
+    // HEAD, queries and encoded paths are forwarded to Glance.
     for (method, target) in
         [("HEAD", "/v2/images/a/file"), ("GET", "/v2/images/a/file?x"), ("GET", "/")]
     {
@@ -72,7 +72,7 @@ fn what_is_no_image_passes_through_unchanged() -> Tested {
     Ok(())
 }
 
-/// An origin that sends a part of an image, and the rest when it is told to.
+/// An origin that sends a part of an image, and the rest when the test releases it.
 fn gated(glance: &Glance, image: &[u8], first: usize) -> (Origin, Sender<()>) {
     let (open, opened) = channel();
     let opened = Mutex::new(opened);
@@ -90,7 +90,7 @@ fn gated(glance: &Glance, image: &[u8], first: usize) -> (Origin, Sender<()>) {
 }
 
 fn wait(opened: &Mutex<Receiver<()>>) {
-    // An end of the test opens it, too.
+    // The end of the test also releases it.
     let _ = opened.lock().map(|opened| opened.recv());
 }
 
@@ -107,7 +107,7 @@ fn many_clients_of_a_cold_image_cost_one_read_and_each_gets_its_bytes_as_they_co
     let mut clients = (0..8).map(begin).collect::<io::Result<Vec<_>>>()?;
     let mut origins = Vec::new();
     let mut firsts = Vec::new();
-    // The origin has not sent the end yet: what comes was not waited for.
+    // The origin has not sent the end yet: the client did not wait for it.
     for client in &mut clients {
         origins.push(client.head()?.cache().to_owned());
         firsts.push(client.take(100_000)?);
@@ -127,7 +127,7 @@ fn many_clients_of_a_cold_image_cost_one_read_and_each_gets_its_bytes_as_they_co
 }
 
 #[test]
-fn a_client_that_reads_nothing_holds_up_neither_the_others_nor_the_fetch() -> Tested {
+fn a_client_that_reads_nothing_delays_neither_the_others_nor_the_fetch() -> Tested {
     let image = bytes(3, 24 << 20);
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
@@ -144,7 +144,7 @@ fn a_client_that_reads_nothing_holds_up_neither_the_others_nor_the_fetch() -> Te
 }
 
 #[test]
-fn the_last_client_that_leaves_stops_the_fetch_unless_it_is_to_go_on() -> Tested {
+fn the_last_client_that_leaves_stops_the_fetch_unless_it_must_continue() -> Tested {
     let image = bytes(4, LARGE);
     for to_end in ["false", "true"] {
         let (origin, open) = gated(&Glance::with("a", &image), &image, 1 << 20);
@@ -163,7 +163,7 @@ fn the_last_client_that_leaves_stops_the_fetch_unless_it_is_to_go_on() -> Tested
             assert!(served.is_cached("a"));
             served.get(&data("a"))?.assert_is(200, "hit", &image);
         } else {
-            assert!(served.is_idle(), "the fetch goes on");
+            assert!(served.is_idle(), "the fetch continues");
             assert!(!served.has("a"));
             open.send(())?;
             open.send(())?;
@@ -224,7 +224,7 @@ fn a_damaged_block_is_fetched_again_within_the_same_answer() -> Tested {
         assert!(served.is_cached("a"));
         let mut bad = image.clone();
         bad[damaged << 20] ^= 1;
-        // In place: the file and its time stay the same.
+        // In place: the file and its time do not change.
         let path = served.temp.path("a");
         let modified = std::fs::metadata(&path)?.modified()?;
         let file = std::fs::OpenOptions::new().write(true).open(&path)?;
@@ -234,7 +234,7 @@ fn a_damaged_block_is_fetched_again_within_the_same_answer() -> Tested {
 
         let answer = served.get(&data("a"))?;
         assert!(answer.is_complete && answer.body == image, "block {damaged}, ranges {ranged}");
-        // A part of the damage, too.
+        // Also a part of the damaged block.
         let next = served.get(&data("a"))?;
         assert!(next.is_complete && next.body == image);
         assert!(until(|| served.has("a")));
@@ -261,7 +261,7 @@ fn breaks_off_at(damaged: usize) -> Tested {
     let modified = file.metadata()?.modified()?;
     std::os::unix::fs::FileExt::write_all_at(&file, &[!image[damaged]], damaged as u64)?;
     file.set_modified(modified)?;
-    // Another image by now: its bytes must not be mixed with those of the old one.
+    // The image has changed: its bytes must not be mixed with those of the old one.
     glance.put("a", bytes(10, 5 << 20));
     let answer = served.get(&data("a"))?;
     assert!(!answer.is_complete);

@@ -1,4 +1,4 @@
-//! What one user was answered is not given to another, unless HTTP says that it may be.
+//! A response for one user is not given to another user, unless HTTP permits it.
 
 use image_cache_tests::http::{Origin, Request, reply, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
@@ -104,7 +104,7 @@ fn a_404_that_is_private_does_not_take_a_public_image_away() -> Tested {
 }
 
 #[test]
-fn a_running_fetch_is_not_shared_with_who_comes_later_where_it_must_be_asked_for() -> Tested {
+fn a_running_fetch_is_not_shared_with_later_requests_if_it_must_be_revalidated() -> Tested {
     let image = bytes(7, 3 << 20);
     let (open, opened) = channel::<()>();
     let (opened, copy) = (Mutex::new(opened), image.clone());
@@ -197,7 +197,7 @@ fn requests_with_credentials_of_any_kind_are_for_their_user_alone() -> Tested {
 }
 
 #[test]
-fn a_shared_fetch_carries_nothing_of_its_client_but_what_the_documentation_lists() -> Tested {
+fn a_shared_fetch_carries_only_the_documented_fields_of_its_client() -> Tested {
     let image = bytes(10, 1000);
     let copy = image.clone();
     let origin = Origin::new(move |request: &Request, output| {
@@ -225,7 +225,7 @@ fn a_shared_fetch_carries_nothing_of_its_client_but_what_the_documentation_lists
     for (name, value) in &fields[..3] {
         assert_eq!(request.header(&name.to_ascii_lowercase()), Some(*value), "{name}");
     }
-    // What the answer varies by was not sent: it is not for who sends it.
+    // The fetch did not carry the field on which the response varies: the response is not for clients that send the field.
     let other = served.ask("GET", "/a", &[("X-Else", "1")])?;
     other.assert_is(200, "bypass", &image);
     assert_eq!(
@@ -240,7 +240,7 @@ fn a_shared_fetch_carries_nothing_of_its_client_but_what_the_documentation_lists
 }
 
 #[test]
-fn what_an_answer_says_of_sharing_counts_even_where_connection_names_it() -> Tested {
+fn a_directive_about_sharing_counts_even_if_connection_names_its_field() -> Tested {
     let image = bytes(13, 1000);
     for said in [
         ("Cache-Control", "private, max-age=600"),
@@ -333,8 +333,7 @@ fn an_upstream_that_is_written_otherwise_is_the_same_one() -> Tested {
 }
 
 #[test]
-fn what_is_asked_for_with_a_credential_in_the_query_is_for_its_user_alone_and_shown_nowhere()
--> Tested {
+fn a_request_with_a_credential_in_its_query_is_not_shared_and_not_shown() -> Tested {
     let image = bytes(12, 1000);
     let copy = image.clone();
     let origin = Origin::new(move |request: &Request, output| {

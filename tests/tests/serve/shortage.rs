@@ -1,14 +1,14 @@
-//! Too few file descriptors for all that is to be opened.
+//! Too few file descriptors for all files.
 
 use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file};
 use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::net::TcpStream;
 
-/// As many as there are steps from no descriptor to enough.
+/// The number of steps from no descriptor to enough.
 const IMAGES: usize = 10;
 
-/// Some numbers below those of open descriptors are free.
+/// Some numbers below the numbers of open descriptors are free.
 const FREE: isize = 4;
 
 fn image(n: usize) -> Vec<u8> {
@@ -19,7 +19,7 @@ fn target(profile: &str, n: usize) -> String {
     if profile == "glance" { data(&n.to_string()) } else { format!("/{n}") }
 }
 
-/// Each image says something that only its stored answer knows.
+/// Each image has a field that only its stored response contains.
 fn origin() -> Origin {
     let glance = Glance::default();
     (0..IMAGES).for_each(|n| glance.put(&n.to_string(), image(n)));
@@ -41,8 +41,7 @@ fn origin() -> Origin {
 }
 
 #[test]
-fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_nor_another_one()
--> Tested {
+fn a_lookup_that_fails_without_descriptors_neither_loses_nor_confuses_an_image() -> Tested {
     for profile in ["plain", "glance"] {
         let origin = origin();
         let served = Served::before(&origin.url(), &["--profile", profile]);
@@ -50,11 +49,11 @@ fn an_image_that_cannot_be_looked_for_for_want_of_descriptors_is_neither_lost_no
             served.get(&target(profile, n))?.assert_is(200, "miss", &image(n));
             assert!(served.is_cached(&n.to_string()));
         }
-        // So that what was said of them is read anew.
+        // So that the stored responses are read again.
         let served = Served::on(served.stop()?, &origin.url(), &["--profile", profile]);
         for n in 0..IMAGES {
             let mut client = served.client();
-            // Both connections are there already.
+            // Both connections are open already.
             assert_eq!(client.ask("GET", "/other", &[("Cookie", "a")])?.status, 200);
             let target = target(profile, n);
             let more = n as isize - FREE;

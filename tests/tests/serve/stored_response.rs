@@ -1,4 +1,4 @@
-//! A hit is the response: all its fields, as fresh as it says, and none that was withdrawn.
+//! A hit repeats the stored response: all its fields, with its freshness, and no withdrawn fields.
 
 use image_cache_tests::http::{Glance, Origin, Request, data, reply, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
@@ -8,7 +8,7 @@ use std::fs;
 
 const PLAIN: [&str; 2] = ["--profile", "plain"];
 
-/// A server of one file with these fields, which confirms it by its ETag.
+/// A server of one file with these fields, which it confirms by its ETag.
 fn server(image: &[u8], fields: &[(&'static str, &'static str)]) -> Origin {
     let (image, fields) = (image.to_vec(), fields.to_vec());
     Origin::new(move |request: &Request, output| match request.header("if-none-match") {
@@ -18,7 +18,7 @@ fn server(image: &[u8], fields: &[(&'static str, &'static str)]) -> Origin {
 }
 
 #[test]
-fn a_hit_repeats_every_field_but_those_of_the_connection() -> Tested {
+fn a_hit_repeats_every_field_except_connection_specific_ones() -> Tested {
     let image = bytes(1, 1000);
     let fields = [
         ("ETag", "\"a\""),
@@ -158,7 +158,7 @@ fn a_request_that_was_refused_changes_nothing() -> Tested {
 }
 
 #[test]
-fn what_must_not_be_served_stale_is_not_whatever_the_operator_allows() -> Tested {
+fn no_option_permits_serving_stale_a_response_that_forbids_it() -> Tested {
     let image = bytes(6, 1000);
     for (control, status) in [
         ("max-age=0", 200),
@@ -179,7 +179,7 @@ fn what_must_not_be_served_stale_is_not_whatever_the_operator_allows() -> Tested
     Ok(())
 }
 
-/// Changes what is stored of an image while nobody serves it.
+/// Changes the stored response of an image while no service runs.
 fn rewrite(temp: &TempCache, id: &str, change: impl FnOnce(&mut Value)) -> Tested {
     let path = temp.path(".image-cache/http").join(id);
     assert!(until(|| path.is_file()));
@@ -205,12 +205,12 @@ fn an_answer_that_was_stored_while_the_clock_was_far_ahead_is_asked_for_again() 
     rewrite(&temp, "a", |stored| stored["confirmed"] = json!(4_070_908_800_u64))?;
     let served = Served::on(temp, &origin.url(), &PLAIN);
     served.get("/a")?.assert_is(200, "hit", &image);
-    assert_eq!(origin.requests().len(), 1, "it was taken for fresh until 2099");
+    assert_eq!(origin.requests().len(), 1, "it was considered fresh until 2099");
     Ok(())
 }
 
 #[test]
-fn what_was_stored_by_older_rules_is_asked_for_before_its_next_use() -> Tested {
+fn a_response_stored_by_older_rules_is_revalidated_before_its_next_use() -> Tested {
     let image = bytes(8, 1000);
     let (temp, origin) = filled(&[("ETag", "\"a\""), ("Cache-Control", "max-age=600")], &image)?;
     let older = |stored: &mut Value| {
@@ -223,7 +223,7 @@ fn what_was_stored_by_older_rules_is_asked_for_before_its_next_use() -> Tested {
     }
     assert_eq!(origin.requests().len(), 1, "once, not for each use");
     let temp = served.stop()?;
-    // One that today's rules would not have let in leaves.
+    // A response that the current rules do not permit is removed.
     rewrite(&temp, "a", |stored| {
         older(stored);
         stored["headers"] = json!([["etag", "\"a\""], ["cache-control", "Private, max-age=600"]]);
@@ -270,7 +270,7 @@ fn glances_older_form_of_a_range_is_answered_as_that_range() -> Tested {
 }
 
 #[test]
-fn what_stands_before_glance_may_forbid_that_an_image_is_kept() -> Tested {
+fn a_proxy_before_glance_may_forbid_storing_an_image() -> Tested {
     let image = bytes(11, 1000);
     for control in ["No-Store", "max-age=60, PRIVATE"] {
         let (glance, copy) = (Glance::with("a", &image), image.clone());

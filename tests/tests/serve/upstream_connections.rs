@@ -1,5 +1,4 @@
-//! An origin closes connections that the service has kept open: no client notices, and nothing that changes something is
-//! sent twice.
+//! An origin closes connections that the service has kept open: no client notices, and no changing request is sent twice.
 
 use image_cache_tests::http::{
     Client, Glance, Origin, Request, Responder, data, reply_with_file, write_head,
@@ -20,12 +19,12 @@ const CHANGES: usize = 50;
 
 const PLAIN: [&str; 2] = ["--profile", "plain"];
 
-/// When an origin closes its connections.
+/// The time at which an origin closes its connections.
 #[derive(Debug, Clone, Copy)]
 enum Closing {
-    /// When the second request comes, without an answer.
+    /// When the second request arrives, without a response.
     AtSecondRequest,
-    /// At any time after the first answer, by this seed: at once, a moment later, or when the next request comes.
+    /// At any time after the first response, depending on this seed: at once, a moment later, or when the next request arrives.
     AtRandom(u64),
 }
 
@@ -39,7 +38,7 @@ impl Closing {
     }
 }
 
-/// An origin that answers as it is told, and closes connections by itself. The first request on one is always answered.
+/// An origin with scripted responses that closes connections by itself. It always responds to the first request on a connection.
 fn closing(closing: Closing, answer: Box<Responder>) -> Origin {
     let chances = match closing {
         Closing::AtSecondRequest => Vec::new(),
@@ -55,7 +54,7 @@ fn closing(closing: Closing, answer: Box<Responder>) -> Origin {
         answer(request, output)?;
         match chance() {
             Some(chance) if chance < 64 => closes(),
-            // A moment later, if nothing comes until then.
+            // A moment later, if nothing arrives until then.
             Some(chance) if chance < 128 => {
                 let moment = Duration::from_micros(1 + u64::from(chance - 64) * 100);
                 output.set_read_timeout(Some(moment))
@@ -65,7 +64,7 @@ fn closing(closing: Closing, answer: Box<Responder>) -> Origin {
     })
 }
 
-/// A server of one file under any path, which has to be asked each time.
+/// A server of one file under any path, which must be asked each time.
 fn files(image: &[u8]) -> Box<Responder> {
     let image = image.to_vec();
     Box::new(move |request: &Request, output: &mut TcpStream| {
@@ -77,7 +76,7 @@ fn files(image: &[u8]) -> Box<Responder> {
     })
 }
 
-/// How often what was answered, where it was not this.
+/// Counts the responses that differ from this one.
 #[derive(Default)]
 struct Faults(BTreeMap<String, usize>);
 
@@ -104,10 +103,10 @@ impl Faults {
     }
 }
 
-/// A kind of request, by its number, and the status and body to be answered.
+/// A kind of request, by its number, with the expected status and body.
 type Kind<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], (u16, &'a [u8]));
 
-/// No request of a kind fails, under a path of its own each (`true`) or always the same.
+/// Asserts that no request of a kind fails, with a new path for each (`true`) or always the same path.
 fn none_fails((kind, method, headers, expected): Kind<'_>, is_cold: bool, image: &[u8]) {
     for closes in Closing::all() {
         let origin = closing(closes, files(image));
@@ -180,12 +179,12 @@ fn a_request_that_changes_something_is_never_sent_twice() -> Tested {
     for closes in Closing::all() {
         let origin = closing(closes, files(&image));
         let served = Served::before(&origin.url(), &PLAIN);
-        // A PUT without a body may be repeated: it does the same again.
+        // A PUT without a body may be repeated, because its effect is the same.
         for (method, body) in
             [("POST", ""), ("POST", "five!"), ("PATCH", ""), ("PATCH", "five!"), ("PUT", "five!")]
         {
             for number in 0..CHANGES {
-                // Leaves a connection behind that may be used again.
+                // Leaves a connection that may be reused.
                 served.get("/kept")?;
                 let (mut client, length) = (served.client(), body.len());
                 client.send(format!(

@@ -1,4 +1,5 @@
-//! What is said of an image is true of its bytes: with two services, after a kill, and for who has it already.
+//! The validators of an image always match its bytes: with two services, after a kill, and for clients that have the image
+//! already.
 
 use image_cache_tests::http::{Client, Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
@@ -18,7 +19,7 @@ fn etag(image: &[u8]) -> String {
     format!("\"{}\"", md5_hex(image))
 }
 
-/// A server of one file, which can be exchanged; the first answer with it stops in the middle until it is told to go on.
+/// A server of one file, which can be replaced; the first response stops in the middle until the test releases it.
 fn gated(image: &[u8]) -> (Origin, Arc<Mutex<Vec<u8>>>, Sender<()>) {
     let (image, (open, opened)) = (Arc::new(Mutex::new(image.to_vec())), channel::<()>());
     let (served, opened) = (Arc::clone(&image), Mutex::new(Some(opened)));
@@ -46,7 +47,7 @@ fn begin(served: &Served) -> Tested<Client> {
     Ok(client)
 }
 
-/// Another service on the same directory.
+/// Another service with the same directory.
 fn beside(served: &Served, url: &str) -> Served {
     Served::on(TempCache::at("sqlite", served.temp.dir()), url, &PLAIN)
 }
@@ -92,7 +93,7 @@ fn two_services_on_one_directory_never_mix_up_an_image_and_the_one_that_replaced
     Ok(())
 }
 
-/// The state of a service that was killed when it had published an image, and had not said so yet.
+/// The state of a service that was killed after it had published an image, and before it had stored the response.
 fn killed_at_the_commit(image: &[u8]) -> Tested<(TempCache, Origin)> {
     let (origin, _, open) = gated(image);
     let served = Served::before(&origin.url(), &PLAIN);
@@ -125,7 +126,7 @@ fn a_kill_at_the_commit_costs_no_more_than_asking_again() -> Tested {
 }
 
 #[test]
-fn what_was_known_of_an_image_before_a_kill_is_not_said_of_another_file() -> Tested {
+fn a_stored_response_from_before_a_kill_is_not_used_for_another_file() -> Tested {
     let image = bytes(5, SIZE);
     let (temp, origin) = killed_at_the_commit(&image)?;
     let cache = temp.open();
@@ -138,7 +139,7 @@ fn what_was_known_of_an_image_before_a_kill_is_not_said_of_another_file() -> Tes
 }
 
 #[test]
-fn who_has_a_cached_image_is_not_sent_it_again() -> Tested {
+fn a_client_that_has_a_cached_image_does_not_get_it_again() -> Tested {
     let image = bytes(7, 1000);
     let origin = Glance::with("a", &image).origin();
     let served = Served::before(&origin.url(), &[]);
@@ -152,7 +153,7 @@ fn who_has_a_cached_image_is_not_sent_it_again() -> Tested {
 }
 
 #[test]
-fn what_the_service_keeps_belongs_to_whom_the_cache_belongs() -> Tested {
+fn the_files_of_the_service_belong_to_the_owner_of_the_cache() -> Tested {
     if !rustix::process::geteuid().is_root() {
         skip("only root can give files away");
         return Ok(());

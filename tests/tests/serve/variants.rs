@@ -1,11 +1,11 @@
-//! Answers that differ by a field of the request.
+//! Responses that vary on a field of the request.
 
 use image_cache_tests::http::{Origin, Request, reply_with_file};
 use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 
 #[test]
-fn who_sends_a_field_by_which_answers_vary_gets_its_variant_for_one_read_each_time() -> Tested {
+fn a_client_that_sends_a_varying_field_gets_its_variant_with_one_read_each_time() -> Tested {
     const CLIENTS: usize = 8;
     let (esperanto, other) = (bytes(15, 1000), bytes(16, 1000));
     let (theirs, everybodys) = (esperanto.clone(), other.clone());
@@ -23,9 +23,9 @@ fn who_sends_a_field_by_which_answers_vary_gets_its_variant_for_one_read_each_ti
     for _ in 0..CLIENTS {
         served.ask("GET", "/a", &fields)?.assert_is(200, "bypass", &esperanto);
     }
-    // Now and then it has to be asked by what the answers vary.
+    // At times the service must ask on which fields the responses vary.
     assert!(origin.downloads("/a") <= CLIENTS + CLIENTS / 2, "{} reads", origin.downloads("/a"));
-    // The variant of those who do not send it is kept for them alone.
+    // The variant for clients without the field is stored for them only.
     served.get("/a")?.assert_is(200, "miss", &other);
     assert!(served.is_cached("a"));
     origin.clear_requests();

@@ -1,4 +1,5 @@
-//! Nobody waits behind others for what cannot be shared, or without a bound; and what is cut short never looks whole.
+//! No request waits for another one if the response cannot be shared, each wait is bounded, and a truncated response never looks
+//! complete.
 
 use image_cache_tests::http::{
     Client, Origin, Request, reply, reply_with_file, wait_until_closed, write_head,
@@ -23,7 +24,7 @@ fn begun(served: &Served, clients: usize, target: &str) -> io::Result<Vec<Client
 }
 
 #[test]
-fn clients_of_what_cannot_be_shared_do_not_wait_for_each_other() -> Tested {
+fn clients_of_a_response_that_cannot_be_shared_do_not_wait_for_each_other() -> Tested {
     let image = bytes(1, 1000);
     let copy = image.clone();
     let origin = Origin::new(move |request: &Request, output| {
@@ -41,7 +42,7 @@ fn clients_of_what_cannot_be_shared_do_not_wait_for_each_other() -> Tested {
 }
 
 #[test]
-fn clients_of_an_upstream_that_does_not_answer_are_told_so_in_its_time() -> Tested {
+fn clients_of_an_upstream_that_does_not_answer_get_an_error_in_time() -> Tested {
     let origin = Origin::new(|_, output| {
         wait_until_closed(output);
         Ok(())
@@ -71,7 +72,7 @@ fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> 
         write_head(output, "200 OK", &[("ETag", etag)], Some(image.len()))?;
         if request.method == "GET" {
             counted.fetch_add(1, Ordering::Relaxed);
-            // So slowly that all come meanwhile.
+            // Slowly, so that all requests arrive meanwhile.
             for piece in image.chunks(1 << 20) {
                 output.write_all(piece)?;
                 thread::sleep(Duration::from_millis(20));
@@ -95,7 +96,7 @@ fn many_clients_of_an_image_that_has_changed_cost_one_read_and_a_head_none() -> 
 }
 
 #[test]
-fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
+fn a_truncated_response_with_two_lengths_never_looks_complete() -> Tested {
     let image = bytes(4, 100_000);
     let copy = image.clone();
     let origin = Origin::new(move |request: &Request, output| {
@@ -117,7 +118,7 @@ fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
     });
     let served = Served::before(&origin.url(), &PLAIN);
     for target in ["/both", "/twice", "/lines", "/differ"] {
-        // Past the cache, too.
+        // Also without the cache.
         for fields in [&[][..], &[("Authorization", "Basic x")]] {
             let answer = served.ask("GET", target, fields)?;
             match answer.status {
@@ -130,7 +131,7 @@ fn an_answer_with_two_lengths_never_looks_whole_when_it_is_not() -> Tested {
 }
 
 #[test]
-fn an_answer_in_a_coding_whose_end_nobody_can_tell_is_none() -> Tested {
+fn a_response_in_a_coding_without_a_detectable_end_is_refused() -> Tested {
     let origin = Origin::new(|request: &Request, output| {
         let coding = request.target.trim_start_matches('/');
         write!(output, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nTransfer-Encoding: {coding}\r\n")?;
@@ -146,7 +147,7 @@ fn an_answer_in_a_coding_whose_end_nobody_can_tell_is_none() -> Tested {
 }
 
 #[test]
-fn a_head_does_not_take_away_what_is_being_fetched() -> Tested {
+fn a_head_request_does_not_affect_a_running_fetch() -> Tested {
     let (old, new) = (bytes(7, 1000), bytes(8, 3 << 20));
     let current = Arc::new(Mutex::new(("\"old\"", old.clone())));
     let served_one = Arc::clone(&current);
@@ -271,7 +272,7 @@ fn a_head_of_an_image_that_is_not_cached_begins_no_body() -> Tested {
 }
 
 #[test]
-fn who_stalls_in_an_upload_is_told_that_it_was_the_client_and_has_to_connect_anew() -> Tested {
+fn a_client_that_stalls_in_an_upload_gets_408_and_must_reconnect() -> Tested {
     let origin = Origin::new(|_, output| reply(output, "201 Created", &[], b""));
     for profile in ["plain", "glance"] {
         let options = ["--profile", profile, "--body-timeout", "1"];

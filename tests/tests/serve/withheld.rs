@@ -1,4 +1,4 @@
-//! Nobody gets what the origin would refuse, and nothing that it does not have any more.
+//! No client gets an image that the origin would refuse to it, or that the origin no longer has.
 
 use image_cache_tests::http::{Glance, data, reply, write_head};
 use image_cache_tests::serving::Served;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 const SIZE: usize = 100_000;
 
-/// A service that has the image `a`, and its Glance.
+/// A service that has cached the image `a`, and its Glance.
 fn warm(options: &[&str]) -> Tested<(Vec<u8>, Glance, image_cache_tests::http::Origin, Served)> {
     let image = bytes(1, SIZE);
     let glance = Glance::with("a", &image);
@@ -36,7 +36,7 @@ fn each_hit_is_authorised_with_the_callers_own_credentials() -> Tested {
         (data("a").as_str(), Some("good"))
     );
     assert_eq!(byte.header("range"), Some("bytes=0-0"));
-    // What Glance refuses, it refuses in its own words, and the image stays for others.
+    // A refusal has Glance's own message, and the image stays for other clients.
     for token in [&[("X-Auth-Token", "bad")][..], &[]] {
         let refused = served.ask("GET", &data("a"), token)?;
         assert_eq!((refused.status, &refused.body[..]), (403, &b"not yours"[..]));
@@ -48,7 +48,7 @@ fn each_hit_is_authorised_with_the_callers_own_credentials() -> Tested {
 }
 
 #[test]
-fn a_store_that_cannot_read_ranges_is_asked_for_everything_and_left_after_the_head() -> Tested {
+fn a_store_that_cannot_read_ranges_gets_a_full_request_that_ends_after_the_head() -> Tested {
     let (image, glance, origin, served) = warm(&[])?;
     glance.change("a", |image| {
         image.has_ranges = false;
@@ -94,7 +94,7 @@ fn requests_through_the_service_that_take_an_image_away_evict_it() -> Tested {
         assert!(!served.has("a"), "{method}");
     }
     let (image, _, _origin, served) = warm(&["--authorise", "never"])?;
-    // One that Glance refuses does nothing.
+    // A change that Glance refuses has no effect.
     assert_eq!(served.ask("DELETE", "/v2/images/b", &[])?.status, 404);
     assert_eq!(served.ask("DELETE", "/v2/images/a/file", &[])?.status, 405);
     served.get(&data("a"))?.assert_is(200, "hit", &image);
@@ -126,7 +126,7 @@ fn an_authorisation_is_remembered_for_the_same_credentials_and_image_only_where_
     origin.clear_requests();
     served.ask("GET", &data("b"), &good)?.assert_is(200, "miss", &image);
     assert_eq!(origin.requests().len(), 2);
-    // What is taken away through the service is not believed any more.
+    // An image that is removed through the service is not served any more.
     assert_eq!(served.ask("DELETE", "/v2/images/a", &good)?.status, 204);
     assert_eq!(served.ask("GET", &data("a"), &good)?.status, 404);
     Ok(())
@@ -139,7 +139,7 @@ fn an_upstream_that_is_down_is_502_unless_what_is_cached_is_for_everybody() -> T
         let (_, _, origin, served) = warm(options)?;
         let temp = served.stop()?;
         drop(origin);
-        // Nobody listens there.
+        // No server listens on this address.
         let served = Served::on(temp, "http://127.0.0.1:1", options);
         let answer = served.get(&data("a"))?;
         assert_eq!(answer.status, status);
@@ -166,7 +166,7 @@ fn an_upstream_that_does_not_answer_is_504() -> Tested {
 }
 
 #[test]
-fn bytes_other_than_those_that_were_promised_are_never_served_whole_nor_cached() -> Tested {
+fn bytes_that_differ_from_the_promised_ones_are_never_served_completely_or_cached() -> Tested {
     let image = bytes(1, SIZE);
     let glance = Glance::with("a", &image);
     let origin = glance.origin();
@@ -179,7 +179,7 @@ fn bytes_other_than_those_that_were_promised_are_never_served_whole_nor_cached()
     assert!(!answer.is_complete && answer.body.len() < image.len());
     cached_nothing("another checksum");
 
-    // Another length than in the record is passed on as it comes.
+    // If the length differs from the record, the response is forwarded unchanged.
     glance.put("a", &image);
     let copy = glance.clone();
     origin.respond_with(move |request, output| match request.target.ends_with("/file") {
@@ -189,7 +189,7 @@ fn bytes_other_than_those_that_were_promised_are_never_served_whole_nor_cached()
     served.get(&data("a"))?.assert_is(200, "bypass", &image[..SIZE - 1]);
     cached_nothing("another length");
 
-    // Without a length it shows in the end.
+    // Without a length the difference is detected at the end.
     let copy = glance.clone();
     origin.respond_with(move |request, output| {
         if !request.target.ends_with("/file") {
@@ -208,7 +208,7 @@ fn bytes_other_than_those_that_were_promised_are_never_served_whole_nor_cached()
 }
 
 #[test]
-fn answers_without_a_whole_image_are_never_cached() -> Tested {
+fn responses_without_a_whole_image_are_never_cached() -> Tested {
     let image = bytes(1, SIZE);
     for status in [
         "204 No Content",
@@ -234,7 +234,7 @@ fn answers_without_a_whole_image_are_never_cached() -> Tested {
 }
 
 #[test]
-fn a_redirect_is_handed_on_and_never_followed() -> Tested {
+fn a_redirect_is_forwarded_and_never_followed() -> Tested {
     let elsewhere = Glance::with("a", &bytes(1, SIZE)).origin();
     let target = format!("{}{}", elsewhere.url(), data("a"));
     let glance = Glance::with("a", &bytes(1, SIZE));
@@ -254,7 +254,7 @@ fn a_redirect_is_handed_on_and_never_followed() -> Tested {
 }
 
 #[test]
-fn what_another_program_cached_is_served_where_its_checksum_is_the_one_of_the_record() -> Tested {
+fn an_image_from_another_program_is_served_if_its_checksum_is_that_of_the_record() -> Tested {
     let (right, wrong) = (bytes(1, SIZE), bytes(2, SIZE));
     let glance = Glance::with("right", &right);
     glance.put("wrong", &right);
@@ -273,7 +273,7 @@ fn what_another_program_cached_is_served_where_its_checksum_is_the_one_of_the_re
 }
 
 #[test]
-fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one() -> Tested {
+fn a_stored_response_survives_a_restart_and_is_never_used_for_another_image() -> Tested {
     let (image, _, origin, served) = warm(&["--authorise", "never"])?;
     let temp = served.stop()?;
     let served = Served::on(temp, &origin.url(), &["--authorise", "never"]);
@@ -281,7 +281,7 @@ fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one(
     answer.assert_is(200, "hit", &image);
     let etag = answer.header("etag").ok_or("no ETag")?.to_owned();
     let temp = served.stop()?;
-    // Somebody replaces it, behind our back, by one of the same length.
+    // Another program replaces the file with one of the same length.
     let other = bytes(9, SIZE);
     let cache = temp.open();
     cache.delete_cached_image("a")?;
@@ -298,7 +298,7 @@ fn what_was_said_of_an_image_outlives_a_restart_and_never_speaks_of_another_one(
 }
 
 #[test]
-fn a_glance_that_dies_between_record_and_data_leaves_what_is_cached_for_everybody() -> Tested {
+fn a_glance_that_dies_between_record_and_data_does_not_affect_the_cached_image() -> Tested {
     for (options, status) in [(&["--serve-stale-if-unreachable"][..], 200), (&[], 502)] {
         let (image, glance, origin, served) = warm(options)?;
         origin.respond_with(move |request, output| match request.target.as_str() {

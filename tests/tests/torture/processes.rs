@@ -1,10 +1,10 @@
-//! Eight processes that do everything at once on one directory: a sample of what `cargo xtask torture` does for longer.
+//! Eight processes that run all operations concurrently on one directory: a sample of the longer run by `cargo xtask torture`.
 
 use image_cache_tests::{TempCache, Tested, processes};
 use std::io::Write;
 use std::time::UNIX_EPOCH;
 
-/// Unless `PROCESSES_SECONDS` says otherwise; the torture gives each driver a minute.
+/// The default time without `PROCESSES_SECONDS`; the torture tests run each driver for a minute.
 const SECONDS: u64 = 5;
 
 /// Runs as one of the processes, under the tests below.
@@ -17,7 +17,7 @@ fn many(temp: &TempCache) -> Tested {
     let given = |name| std::env::var(name).ok().map(|number| number.parse::<u64>()).transpose();
     let seed = given("SEED")?.unwrap_or(UNIX_EPOCH.elapsed()?.subsec_nanos().into());
     let seconds = given("PROCESSES_SECONDS")?.unwrap_or(SECONDS);
-    // Past the harness, which keeps what tests that pass say.
+    // Written directly, because the test harness captures the output of successful tests.
     let _ = writeln!(std::io::stderr(), "many processes, {}: SEED={seed}", temp.driver());
     let arguments = &["--exact", "processes::one_of_many", "--nocapture"];
     let report = processes::Run { seconds, seed, arguments }.on(temp)?;

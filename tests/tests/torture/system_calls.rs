@@ -1,4 +1,4 @@
-//! Crashes, faults, power losses and full disks at system calls: other calls, errors and moments each time.
+//! Crashes, faults, power losses and full disks at system calls: other calls, errors and moments in each run.
 
 use image_cache_tests::Tested;
 use image_cache_tests::serving::binary;
@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Set to the seed of a run that failed, to run the same sample again.
 const SEED: &str = "TORTURE_SEED";
 
-/// The programs that are tortured; none, with a message, if programs cannot be traced here.
+/// The programs under test; none, with a message, if programs cannot be traced on this machine.
 fn programs() -> Option<Programs> {
     let read_through = Path::new(env!("CARGO_BIN_EXE_read-through"));
     is_possible().then(|| Programs::new(&binary(), read_through).expect("both files are there"))
@@ -48,7 +48,7 @@ fn a_disk_with_any_amount_of_room_costs_no_reader_a_byte() -> Tested {
     sample(Part::Disk, 60)
 }
 
-/// The run that nothing disturbs is among them, and has to publish its image.
+/// The run without faults is one of them, and must publish its image.
 #[test]
 fn where_no_rename_can_keep_from_replacing_an_image_is_published_and_no_crash_harms_it() -> Tested {
     let Some(programs) = programs() else { return Ok(()) };

@@ -1,11 +1,11 @@
-//! What figures depend on: the machine, its disk, its kernel, and what was compiled with.
+//! The environment of the figures: the machine, its disk, its kernel, and the compiler.
 
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// As rows of a table in Markdown, without its head.
+/// Rows of a Markdown table, without its header.
 pub fn described(target: &Path) -> String {
     let cores = std::thread::available_parallelism().map(|cores| cores.to_string());
     let rows = [
@@ -27,21 +27,21 @@ pub fn described(target: &Path) -> String {
     rows.into_iter().map(row).collect()
 }
 
-/// What a command says, in one line.
+/// The output of a command as one line.
 fn said(words: &[&str]) -> Option<String> {
     let output = Command::new(words.first()?).args(&words[1..]).output().ok()?;
     let said = output.status.success().then_some(output.stdout)?;
     Some(String::from_utf8(said).ok()?.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// What follows a name and `:` or `=` in a file.
+/// The value after a name and `:` or `=` in a file.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let mut fields = text.lines().filter_map(|line| line.split_once([':', '=']));
     fields.find(|(known, _)| known.trim() == name).map(|(_, value)| value.trim().to_owned())
 }
 
-/// Out of "24678448 kB".
+/// Converts a text such as "24678448 kB".
 fn gib(total: &str) -> Option<String> {
     let kib: f64 = total.split_whitespace().next()?.parse().ok()?;
     Some(format!("{:.1} GiB", kib / f64::from(1 << 20)))
@@ -51,11 +51,11 @@ fn of_directory(target: &Path, columns: &str) -> Option<String> {
     said(&["findmnt", "-n", "-o", columns, "-T", target.to_str()?])
 }
 
-/// The device that the directory lies on, and what is known of it.
+/// The device of the directory, with a description.
 fn disk(target: &Path) -> Option<String> {
     let device = of_directory(target, "SOURCE")?;
     let known = said(&["lsblk", "-dn", "-o", "MODEL,SIZE,ROTA,TRAN", &device]);
     Some(known.filter(|known| !known.is_empty()).map_or(device.clone(), |known| {
-        format!("{device}: {known} (model, size, whether it turns, bus, as far as lsblk knows)")
+        format!("{device}: {known} (model, size, rotational, bus, as reported by lsblk)")
     }))
 }

@@ -1,4 +1,4 @@
-//! `BENCHMARKS.md`: written anew from the rows, but for what was written by hand below its marker.
+//! `BENCHMARKS.md`: generated from the rows, except for the manually written text after its marker.
 
 use super::machine;
 use super::rows::Rows;
@@ -8,17 +8,17 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-/// From this line on, everything is kept.
+/// Everything after this line is kept.
 const MARKER: &str = "<!-- tried -->";
 
-/// What stands there on a new page.
+/// The initial text of this part on a new page.
 const TRIED: &str = "\
 ## What was tried
 
-What was changed for the sake of these figures, and what it gave; failures too.
+This section lists changes that were made to improve these figures, and their effect, including failed attempts.
 ";
 
-/// Writes the page at the root.
+/// Writes the page to the root of the workspace.
 pub fn save(root: &Path, rows: &Rows, took: Duration) -> Result<()> {
     let path = root.join("BENCHMARKS.md");
     let before = match fs::read_to_string(&path) {
@@ -33,7 +33,7 @@ pub fn save(root: &Path, rows: &Rows, took: Duration) -> Result<()> {
     Ok(())
 }
 
-/// What was written by hand: from the marker on, or from its heading where somebody took the marker away.
+/// The manually written part: from the marker on, or from its heading if the marker was removed.
 fn by_hand(before: &str) -> String {
     let heading = TRIED.lines().next().unwrap_or_default();
     if let Some((_, kept)) = before.split_once(MARKER) {
@@ -50,13 +50,13 @@ fn page(rows: &Rows, machine: &str, took: Duration, by_hand: &str) -> String {
         "\
 # Benchmarks
 
-Written by `cargo xtask bench --save`, in one run of {minutes} minutes; whoever has the toolchain can run it again. Ours and the peers take turns on the
-same data and the same disk. A figure is the median of its samples, with the least and the greatest in brackets; a ratio is ours over the
-peer's. Whatever is not said otherwise is at its default: flushed, verified, bounded. The peers are real packages: Glance 33.0.0 from PyPI
+`cargo xtask bench --save` wrote this page, in one run of {minutes} minutes. image-cache and its peers are measured in turns on the
+same data and the same disk. A figure is the median of its samples, with the smallest and the largest sample in brackets; a ratio is our figure divided by the
+peer's. Unless a row states otherwise, image-cache has its default options: it syncs, verifies and limits. The peers are real packages: Glance 33.0.0 from PyPI
 through its library (`tests/fixtures/glance/measure.py`; the database of its driver `centralized_db` is an SQLite file), nginx from
 Debian, OpenSSL, the crates md-5 and fast-md5, SQLite and attributes without a component.
 
-{count} rows; {missed} limits missed, {missing} peers missing (bold).
+{count} rows; {missed} targets missed, {missing} peers missing (bold).
 
 | the machine | |
 | --- | --- |
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_by_hand_outlives_every_rewriting() -> Result<()> {
+    fn the_manually_written_part_is_kept() -> Result<()> {
         let scratch = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/xtask-page");
         fs::create_dir_all(&scratch)?;
         let file = scratch.join("rows");

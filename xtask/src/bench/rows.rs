@@ -1,4 +1,4 @@
-//! The rows that benchmarks told, each a line of JSON whose `lines` are the cells of a table.
+//! The rows of the benchmarks. Each row is a line of JSON whose `lines` are the cells of a table.
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
@@ -7,36 +7,36 @@ use std::fs;
 use std::path::Path;
 
 /// The columns; the last one has the verdict.
-const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "asked", "verdict"];
+const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "target", "verdict"];
 
-/// All that were told, in their order.
+/// All rows in their order.
 pub struct Rows(Vec<Vec<[String; 6]>>);
 
 impl Rows {
-    /// Out of the file that they were added to.
+    /// Reads the file to which the benchmarks appended the rows.
     pub fn read(path: &Path) -> Result<Rows> {
         let text =
             fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let rows: Result<_> = text.lines().map(lines).collect();
-        rows.map(Rows).with_context(|| format!("{} holds something else", path.display()))
+        rows.map(Rows).with_context(|| format!("{} is not a list of rows", path.display()))
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// How many limits were not kept.
+    /// The number of missed targets.
     pub fn missed(&self) -> usize {
         self.cells().filter(|[.., verdict]| verdict == "MISSED").count()
     }
 
-    /// How many peers could not be had.
+    /// The number of missing peers.
     pub fn missing(&self) -> usize {
         self.cells().filter(|[_, _, peer, ..]| is_missing(peer)).count()
     }
 
-    /// For a terminal.
+    /// A table for a terminal.
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(TITLES);
@@ -44,7 +44,7 @@ impl Rows {
         table.trim_fmt()
     }
 
-    /// For a page in Markdown; what was missed, or could not be had, is bold.
+    /// A table in Markdown; missed targets and missing peers are bold.
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let titles = line(&TITLES.map(str::to_owned));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_or_missing_is_counted_and_bold() {
+    fn missed_targets_and_missing_peers_are_counted_and_bold() {
         let rows = rows();
         assert_eq!((rows.count(), rows.missed(), rows.missing()), (1, 1, 1));
         let page = rows.markdown();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_row_is_an_error() {
+    fn a_malformed_row_is_an_error() {
         for strange in ["", "{}", r#"{"lines": [["one"]]}"#] {
             assert!(lines(strange).is_err(), "{strange:?}");
         }

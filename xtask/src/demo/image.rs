@@ -1,4 +1,4 @@
-//! The image of the demonstration: the one that is named, or else a real one that is found or made.
+//! The image of the demonstration: the named file, or a real image that is found or created.
 
 use anyhow::{Context, Result, bail};
 use image_cache_guest_toolchain::Workspace;
@@ -8,13 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A Debian package with a bootable ISO image in it.
+/// A Debian package that contains a bootable ISO image.
 const PACKAGE: &str = "grub-rescue-pc";
 
-/// Where the package has its image.
+/// The path of the image in the package.
 const ISO: &str = "usr/lib/grub-rescue/grub-rescue-cdrom.iso";
 
-/// An image and what it must be.
+/// An image with its expected size and MD5.
 pub struct Image {
     pub path: PathBuf,
     pub size: u64,
@@ -22,11 +22,11 @@ pub struct Image {
 }
 
 impl Image {
-    /// The file that is named; else a bootable ISO from a Debian package, else a qcow2 made here.
+    /// The named file; if none is named, a bootable ISO from a Debian package, or a qcow2 image that is created here.
     pub fn find(named: Option<PathBuf>) -> Result<Image> {
         let path = match named {
             Some(file) if file.is_file() => fs::canonicalize(&file)?,
-            Some(file) => bail!("{} is no file", file.display()),
+            Some(file) => bail!("{} is not a file", file.display()),
             None => find_or_make()?,
         };
         let size = fs::metadata(&path)?.len();
@@ -61,13 +61,13 @@ fn find_or_make() -> Result<PathBuf> {
         return Ok(image.clone());
     }
     from_package(&directory).or_else(|package| {
-        println!("no image out of {PACKAGE}: {package:#}");
+        println!("no image from {PACKAGE}: {package:#}");
         let words = "neither an ISO nor a qcow2 could be made; give a file: cargo xtask demo FILE";
         with_qemu(&directory).context(words)
     })
 }
 
-/// Unpacks the package beside the demonstration's files; nothing is installed.
+/// Unpacks the package into the demonstration's directory; installs nothing.
 fn from_package(directory: &Path) -> Result<PathBuf> {
     println!("Fetching the Debian package {PACKAGE} for its bootable ISO image");
     if fetch(directory).is_err() {
@@ -83,12 +83,12 @@ fn from_package(directory: &Path) -> Result<PathBuf> {
 }
 
 fn fetch(directory: &Path) -> Result<()> {
-    // Without apt's sandbox user, which may not write here.
+    // Without apt's sandbox user, which cannot write to this directory.
     let arguments = ["-q", "-o", "APT::Sandbox::User=root", "download", PACKAGE];
     quiet(Command::new("apt-get").args(arguments).current_dir(directory))
 }
 
-/// A disk of real bytes: the libraries of the toolchain in use.
+/// A disk image with real content: the libraries of the toolchain in use.
 fn with_qemu(directory: &Path) -> Result<PathBuf> {
     println!("Making a qcow2 with qemu-img, filled with the libraries of the Rust in use");
     let raw = directory.join("demo.raw");
@@ -100,7 +100,7 @@ fn with_qemu(directory: &Path) -> Result<PathBuf> {
     for entry in libraries.read_dir()?.flatten().filter(|entry| entry.path().is_file()) {
         io::copy(&mut File::open(entry.path())?, &mut disk)?;
     }
-    // Whole clusters, as disks have.
+    // Whole clusters, like on a disk.
     disk.set_len(disk.metadata()?.len().next_multiple_of(65536))?;
     let (image, part) = (directory.join("demo.qcow2"), directory.join("demo.qcow2.part"));
     quiet(

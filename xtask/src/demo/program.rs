@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// The binary with the options that all of a demonstration's commands have.
+/// The binary with the options of all commands of a demonstration.
 pub struct Program {
     binary: PathBuf,
     options: Vec<String>,
 }
 
-/// What a command answered.
+/// The result of a command.
 pub struct Answer {
     pub output: Output,
     pub took: Duration,
@@ -27,13 +27,13 @@ impl Program {
         Program { binary: binary.to_owned(), options }
     }
 
-    /// Runs a command to its end; what it reads from standard input is copied from `source`.
+    /// Runs a command to its end; copies `source` to its standard input.
     pub fn run(&self, arguments: &[&str], source: &mut dyn Read) -> Result<Answer> {
         let start = Instant::now();
         let mut child = self.spawn(arguments, Stdio::piped(), Stdio::piped())?;
         let mut stdin = child.stdin.take().context("standard input is a pipe")?;
         match io::copy(source, &mut stdin) {
-            // The command may end without reading all of it.
+            // The command may end without reading its whole input.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
             _ => drop(stdin),
         }
@@ -41,7 +41,7 @@ impl Program {
         Ok(Answer { output, took: start.elapsed() })
     }
 
-    /// Runs a command that must succeed, and returns its JSON answer. Its progress is shown if standard error is a terminal.
+    /// Runs a command that must succeed, and returns its JSON output. Shows its progress if standard error is a terminal.
     pub fn json(&self, arguments: &[&str]) -> Result<(Value, Duration)> {
         let start = Instant::now();
         let arguments = [arguments, &["--format", "json"]].concat();
@@ -50,10 +50,10 @@ impl Program {
         ensure!(output.status.success(), "{} failed ({})", arguments.join(" "), output.status);
         let text = String::from_utf8_lossy(&output.stdout);
         let answer = serde_json::from_slice(&output.stdout);
-        Ok((answer.with_context(|| format!("its answer is no JSON: {text}"))?, took))
+        Ok((answer.with_context(|| format!("its output is not JSON: {text}"))?, took))
     }
 
-    /// Starts a command, and compares what it prints with a file; the time ends when all of it was read.
+    /// Starts a command, and compares its output with a file; the measured time ends when the whole output was read.
     pub fn compare(&self, arguments: &[&str], expected: &mut dyn Read) -> Result<Duration> {
         let start = Instant::now();
         let mut child = self.spawn(arguments, Stdio::null(), Stdio::inherit())?;
@@ -81,7 +81,7 @@ impl Program {
     }
 }
 
-/// Reads both to their end.
+/// Compares both to their end.
 fn is_same(one: &mut dyn Read, other: &mut dyn Read) -> Result<bool> {
     let (mut left, mut right) = (vec![0; 1 << 18], vec![0; 1 << 18]);
     let mut same = true;

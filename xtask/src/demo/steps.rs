@@ -1,4 +1,4 @@
-//! The steps of the demonstration: each runs a command and checks what came of it.
+//! The steps of the demonstration: each runs a command and checks the result.
 
 use crate::demo::image::Image;
 use crate::demo::program::Program;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// The exit code for bytes that do not have the expected checksum.
 const MISMATCH: i32 = 4;
 
-/// The cache of a driver, and the image that is put into it.
+/// The cache with one driver, and the image that is added to it.
 struct Demo<'a> {
     driver: &'static str,
     image: &'a Image,
@@ -43,17 +43,17 @@ pub fn show(
     Ok(())
 }
 
-/// Shows that sqlite takes the place of a driver that is no component.
+/// Shows that sqlite replaces a driver that is not a component.
 pub fn show_fallback(binary: &Path, image: &Image) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let config = broken_configuration(&directory)?;
     let program = Program::new(binary, &["--config", text(&config)?]);
-    println!("\nA driver that is no component");
+    println!("\nA driver that is not a component");
     let (status, _) = program.json(&["status"])?;
     let driver = &status["driver"];
-    ensure!(driver["name"] == "sqlite", "sqlite should take its place: {status}");
+    ensure!(driver["name"] == "sqlite", "sqlite should replace it: {status}");
     ensure!(driver["fallback"]["configured"] == "broken", "no fallback is reported: {status}");
-    println!("  sqlite takes the place of broken: {}", driver["fallback"]["reason"]);
+    println!("  sqlite replaces broken: {}", driver["fallback"]["reason"]);
     let (added, _) = program.json(&["add", "image", text(&image.path)?, "--md5", &image.md5])?;
     ensure!(added["cached"] == true, "the fallback does not cache: {added}");
     Ok(())
@@ -61,7 +61,7 @@ pub fn show_fallback(binary: &Path, image: &Image) -> Result<()> {
 
 fn broken_configuration(directory: &TempDir) -> Result<std::path::PathBuf> {
     let path = |name: &str| directory.path().join(name);
-    fs::write(path("broken.wasm"), "this is no component")?;
+    fs::write(path("broken.wasm"), "this is not a component")?;
     let config = format!(
         "image_cache_dir = {:?}\nimage_cache_driver = \"broken\"\n[drivers.broken]\ncomponent = \"broken.wasm\"\n",
         path("cache")
@@ -71,7 +71,7 @@ fn broken_configuration(directory: &TempDir) -> Result<std::path::PathBuf> {
 }
 
 impl Demo<'_> {
-    /// Opens the cache; false if the driver cannot be used here, as xattr on some file systems.
+    /// Opens the cache; returns false if the file system does not support the driver.
     fn open(&mut self) -> Result<bool> {
         let status = self.timed("open", &["status"])?;
         let fallback = &status["driver"]["fallback"];
@@ -94,7 +94,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// What the driver keeps: hits, the list; and the queue.
+    /// Shows the driver's records (hits, list) and the queue.
     fn records(&mut self) -> Result<()> {
         let shown = self.timed("show, with the hit count", &["show", "image"])?;
         ensure!(shown["hits"] == 1, "the image was read once: {shown}");
@@ -114,7 +114,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// One bit in the middle of the image is flipped on its way.
+    /// Flips one bit in the middle of the image while it is added.
     fn corrupted(&mut self) -> Result<()> {
         let Image { path, size, md5 } = self.image;
         let mut flipped = Flipped { source: File::open(path)?, position: 0, at: size / 2 };
@@ -130,7 +130,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// A limit of half the image evicts it.
+    /// Sets a limit of half the image's size, which evicts the image.
     fn prune(&mut self) -> Result<()> {
         let half = (self.image.size / 2).to_string();
         let pruned = self.timed("prune", &["prune", "--max-size", &half])?;
@@ -141,7 +141,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Runs a command that moves no image, and keeps its time for the table.
+    /// Runs a command that transfers no image, and records its time for the table.
     fn timed(&mut self, step: &'static str, arguments: &[&str]) -> Result<Value> {
         let (answer, took) = self.program.json(arguments)?;
         self.figure(step, took, None);
@@ -157,7 +157,7 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-/// Flips one bit of what it reads.
+/// A reader that flips one bit of its source.
 struct Flipped {
     source: File,
     position: u64,

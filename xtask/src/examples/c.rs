@@ -1,4 +1,4 @@
-//! The example in C: `wit-bindgen`'s C generator, and clang as Zig's package on PyPI has it.
+//! The example in C: uses `wit-bindgen`'s C generator, and clang from Zig's package on PyPI.
 
 use super::context::{BuildContext, Example, empty_directory, files, run, write};
 use anyhow::{Context, Result};
@@ -12,13 +12,13 @@ use wit_bindgen_core::wit_parser::Resolve;
 pub(super) const TTL: Example =
     Example { name: "ttl-c", recipe: include_str!("c.rs"), toolchain: zig, build };
 
-/// Zig is a clang that has the C library for WebAssembly with it, needs no root, and is the same everywhere.
+/// Zig contains clang and a C library for WebAssembly, can be installed without root, and is the same everywhere.
 const ZIG: &str = "0.17.1";
 
-/// The interfaces' names in the generated C, instead of `image_cache_driver_files` and the like.
+/// The names of the interfaces in the generated C, instead of `image_cache_driver_files` and the like.
 const NAMES: [&str; 6] = ["types", "driver", "log", "sql", "attributes", "files"];
 
-/// The stack of an instance, in bytes: Zig's own default is 16 MiB, a quarter of what a driver may have.
+/// The stack of an instance in bytes: Zig's default is 16 MiB, a quarter of a driver's memory limit.
 const STACK: &str = "-Wl,-z,stack-size=131072";
 
 const FLAGS: [&str; 10] = [

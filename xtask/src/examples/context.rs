@@ -1,4 +1,4 @@
-//! Where the example drivers are built, and what their builds share.
+//! The directories in which the example drivers are built, and helpers for their builds.
 
 use anyhow::{Context, Result, bail};
 use image_cache_guest_toolchain::{Component, Workspace};
@@ -6,23 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// An example driver and how it becomes a component.
+/// An example driver, and how to build its component.
 pub struct Example {
     /// Its directory in `drivers/examples/`, and its component's name.
     pub name: &'static str,
-    /// This recipe's source: another recipe makes another component.
+    /// The source of this recipe: a change of the recipe changes the component.
     pub recipe: &'static str,
-    /// Finds or installs what compiles it.
+    /// Finds or installs the compiler.
     pub toolchain: fn(&BuildContext) -> Result<PathBuf>,
-    /// Compiles it with that.
+    /// Compiles the example with it.
     pub build: fn(&BuildContext, toolchain: &Path) -> Result<Component>,
 }
 
-/// Where the examples are and where they are built.
+/// The directories of the examples and of their builds.
 pub struct BuildContext {
     /// The workspace's directory.
     pub root: PathBuf,
-    /// For toolchains, what is generated, and components.
+    /// The directory for toolchains, generated files, and components.
     pub target: PathBuf,
 }
 
@@ -39,7 +39,7 @@ impl BuildContext {
     }
 }
 
-/// The files in a directory, in order.
+/// The files in a directory, sorted.
 pub fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries =
         directory.read_dir().with_context(|| format!("reading {}", directory.display()))?;
@@ -49,7 +49,7 @@ pub fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Makes a directory anew, with nothing in it.
+/// Creates an empty directory, and removes an existing one.
 pub fn empty_directory(path: &Path) -> Result<()> {
     if path.exists() {
         fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! The example in JavaScript: QuickJS with the script in it, by componentize-qjs.
+//! The example in JavaScript: componentize-qjs creates a component with QuickJS and the script.
 
 use super::context::{BuildContext, Example, copy, empty_directory, files, run};
 use anyhow::Result;
@@ -10,7 +10,8 @@ use std::process::Command;
 pub(super) const LRFU: Example =
     Example { name: "lrfu-js", recipe: include_str!("javascript.rs"), toolchain: packages, build };
 
-/// What the example's own lock file names, with the digests that are in there. The lock is copied last: it says that the rest is there.
+/// Installs the packages in the example's lock file, whose digests npm checks. The lock file is copied last: it marks a complete
+/// installation.
 fn packages(context: &BuildContext) -> Result<PathBuf> {
     let (source, directory) = (context.source("lrfu-js"), context.target.join("npm"));
     let lock = "package-lock.json";
@@ -19,7 +20,7 @@ fn packages(context: &BuildContext) -> Result<PathBuf> {
         .is_ok_and(|installed| fs::read(source.join(lock)).is_ok_and(|wanted| wanted == installed));
     if !same || !script.is_file() {
         println!(
-            "Installing componentize-qjs from npm, which puts JavaScript into a component (15 MB to fetch, 40 MB on disk), in {}",
+            "Installing componentize-qjs from npm, which compiles JavaScript to a component (15 MB to fetch, 40 MB on disk), in {}",
             directory.display()
         );
         empty_directory(&directory)?;
@@ -50,13 +51,13 @@ fn build(context: &BuildContext, script: &Path) -> Result<Component> {
     let built = context.target.join("lrfu-js/component.wasm");
     let mut node = Command::new("node");
     node.arg(script).arg("--wit").arg(wit).arg("--js").arg(source.join("driver.js"));
-    // The host speaks the synchronous ABI alone, and the engine calls nothing of WASI once it is set up.
+    // The host supports only the synchronous ABI, and the engine does not call WASI after its initialisation.
     node.args(["--world", "lrfu", "--sync", "--stub-wasi", "--output"]).arg(&built);
     run(&mut node)?;
     Component::of_bytes("lrfu-js", fs::read(built)?)
 }
 
-/// The driver's own world with the package that it is made of, as tools expect them.
+/// The world of the driver and the package of its interfaces, in the layout that the tools expect.
 fn wit_of(context: &BuildContext, source: &Path) -> Result<PathBuf> {
     let wit = context.target.join("lrfu-js/wit");
     empty_directory(&context.target.join("lrfu-js"))?;

@@ -24,7 +24,7 @@ pub fn edges(package: &Package) -> Edges {
     edges
 }
 
-/// The circles of files, each as the numbers of its files.
+/// The cycles of files, each as the numbers of its files.
 pub fn circles(package: &Package, edges: &Edges) -> Vec<Vec<usize>> {
     let mut successors = vec![Vec::new(); package.files.len()];
     for &(from, to) in edges.keys() {
@@ -43,7 +43,7 @@ fn used_items(package: &Package, module: usize) -> BTreeSet<(usize, String)> {
     }
     for path in &source.names.used_imports {
         let targets = resolver.resolve(module, path);
-        // Where the import also leads to a module, only the code tells which of both is used.
+        // If the import also refers to a module, only the code determines which of the two is used.
         if !targets.iter().any(|target| matches!(target, Target::Module(_))) {
             add(targets, &mut used);
         }
@@ -56,7 +56,7 @@ fn used_items(package: &Package, module: usize) -> BTreeSet<(usize, String)> {
     used
 }
 
-/// Adds those targets that are items.
+/// Adds the targets that are items.
 fn add(targets: Vec<Target>, used: &mut BTreeSet<(usize, String)>) {
     for target in targets {
         if let Target::Item(owner, name) = target {
@@ -78,7 +78,7 @@ mod tests {
     use anyhow::Result;
     use std::fs;
 
-    /// Reads a package of these files and shows its edges and the sizes of its circles.
+    /// Reads a package of these files, and shows its edges and the sizes of its cycles.
     fn read(files: &[(&str, &str)]) -> Result<(Vec<String>, Vec<usize>)> {
         let workspace = tempfile::tempdir()?;
         for (path, text) in files {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_through_a_re_export_is_found() -> Result<()> {
+    fn a_cycle_through_a_re_export_is_found() -> Result<()> {
         let (edges, circles) = read(&[
             ("lib.rs", "mod a; mod b; pub use a::A; pub use b::*;"),
             ("a.rs", "use crate::B; pub struct A(B);"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_only_re_exports_is_in_no_circle() -> Result<()> {
+    fn a_parent_that_only_re_exports_is_in_no_cycle() -> Result<()> {
         let (edges, circles) = read(&[
             ("lib.rs", "mod a;"),
             ("a.rs", "mod x; mod y; pub use x::X; pub(crate) use self::y::y; use y::Z;"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_uses_a_definition_of_its_parent_makes_a_circle() -> Result<()> {
+    fn a_child_that_uses_a_definition_of_its_parent_is_a_cycle() -> Result<()> {
         let (edges, circles) = read(&[
             ("lib.rs", "mod a;"),
             (
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_told_from_a_function_of_the_same_name() -> Result<()> {
+    fn a_module_is_distinguished_from_a_function_of_the_same_name() -> Result<()> {
         let (edges, circles) = read(&[
             ("lib.rs", "mod a; mod run; fn run() { a::f(run::Run) }"),
             ("a.rs", "use crate::run; pub fn f(_: run::Run) { crate::run::Run; }"),

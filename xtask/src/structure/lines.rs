@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 
-/// The number of lines that hold a token. Comments, documentation and blank lines do not count.
+/// The number of lines with a token. Comments, documentation and blank lines do not count.
 pub fn count(text: &str, tokens: TokenStream) -> usize {
     let mut lines = BTreeSet::new();
     collect(tokens, &mut lines);
@@ -32,14 +32,14 @@ fn collect(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     }
 }
 
-/// Marks the lines of a token. Tokens without extent are not in the source text.
+/// Marks the lines of a token. Tokens without an extent are not in the source text.
 fn mark(span: Span, lines: &mut BTreeSet<usize>) {
     if span.start() != span.end() {
         lines.extend(span.start().line..=span.end().line);
     }
 }
 
-/// The number of tokens of the documentation attribute at the front, 0 if there is none.
+/// The number of tokens of the documentation attribute at the beginning, or 0 if there is none.
 fn documentation(tokens: &[TokenTree]) -> usize {
     let is_punct = |at: usize, char| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == char);
     if !is_punct(0, '#') {

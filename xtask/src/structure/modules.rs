@@ -22,7 +22,7 @@ pub struct File {
 pub struct Module {
     /// The number of its file.
     pub file: usize,
-    /// The number of its parent, or nothing for the root of a crate.
+    /// The number of its parent, or none for the root of a crate.
     pub parent: Option<usize>,
     /// The number of the crate's root module.
     pub root: usize,
@@ -40,7 +40,7 @@ pub struct Package {
 }
 
 impl Package {
-    /// Reads the package in a folder of the workspace. Test code is left out.
+    /// Reads the package in a folder of the workspace, without test code.
     pub fn read(workspace: &Path, name: &str) -> Result<Package> {
         let mut package = Package { name: name.to_owned(), files: Vec::new(), modules: Vec::new() };
         let mut reader = Reader { workspace, package: &mut package };
@@ -76,7 +76,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a file as a module. Files of its child modules are in `children`.
+    /// Reads a file as a module. The files of its child modules are in `children`.
     fn file(&mut self, path: &Path, parent: Option<usize>, children: &Path) -> Result<usize> {
         let shown = path.strip_prefix(self.workspace)?.to_string_lossy().into_owned();
         let text = fs::read_to_string(path).with_context(|| shown.clone())?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use syn::visit::{self, Visit};
 use syn::{Ident, Item, ItemUse, UseTree, Visibility};
 
-/// What a name stands for in a module.
+/// The meaning of a name in a module.
 #[derive(Clone, Debug)]
 pub enum Binding {
     /// An item that the module of this number defines.
@@ -25,14 +25,14 @@ pub struct Names {
     pub bindings: BTreeMap<String, Vec<Binding>>,
     /// The modules whose names are all imported.
     pub globs: Vec<Path>,
-    /// Imports that the code of the module uses, whatever else it contains.
+    /// Imports that the code of the module uses in any case.
     pub used_imports: Vec<Path>,
-    /// Private imports that nothing in the code names. They are used if they are traits.
+    /// Private imports that the code does not name. They count as used if they are traits.
     pub unnamed_imports: Vec<Path>,
     pub traits: HashSet<String>,
     /// Macros that the whole crate can name.
     pub exported_macros: Vec<String>,
-    /// Whether a macro call in the place of an item can define further names.
+    /// Whether a macro call in item position can define further names.
     pub has_generated_items: bool,
 }
 
@@ -93,7 +93,7 @@ impl Names {
         }
     }
 
-    /// Adds an import. `mentioned` are the identifiers in the module's code, or nothing for an import within a function.
+    /// Adds an import. `mentioned` has the identifiers in the module's code, or is none for an import within a function.
     fn import(&mut self, import: &ItemUse, mentioned: Option<&HashSet<String>>) {
         if import.leading_colon.is_some() {
             return;
@@ -118,7 +118,7 @@ impl Names {
     }
 }
 
-/// The name of an item that can be named from elsewhere. Modules and macros are left out.
+/// The name of an item that other code can name, except modules and macros.
 fn identifier(item: &Item) -> Option<&Ident> {
     Some(match item {
         Item::Const(item) => &item.ident,
@@ -134,7 +134,7 @@ fn identifier(item: &Item) -> Option<&Ident> {
     })
 }
 
-/// The paths of a use tree, each with the name that it is bound to, or nothing for a glob.
+/// The paths of a use tree, each with the name to which it is bound, or none for a glob.
 fn flatten(tree: &UseTree, prefix: &mut Path, leaves: &mut Vec<(Path, Option<String>)>) {
     let mut leaf = |last: &Ident, bound: &Ident| {
         let mut path = prefix.clone();

@@ -7,11 +7,11 @@ use std::path::Path;
 /// The folder below which every package is read, and below which type names must be unique.
 pub const HOST: &str = "host";
 
-/// Further packages in which circles are looked for.
+/// Further packages that are searched for cycles.
 const OTHERS: [&str; 5] =
     ["drivers/sdk", "drivers/toolchain", "drivers/sqlite", "drivers/xattr", "xtask"];
 
-/// Folders that hold no packages of their own.
+/// Folders that contain no packages of their own.
 const SKIPPED: [&str; 5] = ["src", "tests", "examples", "benches", "target"];
 
 /// The folders of all packages, relative to the workspace, sorted below [`HOST`].

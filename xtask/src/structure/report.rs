@@ -1,4 +1,4 @@
-//! The findings of all packages, and how they are shown.
+//! The report on all packages, and its output.
 
 use crate::structure::edges::{Edges, circles, edges};
 use crate::structure::modules::Package;
@@ -8,16 +8,16 @@ use anyhow::Result;
 use std::fmt::{Display, Formatter, Result as FmtResult};
 use std::path::Path;
 
-/// How many type names may be defined more than once.
+/// The number of type names that may be defined more than once.
 const ALLOWED_DUPLICATES: usize = 5;
 
-/// What was found in the workspace.
+/// The findings in the workspace.
 pub struct Report {
     packages: Vec<Findings>,
     duplicates: Vec<Duplicate>,
 }
 
-/// What was found in a package.
+/// The findings in a package.
 struct Findings {
     package: Package,
     edges: Edges,
@@ -44,17 +44,17 @@ impl Report {
         self.packages.iter().map(|found| found.package.files.len()).sum()
     }
 
-    /// What is not allowed, in words.
+    /// The violations as messages.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let circles = self.circles();
         if circles > 0 {
-            faults.push(format!("{circles} circles of files, 0 are allowed"));
+            faults.push(format!("{circles} import cycles, 0 are allowed"));
         }
         let visible = self.visible_duplicates();
         if visible > ALLOWED_DUPLICATES {
             faults.push(format!(
-                "{visible} type names more than once, {ALLOWED_DUPLICATES} are allowed"
+                "{visible} type names are defined more than once, {ALLOWED_DUPLICATES} are allowed"
             ));
         }
         faults
@@ -111,7 +111,7 @@ impl Display for Report {
 }
 
 impl Findings {
-    /// The paths of the files of each circle, sorted.
+    /// The paths of the files of each cycle, sorted.
     fn paths(&self) -> Vec<Vec<&str>> {
         let mut circles = Vec::new();
         for circle in &self.circles {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// The report of a workspace whose package in `host` has these modules beside each other.
+    /// The report of a workspace whose package in `host` has these modules.
     fn report(a: &str, b: &str) -> Result<Report> {
         let workspace = tempfile::tempdir()?;
         fs::create_dir_all(workspace.path().join("host/src"))?;
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_a_fault_and_is_shown_with_its_names() -> Result<()> {
+    fn a_cycle_is_a_fault_and_is_shown_with_its_names() -> Result<()> {
         let report = report("pub struct A(crate::b::B);", "use crate::a; pub struct B(a::A);")?;
         assert_eq!(report.faults(), ["1 circles of files, 0 are allowed"]);
         let text = report.to_string();

@@ -3,7 +3,7 @@
 use crate::structure::modules::Package;
 use crate::structure::names::Binding;
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// An item, by the number of the module that defines it and its name.
@@ -11,10 +11,10 @@ pub enum Target {
     Module(usize),
 }
 
-/// A resolution in one package. Paths into other crates lead nowhere.
+/// A resolution in one package. Paths to other crates have no target.
 pub struct Resolver<'a> {
     package: &'a Package,
-    /// The imports that are being followed, by module, name and position. It ends circles of imports.
+    /// The imports that are being followed, by module, name and position. This ends cycles of imports.
     open: Vec<(usize, String, usize)>,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Resolver<'a> {
         Resolver { package, open: Vec::new() }
     }
 
-    /// What a path in a module leads to; several targets where the namespaces of types, values and macros share a name.
+    /// The targets of a path in a module; there are several if the namespaces of types, values and macros share a name.
     pub fn resolve(&mut self, module: usize, path: &[String]) -> Vec<Target> {
         let mut module = module;
         let mut at = 0;
@@ -42,7 +42,7 @@ impl<'a> Resolver<'a> {
         self.descend(module, &path[at..], at > 0)
     }
 
-    /// Follows the names of a path. `is_qualified` tells whether the first one must be in the module.
+    /// Follows the names of a path. `is_qualified` states whether the first name must be in the module.
     fn descend(&mut self, module: usize, path: &[String], is_qualified: bool) -> Vec<Target> {
         let Some((first, rest)) = path.split_first() else {
             return vec![Target::Module(module)];
@@ -55,14 +55,14 @@ impl<'a> Resolver<'a> {
             targets.push(Target::Item(module, first.clone()));
         }
         if !rest.is_empty() && targets.iter().any(|target| matches!(target, Target::Module(_))) {
-            // Modules and types share a namespace, so that an item of this name is a function, a constant or a macro.
+            // Modules and types share a namespace, so an item of this name is a function, a constant or a macro.
             targets.retain(|target| matches!(target, Target::Module(_)));
         }
         let mut found = Vec::new();
         for target in targets {
             match target {
                 Target::Module(child) => found.extend(self.descend(child, rest, true)),
-                // What follows is a variant or an associated item.
+                // The next name is a variant or an associated item.
                 item => found.push(item),
             }
         }
@@ -71,7 +71,7 @@ impl<'a> Resolver<'a> {
         found
     }
 
-    /// What a name stands for in a module.
+    /// The meaning of a name in a module.
     fn lookup(&mut self, module: usize, name: &str) -> Vec<Target> {
         let names = &self.package.modules[module].names;
         let bindings = names.bindings.get(name).map(Vec::as_slice).unwrap_or_default();

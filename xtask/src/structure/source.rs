@@ -4,7 +4,7 @@ use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, ImplItem, Item, Meta, Stmt, Token, TraitItem};
 
-/// Conditions that hold in builds for tests only.
+/// Conditions that are true only in test builds.
 const TEST_BUILDS: [&str; 3] = ["test", "doctest", "fuzzing"];
 
 /// Parses a source text. The result contains no test code.
@@ -17,7 +17,7 @@ pub fn parse(text: &str) -> syn::Result<syn::File> {
     Ok(file)
 }
 
-/// Whether a file holds only tests, by its path within the package.
+/// Whether a file contains only tests, according to its path within the package.
 pub fn is_test_file(path: &str) -> bool {
     let mut parts = path.rsplit('/');
     parts.next() == Some("tests.rs") || parts.any(|folder| folder == "tests")
@@ -34,7 +34,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a `cfg` condition holds in test builds only.
+/// Whether a `cfg` condition is true only in test builds.
 fn implies_test(condition: &Meta) -> bool {
     match condition {
         Meta::Path(path) => TEST_BUILDS.iter().any(|build| path.is_ident(build)),
@@ -147,7 +147,7 @@ pub fn item_attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// The attributes of a statement, for the kinds of expression that carry a `cfg` in practice.
+/// The attributes of a statement, for the kinds of expression that have a `cfg` in practice.
 fn statement_attributes(statement: &Stmt) -> &[Attribute] {
     match statement {
         Stmt::Local(local) => &local.attrs,
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn test_files_are_told_by_their_path() {
+    fn test_files_are_recognised_by_their_path() {
         assert!(is_test_file("src/a/tests.rs") && is_test_file("src/tests/a.rs"));
         assert!(!is_test_file("src/testing.rs") && !is_test_file("src/contests.rs"));
     }

@@ -11,7 +11,7 @@ pub fn name(identifier: &proc_macro2::Ident) -> String {
     text.strip_prefix("r#").map_or(text.clone(), str::to_owned)
 }
 
-/// Whether a name is written like a variable or function, as opposed to a type or constant.
+/// Whether a name has the case of a variable or function, and not of a type or constant.
 pub fn is_lower(name: &str) -> bool {
     name.starts_with(|first: char| !first.is_uppercase())
 }
@@ -48,7 +48,7 @@ pub fn identifiers(tokens: TokenStream, found: &mut impl Extend<String>) {
     }
 }
 
-/// The path that begins here, and the position behind it.
+/// The path that begins here, and the position after it.
 fn path(tokens: &[TokenTree], mut at: usize) -> (Path, usize) {
     let mut path = Path::new();
     while let Some(TokenTree::Ident(identifier)) = tokens.get(at) {
@@ -62,7 +62,7 @@ fn path(tokens: &[TokenTree], mut at: usize) -> (Path, usize) {
     (path, at)
 }
 
-/// Whether what stands around the path allows it to name an item of this crate.
+/// Whether the tokens around the path allow it to name an item of this crate.
 fn counts(tokens: &[TokenTree], start: usize, end: usize, path: &Path) -> bool {
     let before =
         |distance: usize, char| start >= distance && is_punct(tokens, start - distance, char);

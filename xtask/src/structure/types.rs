@@ -20,7 +20,7 @@ impl Duplicate {
     }
 }
 
-/// The type names that the packages define more than once. Variants of a definition in one module are one place.
+/// The type names that the packages define more than once. Several variants of a definition in one module count once.
 pub fn duplicates<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<Duplicate> {
     let mut found: BTreeMap<String, BTreeMap<(String, String), bool>> = BTreeMap::new();
     for package in packages {
@@ -66,7 +66,7 @@ fn module_paths(package: &Package) -> Vec<String> {
 #[derive(Default)]
 struct Types {
     found: BTreeSet<(String, bool)>,
-    /// How many blocks are open. Types in blocks are visible only there.
+    /// The number of open blocks. Types in blocks are visible only there.
     depth: usize,
 }
 

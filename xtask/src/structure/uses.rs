@@ -6,7 +6,7 @@ use std::mem;
 use syn::visit::{self, Visit};
 use syn::{Item, Meta};
 
-/// All paths in the items. Imports are left out, and names of local variables where they can be told.
+/// All paths in the items, except imports and, if they can be recognised, names of local variables.
 pub fn paths(items: &[Item]) -> BTreeSet<Path> {
     let mut uses = Uses::default();
     items.iter().for_each(|item| uses.visit_item(item));

@@ -1,15 +1,17 @@
-//! GDSF: what is evicted first depends on how often an image is used, how large it is, and how long ago that was.
+//! GDSF: the eviction order depends on how often and how recently an image was used, and on its size.
 //!
-//! An image's priority is `clock + uses × cost / size`, and the lowest goes first. The clock is the highest priority that was ever
-//! evicted: an image that is used gets its priority anew, on top of the clock of that moment, while those that are not used stay
-//! where they are until the clock has caught up with them. So small images stay before large ones, often used ones before
-//! seldom used ones, and old fame fades with each eviction. No image has to be looked at for that.
+//! The priority of an image is `clock + uses × cost / size`, and the image with the lowest priority is evicted first. The clock
+//! is the highest priority that was evicted so far. When an image is used, its priority is computed again with the current clock;
+//! images that are not used keep their priority until the clock reaches it. So small images outlive large ones, frequently used
+//! images outlive rarely used ones, and the weight of old uses decreases with each eviction, without an update of any other
+//! image.
 //!
 //! L. Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Laboratories, Technical
 //! Report HPL-98-69 (R.1), 1998.
 //!
-//! The records lie in SQL, and nothing else is kept: an instance may go at any time, and other processes may have others. `records`
-//! holds the records, `policy` the arithmetic, `victims` the order.
+//! The records are in SQL. An instance keeps only its configuration in memory, because the host can discard an instance at any
+//! time, and other processes may have further instances. `statements` has the records, `policy` the arithmetic, `victims` the
+//! eviction order.
 
 mod policy;
 mod statements;
@@ -18,7 +20,7 @@ mod victims;
 use image_cache_driver_sdk::prelude::*;
 use policy::Goal;
 
-/// The driver: what an instance keeps in memory is its configuration.
+/// The driver. An instance keeps only its configuration in memory.
 struct Gdsf {
     goal: Goal,
 }
@@ -75,7 +77,7 @@ impl Driver for Gdsf {
     }
 }
 
-/// One statement alone, several in one transaction.
+/// Executes one statement directly, and several statements in one transaction.
 fn run(statements: &[Statement]) -> Result<(), Error> {
     match statements {
         [] => Ok(()),

@@ -1,17 +1,17 @@
 //! The arithmetic of GDSF, in SQL: priorities and the clock.
 //!
-//! It is SQL's and not Rust's, because the clock is shared: a statement that reads the clock and writes a priority is one step,
-//! whatever other processes do. All numbers are doubles. Sizes count in blocks of 4 KiB, so that an empty image has one, too, and
-//! priorities stay within what a double tells apart.
+//! It is in SQL and not in Rust, because processes share the clock: a statement that reads the clock and writes a priority is
+//! atomic. All numbers are doubles. Sizes are in blocks of 4 KiB, so that an empty image also has a size, and so that priorities
+//! stay within the precision of a double.
 
 use std::str::FromStr;
 
-/// What the cache is to be good at, which is what fetching an image is taken to cost.
+/// The goal of the cache. It determines the assumed cost of fetching an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// Serve as many reads as possible: every fetch costs the same. GDSF proper.
+    /// Serve as many reads as possible: every fetch has the same cost. This is the original GDSF.
     Hits,
-    /// Serve as many bytes as possible: a fetch costs what the image has in bytes, and size cancels out. This is LFU with
+    /// Serve as many bytes as possible: the cost of a fetch is the size of the image, so the size cancels out. This is LFU with
     /// dynamic ageing.
     Bytes,
 }
@@ -29,7 +29,7 @@ impl FromStr for Goal {
 }
 
 impl Goal {
-    /// How the option says it; the records keep it, since priorities with one goal mean nothing with another.
+    /// The value of the option. The records store it, because priorities for one goal are meaningless for another goal.
     pub fn name(self) -> &'static str {
         match self {
             Goal::Hits => "hits",
@@ -37,7 +37,7 @@ impl Goal {
         }
     }
 
-    /// An expression: what `uses` are worth for an image of `size` bytes. The fetch counts as a use.
+    /// An SQL expression: the value of `uses` for an image of `size` bytes. The fetch counts as a use.
     fn worth(self, uses: &str, size: &str) -> String {
         match self {
             Goal::Hits => format!("({uses}) * 1.0 / max(1, ({size} + 4095) / 4096)"),
@@ -45,21 +45,22 @@ impl Goal {
         }
     }
 
-    /// An expression: the priority of an image with so many hits, from now on.
+    /// An SQL expression: the priority of an image with this number of hits, from now on.
     pub fn priority(self, hits: &str, size: &str) -> String {
         format!("(SELECT clock FROM policy) + {}", self.worth(&format!("{hits} + 1"), size))
     }
 }
 
-/// Notes the highest priority of images that are about to be removed; `ids` is a list of parameters.
+/// Stores the highest priority of the images that are about to be removed; `ids` is a list of parameters.
 pub fn note_removed(ids: &str) -> String {
     format!(
         "UPDATE policy SET removed = max(removed, ifnull((SELECT max(priority) FROM images WHERE id IN ({ids})), 0))"
     )
 }
 
-/// Moves the clock on, after the images are gone. An eviction takes the lowest, and the clock is then the highest that it took. What
-/// an operator deletes stands anywhere: where an image stays that is lower, it was no eviction, and the clock stays, too.
+/// Advances the clock after images were removed. An eviction takes the images with the lowest priorities, and the clock becomes
+/// the highest priority among them. An operator can delete images of any priority: if an image with a lower priority remains,
+/// this was no eviction, and the clock does not change.
 pub const MOVE_CLOCK: &str = "UPDATE policy SET removed = 0, clock = CASE \
     WHEN removed > ifnull((SELECT min(priority) FROM images), removed) THEN clock ELSE max(clock, removed) END";
 

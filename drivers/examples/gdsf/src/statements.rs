@@ -1,17 +1,17 @@
-//! The records: two tables, and every statement on them. Texts stay the same from call to call, so that the host's prepared
-//! statements serve again.
+//! The records: two tables, and all statements on them. The text of a statement does not change between calls, so that the host
+//! can reuse its prepared statements.
 
 use crate::policy::{Goal, MOVE_CLOCK, note_removed};
 use image_cache_driver_sdk::prelude::*;
 use image_cache_driver_sdk::{ImageHits, checksum_from_hex, hits_by_image};
 
-/// Ids in one statement: SQLite takes 1,000 parameters.
+/// The number of ids in one statement: SQLite allows 1,000 parameters.
 const IDS_AT_ONCE: usize = 500;
 
-/// Records in one page: within the host's caps on rows and bytes, with room.
+/// Records in one page: well within the host's limits on rows and bytes.
 const PAGE: u32 = 1000;
 
-/// Larger counts and sizes are cut to this: room to add, and more than any file has.
+/// The maximum of counts and sizes: additions cannot overflow, and no file is larger.
 const MOST: u64 = 1 << 62;
 
 const COLUMNS: &str = "id, size, hits, accessed, modified, checksum";
@@ -20,15 +20,15 @@ const IMAGES: &str = "CREATE TABLE IF NOT EXISTS images (\
     id TEXT PRIMARY KEY, size INTEGER NOT NULL, hits INTEGER NOT NULL, accessed INTEGER NOT NULL, modified INTEGER NOT NULL, \
     checksum TEXT, priority REAL NOT NULL)";
 
-/// The order of eviction: among equals the least recently accessed.
+/// The eviction order: of images with the same priority, the least recently accessed first.
 const BY_PRIORITY: &str =
     "CREATE INDEX IF NOT EXISTS images_by_priority ON images (priority, accessed, id)";
 
-/// One row: the clock, what was removed since it was moved, and the goal that priorities are measured by.
+/// One row: the clock, the highest priority removed since the clock was advanced, and the goal of the priorities.
 const POLICY: &str = "CREATE TABLE IF NOT EXISTS policy (\
     one INTEGER PRIMARY KEY CHECK (one = 1), clock REAL NOT NULL, removed REAL NOT NULL, goal TEXT NOT NULL)";
 
-/// Makes what is missing. If all is there it only reads, and waits for no other process.
+/// Creates missing tables. If nothing is missing, it only reads, and waits for no other process.
 pub fn prepare(goal: Goal) -> Result<(), Error> {
     for table in [IMAGES, BY_PRIORITY, POLICY] {
         sql::execute(&statement(table, vec![]))?;
@@ -37,17 +37,17 @@ pub fn prepare(goal: Goal) -> Result<(), Error> {
     if matches!(rows.first().map(Vec::as_slice), Some([Value::Text(name)]) if name == goal.name()) {
         return Ok(());
     }
-    sql::execute_all(&measure_anew(goal)).map(drop)
+    sql::execute_all(&recompute_priorities(goal)).map(drop)
 }
 
-/// Starts the clock at 0, and gives every image the priority that its hits are worth by this goal.
-fn measure_anew(goal: Goal) -> Vec<Statement> {
+/// Sets the clock to 0, and computes the priority of every image from its hits for this goal.
+fn recompute_priorities(goal: Goal) -> Vec<Statement> {
     let reset = "INSERT OR REPLACE INTO policy (one, clock, removed, goal) VALUES (1, 0, 0, ?1)";
     let update = format!("UPDATE images SET priority = {}", goal.priority("hits", "size"));
     vec![statement(reset, vec![Value::Text(goal.name().into())]), statement(&update, vec![])]
 }
 
-/// Writes a record, in place of any that is there.
+/// Writes a record and replaces an existing one.
 pub fn insert(image: CachedImage, goal: Goal) -> Statement {
     let priority = goal.priority("?3", "?2");
     let text = format!(
@@ -64,7 +64,8 @@ pub fn insert(image: CachedImage, goal: Goal) -> Statement {
     statement(&text, row)
 }
 
-/// Counts hits, a statement for each image: they must not be lost half way, so they are for one transaction.
+/// Counts hits, with one statement for each image. Execute the statements in one transaction, so that either all hits are counted
+/// or none.
 pub fn count(hits: Vec<Hit>, goal: Goal) -> Vec<Statement> {
     let priority = goal.priority("hits + ?2", "size");
     let text = format!(
@@ -76,7 +77,8 @@ pub fn count(hits: Vec<Hit>, goal: Goal) -> Vec<Statement> {
     hits_by_image(hits).into_iter().map(update).collect()
 }
 
-/// Removes records and moves the clock, for one transaction. Done twice it changes nothing more: what is gone has no priority.
+/// Removes records and advances the clock. Execute the statements in one transaction. A repetition changes nothing, because the
+/// removed images have no priority any more.
 pub fn remove(image_ids: &[String]) -> Vec<Statement> {
     let of_chunks = |text: &dyn Fn(&str) -> String| -> Vec<Statement> {
         let chunk = |ids: &[String]| {
@@ -99,25 +101,25 @@ pub fn select_one(image_id: String) -> Statement {
     statement(&text, vec![Value::Text(image_id)])
 }
 
-/// Rows behind an id, or from the front, in the order of the ids' bytes, which is SQLite's own.
+/// Rows after an id, or from the beginning, in the order of the ids' bytes, which is SQLite's default order.
 pub fn select_page(after: Option<String>, limit: u32) -> Statement {
     let text = format!("SELECT {COLUMNS} FROM images WHERE id > ?1 ORDER BY id LIMIT ?2");
     statement(&text, vec![Value::Text(after.unwrap_or_default()), integer(limit.min(PAGE).into())])
 }
 
-/// One row: how many images, and their bytes.
+/// One row: the number of images and the sum of their bytes.
 pub fn select_size() -> Statement {
-    // As a double, which is exact up to 8 PiB: `sum` of integers is an error if it overflows.
+    // As a double, which is exact up to 8 PiB: SQLite's `sum` of integers fails if it overflows.
     statement("SELECT count(*), total(size) FROM images", vec![])
 }
 
-/// What [`select_size`] answered.
+/// The totals from the result of [`select_size`].
 pub fn size(rows: &[Vec<Value>]) -> CacheSize {
     let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, number);
     CacheSize { images: column(0), bytes: column(1) }
 }
 
-/// The record in a row of the six columns.
+/// The record in a row with the six columns.
 pub fn record(row: Vec<Value>) -> Option<CachedImage> {
     let [Value::Text(image_id), size, hits, accessed, modified, checksum] =
         <[Value; 6]>::try_from(row).ok()?
@@ -143,16 +145,16 @@ pub fn statement(text: &str, parameters: Vec<Value>) -> Statement {
     Statement { sql: text.into(), parameters }
 }
 
-/// A number for a parameter.
+/// A number as a parameter.
 pub fn integer(n: u64) -> Value {
     Value::Integer(i64::try_from(n.min(MOST)).unwrap_or(i64::MAX))
 }
 
-/// A number out of a column.
+/// A number from a column.
 pub fn number(value: &Value) -> u64 {
     match value {
         Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
-        Value::Real(n) => *n as u64, // Saturates, and not-a-number is 0.
+        Value::Real(n) => *n as u64, // Saturates; NaN becomes 0.
         Value::Null | Value::Text(_) | Value::Blob(_) => 0,
     }
 }
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_records_go_with_few_statements_and_one_move_of_the_clock() {
+    fn many_records_are_removed_with_few_statements_and_one_clock_update() {
         let ids: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
         let statements = remove(&ids);
         let parameters: Vec<_> = statements.iter().map(|s| s.parameters.len()).collect();

@@ -1,4 +1,4 @@
-//! The images of the lowest priority, read off the index in pages.
+//! Selects the images with the lowest priority, page by page through the index.
 
 use crate::statements::{integer, number, statement};
 use image_cache_driver_sdk::prelude::*;
@@ -7,11 +7,12 @@ use std::collections::HashSet;
 /// Rows in one page.
 const PAGE: u32 = 500;
 
-/// Each page starts where the one before it ended.
+/// Each page starts after the end of the previous page.
 const LOWEST: &str = "SELECT priority, accessed, id, size FROM images \
     WHERE (priority, accessed, id) > (?1, ?2, ?3) ORDER BY priority, accessed, id LIMIT ?4";
 
-/// Names the images of the lowest priority, among equals the least recently accessed, until their sizes reach what is needed.
+/// Returns the images with the lowest priority, of equals the least recently accessed first, until their sizes reach the needed
+/// bytes.
 pub fn select(
     request: Eviction,
     mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
@@ -46,7 +47,7 @@ pub fn select(
 mod tests {
     use super::*;
 
-    /// Answers as SQLite would, from images of 10 bytes whose priority is their number.
+    /// Returns the rows that SQLite would return, for images of 10 bytes whose priority is their number.
     fn table(rows: u64) -> impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error> {
         move |statement| {
             let [Value::Real(after), _, _, Value::Integer(limit)] = statement.parameters.as_slice()
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_go_until_the_bytes_are_reached() {
+    fn the_lowest_are_selected_until_the_bytes_are_reached() {
         assert_eq!(ids(0, &[], 10), [""; 0]);
         assert_eq!(ids(1, &[], 10), ["0"]);
         assert_eq!(ids(21, &["1"], 10), ["0", "2", "3"]);

@@ -1,4 +1,4 @@
-//! What the driver does wrong, in which export, and from which call on.
+//! The driver's fault: what it does, in which export, and from which call on.
 
 use image_cache_driver_sdk::prelude::*;
 use std::hint::black_box;
@@ -20,47 +20,47 @@ const EXPORTS: [&str; 10] = [
 /// One way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Executes what cannot be executed.
+    /// Executes an invalid instruction.
     Trap,
-    /// Panics, with words.
+    /// Panics with a message.
     Panic,
-    /// Never answers.
+    /// Never returns.
     Loop,
-    /// Calls itself until the stack is full.
+    /// Recurses until the stack is full.
     Recurse,
-    /// Takes memory until there is no more.
+    /// Allocates memory until there is no more.
     Memory,
-    /// Fills the log before it answers well.
+    /// Floods the log before it returns normally.
     Chatter,
-    /// Answers an error.
+    /// Returns an error.
     Error(Failure),
     /// `is-cacheable`: no; `configure`: an error; `get-cache-size`: the largest numbers.
     Refuse,
     /// `get-cached-images`: descending.
     Unsorted,
-    /// `get-cached-images`: the first page, whatever is asked.
+    /// `get-cached-images`: always the first page.
     EndlessPage,
-    /// `get-cached-images`, `select-victims`: the same ones over and over, more than `limit`.
+    /// `get-cached-images`, `select-victims`: the same entries repeatedly, more than `limit`.
     TooMany,
-    /// `get-cached-images`: begins with an image that nobody recorded.
+    /// `get-cached-images`: begins with an image that was never recorded.
     ForeignImage,
     /// `get-cached-images`: begins with an id that is a path.
     PathImage,
-    /// `select-victims`: an id that it was never told.
+    /// `select-victims`: an unknown id.
     ForeignVictim,
     /// `select-victims`: an id that is a path.
     PathVictim,
-    /// `select-victims`: those that were excluded.
+    /// `select-victims`: the excluded images.
     ExcludedVictim,
-    /// `select-victims`: none, however much is needed.
+    /// `select-victims`: none, even if bytes are needed.
     NoVictim,
-    /// `select-victims`: all, however little is needed.
+    /// `select-victims`: all, even if few bytes are needed.
     EveryVictim,
-    /// `select-leftovers`: also one that was not offered, by a path.
+    /// `select-leftovers`: also a leftover that was not offered, whose id is a path.
     PathLeftover,
 }
 
-/// Which error to answer.
+/// The error to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     Busy,
@@ -71,11 +71,11 @@ pub enum Failure {
     TooLarge,
     InvalidArgument,
     Other,
-    /// A megabyte of words.
+    /// A message of one megabyte.
     Long,
 }
 
-/// Every fault by name, with the export it belongs to where it is a lie of one.
+/// Every fault by name; a fault that is a false result also has its export.
 const FAULTS: [(&str, Fault, Option<&str>); 27] = [
     ("trap", Fault::Trap, None),
     ("panic", Fault::Panic, None),
@@ -106,7 +106,7 @@ const FAULTS: [(&str, Fault, Option<&str>); 27] = [
     ("path-leftover", Fault::PathLeftover, Some("select-leftovers")),
 ];
 
-/// A fault, the export that has it, and how many calls go well before.
+/// A fault, the export that has it, and the number of calls before it that succeed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     fault: Option<Fault>,
@@ -134,12 +134,13 @@ impl FaultPlan {
         }
     }
 
-    /// The fault, for lies that the export itself has to tell.
+    /// The fault, if it is a false result that the export itself must return.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Commits the fault if this call has it: returns the error, returns true if the export has to lie or refuse, or does not return.
+    /// Commits the fault if this call has it: returns the error, or returns true if the export must return a false result or
+    /// refuse, or does not return.
     pub fn inject(&mut self, export: &str) -> Result<bool, Error> {
         let Some(fault) = self.fault.filter(|_| self.export == export) else { return Ok(false) };
         if self.good_calls > 0 {
@@ -187,7 +188,7 @@ fn trap() -> ! {
     std::process::abort()
 }
 
-#[allow(unconditional_recursion, reason = "to fill the stack is the point")]
+#[allow(unconditional_recursion, reason = "it fills the stack intentionally")]
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     recurse(black_box(depth + 1)) + frame[(depth % 64) as usize]

@@ -1,8 +1,8 @@
-//! A driver of the tests that misbehaves as its options say: sound records in memory, and one fault.
+//! A test driver with correct records in memory and one fault, which its options select.
 //!
-//! Options: `fault` (one of the names in `fault_plan.rs`), `in` (the export that has it, such as `record-hits`; the lies have
-//! one of their own), `after` (how many calls of that export go well first, in each instance), and `refuse-larger`
-//! (bytes above which an image is not cacheable). The records are lost with the instance; nothing but `log` is imported.
+//! Options: `fault` (one of the names in `fault_plan.rs`), `in` (the export with the fault, such as `record-hits`; false results
+//! have a fixed export), `after` (the number of calls of that export that succeed first, in each instance), and `refuse-larger`
+//! (bytes above which an image is not cacheable). The records are lost with the instance; the driver imports only `log`.
 
 mod fault_plan;
 
@@ -10,7 +10,7 @@ use fault_plan::{Fault, FaultPlan};
 use image_cache_driver_sdk::{LruSelector, prelude::*};
 use std::collections::BTreeMap;
 
-/// How many more than asked for a lie names at most.
+/// The maximum number of surplus entries in a false result.
 const FAR_TOO_MANY: u32 = 100_000;
 
 struct Faulty {
@@ -151,7 +151,7 @@ impl Driver for Faulty {
     }
 }
 
-/// The same over and over, one more than `limit`.
+/// The same entry repeatedly, one more than `limit`.
 fn repeated<T: Clone>(page: Vec<T>, limit: u32) -> Vec<T> {
     page.iter().cycle().take(limit.min(FAR_TOO_MANY) as usize + 1).cloned().collect()
 }

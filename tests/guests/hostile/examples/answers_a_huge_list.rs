@@ -1,4 +1,4 @@
-//! Names a million victims, whatever is asked.
+//! Always names a million victims.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::victim;

@@ -1,4 +1,4 @@
-//! Answers an error of 40 MiB.
+//! Returns an error of 40 MiB.
 
 use image_cache_driver_sdk::prelude::*;
 

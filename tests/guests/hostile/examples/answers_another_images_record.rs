@@ -1,4 +1,4 @@
-//! Answers the record of another image than it was asked for.
+//! Returns the record of another image than the requested one.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::invented;

@@ -1,4 +1,4 @@
-//! Answers a few more records and victims than were asked for.
+//! Returns a few more records and victims than requested.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{invented, victim};

@@ -1,4 +1,4 @@
-//! Asks the host for more rows, bytes and files than one answer may have.
+//! Requests more rows, bytes and files from the host than one result may have.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

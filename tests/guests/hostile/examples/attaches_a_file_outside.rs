@@ -1,4 +1,4 @@
-//! Reaches for other databases: the one beside the cache directory, and the sqlite driver's own.
+//! Tries to open other databases: one beside the cache directory, and that of the sqlite driver.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

@@ -1,5 +1,5 @@
-//! Calls slow functions of SQL again and again in one row, where nothing looks at the clock; then as many as it may in each of many
-//! rows.
+//! Calls slow SQL functions many times within one row, where SQLite does not check the deadline; then the permitted number of
+//! times in each of many rows.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

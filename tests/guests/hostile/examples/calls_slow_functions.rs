@@ -1,4 +1,4 @@
-//! Calls SQL functions whose time grows with the square of their arguments, which nothing interrupts.
+//! Calls SQL functions with quadratic time, which the host cannot interrupt.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;

@@ -1,4 +1,4 @@
-//! Defines triggers of which each is a long text, and far longer in SQLite's memory.
+//! Defines triggers with long texts, which need much more space in SQLite's memory.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;

@@ -1,4 +1,4 @@
-//! Defines tables until there is no end to what SQLite has to keep in memory.
+//! Defines tables without end, which SQLite keeps in memory.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;

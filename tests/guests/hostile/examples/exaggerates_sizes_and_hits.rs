@@ -1,4 +1,4 @@
-//! Answers sizes, hits and sums that no file and no reader can reach.
+//! Returns impossibly large sizes, hits and sums.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Has thousands of statements executed in one call of the host, each of which is done before it would be interrupted.
+//! Executes thousands of statements in one call to the host; each one ends before it would be interrupted.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

@@ -1,4 +1,4 @@
-//! Writes into its database until there is no more room, in one transaction and in many.
+//! Writes to its database until it is full, in one transaction and in many.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;
@@ -22,7 +22,7 @@ impl image_cache_guest_hostile::Hostile for Fills {
                 Err(error) => return Err(error),
             }
         }
-        // What is there may be written over, which the log must bear.
+        // Existing rows may be overwritten, which fills the log.
         for _ in 0..50 {
             let _ = sql::execute(&statement("UPDATE t SET x = zeroblob(49999)"));
         }

@@ -1,4 +1,4 @@
-//! Gives an image as many attributes as it will take, of any size.
+//! Sets as many attributes on an image as possible, of any size.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::stopped;

@@ -1,4 +1,4 @@
-//! Says a hundred thousand things, and one very long one.
+//! Logs a hundred thousand messages, and a very long one.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Names one image that is cached, behind thousands that are not, so that every round of a prune gets a little further.
+//! Names one cached image after thousands that are not cached, so that every round of a prune makes a little progress.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::victim;

@@ -1,4 +1,4 @@
-//! Answers every question with "later".
+//! Always returns `busy`.
 
 use image_cache_driver_sdk::prelude::*;
 

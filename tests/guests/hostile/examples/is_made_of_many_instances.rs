@@ -1,4 +1,4 @@
-//! A driver like any other, until its test adds instances to it that do nothing.
+//! A correct driver, to which its test adds many instances without a function.
 
 #[derive(Default)]
 struct Many;

@@ -1,4 +1,4 @@
-//! Joins a table with itself three times, and gives up when the host does.
+//! Joins a table with itself three times, and returns when the host interrupts the query.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

@@ -1,4 +1,4 @@
-//! Sorts and groups more than memory has, so that SQLite would fill memory or a temporary file.
+//! Sorts and groups more rows than fit into memory, so that SQLite would fill memory or a temporary file.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

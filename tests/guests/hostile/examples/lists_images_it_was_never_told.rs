@@ -1,4 +1,4 @@
-//! Puts an image that nobody cached before all others.
+//! Lists an image that was never recorded before all others.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::invented;

@@ -1,4 +1,4 @@
-//! Has another thousand images for every page, in the right order.
+//! Returns a thousand new images in every page, in the correct order.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::Endless;

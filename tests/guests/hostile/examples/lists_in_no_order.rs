@@ -1,4 +1,4 @@
-//! Answers its pages backwards.
+//! Returns its pages in descending order.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Has another page for every question, of one image that nobody cached, and takes its time for each.
+//! Returns a further page for every request, with one image that was never recorded, and slowly.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{Endless, dawdle};

@@ -1,4 +1,4 @@
-//! Lists paths in the place of ids.
+//! Lists paths instead of ids.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::invented;

@@ -1,4 +1,4 @@
-//! Never answers.
+//! Never returns.
 
 use image_cache_driver_sdk::prelude::*;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! Asks the host small questions for ever: no time of its own, but all of the call's.
+//! Calls the host without end: this uses none of its own time, but all of the call's time.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;

@@ -1,4 +1,4 @@
-//! Names every image for eviction, whether one must go or none.
+//! Names every image for eviction, whether or not bytes are needed.
 
 use image_cache_driver_sdk::prelude::*;
 

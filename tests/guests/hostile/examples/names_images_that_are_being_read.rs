@@ -1,4 +1,4 @@
-//! Names those images again that could not be removed.
+//! Repeatedly names images that could not be removed.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::victim;

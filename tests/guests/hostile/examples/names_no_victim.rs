@@ -1,4 +1,4 @@
-//! Names nobody, however full the cache is.
+//! Names no victim, even if the cache is full.
 
 use image_cache_driver_sdk::prelude::*;
 

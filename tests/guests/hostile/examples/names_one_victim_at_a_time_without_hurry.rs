@@ -1,4 +1,4 @@
-//! Names one victim, however much is needed, and takes its time for each.
+//! Names one victim, even if more are needed, and slowly.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::dawdle;

@@ -1,4 +1,4 @@
-//! Names one victim, which is not cached, each time that it is not excluded.
+//! Names one victim that is not cached whenever it is not excluded.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::victim;

@@ -1,4 +1,4 @@
-//! Names other victims each time, of which none is cached.
+//! Names new victims each time, none of which is cached.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::victim;

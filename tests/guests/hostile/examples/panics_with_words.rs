@@ -1,4 +1,4 @@
-//! Panics, with words that would forge lines of a log and colour a terminal.
+//! Panics with a message that would forge log lines and colour a terminal.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Passes the host texts, values and lists that are too large: some are refused, the largest end the call.
+//! Passes texts, values and lists to the host that are too large: some are refused, and the largest end the call.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

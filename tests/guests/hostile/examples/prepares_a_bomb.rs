@@ -1,5 +1,5 @@
-//! Short texts that stand for large queries: tables and expressions that double at each step are copied while SQLite
-//! prepares, which nothing interrupts.
+//! Short texts for large queries: tables and expressions that double in each step are copied while SQLite prepares the query,
+//! which the host cannot interrupt.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;
@@ -7,14 +7,14 @@ use image_cache_guest_hostile::statement;
 #[derive(Default)]
 struct Prepares;
 
-/// Tables of which each is twice the one before.
+/// Tables, each of which is twice as large as the previous one.
 fn tables(steps: u32) -> String {
     let step = |n| format!(", t{} AS (SELECT a.x FROM t{n} a, t{n} b)", n + 1);
     let all: String = (0..steps).map(step).collect();
     format!("WITH t0(x) AS (SELECT 1){all} SELECT count(*) FROM t{steps}")
 }
 
-/// Expressions of which each is twice the one inside.
+/// Expressions, each of which is twice as large as the inner one.
 fn expressions(steps: u32) -> String {
     (0..steps)
         .fold("SELECT x FROM t".into(), |inner, _| format!("SELECT x + x AS x FROM ({inner})"))
@@ -30,7 +30,7 @@ impl image_cache_guest_hostile::Hostile for Prepares {
                 break;
             }
         }
-        // Which bound a bomb meets first depends on its size; that it meets none must not be.
+        // The size of a query determines which bound it exceeds first; it must exceed one of them.
         for steps in [18, 22, 27] {
             let view = format!("SELECT count(*) FROM v{steps}");
             for text in [tables(steps), expressions(steps), view] {

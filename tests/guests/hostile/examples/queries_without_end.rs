@@ -1,4 +1,4 @@
-//! Runs a recursive query that never ends, again and again.
+//! Repeatedly runs a recursive query that never ends.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

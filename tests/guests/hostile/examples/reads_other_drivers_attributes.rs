@@ -1,4 +1,4 @@
-//! Reaches for attributes that are not its own, and for files that are no images.
+//! Tries to access attributes of other drivers, and files that are not images.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::stopped;
@@ -16,7 +16,7 @@ impl image_cache_guest_hostile::Hostile for Snoops {
         for name in ["", "../hits", "a/b", "a\0", "user hits", "h\u{e4}ts", &"x".repeat(65)] {
             stopped(name, attributes::set(id, name, b"1"), wrong);
         }
-        // These are names like any other, in a space of its own.
+        // These names are valid in the driver's own namespace.
         for name in ["hits", "user.hits", "checksum", "security.capability"] {
             attributes::set(id, name, b"1000000")?;
         }
@@ -26,7 +26,7 @@ impl image_cache_guest_hostile::Hostile for Snoops {
             stopped(path, files::stat(path), wrong);
             stopped(path, files::set_accessed(path, 1), wrong);
         }
-        // The last two are there, in the test: a directory and a link to a file outside.
+        // The last two exist in the test: a directory, and a link to a file outside.
         for stranger in ["nobody-cached-this", "a-directory", "a-link"] {
             let gone = &[Error::NotFound];
             stopped(stranger, attributes::set(stranger, "hits", b"1"), gone);

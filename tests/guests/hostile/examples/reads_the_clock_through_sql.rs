@@ -1,4 +1,4 @@
-//! Looks for a clock and for randomness, which nobody granted, also where SQLite evaluates them later.
+//! Tries to read a clock or random numbers, which were not granted, also where SQLite evaluates them later.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::statement;
@@ -33,7 +33,7 @@ impl image_cache_guest_hostile::Hostile for Curious {
             if attempt.is_err() {
                 continue;
             }
-            // A view is looked at when it is used.
+            // A view is evaluated when it is used.
             let later = sql::query(&statement("SELECT * FROM c4"));
             assert!(text.contains("VIEW") && later.is_err(), "not stopped: {text}");
         }

@@ -1,4 +1,4 @@
-//! Calls itself until the stack is full.
+//! Recurses until the stack is full.
 
 use image_cache_driver_sdk::prelude::*;
 use std::hint::black_box;
@@ -9,10 +9,10 @@ struct Recurses;
 #[allow(
     unconditional_recursion,
     clippy::only_used_in_recursion,
-    reason = "to fill the stack is the point"
+    reason = "it fills the stack intentionally"
 )]
 fn recurse(depth: u64) -> u64 {
-    // Two calls, which no compiler makes a loop of; and nothing that lies in the guest's memory.
+    // Two calls, which a compiler cannot turn into a loop, and no data in the guest's memory.
     recurse(depth + 1) ^ recurse(depth + 2).rotate_left(7)
 }
 

@@ -1,4 +1,4 @@
-//! Wants files removed that nobody offered: by a path, and one whose writer lives.
+//! Names leftovers that were not offered: one by a path, and one with a live writer.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Has a small query prepared, makes views of what it reads that stand for millions of sums, and asks it again.
+//! Prepares a small query, replaces its table with views that expand to millions of sums, and runs it again.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

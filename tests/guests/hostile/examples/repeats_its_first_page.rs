@@ -1,4 +1,4 @@
-//! Answers its first page, whatever is asked.
+//! Always returns its first page.
 
 use image_cache_driver_sdk::prelude::*;
 

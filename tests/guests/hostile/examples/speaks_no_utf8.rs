@@ -1,4 +1,4 @@
-//! Answers text that is none.
+//! Returns text that is not UTF-8.
 
 use image_cache_driver_sdk::prelude::*;
 
@@ -7,7 +7,7 @@ struct Mumbles;
 
 impl image_cache_guest_hostile::Hostile for Mumbles {
     fn strike() -> Result<(), Error> {
-        // SAFETY: it is no UTF-8, on purpose; nothing in here looks at it on its way out.
+        // SAFETY: it is intentionally not UTF-8; no code in this guest reads it.
         Err(Error::Other(unsafe { String::from_utf8_unchecked(vec![b'a', 0xff, 0xfe, 0xc0]) }))
     }
 }

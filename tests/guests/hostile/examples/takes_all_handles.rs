@@ -1,4 +1,4 @@
-//! Makes handles to a resource of its own, which it exports besides, and gives none of them back.
+//! Creates handles of its own exported resource, and never drops them.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Takes memory, and writes to it, until there is no more.
+//! Allocates and writes memory until there is no more.
 
 use image_cache_driver_sdk::prelude::*;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! Everything else of SQL that leaves the database or lifts its bounds: extensions, pragmas, the schema's own table,
+//! The other SQL features that could leave the database or remove its bounds: extensions, pragmas, the schema's own table,
 //! transactions, temporary and virtual tables.
 
 use image_cache_driver_sdk::prelude::*;

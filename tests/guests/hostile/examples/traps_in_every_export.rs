@@ -1,4 +1,4 @@
-//! Executes what cannot be executed.
+//! Executes an invalid instruction.
 
 use image_cache_driver_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Copies its database to a place of its choice.
+//! Tries to copy its database to another path.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

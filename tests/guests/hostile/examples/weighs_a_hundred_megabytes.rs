@@ -1,4 +1,4 @@
-//! A driver like any other, until its test adds 100 MB to it that mean nothing.
+//! A correct driver, to which its test adds 100 MB of meaningless data.
 
 #[derive(Default)]
 struct Heavy;

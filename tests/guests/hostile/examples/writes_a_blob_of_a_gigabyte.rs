@@ -1,4 +1,4 @@
-//! Has SQLite make a value of 1 GiB, in one piece and put together.
+//! Creates a value of 1 GiB with SQLite, at once and by concatenation.
 
 use image_cache_driver_sdk::prelude::*;
 use image_cache_guest_hostile::{statement, stopped};

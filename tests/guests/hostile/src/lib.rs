@@ -1,23 +1,23 @@
-//! What the hostile drivers of the tests share: sound records in memory, and the places where each can do what no driver
-//! may. One file in `examples/` (or, as text, in `text/`) is one driver, and has a test of its own name.
+//! Common code of the hostile drivers: correct records in memory, and the functions in which each driver can misbehave. One file
+//! in `examples/` (or, as text, in `text/`) is one driver, and has a test of the same name.
 //!
-//! The one option, `in`, names the export that has the fault; without it each driver has its own.
+//! The only option, `in`, names the export with the fault; without it each driver has its default export.
 
 use image_cache_driver_sdk::{LruSelector, prelude::*};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// A way to misbehave. What is not overridden is done as it should be.
+/// A way to misbehave. The default of each function is correct.
 pub trait Hostile: Default + 'static {
-    /// The export that has the fault, unless the option `in` names another.
+    /// The export with the fault, unless the option `in` names another one.
     const EXPORT: &'static str = "record-cached";
 
-    /// Comes before the work of that export.
+    /// Runs before the work of that export.
     fn strike() -> Result<(), Error> {
         Ok(())
     }
 
-    /// Replaces the record that was asked for.
+    /// Replaces the requested record.
     fn record(&mut self, found: Option<CachedImage>) -> Option<CachedImage> {
         found
     }
@@ -54,22 +54,22 @@ pub trait Hostile: Default + 'static {
 }
 
 thread_local! {
-    /// The export that has the fault.
+    /// The export with the fault.
     static EXPORT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Records in memory of a hostile driver. They are lost with the instance.
+/// The records of a hostile driver in memory. They are lost with the instance.
 #[derive(Default)]
 pub struct Records<H> {
     images: BTreeMap<String, CachedImage>,
     hostile: H,
 }
 
-/// What [`hostile!`](crate::hostile) makes of a [`Hostile`]'s exports, under the names of the SDK's trait.
+/// The exports that [`hostile!`](crate::hostile) creates from a [`Hostile`], with the names of the SDK's trait.
 #[allow(missing_docs, reason = "they are the trait's")]
 impl<H: Hostile> Records<H> {
     pub fn describe() -> Description {
-        // An error cannot be told here.
+        // This function cannot return an error.
         let _ = strike::<H>("describe");
         Description { name: "hostile".into(), version: env!("CARGO_PKG_VERSION").into() }
     }
@@ -157,7 +157,7 @@ fn strike<H: Hostile>(export: &str) -> Result<(), Error> {
     if EXPORT.with_borrow(|chosen| chosen == export) { H::strike() } else { Ok(()) }
 }
 
-/// Exports records under this [`Hostile`] keeper as a driver.
+/// Exports the records of this [`Hostile`] as a driver.
 #[macro_export]
 macro_rules! hostile {
     ($hostile:ty) => {
@@ -235,7 +235,7 @@ macro_rules! hostile {
     };
 }
 
-/// A record of an image that nobody cached.
+/// A record of an image that was never cached.
 pub fn invented(image_id: impl Into<String>) -> CachedImage {
     CachedImage {
         image_id: image_id.into(),
@@ -247,14 +247,14 @@ pub fn invented(image_id: impl Into<String>) -> CachedImage {
     }
 }
 
-/// Records of images that nobody cached, in the order of their ids, without end.
+/// An endless sequence of records of images that were never cached, in the order of their ids.
 #[derive(Default)]
 pub struct Endless {
     told: u64,
 }
 
 impl Endless {
-    /// So many more.
+    /// The next records, as many as this.
     pub fn next(&mut self, images: u64) -> Vec<CachedImage> {
         let from = self.told;
         self.told += images;
@@ -262,7 +262,7 @@ impl Endless {
     }
 }
 
-/// A victim that nobody cached.
+/// A victim that was never cached.
 pub fn victim(image_id: impl Into<String>) -> Victim {
     Victim { image_id: image_id.into(), size: 1 }
 }
@@ -272,7 +272,7 @@ pub fn statement(sql: impl Into<String>) -> Statement {
     Statement { sql: sql.into(), parameters: Vec::new() }
 }
 
-/// Holds that the host answered one of these errors: a driver that got away with it panics, and the test sees that.
+/// Checks that the host returned one of these errors; otherwise the driver panics, and the test detects that.
 pub fn stopped<T>(what: &str, answer: Result<T, Error>, errors: &[Error]) {
     match answer {
         Ok(_) => panic!("not stopped: {what}"),
@@ -281,7 +281,7 @@ pub fn stopped<T>(what: &str, answer: Result<T, Error>, errors: &[Error]) {
     }
 }
 
-/// Has the host work for some 100 ms, which is not the driver's own time: none of its calls is too long by itself.
+/// Lets the host work for about 100 ms, which is not the driver's own time: none of its calls is too long.
 pub fn dawdle() {
     let slow = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 500000) SELECT count(*) FROM r";
     let _ = sql::query(&statement(slow));

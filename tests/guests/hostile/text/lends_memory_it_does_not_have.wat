@@ -1,6 +1,6 @@
-;; Names a place far outside of its memory for what the host passes in, and for its answers.
+;; Returns an address far outside of its memory for the values that the host passes, and for its results.
 (module
-  ;; A name and a version at 32, and at 16 where they are; zeros from 4096 on, which are an empty success.
+  ;; A name and a version at 32, and their pointers at 16; zeros from 4096 on, which mean an empty success.
   (memory (export "memory") 2)
   (data (i32.const 16) "\20\00\00\00\07\00\00\00\27\00\00\00\03\00\00\00")
   (data (i32.const 32) "hostile1.0")

@@ -1,12 +1,12 @@
-;; Grows a table, which lies outside of its memory, until there is no more.
+;; Grows a table, which is outside of its memory, until there is no more memory.
 (module
-  ;; A name and a version at 32, and at 16 where they are; zeros from 4096 on, which are an empty success.
+  ;; A name and a version at 32, and their pointers at 16; zeros from 4096 on, which mean an empty success.
   (memory (export "memory") 2)
   (data (i32.const 16) "\20\00\00\00\07\00\00\00\27\00\00\00\03\00\00\00")
   (data (i32.const 32) "hostile1.0")
   ;; Yes, for `is-cacheable`.
   (data (i32.const 64) "\00\00\00\00\01")
-  ;; What is passed in lands from 8192 on.
+  ;; Arguments are written from 8192 on.
   (global $next (mut i32) (i32.const 8192))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (local $at i32)

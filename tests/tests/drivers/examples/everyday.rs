@@ -1,4 +1,4 @@
-//! Every example through the real binary and a configuration file, as an operator has it.
+//! Every example through the real binary and a configuration file, like in production.
 
 use super::{Example, GDSF, LRFU, TTL};
 use image_cache_tests::{Tested, bytes};
@@ -22,7 +22,8 @@ fn ttl_serves_an_operator() -> Tested {
     serves(&TTL)
 }
 
-/// Checks the driver, then fills, reads, lists, prunes, cleans, deletes; each command is a process of its own, and none falls back.
+/// Checks the driver, then fills, reads, lists, prunes, cleans, deletes; each command is a separate process, and no driver is
+/// replaced.
 fn serves(example: &Example) -> Tested {
     let Some(shell) = Shell::new(example)? else { return Ok(()) };
     shell.run(&["driver", "check", example.name])?;
@@ -39,13 +40,13 @@ fn serves(example: &Example) -> Tested {
     }
     assert_eq!(shell.listed()?, [("deleted", 0), ("read", 3), ("unread", 0)].map(owned));
     shell.run(&["delete", "--yes", "deleted"])?;
-    // 600 kB of 500 kB: the one that nobody reads goes, whatever the policy.
+    // 600 kB with a limit of 500 kB: the image without reads is evicted, whatever the policy.
     shell.run(&["prune"])?;
     assert_eq!(shell.listed()?, [("read", 3)].map(owned));
     let broken = shell.directory.path().join("cache/invalid/broken");
     fs::write(&broken, "half")?;
     shell.run(&["clean"])?;
-    assert!(!broken.exists(), "clean left what failed");
+    assert!(!broken.exists(), "clean left a failed file");
     let status: Value = serde_json::from_slice(&shell.run(&["status"])?)?;
     assert_eq!(status["driver"]["name"], example.name, "{status}");
     assert_eq!(status["driver"]["fallback"], Value::Null, "{status}");
@@ -81,7 +82,7 @@ impl Shell {
         Ok(Some(Shell { binary, directory }))
     }
 
-    /// Runs a command that must succeed and have nothing to complain of; what it printed.
+    /// Runs a command that must succeed without warnings; returns its output.
     fn run(&self, arguments: &[&str]) -> Tested<Vec<u8>> {
         let mut command = Command::new(&self.binary);
         command.arg("--config").arg(self.directory.path().join("cache.toml"));

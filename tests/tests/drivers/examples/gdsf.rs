@@ -1,4 +1,4 @@
-//! GDSF: uses against size, and a clock that lets old fame fade.
+//! GDSF: weighs uses against size, and a clock reduces the weight of old uses.
 
 use super::{ALL, GDSF, GIB, MIB, Trial, refusal};
 use image_cache_tests::Tested;
@@ -8,13 +8,13 @@ fn trial(options: &[(&str, &str)]) -> Tested<Trial> {
 }
 
 #[test]
-fn a_large_image_that_is_seldom_read_goes_before_small_ones_that_are_read_often() -> Tested {
+fn a_large_rarely_read_image_is_evicted_before_small_often_read_ones() -> Tested {
     let trial = trial(&[])?;
     for name in ["small-1", "small-2", "small-3"] {
         trial.add(name, 50 * MIB, 0)?;
         trial.hit(name, 1..=5)?;
     }
-    // Cached last, and read last: by age alone it would stay.
+    // Cached last, and read last: a policy by age alone would keep it.
     trial.add("large", 20 * GIB, 10)?;
     trial.hit("large", [11, 12])?;
     assert_eq!(trial.victims(GIB, 20)?, ["large"]);
@@ -29,20 +29,20 @@ fn uses_make_up_for_size() -> Tested {
     trial.add("small", GIB, 0)?;
     trial.hit("small", [1])?;
     assert_eq!(trial.victims(1, 30)?, ["large"]);
-    // Ten times the size wants ten times the uses, and one more.
+    // Ten times the size needs more than ten times the uses.
     trial.hit("large", 2..=21)?;
     assert_eq!(trial.victims(1, 30)?, ["small"]);
     Ok(())
 }
 
 #[test]
-fn old_fame_fades_with_every_eviction() -> Tested {
+fn old_uses_lose_weight_with_every_eviction() -> Tested {
     let trial = trial(&[])?;
     trial.add("star", GIB, 0)?;
     trial.hit("star", 1..=50)?;
     let mut survived = 0;
     loop {
-        // There is room for the star and two more; no newcomer ever has as many uses as the star had.
+        // There is room for the popular image and two more; no new image ever has as many uses as the popular one.
         let (name, now) = (format!("newcomer-{survived:02}"), 100 + 10 * survived);
         trial.add(&name, GIB, now)?;
         trial.hit(&name, [now + 1, now + 2, now + 3])?;
@@ -57,10 +57,10 @@ fn old_fame_fades_with_every_eviction() -> Tested {
             break;
         }
         survived += 1;
-        assert!(survived < 40, "the star of long ago outlives everything");
+        assert!(survived < 40, "the formerly popular image is never evicted");
     }
-    // Its 51 uses were worth four uses in every second round, since two newcomers shared the clock.
-    assert!(survived > 20, "the star was gone after {survived} newcomers");
+    // Its 51 uses had the value of four uses in every second round, because two new images shared the clock.
+    assert!(survived > 20, "the popular image was evicted after {survived} new images");
     Ok(())
 }
 
@@ -69,7 +69,7 @@ fn a_used_image_of_long_ago_is_as_good_as_new() -> Tested {
     let trial = trial(&[])?;
     trial.add("old", GIB, 0)?;
     trial.hit("old", [1, 2])?;
-    // Evictions move the clock on.
+    // Evictions advance the clock.
     for round in 0..10 {
         let name = format!("passing-{round}");
         trial.add(&name, 2 * GIB, 10 + round)?;
@@ -93,7 +93,7 @@ fn deleting_a_famous_image_does_not_put_newcomers_before_the_rest() -> Tested {
     trial.hit("known", 61..=65)?;
     trial.remove("star")?;
     trial.add("newcomer", GIB, 70)?;
-    // Were the clock where the star was, the newcomer would begin above the image that was read five times.
+    // If the clock had the priority of the deleted image, the new image would begin above the image that was read five times.
     assert_eq!(trial.victims(1, 80)?, ["newcomer"]);
     Ok(())
 }
@@ -109,7 +109,7 @@ fn where_bytes_are_the_goal_size_does_not_count() -> Tested {
 }
 
 #[test]
-fn another_goal_measures_all_images_anew() -> Tested {
+fn another_goal_recomputes_the_priorities_of_all_images() -> Tested {
     let mut trial = trial(&[("goal", "hits")])?;
     trial.add("small", MIB, 0)?;
     trial.add("large", 100 * GIB, 1)?;

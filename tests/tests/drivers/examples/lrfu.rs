@@ -1,4 +1,4 @@
-//! LRFU: uses that are worth half as much a half-life later.
+//! LRFU: each use counts half after one half-life.
 
 use super::{ALL, DAY, HOUR, LRFU, MIB, Trial, refusal};
 use image_cache::Hit;
@@ -20,7 +20,7 @@ fn old_fame_fades_with_time() -> Tested {
     let Some(trial) = Trial::new(&LRFU, &[("half-life", "24h")])? else { return Ok(()) };
     trial.add("often", MIB, 0)?;
     trial.hit("often", 1..=15)?;
-    // Its 16 uses are worth as much as one use four days later.
+    // Its 16 uses count as much as one use four days later.
     trial.add("before", MIB, 3 * DAY)?;
     trial.add("after", MIB, 5 * DAY)?;
     assert_eq!(trial.victims(ALL, 5 * DAY)?, ["before", "often", "after"]);
@@ -40,13 +40,13 @@ fn the_half_life_leads_from_recency_to_frequency() -> Tested {
 }
 
 #[test]
-fn a_hit_that_is_told_late_counts_for_what_it_is_worth() -> Tested {
+fn a_hit_that_is_reported_late_counts_with_its_own_time() -> Tested {
     let Some(trial) = Trial::new(&LRFU, &[("half-life", "1h")])? else { return Ok(()) };
     trial.add("a", MIB, 10 * HOUR)?;
     trial.add("b", MIB, 10 * HOUR)?;
     trial.hit("a", [11 * HOUR])?;
     trial.hit("b", [11 * HOUR])?;
-    // Ten hours before: next to nothing, but more than nothing.
+    // Ten hours before: almost no value, but more than zero.
     trial.hit("a", [HOUR])?;
     assert_eq!(trial.victims(ALL, 12 * HOUR)?, ["b", "a"]);
     trial.hit("b", [10 * HOUR])?;
@@ -57,7 +57,7 @@ fn a_hit_that_is_told_late_counts_for_what_it_is_worth() -> Tested {
 #[test]
 fn hits_in_one_batch_and_one_by_one_are_worth_the_same() -> Tested {
     let Some(trial) = Trial::new(&LRFU, &[("half-life", "1h")])? else { return Ok(()) };
-    // Near and far, in and out of order, and so far apart that one is worth nothing beside another.
+    // Near and far times, in order and not, and so far apart that one use has no value compared with another.
     let seconds = [1, 2, 3000, 2000, 7 * HOUR, 7 * HOUR, 5 * DAY, 5 * DAY + 1, 4 * DAY, 900 * DAY];
     for name in ["batch", "single"] {
         trial.add(name, MIB, 0)?;
@@ -73,7 +73,7 @@ fn hits_in_one_batch_and_one_by_one_are_worth_the_same() -> Tested {
     Ok(())
 }
 
-/// Exponent and mantissa, as the driver's database has them.
+/// Exponent and mantissa in the driver's database.
 fn fame(trial: &Trial, name: &str) -> Tested<(i64, f64)> {
     let drivers = trial.config.dir.join(".image-cache/drivers");
     let is_database = |name: &str| !name.ends_with("-wal") && !name.ends_with("-shm");

@@ -1,4 +1,4 @@
-//! TTL: images go when their time is over, and what is too large does not come in.
+//! TTL: images above the age limit are evicted, and images above the size limit are not admitted.
 
 use super::{ALL, DAY, GIB, HOUR, MIB, TTL, Trial, at, id, refusal};
 use image_cache::{CachedImage, Checksum, ChecksumAlgorithm};
@@ -6,21 +6,21 @@ use image_cache_tests::Tested;
 use std::fs::File;
 
 #[test]
-fn an_image_whose_time_is_over_goes_even_where_there_is_room() -> Tested {
+fn an_image_above_the_age_limit_is_evicted_even_if_there_is_room() -> Tested {
     let Some(trial) = Trial::new(&TTL, &[("max-age", "7d")])? else { return Ok(()) };
     trial.add("older", MIB, 0)?;
     trial.add("old", MIB, HOUR)?;
     trial.add("young", MIB, 5 * DAY)?;
     assert_eq!(trial.victims(0, 7 * DAY - 1)?, [""; 0]);
     assert_eq!(trial.victims(0, 7 * DAY)?, ["older"]);
-    // Being read does not make it any younger.
+    // Reading an image does not change its age.
     trial.hit("older", [7 * DAY])?;
     assert_eq!(trial.victims(0, 8 * DAY)?, ["older", "old"]);
     Ok(())
 }
 
 #[test]
-fn those_whose_time_is_over_go_first_and_then_the_least_recently_used() -> Tested {
+fn images_above_the_age_limit_are_evicted_first_and_then_the_least_recently_used() -> Tested {
     let Some(trial) = Trial::new(&TTL, &[("max-age", "7d")])? else { return Ok(()) };
     trial.add("old", MIB, 0)?;
     trial.add("unread", MIB, 6 * DAY)?;
@@ -35,7 +35,7 @@ fn those_whose_time_is_over_go_first_and_then_the_least_recently_used() -> Teste
 }
 
 #[test]
-fn without_an_age_limit_nothing_is_ever_too_old() -> Tested {
+fn without_an_age_limit_no_image_is_too_old() -> Tested {
     let Some(trial) = Trial::new(&TTL, &[])? else { return Ok(()) };
     trial.add("ancient", MIB, 0)?;
     assert_eq!(trial.victims(0, 10_000 * DAY)?, [""; 0]);
@@ -77,7 +77,7 @@ fn a_checksum_is_forgotten_where_the_file_is_another() -> Tested {
 }
 
 #[test]
-fn long_lists_come_in_pages_that_go_on_where_the_last_one_ended() -> Tested {
+fn long_lists_are_paged_and_each_page_continues_after_the_last_one() -> Tested {
     let Some(trial) = Trial::new(&TTL, &[])? else { return Ok(()) };
     let mut names: Vec<String> = (0..2500).map(|n| format!("{:032x}", n * 7919 % 2500)).collect();
     for name in &names {

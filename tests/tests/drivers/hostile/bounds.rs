@@ -1,9 +1,9 @@
-//! Time, memory, stack, tables, and what passes between guest and host.
+//! Time, memory, stack, tables, and values between guest and host.
 
 use image_cache_tests::Tested;
 use image_cache_tests::hostile::Harness;
 
-/// Every export that the host calls once a driver is there.
+/// Every export that the host calls after loading a driver.
 const EXPORTS: [&str; 9] = [
     "is-cacheable",
     "record-cached",
@@ -16,9 +16,9 @@ const EXPORTS: [&str; 9] = [
     "select-leftovers",
 ];
 
-/// In each export the call fails, and in the end the driver is replaced; at loading it is refused at once.
+/// In each export the call fails, and at last the driver is replaced; if it fails while it is loaded, it is refused at once.
 fn fails_everywhere(guest: &str, words: &[&str]) -> Tested {
-    // Its own time alone is short: what a busy machine takes is no fault of the guest's.
+    // Only the limit on its own time is short, so that a busy machine causes no failure of the guest.
     let long_calls = |driver: &mut image_cache::DriverConfig| {
         driver.limits.call_time = std::time::Duration::from_secs(30);
     };

@@ -1,4 +1,4 @@
-//! What attributes and files could do to the disk, and to what is not the driver's.
+//! Attributes and files: harm to the disk, and access to data of others.
 
 use image_cache_tests::hostile::Harness;
 use image_cache_tests::{Tested, fill};
@@ -22,7 +22,7 @@ pub fn reads_other_drivers_attributes(harness: Harness) -> Tested {
     std::os::unix::fs::symlink(harness.trial.beside("outside.db"), harness.trial.path("a-link"))?;
     fill(&cache, "a", b"bytes");
     cache.prune()?;
-    // What it called `hits` is not the built-in xattr driver's, and nothing else of the system's is there.
+    // Its attribute `hits` is not that of the built-in xattr driver, and it has changed no system attribute.
     let mut names: Vec<String> =
         xattr::list(harness.trial.path("a"))?.map(|name| name.to_string_lossy().into()).collect();
     names.sort_unstable();
@@ -41,7 +41,7 @@ pub fn holds_every_listing(harness: Harness) -> Tested {
     }
     assert_eq!(cache.driver().fallback, None);
     let held = open_files()?.saturating_sub(before);
-    // Other tests of this process open some, too.
+    // Other tests of this process also open some.
     assert!(held < 500, "{held} more files are open");
     harness.assert_cache_works(&cache)
 }

@@ -1,4 +1,4 @@
-//! Answers that no driver may give. Every prune ends, and makes the cache as small as it has to be.
+//! False results. Every prune ends, and makes the cache as small as required.
 
 use image_cache::ImageCache;
 use image_cache_tests::components::{TRIED, assert_fell_back, assert_no_fallback, open};
@@ -7,7 +7,7 @@ use image_cache_tests::{Tested, bytes, fill, listed, read_all};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// What a driver has for all its calls of one undertaking, where the cache has few images.
+/// The time budget of a driver for all calls of one operation, if the cache has few images.
 const BUDGET: Duration = Duration::from_secs(10);
 
 pub fn lists_images_it_was_never_told(harness: Harness) -> Tested {
@@ -24,7 +24,7 @@ pub fn lists_images_without_end(harness: Harness) -> Tested {
     harness.with_long_deadlines().assert_replaced(&["more than 100000 images that are not cached"])
 }
 
-/// Opening, and the first list after it, take no longer than their budgets, five times over; then another driver serves.
+/// Opening and the first list after it take at most five times their budgets; then another driver is active.
 pub fn lists_one_image_a_page_without_hurry(harness: Harness) -> Tested {
     let harness = harness.with_long_deadlines();
     let begun = Instant::now();
@@ -34,7 +34,7 @@ pub fn lists_one_image_a_page_without_hurry(harness: Harness) -> Tested {
     harness.assert_cache_works(&cache)
 }
 
-/// One prune goes through the driver's budget once, and is done by sqlite.
+/// One prune uses the driver's budget once, and sqlite finishes it.
 pub fn names_one_victim_at_a_time_without_hurry(harness: Harness) -> Tested {
     let harness = harness.with_long_deadlines();
     let cache = harness.open();
@@ -49,7 +49,8 @@ pub fn names_one_victim_at_a_time_without_hurry(harness: Harness) -> Tested {
     harness.assert_cache_works(&cache)
 }
 
-/// Where nobody needs room nothing goes that was published just now, and half of the cache stays; where room is needed, no more goes.
+/// If no bytes are needed, no image that was just published is evicted, and half of the cache stays; if bytes are needed, no more
+/// images are evicted than necessary.
 pub fn names_every_image_as_victim(harness: Harness) -> Tested {
     let cache = full(&harness);
     assert_eq!(cache.prune()?.images, 2, "the size demands two");
@@ -98,7 +99,7 @@ pub fn exaggerates_sizes_and_hits(harness: Harness) -> Tested {
     harness.assert_replaced(&["18446744073709551615; at most 9223372036854775807"])
 }
 
-/// A cache of four images of 10,000 bytes, of which two may stay.
+/// A cache of four images of 10,000 bytes, with a limit of two images.
 fn full(harness: &Harness) -> ImageCache {
     let cache = harness.open();
     for id in ["a", "b", "c", "d"] {
@@ -107,7 +108,7 @@ fn full(harness: &Harness) -> ImageCache {
     cache
 }
 
-/// One prune sees through the driver, and does its work with sqlite.
+/// One prune detects the driver's fault, and finishes its work with sqlite.
 fn one_prune_suffices(harness: &Harness, words: &[&str]) -> Tested {
     let cache = full(harness);
     let pruned = cache.prune()?;
@@ -147,7 +148,7 @@ pub fn names_images_that_are_being_read(harness: Harness) -> Tested {
     let cache = full(&harness);
     let readers = ["a", "b", "c"].map(|id| cache.open_for_read(id));
     let pruned = cache.prune()?;
-    // The one that nobody reads went; the others are told.
+    // The image without a reader was evicted; the others are reported.
     assert_eq!(cache.cache_size()?.images, 3);
     assert_eq!(pruned.kept.len(), 3, "{:?}", pruned.kept);
     for reader in readers {

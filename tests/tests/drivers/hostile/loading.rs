@@ -1,4 +1,4 @@
-//! Drivers that are stopped before their first call.
+//! Drivers that are refused before their first call.
 
 use image_cache_tests::Tested;
 use image_cache_tests::hostile::Harness;
@@ -23,7 +23,7 @@ pub fn imports_what_nobody_granted(harness: Harness) -> Tested {
 pub fn weighs_a_hundred_megabytes(harness: Harness) -> Tested {
     let scratch = tempfile::tempdir()?;
     let path = |bytes| heavier(&harness, &scratch.path().join(format!("{bytes}.wasm")), bytes);
-    // What is added means nothing: a little of it is taken.
+    // The added data is meaningless: a small part of it is accepted.
     let (light, heavy) = (path(1 << 20)?, path(100_000_000)?);
     Harness::of("weighs_a_hundred_megabytes")
         .with(|driver| driver.component = light)
@@ -49,14 +49,14 @@ pub fn is_made_of_many_instances(harness: Harness) -> Tested {
     ])
 }
 
-/// The guest with a module that is empty, and so many instances of it.
+/// The guest with an empty module, and this number of instances of it.
 fn with_instances(harness: &Harness, path: &Path, count: u32) -> Tested<PathBuf> {
     const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
     let mut component = fs::read(&harness.driver().component)?;
     let modules = sections(&component).filter(|kind| *kind == 1).count() as u32;
     component.extend([1, MODULE.len() as u8]);
     component.extend(MODULE);
-    // Each says: instantiate, this module, with nothing.
+    // Each entry instantiates this module without arguments.
     let one = [&[0][..], &leb128(modules), &[0]].concat();
     let instances = [leb128(count), one.repeat(count as usize)].concat();
     component.push(2);
@@ -79,7 +79,7 @@ fn sections(component: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// The guest with a section that nobody reads, of so many zeros.
+/// The guest with a section of this number of zeros, which is ignored.
 fn heavier(harness: &Harness, path: &Path, bytes: u32) -> Tested<PathBuf> {
     let mut component = fs::read(&harness.driver().component)?;
     component.push(0);
@@ -90,7 +90,7 @@ fn heavier(harness: &Harness, path: &Path, bytes: u32) -> Tested<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// A number as WebAssembly writes it.
+/// A number in WebAssembly's encoding.
 fn leb128(mut number: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number >= 0x80 {

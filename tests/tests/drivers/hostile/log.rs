@@ -1,4 +1,5 @@
-//! What a driver says: bounded in length and number, unable to forge a line, and told where it was the last that it said.
+//! The messages of a driver: they are bounded in length and number, cannot forge a line, and the last one is reported if the
+//! driver fails.
 
 use image_cache_tests::Tested;
 use image_cache_tests::hostile::Harness;
@@ -20,7 +21,7 @@ impl Write for Written {
     }
 }
 
-/// Does something, and answers the lines that an operator saw meanwhile.
+/// Runs a function, and returns the lines that an operator saw meanwhile.
 fn logged(work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
     let written = Written::default();
     let writer = written.clone();

@@ -1,4 +1,4 @@
-//! What SQL could do to time, memory, disk, and to what is not the driver's.
+//! SQL: harm to time, memory and disk, and access to data of others.
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::components::open;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub fn queries_without_end(harness: Harness) -> Tested {
-    // What took long counts double, so that nobody waits a third time.
+    // A slow failure counts double, so there is no third wait.
     harness
         .with_short_deadlines()
         .assert_replaced(&["the call took more than 300ms", "2 times within 60 s"])
@@ -32,7 +32,7 @@ pub fn calls_countless_slow_functions(harness: Harness) -> Tested {
     harness.assert_replaced(&["the call took more than 300ms"])
 }
 
-/// The call is over in time, and meanwhile another process's cache takes the directory's lock.
+/// The call ends in time, and meanwhile the cache of another process can take the directory lock.
 pub fn executes_costly_statements(harness: Harness) -> Tested {
     let harness = harness.with_short_deadlines();
     let cache = harness.open();
@@ -59,7 +59,7 @@ pub fn executes_costly_statements(harness: Harness) -> Tested {
     harness.assert_replaced(&["the call took more than 300ms"])
 }
 
-/// No call took longer than its time and 100 ms, five times over.
+/// Asserts that no call took longer than five times its limit plus 100 ms.
 fn assert_calls_are_over_in_time(cache: &ImageCache) {
     for calls in cache.counters().driver_calls {
         assert!(calls.longest < 5 * Duration::from_millis(400), "{calls:?}");
@@ -122,14 +122,14 @@ pub fn fills_its_database(harness: Harness) -> Tested {
     fills_a_real_disk()
 }
 
-/// Bytes of the driver's database and what SQLite keeps beside it.
+/// The size of the driver's database and of SQLite's files beside it.
 fn on_disk(harness: &Harness) -> u64 {
     let entries = fs::read_dir(harness.trial.path(".image-cache/drivers"));
     let sizes = entries.into_iter().flatten().flatten().map(|entry| entry.metadata());
     sizes.flatten().map(|metadata| metadata.len()).sum()
 }
 
-/// On a disk of 24 MiB and with a share of 1 GiB: readers get every byte, and what is cached stays.
+/// On a disk of 24 MiB with a database limit of 1 GiB: readers get every byte, and cached images stay.
 fn fills_a_real_disk() -> Tested {
     let Some(mount) = Mount::tmpfs(24 << 20) else { return Ok(()) };
     let scratch = tempfile::tempdir()?;

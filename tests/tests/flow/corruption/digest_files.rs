@@ -1,4 +1,4 @@
-//! The files of digests: they come and go with their images.
+//! The digest files: they are created and removed with their images.
 
 use super::{MIB, digests, flip, refused};
 use image_cache::{Expected, Trust};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 with_both_drivers![
     a_copied_directory_keeps_its_digests,
-    digests_go_with_their_image,
+    digests_are_removed_with_their_image,
     digests_without_an_image_are_removed,
 ];
 
@@ -28,7 +28,7 @@ fn a_copied_directory_keeps_its_digests(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn digests_go_with_their_image(temp: &TempCache) -> Tested {
+fn digests_are_removed_with_their_image(temp: &TempCache) -> Tested {
     let cache = temp.open_with(|config| config.max_size(1000));
     for id in ["a", "b", "c", "d"] {
         fill(&cache, id, &bytes(17, 1000));
@@ -40,7 +40,7 @@ fn digests_go_with_their_image(temp: &TempCache) -> Tested {
     assert_eq!(digests(temp), 1);
     cache.delete_all_cached_images()?;
     assert_eq!(digests(temp), 0);
-    // Nor is there anything of fetches that came to nothing.
+    // Failed fetches also leave no digest files.
     assert!(cache.cache_image("e", &b"image"[..], Expected::nothing().with_size(9)).is_err());
     drop(cache.caching_reader("f", &b"image"[..], Expected::nothing())?);
     assert_eq!(digests(temp), 0);
@@ -56,10 +56,10 @@ fn digests_without_an_image_are_removed(temp: &TempCache) -> Tested {
         drop(cache);
         fs::remove_file(temp.path("gone"))?;
         temp.put(&format!("{folder}/0123456789abcdef0123456789abcdef"), b"torn");
-        // What a writer leaves that was killed.
+        // The files of a writer that was killed.
         temp.put(&format!("{folder}/0123456789abcdef0123456789abcdef.77-0.new"), b"torn");
         temp.put(&format!("{folder}/not ours"), b"");
-        // What cannot be removed keeps nothing else.
+        // A file that cannot be removed does not prevent removing others.
         fs::create_dir_all(temp.path(&format!("{folder}/00000000000000000000000000000000")))?;
         assert_eq!(digests(temp), 6);
         Ok(())

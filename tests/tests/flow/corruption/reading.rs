@@ -1,4 +1,4 @@
-//! Readers of a damaged image: an error before a damaged byte, whole or in part, synchronous or not.
+//! Readers of a damaged image get an error before a damaged byte, for whole images and ranges, synchronous or not.
 
 use super::{MIB, digests, flip, refused};
 use crate::in_tokio::{collect, run};
@@ -55,7 +55,7 @@ fn a_range_is_held_to_the_blocks_that_it_serves(temp: &TempCache) -> Tested {
         assert!(read_all(reader.ok_or("it is cached")?)? == image[range.clone()], "{range:?}");
     }
     assert!(cache.is_cached("a")?);
-    // Another byte than the damaged one, of the same block.
+    // Another byte of the damaged block.
     let range = 2 * MIB as u64 - 1..2 * MIB as u64 + 1;
     let mut reader = cache.open_range("a", range)?.ok_or("it is cached")?;
     let (came, end) = read_until_error(&mut reader, 10);
@@ -158,12 +158,12 @@ fn verification_can_be_switched_off(temp: &TempCache) -> Tested {
     flip(&temp.path("a"), 5)?;
     assert!(serve(&cache, "a")? != image);
     drop(cache);
-    // The digests were written all the same.
+    // The digests were written nevertheless.
     refused(&temp.open(), "a");
     Ok(())
 }
 
-/// The digests of a successor must not be taken for those of the image that somebody just opened.
+/// The digests of a new image must not be used for a reader that has the previous image open.
 fn readers_of_an_image_that_is_replaced_again_and_again_are_not_alarmed(
     temp: &TempCache,
 ) -> Tested {

@@ -1,4 +1,4 @@
-//! Who can fetch: a damaged image is fetched again.
+//! Callers that can fetch: a damaged image is fetched again.
 
 use super::{MIB, flip};
 use image_cache::{Error, Expected, Outcome, Trust};
@@ -11,8 +11,8 @@ use std::path::Path;
 
 with_both_drivers![
     a_damaged_image_is_fetched_again_at_once,
-    who_can_fetch_gets_the_whole_image_all_the_same,
-    who_lags_behind_a_fetch_gets_no_byte_that_was_damaged_since,
+    a_caller_that_can_fetch_gets_the_whole_image,
+    a_slow_reader_of_a_fetch_gets_no_byte_that_was_damaged_since,
 ];
 
 fn a_damaged_image_is_fetched_again_at_once(temp: &TempCache) -> Tested {
@@ -23,7 +23,7 @@ fn a_damaged_image_is_fetched_again_at_once(temp: &TempCache) -> Tested {
     let mut reader = cache.open_for_read("a")?.ok_or("it is cached")?;
     let (mut came, end) = read_until_error(&mut reader, 1000);
     assert!(end.is_err());
-    // What a caller who can fetch does: go on where the reader stood.
+    // A caller that can fetch continues at the position of the reader.
     let mut source = cache.caching_reader("a", &image[..], Expected::nothing())?;
     io::copy(&mut source.by_ref().take(reader.stream_position()?), &mut io::sink())?;
     source.read_to_end(&mut came)?;
@@ -32,7 +32,7 @@ fn a_damaged_image_is_fetched_again_at_once(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn who_can_fetch_gets_the_whole_image_all_the_same(temp: &TempCache) -> Tested {
+fn a_caller_that_can_fetch_gets_the_whole_image(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(25, 2 * MIB + 9));
     type Damage = fn(&Path) -> io::Result<()>;
     let damages: [(&str, Damage); 5] = [
@@ -62,8 +62,8 @@ fn who_can_fetch_gets_the_whole_image_all_the_same(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-/// Its fetch may have ended long ago when it reads on.
-fn who_lags_behind_a_fetch_gets_no_byte_that_was_damaged_since(temp: &TempCache) -> Tested {
+/// The fetch may have ended long before the reader continues.
+fn a_slow_reader_of_a_fetch_gets_no_byte_that_was_damaged_since(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(26, 3 * MIB + 9));
     for has_source in [true, false] {
         let source = image.clone();
@@ -86,7 +86,7 @@ fn who_lags_behind_a_fetch_gets_no_byte_that_was_damaged_since(temp: &TempCache)
         came.extend(rest);
         if has_source {
             end?;
-            assert!(came == image, "what was damaged is fetched again");
+            assert!(came == image, "the damaged bytes are fetched again");
         } else {
             assert!(came == image[..2 * MIB], "{} bytes came", came.len());
             let error = end.expect_err("it is damaged");

@@ -1,13 +1,16 @@
-//! Verifying what nobody reads.
+//! Verifying images that no client reads.
 
 use super::{MIB, digests, flip, only_digests};
 use image_cache::{Error, Trust};
 use image_cache_tests::{TempCache, Tested, bytes, fill, listed, with_both_drivers};
 use std::fs;
 
-with_both_drivers![a_scrub_finds_what_nobody_read, a_scrub_makes_the_digests_that_are_missing,];
+with_both_drivers![
+    a_scrub_finds_damage_in_an_image_without_reads,
+    a_scrub_makes_the_digests_that_are_missing,
+];
 
-fn a_scrub_finds_what_nobody_read(temp: &TempCache) -> Tested {
+fn a_scrub_finds_damage_in_an_image_without_reads(temp: &TempCache) -> Tested {
     let (cache, image) = (temp.open(), bytes(18, 3 * MIB + 1));
     fill(&cache, "a", &image);
     fill(&cache, "b", &image);
@@ -24,7 +27,7 @@ fn a_scrub_finds_what_nobody_read(temp: &TempCache) -> Tested {
         "{error}"
     );
     assert_eq!((listed(&cache), cache.verify("a")?), (vec!["b".to_owned()], None));
-    assert_eq!((cache.hit_count("b")?, cache.verify("b")?.is_some()), (0, true), "it is no hit");
+    assert_eq!((cache.hit_count("b")?, cache.verify("b")?.is_some()), (0, true), "it is not a hit");
     temp.records_in_sync();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Files that were cut short, lengthened, overwritten or exchanged, while a cache was open or not.
+//! Files that were truncated, extended, overwritten or exchanged, while a cache was open or not.
 
 use super::{MIB, refused};
 use image_cache_tests::{
@@ -10,10 +10,10 @@ use std::path::Path;
 
 with_both_drivers![
     a_file_cut_short_grown_or_exchanged_is_refused_at_once,
-    what_was_damaged_while_no_cache_was_open_is_refused_too,
+    damage_while_no_cache_was_open_is_also_refused,
 ];
 
-/// Does something to the file of an image with these bytes.
+/// Changes the file of an image with these bytes.
 type Damage = fn(&Path, &[u8]) -> io::Result<()>;
 
 fn damages() -> Vec<(&'static str, Damage)> {
@@ -48,7 +48,7 @@ fn a_file_cut_short_grown_or_exchanged_is_refused_at_once(temp: &TempCache) -> T
     let (cache, image) = (temp.open(), bytes(2, MIB + 5000));
     for (words, damage) in damages() {
         fill(&cache, "a", &image);
-        // Whether its digests are in memory or not.
+        // With and without its digests in memory.
         if words.contains('x') {
             assert!(serve(&cache, "a")? == image);
         }
@@ -61,13 +61,13 @@ fn a_file_cut_short_grown_or_exchanged_is_refused_at_once(temp: &TempCache) -> T
     Ok(())
 }
 
-fn what_was_damaged_while_no_cache_was_open_is_refused_too(temp: &TempCache) -> Tested {
+fn damage_while_no_cache_was_open_is_also_refused(temp: &TempCache) -> Tested {
     let image = bytes(3, MIB + 5000);
     for (words, damage) in damages() {
         fill(&temp.open(), "a", &image);
         damage(&temp.path("a"), &image)?;
         let cache = temp.open();
-        // The records have adopted what lies there; its bytes are another matter.
+        // The records have adopted the file, but its bytes are not verified.
         assert_eq!(listed(&cache), ["a"], "{words}");
         assert_eq!(refused(&cache, "a").len(), 0, "{words}");
         assert!(!cache.is_cached("a")?, "{words}");

@@ -1,4 +1,4 @@
-//! Images without digests, or with damaged ones: what is trusted, and since when.
+//! Images without digests, or with damaged digests: which bytes are trusted, and from when on.
 
 use super::{MIB, digests, flip, only_digests, refused};
 use image_cache::Trust;
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 with_both_drivers![
     without_digests_the_checksum_is_verified_first_and_once,
     without_digests_and_with_a_wrong_checksum_nothing_is_served,
-    what_glance_cached_is_trusted_on_first_use_and_held_to_that,
+    an_image_from_glance_is_trusted_on_first_use_and_verified_from_then_on,
     blocks_are_trusted_one_by_one,
     damaged_digests_make_no_image_unreadable,
     another_image_s_digests_are_none,
@@ -30,7 +30,7 @@ fn without_digests_the_checksum_is_verified_first_and_once(temp: &TempCache) -> 
     let cache = temp.open();
     assert_eq!(cache.trust("a")?, Some(Trust::Checksum));
     flip(&temp.path("a"), MIB as u64 + 3)?;
-    assert!(refused(&cache, "a") == image[..MIB], "it is held to its digests, block by block");
+    assert!(refused(&cache, "a") == image[..MIB], "each block is verified with its digest");
     Ok(())
 }
 
@@ -48,7 +48,9 @@ fn without_digests_and_with_a_wrong_checksum_nothing_is_served(temp: &TempCache)
     Ok(())
 }
 
-fn what_glance_cached_is_trusted_on_first_use_and_held_to_that(temp: &TempCache) -> Tested {
+fn an_image_from_glance_is_trusted_on_first_use_and_verified_from_then_on(
+    temp: &TempCache,
+) -> Tested {
     let image = bytes(12, 2 * MIB + 5);
     for id in ["a", "empty"] {
         temp.put(id, if id == "a" { &image } else { b"" });
@@ -78,7 +80,7 @@ fn blocks_are_trusted_one_by_one(temp: &TempCache) -> Tested {
     };
     assert!(read(10..20)? == image[10..20]);
     assert_eq!((cache.trust("a")?, digests(temp)), (Some(Trust::NotYet), 0));
-    // Not read yet, so nobody can tell.
+    // Not read yet, so the damage is not detectable.
     flip(&temp.path("a"), MIB as u64)?;
     assert!(read(MIB as u64..MIB as u64 + 1)? != image[MIB..MIB + 1]);
     // Read before.
@@ -103,12 +105,12 @@ fn damaged_digests_make_no_image_unreadable(temp: &TempCache) -> Tested {
         damage()?;
         let cache = temp.open();
         assert!(serve(&cache, "a")? == image, "{n}");
-        assert_eq!(cache.trust("a")?, Some(Trust::Checksum), "{n}: they were made anew");
+        assert_eq!(cache.trust("a")?, Some(Trust::Checksum), "{n}: they were created again");
     }
     fs::remove_file(&file)?;
     fs::create_dir(&file)?;
     let cache = temp.open();
-    assert!(serve(&cache, "a")? == image, "nor does what cannot be read at all");
+    assert!(serve(&cache, "a")? == image, "an unreadable digest file does not prevent it either");
     flip(&temp.path("a"), 5)?;
     refused(&cache, "a");
     Ok(())

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// An image, by its index in [`IDS`].
 pub type Id = usize;
 
-/// What is promised of a fetched image.
+/// The expected values of a fetched image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promise {
     Nothing,
@@ -35,7 +35,7 @@ pub struct Fetch {
     pub chunk: usize,
     pub promise: Promise,
     pub ending: Ending,
-    /// By `cache_image`, without a reader.
+    /// With `cache_image`, without a reader.
     pub drained: bool,
 }
 
@@ -44,7 +44,7 @@ pub struct Fetch {
 pub enum Operation {
     Fetch(Fetch),
     Read(Id),
-    /// Reads so many 256ths of an image.
+    /// Reads this number of 256ths of an image.
     Abandon(Id, u8),
     ReadRange(Id, Range<u64>),
     Queue(Id),
@@ -54,11 +54,11 @@ pub enum Operation {
     DequeueAll,
     Prune,
     Clean,
-    /// With another limit; whether hits are gathered.
+    /// Reopens the cache with another limit, with or without a hit delay.
     Reopen(u64, bool),
 }
 
-/// Up to 70 operations, and whether everything is looked at after each.
+/// Up to 70 operations, and whether to check the state after each.
 pub fn sequence() -> impl Strategy<Value = Vec<(Operation, bool)>> {
     proptest::collection::vec((operation(), proptest::bool::weighted(0.06)), 1..70)
 }
@@ -95,7 +95,7 @@ fn fetch() -> impl Strategy<Value = Fetch> {
     let size = prop_oneof![1 => Just(0usize), 6 => 1..1500usize];
     (0..IDS.len(), any::<u64>(), size, 1..600usize, promise, ending, any::<bool>()).prop_map(
         |(id, seed, size, chunk, promise, ending, drained)| {
-            // Nothing can be dropped where there is no reader.
+            // Without a reader nothing can be dropped.
             let drained = drained && ending != Ending::Dropped;
             Fetch { id, seed, size, chunk, promise, ending, drained }
         },

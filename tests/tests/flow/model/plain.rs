@@ -1,11 +1,11 @@
-//! The cache as one would write it down: lists in memory.
+//! A simple model of the cache: lists in memory.
 
 use super::operation::{Fetch, Id};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The images of the model: ids that sort otherwise than they are numbered.
+/// The images of the model: the order of the ids differs from the order of the indices.
 pub const IDS: [&str; 6] = ["zeta", "Alpha", "beta", "é", "a b", "10"];
 
 /// A cached image.
@@ -15,7 +15,7 @@ pub struct Image {
     pub hits: u64,
 }
 
-/// What became of a fetch.
+/// The result of a fetch.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fetched {
     Cached,
@@ -23,7 +23,7 @@ pub enum Fetched {
     Failed,
 }
 
-/// What the cache should be.
+/// The expected state of the cache.
 pub struct Plain {
     /// The least recently used first.
     pub images: Vec<Image>,
@@ -47,7 +47,7 @@ impl Plain {
 
     pub fn fetch(&mut self, fetch: &Fetch, good: bool, bytes: Vec<u8>) -> Fetched {
         if self.image(fetch.id).is_some() {
-            // Drained, its source is not even read; read, it is verified all the same.
+            // If it is drained, its source is not read; if it is read, it is verified nevertheless.
             return if good || fetch.drained { Fetched::AlreadyCached } else { Fetched::Failed };
         }
         if !good {
@@ -99,7 +99,7 @@ impl Plain {
         std::mem::take(&mut self.images).len() as u64
     }
 
-    /// Images and bytes that went, and how many could not.
+    /// The evicted images and bytes, and the number of images that could not be removed.
     pub fn prune(&mut self) -> (u64, u64, usize) {
         let (mut images, mut bytes) = (0, 0);
         let size =

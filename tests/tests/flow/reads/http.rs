@@ -33,7 +33,7 @@ impl Read for Body {
     }
 }
 
-/// A Glance whose data comes from the store's source.
+/// A Glance that sends the data of the store's source.
 fn origin(store: Store) -> Origin {
     let glance = Glance::with("a", &store.image);
     glance.change("a", |image| image.md5 = store.md5.clone());
@@ -65,7 +65,7 @@ impl Http {
 }
 
 impl Reads for Http {
-    // More than the kernel keeps for a connection over loopback.
+    // More bytes than the kernel buffers for a connection on loopback.
     const BUFFERED: usize = 16 << 20;
 
     fn open(temp: &TempCache, store: &Store, fetch_to_end: bool) -> Tested<Http> {

@@ -1,4 +1,4 @@
-//! The promises, and what they have in common.
+//! The guarantees, and their common helpers.
 
 mod cached;
 mod fetching;
@@ -13,14 +13,14 @@ use std::io::{self, Read};
 
 const MIB: usize = 1 << 20;
 
-/// Reads a number of bytes, which must come.
+/// Reads a number of bytes, which must be available.
 fn take(reader: &mut Reader, count: usize) -> io::Result<Vec<u8>> {
     let mut came = vec![0; count];
     reader.read_exact(&mut came)?;
     Ok(came)
 }
 
-/// Reads with all of them at the same time.
+/// Reads with all readers at the same time.
 fn read_together(readers: Vec<Reader>) -> Vec<(Vec<u8>, io::Result<()>)> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = readers
@@ -39,18 +39,18 @@ fn is_cached(temp: &TempCache) -> bool {
     until(|| temp.path("a").is_file() && temp.names("incomplete").is_empty())
 }
 
-/// Waits until nothing is being fetched; asserts that nothing is cached.
+/// Waits until no fetch runs; asserts that nothing is cached.
 fn assert_nothing_cached(temp: &TempCache) {
-    assert!(until(|| temp.names("incomplete").is_empty()), "the fetch goes on");
+    assert!(until(|| temp.names("incomplete").is_empty()), "the fetch continues");
     assert!(temp.images().is_empty() && temp.records_in_sync().is_empty());
 }
 
-/// Closes the cache, and asserts that this image with these hits is what it leaves.
+/// Closes the cache, and asserts that it has only this image with these hits.
 fn assert_leaves(reads: impl Reads, temp: &TempCache, store: &Store, hits: u64) -> Tested {
     assert!(until(|| store.source.running() == 0), "a source is not let go");
     assert!(is_cached(temp));
     assert_eq!(reads.close()?.unwrap_or_default(), 0, "failures of the cache");
-    assert!(fs::read(temp.path("a"))? == store.image, "what is cached");
+    assert!(fs::read(temp.path("a"))? == store.image, "the cached image");
     let records = temp.records_in_sync();
     assert_eq!(records["a"].checksum.as_ref(), Some(&md5_hex(&store.image)));
     assert_eq!(records["a"].hits, hits, "hits");

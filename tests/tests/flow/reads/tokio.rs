@@ -29,7 +29,7 @@ impl Read for Outside {
     }
 }
 
-/// A stream of what a source gives.
+/// A stream of the bytes of a source.
 pub fn chunks_of(
     source: ThrottledReader,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static {

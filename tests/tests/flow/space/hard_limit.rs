@@ -1,4 +1,4 @@
-//! A hard limit: it evicts before it admits, and counts what others are filling.
+//! A hard limit: the cache evicts before it admits an image, and counts the fills of other processes.
 
 use super::{MIB, fill_sized, hard, image, passes, sized};
 use image_cache::{Expected, Outcome};
@@ -8,7 +8,7 @@ use std::io::Read;
 with_both_drivers![
     a_hard_limit_evicts_before_it_admits,
     an_image_larger_than_the_hard_limit_costs_no_other_its_place,
-    what_is_being_read_is_no_room_for_others,
+    an_image_being_read_is_not_evicted_for_others,
     an_image_of_unknown_length_makes_room_as_it_grows,
     running_fills_count_against_the_hard_limit,
     fills_of_a_cache_without_a_limit_count_too,
@@ -29,7 +29,7 @@ fn a_hard_limit_evicts_before_it_admits(temp: &TempCache) -> Tested {
     assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
     assert_eq!((listed(&cache), cache.prune()?.images), (vec!["a".into(), "d".into()], 0));
     drop(cache);
-    // A smaller limit than before: what is too much goes with the next image.
+    // A smaller limit than before: the surplus is evicted with the next image.
     let cache = hard(temp, 1600);
     fill_sized(&cache, "e", &[7; 100]);
     assert_eq!(listed(&cache), ["d", "e"]);
@@ -44,7 +44,7 @@ fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(temp: &TempCache
     let reason = passes(&cache, "b", &large, sized(3 * MIB))?;
     assert!(reason.contains("image_cache_max_size (2.0 MiB)"), "{reason}");
     assert_eq!(listed(&cache), ["a"]);
-    // Of unknown length it makes room for itself as long as there can be any.
+    // With an unknown length it evicts others as long as there are any.
     passes(&cache, "b", &large, Expected::nothing())?;
     assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
     let nothing = hard(temp, 0);
@@ -54,7 +54,7 @@ fn an_image_larger_than_the_hard_limit_costs_no_other_its_place(temp: &TempCache
     Ok(())
 }
 
-fn what_is_being_read_is_no_room_for_others(temp: &TempCache) -> Tested {
+fn an_image_being_read_is_not_evicted_for_others(temp: &TempCache) -> Tested {
     let cache = hard(temp, 2500);
     fill(&cache, "read", &bytes(1, 1000));
     fill(&cache, "idle", &bytes(2, 1000));
@@ -82,7 +82,10 @@ fn an_image_of_unknown_length_makes_room_as_it_grows(temp: &TempCache) -> Tested
     let mut came = vec![0; 1 << 20];
     reader.read_exact(&mut came)?;
     let left = listed(&cache).len();
-    assert!((5..8).contains(&left), "no more than must go: {left} of 8 are left");
+    assert!(
+        (5..8).contains(&left),
+        "more images were evicted than necessary: {left} of 8 are left"
+    );
     reader.read_to_end(&mut came)?;
     assert!(came == large && matches!(reader.outcome(), Some(Outcome::Cached(_))));
     assert!(cache.cache_size()?.bytes <= 8 * MIB && listed(&cache).contains(&"7".into()));
@@ -103,7 +106,7 @@ fn running_fills_count_against_the_hard_limit(temp: &TempCache) -> Tested {
     reader.read_to_end(&mut Vec::new())?;
     assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
     assert_eq!(cache.cache_size()?.bytes, 3000);
-    // One that broke off holds nothing.
+    // An aborted fill reserves no space.
     drop(cache.caching_reader("fourth", &first[..], sized(2500))?);
     assert!(matches!(fill_sized(&other, "fifth", &bytes(5, 3000)), Outcome::Cached(_)));
     assert_eq!(listed(&cache), ["fifth"]);
@@ -125,7 +128,7 @@ fn fills_of_a_cache_without_a_limit_count_too(temp: &TempCache) -> Tested {
 fn dead_writers_hold_no_room(temp: &TempCache) -> Tested {
     let cache = hard(temp, 3000);
     let left = temp.put("incomplete/dead", &[7; 2500]);
-    // Where there are no attributes there is nothing to be misled by.
+    // Without attributes there is no wrong size.
     let _ = xattr::set(left, "user.image-cache.reserved", b"2500");
     assert!(matches!(fill_sized(&cache, "a", &bytes(1, 3000)), Outcome::Cached(_)));
     Ok(())

@@ -1,4 +1,4 @@
-//! Inodes: bounded as bytes are, by a number of images and by a floor of free inodes.
+//! Inodes: bounded like bytes, by a number of images and by a floor of free inodes.
 
 use super::{fill_sized, passes, sized};
 use image_cache::{Expected, ImageCache, Outcome};
@@ -22,7 +22,7 @@ fn free_inodes(path: &Path) -> u64 {
     rustix::fs::statvfs(path).expect("the file system answers").f_favail
 }
 
-/// A small file system of its own with so many inodes.
+/// A small separate file system with this number of inodes.
 fn disk(temp: &TempCache, inodes: u64) -> Option<(Mount, TempCache)> {
     let mount = Mount::tmpfs_of(8 << 20, inodes)?;
     let temp = TempCache::at(temp.driver(), mount.path().join("cache"));
@@ -44,7 +44,7 @@ fn prune_keeps_no_more_images_than_there_may_be(temp: &TempCache) -> Tested {
     serve(&cache, "a")?;
     let pruned = cache.prune()?;
     assert_eq!((pruned.images, listed(&cache)), (4, vec!["a".into(), "f".into(), "g".into()]));
-    // Empty images, too; and what is being read stays.
+    // The same for empty images; and an image that is being read stays.
     fill(&cache, "empty", b"");
     let mut read = cache.open_for_read("f")?.ok_or("it is cached")?;
     assert_eq!(cache.prune()?.images, 1);
@@ -61,7 +61,7 @@ fn a_hard_limit_on_images_evicts_before_it_admits(temp: &TempCache) -> Tested {
     serve(&cache, "a")?;
     ids(&cache, &["c"]);
     assert_eq!(listed(&cache), ["a", "c"], "the least recently used went");
-    // Of unknown length, of none, and of a known one.
+    // With an unknown length, with length zero, and with a known length.
     assert!(matches!(fill_sized(&cache, "d", b""), Outcome::Cached(_)));
     assert_eq!(listed(&cache), ["c", "d"]);
     let _read = cache.open_for_read("c")?;
@@ -103,7 +103,7 @@ fn fills_at_once_never_exceed_a_hard_limit_on_images(temp: &TempCache) -> Tested
                     let id = format!("{n}-{image}");
                     let cached = cache.cache_image(&id, id.as_bytes(), Expected::nothing());
                     assert!(cached.is_ok(), "{cached:?}");
-                    // Nobody publishes or evicts meanwhile.
+                    // No process publishes or evicts meanwhile.
                     let lock = File::open(temp.path(".image-cache/lock")).expect("it is there");
                     lock.lock().expect("it is free in time");
                     let there = temp.images().len() as u64;

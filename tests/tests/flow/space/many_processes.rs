@@ -1,4 +1,4 @@
-//! Many fills at once, in many processes: neither the hard limit nor the floor is ever exceeded.
+//! Many concurrent fills in many processes: they never exceed the hard limit or the floor.
 
 use super::{MIB, disk, free, image, sized};
 use image_cache::{Expected, ImageCache, Outcome};
@@ -16,7 +16,7 @@ fn bounded(temp: &TempCache) -> ImageCache {
     temp.open_with(|config| config.max_size(LIMIT).hard_limit(true).min_free(FLOOR))
 }
 
-/// Fills with images of many lengths, known and unknown; how many were cached.
+/// Fills the cache with images of many lengths, known and unknown; returns the number of cached images.
 fn fill_many(cache: &ImageCache, process: u64) -> u64 {
     let cached = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -55,7 +55,7 @@ fn filling_beside_others() -> Tested {
     Ok(())
 }
 
-/// Cached bytes and those of running fills, while nobody publishes or reserves.
+/// The bytes of cached images and of running fills, while no process publishes or reserves.
 fn taken(temp: &TempCache) -> Tested<u64> {
     let lock = File::open(temp.path(".image-cache/lock"))?;
     lock.lock()?;
@@ -92,7 +92,7 @@ fn fills_in_many_processes_never_exceed_the_hard_limit_or_the_floor(temp: &TempC
         Ok(watch.join().map_err(|_| "watching failed")?)
     })?;
     assert!(most <= LIMIT, "{most} bytes of at most {LIMIT}");
-    // The records, too, need a little.
+    // The records also need a little space.
     assert!(least + MIB / 2 >= FLOOR, "{least} bytes were free, {FLOOR} should have stayed");
     assert!(most > LIMIT / 2, "{most}: the limit was not even approached");
     assert!(temp.names("incomplete").is_empty());

@@ -1,4 +1,4 @@
-//! Room on the disk: reserved before bytes come, given back, and never below the floor.
+//! Space on the disk: reserved before bytes arrive, released afterwards, and never below the floor.
 
 use super::{MIB, disk, fill_sized, free, image, passes, sized};
 use image_cache::{Expected, Outcome};
@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 with_both_drivers![
     room_for_a_known_length_is_there_before_the_bytes_are,
-    what_was_reserved_and_not_written_is_given_back,
+    reserved_space_that_is_not_written_is_released,
     an_image_too_large_for_the_disk_is_refused_before_it_is_read,
     where_caching_would_leave_less_than_the_floor_nothing_is_cached,
     an_image_of_unknown_length_stops_being_cached_at_the_floor,
@@ -42,7 +42,7 @@ fn room_for_a_known_length_is_there_before_the_bytes_are(temp: &TempCache) -> Te
     Ok(())
 }
 
-fn what_was_reserved_and_not_written_is_given_back(temp: &TempCache) -> Tested {
+fn reserved_space_that_is_not_written_is_released(temp: &TempCache) -> Tested {
     let Some((mount, temp)) = disk(temp, 8 * MIB) else { return Ok(()) };
     let cache = temp.open_with(|config| config.min_free(1));
     let before = free(mount.path());
@@ -81,7 +81,7 @@ fn an_image_too_large_for_the_disk_is_refused_before_it_is_read(temp: &TempCache
     let reason = passes(&cache, "a", &large, sized(5 * MIB))?;
     assert!(reason.contains("5.0 MiB"), "{reason}");
     assert_eq!((cache.status()?.cache_failures, temp.records_in_sync().len()), (4, 1));
-    // A smaller one has room.
+    // A smaller image fits.
     assert!(matches!(fill_sized(&cache, "a", &large[..1000]), Outcome::Cached(_)));
     Ok(())
 }
@@ -98,8 +98,8 @@ fn where_caching_would_leave_less_than_the_floor_nothing_is_cached(temp: &TempCa
         assert!(free(mount.path()) >= 3 * MIB);
     }
     assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
-    assert!(serve(&cache, "first")? == first, "nor is anything taken away");
-    // Below the floor, not even a small image; and as soon as there is space again, a large one.
+    assert!(serve(&cache, "first")? == first, "no image is removed either");
+    // Below the floor, not even a small image is cached; as soon as there is space again, a large one is.
     fs::write(mount.path().join("hog"), image(6, 2 * MIB))?;
     passes(&cache, "small", b"image", sized(5))?;
     passes(&cache, "small", b"image", Expected::nothing())?;
@@ -124,7 +124,7 @@ fn an_image_of_unknown_length_stops_being_cached_at_the_floor(temp: &TempCache) 
     assert!(half == large);
     assert!(matches!(reader.outcome(), Some(Outcome::CacheFailed(_))), "{:?}", reader.outcome());
     assert!(temp.names("incomplete").is_empty() && temp.names("invalid").is_empty());
-    // What fits is cached, to the last block: 7 MiB where a little less than 8 are left.
+    // The image is cached if it fits, to the last block: 7 MiB with a little less than 8 MiB free.
     assert!(matches!(
         cache.cache_image("b", &large[..7 << 20], Expected::nothing())?,
         Outcome::Cached(_)

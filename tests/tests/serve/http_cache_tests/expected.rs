@@ -1,4 +1,4 @@
-//! The tests that are known to fail, each with its reason.
+//! The tests that are expected to fail, each with its reason.
 
 use image_cache_tests::Tested;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub struct Expected(BTreeMap<String, String>);
 
 impl Expected {
-    /// Out of the list beside this file.
+    /// Reads the list beside this file.
     pub fn load() -> Tested<Expected> {
         let list: toml::Table = include_str!("expected_failures.toml").parse()?;
         let mut known = BTreeMap::new();

@@ -1,5 +1,5 @@
-// Loaded before the suite's origin server, which would listen on all interfaces, and which is told a request's number in
-// a field that no shared fetch carries. The number comes in the state of its trace instead, which they do carry.
+// Loaded before the suite's origin server, which would otherwise listen on all interfaces, and which reads a request's number
+// from a field that shared fetches do not carry. This code reads the number from `tracestate`, which they carry.
 const http = require('http')
 const { createServer } = http
 

@@ -1,5 +1,5 @@
 // Runs the client of http-cache-tests against a cache: node run.mjs PACKAGE URL [ID...]
-// Prints a line of JSON for each test. The suite's own command line waits for ever for a transfer that breaks off.
+// Prints a line of JSON for each test. The suite's own command line waits forever for an aborted transfer.
 import { createRequire } from 'module'
 import { pathToFileURL } from 'url'
 
@@ -13,7 +13,7 @@ const { makeCacheTest, testResults } = await load('client/test.mjs')
 const suites = (await load('tests/index.mjs')).default
 
 const fetch = createRequire(`${home}/cli.mjs`)('node-fetch')
-// The client numbers its requests in a field that no shared fetch carries; see origin.cjs.
+// The client sends the number of a request in a field that shared fetches do not carry; see origin.cjs.
 config.setFetch((url, init = {}) => {
   const headers = init.headers ?? []
   const number = headers.find(([name]) => name === 'Req-Num')?.[1]
@@ -43,5 +43,5 @@ const waiting = tests.values()
 await Promise.all(Array.from({ length: AT_ONCE }, async () => {
   for (const test of waiting) await run(test)
 }))
-// What hangs is left behind.
+// Requests that hang are abandoned.
 process.exit(0)

@@ -1,4 +1,4 @@
-//! The suite's origin server and client, in node.
+//! The origin server and the client of the suite, in node.
 
 use image_cache_tests::Tested;
 use serde_json::Value;
@@ -10,16 +10,16 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long all tests may take; they take about a minute.
+/// The time limit of all tests; they take about a minute.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A test of the suite, and how it went.
+/// A test of the suite and its result.
 #[derive(Debug, Clone)]
 pub struct Ran {
     pub group: String,
-    /// `required`, `optimal`, or `check`, which only says what a cache does.
+    /// `required`, `optimal`, or `check`, which only reports the behaviour of a cache.
     pub kind: String,
-    /// What must pass, or this test says nothing.
+    /// The tests that must pass, because otherwise this test has no meaning.
     dependencies: Vec<String>,
     failure: Option<String>,
 }
@@ -28,13 +28,13 @@ pub struct Ran {
 #[derive(Debug, Default)]
 pub struct Results(BTreeMap<String, Ran>);
 
-/// How the tests of a kind went.
+/// The results of the tests of a kind.
 #[derive(Debug, Default)]
 pub struct Count {
     pub all: usize,
-    /// Those that pass by themselves, as the suite's own client counts.
+    /// The number of tests that pass by themselves, as the suite's own client counts.
     pub passed: usize,
-    /// Less those that say nothing, because what they depend on does not pass.
+    /// The number without those that have no meaning because a test on which they depend does not pass.
     pub meaningful: usize,
 }
 
@@ -44,7 +44,7 @@ impl Results {
         self.0.iter().map(|(id, ran)| (id.as_str(), ran))
     }
 
-    /// Why a test does not pass, as the suite judges it: nothing passes that depends on what does not.
+    /// Why a test does not pass, by the rules of the suite: a test fails if a test on which it depends does not pass.
     pub fn failure(&self, id: &str) -> Option<String> {
         let Some(ran) = self.0.get(id) else { return Some("it did not run".to_owned()) };
         ran.failure.clone().or_else(|| {
@@ -53,7 +53,7 @@ impl Results {
         })
     }
 
-    /// How the tests of a kind went.
+    /// The results of the tests of a kind.
     pub fn count(&self, kind: &str) -> Count {
         let mut count = Count::default();
         for (id, ran) in self.iter().filter(|(_, ran)| ran.kind == kind) {
@@ -64,7 +64,7 @@ impl Results {
         count
     }
 
-    /// Takes over what ran again.
+    /// Replaces the results of the tests that ran again.
     pub fn update(&mut self, again: Results) {
         self.0.extend(again.0);
     }
@@ -104,7 +104,7 @@ impl Drop for Origin {
     }
 }
 
-/// Runs the tests with these ids against a cache, or all.
+/// Runs the tests with these ids, or all, with a cache.
 pub fn run(package: &Path, cache: &str, ids: &BTreeSet<String>) -> Tested<Results> {
     let mut node = Command::new("node");
     node.arg("--no-warnings").arg(script("run.mjs")).arg(package).arg(cache).args(ids);
@@ -136,12 +136,12 @@ fn ran(result: &Value) -> Option<(String, Ran)> {
     Some((text("id")?, Ran { group, kind, dependencies, failure: text("failure") }))
 }
 
-/// A program's lines, read in a thread of their own until its end.
+/// The lines of a program, read in a separate thread until its end.
 fn lines_of(output: ChildStdout) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Read on in any case: a full pipe would stop the program.
+            // Continues to read in any case, because a full pipe would block the program.
             let _ = sender.send(line);
         }
     });

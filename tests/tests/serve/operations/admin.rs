@@ -1,4 +1,4 @@
-//! The cache managed as Glance's clients know it: status codes, bodies, and who may.
+//! The cache management API that Glance's clients use: status codes, bodies, and permissions.
 
 use image_cache_tests::http::{self, GlanceOrigin, send};
 use image_cache_tests::serving::{Service, Setup, refused, replace};
@@ -6,7 +6,7 @@ use image_cache_tests::{Tested, bytes, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// Waits until these images are cached, and no others.
+/// Waits until exactly these images are cached.
 fn wait_for_cached(service: &Service, ids: &[&str]) {
     assert!(until(|| service.cached() == ids), "{:?}: {}", service.cached(), service.log());
 }
@@ -41,13 +41,13 @@ fn an_image_is_queued_fetched_listed_and_deleted_with_glance_s_answers() -> Test
     let deleted = service.manage("DELETE", "/v2/cache/a-1")?;
     assert_eq!((deleted.status, deleted.text()), (204, String::new()));
     assert_eq!(service.look("/v2/cache"), empty);
-    // The upstream still has it, which is enough for Glance.
+    // The upstream still has it, which is sufficient for Glance.
     assert_eq!(service.manage("DELETE", "/v2/cache/a-1")?.status, 204);
     Ok(())
 }
 
 #[test]
-fn what_cannot_be_queued_or_deleted_has_glance_s_status() -> Tested {
+fn a_failed_queueing_or_deletion_has_glance_s_status() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     origin.put("queued", bytes(1, 10));
@@ -198,7 +198,7 @@ fn versions_say_that_the_cache_can_be_managed() -> Tested {
 }
 
 #[test]
-fn whoever_can_be_reached_from_elsewhere_needs_a_token() -> Tested {
+fn a_listener_that_is_not_on_loopback_needs_a_token() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let open = setup.serving(&origin.url(), &["--admin-listen", "0.0.0.0:0"]);
@@ -217,7 +217,7 @@ fn whoever_can_be_reached_from_elsewhere_needs_a_token() -> Tested {
     assert_asks_for_a_token(&Service::start(command)?, "swordfish")
 }
 
-/// Also on loopback, where there is one.
+/// Also on loopback, if a token is configured.
 fn assert_asks_for_a_token(service: &Service, token: &str) -> Tested {
     let server = ([127, 0, 0, 1], service.admin.port()).into();
     for path in ["/v2/cache", "/metrics", "/prefetch", "/v2/queued_images", "/v2/schemas/image"] {
@@ -241,7 +241,7 @@ fn assert_asks_for_a_token(service: &Service, token: &str) -> Tested {
 }
 
 #[test]
-fn a_token_that_was_replaced_holds_after_a_reload_and_a_faulty_one_does_not() -> Tested {
+fn a_replaced_token_is_used_after_a_reload_and_an_invalid_one_is_not() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let file = setup.file("token", "first-token\n");

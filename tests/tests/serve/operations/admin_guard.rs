@@ -1,11 +1,11 @@
-//! Web pages from elsewhere cannot make an operator's browser manage the cache.
+//! Web pages of other sites cannot manage the cache through an operator's browser.
 
 use image_cache_tests::http::{GlanceOrigin, connect, read_to_close};
 use image_cache_tests::serving::{Service, Setup, refused};
 use image_cache_tests::{Tested, bytes, until};
 use std::io::Write;
 
-/// The status and the words of an answer to a request with just these headers.
+/// The status and the message of the response to a request with exactly these headers.
 fn ask(service: &Service, line: &str, headers: &[(&str, &str)]) -> Tested<(u16, String)> {
     let mut stream = connect(service.admin)?;
     let headers: String =

@@ -1,4 +1,4 @@
-//! A service that has no room for another connection: clients may wait, but no connection is reset.
+//! A service that has reached its connection limit: clients may wait, but no connection is reset.
 
 use image_cache_tests::http::{GlanceOrigin, Response, begin, connect};
 use image_cache_tests::serving::Setup;
@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-/// More clients than the queue of the standard library's listeners holds: the kernel would give up on the others.
+/// More clients than fit into the queue of the standard library's listeners: the kernel would reset the others.
 const WAITING: usize = 300;
 
 #[test]
@@ -43,7 +43,7 @@ fn hundreds_of_clients_that_wait_for_room_are_connected_and_then_served() -> Tes
 }
 
 #[test]
-fn a_client_whose_request_comes_just_when_it_has_to_make_room_sees_the_end_and_no_reset() -> Tested
+fn a_client_whose_request_arrives_when_its_connection_is_closed_sees_the_end_and_no_reset() -> Tested
 {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();

@@ -1,4 +1,4 @@
-//! As many clients as there are, with few file descriptors: they may wait, but none is cut short.
+//! Many clients with few file descriptors: they may wait, but no response is truncated.
 
 use image_cache_tests::http::{GlanceOrigin, Response, begin, connect, get, read_to_close};
 use image_cache_tests::serving::{Service, Setup};
@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-/// The same command with so many descriptors, which nothing in it can raise.
+/// The same command with a limit of this number of descriptors, which it cannot raise.
 fn limited(command: &Command, descriptors: u32) -> Command {
     let mut limited = Command::new("sh");
     let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
@@ -21,7 +21,7 @@ fn limited(command: &Command, descriptors: u32) -> Command {
     limited
 }
 
-/// Whether this program itself may have so many clients.
+/// Whether this program itself can have this number of clients.
 fn has_descriptors_for(clients: u64) -> bool {
     let (known, wanted) = (getrlimit(Resource::Nofile), clients + 300);
     let current = Some(known.maximum.unwrap_or(wanted).min(wanted));
@@ -30,12 +30,12 @@ fn has_descriptors_for(clients: u64) -> bool {
     }
     let enough = getrlimit(Resource::Nofile).current.is_none_or(|current| current >= wanted);
     if !enough {
-        skip("this machine has too few file descriptors for so many clients");
+        skip("this machine has too few file descriptors for this number of clients");
     }
     enough
 }
 
-/// Reads an image on a connection that could serve more requests, and then holds it until it is closed, or so long.
+/// Reads an image on a persistent connection, and then keeps it open until it is closed, or for a given time.
 fn read_and_hold(server: SocketAddr, size: usize, hold: Duration) -> Tested<Vec<u8>> {
     let mut stream = connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(240)))?;
@@ -87,7 +87,7 @@ fn all_clients_are_served(descriptors: u32, clients: usize, hold: Duration) -> T
         service.log()
     );
     assert!(!service.log().contains("Too many open files"), "{}", service.log());
-    assert_eq!(origin.fetched().len(), 1, "and none of them cost the upstream anything");
+    assert_eq!(origin.fetched().len(), 1, "and none of them caused a request to the upstream");
     let limit = service.number("image_cache_descriptors_limit");
     assert_eq!(limit, Some(f64::from(descriptors)));
     assert!(service.number("image_cache_descriptors_in_use") < limit);
@@ -105,7 +105,7 @@ fn seven_hundred_clients_of_a_cached_image_are_served_with_64_descriptors() -> T
 }
 
 #[test]
-fn who_shares_a_fetch_is_not_cut_short_with_64_descriptors() -> Tested {
+fn the_responses_of_a_shared_fetch_are_complete_with_64_descriptors() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let image = bytes(1, 4_000_000);
@@ -166,7 +166,7 @@ fn an_idle_connection_makes_room_for_the_next_client_and_a_busy_one_does_not() -
     let mut idle = connect(service.clients)?;
     idle.write_all(b"GET /v2/images/nosuch HTTP/1.1\r\nHost: x\r\n\r\n")?;
     let mut answer = Vec::new();
-    // Its answer, and in time the end.
+    // Its response, and later the end.
     let third = thread::spawn({
         let server = service.clients;
         move || get(server, "/v2/images/nosuch").map_err(|error| error.to_string())
@@ -196,7 +196,7 @@ fn a_client_that_has_said_all_and_closes_its_half_gets_its_answer() -> Tested {
     origin.release("one");
     let answer = read_to_close(client)?;
     assert!(answer.status == 200 && answer.body == image, "{}", answer.body.len());
-    // And one whose image is cached.
+    // And a client whose image is cached.
     let client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
     client.shutdown(Shutdown::Write)?;
     assert!(read_to_close(client)?.body == image);
@@ -204,7 +204,7 @@ fn a_client_that_has_said_all_and_closes_its_half_gets_its_answer() -> Tested {
 }
 
 #[test]
-fn who_comes_while_there_is_no_descriptor_left_is_served_once_there_is_one() -> Tested {
+fn a_client_that_connects_without_a_free_descriptor_is_served_when_there_is_one() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let image = bytes(1, 100_000);

@@ -1,4 +1,4 @@
-//! Requests at the edge of what is accepted, and clients that are answered before they have sent everything.
+//! Requests at the limits, and clients that get the response before they have sent the whole request.
 
 use image_cache_tests::http::{GlanceOrigin, connect, read_to_close};
 use image_cache_tests::serving::{Service, Setup};
@@ -6,14 +6,14 @@ use image_cache_tests::{Tested, bytes, until};
 use std::io::Write;
 use std::net::SocketAddr;
 
-/// Sends these bytes, whole, and answers the status that comes back.
+/// Sends all of these bytes, and returns the status of the response.
 fn told(server: SocketAddr, request: &[u8]) -> Tested<u16> {
     let mut stream = connect(server)?;
     stream.write_all(request)?;
     Ok(read_to_close(stream)?.status)
 }
 
-/// A head of so many bytes.
+/// A header of this number of bytes.
 fn head_of(size: usize) -> Vec<u8> {
     let begin =
         "GET /v2/images/nosuch HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: ";
@@ -30,7 +30,7 @@ fn a_head_of_64_kib_is_served_and_one_byte_more_is_answered_with_431() -> Tested
         assert_eq!(told(server, &head_of(60 * 1024))?, 404);
         assert_eq!(told(server, &head_of(64 * 1024))?, 404);
         assert_eq!(told(server, &head_of(64 * 1024 + 1))?, 431);
-        // A client that goes on sending sees the answer all the same.
+        // A client that continues to send also gets the response.
         assert_eq!(told(server, &head_of(4 << 20))?, 431);
     }
     let logged = || service.log().matches("head is too large").count();

@@ -1,4 +1,4 @@
-//! Nobody reads standard error, or standard output: that stops nothing.
+//! No process reads standard error or standard output: this blocks nothing.
 
 use image_cache_tests::http::{GlanceOrigin, free_address, get};
 use image_cache_tests::serving::{Setup, read_address};
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// A pipe into which nothing fits any more.
+/// A full pipe.
 fn full_pipe() -> Tested<(PipeReader, PipeWriter)> {
     let (reader, mut writer) = io::pipe()?;
     let flags = fcntl_getfl(&writer)?;
@@ -21,7 +21,7 @@ fn full_pipe() -> Tested<(PipeReader, PipeWriter)> {
     Ok((reader, writer))
 }
 
-/// A service whose standard error is a pipe that the test may read or not.
+/// A service whose standard error is a pipe that the test can read.
 fn start(mut command: Command) -> Tested<(Child, SocketAddr)> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut output = BufReader::new(child.stdout.take().ok_or("it is piped")?);
@@ -30,7 +30,7 @@ fn start(mut command: Command) -> Tested<(Child, SocketAddr)> {
     Ok((child, address))
 }
 
-/// So many requests, each a long line in the log.
+/// Makes this number of requests, each with a long line in the log.
 fn fill_the_log(server: SocketAddr) -> Tested {
     let path = format!("/v2/images/{}", "x".repeat(2000));
     for _ in 0..900 {
@@ -55,7 +55,7 @@ fn terminate(child: &Child) -> Tested {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_neither_the_service_nor_its_end() -> Tested {
+fn an_unread_log_blocks_neither_the_service_nor_its_stop() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let image = bytes(1, 2_000_000);
@@ -108,7 +108,7 @@ fn a_log_that_is_read_again_says_how_many_lines_were_dropped() -> Tested {
 }
 
 #[test]
-fn a_command_whose_errors_nobody_reads_ends() -> Tested {
+fn a_command_with_an_unread_standard_error_ends() -> Tested {
     let setup = Setup::new();
     let (_reader, writer) = full_pipe()?;
     let mut child =
@@ -119,7 +119,7 @@ fn a_command_whose_errors_nobody_reads_ends() -> Tested {
 }
 
 #[test]
-fn a_service_whose_standard_output_nobody_reads_serves() -> Tested {
+fn a_service_with_an_unread_standard_output_serves() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let free = free_address()?;

@@ -1,4 +1,4 @@
-//! What the service tells of itself: numbers, health, and a log with an id for each request.
+//! The metrics of the service, its health, and a log with an id for each request.
 
 use image_cache_tests::http::{GlanceOrigin, get, send};
 use image_cache_tests::serving::{Service, Setup};
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 #[test]
-fn numbers_count_what_was_done() -> Tested {
+fn metrics_count_the_requests() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     origin.put("one", bytes(1, 100_000));
@@ -45,7 +45,7 @@ fn numbers_count_what_was_done() -> Tested {
     ] {
         assert!(until(|| service.number(name) == Some(value)), "{name} {:?}", service.number(name));
     }
-    // The client that began the fetch may have read its end from the cache.
+    // The client that started the fetch may have read the end from the cache.
     let cache = r#"image_cache_bytes_total{source="cache"}"#;
     assert!(service.number(cache) >= Some(200_000.0), "{:?}", service.number(cache));
     let page = get(service.admin, "/metrics")?;
@@ -61,7 +61,7 @@ fn numbers_count_what_was_done() -> Tested {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    // Each is explained.
+    // Each metric has a help text.
     for line in page.lines().filter(|line| line.starts_with("# TYPE ")) {
         let name = line.split(' ').nth(2).ok_or("a name")?;
         assert!(page.contains(&format!("# HELP {name} ")), "{name}");
@@ -81,7 +81,7 @@ fn damage_and_fallback_show_in_the_numbers() -> Tested {
     let service = Service::start(command)?;
     get(service.clients, "/v2/images/one/file")?;
     assert!(until(|| service.cached() == ["one"]));
-    // In place: a file that is written anew is an empty one for a moment, which is another damage.
+    // In place, because a rewritten file would be empty for a moment, which is another kind of damage.
     let file = File::options().write(true).open(setup.dir().join("one"))?;
     file.write_all_at(&[!bytes(1, 100_000)[50_000]], 50_000)?;
     assert!(get(service.clients, "/v2/images/one/file")?.body == bytes(1, 100_000));

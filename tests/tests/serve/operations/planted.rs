@@ -1,5 +1,5 @@
-//! A cache directory that an attacker can write: whatever has the name of one of its files, nothing outside is touched and nobody
-//! waits. As root, in a directory of somebody else's, wherever the tests run as root.
+//! A cache directory that an attacker can change: whatever object has the name of one of its files, nothing outside is changed
+//! and no operation blocks. If the tests run as root, root opens a directory of another user.
 
 mod fixture;
 mod kind;
@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// Every file replaced by this; returns all that fails.
+/// Replaces each file by this object in turn; returns all failures.
 fn try_everywhere(kind: Kind) -> Tested {
     let planted = Planted::new()?;
     let mut failed = Vec::new();
@@ -35,7 +35,7 @@ fn a_link_to_a_file_outside_in_the_place_of_any_file_leads_nowhere() -> Tested {
 }
 
 #[test]
-fn a_link_to_what_is_not_there_makes_nothing_outside() -> Tested {
+fn a_dangling_link_creates_nothing_outside() -> Tested {
     try_everywhere(Kind::LinkToNothing)
 }
 
@@ -45,7 +45,7 @@ fn a_link_to_a_folder_outside_in_the_place_of_any_file_leads_nowhere() -> Tested
 }
 
 #[test]
-fn a_file_outside_that_has_a_name_inside_too_is_neither_written_nor_given_away() -> Tested {
+fn a_hard_link_to_a_file_outside_is_neither_written_nor_given_another_owner() -> Tested {
     let planted = Planted::new()?;
     let targets = planted.targets()?;
     let is_file = |target: &&PathBuf| planted.setup.path("template").join(target).is_file();
@@ -57,27 +57,27 @@ fn a_file_outside_that_has_a_name_inside_too_is_neither_written_nor_given_away()
 }
 
 #[test]
-fn nobody_waits_for_a_pipe_in_the_place_of_any_file() -> Tested {
+fn a_pipe_in_place_of_any_file_blocks_no_operation() -> Tested {
     try_everywhere(Kind::Pipe)
 }
 
 #[test]
-fn a_socket_in_the_place_of_any_file_hinders_nobody() -> Tested {
+fn a_socket_in_place_of_any_file_blocks_no_operation() -> Tested {
     try_everywhere(Kind::Socket)
 }
 
 #[test]
-fn nobody_reads_a_device_without_end_in_the_place_of_any_file() -> Tested {
+fn an_endless_device_in_place_of_any_file_is_not_read() -> Tested {
     try_everywhere(Kind::Device)
 }
 
 #[test]
-fn a_folder_in_the_place_of_any_file_hinders_nobody() -> Tested {
+fn a_folder_in_place_of_any_file_blocks_no_operation() -> Tested {
     try_everywhere(Kind::Folder)
 }
 
 #[test]
-fn nobody_reads_a_huge_file_in_the_place_of_any_file() -> Tested {
+fn a_huge_file_in_place_of_any_file_is_not_read() -> Tested {
     try_everywhere(Kind::Huge)
 }
 
@@ -103,7 +103,7 @@ fn links_at_the_names_that_the_service_might_write_next_lead_nowhere() -> Tested
 }
 
 #[test]
-fn what_lies_at_the_names_that_digests_might_get_next_is_not_written() -> Tested {
+fn files_at_the_next_possible_names_of_digests_are_not_written() -> Tested {
     let scratch = tempfile::tempdir()?;
     let outside = Outside::make(scratch.path().join("outside"))?;
     let temp = TempCache::at("sqlite", scratch.path().join("cache"));
@@ -119,7 +119,7 @@ fn what_lies_at_the_names_that_digests_might_get_next_is_not_written() -> Tested
 }
 
 #[test]
-fn a_pipe_among_the_digests_keeps_nobody_from_the_others() -> Tested {
+fn a_pipe_among_the_digests_does_not_affect_the_others() -> Tested {
     let planted = Planted::new()?;
     planted.restore()?;
     let blocks = planted.setup.dir().join(".image-cache/blocks");
@@ -141,7 +141,7 @@ fn a_pipe_among_the_digests_keeps_nobody_from_the_others() -> Tested {
 }
 
 #[test]
-fn damaged_compiled_code_is_made_anew_with_a_warning() -> Tested {
+fn damaged_compiled_code_is_compiled_again_with_a_warning() -> Tested {
     let setup = Setup::new();
     setup.run(&["status"])?;
     let mut compiled = Vec::new();
@@ -163,7 +163,7 @@ fn damaged_compiled_code_is_made_anew_with_a_warning() -> Tested {
 }
 
 #[test]
-fn what_operators_name_is_a_regular_file_or_refused_at_once() -> Tested {
+fn a_file_that_an_operator_names_is_regular_or_refused_at_once() -> Tested {
     let setup = Setup::new();
     let outside = Outside::make(setup.path("outside"))?;
     let odd = setup.path("odd.toml");
@@ -192,7 +192,7 @@ fn what_operators_name_is_a_regular_file_or_refused_at_once() -> Tested {
     skip_where_descriptors_have_no_paths(&setup)
 }
 
-/// A shell's `<(…)` is a pipe, too.
+/// A shell's `<(…)` is also a pipe.
 fn skip_where_descriptors_have_no_paths(setup: &Setup) -> Tested {
     if !Path::new("/dev/fd").exists() {
         skip("there is no /dev/fd");

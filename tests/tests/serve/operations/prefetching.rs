@@ -1,4 +1,4 @@
-//! Queued images are fetched: in order, so many at a time, again where it failed, and never twice.
+//! Queued images are fetched: in order, a limited number at a time, again after a failure, and never twice.
 
 use image_cache_tests::http::{GlanceOrigin, Request};
 use image_cache_tests::serving::{Service, Setup, replace};
@@ -56,7 +56,7 @@ fn queued_images_are_fetched_in_their_order_and_two_at_a_time() -> Tested {
 }
 
 #[test]
-fn what_fails_has_its_reason_holds_up_nobody_and_is_tried_again() -> Tested {
+fn a_failed_fetch_has_a_reason_delays_no_other_and_is_tried_again() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     for (n, id) in ["later", "rotten", "inactive", "good"].into_iter().enumerate() {
@@ -64,7 +64,7 @@ fn what_fails_has_its_reason_holds_up_nobody_and_is_tried_again() -> Tested {
     }
     origin.change("later", |image| image.failures = 1);
     origin.change("rotten", |image| image.md5 = wrong_md5(&bytes(1, 20_000)));
-    // As an administrator's credentials see it: only the record tells that it must not be cached.
+    // As seen with an administrator's credentials: only the record shows that it must not be cached.
     origin.change("inactive", |image| (image.status, image.needs_active) = ("deactivated", false));
     let service = setup.serve(&origin.url(), &["--prefetch-at-once", "1"])?;
     queue(&service, &["gone", "later", "rotten", "inactive", "good"])?;
@@ -81,7 +81,7 @@ fn what_fails_has_its_reason_holds_up_nobody_and_is_tried_again() -> Tested {
     }
     assert!(until(|| service.cached().contains(&"later".to_owned())), "{}", service.log());
     assert!(service.log().contains("503"), "{}", service.log());
-    // What failed waits in the queue, and is fetched once the upstream has it.
+    // Failed images stay in the queue, and are fetched when the upstream has them.
     assert_eq!(service.queued(), ["gone", "rotten", "inactive"]);
     origin.change("inactive", |image| image.status = "active");
     origin.change("rotten", |image| image.md5 = md5_hex(&bytes(1, 20_000)));
@@ -114,7 +114,7 @@ fn the_queue_survives_a_kill_in_the_middle_of_a_fetch() -> Tested {
 }
 
 #[test]
-fn what_is_taken_from_the_queue_is_not_fetched_to_its_end() -> Tested {
+fn an_image_that_is_removed_from_the_queue_is_not_fetched_to_its_end() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     for id in ["by-api", "by-command"] {
@@ -132,7 +132,7 @@ fn what_is_taken_from_the_queue_is_not_fetched_to_its_end() -> Tested {
     assert!(until(|| service.cached().is_empty() && service.queued().is_empty()));
     let idle = json!({"running": [], "failed": []});
     assert!(until(|| service.look("/prefetch") == idle), "{}", service.look("/prefetch"));
-    // Wanted again, it comes.
+    // After it is queued again, it is fetched.
     origin.release("by-api");
     queue(&service, &["by-api"])?;
     assert!(until(|| service.cached() == ["by-api"]), "{}", service.log());
@@ -199,7 +199,7 @@ fn credentials_can_come_from_the_environment() -> Tested {
 }
 
 #[test]
-fn prefetch_does_one_round_and_says_what_became_of_each() -> Tested {
+fn prefetch_does_one_round_and_reports_each_image() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let url = origin.url();

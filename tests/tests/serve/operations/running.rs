@@ -1,4 +1,4 @@
-//! Starting, reloading and stopping, and what a client may take.
+//! Starting, reloading and stopping, and the limits on clients.
 
 use image_cache_tests::http::{GlanceOrigin, Response, begin, connect, get, read_to_close};
 use image_cache_tests::serving::{Service, Setup, read_address, refused};
@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-/// Reads until so many bytes have come, or the end.
+/// Reads until this number of bytes, or the end.
 fn read_some(stream: &mut TcpStream, count: usize) -> Tested<Vec<u8>> {
     let mut came = Vec::new();
     stream.take(count as u64).read_to_end(&mut came)?;
@@ -26,7 +26,7 @@ fn a_stop_finishes_the_answers_that_have_begun_and_leaves_nothing_incomplete() -
     let mut service = setup.serve(&origin.url(), &[])?;
     let mut client = begin(service.clients, "GET", "/v2/images/one/file", &[])?;
     let mut came = read_some(&mut client, 100_000)?;
-    // It waits for its next request, and is not waited for.
+    // This connection is idle, and the stop does not wait for it.
     let idle = connect(service.clients)?;
     service.signal(Signal::TERM)?;
     assert!(until(|| TcpStream::connect(service.clients).is_err()), "no new clients");
@@ -43,7 +43,7 @@ fn a_stop_finishes_the_answers_that_have_begun_and_leaves_nothing_incomplete() -
 }
 
 #[test]
-fn a_stop_breaks_off_what_takes_too_long_and_a_second_one_at_once() -> Tested {
+fn a_stop_aborts_slow_responses_in_time_and_a_second_signal_at_once() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     origin.put("one", bytes(1, 5_000_000));
@@ -58,7 +58,7 @@ fn a_stop_breaks_off_what_takes_too_long_and_a_second_one_at_once() -> Tested {
         }
         let status = service.wait()?;
         assert!(status.success(), "{status}: {}", service.log());
-        // However that reaches the client: never as a whole image.
+        // The client gets an error in some form, and never a complete image.
         let _ = client.read_to_end(&mut came);
         assert!(Response::parse(&came)?.body.len() < 5_000_000);
         assert!(setup.names("incomplete").is_empty(), "{within}");
@@ -83,7 +83,7 @@ fn a_stop_amid_a_prefetch_keeps_the_queue_and_leaves_nothing_incomplete() -> Tes
 }
 
 #[test]
-fn systemd_hears_of_start_reload_and_stop() -> Tested {
+fn systemd_is_notified_of_start_reload_and_stop() -> Tested {
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let path = setup.path("notify");
@@ -129,7 +129,7 @@ fn a_head_that_is_too_large_is_refused() -> Tested {
         for server in [service.clients, service.admin] {
             let mut stream = begin(server, "GET", "/v2/images/one/file", &headers)?;
             let mut answer = Vec::new();
-            // What it did not read of the head can break the connection behind its answer.
+            // If the service does not read the whole header, the connection may be reset after its response.
             let _ = stream.read_to_end(&mut answer);
             let expected = if server == service.admin && status == 200 { 404 } else { status };
             assert_eq!(Response::parse(&answer)?.status, expected, "{length}");
@@ -165,13 +165,13 @@ fn clients_that_say_nothing_send_nothing_or_take_nothing_are_cut_off() -> Tested
     for said in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n", upload] {
         let mut client = connect(service.clients)?;
         client.write_all(said.as_bytes())?;
-        // Nothing, or a refusal, and the end.
+        // Nothing or a refusal, and then the end.
         let mut answer = Vec::new();
         let _ = client.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer);
         assert!(!answer.contains("200 OK"), "{said:?}: {answer}");
     }
-    // Keep-alive, and then silence.
+    // A persistent connection, and then silence.
     let mut client = connect(service.clients)?;
     client.write_all(b"GET /v2/images/nosuch HTTP/1.1\r\nHost: x\r\n\r\n")?;
     assert_eq!(read_to_close(client)?.status, 404);
@@ -180,13 +180,13 @@ fn clients_that_say_nothing_send_nothing_or_take_nothing_are_cut_off() -> Tested
     read_some(&mut client, 1000)?;
     assert!(service.logs("a connection broke off") || service.logs("the client left"));
     assert!(until(|| service.log().contains("the client left")), "{}", service.log());
-    // The others are served all the same.
+    // The other clients are served nevertheless.
     assert_eq!(get(service.clients, "/v2/images/nosuch")?.status, 404);
     Ok(())
 }
 
 #[test]
-fn wrong_options_are_refused_with_what_is_accepted() -> Tested {
+fn wrong_options_are_refused_with_the_accepted_values() -> Tested {
     let setup = Setup::new();
     let missing = setup.path("nosuch").display().to_string();
     for (option, value, words) in [

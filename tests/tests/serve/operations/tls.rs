@@ -1,4 +1,4 @@
-//! TLS on both sides: clients are shown a certificate, the upstream's is checked.
+//! TLS on both sides: the service presents a certificate to clients, and verifies that of the upstream.
 
 use image_cache_tests::http::{GlanceOrigin, get};
 use image_cache_tests::serving::{Service, Setup, refused, replace};
@@ -29,7 +29,7 @@ fn serve(setup: &Setup, upstream: &str, identity: &Identity) -> Tested<Service> 
     Service::start(command)
 }
 
-/// What curl gets, trusting this certificate; none, said aloud, where there is no curl.
+/// The response that curl gets with this trusted certificate; none, with a message, if curl is not installed.
 fn curl(trusted: &Path, url: &str) -> Option<Tested<Vec<u8>>> {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--fail", "--max-time", "60", "--cacert"]);
@@ -61,7 +61,7 @@ fn clients_and_operators_are_served_over_tls_with_the_certificate_that_is_there_
     let plain = format!("http://{}/v2/images/one/file", service.clients);
     assert!(curl(&first.cert, &plain).ok_or("curl is there")?.is_err());
 
-    // A key that does not go with the certificate changes nothing.
+    // A key that does not match the certificate changes nothing.
     replace(&first.cert, &std::fs::read_to_string(&second.cert)?)?;
     service.signal(Signal::HUP)?;
     assert!(service.logs("does not go with"), "{}", service.log());
@@ -81,12 +81,16 @@ fn a_client_that_does_not_finish_its_greeting_is_not_waited_for() -> Tested {
     command.arg("--tls-cert").arg(&identity.cert).arg("--tls-key").arg(&identity.key);
     let service = Service::start(command)?;
     for server in [service.clients, service.admin] {
-        // Nothing, and the beginning of a greeting that promises more.
+        // No bytes, and the start of an incomplete handshake.
         for greeting in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
             let mut stream = TcpStream::connect(server)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             stream.write_all(greeting)?;
-            assert_eq!(stream.read(&mut [0])?, 0, "it is still there after five times 1 s");
+            assert_eq!(
+                stream.read(&mut [0])?,
+                0,
+                "the connection is still open after five times 1 s"
+            );
         }
     }
     Ok(())

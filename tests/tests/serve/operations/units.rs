@@ -1,4 +1,4 @@
-//! The systemd units: what they start exists, and they are hardened.
+//! The systemd units: the programs that they start exist, and the units are hardened.
 
 use image_cache::ConfigOption;
 use image_cache_tests::serving::Setup;
@@ -21,7 +21,7 @@ fn units() -> Tested<Vec<(PathBuf, String)>> {
 }
 
 #[test]
-fn what_the_units_start_exists_and_each_timer_has_its_service() -> Tested {
+fn the_commands_of_the_units_exist_and_each_timer_has_its_service() -> Tested {
     let setup = Setup::new();
     let units = units()?;
     let names: Vec<_> = units.iter().filter_map(|(path, _)| path.file_name()).collect();
@@ -79,7 +79,7 @@ fn the_manuals_have_each_option_of_the_service_and_no_others() -> Tested {
     let documented = options(&reference);
     let missing: Vec<_> = own.iter().filter(|option| !documented.contains(*option)).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not have {missing:?}");
-    // Flags of the commands that the examples use, the system's among them.
+    // Flags of the commands in the examples, including system commands.
     let foreign = ["--target", "--now", "--system", "--home-dir", "--shell"];
     let of_cache: BTreeSet<String> =
         ConfigOption::ALL.iter().map(|option| option.variable()).collect();
@@ -120,7 +120,7 @@ fn each_service_is_hardened() -> Tested {
 fn systemd_finds_nothing_wrong() -> Tested {
     let units = units()?;
     let scratch = tempfile::tempdir()?;
-    // As installed, but for the program, which need not be.
+    // As installed, except for the program, which need not exist.
     for (path, unit) in &units {
         let name = path.file_name().ok_or("a file has a name")?;
         std::fs::write(

@@ -1,4 +1,4 @@
-//! Prune and clean run by themselves.
+//! The service runs prune and clean by itself.
 
 use image_cache_tests::http::{GlanceOrigin, get};
 use image_cache_tests::serving::{Service, Setup};
@@ -21,7 +21,7 @@ fn a_fetch_that_makes_the_cache_too_large_has_it_pruned_at_once() -> Tested {
             || id == "c"));
     }
     assert!(until(|| service.cached() == ["b", "c"]), "{:?}: {}", service.cached(), service.log());
-    // It is counted when it is done, a moment later.
+    // It is counted when it is finished, a moment later.
     assert!(until(|| service.number("image_cache_evictions_total") == Some(1.0)));
     Ok(())
 }
@@ -34,7 +34,7 @@ fn prune_and_clean_run_at_intervals() -> Tested {
     let mut command = setup.serving(&origin.url(), &arguments);
     command.args(["--max-size", "12"]);
     let service = Service::start(command)?;
-    // Another process fills the cache, and leaves something behind.
+    // Another process fills the cache, and leaves a leftover.
     let image = setup.file("image", "hello, you");
     for id in ["x", "y"] {
         setup.run(&["add", id, &image.display().to_string()])?;
@@ -46,8 +46,8 @@ fn prune_and_clean_run_at_intervals() -> Tested {
 }
 
 #[test]
-fn a_database_that_is_deleted_while_it_serves_is_made_anew_and_a_file_put_in_by_hand_is_listed()
--> Tested {
+fn a_database_deleted_during_service_is_created_again_and_a_file_added_by_hand_is_listed() -> Tested
+{
     let setup = Setup::new();
     let origin = GlanceOrigin::start();
     let service = setup.serve(&origin.url(), &["--prune-every", "0"])?;
@@ -59,7 +59,7 @@ fn a_database_that_is_deleted_while_it_serves_is_made_anew_and_a_file_put_in_by_
     for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
         let _ = std::fs::remove_file(setup.dir().join(name));
     }
-    // Without anybody asking.
+    // Without any request.
     assert!(until(|| setup.dir().join("cache.db").is_file()), "{}", service.log());
     let answer = get(service.clients, "/v2/images/a/file")?;
     assert_eq!((answer.status, answer.header("x-cache")), (200, Some("hit")));

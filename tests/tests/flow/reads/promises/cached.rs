@@ -1,4 +1,4 @@
-//! Promises to the readers of a cached image.
+//! Guarantees for the readers of a cached image.
 
 use super::super::{Reads, Store};
 use super::{MIB, assert_leaves, assert_nothing_cached, is_cached, take};
@@ -67,14 +67,14 @@ pub fn ranges_of_a_cached_image_are_exact_and_count_once_each<R: Reads>(
     assert_leaves(reads, temp, &store, ranges.len() as u64 + 1)
 }
 
-pub fn a_damaged_byte_is_never_handed_out<R: Reads>(temp: &TempCache) -> Tested {
+pub fn a_damaged_byte_is_never_returned<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(13, 3 * MIB + 5000);
     let (reads, _) = cached::<R>(temp, &image)?;
     crate::corruption::flip(&temp.path("a"), 2 * MIB as u64 + 7)?;
     let sound = reads.get_range(10..2 * MIB as u64)?;
     assert!(read_all(sound)? == image[10..2 * MIB], "other blocks are served");
     let (came, end) = read_until_error(&mut reads.get()?, 10_000);
-    // The service fetches the block again, the library has no source for it.
+    // The service fetches the block again; the library has no source for it.
     assert!(image.starts_with(&came) && came.len() >= 2 * MIB);
     assert!(end.is_err() || came == image, "{} bytes are no whole image", came.len());
     Ok(())

@@ -1,4 +1,4 @@
-//! Promises to the readers of an image that is being fetched.
+//! Guarantees for the readers of an image that is being fetched.
 
 use super::super::{Reader, Reads, Store};
 use super::{MIB, assert_leaves, assert_nothing_cached, is_cached, read_together, take};
@@ -6,7 +6,7 @@ use image_cache_tests::{Mount, TempCache, Tested, bytes, read_all, until, wrong_
 use std::fs;
 use std::io::Read;
 
-/// Three readers amid the image, before the source goes on.
+/// Three readers in the middle of the image, before the source continues.
 fn three_amid<R: Reads>(reads: &R, store: &Store) -> Tested<Vec<Reader>> {
     store.source.allow(400_000);
     let mut readers = Vec::new();
@@ -32,7 +32,7 @@ pub fn many_readers_of_one_cold_image_share_one_source<R: Reads>(temp: &TempCach
     assert_leaves(reads, temp, &store, READERS as u64 - 1)
 }
 
-pub fn a_reader_that_comes_late_gets_the_whole_image<R: Reads>(temp: &TempCache) -> Tested {
+pub fn a_late_reader_gets_the_whole_image<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(2, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, false)?;
@@ -49,13 +49,13 @@ pub fn a_reader_that_comes_late_gets_the_whole_image<R: Reads>(temp: &TempCache)
     assert_leaves(reads, temp, &store, 1)
 }
 
-pub fn nobody_waits_for_a_slow_first_reader<R: Reads>(temp: &TempCache) -> Tested {
+pub fn no_reader_waits_for_a_slow_first_reader<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(3, R::BUFFERED + 2_000_000);
     let store = Store::of(&image);
     let reads = R::open(temp, &store, false)?;
     let mut slow = reads.get()?;
     take(&mut slow, 1)?;
-    // In the same thread: the first one cannot move while the other reads.
+    // In the same thread: the first reader cannot progress while the other one reads.
     assert!(read_all(reads.get()?)? == image && is_cached(temp));
     assert!(fs::read(temp.path("a"))? == image);
     assert!(until(|| temp.open().hit_count("a").is_ok_and(|hits| hits == 1)));
@@ -67,7 +67,7 @@ pub fn nobody_waits_for_a_slow_first_reader<R: Reads>(temp: &TempCache) -> Teste
     Ok(())
 }
 
-pub fn a_fetch_goes_on_when_its_first_reader_leaves<R: Reads>(temp: &TempCache) -> Tested {
+pub fn a_fetch_continues_when_its_first_reader_leaves<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(4, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, false)?;
@@ -96,13 +96,15 @@ pub fn a_fetch_without_readers_stops<R: Reads>(temp: &TempCache) -> Tested {
     drop(second);
     assert_nothing_cached(temp);
     assert!(temp.names("invalid").contains("a"));
-    assert_eq!(temp.open().clean(None)?.invalid, 1, "nothing holds the file any more");
+    assert_eq!(temp.open().clean(None)?.invalid, 1, "the file is not in use any more");
     store.source.finish();
     assert!(read_all(reads.get()?)? == image);
     assert_leaves(reads, temp, &store, 0)
 }
 
-pub fn by_option_a_fetch_without_readers_goes_on_to_its_end<R: Reads>(temp: &TempCache) -> Tested {
+pub fn with_fetch_to_end_a_fetch_without_readers_continues_to_its_end<R: Reads>(
+    temp: &TempCache,
+) -> Tested {
     let image = bytes(6, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, true)?;
@@ -159,7 +161,7 @@ pub fn an_empty_image_is_shared_and_cached<R: Reads>(temp: &TempCache) -> Tested
     assert_leaves(reads, temp, &store, 2)
 }
 
-pub fn ranges_of_a_running_fetch_are_handed_out_as_they_come<R: Reads>(temp: &TempCache) -> Tested {
+pub fn ranges_of_a_running_fetch_are_returned_as_they_arrive<R: Reads>(temp: &TempCache) -> Tested {
     let image = bytes(12, 900_000);
     let store = Store::throttled(&image);
     let reads = R::open(temp, &store, false)?;
@@ -167,7 +169,7 @@ pub fn ranges_of_a_running_fetch_are_handed_out_as_they_come<R: Reads>(temp: &Te
     let mut first = reads.get()?;
     take(&mut first, 1)?;
     assert!(read_all(reads.get_range(100_000..400_000)?)? == image[100_000..400_000]);
-    assert_eq!(store.source.running(), 1, "it was handed out before the end");
+    assert_eq!(store.source.running(), 1, "the bytes were returned before the end");
     let mut late = reads.get_range(450_000..600_000)?;
     let mut came = take(&mut late, 49_999)?;
     let ahead = reads.get_range(700_000..800_000)?;

@@ -1,4 +1,4 @@
-//! A cache with one of each of its files, and every command and the service tried on it with one of them replaced.
+//! A cache with one file of each kind; each command and the service are run with one of these files replaced.
 
 use super::kind::Kind;
 use super::outside::Outside;
@@ -14,13 +14,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Five times what nobody may wait longer than.
+/// Five times the longest permitted wait.
 const BOUND: Duration = Duration::from_secs(5);
 
-/// Whom the cache directory belongs to where root opens it.
+/// The owner of the cache directory if root opens it.
 const SOMEBODY: u32 = 65_534;
 
-/// Commands that are run one after the other.
+/// The commands, which run one after the other.
 const COMMANDS: [&[&str]; 13] = [
     &["status"],
     &["list"],
@@ -37,7 +37,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["status"],
 ];
 
-/// A cache with one of each of its files, in a setup that has an origin.
+/// A cache with one file of each kind, in a setup with an origin.
 pub struct Planted {
     pub setup: Setup,
     pub origin: GlanceOrigin,
@@ -76,7 +76,7 @@ impl Planted {
         Ok(Planted { setup, origin, outside, image })
     }
 
-    /// Every file and folder in it, but for those of SQLite.
+    /// Every file and folder in it, except those of SQLite.
     pub fn targets(&self) -> Tested<Vec<PathBuf>> {
         let template = self.setup.path("template");
         let mut found = Vec::new();
@@ -91,7 +91,7 @@ impl Planted {
         Ok(found)
     }
 
-    /// The directory as it was made.
+    /// Restores the initial directory.
     pub fn restore(&self) -> Tested {
         if self.setup.dir().exists() {
             fs::remove_dir_all(self.setup.dir())?;
@@ -105,13 +105,13 @@ impl Planted {
         Ok(())
     }
 
-    /// Every command, and the service, with this instead of that.
+    /// Runs every command and the service, with one file replaced by an object.
     pub fn try_all(&self, kind: Kind, target: &Path) -> Tested {
         self.restore()?;
         if !kind.plant(&self.setup.dir().join(target), &self.outside)? {
             return Ok(());
         }
-        // Its lock is the xattr driver's.
+        // This lock belongs to the xattr driver.
         let driver = if target.ends_with("attributes.lock") { "xattr" } else { "sqlite" };
         for command in COMMANDS {
             let words = command.iter().map(|word| match *word {
@@ -126,13 +126,13 @@ impl Planted {
         self.outside.is_unchanged().map_err(|error| format!("serve: {error}").into())
     }
 
-    /// Where the service starts, it answers with the right bytes.
+    /// If the service starts, its responses have the correct bytes.
     fn try_service(&self, driver: &str) -> Tested {
         let mut command = self.setup.serving(&self.origin.url(), &["--prefetch-at-once", "0"]);
         command.args(["--driver", driver]);
         let service = match within(move || Service::start(command).map_err(|e| e.to_string()))? {
             Ok(service) => service,
-            // What it needs is no file, and it says which.
+            // A required file is not a regular file, and the error names it.
             Err(words) if words.contains("/cache/") || words.contains(".image-cache/") => {
                 return Ok(());
             }
@@ -142,7 +142,7 @@ impl Planted {
         for (id, image) in [("one", bytes(1, 100_000)), ("x", bytes(2, 50_000))] {
             let path = format!("/v2/images/{id}/file");
             let answer = within(move || get(clients, &path).map_err(|e| e.to_string()))??;
-            // What was added by hand above is as good for `x`.
+            // The file that was added above is also valid for `x`.
             let is_right = answer.body == image || (id == "x" && answer.text() == "hello, you");
             assert!(answer.status == 200 && is_right, "{id}: {answer:?}: {}", service.log());
         }
@@ -174,7 +174,7 @@ fn give_away(path: &Path) -> Tested {
     Ok(())
 }
 
-/// Runs a program, which ends soon by itself: with success, or with an error in words.
+/// Runs a program, which ends soon by itself: successfully, or with an error message.
 pub fn ends(mut command: Command) -> Tested {
     let words = format!("{command:?}");
     let log = tempfile::tempfile()?;
@@ -200,9 +200,9 @@ pub fn ends(mut command: Command) -> Tested {
     }
 }
 
-/// What is done on a thread of its own, which nobody waits for longer than the bound.
+/// Runs a function on its own thread, and waits at most as long as the bound.
 fn within<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Tested<T> {
     let (done, wait) = mpsc::channel();
     thread::spawn(move || done.send(work()));
-    wait.recv_timeout(BOUND).map_err(|_| "the service keeps somebody waiting".into())
+    wait.recv_timeout(BOUND).map_err(|_| "the service does not respond in time".into())
 }

@@ -1,4 +1,4 @@
-//! What an attacker can put at a file's name.
+//! The objects that an attacker can create at a file's name.
 
 use super::outside::Outside;
 use image_cache_tests::{Tested, is_root, skip};
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Puts it there, instead of what is there; false, with a message, if this machine has none of that kind.
+    /// Creates it in place of the existing file; false, with a message, if this machine does not support that kind.
     pub fn plant(self, path: &Path, outside: &Outside) -> Tested<bool> {
         match fs::symlink_metadata(path) {
             Ok(found) if found.is_dir() => fs::remove_dir_all(path)?,
@@ -35,7 +35,7 @@ impl Kind {
             Kind::HardLink => fs::hard_link(outside.file(), path)?,
             Kind::Pipe => mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0)?,
             Kind::Socket => mknodat(CWD, path, FileType::Socket, Mode::RWXU, 0)?,
-            // /dev/zero, which has no end.
+            // /dev/zero, which is endless.
             Kind::Device => {
                 if !is_root("making a device") {
                     return Ok(false);
@@ -52,7 +52,7 @@ impl Kind {
             }
             Kind::Huge => {
                 if File::create(path)?.set_len(1 << 40).is_err() {
-                    skip("this file system has no files of 1 TiB");
+                    skip("this file system does not support files of 1 TiB");
                     return Ok(false);
                 }
             }

@@ -1,4 +1,4 @@
-//! What lies outside of the cache directory, and must stay as it is.
+//! Files outside of the cache directory, which must not change.
 
 use image_cache_tests::Tested;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// A file's or folder's mode, user, group, modification time with nanoseconds, and content.
 type State = (u32, u32, u32, i64, i64, Vec<u8>);
 
-/// A file and a folder that planted links lead to.
+/// A file and a folder to which planted links refer.
 pub struct Outside {
     root: PathBuf,
     before: BTreeMap<PathBuf, State>,
@@ -35,12 +35,12 @@ impl Outside {
         self.root.join("folder")
     }
 
-    /// A name that nothing has.
+    /// An unused name.
     pub fn nothing(&self) -> PathBuf {
         self.root.join("nothing")
     }
 
-    /// That everything is there, as it was, and nothing else.
+    /// Asserts that everything outside is unchanged, and that there is nothing else.
     pub fn is_unchanged(&self) -> Tested {
         let mut now = BTreeMap::new();
         look(&self.root, &mut now)?;
