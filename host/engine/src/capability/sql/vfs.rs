@@ -22,6 +22,7 @@ const NAME: &CStr = c"image-cache-beneath";
 /// How often opening is tried while another process makes and removes the file.
 const OPEN_ATTEMPTS: u32 = 16;
 
+type SystemCall = unsafe extern "C" fn();
 type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
 type StatCall = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
 
@@ -49,14 +50,15 @@ fn register() -> Option<()> {
         let unix = ffi::sqlite3_vfs_find(c"unix".as_ptr());
         let (get, set) = (unix.as_ref()?.xGetSystemCall?, unix.as_ref()?.xSetSystemCall?);
         let call = |name: &CStr| get(unix, name.as_ptr());
-        SYSTEM_CALLS.get_or_init(|| SystemCalls {
-            open: call(c"open").map_or(no_open, |call| std::mem::transmute(call)),
-            stat: call(c"stat").map_or(no_stat, |call| std::mem::transmute(call)),
-            lstat: call(c"lstat").map_or(no_stat, |call| std::mem::transmute(call)),
-        });
+        let calls = SystemCalls {
+            open: std::mem::transmute::<SystemCall, OpenCall>(call(c"open")?),
+            stat: std::mem::transmute::<SystemCall, StatCall>(call(c"stat")?),
+            lstat: std::mem::transmute::<SystemCall, StatCall>(call(c"lstat")?),
+        };
+        SYSTEM_CALLS.set(calls).ok()?;
         let replace = |name: &CStr, with| set(unix, name.as_ptr(), Some(with)) == ffi::SQLITE_OK;
-        let open: unsafe extern "C" fn() = std::mem::transmute(open as OpenCall);
-        let stat: unsafe extern "C" fn() = std::mem::transmute(stat as StatCall);
+        let open: SystemCall = std::mem::transmute(open as OpenCall);
+        let stat: SystemCall = std::mem::transmute(stat as StatCall);
         if !replace(c"open", open) || !replace(c"stat", stat) {
             return None;
         }
@@ -67,14 +69,6 @@ fn register() -> Option<()> {
         let registered = ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 0);
         (registered == ffi::SQLITE_OK).then_some(())
     }
-}
-
-unsafe extern "C" fn no_open(_: *const c_char, _: c_int, _: c_int) -> c_int {
-    -1
-}
-
-unsafe extern "C" fn no_stat(_: *const c_char, _: *mut c_void) -> c_int {
-    -1
 }
 
 /// Copies the path: SQLite's own function would resolve the handle to a path again.
