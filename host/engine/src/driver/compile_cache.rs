@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 /// The ending of an entry's name.
 const ENTRY_SUFFIX: &str = ".cwasm";
 
-/// The cache of compiled components. [`none`](Self::none) is one that keeps nothing.
+/// The cache of compiled components, or why there is none.
 #[derive(Debug, Clone)]
 pub(super) struct CompileCache {
     directory: Result<PathBuf, String>,
@@ -59,11 +59,6 @@ impl CompileCache {
             of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
         let fault = "none of CACHE_DIRECTORY, XDG_CACHE_HOME and HOME names an absolute directory";
         CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
-    }
-
-    /// None: what is compiled is not kept.
-    pub fn none() -> Self {
-        CompileCache { directory: Err("it is compiled to see how long that takes".into()) }
     }
 
     /// One in `directory`, which is made if it is missing.
@@ -106,7 +101,7 @@ impl CompileCache {
 }
 
 /// Compiles what somebody else wrote: a compiler that panics on it must not take the process along.
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
     engine::validate(bytes).map_err(|e| does_not_compile(&e))?;
     // What is half compiled is dropped; the engine takes notice of a component only once it is whole.
     match catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes))) {

@@ -1,6 +1,5 @@
 //! The place of a driver's instance.
 
-use crate::driver::context::DriverContext;
 use crate::driver::error::CallError;
 use crate::driver::host_state::HostState;
 use crate::driver::instance::{Instance, InstanceTemplate};
@@ -18,11 +17,10 @@ impl InstanceSlot {
     pub fn instance(
         &mut self,
         template: &InstanceTemplate,
-        context: &DriverContext,
         until: Option<Instant>,
     ) -> Result<&mut Instance, CallError> {
         if self.instance.is_none() {
-            let state = self.idle.take().unwrap_or_else(|| HostState::new(context));
+            let state = self.idle.take().unwrap_or_else(|| HostState::new(&template.spec));
             match template.start(state, until) {
                 Ok(instance) => self.instance = Some(instance),
                 Err(failed) => {
