@@ -11,7 +11,7 @@ use crate::progress;
 use anyhow::Context;
 pub use checked_driver::CheckArgs;
 use checked_driver::CheckedDriver;
-use image_cache::conformance::{CASES, Case, CaseOutcome, CaseResult, LRU_CASES, Measured};
+use image_cache::conformance::{CASES, Case, CaseResult, LRU_CASES, Measured};
 use image_cache::{Config, Grant, Inspection, conformance, inspect};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ struct CheckReport {
 
 impl CheckReport {
     fn failed(&self) -> usize {
-        self.results.iter().filter(|result| result.outcome != CaseOutcome::Passed).count()
+        self.results.iter().filter(|result| result.outcome.is_err()).count()
     }
 
     fn passes(&self) -> bool {
