@@ -1,4 +1,4 @@
-//! The configuration of a cache. `options.rs` has the table of its options; all faults of a configuration are reported at once.
+//! The configuration of a cache. `option_table.rs` has the table of its options; all faults of a configuration are reported at once.
 
 mod builder;
 mod check;

@@ -87,6 +87,11 @@ pub fn belongs_to_database(name: &str, database: &str) -> bool {
     name.strip_prefix(database).is_some_and(|rest| rest.is_empty() || SIDE_FILES.contains(&rest))
 }
 
+/// Whether a name in the base directory belongs to the cache or to Glance.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || belongs_to_database(name, "cache.db")
+}
+
 fn fault(id: &str) -> Option<String> {
     if id.is_empty() {
         return Some("it is empty; give 1 to 255 bytes".into());
@@ -106,7 +111,7 @@ fn fault(id: &str) -> Option<String> {
     if id.chars().any(char::is_control) {
         return Some("it contains a control character".into());
     }
-    if RESERVED.contains(&id) || belongs_to_database(id, "cache.db") {
+    if is_reserved(id) {
         return Some("the name is kept for the cache's own use".into());
     }
     None

@@ -3,7 +3,7 @@
 use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
 use super::driver_keys;
 use super::fault::{Rejected, quoted};
-use crate::image_id::belongs_to_database;
+use crate::image_id::is_reserved;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -116,9 +116,7 @@ pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Reject
 
 /// Names in the base directory that no database may have; `cache.db` itself is meant for one.
 fn is_ours(name: &str) -> bool {
-    ["incomplete", "invalid", "queue", ".image-cache", "image_cache_db_init", "checkme"]
-        .contains(&name)
-        || (name != "cache.db" && belongs_to_database(name, "cache.db"))
+    name == ".image-cache" || (name != "cache.db" && is_reserved(name))
 }
 
 /// The key of a fault in a driver's table; `within` is empty if the whole table is meant.

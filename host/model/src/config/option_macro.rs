@@ -23,12 +23,11 @@ pub struct OptionDefinition {
 
 /// Makes [`ConfigOption`](super::ConfigOption) and [`ConfigBuilder`](super::ConfigBuilder) from a table with an entry for each option.
 ///
-/// `field` is the field of [`Config`](super::Config), `set` is the argument of the builder's method and what is kept of it. `read` reads
+/// `field` is the field of [`Config`](super::Config), of which the key in a file is made. `set` is the argument of the builder's method and what is kept of it. `read` reads
 /// a value that was given as text or in TOML. `check` returns the value in its plain form, or why it is not accepted.
 macro_rules! options {
     ($(
         $option:ident {
-            name: $name:literal,
             flag: $flag:literal,
             value_name: $value_name:literal,
             default: $default:literal,
@@ -53,7 +52,7 @@ macro_rules! options {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum ConfigOption {
-            $(#[doc = concat!("`", $name, "`: ", $help, ".")] $option,)*
+            $(#[doc = concat!("`image_cache_", stringify!($field), "`: ", $help, ".")] $option,)*
         }
 
         impl ConfigOption {
@@ -64,7 +63,7 @@ macro_rules! options {
             pub fn definition(self) -> &'static OptionDefinition {
                 match self {
                     $(ConfigOption::$option => &OptionDefinition {
-                        name: $name,
+                        name: concat!("image_cache_", stringify!($field)),
                         flag: $flag,
                         value_name: $value_name,
                         default: $default,
