@@ -19,7 +19,6 @@ mod hits;
 mod ids;
 mod images;
 mod leftovers;
-mod loading;
 mod lru;
 mod paging;
 mod records;
@@ -30,8 +29,7 @@ mod totals;
 mod victims;
 
 pub use failure::{Failure, Verdict};
-pub use fixture::{Fixture, loads};
-pub use loading::load;
+pub use fixture::{Fixture, load, loads};
 pub use timing::{CallTimes, Measured};
 
 use image_cache_model::Config;

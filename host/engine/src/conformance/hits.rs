@@ -60,7 +60,7 @@ pub(super) fn a_hit_of_an_unknown_image_is_passed_over(fixture: Fixture) -> Verd
     fixture.hit("unknown", at(1))?;
     fixture.lacks("unknown")?;
     fixture.has(&known)?;
-    // A file that is not in the records, adopted by nobody yet.
+    // A file that is not in the records: it was not adopted yet.
     fixture.place(&image("stray", 10))?;
     fixture.hit("stray", at(2))?;
     fixture.lacks("stray")

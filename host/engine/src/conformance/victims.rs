@@ -1,6 +1,6 @@
 //! Victims: whatever the policy, cached images that may go, and enough of them.
 
-use super::failure::{Failure, Verdict, equal, holds};
+use super::failure::{Verdict, equal, holds};
 use super::fixture::Fixture;
 use super::images::{at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Victim};
@@ -48,7 +48,7 @@ pub(super) fn empty_records_have_no_victims(fixture: Fixture) -> Verdict {
 
 pub(super) fn a_question_for_no_bytes_is_answered(fixture: Fixture) -> Verdict {
     let images = with_ten(&fixture)?;
-    // A policy with an age limit may name some all the same.
+    // A policy with an age limit may name some.
     distinct_among(&fixture.victims(0, &[], MANY)?, &images)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn no_more_victims_are_named_than_are_needed(fixture: Fixture) -> Ver
     Ok(())
 }
 
-/// No policy has a reason for it: if all is named, the cache is emptied though nobody needs the room.
+/// No policy has a reason for it: if all images are named, the cache is emptied although no room is needed.
 pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(fixture: Fixture) -> Verdict {
     let just_now = |n: u32| CachedImage {
         last_modified: at(999),
@@ -187,9 +187,5 @@ pub(super) fn naming_victims_changes_no_record(fixture: Fixture) -> Verdict {
         fixture.victims(bytes_needed, &["image-04"], 5)?;
     }
     equal("the list", &fixture.list()?, &before)?;
-    if before.len() == images.len() {
-        Ok(())
-    } else {
-        Err(Failure::new("ten images", before.len().to_string()))
-    }
+    holds(before.len() == images.len(), "ten images", &before.len())
 }
