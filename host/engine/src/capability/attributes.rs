@@ -188,7 +188,7 @@ fn published(images: &Images, id: &ImageId) -> Result<Arc<File>, CapabilityError
     file.map(Arc::new).ok_or(CapabilityError::NotFound)
 }
 
-/// What a probe says of the file system. One that is full has attributes all the same.
+/// Whether the file system keeps attributes, by the result of a probe. A full file system keeps them.
 fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
     match probed {
         Ok(()) => Ok(true),

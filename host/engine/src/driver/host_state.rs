@@ -59,7 +59,7 @@ impl HostState {
     /// The state for a new instance: what the last one held is dropped.
     pub fn for_new_instance(mut self) -> Self {
         self.table = resources();
-        self.memory = MemoryLimiter::new(self.clock.limits());
+        self.memory = MemoryLimiter::new(&self.clock.limits);
         self.listings = 0;
         self.wasi = None;
         self.set_unpublished(None);
@@ -104,7 +104,7 @@ impl HostState {
 
     /// The most that was used of each bound.
     pub fn peaks(&self) -> Vec<Peak> {
-        let limits = self.clock.limits();
+        let limits = self.clock.limits;
         let mut usage = self.usage;
         usage.note(Bound::Database, self.database().map_or(0, Database::bytes_on_disk));
         usage.peaks(|bound| match bound {
@@ -136,11 +136,6 @@ impl HostState {
     /// Whether another process had the database locked during this call.
     pub fn was_busy(&self) -> bool {
         self.database().is_some_and(Database::was_busy)
-    }
-
-    /// Closes a database that was removed or replaced since the instance was configured on it; true if it was.
-    pub fn close_replaced_database(&mut self) -> bool {
-        self.cache.as_mut().is_some_and(|cache| cache.database.close_if_replaced())
     }
 
     /// Moves a database that was found corrupt into `.image-cache/`, and says where it is now, if it was moved.

@@ -3,7 +3,7 @@
 use super::convert;
 use super::deadline::DeadlineExceeded;
 use super::driver_spec::DriverSpec;
-use super::error::{CallError, DriverError};
+use super::error::{CallError, DriverError, causes};
 use super::host_state::HostState;
 use super::host_state::imports::link;
 use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
@@ -47,7 +47,8 @@ pub(super) struct FailedStart {
 impl InstanceTemplate {
     /// Links a component with what it was granted, and nothing else.
     pub fn new(component: &Component, spec: DriverSpec) -> Result<Self, String> {
-        let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
+        let unlinkable =
+            |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
         let mut linker = Linker::new(component.engine());
         link(&mut linker, &spec.config.grants).map_err(unlinkable)?;
         let pre = linker
@@ -145,9 +146,10 @@ impl Instance {
         self.store.data()
     }
 
-    /// Whether its database was removed or replaced since it was configured: it would not find its tables.
+    /// Closes its database if that was removed or replaced since it was configured, and says so: it would not find its tables.
     pub fn close_replaced_database(&mut self) -> bool {
-        self.store.data_mut().close_replaced_database()
+        let cache = self.store.data_mut().cache.as_mut();
+        cache.is_some_and(|cache| cache.database.close_if_replaced())
     }
 
     pub fn into_state(self) -> HostState {
@@ -188,14 +190,8 @@ fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     if !words.starts_with("resource limit exceeded") {
         return words;
     }
-    let most = state.memory.max_parts();
+    let most = state.memory.max_parts;
     format!(
         "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
     )
-}
-
-fn chain(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> =
-        error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
-    causes.join(": ")
 }

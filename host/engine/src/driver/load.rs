@@ -109,7 +109,7 @@ fn start(template: &InstanceTemplate) -> Result<Instance, CallError> {
 /// How long another process's transaction may keep a driver from being configured.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A configured instance, once nobody else's lock on its database is in the way.
+/// A configured instance; waits while another process has its database locked.
 fn start_when_not_busy(
     template: &InstanceTemplate,
     mut state: HostState,

@@ -92,7 +92,7 @@ impl Driver {
     }
 
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. If somebody else moved it first, or it is sound
+    /// drops the instance; the next call starts on an empty database. If another thread or process moved it first, or it is sound
     /// after all, nothing is moved.
     pub fn quarantine_database(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();

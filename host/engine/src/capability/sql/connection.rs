@@ -153,7 +153,7 @@ fn make(directory: &Directory, location: &Location) -> io::Result<()> {
     location.remove_side_files()?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    match rustix::fs::openat(location.directory(), location.name(), flags, mode) {
+    match rustix::fs::openat(&location.directory, &location.name, flags, mode) {
         Ok(file) => directory.adopt_owner(&File::from(file)),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),

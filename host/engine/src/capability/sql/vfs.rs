@@ -1,9 +1,9 @@
-//! SQLite's way to a database's files: by the handle of their directory, no link followed, regular files alone.
+//! How SQLite opens a database's files: by the handle of their directory, without following links, only regular files.
 //!
-//! A database may lie in a directory that belongs to somebody else, who swaps its files and folders for links while root opens
-//! them. SQLite opens by path, and the files beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
+//! A database may lie in a directory of another user, who replaces its files and folders with links while root opens them. SQLite
+//! opens by path, and the files beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
 //! handle of the directory ([`PREFIX`]), and what it opens by such a path is looked at first, by a descriptor that only names the
-//! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as ever.
+//! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as usual.
 
 use rusqlite::ffi;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
 
-/// What our paths begin with, before a directory's descriptor. Nobody else writes it like that.
+/// The beginning of our paths, before a directory's descriptor. No other path is written like that.
 pub(super) const PREFIX: &str = "/proc/self/./fd/";
 
 /// The name of SQLite's VFS for such paths: the one for Unix, which leaves them as they are.
@@ -145,7 +145,7 @@ fn open_beneath(
     // Nothing has an empty name: that sets `errno`, by which SQLite goes.
     let refuse = || plain(c"", 0);
     for _ in 0..OPEN_ATTEMPTS {
-        // Such a descriptor opens nothing: no device hears of it, and no lock ends with it.
+        // Such a descriptor opens nothing: it has no effect on a device, and no lock ends with it.
         let found = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(directory, name, found, Mode::empty()) {
             Ok(found) if asked.contains(making) || !may_be_opened(directory, &found) => {
@@ -160,7 +160,7 @@ fn open_beneath(
                 let made = plain(path, bits(asked | making | OFlags::NOFOLLOW));
                 let is_there =
                     || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-                // Somebody else may have made it between the two.
+                // Another process may have made it between the two calls.
                 if made >= 0 || !is_there() {
                     return made;
                 }

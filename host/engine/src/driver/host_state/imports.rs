@@ -95,27 +95,23 @@ impl attributes::Host for HostState {
     }
 }
 
-impl HostState {
-    fn list(&mut self) -> Result<Resource<Scan>, CapabilityError> {
-        if self.listings >= MAX_LISTINGS {
-            return Err(CapabilityError::TooLarge);
-        }
-        let images = &self.cache()?.images;
-        let files = images.directory.cached_files().map_err(|e| io_error(&e))?;
-        let listing = self.table.push(files).map_err(|_| CapabilityError::TooLarge)?;
-        self.listings += 1;
-        self.usage.note(Bound::Listings, self.listings as u64);
-        Ok(listing)
-    }
-}
-
 impl files::Host for HostState {
     fn stat(&mut self, id: String) -> Result<Option<files::File>, CapabilityError> {
         self.in_host(|state| stat(&mut state.cache()?.images, &id))
     }
 
     fn list_cached(&mut self) -> Result<Resource<Scan>, CapabilityError> {
-        self.in_host(HostState::list)
+        self.in_host(|state| {
+            if state.listings >= MAX_LISTINGS {
+                return Err(CapabilityError::TooLarge);
+            }
+            let images = &state.cache()?.images;
+            let files = images.directory.cached_files().map_err(|e| io_error(&e))?;
+            let listing = state.table.push(files).map_err(|_| CapabilityError::TooLarge)?;
+            state.listings += 1;
+            state.usage.note(Bound::Listings, state.listings as u64);
+            Ok(listing)
+        })
     }
 
     fn set_accessed(&mut self, id: String, at: u64) -> Result<(), CapabilityError> {
@@ -130,7 +126,7 @@ impl files::HostListing for HostState {
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<files::File>, CapabilityError>> {
         self.in_host(|state| {
-            let deadline = state.clock.deadline().clone();
+            let deadline = state.clock.deadline.clone();
             let listing = state.table.get_mut(&listing)?;
             Ok(page(listing, limit, || deadline.passed()))
         })
@@ -175,7 +171,7 @@ pub fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
     wasmtime::ensure!(!pollables.is_empty(), "it waits for nothing, which would never end");
     state.in_host(|state| {
-        let deadline = state.clock.deadline().clone();
+        let deadline = state.clock.deadline.clone();
         loop {
             let ready = ready(&mut state.table, pollables)?;
             if !ready.is_empty() {

@@ -19,17 +19,16 @@ impl InstanceSlot {
         template: &InstanceTemplate,
         until: Option<Instant>,
     ) -> Result<&mut Instance, CallError> {
-        if self.instance.is_none() {
-            let state = self.idle.take().unwrap_or_else(|| HostState::new(&template.spec));
-            match template.start(state, until) {
-                Ok(instance) => self.instance = Some(instance),
-                Err(failed) => {
-                    self.idle = Some(failed.state);
-                    return Err(failed.error);
-                }
-            }
-        }
-        self.instance.as_mut().ok_or_else(|| CallError::Failed("there is no instance".into()))
+        let empty = match &mut self.instance {
+            Some(instance) => return Ok(instance),
+            empty => empty,
+        };
+        let state = self.idle.take().unwrap_or_else(|| HostState::new(&template.spec));
+        let instance = template.start(state, until).map_err(|failed| {
+            self.idle = Some(failed.state);
+            failed.error
+        })?;
+        Ok(empty.insert(instance))
     }
 
     /// Drops an instance whose database was removed or replaced, and says so.
