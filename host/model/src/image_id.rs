@@ -64,12 +64,6 @@ impl InvalidImageId {
     }
 }
 
-impl AsRef<str> for ImageId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -66,38 +66,17 @@ pub(super) fn string(given: &Given<'_>, accepted: &str) -> Result<String, Reject
 
 /// Bytes: a whole number, or one with a unit. At most 2^63 - 1, which is what a file can have.
 pub(super) fn bytes(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
-    number(given, accepted, bytes_in)
+    read(given, accepted, |text| fits(bytes_in(text)?), fits)
 }
 
 /// A whole number, at most 2^63 - 1.
 pub(super) fn count(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
-    number(given, accepted, |text| text.trim().parse().ok())
-}
-
-fn number(
-    given: &Given<'_>,
-    accepted: &str,
-    parse: fn(&str) -> Option<u64>,
-) -> Result<u64, Rejected> {
-    let number = match given {
-        Given::Text(text) => text.to_str().and_then(parse),
-        Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
-        Given::Switch(_) | Given::Other(_) => None,
-    };
-    let number = number.filter(|number| i64::try_from(*number).is_ok());
-    number.ok_or_else(|| given.rejected(accepted))
+    read(given, accepted, |text| fits(text.trim().parse().ok()?), fits)
 }
 
 /// A time: whole seconds, or a number with a unit.
 pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Rejected> {
-    let time = match given {
-        Given::Text(text) => text.to_str().and_then(time_in),
-        Given::Integer(number) => {
-            number.and_then(|number| u64::try_from(number).ok()).map(Duration::from_secs)
-        }
-        Given::Switch(_) | Given::Other(_) => None,
-    };
-    time.ok_or_else(|| given.rejected(accepted))
+    read(given, accepted, time_in, |seconds| Some(Duration::from_secs(seconds)))
 }
 
 /// Yes or no: `true` or `false`, as text in any letter case.
@@ -118,6 +97,27 @@ pub(super) fn choice<T: std::str::FromStr>(
     let name = given.os_text(accepted)?.to_str();
     let choice = name.and_then(|name| name.parse().ok());
     choice.ok_or_else(|| given.rejected(accepted))
+}
+
+/// What stands in a text, or a whole number.
+fn read<T>(
+    given: &Given<'_>,
+    accepted: &str,
+    of_text: fn(&str) -> Option<T>,
+    of_number: fn(u64) -> Option<T>,
+) -> Result<T, Rejected> {
+    let value = match given {
+        Given::Text(text) => text.to_str().and_then(of_text),
+        Given::Integer(number) => {
+            number.and_then(|number| u64::try_from(number).ok()).and_then(of_number)
+        }
+        Given::Switch(_) | Given::Other(_) => None,
+    };
+    value.ok_or_else(|| given.rejected(accepted))
+}
+
+fn fits(number: u64) -> Option<u64> {
+    i64::try_from(number).is_ok().then_some(number)
 }
 
 fn bytes_in(text: &str) -> Option<u64> {

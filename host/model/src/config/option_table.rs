@@ -147,7 +147,6 @@ options! {
         field: hard_limit: bool,
         set: (hard: bool) => hard,
         read: given::switch,
-        check: check::accept,
     }
     VerifyReads {
         flag: "--verify-reads",
@@ -160,7 +159,6 @@ options! {
         field: verify_reads: bool,
         set: (verify: bool) => verify,
         read: given::switch,
-        check: check::accept,
     }
     Durability {
         flag: "--durability",
@@ -173,7 +171,6 @@ options! {
         field: durability: Durability,
         set: (durability: Durability) => durability,
         read: given::choice,
-        check: check::accept,
     }
     OtherWriter {
         flag: "--other-writer",
@@ -186,7 +183,6 @@ options! {
         field: other_writer: OtherWriter,
         set: (other_writer: OtherWriter) => other_writer,
         read: given::choice,
-        check: check::accept,
     }
     OtherWriterPatience {
         flag: "--other-writer-patience",
@@ -212,7 +208,6 @@ options! {
         field: fetch_to_end: bool,
         set: (to_end: bool) => to_end,
         read: given::switch,
-        check: check::accept,
     }
     PolicyMinAge {
         flag: "--policy-min-age",
@@ -238,7 +233,6 @@ options! {
         field: policy_may_empty: bool,
         set: (may_empty: bool) => may_empty,
         read: given::switch,
-        check: check::accept,
     }
 }
 
