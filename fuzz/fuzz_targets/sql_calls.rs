@@ -2,5 +2,5 @@
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let place = tempfile::tempdir().expect("a directory");
-    library::fuzzing::sql_calls(place.path(), data);
+    image_cache_engine::fuzzing::sql_calls(place.path(), data);
 });

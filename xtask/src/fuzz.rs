@@ -13,8 +13,8 @@ const MANIFEST: &str = "fuzz/Cargo.toml";
 /// The directory for builds and for the results of runs; it shares nothing with ordinary builds.
 const TARGET_DIR: &str = "target/fuzz";
 
-/// Targets that are linked with the library, which includes wasmtime and takes minutes to build.
-const WITH_LIBRARY: [&str; 1] = ["sql_calls"];
+/// Targets that are linked with the engine, which includes wasmtime and takes minutes to build.
+const WITH_ENGINE: [&str; 1] = ["sql_calls"];
 
 /// Limits for one input: the time in seconds, the memory of the process in megabytes, and the length in bytes.
 const BOUNDS: [&str; 3] = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096"];
@@ -85,10 +85,10 @@ fn seconds_of(time: &str) -> Result<u64> {
 fn build(targets: &[String]) -> Result<()> {
     let mut build = cargo(&["build", "--locked", "--manifest-path", MANIFEST]);
     build.args(["--target-dir", TARGET_DIR]);
-    if targets.iter().any(|target| WITH_LIBRARY.contains(&&**target)) {
-        // The library embeds drivers.
+    if targets.iter().any(|target| WITH_ENGINE.contains(&&**target)) {
+        // The engine embeds drivers.
         drivers::toolchain()?;
-        build.args(["--features", "library"]);
+        build.args(["--features", "engine"]);
     }
     for target in targets {
         build.args(["--bin", target]);

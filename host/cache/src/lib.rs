@@ -106,13 +106,6 @@ pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};
 pub use tee::CachingReader;
 
-/// What the fuzzer is linked with, and nobody else sees.
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing {
-    pub use image_cache_engine::sql::sql_calls::check as sql_calls;
-}
-
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

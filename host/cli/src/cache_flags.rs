@@ -3,18 +3,11 @@
 use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use image_cache::{ConfigOption, OptionDefinition};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
-/// The options of the cache that were given as flags.
+/// The options of the cache that were given as flags, each with its value.
 #[derive(Debug, Clone, Default)]
-pub struct CacheFlags(Vec<(ConfigOption, OsString)>);
-
-impl CacheFlags {
-    /// Each option with its flag and its value.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, ConfigOption, &OsStr)> {
-        self.0.iter().map(|(option, value)| (option.definition().flag, *option, value.as_os_str()))
-    }
-}
+pub struct CacheFlags(pub Vec<(ConfigOption, OsString)>);
 
 /// The flag of an option. Its value is checked with the rest of the configuration.
 fn flag(option: ConfigOption) -> Arg {

@@ -20,8 +20,8 @@ impl CommandContext {
             layers = layers.file(path);
         }
         layers = layers.environment(std::env::vars_os());
-        for (flag, option, value) in global.cache.iter() {
-            layers = layers.flag(flag, option, value);
+        for (option, value) in &global.cache.0 {
+            layers = layers.flag(option.definition().flag, *option, value);
         }
         Ok(CommandContext { config: layers.build()?, format: global.format })
     }

@@ -4,7 +4,7 @@
 
 use crate::output::LogFormat;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that wait to be written.
@@ -26,11 +26,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(10);
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// Lines on their way to standard error.
-#[derive(Debug, Clone)]
-pub struct LogQueue(Arc<QueueInner>);
-
 #[derive(Debug)]
-struct QueueInner {
+pub struct LogQueue {
     state: Mutex<QueueState>,
     changed: Condvar,
     format: LogFormat,
@@ -47,8 +44,8 @@ struct QueueState {
 }
 
 /// The queue of the process; the first call decides its format.
-pub fn queue(format: LogFormat) -> LogQueue {
-    QUEUE.get_or_init(|| LogQueue::new(format)).clone()
+pub fn queue(format: LogFormat) -> &'static LogQueue {
+    QUEUE.get_or_init(|| LogQueue { state: Mutex::default(), changed: Condvar::new(), format })
 }
 
 /// When it is dropped, also by a panic, it waits until everything is written or the reader takes nothing more.
@@ -63,29 +60,24 @@ impl Drop for FlushAtEnd {
 }
 
 impl LogQueue {
-    fn new(format: LogFormat) -> LogQueue {
-        LogQueue(Arc::new(QueueInner { state: Mutex::default(), changed: Condvar::new(), format }))
-    }
-
     /// Adds a line, with its end; the line is dropped if too many wait.
-    pub fn push(&self, line: &[u8]) {
-        let mut state = self.0.lock();
+    pub fn push(&'static self, line: &[u8]) {
+        let mut state = self.lock();
         if state.waiting.len() + line.len() > MAX_WAITING_BYTES {
             state.dropped += 1;
             return;
         }
         state.waiting.extend_from_slice(line);
         if !state.has_writer {
-            let queue = Arc::clone(&self.0);
             let writer = std::thread::Builder::new().name("image-cache-log".into());
-            state.has_writer = writer.spawn(move || queue.write_all()).is_ok();
+            state.has_writer = writer.spawn(|| self.write_all()).is_ok();
         }
         drop(state);
-        self.0.changed.notify_all();
+        self.changed.notify_all();
     }
 
     fn flush(&self) {
-        let (begun, mut state) = (Instant::now(), self.0.lock());
+        let (begun, mut state) = (Instant::now(), self.lock());
         let mut last = (state.taken, Instant::now());
         while state.has_writer && (!state.waiting.is_empty() || state.is_writing) {
             if state.taken != last.0 {
@@ -94,13 +86,11 @@ impl LogQueue {
             if last.1.elapsed() >= MAX_SILENCE || begun.elapsed() >= MAX_FLUSH {
                 return;
             }
-            let waited = self.0.changed.wait_timeout(state, Duration::from_millis(100));
+            let waited = self.changed.wait_timeout(state, Duration::from_millis(100));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-}
 
-impl QueueInner {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,7 +151,7 @@ fn write(mut bytes: &[u8]) {
 }
 
 /// The log writes each line at once.
-impl io::Write for LogQueue {
+impl io::Write for &'static LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
         Ok(line.len())

@@ -79,19 +79,20 @@ pub fn columns<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell).replace('\n', " "))));
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
-    });
-    table.trim_fmt()
+    table.set_header(header);
+    let rows = rows.into_iter().map(|row| row.map(|cell| printable(&cell).replace('\n', " ")));
+    aligned(table.add_rows(rows))
 }
 
 /// Names with their values, one a line; a value of many lines stays in its column.
 pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
-    let mut table = Table::new();
+    let facts = facts.into_iter().map(|(name, value)| [name.to_owned(), printable(&value)]);
+    aligned(Table::new().add_rows(facts))
+}
+
+/// A table without lines.
+fn aligned(table: &mut Table) -> String {
     table.load_style(presets::NOTHING);
-    table.add_rows(facts.into_iter().map(|(name, value)| [name.to_owned(), printable(&value)]));
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
     });

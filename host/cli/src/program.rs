@@ -76,7 +76,7 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
     let queue = log_queue::queue(format);
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(move || queue.clone())
+        .with_writer(move || queue)
         .with_target(false)
         .log_internal_errors(false);
     // It fails only if a subscriber is set already, and nothing else sets one.

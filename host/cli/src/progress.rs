@@ -12,10 +12,7 @@ const WAITING: &str = "{spinner} {msg} {elapsed}";
 
 /// Bytes that are read or written; `total` if it is known. The bar disappears when it is dropped.
 pub fn bytes(what: &str, total: Option<u64>) -> ProgressBar {
-    match total {
-        Some(total) => start(what, Some(total), BAR),
-        None => start(what, None, SPINNER),
-    }
+    start(what, total, if total.is_some() { BAR } else { SPINNER })
 }
 
 /// A known number of steps, each with a message.

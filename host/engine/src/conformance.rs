@@ -10,8 +10,8 @@
 //! ([`for_each_conformance_case!`](crate::for_each_conformance_case)), so that no case is left out by oversight.
 
 mod admission;
+mod calls;
 mod describing;
-mod driver_under_test;
 mod failure;
 mod fixture;
 mod forgetting;
@@ -19,7 +19,6 @@ mod hits;
 mod ids;
 mod images;
 mod leftovers;
-mod loading;
 mod lru;
 mod paging;
 mod records;
@@ -30,11 +29,9 @@ mod totals;
 mod victims;
 
 pub use failure::{Failure, Verdict};
-pub use fixture::Fixture;
-pub use loading::load;
+pub use fixture::{Fixture, load, loads};
 pub use timing::{CallTimes, Measured};
 
-use crate::driver::LoadError;
 use image_cache_model::Config;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,21 +50,12 @@ pub struct Case {
 pub struct CaseResult {
     /// The case's name.
     pub name: &'static str,
-    /// Whether the driver does what it must.
-    pub outcome: CaseOutcome,
+    /// Whether the driver does what it must; an error as well if the case could not be set up.
+    pub outcome: Verdict,
     /// How long it took, loading the driver included.
     pub time: Duration,
     /// The driver's calls, and how near it came to its bounds.
     pub measured: Measured,
-}
-
-/// Whether a driver does what a case asks of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaseOutcome {
-    /// It does.
-    Passed,
-    /// It does not, or the case could not be set up.
-    Failed(Failure),
 }
 
 impl Case {
@@ -86,24 +74,12 @@ impl Case {
     pub fn run(&self, config: &Config, scratch: &Path) -> CaseResult {
         let start = Instant::now();
         let recorder = Recorder::default();
-        let verdict = fixture::in_new_directory(scratch, |directory| {
+        let outcome = fixture::in_new_directory(scratch, |directory| {
             (self.check)(Fixture::new(config, directory, recorder.clone())?)
         });
-        let outcome = match verdict {
-            Ok(()) => CaseOutcome::Passed,
-            Err(failure) => CaseOutcome::Failed(failure),
-        };
         let (time, measured) = (start.elapsed(), recorder.into_measured());
         CaseResult { name: self.name, outcome, time, measured }
     }
-}
-
-/// Loads the driver of `config` on an empty cache directory under `scratch`, as every case does first.
-///
-/// # Errors
-/// Every reason that keeps it from loading, or from being configured.
-pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
-    fixture::loads(config, scratch)
 }
 
 /// Runs every case of [`CASES`] against the driver of `config`, each in a directory of its own under
@@ -116,7 +92,7 @@ pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
 /// # let scratch = place.path();
 /// let config = Config::builder(scratch).driver("sqlite").build()?;
 /// for result in conformance::run(&config, scratch) {
-///     assert_eq!(result.outcome, conformance::CaseOutcome::Passed, "{}", result.name);
+///     assert_eq!(result.outcome, Ok(()), "{}", result.name);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

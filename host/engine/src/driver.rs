@@ -3,10 +3,9 @@
 pub mod built_in;
 pub mod compile_cache;
 mod component;
-pub mod context;
 mod convert;
 pub mod deadline;
-mod driver_spec;
+pub mod driver_spec;
 mod error;
 pub mod host_state;
 mod import_check;

@@ -17,7 +17,7 @@ pub use driver::{
     time_to_compile,
 };
 
-/// What the fuzzer is linked with, and nobody else sees.
+/// What the fuzz target calls.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {

@@ -50,23 +50,20 @@ pub struct Checksum {
 
 /// Why a string is no checksum.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no {algorithm} checksum: {digits} hexadecimal digits are accepted")]
+#[error("{value:?} is no {algorithm} checksum: {} hexadecimal digits are accepted", algorithm.hex_digits())]
 pub struct InvalidChecksum {
     /// What was given, shortened to a printable length.
     pub value: String,
     /// The algorithm.
     pub algorithm: ChecksumAlgorithm,
-    /// How many digits a checksum of this algorithm has.
-    pub digits: usize,
 }
 
 impl Checksum {
     /// Checks the number and kind of the digits; letter case is ignored.
     pub fn new(algorithm: ChecksumAlgorithm, value: &str) -> Result<Self, InvalidChecksum> {
-        let digits = algorithm.hex_digits();
-        if value.len() != digits || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if value.len() != algorithm.hex_digits() || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
             let value = value.chars().take(140).collect();
-            return Err(InvalidChecksum { value, algorithm, digits });
+            return Err(InvalidChecksum { value, algorithm });
         }
         Ok(Checksum { algorithm, value: value.to_ascii_lowercase().into() })
     }

@@ -1,4 +1,4 @@
-//! The configuration of a cache. `options.rs` has the table of its options; all faults of a configuration are reported at once.
+//! The configuration of a cache. `option_table.rs` has the table of its options; all faults of a configuration are reported at once.
 
 mod builder;
 mod check;
@@ -77,7 +77,7 @@ pub struct Config {
     /// `image_cache_other_writer_patience`: how long another process's fetch may make no progress before its readers stop
     /// following it.
     pub other_writer_patience: Duration,
-    /// `image_cache_fetch_to_end`: whether a fetch continues to its end when nobody reads it any more.
+    /// `image_cache_fetch_to_end`: whether a fetch continues to its end when it has no reader any more.
     pub fetch_to_end: bool,
     /// `image_cache_policy_min_age`: an image that was published or read within this time is evicted only because of the limits.
     pub policy_min_age: Duration,

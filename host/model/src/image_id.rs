@@ -64,12 +64,6 @@ impl InvalidImageId {
     }
 }
 
-impl AsRef<str> for ImageId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -85,6 +79,11 @@ impl fmt::Debug for ImageId {
 /// Whether `name` is `database` or one of the files that SQLite keeps beside it.
 pub fn belongs_to_database(name: &str, database: &str) -> bool {
     name.strip_prefix(database).is_some_and(|rest| rest.is_empty() || SIDE_FILES.contains(&rest))
+}
+
+/// Whether a name in the base directory belongs to the cache or to Glance.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || belongs_to_database(name, "cache.db")
 }
 
 fn fault(id: &str) -> Option<String> {
@@ -106,7 +105,7 @@ fn fault(id: &str) -> Option<String> {
     if id.chars().any(char::is_control) {
         return Some("it contains a control character".into());
     }
-    if RESERVED.contains(&id) || belongs_to_database(id, "cache.db") {
+    if is_reserved(id) {
         return Some("the name is kept for the cache's own use".into());
     }
     None

@@ -9,7 +9,7 @@ mod gdsf;
 mod lrfu;
 mod ttl;
 
-use image_cache::conformance::{self, CASES, Case, CaseOutcome, LRU_CASES};
+use image_cache::conformance::{self, CASES, Case, LRU_CASES};
 use image_cache::{CachedImage, Config, Driver, DriverConfig, Eviction, Grant, Hit, ImageId};
 use image_cache_tests::{Tested, skip};
 use std::fs::{self, File};
@@ -91,7 +91,7 @@ fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested
         .build()?;
     let mut failures = String::new();
     for case in cases {
-        if let CaseOutcome::Failed(failure) = case.run(&config, scratch.path()).outcome {
+        if let Err(failure) = case.run(&config, scratch.path()).outcome {
             failures.push_str(&format!("\n- {}: {failure}", case.sentence()));
         }
     }

@@ -11,6 +11,7 @@ use lock::AttributesLock;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use xattr::FileExt;
 
 /// Longest value, in bytes.
@@ -21,9 +22,6 @@ const MAX_NAME: usize = 64;
 
 /// Most attributes that a driver may give an image.
 const MAX_ATTRIBUTES: usize = 32;
-
-/// What the built-in xattr driver names: Glance's attributes, and no other of the user's.
-const GLANCE: [&str; 2] = ["hits", "checksum"];
 
 /// Which names a driver may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +71,7 @@ impl Attributes {
         if let Some((file, _)) = images.open_file_with_stat(&id) {
             return value(file, &name);
         }
-        let file = published(images, &id)?.into();
+        let file = published(images, &id)?;
         value(images.keep_open(OpenImage { image_id: id, file }), &name)
     }
 
@@ -88,7 +86,7 @@ impl Attributes {
             return Err(CapabilityError::TooLarge);
         }
         let name = self.names.full(name)?;
-        let file = image_file(images, id)?;
+        let file = image_file(images, &images.id(id)?)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
         if self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
             return Err(CapabilityError::TooLarge);
@@ -98,7 +96,7 @@ impl Attributes {
 
     pub fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), CapabilityError> {
         let name = self.names.full(name)?;
-        let file = image_file(images, id)?;
+        let file = image_file(images, &images.id(id)?)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
         match file.remove_xattr(&*name) {
             Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
@@ -114,8 +112,8 @@ impl Attributes {
         name: &str,
         delta: i64,
     ) -> Result<i64, CapabilityError> {
-        let name = self.names.full(name)?;
-        let file = image_file(images, id)?;
+        let (name, id) = (self.names.full(name)?, images.id(id)?);
+        let file = image_file(images, &id)?;
         let locked = self.lock.hold(&images.directory, &self.deadline)?;
         let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
         if now.is_none() && self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
@@ -124,8 +122,8 @@ impl Attributes {
         let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
         file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
         drop(locked);
-        if let CowFile::Owned(file) = file {
-            images.keep_open(OpenImage { image_id: images.id(id)?, file: file.into() });
+        if images.open_file(&id).is_none() {
+            images.keep_open(OpenImage { image_id: id, file });
         }
         Ok(sum)
     }
@@ -152,7 +150,8 @@ impl NameSpace {
 
     /// Whether `name` would be one attribute too many.
     fn is_full(&self, file: &File, name: &str) -> io::Result<bool> {
-        let NameSpace::Driver(driver) = self else { return Ok(GLANCE.len() > MAX_ATTRIBUTES) };
+        // Glance's two are few enough.
+        let NameSpace::Driver(driver) = self else { return Ok(false) };
         let prefix = format!("user.image-cache.{driver}.");
         let mut others = 0;
         for found in file.list_xattr()? {
@@ -180,35 +179,16 @@ fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, CapabilityError> {
 }
 
 /// The image's file: the one that is open, else the published one.
-fn image_file<'a>(images: &'a Images, id: &str) -> Result<CowFile<'a>, CapabilityError> {
-    let id = images.id(id)?;
-    match images.open_file(&id) {
-        Some(file) => Ok(CowFile::Borrowed(file)),
-        None => published(images, &id).map(CowFile::Owned),
-    }
+fn image_file(images: &Images, id: &ImageId) -> Result<Arc<File>, CapabilityError> {
+    images.open_file(id).map_or_else(|| published(images, id), |file| Ok(Arc::clone(file)))
 }
 
-fn published(images: &Images, id: &ImageId) -> Result<File, CapabilityError> {
-    images.directory.open_cached(id).map_err(|e| io_error(&e))?.ok_or(CapabilityError::NotFound)
+fn published(images: &Images, id: &ImageId) -> Result<Arc<File>, CapabilityError> {
+    let file = images.directory.open_cached(id).map_err(|e| io_error(&e))?;
+    file.map(Arc::new).ok_or(CapabilityError::NotFound)
 }
 
-enum CowFile<'a> {
-    Borrowed(&'a File),
-    Owned(File),
-}
-
-impl std::ops::Deref for CowFile<'_> {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        match self {
-            CowFile::Borrowed(file) => file,
-            CowFile::Owned(file) => file,
-        }
-    }
-}
-
-/// What a probe says of the file system. One that is full has attributes all the same.
+/// Whether the file system keeps attributes, by the result of a probe. A full file system keeps them.
 fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
     match probed {
         Ok(()) => Ok(true),

@@ -54,7 +54,7 @@ impl Images {
     }
 
     /// The image's file if it is open: the unpublished one, or one that was opened in this call.
-    pub fn open_file(&self, id: &ImageId) -> Option<&File> {
+    pub fn open_file(&self, id: &ImageId) -> Option<&Arc<File>> {
         self.unpublished_file(id).or_else(|| file_of(self.open_file.as_ref(), id))
     }
 
@@ -66,7 +66,7 @@ impl Images {
         (stat.st_nlink > 0 || self.unpublished_file(id).is_some()).then_some((file, stat))
     }
 
-    fn unpublished_file(&self, id: &ImageId) -> Option<&File> {
+    fn unpublished_file(&self, id: &ImageId) -> Option<&Arc<File>> {
         file_of(self.unpublished.as_ref(), id)
     }
 
@@ -77,6 +77,6 @@ impl Images {
 }
 
 /// The file, if it is this image's.
-fn file_of<'a>(opened: Option<&'a OpenImage>, id: &ImageId) -> Option<&'a File> {
-    opened.filter(|opened| opened.image_id == *id).map(|opened| &*opened.file)
+fn file_of<'a>(opened: Option<&'a OpenImage>, id: &ImageId) -> Option<&'a Arc<File>> {
+    opened.filter(|opened| opened.image_id == *id).map(|opened| &opened.file)
 }

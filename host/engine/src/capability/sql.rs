@@ -19,7 +19,7 @@ use crate::bindings::image_cache::driver::sql as wit;
 use crate::driver::deadline::Deadline;
 use authorizer::DiskShare;
 use connection::OpenDatabase;
-use fault::{SqlFault, is_full, is_no_room};
+use fault::{SqlFault, is_full};
 use image_cache_model::printable;
 use image_cache_store::Directory;
 use location::{DatabaseIdentity, Location};
@@ -122,7 +122,7 @@ impl Database {
 
     /// A call is over: closes a database that was opened exclusively, so that other processes can open it.
     pub fn end_call(&mut self) {
-        self.open.take_if(|open| open.is_exclusive());
+        self.open.take_if(|open| open.is_exclusive);
     }
 
     /// Bytes of the database and its log on disk.
@@ -143,7 +143,7 @@ impl Database {
 
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, CapabilityError> {
         execute::check(statement)?;
-        let result = self.open()?.execute(statement);
+        let result = self.open().and_then(|open| open.execute(statement));
         result.map_err(|fault| self.note_fault(fault))
     }
 
@@ -152,7 +152,7 @@ impl Database {
         statement: &wit::Statement,
     ) -> Result<wit::QueryResult, CapabilityError> {
         execute::check(statement)?;
-        let result = self.open()?.query(statement);
+        let result = self.open().and_then(|open| open.query(statement));
         result.map_err(|fault| self.note_fault(fault))
     }
 
@@ -164,12 +164,12 @@ impl Database {
             return Err(CapabilityError::TooLarge);
         }
         statements.iter().try_for_each(execute::check)?;
-        let result = self.open()?.execute_all(statements);
+        let result = self.open().and_then(|open| open.execute_all(statements));
         result.map_err(|fault| self.note_fault(fault))
     }
 
     /// The connection, on the file that is at its path now.
-    fn open(&mut self) -> Result<&mut OpenDatabase, CapabilityError> {
+    fn open(&mut self) -> Result<&mut OpenDatabase, SqlFault> {
         if !self.file_checked {
             // Another process may have quarantined the file: what is written to it would be lost.
             let (base, path) = (self.directory.base_dir(), &self.path);
@@ -177,13 +177,10 @@ impl Database {
             self.file_checked = true;
         }
         if self.open.is_none() {
-            match OpenDatabase::new(&self.directory, &self.path, self.disk_share, &self.deadline) {
-                Ok(open) => {
-                    self.configured_on = Some(open.identity());
-                    self.open = Some(open);
-                }
-                Err(fault) => return Err(self.note_fault(fault)),
-            }
+            let open =
+                OpenDatabase::new(&self.directory, &self.path, self.disk_share, &self.deadline)?;
+            self.configured_on = Some(open.identity);
+            self.open = Some(open);
         }
         let open = self.open.as_mut().ok_or(CapabilityError::Busy)?;
         open.set_busy_timeout(self.deadline.remaining());
@@ -214,7 +211,7 @@ impl Database {
             Some(ErrorCode::AuthorizationForStatementDenied) => CapabilityError::Denied,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 self.found_corrupt = match &self.open {
-                    Some(open) => Some(open.identity()),
+                    Some(open) => Some(open.identity),
                     None => {
                         let base = self.directory.base_dir();
                         location::identity_below(base, &self.path).ok().flatten()
@@ -223,8 +220,6 @@ impl Database {
                 self.corruption = Some(words.clone());
                 CapabilityError::Other(words)
             }
-            // There was no space for the index of the log, which is a file beside the database.
-            Some(ErrorCode::SystemIoFailure) if is_no_room(&error) => CapabilityError::Full,
             // The text contains no statement.
             Some(ErrorCode::ApiMisuse) => CapabilityError::InvalidArgument,
             _ => match error {

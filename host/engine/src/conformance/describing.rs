@@ -4,7 +4,7 @@ use super::failure::{Failure, Verdict, holds};
 use super::fixture::Fixture;
 
 pub(super) fn a_driver_has_a_name_and_a_version(fixture: Fixture) -> Verdict {
-    let driver = fixture.driver.driver();
+    let driver = &fixture.driver;
     holds(!driver.own_name().trim().is_empty(), "a name", &driver.own_name())?;
     holds(!driver.version().trim().is_empty(), "a version", &driver.version())
 }

@@ -1,6 +1,6 @@
 //! What a case says of a driver that does not do what it must.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
@@ -11,7 +11,8 @@ const SHOWN: usize = 600;
 pub type Verdict<T = ()> = Result<T, Failure>;
 
 /// What a driver was to do, and what it did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}, found {found}")]
 pub struct Failure {
     /// What every driver must answer there.
     pub expected: String,
@@ -24,14 +25,6 @@ impl Failure {
         Failure { expected: shortened(expected.into()), found: shortened(found.into()) }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}, found {}", self.expected, self.found)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// Holds an answer against the only right one.
 pub(super) fn equal<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -> Verdict {

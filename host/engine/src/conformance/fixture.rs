@@ -1,6 +1,5 @@
 //! What a case works on: a cache directory of its own, with the driver loaded on it.
 
-use super::driver_under_test::DriverUnderTest;
 use super::failure::{Failure, Verdict, cannot};
 use super::images::write_file;
 use super::timing::Recorder;
@@ -12,13 +11,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A driver on a new, empty cache directory.
+/// An instance of the driver on a cache directory that was new and empty; there may be several on one.
 pub struct Fixture {
     config: Config,
-    directory: Arc<Directory>,
-    recorder: Recorder,
-    /// The records, as the first instance of the driver keeps them.
-    pub(super) driver: DriverUnderTest,
+    pub(super) directory: Arc<Directory>,
+    pub(super) recorder: Recorder,
+    pub(super) driver: Driver,
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        self.recorder.take_peaks(&self.driver);
+    }
 }
 
 impl Fixture {
@@ -28,19 +32,23 @@ impl Fixture {
     }
 
     fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Fixture> {
-        let driver = load(&config, &directory, &recorder)?;
+        let load = || Driver::load(&config.driver, &config, Arc::clone(&directory));
+        let driver = recorder.timed("load", load);
+        let driver = driver.map_err(|error| Failure::new("the driver loads", error.to_string()))?;
         Ok(Fixture { config, directory, recorder, driver })
     }
 
     /// Ends the driver and loads it again on what it left.
     pub(super) fn restart(self) -> Verdict<Fixture> {
-        drop(self.driver);
-        Fixture::load(self.config, self.directory, self.recorder)
+        let config = self.config.clone();
+        let (directory, recorder) = (Arc::clone(&self.directory), self.recorder.clone());
+        drop(self);
+        Fixture::load(config, directory, recorder)
     }
 
     /// Loads the driver a second time, as another process would, beside the first.
-    pub(super) fn another_instance(&self) -> Verdict<DriverUnderTest> {
-        load(&self.config, &self.directory, &self.recorder)
+    pub(super) fn another_instance(&self) -> Verdict<Fixture> {
+        Fixture::load(self.config.clone(), Arc::clone(&self.directory), self.recorder.clone())
     }
 
     /// Tries to load the driver with one more option.
@@ -98,8 +106,36 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
     Err(Failure::new("room for a directory", "none left"))
 }
 
-/// Whether the driver loads on an empty cache directory; if not, every reason.
-pub(super) fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
+/// Loads the driver of `config` on its cache directory, which is made if it is missing. Each call of it is one call of the
+/// component, at whatever time the caller chooses; no cache is opened, and nothing is reconciled.
+///
+/// ```
+/// use image_cache_engine::conformance;
+/// use image_cache_model::{Config, Eviction};
+/// # let place = tempfile::tempdir()?;
+/// # let directory = place.path().join("cache");
+/// let driver = conformance::load(&Config::builder(directory).driver("sqlite").build()?)?;
+/// let now = std::time::SystemTime::now();
+/// let all = Eviction { now, bytes_needed: u64::MAX, exclude: &[], limit: 10 };
+/// assert_eq!(driver.select_victims(&all)?, []);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Every reason why the driver cannot be used, or that the directory cannot.
+pub fn load(config: &Config) -> Result<Driver, LoadError> {
+    let directory = Directory::open(&config.dir, &config.sqlite_db).map_err(|fault| {
+        let words = format!("{} cannot be used: {}", fault.path.display(), fault.source);
+        LoadError::new(&config.driver, vec![words])
+    })?;
+    Driver::load(&config.driver, config, Arc::new(directory))
+}
+
+/// Loads the driver of `config` on an empty cache directory under `scratch`, as every case does first.
+///
+/// # Errors
+/// Every reason that keeps it from loading, or from being configured.
+pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
     let mut outcome = Ok(());
     let verdict = in_new_directory(scratch, |directory| {
         let (config, directory) = opened(config, directory)?;
@@ -117,18 +153,4 @@ fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)
     let directory = Directory::open(&config.dir, &config.sqlite_db)
         .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
     Ok((config, Arc::new(directory)))
-}
-
-fn load(
-    config: &Config,
-    directory: &Arc<Directory>,
-    recorder: &Recorder,
-) -> Verdict<DriverUnderTest> {
-    let load = || Driver::load(&config.driver, config, Arc::clone(directory));
-    let driver = recorder.timed("load", load).map_err(not_loaded)?;
-    Ok(DriverUnderTest::new(driver, Arc::clone(directory), recorder.clone()))
-}
-
-fn not_loaded(error: LoadError) -> Failure {
-    Failure::new("the driver loads", error.to_string())
 }

@@ -1,6 +1,6 @@
 //! Ids: any UTF-8 that makes a file name means one image, and no other.
 
-use super::driver_under_test::names;
+use super::calls::names;
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image};
@@ -8,20 +8,19 @@ use image_cache_model::CachedImage;
 
 /// Puts images of these ids through every call, and holds that each call means its image alone.
 fn kept_apart(fixture: &Fixture, ids: &[&str]) -> Verdict {
-    let driver = &fixture.driver;
     let mut records: Vec<CachedImage> =
         ids.iter().zip(1..).map(|(id, size)| image(id, size)).collect();
-    driver.add_all(&records)?;
+    fixture.add_all(&records)?;
     records.sort_by(|a, b| a.image_id.as_str().cmp(b.image_id.as_str()));
-    equal("the list", &driver.list_in_pages_of(1)?, &records)?;
+    equal("the list", &fixture.list_in_pages_of(1)?, &records)?;
     for (record, seconds) in records.iter_mut().zip(1..) {
-        driver.hit(record.image_id.as_str(), at(seconds))?;
+        fixture.hit(record.image_id.as_str(), at(seconds))?;
         *record = CachedImage { hits: 1, last_accessed: at(seconds), ..record.clone() };
     }
-    equal("the list after a hit each", &driver.list()?, &records)?;
+    equal("the list after a hit each", &fixture.list()?, &records)?;
     for record in &records {
-        driver.has(record)?;
-        let page = driver.page_ids(Some(record.image_id.as_str()), 1000)?;
+        fixture.has(record)?;
+        let page = fixture.page_ids(Some(record.image_id.as_str()), 1000)?;
         let behind: Vec<CachedImage> = records
             .iter()
             .filter(|other| other.image_id.as_str() > record.image_id.as_str())
@@ -34,12 +33,12 @@ fn kept_apart(fixture: &Fixture, ids: &[&str]) -> Verdict {
     let first = names(&records[..1]);
     equal(
         "the victim that is not excluded",
-        &driver.victim_ids(u64::MAX, &exclude, 1000)?,
+        &fixture.victim_ids(u64::MAX, &exclude, 1000)?,
         &first,
     )?;
     while let Some(record) = records.pop() {
-        driver.remove(&[record.image_id.as_str()])?;
-        equal(&format!("the list without {}", record.image_id), &driver.list()?, &records)?;
+        fixture.remove(&[record.image_id.as_str()])?;
+        equal(&format!("the list without {}", record.image_id), &fixture.list()?, &records)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The images of the cases: ids, records, times and files.
 
-use image_cache_model::{CachedImage, ImageId};
+use image_cache_model::{CachedImage, Checksum, ChecksumAlgorithm, ImageId};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -24,6 +24,18 @@ pub(super) fn image(name: &str, size: u64) -> CachedImage {
 /// The same, last accessed so many seconds after the suite's start.
 pub(super) fn image_accessed(name: &str, size: u64, seconds: i64) -> CachedImage {
     CachedImage { last_accessed: at(seconds), ..image(name, size) }
+}
+
+/// A record with an MD5 of one digit, repeated.
+pub(super) fn image_with_md5(name: &str, size: u64, digit: char) -> CachedImage {
+    CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, digit)), ..image(name, size) }
+}
+
+/// A checksum of one digit, repeated.
+pub(super) fn checksum(algorithm: ChecksumAlgorithm, digit: char) -> Checksum {
+    let digits = digit.to_string().repeat(algorithm.hex_digits());
+    Checksum::new(algorithm, &digits)
+        .expect("it has as many hexadecimal digits as the algorithm wants")
 }
 
 /// An image id; the suite's own are all valid.

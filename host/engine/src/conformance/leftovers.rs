@@ -23,7 +23,7 @@ fn among(answer: &[Leftover], offered: &[Leftover]) -> Verdict {
 }
 
 pub(super) fn no_leftovers_are_answered_with_none(fixture: Fixture) -> Verdict {
-    equal("leftovers", &fixture.driver.leftovers(&[], at(0), at(100))?, &Vec::new())
+    equal("leftovers", &fixture.leftovers(&[], at(0), at(100))?, &Vec::new())
 }
 
 pub(super) fn leftovers_to_remove_are_among_those_offered(fixture: Fixture) -> Verdict {
@@ -37,11 +37,11 @@ pub(super) fn leftovers_to_remove_are_among_those_offered(fixture: Fixture) -> V
         Leftover { size: 1 << 53, ..leftover("large", Invalid, 1) },
         leftover("of-the-future", Incomplete, 100_000),
     ];
-    among(&fixture.driver.leftovers(&offered, at(0), at(100))?, &offered)?;
+    among(&fixture.leftovers(&offered, at(0), at(100))?, &offered)?;
     // Each alone, and with a stall time of nothing.
     for one in &offered {
         let offered = std::slice::from_ref(one);
-        among(&fixture.driver.leftovers(offered, at(100), at(100))?, offered)?;
+        among(&fixture.leftovers(offered, at(100), at(100))?, offered)?;
     }
     Ok(())
 }
@@ -51,7 +51,7 @@ pub(super) fn leftovers_of_one_image_in_both_states_are_told_apart(fixture: Fixt
         leftover("twice", LeftoverState::Incomplete, 50),
         leftover("twice", LeftoverState::Invalid, -50),
     ];
-    among(&fixture.driver.leftovers(&offered, at(0), at(100))?, &offered)
+    among(&fixture.leftovers(&offered, at(0), at(100))?, &offered)
 }
 
 pub(super) fn a_page_of_a_thousand_leftovers_is_answered(fixture: Fixture) -> Verdict {
@@ -61,5 +61,5 @@ pub(super) fn a_page_of_a_thousand_leftovers_is_answered(fixture: Fixture) -> Ve
             leftover(&format!("image-{n}"), state, n - 500)
         })
         .collect();
-    among(&fixture.driver.leftovers(&offered, at(0), at(1000))?, &offered)
+    among(&fixture.leftovers(&offered, at(0), at(1000))?, &offered)
 }

@@ -15,7 +15,7 @@ const MANY: u32 = 1000;
 fn with_four(fixture: &Fixture) -> Verdict {
     let images =
         [("a", 20), ("b", 40), ("c", 10), ("d", 30)].map(|(name, at)| image_accessed(name, 10, at));
-    fixture.driver.add_all(&images)
+    fixture.add_all(&images)
 }
 
 fn evicted(
@@ -25,7 +25,7 @@ fn evicted(
     limit: u32,
     expected: &[&str],
 ) -> Verdict {
-    let victims = fixture.driver.victim_ids(bytes_needed, exclude, limit)?;
+    let victims = fixture.victim_ids(bytes_needed, exclude, limit)?;
     let expected: Vec<String> = expected.iter().map(|name| (*name).to_owned()).collect();
     equal(
         &format!("victims for {bytes_needed} bytes without {exclude:?}, at most {limit}"),
@@ -42,16 +42,16 @@ pub(super) fn the_least_recently_accessed_image_goes_first(fixture: Fixture) -> 
 
 pub(super) fn a_hit_makes_an_image_the_last_to_go(fixture: Fixture) -> Verdict {
     with_four(&fixture)?;
-    fixture.driver.hit("c", at(50))?;
+    fixture.hit("c", at(50))?;
     evicted(&fixture, u64::MAX, &[], MANY, &["a", "d", "b", "c"])?;
-    fixture.driver.hits(&[("a", at(60)), ("d", at(61)), ("a", at(62))])?;
+    fixture.hits(&[("a", at(60)), ("d", at(61)), ("a", at(62))])?;
     evicted(&fixture, u64::MAX, &[], MANY, &["b", "c", "d", "a"])
 }
 
 pub(super) fn a_late_hit_makes_no_image_younger_than_it_is(fixture: Fixture) -> Verdict {
     with_four(&fixture)?;
-    fixture.driver.hit("c", at(25))?;
-    fixture.driver.hit("b", at(1))?;
+    fixture.hit("c", at(25))?;
+    fixture.hit("b", at(1))?;
     evicted(&fixture, u64::MAX, &[], MANY, &["a", "c", "d", "b"])
 }
 
@@ -76,14 +76,14 @@ pub(super) fn where_no_bytes_are_needed_nothing_goes(fixture: Fixture) -> Verdic
 
 pub(super) fn images_accessed_at_the_same_time_go_by_their_ids(fixture: Fixture) -> Verdict {
     for name in ["b", "ä", "B", "a", "aa"] {
-        fixture.driver.add(&image_accessed(name, 10, 5))?;
+        fixture.add(&image_accessed(name, 10, 5))?;
     }
     // A microsecond is time enough.
     let earlier = CachedImage {
         last_accessed: at(5) - Duration::from_micros(1),
         ..image_accessed("z", 10, 0)
     };
-    fixture.driver.add(&earlier)?;
+    fixture.add(&earlier)?;
     evicted(&fixture, u64::MAX, &[], MANY, &["z", "B", "a", "aa", "b", "ä"])?;
     evicted(&fixture, 30, &[], MANY, &["z", "B", "a"])
 }
@@ -107,11 +107,11 @@ pub(super) fn the_order_holds_over_many_images(fixture: Fixture) -> Verdict {
     // 677 and 1500 have no common divisor: each second is taken once, in no order.
     let images: Vec<CachedImage> =
         (0..IMAGES).map(|n| image_accessed(&format!("image-{n}"), 7, n * 677 % IMAGES)).collect();
-    fixture.driver.add_all(&images)?;
+    fixture.add_all(&images)?;
     let mut oldest: Vec<&CachedImage> = images.iter().collect();
     oldest.sort_by_key(|image| image.last_accessed);
     for count in [1, 999, 1000, 1001, 1500] {
-        let victims = fixture.driver.victim_ids(7 * count, &[], 10_000)?;
+        let victims = fixture.victim_ids(7 * count, &[], 10_000)?;
         equal(&format!("victims for {count} images"), &(victims.len() as u64), &count)?;
         let wrong =
             victims.iter().zip(&oldest).find(|(name, image)| *name != image.image_id.as_str());
@@ -122,7 +122,7 @@ pub(super) fn the_order_holds_over_many_images(fixture: Fixture) -> Verdict {
 
 pub(super) fn the_order_survives_a_restart(fixture: Fixture) -> Verdict {
     with_four(&fixture)?;
-    fixture.driver.hit("c", at(35))?;
+    fixture.hit("c", at(35))?;
     let fixture = fixture.restart()?;
     evicted(&fixture, u64::MAX, &[], MANY, &["a", "d", "c", "b"])
 }
@@ -131,7 +131,7 @@ pub(super) fn every_image_is_admitted(fixture: Fixture) -> Verdict {
     for size in [None, Some(0), Some(1 << 53), Some(i64::MAX.unsigned_abs())] {
         equal(
             &format!("admission of {size:?} bytes"),
-            &fixture.driver.admits("any", size, at(0))?,
+            &fixture.admits("any", size, at(0))?,
             &true,
         )?;
     }
@@ -158,7 +158,7 @@ pub(super) fn an_incomplete_leftover_goes_when_it_has_stalled(fixture: Fixture) 
 
 /// What goes, in the order offered, if all that was last written to before the suite's start has stalled.
 fn removed(fixture: &Fixture, offered: &[Leftover]) -> Verdict<Vec<Leftover>> {
-    let mut removed = fixture.driver.leftovers(offered, at(0), at(100))?;
+    let mut removed = fixture.leftovers(offered, at(0), at(100))?;
     removed.sort_by_key(|leftover| offered.iter().position(|other| other == leftover));
     Ok(removed)
 }

@@ -2,64 +2,54 @@
 
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
-use super::images::{at, image, image_accessed};
-use image_cache_model::{CacheSize, CachedImage, Checksum, ChecksumAlgorithm};
+use super::images::{at, checksum, image, image_accessed, image_with_md5};
+use image_cache_model::{CacheSize, CachedImage, ChecksumAlgorithm};
 use std::time::Duration;
 
 pub(super) fn empty_records_hold_nothing(fixture: Fixture) -> Verdict {
-    let driver = &fixture.driver;
-    equal("the record of no-image", &driver.get("no-image")?, &None)?;
-    equal("the first page", &driver.page(None, 10)?, &Vec::new())?;
-    equal("a later page", &driver.page(Some("no-image"), 10)?, &Vec::new())?;
-    equal("images and bytes", &driver.size()?, &CacheSize::default())
+    equal("the record of no-image", &fixture.get("no-image")?, &None)?;
+    equal("the first page", &fixture.page(None, 10)?, &Vec::new())?;
+    equal("a later page", &fixture.page(Some("no-image"), 10)?, &Vec::new())?;
+    equal("images and bytes", &fixture.size()?, &CacheSize::default())
 }
 
 pub(super) fn an_unknown_image_has_no_record(fixture: Fixture) -> Verdict {
-    fixture.driver.add(&image("known", 10))?;
+    fixture.add(&image("known", 10))?;
     for name in ["unknown", "know", "known1", "Known"] {
-        fixture.driver.lacks(name)?;
+        fixture.lacks(name)?;
     }
     Ok(())
 }
 
 pub(super) fn a_record_is_found_as_it_was_written(fixture: Fixture) -> Verdict {
-    let record = CachedImage {
-        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'a')),
-        ..image("debian-12", 70_000)
-    };
-    fixture.driver.add(&record)?;
-    fixture.driver.has(&record)
+    let record = image_with_md5("debian-12", 70_000, 'a');
+    fixture.add(&record)?;
+    fixture.has(&record)
 }
 
 pub(super) fn a_record_is_listed_as_it_is_found(fixture: Fixture) -> Verdict {
     let records = [
         CachedImage { hits: 3, ..image("alpine", 1) },
-        CachedImage {
-            checksum: Some(checksum(ChecksumAlgorithm::Md5, 'b')),
-            ..image("bookworm", 2)
-        },
+        image_with_md5("bookworm", 2, 'b'),
         image_accessed("centos", 3, 99),
     ];
-    fixture.driver.add_all(&records)?;
-    equal("the list", &fixture.driver.list()?, &records.to_vec())?;
-    records.iter().try_for_each(|record| fixture.driver.has(record))
+    fixture.add_all(&records)?;
+    equal("the list", &fixture.list()?, &records.to_vec())?;
+    records.iter().try_for_each(|record| fixture.has(record))
 }
 
 pub(super) fn a_record_may_come_with_hits(fixture: Fixture) -> Verdict {
     for hits in [1, 7, u64::from(u32::MAX) + 2] {
         let record = CachedImage { hits, ..image("popular", 10) };
-        fixture.driver.add(&record)?;
-        fixture.driver.has(&record)?;
+        fixture.add(&record)?;
+        fixture.has(&record)?;
     }
     Ok(())
 }
 
 pub(super) fn a_record_replaces_the_one_before(fixture: Fixture) -> Verdict {
-    let before = CachedImage {
-        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'c')),
-        ..image("rolling", 10)
-    };
-    fixture.driver.add(&before)?;
+    let before = image_with_md5("rolling", 10, 'c');
+    fixture.add(&before)?;
     let after = CachedImage {
         size: 25,
         hits: 4,
@@ -68,30 +58,26 @@ pub(super) fn a_record_replaces_the_one_before(fixture: Fixture) -> Verdict {
         checksum: Some(checksum(ChecksumAlgorithm::Md5, 'd')),
         ..before
     };
-    fixture.driver.add(&after)?;
-    fixture.driver.has(&after)?;
-    equal("the list", &fixture.driver.list()?, &vec![after])
+    fixture.add(&after)?;
+    fixture.has(&after)?;
+    equal("the list", &fixture.list()?, &vec![after])
 }
 
 pub(super) fn hits_are_replaced_with_the_record(fixture: Fixture) -> Verdict {
     let record = image("renewed", 10);
-    fixture.driver.add(&record)?;
-    fixture.driver.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
-    equal("hits before", &fixture.driver.hit_count("renewed")?, &2)?;
-    fixture.driver.add(&record)?;
-    fixture.driver.has(&record)
+    fixture.add(&record)?;
+    fixture.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
+    equal("hits before", &fixture.hit_count("renewed")?, &2)?;
+    fixture.add(&record)?;
+    fixture.has(&record)
 }
 
 pub(super) fn a_record_written_twice_is_one_record(fixture: Fixture) -> Verdict {
-    let record = CachedImage {
-        hits: 2,
-        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'e')),
-        ..image("same", 10)
-    };
-    fixture.driver.add(&record)?;
-    fixture.driver.record(&record, None)?;
-    equal("the list", &fixture.driver.list()?, &vec![record])?;
-    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: 10 })
+    let record = CachedImage { hits: 2, ..image_with_md5("same", 10, 'e') };
+    fixture.add(&record)?;
+    fixture.record(&record, None)?;
+    equal("the list", &fixture.list()?, &vec![record])?;
+    equal("images and bytes", &fixture.size()?, &CacheSize { images: 1, bytes: 10 })
 }
 
 pub(super) fn times_are_exact_to_the_microsecond(fixture: Fixture) -> Verdict {
@@ -103,11 +89,11 @@ pub(super) fn times_are_exact_to_the_microsecond(fixture: Fixture) -> Verdict {
             last_modified: at(-5) - whole + fraction,
             ..image(&format!("image-{micros}"), 10)
         };
-        fixture.driver.add(&record)?;
-        fixture.driver.has(&record)?;
+        fixture.add(&record)?;
+        fixture.has(&record)?;
         let hit = at(6) - whole + fraction;
-        fixture.driver.hit(record.image_id.as_str(), hit)?;
-        fixture.driver.has(&CachedImage { hits: 1, last_accessed: hit, ..record })?;
+        fixture.hit(record.image_id.as_str(), hit)?;
+        fixture.has(&CachedImage { hits: 1, last_accessed: hit, ..record })?;
     }
     Ok(())
 }
@@ -119,33 +105,24 @@ pub(super) fn every_kind_of_checksum_is_kept(fixture: Fixture) -> Verdict {
             checksum: Some(checksum(algorithm, '9')),
             ..image(&format!("{algorithm:?}"), 10)
         };
-        fixture.driver.add(&record)?;
-        fixture.driver.has(&record)?;
+        fixture.add(&record)?;
+        fixture.has(&record)?;
     }
     Ok(())
 }
 
 pub(super) fn a_record_without_a_checksum_has_none(fixture: Fixture) -> Verdict {
-    fixture.driver.add(&CachedImage {
-        checksum: Some(checksum(ChecksumAlgorithm::Md5, '1')),
-        ..image("with", 10)
-    })?;
-    fixture.driver.add(&image("without", 10))?;
-    equal("the checksum", &fixture.driver.known("without")?.checksum, &None)
+    fixture.add(&image_with_md5("with", 10, '1'))?;
+    fixture.add(&image("without", 10))?;
+    equal("the checksum", &fixture.known("without")?.checksum, &None)
 }
 
 pub(super) fn a_checksum_is_replaced_by_none_and_by_another(fixture: Fixture) -> Verdict {
     let bare = image("checked", 10);
-    let sums = [
-        Some(checksum(ChecksumAlgorithm::Md5, '2')),
-        None,
-        Some(checksum(ChecksumAlgorithm::Md5, '3')),
-        Some(checksum(ChecksumAlgorithm::Md5, '4')),
-    ];
-    for checksum in sums {
-        let record = CachedImage { checksum, ..bare.clone() };
-        fixture.driver.add(&record)?;
-        fixture.driver.has(&record)?;
+    let [first, second, third] = ['2', '3', '4'].map(|digit| image_with_md5("checked", 10, digit));
+    for record in [first, bare, second, third] {
+        fixture.add(&record)?;
+        fixture.has(&record)?;
     }
     Ok(())
 }
@@ -153,31 +130,21 @@ pub(super) fn a_checksum_is_replaced_by_none_and_by_another(fixture: Fixture) ->
 pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(
     fixture: Fixture,
 ) -> Verdict {
-    let record = CachedImage {
-        checksum: Some(checksum(ChecksumAlgorithm::Md5, '5')),
-        ..image("fresh", 4096)
-    };
+    let record = image_with_md5("fresh", 4096, '5');
     let unpublished = fixture.unpublished(&record)?;
-    fixture.driver.record(&record, Some(&unpublished.file))?;
+    fixture.record(&record, Some(&unpublished.file))?;
     unpublished.publish()?;
-    fixture.driver.has(&record)?;
-    fixture.driver.hit("fresh", at(9))?;
-    fixture.driver.has(&CachedImage { hits: 1, last_accessed: at(9), ..record })
+    fixture.has(&record)?;
+    fixture.hit("fresh", at(9))?;
+    fixture.has(&CachedImage { hits: 1, last_accessed: at(9), ..record })
 }
 
 pub(super) fn a_publication_that_failed_can_be_forgotten(fixture: Fixture) -> Verdict {
     let record = image("unlucky", 4096);
     let unpublished = fixture.unpublished(&record)?;
-    fixture.driver.record(&record, Some(&unpublished.file))?;
+    fixture.record(&record, Some(&unpublished.file))?;
     unpublished.discard()?;
-    fixture.driver.forget(&["unlucky"])?;
-    fixture.driver.lacks("unlucky")?;
-    equal("images and bytes", &fixture.driver.size()?, &CacheSize::default())
-}
-
-/// A checksum of one digit, repeated.
-fn checksum(algorithm: ChecksumAlgorithm, digit: char) -> Checksum {
-    let digits = digit.to_string().repeat(algorithm.hex_digits());
-    Checksum::new(algorithm, &digits)
-        .expect("it has as many hexadecimal digits as the algorithm wants")
+    fixture.forget(&["unlucky"])?;
+    fixture.lacks("unlucky")?;
+    equal("images and bytes", &fixture.size()?, &CacheSize::default())
 }

@@ -1,6 +1,5 @@
 //! Sharing: several instances, in one process or in many, keep the same records.
 
-use super::driver_under_test::DriverUnderTest;
 use super::failure::{Failure, Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image};
@@ -10,7 +9,7 @@ use image_cache_model::{CacheSize, CachedImage};
 const HITS_EACH: i64 = 200;
 
 pub(super) fn two_instances_see_each_others_records(fixture: Fixture) -> Verdict {
-    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
+    let (ours, theirs) = (&fixture, &fixture.another_instance()?);
     let (a, b) = (image("a", 1), image("b", 2));
     ours.add(&a)?;
     theirs.has(&a)?;
@@ -24,7 +23,7 @@ pub(super) fn two_instances_see_each_others_records(fixture: Fixture) -> Verdict
 }
 
 pub(super) fn two_instances_see_each_others_hits(fixture: Fixture) -> Verdict {
-    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
+    let (ours, theirs) = (&fixture, &fixture.another_instance()?);
     let record = image("read", 10);
     ours.add(&record)?;
     ours.hit("read", at(1))?;
@@ -37,7 +36,7 @@ pub(super) fn two_instances_see_each_others_hits(fixture: Fixture) -> Verdict {
 }
 
 pub(super) fn two_instances_see_what_the_other_forgot(fixture: Fixture) -> Verdict {
-    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
+    let (ours, theirs) = (&fixture, &fixture.another_instance()?);
     ours.add_all(&[image("a", 1), image("b", 2)])?;
     theirs.hit("a", at(1))?;
     ours.remove(&["a"])?;
@@ -51,7 +50,7 @@ pub(super) fn two_instances_see_what_the_other_forgot(fixture: Fixture) -> Verdi
 }
 
 pub(super) fn an_instance_sees_what_another_replaced(fixture: Fixture) -> Verdict {
-    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
+    let (ours, theirs) = (&fixture, &fixture.another_instance()?);
     ours.add(&image("renewed", 10))?;
     ours.hits(&[("renewed", at(1)), ("renewed", at(2))])?;
     theirs.remove(&["renewed"])?;
@@ -63,10 +62,9 @@ pub(super) fn an_instance_sees_what_another_replaced(fixture: Fixture) -> Verdic
 }
 
 pub(super) fn hits_of_two_instances_at_the_same_time_all_count(fixture: Fixture) -> Verdict {
-    let (ours, theirs) = (&fixture.driver, &fixture.another_instance()?);
+    let (ours, theirs) = (&fixture, &fixture.another_instance()?);
     ours.add(&image("read", 10))?;
-    let count =
-        |instance: &DriverUnderTest| (1..=HITS_EACH).try_for_each(|n| instance.hit("read", at(n)));
+    let count = |instance: &Fixture| (1..=HITS_EACH).try_for_each(|n| instance.hit("read", at(n)));
     let (we, they) = std::thread::scope(|scope| {
         let other = scope.spawn(|| count(theirs));
         (count(ours), other.join())

@@ -11,42 +11,38 @@ const TWO_TO_THE_53: u64 = 1 << 53;
 pub(super) fn images_and_bytes_are_summed(fixture: Fixture) -> Verdict {
     let mut expected = CacheSize::default();
     for (name, size) in [("one", 1), ("two", 4096), ("three", 1 << 33)] {
-        fixture.driver.add(&image(name, size))?;
+        fixture.add(&image(name, size))?;
         expected = CacheSize { images: expected.images + 1, bytes: expected.bytes + size };
-        equal("images and bytes", &fixture.driver.size()?, &expected)?;
+        equal("images and bytes", &fixture.size()?, &expected)?;
     }
     Ok(())
 }
 
 pub(super) fn list_and_sums_agree(fixture: Fixture) -> Verdict {
     for n in 0..40 {
-        fixture.driver.add(&image(&format!("image-{n}"), n * n * 1000))?;
+        fixture.add(&image(&format!("image-{n}"), n * n * 1000))?;
     }
     let names: Vec<String> = (0..40).step_by(3).map(|n| format!("image-{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    fixture.driver.remove(&names)?;
-    let list = fixture.driver.list()?;
+    fixture.remove(&names)?;
+    let list = fixture.list()?;
     let bytes = list.iter().map(|image| image.size).sum();
-    equal(
-        "images and bytes",
-        &fixture.driver.size()?,
-        &CacheSize { images: list.len() as u64, bytes },
-    )?;
+    equal("images and bytes", &fixture.size()?, &CacheSize { images: list.len() as u64, bytes })?;
     equal("images", &list.len(), &26)
 }
 
 pub(super) fn a_replaced_record_is_counted_once(fixture: Fixture) -> Verdict {
-    fixture.driver.add(&image("grows", 10))?;
-    fixture.driver.add(&image("grows", 1000))?;
-    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: 1000 })
+    fixture.add(&image("grows", 10))?;
+    fixture.add(&image("grows", 1000))?;
+    equal("images and bytes", &fixture.size()?, &CacheSize { images: 1, bytes: 1000 })
 }
 
 pub(super) fn an_image_of_no_bytes_is_an_image(fixture: Fixture) -> Verdict {
     let record = image("empty", 0);
-    fixture.driver.add(&record)?;
-    fixture.driver.has(&record)?;
-    equal("the list", &fixture.driver.list()?, &vec![record])?;
-    equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: 0 })
+    fixture.add(&record)?;
+    fixture.has(&record)?;
+    equal("the list", &fixture.list()?, &vec![record])?;
+    equal("images and bytes", &fixture.size()?, &CacheSize { images: 1, bytes: 0 })
 }
 
 /// One image at a time, since not every guest language has larger numbers for a sum. A driver may take the
@@ -64,13 +60,13 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(fixture: Fixture) -> Verdict {
     for size in sizes {
         let record = image("large", size);
         let possible = place_largest(&fixture, &record)?;
-        fixture.driver.record(&record, None)?;
-        let found = fixture.driver.known("large")?.size;
+        fixture.record(&record, None)?;
+        let found = fixture.known("large")?.size;
         holds(found == size || found == possible, format!("a size of {size} bytes"), &found)?;
-        equal("images and bytes", &fixture.driver.size()?, &CacheSize { images: 1, bytes: found })?;
+        equal("images and bytes", &fixture.size()?, &CacheSize { images: 1, bytes: found })?;
         equal(
             "victims",
-            &fixture.driver.victims(1, &[], 10)?.first().map(|victim| victim.size),
+            &fixture.victims(1, &[], 10)?.first().map(|victim| victim.size),
             &Some(found),
         )?;
     }
@@ -81,7 +77,7 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(fixture: Fixture) -> Verdict {
 fn place_largest(fixture: &Fixture, record: &CachedImage) -> Verdict<u64> {
     let mut size = record.size;
     while size > 0 {
-        if fixture.driver.place(&CachedImage { size, ..record.clone() }).is_ok() {
+        if fixture.place(&CachedImage { size, ..record.clone() }).is_ok() {
             return Ok(size);
         }
         size /= 2;

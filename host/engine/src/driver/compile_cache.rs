@@ -1,11 +1,12 @@
 //! A cache of compiled components on disk, so that a short command need not compile. It is an optimisation: without it everything works.
 //!
-//! Loading compiled code is trusting it, so the directory is used only if nobody but us can have written into it; and a
+//! Loading compiled code is trusting it, so the directory is used only if no other user can have written into it; and a
 //! digest over each entry keeps what the disk damaged from being run.
 
 mod entry;
 mod storage;
 
+use super::error::causes;
 use crate::engine;
 use cap_std::fs::Dir;
 use sha2::{Digest, Sha256};
@@ -22,7 +23,7 @@ use wasmtime::component::Component;
 /// The ending of an entry's name.
 const ENTRY_SUFFIX: &str = ".cwasm";
 
-/// The cache of compiled components. [`none`](Self::none) is one that keeps nothing.
+/// The cache of compiled components, or why there is none.
 #[derive(Debug, Clone)]
 pub(super) struct CompileCache {
     directory: Result<PathBuf, String>,
@@ -59,11 +60,6 @@ impl CompileCache {
             of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
         let fault = "none of CACHE_DIRECTORY, XDG_CACHE_HOME and HOME names an absolute directory";
         CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
-    }
-
-    /// None: what is compiled is not kept.
-    pub fn none() -> Self {
-        CompileCache { directory: Err("it is compiled to see how long that takes".into()) }
     }
 
     /// One in `directory`, which is made if it is missing.
@@ -105,12 +101,12 @@ impl CompileCache {
     }
 }
 
-/// Compiles what somebody else wrote: a compiler that panics on it must not take the process along.
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
+/// Compiles a component of another author: if the compiler panics over it, the process must go on.
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
     engine::validate(bytes).map_err(|e| does_not_compile(&e))?;
     // What is half compiled is dropped; the engine takes notice of a component only once it is whole.
     match catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes))) {
-        Ok(compiled) => compiled.map_err(|e| compiler_words(&e)),
+        Ok(compiled) => compiled.map_err(|e| does_not_compile(&causes(&e))),
         Err(_) => Err(does_not_compile("the compiler panicked; what it said is on standard error")),
     }
 }
@@ -156,8 +152,8 @@ fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
         unusable(&"its digest is another one");
         return None;
     };
-    // SAFETY: the bytes must be what `Component::serialize` answered. They are in memory, where nobody changes them, and have
-    // the digest that `storage::write` wrote with them, so they were not damaged since. Nobody else can have written them: they come
+    // SAFETY: the bytes must be what `Component::serialize` answered. They are in memory, where nothing changes them, and have
+    // the digest that `storage::write` wrote with them, so they were not damaged since. No other user can have written them: they come
     // out of a file of ours, in a directory that is ours alone (checked by `storage::open_private` just before). wasmtime itself refuses
     // code of another version or configuration.
     match unsafe { Component::deserialize(engine, code) } {
@@ -167,13 +163,6 @@ fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
             None
         }
     }
-}
-
-/// The compiler's reason in one line.
-fn compiler_words(error: &wasmtime::Error) -> String {
-    let chain: Vec<String> =
-        error.chain().map(|cause| image_cache_model::printable(&cause.to_string(), 500)).collect();
-    does_not_compile(&chain.join(": "))
 }
 
 fn does_not_compile(why: &str) -> String {

@@ -1,9 +1,9 @@
 //! A driver's component before it is compiled: its bytes, its digest, its imports and exports.
 
 use super::compile_cache::digest;
-use super::driver_spec::{ComponentSource, DriverSpec};
+use super::driver_spec::DriverSpec;
 use super::import_check::ComponentNames;
-use image_cache_model::read_file;
+use image_cache_model::{DriverConfig, read_file};
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
@@ -20,12 +20,13 @@ pub(super) struct ExaminedComponent {
 /// Reads a component and looks at its pin and its rim; nothing is compiled. The error is that of reading, or says what
 /// the bytes are instead of a component.
 pub(super) fn examine(spec: &DriverSpec) -> Result<ExaminedComponent, String> {
-    let bytes = match &spec.source {
-        ComponentSource::BuiltIn(built_in) => Cow::Borrowed(built_in.bytes()),
-        ComponentSource::File(path) => Cow::Owned(read(path, spec.limits.component)?),
+    let DriverConfig { component: path, sha256, grants, limits, .. } = &spec.config;
+    let bytes = match spec.built_in {
+        Some(built_in) => Cow::Borrowed(built_in.bytes()),
+        None => Cow::Owned(read(path, limits.component)?),
     };
     let digest = digest(&bytes);
-    let pin = spec.pin.filter(|pin| *pin != digest).map(|pin| {
+    let pin = sha256.filter(|pin| *pin != digest).map(|pin| {
         format!(
             "its SHA-256 is {}, not {} as pinned; if the change is meant, correct `sha256` in [drivers.{}]",
             hex::encode(digest),
@@ -33,11 +34,11 @@ pub(super) fn examine(spec: &DriverSpec) -> Result<ExaminedComponent, String> {
             spec.name
         )
     });
-    let names = ComponentNames::read(&bytes).map_err(|fault| match &spec.source {
-        ComponentSource::File(path) => format!("{}: {fault}", path.display()),
-        ComponentSource::BuiltIn(_) => fault,
+    let names = ComponentNames::read(&bytes).map_err(|fault| match spec.built_in {
+        None => format!("{}: {fault}", path.display()),
+        Some(_) => fault,
     })?;
-    let faults = pin.into_iter().chain(names.faults(&spec.name, &spec.grants)).collect();
+    let faults = pin.into_iter().chain(names.faults(&spec.name, grants)).collect();
     Ok(ExaminedComponent { bytes, digest, names, faults })
 }
 

@@ -48,8 +48,10 @@ impl Default for Deadline {
 /// The two clocks of a call: the guest's own time, and the time of the whole call.
 #[derive(Debug)]
 pub struct CallClock {
-    limits: Limits,
-    deadline: Deadline,
+    /// What a call may take.
+    pub limits: Limits,
+    /// The deadline that host calls keep.
+    pub deadline: Deadline,
     started: Instant,
     /// If the call has less time than a call may take.
     until: Option<Instant>,
@@ -105,16 +107,6 @@ impl CallClock {
         let total = self.started.elapsed();
         (total.saturating_sub(self.in_host), total)
     }
-
-    /// The limits that it keeps.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// The deadline that host calls keep.
-    pub fn deadline(&self) -> &Deadline {
-        &self.deadline
-    }
 }
 
 /// When a call that starts now must be over. A limit beyond the clock's range is none: a year will do.
@@ -139,11 +131,11 @@ mod tests {
         std::thread::sleep(Duration::from_millis(30));
         assert!(matches!(clock.check(), Err(DeadlineExceeded::Guest(_))));
         clock.spent_in_host(Duration::from_millis(30));
-        assert!(clock.check().is_ok() || clock.deadline().passed());
+        assert!(clock.check().is_ok() || clock.deadline.passed());
         std::thread::sleep(Duration::from_millis(60));
         clock.spent_in_host(Duration::from_millis(60));
         assert!(matches!(clock.check(), Err(DeadlineExceeded::Call(_))));
-        assert!(clock.deadline().passed());
+        assert!(clock.deadline.passed());
     }
 
     #[test]
@@ -153,13 +145,13 @@ mod tests {
         assert!(clock.check().is_ok());
         std::thread::sleep(Duration::from_millis(20));
         assert!(matches!(clock.check(), Err(DeadlineExceeded::Call(_))));
-        assert!(clock.deadline().passed());
+        assert!(clock.deadline.passed());
     }
 
     #[test]
     fn a_limit_beyond_all_clocks_is_no_panic() {
         let clock = clock(Duration::MAX, Duration::MAX);
         assert!(clock.check().is_ok());
-        assert!(!clock.deadline().passed());
+        assert!(!clock.deadline.passed());
     }
 }

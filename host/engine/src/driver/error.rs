@@ -2,7 +2,6 @@
 
 use crate::bindings::image_cache::driver::types;
 use image_cache_model::printable;
-use std::fmt;
 
 /// Longest text of a guest that is repeated in an error, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -74,7 +73,8 @@ pub enum CallError {
 /// }
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("driver {driver:?} cannot be used: {}", faults.join("; "))]
 pub struct LoadError {
     driver: String,
     faults: Vec<String>,
@@ -86,24 +86,18 @@ impl LoadError {
         LoadError { driver: printable(driver, MAX_TEXT), faults }
     }
 
-    /// The driver as it was configured.
-    pub fn driver(&self) -> &str {
-        &self.driver
-    }
-
     /// The reasons, at least one.
     pub fn faults(&self) -> &[String] {
         &self.faults
     }
 }
 
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "driver {:?} cannot be used: {}", self.driver, self.faults.join("; "))
-    }
+/// An error of wasmtime with its causes, in one line.
+pub(super) fn causes(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> =
+        error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
+    causes.join(": ")
 }
-
-impl std::error::Error for LoadError {}
 
 impl From<types::Error> for DriverError {
     fn from(error: types::Error) -> Self {

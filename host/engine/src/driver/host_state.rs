@@ -2,19 +2,21 @@
 
 pub mod imports;
 
-use super::context::DriverContext;
 use super::deadline::{CallClock, Deadline};
+use super::driver_spec::DriverSpec;
 use super::memory_limiter::{MAX_ELEMENTS, MemoryLimiter};
 use super::peak_usage::{Bound, Peak, PeakUsage};
-use crate::capability::Capabilities;
+use crate::capability::CacheAccess;
+use crate::capability::error::CapabilityError;
 use crate::capability::files::MAX_LISTINGS;
-use crate::capability::log::MAX_PER_SECOND;
+use crate::capability::images::OpenImage;
+use crate::capability::log::{Log, MAX_PER_SECOND};
 use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS};
-use image_cache_model::Limits;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
 
 /// Resources of the host that a guest may hold at once.
 const MAX_RESOURCES: usize = 1000;
@@ -29,53 +31,82 @@ pub struct HostState {
     pub memory: MemoryLimiter,
     /// The most that was used of each bound, by this instance and those before it.
     pub usage: PeakUsage,
-    pub capabilities: Capabilities,
+    pub log: Log,
+    /// None if a component is only inspected.
+    pub cache: Option<CacheAccess>,
+    /// Listings of files that the guest holds open.
+    pub listings: usize,
+    /// Made at first use.
+    pub wasi: Option<WasiCtx>,
 }
 
 impl HostState {
-    pub fn new(context: &DriverContext) -> Self {
-        let deadline = Deadline::default();
+    pub fn new(spec: &DriverSpec) -> Self {
+        let (deadline, limits) = (Deadline::default(), spec.config.limits);
+        let cache = spec.cache.clone();
         HostState {
             table: resources(),
-            memory: MemoryLimiter::new(&context.limits),
+            memory: MemoryLimiter::new(&limits),
             usage: PeakUsage::default(),
-            capabilities: Capabilities::new(context, &deadline),
-            clock: CallClock::new(context.limits, deadline),
+            log: Log::new(&spec.name),
+            cache: cache.map(|directory| CacheAccess::new(spec, directory, &deadline)),
+            listings: 0,
+            wasi: None,
+            clock: CallClock::new(limits, deadline),
         }
     }
 
     /// The state for a new instance: what the last one held is dropped.
-    pub fn for_new_instance(mut self, limits: &Limits) -> Self {
+    pub fn for_new_instance(mut self) -> Self {
         self.table = resources();
-        self.memory = MemoryLimiter::new(limits);
-        self.capabilities.drop_instance_state();
+        self.memory = MemoryLimiter::new(&self.clock.limits);
+        self.listings = 0;
+        self.wasi = None;
+        self.set_unpublished(None);
         self
     }
 
     /// A call begins, which must be over at `until` if that is given.
     pub fn begin_call(&mut self, until: Option<Instant>) {
         self.clock.start(until);
-        self.capabilities.begin_call();
+        self.log.begin_call();
+        if let Some(cache) = &mut self.cache {
+            cache.database.begin_call();
+        }
     }
 
     /// A call is over; what it used is noted.
     pub fn end_call(&mut self) {
-        self.capabilities.end_call();
+        if let Some(cache) = &mut self.cache {
+            cache.database.end_call();
+            cache.images.end_call();
+        }
         let (memory, elements) = self.memory.in_use();
         let (in_guest, total) = self.clock.spent();
         self.usage.note(Bound::Memory, memory);
         self.usage.note(Bound::TableElements, elements);
         self.usage.note(Bound::GuestTime, micros(in_guest));
         self.usage.note(Bound::CallTime, micros(total));
-        self.usage.note(Bound::LogMessages, self.capabilities.log.in_second());
+        self.usage.note(Bound::LogMessages, self.log.in_second());
+    }
+
+    /// Says which unpublished file is recorded: calls about its image mean this file.
+    pub fn set_unpublished(&mut self, file: Option<OpenImage>) {
+        if let Some(cache) = &mut self.cache {
+            cache.images.unpublished = file;
+        }
+    }
+
+    /// What works on the cache, for a call of the guest.
+    pub fn cache(&mut self) -> Result<&mut CacheAccess, CapabilityError> {
+        self.cache.as_mut().ok_or(CapabilityError::Denied)
     }
 
     /// The most that was used of each bound.
     pub fn peaks(&self) -> Vec<Peak> {
-        let limits = self.clock.limits();
+        let limits = self.clock.limits;
         let mut usage = self.usage;
-        let database = self.capabilities.open_database();
-        usage.note(Bound::Database, database.map_or(0, Database::bytes_on_disk));
+        usage.note(Bound::Database, self.database().map_or(0, Database::bytes_on_disk));
         usage.peaks(|bound| match bound {
             Bound::Memory => limits.memory,
             Bound::TableElements => MAX_ELEMENTS as u64,
@@ -99,25 +130,23 @@ impl HostState {
 
     /// What SQLite said during this call of a corrupt database.
     pub fn corruption(&self) -> Option<&str> {
-        self.capabilities.open_database()?.corruption()
+        self.database()?.corruption()
     }
 
     /// Whether another process had the database locked during this call.
     pub fn was_busy(&self) -> bool {
-        self.capabilities.open_database().is_some_and(Database::was_busy)
-    }
-
-    /// Closes a database that was removed or replaced since the instance was configured on it; true if it was.
-    pub fn close_replaced_database(&mut self) -> bool {
-        self.capabilities.database().is_ok_and(Database::close_if_replaced)
+        self.database().is_some_and(Database::was_busy)
     }
 
     /// Moves a database that was found corrupt into `.image-cache/`, and says where it is now, if it was moved.
     pub fn quarantine_database(&mut self) -> io::Result<Option<PathBuf>> {
-        match self.capabilities.database() {
-            Ok(database) => database.quarantine(),
-            Err(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
+        let cache = self.cache.as_mut().ok_or(io::ErrorKind::Unsupported)?;
+        cache.database.quarantine()
+    }
+
+    /// The database; none if there is no cache.
+    fn database(&self) -> Option<&Database> {
+        self.cache.as_ref().map(|cache| &cache.database)
     }
 }
 

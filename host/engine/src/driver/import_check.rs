@@ -83,10 +83,11 @@ impl ComponentNames {
     }
 
     fn export_fault(&self) -> Option<String> {
-        let mut versions = self.exports.iter().filter_map(|export| version_of(export, "driver"));
+        let own = self.exports.iter().map(|export| split_version(export));
+        let mut versions = own.filter(|(name, _)| *name == "image-cache:driver/driver");
         match versions.next() {
-            Some(version) if is_supported_version(version) => None,
-            Some(version) => Some(format!(
+            Some((_, version)) if is_supported_version(version) => None,
+            Some((_, version)) => Some(format!(
                 "it exports {PACKAGE}/driver@{version}, another major version: the host speaks {MAJOR}.x; \
                  build it against the interface of this release"
             )),
@@ -189,12 +190,6 @@ fn ungranted(
         imports.join(", "),
         all.join(", ")
     )
-}
-
-/// The version of `export`, if it is `interface` of our package.
-fn version_of<'a>(export: &'a str, interface: &str) -> Option<&'a str> {
-    let (name, version) = split_version(export.strip_prefix("image-cache:driver/")?);
-    (name == interface).then_some(version)
 }
 
 fn split_version(name: &str) -> (&str, &str) {

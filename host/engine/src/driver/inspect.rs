@@ -1,8 +1,8 @@
 //! Looking at a driver without a cache: what it is, what it wants, and whether it would load.
 
-use super::compile_cache::CompileCache;
+use super::compile_cache::{CompileCache, compile};
 use super::component::{ExaminedComponent, examine};
-use super::driver_spec::{ComponentSource, DriverSpec, find};
+use super::driver_spec::{DriverSpec, find};
 use super::host_state::HostState;
 use super::load::prepare;
 use crate::engine;
@@ -66,23 +66,23 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```
 pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> {
-    let examined = find(name_or_file, config).and_then(|spec| examine(&spec)).ok()?;
+    let examined = find(name_or_file, config, None).and_then(|spec| examine(&spec)).ok()?;
     if !examined.faults.is_empty() {
         return None;
     }
     let engine = engine::engine().ok()?;
     let started = Instant::now();
-    CompileCache::none().compile(engine, &examined.bytes, &examined.digest).ok()?;
+    compile(engine, &examined.bytes).ok()?;
     Some(started.elapsed())
 }
 
 impl Inspection {
     fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
-        let spec = find(name, config)?;
+        let spec = find(name, config, None)?;
         self.name.clone_from(&spec.name);
-        self.source = match &spec.source {
-            ComponentSource::BuiltIn(_) => "built in".into(),
-            ComponentSource::File(path) => path.display().to_string(),
+        self.source = match spec.built_in {
+            Some(_) => "built in".into(),
+            None => spec.config.component.display().to_string(),
         };
         let examined = examine(&spec)?;
         self.size_bytes = examined.bytes.len() as u64;
@@ -91,23 +91,17 @@ impl Inspection {
         self.grants = examined.names.needed_grants();
         self.exports.clone_from(&examined.names.exports);
         self.faults.clone_from(&examined.faults);
-        if self.faults.is_empty() { self.run(&spec, &examined, config) } else { Ok(()) }
+        if self.faults.is_empty() { self.run(spec, &examined) } else { Ok(()) }
     }
 
-    fn run(
-        &mut self,
-        spec: &DriverSpec,
-        examined: &ExaminedComponent,
-        config: &Config,
-    ) -> Result<(), String> {
+    fn run(&mut self, spec: DriverSpec, examined: &ExaminedComponent) -> Result<(), String> {
         let started = Instant::now();
         let (template, compiled) = prepare(spec, examined, &CompileCache::of_user())?;
         self.compile_time = started.elapsed();
         self.from_compile_cache = compiled.from_cache;
         self.compile_cache_fault = compiled.cache_fault;
-        let state = HostState::new(&spec.context(config, None));
-        let mut instance =
-            template.instantiate(state, None).map_err(|failed| failed.error.to_string())?;
+        let instance = template.instantiate(HostState::new(&template.spec), None);
+        let mut instance = instance.map_err(|failed| failed.error.to_string())?;
         self.description = Some(instance.describe().map_err(|error| error.to_string())?);
         Ok(())
     }

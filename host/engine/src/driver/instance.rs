@@ -2,18 +2,19 @@
 
 use super::convert;
 use super::deadline::DeadlineExceeded;
-use super::error::{CallError, DriverError};
+use super::driver_spec::DriverSpec;
+use super::error::{CallError, DriverError, causes};
 use super::host_state::HostState;
 use super::host_state::imports::link;
 use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
 use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
 use crate::capability::wasi;
 use crate::engine::RunningCall;
-use image_cache_model::{Grant, Limits, printable};
-use std::collections::BTreeSet;
+use image_cache_model::{Grant, printable};
+use std::collections::BTreeMap;
 use std::time::Instant;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 /// Bytes that the host takes for what one call passes out of a guest, strings, lists and all.
 const MAX_PASSED: usize = 16 << 20;
@@ -21,13 +22,10 @@ const MAX_PASSED: usize = 16 << 20;
 /// Component-model handles that a guest may hold.
 const MAX_HANDLES: usize = 1000;
 
-/// A linked component with its options and limits, of which instances are made.
+/// A driver's linked component, of which instances are made.
 pub(super) struct InstanceTemplate {
     pre: ImageCacheDriverPre<HostState>,
-    options: Vec<(String, String)>,
-    limits: Limits,
-    has_wasi: bool,
-    sees_files: bool,
+    pub spec: DriverSpec,
 }
 
 /// An instance of a driver, in a wasmtime store of its own.
@@ -48,33 +46,22 @@ pub(super) struct FailedStart {
 
 impl InstanceTemplate {
     /// Links a component with what it was granted, and nothing else.
-    pub fn new(
-        engine: &Engine,
-        component: &Component,
-        grants: &BTreeSet<Grant>,
-        options: Vec<(String, String)>,
-        limits: Limits,
-    ) -> Result<Self, String> {
-        let unlinkable = |error: wasmtime::Error| format!("it cannot be linked: {}", chain(&error));
-        let mut linker = Linker::new(engine);
-        link(&mut linker, grants).map_err(unlinkable)?;
+    pub fn new(component: &Component, spec: DriverSpec) -> Result<Self, String> {
+        let unlinkable =
+            |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
+        let mut linker = Linker::new(component.engine());
+        link(&mut linker, &spec.config.grants).map_err(unlinkable)?;
         let pre = linker
             .instantiate_pre(component)
             .and_then(ImageCacheDriverPre::new)
             .map_err(unlinkable)?;
-        let has_wasi = grants.contains(&Grant::Wasi);
-        let sees_files = grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files);
-        Ok(InstanceTemplate { pre, options, limits, has_wasi, sees_files })
-    }
-
-    /// What its calls may use.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+        Ok(InstanceTemplate { pre, spec })
     }
 
     /// Whether its driver has a way to the images' files.
     pub fn sees_files(&self) -> bool {
-        self.sees_files
+        let grants = &self.spec.config.grants;
+        grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files)
     }
 
     /// A new instance, not configured yet; ready by `until`, if that is given.
@@ -83,7 +70,7 @@ impl InstanceTemplate {
         state: HostState,
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
-        let mut store = Store::new(self.pre.engine(), state.for_new_instance(&self.limits));
+        let mut store = Store::new(self.pre.engine(), state.for_new_instance());
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_PASSED);
         store.set_max_component_handles(MAX_HANDLES);
@@ -91,9 +78,10 @@ impl InstanceTemplate {
             context.data().clock.check()?;
             Ok(UpdateDeadline::Continue(1))
         });
-        let made = timed(&mut store, self.has_wasi, until, |store| self.pre.instantiate(store));
+        let has_wasi = self.spec.config.grants.contains(&Grant::Wasi);
+        let made = timed(&mut store, has_wasi, until, |store| self.pre.instantiate(store));
         match made {
-            Ok(bindings) => Ok(Instance { store, bindings, has_wasi: self.has_wasi }),
+            Ok(bindings) => Ok(Instance { store, bindings, has_wasi }),
             Err(error) => {
                 let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
                 Err(Box::new(FailedStart { state: store.into_data(), error }))
@@ -108,7 +96,7 @@ impl InstanceTemplate {
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
         let mut instance = self.instantiate(state, until)?;
-        match instance.configure(&self.options, until) {
+        match instance.configure(&self.spec.config.options, until) {
             Ok(()) => Ok(instance),
             Err(error) => Err(Box::new(FailedStart { state: instance.into_state(), error })),
         }
@@ -138,10 +126,11 @@ impl Instance {
 
     fn configure(
         &mut self,
-        options: &[(String, String)],
+        options: &BTreeMap<String, String>,
         until: Option<Instant>,
     ) -> Result<(), CallError> {
-        let configure = |guest: &Guest, store: &mut _| guest.call_configure(store, options);
+        let options: Vec<(String, String)> = options.clone().into_iter().collect();
+        let configure = |guest: &Guest, store: &mut _| guest.call_configure(store, &options);
         let answer = self.call("configure", until, configure);
         if let Some(words) = self.state().corruption() {
             return Err(CallError::Corrupt(words.into()));
@@ -157,9 +146,10 @@ impl Instance {
         self.store.data()
     }
 
-    /// Whether its database was removed or replaced since it was configured: it would not find its tables.
+    /// Closes its database if that was removed or replaced since it was configured, and says so: it would not find its tables.
     pub fn close_replaced_database(&mut self) -> bool {
-        self.store.data_mut().close_replaced_database()
+        let cache = self.store.data_mut().cache.as_mut();
+        cache.is_some_and(|cache| cache.database.close_if_replaced())
     }
 
     pub fn into_state(self) -> HostState {
@@ -188,7 +178,7 @@ fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String 
         Some(exceeded) => format!("{call} was cut short: {exceeded}"),
         None => format!("{call} failed: {}", cause_words(error, state)),
     };
-    match state.capabilities.log.last_error() {
+    match state.log.last_error() {
         Some(words) => format!("{reason}; it said: {words}"),
         None => reason,
     }
@@ -200,14 +190,8 @@ fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     if !words.starts_with("resource limit exceeded") {
         return words;
     }
-    let most = state.memory.max_parts();
+    let most = state.memory.max_parts;
     format!(
         "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
     )
-}
-
-fn chain(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> =
-        error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
-    causes.join(": ")
 }

@@ -1,7 +1,7 @@
 //! From a configured name to a driver: found, read, checked against its pin and grants, compiled, linked, configured.
 
 use super::built_in::BuiltIn;
-use super::compile_cache::{CompileCache, Compiled};
+use super::compile_cache::{CompileCache, Compiled, digest};
 use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, find};
 use super::error::{CallError, DriverError, LoadError};
@@ -36,39 +36,33 @@ impl Driver {
         options: Vec<(String, String)>,
     ) -> Result<Driver, LoadError> {
         let failed = |fault| LoadError::new(name, vec![fault]);
-        let mut spec = find(name, config).map_err(failed)?;
-        spec.options.extend(options);
+        let mut spec = find(name, config, Some(directory)).map_err(failed)?;
+        spec.config.options.extend(options);
         let examined = examine(&spec).map_err(failed)?;
         if !examined.faults.is_empty() {
             return Err(LoadError::new(name, examined.faults));
         }
         let (template, compiled) =
-            prepare(&spec, &examined, &CompileCache::of_user()).map_err(failed)?;
+            prepare(spec, &examined, &CompileCache::of_user()).map_err(failed)?;
         compiled.log(name);
-        Driver::begin(&spec, template, config, directory).map_err(|e| failed(e.to_string()))
+        Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
 
     /// The built-in sqlite driver in the place of one that keeps failing. It is compiled already where
     /// [`compile_fallback`] has been called.
     pub fn load_fallback(config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
-        let spec = DriverSpec::built_in(BuiltIn::Sqlite);
-        let failed = |fault| LoadError::new(&spec.name, vec![fault]);
+        let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Some(directory));
+        let failed = |fault| LoadError::new(BuiltIn::Sqlite.name(), vec![fault]);
         let compiled = compiled_fallback().as_ref().map_err(|fault| failed(fault.clone()))?;
-        let template = link(&spec, compiled).map_err(failed)?;
-        Driver::begin(&spec, template, config, directory).map_err(|e| failed(e.to_string()))
+        let template = InstanceTemplate::new(&compiled.component, spec).map_err(failed)?;
+        Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
 
     /// Configures the first instance, and asks it for its name.
-    fn begin(
-        spec: &DriverSpec,
-        template: InstanceTemplate,
-        config: &Config,
-        directory: Arc<Directory>,
-    ) -> Result<Driver, CallError> {
-        let context = spec.context(config, Some(directory));
-        let mut instance = start(&template, HostState::new(&context), &spec.name)?;
+    fn begin(template: InstanceTemplate) -> Result<Driver, CallError> {
+        let mut instance = start(&template)?;
         let description = instance.describe()?;
-        Ok(Driver::new(context, description, template, instance))
+        Ok(Driver::new(description, template, instance))
     }
 }
 
@@ -83,13 +77,14 @@ pub fn compile_fallback() {
 fn compiled_fallback() -> &'static Result<Compiled, String> {
     static FALLBACK: OnceLock<Result<Compiled, String>> = OnceLock::new();
     FALLBACK.get_or_init(|| {
-        let examined = examine(&DriverSpec::built_in(BuiltIn::Sqlite))?;
-        CompileCache::of_user().compile(engine::engine()?, &examined.bytes, &examined.digest)
+        let bytes = BuiltIn::Sqlite.bytes();
+        CompileCache::of_user().compile(engine::engine()?, bytes, &digest(bytes))
     })
 }
 
 /// A configured instance; after a corrupt database was set aside, if it comes to that.
-fn start(template: &InstanceTemplate, state: HostState, name: &str) -> Result<Instance, CallError> {
+fn start(template: &InstanceTemplate) -> Result<Instance, CallError> {
+    let (state, name) = (HostState::new(&template.spec), &template.spec.name);
     let FailedStart { mut state, error } = match start_when_not_busy(template, state) {
         Ok(instance) => return Ok(instance),
         Err(failed) => *failed,
@@ -114,7 +109,7 @@ fn start(template: &InstanceTemplate, state: HostState, name: &str) -> Result<In
 /// How long another process's transaction may keep a driver from being configured.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A configured instance, once nobody else's lock on its database is in the way.
+/// A configured instance; waits while another process has its database locked.
 fn start_when_not_busy(
     template: &InstanceTemplate,
     mut state: HostState,
@@ -135,17 +130,12 @@ fn start_when_not_busy(
 
 /// Compiles, or finds it compiled, and links.
 pub(super) fn prepare(
-    spec: &DriverSpec,
+    spec: DriverSpec,
     examined: &ExaminedComponent,
     cache: &CompileCache,
 ) -> Result<(InstanceTemplate, Compiled), String> {
     let compiled = cache.compile(engine::engine()?, &examined.bytes, &examined.digest)?;
-    Ok((link(spec, &compiled)?, compiled))
-}
-
-fn link(spec: &DriverSpec, compiled: &Compiled) -> Result<InstanceTemplate, String> {
-    let (grants, options) = (&spec.grants, spec.options.clone());
-    InstanceTemplate::new(engine::engine()?, &compiled.component, grants, options, spec.limits)
+    Ok((InstanceTemplate::new(&compiled.component, spec)?, compiled))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod calls;
 mod instance_slot;
 
-use super::context::DriverContext;
 use super::convert::ContractViolation;
 use super::deadline::end_of;
 use super::error::CallError;
@@ -32,7 +31,6 @@ pub struct Driver {
 
 /// What all handles of a driver share.
 struct Loaded {
-    context: DriverContext,
     name: String,
     version: String,
     template: InstanceTemplate,
@@ -46,14 +44,13 @@ type CallResult<R> = wasmtime::Result<Result<R, types::Error>>;
 
 impl Driver {
     pub(super) fn new(
-        context: DriverContext,
         description: (String, String),
         template: InstanceTemplate,
         instance: Instance,
     ) -> Self {
         let (name, version) = description;
         let slot = Mutex::new(InstanceSlot { instance: Some(instance), idle: None });
-        let loaded = Loaded { context, name, version, template, calling: TimedLock::new(), slot };
+        let loaded = Loaded { name, version, template, calling: TimedLock::new(), slot };
         Driver { loaded: Arc::new(loaded), until: None }
     }
 
@@ -64,17 +61,17 @@ impl Driver {
 
     /// When a call that starts now must be over.
     pub fn end_of_call(&self) -> Instant {
-        end_of(Instant::now(), self.loaded.template.limits().call_time)
+        end_of(Instant::now(), self.loaded.template.spec.config.limits.call_time)
     }
 
     /// Whether it came with the host.
     pub fn is_built_in(&self) -> bool {
-        self.loaded.context.built_in.is_some()
+        self.loaded.template.spec.built_in.is_some()
     }
 
     /// The driver as it was configured: a built-in name, a name of `[drivers.NAME]`, or a path.
     pub fn name(&self) -> &str {
-        &self.loaded.context.name
+        &self.loaded.template.spec.name
     }
 
     /// What the driver calls itself.
@@ -95,12 +92,14 @@ impl Driver {
     }
 
     /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. If somebody else moved it first, or it is sound
+    /// drops the instance; the next call starts on an empty database. If another thread or process moved it first, or it is sound
     /// after all, nothing is moved.
     pub fn quarantine_database(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
         slot.retire();
-        slot.idle.get_or_insert_with(|| HostState::new(&self.loaded.context)).quarantine_database()
+        slot.idle
+            .get_or_insert_with(|| HostState::new(&self.loaded.template.spec))
+            .quarantine_database()
     }
 
     /// Whether the driver's database was removed or replaced since it was opened; told once. The next call makes another.
@@ -126,7 +125,7 @@ impl Driver {
         }
         // One deadline for all of it, a new instance included; one that is there sets its own.
         let until = self.until.or_else(|| slot.instance.is_none().then(|| self.end_of_call()));
-        let instance = slot.instance(&self.loaded.template, &self.loaded.context, until)?;
+        let instance = slot.instance(&self.loaded.template, until)?;
         let answer = instance.call(name, until, work);
         let corruption = instance.state().corruption().map(str::to_owned);
         let result = match answer {
@@ -157,9 +156,9 @@ impl Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Loaded { context, name, version, .. } = &*self.loaded;
+        let Loaded { template, name, version, .. } = &*self.loaded;
         f.debug_struct("Driver")
-            .field("configured", &context.name)
+            .field("configured", &template.spec.name)
             .field("name", name)
             .field("version", version)
             .finish_non_exhaustive()

@@ -12,7 +12,7 @@ pub const MAX_ELEMENTS: usize = 100_000;
 pub struct MemoryLimiter {
     max_memory: usize,
     /// Core instances, memories and tables, so many of each, adapters included.
-    max_parts: usize,
+    pub max_parts: usize,
     memory: usize,
     elements: usize,
 }
@@ -23,11 +23,6 @@ impl MemoryLimiter {
         let most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let (max_memory, max_parts) = (most(limits.memory), most(limits.instances));
         MemoryLimiter { max_memory, max_parts, memory: 0, elements: 0 }
-    }
-
-    /// Core instances, memories or tables that it may have, each.
-    pub fn max_parts(&self) -> usize {
-        self.max_parts
     }
 
     /// Bytes of memory and elements of tables in use. Neither ever shrinks, so this is also the most that was.

@@ -3,7 +3,7 @@
 use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
 use super::driver_keys;
 use super::fault::{Rejected, quoted};
-use crate::image_id::belongs_to_database;
+use crate::image_id::is_reserved;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(super) const MAX_STALL_TIME: Duration = Duration::from_secs(1_000 * 365 * 86
 pub(super) const MAX_HIT_DELAY: Duration = Duration::from_secs(3_600);
 /// With a longer time a policy could not evict anything that is in use.
 pub(super) const MAX_MIN_AGE: Duration = Duration::from_secs(86_400);
-/// With a shorter time, readers would give up a writer that only waits for the processor. Nobody waits for longer.
+/// With a shorter time, readers would give up a writer that only waits for the processor. A longer wait makes no sense.
 const PATIENCES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
 const INSTANCES: RangeInclusive<u64> = 1..=10_000;
 const MEMORY: RangeInclusive<u64> = (1 << 20)..=(4 << 30);
@@ -23,11 +23,6 @@ const DATABASE: RangeInclusive<u64> = (8 << 20)..=(1 << 40);
 const CALL_TIMES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
 pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
-
-/// Accepts every value that could be read.
-pub(super) fn accept<T>(value: T, _: &str) -> Result<T, Rejected> {
-    Ok(value)
-}
 
 pub(super) fn dir(dir: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
     let name = dir.as_os_str();
@@ -116,9 +111,7 @@ pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Reject
 
 /// Names in the base directory that no database may have; `cache.db` itself is meant for one.
 fn is_ours(name: &str) -> bool {
-    ["incomplete", "invalid", "queue", ".image-cache", "image_cache_db_init", "checkme"]
-        .contains(&name)
-        || (name != "cache.db" && belongs_to_database(name, "cache.db"))
+    name == ".image-cache" || (name != "cache.db" && is_reserved(name))
 }
 
 /// The key of a fault in a driver's table; `within` is empty if the whole table is meant.

@@ -1,6 +1,5 @@
 //! The options that are one of a few names.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// `image_cache_durability`: what is on disk when an image counts as cached.
@@ -79,17 +78,5 @@ impl FromStr for OtherWriter {
         let choice = OtherWriter::ALL.into_iter().find(|choice| choice.name() == name);
         let accepted = "follow and pass-through";
         choice.ok_or_else(|| UnknownChoice { found: name.to_owned(), accepted })
-    }
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for OtherWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

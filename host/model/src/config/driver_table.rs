@@ -5,7 +5,7 @@ use super::driver_config::{DriverConfig, Grant, Limits};
 use super::driver_keys::{self, COMPONENT, DRIVER_KEYS, DriverKey, GRANTS, OPTIONS, SHA256};
 use super::fault::Rejected;
 use super::given::{self, Given};
-use super::toml_reader::{self, KeyValue, TomlReader};
+use super::toml_reader::{KeyValue, TomlReader, given};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,24 +30,20 @@ pub(super) fn read(
 ) -> Option<DriverConfig> {
     let name_text = name.get_ref().as_ref();
     let before = reader.faults.len();
-    let DeValue::Table(table) = value.get_ref() else {
-        let rejected = Rejected::new(
-            toml_reader::given(value.get_ref()).found(),
-            "a table with at least a component",
-        );
-        reader.fault(&name.span(), &driver_key(name_text, ""), rejected);
-        return None;
-    };
+    let accepted = "a table with at least a component";
+    let table = reader.table(&name.span(), &driver_key(name_text, ""), value, accepted)?;
     let mut driver = DriverConfig::new(PathBuf::new());
     for (key, value) in table {
         let shown = driver_key(name_text, key.get_ref());
         match key.get_ref().as_ref() {
             "component" => {
-                let path = reader.hold(key, &shown, component(value.get_ref()));
+                let path = reader.hold(&key.span(), &shown, component(value.get_ref()));
                 // A path that is not text was reported. With a placeholder it is not reported as missing as well.
                 driver.component = path.map_or_else(|| "?".into(), |path| reader.anchored(path));
             }
-            "sha256" => driver.sha256 = reader.hold(key, &shown, sha256(value.get_ref())),
+            "sha256" => {
+                driver.sha256 = reader.hold(&key.span(), &shown, sha256(value.get_ref()));
+            }
             "grants" => grants(reader, &shown, value, &mut driver),
             "options" => options(reader, &shown, value, &mut driver),
             "limits" => driver.limits = limits(reader, &shown, value),
@@ -66,7 +62,7 @@ pub(super) fn read(
 fn component<'a>(value: &'a DeValue<'_>) -> Result<&'a str, Rejected> {
     match value {
         DeValue::String(path) if !path.is_empty() && !path.contains('\0') => Ok(path),
-        other => Err(Rejected::new(toml_reader::given(other).found(), COMPONENT.accepted)),
+        other => Err(given(other).rejected(COMPONENT.accepted)),
     }
 }
 
@@ -76,7 +72,7 @@ fn sha256(value: &DeValue<'_>) -> Result<[u8; 32], Rejected> {
         DeValue::String(text) if hex::decode_to_slice(text.as_bytes(), &mut digest).is_ok() => {
             Ok(digest)
         }
-        other => Err(Rejected::new(toml_reader::given(other).found(), SHA256.accepted)),
+        other => Err(given(other).rejected(SHA256.accepted)),
     }
 }
 
@@ -87,26 +83,12 @@ fn grants(
     driver: &mut DriverConfig,
 ) {
     let DeValue::Array(names) = value.get_ref() else {
-        return reader.fault(
-            &value.span(),
-            shown,
-            Rejected::new(toml_reader::given(value.get_ref()).found(), GRANTS.accepted),
-        );
+        let rejected = given(value.get_ref()).rejected(GRANTS.accepted);
+        return reader.fault(&value.span(), shown, rejected);
     };
     for name in names {
-        let known = Grant::ALL
-            .into_iter()
-            .find(|grant| matches!(name.get_ref(), DeValue::String(text) if text.as_ref() == grant.name()));
-        match known {
-            Some(grant) => {
-                driver.grants.insert(grant);
-            }
-            None => reader.fault(
-                &name.span(),
-                shown,
-                Rejected::new(toml_reader::given(name.get_ref()).found(), GRANTS.accepted),
-            ),
-        }
+        let grant = given::choice::<Grant>(&given(name.get_ref()), GRANTS.accepted);
+        driver.grants.extend(reader.hold(&name.span(), shown, grant));
     }
 }
 
@@ -116,39 +98,23 @@ fn options(
     value: &Spanned<DeValue<'_>>,
     driver: &mut DriverConfig,
 ) {
-    let DeValue::Table(options) = value.get_ref() else {
-        let rejected = Rejected::new(toml_reader::given(value.get_ref()).found(), OPTIONS.accepted);
-        return reader.fault(&value.span(), shown, rejected);
-    };
-    for (key, value) in options {
+    let options = reader.table(&value.span(), shown, value, OPTIONS.accepted);
+    for (key, value) in options.into_iter().flatten() {
         let name = key.get_ref();
-        match value.get_ref() {
-            DeValue::String(text) => {
-                driver.options.insert(name.to_string(), text.to_string());
-            }
-            other => {
-                let rejected = Rejected::new(toml_reader::given(other).found(), OPTION);
-                reader.fault(&key.span(), &format!("{shown}.{name}"), rejected);
-            }
-        }
+        let text = given::string(&given(value.get_ref()), OPTION);
+        let text = reader.hold(&key.span(), &format!("{shown}.{name}"), text);
+        driver.options.extend(text.map(|text| (name.to_string(), text)));
     }
 }
 
 fn limits(reader: &mut TomlReader<'_>, shown: &str, value: &Spanned<DeValue<'_>>) -> Limits {
     let mut limits = Limits::default();
-    let DeValue::Table(table) = value.get_ref() else {
-        let rejected = Rejected::new(
-            toml_reader::given(value.get_ref()).found(),
-            "a table with memory, guest_time, call_time, component, database and instances",
-        );
-        reader.fault(&value.span(), shown, rejected);
-        return limits;
-    };
-    for (key, value) in table {
+    let accepted = "a table with memory, guest_time, call_time, component, database and instances";
+    let table = reader.table(&value.span(), shown, value, accepted);
+    for (key, value) in table.into_iter().flatten() {
         let shown = format!("{shown}.{}", key.get_ref());
-        let given = toml_reader::given(value.get_ref());
-        match read_limit(&mut limits, key.get_ref(), &given) {
-            Some(read) => drop(reader.hold(key, &shown, read)),
+        match read_limit(&mut limits, key.get_ref(), &given(value.get_ref())) {
+            Some(read) => drop(reader.hold(&key.span(), &shown, read)),
             None => reader.unknown(key, &shown, &keys("limits.")),
         }
     }

@@ -24,7 +24,7 @@ impl<'a> Given<'a> {
     pub(super) fn os_text(&self, accepted: &str) -> Result<&'a OsStr, Rejected> {
         match self {
             Given::Text(text) => Ok(text),
-            other => Err(Rejected::new(other.found(), accepted)),
+            other => Err(other.rejected(accepted)),
         }
     }
 
@@ -37,8 +37,13 @@ impl<'a> Given<'a> {
         })
     }
 
+    /// Says that something else is accepted.
+    pub(super) fn rejected(&self, accepted: &str) -> Rejected {
+        Rejected::new(self.found(), accepted)
+    }
+
     /// What was found, in words.
-    pub(super) fn found(&self) -> String {
+    fn found(&self) -> String {
         match self {
             Given::Text(text) => quoted(&text.to_string_lossy()),
             Given::Integer(Some(number)) => number.to_string(),
@@ -61,38 +66,17 @@ pub(super) fn string(given: &Given<'_>, accepted: &str) -> Result<String, Reject
 
 /// Bytes: a whole number, or one with a unit. At most 2^63 - 1, which is what a file can have.
 pub(super) fn bytes(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
-    let bytes = match given {
-        Given::Text(text) => text.to_str().and_then(bytes_in),
-        Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
-        Given::Switch(_) | Given::Other(_) => None,
-    };
-    bytes
-        .filter(|bytes| i64::try_from(*bytes).is_ok())
-        .ok_or_else(|| Rejected::new(given.found(), accepted))
+    read(given, accepted, |text| fits(bytes_in(text)?), fits)
 }
 
 /// A whole number, at most 2^63 - 1.
 pub(super) fn count(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
-    let count = match given {
-        Given::Text(text) => text.to_str().and_then(|text| text.trim().parse::<u64>().ok()),
-        Given::Integer(number) => number.and_then(|number| u64::try_from(number).ok()),
-        Given::Switch(_) | Given::Other(_) => None,
-    };
-    count
-        .filter(|count| i64::try_from(*count).is_ok())
-        .ok_or_else(|| Rejected::new(given.found(), accepted))
+    read(given, accepted, |text| fits(text.trim().parse().ok()?), fits)
 }
 
 /// A time: whole seconds, or a number with a unit.
 pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Rejected> {
-    let time = match given {
-        Given::Text(text) => text.to_str().and_then(time_in),
-        Given::Integer(number) => {
-            number.and_then(|number| u64::try_from(number).ok()).map(Duration::from_secs)
-        }
-        Given::Switch(_) | Given::Other(_) => None,
-    };
-    time.ok_or_else(|| Rejected::new(given.found(), accepted))
+    read(given, accepted, time_in, |seconds| Some(Duration::from_secs(seconds)))
 }
 
 /// Yes or no: `true` or `false`, as text in any letter case.
@@ -102,7 +86,7 @@ pub(super) fn switch(given: &Given<'_>, accepted: &str) -> Result<bool, Rejected
         Given::Switch(on) => Some(*on),
         Given::Integer(_) | Given::Other(_) => None,
     };
-    on.ok_or_else(|| Rejected::new(given.found(), accepted))
+    on.ok_or_else(|| given.rejected(accepted))
 }
 
 /// One of a few names.
@@ -112,7 +96,28 @@ pub(super) fn choice<T: std::str::FromStr>(
 ) -> Result<T, Rejected> {
     let name = given.os_text(accepted)?.to_str();
     let choice = name.and_then(|name| name.parse().ok());
-    choice.ok_or_else(|| Rejected::new(given.found(), accepted))
+    choice.ok_or_else(|| given.rejected(accepted))
+}
+
+/// What stands in a text, or a whole number.
+fn read<T>(
+    given: &Given<'_>,
+    accepted: &str,
+    of_text: fn(&str) -> Option<T>,
+    of_number: fn(u64) -> Option<T>,
+) -> Result<T, Rejected> {
+    let value = match given {
+        Given::Text(text) => text.to_str().and_then(of_text),
+        Given::Integer(number) => {
+            number.and_then(|number| u64::try_from(number).ok()).and_then(of_number)
+        }
+        Given::Switch(_) | Given::Other(_) => None,
+    };
+    value.ok_or_else(|| given.rejected(accepted))
+}
+
+fn fits(number: u64) -> Option<u64> {
+    i64::try_from(number).is_ok().then_some(number)
 }
 
 fn bytes_in(text: &str) -> Option<u64> {

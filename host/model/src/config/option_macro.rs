@@ -23,12 +23,11 @@ pub struct OptionDefinition {
 
 /// Makes [`ConfigOption`](super::ConfigOption) and [`ConfigBuilder`](super::ConfigBuilder) from a table with an entry for each option.
 ///
-/// `field` is the field of [`Config`](super::Config), `set` is the argument of the builder's method and what is kept of it. `read` reads
-/// a value that was given as text or in TOML. `check` returns the value in its plain form, or why it is not accepted.
+/// `field` is the field of [`Config`](super::Config), of which the key in a file is made. `set` is the argument of the builder's method and what is kept of it. `read` reads
+/// a value that was given as text or in TOML. `check`, if there is one, returns the value in its plain form, or why it is not accepted.
 macro_rules! options {
     ($(
         $option:ident {
-            name: $name:literal,
             flag: $flag:literal,
             value_name: $value_name:literal,
             default: $default:literal,
@@ -39,7 +38,7 @@ macro_rules! options {
             field: $field:ident: $type:ty,
             set: ($argument:ident: $argument_type:ty) => $kept:expr,
             read: $read:expr,
-            check: $check:expr,
+            $(check: $check:expr,)?
         }
     )*) => {
         /// An option that can come from a file, the environment or a flag.
@@ -53,7 +52,7 @@ macro_rules! options {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum ConfigOption {
-            $(#[doc = concat!("`", $name, "`: ", $help, ".")] $option,)*
+            $(#[doc = concat!("`image_cache_", stringify!($field), "`: ", $help, ".")] $option,)*
         }
 
         impl ConfigOption {
@@ -64,7 +63,7 @@ macro_rules! options {
             pub fn definition(self) -> &'static OptionDefinition {
                 match self {
                     $(ConfigOption::$option => &OptionDefinition {
-                        name: $name,
+                        name: concat!("image_cache_", stringify!($field)),
                         flag: $flag,
                         value_name: $value_name,
                         default: $default,
@@ -84,7 +83,9 @@ macro_rules! options {
             ) -> Result<(), Rejected> {
                 match self {
                     $(ConfigOption::$option => {
-                        into.$field = Some($check($read(given, $accepted)?, $accepted)?);
+                        let value = $read(given, $accepted)?;
+                        $(let value = $check(value, $accepted)?;)?
+                        into.$field = Some(value);
                     })*
                 }
                 Ok(())
@@ -111,13 +112,13 @@ macro_rules! options {
             /// Brings each value that was set in code into its plain form. Returns those that are not accepted.
             pub(super) fn check_values(&mut self) -> Vec<(ConfigOption, Rejected)> {
                 let mut rejected = Vec::new();
-                $(
+                $($(
                     match self.$field.take().map(|value| $check(value, $accepted)) {
                         Some(Ok(value)) => self.$field = Some(value),
                         Some(Err(reason)) => rejected.push((ConfigOption::$option, reason)),
                         None => {}
                     }
-                )*
+                )?)*
                 rejected
             }
 
@@ -128,7 +129,8 @@ macro_rules! options {
                     // A test reads every default: none of them is rejected.
                     $($field: $field.unwrap_or_else(|| {
                         let value = $read(&Given::Text($default.as_ref()), $accepted);
-                        value.and_then(|value| $check(value, $accepted)).unwrap_or_default()
+                        $(let value = value.and_then(|value| $check(value, $accepted));)?
+                        value.unwrap_or_default()
                     }),)*
                     drivers,
                 }

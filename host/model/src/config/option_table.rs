@@ -1,6 +1,7 @@
 //! The options of a cache: one table, which flags, variables, files, help, manuals, checks and defaults come from.
 //!
-//! A new option is an entry here, a field of [`Config`], and the code that uses it.
+//! A new option is an entry here, a field of [`Config`], and the code that uses it. Its key in a file is `image_cache_` with the name
+//! of the field.
 
 use super::check;
 use super::driver_config::DriverConfig;
@@ -19,7 +20,6 @@ const SWITCH: &str = "true or false";
 
 options! {
     Dir {
-        name: "image_cache_dir",
         flag: "--cache-dir",
         value_name: "DIR",
         default: "",
@@ -33,7 +33,6 @@ options! {
         check: check::dir,
     }
     Driver {
-        name: "image_cache_driver",
         flag: "--driver",
         value_name: "NAME",
         default: "sqlite",
@@ -47,7 +46,6 @@ options! {
         check: check::driver,
     }
     MaxSize {
-        name: "image_cache_max_size",
         flag: "--max-size",
         value_name: "SIZE",
         default: "10 GiB",
@@ -61,7 +59,6 @@ options! {
         check: check::bytes,
     }
     StallTime {
-        name: "image_cache_stall_time",
         flag: "--stall-time",
         value_name: "TIME",
         default: "24h",
@@ -75,7 +72,6 @@ options! {
         check: |time, accepted| check::at_most(time, check::MAX_STALL_TIME, accepted),
     }
     SqliteDb {
-        name: "image_cache_sqlite_db",
         flag: "--sqlite-db",
         value_name: "PATH",
         default: "cache.db",
@@ -89,7 +85,6 @@ options! {
         check: check::sqlite_db,
     }
     HitDelay {
-        name: "image_cache_hit_delay",
         flag: "--hit-delay",
         value_name: "TIME",
         default: "0",
@@ -103,7 +98,6 @@ options! {
         check: |time, accepted| check::at_most(time, check::MAX_HIT_DELAY, accepted),
     }
     MinFree {
-        name: "image_cache_min_free",
         flag: "--min-free",
         value_name: "SIZE",
         default: "0",
@@ -117,7 +111,6 @@ options! {
         check: check::bytes,
     }
     MaxImages {
-        name: "image_cache_max_images",
         flag: "--max-images",
         value_name: "NUMBER",
         default: "0",
@@ -131,7 +124,6 @@ options! {
         check: check::image_limit,
     }
     MinFreeInodes {
-        name: "image_cache_min_free_inodes",
         flag: "--min-free-inodes",
         value_name: "NUMBER",
         default: "0",
@@ -145,7 +137,6 @@ options! {
         check: check::count,
     }
     HardLimit {
-        name: "image_cache_hard_limit",
         flag: "--hard-limit",
         value_name: "true|false",
         default: "false",
@@ -156,10 +147,8 @@ options! {
         field: hard_limit: bool,
         set: (hard: bool) => hard,
         read: given::switch,
-        check: check::accept,
     }
     VerifyReads {
-        name: "image_cache_verify_reads",
         flag: "--verify-reads",
         value_name: "true|false",
         default: "true",
@@ -170,10 +159,8 @@ options! {
         field: verify_reads: bool,
         set: (verify: bool) => verify,
         read: given::switch,
-        check: check::accept,
     }
     Durability {
-        name: "image_cache_durability",
         flag: "--durability",
         value_name: "full|rename-only",
         default: "full",
@@ -184,10 +171,8 @@ options! {
         field: durability: Durability,
         set: (durability: Durability) => durability,
         read: given::choice,
-        check: check::accept,
     }
     OtherWriter {
-        name: "image_cache_other_writer",
         flag: "--other-writer",
         value_name: "follow|pass-through",
         default: "follow",
@@ -198,10 +183,8 @@ options! {
         field: other_writer: OtherWriter,
         set: (other_writer: OtherWriter) => other_writer,
         read: given::choice,
-        check: check::accept,
     }
     OtherWriterPatience {
-        name: "image_cache_other_writer_patience",
         flag: "--other-writer-patience",
         value_name: "TIME",
         default: "30s",
@@ -215,7 +198,6 @@ options! {
         check: check::patience,
     }
     FetchToEnd {
-        name: "image_cache_fetch_to_end",
         flag: "--fetch-to-end",
         value_name: "true|false",
         default: "false",
@@ -226,10 +208,8 @@ options! {
         field: fetch_to_end: bool,
         set: (to_end: bool) => to_end,
         read: given::switch,
-        check: check::accept,
     }
     PolicyMinAge {
-        name: "image_cache_policy_min_age",
         flag: "--policy-min-age",
         value_name: "TIME",
         default: "60s",
@@ -243,7 +223,6 @@ options! {
         check: |time, accepted| check::at_most(time, check::MAX_MIN_AGE, accepted),
     }
     PolicyMayEmpty {
-        name: "image_cache_policy_may_empty",
         flag: "--policy-may-empty",
         value_name: "true|false",
         default: "false",
@@ -254,7 +233,6 @@ options! {
         field: policy_may_empty: bool,
         set: (may_empty: bool) => may_empty,
         read: given::switch,
-        check: check::accept,
     }
 }
 

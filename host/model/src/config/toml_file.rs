@@ -1,7 +1,7 @@
 //! Reading a TOML file: known options by name, everything else is a fault with its line.
 
 use super::driver_table;
-use super::fault::{ConfigFault, Rejected};
+use super::fault::ConfigFault;
 use super::option_table::{ConfigBuilder, ConfigOption};
 use super::toml_reader::{TomlReader, given};
 use std::path::Path;
@@ -23,7 +23,7 @@ fn options(reader: &mut TomlReader<'_>, table: &DeTable<'_>, builder: &mut Confi
             (Some(option), _) => {
                 let set = option.set(&given(value.get_ref()), builder);
                 driver_here |= *option == ConfigOption::Driver && set.is_ok();
-                reader.hold(key, name, set);
+                reader.hold(&key.span(), name, set);
             }
             (None, "drivers") => drivers(reader, value, builder),
             (None, _) => {
@@ -40,12 +40,9 @@ fn options(reader: &mut TomlReader<'_>, table: &DeTable<'_>, builder: &mut Confi
 }
 
 fn drivers(reader: &mut TomlReader<'_>, value: &Spanned<DeValue<'_>>, builder: &mut ConfigBuilder) {
-    let DeValue::Table(drivers) = value.get_ref() else {
-        let found = given(value.get_ref()).found();
-        let rejected = Rejected::new(found, "a table [drivers.NAME] for each driver");
-        return reader.fault(&value.span(), "drivers", rejected);
-    };
-    for (name, value) in drivers {
+    let accepted = "a table [drivers.NAME] for each driver";
+    let drivers = reader.table(&value.span(), "drivers", value, accepted);
+    for (name, value) in drivers.into_iter().flatten() {
         if let Some(driver) = driver_table::read(reader, (name, value)) {
             builder.drivers.insert(name.get_ref().to_string(), driver);
         }

@@ -54,11 +54,23 @@ impl<'a> TomlReader<'a> {
     /// Returns the value, or keeps the fault.
     pub(super) fn hold<T>(
         &mut self,
-        key: &Spanned<DeString<'_>>,
-        name: &str,
+        span: &Range<usize>,
+        key: &str,
         result: Result<T, Rejected>,
     ) -> Option<T> {
-        result.map_err(|rejected| self.fault(&key.span(), name, rejected)).ok()
+        result.map_err(|rejected| self.fault(span, key, rejected)).ok()
+    }
+
+    /// The value as a table, or keeps the fault that it is none.
+    pub(super) fn table<'v, 'i>(
+        &mut self,
+        span: &Range<usize>,
+        key: &str,
+        value: &'v Spanned<DeValue<'i>>,
+        accepted: &str,
+    ) -> Option<&'v DeTable<'i>> {
+        let value = value.get_ref();
+        self.hold(span, key, value.as_table().ok_or_else(|| given(value).rejected(accepted)))
     }
 
     /// Whether the text has a syntax error, so that a missing key may be one that was not understood.
@@ -77,11 +89,8 @@ impl<'a> TomlReader<'a> {
 
     /// A key that is not among `names`.
     pub(super) fn unknown(&mut self, key: &Spanned<DeString<'_>>, shown: &str, names: &[&str]) {
-        self.fault(
-            &key.span(),
-            shown,
-            Rejected::new("an unknown option", known(key.get_ref(), names)),
-        );
+        let rejected = Rejected::new("an unknown option", known(key.get_ref(), names));
+        self.fault(&key.span(), shown, rejected);
     }
 
     fn line_text(&self, span: &Range<usize>) -> &str {

@@ -11,16 +11,15 @@ use crate::progress;
 use anyhow::Context;
 pub use checked_driver::CheckArgs;
 use checked_driver::CheckedDriver;
-use image_cache::conformance::{CASES, Case, CaseOutcome, CaseResult, LRU_CASES, Measured};
-use image_cache::{Config, Grant, Inspection, conformance, inspect};
+use image_cache::conformance::{CASES, Case, CaseResult, LRU_CASES, Measured};
+use image_cache::{Config, Inspection, conformance, inspect};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The result of a check.
 struct CheckReport {
+    driver: CheckedDriver,
     inspection: Inspection,
-    granted: Vec<Grant>,
-    granted_by: &'static str,
     /// Why the driver does not load; no case was run then.
     faults: Vec<String>,
     results: Vec<CaseResult>,
@@ -30,7 +29,7 @@ struct CheckReport {
 
 impl CheckReport {
     fn failed(&self) -> usize {
-        self.results.iter().filter(|result| result.outcome != CaseOutcome::Passed).count()
+        self.results.iter().filter(|result| result.outcome.is_err()).count()
     }
 
     fn passes(&self) -> bool {
@@ -68,25 +67,25 @@ impl CheckedDriver {
         let started = Instant::now();
         let scratch =
             tempfile::tempdir().context("cannot make a directory to check the driver in")?;
-        let CheckedDriver { config, granted, granted_by } = self;
+        let config = &self.config;
         let bar = progress::waiting("compiling and loading");
-        let inspection = inspect(&config.driver, &config);
+        let inspection = inspect(&config.driver, config);
         let mut faults = inspection.faults.clone();
         if faults.is_empty()
-            && let Err(error) = conformance::loads(&config, scratch.path())
+            && let Err(error) = conformance::loads(config, scratch.path())
         {
             faults = error.faults().to_vec();
         }
         bar.finish_and_clear();
         let cases = CASES.iter().chain(if lru { LRU_CASES } else { &[] });
         let results = match faults.as_slice() {
-            [] => run_all(cases.collect(), &config, scratch.path()),
+            [] => run_all(cases.collect(), config, scratch.path()),
             _ => Vec::new(),
         };
         let mut measured = Measured::default();
         results.iter().for_each(|result| measured.add(&result.measured));
         let time = started.elapsed();
-        Ok(CheckReport { inspection, granted, granted_by, faults, results, measured, time })
+        Ok(CheckReport { driver: self, inspection, faults, results, measured, time })
     }
 }
 

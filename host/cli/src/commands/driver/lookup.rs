@@ -22,24 +22,21 @@ pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|built_in| built_in.eq_ignore_ascii_case(name))
 }
 
-/// Inspects a driver, and tries whether it accepts its configuration.
+/// Inspects a driver, and tries whether it accepts its configuration: on an empty cache that is removed afterwards, on the file
+/// system of the configured cache if that exists and is writable.
 pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection> {
     let mut inspection = inspect(name, config);
-    if inspection.faults.is_empty() {
-        inspection.faults = refusals(name, config)?;
+    if !inspection.faults.is_empty() {
+        return Ok(inspection);
     }
-    Ok(inspection)
-}
-
-/// Why the driver does not accept its configuration. It is tried on an empty cache that is removed afterwards, on the file system of the
-/// configured cache if that exists and is writable.
-fn refusals(name: &str, config: &Config) -> anyhow::Result<Vec<String>> {
     let own = config.dir.join(".image-cache");
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
     let scratch = scratch.context("cannot make a directory to try the driver in")?;
     let config = Config { driver: name.to_owned(), ..config.clone() };
-    let tried = conformance::loads(&config, scratch.path());
-    Ok(tried.err().map(|error| error.faults().to_vec()).unwrap_or_default())
+    if let Err(error) = conformance::loads(&config, scratch.path()) {
+        inspection.faults = error.faults().to_vec();
+    }
+    Ok(inspection)
 }
 
 /// `yes`, or the text for no.

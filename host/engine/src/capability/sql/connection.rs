@@ -35,15 +35,14 @@ static OPENING: Mutex<()> = Mutex::new(());
 #[derive(Debug)]
 pub(super) struct OpenDatabase {
     pub connection: Connection,
-    /// Dropped after the connection, which opens files by this handle until it is closed.
-    _location: Arc<Location>,
-    identity: DatabaseIdentity,
+    pub identity: DatabaseIdentity,
+    /// Dropped after the connection, which opens files by its location's handle until it is closed.
     identity_check: FileIdentityCheck,
     pub interrupt: Arc<Interrupt>,
     pub prepared: Prepared,
     busy_timeout: Duration,
-    /// Whether no other connection can open the database meanwhile.
-    is_exclusive: bool,
+    /// Whether no other connection can open the database meanwhile: it must be closed after the call.
+    pub is_exclusive: bool,
 }
 
 /// Whether others may have the database open at the same time.
@@ -88,15 +87,12 @@ impl OpenDatabase {
         connection.busy_timeout(busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
         authorizer::confine(&mut connection, &interrupt)?;
-        set_up(&mut connection, &interrupt, share, locking)?;
-        interrupt.set_host_statement(false);
+        interrupt.as_host(|| set_up(&mut connection, &interrupt, share, locking))?;
         let is_exclusive = locking == Locking::Exclusive;
         let (prepared, identity_check) =
             (Prepared::default(), FileIdentityCheck::new(location, identity));
-        let _location = Arc::clone(location);
         Ok(OpenDatabase {
             connection,
-            _location,
             identity,
             identity_check,
             interrupt,
@@ -104,15 +100,6 @@ impl OpenDatabase {
             busy_timeout,
             is_exclusive,
         })
-    }
-
-    /// Whether it must be closed after the call, since no other connection can open the database meanwhile.
-    pub fn is_exclusive(&self) -> bool {
-        self.is_exclusive
-    }
-
-    pub fn identity(&self) -> DatabaseIdentity {
-        self.identity
     }
 
     /// Checks whether its file is still the one at this path.
@@ -166,7 +153,7 @@ fn make(directory: &Directory, location: &Location) -> io::Result<()> {
     location.remove_side_files()?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    match rustix::fs::openat(location.directory(), location.name(), flags, mode) {
+    match rustix::fs::openat(&location.directory, &location.name, flags, mode) {
         Ok(file) => directory.adopt_owner(&File::from(file)),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),

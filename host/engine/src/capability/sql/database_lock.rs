@@ -1,9 +1,6 @@
 //! The lock under which the files of a database are made or moved away, in one process and in many.
 
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use image_cache_store::Directory;
-use rustix::fs::OFlags;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,16 +11,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Waits for the lock. A process holds it while it makes a database or quarantines one, so that each side file found under it
 /// belongs to a database or to none. It ends when the file is dropped.
 pub(super) fn lock_database_files(directory: &Directory) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).follow(FollowSymlinks::No);
-    // Opening must not wait for a pipe of this name.
-    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = directory.own_dir().open_with("database.lock", &options)?.into_std();
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("database.lock is no regular file; remove it by hand"));
-    }
-    // A file that another user made can be locked, too.
-    let _ = directory.adopt_owner(&file);
+    let file = directory.open_own("database.lock")?;
     let until = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {

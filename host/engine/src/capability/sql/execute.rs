@@ -44,18 +44,13 @@ impl OpenDatabase {
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
         self.checkpoint_full_log()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
-        execute(connection, interrupt, prepared, statement)
-            .inspect_err(|_| interrupt.forget_log_bytes())
+        let changed = Runner { connection, interrupt, prepared }.run(statement, Runner::execute);
+        changed.inspect_err(|_| interrupt.forget_log_bytes())
     }
 
     pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, SqlFault> {
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
-        let answer = query(connection, interrupt, prepared, statement);
-        if answer.is_err() && interrupt.take_stale() {
-            prepared.forget_all(connection);
-            return query(connection, interrupt, prepared, statement);
-        }
-        answer
+        Runner { connection, interrupt, prepared }.run(statement, Runner::query)
     }
 
     /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
@@ -63,15 +58,15 @@ impl OpenDatabase {
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, SqlFault> {
         self.checkpoint_full_log()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
-        interrupt.set_host_statement(true);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        interrupt.set_host_statement(false);
-        let transaction = transaction?;
+        let immediate = TransactionBehavior::Immediate;
+        let transaction =
+            interrupt.as_host(move || connection.transaction_with_behavior(immediate))?;
+        let mut runner = Runner { connection: &transaction, interrupt, prepared };
         let changed: Result<Vec<u64>, SqlFault> =
-            statements.iter().map(|one| execute(&transaction, interrupt, prepared, one)).collect();
-        interrupt.set_host_statement(true);
-        let ended = if changed.is_ok() { transaction.commit() } else { transaction.rollback() };
-        interrupt.set_host_statement(false);
+            statements.iter().map(|one| runner.run(one, Runner::execute)).collect();
+        let is_changed = changed.is_ok();
+        let ended = interrupt
+            .as_host(|| if is_changed { transaction.commit() } else { transaction.rollback() });
         let ended = changed.and_then(|changed| Ok(ended.map(|()| changed)?));
         ended.inspect_err(|_| interrupt.forget_log_bytes())
     }
@@ -85,12 +80,10 @@ impl OpenDatabase {
             self.interrupt.set_log_bytes(0);
             return Ok(());
         }
-        self.interrupt.set_host_statement(true);
-        let written = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        self.interrupt.set_host_statement(false);
-        written?;
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.interrupt.as_host(|| self.connection.query_row(checkpoint, [], |_| Ok(())))?;
         // The time spent waiting here is not available again.
-        self.set_busy_timeout(self.interrupt.remaining());
+        self.set_busy_timeout(self.interrupt.deadline.remaining());
         if self.interrupt.log_is_full() {
             return Err(CapabilityError::Full.into());
         }
@@ -99,101 +92,88 @@ impl OpenDatabase {
     }
 }
 
-/// Rows changed. A statement that was prepared for an older schema is prepared again.
-fn execute(
-    connection: &Connection,
-    interrupt: &Interrupt,
-    prepared: &mut Prepared,
-    statement: &wit::Statement,
-) -> Result<u64, SqlFault> {
-    let answer = execute_once(connection, interrupt, prepared, statement);
-    if answer.is_err() && interrupt.take_stale() {
-        prepared.forget_all(connection);
-        return execute_once(connection, interrupt, prepared, statement);
-    }
-    answer
+/// What runs a guest's statements.
+struct Runner<'a> {
+    connection: &'a Connection,
+    interrupt: &'a Interrupt,
+    prepared: &'a mut Prepared,
 }
 
-fn execute_once(
-    connection: &Connection,
-    interrupt: &Interrupt,
-    prepared: &mut Prepared,
-    statement: &wit::Statement,
-) -> Result<u64, SqlFault> {
-    let mut prepared = prepare(connection, interrupt, prepared, statement)?;
-    let before = connection.total_changes();
-    let changed = prepared.raw_execute()?;
-    // SQLite goes on answering the last number for a statement that changes no row.
-    if connection.total_changes() == before {
-        return Ok(0);
+impl<'a> Runner<'a> {
+    /// Runs a statement. One that was prepared for an older schema is prepared again.
+    fn run<T>(
+        &mut self,
+        statement: &wit::Statement,
+        once: fn(&mut Self, &wit::Statement) -> Result<T, SqlFault>,
+    ) -> Result<T, SqlFault> {
+        let answer = once(self, statement);
+        if answer.is_err() && self.interrupt.take_stale() {
+            self.prepared.forget_all(self.connection);
+            return once(self, statement);
+        }
+        answer
     }
-    Ok(changed as u64)
-}
 
-fn query(
-    connection: &Connection,
-    interrupt: &Interrupt,
-    prepared: &mut Prepared,
-    statement: &wit::Statement,
-) -> Result<wit::QueryResult, SqlFault> {
-    let mut prepared = prepare(connection, interrupt, prepared, statement)?;
-    // If its result is too large, what it wrote would stay nevertheless.
-    if !prepared.readonly() {
-        return Err(CapabilityError::InvalidArgument.into());
+    /// Rows changed.
+    fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
+        let mut prepared = self.prepare(statement)?;
+        let before = self.connection.total_changes();
+        let changed = prepared.raw_execute()?;
+        // SQLite goes on answering the last number for a statement that changes no row.
+        if self.connection.total_changes() == before {
+            return Ok(0);
+        }
+        Ok(changed as u64)
     }
-    let columns = columns(&prepared)?;
-    let mut result = wit::QueryResult { rows: Vec::new(), columns };
-    let (width, mut bytes) = (result.columns.len(), 0);
-    let mut rows = prepared.raw_query();
-    while let Some(row) = rows.next()? {
-        let values = values(row, width, &mut bytes)?;
-        if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
+
+    fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, SqlFault> {
+        let mut prepared = self.prepare(statement)?;
+        // If its result is too large, what it wrote would stay nevertheless.
+        if !prepared.readonly() {
+            return Err(CapabilityError::InvalidArgument.into());
+        }
+        let columns = columns(&prepared)?;
+        let mut result = wit::QueryResult { rows: Vec::new(), columns };
+        let (width, mut bytes) = (result.columns.len(), 0);
+        let mut rows = prepared.raw_query();
+        while let Some(row) = rows.next()? {
+            let values = values(row, width, &mut bytes)?;
+            if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
+                return Err(CapabilityError::TooLarge.into());
+            }
+            result.rows.push(values);
+        }
+        Ok(result)
+    }
+
+    /// The statement, prepared and bound, about to run.
+    fn prepare(&mut self, statement: &wit::Statement) -> Result<CachedStatement<'a>, SqlFault> {
+        let Runner { connection, interrupt, prepared } = self;
+        // Many short statements are one long call, and none of them is ever interrupted.
+        if interrupt.deadline.passed() {
             return Err(CapabilityError::TooLarge.into());
         }
-        result.rows.push(values);
+        let mut prepared = match prepared.statement(connection, interrupt, &statement.sql) {
+            Err(_) if called_too_much(interrupt) => return Err(CapabilityError::TooLarge.into()),
+            made => made?,
+        };
+        if may_define(&statement.sql) && self.schema_is_full(&statement.sql)? {
+            return Err(CapabilityError::TooLarge.into());
+        }
+        bind(&mut prepared, &statement.parameters)?;
+        self.interrupt.begin_statement();
+        Ok(prepared)
     }
-    Ok(result)
-}
 
-/// The statement, prepared and bound, about to run.
-fn prepare<'a>(
-    connection: &'a Connection,
-    interrupt: &Interrupt,
-    prepared: &mut Prepared,
-    statement: &wit::Statement,
-) -> Result<CachedStatement<'a>, SqlFault> {
-    // Many short statements are one long call, and none of them is ever interrupted.
-    if interrupt.deadline_passed() {
-        return Err(CapabilityError::TooLarge.into());
+    /// Whether the schema would be too large with what `sql` may add to it.
+    fn schema_is_full(&self, sql: &str) -> Result<bool, SqlFault> {
+        let (count, text) = self.interrupt.as_host(|| {
+            let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";
+            let mut sum = self.connection.prepare_cached(sum)?;
+            sum.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        })?;
+        Ok(count >= MAX_SCHEMA || text + sql.len() as i64 > MAX_SCHEMA_TEXT)
     }
-    let mut prepared = match prepared.statement(connection, interrupt, &statement.sql) {
-        Err(_) if called_too_much(interrupt) => return Err(CapabilityError::TooLarge.into()),
-        made => made?,
-    };
-    if may_define(&statement.sql) && schema_is_full(connection, interrupt, &statement.sql)? {
-        return Err(CapabilityError::TooLarge.into());
-    }
-    bind(&mut prepared, &statement.parameters)?;
-    interrupt.begin_statement();
-    Ok(prepared)
-}
-
-/// Whether the schema would be too large with what `sql` may add to it.
-fn schema_is_full(
-    connection: &Connection,
-    interrupt: &Interrupt,
-    sql: &str,
-) -> Result<bool, SqlFault> {
-    interrupt.set_host_statement(true);
-    let sum = || {
-        let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";
-        let mut sum = connection.prepare_cached(sum)?;
-        sum.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-    };
-    let sum = sum();
-    interrupt.set_host_statement(false);
-    let (count, text) = sum?;
-    Ok(count >= MAX_SCHEMA || text + sql.len() as i64 > MAX_SCHEMA_TEXT)
 }
 
 fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), SqlFault> {

@@ -5,25 +5,14 @@ use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 
 /// Why a statement was not carried out.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub(super) enum SqlFault {
-    Answer(CapabilityError),
-    Sqlite(rusqlite::Error),
+    Answer(#[from] CapabilityError),
+    Sqlite(#[from] rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for SqlFault {
-    fn from(error: rusqlite::Error) -> Self {
-        SqlFault::Sqlite(error)
-    }
-}
-
-impl From<CapabilityError> for SqlFault {
-    fn from(error: CapabilityError) -> Self {
-        SqlFault::Answer(error)
-    }
-}
-
-/// Whether there is no room for the database or for what SQLite keeps beside it.
+/// Whether there is no room for the database or for what SQLite keeps beside it: the log, and the log's index.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| {
         error.code == ErrorCode::DiskFull
@@ -35,10 +24,4 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-/// Whether there is no room for the index of the log, which is a file beside the database.
-pub(super) fn is_no_room(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    code == Some(SQLITE_IOERR_SHMSIZE)
 }

@@ -5,7 +5,6 @@ use super::memory;
 use crate::driver::deadline::Deadline;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Every so many checks of the clock, memory and log are checked, too.
 const FULL_CHECK_EVERY: u32 = 10;
@@ -14,7 +13,8 @@ const FULL_CHECK_EVERY: u32 = 10;
 /// runs.
 #[derive(Debug)]
 pub(super) struct Interrupt {
-    deadline: Deadline,
+    /// The call's. When it has passed no further statement is begun: a short statement is never interrupted.
+    pub deadline: Deadline,
     /// SQLite's memory when the running statement began.
     memory_at_start: AtomicI64,
     /// How often SQLite has called the progress handler since then.
@@ -44,7 +44,7 @@ impl Interrupt {
             max_log,
             // Not known yet.
             committed: AtomicU64::new(u64::MAX),
-            host_statement: AtomicBool::new(true),
+            host_statement: AtomicBool::new(false),
             preparing: AtomicBool::new(false),
             function_weight: AtomicU32::new(0),
             stale: AtomicBool::new(false),
@@ -55,16 +55,6 @@ impl Interrupt {
     pub fn begin_statement(&self) {
         self.memory_at_start.store(memory::used(), Ordering::Relaxed);
         self.checks.store(0, Ordering::Relaxed);
-    }
-
-    /// Whether the time of the call is over: then no further statement is begun. A short statement is never interrupted.
-    pub fn deadline_passed(&self) -> bool {
-        self.deadline.passed()
-    }
-
-    /// The time that the call has left.
-    pub fn remaining(&self) -> Duration {
-        self.deadline.remaining()
     }
 
     /// Counts a check; true if the running statement must be interrupted. The clock is checked each time, since a few steps may be
@@ -104,9 +94,12 @@ impl Interrupt {
         self.host_statement.load(Ordering::Relaxed)
     }
 
-    /// Says whether the next statements are the host's.
-    pub fn set_host_statement(&self, host_statement: bool) {
-        self.host_statement.store(host_statement, Ordering::Relaxed);
+    /// Does work with statements of the host.
+    pub fn as_host<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.host_statement.store(true, Ordering::Relaxed);
+        let result = work();
+        self.host_statement.store(false, Ordering::Relaxed);
+        result
     }
 
     /// Says whether a guest's statement is prepared within bounds from now on.

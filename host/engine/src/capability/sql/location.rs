@@ -2,7 +2,7 @@
 
 use super::vfs;
 use image_cache_store::Directory;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 use std::io;
@@ -17,8 +17,9 @@ pub(super) type DatabaseIdentity = (u64, u64);
 /// The place of a database, which stays the same whatever becomes of the path that led to it.
 #[derive(Debug)]
 pub(super) struct Location {
-    directory: OwnedFd,
-    name: String,
+    pub directory: OwnedFd,
+    /// The database's name in the directory.
+    pub name: String,
     /// The name of its write-ahead log.
     log: String,
 }
@@ -33,16 +34,6 @@ impl Location {
 
     fn of(directory: OwnedFd, name: &str) -> Location {
         Location { directory, name: name.into(), log: format!("{name}-wal") }
-    }
-
-    /// The directory.
-    pub fn directory(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
-    }
-
-    /// The database's name in it.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// A path for SQLite, good while this is there.
@@ -71,7 +62,7 @@ impl Location {
         for ending in [""].into_iter().chain(SIDE_FILES) {
             let name = format!("{}{ending}", self.name);
             let found = stat(&self.directory, Path::new(&name))?;
-            let fault = found.and_then(|file| vfs::fault(self.directory(), &file));
+            let fault = found.and_then(|file| vfs::fault(self.directory.as_fd(), &file));
             if let Some(fault) = fault {
                 return Err(io::Error::other(format!("{name}: {fault}")));
             }
@@ -103,7 +94,7 @@ pub(super) fn identity_below(
     path: &Path,
 ) -> io::Result<Option<DatabaseIdentity>> {
     let Some(file) = stat(directory, path)? else { return Ok(None) };
-    if is_no_file(file) {
+    if FileType::from_raw_mode(file.st_mode) != FileType::RegularFile {
         return Err(io::Error::other(
             "it is no regular file; move it away, or configure another database",
         ));
@@ -116,10 +107,6 @@ fn stat(directory: impl AsFd, path: &Path) -> io::Result<Option<Stat>> {
         Err(Errno::NOENT) => Ok(None),
         other => Ok(Some(other?)),
     }
-}
-
-fn is_no_file(found: Stat) -> bool {
-    FileType::from_raw_mode(found.st_mode) != FileType::RegularFile
 }
 
 /// A message of SQLite's without the handles that its paths begin with.

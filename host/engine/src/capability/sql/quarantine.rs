@@ -28,13 +28,13 @@ impl Database {
             self.found_sound = found_corrupt;
             return Ok(None);
         }
-        let new_name = quarantine_name(location.name());
+        let now = image_cache_model::timestamp(SystemTime::now());
+        let new_name = format!("{}.corrupt-{now}", location.name);
         // The database first: a process that makes a new one meanwhile removes side files without a database.
         for ending in [""].into_iter().chain(SIDE_FILES) {
-            let (from, to) =
-                (format!("{}{ending}", location.name()), format!("{new_name}{ending}"));
+            let (from, to) = (format!("{}{ending}", location.name), format!("{new_name}{ending}"));
             let own = self.directory.own_dir();
-            match rustix::fs::renameat(location.directory(), from, own, to) {
+            match rustix::fs::renameat(&location.directory, from, own, to) {
                 Err(rustix::io::Errno::NOENT) => {}
                 other => other?,
             }
@@ -58,8 +58,4 @@ fn is_sound(location: &Location) -> bool {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         ),
     }
-}
-
-fn quarantine_name(name: &str) -> String {
-    format!("{name}.corrupt-{}", image_cache_model::timestamp(SystemTime::now()))
 }

@@ -1,9 +1,9 @@
-//! SQLite's way to a database's files: by the handle of their directory, no link followed, regular files alone.
+//! How SQLite opens a database's files: by the handle of their directory, without following links, only regular files.
 //!
-//! A database may lie in a directory that belongs to somebody else, who swaps its files and folders for links while root opens
-//! them. SQLite opens by path, and the files beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
+//! A database may lie in a directory of another user, who replaces its files and folders with links while root opens them. SQLite
+//! opens by path, and the files beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
 //! handle of the directory ([`PREFIX`]), and what it opens by such a path is looked at first, by a descriptor that only names the
-//! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as ever.
+//! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as usual.
 
 use rusqlite::ffi;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
 
-/// What our paths begin with, before a directory's descriptor. Nobody else writes it like that.
+/// The beginning of our paths, before a directory's descriptor. No other path is written like that.
 pub(super) const PREFIX: &str = "/proc/self/./fd/";
 
 /// The name of SQLite's VFS for such paths: the one for Unix, which leaves them as they are.
@@ -22,6 +22,7 @@ const NAME: &CStr = c"image-cache-beneath";
 /// How often opening is tried while another process makes and removes the file.
 const OPEN_ATTEMPTS: u32 = 16;
 
+type SystemCall = unsafe extern "C" fn();
 type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
 type StatCall = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
 
@@ -49,14 +50,15 @@ fn register() -> Option<()> {
         let unix = ffi::sqlite3_vfs_find(c"unix".as_ptr());
         let (get, set) = (unix.as_ref()?.xGetSystemCall?, unix.as_ref()?.xSetSystemCall?);
         let call = |name: &CStr| get(unix, name.as_ptr());
-        SYSTEM_CALLS.get_or_init(|| SystemCalls {
-            open: call(c"open").map_or(no_open, |call| std::mem::transmute(call)),
-            stat: call(c"stat").map_or(no_stat, |call| std::mem::transmute(call)),
-            lstat: call(c"lstat").map_or(no_stat, |call| std::mem::transmute(call)),
-        });
+        let calls = SystemCalls {
+            open: std::mem::transmute::<SystemCall, OpenCall>(call(c"open")?),
+            stat: std::mem::transmute::<SystemCall, StatCall>(call(c"stat")?),
+            lstat: std::mem::transmute::<SystemCall, StatCall>(call(c"lstat")?),
+        };
+        SYSTEM_CALLS.set(calls).ok()?;
         let replace = |name: &CStr, with| set(unix, name.as_ptr(), Some(with)) == ffi::SQLITE_OK;
-        let open: unsafe extern "C" fn() = std::mem::transmute(open as OpenCall);
-        let stat: unsafe extern "C" fn() = std::mem::transmute(stat as StatCall);
+        let open: SystemCall = std::mem::transmute(open as OpenCall);
+        let stat: SystemCall = std::mem::transmute(stat as StatCall);
         if !replace(c"open", open) || !replace(c"stat", stat) {
             return None;
         }
@@ -67,14 +69,6 @@ fn register() -> Option<()> {
         let registered = ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 0);
         (registered == ffi::SQLITE_OK).then_some(())
     }
-}
-
-unsafe extern "C" fn no_open(_: *const c_char, _: c_int, _: c_int) -> c_int {
-    -1
-}
-
-unsafe extern "C" fn no_stat(_: *const c_char, _: *mut c_void) -> c_int {
-    -1
 }
 
 /// Copies the path: SQLite's own function would resolve the handle to a path again.
@@ -151,7 +145,7 @@ fn open_beneath(
     // Nothing has an empty name: that sets `errno`, by which SQLite goes.
     let refuse = || plain(c"", 0);
     for _ in 0..OPEN_ATTEMPTS {
-        // Such a descriptor opens nothing: no device hears of it, and no lock ends with it.
+        // Such a descriptor opens nothing: it has no effect on a device, and no lock ends with it.
         let found = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(directory, name, found, Mode::empty()) {
             Ok(found) if asked.contains(making) || !may_be_opened(directory, &found) => {
@@ -166,7 +160,7 @@ fn open_beneath(
                 let made = plain(path, bits(asked | making | OFlags::NOFOLLOW));
                 let is_there =
                     || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-                // Somebody else may have made it between the two.
+                // Another process may have made it between the two calls.
                 if made >= 0 || !is_there() {
                     return made;
                 }

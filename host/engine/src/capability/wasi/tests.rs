@@ -1,10 +1,10 @@
 //! A guest of WASI that waits, and what it finds in its context.
 
 use super::*;
-use crate::driver::context::DriverContext;
+use crate::driver::driver_spec::DriverSpec;
 use crate::driver::host_state::HostState;
 use crate::driver::host_state::imports::link_wasi;
-use image_cache_model::Limits;
+use image_cache_model::{DriverConfig, Limits};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -34,14 +34,14 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     link_wasi(&mut linker)?;
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
     let limits = Limits { call_time: Duration::from_millis(100), ..Limits::default() };
-    let context = DriverContext {
+    let spec = DriverSpec {
         name: "waiting".into(),
         built_in: None,
-        limits,
+        config: DriverConfig { limits, ..DriverConfig::default() },
         cache: None,
         sqlite_db: "cache.db".into(),
     };
-    let mut store = Store::new(engine, HostState::new(&context));
+    let mut store = Store::new(engine, HostState::new(&spec));
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
     store.set_epoch_deadline(1);
     store.data_mut().begin_call(None);

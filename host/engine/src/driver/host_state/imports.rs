@@ -2,6 +2,7 @@
 
 use super::HostState;
 use crate::bindings::image_cache::driver::{attributes, files, log, sql};
+use crate::capability::CacheAccess;
 use crate::capability::error::{CapabilityError, io_error};
 use crate::capability::files::{MAX_LISTINGS, page, set_accessed, stat};
 use crate::capability::wasi::{empty_context, pause, ready};
@@ -29,41 +30,35 @@ pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtim
 }
 
 impl sql::Host for HostState {
-    fn execute(
-        &mut self,
-        statement: sql::Statement,
-    ) -> wasmtime::Result<Result<u64, CapabilityError>> {
-        Ok(self.in_host(|state| state.capabilities.database()?.execute(&statement)))
+    fn execute(&mut self, statement: sql::Statement) -> Result<u64, CapabilityError> {
+        self.in_host(|state| state.cache()?.database.execute(&statement))
     }
 
-    fn query(
-        &mut self,
-        statement: sql::Statement,
-    ) -> wasmtime::Result<Result<sql::QueryResult, CapabilityError>> {
-        Ok(self.in_host(|state| {
-            let result = state.capabilities.database()?.query(&statement)?;
+    fn query(&mut self, statement: sql::Statement) -> Result<sql::QueryResult, CapabilityError> {
+        self.in_host(|state| {
+            let result = state.cache()?.database.query(&statement)?;
             state.usage.note(Bound::Rows, result.rows.len() as u64);
             Ok(result)
-        }))
+        })
     }
 
     fn execute_all(
         &mut self,
         statements: Vec<sql::Statement>,
-    ) -> wasmtime::Result<Result<Vec<u64>, CapabilityError>> {
-        Ok(self.in_host(|state| {
+    ) -> Result<Vec<u64>, CapabilityError> {
+        self.in_host(|state| {
             state.usage.note(Bound::Statements, statements.len() as u64);
-            state.capabilities.database()?.execute_all(&statements)
-        }))
+            state.cache()?.database.execute_all(&statements)
+        })
     }
 }
 
 impl attributes::Host for HostState {
     fn is_supported(&mut self) -> wasmtime::Result<bool> {
         self.in_host(|state| {
-            let Ok((own, images)) = state.capabilities.attributes() else { return Ok(false) };
+            let Some(cache) = &mut state.cache else { return Ok(false) };
             // The interface has no word for this: a driver that went on without an answer would be wrong either way.
-            own.is_supported(&images.directory).map_err(|error| {
+            cache.attributes.is_supported(&cache.images.directory).map_err(|error| {
                 let words =
                     "it cannot be found out whether the cache's file system keeps user attributes";
                 wasmtime::Error::msg(format!("{words}: {error}"))
@@ -71,85 +66,56 @@ impl attributes::Host for HostState {
         })
     }
 
-    fn get(
-        &mut self,
-        id: String,
-        name: String,
-    ) -> wasmtime::Result<Result<Option<Vec<u8>>, CapabilityError>> {
-        Ok(self.in_host(|state| {
-            let (own, images) = state.capabilities.attributes()?;
-            own.get(images, &id, &name)
-        }))
+    fn get(&mut self, id: String, name: String) -> Result<Option<Vec<u8>>, CapabilityError> {
+        self.in_host(|state| {
+            let CacheAccess { attributes, images, .. } = state.cache()?;
+            attributes.get(images, &id, &name)
+        })
     }
 
-    fn set(
-        &mut self,
-        id: String,
-        name: String,
-        value: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), CapabilityError>> {
-        Ok(self.in_host(|state| {
-            let (own, images) = state.capabilities.attributes()?;
-            own.set(images, &id, &name, &value)
-        }))
+    fn set(&mut self, id: String, name: String, value: Vec<u8>) -> Result<(), CapabilityError> {
+        self.in_host(|state| {
+            let CacheAccess { attributes, images, .. } = state.cache()?;
+            attributes.set(images, &id, &name, &value)
+        })
     }
 
-    fn remove(
-        &mut self,
-        id: String,
-        name: String,
-    ) -> wasmtime::Result<Result<(), CapabilityError>> {
-        Ok(self.in_host(|state| {
-            let (own, images) = state.capabilities.attributes()?;
-            own.remove(images, &id, &name)
-        }))
+    fn remove(&mut self, id: String, name: String) -> Result<(), CapabilityError> {
+        self.in_host(|state| {
+            let CacheAccess { attributes, images, .. } = state.cache()?;
+            attributes.remove(images, &id, &name)
+        })
     }
 
-    fn add(
-        &mut self,
-        id: String,
-        name: String,
-        delta: i64,
-    ) -> wasmtime::Result<Result<i64, CapabilityError>> {
-        Ok(self.in_host(|state| {
-            let (own, images) = state.capabilities.attributes()?;
-            own.add(images, &id, &name, delta)
-        }))
-    }
-}
-
-impl HostState {
-    fn list(&mut self) -> Result<Resource<Scan>, CapabilityError> {
-        if self.capabilities.listings >= MAX_LISTINGS {
-            return Err(CapabilityError::TooLarge);
-        }
-        let files =
-            self.capabilities.images()?.directory.cached_files().map_err(|e| io_error(&e))?;
-        let listing = self.table.push(files).map_err(|_| CapabilityError::TooLarge)?;
-        self.capabilities.listings += 1;
-        self.usage.note(Bound::Listings, self.capabilities.listings as u64);
-        Ok(listing)
+    fn add(&mut self, id: String, name: String, delta: i64) -> Result<i64, CapabilityError> {
+        self.in_host(|state| {
+            let CacheAccess { attributes, images, .. } = state.cache()?;
+            attributes.add(images, &id, &name, delta)
+        })
     }
 }
 
 impl files::Host for HostState {
-    fn stat(
-        &mut self,
-        image_id: String,
-    ) -> wasmtime::Result<Result<Option<files::File>, CapabilityError>> {
-        Ok(self.in_host(|state| stat(state.capabilities.images()?, &image_id)))
+    fn stat(&mut self, id: String) -> Result<Option<files::File>, CapabilityError> {
+        self.in_host(|state| stat(&mut state.cache()?.images, &id))
     }
 
-    fn list_cached(&mut self) -> wasmtime::Result<Result<Resource<Scan>, CapabilityError>> {
-        Ok(self.in_host(HostState::list))
+    fn list_cached(&mut self) -> Result<Resource<Scan>, CapabilityError> {
+        self.in_host(|state| {
+            if state.listings >= MAX_LISTINGS {
+                return Err(CapabilityError::TooLarge);
+            }
+            let images = &state.cache()?.images;
+            let files = images.directory.cached_files().map_err(|e| io_error(&e))?;
+            let listing = state.table.push(files).map_err(|_| CapabilityError::TooLarge)?;
+            state.listings += 1;
+            state.usage.note(Bound::Listings, state.listings as u64);
+            Ok(listing)
+        })
     }
 
-    fn set_accessed(
-        &mut self,
-        image_id: String,
-        at: u64,
-    ) -> wasmtime::Result<Result<(), CapabilityError>> {
-        Ok(self.in_host(|state| set_accessed(state.capabilities.images()?, &image_id, at)))
+    fn set_accessed(&mut self, id: String, at: u64) -> Result<(), CapabilityError> {
+        self.in_host(|state| set_accessed(&state.cache()?.images, &id, at))
     }
 }
 
@@ -160,7 +126,7 @@ impl files::HostListing for HostState {
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<files::File>, CapabilityError>> {
         self.in_host(|state| {
-            let deadline = state.clock.deadline().clone();
+            let deadline = state.clock.deadline.clone();
             let listing = state.table.get_mut(&listing)?;
             Ok(page(listing, limit, || deadline.passed()))
         })
@@ -168,15 +134,14 @@ impl files::HostListing for HostState {
 
     fn drop(&mut self, listing: Resource<Scan>) -> wasmtime::Result<()> {
         self.table.delete(listing)?;
-        self.capabilities.listings = self.capabilities.listings.saturating_sub(1);
+        self.listings = self.listings.saturating_sub(1);
         Ok(())
     }
 }
 
 impl log::Host for HostState {
-    fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.in_host(|state| state.capabilities.log.log(level, &message));
-        Ok(())
+    fn log(&mut self, level: log::Level, message: String) {
+        self.in_host(|state| state.log.log(level, &message));
     }
 }
 
@@ -206,7 +171,7 @@ pub fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
     wasmtime::ensure!(!pollables.is_empty(), "it waits for nothing, which would never end");
     state.in_host(|state| {
-        let deadline = state.clock.deadline().clone();
+        let deadline = state.clock.deadline.clone();
         loop {
             let ready = ready(&mut state.table, pollables)?;
             if !ready.is_empty() {
@@ -219,9 +184,6 @@ fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime:
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: self.capabilities.wasi.get_or_insert_with(empty_context),
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_context), table: &mut self.table }
     }
 }

@@ -44,9 +44,9 @@ impl Driver {
             file.map(|file| OpenImage { image_id: image.image_id.clone(), file: file.into() });
         let image = convert::image_to_guest(image);
         let work = |guest: &Guest, store: &mut Store<HostState>| {
-            store.data_mut().capabilities.set_unpublished(subject);
+            store.data_mut().set_unpublished(subject);
             let result = guest.call_record_cached(&mut *store, &image);
-            store.data_mut().capabilities.set_unpublished(None);
+            store.data_mut().set_unpublished(None);
             result
         };
         self.call("record-cached", work, Ok)
@@ -69,7 +69,9 @@ impl Driver {
         let hits = convert::hits_to_guest(hits);
         let lent = opened.filter(|_| self.loaded.template.sees_files()).cloned();
         let work = |guest: &Guest, store: &mut Store<HostState>| {
-            lent.into_iter().for_each(|lent| store.data_mut().capabilities.reuse_open_file(lent));
+            if let Some((cache, lent)) = store.data_mut().cache.as_mut().zip(lent) {
+                cache.images.reuse_open_file(lent);
+            }
             guest.call_record_hits(store, &hits)
         };
         self.call("record-hits", work, Ok)

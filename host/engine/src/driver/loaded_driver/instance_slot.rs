@@ -1,6 +1,5 @@
 //! The place of a driver's instance.
 
-use crate::driver::context::DriverContext;
 use crate::driver::error::CallError;
 use crate::driver::host_state::HostState;
 use crate::driver::instance::{Instance, InstanceTemplate};
@@ -18,20 +17,18 @@ impl InstanceSlot {
     pub fn instance(
         &mut self,
         template: &InstanceTemplate,
-        context: &DriverContext,
         until: Option<Instant>,
     ) -> Result<&mut Instance, CallError> {
-        if self.instance.is_none() {
-            let state = self.idle.take().unwrap_or_else(|| HostState::new(context));
-            match template.start(state, until) {
-                Ok(instance) => self.instance = Some(instance),
-                Err(failed) => {
-                    self.idle = Some(failed.state);
-                    return Err(failed.error);
-                }
-            }
-        }
-        self.instance.as_mut().ok_or_else(|| CallError::Failed("there is no instance".into()))
+        let empty = match &mut self.instance {
+            Some(instance) => return Ok(instance),
+            empty => empty,
+        };
+        let state = self.idle.take().unwrap_or_else(|| HostState::new(&template.spec));
+        let instance = template.start(state, until).map_err(|failed| {
+            self.idle = Some(failed.state);
+            failed.error
+        })?;
+        Ok(empty.insert(instance))
     }
 
     /// Drops an instance whose database was removed or replaced, and says so.

@@ -3,7 +3,7 @@
 use super::CheckReport;
 use crate::commands::driver::junit::{Suite, TestCase};
 use crate::output::{columns, count, facts, short_size};
-use image_cache::conformance::{CallTimes, CaseOutcome, CaseResult};
+use image_cache::conformance::{CallTimes, CaseResult};
 use image_cache::{Bound, Grant, Peak};
 use serde::Serialize;
 use std::time::Duration;
@@ -71,8 +71,8 @@ impl CheckReport {
             source: &self.inspection.source,
             description: self.description(),
             sha256: &self.inspection.sha256,
-            grants: self.granted.iter().copied().map(Grant::name).collect(),
-            granted_by: self.granted_by,
+            grants: self.driver.granted.iter().copied().map(Grant::name).collect(),
+            granted_by: self.driver.granted_by,
             faults: &self.faults,
             passed: self.results.len() - self.failed(),
             failed: self.failed(),
@@ -109,13 +109,10 @@ impl CheckReport {
             .results
             .iter()
             .map(|result| {
-                let failure = match &result.outcome {
-                    CaseOutcome::Passed => None,
-                    CaseOutcome::Failed(failure) => Some((
-                        failure.to_string(),
-                        format!("expected: {}\nfound: {}", failure.expected, failure.found),
-                    )),
-                };
+                let failure = result.outcome.as_ref().err().map(|failure| {
+                    let all = format!("expected: {}\nfound: {}", failure.expected, failure.found);
+                    (failure.to_string(), all)
+                });
                 TestCase { name: result.name, time: result.time, failure }
             })
             .collect();
@@ -133,10 +130,7 @@ impl CheckReport {
 }
 
 fn case(result: &CaseResult) -> CaseAnswer<'_> {
-    let failure = match &result.outcome {
-        CaseOutcome::Passed => None,
-        CaseOutcome::Failed(failure) => Some(failure),
-    };
+    let failure = result.outcome.as_ref().err();
     CaseAnswer {
         name: result.name,
         passed: failure.is_none(),
@@ -147,12 +141,12 @@ fn case(result: &CaseResult) -> CaseAnswer<'_> {
 }
 
 fn row(result: &CaseResult) -> [String; 3] {
-    let verdict = if result.outcome == CaseOutcome::Passed { "ok" } else { "FAILED" };
+    let verdict = if result.outcome.is_ok() { "ok" } else { "FAILED" };
     [verdict.to_owned(), result.name.replace('_', " "), short_time(result.time)]
 }
 
 fn failure(result: &CaseResult) -> Option<String> {
-    let CaseOutcome::Failed(failure) = &result.outcome else { return None };
+    let failure = result.outcome.as_ref().err()?;
     Some(facts([
         ("FAILED", result.name.replace('_', " ")),
         ("  expected", failure.expected.clone()),

@@ -25,6 +25,19 @@ fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
 }
 
 #[test]
+fn a_lock_file_that_another_process_linked_keeps_its_mode() {
+    let records = records();
+    let lock = records.base.join(".image-cache/database.lock");
+    let elsewhere = records.base.join("elsewhere");
+    std::fs::write(&elsewhere, "").expect("a file");
+    rustix::fs::chmod(&elsewhere, 0o640.into()).expect("its mode changes");
+    std::fs::remove_file(&lock).expect("it was made with the first database");
+    std::fs::hard_link(&elsewhere, &lock).expect("it links");
+    of_a_driver(&records, 1 << 30).execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    assert_eq!(rustix::fs::stat(&elsewhere).expect("it is there").st_mode & 0o777, 0o640);
+}
+
+#[test]
 fn records_of_other_drivers_lie_in_a_directory_of_their_own() {
     let records = records();
     let directory =

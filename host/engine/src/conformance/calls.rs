@@ -1,13 +1,11 @@
-//! One loaded driver, with its calls in the words of the cases.
+//! The calls of a driver, in the words of the cases.
 
 use super::failure::{Failure, Verdict, cannot, equal};
+use super::fixture::Fixture;
 use super::images::{at, id, ids, write_file};
-use super::timing::Recorder;
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim};
-use image_cache_store::Directory;
 use std::fs::File;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How often a call is repeated while the driver's storage is busy, and after which pause.
@@ -20,62 +18,41 @@ const PAGE: u32 = 100;
 /// More pages than any case's records fill.
 const PAGES_AT_MOST: usize = 1000;
 
-/// An instance of the driver on a cache directory; there may be several on one.
-pub(super) struct DriverUnderTest {
-    driver: Driver,
-    directory: Arc<Directory>,
-    recorder: Recorder,
-}
-
-impl Drop for DriverUnderTest {
-    fn drop(&mut self) {
-        self.recorder.take_peaks(&self.driver);
-    }
-}
-
-impl DriverUnderTest {
-    pub fn new(driver: Driver, directory: Arc<Directory>, recorder: Recorder) -> Self {
-        DriverUnderTest { driver, directory, recorder }
-    }
-
-    pub fn driver(&self) -> &Driver {
-        &self.driver
-    }
-
+impl Fixture {
     /// Puts a file in the image's place that agrees with the record.
-    pub fn place(&self, image: &CachedImage) -> Verdict {
+    pub(super) fn place(&self, image: &CachedImage) -> Verdict {
         let path = self.directory.path().join(image.image_id.as_str());
         write_file(&path, image).map(drop).map_err(|e| cannot("write", &path, &e))
     }
 
     /// Places a file and records it.
-    pub fn add(&self, image: &CachedImage) -> Verdict {
+    pub(super) fn add(&self, image: &CachedImage) -> Verdict {
         self.place(image)?;
         self.record(image, None)
     }
 
     /// Adds an image for each.
-    pub fn add_all<'a>(&self, images: impl IntoIterator<Item = &'a CachedImage>) -> Verdict {
+    pub(super) fn add_all<'a>(&self, images: impl IntoIterator<Item = &'a CachedImage>) -> Verdict {
         images.into_iter().try_for_each(|image| self.add(image))
     }
 
-    pub fn record(&self, image: &CachedImage, file: Option<&File>) -> Verdict {
+    pub(super) fn record(&self, image: &CachedImage, file: Option<&File>) -> Verdict {
         self.ask("record-cached", |driver| driver.record_cached(image, file))
     }
 
     /// One hit in a call of its own.
-    pub fn hit(&self, name: &str, at: SystemTime) -> Verdict {
+    pub(super) fn hit(&self, name: &str, at: SystemTime) -> Verdict {
         self.hits(&[(name, at)])
     }
 
-    pub fn hits(&self, hits: &[(&str, SystemTime)]) -> Verdict {
+    pub(super) fn hits(&self, hits: &[(&str, SystemTime)]) -> Verdict {
         let hits: Vec<Hit> =
             hits.iter().map(|(name, at)| Hit { image_id: id(name), at: *at }).collect();
         self.ask("record-hits", |driver| driver.record_hits(&hits))
     }
 
     /// Removes files and then records, as the host does.
-    pub fn remove(&self, names: &[&str]) -> Verdict {
+    pub(super) fn remove(&self, names: &[&str]) -> Verdict {
         for name in names {
             self.directory
                 .remove_cached(&id(name))
@@ -84,55 +61,55 @@ impl DriverUnderTest {
         self.forget(names)
     }
 
-    pub fn forget(&self, names: &[&str]) -> Verdict {
+    pub(super) fn forget(&self, names: &[&str]) -> Verdict {
         let ids = ids(names);
         self.ask("forget", |driver| driver.forget(&ids))
     }
 
-    pub fn get(&self, name: &str) -> Verdict<Option<CachedImage>> {
+    pub(super) fn get(&self, name: &str) -> Verdict<Option<CachedImage>> {
         let id = id(name);
         self.ask("get-cached-image", |driver| driver.cached_image(&id))
     }
 
     /// The hits of an image in the records; a failure if it is not there.
-    pub fn hit_count(&self, name: &str) -> Verdict<u64> {
+    pub(super) fn hit_count(&self, name: &str) -> Verdict<u64> {
         self.known(name).map(|image| image.hits)
     }
 
     /// The record of an image that must be in the records.
-    pub fn known(&self, name: &str) -> Verdict<CachedImage> {
+    pub(super) fn known(&self, name: &str) -> Verdict<CachedImage> {
         self.get(name)?.ok_or_else(|| Failure::new(format!("a record of {name}"), "none"))
     }
 
     /// Holds the records' record against this one.
-    pub fn has(&self, image: &CachedImage) -> Verdict {
+    pub(super) fn has(&self, image: &CachedImage) -> Verdict {
         let name = image.image_id.as_str();
         equal(&format!("the record of {name}"), &self.get(name)?.as_ref(), &Some(image))
     }
 
     /// Holds that the records know nothing of the image, whichever way they are asked.
-    pub fn lacks(&self, name: &str) -> Verdict {
+    pub(super) fn lacks(&self, name: &str) -> Verdict {
         equal(&format!("the record of {name}"), &self.get(name)?, &None)?;
         let listed = self.list()?.into_iter().find(|image| image.image_id.as_str() == name);
         equal(&format!("{name} in the list"), &listed, &None)
     }
 
-    pub fn page(&self, after: Option<&str>, limit: u32) -> Verdict<Vec<CachedImage>> {
+    pub(super) fn page(&self, after: Option<&str>, limit: u32) -> Verdict<Vec<CachedImage>> {
         let after = after.map(id);
         self.ask("get-cached-images", |driver| driver.cached_images(after.as_ref(), limit))
     }
 
     /// The ids of a page.
-    pub fn page_ids(&self, after: Option<&str>, limit: u32) -> Verdict<Vec<String>> {
+    pub(super) fn page_ids(&self, after: Option<&str>, limit: u32) -> Verdict<Vec<String>> {
         Ok(names(&self.page(after, limit)?))
     }
 
     /// All records, read in pages.
-    pub fn list(&self) -> Verdict<Vec<CachedImage>> {
+    pub(super) fn list(&self) -> Verdict<Vec<CachedImage>> {
         self.list_in_pages_of(PAGE)
     }
 
-    pub fn list_in_pages_of(&self, limit: u32) -> Verdict<Vec<CachedImage>> {
+    pub(super) fn list_in_pages_of(&self, limit: u32) -> Verdict<Vec<CachedImage>> {
         let mut images: Vec<CachedImage> = Vec::new();
         for _ in 0..PAGES_AT_MOST {
             let after = images.last().map(|image| image.image_id.as_str());
@@ -148,18 +125,23 @@ impl DriverUnderTest {
         ))
     }
 
-    pub fn size(&self) -> Verdict<CacheSize> {
+    pub(super) fn size(&self) -> Verdict<CacheSize> {
         self.ask("get-cache-size", Driver::cache_size)
     }
 
-    pub fn victims(&self, bytes_needed: u64, exclude: &[&str], limit: u32) -> Verdict<Vec<Victim>> {
+    pub(super) fn victims(
+        &self,
+        bytes_needed: u64,
+        exclude: &[&str],
+        limit: u32,
+    ) -> Verdict<Vec<Victim>> {
         let exclude = ids(exclude);
         let request = Eviction { now: at(1000), bytes_needed, exclude: &exclude, limit };
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 
     /// The victims' ids in their order.
-    pub fn victim_ids(
+    pub(super) fn victim_ids(
         &self,
         bytes_needed: u64,
         exclude: &[&str],
@@ -169,7 +151,7 @@ impl DriverUnderTest {
         Ok(victims.into_iter().map(|victim| victim.image_id.as_str().to_owned()).collect())
     }
 
-    pub fn leftovers(
+    pub(super) fn leftovers(
         &self,
         offered: &[Leftover],
         stalled_before: SystemTime,
@@ -178,7 +160,7 @@ impl DriverUnderTest {
         self.ask("select-leftovers", |driver| driver.select_leftovers(offered, stalled_before, now))
     }
 
-    pub fn admits(&self, name: &str, size: Option<u64>, now: SystemTime) -> Verdict<bool> {
+    pub(super) fn admits(&self, name: &str, size: Option<u64>, now: SystemTime) -> Verdict<bool> {
         let id = id(name);
         self.ask("is-cacheable", |driver| driver.is_cacheable(&id, size, now))
     }
