@@ -10,7 +10,7 @@ pub struct CommandContext {
 }
 
 impl CommandContext {
-    /// Reads the file, the environment and the flags; each beats the one before, and `defaults`.
+    /// Reads the file, the environment and the flags; each overrides the one before, and all override `defaults`.
     pub fn new(
         global: &GlobalOptions,
         defaults: ConfigLayers,

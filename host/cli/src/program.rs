@@ -23,7 +23,7 @@ Exit codes:
 
 An option whose help begins with its name (image_cache_max_size) can also come from the
 configuration file, under that name, or from the environment, under that name in capitals
-(IMAGE_CACHE_MAX_SIZE). A flag beats the environment, which beats the file.";
+(IMAGE_CACHE_MAX_SIZE). A flag overrides the environment, which overrides the file.";
 
 /// A disk cache for large images, with drivers in WebAssembly.
 #[derive(Debug, Parser)]

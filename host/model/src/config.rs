@@ -57,7 +57,7 @@ pub struct Config {
     pub stall_time: Duration,
     /// `image_cache_sqlite_db`: the sqlite driver's database, relative to `dir` and inside it.
     pub sqlite_db: PathBuf,
-    /// `image_cache_hit_delay`: how long hits may be gathered before they are written.
+    /// `image_cache_hit_delay`: how long hits may be collected before they are written.
     pub hit_delay: Duration,
     /// `image_cache_min_free`: bytes of the file system that stay free; below, nothing is cached.
     pub min_free: u64,
@@ -65,7 +65,7 @@ pub struct Config {
     pub max_images: Option<u64>,
     /// `image_cache_min_free_inodes`: inodes of the file system that stay free; below, nothing is cached.
     pub min_free_inodes: u64,
-    /// `image_cache_hard_limit`: whether room is made before an image is let in, so that `max_size` and
+    /// `image_cache_hard_limit`: whether room is made before an image is cached, so that `max_size` and
     /// `max_images` are never exceeded, not even for a while.
     pub hard_limit: bool,
     /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.

@@ -9,10 +9,10 @@ const INTRODUCTION: &str = "\
 
 # Configuration
 
-An option of the cache has a key in the configuration file, an environment variable and a flag. A flag beats the environment, which
-beats the file. The file is named by `--config`. It is TOML, or an oslo.config file such as Glance's: a file is read as one if its
-name ends in `.conf` or `.ini`, or if it begins with `[DEFAULT]`. Of an oslo.config file, the options that Glance has too are read
-from `[DEFAULT]`. All faults of all sources are reported at once, each with its place.
+An option of the cache has a key in the configuration file, an environment variable and a flag. A flag overrides the environment, which
+overrides the file. The file is named by `--config`. It is TOML, or an oslo.config file such as Glance's: image-cache reads a file as an oslo.config file if its
+name ends in `.conf` or `.ini`, or if it begins with `[DEFAULT]`. It reads from `[DEFAULT]` the options that Glance also
+has. All errors of all sources are reported at once, each with its file and line or its variable.
 
 ```toml
 image_cache_dir = \"/var/lib/image-cache\"

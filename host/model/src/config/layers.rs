@@ -1,4 +1,4 @@
-//! Putting a configuration together from a file, the environment and flags; the later beats the earlier.
+//! Putting a configuration together from a file, the environment and flags; each overrides the one before.
 
 use super::fault::{ConfigError, ConfigFault, Rejected, at_line};
 use super::given::Given;

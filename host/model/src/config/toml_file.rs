@@ -49,7 +49,7 @@ fn drivers(reader: &mut TomlReader<'_>, value: &Spanned<DeValue<'_>>, builder: &
     }
 }
 
-/// A relative path of a component starts at the file's directory, like those in `[drivers.NAME]`.
+/// A component's relative path is relative to the file's directory, like those in `[drivers.NAME]`.
 fn anchor_driver(reader: &TomlReader<'_>, builder: &mut ConfigBuilder) {
     if let Some(driver) = &mut builder.driver {
         let is_path = driver.contains('/') || driver.ends_with(".wasm");
