@@ -1,11 +1,9 @@
 //! The access log: each request has an id, and a line when its response has ended. The metrics count it, too.
 
-use super::body::{Body, BodyError};
-use super::cache_status;
-use super::cache_status::{CacheStatus, XCache};
-use super::metrics::{EndedResponse, ServeMetrics};
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use super::body::{self, Body, PolledFrame};
+use super::cache_status::{self, CacheStatus};
+use super::metrics::ServeMetrics;
+use hyper::body::Body as _;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
 use std::fmt;
@@ -53,7 +51,7 @@ pub async fn log_access<R, F>(
     listener: &'static str,
     request: Request<R>,
     answer: impl FnOnce(Request<R>) -> F,
-) -> Response<LoggedBody>
+) -> Response<Body>
 where
     F: Future<Output = Response<Body>>,
 {
@@ -63,25 +61,27 @@ where
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = answer(request).instrument(span.clone()).await;
     let upstream = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let seen = AccessLogEntry {
+    let mut entry = AccessLogEntry {
         upstream: upstream.map(str::to_owned),
         status: response.status(),
         cache: CacheStatus::of(&response),
         length: length(response.headers()),
+        has_ended: response.body().is_end_stream(),
         method,
         path,
         begun,
         bytes: 0,
         failed: None,
+        span,
+        metrics: Arc::clone(metrics),
     };
-    if seen.upstream.is_none()
+    if entry.upstream.is_none()
         && let Ok(id) = HeaderValue::from_str(&id.to_string())
     {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     cache_status::write(&mut response);
-    let metrics = Arc::clone(metrics);
-    response.map(|body| LoggedBody { body, seen, span, metrics })
+    response.map(|body| body::polled_by(body, move |body, cx| entry.poll(body, cx)))
 }
 
 /// The id that a caller gave its request, if it looks like one.
@@ -95,85 +95,59 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A request and its response, for the log.
-#[derive(Debug)]
-pub struct AccessLogEntry {
+/// A request and its response; the log has them once the response has ended.
+struct AccessLogEntry {
     method: Method,
     path: String,
-    pub status: StatusCode,
-    pub cache: Option<CacheStatus>,
+    status: StatusCode,
+    cache: Option<CacheStatus>,
     upstream: Option<String>,
     length: Option<u64>,
     begun: Instant,
     /// Bytes of the body that were sent.
-    pub bytes: u64,
+    bytes: u64,
+    /// Whether the body has no further frame.
+    has_ended: bool,
     failed: Option<String>,
-}
-
-/// A body whose bytes are counted; it is logged when it has ended.
-#[derive(Debug)]
-pub struct LoggedBody {
-    body: Body,
-    seen: AccessLogEntry,
     span: Span,
     metrics: Arc<ServeMetrics>,
 }
 
-impl LoggedBody {
-    /// Whether all of it was sent.
-    fn is_whole(&self) -> bool {
-        let no_body = self.seen.method == Method::HEAD;
-        no_body
-            || self.seen.failed.is_none()
-                && (http_body::Body::is_end_stream(&self.body)
-                    || self.seen.length == Some(self.seen.bytes))
-    }
-}
-
-impl http_body::Body for LoggedBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let _entered = this.span.enter();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
+impl AccessLogEntry {
+    /// Reads the next frame of the body, and counts its bytes.
+    fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
+        let _entered = self.span.enter();
+        let frame = Pin::new(&mut *body).poll_frame(cx);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                this.seen.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
-            Poll::Ready(Some(Err(error))) => this.seen.failed = Some(error.to_string()),
+            Poll::Ready(Some(Err(error))) => self.failed = Some(error.to_string()),
             // An end without a length: it is whole.
-            Poll::Ready(None) => this.seen.length = Some(this.seen.bytes),
+            Poll::Ready(None) => self.length = Some(self.bytes),
             Poll::Pending => {}
         }
+        self.has_ended = body.is_end_stream();
         frame
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Whether all of it was sent.
+    fn is_whole(&self) -> bool {
+        let is_complete = self.has_ended || self.length == Some(self.bytes);
+        self.method == Method::HEAD || (self.failed.is_none() && is_complete)
     }
 }
 
-impl Drop for LoggedBody {
+impl Drop for AccessLogEntry {
     fn drop(&mut self) {
-        let (is_whole, seen) = (self.is_whole(), &self.seen);
-        let AccessLogEntry { status, cache, bytes, .. } = *seen;
-        self.metrics.count_response(EndedResponse { status, cache, bytes, is_whole });
+        let is_whole = self.is_whole();
+        self.metrics.count_response(self.status, self.cache, self.bytes, is_whole);
         let _entered = self.span.enter();
-        let (method, path, status) = (&seen.method, &seen.path, seen.status.as_u16());
-        let (cache, bytes) =
-            (seen.cache.and_then(CacheStatus::x_cache).map(XCache::name), seen.bytes);
-        let reason = seen.cache.map(CacheStatus::reason);
-        let (upstream, ms) = (seen.upstream.as_deref(), seen.begun.elapsed().as_millis() as u64);
-        match &seen.failed {
+        let (method, path, status) = (&self.method, &self.path, self.status.as_u16());
+        let (cache, bytes) = (self.cache.and_then(CacheStatus::x_cache), self.bytes);
+        let reason = self.cache.map(CacheStatus::reason);
+        let (upstream, ms) = (self.upstream.as_deref(), self.begun.elapsed().as_millis() as u64);
+        match &self.failed {
             Some(error) => {
                 tracing::warn!(%method, path, status, cache, reason, bytes, ms, upstream, error, "broke off")
             }

@@ -11,30 +11,6 @@ pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// The same, with its reason, as RFC 9211 has it.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Where the bytes of a response came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum XCache {
-    Hit,
-    Miss,
-    Shared,
-    Bypass,
-}
-
-impl XCache {
-    /// Each of them.
-    pub const ALL: [XCache; 4] = [XCache::Hit, XCache::Miss, XCache::Shared, XCache::Bypass];
-
-    /// As in the header.
-    pub fn name(self) -> &'static str {
-        match self {
-            XCache::Hit => "hit",
-            XCache::Miss => "miss",
-            XCache::Shared => "shared",
-            XCache::Bypass => "bypass",
-        }
-    }
-}
-
 /// What the cache did with a request, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CacheStatus {
@@ -120,14 +96,14 @@ impl Reason {
 }
 
 impl CacheStatus {
-    /// Where the bytes came from; nothing if the request was not about an image.
-    pub fn x_cache(self) -> Option<XCache> {
+    /// Where the bytes came from, as in X-Cache; nothing if the request was not about an image.
+    pub fn x_cache(self) -> Option<&'static str> {
         match self {
-            CacheStatus::Hit | CacheStatus::Revalidated => Some(XCache::Hit),
-            CacheStatus::Miss | CacheStatus::Changed => Some(XCache::Miss),
-            CacheStatus::Shared => Some(XCache::Shared),
+            CacheStatus::Hit | CacheStatus::Revalidated => Some("hit"),
+            CacheStatus::Miss | CacheStatus::Changed => Some("miss"),
+            CacheStatus::Shared => Some("shared"),
             CacheStatus::Bypass(Reason::Method) => None,
-            CacheStatus::Bypass(_) => Some(XCache::Bypass),
+            CacheStatus::Bypass(_) => Some("bypass"),
         }
     }
 
@@ -159,8 +135,10 @@ impl CacheStatus {
 
     /// Whether the bytes of a response are stored as they arrive, by its own fetch or by another one.
     pub fn is_fetch<B>(response: &Response<B>) -> bool {
-        let from = CacheStatus::of(response).and_then(CacheStatus::x_cache);
-        matches!(from, Some(XCache::Miss | XCache::Shared))
+        matches!(
+            CacheStatus::of(response),
+            Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared)
+        )
     }
 
     /// The status of a response; nothing if the cache had no part in it.
@@ -184,6 +162,6 @@ pub fn write<B>(response: &mut Response<B>) {
         headers.append(CACHE_STATUS, described);
     }
     if let Some(from) = status.x_cache() {
-        headers.insert(X_CACHE, HeaderValue::from_static(from.name()));
+        headers.insert(X_CACHE, HeaderValue::from_static(from));
     }
 }

@@ -4,11 +4,11 @@ mod resume;
 
 pub use resume::Repair;
 
-use super::body;
 use super::body::ByteStream;
 use super::options::Profile;
 use super::service::Service;
 use super::stored_response::StoredResponse;
+use super::timeout_body::chunks;
 use super::upstream_request::UpstreamRequest;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -154,7 +154,7 @@ impl UpstreamSource {
         if let Some(body) =
             self.take_body().filter(|_| broken.offset == 0 && broken.error.is_none())
         {
-            return Ok(Box::pin(body::chunks(body, timeout)));
+            return Ok(Box::pin(chunks(body, timeout)));
         }
         let (offset, vain) = (broken.offset, broken.attempts_without_bytes);
         if let Some(error) = &broken.error {

@@ -34,7 +34,6 @@ mod range;
 mod request_checks;
 mod request_fields;
 mod response;
-mod response_body;
 mod response_store;
 mod routing;
 mod secret;

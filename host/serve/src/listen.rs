@@ -1,6 +1,6 @@
 //! The listeners: their addresses, how they accept connections, and how they stop.
 
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::client_socket::ClientSocket;
 use super::connections::{ConnectionSlot, Connections};
 use super::descriptors::Descriptors;
@@ -10,7 +10,6 @@ use super::session::ClientSession;
 use super::signals::Stop;
 use super::timeouts;
 use anyhow::Context;
-use bytes::Bytes;
 use hyper::{Request, Response};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -80,11 +79,10 @@ pub struct Listener {
 
 impl Listener {
     /// Serves connections until the stop, and then finishes the responses that have begun, within `--stop-within`.
-    pub async fn serve<A, F, B>(self, respond: A, mut stop: Stop)
+    pub async fn serve<A, F>(self, respond: A, mut stop: Stop)
     where
         A: Fn(Request<Body>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         let mut running = JoinSet::new();
         loop {

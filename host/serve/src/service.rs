@@ -89,7 +89,7 @@ impl Service {
     /// A response of the upstream, for a client: its body is read with the upstream's timeout.
     pub fn passing(&self, response: Response<Incoming>) -> Response<Body> {
         let timeout = self.options.origin.upstream_timeout;
-        response.map(|body| with_timeout(body, timeout))
+        response.map(|body| with_timeout(body, timeout, None))
     }
 
     /// Passes a request for an image to the upstream, past the cache.

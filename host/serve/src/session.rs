@@ -1,16 +1,14 @@
 //! A connection that is served: the TLS handshake, requests and responses, and the end.
 
 use super::active_request::ActiveRequest;
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::client_socket::ClientSocket;
 use super::connections::ConnectionSlot;
 use super::lingering_close::LingeringClose;
 use super::log_limit::LogLimit;
 use super::options::ClientLimits;
-use super::response_body::ResponseBody;
 use super::signals::Stop;
 use super::timeout_stream::TimeoutStream;
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -37,11 +35,10 @@ pub struct ClientSession {
 
 impl ClientSession {
     /// Serves the connection until the client or the service closes it.
-    pub async fn serve<A, F, B>(mut self, socket: ClientSocket, respond: A)
+    pub async fn serve<A, F>(mut self, socket: ClientSocket, respond: A)
     where
         A: Fn(Request<Body>) -> F + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         let connection = Arc::clone(&self.slot.connection);
         let timeout = self.limits.body_timeout;
@@ -65,15 +62,14 @@ impl ClientSession {
         }
     }
 
-    async fn serve_http<A, F, B>(
+    async fn serve_http<A, F>(
         self,
         socket: ClientSocket,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         respond: A,
     ) where
         A: Fn(Request<Body>) -> F + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         let ClientSession { limits, mut stop, log, slot, .. } = self;
         let connection = Arc::clone(&slot.connection);
@@ -109,33 +105,23 @@ impl ClientSession {
 }
 
 /// Responds to the requests of a connection, which is busy meanwhile.
-fn http_service<A, F, B>(
+fn http_service<A, F>(
     slot: ConnectionSlot,
     client: ClientSocket,
     timeout: Duration,
     respond: A,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<ResponseBody<B>>,
-    Error = Infallible,
-    Future: Send,
->
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
 where
     A: Fn(Request<Body>) -> F + Send + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     let slot = Arc::new(slot);
     service_fn(move |request: Request<Incoming>| {
-        let active = ActiveRequest::new(Arc::clone(&slot));
+        let active = ActiveRequest::new(&slot, &client);
         let request = request.map(|body| active.begin(body, timeout));
         // In memory of its own, which an idle connection does not have.
         let response = Box::pin(respond(request));
-        let client = client.clone();
-        async move {
-            let response = response.await;
-            Ok(response.map(|body| ResponseBody::new(body, client, active)))
-        }
+        async move { Ok(response.await.map(|body| active.respond(body))) }
     })
 }
 

@@ -26,7 +26,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use message::{strip, well_formed};
-use send_timeout::{SendProgress, WatchedBody};
+use send_timeout::SendProgress;
 use std::time::Duration;
 
 /// So many connections are kept open for later requests; each holds a descriptor.
@@ -37,12 +37,12 @@ const MOST_HEADERS: usize = 512;
 
 /// The server of images.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, WatchedBody>,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
     /// The same, with a fresh connection for each request.
-    unpooled: Client<HttpsConnector<HttpConnector>, WatchedBody>,
+    unpooled: Client<HttpsConnector<HttpConnector>, Body>,
     /// The same, which leaves out header lines that it cannot read: as browsers do, but what they would have said of
     /// sharing is lost with them, so that its responses are not kept.
-    lenient: Client<HttpsConnector<HttpConnector>, WatchedBody>,
+    lenient: Client<HttpsConnector<HttpConnector>, Body>,
     pub base: BaseUrl,
     /// Whether it is told the host that the client asked for, or its own name.
     passes_host: bool,
@@ -130,7 +130,7 @@ impl Upstream {
 
     async fn answer(
         &self,
-        client: &Client<HttpsConnector<HttpConnector>, WatchedBody>,
+        client: &Client<HttpsConnector<HttpConnector>, Body>,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let (sending, request) = SendProgress::watch(request);

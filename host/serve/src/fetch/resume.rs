@@ -1,9 +1,9 @@
 //! Resumes a fetch from an offset, if the upstream still has the same image.
 
-use crate::body;
 use crate::body::ByteStream;
 use crate::service::Service;
 use crate::stored_response::StoredResponse;
+use crate::timeout_body::chunks;
 use crate::upstream::{Ranged, UpstreamError};
 use crate::upstream_request::UpstreamRequest;
 use bytes::{Buf, Bytes};
@@ -60,7 +60,7 @@ impl Service {
                 "the upstream has another image now, or does not say".to_owned(),
             ));
         }
-        let chunks = body::chunks(response.into_body(), self.options.origin.upstream_timeout);
+        let chunks = chunks(response.into_body(), self.options.origin.upstream_timeout);
         Ok(Box::pin(skipping(chunks, skip)))
     }
 

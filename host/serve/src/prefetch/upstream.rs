@@ -1,6 +1,6 @@
 //! Queued images at the upstream: their status, and their fetch, which is that of a client's request.
 
-use crate::cache_status::{CacheStatus, XCache};
+use crate::cache_status::CacheStatus;
 use crate::options::Profile;
 use crate::routing::respond;
 use crate::service::Service;
@@ -58,12 +58,12 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     if response.status() != StatusCode::OK {
         return Err(DocumentError::Answered(response.status()).words());
     }
-    match CacheStatus::of(&response).and_then(CacheStatus::x_cache) {
-        Some(XCache::Miss | XCache::Shared) => {
+    match CacheStatus::of(&response) {
+        Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared) => {
             body::drain(response.into_body()).await.map_err(|error| error.to_string())?
         }
-        Some(XCache::Hit) => {}
-        Some(XCache::Bypass) | None => return Err(bypass_reason(service, id).await),
+        Some(CacheStatus::Hit | CacheStatus::Revalidated) => {}
+        Some(CacheStatus::Bypass(_)) | None => return Err(bypass_reason(service, id).await),
     }
     let image = id.to_owned();
     let is_cached = service.cache.run(move |cache| {
