@@ -1,5 +1,7 @@
 //! Looking up an image in the cache, with the stored response that describes it.
 
+use super::options::Profile;
+use super::proxy::ImageGet;
 use super::range::{Asked, Part};
 use super::response_store::{ResponseStore, recorded_checksum};
 use super::stored_response::StoredResponse;
@@ -44,30 +46,25 @@ pub struct CacheLookup {
     id: String,
     headers: HeaderMap,
     is_head: bool,
+    /// Whether an image without a stored response may be served with the checksum of its record.
     trusts_records: bool,
 }
 
 impl CacheLookup {
-    /// `is_head`: without the image's bytes; `trusts_records`: an image without a stored response may be served with the
-    /// checksum of its record.
-    pub fn new(
-        responses: &Arc<ResponseStore>,
-        id: &str,
-        headers: &HeaderMap,
-        is_head: bool,
-        trusts_records: bool,
-    ) -> CacheLookup {
-        let mut headers = headers.clone();
+    /// `is_head`: without the image's bytes.
+    pub fn new(get: &ImageGet, is_head: bool) -> CacheLookup {
+        let ImageGet { service, head, request } = get;
+        let mut headers = head.headers.clone();
         if is_head {
             // Only a GET has parts.
             headers.remove(RANGE);
         }
         CacheLookup {
-            responses: Arc::clone(responses),
-            id: id.to_owned(),
+            responses: Arc::clone(&service.responses),
+            id: request.id.clone(),
             headers,
             is_head,
-            trusts_records,
+            trusts_records: service.options.origin.profile == Profile::Glance,
         }
     }
 

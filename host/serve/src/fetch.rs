@@ -39,9 +39,8 @@ pub async fn start(
     request: UpstreamRequest,
     body: Incoming,
     stored: Arc<StoredResponse>,
-    expected: Expected,
 ) -> image_cache::Result<FetchStart> {
-    let (id, size) = (request.id.clone(), expected.size);
+    let (id, size, expected) = (request.id.clone(), stored.size, stored.expected());
     let source = UpstreamSource::new(service, request, stored, Some(body));
     // Before the first read, so that requests that arrive from now on find the fetch.
     source.register();
@@ -55,16 +54,16 @@ pub async fn start(
     Ok(FetchStart::Reading(reader))
 }
 
-/// Reads an image that is cached or being fetched, or fetches it if its fetch has broken off.
+/// Reads an image of this size, if it is known, that is cached or being fetched; or fetches it if its fetch has broken off.
 pub async fn join(
     service: &Arc<Service>,
     request: UpstreamRequest,
     stored: Arc<StoredResponse>,
-    expected: Expected,
+    size: Option<u64>,
 ) -> image_cache::Result<ImageReader> {
-    let id = request.id.clone();
+    let (id, expected) = (request.id.clone(), Expected { size, ..stored.expected() });
     let source = UpstreamSource::new(service, request, stored, None);
-    service.cache.get_or_fetch_stream(&id, expected.clone(), source.stream(expected.size)).await
+    service.cache.get_or_fetch_stream(&id, expected, source.stream(size)).await
 }
 
 /// An image at the upstream.
@@ -99,10 +98,9 @@ impl UpstreamSource {
     async fn persist(&self) {
         let generation = self.register();
         if self.service.is_being_fetched(&self.request.id) {
-            let (responses, id) = (Arc::clone(&self.service.responses), self.request.id.clone());
             let (stored, epoch) = (Arc::clone(&self.stored), self.request.epoch);
-            let persisted = self.service.cache.run(move |_| {
-                responses.persist(&id, generation, &stored, epoch);
+            let persisted = self.service.run(&self.request.id, move |responses, _, id| {
+                responses.persist(id, generation, &stored, epoch);
                 Ok(())
             });
             // It fails only if the runtime stops.
@@ -118,9 +116,10 @@ impl UpstreamSource {
         if is_same_for_all && self.stored.md5.is_some() {
             return None;
         }
-        let (responses, id) = (Arc::clone(&self.service.responses), self.request.id.clone());
         let stored = Arc::clone(&self.stored);
-        let known = self.service.cache.run(move |_| Ok(responses.is_same_elsewhere(&id, &stored)));
+        let known = self.service.run(&self.request.id, move |responses, _, id| {
+            Ok(responses.is_same_elsewhere(id, &stored))
+        });
         if known.await.unwrap_or(false) {
             return None;
         }
@@ -190,13 +189,12 @@ impl Drop for UpstreamSource {
         let (service, id) = (Arc::clone(&self.service), self.request.id.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let responses = Arc::clone(&service.responses);
-                let finish = move |cache: &image_cache::ImageCache| {
-                    responses.finish(cache, &id, generation);
+                let finished = service.run(&id, move |responses, cache, id| {
+                    responses.finish(cache, id, generation);
                     Ok(())
-                };
+                });
                 // It fails only if the runtime stops: the image is fetched again after the restart.
-                let _ = service.cache.run(finish).await;
+                let _ = finished.await;
             });
         }
     }

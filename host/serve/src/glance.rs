@@ -12,10 +12,11 @@ use super::body::Body;
 use super::cache_control::CacheControl;
 use super::cache_lookup::{CacheLookup, LookupResult};
 use super::cache_status::{CacheStatus, Reason};
-use super::proxy::{self, CacheAnswer, ImageGet, MissDescription, ProxyProfile};
+use super::proxy::{self, CacheAnswer, ImageGet, ProxyProfile};
 use super::range::Part;
+use super::response_store::ResponseStore;
 use super::serve_hit::serve_hit;
-use super::serve_inflight::{expected_content, serve_in_flight};
+use super::serve_inflight::serve_in_flight;
 use super::service::{Service, log_bypass};
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use super::upstream::IsFramed;
@@ -24,6 +25,7 @@ use decision::AuthDecision;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
+use image_cache::{Expected, ImageCache};
 use paths::{image, withdrawn};
 use std::sync::Arc;
 
@@ -122,8 +124,7 @@ impl ProxyProfile for GlanceProfile {
         if service.is_being_fetched(&request.id) {
             return true;
         }
-        let id = request.id.clone();
-        let size = service.cache.run(move |cache| cache.image_size(&id)).await;
+        let size = service.run(&request.id, |_, cache, id| cache.image_size(id)).await;
         let Ok(Some(size)) = size else { return false };
         let known = self.record.as_ref().and_then(|record| record.size);
         let is_other = known.is_some_and(|known| known != size);
@@ -145,24 +146,23 @@ impl ProxyProfile for GlanceProfile {
         if lies { Err(Reason::NotStorable) } else { Ok(()) }
     }
 
-    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription {
+    fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse {
         let record = self.record.as_deref();
         let length = response.body().size_hint().exact();
         let size = length.or(record.and_then(|record| record.size));
         let said = response.headers().get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
-        let expected = expected_content(size, record.and_then(Record::checksum).or(said));
-        let md5 = expected.md5.as_ref().map(ToString::to_string);
-        MissDescription { stored: self.stored_response(response.headers(), size, md5), expected }
+        let md5 = record.and_then(Record::checksum).or(said);
+        let md5 = md5.and_then(|md5| Expected::nothing().with_md5(md5).ok()?.md5);
+        self.stored_response(response.headers(), size, md5.map(|md5| md5.to_string()))
     }
 
     /// Adds the header fields that a hit has.
-    fn complete_head(&self, head: &mut Response<()>, description: &MissDescription) {
-        let MissDescription { stored, expected } = description;
-        let ours = response::head(stored, expected.size.unwrap_or_default(), &Part::All);
+    fn complete_head(&self, head: &mut Response<()>, stored: &StoredResponse) {
+        let ours = response::head(stored, stored.size.unwrap_or_default(), &Part::All);
         for (name, value) in ours.headers() {
             head.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        if expected.size.is_none() {
+        if stored.size.is_none() {
             head.headers_mut().remove(header::CONTENT_LENGTH);
         }
     }
@@ -179,8 +179,8 @@ impl GlanceProfile {
 
     /// The cached image, if it is the one of this record.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let ImageGet { service, head, request } = &self.get;
-        let lookup = CacheLookup::new(&service.responses, &request.id, &head.headers, false, true);
+        let ImageGet { service, request, .. } = &self.get;
+        let lookup = CacheLookup::new(&self.get, false);
         let (known, is_unreachable) = (record.cloned(), self.is_unreachable);
         let is_usable = move |stored: &StoredResponse| match &known {
             Some(record) => record.matches(stored) && !stored.cache_control().forbids_sharing(),
@@ -219,10 +219,11 @@ impl GlanceProfile {
             let mut confirmed = StoredResponse::clone(stored);
             confirmed.confirm(&HeaderMap::new());
             let ImageGet { service, request, .. } = &self.get;
-            let (responses, id) = (Arc::clone(&service.responses), request.id.clone());
-            let stored = service.cache.run(move |_| Ok(responses.store(&id, confirmed)));
+            let store = move |responses: &ResponseStore, _: &ImageCache, id: &str| {
+                Ok(responses.store(id, confirmed))
+            };
             // It fails only if the runtime stops.
-            let _ = stored.await;
+            let _ = service.run(&request.id, store).await;
         }
         self.hit(Some(&record)).await
     }

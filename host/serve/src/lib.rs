@@ -59,18 +59,14 @@ mod fuzz_targets;
 pub use options::{Options, PrefetchOptions};
 pub use prefetch::PrefetchedImage;
 
-use access_log::log_access;
 use anyhow::Context;
-use body::Body;
 use connections::Connections;
 use descriptors::Descriptors;
-use hyper::Request;
 use image_cache::Config;
 use image_cache::tokio::AsyncImageCache;
 use listen::Listener;
 use log_limit::LogLimit;
 use metrics::Listeners;
-use request_checks::RequestChecks;
 use service::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,14 +118,23 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         descriptors,
     };
     let listeners = service.metrics.listeners.get_or_init(|| listeners);
-    let checks = Arc::new(RequestChecks::default());
+    let acceptor = service.certificate.as_ref().map(|it| it.acceptor()).transpose()?;
+    let listener = |name, socket, connections| Listener {
+        service: Arc::clone(&service),
+        name,
+        socket,
+        acceptor: acceptor.clone(),
+        connections: Arc::clone(connections),
+        descriptors: Arc::clone(&listeners.descriptors),
+        log: Arc::new(LogLimit::default()),
+    };
     if let Some(admin) = admin {
-        let listener = listener(&service, admin, &listeners.admin, &listeners.descriptors)?;
-        let (service, checks, stop) = (Arc::clone(&service), Arc::clone(&checks), stop.clone());
-        tasks.push(tokio::spawn(admin::serve(service, listener, checks, stop)));
+        let listener = listener("admin", admin, &listeners.admin);
+        tasks.push(tokio::spawn(admin::serve(listener, stop.clone())));
     }
-    let clients = listener(&service, clients, &listeners.clients, &listeners.descriptors)?;
-    serve_clients(&service, clients, checks, stop).await;
+    let answering = Arc::clone(&service);
+    let answer = move |request| routing::respond(Arc::clone(&answering), request);
+    listener("clients", clients, &listeners.clients).serve(answer, stop).await;
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished
@@ -150,45 +155,6 @@ async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListe
         listen::print_address("admin listening on", admin)?;
     }
     Ok((clients, admin))
-}
-
-fn listener(
-    service: &Service,
-    socket: TcpListener,
-    connections: &Arc<Connections>,
-    descriptors: &Arc<Descriptors>,
-) -> anyhow::Result<Listener> {
-    Ok(Listener {
-        socket,
-        acceptor: service.certificate.as_ref().map(|it| it.acceptor()).transpose()?,
-        limits: service.options.limits.clone(),
-        connections: Arc::clone(connections),
-        descriptors: Arc::clone(descriptors),
-        log: Arc::new(LogLimit::default()),
-    })
-}
-
-async fn serve_clients(
-    service: &Arc<Service>,
-    clients: Listener,
-    checks: Arc<RequestChecks>,
-    stop: signals::Stop,
-) {
-    let service = Arc::clone(service);
-    let answer = move |request| {
-        let (service, checks) = (Arc::clone(&service), Arc::clone(&checks));
-        async move {
-            let metrics = Arc::clone(&service.metrics);
-            log_access(&metrics, "clients", request, |request: Request<Body>| async move {
-                match checks.refusal(&request) {
-                    Some(refusal) => refusal,
-                    None => routing::respond(&service, request).await,
-                }
-            })
-            .await
-        }
-    };
-    clients.serve(answer, stop).await;
 }
 
 /// Nobody is served any more: what is under way ends, and hits are written.

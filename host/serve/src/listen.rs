@@ -1,15 +1,19 @@
 //! The listeners: their addresses, how they accept connections, and how they stop.
 
+use super::access_log::log_access;
 use super::body::Body;
 use super::client_socket::ClientSocket;
 use super::connections::{ConnectionSlot, Connections};
 use super::descriptors::Descriptors;
 use super::log_limit::LogLimit;
-use super::options::ClientLimits;
+use super::request_checks::refusal;
+use super::service::Service;
 use super::session::ClientSession;
 use super::signals::Stop;
 use super::timeouts;
 use anyhow::Context;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use hyper::{Request, Response};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -69,9 +73,11 @@ pub fn print_address(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
 
 /// A socket that accepts connections, and the limits of these connections.
 pub struct Listener {
+    pub service: Arc<Service>,
+    /// Its name, in the log.
+    pub name: &'static str,
     pub socket: TcpListener,
     pub acceptor: Option<TlsAcceptor>,
-    pub limits: ClientLimits,
     pub connections: Arc<Connections>,
     pub descriptors: Arc<Descriptors>,
     pub log: Arc<LogLimit>,
@@ -84,6 +90,8 @@ impl Listener {
         A: Fn(Request<Body>) -> F + Clone + Send + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
+        let limits = self.service.options.limits.clone();
+        let respond = self.checked(respond);
         let mut running = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -94,7 +102,7 @@ impl Listener {
             if let Some((socket, slot)) = accepted {
                 let session = ClientSession {
                     acceptor: self.acceptor.clone(),
-                    limits: self.limits.clone(),
+                    limits: limits.clone(),
                     stop: stop.clone(),
                     log: Arc::clone(&self.log),
                     slot,
@@ -105,12 +113,35 @@ impl Listener {
         drop(self.socket);
         tokio::select! {
             () = async { while running.join_next().await.is_some() {} } => {}
-            () = tokio::time::sleep(self.limits.stop_within) => {
+            () = tokio::time::sleep(limits.stop_within) => {
                 tracing::warn!("answers that did not end in time are broken off");
             }
             () = stop.wait_for_now() => {}
         }
         let _ = tokio::time::timeout(timeouts::SHUTDOWN_STEP, running.shutdown()).await;
+    }
+
+    /// Responds to well-formed requests, refuses others, and logs all.
+    fn checked<A, F>(
+        &self,
+        respond: A,
+    ) -> impl Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + use<A, F>
+    where
+        A: Fn(Request<Body>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let (service, name) = (Arc::clone(&self.service), self.name);
+        move |request| {
+            let (service, respond) = (Arc::clone(&service), respond.clone());
+            let refused = Arc::clone(&service);
+            let respond = |request| async move {
+                match refusal(&request, &refused.refusals) {
+                    Some(refusal) => refusal,
+                    None => respond(request).await,
+                }
+            };
+            async move { log_access(&service.metrics, name, request, respond).await }.boxed()
+        }
     }
 
     /// The next connection, once there is a slot for it.

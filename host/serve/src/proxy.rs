@@ -7,16 +7,17 @@ mod profile;
 
 pub use image_get::ImageGet;
 pub use miss::store_and_serve;
-pub use profile::{CacheAnswer, MissDescription, ProxyProfile};
+pub use profile::{CacheAnswer, ProxyProfile};
 
-use super::background_fetches::BackgroundFetch;
+use super::background_fetches;
 use super::body::Body;
 use super::cache_status::{CacheStatus, Reason};
 use super::response::upstream_failed;
-use super::response_store::{FetchLock, FetchOutcome, LockResult};
+use super::response_store::{FetchLock, FetchOutcome};
 use super::stored_response::StoredResponse;
 use hyper::Response;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// An image is looked up and asked for so many times before it comes past the cache.
 const ATTEMPTS: u32 = 3;
@@ -58,11 +59,9 @@ async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredRespo
         }
         None if !profile.may_fetch() => Step::Bypass(Reason::Partial),
         stale => match profile.get().service.responses.acquire(&profile.get().request.id).await {
-            LockResult::Acquired(lock) => ask_upstream(profile, stale, Some(lock)).await,
-            LockResult::NotNeeded | LockResult::Released(FetchOutcome::NotShared) => {
-                ask_upstream(profile, stale, None).await
-            }
-            LockResult::Released(FetchOutcome::Failed(error)) => {
+            Ok(lock) => ask_upstream(profile, stale, Some(lock)).await,
+            Err(FetchOutcome::NotShared) => ask_upstream(profile, stale, None).await,
+            Err(FetchOutcome::Failed(error)) => {
                 match stale.filter(|stored| profile.may_serve_stale(stored)) {
                     Some(stored) => {
                         retry_unless(profile.serve_if_current(&stored, CacheStatus::Hit).await)
@@ -70,11 +69,11 @@ async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredRespo
                     None => Step::Respond(upstream_failed(&error)),
                 }
             }
-            LockResult::Released(FetchOutcome::Shared(stored)) => {
+            Err(FetchOutcome::Shared(stored)) => {
                 profile.note_shared(stored);
                 Step::Retry
             }
-            LockResult::Released(FetchOutcome::Unknown) => Step::Retry,
+            Err(FetchOutcome::Unknown) => Step::Retry,
         },
     }
 }
@@ -114,7 +113,7 @@ async fn ask_upstream<P: ProxyProfile>(
 fn part_of<P: ProxyProfile>(
     profile: &mut P,
     response: Response<Body>,
-    permit: Option<BackgroundFetch>,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Step {
     if !CacheStatus::is_fetch(&response) {
         return match CacheStatus::of(&response) {
@@ -126,7 +125,7 @@ fn part_of<P: ProxyProfile>(
     }
     match permit {
         Some(permit) => {
-            permit.drain(response);
+            background_fetches::drain(permit, response);
             profile.note_authorized();
             Step::Retry
         }

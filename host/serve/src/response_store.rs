@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use fetch_lock::{FetchLock, LockResult, release};
+pub use fetch_lock::{FetchLock, release};
 pub use invalidations::InvalidationEpoch;
 pub use table::FetchOutcome;
 

@@ -9,8 +9,8 @@ use super::stored_response::StoredResponse;
 use super::{body, fetch, response};
 use futures_util::StreamExt;
 use hyper::{Response, header};
+use image_cache::Route;
 use image_cache::tokio::ImageReader;
-use image_cache::{Expected, Route};
 use std::sync::Arc;
 
 /// A part that starts farther ahead of the fetch comes from the upstream.
@@ -51,9 +51,7 @@ async fn join(
     stored: Arc<StoredResponse>,
     size: Option<u64>,
 ) -> Option<Response<Body>> {
-    let expected = expected_content(size, stored.md5.as_deref());
-    let joined =
-        fetch::join(&get.service, get.request.clone(), Arc::clone(&stored), expected).await;
+    let joined = fetch::join(&get.service, get.request.clone(), Arc::clone(&stored), size).await;
     let reader = joined.inspect_err(|error| log_bypass(&get.request.id, error)).ok()?;
     let mut head = response::head(&stored, size.unwrap_or_default(), &Part::All);
     if size.is_none() {
@@ -84,13 +82,4 @@ pub async fn stream_response(
         return from.mark(head.map(|()| body::empty()));
     }
     from.mark(head.map(|()| body::streaming(chunks)))
-}
-
-/// What the bytes of an image must match; a checksum that is no MD5 is ignored.
-pub fn expected_content(size: Option<u64>, md5: Option<&str>) -> Expected {
-    let expected = Expected { size, md5: None };
-    match md5 {
-        Some(md5) => expected.clone().with_md5(md5).unwrap_or(expected),
-        None => expected,
-    }
 }

@@ -119,8 +119,7 @@ where
     service_fn(move |request: Request<Incoming>| {
         let active = ActiveRequest::new(&slot, &client);
         let request = request.map(|body| active.begin(body, timeout));
-        // In memory of its own, which an idle connection does not have.
-        let response = Box::pin(respond(request));
+        let response = respond(request);
         async move { Ok(response.await.map(|body| active.respond(body))) }
     })
 }

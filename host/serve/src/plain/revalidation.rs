@@ -3,7 +3,7 @@
 use super::{PlainProfile, rules};
 use crate::body::Body;
 use crate::cache_status::{CacheStatus, Reason};
-use crate::proxy::{ProxyProfile, store_and_serve};
+use crate::proxy::{ImageGet, ProxyProfile, store_and_serve};
 use crate::response::{bypassed, upstream_failed};
 use crate::response_store::{FetchLock, FetchOutcome, release};
 use crate::stored_response::StoredResponse;
@@ -192,13 +192,11 @@ impl PlainProfile {
     async fn confirm(&self, stored: &StoredResponse, headers: &HeaderMap) -> Arc<StoredResponse> {
         let mut stored = stored.clone();
         stored.confirm(headers);
-        let (responses, confirmed) = (Arc::clone(&self.get.service.responses), stored.clone());
-        let (id, epoch) = (self.get.request.id.clone(), self.get.request.epoch);
-        let put = self
-            .get
-            .service
-            .cache
-            .run(move |_| Ok(responses.store_if_unchanged(&id, stored, epoch)));
+        let ImageGet { service, request, .. } = &self.get;
+        let (confirmed, epoch) = (stored.clone(), request.epoch);
+        let put = service.run(&request.id, move |responses, _, id| {
+            Ok(responses.store_if_unchanged(id, stored, epoch))
+        });
         // It is not stored if the runtime stops, or if the image was replaced or invalidated meanwhile.
         put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
     }

@@ -16,33 +16,19 @@ const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SIN
 /// What a response sets for one client alone.
 const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
-/// The directives of a request's Cache-Control.
-#[derive(Debug, Clone)]
-pub struct RequestDirectives(CacheControl);
+/// Whether a caller with these directives takes a stored response without asking: it may want one that is younger, or stays
+/// fresh longer.
+pub fn accepts(directives: &CacheControl, stored: &StoredResponse) -> bool {
+    let now = SystemTime::now();
+    let is_young = directives.max_age.is_none_or(|most| stored.age(now) <= most);
+    !requires_validation(directives)
+        && is_young
+        && stored.is_fresh(now, directives.min_fresh.unwrap_or_default())
+}
 
-impl RequestDirectives {
-    pub fn of(headers: &HeaderMap) -> RequestDirectives {
-        RequestDirectives(CacheControl::of(headers))
-    }
-
-    /// Whether the caller takes a stored response without asking: it may want one that is younger, or stays fresh longer.
-    pub fn accept(&self, stored: &StoredResponse) -> bool {
-        let now = SystemTime::now();
-        let is_young = self.0.max_age.is_none_or(|most| stored.age(now) <= most);
-        !self.require_validation()
-            && is_young
-            && stored.is_fresh(now, self.0.min_fresh.unwrap_or_default())
-    }
-
-    /// Whether the caller wants nothing that has to be asked for.
-    pub fn only_if_cached(&self) -> bool {
-        self.0.only_if_cached
-    }
-
-    /// Whether the caller does not take what was not checked just now.
-    pub fn require_validation(&self) -> bool {
-        self.0.no_cache || self.0.max_age == Some(Duration::ZERO)
-    }
+/// Whether a caller with these directives does not take what was not checked just now.
+pub fn requires_validation(directives: &CacheControl) -> bool {
+    directives.no_cache || directives.max_age == Some(Duration::ZERO)
 }
 
 /// Why a request must not get a shared response; nothing if it may.
@@ -60,7 +46,7 @@ pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> 
 pub fn conditions(stored: &StoredResponse, authorises: bool) -> HeaderMap {
     let etag = stored.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
     let date = stored.header(&header::LAST_MODIFIED).filter(|_| !authorises);
-    let condition = |name, value: Option<&str>| Some((name, HeaderValue::from_str(value?).ok()?));
+    let condition = |name, value: Option<&HeaderValue>| Some((name, value?.clone()));
     let all = [condition(header::IF_NONE_MATCH, etag), condition(header::IF_MODIFIED_SINCE, date)];
     all.into_iter().flatten().collect()
 }

@@ -54,7 +54,7 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     *request.uri_mut() = target(service, id)?.parse().map_err(|_| "its path is malformed")?;
     *request.headers_mut() =
         service.prefetch.credentials.headers().map_err(|error| format!("{error:#}"))?;
-    let response = respond(service, request).await;
+    let response = respond(Arc::clone(service), request).await;
     if response.status() != StatusCode::OK {
         return Err(DocumentError::Answered(response.status()).words());
     }
@@ -65,12 +65,11 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
         Some(CacheStatus::Hit | CacheStatus::Revalidated) => {}
         Some(CacheStatus::Bypass(_)) | None => return Err(bypass_reason(service, id).await),
     }
-    let image = id.to_owned();
-    let is_cached = service.cache.run(move |cache| {
-        let is_cached = cache.is_cached(&image)?;
+    let is_cached = service.run(id, |_, cache, image| {
+        let is_cached = cache.is_cached(image)?;
         // One that was cached already has left nobody else to take it from the queue.
         if is_cached {
-            cache.delete_queued_image(&image)?;
+            cache.delete_queued_image(image)?;
         }
         Ok(is_cached)
     });

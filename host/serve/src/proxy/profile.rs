@@ -8,7 +8,6 @@ use crate::stored_response::StoredResponse;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use image_cache::Expected;
 use std::sync::Arc;
 
 /// What the cache and running fetches have for a request.
@@ -17,13 +16,6 @@ pub enum CacheAnswer {
     /// An image that must be validated before it is used.
     Stale(Arc<StoredResponse>),
     Miss,
-}
-
-/// What is known of an image whose response head has arrived.
-pub struct MissDescription {
-    pub stored: StoredResponse,
-    /// What the bytes must match.
-    pub expected: Expected,
 }
 
 /// The rules of a profile, for one request.
@@ -89,10 +81,10 @@ pub trait ProxyProfile {
     }
 
     /// Describes the image of a response that may be stored.
-    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription;
+    fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse;
 
     /// Adds what the profile promises to the head of a response that is stored.
-    fn complete_head(&self, _head: &mut Response<()>, _description: &MissDescription) {}
+    fn complete_head(&self, _head: &mut Response<()>, _stored: &StoredResponse) {}
 
     /// Another request has shared this response, which is fresh.
     fn note_shared(&mut self, _stored: Arc<StoredResponse>) {}
