@@ -3,10 +3,10 @@
 use super::body::{self, Body, PolledFrame};
 use super::cache_status::{self, CacheStatus};
 use super::metrics::ServeMetrics;
+use headers::{ContentLength, HeaderMapExt};
 use hyper::body::Body as _;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
-use std::fmt;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,29 +18,19 @@ use tracing::{Instrument, Span};
 /// The header with the id of a request, in OpenStack's services and their callers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// A request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping.
-#[derive(Debug, Clone, Copy)]
-struct RequestId(u64);
-
-impl RequestId {
-    fn next() -> RequestId {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        RequestId(LAST.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Which process it was, and which of its requests.
-        static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
-        let (high, low) = (*PROCESS, self.0);
-        let parts = [(high >> 32, 8), (high >> 16 & 0xffff, 4), (high & 0xffff, 4)];
-        write!(f, "req")?;
-        for (part, digits) in parts.into_iter().chain([(low >> 48, 4), (low & (!0 >> 16), 12)]) {
-            write!(f, "-{part:0digits$x}")?;
-        }
-        Ok(())
-    }
+/// The next request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping. They say which process it was, and which
+/// of its requests.
+fn next_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let (high, low) = (*PROCESS, LAST.fetch_add(1, Ordering::Relaxed));
+    let (middle, end) = (high >> 16 & 0xffff, high & 0xffff);
+    format!(
+        "req-{:08x}-{middle:04x}-{end:04x}-{:04x}-{:012x}",
+        high >> 32,
+        low >> 48,
+        low & !0 >> 16
+    )
 }
 
 /// Serves a request under an id of its own, which is in each line that is logged meanwhile.
@@ -55,7 +45,7 @@ pub async fn log_access<R, F>(
 where
     F: Future<Output = Response<Body>>,
 {
-    let (id, begun) = (RequestId::next(), Instant::now());
+    let (id, begun) = (next_id(), Instant::now());
     let caller = callers_id(request.headers()).map(str::to_owned);
     let span = tracing::error_span!("request", %id, caller, listener);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -65,7 +55,7 @@ where
         upstream: upstream.map(str::to_owned),
         status: response.status(),
         cache: CacheStatus::of(&response),
-        length: length(response.headers()),
+        length: response.headers().typed_get::<ContentLength>().map(|length| length.0),
         has_ended: response.body().is_end_stream(),
         method,
         path,
@@ -76,7 +66,7 @@ where
         metrics: Arc::clone(metrics),
     };
     if entry.upstream.is_none()
-        && let Ok(id) = HeaderValue::from_str(&id.to_string())
+        && let Ok(id) = HeaderValue::try_from(id)
     {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -89,10 +79,6 @@ fn callers_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     (id.len() <= 64 && id.chars().all(plain)).then_some(id)
-}
-
-fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A request and its response; the log has them once the response has ended.
@@ -167,7 +153,7 @@ mod tests {
 
     #[test]
     fn ids_look_like_openstack_s_and_differ() {
-        let [one, other] = [(); 2].map(|()| RequestId::next().to_string());
+        let [one, other] = [(); 2].map(|()| next_id());
         assert_ne!(one, other);
         let lengths: Vec<usize> = one.split('-').map(str::len).collect();
         assert_eq!(lengths, [3, 8, 4, 4, 4, 12], "{one}");

@@ -21,6 +21,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
 use foreign::Hosts;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::service::Service as _;
 use hyper::{Request, Response, StatusCode};
@@ -48,9 +49,9 @@ pub async fn serve(listener: Listener, stop: Stop) {
     let router = Arc::new(TowerToHyperService::new(router(service, Arc::new(hosts))));
     let answer = move |request: Request<Body>| {
         let answer = router.call(request.map(axum::body::Body::new));
-        in_time(answer, timeouts::ADMIN_ANSWER)
+        in_time(answer, timeouts::ADMIN_ANSWER).boxed()
     };
-    listener.serve(answer, stop).await;
+    listener.serve(Arc::new(answer), stop).await;
 }
 
 /// The response to an operator; after the timeout it says that the operation goes on.

@@ -26,9 +26,6 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// The bytes of an image, as they arrive.
-pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
 /// These chunks; an error breaks the connection off.
 pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
     StreamBody::new(chunks.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()

@@ -35,7 +35,6 @@ pub struct CacheHit {
 
 /// The bytes of a hit.
 pub enum HitContent {
-    Empty,
     Small(Bytes),
     Large(CachedReader),
 }
@@ -99,7 +98,7 @@ impl CacheLookup {
             },
         };
         let content = match reader {
-            None => HitContent::Empty,
+            None => HitContent::Small(Bytes::new()),
             Some(reader) => match read_small(reader) {
                 Ok(content) => content,
                 Err(error) => {

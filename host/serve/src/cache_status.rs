@@ -64,33 +64,26 @@ pub enum Reason {
 impl Reason {
     /// The word for it, in headers, metrics and the log.
     pub fn word(self) -> &'static str {
-        match self {
-            Reason::Method => "method",
-            Reason::Personal => "personal",
-            Reason::CredentialInQuery => "credential-in-query",
-            Reason::Request => "request",
-            Reason::Path => "path",
-            Reason::Partial => "partial",
-            Reason::Vary => "vary",
-            Reason::Status => "status",
-            Reason::Forbidden => "forbidden",
-            Reason::NotStorable => "not-storable",
-            Reason::NoStrongValidator => "no-strong-validator",
-            Reason::TooManyFields => "too-many-fields",
-            Reason::NotAuthorised => "not-authorised",
-            Reason::CacheFailed => "cache-failed",
-        }
+        self.words().0
     }
 
-    /// The word that RFC 9211, 2.2, has for it.
-    fn forwarded(self) -> &'static str {
+    /// Our word for it, and the word that RFC 9211, 2.2, has for it.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Reason::Method => "method",
-            Reason::Request | Reason::Personal | Reason::CredentialInQuery => "request",
-            Reason::Vary => "vary-miss",
-            Reason::Partial => "partial",
-            Reason::Path | Reason::CacheFailed => "bypass",
-            _ => "uri-miss",
+            Reason::Method => ("method", "method"),
+            Reason::Personal => ("personal", "request"),
+            Reason::CredentialInQuery => ("credential-in-query", "request"),
+            Reason::Request => ("request", "request"),
+            Reason::Path => ("path", "bypass"),
+            Reason::Partial => ("partial", "partial"),
+            Reason::Vary => ("vary", "vary-miss"),
+            Reason::Status => ("status", "uri-miss"),
+            Reason::Forbidden => ("forbidden", "uri-miss"),
+            Reason::NotStorable => ("not-storable", "uri-miss"),
+            Reason::NoStrongValidator => ("no-strong-validator", "uri-miss"),
+            Reason::TooManyFields => ("too-many-fields", "uri-miss"),
+            Reason::NotAuthorised => ("not-authorised", "uri-miss"),
+            Reason::CacheFailed => ("cache-failed", "bypass"),
         }
     }
 }
@@ -128,7 +121,8 @@ impl CacheStatus {
             CacheStatus::Changed => "image-cache; fwd=stale; stored".to_owned(),
             CacheStatus::Shared => "image-cache; fwd=uri-miss; collapsed".to_owned(),
             CacheStatus::Bypass(reason) => {
-                format!("image-cache; fwd={}; detail={}", reason.forwarded(), reason.word())
+                let (word, forwarded) = reason.words();
+                format!("image-cache; fwd={forwarded}; detail={word}")
             }
         }
     }

@@ -4,7 +4,6 @@ mod resume;
 
 pub use resume::Repair;
 
-use super::body::ByteStream;
 use super::options::Profile;
 use super::service::Service;
 use super::stored_response::StoredResponse;
@@ -13,7 +12,7 @@ use super::upstream_request::UpstreamRequest;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper::body::Incoming;
-use image_cache::tokio::{ImageReader, resuming};
+use image_cache::tokio::{ImageReader, ImageStream, resuming};
 use image_cache::{Break, Expected, Route};
 use resume::ResumeError;
 use std::io;
@@ -147,7 +146,7 @@ impl UpstreamSource {
         })
     }
 
-    async fn open(&self, broken: Break) -> io::Result<ByteStream> {
+    async fn open(&self, broken: Break) -> io::Result<ImageStream> {
         self.persist().await;
         let timeout = self.service.options.origin.upstream_timeout;
         if let Some(body) =

@@ -20,7 +20,7 @@ use super::serve_inflight::serve_in_flight;
 use super::service::{Service, log_bypass};
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use super::upstream::IsFramed;
-use super::{response, stored_response};
+use super::{response, stored_fields};
 use decision::AuthDecision;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
@@ -102,7 +102,7 @@ impl ProxyProfile for GlanceProfile {
             return CacheAnswer::Respond(response);
         }
         if !self.recheck(None).await {
-            return CacheAnswer::Miss;
+            return CacheAnswer::Ask(None);
         }
         let mut response = self.denied_download().await;
         if response.is_none() {
@@ -111,7 +111,7 @@ impl ProxyProfile for GlanceProfile {
         if response.is_none() {
             response = self.serve_running().await;
         }
-        response.map_or(CacheAnswer::Miss, CacheAnswer::Respond)
+        response.map_or(CacheAnswer::Ask(None), CacheAnswer::Respond)
     }
 
     fn may_fetch(&self) -> bool {
@@ -142,8 +142,26 @@ impl ProxyProfile for GlanceProfile {
         if lies {
             tracing::warn!(image = %self.get.request.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
         }
-        self.check_fields(response, promised.is_some())?;
-        if lies { Err(Reason::NotStorable) } else { Ok(()) }
+        let headers = response.headers();
+        let control = CacheControl::of(headers);
+        if response.status() != StatusCode::OK {
+            return Err(Reason::Status);
+        }
+        let authorises = self.get.service.options.authorises();
+        if control.forbids_sharing() || (control.no_cache && !authorises) {
+            return Err(Reason::Forbidden);
+        }
+        let is_encoded =
+            headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+        let is_framed = response.extensions().get() == Some(&IsFramed(true));
+        if is_encoded || !(is_framed || promised.is_some()) {
+            return Err(Reason::NotStorable);
+        }
+        match stored_fields::are_storable(headers) {
+            false => Err(Reason::TooManyFields),
+            true if lies => Err(Reason::NotStorable),
+            true => Ok(()),
+        }
     }
 
     fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse {
@@ -237,29 +255,6 @@ impl GlanceProfile {
             return None;
         }
         serve_in_flight(&self.get, stored).await
-    }
-
-    fn check_fields(
-        &self,
-        response: &Response<Incoming>,
-        has_known_end: bool,
-    ) -> Result<(), Reason> {
-        let headers = response.headers();
-        let control = CacheControl::of(headers);
-        if response.status() != StatusCode::OK {
-            return Err(Reason::Status);
-        }
-        let authorises = self.get.service.options.authorises();
-        if control.forbids_sharing() || (control.no_cache && !authorises) {
-            return Err(Reason::Forbidden);
-        }
-        let is_encoded =
-            headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
-        let is_framed = response.extensions().get() == Some(&IsFramed(true));
-        if is_encoded || !(is_framed || has_known_end) {
-            return Err(Reason::NotStorable);
-        }
-        if stored_response::is_storable(headers) { Ok(()) } else { Err(Reason::TooManyFields) }
     }
 
     /// The response that a record describes.

@@ -62,6 +62,7 @@ pub use prefetch::PrefetchedImage;
 use anyhow::Context;
 use connections::Connections;
 use descriptors::Descriptors;
+use futures_util::FutureExt;
 use image_cache::Config;
 use image_cache::tokio::AsyncImageCache;
 use listen::Listener;
@@ -133,8 +134,8 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         tasks.push(tokio::spawn(admin::serve(listener, stop.clone())));
     }
     let answering = Arc::clone(&service);
-    let answer = move |request| routing::respond(Arc::clone(&answering), request);
-    listener("clients", clients, &listeners.clients).serve(answer, stop).await;
+    let answer = move |request| routing::respond(Arc::clone(&answering), request).boxed();
+    listener("clients", clients, &listeners.clients).serve(Arc::new(answer), stop).await;
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished

@@ -1,20 +1,17 @@
 //! The listeners: their addresses, how they accept connections, and how they stop.
 
 use super::access_log::log_access;
-use super::body::Body;
 use super::client_socket::ClientSocket;
 use super::connections::{ConnectionSlot, Connections};
 use super::descriptors::Descriptors;
 use super::log_limit::LogLimit;
 use super::request_checks::refusal;
 use super::service::Service;
-use super::session::ClientSession;
+use super::session::{ClientSession, Respond};
 use super::signals::Stop;
 use super::timeouts;
 use anyhow::Context;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use hyper::{Request, Response};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,11 +82,7 @@ pub struct Listener {
 
 impl Listener {
     /// Serves connections until the stop, and then finishes the responses that have begun, within `--stop-within`.
-    pub async fn serve<A, F>(self, respond: A, mut stop: Stop)
-    where
-        A: Fn(Request<Body>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    pub async fn serve(self, respond: Respond, mut stop: Stop) {
         let limits = self.service.options.limits.clone();
         let respond = self.checked(respond);
         let mut running = JoinSet::new();
@@ -106,8 +99,9 @@ impl Listener {
                     stop: stop.clone(),
                     log: Arc::clone(&self.log),
                     slot,
+                    respond: Arc::clone(&respond),
                 };
-                running.spawn(session.serve(socket, respond.clone()));
+                running.spawn(session.serve(socket));
             }
         }
         drop(self.socket);
@@ -122,26 +116,19 @@ impl Listener {
     }
 
     /// Responds to well-formed requests, refuses others, and logs all.
-    fn checked<A, F>(
-        &self,
-        respond: A,
-    ) -> impl Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + use<A, F>
-    where
-        A: Fn(Request<Body>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    fn checked(&self, respond: Respond) -> Respond {
         let (service, name) = (Arc::clone(&self.service), self.name);
-        move |request| {
-            let (service, respond) = (Arc::clone(&service), respond.clone());
-            let refused = Arc::clone(&service);
-            let respond = |request| async move {
-                match refusal(&request, &refused.refusals) {
+        Arc::new(move |request| {
+            let (service, respond) = (Arc::clone(&service), Arc::clone(&respond));
+            let answer = async move {
+                let respond = async |request| match refusal(&request, &service.refusals) {
                     Some(refusal) => refusal,
                     None => respond(request).await,
-                }
+                };
+                log_access(&service.metrics, name, request, respond).await
             };
-            async move { log_access(&service.metrics, name, request, respond).await }.boxed()
-        }
+            answer.boxed()
+        })
     }
 
     /// The next connection, once there is a slot for it.

@@ -39,13 +39,13 @@ pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response
         Some(_) => return service.bypass(Reason::CredentialInQuery, head).await,
         None => plain_id::of_target(&target),
     };
-    let authorises = service.options.authorises();
-    if let Some(reason) = rules::bypass(&head.headers, &service.fields, authorises) {
+    if let Some(reason) = rules::bypass(&head.headers, &service.fields) {
         return service.bypass(reason, head).await;
     }
     let Some(id) = id else { return service.bypass(Reason::Path, head).await };
     let directives = CacheControl::of(&head.headers);
     let get = ImageGet::new(service, head, &id, &target);
+    let authorises = service.fields.authorises;
     proxy::serve(PlainProfile { get, directives, authorises, shared: None }).await
 }
 
@@ -104,7 +104,7 @@ impl ProxyProfile for PlainProfile {
         if stale.is_none() && variance.is_some_and(|fields| !self.is_variant(&fields)) {
             return CacheAnswer::Respond(self.get.bypass(Reason::Vary).await);
         }
-        stale.map_or(CacheAnswer::Miss, CacheAnswer::Stale)
+        CacheAnswer::Ask(stale)
     }
 
     fn may_fetch(&self) -> bool {
@@ -165,7 +165,7 @@ impl ProxyProfile for PlainProfile {
     }
 
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason> {
-        let storable = rules::storable(response, &self.get.service.fields, self.authorises);
+        let storable = rules::storable(response, &self.get.service.fields);
         if let Err(reason @ (Reason::NoStrongValidator | Reason::TooManyFields)) = storable {
             tracing::warn!(image = %self.get.request.id, reason = reason.word(), "it is not cached");
         }

@@ -38,8 +38,7 @@ pub async fn serve<P: ProxyProfile>(mut profile: P) -> Response<Body> {
         profile.get_mut().renew_epoch();
         let stale = match profile.accept_hit().await {
             CacheAnswer::Respond(response) => return response,
-            CacheAnswer::Stale(stored) => Some(stored),
-            CacheAnswer::Miss => None,
+            CacheAnswer::Ask(stale) => stale,
         };
         match attempt(&mut profile, stale).await {
             Step::Respond(response) => return response,

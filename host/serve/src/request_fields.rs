@@ -34,7 +34,8 @@ pub struct RequestFields {
     personal: Vec<HeaderName>,
     shared: Vec<HeaderName>,
     profile: Profile,
-    authorises: bool,
+    /// Whether each use of an image needs the upstream's permission.
+    pub authorises: bool,
 }
 
 impl RequestFields {

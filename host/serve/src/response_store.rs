@@ -56,7 +56,7 @@ impl ResponseStore {
     /// Whether the image that is cached or in flight is certainly the one of this response.
     pub fn is_current(&self, id: &str, stored: &StoredResponse) -> bool {
         let table = self.table();
-        match (table.fetch(id), table.cached(id)) {
+        match (table.fetches.get(id), table.cached.get(id)) {
             (Some(fetch), _) => fetch.stored.begun == stored.begun && !fetch.has_rival,
             (None, Some(cached)) => cached.begun == stored.begun,
             (None, None) => false,
@@ -72,13 +72,13 @@ impl ResponseStore {
 
     /// The response of an image that is being fetched.
     pub fn in_flight(&self, id: &str) -> Option<Arc<StoredResponse>> {
-        self.table().fetch(id).map(|fetch| Arc::clone(&fetch.stored))
+        self.table().fetches.get(id).map(|fetch| Arc::clone(&fetch.stored))
     }
 
     /// The response of an image that is being fetched, if new requests may share the fetch.
     pub fn shareable_fetch(&self, id: &str) -> Option<Arc<StoredResponse>> {
         let table = self.table();
-        let fetch = table.fetch(id).filter(|fetch| !fetch.is_discarded)?;
+        let fetch = table.fetches.get(id).filter(|fetch| !fetch.is_discarded)?;
         Some(Arc::clone(&fetch.stored))
     }
 
@@ -93,12 +93,12 @@ impl ResponseStore {
     ) -> io::Result<Option<Arc<StoredResponse>>> {
         let fetched = {
             let table = self.table();
-            if let Some(stored) = table.cached(id)
+            if let Some(stored) = table.cached.get(id)
                 && stored.belongs_to(size, modified)
             {
                 return Ok(Some(Arc::clone(stored)));
             }
-            let fetch = table.fetch(id).filter(|fetch| fetch.fills_cache);
+            let fetch = table.fetches.get(id).filter(|fetch| fetch.fills_cache);
             fetch.map(|fetch| Arc::clone(&fetch.stored))
         };
         let is_its = |stored: &Arc<StoredResponse>| {
@@ -192,10 +192,10 @@ impl ResponseStore {
     fn known_modified(&self, id: &str) -> Option<Option<Timestamp>> {
         {
             let table = self.table();
-            if let Some(cached) = table.cached(id) {
+            if let Some(cached) = table.cached.get(id) {
                 return Some(cached.modified);
             }
-            if let Some(fetch) = table.fetch(id).filter(|fetch| fetch.fills_cache) {
+            if let Some(fetch) = table.fetches.get(id).filter(|fetch| fetch.fills_cache) {
                 return Some(fetch.stored.modified);
             }
         }
@@ -210,7 +210,7 @@ impl ResponseStore {
     /// Keeps a response in memory; as invalid if its fetch became invalid since the response was taken from it.
     fn remember(&self, id: &str, mut stored: Arc<StoredResponse>) -> Arc<StoredResponse> {
         let mut table = self.table();
-        let fetched = table.fetch(id).map(|fetch| &fetch.stored);
+        let fetched = table.fetches.get(id).map(|fetch| &fetch.stored);
         let is_newer = fetched.is_some_and(|fetched| fetched.begun > stored.begun);
         if fetched.is_some_and(|fetched| {
             fetched.is_invalid

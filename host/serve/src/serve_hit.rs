@@ -26,7 +26,6 @@ pub fn serve_hit(get: &ImageGet, hit: CacheHit, status: CacheStatus) -> Response
     let mut head = response::head(&stored, size, &part);
     head.headers_mut().insert(AGE, stored.age(SystemTime::now()).as_secs().into());
     let body = match content {
-        HitContent::Empty => body::empty(),
         HitContent::Small(bytes) => body::full(bytes),
         HitContent::Large(reader) => {
             let end = match &part {

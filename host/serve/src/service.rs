@@ -9,7 +9,7 @@ use super::log_limit::LogLimit;
 use super::metrics::ServeMetrics;
 use super::options::{Options, Profile};
 use super::plain::KnownCredentials;
-use super::prefetch::PrefetchState;
+use super::prefetch::{PrefetchState, credentials};
 use super::request_fields::RequestFields;
 use super::response::{bypassed, upstream_failed};
 use super::response_store::ResponseStore;
@@ -53,12 +53,14 @@ impl Service {
         let responses = cache.run(|cache| Ok(ResponseStore::open(cache))).await?;
         let responses = responses.context("cannot use .image-cache/http in the cache directory")?;
         let (profile, authorises) = (options.origin.profile, options.authorises());
+        // Faulty credentials are an error at once.
+        credentials::headers(options.prefetch.prefetch_credentials_file.as_deref())?;
         Ok(Service {
             upstream: Upstream::new(&options.origin, passes_host)?,
             metrics: Arc::default(),
             admin_token: AdminToken::load(options.admin.admin_token_file.as_deref())?,
             certificate: ServerCertificate::load(&options.tls)?,
-            prefetch: PrefetchState::new(&options.prefetch)?,
+            prefetch: PrefetchState::default(),
             responses: Arc::new(responses),
             fields: RequestFields::new(profile, authorises, &options.sharing),
             credentials: KnownCredentials::with(&options.sharing.credential_query),

@@ -9,6 +9,7 @@ use super::log_limit::LogLimit;
 use super::options::ClientLimits;
 use super::signals::Stop;
 use super::timeout_stream::TimeoutStream;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -18,11 +19,14 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 /// hyper's buffers are no smaller; a head may fill one and must leave room to see what follows.
 const BEYOND_HEAD: usize = 8 * 1024;
+
+/// Responds to a request. The future has memory of its own, which an idle connection does not have.
+pub type Respond = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// A connection that is served.
 pub struct ClientSession {
@@ -31,20 +35,17 @@ pub struct ClientSession {
     pub stop: Stop,
     pub log: Arc<LogLimit>,
     pub slot: ConnectionSlot,
+    pub respond: Respond,
 }
 
 impl ClientSession {
     /// Serves the connection until the client or the service closes it.
-    pub async fn serve<A, F>(mut self, socket: ClientSocket, respond: A)
-    where
-        A: Fn(Request<Body>) -> F + Send + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    pub async fn serve(mut self, socket: ClientSocket) {
         let connection = Arc::clone(&self.slot.connection);
         let timeout = self.limits.body_timeout;
         let stream = TimeoutStream::new(socket.clone(), timeout, Arc::clone(&connection));
         let Some(acceptor) = self.acceptor.take() else {
-            return self.serve_http(socket, stream, respond).await;
+            return self.serve_http(socket, stream).await;
         };
         let handshake = tokio::time::timeout(self.limits.idle_timeout, acceptor.accept(stream));
         let stream = tokio::select! {
@@ -53,7 +54,7 @@ impl ClientSession {
             () = connection.closing() => return close(socket).await,
         };
         match stream {
-            Ok(Ok(stream)) => self.serve_http(socket, stream, respond).await,
+            Ok(Ok(stream)) => self.serve_http(socket, stream).await,
             Ok(Err(error)) if self.log.allow("TLS") => {
                 tracing::warn!(%error, "no TLS with a client");
             }
@@ -62,16 +63,12 @@ impl ClientSession {
         }
     }
 
-    async fn serve_http<A, F>(
+    async fn serve_http(
         self,
         socket: ClientSocket,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        respond: A,
-    ) where
-        A: Fn(Request<Body>) -> F + Send + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
-        let ClientSession { limits, mut stop, log, slot, .. } = self;
+    ) {
+        let ClientSession { limits, mut stop, log, slot, respond, .. } = self;
         let connection = Arc::clone(&slot.connection);
         let service = http_service(slot, socket.clone(), limits.body_timeout, respond);
         let mut served = pin!(
@@ -105,16 +102,12 @@ impl ClientSession {
 }
 
 /// Responds to the requests of a connection, which is busy meanwhile.
-fn http_service<A, F>(
+fn http_service(
     slot: ConnectionSlot,
     client: ClientSocket,
     timeout: Duration,
-    respond: A,
-) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
-where
-    A: Fn(Request<Body>) -> F + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+    respond: Respond,
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> {
     let slot = Arc::new(slot);
     service_fn(move |request: Request<Incoming>| {
         let active = ActiveRequest::new(&slot, &client);
@@ -126,10 +119,10 @@ where
 
 /// Closes a connection whose first request did not arrive in time. The client may send it just now: it is read and
 /// discarded, so that the client sees the end of the connection, and no reset.
-async fn close(mut socket: ClientSocket) {
-    if socket.shutdown().await.is_ok() {
+async fn close(socket: ClientSocket) {
+    if socket.shut_down().is_ok() {
         let mut lingering = LingeringClose::new();
-        std::future::poll_fn(|cx| lingering.poll_end(cx, &mut socket)).await;
+        std::future::poll_fn(|cx| lingering.poll_end(cx, &socket)).await;
     }
 }
 

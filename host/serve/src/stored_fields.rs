@@ -94,7 +94,7 @@ fn value_of(text: &str) -> Option<HeaderValue> {
 }
 
 /// Whether a response's fields are few and small enough to be stored.
-pub fn is_within_bounds(headers: &HeaderMap) -> bool {
+pub fn are_storable(headers: &HeaderMap) -> bool {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     headers.len() <= MOST_FIELDS && bytes <= MOST_BYTES
 }

@@ -4,7 +4,7 @@
 mod tests;
 
 use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
-use super::stored_fields::{self, StoredFields};
+use super::stored_fields::StoredFields;
 use headers::{Date, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch, LastModified};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use image_cache::Expected;
@@ -256,9 +256,4 @@ fn said_age(headers: &HeaderMap) -> u64 {
         (Some(line), None) => delta_seconds(line.as_bytes().trim_ascii()).unwrap_or(MOST_SECONDS),
         _ => MOST_SECONDS,
     }
-}
-
-/// Whether a response's fields are few and small enough to be stored.
-pub fn is_storable(headers: &HeaderMap) -> bool {
-    stored_fields::is_within_bounds(headers)
 }

@@ -89,10 +89,9 @@ fn authorities(file: &Path) -> anyhow::Result<RootCertStore> {
 
 fn certified_key(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let provider: CryptoProvider = default_provider();
-    let bytes = read_file(key, MAX_BYTES)
-        .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
-    let private = PrivateKeyDer::from_pem_slice(&bytes)
-        .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
+    let cannot = || format!("cannot read a private key in PEM from {}", key.display());
+    let bytes = read_file(key, MAX_BYTES).with_context(cannot)?;
+    let private = PrivateKeyDer::from_pem_slice(&bytes).with_context(cannot)?;
     CertifiedKey::from_der(certificates(cert)?, private, &provider).with_context(|| {
         format!("the key in {} does not go with {}", key.display(), cert.display())
     })

@@ -11,7 +11,7 @@ mod uri_reference;
 pub use base_url::BaseUrl;
 pub use failure::UpstreamError;
 pub use message::IsFramed;
-pub use ranged::Ranged;
+pub use ranged::{cannot_do_ranges, range_from};
 
 use super::body::Body;
 use super::options::Origin;

@@ -6,9 +6,10 @@ use crate::body::Body;
 use crate::cache_status::Reason;
 use crate::proxy::ImageGet;
 use crate::response::{bypassed, refuse, upstream_failed};
-use crate::upstream::{Ranged, UpstreamError};
+use crate::upstream::{UpstreamError, cannot_do_ranges};
 use hyper::body::Incoming;
-use hyper::{Response, StatusCode, header};
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
 use std::sync::Arc;
 
 /// No record of an image is longer.
@@ -80,7 +81,7 @@ impl GlanceProfile {
         let record = self.record.clone().filter(|_| !self.is_authorized)?;
         let is_empty = record.size == Some(0);
         let mut response = self.open(!is_empty).await;
-        if response.as_ref().is_ok_and(|response| Ranged::is_not_for(response.status())) {
+        if response.as_ref().is_ok_and(|response| cannot_do_ranges(response.status())) {
             response = self.open(false).await;
         }
         let service = &self.get.service;
@@ -107,7 +108,7 @@ impl GlanceProfile {
         let ImageGet { service, request, .. } = &self.get;
         let mut headers = request.headers.clone();
         if one_byte {
-            headers.insert(header::RANGE, Ranged::first_byte());
+            headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-0"));
         }
         service.upstream.get(&request.target, headers).await
     }

@@ -2,6 +2,7 @@
 
 use super::labelled::LabelledMetrics;
 use super::{Listeners, ServeMetrics};
+use crate::descriptors;
 use image_cache::{CachedImage, Counters, DriverCalls, ImageCache, Status};
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -140,7 +141,7 @@ fn add_listeners(page: &mut Registry, listeners: &Listeners) {
     );
     let limit = ConstGauge::new(listeners.descriptors.limit() as f64);
     page.register("descriptors_limit", "File descriptors that there may be", limit);
-    if let Some(in_use) = listeners.descriptors.in_use() {
+    if let Some(in_use) = descriptors::count() {
         let in_use = ConstGauge::new(in_use as f64);
         page.register("descriptors_in_use", "File descriptors that are open", in_use);
     }

@@ -8,7 +8,7 @@ use crate::response::{bypassed, upstream_failed};
 use crate::response_store::{FetchLock, FetchOutcome, release};
 use crate::stored_response::StoredResponse;
 use crate::upstream::UpstreamError;
-use crate::{body, stored_response};
+use crate::{body, stored_fields};
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -90,7 +90,7 @@ impl PlainProfile {
         let headers = stored.headers();
         let varies = rules::sharing(headers, &self.get.service.fields)
             .is_err_and(|reason| reason != Reason::Forbidden);
-        varies || stored.cache_control().private || !stored_response::is_storable(headers)
+        varies || stored.cache_control().private || !stored_fields::are_storable(headers)
     }
 
     /// The upstream has another image, and sends it.
@@ -100,7 +100,7 @@ impl PlainProfile {
         response: Response<Incoming>,
         lock: Option<FetchLock>,
     ) -> Option<Response<Body>> {
-        match rules::storable(&response, &self.get.service.fields, self.authorises) {
+        match rules::storable(&response, &self.get.service.fields) {
             Ok(()) => {
                 self.get.service.evict_response(&self.get.request.id, stored).await;
                 Some(store_and_serve(self, response, lock, CacheStatus::Changed).await)

@@ -3,7 +3,7 @@
 use crate::cache_control::{CacheControl, elements};
 use crate::cache_status::Reason;
 use crate::request_fields::RequestFields;
-use crate::stored_response;
+use crate::stored_fields;
 use crate::stored_response::{StoredResponse, is_strong};
 use crate::upstream::IsFramed;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -32,8 +32,8 @@ pub fn requires_validation(directives: &CacheControl) -> bool {
 }
 
 /// Why a request must not get a shared response; nothing if it may.
-pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> Option<Reason> {
-    if fields.is_personal(headers) && !authorises {
+pub fn bypass(headers: &HeaderMap, fields: &RequestFields) -> Option<Reason> {
+    if fields.is_personal(headers) && !fields.authorises {
         return Some(Reason::Personal);
     }
     let is_conditional = CONDITIONS.iter().any(|name| headers.contains_key(name));
@@ -52,11 +52,7 @@ pub fn conditions(stored: &StoredResponse, authorises: bool) -> HeaderMap {
 }
 
 /// Whether a response may be stored for others; the reason if not.
-pub fn storable<B>(
-    response: &Response<B>,
-    fields: &RequestFields,
-    authorises: bool,
-) -> Result<(), Reason> {
+pub fn storable<B>(response: &Response<B>, fields: &RequestFields) -> Result<(), Reason> {
     let headers = response.headers();
     if response.status() != StatusCode::OK {
         return Err(Reason::Status);
@@ -65,7 +61,7 @@ pub fn storable<B>(
     if response.extensions().get() != Some(&IsFramed(true)) {
         return Err(Reason::NotStorable);
     }
-    if !stored_response::is_storable(headers) {
+    if !stored_fields::are_storable(headers) {
         return Err(Reason::TooManyFields);
     }
     let stored = StoredResponse::new("", headers, None, None);
@@ -74,7 +70,7 @@ pub fn storable<B>(
     if !can_be_checked {
         return Err(Reason::NotStorable);
     }
-    if authorises && stored.strong_etag().is_none() {
+    if fields.authorises && stored.strong_etag().is_none() {
         return Err(Reason::NoStrongValidator);
     }
     Ok(())

@@ -13,9 +13,8 @@ use std::sync::Arc;
 /// What the cache and running fetches have for a request.
 pub enum CacheAnswer {
     Respond(Response<Body>),
-    /// An image that must be validated before it is used.
-    Stale(Arc<StoredResponse>),
-    Miss,
+    /// The upstream is to be asked: to validate this image, or for one that is not cached.
+    Ask(Option<Arc<StoredResponse>>),
 }
 
 /// The rules of a profile, for one request.
@@ -33,8 +32,8 @@ pub trait ProxyProfile {
     /// Asks whether the caller may have the image, if that is asked before the lookup; a response ends the request.
     async fn authorize(&mut self) -> Option<Response<Body>>;
 
-    /// Responds from the cache or from a running fetch, if the caller may have that. A profile that never answers
-    /// `Stale` needs no rule for stale images.
+    /// Responds from the cache or from a running fetch, if the caller may have that. A profile that never asks
+    /// to validate an image needs no rule for stale images.
     async fn accept_hit(&mut self) -> CacheAnswer;
 
     /// Whether the request may have the whole image fetched, so that other requests can share it.

@@ -29,7 +29,7 @@ impl ResponseStore {
     pub async fn acquire(&self, id: &str) -> Result<FetchLock, FetchOutcome> {
         let mut outcome = {
             let mut table = self.table();
-            match table.lock(id) {
+            match table.locks.get(id) {
                 Some(LockState::Held(outcome)) => outcome.clone(),
                 Some(LockState::NotShared(until)) if Instant::now() < *until => {
                     return Err(FetchOutcome::NotShared);
@@ -55,7 +55,7 @@ impl ResponseStore {
         let vary = vary.map(|line| (header::VARY, line.clone())).collect();
         let mut table = self.table();
         let is_held_by_another =
-            lock.is_none() && matches!(table.lock(id), Some(LockState::Held(_)));
+            lock.is_none() && matches!(table.locks.get(id), Some(LockState::Held(_)));
         if !is_held_by_another && table.has_room() {
             let until = Instant::now() + REMEMBERED;
             table.set_lock(id, LockState::Varies(until, Arc::new(vary)));
@@ -69,7 +69,7 @@ impl ResponseStore {
 
     /// The fields by which responses varied some seconds ago.
     pub fn variance(&self, id: &str) -> Option<Arc<HeaderMap>> {
-        match self.table().lock(id)? {
+        match self.table().locks.get(id)? {
             LockState::Varies(until, vary) if Instant::now() < *until => Some(Arc::clone(vary)),
             _ => None,
         }
@@ -78,8 +78,8 @@ impl ResponseStore {
     /// Forgets that responses cannot be shared.
     pub fn forget_not_shared(&self, id: &str) {
         let mut table = self.table();
-        if matches!(table.lock(id), Some(LockState::NotShared(_))) {
-            table.remove_lock(id);
+        if matches!(table.locks.get(id), Some(LockState::NotShared(_))) {
+            table.locks.remove(id);
         }
     }
 }
@@ -90,7 +90,7 @@ impl FetchLock {
         if matches!(outcome, FetchOutcome::NotShared) && table.has_room() {
             table.set_lock(&self.id, LockState::NotShared(Instant::now() + REMEMBERED));
         } else {
-            table.remove_lock(&self.id);
+            table.locks.remove(&self.id);
         }
         drop(table);
         self.outcome.send_replace(Some(outcome));

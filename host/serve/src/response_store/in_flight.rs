@@ -14,7 +14,7 @@ impl ResponseStore {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let mut table = self.table();
         let stored = self.with_invalidation(id, stored, epoch);
-        match table.fetch_mut(id) {
+        match table.fetches.get_mut(id) {
             Some(fetch) if fetch.fills_cache => fetch.has_rival = true,
             _ => table.set_fetch(id, InFlightFetch::new(generation, stored)),
         }
@@ -65,7 +65,7 @@ impl ResponseStore {
         let mut table = self.table();
         let was_there = table.generation_mut(id, generation).is_some();
         if was_there {
-            table.remove_fetch(id);
+            table.fetches.remove(id);
         }
         was_there
     }

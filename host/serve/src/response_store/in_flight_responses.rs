@@ -40,8 +40,8 @@ impl InFlightResponses {
 
     /// Saves the response of the file that is being filled. Nothing is saved if the file system keeps no birth time.
     pub fn save(&self, id: &str, stored: &StoredResponse) {
-        let Some(file) = self.incomplete_file(id) else { return };
-        let response = InFlightResponse { file, stored: stored.clone() };
+        let Ok(Some(file)) = self.cache.incomplete_identity(id) else { return };
+        let response = InFlightResponse { file: file.into(), stored: stored.clone() };
         if let Err(error) = self.files.save(id, &response) {
             tracing::debug!(image = %id, %error, "what the upstream said of it is not kept yet");
         }
@@ -49,29 +49,22 @@ impl InFlightResponses {
 
     /// The response of the file that is being filled, by this or by another service.
     pub fn of_incomplete_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
-        self.of_file(id, |it| it.incomplete_file(id))
+        self.of_file(id, ImageCache::incomplete_identity)
     }
 
     /// The response of the cached file.
     pub fn of_cached_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
-        self.of_file(id, |it| it.cached_file(id))
+        self.of_file(id, ImageCache::cached_identity)
     }
 
     fn of_file(
         &self,
         id: &str,
-        identity: impl FnOnce(&InFlightResponses) -> Option<StoredIdentity>,
+        identity: fn(&ImageCache, &str) -> image_cache::Result<Option<FileIdentity>>,
     ) -> io::Result<Option<StoredResponse>> {
         let Some(found) = self.files.load::<InFlightResponse>(id)? else { return Ok(None) };
-        Ok((identity(self) == Some(found.file)).then_some(found.stored))
-    }
-
-    fn incomplete_file(&self, id: &str) -> Option<StoredIdentity> {
-        self.cache.incomplete_identity(id).ok().flatten().map(StoredIdentity::from)
-    }
-
-    fn cached_file(&self, id: &str) -> Option<StoredIdentity> {
-        self.cache.cached_identity(id).ok().flatten().map(StoredIdentity::from)
+        let file = identity(&self.cache, id).ok().flatten().map(StoredIdentity::from);
+        Ok((file == Some(found.file)).then_some(found.stored))
     }
 
     pub fn remove(&self, id: &str) {

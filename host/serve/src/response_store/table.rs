@@ -20,9 +20,12 @@ const MOST_LOCKS: usize = 100_000;
 /// What is known of images. An image has a cached response, or a fetch, or neither.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    cached: HashMap<String, Arc<StoredResponse>>,
-    fetches: HashMap<String, InFlightFetch>,
-    locks: HashMap<String, LockState>,
+    /// The responses of cached images; [`set_cached`](Table::set_cached) adds one.
+    pub cached: HashMap<String, Arc<StoredResponse>>,
+    /// The fetches that run; [`set_fetch`](Table::set_fetch) adds one.
+    pub fetches: HashMap<String, InFlightFetch>,
+    /// Which requests wait for another one; [`set_lock`](Table::set_lock) adds one.
+    pub locks: HashMap<String, LockState>,
 }
 
 /// A fetch that runs.
@@ -85,23 +88,9 @@ pub enum FetchOutcome {
 }
 
 impl Table {
-    /// The response of the cached image.
-    pub fn cached(&self, id: &str) -> Option<&Arc<StoredResponse>> {
-        self.cached.get(id)
-    }
-
-    /// The fetch that runs.
-    pub fn fetch(&self, id: &str) -> Option<&InFlightFetch> {
-        self.fetches.get(id)
-    }
-
-    pub fn fetch_mut(&mut self, id: &str) -> Option<&mut InFlightFetch> {
-        self.fetches.get_mut(id)
-    }
-
     /// The fetch of this generation, if it is the one that is known.
     pub fn generation_mut(&mut self, id: &str, generation: u64) -> Option<&mut InFlightFetch> {
-        self.fetch_mut(id).filter(|fetch| fetch.generation == generation)
+        self.fetches.get_mut(id).filter(|fetch| fetch.generation == generation)
     }
 
     /// Registers a fetch in place of whatever was known.
@@ -119,18 +108,10 @@ impl Table {
         self.cached.insert(id.to_owned(), stored);
     }
 
-    pub fn remove_fetch(&mut self, id: &str) {
-        self.fetches.remove(id);
-    }
-
     /// Removes what is known of an image; a lock stays.
     pub fn remove(&mut self, id: &str) {
         self.cached.remove(id);
         self.fetches.remove(id);
-    }
-
-    pub fn lock(&self, id: &str) -> Option<&LockState> {
-        self.locks.get(id)
     }
 
     pub fn set_lock(&mut self, id: &str, lock: LockState) {
@@ -138,10 +119,6 @@ impl Table {
             self.locks.retain(|_, lock| lock.is_current());
         }
         self.locks.insert(id.to_owned(), lock);
-    }
-
-    pub fn remove_lock(&mut self, id: &str) {
-        self.locks.remove(id);
     }
 
     /// Whether there is room to remember one more image whose responses cannot be shared.
