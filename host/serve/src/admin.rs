@@ -67,11 +67,7 @@ async fn in_time(
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words).into_response()
         }
     };
-    response.map(boxed)
-}
-
-fn boxed(body: axum::body::Body) -> Body {
-    body.map_err(Into::into).boxed_unsync()
+    response.map(|body| body.map_err(Into::into).boxed_unsync())
 }
 
 fn router(service: Arc<Service>, hosts: Arc<Hosts>) -> Router {

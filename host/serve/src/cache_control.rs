@@ -130,7 +130,7 @@ pub fn delta_seconds(text: &[u8]) -> Option<u64> {
 }
 
 /// The elements of a list, less empty ones (RFC 9110, 5.6.1). A comma in a quoted string separates nothing, unless the
-/// string has no end: then nobody can tell what was quoted.
+/// string has no end: then it cannot be told what was quoted.
 pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     let mut has_open_end = false;

@@ -4,8 +4,10 @@ use super::options::Profile;
 use super::proxy::ImageGet;
 use super::range::{Asked, Part};
 use super::response_store::{ResponseStore, recorded_checksum};
+use super::service::log_bypass;
 use super::stored_response::StoredResponse;
 use bytes::Bytes;
+use hyper::Method;
 use hyper::header::{HeaderMap, RANGE};
 use image_cache::{CachedReader, Error, ImageCache};
 use std::io::{self, Read};
@@ -127,6 +129,19 @@ impl CacheLookup {
             Some(self.responses.store(&self.id, stored))
         })
     }
+}
+
+/// Looks the image of a request up. An image that cannot be read is logged, and not found.
+pub async fn look_up(
+    get: &ImageGet,
+    is_usable: impl FnOnce(&StoredResponse) -> bool + Send + 'static,
+) -> LookupResult {
+    let lookup = CacheLookup::new(get, get.head.method == Method::HEAD);
+    let found = get.service.cache.run(move |cache| lookup.run(cache, is_usable)).await;
+    found.unwrap_or_else(|error| {
+        log_bypass(&get.request.id, &error);
+        LookupResult::NotFound
+    })
 }
 
 /// Reads a small image or part; a larger one is read when it is sent.

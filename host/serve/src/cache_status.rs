@@ -127,14 +127,6 @@ impl CacheStatus {
         }
     }
 
-    /// Whether the bytes of a response are stored as they arrive, by its own fetch or by another one.
-    pub fn is_fetch<B>(response: &Response<B>) -> bool {
-        matches!(
-            CacheStatus::of(response),
-            Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared)
-        )
-    }
-
     /// The status of a response; nothing if the cache had no part in it.
     pub fn of<B>(response: &Response<B>) -> Option<CacheStatus> {
         response.extensions().get().copied()

@@ -44,13 +44,9 @@ impl ClientSocket {
     pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buf.initialize_unfilled()) {
-                Ok(count) => {
-                    buf.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
+            match self.0.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                read => return Poll::Ready(read.map(|_| ())),
             }
         }
     }
@@ -89,7 +85,7 @@ impl ClientSocket {
 pub struct SocketProbe(Weak<TcpStream>);
 
 impl SocketProbe {
-    /// Whether bytes of the client have arrived that nobody has read yet.
+    /// Whether bytes of the client have arrived that the service has not read yet.
     pub fn has_unread_bytes(&self) -> bool {
         let Some(socket) = self.0.upgrade() else { return false };
         SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|count| count > 0)

@@ -158,7 +158,7 @@ impl Connection {
         self.is_sending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client may still be sending what nobody will read.
+    /// Whether the client may still be sending what the service will not read.
     pub fn is_sending(&self) -> bool {
         self.is_sending.load(Ordering::Relaxed)
     }

@@ -5,6 +5,7 @@ mod resume;
 pub use resume::Repair;
 
 use super::options::Profile;
+use super::proxy::ImageGet;
 use super::service::Service;
 use super::stored_response::StoredResponse;
 use super::timeout_body::chunks;
@@ -34,17 +35,16 @@ pub enum FetchStart {
 
 /// Begins to fetch an image whose response head has arrived, or reads from another process's fetch that began earlier.
 pub async fn start(
-    service: &Arc<Service>,
-    request: UpstreamRequest,
+    get: &ImageGet,
     body: Incoming,
     stored: Arc<StoredResponse>,
 ) -> image_cache::Result<FetchStart> {
-    let (id, size, expected) = (request.id.clone(), stored.size, stored.expected());
-    let source = UpstreamSource::new(service, request, stored, Some(body));
+    let (id, size, expected) = (&get.request.id, stored.size, stored.expected());
+    let source = UpstreamSource::new(get, stored, Some(body));
     // Before the first read, so that requests that arrive from now on find the fetch.
     source.register();
     let stream = Arc::clone(&source).stream(size);
-    let reader = service.cache.get_or_fetch_stream(&id, expected, stream).await?;
+    let reader = get.service.cache.get_or_fetch_stream(id, expected, stream).await?;
     if let Route::Cached | Route::Shared = reader.route()
         && let Some(body) = source.take_body_unless_same().await
     {
@@ -55,14 +55,13 @@ pub async fn start(
 
 /// Reads an image of this size, if it is known, that is cached or being fetched; or fetches it if its fetch has broken off.
 pub async fn join(
-    service: &Arc<Service>,
-    request: UpstreamRequest,
+    get: &ImageGet,
     stored: Arc<StoredResponse>,
     size: Option<u64>,
 ) -> image_cache::Result<ImageReader> {
-    let (id, expected) = (request.id.clone(), Expected { size, ..stored.expected() });
-    let source = UpstreamSource::new(service, request, stored, None);
-    service.cache.get_or_fetch_stream(&id, expected, source.stream(size)).await
+    let expected = Expected { size, ..stored.expected() };
+    let source = UpstreamSource::new(get, stored, None).stream(size);
+    get.service.cache.get_or_fetch_stream(&get.request.id, expected, source).await
 }
 
 /// An image at the upstream.
@@ -78,13 +77,13 @@ struct UpstreamSource {
 
 impl UpstreamSource {
     fn new(
-        service: &Arc<Service>,
-        request: UpstreamRequest,
+        get: &ImageGet,
         stored: Arc<StoredResponse>,
         body: Option<Incoming>,
     ) -> Arc<UpstreamSource> {
-        let (service, body) = (Arc::clone(service), Mutex::new(body));
-        Arc::new(UpstreamSource { service, request, stored, body, generation: OnceLock::new() })
+        let (service, request) = (Arc::clone(&get.service), get.request.clone());
+        let (body, generation) = (Mutex::new(body), OnceLock::new());
+        Arc::new(UpstreamSource { service, request, stored, body, generation })
     }
 
     fn register(&self) -> u64 {

@@ -10,14 +10,14 @@ pub use record::Record;
 
 use super::body::Body;
 use super::cache_control::CacheControl;
-use super::cache_lookup::{CacheLookup, LookupResult};
+use super::cache_lookup::{LookupResult, look_up};
 use super::cache_status::{CacheStatus, Reason};
 use super::proxy::{self, CacheAnswer, ImageGet, ProxyProfile};
 use super::range::Part;
 use super::response_store::ResponseStore;
 use super::serve_hit::serve_hit;
 use super::serve_inflight::serve_in_flight;
-use super::service::{Service, log_bypass};
+use super::service::Service;
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use super::upstream::IsFramed;
 use super::{response, stored_fields};
@@ -198,7 +198,6 @@ impl GlanceProfile {
     /// The cached image, if it is the one of this record.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
         let ImageGet { service, request, .. } = &self.get;
-        let lookup = CacheLookup::new(&self.get, false);
         let (known, is_unreachable) = (record.cloned(), self.is_unreachable);
         let is_usable = move |stored: &StoredResponse| match &known {
             Some(record) => record.matches(stored) && !stored.cache_control().forbids_sharing(),
@@ -207,19 +206,15 @@ impl GlanceProfile {
                 !stored.is_outdated() && !is_stale
             }
         };
-        match service.cache.run(move |cache| lookup.run(cache, is_usable)).await {
-            Ok(LookupResult::Hit(hit)) => Some(serve_hit(&self.get, hit, CacheStatus::Hit)),
-            Ok(LookupResult::NotFound) => None,
-            Ok(LookupResult::Unusable(_)) if self.is_unreachable => None,
-            Ok(LookupResult::Unusable(stored)) if record.is_none() => {
+        match look_up(&self.get, is_usable).await {
+            LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, CacheStatus::Hit)),
+            LookupResult::NotFound => None,
+            LookupResult::Unusable(_) if self.is_unreachable => None,
+            LookupResult::Unusable(stored) if record.is_none() => {
                 Box::pin(self.confirm_outdated(&stored)).await
             }
-            Ok(LookupResult::Unusable(stored)) => {
+            LookupResult::Unusable(stored) => {
                 service.evict_response(&request.id, &stored).await;
-                None
-            }
-            Err(error) => {
-                log_bypass(&request.id, &error);
                 None
             }
         }

@@ -158,7 +158,7 @@ async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListe
     Ok((clients, admin))
 }
 
-/// Nobody is served any more: what is under way ends, and hits are written.
+/// Finishes what is under way once the listeners have stopped, and writes hits.
 async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
     for mut task in tasks {
         match timeout(timeouts::SHUTDOWN_STEP, &mut task).await {

@@ -23,7 +23,7 @@ const ORIGINS: [&str; 5] = ["hit", "miss", "shared", "bypass", "none"];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Counts what the service has done; the cache counts its own operations.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ServeMetrics {
     /// Answers by what they said of the cache.
     answers: CountersByLabel,
@@ -50,22 +50,18 @@ pub struct Listeners {
     pub descriptors: Arc<Descriptors>,
 }
 
-impl Default for ServeMetrics {
-    fn default() -> ServeMetrics {
-        ServeMetrics {
-            answers: zeros("cache", ORIGINS),
-            bytes: zeros("cache", ORIGINS),
-            statuses: zeros("class", STATUSES),
-            reasons: CountersByLabel::default(),
-            broken_off: Counter::default(),
-            prefetched: Counter::default(),
-            prefetch_failures: Counter::default(),
-            listeners: OnceLock::new(),
+impl ServeMetrics {
+    /// Makes the counters that are shown before they have counted anything.
+    fn make_zeros(&self) {
+        for origin in ORIGINS {
+            drop(self.answers.get_or_create(&[("cache", origin)]));
+            drop(self.bytes.get_or_create(&[("cache", origin)]));
+        }
+        for class in STATUSES {
+            drop(self.statuses.get_or_create(&[("class", class)]));
         }
     }
-}
 
-impl ServeMetrics {
     /// Counts a response that has ended: its status, the bytes of its body that were sent, and whether these are all.
     pub fn count_response(
         &self,
@@ -86,13 +82,4 @@ impl ServeMetrics {
             self.broken_off.inc();
         }
     }
-}
-
-/// Counters that are shown before they have counted anything.
-fn zeros(label: &'static str, values: [&'static str; 5]) -> CountersByLabel {
-    let counters = CountersByLabel::default();
-    for value in values {
-        drop(counters.get_or_create(&[(label, value)]));
-    }
-    counters
 }

@@ -10,7 +10,7 @@ pub use credentials_in_query::KnownCredentials;
 
 use super::body::Body;
 use super::cache_control::CacheControl;
-use super::cache_lookup::{CacheLookup, LookupResult};
+use super::cache_lookup::{CacheLookup, LookupResult, look_up};
 use super::cache_status::{CacheStatus, Reason};
 use super::content_md5::md5_of;
 use super::plain_id;
@@ -19,7 +19,7 @@ use super::response::{refuse, upstream_failed};
 use super::response_store::FetchLock;
 use super::serve_hit::serve_hit;
 use super::serve_inflight::serve_in_flight;
-use super::service::{self, Service, log_bypass};
+use super::service::{self, Service};
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
@@ -158,7 +158,7 @@ impl ProxyProfile for PlainProfile {
         status: CacheStatus,
     ) -> Option<Response<Body>> {
         let modified = stored.modified;
-        match self.look_up(move |stored| stored.modified == modified).await {
+        match look_up(&self.get, move |stored| stored.modified == modified).await {
             LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, status)),
             LookupResult::Unusable(_) | LookupResult::NotFound => None,
         }
@@ -198,7 +198,7 @@ impl PlainProfile {
         let (service, directives) = (Arc::clone(&self.get.service), self.directives.clone());
         let (authorises, shared) = (self.authorises, self.shared.clone());
         let headers = self.get.head.headers.clone();
-        self.look_up(move |stored| {
+        look_up(&self.get, move |stored| {
             let is_shared =
                 shared.is_some_and(|shared| shared.begun == stored.begun && !stored.is_invalid);
             let is_fresh = !authorises && (is_shared || rules::accepts(&directives, stored));
@@ -207,19 +207,6 @@ impl PlainProfile {
                 && rules::is_variant_for(stored.headers(), &headers)
         })
         .await
-    }
-
-    async fn look_up(
-        &self,
-        is_usable: impl FnOnce(&StoredResponse) -> bool + Send + 'static,
-    ) -> LookupResult {
-        let ImageGet { service, head, request } = &self.get;
-        let lookup = CacheLookup::new(&self.get, head.method == Method::HEAD);
-        let found = service.cache.run(move |cache| lookup.run(cache, is_usable)).await;
-        found.unwrap_or_else(|error| {
-            log_bypass(&request.id, &error);
-            LookupResult::NotFound
-        })
     }
 
     /// Responds from a running fetch. A request that waited for the head of that fetch may share it; a later one needs that

@@ -89,10 +89,7 @@ async fn ask_upstream<P: ProxyProfile>(
         return Step::Retry;
     }
     let is_whole = profile.get().is_whole();
-    let permit = match is_whole {
-        true => None,
-        false => profile.get().service.try_fetch_on_range(),
-    };
+    let permit = (!is_whole).then(|| profile.get().service.try_fetch_on_range()).flatten();
     if !is_whole && permit.is_none() && stale.is_none() {
         return Step::Bypass(P::PART_NOT_FETCHED);
     }
@@ -114,21 +111,17 @@ fn part_of<P: ProxyProfile>(
     response: Response<Body>,
     permit: Option<OwnedSemaphorePermit>,
 ) -> Step {
-    if !CacheStatus::is_fetch(&response) {
-        return match CacheStatus::of(&response) {
-            Some(CacheStatus::Bypass(_)) => Step::Bypass(P::PART_NOT_FETCHED),
-            // The image cannot be fetched for others, but the response is one that the request allows.
-            _ if P::RESPONDS_WITH_WHOLE => Step::Respond(response),
-            _ => Step::Bypass(P::PART_NOT_FETCHED),
-        };
-    }
-    match permit {
-        Some(permit) => {
+    match (CacheStatus::of(&response), permit) {
+        (Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared), Some(permit)) => {
             background_fetches::drain(permit, response);
             profile.note_authorized();
             Step::Retry
         }
-        None => Step::Bypass(P::PART_NOT_FETCHED),
+        // The image cannot be fetched for others, but the response is one that the request allows.
+        (Some(CacheStatus::Hit | CacheStatus::Revalidated) | None, _) if P::RESPONDS_WITH_WHOLE => {
+            Step::Respond(response)
+        }
+        _ => Step::Bypass(P::PART_NOT_FETCHED),
     }
 }
 

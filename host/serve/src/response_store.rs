@@ -21,7 +21,6 @@ use in_flight_responses::InFlightResponses;
 use invalidations::Invalidations;
 use json_files::JsonFiles;
 use std::io;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use table::Table;
 
@@ -32,7 +31,6 @@ pub struct ResponseStore {
     in_flight_responses: InFlightResponses,
     invalidations: Invalidations,
     table: Arc<Mutex<Table>>,
-    generations: AtomicU64,
 }
 
 impl ResponseStore {
@@ -44,7 +42,6 @@ impl ResponseStore {
             files,
             invalidations: Invalidations::default(),
             table: Arc::default(),
-            generations: AtomicU64::new(0),
         })
     }
 
@@ -190,16 +187,13 @@ impl ResponseStore {
 
     /// The time of the cached file that the known response belongs to.
     fn known_modified(&self, id: &str) -> Option<Option<Timestamp>> {
-        {
+        let in_memory = {
             let table = self.table();
-            if let Some(cached) = table.cached.get(id) {
-                return Some(cached.modified);
-            }
-            if let Some(fetch) = table.fetches.get(id).filter(|fetch| fetch.fills_cache) {
-                return Some(fetch.stored.modified);
-            }
-        }
-        Some(self.files.load::<StoredResponse>(id).ok()??.modified)
+            let filling = table.fetches.get(id).filter(|fetch| fetch.fills_cache);
+            let known = table.cached.get(id).or(filling.map(|fetch| &fetch.stored));
+            known.map(|stored| stored.modified)
+        };
+        in_memory.or_else(|| Some(self.files.load::<StoredResponse>(id).ok()??.modified))
     }
 
     /// Whether there is certainly no response of an image.

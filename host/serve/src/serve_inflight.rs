@@ -51,7 +51,7 @@ async fn join(
     stored: Arc<StoredResponse>,
     size: Option<u64>,
 ) -> Option<Response<Body>> {
-    let joined = fetch::join(&get.service, get.request.clone(), Arc::clone(&stored), size).await;
+    let joined = fetch::join(get, Arc::clone(&stored), size).await;
     let reader = joined.inspect_err(|error| log_bypass(&get.request.id, error)).ok()?;
     let mut head = response::head(&stored, size.unwrap_or_default(), &Part::All);
     if size.is_none() {
@@ -75,7 +75,7 @@ pub async fn stream_response(
     };
     let mut chunks = reader.into_stream();
     if size == Some(0) {
-        // Nobody reads an empty body, but its end must be read so that the image is cached.
+        // hyper does not read an empty body, but its end must be read so that the image is cached.
         if let Some(Err(error)) = chunks.next().await {
             tracing::warn!(%error, "an empty image cannot be cached");
         }

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::cache_status::Reason;
 use super::log_limit::LogLimit;
 use super::metrics::ServeMetrics;
-use super::options::{Options, Profile};
+use super::options::Options;
 use super::plain::KnownCredentials;
 use super::prefetch::{PrefetchState, credentials};
 use super::request_fields::RequestFields;
@@ -49,20 +49,18 @@ pub struct Service {
 
 impl Service {
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
-        let passes_host = options.origin.profile == Profile::Glance;
         let responses = cache.run(|cache| Ok(ResponseStore::open(cache))).await?;
         let responses = responses.context("cannot use .image-cache/http in the cache directory")?;
-        let (profile, authorises) = (options.origin.profile, options.authorises());
         // Faulty credentials are an error at once.
         credentials::headers(options.prefetch.prefetch_credentials_file.as_deref())?;
         Ok(Service {
-            upstream: Upstream::new(&options.origin, passes_host)?,
+            upstream: Upstream::new(&options.origin)?,
             metrics: Arc::default(),
             admin_token: AdminToken::load(options.admin.admin_token_file.as_deref())?,
             certificate: ServerCertificate::load(&options.tls)?,
             prefetch: PrefetchState::default(),
             responses: Arc::new(responses),
-            fields: RequestFields::new(profile, authorises, &options.sharing),
+            fields: RequestFields::new(&options),
             credentials: KnownCredentials::with(&options.sharing.credential_query),
             auth_cache: AuthCache::new(options.authorise_for),
             background_fetches: Arc::new(Semaphore::new(options.fetch_on_range_at_once as usize)),

@@ -64,7 +64,7 @@ impl Stop {
     }
 
     async fn reach(&mut self, phase: Phase) {
-        // Nobody is left to tell: that is a stop, too.
+        // If the sender is gone, that is a stop, too.
         let _ = self.0.wait_for(|reached| *reached >= phase).await;
     }
 }
@@ -93,7 +93,7 @@ fn run_reload(reload: &impl Fn() -> anyhow::Result<()>) {
     notify(&[NotifyState::Ready]);
 }
 
-/// Nobody but systemd listens, and it need not.
+/// Tells systemd, if it listens.
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "systemd does not hear us");

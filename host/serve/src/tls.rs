@@ -66,7 +66,7 @@ pub fn client_config(origin: &Origin) -> anyhow::Result<ClientConfig> {
         .with_safe_default_protocol_versions()?;
     let builder = match &origin.tls.upstream_ca {
         Some(file) => builder.with_root_certificates(authorities(file)?),
-        // Nobody is to be trusted, so that a machine without certificates will do.
+        // No certificate is checked, so a machine without certificate authorities will do.
         None if origin.upstream.scheme_str() == Some("http") => {
             builder.with_root_certificates(RootCertStore::empty())
         }

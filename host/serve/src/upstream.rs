@@ -14,7 +14,7 @@ pub use message::IsFramed;
 pub use ranged::{cannot_do_ranges, range_from};
 
 use super::body::Body;
-use super::options::Origin;
+use super::options::{Origin, Profile};
 use super::{body, tls, via};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -50,7 +50,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(origin: &Origin, passes_host: bool) -> anyhow::Result<Upstream> {
+    pub fn new(origin: &Origin) -> anyhow::Result<Upstream> {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
@@ -75,6 +75,7 @@ impl Upstream {
         let lenient = ignoring.build(connector.clone());
         let unpooled = builder.pool_max_idle_per_host(0).build(connector);
         let (base, timeout) = (BaseUrl::new(origin.upstream.clone()), origin.upstream_timeout);
+        let passes_host = origin.profile == Profile::Glance;
         Ok(Upstream { client, unpooled, lenient, base, passes_host, timeout })
     }
 
@@ -152,7 +153,7 @@ impl Upstream {
     }
 }
 
-/// Whether a method may be repeated if nobody knows whether it was carried out (RFC 9110, 9.2.2).
+/// Whether a method may be repeated if it is unknown whether it was carried out (RFC 9110, 9.2.2).
 fn is_idempotent(method: &Method) -> bool {
     let known =
         [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];

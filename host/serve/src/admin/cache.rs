@@ -63,7 +63,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
     // The queue first: what is fetched from it now would be cached after all.
     if queue {
         service.cache.run(ImageCache::delete_all_queued_images).await?;
-        service.prefetch.notify_queue_changed();
+        service.prefetch.queue_changed.notify_one();
     }
     if cache {
         service.cache.run(ImageCache::delete_all_cached_images).await?;
@@ -159,19 +159,19 @@ pub async fn remove_queued(State(service): Shared, Path(id): Path<String>) -> An
 /// `DELETE /v2/queued_images`
 pub async fn remove_all_queued(State(service): Shared) -> Answer<Json<Value>> {
     let deleted = service.cache.run(ImageCache::delete_all_queued_images).await?;
-    service.prefetch.notify_queue_changed();
+    service.prefetch.queue_changed.notify_one();
     Ok(Json(json!({"num_deleted": deleted})))
 }
 
 async fn put_into_queue(service: &Service, id: String) -> Answer<()> {
     service.cache.run(move |cache| cache.queue_image(&id)).await?;
-    service.prefetch.notify_queue_changed();
+    service.prefetch.queue_changed.notify_one();
     Ok(())
 }
 
 async fn take_from_queue(service: &Service, id: String) -> Answer<bool> {
     let was_there = service.cache.run(move |cache| cache.delete_queued_image(&id)).await?;
-    service.prefetch.notify_queue_changed();
+    service.prefetch.queue_changed.notify_one();
     Ok(was_there)
 }
 

@@ -6,13 +6,13 @@ use crate::timeout_body::chunks;
 use crate::upstream::{UpstreamError, cannot_do_ranges, range_from};
 use crate::upstream_request::UpstreamRequest;
 use bytes::{Buf, Bytes};
-use futures_util::stream;
-use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, TryStreamExt};
 use headers::{ContentRange, HeaderMapExt};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode, header};
 use image_cache::tokio::ImageStream;
+use std::future::ready;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -116,19 +116,16 @@ impl Repair {
                 },
             )
         };
-        let mut cut = move |chunk: io::Result<Bytes>| {
-            let chunk = chunk.map(|mut chunk| {
-                chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-                left -= chunk.len() as u64;
-                chunk
-            });
-            // Reads no more bytes than are needed.
-            let is_over = chunk.as_ref().is_ok_and(Bytes::is_empty);
-            std::future::ready((!is_over).then_some(chunk))
+        let truncated = move |mut chunk: Bytes| {
+            chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= chunk.len() as u64;
+            chunk
         };
         stream::once(opened)
             .try_flatten()
-            .filter(|chunk| std::future::ready(!chunk.as_ref().is_ok_and(Bytes::is_empty)))
-            .scan((), move |(), chunk| cut(chunk))
+            .try_filter(|chunk| ready(!chunk.is_empty()))
+            .map_ok(truncated)
+            // Reads no more bytes than are needed.
+            .try_take_while(|chunk| ready(Ok(!chunk.is_empty())))
     }
 }

@@ -79,6 +79,7 @@ pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result
 }
 
 fn add_responses(page: &mut Registry, metrics: &ServeMetrics) {
+    metrics.make_zeros();
     page.register(
         "answers",
         "Answers to clients and operators by their X-Cache: hit, miss, shared, bypass; none: not about an image",

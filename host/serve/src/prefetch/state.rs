@@ -9,21 +9,12 @@ use tokio::sync::Notify;
 /// The state of the prefetcher.
 #[derive(Debug, Default)]
 pub struct PrefetchState {
-    queue_changed: Notify,
+    /// Tells the prefetcher that the queue has changed.
+    pub queue_changed: Notify,
     attempts: Mutex<Attempts>,
 }
 
 impl PrefetchState {
-    /// Tells the prefetcher that the queue has changed.
-    pub fn notify_queue_changed(&self) {
-        self.queue_changed.notify_one();
-    }
-
-    /// Returns when the queue has changed.
-    pub(super) async fn queue_changed(&self) {
-        self.queue_changed.notified().await;
-    }
-
     /// The fetches that run, and those that failed with their reasons.
     pub fn as_json(&self, cache: &AsyncImageCache) -> Value {
         self.attempts().as_json(|id| cache.progress(id).ok().flatten())

@@ -68,7 +68,7 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     }
     let is_cached = service.run(id, |_, cache, image| {
         let is_cached = cache.is_cached(image)?;
-        // One that was cached already has left nobody else to take it from the queue.
+        // A fetch takes its image from the queue; if the image was cached already, there was no fetch.
         if is_cached {
             cache.delete_queued_image(image)?;
         }

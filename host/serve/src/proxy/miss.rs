@@ -70,8 +70,7 @@ async fn start_fetch<P: ProxyProfile>(
     let (service, id) = (&get.service, &get.request.id);
     let stored = Arc::new(profile.describe_miss(&response));
     let (head, body) = response.into_parts();
-    let request = get.request.clone();
-    let reader = match fetch::start(service, request, body, Arc::clone(&stored)).await {
+    let reader = match fetch::start(get, body, Arc::clone(&stored)).await {
         Ok(FetchStart::Reading(reader)) => reader,
         Ok(FetchStart::AnotherProcess(body)) => {
             release(lock, FetchOutcome::Unknown);

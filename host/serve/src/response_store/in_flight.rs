@@ -5,18 +5,18 @@ use super::{InvalidationEpoch, ResponseStore};
 use crate::stored_response::StoredResponse;
 use image_cache::ImageCache;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl ResponseStore {
     /// Registers a fetch that is about to begin; returns its generation. While another fetch fills the cache, the store
     /// keeps the response of that one.
     pub fn begin(&self, id: &str, stored: Arc<StoredResponse>, epoch: InvalidationEpoch) -> u64 {
-        let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let mut table = self.table();
+        table.generations += 1;
+        let generation = table.generations;
         let stored = self.with_invalidation(id, stored, epoch);
         match table.fetches.get_mut(id) {
             Some(fetch) if fetch.fills_cache => fetch.has_rival = true,
-            _ => table.set_fetch(id, InFlightFetch::new(generation, stored)),
+            _ => table.set_fetch(id, InFlightFetch { generation, stored, ..Default::default() }),
         }
         generation
     }
@@ -51,7 +51,8 @@ impl ResponseStore {
             }
             None => {
                 let stored = self.with_invalidation(id, Arc::clone(stored), epoch);
-                let fetch = InFlightFetch::new(generation, Arc::clone(&stored));
+                let fetch = InFlightFetch { generation, stored, ..Default::default() };
+                let stored = Arc::clone(&fetch.stored);
                 table.set_fetch(id, InFlightFetch { fills_cache: true, ..fetch });
                 stored
             }
@@ -72,10 +73,10 @@ impl ResponseStore {
 
     /// Ends a fetch: its response goes with the cached image, or is removed.
     pub fn finish(&self, cache: &ImageCache, id: &str, generation: u64) {
-        let ended = self.table().generation_mut(id, generation).map(|fetch| {
-            let InFlightFetch { is_discarded, fills_cache, .. } = *fetch;
-            (is_discarded, fills_cache)
-        });
+        let ended = self
+            .table()
+            .generation_mut(id, generation)
+            .map(|fetch| (fetch.is_discarded, fetch.fills_cache));
         let Some((is_discarded, fills_cache)) = ended else { return };
         if is_discarded {
             self.remove(id);

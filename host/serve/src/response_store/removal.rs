@@ -1,7 +1,6 @@
 //! Responses that must not be used any more, or not before they are validated.
 
 use super::ResponseStore;
-use super::table::InFlightFetch;
 use crate::stored_response::StoredResponse;
 use image_cache::ImageCache;
 use std::io;
@@ -20,7 +19,7 @@ impl ResponseStore {
 
     /// Whether a running fetch was discarded.
     pub fn is_discarded(&self, id: &str) -> bool {
-        matches!(self.table().fetches.get(id), Some(InFlightFetch { is_discarded: true, .. }))
+        self.table().fetches.get(id).is_some_and(|fetch| fetch.is_discarded)
     }
 
     /// Requires that an image, cached or in flight, is validated before its next use.

@@ -26,10 +26,12 @@ pub(super) struct Table {
     pub fetches: HashMap<String, InFlightFetch>,
     /// Which requests wait for another one; [`set_lock`](Table::set_lock) adds one.
     pub locks: HashMap<String, LockState>,
+    /// So many fetches have begun.
+    pub generations: u64,
 }
 
 /// A fetch that runs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct InFlightFetch {
     /// Tells this fetch from other fetches of the image.
     pub generation: u64,
@@ -40,18 +42,6 @@ pub(super) struct InFlightFetch {
     pub has_rival: bool,
     /// Whether the image is to be deleted when the fetch has ended.
     pub is_discarded: bool,
-}
-
-impl InFlightFetch {
-    pub fn new(generation: u64, stored: Arc<StoredResponse>) -> InFlightFetch {
-        InFlightFetch {
-            generation,
-            stored,
-            fills_cache: false,
-            has_rival: false,
-            is_discarded: false,
-        }
-    }
 }
 
 /// Whether a request for an image must wait for another one.

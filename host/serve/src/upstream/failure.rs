@@ -8,7 +8,7 @@ use std::io;
 /// Why there is no response of the upstream.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
-    /// Nobody asked for anything that it could be asked for.
+    /// The request's path is none that the upstream can be asked for.
     #[error("the path is malformed")]
     Malformed,
     /// There is no connection to it.
