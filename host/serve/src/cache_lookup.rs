@@ -3,7 +3,7 @@
 use super::options::Profile;
 use super::proxy::ImageGet;
 use super::range::{Asked, Part};
-use super::response_store::{ResponseStore, recorded_checksum};
+use super::response_store::ResponseStore;
 use super::service::log_bypass;
 use super::stored_response::StoredResponse;
 use bytes::Bytes;
@@ -82,7 +82,7 @@ impl CacheLookup {
             return Ok(LookupResult::NotFound);
         };
         let size = reader.image_size();
-        let Some(stored) = self.response(cache, &reader, size) else {
+        let Some(stored) = self.response(&reader, size) else {
             return Ok(LookupResult::NotFound);
         };
         if !is_usable(&stored) {
@@ -112,17 +112,12 @@ impl CacheLookup {
         Ok(LookupResult::Hit(CacheHit { stored, size, part, content }))
     }
 
-    fn response(
-        &self,
-        cache: &ImageCache,
-        reader: &CachedReader,
-        size: u64,
-    ) -> Option<Arc<StoredResponse>> {
+    fn response(&self, reader: &CachedReader, size: u64) -> Option<Arc<StoredResponse>> {
         let modified = reader.modified().ok()?.into();
         // A stored response that cannot be read now must not be replaced by the little that the record knows.
-        let known = self.responses.lookup(cache, &self.id, size, modified).ok()?;
+        let known = self.responses.lookup(&self.id, size, modified).ok()?;
         known.or_else(|| {
-            let md5 = self.trusts_records.then(|| recorded_checksum(cache, &self.id))?;
+            let md5 = self.trusts_records.then(|| self.responses.recorded_checksum(&self.id))?;
             let mut stored = StoredResponse::new("", &HeaderMap::new(), Some(size), md5);
             stored.modified = Some(modified);
             stored.add_glance_fields();

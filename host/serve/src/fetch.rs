@@ -187,8 +187,8 @@ impl Drop for UpstreamSource {
         let (service, id) = (Arc::clone(&self.service), self.request.id.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let finished = service.run(&id, move |responses, cache, id| {
-                    responses.finish(cache, id, generation);
+                let finished = service.run(&id, move |responses, _, id| {
+                    responses.finish(id, generation);
                     Ok(())
                 });
                 // It fails only if the runtime stops: the image is fetched again after the restart.

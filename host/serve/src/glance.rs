@@ -245,17 +245,15 @@ impl GlanceProfile {
     async fn serve_running(&self) -> Option<Response<Body>> {
         let record = self.record.as_deref();
         let running = self.get.service.responses.shareable_fetch(&self.get.request.id);
-        let stored = running.or_else(|| record.map(|record| Arc::new(self.response_of(record))))?;
+        let of_record = |record: &Record| {
+            let md5 = record.checksum().map(str::to_owned);
+            Arc::new(self.stored_response(&HeaderMap::new(), record.size, md5))
+        };
+        let stored = running.or_else(|| record.map(of_record))?;
         if record.is_some_and(|record| !record.matches(&stored)) {
             return None;
         }
         serve_in_flight(&self.get, stored).await
-    }
-
-    /// The response that a record describes.
-    fn response_of(&self, record: &Record) -> StoredResponse {
-        let md5 = record.checksum().map(str::to_owned);
-        self.stored_response(&HeaderMap::new(), record.size, md5)
     }
 
     fn stored_response(

@@ -7,7 +7,6 @@ mod active_request;
 mod admin;
 mod admin_token;
 mod auth_cache;
-mod background_fetches;
 mod body;
 mod cache_control;
 mod cache_lookup;

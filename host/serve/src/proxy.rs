@@ -9,8 +9,7 @@ pub use image_get::ImageGet;
 pub use miss::store_and_serve;
 pub use profile::{CacheAnswer, ProxyProfile};
 
-use super::background_fetches;
-use super::body::Body;
+use super::body::{self, Body};
 use super::cache_status::{CacheStatus, Reason};
 use super::response::upstream_failed;
 use super::response_store::{FetchLock, FetchOutcome};
@@ -18,6 +17,7 @@ use super::stored_response::StoredResponse;
 use hyper::Response;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
 
 /// An image is looked up and asked for so many times before it comes past the cache.
 const ATTEMPTS: u32 = 3;
@@ -113,7 +113,7 @@ fn part_of<P: ProxyProfile>(
 ) -> Step {
     match (CacheStatus::of(&response), permit) {
         (Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared), Some(permit)) => {
-            background_fetches::drain(permit, response);
+            fetch_in_background(permit, response);
             profile.note_authorized();
             Step::Retry
         }
@@ -123,6 +123,18 @@ fn part_of<P: ProxyProfile>(
         }
         _ => Step::Bypass(P::PART_NOT_FETCHED),
     }
+}
+
+/// Reads a response to its end and discards it, so that its image is cached. It has the timeouts of any fetch, and gives
+/// the permit back when it has ended.
+fn fetch_in_background(permit: OwnedSemaphorePermit, answer: Response<Body>) {
+    let drained = async move {
+        let _running = permit;
+        if let Err(error) = body::drain(answer.into_body()).await {
+            tracing::warn!(error, "an image of which a part was wanted was not fetched");
+        }
+    };
+    tokio::spawn(drained.in_current_span());
 }
 
 fn retry_unless(response: Option<Response<Body>>) -> Step {

@@ -17,18 +17,19 @@ pub use table::FetchOutcome;
 
 use super::stored_response::{StoredResponse, Timestamp};
 use image_cache::ImageCache;
-use in_flight_responses::InFlightResponses;
 use invalidations::Invalidations;
 use json_files::JsonFiles;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use table::Table;
 
-/// The stored responses of all images. Methods that take the cache may block.
+/// The stored responses of all images. Methods that read or write files may block.
 #[derive(Debug)]
 pub struct ResponseStore {
+    cache: ImageCache,
     files: JsonFiles,
-    in_flight_responses: InFlightResponses,
+    /// The responses of images in flight.
+    in_flight_files: JsonFiles,
     invalidations: Invalidations,
     table: Arc<Mutex<Table>>,
 }
@@ -38,7 +39,8 @@ impl ResponseStore {
     pub fn open(cache: &ImageCache) -> io::Result<ResponseStore> {
         let files = JsonFiles::open(cache, "http")?;
         Ok(ResponseStore {
-            in_flight_responses: InFlightResponses::open(cache, &files)?,
+            cache: cache.clone(),
+            in_flight_files: files.below(".promised")?,
             files,
             invalidations: Invalidations::default(),
             table: Arc::default(),
@@ -62,8 +64,8 @@ impl ResponseStore {
 
     /// Whether the image that another process fetches, or has just fetched, is known to be the one of this response.
     pub fn is_same_elsewhere(&self, id: &str, stored: &StoredResponse) -> bool {
-        let known = self.in_flight_responses.of_incomplete_file(id).ok().flatten();
-        let known = known.or_else(|| self.in_flight_responses.of_cached_file(id).ok().flatten());
+        let known = self.of_incomplete_file(id).ok().flatten();
+        let known = known.or_else(|| self.of_cached_file(id).ok().flatten());
         known.is_some_and(|known| stored.matches(known.headers()))
     }
 
@@ -83,7 +85,6 @@ impl ResponseStore {
     /// cannot be read now.
     pub fn lookup(
         &self,
-        cache: &ImageCache,
         id: &str,
         size: u64,
         modified: Timestamp,
@@ -102,15 +103,14 @@ impl ResponseStore {
             stored.size.is_none_or(|known| known == size) && modified >= stored.begun
         };
         match fetched.filter(is_its) {
-            Some(stored) => Ok(Some(self.commit(cache, id, &stored, size, modified))),
-            None => self.load(cache, id, size, modified),
+            Some(stored) => Ok(Some(self.commit(id, &stored, size, modified))),
+            None => self.load(id, size, modified),
         }
     }
 
     /// Loads the response from disk. A service that was killed may have left it as that of an image in flight.
     fn load(
         &self,
-        cache: &ImageCache,
         id: &str,
         size: u64,
         modified: Timestamp,
@@ -121,15 +121,14 @@ impl ResponseStore {
             self.remember(id, Arc::clone(&stored));
             return Ok(Some(stored));
         }
-        let in_flight = self.in_flight_responses.of_cached_file(id)?;
+        let in_flight = self.of_cached_file(id)?;
         let in_flight = in_flight.filter(|it| it.size.is_none_or(|known| known == size));
-        Ok(in_flight.map(|stored| self.commit(cache, id, &stored, size, modified)))
+        Ok(in_flight.map(|stored| self.commit(id, &stored, size, modified)))
     }
 
     /// The fetch has published its image: stores the response as the one of the cached file.
     fn commit(
         &self,
-        cache: &ImageCache,
         id: &str,
         stored: &StoredResponse,
         size: u64,
@@ -138,10 +137,10 @@ impl ResponseStore {
         let mut stored = stored.clone();
         (stored.size, stored.modified) = (Some(size), Some(modified));
         if stored.md5.is_none() {
-            stored.md5 = recorded_checksum(cache, id);
+            stored.md5 = self.recorded_checksum(id);
         }
         let stored = self.store(id, stored);
-        self.in_flight_responses.remove(id);
+        self.in_flight_files.remove(id);
         stored
     }
 
@@ -220,13 +219,13 @@ impl ResponseStore {
         stored
     }
 
+    /// The MD5 in the record of an image.
+    pub fn recorded_checksum(&self, id: &str) -> Option<String> {
+        let image = self.cache.cached_image(id).ok().flatten()?;
+        image.checksum.map(|checksum| checksum.to_string())
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The MD5 in the record of an image.
-pub fn recorded_checksum(cache: &ImageCache, id: &str) -> Option<String> {
-    let image = cache.cached_image(id).ok().flatten()?;
-    image.checksum.map(|checksum| checksum.to_string())
 }

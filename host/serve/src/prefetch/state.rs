@@ -1,8 +1,6 @@
 //! The state of the prefetcher: its attempts, and the signal that the queue has changed.
 
 use super::attempts::Attempts;
-use image_cache::tokio::AsyncImageCache;
-use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -16,11 +14,7 @@ pub struct PrefetchState {
 
 impl PrefetchState {
     /// The fetches that run, and those that failed with their reasons.
-    pub fn as_json(&self, cache: &AsyncImageCache) -> Value {
-        self.attempts().as_json(|id| cache.progress(id).ok().flatten())
-    }
-
-    pub(super) fn attempts(&self) -> MutexGuard<'_, Attempts> {
+    pub fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

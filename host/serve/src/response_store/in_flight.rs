@@ -3,7 +3,6 @@
 use super::table::InFlightFetch;
 use super::{InvalidationEpoch, ResponseStore};
 use crate::stored_response::StoredResponse;
-use image_cache::ImageCache;
 use std::sync::Arc;
 
 impl ResponseStore {
@@ -58,7 +57,7 @@ impl ResponseStore {
             }
         };
         drop(table);
-        self.in_flight_responses.save(id, &stored);
+        self.save_in_flight(id, &stored);
     }
 
     /// Removes a fetch whose response does not describe what is cached or fills the cache; returns whether it was there.
@@ -72,7 +71,7 @@ impl ResponseStore {
     }
 
     /// Ends a fetch: its response goes with the cached image, or is removed.
-    pub fn finish(&self, cache: &ImageCache, id: &str, generation: u64) {
+    pub fn finish(&self, id: &str, generation: u64) {
         let ended = self
             .table()
             .generation_mut(id, generation)
@@ -80,19 +79,19 @@ impl ResponseStore {
         let Some((is_discarded, fills_cache)) = ended else { return };
         if is_discarded {
             self.remove(id);
-            if let Err(error) = cache.delete_cached_image(id) {
+            if let Err(error) = self.cache.delete_cached_image(id) {
                 tracing::warn!(image = %id, %error, "it was withdrawn while it was fetched, and cannot be evicted");
             }
             return;
         }
-        if let Ok(Some(reader)) = cache.open_for_read(id)
+        if let Ok(Some(reader)) = self.cache.open_for_read(id)
             && let Ok(modified) = reader.modified()
         {
             // If it cannot be read now, it is read at the next lookup.
-            let _ = self.lookup(cache, id, reader.image_size(), modified.into());
+            let _ = self.lookup(id, reader.image_size(), modified.into());
         }
         if self.abandon(id, generation) && fills_cache {
-            self.in_flight_responses.remove(id);
+            self.in_flight_files.remove(id);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::ResponseStore;
 use crate::stored_response::StoredResponse;
-use image_cache::ImageCache;
 use std::io;
 use std::sync::Arc;
 
@@ -54,22 +53,23 @@ impl ResponseStore {
 
     pub(super) fn remove(&self, id: &str) {
         self.table().remove(id);
-        self.in_flight_responses.remove(id);
+        self.in_flight_files.remove(id);
         self.files.remove(id);
     }
 
     /// Deletes the images that `must_go`, and removes the responses of images that are not cached any more.
-    pub fn sweep(&self, cache: &ImageCache, must_go: impl Fn(&str) -> bool) -> io::Result<()> {
+    pub fn sweep(&self, must_go: impl Fn(&str) -> bool) -> io::Result<()> {
         for id in self.files.ids()? {
             if must_go(&id) {
-                let _ = cache.delete_cached_image(&id);
+                let _ = self.cache.delete_cached_image(&id);
             }
             // If the cache cannot tell, the response stays.
-            let is_needed = cache.is_cached(&id).unwrap_or(true) || self.in_flight(&id).is_some();
+            let is_needed =
+                self.cache.is_cached(&id).unwrap_or(true) || self.in_flight(&id).is_some();
             if !is_needed {
                 self.remove(&id);
             }
         }
-        self.in_flight_responses.sweep()
+        self.sweep_in_flight()
     }
 }
