@@ -99,17 +99,13 @@ impl CacheLookup {
                 _ => return Ok(LookupResult::NotFound),
             },
         };
-        let content = match reader {
-            None => HitContent::Small(Bytes::new()),
-            Some(reader) => match read_small(reader) {
-                Ok(content) => content,
-                Err(error) => {
-                    tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
-                    return Ok(LookupResult::NotFound);
-                }
-            },
-        };
-        Ok(LookupResult::Hit(CacheHit { stored, size, part, content }))
+        match reader.map_or(Ok(HitContent::Small(Bytes::new())), read_small) {
+            Ok(content) => Ok(LookupResult::Hit(CacheHit { stored, size, part, content })),
+            Err(error) => {
+                tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
+                Ok(LookupResult::NotFound)
+            }
+        }
     }
 
     fn response(&self, reader: &CachedReader, size: u64) -> Option<Arc<StoredResponse>> {

@@ -110,14 +110,7 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
         tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
     ];
-    // What is open now is open for good.
-    let shares = descriptors.shares(service.options.limits.max_connections);
-    let listeners = Listeners {
-        clients: Connections::new(shares.clients),
-        admin: Connections::new(shares.admin),
-        descriptors,
-    };
-    let listeners = service.metrics.listeners.get_or_init(|| listeners);
+    let listeners = listeners(&service, descriptors);
     let acceptor = service.certificate.as_ref().map(|it| it.acceptor()).transpose()?;
     let listener = |name, socket, connections| Listener {
         service: Arc::clone(&service),
@@ -138,6 +131,16 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished
+}
+
+/// The connections that the descriptors carry, beside what is open now for good.
+fn listeners(service: &Service, descriptors: Arc<Descriptors>) -> &Listeners {
+    let shares = descriptors.shares(service.options.limits.max_connections);
+    service.metrics.listeners.get_or_init(|| Listeners {
+        clients: Connections::new(shares.clients),
+        admin: Connections::new(shares.admin),
+        descriptors,
+    })
 }
 
 /// Listens for clients, and for operators if there is an admin listener.

@@ -54,16 +54,9 @@ fn escaped(words: &str) -> String {
 pub async fn negotiate(request: Request, next: Next) -> Response {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let as_json = accept.is_some_and(|accept| accept.contains("application/json"));
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let words = response.extensions().get::<Words>().filter(|_| as_json).cloned();
-    match words {
-        Some(Words(words)) => json_of(response, words),
-        None => response,
-    }
-}
-
-/// The same answer with its words as JSON.
-fn json_of(mut response: Response, words: String) -> Response {
+    let Some(Words(words)) = words else { return response };
     let status = response.status();
     let title = status.canonical_reason().unwrap_or_default();
     let code = format!("{} {title}", status.as_u16());

@@ -38,7 +38,10 @@ impl GlanceProfile {
         let target = request.target.strip_suffix("/file").unwrap_or(&request.target);
         let response = match service.upstream.get(target, request.headers.clone()).await {
             Ok(response) => response,
-            Err(error) => return self.unreachable(&error),
+            Err(error) if service.options.serve_stale_if_unreachable => {
+                return AuthDecision::Unreachable(upstream_failed(&error));
+            }
+            Err(error) => return AuthDecision::Denied(upstream_failed(&error)),
         };
         if response.status() != StatusCode::OK {
             let response = bypassed(Reason::NotAuthorised, service.passing(response));
@@ -66,14 +69,6 @@ impl GlanceProfile {
             }
         };
         AuthDecision::Denied(refuse(StatusCode::BAD_GATEWAY, words))
-    }
-
-    fn unreachable(&self, error: &UpstreamError) -> AuthDecision {
-        let response = upstream_failed(error);
-        match self.get.service.options.serve_stale_if_unreachable {
-            true => AuthDecision::Unreachable(response),
-            false => AuthDecision::Denied(response),
-        }
     }
 
     /// Asks Glance for one byte of the image, with the caller's credentials; its response, if Glance denies the download.
