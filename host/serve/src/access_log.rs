@@ -1,14 +1,12 @@
 //! The access log: each request has an id, and a line when its response has ended. The metrics count it, too.
 
-use super::body::{Body, BodyError};
-use super::cache_status;
-use super::cache_status::{CacheStatus, XCache};
-use super::metrics::{EndedResponse, ServeMetrics};
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use super::body::{self, Body, PolledFrame};
+use super::cache_status::{self, CacheStatus};
+use super::metrics::ServeMetrics;
+use headers::{ContentLength, HeaderMapExt};
+use hyper::body::Body as _;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
-use std::fmt;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,29 +18,19 @@ use tracing::{Instrument, Span};
 /// The header with the id of a request, in OpenStack's services and their callers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// A request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping.
-#[derive(Debug, Clone, Copy)]
-struct RequestId(u64);
-
-impl RequestId {
-    fn next() -> RequestId {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        RequestId(LAST.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Which process it was, and which of its requests.
-        static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
-        let (high, low) = (*PROCESS, self.0);
-        let parts = [(high >> 32, 8), (high >> 16 & 0xffff, 4), (high & 0xffff, 4)];
-        write!(f, "req")?;
-        for (part, digits) in parts.into_iter().chain([(low >> 48, 4), (low & (!0 >> 16), 12)]) {
-            write!(f, "-{part:0digits$x}")?;
-        }
-        Ok(())
-    }
+/// The next request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping. They say which process it was, and which
+/// of its requests.
+fn next_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let (high, low) = (*PROCESS, LAST.fetch_add(1, Ordering::Relaxed));
+    let (middle, end) = (high >> 16 & 0xffff, high & 0xffff);
+    format!(
+        "req-{:08x}-{middle:04x}-{end:04x}-{:04x}-{:012x}",
+        high >> 32,
+        low >> 48,
+        low & !0 >> 16
+    )
 }
 
 /// Serves a request under an id of its own, which is in each line that is logged meanwhile.
@@ -53,35 +41,37 @@ pub async fn log_access<R, F>(
     listener: &'static str,
     request: Request<R>,
     answer: impl FnOnce(Request<R>) -> F,
-) -> Response<LoggedBody>
+) -> Response<Body>
 where
     F: Future<Output = Response<Body>>,
 {
-    let (id, begun) = (RequestId::next(), Instant::now());
+    let (id, begun) = (next_id(), Instant::now());
     let caller = callers_id(request.headers()).map(str::to_owned);
     let span = tracing::error_span!("request", %id, caller, listener);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = answer(request).instrument(span.clone()).await;
     let upstream = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let seen = AccessLogEntry {
+    let mut entry = AccessLogEntry {
         upstream: upstream.map(str::to_owned),
         status: response.status(),
         cache: CacheStatus::of(&response),
-        length: length(response.headers()),
+        length: response.headers().typed_get::<ContentLength>().map(|length| length.0),
+        has_ended: response.body().is_end_stream(),
         method,
         path,
         begun,
         bytes: 0,
         failed: None,
+        span,
+        metrics: Arc::clone(metrics),
     };
-    if seen.upstream.is_none()
-        && let Ok(id) = HeaderValue::from_str(&id.to_string())
+    if entry.upstream.is_none()
+        && let Ok(id) = HeaderValue::try_from(id)
     {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     cache_status::write(&mut response);
-    let metrics = Arc::clone(metrics);
-    response.map(|body| LoggedBody { body, seen, span, metrics })
+    response.map(|body| body::polled_by(body, move |body, cx| entry.poll(body, cx)))
 }
 
 /// The id that a caller gave its request, if it looks like one.
@@ -91,89 +81,59 @@ fn callers_id(headers: &HeaderMap) -> Option<&str> {
     (id.len() <= 64 && id.chars().all(plain)).then_some(id)
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// A request and its response, for the log.
-#[derive(Debug)]
-pub struct AccessLogEntry {
+/// A request and its response; the log has them once the response has ended.
+struct AccessLogEntry {
     method: Method,
     path: String,
-    pub status: StatusCode,
-    pub cache: Option<CacheStatus>,
+    status: StatusCode,
+    cache: Option<CacheStatus>,
     upstream: Option<String>,
     length: Option<u64>,
     begun: Instant,
     /// Bytes of the body that were sent.
-    pub bytes: u64,
+    bytes: u64,
+    /// Whether the body has no further frame.
+    has_ended: bool,
     failed: Option<String>,
-}
-
-/// A body whose bytes are counted; it is logged when it has ended.
-#[derive(Debug)]
-pub struct LoggedBody {
-    body: Body,
-    seen: AccessLogEntry,
     span: Span,
     metrics: Arc<ServeMetrics>,
 }
 
-impl LoggedBody {
-    /// Whether all of it was sent.
-    fn is_whole(&self) -> bool {
-        let no_body = self.seen.method == Method::HEAD;
-        no_body
-            || self.seen.failed.is_none()
-                && (http_body::Body::is_end_stream(&self.body)
-                    || self.seen.length == Some(self.seen.bytes))
-    }
-}
-
-impl http_body::Body for LoggedBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let _entered = this.span.enter();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
+impl AccessLogEntry {
+    /// Reads the next frame of the body, and counts its bytes.
+    fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
+        let _entered = self.span.enter();
+        let frame = Pin::new(&mut *body).poll_frame(cx);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                this.seen.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
-            Poll::Ready(Some(Err(error))) => this.seen.failed = Some(error.to_string()),
+            Poll::Ready(Some(Err(error))) => self.failed = Some(error.to_string()),
             // An end without a length: it is whole.
-            Poll::Ready(None) => this.seen.length = Some(this.seen.bytes),
+            Poll::Ready(None) => self.length = Some(self.bytes),
             Poll::Pending => {}
         }
+        self.has_ended = body.is_end_stream();
         frame
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Whether all of it was sent.
+    fn is_whole(&self) -> bool {
+        let is_complete = self.has_ended || self.length == Some(self.bytes);
+        self.method == Method::HEAD || (self.failed.is_none() && is_complete)
     }
 }
 
-impl Drop for LoggedBody {
+impl Drop for AccessLogEntry {
     fn drop(&mut self) {
-        let (is_whole, seen) = (self.is_whole(), &self.seen);
-        let AccessLogEntry { status, cache, bytes, .. } = *seen;
-        self.metrics.count_response(EndedResponse { status, cache, bytes, is_whole });
+        let is_whole = self.is_whole();
+        self.metrics.count_response(self.status, self.cache, self.bytes, is_whole);
         let _entered = self.span.enter();
-        let (method, path, status) = (&seen.method, &seen.path, seen.status.as_u16());
-        let (cache, bytes) =
-            (seen.cache.and_then(CacheStatus::x_cache).map(XCache::name), seen.bytes);
-        let reason = seen.cache.map(CacheStatus::reason);
-        let (upstream, ms) = (seen.upstream.as_deref(), seen.begun.elapsed().as_millis() as u64);
-        match &seen.failed {
+        let (method, path, status) = (&self.method, &self.path, self.status.as_u16());
+        let (cache, bytes) = (self.cache.and_then(CacheStatus::x_cache), self.bytes);
+        let reason = self.cache.map(CacheStatus::reason);
+        let (upstream, ms) = (self.upstream.as_deref(), self.begun.elapsed().as_millis() as u64);
+        match &self.failed {
             Some(error) => {
                 tracing::warn!(%method, path, status, cache, reason, bytes, ms, upstream, error, "broke off")
             }
@@ -193,7 +153,7 @@ mod tests {
 
     #[test]
     fn ids_look_like_openstack_s_and_differ() {
-        let [one, other] = [(); 2].map(|()| RequestId::next().to_string());
+        let [one, other] = [(); 2].map(|()| next_id());
         assert_ne!(one, other);
         let lengths: Vec<usize> = one.split('-').map(str::len).collect();
         assert_eq!(lengths, [3, 8, 4, 4, 4, 12], "{one}");

@@ -8,11 +8,9 @@ mod schemas;
 mod state;
 mod versions;
 
-use super::access_log::log_access;
 use super::admin_token::AdminToken;
 use super::body::Body;
 use super::listen::Listener;
-use super::request_checks::RequestChecks;
 use super::service::Service;
 use super::signals::Stop;
 use super::timeouts;
@@ -23,9 +21,10 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
 use foreign::Hosts;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::service::Service as _;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -43,33 +42,16 @@ pub fn check(address: SocketAddr, token: &AdminToken) -> anyhow::Result<()> {
 }
 
 /// Serves operators until the stop.
-pub async fn serve(
-    service: Arc<Service>,
-    listener: Listener,
-    checks: Arc<RequestChecks>,
-    stop: Stop,
-) {
-    let metrics = Arc::clone(&service.metrics);
+pub async fn serve(listener: Listener, stop: Stop) {
+    let service = Arc::clone(&listener.service);
     let address = listener.socket.local_addr().unwrap_or(([127, 0, 0, 1], 0).into());
     let hosts = Hosts::new(address, &service.options.admin.admin_host);
     let router = Arc::new(TowerToHyperService::new(router(service, Arc::new(hosts))));
-    let answer = move |request| {
-        let (router, metrics) = (Arc::clone(&router), Arc::clone(&metrics));
-        let checks = Arc::clone(&checks);
-        async move {
-            log_access(&metrics, "admin", request, |request: Request<Body>| async move {
-                match checks.refusal(&request) {
-                    Some(refusal) => refusal,
-                    None => {
-                        let answer = router.call(request.map(axum::body::Body::new));
-                        in_time(answer, timeouts::ADMIN_ANSWER).await
-                    }
-                }
-            })
-            .await
-        }
+    let answer = move |request: Request<Body>| {
+        let answer = router.call(request.map(axum::body::Body::new));
+        in_time(answer, timeouts::ADMIN_ANSWER).boxed()
     };
-    listener.serve(answer, stop).await;
+    listener.serve(Arc::new(answer), stop).await;
 }
 
 /// The response to an operator; after the timeout it says that the operation goes on.
@@ -81,14 +63,11 @@ async fn in_time(
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => {
-            Refusal::unavailable("It takes too long, and goes on; ask again later.").into_response()
+            let words = "It takes too long, and goes on; ask again later.";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words).into_response()
         }
     };
-    response.map(boxed)
-}
-
-fn boxed(body: axum::body::Body) -> Body {
-    body.map_err(Into::into).boxed_unsync()
+    response.map(|body| body.map_err(Into::into).boxed_unsync())
 }
 
 fn router(service: Arc<Service>, hosts: Arc<Hosts>) -> Router {
@@ -119,7 +98,6 @@ fn router(service: Arc<Service>, hosts: Arc<Hosts>) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::StatusCode;
 
     #[tokio::test]
     async fn an_operator_whose_request_takes_too_long_is_told_that_it_goes_on() {

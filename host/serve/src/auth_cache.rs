@@ -28,8 +28,7 @@ pub struct AuthCache {
 }
 
 /// A digest of an image's id and of all headers that may be credentials: none of them is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct AuthKey([u8; 32]);
+type AuthKey = [u8; 32];
 
 impl AuthCache {
     /// Entries hold for so long; a zero time disables the cache.
@@ -86,5 +85,5 @@ fn key(request: &UpstreamRequest) -> AuthKey {
             digest.update(part);
         }
     }
-    AuthKey(digest.finalize().into())
+    digest.finalize().into()
 }

@@ -1,14 +1,14 @@
 //! The bodies of responses, and of requests to the upstream.
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, TryStreamExt};
+use futures_util::stream::{Stream, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 /// Why a body ended before its end.
 pub type BodyError = Box<dyn Error + Send + Sync>;
@@ -26,9 +26,6 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// The bytes of an image, as they arrive.
-pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
 /// These chunks; an error breaks the connection off.
 pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
     StreamBody::new(chunks.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()
@@ -42,30 +39,43 @@ pub async fn drain(mut body: Body) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// The bytes of an upstream's response; an error after this time without a byte.
-pub fn chunks(
-    body: Incoming,
-    timeout: Duration,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    stream::try_unfold(body, move |mut body| async move {
-        loop {
-            let Ok(frame) = tokio::time::timeout(timeout, body.frame()).await else {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the upstream sends no more"));
-            };
-            match frame.transpose().map_err(broken)? {
-                None => return Ok(None),
-                Some(frame) => match frame.into_data() {
-                    Ok(bytes) => return Ok(Some((bytes, body))),
-                    // Trailers: nothing of the image.
-                    Err(_) => continue,
-                },
-            }
-        }
-    })
+/// What a poll of a body returns.
+pub type PolledFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+/// A body that `poll` reads: it sees each frame, and may end the body with an error. It is dropped after the body.
+pub fn polled_by<B>(
+    body: B,
+    poll: impl FnMut(&mut B, &mut Context<'_>) -> PolledFrame + Send + Unpin + 'static,
+) -> Body
+where
+    B: HttpBody + Send + Unpin + 'static,
+{
+    PolledBody { body, poll }.boxed_unsync()
 }
 
-fn broken(error: hyper::Error) -> io::Error {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    let words = format!("the upstream's answer broke off: {error}{cause}");
-    io::Error::new(io::ErrorKind::ConnectionAborted, words)
+struct PolledBody<B, F> {
+    body: B,
+    poll: F,
+}
+
+impl<B, F> HttpBody for PolledBody<B, F>
+where
+    B: HttpBody + Unpin,
+    F: FnMut(&mut B, &mut Context<'_>) -> PolledFrame + Unpin,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
+        let this = &mut *self;
+        (this.poll)(&mut this.body, cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

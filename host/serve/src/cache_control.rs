@@ -5,6 +5,7 @@
 //! because the known ones drop the whole field when one directive is malformed, or compare names by case.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// RFC 9111, 1.2.2: what is larger counts as this many seconds, so that sums with it never overflow.
@@ -30,11 +31,8 @@ pub struct CacheControl {
     pub min_fresh: Option<Duration>,
 }
 
-/// A directive's value.
-enum Value<'a> {
-    None,
-    Text(std::borrow::Cow<'a, [u8]>),
-}
+/// A directive's value, if it has one.
+type Value<'a> = Option<Cow<'a, [u8]>>;
 
 impl CacheControl {
     /// What a response or a request says; `Pragma: no-cache` counts if there is no Cache-Control (RFC 9111, 5.4).
@@ -117,8 +115,7 @@ fn shortest(known: &mut Option<Duration>, value: &Value<'_>) {
 
 /// Whole seconds, in digits alone; more than can be counted are as good as the most that can.
 fn seconds(value: &Value<'_>) -> Option<Duration> {
-    let Value::Text(text) = value else { return None };
-    delta_seconds(text).map(Duration::from_secs)
+    delta_seconds(value.as_deref()?).map(Duration::from_secs)
 }
 
 /// The number of seconds that a text of digits is (RFC 9111, 1.2.2); nothing if it is none.
@@ -133,7 +130,7 @@ pub fn delta_seconds(text: &[u8]) -> Option<u64> {
 }
 
 /// The elements of a list, less empty ones (RFC 9110, 5.6.1). A comma in a quoted string separates nothing, unless the
-/// string has no end: then nobody can tell what was quoted.
+/// string has no end: then it cannot be told what was quoted.
 pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     let mut has_open_end = false;
@@ -189,17 +186,17 @@ fn directive(element: &[u8]) -> Option<(&[u8], Value<'_>)> {
     }
     let rest = rest.trim_ascii_start();
     if rest.is_empty() {
-        return Some((name, Value::None));
+        return Some((name, None));
     }
     let value = rest.strip_prefix(b"=")?.trim_ascii_start();
     if value.first() == Some(&b'"') {
         // Behind the quoted string nothing may come.
         let is_whole = quoted_length(value) == Some(value.len());
-        return is_whole.then(|| (name, Value::Text(unquoted(&value[1..value.len() - 1]).into())));
+        return is_whole.then(|| (name, Some(unquoted(&value[1..value.len() - 1]).into())));
     }
     // An empty value, or one with odd signs, is for those who need one to refuse.
     let is_plain = value.iter().all(|byte| !byte.is_ascii_whitespace() && *byte != b'"');
-    is_plain.then_some((name, Value::Text(value.into())))
+    is_plain.then_some((name, Some(value.into())))
 }
 
 fn unquoted(text: &[u8]) -> Vec<u8> {

@@ -1,9 +1,13 @@
 //! Looking up an image in the cache, with the stored response that describes it.
 
+use super::options::Profile;
+use super::proxy::ImageGet;
 use super::range::{Asked, Part};
-use super::response_store::{ResponseStore, recorded_checksum};
+use super::response_store::ResponseStore;
+use super::service::log_bypass;
 use super::stored_response::StoredResponse;
 use bytes::Bytes;
+use hyper::Method;
 use hyper::header::{HeaderMap, RANGE};
 use image_cache::{CachedReader, Error, ImageCache};
 use std::io::{self, Read};
@@ -33,7 +37,6 @@ pub struct CacheHit {
 
 /// The bytes of a hit.
 pub enum HitContent {
-    Empty,
     Small(Bytes),
     Large(CachedReader),
 }
@@ -44,30 +47,25 @@ pub struct CacheLookup {
     id: String,
     headers: HeaderMap,
     is_head: bool,
+    /// Whether an image without a stored response may be served with the checksum of its record.
     trusts_records: bool,
 }
 
 impl CacheLookup {
-    /// `is_head`: without the image's bytes; `trusts_records`: an image without a stored response may be served with the
-    /// checksum of its record.
-    pub fn new(
-        responses: &Arc<ResponseStore>,
-        id: &str,
-        headers: &HeaderMap,
-        is_head: bool,
-        trusts_records: bool,
-    ) -> CacheLookup {
-        let mut headers = headers.clone();
+    /// `is_head`: without the image's bytes.
+    pub fn new(get: &ImageGet, is_head: bool) -> CacheLookup {
+        let ImageGet { service, head, request } = get;
+        let mut headers = head.headers.clone();
         if is_head {
             // Only a GET has parts.
             headers.remove(RANGE);
         }
         CacheLookup {
-            responses: Arc::clone(responses),
-            id: id.to_owned(),
+            responses: Arc::clone(&service.responses),
+            id: request.id.clone(),
             headers,
             is_head,
-            trusts_records,
+            trusts_records: service.options.origin.profile == Profile::Glance,
         }
     }
 
@@ -84,7 +82,7 @@ impl CacheLookup {
             return Ok(LookupResult::NotFound);
         };
         let size = reader.image_size();
-        let Some(stored) = self.response(cache, &reader, size) else {
+        let Some(stored) = self.response(&reader, size) else {
             return Ok(LookupResult::NotFound);
         };
         if !is_usable(&stored) {
@@ -101,36 +99,40 @@ impl CacheLookup {
                 _ => return Ok(LookupResult::NotFound),
             },
         };
-        let content = match reader {
-            None => HitContent::Empty,
-            Some(reader) => match read_small(reader) {
-                Ok(content) => content,
-                Err(error) => {
-                    tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
-                    return Ok(LookupResult::NotFound);
-                }
-            },
-        };
-        Ok(LookupResult::Hit(CacheHit { stored, size, part, content }))
+        match reader.map_or(Ok(HitContent::Small(Bytes::new())), read_small) {
+            Ok(content) => Ok(LookupResult::Hit(CacheHit { stored, size, part, content })),
+            Err(error) => {
+                tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
+                Ok(LookupResult::NotFound)
+            }
+        }
     }
 
-    fn response(
-        &self,
-        cache: &ImageCache,
-        reader: &CachedReader,
-        size: u64,
-    ) -> Option<Arc<StoredResponse>> {
+    fn response(&self, reader: &CachedReader, size: u64) -> Option<Arc<StoredResponse>> {
         let modified = reader.modified().ok()?.into();
         // A stored response that cannot be read now must not be replaced by the little that the record knows.
-        let known = self.responses.lookup(cache, &self.id, size, modified).ok()?;
+        let known = self.responses.lookup(&self.id, size, modified).ok()?;
         known.or_else(|| {
-            let md5 = self.trusts_records.then(|| recorded_checksum(cache, &self.id))?;
+            let md5 = self.trusts_records.then(|| self.responses.recorded_checksum(&self.id))?;
             let mut stored = StoredResponse::new("", &HeaderMap::new(), Some(size), md5);
             stored.modified = Some(modified);
             stored.add_glance_fields();
             Some(self.responses.store(&self.id, stored))
         })
     }
+}
+
+/// Looks the image of a request up. An image that cannot be read is logged, and not found.
+pub async fn look_up(
+    get: &ImageGet,
+    is_usable: impl FnOnce(&StoredResponse) -> bool + Send + 'static,
+) -> LookupResult {
+    let lookup = CacheLookup::new(get, get.head.method == Method::HEAD);
+    let found = get.service.cache.run(move |cache| lookup.run(cache, is_usable)).await;
+    found.unwrap_or_else(|error| {
+        log_bypass(&get.request.id, &error);
+        LookupResult::NotFound
+    })
 }
 
 /// Reads a small image or part; a larger one is read when it is sent.

@@ -11,30 +11,6 @@ pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// The same, with its reason, as RFC 9211 has it.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Where the bytes of a response came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum XCache {
-    Hit,
-    Miss,
-    Shared,
-    Bypass,
-}
-
-impl XCache {
-    /// Each of them.
-    pub const ALL: [XCache; 4] = [XCache::Hit, XCache::Miss, XCache::Shared, XCache::Bypass];
-
-    /// As in the header.
-    pub fn name(self) -> &'static str {
-        match self {
-            XCache::Hit => "hit",
-            XCache::Miss => "miss",
-            XCache::Shared => "shared",
-            XCache::Bypass => "bypass",
-        }
-    }
-}
-
 /// What the cache did with a request, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CacheStatus {
@@ -88,46 +64,39 @@ pub enum Reason {
 impl Reason {
     /// The word for it, in headers, metrics and the log.
     pub fn word(self) -> &'static str {
-        match self {
-            Reason::Method => "method",
-            Reason::Personal => "personal",
-            Reason::CredentialInQuery => "credential-in-query",
-            Reason::Request => "request",
-            Reason::Path => "path",
-            Reason::Partial => "partial",
-            Reason::Vary => "vary",
-            Reason::Status => "status",
-            Reason::Forbidden => "forbidden",
-            Reason::NotStorable => "not-storable",
-            Reason::NoStrongValidator => "no-strong-validator",
-            Reason::TooManyFields => "too-many-fields",
-            Reason::NotAuthorised => "not-authorised",
-            Reason::CacheFailed => "cache-failed",
-        }
+        self.words().0
     }
 
-    /// The word that RFC 9211, 2.2, has for it.
-    fn forwarded(self) -> &'static str {
+    /// Our word for it, and the word that RFC 9211, 2.2, has for it.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Reason::Method => "method",
-            Reason::Request | Reason::Personal | Reason::CredentialInQuery => "request",
-            Reason::Vary => "vary-miss",
-            Reason::Partial => "partial",
-            Reason::Path | Reason::CacheFailed => "bypass",
-            _ => "uri-miss",
+            Reason::Method => ("method", "method"),
+            Reason::Personal => ("personal", "request"),
+            Reason::CredentialInQuery => ("credential-in-query", "request"),
+            Reason::Request => ("request", "request"),
+            Reason::Path => ("path", "bypass"),
+            Reason::Partial => ("partial", "partial"),
+            Reason::Vary => ("vary", "vary-miss"),
+            Reason::Status => ("status", "uri-miss"),
+            Reason::Forbidden => ("forbidden", "uri-miss"),
+            Reason::NotStorable => ("not-storable", "uri-miss"),
+            Reason::NoStrongValidator => ("no-strong-validator", "uri-miss"),
+            Reason::TooManyFields => ("too-many-fields", "uri-miss"),
+            Reason::NotAuthorised => ("not-authorised", "uri-miss"),
+            Reason::CacheFailed => ("cache-failed", "bypass"),
         }
     }
 }
 
 impl CacheStatus {
-    /// Where the bytes came from; nothing if the request was not about an image.
-    pub fn x_cache(self) -> Option<XCache> {
+    /// Where the bytes came from, as in X-Cache; nothing if the request was not about an image.
+    pub fn x_cache(self) -> Option<&'static str> {
         match self {
-            CacheStatus::Hit | CacheStatus::Revalidated => Some(XCache::Hit),
-            CacheStatus::Miss | CacheStatus::Changed => Some(XCache::Miss),
-            CacheStatus::Shared => Some(XCache::Shared),
+            CacheStatus::Hit | CacheStatus::Revalidated => Some("hit"),
+            CacheStatus::Miss | CacheStatus::Changed => Some("miss"),
+            CacheStatus::Shared => Some("shared"),
             CacheStatus::Bypass(Reason::Method) => None,
-            CacheStatus::Bypass(_) => Some(XCache::Bypass),
+            CacheStatus::Bypass(_) => Some("bypass"),
         }
     }
 
@@ -152,15 +121,10 @@ impl CacheStatus {
             CacheStatus::Changed => "image-cache; fwd=stale; stored".to_owned(),
             CacheStatus::Shared => "image-cache; fwd=uri-miss; collapsed".to_owned(),
             CacheStatus::Bypass(reason) => {
-                format!("image-cache; fwd={}; detail={}", reason.forwarded(), reason.word())
+                let (word, forwarded) = reason.words();
+                format!("image-cache; fwd={forwarded}; detail={word}")
             }
         }
-    }
-
-    /// Whether the bytes of a response are stored as they arrive, by its own fetch or by another one.
-    pub fn is_fetch<B>(response: &Response<B>) -> bool {
-        let from = CacheStatus::of(response).and_then(CacheStatus::x_cache);
-        matches!(from, Some(XCache::Miss | XCache::Shared))
     }
 
     /// The status of a response; nothing if the cache had no part in it.
@@ -184,6 +148,6 @@ pub fn write<B>(response: &mut Response<B>) {
         headers.append(CACHE_STATUS, described);
     }
     if let Some(from) = status.x_cache() {
-        headers.insert(X_CACHE, HeaderValue::from_static(from.name()));
+        headers.insert(X_CACHE, HeaderValue::from_static(from));
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// The connections of one listener.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Connections {
     limit: usize,
     open: Mutex<BTreeMap<u64, Arc<Connection>>>,
@@ -66,14 +66,7 @@ pub struct ConnectionCounts {
 
 impl Connections {
     pub fn new(limit: usize) -> Arc<Connections> {
-        Arc::new(Connections {
-            limit,
-            open: Mutex::default(),
-            last: AtomicU64::new(0),
-            waiting: AtomicUsize::new(0),
-            closed_idle: AtomicU64::new(0),
-            changed: Notify::new(),
-        })
+        Arc::new(Connections { limit, ..Connections::default() })
     }
 
     /// Waits for a slot for one more connection. If there is none, the connection that is idle for longest makes room.
@@ -165,7 +158,7 @@ impl Connection {
         self.is_sending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client may still be sending what nobody will read.
+    /// Whether the client may still be sending what the service will not read.
     pub fn is_sending(&self) -> bool {
         self.is_sending.load(Ordering::Relaxed)
     }
@@ -256,15 +249,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
     use std::io;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncWriteExt, ReadBuf};
     use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn a_connection_whose_next_request_lies_unread_is_not_idle() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
-        let mut socket = ClientSocket::new(listener.accept().await?.0);
+        let socket = ClientSocket::new(listener.accept().await?.0);
         let connections = Connections::new(1);
         let slot = connections.acquire(&socket, || true).await;
         slot.connection.begin_request(false);
@@ -275,7 +269,8 @@ mod tests {
         }
         connections.close_one();
         assert_eq!(connections.counts().closed_idle, 0);
-        socket.read_exact(&mut [0; 3]).await?;
+        let mut bytes = [0; 3];
+        poll_fn(|cx| socket.poll_read(cx, &mut ReadBuf::new(&mut bytes))).await?;
         connections.close_one();
         assert_eq!(connections.counts().closed_idle, 1);
         Ok(())

@@ -87,11 +87,6 @@ impl Descriptors {
         Shares { clients: share(clients), admin: share(admin) }
     }
 
-    /// How many are open; nothing if that is unknown.
-    pub fn in_use(&self) -> Option<u64> {
-        count()
-    }
-
     /// Whether one more connection can have what it needs. Fetches that their clients have left hold descriptors,
     /// too, so that the number of connections alone does not tell.
     pub fn has_room(&self) -> bool {
@@ -109,8 +104,8 @@ impl Descriptors {
     }
 }
 
-/// Counts what is open, itself excluded.
-fn count() -> Option<u64> {
+/// How many descriptors are open, that of this look excluded; nothing if that is unknown.
+pub fn count() -> Option<u64> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?;
     Some((open.count() as u64).saturating_sub(1))
 }

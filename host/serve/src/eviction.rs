@@ -7,10 +7,9 @@ use std::sync::Arc;
 impl Service {
     /// Removes an image from the cache, and discards what a running fetch of it brings.
     pub async fn evict(&self, id: &str) {
-        let (id, responses) = (id.to_owned(), Arc::clone(&self.responses));
-        let evicted = self.cache.run(move |cache| {
-            responses.discard(&id);
-            if cache.delete_cached_image(&id)? {
+        let evicted = self.run(id, |responses, cache, id| {
+            responses.discard(id);
+            if cache.delete_cached_image(id)? {
                 tracing::info!(image = %id, "evicted: the upstream has it no more, or another one");
             }
             Ok(())
@@ -20,17 +19,16 @@ impl Service {
 
     /// Removes an image that is not the upstream's, unless another fetch has replaced it already.
     pub async fn evict_response(&self, id: &str, stored: &Arc<StoredResponse>) {
-        let (id, responses, stored) =
-            (id.to_owned(), Arc::clone(&self.responses), Arc::clone(stored));
-        let evicted = self.cache.run(move |cache| {
-            if responses.in_flight(&id).is_some() {
+        let stored = Arc::clone(stored);
+        let evicted = self.run(id, move |responses, cache, id| {
+            if responses.in_flight(id).is_some() {
                 return Ok(());
             }
-            let modified = cache.open_for_read(&id)?.and_then(|reader| reader.modified().ok());
+            let modified = cache.open_for_read(id)?.and_then(|reader| reader.modified().ok());
             if modified.map(Timestamp::from) == stored.modified {
                 tracing::info!(image = %id, "evicted: the upstream has another one");
-                cache.delete_cached_image(&id)?;
-                responses.discard(&id);
+                cache.delete_cached_image(id)?;
+                responses.discard(id);
             }
             Ok(())
         });
@@ -39,9 +37,8 @@ impl Service {
 
     /// Requires validation of an image, cached or in flight, before its next use (RFC 9111, 4.4).
     pub async fn invalidate(&self, id: &str) {
-        let (id, responses) = (id.to_owned(), Arc::clone(&self.responses));
-        let invalidated = self.cache.run(move |_| {
-            responses.invalidate(&id);
+        let invalidated = self.run(id, |responses, _, id| {
+            responses.invalidate(id);
             Ok(())
         });
         // It fails only if the runtime stops, and then nothing is served any more.

@@ -4,16 +4,16 @@ mod resume;
 
 pub use resume::Repair;
 
-use super::body;
-use super::body::ByteStream;
 use super::options::Profile;
+use super::proxy::ImageGet;
 use super::service::Service;
 use super::stored_response::StoredResponse;
+use super::timeout_body::chunks;
 use super::upstream_request::UpstreamRequest;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper::body::Incoming;
-use image_cache::tokio::{ImageReader, resuming};
+use image_cache::tokio::{ImageReader, ImageStream, resuming};
 use image_cache::{Break, Expected, Route};
 use resume::ResumeError;
 use std::io;
@@ -35,18 +35,16 @@ pub enum FetchStart {
 
 /// Begins to fetch an image whose response head has arrived, or reads from another process's fetch that began earlier.
 pub async fn start(
-    service: &Arc<Service>,
-    request: UpstreamRequest,
+    get: &ImageGet,
     body: Incoming,
     stored: Arc<StoredResponse>,
-    expected: Expected,
 ) -> image_cache::Result<FetchStart> {
-    let (id, size) = (request.id.clone(), expected.size);
-    let source = UpstreamSource::new(service, request, stored, Some(body));
+    let (id, size, expected) = (&get.request.id, stored.size, stored.expected());
+    let source = UpstreamSource::new(get, stored, Some(body));
     // Before the first read, so that requests that arrive from now on find the fetch.
     source.register();
     let stream = Arc::clone(&source).stream(size);
-    let reader = service.cache.get_or_fetch_stream(&id, expected, stream).await?;
+    let reader = get.service.cache.get_or_fetch_stream(id, expected, stream).await?;
     if let Route::Cached | Route::Shared = reader.route()
         && let Some(body) = source.take_body_unless_same().await
     {
@@ -55,16 +53,15 @@ pub async fn start(
     Ok(FetchStart::Reading(reader))
 }
 
-/// Reads an image that is cached or being fetched, or fetches it if its fetch has broken off.
+/// Reads an image of this size, if it is known, that is cached or being fetched; or fetches it if its fetch has broken off.
 pub async fn join(
-    service: &Arc<Service>,
-    request: UpstreamRequest,
+    get: &ImageGet,
     stored: Arc<StoredResponse>,
-    expected: Expected,
+    size: Option<u64>,
 ) -> image_cache::Result<ImageReader> {
-    let id = request.id.clone();
-    let source = UpstreamSource::new(service, request, stored, None);
-    service.cache.get_or_fetch_stream(&id, expected.clone(), source.stream(expected.size)).await
+    let expected = Expected { size, ..stored.expected() };
+    let source = UpstreamSource::new(get, stored, None).stream(size);
+    get.service.cache.get_or_fetch_stream(&get.request.id, expected, source).await
 }
 
 /// An image at the upstream.
@@ -80,13 +77,13 @@ struct UpstreamSource {
 
 impl UpstreamSource {
     fn new(
-        service: &Arc<Service>,
-        request: UpstreamRequest,
+        get: &ImageGet,
         stored: Arc<StoredResponse>,
         body: Option<Incoming>,
     ) -> Arc<UpstreamSource> {
-        let (service, body) = (Arc::clone(service), Mutex::new(body));
-        Arc::new(UpstreamSource { service, request, stored, body, generation: OnceLock::new() })
+        let (service, request) = (Arc::clone(&get.service), get.request.clone());
+        let (body, generation) = (Mutex::new(body), OnceLock::new());
+        Arc::new(UpstreamSource { service, request, stored, body, generation })
     }
 
     fn register(&self) -> u64 {
@@ -99,10 +96,9 @@ impl UpstreamSource {
     async fn persist(&self) {
         let generation = self.register();
         if self.service.is_being_fetched(&self.request.id) {
-            let (responses, id) = (Arc::clone(&self.service.responses), self.request.id.clone());
             let (stored, epoch) = (Arc::clone(&self.stored), self.request.epoch);
-            let persisted = self.service.cache.run(move |_| {
-                responses.persist(&id, generation, &stored, epoch);
+            let persisted = self.service.run(&self.request.id, move |responses, _, id| {
+                responses.persist(id, generation, &stored, epoch);
                 Ok(())
             });
             // It fails only if the runtime stops.
@@ -118,9 +114,10 @@ impl UpstreamSource {
         if is_same_for_all && self.stored.md5.is_some() {
             return None;
         }
-        let (responses, id) = (Arc::clone(&self.service.responses), self.request.id.clone());
         let stored = Arc::clone(&self.stored);
-        let known = self.service.cache.run(move |_| Ok(responses.is_same_elsewhere(&id, &stored)));
+        let known = self.service.run(&self.request.id, move |responses, _, id| {
+            Ok(responses.is_same_elsewhere(id, &stored))
+        });
         if known.await.unwrap_or(false) {
             return None;
         }
@@ -148,13 +145,13 @@ impl UpstreamSource {
         })
     }
 
-    async fn open(&self, broken: Break) -> io::Result<ByteStream> {
+    async fn open(&self, broken: Break) -> io::Result<ImageStream> {
         self.persist().await;
         let timeout = self.service.options.origin.upstream_timeout;
         if let Some(body) =
             self.take_body().filter(|_| broken.offset == 0 && broken.error.is_none())
         {
-            return Ok(Box::pin(body::chunks(body, timeout)));
+            return Ok(Box::pin(chunks(body, timeout)));
         }
         let (offset, vain) = (broken.offset, broken.attempts_without_bytes);
         if let Some(error) = &broken.error {
@@ -190,13 +187,12 @@ impl Drop for UpstreamSource {
         let (service, id) = (Arc::clone(&self.service), self.request.id.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let responses = Arc::clone(&service.responses);
-                let finish = move |cache: &image_cache::ImageCache| {
-                    responses.finish(cache, &id, generation);
+                let finished = service.run(&id, move |responses, _, id| {
+                    responses.finish(id, generation);
                     Ok(())
-                };
+                });
                 // It fails only if the runtime stops: the image is fetched again after the restart.
-                let _ = service.cache.run(finish).await;
+                let _ = finished.await;
             });
         }
     }

@@ -10,20 +10,22 @@ pub use record::Record;
 
 use super::body::Body;
 use super::cache_control::CacheControl;
-use super::cache_lookup::{CacheLookup, LookupResult};
+use super::cache_lookup::{LookupResult, look_up};
 use super::cache_status::{CacheStatus, Reason};
-use super::proxy::{self, CacheAnswer, ImageGet, MissDescription, ProxyProfile};
+use super::proxy::{self, CacheAnswer, ImageGet, ProxyProfile};
 use super::range::Part;
+use super::response_store::ResponseStore;
 use super::serve_hit::serve_hit;
-use super::serve_inflight::{expected_content, serve_in_flight};
-use super::service::{Service, log_bypass};
+use super::serve_inflight::serve_in_flight;
+use super::service::Service;
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use super::upstream::IsFramed;
-use super::{response, stored_response};
+use super::{response, stored_fields};
 use decision::AuthDecision;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
+use image_cache::{Expected, ImageCache};
 use paths::{image, withdrawn};
 use std::sync::Arc;
 
@@ -100,7 +102,7 @@ impl ProxyProfile for GlanceProfile {
             return CacheAnswer::Respond(response);
         }
         if !self.recheck(None).await {
-            return CacheAnswer::Miss;
+            return CacheAnswer::Ask(None);
         }
         let mut response = self.denied_download().await;
         if response.is_none() {
@@ -109,7 +111,7 @@ impl ProxyProfile for GlanceProfile {
         if response.is_none() {
             response = self.serve_running().await;
         }
-        response.map_or(CacheAnswer::Miss, CacheAnswer::Respond)
+        response.map_or(CacheAnswer::Ask(None), CacheAnswer::Respond)
     }
 
     fn may_fetch(&self) -> bool {
@@ -122,8 +124,7 @@ impl ProxyProfile for GlanceProfile {
         if service.is_being_fetched(&request.id) {
             return true;
         }
-        let id = request.id.clone();
-        let size = service.cache.run(move |cache| cache.image_size(&id)).await;
+        let size = service.run(&request.id, |_, cache, id| cache.image_size(id)).await;
         let Ok(Some(size)) = size else { return false };
         let known = self.record.as_ref().and_then(|record| record.size);
         let is_other = known.is_some_and(|known| known != size);
@@ -141,28 +142,45 @@ impl ProxyProfile for GlanceProfile {
         if lies {
             tracing::warn!(image = %self.get.request.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
         }
-        self.check_fields(response, promised.is_some())?;
-        if lies { Err(Reason::NotStorable) } else { Ok(()) }
+        let headers = response.headers();
+        let control = CacheControl::of(headers);
+        if response.status() != StatusCode::OK {
+            return Err(Reason::Status);
+        }
+        let authorises = self.get.service.options.authorises();
+        if control.forbids_sharing() || (control.no_cache && !authorises) {
+            return Err(Reason::Forbidden);
+        }
+        let is_encoded =
+            headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+        let is_framed = response.extensions().get() == Some(&IsFramed(true));
+        if is_encoded || !(is_framed || promised.is_some()) {
+            return Err(Reason::NotStorable);
+        }
+        match stored_fields::are_storable(headers) {
+            false => Err(Reason::TooManyFields),
+            true if lies => Err(Reason::NotStorable),
+            true => Ok(()),
+        }
     }
 
-    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription {
+    fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse {
         let record = self.record.as_deref();
         let length = response.body().size_hint().exact();
         let size = length.or(record.and_then(|record| record.size));
         let said = response.headers().get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
-        let expected = expected_content(size, record.and_then(Record::checksum).or(said));
-        let md5 = expected.md5.as_ref().map(ToString::to_string);
-        MissDescription { stored: self.stored_response(response.headers(), size, md5), expected }
+        let md5 = record.and_then(Record::checksum).or(said);
+        let md5 = md5.and_then(|md5| Expected::nothing().with_md5(md5).ok()?.md5);
+        self.stored_response(response.headers(), size, md5.map(|md5| md5.to_string()))
     }
 
     /// Adds the header fields that a hit has.
-    fn complete_head(&self, head: &mut Response<()>, description: &MissDescription) {
-        let MissDescription { stored, expected } = description;
-        let ours = response::head(stored, expected.size.unwrap_or_default(), &Part::All);
+    fn complete_head(&self, head: &mut Response<()>, stored: &StoredResponse) {
+        let ours = response::head(stored, stored.size.unwrap_or_default(), &Part::All);
         for (name, value) in ours.headers() {
             head.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        if expected.size.is_none() {
+        if stored.size.is_none() {
             head.headers_mut().remove(header::CONTENT_LENGTH);
         }
     }
@@ -179,8 +197,7 @@ impl GlanceProfile {
 
     /// The cached image, if it is the one of this record.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
-        let ImageGet { service, head, request } = &self.get;
-        let lookup = CacheLookup::new(&service.responses, &request.id, &head.headers, false, true);
+        let ImageGet { service, request, .. } = &self.get;
         let (known, is_unreachable) = (record.cloned(), self.is_unreachable);
         let is_usable = move |stored: &StoredResponse| match &known {
             Some(record) => record.matches(stored) && !stored.cache_control().forbids_sharing(),
@@ -189,19 +206,15 @@ impl GlanceProfile {
                 !stored.is_outdated() && !is_stale
             }
         };
-        match service.cache.run(move |cache| lookup.run(cache, is_usable)).await {
-            Ok(LookupResult::Hit(hit)) => Some(serve_hit(&self.get, hit, CacheStatus::Hit)),
-            Ok(LookupResult::NotFound) => None,
-            Ok(LookupResult::Unusable(_)) if self.is_unreachable => None,
-            Ok(LookupResult::Unusable(stored)) if record.is_none() => {
+        match look_up(&self.get, is_usable).await {
+            LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, CacheStatus::Hit)),
+            LookupResult::NotFound => None,
+            LookupResult::Unusable(_) if self.is_unreachable => None,
+            LookupResult::Unusable(stored) if record.is_none() => {
                 Box::pin(self.confirm_outdated(&stored)).await
             }
-            Ok(LookupResult::Unusable(stored)) => {
+            LookupResult::Unusable(stored) => {
                 service.evict_response(&request.id, &stored).await;
-                None
-            }
-            Err(error) => {
-                log_bypass(&request.id, &error);
                 None
             }
         }
@@ -219,10 +232,11 @@ impl GlanceProfile {
             let mut confirmed = StoredResponse::clone(stored);
             confirmed.confirm(&HeaderMap::new());
             let ImageGet { service, request, .. } = &self.get;
-            let (responses, id) = (Arc::clone(&service.responses), request.id.clone());
-            let stored = service.cache.run(move |_| Ok(responses.store(&id, confirmed)));
+            let store = move |responses: &ResponseStore, _: &ImageCache, id: &str| {
+                Ok(responses.store(id, confirmed))
+            };
             // It fails only if the runtime stops.
-            let _ = stored.await;
+            let _ = service.run(&request.id, store).await;
         }
         self.hit(Some(&record)).await
     }
@@ -231,40 +245,15 @@ impl GlanceProfile {
     async fn serve_running(&self) -> Option<Response<Body>> {
         let record = self.record.as_deref();
         let running = self.get.service.responses.shareable_fetch(&self.get.request.id);
-        let stored = running.or_else(|| record.map(|record| Arc::new(self.response_of(record))))?;
+        let of_record = |record: &Record| {
+            let md5 = record.checksum().map(str::to_owned);
+            Arc::new(self.stored_response(&HeaderMap::new(), record.size, md5))
+        };
+        let stored = running.or_else(|| record.map(of_record))?;
         if record.is_some_and(|record| !record.matches(&stored)) {
             return None;
         }
         serve_in_flight(&self.get, stored).await
-    }
-
-    fn check_fields(
-        &self,
-        response: &Response<Incoming>,
-        has_known_end: bool,
-    ) -> Result<(), Reason> {
-        let headers = response.headers();
-        let control = CacheControl::of(headers);
-        if response.status() != StatusCode::OK {
-            return Err(Reason::Status);
-        }
-        let authorises = self.get.service.options.authorises();
-        if control.forbids_sharing() || (control.no_cache && !authorises) {
-            return Err(Reason::Forbidden);
-        }
-        let is_encoded =
-            headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
-        let is_framed = response.extensions().get() == Some(&IsFramed(true));
-        if is_encoded || !(is_framed || has_known_end) {
-            return Err(Reason::NotStorable);
-        }
-        if stored_response::is_storable(headers) { Ok(()) } else { Err(Reason::TooManyFields) }
-    }
-
-    /// The response that a record describes.
-    fn response_of(&self, record: &Record) -> StoredResponse {
-        let md5 = record.checksum().map(str::to_owned);
-        self.stored_response(&HeaderMap::new(), record.size, md5)
     }
 
     fn stored_response(

@@ -7,7 +7,6 @@ mod active_request;
 mod admin;
 mod admin_token;
 mod auth_cache;
-mod background_fetches;
 mod body;
 mod cache_control;
 mod cache_lookup;
@@ -34,7 +33,6 @@ mod range;
 mod request_checks;
 mod request_fields;
 mod response;
-mod response_body;
 mod response_store;
 mod routing;
 mod secret;
@@ -60,18 +58,15 @@ mod fuzz_targets;
 pub use options::{Options, PrefetchOptions};
 pub use prefetch::PrefetchedImage;
 
-use access_log::log_access;
 use anyhow::Context;
-use body::Body;
 use connections::Connections;
 use descriptors::Descriptors;
-use hyper::Request;
+use futures_util::FutureExt;
 use image_cache::Config;
 use image_cache::tokio::AsyncImageCache;
 use listen::Listener;
 use log_limit::LogLimit;
 use metrics::Listeners;
-use request_checks::RequestChecks;
 use service::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,25 +110,37 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
         tokio::spawn(maintenance::run(Arc::clone(&service), stop.clone())),
         tokio::spawn(prefetch::run(Arc::clone(&service), stop.clone())),
     ];
-    // What is open now is open for good.
-    let shares = descriptors.shares(service.options.limits.max_connections);
-    let listeners = Listeners {
-        clients: Connections::new(shares.clients),
-        admin: Connections::new(shares.admin),
-        descriptors,
+    let listeners = listeners(&service, descriptors);
+    let acceptor = service.certificate.as_ref().map(|it| it.acceptor()).transpose()?;
+    let listener = |name, socket, connections| Listener {
+        service: Arc::clone(&service),
+        name,
+        socket,
+        acceptor: acceptor.clone(),
+        connections: Arc::clone(connections),
+        descriptors: Arc::clone(&listeners.descriptors),
+        log: Arc::new(LogLimit::default()),
     };
-    let listeners = service.metrics.listeners.get_or_init(|| listeners);
-    let checks = Arc::new(RequestChecks::default());
     if let Some(admin) = admin {
-        let listener = listener(&service, admin, &listeners.admin, &listeners.descriptors)?;
-        let (service, checks, stop) = (Arc::clone(&service), Arc::clone(&checks), stop.clone());
-        tasks.push(tokio::spawn(admin::serve(service, listener, checks, stop)));
+        let listener = listener("admin", admin, &listeners.admin);
+        tasks.push(tokio::spawn(admin::serve(listener, stop.clone())));
     }
-    let clients = listener(&service, clients, &listeners.clients, &listeners.descriptors)?;
-    serve_clients(&service, clients, checks, stop).await;
+    let answering = Arc::clone(&service);
+    let answer = move |request| routing::respond(Arc::clone(&answering), request).boxed();
+    listener("clients", clients, &listeners.clients).serve(Arc::new(answer), stop).await;
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished
+}
+
+/// The connections that the descriptors carry, beside what is open now for good.
+fn listeners(service: &Service, descriptors: Arc<Descriptors>) -> &Listeners {
+    let shares = descriptors.shares(service.options.limits.max_connections);
+    service.metrics.listeners.get_or_init(|| Listeners {
+        clients: Connections::new(shares.clients),
+        admin: Connections::new(shares.admin),
+        descriptors,
+    })
 }
 
 /// Listens for clients, and for operators if there is an admin listener.
@@ -153,46 +160,7 @@ async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListe
     Ok((clients, admin))
 }
 
-fn listener(
-    service: &Service,
-    socket: TcpListener,
-    connections: &Arc<Connections>,
-    descriptors: &Arc<Descriptors>,
-) -> anyhow::Result<Listener> {
-    Ok(Listener {
-        socket,
-        acceptor: service.certificate.as_ref().map(|it| it.acceptor()).transpose()?,
-        limits: service.options.limits.clone(),
-        connections: Arc::clone(connections),
-        descriptors: Arc::clone(descriptors),
-        log: Arc::new(LogLimit::default()),
-    })
-}
-
-async fn serve_clients(
-    service: &Arc<Service>,
-    clients: Listener,
-    checks: Arc<RequestChecks>,
-    stop: signals::Stop,
-) {
-    let service = Arc::clone(service);
-    let answer = move |request| {
-        let (service, checks) = (Arc::clone(&service), Arc::clone(&checks));
-        async move {
-            let metrics = Arc::clone(&service.metrics);
-            log_access(&metrics, "clients", request, |request: Request<Body>| async move {
-                match checks.refusal(&request) {
-                    Some(refusal) => refusal,
-                    None => routing::respond(&service, request).await,
-                }
-            })
-            .await
-        }
-    };
-    clients.serve(answer, stop).await;
-}
-
-/// Nobody is served any more: what is under way ends, and hits are written.
+/// Finishes what is under way once the listeners have stopped, and writes hits.
 async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
     for mut task in tasks {
         match timeout(timeouts::SHUTDOWN_STEP, &mut task).await {

@@ -1,9 +1,10 @@
 //! A lingering close: the service has shut down its half of a connection, and reads until the client is done.
 
+use super::client_socket::ClientSocket;
 use super::timeouts;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Reads and discards what a client is still sending, within bounds.
@@ -22,16 +23,12 @@ impl LingeringClose {
     }
 
     /// Returns when the client has sent all, stays silent, or has used up its bounds.
-    pub fn poll_end(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &mut (impl AsyncRead + Unpin),
-    ) -> Poll<()> {
+    pub fn poll_end(&mut self, cx: &mut Context<'_>, socket: &ClientSocket) -> Poll<()> {
         let mut bytes = [0; 16 * 1024];
         // Yields to other tasks now and then.
         for _ in 0..64 {
             let mut buf = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut *stream).poll_read(cx, &mut buf) {
+            match socket.poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
                     self.left = self.left.saturating_sub(buf.filled().len() as u64);
                     if self.left == 0 || Instant::now() >= self.until {

@@ -1,17 +1,17 @@
 //! The listeners: their addresses, how they accept connections, and how they stop.
 
-use super::body::{Body, BodyError};
+use super::access_log::log_access;
 use super::client_socket::ClientSocket;
 use super::connections::{ConnectionSlot, Connections};
 use super::descriptors::Descriptors;
 use super::log_limit::LogLimit;
-use super::options::ClientLimits;
-use super::session::ClientSession;
+use super::request_checks::refusal;
+use super::service::Service;
+use super::session::{ClientSession, Respond};
 use super::signals::Stop;
 use super::timeouts;
 use anyhow::Context;
-use bytes::Bytes;
-use hyper::{Request, Response};
+use futures_util::FutureExt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,9 +70,11 @@ pub fn print_address(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
 
 /// A socket that accepts connections, and the limits of these connections.
 pub struct Listener {
+    pub service: Arc<Service>,
+    /// Its name, in the log.
+    pub name: &'static str,
     pub socket: TcpListener,
     pub acceptor: Option<TlsAcceptor>,
-    pub limits: ClientLimits,
     pub connections: Arc<Connections>,
     pub descriptors: Arc<Descriptors>,
     pub log: Arc<LogLimit>,
@@ -80,12 +82,9 @@ pub struct Listener {
 
 impl Listener {
     /// Serves connections until the stop, and then finishes the responses that have begun, within `--stop-within`.
-    pub async fn serve<A, F, B>(self, respond: A, mut stop: Stop)
-    where
-        A: Fn(Request<Body>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
-    {
+    pub async fn serve(self, respond: Respond, mut stop: Stop) {
+        let limits = self.service.options.limits.clone();
+        let respond = self.checked(respond);
         let mut running = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -96,23 +95,40 @@ impl Listener {
             if let Some((socket, slot)) = accepted {
                 let session = ClientSession {
                     acceptor: self.acceptor.clone(),
-                    limits: self.limits.clone(),
+                    limits: limits.clone(),
                     stop: stop.clone(),
                     log: Arc::clone(&self.log),
                     slot,
+                    respond: Arc::clone(&respond),
                 };
-                running.spawn(session.serve(socket, respond.clone()));
+                running.spawn(session.serve(socket));
             }
         }
         drop(self.socket);
         tokio::select! {
             () = async { while running.join_next().await.is_some() {} } => {}
-            () = tokio::time::sleep(self.limits.stop_within) => {
+            () = tokio::time::sleep(limits.stop_within) => {
                 tracing::warn!("answers that did not end in time are broken off");
             }
             () = stop.wait_for_now() => {}
         }
         let _ = tokio::time::timeout(timeouts::SHUTDOWN_STEP, running.shutdown()).await;
+    }
+
+    /// Responds to well-formed requests, refuses others, and logs all.
+    fn checked(&self, respond: Respond) -> Respond {
+        let (service, name) = (Arc::clone(&self.service), self.name);
+        Arc::new(move |request| {
+            let (service, respond) = (Arc::clone(&service), Arc::clone(&respond));
+            let answer = async move {
+                let respond = async |request| match refusal(&request, &service.refusals) {
+                    Some(refusal) => refusal,
+                    None => respond(request).await,
+                };
+                log_access(&service.metrics, name, request, respond).await
+            };
+            answer.boxed()
+        })
     }
 
     /// The next connection, once there is a slot for it.

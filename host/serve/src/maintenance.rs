@@ -106,7 +106,7 @@ pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
         target.is_some_and(|target| credentials.id(&target).is_some())
     };
     let cleaned = service.cache.run(move |cache| {
-        if let Err(error) = responses.sweep(cache, shows_credential) {
+        if let Err(error) = responses.sweep(shows_credential) {
             tracing::warn!(%error, "what was said of images that are cached no more cannot be removed");
         }
         cache.clean(None)

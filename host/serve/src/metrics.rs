@@ -1,47 +1,38 @@
 //! What the service has done, in numbers, as Prometheus reads them.
 
-mod page;
+mod labelled;
 mod scrape;
 
 pub use scrape::scrape;
 
-use super::cache_status::{CacheStatus, XCache};
+use super::cache_status::CacheStatus;
 use super::connections::Connections;
 use super::descriptors::Descriptors;
 use hyper::StatusCode;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use std::sync::{Arc, OnceLock};
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+/// Counters that differ by the value of one label.
+type CountersByLabel = Family<[(&'static str, &'static str); 1], Counter>;
 
-impl Counter {
-    pub fn inc(&self) {
-        self.add(1);
-    }
+/// The values of X-Cache; the last: a response without it.
+const ORIGINS: [&str; 5] = ["hit", "miss", "shared", "bypass", "none"];
 
-    fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+/// The classes of statuses.
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Counts what the service has done; the cache counts its own operations.
 #[derive(Debug, Default)]
 pub struct ServeMetrics {
-    /// Answers by what they said of the cache; the last: nothing.
-    answers: [Counter; XCache::ALL.len() + 1],
+    /// Answers by what they said of the cache.
+    answers: CountersByLabel,
     /// The bytes of their bodies.
-    bytes: [Counter; XCache::ALL.len() + 1],
+    bytes: CountersByLabel,
     /// Answers by the first digit of their status.
-    statuses: [Counter; 6],
+    statuses: CountersByLabel,
     /// Answers by what the cache did, and why.
-    reasons: Mutex<BTreeMap<&'static str, u64>>,
+    reasons: CountersByLabel,
     broken_off: Counter,
     /// Queued images that were fetched.
     pub prefetched: Counter,
@@ -49,17 +40,6 @@ pub struct ServeMetrics {
     pub prefetch_failures: Counter,
     /// The connections and descriptors, once the service listens.
     pub listeners: OnceLock<Listeners>,
-}
-
-/// A response that has ended.
-#[derive(Debug, Clone, Copy)]
-pub struct EndedResponse {
-    pub status: StatusCode,
-    pub cache: Option<CacheStatus>,
-    /// Bytes of its body that were sent.
-    pub bytes: u64,
-    /// Whether the client received all of it.
-    pub is_whole: bool,
 }
 
 /// The connections of both listeners, and the descriptors of the process.
@@ -71,24 +51,33 @@ pub struct Listeners {
 }
 
 impl ServeMetrics {
-    /// Answers by what the cache did, and why.
-    fn reasons(&self) -> BTreeMap<&'static str, u64> {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Makes the counters that are shown before they have counted anything.
+    fn make_zeros(&self) {
+        for origin in ORIGINS {
+            drop(self.answers.get_or_create(&[("cache", origin)]));
+            drop(self.bytes.get_or_create(&[("cache", origin)]));
+        }
+        for class in STATUSES {
+            drop(self.statuses.get_or_create(&[("class", class)]));
+        }
     }
 
-    /// Counts a response that has ended.
-    pub fn count_response(&self, ended: EndedResponse) {
-        let EndedResponse { status, cache, bytes, is_whole } = ended;
-        let index =
-            cache.and_then(CacheStatus::x_cache).map_or(XCache::ALL.len(), |it| it as usize);
+    /// Counts a response that has ended: its status, the bytes of its body that were sent, and whether these are all.
+    pub fn count_response(
+        &self,
+        status: StatusCode,
+        cache: Option<CacheStatus>,
+        bytes: u64,
+        is_whole: bool,
+    ) {
+        let origin = [("cache", cache.and_then(CacheStatus::x_cache).unwrap_or("none"))];
+        self.answers.get_or_create(&origin).inc();
+        self.bytes.get_or_create(&origin).inc_by(bytes);
         if let Some(cache) = cache {
-            let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-            *reasons.entry(cache.reason()).or_default() += 1;
+            self.reasons.get_or_create(&[("reason", cache.reason())]).inc();
         }
-        self.answers[index].inc();
-        self.bytes[index].add(bytes);
-        let class = usize::from(status.as_u16() / 100);
-        self.statuses[class.min(self.statuses.len() - 1)].inc();
+        let class = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len());
+        self.statuses.get_or_create(&[("class", STATUSES[class - 1])]).inc();
         if !is_whole {
             self.broken_off.inc();
         }

@@ -9,21 +9,21 @@ mod rules;
 pub use credentials_in_query::KnownCredentials;
 
 use super::body::Body;
-use super::cache_lookup::{CacheLookup, LookupResult};
+use super::cache_control::CacheControl;
+use super::cache_lookup::{CacheLookup, LookupResult, look_up};
 use super::cache_status::{CacheStatus, Reason};
 use super::content_md5::md5_of;
 use super::plain_id;
-use super::proxy::{self, CacheAnswer, ImageGet, MissDescription, ProxyProfile};
+use super::proxy::{self, CacheAnswer, ImageGet, ProxyProfile};
 use super::response::{refuse, upstream_failed};
 use super::response_store::FetchLock;
 use super::serve_hit::serve_hit;
-use super::serve_inflight::{expected_content, serve_in_flight};
-use super::service::{self, Service, log_bypass};
+use super::serve_inflight::serve_in_flight;
+use super::service::{self, Service};
 use super::stored_response::{CONTENT_MD5, StoredResponse};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
-use rules::RequestDirectives;
 use std::sync::Arc;
 
 /// Responds to a client's request.
@@ -39,20 +39,21 @@ pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response
         Some(_) => return service.bypass(Reason::CredentialInQuery, head).await,
         None => plain_id::of_target(&target),
     };
-    let authorises = service.options.authorises();
-    if let Some(reason) = rules::bypass(&head.headers, &service.fields, authorises) {
+    if let Some(reason) = rules::bypass(&head.headers, &service.fields) {
         return service.bypass(reason, head).await;
     }
     let Some(id) = id else { return service.bypass(Reason::Path, head).await };
-    let directives = RequestDirectives::of(&head.headers);
+    let directives = CacheControl::of(&head.headers);
     let get = ImageGet::new(service, head, &id, &target);
+    let authorises = service.fields.authorises;
     proxy::serve(PlainProfile { get, directives, authorises, shared: None }).await
 }
 
 /// A request for an image of a plain upstream.
 struct PlainProfile {
     get: ImageGet,
-    directives: RequestDirectives,
+    /// What the caller's Cache-Control says.
+    directives: CacheControl,
     /// Whether each use needs the upstream's permission.
     authorises: bool,
     /// The response that another request shared while this one waited: it is fresh.
@@ -95,7 +96,7 @@ impl ProxyProfile for PlainProfile {
         {
             return CacheAnswer::Respond(response);
         }
-        if self.directives.only_if_cached() {
+        if self.directives.only_if_cached {
             let words = "it is not cached, or has to be asked for\n";
             return CacheAnswer::Respond(refuse(StatusCode::GATEWAY_TIMEOUT, words));
         }
@@ -103,7 +104,7 @@ impl ProxyProfile for PlainProfile {
         if stale.is_none() && variance.is_some_and(|fields| !self.is_variant(&fields)) {
             return CacheAnswer::Respond(self.get.bypass(Reason::Vary).await);
         }
-        stale.map_or(CacheAnswer::Miss, CacheAnswer::Stale)
+        CacheAnswer::Ask(stale)
     }
 
     fn may_fetch(&self) -> bool {
@@ -117,19 +118,17 @@ impl ProxyProfile for PlainProfile {
             return true;
         }
         let seen = seen.map(|stored| (stored.begun, stored.confirmed));
-        let lookup =
-            CacheLookup::new(&service.responses, &request.id, &HeaderMap::new(), true, false);
-        let (responses, id) = (Arc::clone(&service.responses), request.id.clone());
-        let look_up = move |cache: &image_cache::ImageCache| {
+        let lookup = CacheLookup::new(&self.get, true);
+        let looked_up = service.run(&request.id, move |responses, cache, id| {
             let found = lookup.run(cache, |_| true)?;
             // An image without a stored response cannot be validated.
-            if matches!(found, LookupResult::NotFound) && responses.is_absent(&id) {
-                cache.delete_cached_image(&id)?;
+            if matches!(found, LookupResult::NotFound) && responses.is_absent(id) {
+                cache.delete_cached_image(id)?;
             }
             let LookupResult::Hit(hit) = found else { return Ok(seen.is_some()) };
             Ok(seen != Some((hit.stored.begun, hit.stored.confirmed)))
-        };
-        service.cache.run(look_up).await.unwrap_or(false)
+        });
+        looked_up.await.unwrap_or(false)
     }
 
     fn shares_revalidation(&self) -> bool {
@@ -149,7 +148,7 @@ impl ProxyProfile for PlainProfile {
         let is_known = !stored.is_invalid && !stored.is_outdated();
         let is_allowed = self.get.service.options.serve_stale_if_unreachable;
         let is_forbidden =
-            stored.cache_control().forbids_stale() || self.directives.require_validation();
+            stored.cache_control().forbids_stale() || rules::requires_validation(&self.directives);
         is_allowed && is_known && !is_forbidden
     }
 
@@ -159,14 +158,14 @@ impl ProxyProfile for PlainProfile {
         status: CacheStatus,
     ) -> Option<Response<Body>> {
         let modified = stored.modified;
-        match self.look_up(move |stored| stored.modified == modified).await {
+        match look_up(&self.get, move |stored| stored.modified == modified).await {
             LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, status)),
             LookupResult::Unusable(_) | LookupResult::NotFound => None,
         }
     }
 
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason> {
-        let storable = rules::storable(response, &self.get.service.fields, self.authorises);
+        let storable = rules::storable(response, &self.get.service.fields);
         if let Err(reason @ (Reason::NoStrongValidator | Reason::TooManyFields)) = storable {
             tracing::warn!(image = %self.get.request.id, reason = reason.word(), "it is not cached");
         }
@@ -177,13 +176,11 @@ impl ProxyProfile for PlainProfile {
         rules::is_variant_for(headers, &self.get.head.headers)
     }
 
-    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription {
+    fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse {
         let size = response.body().size_hint().exact();
         let md5 = response.headers().get(CONTENT_MD5).and_then(md5_of);
-        let expected = expected_content(size, md5.as_deref());
         let upstream = self.get.service.upstream.base.as_str();
-        let stored = StoredResponse::new(upstream, response.headers(), size, md5);
-        MissDescription { stored, expected }
+        StoredResponse::new(upstream, response.headers(), size, md5)
     }
 
     fn note_shared(&mut self, stored: Arc<StoredResponse>) {
@@ -201,30 +198,15 @@ impl PlainProfile {
         let (service, directives) = (Arc::clone(&self.get.service), self.directives.clone());
         let (authorises, shared) = (self.authorises, self.shared.clone());
         let headers = self.get.head.headers.clone();
-        self.look_up(move |stored| {
+        look_up(&self.get, move |stored| {
             let is_shared =
                 shared.is_some_and(|shared| shared.begun == stored.begun && !stored.is_invalid);
-            let is_fresh = !authorises && (is_shared || directives.accept(stored));
+            let is_fresh = !authorises && (is_shared || rules::accepts(&directives, stored));
             is_fresh
                 && service.upstream.base.is(&stored.upstream)
                 && rules::is_variant_for(stored.headers(), &headers)
         })
         .await
-    }
-
-    async fn look_up(
-        &self,
-        is_usable: impl FnOnce(&StoredResponse) -> bool + Send + 'static,
-    ) -> LookupResult {
-        let ImageGet { service, head, request } = &self.get;
-        let is_head = head.method == Method::HEAD;
-        let lookup =
-            CacheLookup::new(&service.responses, &request.id, &head.headers, is_head, false);
-        let found = service.cache.run(move |cache| lookup.run(cache, is_usable)).await;
-        found.unwrap_or_else(|error| {
-            log_bypass(&request.id, &error);
-            LookupResult::NotFound
-        })
     }
 
     /// Responds from a running fetch. A request that waited for the head of that fetch may share it; a later one needs that
@@ -233,9 +215,9 @@ impl PlainProfile {
         let stored = running.filter(|_| self.get.head.method == Method::GET)?;
         let is_shared = self.shared.as_ref().is_some_and(|shared| shared.begun == stored.begun);
         let is_shared = is_shared && !stored.is_invalid;
-        if self.authorises || !(is_shared || self.directives.accept(&stored)) {
+        if self.authorises || !(is_shared || rules::accepts(&self.directives, &stored)) {
             let conditions = rules::conditions(&stored, self.authorises);
-            if conditions.is_empty() || self.directives.only_if_cached() {
+            if conditions.is_empty() || self.directives.only_if_cached {
                 return None;
             }
             match self.ask_if(conditions).await {

@@ -1,7 +1,13 @@
 //! The ids of the profile `plain`: made from a request's path, so that no two paths have one id.
 
 use image_cache::{ImageId, MAX_IMAGE_ID_BYTES};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode_byte, utf8_percent_encode,
+};
 use sha2::{Digest, Sha256};
+
+/// What stands in an id as `%` and two hexadecimal digits.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/');
 
 /// The id of what lies under a path, with its query, below the upstream's URL; nothing for its root.
 ///
@@ -11,11 +17,11 @@ use sha2::{Digest, Sha256};
 /// becomes `@` and the SHA-256 of the path.
 pub fn of_target(target: &str) -> Option<String> {
     let path = target.strip_prefix('/').filter(|path| !path.is_empty())?;
-    let id: String = path.bytes().map(encoded).collect();
+    let id = utf8_percent_encode(path, ESCAPED).to_string().replace('/', "+");
     if id.len() <= MAX_IMAGE_ID_BYTES && id.parse::<ImageId>().is_ok() {
         return Some(id);
     }
-    let id = format!("{}{}", escaped(id.as_bytes()[0]), &id[1..]);
+    let id = format!("{}{}", percent_encode_byte(id.as_bytes()[0]), &id[1..]);
     if id.len() <= MAX_IMAGE_ID_BYTES && id.parse::<ImageId>().is_ok() {
         return Some(id);
     }
@@ -29,37 +35,10 @@ pub fn hashed(target: &str) -> String {
 
 /// The path that has this id; nothing if there is none, or if it is too long to be derived from the id.
 pub fn target_of(id: &str) -> Option<String> {
-    let (mut path, mut rest) = (vec![b'/'], id.as_bytes());
-    while let [first, more @ ..] = rest {
-        (rest, path) = match (first, more) {
-            (b'%', [high, low, more @ ..]) => {
-                let byte =
-                    u8::from_str_radix(std::str::from_utf8(&[*high, *low]).ok()?, 16).ok()?;
-                path.push(byte);
-                (more, path)
-            }
-            (byte, more) => {
-                path.push(if *byte == b'+' { b'/' } else { *byte });
-                (more, path)
-            }
-        }
-    }
-    let path = String::from_utf8(path).ok()?;
+    let path = id.replace('+', "/");
+    let path = format!("/{}", percent_decode_str(&path).decode_utf8().ok()?);
+    // An id with other escapes than an id has is none.
     (of_target(&path).as_deref() == Some(id)).then_some(path)
-}
-
-fn encoded(byte: u8) -> String {
-    match byte {
-        b'/' => "+".to_owned(),
-        byte if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) => {
-            char::from(byte).to_string()
-        }
-        byte => escaped(byte),
-    }
-}
-
-fn escaped(byte: u8) -> String {
-    format!("%{byte:02X}")
 }
 
 #[cfg(test)]

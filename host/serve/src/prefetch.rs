@@ -31,7 +31,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
         running.schedule(&service).await;
         tokio::select! {
             ended = running.next() => running.finish(&service, ended),
-            () = service.prefetch.queue_changed() => {}
+            () = service.prefetch.queue_changed.notified() => {}
             () = tokio::time::sleep(QUEUE_CHECK_INTERVAL) => {}
             () = stop.wait() => {}
         }

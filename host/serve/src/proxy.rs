@@ -7,16 +7,17 @@ mod profile;
 
 pub use image_get::ImageGet;
 pub use miss::store_and_serve;
-pub use profile::{CacheAnswer, MissDescription, ProxyProfile};
+pub use profile::{CacheAnswer, ProxyProfile};
 
-use super::background_fetches::BackgroundFetch;
-use super::body::Body;
+use super::body::{self, Body};
 use super::cache_status::{CacheStatus, Reason};
 use super::response::upstream_failed;
-use super::response_store::{FetchLock, FetchOutcome, LockResult};
+use super::response_store::{FetchLock, FetchOutcome};
 use super::stored_response::StoredResponse;
 use hyper::Response;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
 
 /// An image is looked up and asked for so many times before it comes past the cache.
 const ATTEMPTS: u32 = 3;
@@ -37,8 +38,7 @@ pub async fn serve<P: ProxyProfile>(mut profile: P) -> Response<Body> {
         profile.get_mut().renew_epoch();
         let stale = match profile.accept_hit().await {
             CacheAnswer::Respond(response) => return response,
-            CacheAnswer::Stale(stored) => Some(stored),
-            CacheAnswer::Miss => None,
+            CacheAnswer::Ask(stale) => stale,
         };
         match attempt(&mut profile, stale).await {
             Step::Respond(response) => return response,
@@ -58,11 +58,9 @@ async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredRespo
         }
         None if !profile.may_fetch() => Step::Bypass(Reason::Partial),
         stale => match profile.get().service.responses.acquire(&profile.get().request.id).await {
-            LockResult::Acquired(lock) => ask_upstream(profile, stale, Some(lock)).await,
-            LockResult::NotNeeded | LockResult::Released(FetchOutcome::NotShared) => {
-                ask_upstream(profile, stale, None).await
-            }
-            LockResult::Released(FetchOutcome::Failed(error)) => {
+            Ok(lock) => ask_upstream(profile, stale, Some(lock)).await,
+            Err(FetchOutcome::NotShared) => ask_upstream(profile, stale, None).await,
+            Err(FetchOutcome::Failed(error)) => {
                 match stale.filter(|stored| profile.may_serve_stale(stored)) {
                     Some(stored) => {
                         retry_unless(profile.serve_if_current(&stored, CacheStatus::Hit).await)
@@ -70,11 +68,11 @@ async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredRespo
                     None => Step::Respond(upstream_failed(&error)),
                 }
             }
-            LockResult::Released(FetchOutcome::Shared(stored)) => {
+            Err(FetchOutcome::Shared(stored)) => {
                 profile.note_shared(stored);
                 Step::Retry
             }
-            LockResult::Released(FetchOutcome::Unknown) => Step::Retry,
+            Err(FetchOutcome::Unknown) => Step::Retry,
         },
     }
 }
@@ -91,10 +89,7 @@ async fn ask_upstream<P: ProxyProfile>(
         return Step::Retry;
     }
     let is_whole = profile.get().is_whole();
-    let permit = match is_whole {
-        true => None,
-        false => profile.get().service.try_fetch_on_range(),
-    };
+    let permit = (!is_whole).then(|| profile.get().service.try_fetch_on_range()).flatten();
     if !is_whole && permit.is_none() && stale.is_none() {
         return Step::Bypass(P::PART_NOT_FETCHED);
     }
@@ -114,24 +109,32 @@ async fn ask_upstream<P: ProxyProfile>(
 fn part_of<P: ProxyProfile>(
     profile: &mut P,
     response: Response<Body>,
-    permit: Option<BackgroundFetch>,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Step {
-    if !CacheStatus::is_fetch(&response) {
-        return match CacheStatus::of(&response) {
-            Some(CacheStatus::Bypass(_)) => Step::Bypass(P::PART_NOT_FETCHED),
-            // The image cannot be fetched for others, but the response is one that the request allows.
-            _ if P::RESPONDS_WITH_WHOLE => Step::Respond(response),
-            _ => Step::Bypass(P::PART_NOT_FETCHED),
-        };
-    }
-    match permit {
-        Some(permit) => {
-            permit.drain(response);
+    match (CacheStatus::of(&response), permit) {
+        (Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared), Some(permit)) => {
+            fetch_in_background(permit, response);
             profile.note_authorized();
             Step::Retry
         }
-        None => Step::Bypass(P::PART_NOT_FETCHED),
+        // The image cannot be fetched for others, but the response is one that the request allows.
+        (Some(CacheStatus::Hit | CacheStatus::Revalidated) | None, _) if P::RESPONDS_WITH_WHOLE => {
+            Step::Respond(response)
+        }
+        _ => Step::Bypass(P::PART_NOT_FETCHED),
     }
+}
+
+/// Reads a response to its end and discards it, so that its image is cached. It has the timeouts of any fetch, and gives
+/// the permit back when it has ended.
+fn fetch_in_background(permit: OwnedSemaphorePermit, answer: Response<Body>) {
+    let drained = async move {
+        let _running = permit;
+        if let Err(error) = body::drain(answer.into_body()).await {
+            tracing::warn!(error, "an image of which a part was wanted was not fetched");
+        }
+    };
+    tokio::spawn(drained.in_current_span());
 }
 
 fn retry_unless(response: Option<Response<Body>>) -> Step {

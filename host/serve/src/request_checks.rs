@@ -6,21 +6,13 @@ use super::response::refuse;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version, header};
 
-/// Refuses what is not well formed.
-#[derive(Debug, Default)]
-pub struct RequestChecks {
-    log: LogLimit,
-}
-
-impl RequestChecks {
-    /// The refusal of a request that is not well formed.
-    pub fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        let (status, words) = fault(request)?;
-        if self.log.allow(words) {
-            tracing::warn!(status = status.as_u16(), "a request is refused: {}", words.trim_end());
-        }
-        Some(refuse(status, words))
+/// The refusal of a request that is not well formed.
+pub fn refusal<B>(request: &Request<B>, log: &LogLimit) -> Option<Response<Body>> {
+    let (status, words) = fault(request)?;
+    if log.allow(words) {
+        tracing::warn!(status = status.as_u16(), "a request is refused: {}", words.trim_end());
     }
+    Some(refuse(status, words))
 }
 
 /// What is wrong with a request.

@@ -1,6 +1,6 @@
 //! Which of a client's header fields a shared fetch carries, and which make a request one for its user alone.
 
-use super::options::{Profile, Sharing};
+use super::options::{Options, Profile};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Fields by which a server tells users apart.
@@ -34,12 +34,14 @@ pub struct RequestFields {
     personal: Vec<HeaderName>,
     shared: Vec<HeaderName>,
     profile: Profile,
-    authorises: bool,
+    /// Whether each use of an image needs the upstream's permission.
+    pub authorises: bool,
 }
 
 impl RequestFields {
     /// With the operator's further names.
-    pub fn new(profile: Profile, authorises: bool, further: &Sharing) -> RequestFields {
+    pub fn new(options: &Options) -> RequestFields {
+        let further = &options.sharing;
         let with = |known: &[HeaderName], further: &[HeaderName]| {
             known.iter().chain(further).cloned().collect()
         };
@@ -47,8 +49,8 @@ impl RequestFields {
         RequestFields {
             personal,
             shared: with(&SHARED, &further.shared_header),
-            profile,
-            authorises,
+            profile: options.origin.profile,
+            authorises: options.authorises(),
         }
     }
 

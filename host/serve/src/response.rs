@@ -6,7 +6,8 @@ use super::cache_status::{CacheStatus, Reason};
 use super::range::Part;
 use super::stored_response::StoredResponse;
 use super::upstream::UpstreamError;
-use hyper::header::{HeaderName, HeaderValue};
+use headers::{ContentRange, HeaderMapExt};
+use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode, header};
 
 /// Says that a response came past the cache, and why.
@@ -54,26 +55,24 @@ pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
     let headers = response.headers_mut();
     headers.clone_from(stored.headers());
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let length = match part {
-        Part::All => size,
+    let (status, length) = match part {
+        Part::All => (StatusCode::OK, size),
         Part::Some(range) => {
-            let (first, last) = (range.start, range.end - 1);
-            set(headers, header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
-            range.end - range.start
+            // It fails for no range that has an end.
+            if let Ok(part) = ContentRange::bytes(range.clone(), size) {
+                headers.typed_insert(part);
+            }
+            (StatusCode::PARTIAL_CONTENT, range.end - range.start)
         }
         Part::Unsatisfiable => {
             // What describes the image does not describe this response.
             headers.clear();
-            set(headers, header::CONTENT_RANGE, format!("bytes */{size}"));
-            0
+            headers.typed_insert(ContentRange::unsatisfied_bytes(size));
+            (StatusCode::RANGE_NOT_SATISFIABLE, 0)
         }
     };
-    set(headers, header::CONTENT_LENGTH, length.to_string());
-    *response.status_mut() = match part {
-        Part::All => StatusCode::OK,
-        Part::Some(_) => StatusCode::PARTIAL_CONTENT,
-        Part::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
-    };
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    *response.status_mut() = status;
     response
 }
 
@@ -83,11 +82,4 @@ pub fn not_modified(stored: &StoredResponse) -> Response<()> {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response
-}
-
-fn set(headers: &mut hyper::HeaderMap, name: HeaderName, value: String) {
-    // Digits and a few signs are a header's value.
-    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
-        headers.insert(name, value);
-    }
 }

@@ -11,28 +11,27 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use fetch_lock::{FetchLock, LockResult, release};
+pub use fetch_lock::{FetchLock, release};
 pub use invalidations::InvalidationEpoch;
 pub use table::FetchOutcome;
 
 use super::stored_response::{StoredResponse, Timestamp};
 use image_cache::ImageCache;
-use in_flight_responses::InFlightResponses;
 use invalidations::Invalidations;
 use json_files::JsonFiles;
 use std::io;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use table::Table;
 
-/// The stored responses of all images. Methods that take the cache may block.
+/// The stored responses of all images. Methods that read or write files may block.
 #[derive(Debug)]
 pub struct ResponseStore {
+    cache: ImageCache,
     files: JsonFiles,
-    in_flight_responses: InFlightResponses,
+    /// The responses of images in flight.
+    in_flight_files: JsonFiles,
     invalidations: Invalidations,
     table: Arc<Mutex<Table>>,
-    generations: AtomicU64,
 }
 
 impl ResponseStore {
@@ -40,11 +39,11 @@ impl ResponseStore {
     pub fn open(cache: &ImageCache) -> io::Result<ResponseStore> {
         let files = JsonFiles::open(cache, "http")?;
         Ok(ResponseStore {
-            in_flight_responses: InFlightResponses::open(cache, &files)?,
+            cache: cache.clone(),
+            in_flight_files: files.below(".promised")?,
             files,
             invalidations: Invalidations::default(),
             table: Arc::default(),
-            generations: AtomicU64::new(0),
         })
     }
 
@@ -56,7 +55,7 @@ impl ResponseStore {
     /// Whether the image that is cached or in flight is certainly the one of this response.
     pub fn is_current(&self, id: &str, stored: &StoredResponse) -> bool {
         let table = self.table();
-        match (table.fetch(id), table.cached(id)) {
+        match (table.fetches.get(id), table.cached.get(id)) {
             (Some(fetch), _) => fetch.stored.begun == stored.begun && !fetch.has_rival,
             (None, Some(cached)) => cached.begun == stored.begun,
             (None, None) => false,
@@ -65,20 +64,20 @@ impl ResponseStore {
 
     /// Whether the image that another process fetches, or has just fetched, is known to be the one of this response.
     pub fn is_same_elsewhere(&self, id: &str, stored: &StoredResponse) -> bool {
-        let known = self.in_flight_responses.of_incomplete_file(id).ok().flatten();
-        let known = known.or_else(|| self.in_flight_responses.of_cached_file(id).ok().flatten());
+        let known = self.of_incomplete_file(id).ok().flatten();
+        let known = known.or_else(|| self.of_cached_file(id).ok().flatten());
         known.is_some_and(|known| stored.matches(known.headers()))
     }
 
     /// The response of an image that is being fetched.
     pub fn in_flight(&self, id: &str) -> Option<Arc<StoredResponse>> {
-        self.table().fetch(id).map(|fetch| Arc::clone(&fetch.stored))
+        self.table().fetches.get(id).map(|fetch| Arc::clone(&fetch.stored))
     }
 
     /// The response of an image that is being fetched, if new requests may share the fetch.
     pub fn shareable_fetch(&self, id: &str) -> Option<Arc<StoredResponse>> {
         let table = self.table();
-        let fetch = table.fetch(id).filter(|fetch| !fetch.is_discarded)?;
+        let fetch = table.fetches.get(id).filter(|fetch| !fetch.is_discarded)?;
         Some(Arc::clone(&fetch.stored))
     }
 
@@ -86,34 +85,32 @@ impl ResponseStore {
     /// cannot be read now.
     pub fn lookup(
         &self,
-        cache: &ImageCache,
         id: &str,
         size: u64,
         modified: Timestamp,
     ) -> io::Result<Option<Arc<StoredResponse>>> {
         let fetched = {
             let table = self.table();
-            if let Some(stored) = table.cached(id)
+            if let Some(stored) = table.cached.get(id)
                 && stored.belongs_to(size, modified)
             {
                 return Ok(Some(Arc::clone(stored)));
             }
-            let fetch = table.fetch(id).filter(|fetch| fetch.fills_cache);
+            let fetch = table.fetches.get(id).filter(|fetch| fetch.fills_cache);
             fetch.map(|fetch| Arc::clone(&fetch.stored))
         };
         let is_its = |stored: &Arc<StoredResponse>| {
             stored.size.is_none_or(|known| known == size) && modified >= stored.begun
         };
         match fetched.filter(is_its) {
-            Some(stored) => Ok(Some(self.commit(cache, id, &stored, size, modified))),
-            None => self.load(cache, id, size, modified),
+            Some(stored) => Ok(Some(self.commit(id, &stored, size, modified))),
+            None => self.load(id, size, modified),
         }
     }
 
     /// Loads the response from disk. A service that was killed may have left it as that of an image in flight.
     fn load(
         &self,
-        cache: &ImageCache,
         id: &str,
         size: u64,
         modified: Timestamp,
@@ -124,15 +121,14 @@ impl ResponseStore {
             self.remember(id, Arc::clone(&stored));
             return Ok(Some(stored));
         }
-        let in_flight = self.in_flight_responses.of_cached_file(id)?;
+        let in_flight = self.of_cached_file(id)?;
         let in_flight = in_flight.filter(|it| it.size.is_none_or(|known| known == size));
-        Ok(in_flight.map(|stored| self.commit(cache, id, &stored, size, modified)))
+        Ok(in_flight.map(|stored| self.commit(id, &stored, size, modified)))
     }
 
     /// The fetch has published its image: stores the response as the one of the cached file.
     fn commit(
         &self,
-        cache: &ImageCache,
         id: &str,
         stored: &StoredResponse,
         size: u64,
@@ -141,10 +137,10 @@ impl ResponseStore {
         let mut stored = stored.clone();
         (stored.size, stored.modified) = (Some(size), Some(modified));
         if stored.md5.is_none() {
-            stored.md5 = recorded_checksum(cache, id);
+            stored.md5 = self.recorded_checksum(id);
         }
         let stored = self.store(id, stored);
-        self.in_flight_responses.remove(id);
+        self.in_flight_files.remove(id);
         stored
     }
 
@@ -190,16 +186,13 @@ impl ResponseStore {
 
     /// The time of the cached file that the known response belongs to.
     fn known_modified(&self, id: &str) -> Option<Option<Timestamp>> {
-        {
+        let in_memory = {
             let table = self.table();
-            if let Some(cached) = table.cached(id) {
-                return Some(cached.modified);
-            }
-            if let Some(fetch) = table.fetch(id).filter(|fetch| fetch.fills_cache) {
-                return Some(fetch.stored.modified);
-            }
-        }
-        Some(self.files.load::<StoredResponse>(id).ok()??.modified)
+            let filling = table.fetches.get(id).filter(|fetch| fetch.fills_cache);
+            let known = table.cached.get(id).or(filling.map(|fetch| &fetch.stored));
+            known.map(|stored| stored.modified)
+        };
+        in_memory.or_else(|| Some(self.files.load::<StoredResponse>(id).ok()??.modified))
     }
 
     /// Whether there is certainly no response of an image.
@@ -210,7 +203,7 @@ impl ResponseStore {
     /// Keeps a response in memory; as invalid if its fetch became invalid since the response was taken from it.
     fn remember(&self, id: &str, mut stored: Arc<StoredResponse>) -> Arc<StoredResponse> {
         let mut table = self.table();
-        let fetched = table.fetch(id).map(|fetch| &fetch.stored);
+        let fetched = table.fetches.get(id).map(|fetch| &fetch.stored);
         let is_newer = fetched.is_some_and(|fetched| fetched.begun > stored.begun);
         if fetched.is_some_and(|fetched| {
             fetched.is_invalid
@@ -226,13 +219,13 @@ impl ResponseStore {
         stored
     }
 
+    /// The MD5 in the record of an image.
+    pub fn recorded_checksum(&self, id: &str) -> Option<String> {
+        let image = self.cache.cached_image(id).ok().flatten()?;
+        image.checksum.map(|checksum| checksum.to_string())
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The MD5 in the record of an image.
-pub fn recorded_checksum(cache: &ImageCache, id: &str) -> Option<String> {
-    let image = cache.cached_image(id).ok().flatten()?;
-    image.checksum.map(|checksum| checksum.to_string())
 }

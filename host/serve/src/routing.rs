@@ -8,9 +8,9 @@ use hyper::{Request, Response};
 use std::sync::Arc;
 
 /// Responds to a request that is well formed.
-pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
+pub async fn respond(service: Arc<Service>, request: Request<Body>) -> Response<Body> {
     match service.options.origin.profile {
-        Profile::Glance => glance::respond(service, request).await,
-        Profile::Plain => plain::respond(service, request).await,
+        Profile::Glance => glance::respond(&service, request).await,
+        Profile::Plain => plain::respond(&service, request).await,
     }
 }

@@ -9,8 +9,8 @@ use super::stored_response::StoredResponse;
 use super::{body, fetch, response};
 use futures_util::StreamExt;
 use hyper::{Response, header};
+use image_cache::Route;
 use image_cache::tokio::ImageReader;
-use image_cache::{Expected, Route};
 use std::sync::Arc;
 
 /// A part that starts farther ahead of the fetch comes from the upstream.
@@ -51,9 +51,7 @@ async fn join(
     stored: Arc<StoredResponse>,
     size: Option<u64>,
 ) -> Option<Response<Body>> {
-    let expected = expected_content(size, stored.md5.as_deref());
-    let joined =
-        fetch::join(&get.service, get.request.clone(), Arc::clone(&stored), expected).await;
+    let joined = fetch::join(get, Arc::clone(&stored), size).await;
     let reader = joined.inspect_err(|error| log_bypass(&get.request.id, error)).ok()?;
     let mut head = response::head(&stored, size.unwrap_or_default(), &Part::All);
     if size.is_none() {
@@ -77,20 +75,11 @@ pub async fn stream_response(
     };
     let mut chunks = reader.into_stream();
     if size == Some(0) {
-        // Nobody reads an empty body, but its end must be read so that the image is cached.
+        // hyper does not read an empty body, but its end must be read so that the image is cached.
         if let Some(Err(error)) = chunks.next().await {
             tracing::warn!(%error, "an empty image cannot be cached");
         }
         return from.mark(head.map(|()| body::empty()));
     }
     from.mark(head.map(|()| body::streaming(chunks)))
-}
-
-/// What the bytes of an image must match; a checksum that is no MD5 is ignored.
-pub fn expected_content(size: Option<u64>, md5: Option<&str>) -> Expected {
-    let expected = Expected { size, md5: None };
-    match md5 {
-        Some(md5) => expected.clone().with_md5(md5).unwrap_or(expected),
-        None => expected,
-    }
 }

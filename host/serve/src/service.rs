@@ -2,14 +2,14 @@
 
 use super::admin_token::AdminToken;
 use super::auth_cache::AuthCache;
-use super::background_fetches::{BackgroundFetch, BackgroundFetches};
 use super::body;
 use super::body::Body;
 use super::cache_status::Reason;
+use super::log_limit::LogLimit;
 use super::metrics::ServeMetrics;
-use super::options::{Options, Profile};
+use super::options::Options;
 use super::plain::KnownCredentials;
-use super::prefetch::PrefetchState;
+use super::prefetch::{PrefetchState, credentials};
 use super::request_fields::RequestFields;
 use super::response::{bypassed, upstream_failed};
 use super::response_store::ResponseStore;
@@ -20,8 +20,10 @@ use anyhow::Context;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
+use image_cache::ImageCache;
 use image_cache::tokio::AsyncImageCache;
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The state that all parts of the service share.
 pub struct Service {
@@ -39,27 +41,30 @@ pub struct Service {
     /// Which parameters of a query make a request personal.
     pub credentials: KnownCredentials,
     pub auth_cache: AuthCache,
-    /// Fetches of whole images that range requests began.
-    pub background_fetches: BackgroundFetches,
+    /// The permits for fetches of whole images that range requests begin.
+    background_fetches: Arc<Semaphore>,
+    /// Limits the log lines about requests that are refused, on both listeners.
+    pub refusals: LogLimit,
 }
 
 impl Service {
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
-        let passes_host = options.origin.profile == Profile::Glance;
         let responses = cache.run(|cache| Ok(ResponseStore::open(cache))).await?;
         let responses = responses.context("cannot use .image-cache/http in the cache directory")?;
-        let (profile, authorises) = (options.origin.profile, options.authorises());
+        // Faulty credentials are an error at once.
+        credentials::headers(options.prefetch.prefetch_credentials_file.as_deref())?;
         Ok(Service {
-            upstream: Upstream::new(&options.origin, passes_host)?,
+            upstream: Upstream::new(&options.origin)?,
             metrics: Arc::default(),
             admin_token: AdminToken::load(options.admin.admin_token_file.as_deref())?,
             certificate: ServerCertificate::load(&options.tls)?,
-            prefetch: PrefetchState::new(&options.prefetch)?,
+            prefetch: PrefetchState::default(),
             responses: Arc::new(responses),
-            fields: RequestFields::new(profile, authorises, &options.sharing),
+            fields: RequestFields::new(&options),
             credentials: KnownCredentials::with(&options.sharing.credential_query),
             auth_cache: AuthCache::new(options.authorise_for),
-            background_fetches: BackgroundFetches::new(options.fetch_on_range_at_once),
+            background_fetches: Arc::new(Semaphore::new(options.fetch_on_range_at_once as usize)),
+            refusals: LogLimit::default(),
             cache,
             options,
         })
@@ -73,8 +78,9 @@ impl Service {
     }
 
     /// The permit to fetch a whole image for a range request, if the options allow that and few enough such fetches run.
-    pub fn try_fetch_on_range(&self) -> Option<BackgroundFetch> {
-        self.options.fetch_on_range.then(|| self.background_fetches.try_begin()).flatten()
+    pub fn try_fetch_on_range(&self) -> Option<OwnedSemaphorePermit> {
+        let permits = self.options.fetch_on_range.then(|| Arc::clone(&self.background_fetches));
+        permits?.try_acquire_owned().ok()
     }
 
     /// Passes a request to the upstream, and returns its response.
@@ -89,12 +95,22 @@ impl Service {
     /// A response of the upstream, for a client: its body is read with the upstream's timeout.
     pub fn passing(&self, response: Response<Incoming>) -> Response<Body> {
         let timeout = self.options.origin.upstream_timeout;
-        response.map(|body| with_timeout(body, timeout))
+        response.map(|body| with_timeout(body, timeout, None))
     }
 
     /// Passes a request for an image to the upstream, past the cache.
     pub async fn bypass(&self, reason: Reason, head: Parts) -> Response<Body> {
         bypassed(reason, self.pass(Request::from_parts(head, body::empty())).await)
+    }
+
+    /// Runs what may block, with the stored responses, the cache and the id of an image.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        id: &str,
+        work: impl FnOnce(&ResponseStore, &ImageCache, &str) -> image_cache::Result<T> + Send + 'static,
+    ) -> image_cache::Result<T> {
+        let (id, responses) = (id.to_owned(), Arc::clone(&self.responses));
+        self.cache.run(move |cache| work(&responses, cache, &id)).await
     }
 
     /// Whether a fetch of the image runs in this process.

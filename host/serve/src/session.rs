@@ -1,16 +1,15 @@
 //! A connection that is served: the TLS handshake, requests and responses, and the end.
 
 use super::active_request::ActiveRequest;
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::client_socket::ClientSocket;
 use super::connections::ConnectionSlot;
 use super::lingering_close::LingeringClose;
 use super::log_limit::LogLimit;
 use super::options::ClientLimits;
-use super::response_body::ResponseBody;
 use super::signals::Stop;
 use super::timeout_stream::TimeoutStream;
-use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -20,11 +19,14 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 /// hyper's buffers are no smaller; a head may fill one and must leave room to see what follows.
 const BEYOND_HEAD: usize = 8 * 1024;
+
+/// Responds to a request. The future has memory of its own, which an idle connection does not have.
+pub type Respond = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// A connection that is served.
 pub struct ClientSession {
@@ -33,21 +35,17 @@ pub struct ClientSession {
     pub stop: Stop,
     pub log: Arc<LogLimit>,
     pub slot: ConnectionSlot,
+    pub respond: Respond,
 }
 
 impl ClientSession {
     /// Serves the connection until the client or the service closes it.
-    pub async fn serve<A, F, B>(mut self, socket: ClientSocket, respond: A)
-    where
-        A: Fn(Request<Body>) -> F + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
-    {
+    pub async fn serve(mut self, socket: ClientSocket) {
         let connection = Arc::clone(&self.slot.connection);
         let timeout = self.limits.body_timeout;
         let stream = TimeoutStream::new(socket.clone(), timeout, Arc::clone(&connection));
         let Some(acceptor) = self.acceptor.take() else {
-            return self.serve_http(socket, stream, respond).await;
+            return self.serve_http(socket, stream).await;
         };
         let handshake = tokio::time::timeout(self.limits.idle_timeout, acceptor.accept(stream));
         let stream = tokio::select! {
@@ -56,7 +54,7 @@ impl ClientSession {
             () = connection.closing() => return close(socket).await,
         };
         match stream {
-            Ok(Ok(stream)) => self.serve_http(socket, stream, respond).await,
+            Ok(Ok(stream)) => self.serve_http(socket, stream).await,
             Ok(Err(error)) if self.log.allow("TLS") => {
                 tracing::warn!(%error, "no TLS with a client");
             }
@@ -65,17 +63,12 @@ impl ClientSession {
         }
     }
 
-    async fn serve_http<A, F, B>(
+    async fn serve_http(
         self,
         socket: ClientSocket,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        respond: A,
-    ) where
-        A: Fn(Request<Body>) -> F + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
-    {
-        let ClientSession { limits, mut stop, log, slot, .. } = self;
+    ) {
+        let ClientSession { limits, mut stop, log, slot, respond, .. } = self;
         let connection = Arc::clone(&slot.connection);
         let service = http_service(slot, socket.clone(), limits.body_timeout, respond);
         let mut served = pin!(
@@ -109,42 +102,27 @@ impl ClientSession {
 }
 
 /// Responds to the requests of a connection, which is busy meanwhile.
-fn http_service<A, F, B>(
+fn http_service(
     slot: ConnectionSlot,
     client: ClientSocket,
     timeout: Duration,
-    respond: A,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<ResponseBody<B>>,
-    Error = Infallible,
-    Future: Send,
->
-where
-    A: Fn(Request<Body>) -> F + Send + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
-{
+    respond: Respond,
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> {
     let slot = Arc::new(slot);
     service_fn(move |request: Request<Incoming>| {
-        let active = ActiveRequest::new(Arc::clone(&slot));
+        let active = ActiveRequest::new(&slot, &client);
         let request = request.map(|body| active.begin(body, timeout));
-        // In memory of its own, which an idle connection does not have.
-        let response = Box::pin(respond(request));
-        let client = client.clone();
-        async move {
-            let response = response.await;
-            Ok(response.map(|body| ResponseBody::new(body, client, active)))
-        }
+        let response = respond(request);
+        async move { Ok(response.await.map(|body| active.respond(body))) }
     })
 }
 
 /// Closes a connection whose first request did not arrive in time. The client may send it just now: it is read and
 /// discarded, so that the client sees the end of the connection, and no reset.
-async fn close(mut socket: ClientSocket) {
-    if socket.shutdown().await.is_ok() {
+async fn close(socket: ClientSocket) {
+    if socket.shut_down().is_ok() {
         let mut lingering = LingeringClose::new();
-        std::future::poll_fn(|cx| lingering.poll_end(cx, &mut socket)).await;
+        std::future::poll_fn(|cx| lingering.poll_end(cx, &socket)).await;
     }
 }
 

@@ -3,13 +3,8 @@
 
 use sd_notify::NotifyState;
 use std::io;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-/// Reads secrets and certificates again; if one is faulty, it stays as it was.
-pub trait Reload: Fn() -> anyhow::Result<()> + Send + Sync + 'static {}
-
-impl<F: Fn() -> anyhow::Result<()> + Send + Sync + 'static> Reload for F {}
 
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,15 +19,32 @@ enum Phase {
 pub struct Stop(watch::Receiver<Phase>);
 
 impl Stop {
-    /// Stops on SIGTERM and SIGINT; calls `reload` on SIGHUP.
-    pub fn on_signals(reload: impl Reload) -> io::Result<Stop> {
+    /// Stops on SIGTERM and SIGINT; on SIGHUP it calls `reload`, which keeps what is faulty as it was.
+    pub fn on_signals(
+        reload: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<Stop> {
         let (tell, stop) = watch::channel(Phase::Serving);
-        let signals = Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        };
-        tokio::spawn(signals.obey(reload, tell));
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            let mut phase = Phase::Serving;
+            while phase < Phase::Now {
+                let stops = tokio::select! {
+                    _ = terminate.recv() => true,
+                    _ = interrupt.recv() => true,
+                    _ = hangup.recv() => false,
+                };
+                if stops {
+                    phase = if phase == Phase::Serving { Phase::Stopping } else { Phase::Now };
+                    tracing::info!(at_once = phase == Phase::Now, "stopping");
+                    notify(&[NotifyState::Stopping]);
+                    tell.send_replace(phase);
+                } else if phase == Phase::Serving {
+                    run_reload(&reload);
+                }
+            }
+        });
         Ok(Stop(stop))
     }
 
@@ -52,35 +64,8 @@ impl Stop {
     }
 
     async fn reach(&mut self, phase: Phase) {
-        // Nobody is left to tell: that is a stop, too.
+        // If the sender is gone, that is a stop, too.
         let _ = self.0.wait_for(|reached| *reached >= phase).await;
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    async fn obey(mut self, reload: impl Reload, tell: watch::Sender<Phase>) {
-        let mut phase = Phase::Serving;
-        while phase < Phase::Now {
-            let stops = tokio::select! {
-                _ = self.terminate.recv() => true,
-                _ = self.interrupt.recv() => true,
-                _ = self.hangup.recv() => false,
-            };
-            if stops {
-                phase = if phase == Phase::Serving { Phase::Stopping } else { Phase::Now };
-                tracing::info!(at_once = phase == Phase::Now, "stopping");
-                notify(&[NotifyState::Stopping]);
-                tell.send_replace(phase);
-            } else if phase == Phase::Serving {
-                run_reload(&reload);
-            }
-        }
     }
 }
 
@@ -96,7 +81,7 @@ pub async fn notify_ready(mut stop: Stop) {
     }
 }
 
-fn run_reload(reload: &impl Reload) {
+fn run_reload(reload: &impl Fn() -> anyhow::Result<()>) {
     let begun = NotifyState::monotonic_usec_now();
     notify(&[&[NotifyState::Reloading], begun.ok().as_slice()].concat());
     match reload() {
@@ -108,7 +93,7 @@ fn run_reload(reload: &impl Reload) {
     notify(&[NotifyState::Ready]);
 }
 
-/// Nobody but systemd listens, and it need not.
+/// Tells systemd, if it listens.
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "systemd does not hear us");

@@ -2,7 +2,6 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 
 /// More fields than this are no image's.
 const MOST_FIELDS: usize = 100;
@@ -29,84 +28,62 @@ const NOT_STORED: [HeaderName; 11] = [
 const OF_THE_BYTES: [HeaderName; 3] =
     [header::CONTENT_ENCODING, header::ETAG, HeaderName::from_static("content-md5")];
 
-/// The fields of a stored response, in order; a name may stand several times.
+/// The fields of a stored response; a name may stand several times.
 ///
-/// A value is text in which each character is one byte of the field (ISO 8859-1), so that any field can be repeated as it
-/// came.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StoredFields {
-    fields: Vec<(String, String)>,
-    /// The same as they are sent, made when they are first asked for.
-    #[serde(skip)]
-    map: OnceLock<HeaderMap>,
-}
+/// On disk they are pairs of name and value. A value is text in which each character is one byte of the field (ISO 8859-1),
+/// so that any field can be repeated as it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(String, String)>", into = "Vec<(String, String)>")]
+pub struct StoredFields(HeaderMap);
 
-impl PartialEq for StoredFields {
-    fn eq(&self, other: &StoredFields) -> bool {
-        self.fields == other.fields
+impl From<Vec<(String, String)>> for StoredFields {
+    fn from(fields: Vec<(String, String)>) -> StoredFields {
+        let mut headers = HeaderMap::new();
+        // What lies on disk may have any number.
+        for (name, value) in fields.iter().take(2 * MOST_FIELDS) {
+            if let (Ok(name), Some(value)) = (name.parse::<HeaderName>(), value_of(value)) {
+                headers.append(name, value);
+            }
+        }
+        StoredFields(headers)
     }
 }
 
-impl Eq for StoredFields {}
+impl From<StoredFields> for Vec<(String, String)> {
+    fn from(fields: StoredFields) -> Vec<(String, String)> {
+        let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
+        fields.0.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    }
+}
 
 impl StoredFields {
     /// The fields of a response.
     pub fn of(headers: &HeaderMap) -> StoredFields {
-        let mut fields = StoredFields::default();
-        for name in headers.keys().filter(|name| !NOT_STORED.contains(name)) {
-            fields.add(name, headers);
-        }
-        fields
+        let kept = headers.iter().filter(|(name, _)| !NOT_STORED.contains(name));
+        StoredFields(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     /// Takes over what a 304 says.
     pub fn update(&mut self, headers: &HeaderMap) {
         for name in headers.keys() {
             if !OF_THE_BYTES.contains(name) && !NOT_STORED.contains(name) {
-                self.remove(name);
-                self.add(name, headers);
+                self.0.remove(name);
+                let values = headers.get_all(name).iter();
+                self.0.extend(values.map(|value| (name.clone(), value.clone())));
             }
         }
     }
 
-    fn add(&mut self, name: &HeaderName, headers: &HeaderMap) {
-        self.map.take();
-        for value in headers.get_all(name) {
-            let text = value.as_bytes().iter().copied().map(char::from).collect();
-            self.fields.push((name.as_str().to_owned(), text));
+    /// Adds a field if there is none of this name.
+    pub fn add_missing(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = value.parse() {
+            self.0.entry(name).or_insert(value);
         }
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        self.map.take();
-        self.fields.retain(|(known, _)| known != name.as_str());
-    }
-
-    /// Sets a field to one value.
-    pub fn set(&mut self, name: &HeaderName, value: &str) {
-        self.remove(name);
-        self.fields.push((name.as_str().to_owned(), value.to_owned()));
-    }
-
-    /// A field's first line.
-    pub fn get(&self, name: &HeaderName) -> Option<&str> {
-        let known = self.fields.iter().find(|(known, _)| known == name.as_str());
-        known.map(|(_, value)| value.as_str())
     }
 
     /// As they are sent.
     pub fn map(&self) -> &HeaderMap {
-        self.map.get_or_init(|| {
-            let mut headers = HeaderMap::new();
-            // What lies on disk may have any number.
-            for (name, value) in self.fields.iter().take(2 * MOST_FIELDS) {
-                if let (Ok(name), Some(value)) = (name.parse::<HeaderName>(), value_of(value)) {
-                    headers.append(name, value);
-                }
-            }
-            headers
-        })
+        &self.0
     }
 }
 
@@ -117,7 +94,7 @@ fn value_of(text: &str) -> Option<HeaderValue> {
 }
 
 /// Whether a response's fields are few and small enough to be stored.
-pub fn is_within_bounds(headers: &HeaderMap) -> bool {
+pub fn are_storable(headers: &HeaderMap) -> bool {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     headers.len() <= MOST_FIELDS && bytes <= MOST_BYTES
 }

@@ -4,9 +4,10 @@
 mod tests;
 
 use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
-use super::stored_fields::{self, StoredFields};
+use super::stored_fields::StoredFields;
 use headers::{Date, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch, LastModified};
-use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use image_cache::Expected;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -111,39 +112,31 @@ impl StoredResponse {
 
     /// Adds what Glance says of an image whose MD5 is known, and an ETag, which it does not give.
     pub fn add_glance_fields(&mut self) {
-        if self.header(&header::CONTENT_TYPE).is_none() {
-            self.headers.set(&header::CONTENT_TYPE, "application/octet-stream");
-        }
-        let Some(md5) = self.md5.clone() else { return };
-        if self.header(&header::ETAG).is_none() {
-            self.headers.set(&header::ETAG, &format!("\"{md5}\""));
-        }
-        if self.header(&CONTENT_MD5).is_none() {
-            self.headers.set(&CONTENT_MD5, &md5);
+        self.headers.add_missing(header::CONTENT_TYPE, "application/octet-stream");
+        if let Some(md5) = &self.md5 {
+            self.headers.add_missing(header::ETAG, &format!("\"{md5}\""));
+            self.headers.add_missing(CONTENT_MD5, md5);
         }
     }
 
     /// The ETag, if it is a strong one.
-    pub fn strong_etag(&self) -> Option<&str> {
+    pub fn strong_etag(&self) -> Option<&HeaderValue> {
         self.header(&header::ETAG).filter(|etag| is_strong(etag))
     }
 
     /// The Last-Modified, if it tells one version from another: it lies before the response, and there is no weak ETag,
     /// which would say otherwise (RFC 9110, 8.8.2.2).
-    fn strong_date(&self) -> Option<&str> {
-        let headers = self.headers();
-        let modified: SystemTime = headers.typed_get::<LastModified>()?.into();
-        let confirmed = UNIX_EPOCH + Duration::from_secs(self.confirmed.min(MOST_MOMENT));
-        let date = headers.typed_get::<Date>().map_or(confirmed, SystemTime::from);
-        let is_before = modified + Duration::from_secs(1) <= date;
+    fn strong_date(&self) -> Option<&HeaderValue> {
+        let modified: SystemTime = self.headers().typed_get::<LastModified>()?.into();
+        let is_before = modified + Duration::from_secs(1) <= self.date();
         let is_weak = self.header(&header::ETAG).is_some() && self.strong_etag().is_none();
         self.header(&header::LAST_MODIFIED).filter(|_| is_before && !is_weak)
     }
 
     /// Whether a response is of the very same bytes: a strong validator or a checksum says so, and nothing contradicts it.
     pub fn matches(&self, headers: &HeaderMap) -> bool {
-        let is_same = |name: &HeaderName, known: Option<&str>| {
-            known.is_some() && known == text(headers, name)
+        let is_same = |name: &HeaderName, known: Option<&HeaderValue>| {
+            known.is_some() && known == headers.get(name)
         };
         self.is_compatible_with(headers)
             && (is_same(&header::ETAG, self.strong_etag())
@@ -168,8 +161,8 @@ impl StoredResponse {
     }
 
     /// A stored field; its first line.
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name)
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.headers().get(name)
     }
 
     /// The fields that are sent again.
@@ -230,9 +223,19 @@ impl StoredResponse {
             return None;
         }
         let expires: SystemTime = headers.typed_get::<Expires>()?.into();
+        expires.duration_since(self.date()).ok()
+    }
+
+    /// When the upstream sent it; when it arrived, if the upstream does not say.
+    fn date(&self) -> SystemTime {
         let confirmed = UNIX_EPOCH + Duration::from_secs(self.confirmed.min(MOST_MOMENT));
-        let date = headers.typed_get::<Date>().map_or(confirmed, SystemTime::from);
-        expires.duration_since(date).ok()
+        self.headers().typed_get::<Date>().map_or(confirmed, SystemTime::from)
+    }
+
+    /// What the bytes of the image must match; a checksum that is no MD5 is ignored.
+    pub fn expected(&self) -> Expected {
+        let md5 = self.md5.as_deref().and_then(|md5| Expected::nothing().with_md5(md5).ok()?.md5);
+        Expected { size: self.size, md5 }
     }
 }
 
@@ -240,8 +243,9 @@ impl StoredResponse {
 const MOST_MOMENT: u64 = 1 << 34;
 
 /// Whether an ETag promises the same bytes.
-pub fn is_strong(etag: &str) -> bool {
-    etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
+pub fn is_strong(etag: &HeaderValue) -> bool {
+    let etag = etag.as_bytes();
+    etag.len() >= 2 && etag.starts_with(b"\"") && etag.ends_with(b"\"")
 }
 
 /// The age that a response says; one that is malformed, or said twice, is the greatest.
@@ -252,13 +256,4 @@ fn said_age(headers: &HeaderMap) -> u64 {
         (Some(line), None) => delta_seconds(line.as_bytes().trim_ascii()).unwrap_or(MOST_SECONDS),
         _ => MOST_SECONDS,
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Whether a response's fields are few and small enough to be stored.
-pub fn is_storable(headers: &HeaderMap) -> bool {
-    stored_fields::is_within_bounds(headers)
 }

@@ -1,5 +1,6 @@
 //! A client's stream: each write has a timeout, and the stream closes without a reset.
 
+use super::client_socket::ClientSocket;
 use super::connections::Connection;
 use super::idle_timer::IdleTimer;
 use super::lingering_close::LingeringClose;
@@ -12,35 +13,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream whose peer must keep reading what is written. On shutdown it reads what the peer is still sending.
 #[derive(Debug)]
-pub struct TimeoutStream<S> {
-    stream: S,
+pub struct TimeoutStream {
+    socket: ClientSocket,
     timer: IdleTimer,
     connection: Arc<Connection>,
     closing: Option<LingeringClose>,
 }
 
-impl<S> TimeoutStream<S> {
-    pub fn new(stream: S, timeout: Duration, connection: Arc<Connection>) -> Self {
-        TimeoutStream { stream, timer: IdleTimer::new(timeout), connection, closing: None }
+impl TimeoutStream {
+    pub fn new(
+        socket: ClientSocket,
+        timeout: Duration,
+        connection: Arc<Connection>,
+    ) -> TimeoutStream {
+        TimeoutStream { socket, timer: IdleTimer::new(timeout), connection, closing: None }
     }
-}
 
-impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.connection.note_received();
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> TimeoutStream<S> {
     fn limited<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -51,13 +39,28 @@ impl<S: AsyncWrite + Unpin> TimeoutStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
+impl AsyncRead for TimeoutStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = self.socket.poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.connection.note_received();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for TimeoutStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let written = self.socket.poll_write(cx, |stream| stream.try_write(buf));
         self.limited(cx, written)
     }
 
@@ -66,17 +69,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = self.socket.poll_write(cx, |stream| stream.try_write_vectored(bufs));
         self.limited(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.limited(cx, flushed)
+        self.limited(cx, Poll::Ready(Ok(())))
     }
 
     /// Closing a socket that holds unread bytes resets the connection, and the client loses a response that it has not
@@ -84,8 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.closing.is_none() {
-            let closed = Pin::new(&mut this.stream).poll_shutdown(cx);
-            ready!(this.limited(cx, closed))?;
+            let closed = this.socket.shut_down();
+            ready!(this.limited(cx, Poll::Ready(closed)))?;
         }
         if this.closing.is_none()
             && !this.connection.is_sending()
@@ -94,6 +96,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
             return Poll::Ready(Ok(()));
         }
         let closing = this.closing.get_or_insert_with(LingeringClose::new);
-        closing.poll_end(cx, &mut this.stream).map(Ok)
+        closing.poll_end(cx, &this.socket).map(Ok)
     }
 }

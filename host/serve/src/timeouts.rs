@@ -48,59 +48,31 @@ pub const LISTENING_LINE: Duration = Duration::from_secs(1);
 /// A fault of one kind is logged once in this time.
 pub const REPEATED_LOG_LINE: Duration = Duration::from_secs(60);
 
-/// A wait, and what bounds it.
-#[derive(Debug, Clone, Copy)]
+/// Every wait of the service: what it waits for, and the option or the fixed time that ends the wait.
 #[cfg_attr(not(test), allow(dead_code))]
-pub struct Timeout {
-    /// What the service waits for.
-    pub what: &'static str,
-    /// The option or the fixed time that ends it.
-    pub bound: &'static str,
-}
-
-/// Every wait of the service.
-#[cfg_attr(not(test), allow(dead_code))]
-pub const TIMEOUTS: &[Timeout] = &[
-    Timeout { what: "a TLS handshake", bound: "`--idle-timeout`" },
-    Timeout { what: "the head of a request, also of the next one", bound: "`--idle-timeout`" },
-    Timeout { what: "the next bytes of a request's body", bound: "`--body-timeout`, then 408" },
-    Timeout { what: "a client that takes no byte of an answer", bound: "`--body-timeout`" },
-    Timeout {
-        what: "a client that sends on although it was answered",
-        bound: "10 s, 2 s of silence, 256 MiB",
-    },
-    Timeout {
-        what: "bytes for a client that has closed its half of the connection",
-        bound: "10 s without a byte",
-    },
-    Timeout {
-        what: "room for another connection",
-        bound: "closes idle ones; new ones without a request after 5 s",
-    },
-    Timeout {
-        what: "a connection to the upstream, with its TLS handshake",
-        bound: "`--upstream-timeout`",
-    },
-    Timeout {
-        what: "the upstream's answer, also to the question whether a caller may have an image",
-        bound: "`--upstream-timeout`",
-    },
-    Timeout {
-        what: "the next bytes of an upstream's body, fetched or passed through",
-        bound: "`--upstream-timeout`",
-    },
-    Timeout {
-        what: "another process's fetch that brings nothing",
-        bound: "`image_cache_other_writer_patience`, once for all who wait",
-    },
-    Timeout { what: "answers under way at a stop", bound: "`--stop-within`; a second signal" },
-    Timeout { what: "fetches, records and open files at a stop", bound: "10 s each" },
-    Timeout { what: "an operator's request", bound: "15 min, then 503" },
-    Timeout { what: "`/healthz`", bound: "10 s, then 503" },
-    Timeout {
-        what: "whoever reads the log",
-        bound: "none: lines are dropped and counted; 2 s of silence at the end",
-    },
+pub const TIMEOUTS: [(&str, &str); 16] = [
+    ("a TLS handshake", "`--idle-timeout`"),
+    ("the head of a request, also of the next one", "`--idle-timeout`"),
+    ("the next bytes of a request's body", "`--body-timeout`, then 408"),
+    ("a client that takes no byte of an answer", "`--body-timeout`"),
+    ("a client that sends on although it was answered", "10 s, 2 s of silence, 256 MiB"),
+    ("bytes for a client that has closed its half of the connection", "10 s without a byte"),
+    ("room for another connection", "closes idle ones; new ones without a request after 5 s"),
+    ("a connection to the upstream, with its TLS handshake", "`--upstream-timeout`"),
+    (
+        "the upstream's answer, also to the question whether a caller may have an image",
+        "`--upstream-timeout`",
+    ),
+    ("the next bytes of an upstream's body, fetched or passed through", "`--upstream-timeout`"),
+    (
+        "another process's fetch that brings nothing",
+        "`image_cache_other_writer_patience`, once for all who wait",
+    ),
+    ("answers under way at a stop", "`--stop-within`; a second signal"),
+    ("fetches, records and open files at a stop", "10 s each"),
+    ("an operator's request", "15 min, then 503"),
+    ("`/healthz`", "10 s, then 503"),
+    ("whoever reads the log", "none: lines are dropped and counted; 2 s of silence at the end"),
 ];
 
 #[cfg(test)]
@@ -109,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_bounds_of_the_admin_listener_are_those_that_the_manual_shows() {
-        let bound = |what| TIMEOUTS.iter().find(|wait| wait.what == what).map(|wait| wait.bound);
+        let bound = |what| TIMEOUTS.iter().find(|wait| wait.0 == what).map(|wait| wait.1);
         assert_eq!(bound("an operator's request"), Some("15 min, then 503"));
         assert_eq!(ADMIN_ANSWER, Duration::from_secs(15 * 60));
         assert_eq!(bound("`/healthz`"), Some("10 s, then 503"));
@@ -119,7 +91,7 @@ mod tests {
     #[test]
     fn the_manual_shows_every_wait_with_its_bound() {
         let manual = include_str!("../../../docs/serve.md");
-        for Timeout { what, bound } in TIMEOUTS {
+        for (what, bound) in TIMEOUTS {
             let row = format!("| {what} | {bound} |");
             assert!(manual.contains(&row), "docs/serve.md lacks the row\n{row}");
         }

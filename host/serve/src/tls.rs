@@ -66,7 +66,7 @@ pub fn client_config(origin: &Origin) -> anyhow::Result<ClientConfig> {
         .with_safe_default_protocol_versions()?;
     let builder = match &origin.tls.upstream_ca {
         Some(file) => builder.with_root_certificates(authorities(file)?),
-        // Nobody is to be trusted, so that a machine without certificates will do.
+        // No certificate is checked, so a machine without certificate authorities will do.
         None if origin.upstream.scheme_str() == Some("http") => {
             builder.with_root_certificates(RootCertStore::empty())
         }
@@ -89,10 +89,9 @@ fn authorities(file: &Path) -> anyhow::Result<RootCertStore> {
 
 fn certified_key(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let provider: CryptoProvider = default_provider();
-    let bytes = read_file(key, MAX_BYTES)
-        .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
-    let private = PrivateKeyDer::from_pem_slice(&bytes)
-        .with_context(|| format!("cannot read a private key in PEM from {}", key.display()))?;
+    let cannot = || format!("cannot read a private key in PEM from {}", key.display());
+    let bytes = read_file(key, MAX_BYTES).with_context(cannot)?;
+    let private = PrivateKeyDer::from_pem_slice(&bytes).with_context(cannot)?;
     CertifiedKey::from_der(certificates(cert)?, private, &provider).with_context(|| {
         format!("the key in {} does not go with {}", key.display(), cert.display())
     })

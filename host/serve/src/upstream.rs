@@ -11,10 +11,10 @@ mod uri_reference;
 pub use base_url::BaseUrl;
 pub use failure::UpstreamError;
 pub use message::IsFramed;
-pub use ranged::Ranged;
+pub use ranged::{cannot_do_ranges, range_from};
 
 use super::body::Body;
-use super::options::Origin;
+use super::options::{Origin, Profile};
 use super::{body, tls, via};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -26,7 +26,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use message::{strip, well_formed};
-use send_timeout::{SendProgress, WatchedBody};
+use send_timeout::SendProgress;
 use std::time::Duration;
 
 /// So many connections are kept open for later requests; each holds a descriptor.
@@ -37,12 +37,12 @@ const MOST_HEADERS: usize = 512;
 
 /// The server of images.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, WatchedBody>,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
     /// The same, with a fresh connection for each request.
-    unpooled: Client<HttpsConnector<HttpConnector>, WatchedBody>,
+    unpooled: Client<HttpsConnector<HttpConnector>, Body>,
     /// The same, which leaves out header lines that it cannot read: as browsers do, but what they would have said of
     /// sharing is lost with them, so that its responses are not kept.
-    lenient: Client<HttpsConnector<HttpConnector>, WatchedBody>,
+    lenient: Client<HttpsConnector<HttpConnector>, Body>,
     pub base: BaseUrl,
     /// Whether it is told the host that the client asked for, or its own name.
     passes_host: bool,
@@ -50,7 +50,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(origin: &Origin, passes_host: bool) -> anyhow::Result<Upstream> {
+    pub fn new(origin: &Origin) -> anyhow::Result<Upstream> {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
@@ -75,6 +75,7 @@ impl Upstream {
         let lenient = ignoring.build(connector.clone());
         let unpooled = builder.pool_max_idle_per_host(0).build(connector);
         let (base, timeout) = (BaseUrl::new(origin.upstream.clone()), origin.upstream_timeout);
+        let passes_host = origin.profile == Profile::Glance;
         Ok(Upstream { client, unpooled, lenient, base, passes_host, timeout })
     }
 
@@ -130,7 +131,7 @@ impl Upstream {
 
     async fn answer(
         &self,
-        client: &Client<HttpsConnector<HttpConnector>, WatchedBody>,
+        client: &Client<HttpsConnector<HttpConnector>, Body>,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let (sending, request) = SendProgress::watch(request);
@@ -152,7 +153,7 @@ impl Upstream {
     }
 }
 
-/// Whether a method may be repeated if nobody knows whether it was carried out (RFC 9110, 9.2.2).
+/// Whether a method may be repeated if it is unknown whether it was carried out (RFC 9110, 9.2.2).
 fn is_idempotent(method: &Method) -> bool {
     let known =
         [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];

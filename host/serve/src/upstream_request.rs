@@ -15,11 +15,3 @@ pub struct UpstreamRequest {
     /// The invalidations that were known before it was sent.
     pub epoch: InvalidationEpoch,
 }
-
-impl UpstreamRequest {
-    /// A request that knows of no invalidation yet.
-    pub fn new(id: &str, target: &str, headers: HeaderMap) -> UpstreamRequest {
-        let (id, target) = (id.to_owned(), target.to_owned());
-        UpstreamRequest { id, target, headers, epoch: InvalidationEpoch::default() }
-    }
-}

@@ -16,37 +16,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, words: impl Into<String>) -> Refusal {
+    pub fn new(status: StatusCode, words: impl Into<String>) -> Refusal {
         Refusal { status, words: words.into() }
-    }
-
-    pub fn bad_request(words: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::BAD_REQUEST, words)
-    }
-
-    pub fn unauthorized(words: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::UNAUTHORIZED, words)
-    }
-
-    pub fn forbidden(words: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::FORBIDDEN, words)
-    }
-
-    pub fn unavailable(words: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words)
-    }
-
-    pub fn not_found(words: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::NOT_FOUND, words)
     }
 
     /// The image is not known, here or to the upstream.
     pub fn no_image(id: &str) -> Refusal {
-        Refusal::not_found(format!("Image {id} not found."))
-    }
-
-    pub fn conflict(words: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::CONFLICT, words)
+        Refusal::new(StatusCode::NOT_FOUND, format!("Image {id} not found."))
     }
 }
 
@@ -78,16 +54,9 @@ fn escaped(words: &str) -> String {
 pub async fn negotiate(request: Request, next: Next) -> Response {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let as_json = accept.is_some_and(|accept| accept.contains("application/json"));
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let words = response.extensions().get::<Words>().filter(|_| as_json).cloned();
-    match words {
-        Some(Words(words)) => json_of(response, words),
-        None => response,
-    }
-}
-
-/// The same answer with its words as JSON.
-fn json_of(mut response: Response, words: String) -> Response {
+    let Some(Words(words)) = words else { return response };
     let status = response.status();
     let title = status.canonical_reason().unwrap_or_default();
     let code = format!("{} {title}", status.as_u16());
@@ -105,7 +74,9 @@ fn json_of(mut response: Response, words: String) -> Response {
 impl From<image_cache::Error> for Refusal {
     fn from(error: image_cache::Error) -> Refusal {
         match &error {
-            image_cache::Error::InvalidImageId(_) => Refusal::bad_request(error.to_string()),
+            image_cache::Error::InvalidImageId(_) => {
+                Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
+            }
             _ => {
                 tracing::warn!(%error, "an operator's request failed");
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
@@ -115,7 +86,7 @@ impl From<image_cache::Error> for Refusal {
 }
 
 pub async fn nothing_here() -> Refusal {
-    Refusal::not_found("The resource could not be found.")
+    Refusal::new(StatusCode::NOT_FOUND, "The resource could not be found.")
 }
 
 pub async fn method_not_allowed(method: Method) -> Refusal {

@@ -57,13 +57,13 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
         b"queue" => (false, true),
         _ => {
             let words = format!("If provided, {CLEAR_TARGET} must be cache, queue or empty.");
-            return Err(Refusal::bad_request(words));
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
     };
     // The queue first: what is fetched from it now would be cached after all.
     if queue {
         service.cache.run(ImageCache::delete_all_queued_images).await?;
-        service.prefetch.notify_queue_changed();
+        service.prefetch.queue_changed.notify_one();
     }
     if cache {
         service.cache.run(ImageCache::delete_all_cached_images).await?;
@@ -79,7 +79,7 @@ pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<Sta
         UpstreamStatus::Missing => return Err(unknown()),
         UpstreamStatus::Inactive(_) => {
             let words = "Only images with status active can be targeted for queueing";
-            return Err(Refusal::bad_request(words));
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
         UpstreamStatus::Active => {}
         UpstreamStatus::Unknown(reason) => tracing::info!(image = id, reason, "queued unasked"),
@@ -105,7 +105,7 @@ pub async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<St
 
 /// `GET /v2/cache/nodes/{id}`: of a driver that Glance alone has.
 pub async fn nodes(Path(_): Path<String>) -> Refusal {
-    Refusal::conflict("Centralized caching is not enabled")
+    Refusal::new(StatusCode::CONFLICT, "Centralized caching is not enabled")
 }
 
 /// `POST /v2/cache/clean`
@@ -159,19 +159,19 @@ pub async fn remove_queued(State(service): Shared, Path(id): Path<String>) -> An
 /// `DELETE /v2/queued_images`
 pub async fn remove_all_queued(State(service): Shared) -> Answer<Json<Value>> {
     let deleted = service.cache.run(ImageCache::delete_all_queued_images).await?;
-    service.prefetch.notify_queue_changed();
+    service.prefetch.queue_changed.notify_one();
     Ok(Json(json!({"num_deleted": deleted})))
 }
 
 async fn put_into_queue(service: &Service, id: String) -> Answer<()> {
     service.cache.run(move |cache| cache.queue_image(&id)).await?;
-    service.prefetch.notify_queue_changed();
+    service.prefetch.queue_changed.notify_one();
     Ok(())
 }
 
 async fn take_from_queue(service: &Service, id: String) -> Answer<bool> {
     let was_there = service.cache.run(move |cache| cache.delete_queued_image(&id)).await?;
-    service.prefetch.notify_queue_changed();
+    service.prefetch.queue_changed.notify_one();
     Ok(was_there)
 }
 

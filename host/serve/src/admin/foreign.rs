@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::http::uri::Authority;
-use hyper::{Method, Uri};
+use hyper::{Method, StatusCode, Uri};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ pub async fn refuse(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
             if hosts.log.allow("foreign") {
                 tracing::warn!("a request to the admin listener is refused: {fault}");
             }
-            Refusal::forbidden(fault).into_response()
+            Refusal::new(StatusCode::FORBIDDEN, fault).into_response()
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::service::Service;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use std::sync::Arc;
 
@@ -13,9 +14,8 @@ pub async fn guard(State(service): State<Arc<Service>>, request: Request, next: 
     if service.admin_token.admits(request.headers()) {
         return next.run(request).await;
     }
-    let refusal =
-        Refusal::unauthorized("The token is missing or wrong: it is to come as X-Auth-Token.");
-    let mut response = refusal.into_response();
+    let words = "The token is missing or wrong: it is to come as X-Auth-Token.";
+    let mut response = Refusal::new(StatusCode::UNAUTHORIZED, words).into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

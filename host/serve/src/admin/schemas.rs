@@ -8,6 +8,7 @@ use crate::prefetch::document;
 use crate::service::Service;
 use axum::Json;
 use axum::extract::{Path, State};
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ pub async fn schema(
     };
     let known = known.or_else(|| (name == "metadefs/resource_type").then(resource_type));
     let words = "The upstream does not tell this schema.";
-    known.map(Json).ok_or_else(|| Refusal::not_found(words))
+    known.map(Json).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, words))
 }
 
 fn resource_type() -> Value {

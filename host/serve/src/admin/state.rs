@@ -56,7 +56,8 @@ async fn health_of(
 
 /// `GET /prefetch`: what is fetched, and what failed and why.
 pub async fn prefetch(State(service): State<Arc<Service>>) -> Json<Value> {
-    Json(service.prefetch.as_json(&service.cache))
+    let progress = |id: &str| service.cache.progress(id).ok().flatten();
+    Json(service.prefetch.attempts().as_json(progress))
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! Resumes a fetch from an offset, if the upstream still has the same image.
 
-use crate::body;
-use crate::body::ByteStream;
 use crate::service::Service;
 use crate::stored_response::StoredResponse;
-use crate::upstream::{Ranged, UpstreamError};
+use crate::timeout_body::chunks;
+use crate::upstream::{UpstreamError, cannot_do_ranges, range_from};
 use crate::upstream_request::UpstreamRequest;
 use bytes::{Buf, Bytes};
-use futures_util::stream;
-use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, TryStreamExt};
+use headers::{ContentRange, HeaderMapExt};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode, header};
+use image_cache::tokio::ImageStream;
+use std::future::ready;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,37 +31,27 @@ impl Service {
         stored: &StoredResponse,
         offset: u64,
         is_same: fn(&StoredResponse, &HeaderMap) -> bool,
-    ) -> Result<ByteStream, ResumeError> {
-        let ranged = self.open_at(request, (offset > 0).then_some(offset)).await?;
-        let (response, skip) = match (ranged.status(), offset) {
-            (StatusCode::OK, _) => (ranged, offset),
-            (StatusCode::PARTIAL_CONTENT, 1..) => {
-                if !starts_at(&ranged, offset, stored.size) {
-                    return Err(ResumeError::Refused(
-                        "the upstream answered with another part".to_owned(),
-                    ));
-                }
-                (ranged, 0)
-            }
-            (status, 1..) if Ranged::is_not_for(status) => {
-                (self.open_at(request, None).await?, offset)
-            }
-            (status, _) => {
-                return Err(ResumeError::Refused(format!("the upstream answered {status}")));
-            }
-        };
-        if skip > 0 && response.status() != StatusCode::OK {
-            let status = response.status();
-            return Err(ResumeError::Refused(format!("the upstream answered {status}")));
+    ) -> Result<ImageStream, ResumeError> {
+        let refused = |reason: &str| Err(ResumeError::Refused(reason.to_owned()));
+        let mut response = self.open_at(request, (offset > 0).then_some(offset)).await?;
+        let is_part = offset > 0 && response.status() == StatusCode::PARTIAL_CONTENT;
+        if is_part && !starts_at(&response, offset, stored.size) {
+            return refused("the upstream answered with another part");
         }
+        if offset > 0 && cannot_do_ranges(response.status()) {
+            response = self.open_at(request, None).await?;
+        }
+        let status = response.status();
+        if !is_part && status != StatusCode::OK {
+            return refused(&format!("the upstream answered {status}"));
+        }
+        let skip = if is_part { 0 } else { offset };
         let length = response.body().size_hint().exact().map(|length| length + offset - skip);
         let has_changed = matches!((length, stored.size), (Some(now), Some(then)) if now != then);
         if has_changed || !is_same(stored, response.headers()) {
-            return Err(ResumeError::Refused(
-                "the upstream has another image now, or does not say".to_owned(),
-            ));
+            return refused("the upstream has another image now, or does not say");
         }
-        let chunks = body::chunks(response.into_body(), self.options.origin.upstream_timeout);
+        let chunks = chunks(response.into_body(), self.options.origin.upstream_timeout);
         Ok(Box::pin(skipping(chunks, skip)))
     }
 
@@ -71,7 +62,7 @@ impl Service {
     ) -> Result<Response<Incoming>, ResumeError> {
         let mut headers = request.headers.clone();
         if let Some(from) = from {
-            headers.insert(header::RANGE, Ranged::from(from));
+            headers.insert(header::RANGE, range_from(from));
         }
         self.upstream.get(&request.target, headers).await.map_err(|failure| match failure {
             UpstreamError::Malformed => ResumeError::Refused("the path is malformed".to_owned()),
@@ -82,20 +73,11 @@ impl Service {
 
 /// Whether a partial response is the rest of an image from this offset on.
 fn starts_at(response: &Response<Incoming>, offset: u64, size: Option<u64>) -> bool {
-    let range = response.headers().get(header::CONTENT_RANGE).map(HeaderValue::as_bytes);
-    let range = range.and_then(|range| std::str::from_utf8(range).ok()).unwrap_or_default();
-    let Some((first, rest)) = range.strip_prefix("bytes ").and_then(|range| range.split_once('-'))
-    else {
-        return false;
-    };
-    let Some((last, whole)) = rest.split_once('/') else { return false };
-    let is_last = |size: u64| last.parse() == Ok(size.saturating_sub(1));
-    let is_whole = match (whole.parse::<u64>(), size) {
-        (Ok(whole), Some(size)) => whole == size && is_last(size),
-        (Ok(whole), None) => is_last(whole),
-        (Err(_), size) => whole == "*" && size.is_none_or(is_last),
-    };
-    first.parse() == Ok(offset) && is_whole
+    let Some(range) = response.headers().typed_get::<ContentRange>() else { return false };
+    let is_other = range.bytes_len().zip(size).is_some_and(|(said, known)| said != known);
+    let last = range.bytes_len().or(size).map(|size| size.saturating_sub(1));
+    let is_rest = |(first, end)| first == offset && last.is_none_or(|last| last == end);
+    !is_other && range.bytes_range().is_some_and(is_rest)
 }
 
 /// All but the first bytes.
@@ -134,19 +116,16 @@ impl Repair {
                 },
             )
         };
-        let mut cut = move |chunk: io::Result<Bytes>| {
-            let chunk = chunk.map(|mut chunk| {
-                chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-                left -= chunk.len() as u64;
-                chunk
-            });
-            // Reads no more bytes than are needed.
-            let is_over = chunk.as_ref().is_ok_and(Bytes::is_empty);
-            std::future::ready((!is_over).then_some(chunk))
+        let truncated = move |mut chunk: Bytes| {
+            chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= chunk.len() as u64;
+            chunk
         };
         stream::once(opened)
             .try_flatten()
-            .filter(|chunk| std::future::ready(!chunk.as_ref().is_ok_and(Bytes::is_empty)))
-            .scan((), move |(), chunk| cut(chunk))
+            .try_filter(|chunk| ready(!chunk.is_empty()))
+            .map_ok(truncated)
+            // Reads no more bytes than are needed.
+            .try_take_while(|chunk| ready(Ok(!chunk.is_empty())))
     }
 }

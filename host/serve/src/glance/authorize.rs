@@ -6,9 +6,10 @@ use crate::body::Body;
 use crate::cache_status::Reason;
 use crate::proxy::ImageGet;
 use crate::response::{bypassed, refuse, upstream_failed};
-use crate::upstream::{Ranged, UpstreamError};
+use crate::upstream::{UpstreamError, cannot_do_ranges};
 use hyper::body::Incoming;
-use hyper::{Response, StatusCode, header};
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
 use std::sync::Arc;
 
 /// No record of an image is longer.
@@ -37,7 +38,10 @@ impl GlanceProfile {
         let target = request.target.strip_suffix("/file").unwrap_or(&request.target);
         let response = match service.upstream.get(target, request.headers.clone()).await {
             Ok(response) => response,
-            Err(error) => return self.unreachable(&error),
+            Err(error) if service.options.serve_stale_if_unreachable => {
+                return AuthDecision::Unreachable(upstream_failed(&error));
+            }
+            Err(error) => return AuthDecision::Denied(upstream_failed(&error)),
         };
         if response.status() != StatusCode::OK {
             let response = bypassed(Reason::NotAuthorised, service.passing(response));
@@ -67,20 +71,12 @@ impl GlanceProfile {
         AuthDecision::Denied(refuse(StatusCode::BAD_GATEWAY, words))
     }
 
-    fn unreachable(&self, error: &UpstreamError) -> AuthDecision {
-        let response = upstream_failed(error);
-        match self.get.service.options.serve_stale_if_unreachable {
-            true => AuthDecision::Unreachable(response),
-            false => AuthDecision::Denied(response),
-        }
-    }
-
     /// Asks Glance for one byte of the image, with the caller's credentials; its response, if Glance denies the download.
     pub(super) async fn denied_download(&mut self) -> Option<Response<Body>> {
         let record = self.record.clone().filter(|_| !self.is_authorized)?;
         let is_empty = record.size == Some(0);
         let mut response = self.open(!is_empty).await;
-        if response.as_ref().is_ok_and(|response| Ranged::is_not_for(response.status())) {
+        if response.as_ref().is_ok_and(|response| cannot_do_ranges(response.status())) {
             response = self.open(false).await;
         }
         let service = &self.get.service;
@@ -107,7 +103,7 @@ impl GlanceProfile {
         let ImageGet { service, request, .. } = &self.get;
         let mut headers = request.headers.clone();
         if one_byte {
-            headers.insert(header::RANGE, Ranged::first_byte());
+            headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-0"));
         }
         service.upstream.get(&request.target, headers).await
     }

@@ -3,12 +3,12 @@
 use super::{PlainProfile, rules};
 use crate::body::Body;
 use crate::cache_status::{CacheStatus, Reason};
-use crate::proxy::{ProxyProfile, store_and_serve};
+use crate::proxy::{ImageGet, ProxyProfile, store_and_serve};
 use crate::response::{bypassed, upstream_failed};
 use crate::response_store::{FetchLock, FetchOutcome, release};
 use crate::stored_response::StoredResponse;
 use crate::upstream::UpstreamError;
-use crate::{body, stored_response};
+use crate::{body, stored_fields};
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -90,7 +90,7 @@ impl PlainProfile {
         let headers = stored.headers();
         let varies = rules::sharing(headers, &self.get.service.fields)
             .is_err_and(|reason| reason != Reason::Forbidden);
-        varies || stored.cache_control().private || !stored_response::is_storable(headers)
+        varies || stored.cache_control().private || !stored_fields::are_storable(headers)
     }
 
     /// The upstream has another image, and sends it.
@@ -100,7 +100,7 @@ impl PlainProfile {
         response: Response<Incoming>,
         lock: Option<FetchLock>,
     ) -> Option<Response<Body>> {
-        match rules::storable(&response, &self.get.service.fields, self.authorises) {
+        match rules::storable(&response, &self.get.service.fields) {
             Ok(()) => {
                 self.get.service.evict_response(&self.get.request.id, stored).await;
                 Some(store_and_serve(self, response, lock, CacheStatus::Changed).await)
@@ -192,13 +192,11 @@ impl PlainProfile {
     async fn confirm(&self, stored: &StoredResponse, headers: &HeaderMap) -> Arc<StoredResponse> {
         let mut stored = stored.clone();
         stored.confirm(headers);
-        let (responses, confirmed) = (Arc::clone(&self.get.service.responses), stored.clone());
-        let (id, epoch) = (self.get.request.id.clone(), self.get.request.epoch);
-        let put = self
-            .get
-            .service
-            .cache
-            .run(move |_| Ok(responses.store_if_unchanged(&id, stored, epoch)));
+        let ImageGet { service, request, .. } = &self.get;
+        let (confirmed, epoch) = (stored.clone(), request.epoch);
+        let put = service.run(&request.id, move |responses, _, id| {
+            Ok(responses.store_if_unchanged(id, stored, epoch))
+        });
         // It is not stored if the runtime stops, or if the image was replaced or invalidated meanwhile.
         put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
     }

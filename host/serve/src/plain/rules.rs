@@ -3,7 +3,7 @@
 use crate::cache_control::{CacheControl, elements};
 use crate::cache_status::Reason;
 use crate::request_fields::RequestFields;
-use crate::stored_response;
+use crate::stored_fields;
 use crate::stored_response::{StoredResponse, is_strong};
 use crate::upstream::IsFramed;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -16,38 +16,24 @@ const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SIN
 /// What a response sets for one client alone.
 const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
-/// The directives of a request's Cache-Control.
-#[derive(Debug, Clone)]
-pub struct RequestDirectives(CacheControl);
+/// Whether a caller with these directives takes a stored response without asking: it may want one that is younger, or stays
+/// fresh longer.
+pub fn accepts(directives: &CacheControl, stored: &StoredResponse) -> bool {
+    let now = SystemTime::now();
+    let is_young = directives.max_age.is_none_or(|most| stored.age(now) <= most);
+    !requires_validation(directives)
+        && is_young
+        && stored.is_fresh(now, directives.min_fresh.unwrap_or_default())
+}
 
-impl RequestDirectives {
-    pub fn of(headers: &HeaderMap) -> RequestDirectives {
-        RequestDirectives(CacheControl::of(headers))
-    }
-
-    /// Whether the caller takes a stored response without asking: it may want one that is younger, or stays fresh longer.
-    pub fn accept(&self, stored: &StoredResponse) -> bool {
-        let now = SystemTime::now();
-        let is_young = self.0.max_age.is_none_or(|most| stored.age(now) <= most);
-        !self.require_validation()
-            && is_young
-            && stored.is_fresh(now, self.0.min_fresh.unwrap_or_default())
-    }
-
-    /// Whether the caller wants nothing that has to be asked for.
-    pub fn only_if_cached(&self) -> bool {
-        self.0.only_if_cached
-    }
-
-    /// Whether the caller does not take what was not checked just now.
-    pub fn require_validation(&self) -> bool {
-        self.0.no_cache || self.0.max_age == Some(Duration::ZERO)
-    }
+/// Whether a caller with these directives does not take what was not checked just now.
+pub fn requires_validation(directives: &CacheControl) -> bool {
+    directives.no_cache || directives.max_age == Some(Duration::ZERO)
 }
 
 /// Why a request must not get a shared response; nothing if it may.
-pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> Option<Reason> {
-    if fields.is_personal(headers) && !authorises {
+pub fn bypass(headers: &HeaderMap, fields: &RequestFields) -> Option<Reason> {
+    if fields.is_personal(headers) && !fields.authorises {
         return Some(Reason::Personal);
     }
     let is_conditional = CONDITIONS.iter().any(|name| headers.contains_key(name));
@@ -60,17 +46,13 @@ pub fn bypass(headers: &HeaderMap, fields: &RequestFields, authorises: bool) -> 
 pub fn conditions(stored: &StoredResponse, authorises: bool) -> HeaderMap {
     let etag = stored.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
     let date = stored.header(&header::LAST_MODIFIED).filter(|_| !authorises);
-    let condition = |name, value: Option<&str>| Some((name, HeaderValue::from_str(value?).ok()?));
+    let condition = |name, value: Option<&HeaderValue>| Some((name, value?.clone()));
     let all = [condition(header::IF_NONE_MATCH, etag), condition(header::IF_MODIFIED_SINCE, date)];
     all.into_iter().flatten().collect()
 }
 
 /// Whether a response may be stored for others; the reason if not.
-pub fn storable<B>(
-    response: &Response<B>,
-    fields: &RequestFields,
-    authorises: bool,
-) -> Result<(), Reason> {
+pub fn storable<B>(response: &Response<B>, fields: &RequestFields) -> Result<(), Reason> {
     let headers = response.headers();
     if response.status() != StatusCode::OK {
         return Err(Reason::Status);
@@ -79,7 +61,7 @@ pub fn storable<B>(
     if response.extensions().get() != Some(&IsFramed(true)) {
         return Err(Reason::NotStorable);
     }
-    if !stored_response::is_storable(headers) {
+    if !stored_fields::are_storable(headers) {
         return Err(Reason::TooManyFields);
     }
     let stored = StoredResponse::new("", headers, None, None);
@@ -88,7 +70,7 @@ pub fn storable<B>(
     if !can_be_checked {
         return Err(Reason::NotStorable);
     }
-    if authorises && stored.strong_etag().is_none() {
+    if fields.authorises && stored.strong_etag().is_none() {
         return Err(Reason::NoStrongValidator);
     }
     Ok(())

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RANGE, TRANSFER_ENCODING,
 };
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The variable with the credentials, if they are in no file.
 const VARIABLE: &str = "IMAGE_CACHE_PREFETCH_CREDENTIALS";
@@ -14,26 +14,15 @@ const VARIABLE: &str = "IMAGE_CACHE_PREFETCH_CREDENTIALS";
 const NO_CREDENTIALS: [HeaderName; 5] =
     [CONNECTION, CONTENT_LENGTH, HOST, RANGE, TRANSFER_ENCODING];
 
-/// Where the credentials are. They are read for each request: tokens expire, and others renew them.
-#[derive(Debug)]
-pub struct Credentials {
-    file: Option<PathBuf>,
-}
-
-impl Credentials {
-    pub fn new(file: Option<PathBuf>) -> Credentials {
-        Credentials { file }
-    }
-
-    /// The headers that the upstream is shown; none if there are no credentials.
-    pub fn headers(&self) -> anyhow::Result<HeaderMap> {
-        let secret = Secret::of_file_or_variable(self.file.as_deref(), VARIABLE)?;
-        let origin = match &self.file {
-            Some(file) => file.display().to_string(),
-            None => format!("${VARIABLE}"),
-        };
-        secret.map_or(Ok(HeaderMap::new()), |secret| parse(&secret, &origin))
-    }
+/// The headers that the upstream is shown; none if there are no credentials. They are read for each request: tokens expire,
+/// and others renew them.
+pub fn headers(file: Option<&Path>) -> anyhow::Result<HeaderMap> {
+    let secret = Secret::of_file_or_variable(file, VARIABLE)?;
+    let origin = match file {
+        Some(file) => file.display().to_string(),
+        None => format!("${VARIABLE}"),
+    };
+    secret.map_or(Ok(HeaderMap::new()), |secret| parse(&secret, &origin))
 }
 
 /// A token, or headers, one a line. No error shows what is in it.
@@ -65,17 +54,17 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn headers(text: &str) -> anyhow::Result<HeaderMap> {
+    fn headers_of(text: &str) -> anyhow::Result<HeaderMap> {
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(text.as_bytes())?;
-        Credentials::new(Some(file.path().to_owned())).headers()
+        headers(Some(file.path()))
     }
 
     #[test]
     fn a_token_alone_goes_as_x_auth_token_and_headers_go_as_they_are() {
-        let token = headers("gAAAAB-token_1\n").expect("a token");
+        let token = headers_of("gAAAAB-token_1\n").expect("a token");
         assert_eq!(token["x-auth-token"], "gAAAAB-token_1");
-        let several = headers("# for the mirror\nAuthorization: Basic YTpi\nX-Roles: reader\n");
+        let several = headers_of("# for the mirror\nAuthorization: Basic YTpi\nX-Roles: reader\n");
         let several = several.expect("two headers");
         assert_eq!(
             (&several["authorization"], &several["x-roles"]),
@@ -87,7 +76,7 @@ mod tests {
     #[test]
     fn what_is_no_credential_is_refused_without_being_shown() {
         for faulty in ["Host: swordfish", "swor dfish: x", "X-Auth-Token: sword\u{7}fish"] {
-            let error = format!("{:#}", headers(faulty).expect_err(faulty));
+            let error = format!("{:#}", headers_of(faulty).expect_err(faulty));
             assert!(error.contains("line 1 of "), "{error}");
             assert!(!error.contains("fish"), "{error}");
         }

@@ -1,11 +1,13 @@
 //! Queued images at the upstream: their status, and their fetch, which is that of a client's request.
 
-use crate::cache_status::{CacheStatus, XCache};
+use super::credentials;
+use crate::cache_status::CacheStatus;
 use crate::options::Profile;
 use crate::routing::respond;
 use crate::service::Service;
 use crate::upstream::UpstreamError;
 use crate::{body, plain_id};
+use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +46,7 @@ pub async fn upstream_status(service: &Service, id: &str) -> UpstreamStatus {
         Ok(record) if record.status == "active" => UpstreamStatus::Active,
         Ok(record) => UpstreamStatus::Inactive(record.status),
         Err(DocumentError::Answered(StatusCode::NOT_FOUND)) => UpstreamStatus::Missing,
-        Err(failed) => UpstreamStatus::Unknown(failed.words()),
+        Err(failed) => UpstreamStatus::Unknown(failed.to_string()),
     }
 }
 
@@ -52,25 +54,23 @@ pub async fn upstream_status(service: &Service, id: &str) -> UpstreamStatus {
 pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     let mut request = Request::new(body::empty());
     *request.uri_mut() = target(service, id)?.parse().map_err(|_| "its path is malformed")?;
-    *request.headers_mut() =
-        service.prefetch.credentials.headers().map_err(|error| format!("{error:#}"))?;
-    let response = respond(service, request).await;
+    *request.headers_mut() = credential_headers(service)?;
+    let response = respond(Arc::clone(service), request).await;
     if response.status() != StatusCode::OK {
-        return Err(DocumentError::Answered(response.status()).words());
+        return Err(DocumentError::Answered(response.status()).to_string());
     }
-    match CacheStatus::of(&response).and_then(CacheStatus::x_cache) {
-        Some(XCache::Miss | XCache::Shared) => {
+    match CacheStatus::of(&response) {
+        Some(CacheStatus::Miss | CacheStatus::Changed | CacheStatus::Shared) => {
             body::drain(response.into_body()).await.map_err(|error| error.to_string())?
         }
-        Some(XCache::Hit) => {}
-        Some(XCache::Bypass) | None => return Err(bypass_reason(service, id).await),
+        Some(CacheStatus::Hit | CacheStatus::Revalidated) => {}
+        Some(CacheStatus::Bypass(_)) | None => return Err(bypass_reason(service, id).await),
     }
-    let image = id.to_owned();
-    let is_cached = service.cache.run(move |cache| {
-        let is_cached = cache.is_cached(&image)?;
-        // One that was cached already has left nobody else to take it from the queue.
+    let is_cached = service.run(id, |_, cache, image| {
+        let is_cached = cache.is_cached(image)?;
+        // A fetch takes its image from the queue; if the image was cached already, there was no fetch.
         if is_cached {
-            cache.delete_queued_image(&image)?;
+            cache.delete_queued_image(image)?;
         }
         Ok(is_cached)
     });
@@ -106,24 +106,20 @@ async fn bypass_reason(service: &Service, id: &str) -> String {
 }
 
 /// Why the upstream did not tell what it was asked.
+#[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
+    #[error("the upstream answered {0}")]
     Answered(StatusCode),
+    #[error(transparent)]
+    Failed(#[from] UpstreamError),
+    #[error("{0}")]
     Otherwise(String),
 }
 
-impl DocumentError {
-    fn words(self) -> String {
-        match self {
-            DocumentError::Answered(status) => format!("the upstream answered {status}"),
-            DocumentError::Otherwise(words) => words,
-        }
-    }
-}
-
-impl From<UpstreamError> for DocumentError {
-    fn from(failure: UpstreamError) -> DocumentError {
-        DocumentError::Otherwise(failure.to_string())
-    }
+/// The headers that show who the prefetcher is.
+fn credential_headers(service: &Service) -> Result<HeaderMap, String> {
+    let file = service.options.prefetch.prefetch_credentials_file.as_deref();
+    credentials::headers(file).map_err(|error| format!("{error:#}"))
 }
 
 /// A JSON document of the upstream, asked for with the prefetcher's credentials.
@@ -131,11 +127,7 @@ pub async fn document<T: DeserializeOwned>(
     service: &Service,
     path: &str,
 ) -> Result<T, DocumentError> {
-    let headers = service
-        .prefetch
-        .credentials
-        .headers()
-        .map_err(|error| DocumentError::Otherwise(format!("{error:#}")))?;
+    let headers = credential_headers(service).map_err(DocumentError::Otherwise)?;
     let answer = service.upstream.get(path, headers).await?;
     if answer.status() != StatusCode::OK {
         return Err(DocumentError::Answered(answer.status()));

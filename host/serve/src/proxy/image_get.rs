@@ -19,8 +19,12 @@ pub struct ImageGet {
 
 impl ImageGet {
     pub fn new(service: &Arc<Service>, head: Parts, id: &str, target: &str) -> ImageGet {
-        let headers = service.fields.for_shared_fetch(&head.headers);
-        let request = UpstreamRequest::new(id, target, headers);
+        let request = UpstreamRequest {
+            id: id.to_owned(),
+            target: target.to_owned(),
+            headers: service.fields.for_shared_fetch(&head.headers),
+            epoch: service.responses.epoch(),
+        };
         ImageGet { service: Arc::clone(service), head, request }
     }
 

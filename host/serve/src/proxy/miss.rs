@@ -68,11 +68,9 @@ async fn start_fetch<P: ProxyProfile>(
 ) -> Response<Body> {
     let get = profile.get();
     let (service, id) = (&get.service, &get.request.id);
-    let description = profile.describe_miss(&response);
+    let stored = Arc::new(profile.describe_miss(&response));
     let (head, body) = response.into_parts();
-    let (stored, expected) = (Arc::new(description.stored.clone()), description.expected.clone());
-    let request = get.request.clone();
-    let reader = match fetch::start(service, request, body, Arc::clone(&stored), expected).await {
+    let reader = match fetch::start(get, body, Arc::clone(&stored)).await {
         Ok(FetchStart::Reading(reader)) => reader,
         Ok(FetchStart::AnotherProcess(body)) => {
             release(lock, FetchOutcome::Unknown);
@@ -85,6 +83,9 @@ async fn start_fetch<P: ProxyProfile>(
             return get.bypass(Reason::CacheFailed).await;
         }
     };
+    let mut head = Response::from_parts(head, ());
+    profile.complete_head(&mut head, &stored);
+    let size = stored.size;
     match reader.route() {
         Route::Passing => release(lock, FetchOutcome::NotShared),
         _ => {
@@ -92,9 +93,7 @@ async fn start_fetch<P: ProxyProfile>(
             release(lock, shared_outcome(stored));
         }
     }
-    let mut head = Response::from_parts(head, ());
-    profile.complete_head(&mut head, &description);
-    stream_response(status, head, reader, description.expected.size).await
+    stream_response(status, head, reader, size).await
 }
 
 /// What the requests that wait may do with a response that is being stored.

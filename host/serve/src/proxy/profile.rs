@@ -8,22 +8,13 @@ use crate::stored_response::StoredResponse;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use image_cache::Expected;
 use std::sync::Arc;
 
 /// What the cache and running fetches have for a request.
 pub enum CacheAnswer {
     Respond(Response<Body>),
-    /// An image that must be validated before it is used.
-    Stale(Arc<StoredResponse>),
-    Miss,
-}
-
-/// What is known of an image whose response head has arrived.
-pub struct MissDescription {
-    pub stored: StoredResponse,
-    /// What the bytes must match.
-    pub expected: Expected,
+    /// The upstream is to be asked: to validate this image, or for one that is not cached.
+    Ask(Option<Arc<StoredResponse>>),
 }
 
 /// The rules of a profile, for one request.
@@ -41,8 +32,8 @@ pub trait ProxyProfile {
     /// Asks whether the caller may have the image, if that is asked before the lookup; a response ends the request.
     async fn authorize(&mut self) -> Option<Response<Body>>;
 
-    /// Responds from the cache or from a running fetch, if the caller may have that. A profile that never answers
-    /// `Stale` needs no rule for stale images.
+    /// Responds from the cache or from a running fetch, if the caller may have that. A profile that never asks
+    /// to validate an image needs no rule for stale images.
     async fn accept_hit(&mut self) -> CacheAnswer;
 
     /// Whether the request may have the whole image fetched, so that other requests can share it.
@@ -89,10 +80,10 @@ pub trait ProxyProfile {
     }
 
     /// Describes the image of a response that may be stored.
-    fn describe_miss(&self, response: &Response<Incoming>) -> MissDescription;
+    fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse;
 
     /// Adds what the profile promises to the head of a response that is stored.
-    fn complete_head(&self, _head: &mut Response<()>, _description: &MissDescription) {}
+    fn complete_head(&self, _head: &mut Response<()>, _stored: &StoredResponse) {}
 
     /// Another request has shared this response, which is fresh.
     fn note_shared(&mut self, _stored: Arc<StoredResponse>) {}

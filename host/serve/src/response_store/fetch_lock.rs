@@ -15,16 +15,6 @@ use tokio::sync::watch;
 /// How long the store remembers that responses cannot be shared.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
-/// What a request is to do.
-pub enum LockResult {
-    /// Ask the upstream, and tell the others.
-    Acquired(FetchLock),
-    /// Ask the upstream for itself alone.
-    NotNeeded,
-    /// Another request has asked.
-    Released(FetchOutcome),
-}
-
 /// The lock on the fetch of an image, held by the request that asks the upstream.
 #[derive(Debug)]
 pub struct FetchLock {
@@ -34,21 +24,21 @@ pub struct FetchLock {
 }
 
 impl ResponseStore {
-    /// Acquires the lock on an image's fetch, or waits until another request has released it.
-    pub async fn acquire(&self, id: &str) -> LockResult {
+    /// Acquires the lock on an image's fetch: the request is to ask the upstream, and to tell the others. Or waits until
+    /// another request has released the lock, and returns what came of that request.
+    pub async fn acquire(&self, id: &str) -> Result<FetchLock, FetchOutcome> {
         let mut outcome = {
             let mut table = self.table();
-            match table.lock(id) {
+            match table.locks.get(id) {
                 Some(LockState::Held(outcome)) => outcome.clone(),
                 Some(LockState::NotShared(until)) if Instant::now() < *until => {
-                    return LockResult::NotNeeded;
+                    return Err(FetchOutcome::NotShared);
                 }
                 Some(LockState::NotShared(_) | LockState::Varies(..)) | None => {
                     let (sender, outcome) = watch::channel(None);
                     table.set_lock(id, LockState::Held(outcome));
                     let table = Arc::clone(&self.table);
-                    let lock = FetchLock { id: id.to_owned(), table, outcome: sender };
-                    return LockResult::Acquired(lock);
+                    return Ok(FetchLock { id: id.to_owned(), table, outcome: sender });
                 }
             }
         };
@@ -56,7 +46,7 @@ impl ResponseStore {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
         };
-        LockResult::Released(outcome.unwrap_or(FetchOutcome::Unknown))
+        Err(outcome.unwrap_or(FetchOutcome::Unknown))
     }
 
     /// Remembers that responses vary by fields that shared fetches do not carry, and releases the lock.
@@ -65,7 +55,7 @@ impl ResponseStore {
         let vary = vary.map(|line| (header::VARY, line.clone())).collect();
         let mut table = self.table();
         let is_held_by_another =
-            lock.is_none() && matches!(table.lock(id), Some(LockState::Held(_)));
+            lock.is_none() && matches!(table.locks.get(id), Some(LockState::Held(_)));
         if !is_held_by_another && table.has_room() {
             let until = Instant::now() + REMEMBERED;
             table.set_lock(id, LockState::Varies(until, Arc::new(vary)));
@@ -79,7 +69,7 @@ impl ResponseStore {
 
     /// The fields by which responses varied some seconds ago.
     pub fn variance(&self, id: &str) -> Option<Arc<HeaderMap>> {
-        match self.table().lock(id)? {
+        match self.table().locks.get(id)? {
             LockState::Varies(until, vary) if Instant::now() < *until => Some(Arc::clone(vary)),
             _ => None,
         }
@@ -88,8 +78,8 @@ impl ResponseStore {
     /// Forgets that responses cannot be shared.
     pub fn forget_not_shared(&self, id: &str) {
         let mut table = self.table();
-        if matches!(table.lock(id), Some(LockState::NotShared(_))) {
-            table.remove_lock(id);
+        if matches!(table.locks.get(id), Some(LockState::NotShared(_))) {
+            table.locks.remove(id);
         }
     }
 }
@@ -100,7 +90,7 @@ impl FetchLock {
         if matches!(outcome, FetchOutcome::NotShared) && table.has_room() {
             table.set_lock(&self.id, LockState::NotShared(Instant::now() + REMEMBERED));
         } else {
-            table.remove_lock(&self.id);
+            table.locks.remove(&self.id);
         }
         drop(table);
         self.outcome.send_replace(Some(outcome));

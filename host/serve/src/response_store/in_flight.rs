@@ -3,20 +3,19 @@
 use super::table::InFlightFetch;
 use super::{InvalidationEpoch, ResponseStore};
 use crate::stored_response::StoredResponse;
-use image_cache::ImageCache;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl ResponseStore {
     /// Registers a fetch that is about to begin; returns its generation. While another fetch fills the cache, the store
     /// keeps the response of that one.
     pub fn begin(&self, id: &str, stored: Arc<StoredResponse>, epoch: InvalidationEpoch) -> u64 {
-        let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let mut table = self.table();
+        table.generations += 1;
+        let generation = table.generations;
         let stored = self.with_invalidation(id, stored, epoch);
-        match table.fetch_mut(id) {
+        match table.fetches.get_mut(id) {
             Some(fetch) if fetch.fills_cache => fetch.has_rival = true,
-            _ => table.set_fetch(id, InFlightFetch::new(generation, stored)),
+            _ => table.set_fetch(id, InFlightFetch { generation, stored, ..Default::default() }),
         }
         generation
     }
@@ -51,13 +50,14 @@ impl ResponseStore {
             }
             None => {
                 let stored = self.with_invalidation(id, Arc::clone(stored), epoch);
-                let fetch = InFlightFetch::new(generation, Arc::clone(&stored));
+                let fetch = InFlightFetch { generation, stored, ..Default::default() };
+                let stored = Arc::clone(&fetch.stored);
                 table.set_fetch(id, InFlightFetch { fills_cache: true, ..fetch });
                 stored
             }
         };
         drop(table);
-        self.in_flight_responses.save(id, &stored);
+        self.save_in_flight(id, &stored);
     }
 
     /// Removes a fetch whose response does not describe what is cached or fills the cache; returns whether it was there.
@@ -65,33 +65,33 @@ impl ResponseStore {
         let mut table = self.table();
         let was_there = table.generation_mut(id, generation).is_some();
         if was_there {
-            table.remove_fetch(id);
+            table.fetches.remove(id);
         }
         was_there
     }
 
     /// Ends a fetch: its response goes with the cached image, or is removed.
-    pub fn finish(&self, cache: &ImageCache, id: &str, generation: u64) {
-        let ended = self.table().generation_mut(id, generation).map(|fetch| {
-            let InFlightFetch { is_discarded, fills_cache, .. } = *fetch;
-            (is_discarded, fills_cache)
-        });
+    pub fn finish(&self, id: &str, generation: u64) {
+        let ended = self
+            .table()
+            .generation_mut(id, generation)
+            .map(|fetch| (fetch.is_discarded, fetch.fills_cache));
         let Some((is_discarded, fills_cache)) = ended else { return };
         if is_discarded {
             self.remove(id);
-            if let Err(error) = cache.delete_cached_image(id) {
+            if let Err(error) = self.cache.delete_cached_image(id) {
                 tracing::warn!(image = %id, %error, "it was withdrawn while it was fetched, and cannot be evicted");
             }
             return;
         }
-        if let Ok(Some(reader)) = cache.open_for_read(id)
+        if let Ok(Some(reader)) = self.cache.open_for_read(id)
             && let Ok(modified) = reader.modified()
         {
             // If it cannot be read now, it is read at the next lookup.
-            let _ = self.lookup(cache, id, reader.image_size(), modified.into());
+            let _ = self.lookup(id, reader.image_size(), modified.into());
         }
         if self.abandon(id, generation) && fills_cache {
-            self.in_flight_responses.remove(id);
+            self.in_flight_files.remove(id);
         }
     }
 }

@@ -3,18 +3,11 @@
 //! So another service on the same directory knows whose bytes it shares, and a service that is killed when an image has
 //! just been published loses nothing.
 
-use super::json_files::JsonFiles;
+use super::ResponseStore;
 use crate::stored_response::{StoredResponse, Timestamp};
 use image_cache::{FileIdentity, ImageCache};
 use serde::{Deserialize, Serialize};
 use std::io;
-
-/// The responses of images in flight, on disk.
-#[derive(Debug)]
-pub struct InFlightResponses {
-    files: JsonFiles,
-    cache: ImageCache,
-}
 
 /// Tells a file from all others, also from a later one in its place. A rename does not change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,58 +25,44 @@ struct InFlightResponse {
     stored: StoredResponse,
 }
 
-impl InFlightResponses {
-    /// Opens the folder of this cache, below the folder of its stored responses.
-    pub fn open(cache: &ImageCache, responses: &JsonFiles) -> io::Result<InFlightResponses> {
-        Ok(InFlightResponses { files: responses.below(".promised")?, cache: cache.clone() })
-    }
-
+impl ResponseStore {
     /// Saves the response of the file that is being filled. Nothing is saved if the file system keeps no birth time.
-    pub fn save(&self, id: &str, stored: &StoredResponse) {
-        let Some(file) = self.incomplete_file(id) else { return };
-        let response = InFlightResponse { file, stored: stored.clone() };
-        if let Err(error) = self.files.save(id, &response) {
+    pub(super) fn save_in_flight(&self, id: &str, stored: &StoredResponse) {
+        let Ok(Some(file)) = self.cache.incomplete_identity(id) else { return };
+        let response = InFlightResponse { file: file.into(), stored: stored.clone() };
+        if let Err(error) = self.in_flight_files.save(id, &response) {
             tracing::debug!(image = %id, %error, "what the upstream said of it is not kept yet");
         }
     }
 
     /// The response of the file that is being filled, by this or by another service.
-    pub fn of_incomplete_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
-        self.of_file(id, |it| it.incomplete_file(id))
+    pub(super) fn of_incomplete_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
+        self.of_file(id, ImageCache::incomplete_identity)
     }
 
     /// The response of the cached file.
-    pub fn of_cached_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
-        self.of_file(id, |it| it.cached_file(id))
+    pub(super) fn of_cached_file(&self, id: &str) -> io::Result<Option<StoredResponse>> {
+        self.of_file(id, ImageCache::cached_identity)
     }
 
     fn of_file(
         &self,
         id: &str,
-        identity: impl FnOnce(&InFlightResponses) -> Option<StoredIdentity>,
+        identity: fn(&ImageCache, &str) -> image_cache::Result<Option<FileIdentity>>,
     ) -> io::Result<Option<StoredResponse>> {
-        let Some(found) = self.files.load::<InFlightResponse>(id)? else { return Ok(None) };
-        Ok((identity(self) == Some(found.file)).then_some(found.stored))
-    }
-
-    fn incomplete_file(&self, id: &str) -> Option<StoredIdentity> {
-        self.cache.incomplete_identity(id).ok().flatten().map(StoredIdentity::from)
-    }
-
-    fn cached_file(&self, id: &str) -> Option<StoredIdentity> {
-        self.cache.cached_identity(id).ok().flatten().map(StoredIdentity::from)
-    }
-
-    pub fn remove(&self, id: &str) {
-        self.files.remove(id);
+        let Some(found) = self.in_flight_files.load::<InFlightResponse>(id)? else {
+            return Ok(None);
+        };
+        let file = identity(&self.cache, id).ok().flatten().map(StoredIdentity::from);
+        Ok((file == Some(found.file)).then_some(found.stored))
     }
 
     /// Removes the responses of files that are gone.
-    pub fn sweep(&self) -> io::Result<()> {
-        for id in self.files.ids()? {
+    pub(super) fn sweep_in_flight(&self) -> io::Result<()> {
+        for id in self.in_flight_files.ids()? {
             // A response that cannot be read now may be needed.
             if let (Ok(None), Ok(None)) = (self.of_incomplete_file(&id), self.of_cached_file(&id)) {
-                self.remove(&id);
+                self.in_flight_files.remove(&id);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use image_cache::{ImageCache, SmallFiles};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::io;
 
 /// A folder of such files, in the cache's own directory.
@@ -34,10 +34,7 @@ impl JsonFiles {
 
     /// Whether there is certainly no file of an image. A file that cannot be read now is there.
     pub fn is_absent(&self, id: &str) -> bool {
-        match self.0.load(id) {
-            Ok(bytes) => bytes.is_none_or(|bytes| !is_json(&bytes)),
-            Err(_) => false,
-        }
+        matches!(self.load::<IgnoredAny>(id), Ok(None))
     }
 
     pub fn save<T: Serialize>(&self, id: &str, content: &T) -> io::Result<()> {
@@ -54,8 +51,4 @@ impl JsonFiles {
     pub fn ids(&self) -> io::Result<Vec<String>> {
         self.0.names()
     }
-}
-
-fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }

@@ -1,9 +1,7 @@
 //! Responses that must not be used any more, or not before they are validated.
 
 use super::ResponseStore;
-use super::table::InFlightFetch;
 use crate::stored_response::StoredResponse;
-use image_cache::ImageCache;
 use std::io;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ impl ResponseStore {
     /// Removes the response of an image that must not be served any more. If a fetch of the image runs, its image is
     /// deleted when it has ended.
     pub fn discard(&self, id: &str) {
-        if let Some(fetch) = self.table().fetch_mut(id) {
+        if let Some(fetch) = self.table().fetches.get_mut(id) {
             fetch.is_discarded = true;
             return;
         }
@@ -20,7 +18,7 @@ impl ResponseStore {
 
     /// Whether a running fetch was discarded.
     pub fn is_discarded(&self, id: &str) -> bool {
-        matches!(self.table().fetch(id), Some(InFlightFetch { is_discarded: true, .. }))
+        self.table().fetches.get(id).is_some_and(|fetch| fetch.is_discarded)
     }
 
     /// Requires that an image, cached or in flight, is validated before its next use.
@@ -33,10 +31,10 @@ impl ResponseStore {
     pub(super) fn mark_invalid(&self, id: &str) {
         let in_memory = {
             let mut table = self.table();
-            if let Some(fetch) = table.fetch_mut(id) {
+            if let Some(fetch) = table.fetches.get_mut(id) {
                 Arc::make_mut(&mut fetch.stored).is_invalid = true;
             }
-            table.cached(id).map(|stored| StoredResponse::clone(stored))
+            table.cached.get(id).map(|stored| StoredResponse::clone(stored))
         };
         let stored = match in_memory {
             Some(stored) => Ok(Some(stored)),
@@ -55,26 +53,23 @@ impl ResponseStore {
 
     pub(super) fn remove(&self, id: &str) {
         self.table().remove(id);
-        self.in_flight_responses.remove(id);
+        self.in_flight_files.remove(id);
         self.files.remove(id);
     }
 
-    /// Deletes the images that `must_go`, and removes the responses of images that are not cached any more; returns how
-    /// many responses were removed.
-    pub fn sweep(&self, cache: &ImageCache, must_go: impl Fn(&str) -> bool) -> io::Result<u64> {
-        let mut swept = 0;
+    /// Deletes the images that `must_go`, and removes the responses of images that are not cached any more.
+    pub fn sweep(&self, must_go: impl Fn(&str) -> bool) -> io::Result<()> {
         for id in self.files.ids()? {
             if must_go(&id) {
-                let _ = cache.delete_cached_image(&id);
+                let _ = self.cache.delete_cached_image(&id);
             }
             // If the cache cannot tell, the response stays.
-            let is_needed = cache.is_cached(&id).unwrap_or(true) || self.in_flight(&id).is_some();
+            let is_needed =
+                self.cache.is_cached(&id).unwrap_or(true) || self.in_flight(&id).is_some();
             if !is_needed {
                 self.remove(&id);
-                swept += 1;
             }
         }
-        self.in_flight_responses.sweep()?;
-        Ok(swept)
+        self.sweep_in_flight()
     }
 }

@@ -11,28 +11,27 @@ use tokio::sync::watch;
 /// So many responses of cached images are kept in memory.
 const MOST_CACHED: usize = 10_000;
 
-/// From so many images in flight on, entries that say nothing any more are removed.
+/// From so many locks on, those that say nothing any more are removed.
 const SWEEP_AT: usize = 1000;
 
 /// No more images are remembered whose responses cannot be shared.
-const MOST_IN_FLIGHT: usize = 100_000;
+const MOST_LOCKS: usize = 100_000;
 
 /// What is known of images. An image has a cached response, or a fetch, or neither.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    cached: HashMap<String, Arc<StoredResponse>>,
-    in_flight: HashMap<String, InFlight>,
-}
-
-/// An image that is being fetched, or asked for.
-#[derive(Debug, Default)]
-struct InFlight {
-    fetch: Option<InFlightFetch>,
-    lock: Option<LockState>,
+    /// The responses of cached images; [`set_cached`](Table::set_cached) adds one.
+    pub cached: HashMap<String, Arc<StoredResponse>>,
+    /// The fetches that run; [`set_fetch`](Table::set_fetch) adds one.
+    pub fetches: HashMap<String, InFlightFetch>,
+    /// Which requests wait for another one; [`set_lock`](Table::set_lock) adds one.
+    pub locks: HashMap<String, LockState>,
+    /// So many fetches have begun.
+    pub generations: u64,
 }
 
 /// A fetch that runs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct InFlightFetch {
     /// Tells this fetch from other fetches of the image.
     pub generation: u64,
@@ -43,18 +42,6 @@ pub(super) struct InFlightFetch {
     pub has_rival: bool,
     /// Whether the image is to be deleted when the fetch has ended.
     pub is_discarded: bool,
-}
-
-impl InFlightFetch {
-    pub fn new(generation: u64, stored: Arc<StoredResponse>) -> InFlightFetch {
-        InFlightFetch {
-            generation,
-            stored,
-            fills_cache: false,
-            has_rival: false,
-            is_discarded: false,
-        }
-    }
 }
 
 /// Whether a request for an image must wait for another one.
@@ -91,80 +78,41 @@ pub enum FetchOutcome {
 }
 
 impl Table {
-    /// The response of the cached image.
-    pub fn cached(&self, id: &str) -> Option<&Arc<StoredResponse>> {
-        self.cached.get(id)
-    }
-
-    /// The fetch that runs.
-    pub fn fetch(&self, id: &str) -> Option<&InFlightFetch> {
-        self.in_flight.get(id)?.fetch.as_ref()
-    }
-
-    pub fn fetch_mut(&mut self, id: &str) -> Option<&mut InFlightFetch> {
-        self.in_flight.get_mut(id)?.fetch.as_mut()
-    }
-
     /// The fetch of this generation, if it is the one that is known.
     pub fn generation_mut(&mut self, id: &str, generation: u64) -> Option<&mut InFlightFetch> {
-        self.fetch_mut(id).filter(|fetch| fetch.generation == generation)
+        self.fetches.get_mut(id).filter(|fetch| fetch.generation == generation)
     }
 
     /// Registers a fetch in place of whatever was known.
     pub fn set_fetch(&mut self, id: &str, fetch: InFlightFetch) {
         self.cached.remove(id);
-        self.in_flight.entry(id.to_owned()).or_default().fetch = Some(fetch);
+        self.fetches.insert(id.to_owned(), fetch);
     }
 
     /// Registers the response of a cached image in place of whatever was known.
     pub fn set_cached(&mut self, id: &str, stored: Arc<StoredResponse>) {
-        self.remove_fetch(id);
+        self.fetches.remove(id);
         if self.cached.len() >= MOST_CACHED {
             self.cached.clear();
         }
         self.cached.insert(id.to_owned(), stored);
     }
 
-    pub fn remove_fetch(&mut self, id: &str) {
-        if let Some(entry) = self.in_flight.get_mut(id) {
-            entry.fetch = None;
-            if entry.lock.is_none() {
-                self.in_flight.remove(id);
-            }
-        }
-    }
-
     /// Removes what is known of an image; a lock stays.
     pub fn remove(&mut self, id: &str) {
         self.cached.remove(id);
-        self.remove_fetch(id);
-    }
-
-    pub fn lock(&self, id: &str) -> Option<&LockState> {
-        self.in_flight.get(id)?.lock.as_ref()
+        self.fetches.remove(id);
     }
 
     pub fn set_lock(&mut self, id: &str, lock: LockState) {
-        if self.in_flight.len() >= SWEEP_AT {
-            self.in_flight.retain(|_, entry| {
-                entry.lock.take_if(|lock| !lock.is_current());
-                entry.fetch.is_some() || entry.lock.is_some()
-            });
+        if self.locks.len() >= SWEEP_AT {
+            self.locks.retain(|_, lock| lock.is_current());
         }
-        self.in_flight.entry(id.to_owned()).or_default().lock = Some(lock);
-    }
-
-    pub fn remove_lock(&mut self, id: &str) {
-        if let Some(entry) = self.in_flight.get_mut(id) {
-            entry.lock = None;
-            if entry.fetch.is_none() {
-                self.in_flight.remove(id);
-            }
-        }
+        self.locks.insert(id.to_owned(), lock);
     }
 
     /// Whether there is room to remember one more image whose responses cannot be shared.
     pub fn has_room(&self) -> bool {
-        self.in_flight.len() < MOST_IN_FLIGHT
+        self.locks.len() < MOST_LOCKS
     }
 }

@@ -117,3 +117,14 @@ fn what_was_stored_by_older_rules_is_not_fresh() {
     let old: StoredResponse = serde_json::from_value(stored).expect("older ones can be read");
     assert!(old.is_outdated() && !is_fresh(&old, in_seconds(0)));
 }
+
+#[test]
+fn an_etag_with_any_bytes_is_compared_and_repeated_as_it_came() {
+    let etag = HeaderValue::from_bytes(b"\"caf\xe9\"").expect("it is a header");
+    let headers = HeaderMap::from_iter([(header::ETAG, etag.clone())]);
+    let stored = StoredResponse::new("http://origin", &headers, Some(1), None);
+    let stored = serde_json::to_string(&stored).expect("it is JSON");
+    let stored: StoredResponse = serde_json::from_str(&stored).expect("it can be read");
+    assert_eq!(stored.header(&header::ETAG), Some(&etag));
+    assert!(stored.matches(&headers) && stored.matches_if_range(etag.as_bytes()));
+}

@@ -1,13 +1,14 @@
 //! Why the upstream gave no response.
 
 use crate::timeout_body::SenderTimeout;
+use anyhow::Chain;
 use hyper_util::client::legacy;
-use std::error::Error;
+use std::io;
 
 /// Why there is no response of the upstream.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
-    /// Nobody asked for anything that it could be asked for.
+    /// The request's path is none that the upstream can be asked for.
     #[error("the path is malformed")]
     Malformed,
     /// There is no connection to it.
@@ -29,38 +30,22 @@ pub enum UpstreamError {
 
 impl From<legacy::Error> for UpstreamError {
     fn from(error: legacy::Error) -> UpstreamError {
-        match in_full(&error) {
-            _ if is_of_client(&error) => UpstreamError::ClientStalled,
-            _ if is_time_out(&error) => UpstreamError::TimedOut,
-            words if error.is_connect() => UpstreamError::Unreachable(words),
-            words if is_unreadable(&error) => UpstreamError::Unreadable(words),
-            words => UpstreamError::BrokeOff(words),
+        let words: Vec<String> = Chain::new(&error).map(ToString::to_string).collect();
+        let words = words.join(": ");
+        // Its body did not come from the client in time.
+        let is_of_client = Chain::new(&error).any(|cause| cause.is::<SenderTimeout>());
+        let is_time_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
+        if is_of_client {
+            UpstreamError::ClientStalled
+        } else if Chain::new(&error).any(|it| it.downcast_ref().is_some_and(is_time_out)) {
+            UpstreamError::TimedOut
+        } else if error.is_connect() {
+            UpstreamError::Unreachable(words)
+        } else if Chain::new(&error).any(|it| it.downcast_ref().is_some_and(hyper::Error::is_parse))
+        {
+            UpstreamError::Unreadable(words)
+        } else {
+            UpstreamError::BrokeOff(words)
         }
     }
-}
-
-fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
-        || error.source().is_some_and(is_unreadable)
-}
-
-/// Whether a request failed because its body did not come from the client in time.
-fn is_of_client(error: &(dyn Error + 'static)) -> bool {
-    error.is::<SenderTimeout>() || error.source().is_some_and(is_of_client)
-}
-
-fn is_time_out(error: &(dyn Error + 'static)) -> bool {
-    let cause = error.downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
-        || error.source().is_some_and(is_time_out)
-}
-
-fn in_full(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }

@@ -43,7 +43,7 @@ pub fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming
     let headers = response.headers();
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let codings = headers.get_all(header::TRANSFER_ENCODING);
-    // Of another coding nobody undoes it, and none can tell its end.
+    // The service cannot undo another coding, and cannot tell its end.
     if !codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(UpstreamError::Unreadable(
             "its Transfer-Encoding is not chunked alone".to_owned(),

@@ -1,0 +1,41 @@
+//! Metrics of one name that their labels tell apart.
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use std::fmt;
+
+/// Names and values that tell one metric from the others of its name.
+type MetricLabels = Vec<(&'static str, String)>;
+
+/// The metrics of one name.
+#[derive(Debug)]
+pub struct LabelledMetrics<M>(pub Vec<(MetricLabels, M)>);
+
+impl<M> LabelledMetrics<M> {
+    /// Metrics that differ by the value of one label.
+    pub fn by<'a>(
+        label: &'static str,
+        metrics: impl IntoIterator<Item = (&'a str, M)>,
+    ) -> LabelledMetrics<M> {
+        let metrics = metrics.into_iter();
+        let labelled = metrics.map(|(value, metric)| (vec![(label, value.to_owned())], metric));
+        LabelledMetrics(labelled.collect())
+    }
+}
+
+impl<M: EncodeMetric + TypedMetric> EncodeMetric for LabelledMetrics<M> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (labels, metric) in &self.0 {
+            metric.encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        M::TYPE
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
