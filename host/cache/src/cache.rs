@@ -23,7 +23,6 @@ use crate::metadata::MetadataStore;
 use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
 use crate::prune::Pruned;
-use crate::queue::dequeue_cached;
 use crate::reading::CachedReader;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
@@ -113,10 +112,10 @@ impl ImageCache {
         };
         inner.reconcile();
         // A driver that did not survive that left it to another one.
-        if !inner.metadata.is_in_sync() {
+        if !inner.metadata.sync.is_in_sync() {
             inner.reconcile();
         }
-        dequeue_cached(&inner);
+        inner.dequeue_cached();
         Ok(inner)
     }
 

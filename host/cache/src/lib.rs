@@ -67,7 +67,6 @@ mod metrics;
 mod migrate;
 mod outcome;
 mod prune;
-mod queue;
 mod reading;
 mod reconcile;
 mod resuming;

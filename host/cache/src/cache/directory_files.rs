@@ -3,7 +3,7 @@
 use super::ImageCache;
 use crate::error::{Error, Result};
 use image_cache_model::{ImageId, LeftoverState};
-use image_cache_store::{FileIdentity, SmallFiles};
+use image_cache_store::{FileIdentity, SmallFiles, names};
 use std::io;
 
 impl ImageCache {
@@ -39,6 +39,6 @@ impl ImageCache {
     /// [`Error::Directory`], if it is not, or that cannot be found out.
     pub fn check_in_place(&self) -> Result<()> {
         let directory = &self.inner.directory;
-        self.inner.in_directory("find", "incomplete", directory.check_in_place())
+        self.inner.in_directory("find", names::INCOMPLETE, directory.check_in_place())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::hits::HitLog;
-use crate::metadata::{DirectorySnapshot, MetadataStore};
+use crate::metadata::{Backoff, DirectorySnapshot, MetadataStore};
 use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
@@ -52,14 +52,14 @@ impl CacheInner {
 
     /// Repairs the records where something could not be written before. Not with the directory locked.
     pub fn reconcile(&self) {
-        if let Err(error) = self.metadata.reconcile_if_dirty(|| self.reconciler().run()) {
+        if let Err(error) = self.reconcile_now(Backoff::Respected) {
             tracing::warn!(%error, "records and directory differ; it is tried again");
         }
     }
 
-    /// The same, even if that just failed: for a caller that cannot go on without the records.
-    pub fn reconcile_now(&self) -> Result<()> {
-        self.metadata.reconcile_now(|| self.reconciler().run())
+    /// The same, for a caller that needs to know whether they were repaired.
+    pub fn reconcile_now(&self, backoff: Backoff) -> Result<()> {
+        self.metadata.reconcile_if_dirty(backoff, || self.reconciler().run())
     }
 
     fn reconciler(&self) -> Reconciler<'_> {
@@ -70,7 +70,9 @@ impl CacheInner {
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
     pub fn reconcile_if_changed(&self) {
         let changed = || self.in_directory("read", "", self.directory.modified());
-        if let Err(error) = self.metadata.reconcile_changes(changed, || self.reconciler().run()) {
+        if let Err(error) =
+            self.metadata.sync.reconcile_changes(changed, || self.reconciler().run())
+        {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
         }
     }
@@ -79,7 +81,7 @@ impl CacheInner {
     pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
             let answer = read(&self.metadata);
-            if self.metadata.is_in_sync() {
+            if self.metadata.sync.is_in_sync() {
                 return answer;
             }
             self.reconcile();
@@ -91,7 +93,7 @@ impl CacheInner {
     pub fn flush(&self) {
         self.reconcile();
         let mut flushed = self.hits.flush();
-        if flushed.is_err() && !self.metadata.is_in_sync() {
+        if flushed.is_err() && !self.metadata.sync.is_in_sync() {
             // Records that turned out to be new have to know the images first.
             self.reconcile();
             flushed = self.hits.flush();
@@ -105,6 +107,13 @@ impl CacheInner {
     pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.modified())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
+    }
+
+    /// The ids of all cached images, in no order.
+    pub fn cached_ids(&self) -> Result<Vec<ImageId>> {
+        let files = self.directory.cached_files();
+        let ids = files.and_then(|files| files.map(|file| Ok(file?.0)).collect());
+        self.in_directory("read", "", ids)
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, DriverStatus};
 use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
+use image_cache_store::names;
 use std::time::SystemTime;
 
 /// What `status` tells of a cache.
@@ -99,7 +100,7 @@ impl ImageCache {
     /// for them calls it every second or so. If nothing changed it costs a look at two files.
     pub fn reconcile_external_changes(&self) {
         self.inner.metadata.check_database();
-        if !self.inner.metadata.is_in_sync() {
+        if !self.inner.metadata.sync.is_in_sync() {
             self.inner.flush();
         }
         self.inner.reconcile_if_changed();
@@ -118,6 +119,7 @@ impl ImageCache {
     /// Driver, counts and warnings.
     pub fn status(&self) -> Result<Status> {
         let directory = &self.inner.directory;
+        let count = |state, name| self.inner.in_directory("read", name, directory.count(state));
         self.inner.reconcile();
         self.inner.reconcile_if_changed();
         Ok(Status {
@@ -127,17 +129,9 @@ impl ImageCache {
             max_images: self.config().max_images,
             free_inodes: self.inner.in_directory("look at", "", directory.free_inodes())?,
             min_free_inodes: self.config().min_free_inodes,
-            queued: self.inner.in_directory("read", "queue", directory.queued())?.len() as u64,
-            incomplete: self.inner.in_directory(
-                "read",
-                "incomplete",
-                directory.count(LeftoverState::Incomplete),
-            )?,
-            invalid: self.inner.in_directory(
-                "read",
-                "invalid",
-                directory.count(LeftoverState::Invalid),
-            )?,
+            queued: self.queued_images()?.len() as u64,
+            incomplete: count(LeftoverState::Incomplete, names::INCOMPLETE)?,
+            invalid: count(LeftoverState::Invalid, names::INVALID)?,
             warnings: self.inner.warnings.clone(),
             cache_failures: self.inner.metrics.cache_failures.snapshot(),
         })

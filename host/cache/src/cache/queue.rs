@@ -1,8 +1,10 @@
 //! The queue of images that are to be fetched.
 
-use super::ImageCache;
+use super::{CacheInner, ImageCache};
 use crate::error::{Error, Result};
 use image_cache_model::ImageId;
+use image_cache_store::names;
+use std::io;
 use std::time::SystemTime;
 
 impl ImageCache {
@@ -24,7 +26,7 @@ impl ImageCache {
 
     /// The queued images, in the order in which they were queued.
     pub fn queued_images(&self) -> Result<Vec<ImageId>> {
-        self.inner().in_directory("read", "queue", self.inner().directory.queued())
+        self.inner().in_directory("read", names::QUEUE, self.inner().directory.queued())
     }
 
     /// Takes an image out of the queue; whether it was there.
@@ -40,5 +42,29 @@ impl ImageCache {
             removed += u64::from(self.delete_queued_image(id.as_str())?);
         }
         Ok(removed)
+    }
+}
+
+impl CacheInner {
+    /// Takes cached images out of the queue, since they are wanted no more: a writer that died between publishing and
+    /// that left them there.
+    pub fn dequeue_cached(&self) {
+        let directory = &self.directory;
+        let dequeue_all = || -> io::Result<()> {
+            for id in directory.queued()? {
+                if directory.cached_file(&id)?.is_none() {
+                    continue;
+                }
+                // It may be removed and wanted anew meanwhile.
+                let _lock = directory.lock()?;
+                if directory.cached_file(&id)?.is_some() && directory.dequeue(&id)? {
+                    tracing::info!(image = %id, "it is cached: it was taken out of the queue");
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = dequeue_all() {
+            tracing::warn!(%error, "images that are cached may stay in the queue");
+        }
     }
 }

@@ -55,7 +55,7 @@ fn record_and_move(
     match move_in(inner, image_id, file, digests) {
         Ok(PublishResult::Done) => Ok(Outcome::Cached(record)),
         Ok(PublishResult::AlreadyCached) => {
-            metadata.mark_dirty();
+            metadata.sync.mark_dirty();
             Ok(Outcome::AlreadyCached)
         }
         Err(error) => {

@@ -1,19 +1,18 @@
 //! One call of the driver: within its deadline and budget, made again after a failure that may pass, by another driver if
 //! this one failed too often.
 
-use super::DriverBudget;
 use super::classify::{Decision, Idempotency, RetryRule, classify};
-use super::failover::Failover;
 use super::in_use::InUse;
 use super::retry::Retry;
+use super::{DriverBudget, MetadataStore};
 use crate::error::{Error, Result};
 use image_cache_engine::{CallError, Driver};
 use std::sync::Arc;
 use std::time::Instant;
 
-impl Failover {
+impl MetadataStore {
     /// A call whose failure leaves the records out of sync.
-    pub fn change<T>(
+    pub(super) fn change<T>(
         &self,
         operation: &'static str,
         idempotency: Idempotency,
@@ -24,7 +23,7 @@ impl Failover {
     }
 
     /// A call of the driver in use, or of the one that takes its place meanwhile.
-    pub fn call<T>(
+    pub(super) fn call<T>(
         &self,
         operation: &'static str,
         idempotency: Idempotency,
