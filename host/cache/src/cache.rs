@@ -81,11 +81,8 @@ impl ImageCache {
     fn open_inner(config: Config) -> Result<CacheInner> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
-        let in_use = directory.open_lock_shared().map_err(|source| Error::Directory {
-            operation: "open",
-            path: directory.path().to_owned(),
-            source,
-        })?;
+        let in_use = directory.open_lock_shared();
+        let in_use = in_use.map_err(Error::directory("open", directory.path_of("")))?;
         let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -174,7 +171,7 @@ impl ImageCache {
         F: FnOnce() -> io::Result<R> + Send + 'static,
         R: Read + Send + 'static,
     {
-        let request = self.request(id, expected)?;
+        let request = self.request(id, expected, 0..u64::MAX)?;
         let nobody = io::Error::other("there is nothing to read from");
         let cannot = Error::image("read", &request.image_id);
         let fetch = move || Ok(Box::new(fetch()?) as Box<dyn Read + Send>);
@@ -186,7 +183,7 @@ impl ImageCache {
     /// nothing if it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
     /// own source is an error here.
     pub fn follow(&self, id: &str) -> Result<Option<FetchReader>> {
-        FetchReader::open(self.request(id, Expected::nothing())?, None)
+        self.follow_range(id, 0..u64::MAX)
     }
 
     /// Drains a source into the cache. A source of an image that will not be cached is not read.
@@ -218,12 +215,12 @@ impl ImageCache {
     /// # Errors
     /// [`Error::Corrupt`], here or from the reader, if the image is damaged; it is not cached any more then.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.inner, &self.inner.image_id(id)?, None)
+        self.open_range(id, 0..u64::MAX)
     }
 
     /// A part of the image's bytes, cut to its length. Delivered to its end it counts one hit.
     pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.inner, &self.inner.image_id(id)?, Some(range))
+        CachedReader::open(&self.inner, &self.inner.image_id(id)?, range)
     }
 
     /// Writes the hits that were gathered for `image_cache_hit_delay`.
@@ -256,8 +253,13 @@ impl ImageCache {
         Ok(fill)
     }
 
-    pub(crate) fn request(&self, id: &str, expected: Expected) -> Result<Request> {
+    pub(crate) fn request(
+        &self,
+        id: &str,
+        expected: Expected,
+        range: Range<u64>,
+    ) -> Result<Request> {
         let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
-        Ok(Request { inner, image_id, expected, range: 0..u64::MAX, distrusts_cached: false })
+        Ok(Request { inner, image_id, expected, range, route: None, distrusts_cached: false })
     }
 }

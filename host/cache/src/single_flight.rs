@@ -25,6 +25,8 @@
 //! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
 
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "some of it is for tasks alone"))]
+
 mod external;
 mod follower;
 mod follower_poll;

@@ -144,15 +144,14 @@ impl CacheInner {
 
     /// Counts a read through a source.
     pub fn note_miss(&self, is_bypassing: bool) {
-        self.metrics.misses.inc();
-        if is_bypassing {
-            self.metrics.passed.inc();
-        }
+        let mut counters = self.metrics.counters();
+        counters.misses += 1;
+        counters.passed += u64::from(is_bypassing);
     }
 
     /// Counts and logs that the cache could not keep an image.
     pub fn note_failure(&self, image: &ImageId, failure: CacheFailure) -> Outcome {
-        self.metrics.cache_failures.inc();
+        self.metrics.counters().cache_failures += 1;
         tracing::warn!(%image, kind = failure.name(), reason = %failure, "the image is not cached");
         Outcome::CacheFailed(failure)
     }

@@ -133,7 +133,7 @@ impl ImageCache {
             incomplete: count(LeftoverState::Incomplete, names::INCOMPLETE)?,
             invalid: count(LeftoverState::Invalid, names::INVALID)?,
             warnings: self.inner.warnings.clone(),
-            cache_failures: self.inner.metrics.cache_failures.snapshot(),
+            cache_failures: self.inner.metrics.counters().cache_failures,
         })
     }
 

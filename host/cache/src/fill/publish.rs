@@ -24,7 +24,7 @@ pub(super) fn publish(
         }
     };
     if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
-        inner.metrics.fills_cached.inc();
+        inner.metrics.counters().fills_cached += 1;
         finish_publish(inner, image_id);
     }
     outcome

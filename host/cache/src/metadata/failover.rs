@@ -31,7 +31,7 @@ impl MetadataStore {
             Err(error) => {
                 let reason = error.to_string();
                 let fallback = fall_back(&config, &directory, reason)?;
-                metrics.fallbacks.inc();
+                metrics.counters().fallbacks += 1;
                 fallback
             }
         };
@@ -129,7 +129,7 @@ impl MetadataStore {
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
-                self.metrics.fallbacks.inc();
+                self.metrics.counters().fallbacks += 1;
                 *in_use = Arc::new(fallback);
                 self.sync.mark_dirty();
                 true

@@ -190,7 +190,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         if surplus == 0 {
             return;
         }
-        self.inner.metrics.victims_not_needed.add(surplus as u64);
+        self.inner.metrics.counters().victims_not_needed += surplus as u64;
         if !std::mem::replace(&mut self.is_surplus_logged, true) {
             let (driver, named) = (self.inner.metadata.status().name, victims.len());
             tracing::warn!(
@@ -263,8 +263,9 @@ impl<'a, 's> PruneRun<'a, 's> {
             match removed {
                 Ok(Some(size)) => {
                     self.pruned.images += 1;
-                    self.inner.metrics.evictions.inc();
-                    self.inner.metrics.bytes_evicted.add(size);
+                    let mut counters = self.inner.metrics.counters();
+                    counters.evictions += 1;
+                    counters.bytes_evicted += size;
                     freed += size;
                     self.cached.images = self.cached.images.saturating_sub(1);
                 }

@@ -13,7 +13,7 @@ use std::io;
 pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
     match move_to_invalid(inner, id, file, &reason) {
         Ok(()) => {
-            inner.metrics.corrupt_images.inc();
+            inner.metrics.counters().corrupt_images += 1;
             tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
         }
         // Another process had removed or replaced it.

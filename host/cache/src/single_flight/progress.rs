@@ -1,6 +1,5 @@
 //! How far a fetch has come, told by its fill to all its followers.
 
-#[cfg(feature = "tokio")]
 mod polling;
 
 #[cfg(feature = "tokio")]
@@ -52,10 +51,8 @@ struct ProgressState {
     /// How many follow.
     readers: usize,
     /// Whether one of them has waited for bytes.
-    #[cfg(feature = "tokio")]
     has_demand: bool,
     /// Whether the task that reads the source was asked for a sign of life, and has given none yet.
-    #[cfg(feature = "tokio")]
     owes_pong: bool,
 }
 
@@ -88,9 +85,7 @@ impl Progress {
             wakers: Vec::new(),
             pump_waker: None,
             readers: 0,
-            #[cfg(feature = "tokio")]
             has_demand: false,
-            #[cfg(feature = "tokio")]
             owes_pong: false,
         };
         Arc::new(Progress {

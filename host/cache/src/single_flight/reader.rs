@@ -36,20 +36,7 @@ enum ReaderEnd {
 impl FetchReader {
     pub(crate) fn open(request: Request, fetch: Option<OpenSource>) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        FetchReader::begin(ReaderState::new(request, fetch.is_some()), fetch, cannot)
-    }
-
-    /// A part of an image whose whole a reader is about to read by this route.
-    pub(crate) fn open_part(request: Request, route: Route) -> Result<Option<Self>> {
-        let cannot = Error::image("read", &request.image_id);
-        FetchReader::begin(ReaderState::of_part(request, route), None, cannot)
-    }
-
-    fn begin(
-        state: ReaderState<CachingReader<LazySource>>,
-        fetch: Option<OpenSource>,
-        cannot: impl FnOnce(io::Error) -> Error,
-    ) -> Result<Option<Self>> {
+        let state = ReaderState::new(request, fetch.is_some());
         let mut reader =
             FetchReader { state, fetch, own_fetch: None, ended: ReaderEnd::No, image_size: None };
         let Some(action) = reader.state.begin() else { return Ok(None) };

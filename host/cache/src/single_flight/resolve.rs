@@ -8,7 +8,6 @@ use super::progress_info::Route;
 use super::request::Request;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
-use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reading::CachedReader;
 use image_cache_model::OtherWriter;
@@ -111,7 +110,7 @@ impl Request {
     }
 
     fn cached(&self) -> CachedLookup {
-        match CachedReader::open(&self.inner, &self.image_id, Some(self.range.clone())) {
+        match CachedReader::open(&self.inner, &self.image_id, self.range.clone()) {
             Ok(None) => CachedLookup::No,
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
                 CachedLookup::Yes(reader)
@@ -130,16 +129,7 @@ impl Request {
 
     /// Whether a cached image is the one that is wanted, as far as the records know.
     fn agrees(&self, reader: &CachedReader) -> bool {
-        let record = match &self.expected.md5 {
-            Some(_) => self
-                .inner
-                .metadata
-                .cached_image(&self.image_id, &DriverBudget::one_call())
-                .ok()
-                .flatten(),
-            None => None,
-        };
-        let digest = record.and_then(|record| record.checksum);
+        let digest = self.recorded_digest();
         let checked =
             check_promises(&self.expected, &self.image_id, reader.image_size(), digest.as_ref());
         if let Err(error) = &checked {
