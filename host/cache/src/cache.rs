@@ -132,7 +132,7 @@ impl ImageCache {
         source: R,
         expected: Expected,
     ) -> Result<CachingReader<R>> {
-        Ok(CachingReader::new(source, self.fill(id, expected)?))
+        Ok(CachingReader::new(source, self.fill(id, expected)?, None))
     }
 
     /// Reads the image from the cache; if it is not cached, along with the fetch that runs; if

@@ -94,7 +94,7 @@ pub use image_cache_model::{
     UnknownGrant, Victim, read_file,
 };
 pub use image_cache_store::integrity::Trust;
-pub use image_cache_store::{FileIdentity, SmallFiles};
+pub use image_cache_store::{FileIdentity, SmallFiles, names};
 pub use metadata::{DriverStatus, Fallback};
 pub use metrics::{Counters, DriverCalls};
 pub use migrate::{Migrated, migrate};

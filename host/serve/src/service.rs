@@ -47,7 +47,9 @@ impl Service {
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
         let passes_host = options.origin.profile == Profile::Glance;
         let responses = cache.run(|cache| Ok(ResponseStore::open(cache))).await?;
-        let responses = responses.context("cannot use .image-cache/http in the cache directory")?;
+        let place = format!("{}/http", image_cache::names::OWN);
+        let responses =
+            responses.with_context(|| format!("cannot use {place} in the cache directory"))?;
         let (profile, authorises) = (options.origin.profile, options.authorises());
         Ok(Service {
             upstream: Upstream::new(&options.origin, passes_host)?,

@@ -86,7 +86,7 @@ impl MetadataStore {
                 match (rule, self.note_failure(in_use, operation, cost, error)) {
                     (RetryRule::IfReplaced | RetryRule::Once, true) => true,
                     (RetryRule::Once, false) => {
-                        retry.use_retry();
+                        retry.has_retried = true;
                         true
                     }
                     (RetryRule::Never, _) | (RetryRule::IfReplaced, false) => false,
@@ -94,11 +94,11 @@ impl MetadataStore {
             }
             Decision::RenewDatabase { is_retried } => {
                 self.note_replaced(in_use);
-                retry.use_renewal();
+                retry.has_renewed = true;
                 is_retried
             }
             Decision::QuarantineDatabase { is_retried } => {
-                retry.use_retry();
+                retry.has_retried = true;
                 self.quarantine_database(in_use, error) && is_retried
             }
         }

@@ -101,14 +101,14 @@ impl FetchReader {
             SourceNeed::Resume(withheld) => {
                 let source = self.own_fetch.take().and_then(|fetch| fetch.take());
                 let (source, fill) = source.ok_or_else(gone)?;
-                let source = CachingReader::from_here(source, fill, withheld);
+                let source = CachingReader::new(source, fill, withheld);
                 token.attach(&mut self.state, source);
                 return Ok(());
             }
         };
         let fetch = self.fetch.take().ok_or_else(gone)?;
         if fill.bypass_reason().is_some() {
-            token.attach(&mut self.state, CachingReader::new(LazySource::new(fetch), fill));
+            token.attach(&mut self.state, CachingReader::new(LazySource::new(fetch), fill, None));
             return Ok(());
         }
         let request = self.state.request();
