@@ -24,7 +24,7 @@ use image_cache_store::Directory;
 use in_use::InUse;
 use std::fmt;
 use std::fs::File;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use sync_state::SyncState;
 
@@ -46,7 +46,7 @@ pub(crate) const MAX_ORPHAN_RECORDS: usize = 100_000;
 pub(crate) struct MetadataStore {
     config: Arc<Config>,
     directory: Arc<Directory>,
-    in_use: RwLock<Arc<InUse>>,
+    in_use: Mutex<Arc<InUse>>,
     breaker: Breaker,
     metrics: Arc<CacheMetrics>,
     /// Whether records and directory agree, as far as is known.

@@ -66,7 +66,7 @@ pub struct Counters {
 }
 
 /// Calls of the driver with one purpose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverCalls {
     /// The purpose, in a few words, the same in each version: `record hits`, `select victims`.
@@ -102,7 +102,7 @@ impl CacheMetrics {
         let at = match calls.iter().position(|known| known.operation == operation) {
             Some(at) => at,
             None => {
-                calls.push(DriverCalls::none(operation));
+                calls.push(DriverCalls { operation, ..DriverCalls::default() });
                 calls.len() - 1
             }
         };
@@ -119,11 +119,6 @@ impl CacheMetrics {
 }
 
 impl DriverCalls {
-    fn none(operation: &'static str) -> DriverCalls {
-        let (time, longest) = (Duration::ZERO, Duration::ZERO);
-        DriverCalls { operation, calls: 0, failures: 0, time, longest }
-    }
-
     fn add(&mut self, took: Duration, failed: bool) {
         self.calls += 1;
         self.failures += u64::from(failed);

@@ -132,6 +132,17 @@ impl CacheInner {
         }))
     }
 
+    /// Asks the directory about one image.
+    pub fn of_image<T>(
+        &self,
+        operation: &'static str,
+        id: &str,
+        ask: impl FnOnce(&Directory, &ImageId) -> io::Result<T>,
+    ) -> Result<T> {
+        let id = self.image_id(id)?;
+        ask(&self.directory, &id).map_err(Error::image(operation, &id))
+    }
+
     /// Names the directory in which something failed.
     pub fn in_directory<T>(
         &self,

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, DriverStatus};
 use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
-use image_cache_store::names;
+use image_cache_store::{Directory, names};
 use std::time::SystemTime;
 
 /// What `status` tells of a cache.
@@ -43,14 +43,12 @@ impl ImageCache {
 
     /// Whether the image waits in the queue.
     pub fn is_queued(&self, id: &str) -> Result<bool> {
-        let id = self.inner.image_id(id)?;
-        self.inner.directory.is_queued(&id).map_err(Error::image("look for", &id))
+        self.inner.of_image("look for", id, Directory::is_queued)
     }
 
     /// Whether a live writer, here or in another process, is caching the image.
     pub fn is_being_cached(&self, id: &str) -> Result<bool> {
-        let id = self.inner.image_id(id)?;
-        self.inner.directory.is_being_written(&id).map_err(Error::image("look for", &id))
+        self.inner.of_image("look for", id, Directory::is_being_written)
     }
 
     /// Whether the image may be cached now: it is neither cached nor being cached, and the driver takes it.
@@ -65,9 +63,8 @@ impl ImageCache {
 
     /// Bytes in the cached image, or nothing if it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
-        let id = self.inner.image_id(id)?;
-        let info = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
-        Ok(info.map(|info| info.size))
+        let file = self.inner.of_image("look for", id, Directory::cached_file)?;
+        Ok(file.map(|file| file.size))
     }
 
     /// How often the image was read to its end; 0 if it is not cached.

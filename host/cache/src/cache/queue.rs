@@ -1,27 +1,22 @@
 //! The queue of images that are to be fetched.
 
 use super::{CacheInner, ImageCache};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use image_cache_model::ImageId;
-use image_cache_store::names;
+use image_cache_store::{Directory, names};
 use std::io;
 use std::time::SystemTime;
 
 impl ImageCache {
     /// Puts an image at the end of the queue; false if it is cached, being cached or queued already.
     pub fn queue_image(&self, id: &str) -> Result<bool> {
-        let inner = self.inner();
-        let id = inner.image_id(id)?;
-        let enqueue = || {
-            let _lock = inner.directory.lock()?;
-            if inner.directory.cached_file(&id)?.is_some()
-                || inner.directory.is_being_written(&id)?
-            {
+        self.inner().of_image("queue", id, |directory, id| {
+            let _lock = directory.lock()?;
+            if directory.cached_file(id)?.is_some() || directory.is_being_written(id)? {
                 return Ok(false);
             }
-            inner.directory.enqueue(&id, SystemTime::now())
-        };
-        enqueue().map_err(Error::image("queue", &id))
+            directory.enqueue(id, SystemTime::now())
+        })
     }
 
     /// The queued images, in the order in which they were queued.
@@ -31,8 +26,7 @@ impl ImageCache {
 
     /// Takes an image out of the queue; whether it was there.
     pub fn delete_queued_image(&self, id: &str) -> Result<bool> {
-        let id = self.inner().image_id(id)?;
-        self.inner().directory.dequeue(&id).map_err(Error::image("remove from the queue", &id))
+        self.inner().of_image("remove from the queue", id, Directory::dequeue)
     }
 
     /// Empties the queue; how many images were in it.

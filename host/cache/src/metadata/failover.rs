@@ -9,9 +9,9 @@ use crate::metrics::CacheMetrics;
 use image_cache_engine::{CallError, Driver, compile_fallback};
 use image_cache_model::Config;
 use image_cache_store::Directory;
-use image_cache_store::sync::{read, write};
+use image_cache_store::sync::lock;
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 impl MetadataStore {
@@ -38,7 +38,7 @@ impl MetadataStore {
         Ok(MetadataStore {
             config,
             directory,
-            in_use: RwLock::new(Arc::new(in_use)),
+            in_use: Mutex::new(Arc::new(in_use)),
             breaker: Breaker::default(),
             metrics,
             sync: SyncState::default(),
@@ -64,7 +64,7 @@ impl MetadataStore {
 
     /// Whether the driver came with the host, and is believed what cannot be checked.
     pub fn is_built_in(&self) -> bool {
-        read(&self.in_use).driver.is_built_in()
+        lock(&self.in_use).driver.is_built_in()
     }
 
     /// Why the driver is not called, as an error.
@@ -75,12 +75,12 @@ impl MetadataStore {
 
     /// Whether this driver is still in use.
     pub fn is_served_by(&self, driver: &Arc<InUse>) -> bool {
-        Arc::ptr_eq(&read(&self.in_use), driver)
+        Arc::ptr_eq(&lock(&self.in_use), driver)
     }
 
     /// The driver in use at this moment.
     pub fn in_use(&self) -> Arc<InUse> {
-        Arc::clone(&read(&self.in_use))
+        Arc::clone(&lock(&self.in_use))
     }
 
     /// When a call that starts now must be over.
@@ -122,7 +122,7 @@ impl MetadataStore {
     /// Puts sqlite in the place of a driver that keeps failing; true if that, or another thread's
     /// attempt, succeeded.
     pub(super) fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
-        let mut in_use = write(&self.in_use);
+        let mut in_use = lock(&self.in_use);
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }

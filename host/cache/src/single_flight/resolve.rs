@@ -11,7 +11,6 @@ use crate::fill::Fill;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reading::CachedReader;
 use image_cache_model::OtherWriter;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,21 +40,14 @@ impl Resolved {
     }
 }
 
-enum CachedLookup {
-    No,
-    Yes(CachedReader),
-    /// It is not what is wanted, or cannot be read: what became of the image in the cache.
-    Unfit(Outcome),
-}
-
 impl Request {
     /// Looks for the image, and takes its place in `incomplete/` if nobody has it.
     pub fn resolve(&self) -> Resolved {
         for _ in 0..RESOLVE_ATTEMPTS {
             match self.cached() {
-                CachedLookup::Yes(reader) => return Resolved::Cached(reader),
-                CachedLookup::Unfit(outcome) => return self.bypassing(outcome),
-                CachedLookup::No => {}
+                Ok(Some(reader)) => return Resolved::Cached(reader),
+                Ok(None) => {}
+                Err(outcome) => return self.bypassing(outcome),
             }
             if self.check_writer_stuck() {
                 return self.bypassing(Outcome::BeingCached);
@@ -79,7 +71,7 @@ impl Request {
     /// The same for a reader without a source: nothing if it is not cached and nobody fetches it.
     pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
-            if let CachedLookup::Yes(reader) = self.cached() {
+            if let Ok(Some(reader)) = self.cached() {
                 return Some(Resolved::Cached(reader));
             }
             // Between the two looks it may have been published.
@@ -109,20 +101,18 @@ impl Request {
         Resolved::Bypass(Fill::bypassing(inner, image_id, self.expected.clone(), outcome))
     }
 
-    fn cached(&self) -> CachedLookup {
+    /// The cached image; an error if it is not what is wanted, or cannot be read: what became of the image in the cache.
+    fn cached(&self) -> Result<Option<CachedReader>, Outcome> {
         match CachedReader::open(&self.inner, &self.image_id, self.range.clone()) {
-            Ok(None) => CachedLookup::No,
-            Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
-                CachedLookup::Yes(reader)
-            }
-            Ok(Some(_)) => CachedLookup::Unfit(Outcome::AlreadyCached),
+            Ok(None) => Ok(None),
+            Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => Ok(Some(reader)),
+            Ok(Some(_)) => Err(Outcome::AlreadyCached),
             // It has left the cache, and is cached anew.
-            Err(Error::Corrupt { .. }) => CachedLookup::No,
+            Err(Error::Corrupt { .. }) => Ok(None),
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                CachedLookup::Unfit(Outcome::CacheFailed(CacheFailure::CachedUnreadable(
-                    error.to_string(),
-                )))
+                let failure = CacheFailure::CachedUnreadable(error.to_string());
+                Err(Outcome::CacheFailed(failure))
             }
         }
     }
@@ -171,11 +161,5 @@ impl Request {
 
     fn follows_external_writers(&self) -> bool {
         self.inner.config.other_writer == OtherWriter::Follow
-    }
-}
-
-impl fmt::Debug for Resolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.route().name())
     }
 }
