@@ -90,7 +90,7 @@ impl MetadataStore {
         let operation = "record hits";
         // A driver without records of the images would pass the hits over.
         if !self.sync.is_in_sync() {
-            return Err(self.not_called(operation, "the records are to be repaired first"));
+            return Err(self.in_use().error(operation, "the records are to be repaired first"));
         }
         self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))
     }

@@ -72,7 +72,7 @@ use std::sync::{Arc, Mutex, Weak};
 pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
     /// Writers of other processes that write nothing.
-    stuck: StuckWriters,
+    pub stuck: StuckWriters,
 }
 
 impl InFlight {
@@ -102,11 +102,6 @@ impl InFlight {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
         let producer = known.wait_for_producer()?;
         Some((known, producer))
-    }
-
-    /// Writers of other processes that write nothing.
-    pub fn stuck(&self) -> &StuckWriters {
-        &self.stuck
     }
 
     /// How far the fetch of an image has come, unless it has ended.

@@ -5,7 +5,7 @@ use super::classify::{Decision, Idempotency, RetryRule, classify};
 use super::in_use::InUse;
 use super::retry::Retry;
 use super::{DriverBudget, MetadataStore};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use image_cache_engine::{CallError, Driver};
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,8 +53,7 @@ impl MetadataStore {
                 if retry.was_slow() {
                     self.sync.back_off(&in_use);
                 }
-                let driver = in_use.driver.name().to_owned();
-                return Err(Error::Metadata { operation, driver, reason: error.to_string() });
+                return Err(in_use.error(operation, error.to_string()));
             }
             let next = self.in_use();
             if !Arc::ptr_eq(&next, &in_use) {
@@ -112,11 +111,10 @@ impl MetadataStore {
         budget: &DriverBudget,
     ) -> Result<()> {
         let Some(reason) = budget.overdrawn(&in_use.driver) else { return Ok(()) };
-        let driver = in_use.driver.name().to_owned();
-        tracing::warn!(driver, operation, reason, "the driver failed");
+        tracing::warn!(driver = in_use.driver.name(), operation, reason, "the driver failed");
         self.sync.mark_dirty();
         self.replace(in_use, format!("it failed to {operation}: {reason}"));
-        Err(Error::Metadata { operation, driver, reason })
+        Err(in_use.error(operation, reason))
     }
 
     fn measure<T, E>(

@@ -4,7 +4,7 @@ use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::sync_state::SyncState;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::CacheMetrics;
 use image_cache_engine::{CallError, Driver, compile_fallback};
 use image_cache_model::Config;
@@ -65,12 +65,6 @@ impl MetadataStore {
     /// Whether the driver came with the host, and is believed what cannot be checked.
     pub fn is_built_in(&self) -> bool {
         lock(&self.in_use).driver.is_built_in()
-    }
-
-    /// Why the driver is not called, as an error.
-    pub fn not_called(&self, operation: &'static str, reason: &str) -> Error {
-        let driver = self.in_use().driver.name().to_owned();
-        Error::Metadata { operation, driver, reason: reason.to_owned() }
     }
 
     /// Whether this driver is still in use.

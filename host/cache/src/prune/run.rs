@@ -246,9 +246,8 @@ impl<'a, 's> PruneRun<'a, 's> {
     pub fn gave_up(&mut self) -> Result<Option<Error>> {
         let Some(reason) = self.gave_up else { return Ok(None) };
         let CacheSize { images, bytes } = self.cached()?;
-        let driver = self.inner.metadata.status().name;
         let reason = format!("{images} images of {bytes} bytes are still cached: {reason}");
-        Ok(Some(Error::Metadata { operation: "prune to the maximum", driver, reason }))
+        Ok(Some(self.inner.metadata.in_use().error("prune to the maximum", reason)))
     }
 
     /// Images that were named and are still there.

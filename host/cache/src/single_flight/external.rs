@@ -52,7 +52,7 @@ impl ExternalFile {
     }
 
     fn stuck_writers(&self) -> &StuckWriters {
-        self.request.inner.in_flight.stuck()
+        &self.request.inner.in_flight.stuck
     }
 
     fn snapshot_of(&self, size: u64, end: Option<FetchEnd>) -> Snapshot {

@@ -149,12 +149,12 @@ impl Request {
         if let Some((progress, producer)) = in_flight.running(&self.image_id) {
             return !matches!(producer, Producer::AnyReader(_)) && progress.is_stuck();
         }
-        if !in_flight.stuck().has(&self.image_id) || !self.follows_external_writers() {
+        if !in_flight.stuck.has(&self.image_id) || !self.follows_external_writers() {
             return false;
         }
         let external = ExternalFile::open(self).ok().flatten();
         if external.is_none() {
-            in_flight.stuck().forget(&self.image_id);
+            in_flight.stuck.forget(&self.image_id);
         }
         external.is_some_and(|external| external.check_known_stuck())
     }

@@ -124,11 +124,11 @@ impl SharedSource for SharedFetch {
     }
 
     fn try_fetch_next(&self, position: u64) -> io::Result<bool> {
-        match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
-            Ok(Some(pump)) => self.fetch_with(pump).map(|()| true),
-            Ok(None) => Ok(false),
-            Err(_has_moved) => Ok(true),
+        if self.progress.has_moved(position) {
+            return Ok(true);
         }
+        let pump = lock(&self.pump).take();
+        pump.map_or(Ok(false), |pump| self.fetch_with(pump).map(|()| true))
     }
 
     fn is_idle(&self) -> bool {

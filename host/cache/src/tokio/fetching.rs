@@ -147,8 +147,7 @@ impl Fetching {
                 }
                 (_, Action::End(_, hit)) => {
                     self.ended = true;
-                    if hit.is_some() {
-                        let hit = hit.map(OffRuntime::new);
+                    if let Some(hit) = hit.map(OffRuntime::new).map(Some) {
                         return Ok(Some((Chunk { bytes: Bytes::new(), hit }, self)));
                     }
                 }

@@ -55,8 +55,7 @@ pub(super) async fn run(
         }
         Halt::Refused | Halt::Deserted => {}
         Halt::CacheFailed => {
-            if let Ok(mut filling) = filling.take_pending().await {
-                let pending = filling.pending();
+            if let Ok((filling, pending)) = filling.take_pending().await {
                 let left = Some(Takeover::Source(source, filling));
                 progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&takeover) = left);
             }
