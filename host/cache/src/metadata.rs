@@ -80,7 +80,7 @@ impl MetadataStore {
         self.change("record an image", Idempotency::Safe, budget, |d| d.record_cached(image, file))
     }
 
-    /// Counts hits; `opened` is the file of an image among them, if it is at hand.
+    /// Counts hits; `opened` is the file of an image among them, if it is open.
     pub fn record_hits(
         &self,
         hits: &[Hit],

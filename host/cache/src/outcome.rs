@@ -12,7 +12,7 @@ pub enum Outcome {
     AlreadyCached,
     /// A live writer, here or in another process, is caching it.
     BeingCached,
-    /// The driver does not want it.
+    /// The driver refuses it.
     RefusedByDriver,
     /// The cache failed, for this reason; the source's bytes were not affected.
     CacheFailed(CacheFailure),

@@ -52,13 +52,13 @@ impl CacheInner {
 
     /// Repairs the records where something could not be written before. Not with the directory locked.
     pub fn reconcile(&self) {
-        if let Err(error) = self.reconcile_now(Backoff::Respected) {
+        if let Err(error) = self.try_reconcile(Backoff::Respected) {
             tracing::warn!(%error, "records and directory differ; it is tried again");
         }
     }
 
     /// The same, for a caller that needs to know whether they were repaired.
-    pub fn reconcile_now(&self, backoff: Backoff) -> Result<()> {
+    pub fn try_reconcile(&self, backoff: Backoff) -> Result<()> {
         self.metadata.reconcile_if_dirty(backoff, || self.reconciler().run())
     }
 

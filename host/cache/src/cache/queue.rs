@@ -40,8 +40,7 @@ impl ImageCache {
 }
 
 impl CacheInner {
-    /// Takes cached images out of the queue, since they are wanted no more: a writer that died between publishing and
-    /// that left them there.
+    /// Takes cached images out of the queue. A writer that died after it had published an image left it there.
     pub fn dequeue_cached(&self) {
         let directory = &self.directory;
         let dequeue_all = || -> io::Result<()> {

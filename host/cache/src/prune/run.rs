@@ -236,7 +236,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         if !metadata.is_built_in() {
             return Ok(());
         }
-        let Err(error) = self.inner.reconcile_now(Backoff::Ignored) else { return Ok(()) };
+        let Err(error) = self.inner.try_reconcile(Backoff::Ignored) else { return Ok(()) };
         tracing::warn!(%error, "records and directory differ; it is tried again");
         self.failed_repairs += 1;
         if self.failed_repairs < RECONCILE_ATTEMPTS { Ok(()) } else { Err(error) }

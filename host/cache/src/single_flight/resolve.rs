@@ -41,7 +41,7 @@ impl Resolved {
 }
 
 impl Request {
-    /// Looks for the image, and takes its place in `incomplete/` if nobody has it.
+    /// Looks for the image, and takes its place in `incomplete/` if no writer has it.
     pub fn resolve(&self) -> Resolved {
         for _ in 0..RESOLVE_ATTEMPTS {
             match self.cached() {
@@ -68,7 +68,7 @@ impl Request {
         self.bypassing(Outcome::BeingCached)
     }
 
-    /// The same for a reader without a source: nothing if it is not cached and nobody fetches it.
+    /// The same for a reader without a source: nothing if it is neither cached nor being fetched.
     pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
             if let Ok(Some(reader)) = self.cached() {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) enum PumpCall {
     /// A reader waits for bytes that have come and are not written.
     Write,
-    /// Nobody is left.
+    /// No reader is left.
     Deserted,
 }
 
