@@ -16,7 +16,7 @@ const RESERVED_IMAGE: &str = "user.image-cache.place";
 const DIGITS: usize = 20;
 
 /// Other processes read what the file has reserved from its extended attributes, so that it ends with the file. The writer calls
-/// [`release_unwritten`](Self::release_unwritten) and [`withdraw`](Self::withdraw) when the file is complete or given up. If the
+/// `release_unwritten` and `withdraw` when the file is complete or given up. If the
 /// writer dies before that, the file's lock ends with the process, and no process counts the file any more.
 impl Incomplete {
     /// Bytes that may be written without asking.
