@@ -23,7 +23,6 @@ use crate::metadata::MetadataStore;
 use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
 use crate::prune::Pruned;
-use crate::queue::dequeue_cached;
 use crate::reading::CachedReader;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
@@ -82,11 +81,8 @@ impl ImageCache {
     fn open_inner(config: Config) -> Result<CacheInner> {
         let config = Arc::new(config);
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
-        let in_use = directory.open_lock_shared().map_err(|source| Error::Directory {
-            operation: "open",
-            path: directory.path().to_owned(),
-            source,
-        })?;
+        let in_use = directory.open_lock_shared();
+        let in_use = in_use.map_err(Error::directory("open", directory.path_of("")))?;
         let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -113,10 +109,10 @@ impl ImageCache {
         };
         inner.reconcile();
         // A driver that did not survive that left it to another one.
-        if !inner.metadata.is_in_sync() {
+        if !inner.metadata.sync.is_in_sync() {
             inner.reconcile();
         }
-        dequeue_cached(&inner);
+        inner.dequeue_cached();
         Ok(inner)
     }
 
@@ -136,7 +132,7 @@ impl ImageCache {
         source: R,
         expected: Expected,
     ) -> Result<CachingReader<R>> {
-        Ok(CachingReader::new(source, self.fill(id, expected)?))
+        Ok(CachingReader::new(source, self.fill(id, expected)?, None))
     }
 
     /// Reads the image from the cache; if it is not cached, along with the fetch that runs; if
@@ -175,7 +171,7 @@ impl ImageCache {
         F: FnOnce() -> io::Result<R> + Send + 'static,
         R: Read + Send + 'static,
     {
-        let request = self.request(id, expected)?;
+        let request = self.request(id, expected, 0..u64::MAX)?;
         let nobody = io::Error::other("there is nothing to read from");
         let cannot = Error::image("read", &request.image_id);
         let fetch = move || Ok(Box::new(fetch()?) as Box<dyn Read + Send>);
@@ -187,7 +183,7 @@ impl ImageCache {
     /// nothing if it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
     /// own source is an error here.
     pub fn follow(&self, id: &str) -> Result<Option<FetchReader>> {
-        FetchReader::open(self.request(id, Expected::nothing())?, None)
+        self.follow_range(id, 0..u64::MAX)
     }
 
     /// Drains a source into the cache. A source of an image that will not be cached is not read.
@@ -219,12 +215,12 @@ impl ImageCache {
     /// # Errors
     /// [`Error::Corrupt`], here or from the reader, if the image is damaged; it is not cached any more then.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.inner, &self.inner.image_id(id)?, None)
+        self.open_range(id, 0..u64::MAX)
     }
 
     /// A part of the image's bytes, cut to its length. Delivered to its end it counts one hit.
     pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.inner, &self.inner.image_id(id)?, Some(range))
+        CachedReader::open(&self.inner, &self.inner.image_id(id)?, range)
     }
 
     /// Writes the hits that were gathered for `image_cache_hit_delay`.
@@ -257,8 +253,13 @@ impl ImageCache {
         Ok(fill)
     }
 
-    pub(crate) fn request(&self, id: &str, expected: Expected) -> Result<Request> {
+    pub(crate) fn request(
+        &self,
+        id: &str,
+        expected: Expected,
+        range: Range<u64>,
+    ) -> Result<Request> {
         let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
-        Ok(Request { inner, image_id, expected, range: 0..u64::MAX, distrusts_cached: false })
+        Ok(Request { inner, image_id, expected, range, route: None, distrusts_cached: false })
     }
 }

@@ -4,7 +4,8 @@ use crate::cache::CacheInner;
 use crate::delete::NotRemoved;
 use crate::error::Result;
 use crate::metadata::{DriverBudget, MetadataStore};
-use image_cache_model::{ImageId, Leftover, LeftoverState};
+use image_cache_model::{Leftover, LeftoverState};
+use image_cache_store::names;
 use std::time::{Duration, SystemTime};
 
 /// Leftovers that the driver is asked about at once.
@@ -25,14 +26,15 @@ pub struct Cleaned {
 
 pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<Cleaned> {
     inner.reconcile();
-    sweep(inner)?;
+    // Digests of images that are gone are no leftovers that a driver knows of.
+    inner.digests.sweep(inner.cached_ids()?.iter());
     let now = SystemTime::now();
     let stall_time = stall_time.unwrap_or(inner.config.stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut cleaned = Cleaned::default();
     let budget = DriverBudget::of(0);
     for (state, name) in
-        [(LeftoverState::Incomplete, "incomplete"), (LeftoverState::Invalid, "invalid")]
+        [(LeftoverState::Incomplete, names::INCOMPLETE), (LeftoverState::Invalid, names::INVALID)]
     {
         let leftovers = inner.in_directory("read", name, inner.directory.leftovers(state))?;
         budget.allow(leftovers.len() as u64);
@@ -46,14 +48,6 @@ pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<
         }
     }
     Ok(cleaned)
-}
-
-/// Digests of images that are gone are no leftovers that a driver knows of.
-fn sweep(inner: &CacheInner) -> Result<()> {
-    let files = inner.directory.cached_files().and_then(|files| files.map(|f| Ok(f?.0)).collect());
-    let ids: Vec<ImageId> = inner.in_directory("read", "", files)?;
-    inner.digests.sweep(ids.iter());
-    Ok(())
 }
 
 fn remove(inner: &CacheInner, leftover: Leftover, cleaned: &mut Cleaned) {

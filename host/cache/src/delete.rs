@@ -5,7 +5,7 @@ use crate::cache::CacheInner;
 use crate::error::Result;
 use crate::metadata::DriverBudget;
 use image_cache_model::ImageId;
-use image_cache_store::{CLOSE_BATCH, DeferredClose, UnlinkedFile};
+use image_cache_store::{CLOSE_BATCH, DeferredClose, Directory, UnlinkedFile, names};
 use rustix::io::Errno;
 use std::io;
 
@@ -21,29 +21,23 @@ pub struct NotRemoved {
     pub reason: String,
 }
 
-/// What became of one image of a batch.
-pub(crate) struct RemovedImage {
-    pub image_id: ImageId,
-    /// The bytes that it had, or nothing if it is still there or was not there.
-    pub size: Option<u64>,
-    /// Why it is still there.
-    pub kept: Option<io::Error>,
-}
+/// What became of one image of a batch: the bytes that it had, nothing if it was not there, or why it is still there.
+pub(crate) type RemovedImage = (ImageId, io::Result<Option<u64>>);
 
-/// What a removal may answer: what is gone, or why the image stays.
-pub(crate) type RemoveResult = io::Result<Option<UnlinkedFile>>;
+/// Removes an image's file, and answers it; an error says why the image stays.
+pub(crate) type Remove<'a> = &'a dyn Fn(&Directory, &ImageId) -> io::Result<Option<UnlinkedFile>>;
 
 /// Removes images and their records, a batch after the other; afterwards all of their space is back.
 pub(crate) fn remove_all(
     inner: &CacheInner,
     ids: &[ImageId],
-    remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
+    remove: Remove<'_>,
 ) -> Result<Vec<RemovedImage>> {
     let budget = DriverBudget::of(ids.len() as u64);
     DeferredClose::scope(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IMAGES_PER_LOCK) {
-            images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), &remove)?);
+            images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), remove)?);
         }
         Ok(images)
     })
@@ -57,20 +51,19 @@ pub(crate) fn remove_batch(
     ids: &[ImageId],
     enough: u64,
     (space, budget): (&mut DeferredClose<'_>, &DriverBudget),
-    remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
+    remove: Remove<'_>,
 ) -> Result<Vec<RemovedImage>> {
     let locked = inner.directory.lock_images(ids);
-    let locked = inner.in_directory("lock", ".image-cache/images", locked)?;
-    let lock = inner.in_directory("lock", ".image-cache/lock", inner.directory.lock())?;
-    let Unlinked { images, mut files } = unlink(inner, ids, enough, remove);
+    let locked = inner.in_directory("lock", names::IMAGE_LOCKS, locked)?;
+    let lock = inner.in_directory("lock", names::LOCK, inner.directory.lock())?;
+    let (images, mut files) = unlink(inner, ids, enough, remove);
     drop(lock);
     if files.len() <= CLOSE_BATCH {
         // On a full file system records can be written once there is space. Those of many follow what the first batches free.
         files.clear();
     }
-    let is_gone = |image: &&RemovedImage| image.kept.is_none();
-    let gone: Vec<ImageId> =
-        images.iter().filter(is_gone).map(|image| image.image_id.clone()).collect();
+    let is_gone = |(_, removed): &&RemovedImage| removed.is_ok();
+    let gone: Vec<ImageId> = images.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
     // Their gathered hits are not those of an image that is cached under their names next.
     inner.hits.forget(&gone);
     if !gone.is_empty()
@@ -85,17 +78,12 @@ pub(crate) fn remove_batch(
 }
 
 /// What became of a batch, and the files that are to be closed.
-struct Unlinked {
-    images: Vec<RemovedImage>,
-    files: Vec<UnlinkedFile>,
-}
-
 fn unlink(
     inner: &CacheInner,
     ids: &[ImageId],
     enough: u64,
-    remove: impl Fn(&CacheInner, &ImageId) -> RemoveResult,
-) -> Unlinked {
+    remove: Remove<'_>,
+) -> (Vec<RemovedImage>, Vec<UnlinkedFile>) {
     let (mut images, mut files) =
         (Vec::with_capacity(ids.len()), Vec::with_capacity(2 * ids.len()));
     let mut freed = 0u64;
@@ -103,24 +91,21 @@ fn unlink(
         if freed >= enough {
             break;
         }
-        let mut answer = remove(inner, id);
+        let mut answer = remove(&inner.directory, id);
         if answer.as_ref().is_err_and(is_out_of_files) && !files.is_empty() {
             files.clear();
-            answer = remove(inner, id);
+            answer = remove(&inner.directory, id);
         }
-        let (size, kept) = match answer {
-            Ok(file) => {
-                let size = file.as_ref().map(|file| file.size);
-                freed = freed.saturating_add(size.unwrap_or(0));
-                files.extend(file);
-                files.extend(inner.digests.remove(id));
-                (size, None)
-            }
-            Err(reason) => (None, Some(reason)),
-        };
-        images.push(RemovedImage { image_id: id.clone(), size, kept });
+        let removed = answer.map(|file| {
+            let size = file.as_ref().map(|file| file.size);
+            freed = freed.saturating_add(size.unwrap_or(0));
+            files.extend(file);
+            files.extend(inner.digests.remove(id));
+            size
+        });
+        images.push((id.clone(), removed));
     }
-    Unlinked { images, files }
+    (images, files)
 }
 
 /// Whether this process or the system may open no further file: those that wait to be closed are in the way.

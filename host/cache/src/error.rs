@@ -3,7 +3,7 @@
 use image_cache_model::{
     Checksum, ConfigError, Expected, ImageId, InvalidChecksum, InvalidImageId,
 };
-use image_cache_store::DirectoryFault;
+use image_cache_store::{DirectoryFault, names};
 use std::io;
 use std::path::PathBuf;
 
@@ -100,8 +100,8 @@ pub enum Error {
     },
     /// Another process has the cache open, and the operation needs it alone.
     #[error(
-        "the cache in {} is in use: stop what has it open (`fuser -v {}/.image-cache/users` names the processes), and try again",
-        path.display(), path.display()
+        "the cache in {} is in use: stop what has it open (`fuser -v {}` names the processes), and try again",
+        path.display(), path.join(names::USERS).display()
     )]
     InUse {
         /// The base directory.

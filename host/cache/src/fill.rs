@@ -57,7 +57,7 @@ impl Fill {
         fill.progress = progress;
         match admission::admit(&fill.inner, &fill.image_id, fill.expected.size) {
             Ok(file) => {
-                fill.inner.metrics.fills_started.inc();
+                fill.inner.metrics.counters().fills_running += 1;
                 fill.is_counted = true;
                 fill.progress.set_file(Arc::clone(file.file()));
                 fill.sink = Sink::caching(file);
@@ -122,7 +122,7 @@ impl Fill {
     /// Takes the next bytes; an error if they are more than the image may have.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
-        self.inner.metrics.bytes_fetched.add(bytes.len() as u64);
+        self.inner.metrics.counters().bytes_fetched += bytes.len() as u64;
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
             return Err(self.refuse(self.size_mismatch(expected), bytes));
         }
@@ -216,7 +216,7 @@ impl Fill {
     /// The source failed: the file goes to `invalid/` at once, and the followers get a copy of the error.
     pub fn reject(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.is_failure_counted, true) {
-            self.inner.metrics.source_failures.inc();
+            self.inner.metrics.counters().source_failures += 1;
         }
         self.quarantine(&[]);
         self.progress.end(FetchEnd::Failed(Arc::new(clone_io_error(error))));
@@ -227,8 +227,8 @@ impl Fill {
         self.is_failure_counted = true;
         let metrics = &self.inner.metrics;
         match &error {
-            Error::ChecksumMismatch { .. } => metrics.checksum_failures.inc(),
-            Error::SizeMismatch { .. } => metrics.size_failures.inc(),
+            Error::ChecksumMismatch { .. } => metrics.counters().checksum_failures += 1,
+            Error::SizeMismatch { .. } => metrics.counters().size_failures += 1,
             _ => {}
         }
         self.quarantine(last);
@@ -254,7 +254,7 @@ impl Fill {
 
     fn end_count(&mut self) {
         if std::mem::take(&mut self.is_counted) {
-            self.inner.metrics.fills_ended.inc();
+            self.inner.metrics.counters().fills_running -= 1;
         }
     }
 
@@ -266,7 +266,7 @@ impl Fill {
 impl Drop for Fill {
     fn drop(&mut self) {
         if let Sink::Caching(_) = self.sink {
-            self.inner.metrics.fills_abandoned.inc();
+            self.inner.metrics.counters().fills_abandoned += 1;
         }
         self.end_count();
         // The file first: a reader that hears that the fetch was broken off may want the image's place.

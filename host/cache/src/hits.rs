@@ -134,7 +134,7 @@ impl HitLog {
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
         let Some(_writing) = self.writing.lock_until(|| self.metadata.end_of_call()) else {
-            return Err(self.metadata.not_called("record hits", "others are being written"));
+            return Err(self.metadata.in_use().error("record hits", "others are being written"));
         };
         let budget = DriverBudget::of(0);
         loop {

@@ -67,7 +67,6 @@ mod metrics;
 mod migrate;
 mod outcome;
 mod prune;
-mod queue;
 mod reading;
 mod reconcile;
 mod resuming;
@@ -95,7 +94,7 @@ pub use image_cache_model::{
     UnknownGrant, Victim, read_file,
 };
 pub use image_cache_store::integrity::Trust;
-pub use image_cache_store::{FileIdentity, SmallFiles};
+pub use image_cache_store::{FileIdentity, SmallFiles, names};
 pub use metadata::{DriverStatus, Fallback};
 pub use metrics::{Counters, DriverCalls};
 pub use migrate::{Migrated, migrate};

@@ -1,15 +1,15 @@
 //! What a cache has done since it was opened, in numbers.
 
 use image_cache_store::sync::lock;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// What one open cache has done since it was opened, in this process; see
 /// [`ImageCache::counters`](crate::ImageCache::counters).
 ///
-/// Everything but [`fills_running`](Self::fills_running) only grows. The numbers are read one after the
-/// other: two of them need not belong to the same moment.
+/// Everything but [`fills_running`](Self::fills_running) only grows. Two of the numbers need not
+/// belong to the same moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -66,7 +66,7 @@ pub struct Counters {
 }
 
 /// Calls of the driver with one purpose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverCalls {
     /// The purpose, in a few words, the same in each version: `record hits`, `select victims`.
@@ -84,58 +84,25 @@ pub struct DriverCalls {
 /// Where they are counted.
 #[derive(Debug, Default)]
 pub(crate) struct CacheMetrics {
-    pub hits: AtomicCount,
-    pub misses: AtomicCount,
-    pub passed: AtomicCount,
-    pub shared: AtomicCount,
-    pub bytes_from_cache: AtomicCount,
-    pub bytes_from_fetches: AtomicCount,
-    pub bytes_fetched: AtomicCount,
-    pub fills_started: AtomicCount,
-    pub fills_ended: AtomicCount,
-    pub fills_cached: AtomicCount,
-    pub source_failures: AtomicCount,
-    pub fills_abandoned: AtomicCount,
-    pub checksum_failures: AtomicCount,
-    pub size_failures: AtomicCount,
-    pub cache_failures: AtomicCount,
-    pub corrupt_blocks: AtomicCount,
-    pub corrupt_images: AtomicCount,
-    pub evictions: AtomicCount,
-    pub bytes_evicted: AtomicCount,
-    pub victims_not_needed: AtomicCount,
-    pub victims_too_young: AtomicCount,
-    pub victims_beyond_half: AtomicCount,
-    pub fallbacks: AtomicCount,
-    calls: Mutex<Vec<DriverCalls>>,
-}
-
-/// A number that grows.
-#[derive(Debug, Default)]
-pub(crate) struct AtomicCount(AtomicU64);
-
-impl AtomicCount {
-    pub fn inc(&self) {
-        self.add(1);
-    }
-
-    pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub fn snapshot(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    counters: Mutex<Counters>,
+    /// These two without a lock: they are counted at each read of a reader.
+    pub bytes_from_cache: AtomicU64,
+    pub bytes_from_fetches: AtomicU64,
 }
 
 impl CacheMetrics {
+    /// The counters, to count in them; locked until the answer is dropped.
+    pub fn counters(&self) -> MutexGuard<'_, Counters> {
+        lock(&self.counters)
+    }
+
     /// One call of the driver.
     pub fn record_call(&self, operation: &'static str, took: Duration, failed: bool) {
-        let mut calls = lock(&self.calls);
+        let calls = &mut self.counters().driver_calls;
         let at = match calls.iter().position(|known| known.operation == operation) {
             Some(at) => at,
             None => {
-                calls.push(DriverCalls::none(operation));
+                calls.push(DriverCalls { operation, ..DriverCalls::default() });
                 calls.len() - 1
             }
         };
@@ -143,42 +110,15 @@ impl CacheMetrics {
     }
 
     pub fn snapshot(&self) -> Counters {
-        // What ended is read first: a gauge must not fall below 0.
-        let ended = self.fills_ended.snapshot();
         Counters {
-            hits: self.hits.snapshot(),
-            misses: self.misses.snapshot(),
-            passed: self.passed.snapshot(),
-            shared: self.shared.snapshot(),
-            bytes_from_cache: self.bytes_from_cache.snapshot(),
-            bytes_from_fetches: self.bytes_from_fetches.snapshot(),
-            bytes_fetched: self.bytes_fetched.snapshot(),
-            fills_running: self.fills_started.snapshot().saturating_sub(ended),
-            fills_cached: self.fills_cached.snapshot(),
-            source_failures: self.source_failures.snapshot(),
-            fills_abandoned: self.fills_abandoned.snapshot(),
-            checksum_failures: self.checksum_failures.snapshot(),
-            size_failures: self.size_failures.snapshot(),
-            cache_failures: self.cache_failures.snapshot(),
-            corrupt_blocks: self.corrupt_blocks.snapshot(),
-            corrupt_images: self.corrupt_images.snapshot(),
-            evictions: self.evictions.snapshot(),
-            bytes_evicted: self.bytes_evicted.snapshot(),
-            victims_not_needed: self.victims_not_needed.snapshot(),
-            victims_too_young: self.victims_too_young.snapshot(),
-            victims_beyond_half: self.victims_beyond_half.snapshot(),
-            fallbacks: self.fallbacks.snapshot(),
-            driver_calls: lock(&self.calls).clone(),
+            bytes_from_cache: self.bytes_from_cache.load(Ordering::Relaxed),
+            bytes_from_fetches: self.bytes_from_fetches.load(Ordering::Relaxed),
+            ..self.counters().clone()
         }
     }
 }
 
 impl DriverCalls {
-    fn none(operation: &'static str) -> DriverCalls {
-        let (time, longest) = (Duration::ZERO, Duration::ZERO);
-        DriverCalls { operation, calls: 0, failures: 0, time, longest }
-    }
-
     fn add(&mut self, took: Duration, failed: bool) {
         self.calls += 1;
         self.failures += u64::from(failed);

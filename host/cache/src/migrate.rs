@@ -5,8 +5,9 @@ use crate::metadata::{DriverBudget, MAX_ORPHAN_RECORDS, PAGE};
 use crate::reconcile::{adopted, agree, renewed};
 use image_cache_engine::{CallError, Driver};
 use image_cache_model::{CachedImage, Config, ImageId};
-use image_cache_store::{Directory, OpenLock};
+use image_cache_store::{Directory, FileInfo, OpenLock, names};
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 /// What [`migrate`] did.
@@ -60,12 +61,15 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
         return Err(fault("that is one and the same driver".into()));
     }
     let mut migrated = Migrated::default();
-    let records = true_records(&old, &directory, &mut migrated).map_err(|error| match error {
-        MigrationFault::Empty => fault(format!(
+    let files = directory.cached_files().and_then(|files| files.collect::<io::Result<Vec<_>>>());
+    let files = files.map_err(Error::directory("read", directory.path_of("")))?;
+    let recorded = all(&old, files.len())?;
+    if recorded.is_empty() && !files.is_empty() {
+        return Err(fault(format!(
             "{from} has no record of any image, though some are cached: name the driver that served this cache"
-        )),
-        MigrationFault::Error(error) => error,
-    })?;
+        )));
+    }
+    let records = true_records(recorded, files, &mut migrated);
     write(&new, &records, moved)?;
     migrated.forgotten = forget_others(&new, &records)?;
     if let Some(difference) = difference(&records, &all(&new, records.len())?) {
@@ -74,40 +78,22 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
     Ok(migrated)
 }
 
-/// Why there are no records to move.
-enum MigrationFault {
-    /// The driver knows nothing of what is cached.
-    Empty,
-    Error(Error),
-}
-
 type Records = BTreeMap<ImageId, CachedImage>;
 
 fn claim(directory: &Directory) -> Result<OpenLock> {
-    let path = directory.path();
-    let alone = directory.open_lock_exclusive().map_err(|source| Error::Directory {
-        operation: "lock",
-        path: path.join(".image-cache/users"),
-        source,
-    })?;
-    alone.ok_or_else(|| Error::InUse { path: path.to_owned() })
+    let alone = directory.open_lock_exclusive();
+    let alone = alone.map_err(Error::directory("lock", directory.path_of(names::USERS)))?;
+    alone.ok_or_else(|| Error::InUse { path: directory.path().to_owned() })
 }
 
 /// The old records as opening the cache with them would leave them; they themselves are not touched.
 fn true_records(
-    old: &Driver,
-    directory: &Directory,
+    mut old: Records,
+    files: Vec<(ImageId, FileInfo)>,
     migrated: &mut Migrated,
-) -> Result<Records, MigrationFault> {
-    let in_directory =
-        |source| Error::Directory { operation: "read", path: directory.path().to_owned(), source };
-    let cached =
-        directory.cached_files().map_err(in_directory).map_err(MigrationFault::Error)?.count();
-    let mut old = all(old, cached).map_err(MigrationFault::Error)?;
-    let is_empty = old.is_empty();
+) -> Records {
     let mut records = Records::new();
-    for found in directory.cached_files().map_err(in_directory).map_err(MigrationFault::Error)? {
-        let (id, file) = found.map_err(in_directory).map_err(MigrationFault::Error)?;
+    for (id, file) in files {
         let record = match old.remove(&id) {
             Some(record) if agree(&record, &file) => record,
             other => {
@@ -120,7 +106,7 @@ fn true_records(
         records.insert(id, record);
     }
     migrated.left_out = old.len() as u64;
-    if is_empty && !records.is_empty() { Err(MigrationFault::Empty) } else { Ok(records) }
+    records
 }
 
 fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<()> {

@@ -1,7 +1,6 @@
 //! What became of an image in the cache.
 
 use image_cache_model::CachedImage;
-use std::fmt;
 
 /// What became of the attempt to cache an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,29 +12,36 @@ pub enum Outcome {
     AlreadyCached,
     /// A live writer, here or in another process, is caching it.
     BeingCached,
-    /// The driver does not want it.
+    /// The driver refuses it.
     RefusedByDriver,
     /// The cache failed, for this reason; the source's bytes were not affected.
     CacheFailed(CacheFailure),
 }
 
 /// Why the cache could not keep an image; shown as a sentence, with the words of the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheFailure {
     /// The cache directory cannot be read.
+    #[error("cannot look at the cache: {0}")]
     Unreadable(String),
     /// The image's file cannot be written, or there is no space for it.
+    #[error("cannot write to the cache: {0}")]
     Unwritable(String),
     /// The whole image cannot be moved to its place.
+    #[error("cannot publish it: {0}")]
     Unpublished(String),
     /// A cached image cannot be read, so that it is fetched.
+    #[error("it cannot be read: {0}")]
     CachedUnreadable(String),
     /// The driver could not say whether the image may be cached.
+    #[error("{0}")]
     DriverFailed(String),
     /// The fetch that was to fill the cache for all readers failed.
+    #[error("the fetch failed")]
     FetchFailed,
     /// The cache failed while another reader fetched the image for all.
+    #[error("it failed while the image was fetched for all")]
     SharedFetchFailed,
 }
 
@@ -50,22 +56,6 @@ impl CacheFailure {
             CacheFailure::DriverFailed(_) => "driver-failed",
             CacheFailure::FetchFailed => "fetch-failed",
             CacheFailure::SharedFetchFailed => "shared-fetch-failed",
-        }
-    }
-}
-
-impl fmt::Display for CacheFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CacheFailure::Unreadable(error) => write!(f, "cannot look at the cache: {error}"),
-            CacheFailure::Unwritable(error) => write!(f, "cannot write to the cache: {error}"),
-            CacheFailure::Unpublished(error) => write!(f, "cannot publish it: {error}"),
-            CacheFailure::CachedUnreadable(error) => write!(f, "it cannot be read: {error}"),
-            CacheFailure::DriverFailed(error) => f.write_str(error),
-            CacheFailure::FetchFailed => f.write_str("the fetch failed"),
-            CacheFailure::SharedFetchFailed => {
-                f.write_str("it failed while the image was fetched for all")
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod policy;
 mod run;
 
+pub(crate) use run::Excess;
 pub use run::Pruned;
 
 use crate::cache::CacheInner;
@@ -23,12 +24,8 @@ fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Prune
     if inner.config.max_size > 0 {
         policy::evict_by_policy(&mut run)?;
     }
-    while let Some(excess) = Excess::of(inner, run.cached()?) {
-        let go_on = match excess {
-            Excess::Bytes(bytes) => run.evict_until(bytes, bytes)?,
-            Excess::Images(images) => run.evict_some(images)?,
-        };
-        if !go_on {
+    while let Some(excess) = excess(inner, run.cached()?) {
+        if !run.evict_excess(excess)? {
             // Only images that are being read may keep it above the maximum.
             return run.gave_up()?.map_or_else(|| Ok(run.finish()), Err);
         }
@@ -37,31 +34,24 @@ fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Prune
 }
 
 /// How much more is cached than may be: of bytes first.
-enum Excess {
-    Bytes(u64),
-    Images(u64),
-}
-
-impl Excess {
-    fn of(inner: &CacheInner, cached: CacheSize) -> Option<Excess> {
-        let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
-        // A limit of 0 empties the cache, of empty images too.
-        if max_size == 0 && cached.images > 0 {
-            return Some(Excess::Bytes(u64::MAX));
-        }
-        let images = cached.images.saturating_sub(max_images.unwrap_or(u64::MAX));
-        match cached.bytes.saturating_sub(max_size) {
-            0 => (images > 0).then_some(Excess::Images(images)),
-            bytes => Some(Excess::Bytes(bytes)),
-        }
+fn excess(inner: &CacheInner, cached: CacheSize) -> Option<Excess> {
+    let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
+    // A limit of 0 empties the cache, of empty images too.
+    if max_size == 0 && cached.images > 0 {
+        return Some(Excess::Bytes(u64::MAX));
+    }
+    let images = cached.images.saturating_sub(max_images.unwrap_or(u64::MAX));
+    match cached.bytes.saturating_sub(max_size) {
+        0 => (images > 0).then_some(Excess::Images(images)),
+        bytes => Some(Excess::Bytes(bytes)),
     }
 }
 
-/// Evicts in the driver's order until so many bytes have gone, or nothing can go; how many went. The time that the driver has
+/// Evicts in the driver's order until so much has gone, or nothing can go; how much went. The time that the driver has
 /// for it is that of all rounds in which room is made for one image.
-pub(crate) fn evict_bytes(
+pub(crate) fn make_room(
     inner: &CacheInner,
-    bytes: u64,
+    excess: Excess,
     budget: &mut Option<DriverBudget>,
 ) -> Result<u64> {
     DeferredClose::scope(|space| {
@@ -69,23 +59,15 @@ pub(crate) fn evict_bytes(
         if let Some(budget) = budget.take() {
             run.budget = budget;
         }
-        let freed = run.free(bytes);
+        let gone = run.free(excess);
         *budget = Some(run.budget);
-        freed
-    })
-}
-
-/// Evicts so many images in the driver's order, or fewer where no more can go; how many went.
-pub(crate) fn evict_images(inner: &CacheInner, images: u64) -> Result<u64> {
-    DeferredClose::scope(|space| {
-        let mut run = PruneRun::start(inner, space)?;
-        while run.pruned.images < images && run.evict_some(images - run.pruned.images)? {}
-        Ok(run.pruned.images)
+        gone
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::metadata::Backoff;
     use crate::{Config, Error, ImageCache};
 
     #[test]
@@ -98,10 +80,12 @@ mod tests {
             std::fs::write(path, b"image").expect("it can be written");
         }
         let metadata = &cache.inner().metadata;
-        metadata.mark_dirty();
+        metadata.sync.mark_dirty();
         // The next attempt is put off for a second.
-        let failed = metadata.reconcile_now(|| Err(Error::InUse { path: place.path().into() }));
-        assert!(failed.is_err() && !metadata.is_in_sync());
+        let failed = metadata.reconcile_if_dirty(Backoff::Ignored, || {
+            Err(Error::InUse { path: place.path().into() })
+        });
+        assert!(failed.is_err() && !metadata.sync.is_in_sync());
         assert_eq!(cache.prune().expect("the records can be written now").images, 29);
         assert_eq!(cache.cache_size().expect("it is counted").bytes, 5);
     }

@@ -19,6 +19,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 use std::{fmt, io};
 
@@ -60,7 +61,7 @@ impl CachedReader {
     pub(crate) fn open(
         inner: &Arc<CacheInner>,
         id: &ImageId,
-        range: Option<Range<u64>>,
+        asked: Range<u64>,
     ) -> Result<Option<Self>> {
         let Some((file, table)) = open_verified(inner, id)? else { return Ok(None) };
         // A file that is cut short in this moment must not look like a whole one.
@@ -68,7 +69,6 @@ impl CachedReader {
             Some(table) => table.size(),
             None => file.metadata().map_err(Error::image("open", id))?.len(),
         };
-        let asked = range.unwrap_or(0..image_size);
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
         let file = Arc::new(file);
@@ -234,7 +234,7 @@ impl Read for CachedReader {
         let metrics = &self.inner.metrics;
         let source =
             if self.reads_along { &metrics.bytes_from_fetches } else { &metrics.bytes_from_cache };
-        source.add(count as u64);
+        source.fetch_add(count as u64, Ordering::Relaxed);
         if self.position == self.range.end {
             self.count_hit();
         }
@@ -278,13 +278,13 @@ pub(crate) fn read_block(
         Ok(()) => {
             // A careless caller must not take these bytes for the image.
             buf.fill(0);
-            inner.metrics.corrupt_blocks.inc();
+            inner.metrics.counters().corrupt_blocks += 1;
             let end = start + buf.len() as u64;
             let reason = format!("bytes {start} to {end} are not those that were cached");
             return Err(quarantine(inner, id, file, reason));
         }
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-            inner.metrics.corrupt_blocks.inc();
+            inner.metrics.counters().corrupt_blocks += 1;
             let reason = format!("it was cut short, to less than {} bytes", table.size());
             return Err(quarantine(inner, id, file, reason));
         }

@@ -25,6 +25,8 @@
 //! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
 //! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
 
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "some of it is for tasks alone"))]
+
 mod external;
 mod follower;
 mod follower_poll;
@@ -70,7 +72,7 @@ use std::sync::{Arc, Mutex, Weak};
 pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
     /// Writers of other processes that write nothing.
-    stuck: StuckWriters,
+    pub stuck: StuckWriters,
 }
 
 impl InFlight {
@@ -100,11 +102,6 @@ impl InFlight {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
         let producer = known.wait_for_producer()?;
         Some((known, producer))
-    }
-
-    /// Writers of other processes that write nothing.
-    pub fn stuck(&self) -> &StuckWriters {
-        &self.stuck
     }
 
     /// How far the fetch of an image has come, unless it has ended.

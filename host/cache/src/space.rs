@@ -4,27 +4,23 @@
 //! What one fill reserves is announced on its file, and all of them are added up under the directory's lock. So
 //! fills that run at the same time, in one process or in many, cannot take the same room twice.
 
-mod inodes;
-mod storage_full;
-
 use crate::cache::CacheInner;
+use crate::prune::{Excess, make_room};
 use bytesize::ByteSize;
 use image_cache_model::Config;
 use image_cache_store::Incomplete;
 use std::io;
-use storage_full::{EVICTION_ROUNDS, storage_full};
 
 /// If the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
 /// much: seldom, since all images are looked at for it, and never much that is not needed.
 const LEAST_STEP: u64 = 1 << 20;
 const MOST_STEP: u64 = 64 << 20;
 
-/// Whether there is room.
-enum SpaceAdmission {
-    Reserved,
-    /// Within the hard limit there is once so many bytes have been evicted.
-    After(u64),
-}
+/// Inodes that an image needs beside its file's: for its digests, and for what a service keeps of the answer that it came with.
+const BESIDE: u64 = 2;
+
+/// So often images are evicted for one that is to come: others may take the space before it is reserved.
+const EVICTION_ROUNDS: u32 = 8;
 
 /// Reserves room for an image that is about to come; an error says why it cannot be cached.
 pub(crate) fn reserve(
@@ -32,7 +28,7 @@ pub(crate) fn reserve(
     file: &mut Incomplete,
     size: Option<u64>,
 ) -> io::Result<()> {
-    inodes::take_place(inner, file)?;
+    take_place(inner, file)?;
     match size {
         Some(0) => Ok(()),
         Some(size) => make_space(inner, file, size, size),
@@ -61,30 +57,55 @@ fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) 
         free_on_disk(inner, file, 0, least)?;
         return file.allocate(most).map(drop);
     }
-    let (mut excess, mut budget) = (0, None);
+    admit(inner, || reserve_within_limits(inner, file, least, most))
+}
+
+/// Takes a place for an image that is about to come, among those that the cache may hold and among the inodes that the file
+/// system has: small images fill a disk without filling its bytes. An error says why it cannot be cached.
+fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Result<()> {
+    let most = inner.config.max_images.filter(|_| inner.config.hard_limit);
+    if most.is_none() && inner.config.min_free_inodes == 0 {
+        return Ok(());
+    }
+    admit(inner, || take_within_limits(inner, file, most))
+}
+
+/// Has `look` find room and take it. If it answers what is in the way, that is evicted, and it looks again.
+fn admit(
+    inner: &CacheInner,
+    mut look: impl FnMut() -> io::Result<Option<Excess>>,
+) -> io::Result<()> {
+    let (mut in_the_way, mut budget) = (Excess::Bytes(0), None);
     for _ in 0..EVICTION_ROUNDS {
-        excess = match reserve_within_limits(inner, file, least, most)? {
-            SpaceAdmission::Reserved => return Ok(()),
-            SpaceAdmission::After(excess) => excess,
-        };
-        if crate::prune::evict_bytes(inner, excess, &mut budget).map_err(io::Error::other)? == 0 {
+        let Some(excess) = look()? else { return Ok(()) };
+        in_the_way = excess;
+        if make_room(inner, excess, &mut budget).map_err(io::Error::other)? == 0 {
             break;
         }
     }
+    let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
+    let (limit, excess) = match in_the_way {
+        Excess::Bytes(bytes) => (
+            format!("space within image_cache_max_size ({})", ByteSize(max_size)),
+            ByteSize(bytes).to_string(),
+        ),
+        Excess::Images(images) => (
+            format!("place within image_cache_max_images ({})", max_images.unwrap_or_default()),
+            images.to_string(),
+        ),
+    };
     Err(storage_full(format!(
-        "no space within image_cache_max_size ({}), a hard limit: {} more would have to be evicted, and cannot be",
-        ByteSize(inner.config.max_size),
-        ByteSize(excess),
+        "no {limit}, a hard limit: {excess} more would have to be evicted, and cannot be"
     )))
 }
 
-/// Looks under the directory's lock whether there is room, and reserves it.
+/// Looks under the directory's lock whether there is room, and reserves it; otherwise answers what has to be evicted first.
 fn reserve_within_limits(
     inner: &CacheInner,
     file: &mut Incomplete,
     least: u64,
     most: u64,
-) -> io::Result<SpaceAdmission> {
+) -> io::Result<Option<Excess>> {
     let CacheInner { config, directory, .. } = inner;
     let lock = directory.lock()?;
     let others = directory.active_fills(file.image_id())?;
@@ -92,14 +113,14 @@ fn reserve_within_limits(
     if config.hard_limit {
         granted = match within_hard_limit(inner, others.bytes, least, most)? {
             Ok(granted) => granted,
-            Err(excess) => return Ok(SpaceAdmission::After(excess)),
+            Err(excess) => return Ok(Some(Excess::Bytes(excess))),
         };
     }
     granted = granted.min(free_on_disk(inner, file, others.unallocated, least)?);
     if file.announce_bytes(granted)? {
         // Others can read it there; to allocate it may take a while.
         drop(lock);
-        return file.allocate(granted).map(|_| SpaceAdmission::Reserved);
+        return file.allocate(granted).map(|_| None);
     }
     // If they cannot read it they must find it allocated.
     if !file.allocate(granted)? && config.hard_limit {
@@ -108,7 +129,7 @@ fn reserve_within_limits(
             "the file system can reserve nothing, so that image_cache_hard_limit could not be kept",
         ));
     }
-    Ok(SpaceAdmission::Reserved)
+    Ok(None)
 }
 
 /// How many bytes the hard limit allows, beside those of other fills; or how many have to be evicted first.
@@ -160,4 +181,43 @@ fn free_on_disk(
         words += &format!(", and image_cache_min_free keeps {}", ByteSize(kept));
     }
     Err(storage_full(words))
+}
+
+/// Looks under the directory's lock whether there is a place, and takes it; otherwise answers what has to be evicted first.
+fn take_within_limits(
+    inner: &CacheInner,
+    file: &mut Incomplete,
+    most: Option<u64>,
+) -> io::Result<Option<Excess>> {
+    let directory = &inner.directory;
+    let _lock = directory.lock()?;
+    let others = directory.active_fills(file.image_id())?.images;
+    if let Some(most) = most {
+        let within = most.saturating_sub(others);
+        if within == 0 {
+            return Err(storage_full(format!(
+                "no place within image_cache_max_images ({most}), a hard limit: {others} other images are being fetched"
+            )));
+        }
+        let cached = inner.cache_size().map_err(io::Error::other)?.images;
+        if cached >= within {
+            return Ok(Some(Excess::Images(cached - within + 1)));
+        }
+    }
+    let (kept, needed) = (inner.config.min_free_inodes, (others + 1).saturating_mul(BESIDE));
+    if let Some(free) = directory.free_inodes()?
+        && kept > 0
+        && free.saturating_sub(needed) < kept
+    {
+        return Err(storage_full(format!(
+            "too few inodes on the file system: {free} are free, running fills need {needed} of them, and image_cache_min_free_inodes keeps {kept}"
+        )));
+    }
+    file.announce_image()?;
+    Ok(None)
+}
+
+/// An error of the kind that a full disk has, with these words.
+fn storage_full(words: String) -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, words)
 }

@@ -27,12 +27,8 @@ enum TeeState {
 }
 
 impl<R: Read> CachingReader<R> {
-    pub(crate) fn new(source: R, fill: Fill) -> Self {
-        CachingReader::from_here(source, fill, None)
-    }
-
     /// Goes on from where the fill has come to; `last` is the byte before, which was withheld.
-    pub(crate) fn from_here(source: R, fill: Fill, last: Option<u8>) -> Self {
+    pub(crate) fn new(source: R, fill: Fill, last: Option<u8>) -> Self {
         let (state, withheld) = (TeeState::Running(Box::new(fill)), Withheld::new(last));
         CachingReader { source, state, withheld }
     }

@@ -83,8 +83,7 @@ impl From<ImageCache> for AsyncImageCache {
 impl AsyncImageCache {
     /// [`ImageCache::open`].
     pub async fn open(config: Config) -> Result<Self> {
-        let cache = blocking(move || ImageCache::open(config).map(OffRuntime::new)).await?;
-        Ok(AsyncImageCache { cache: Arc::new(cache) })
+        AsyncImageCache::open_with(config, ReadBudget::default()).await
     }
 
     /// [`ImageCache::open`], with the memory that its readers share, in place of a budget of its own. Caches that are given
@@ -204,14 +203,14 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let request = self.cache.request(id, expected)?;
+        let request = self.cache.request(id, expected, 0..u64::MAX)?;
         let reader = fetching::open(request, Some(Box::pin(source))).await?;
         reader.ok_or(Error::RuntimeStopped)
     }
 
     /// [`ImageCache::follow`].
     pub async fn follow(&self, id: &str) -> Result<Option<ImageReader>> {
-        fetching::open(self.cache.request(id, Expected::nothing())?, None).await
+        self.follow_range(id, 0..u64::MAX).await
     }
 
     /// [`ImageCache::counters`]; it does not block.

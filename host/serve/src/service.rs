@@ -50,7 +50,9 @@ pub struct Service {
 impl Service {
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
         let responses = cache.run(|cache| Ok(ResponseStore::open(cache))).await?;
-        let responses = responses.context("cannot use .image-cache/http in the cache directory")?;
+        let place = format!("{}/http", image_cache::names::OWN);
+        let responses =
+            responses.with_context(|| format!("cannot use {place} in the cache directory"))?;
         // Faulty credentials are an error at once.
         credentials::headers(options.prefetch.prefetch_credentials_file.as_deref())?;
         Ok(Service {

@@ -1,4 +1,4 @@
-//! The cache directory: the only module that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`.
+//! The cache directory: the only module that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`, by their [`names`].
 //!
 //! Every file is reached through the handle of a directory that was opened once and a name of one checked
 //! component, so nothing outside the base directory can be reached. [`image_lock`] says which lock guards what.
@@ -12,6 +12,7 @@ mod file_identity;
 mod image_lock;
 mod incomplete_file;
 mod leftovers;
+pub mod names;
 mod opening;
 mod owner;
 mod quarantine;
@@ -33,7 +34,7 @@ pub use incomplete_file::{Incomplete, PublishResult, TakeResult};
 pub use opening::DirectoryFault;
 pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
-pub use unlinked::{EvictResult, UnlinkedFile};
+pub use unlinked::UnlinkedFile;
 
 use cap_std::fs::{Dir, DirEntry};
 use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
@@ -90,7 +91,7 @@ impl Directory {
         &self.base
     }
 
-    /// The path of something in it, or its own if the name is empty.
+    /// The path of something in it, by one of the [`names`], or its own if the name is empty.
     pub fn path_of(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.path.clone() } else { self.path.join(name) }
     }
@@ -148,6 +149,21 @@ impl Directory {
     pub fn adopt_owner(&self, file: &File) -> io::Result<()> {
         self.owner.give_to_file(file)
     }
+}
+
+/// The regular files of a folder that have the name of an image, in no order.
+fn image_files(directory: &Directory, folder: &Dir) -> io::Result<Vec<(ImageId, FileInfo)>> {
+    let mut files = Vec::new();
+    for entry in folder.entries()? {
+        let entry = entry?;
+        let id = entry.file_name().to_str().and_then(|name| directory.image_id(name).ok());
+        if let Some(id) = id
+            && let Some(info) = entry_info(&entry)?
+        {
+            files.push((id, info));
+        }
+    }
+    Ok(files)
 }
 
 /// What a directory entry's inode says; `None` if it is no regular file or is gone by now.

@@ -3,9 +3,7 @@
 //! Poison is ignored because what these locks guard is consistent after each statement.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{
-    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use std::{panic, thread};
 
@@ -15,16 +13,6 @@ pub const WORTH_A_THREAD: usize = 256;
 /// Locks a mutex, also after a panic of another thread that held it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Locks for reading, likewise.
-pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Locks for writing, likewise.
-pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Does both: the second on a thread of its own, or after the first if no thread can be started.

@@ -3,7 +3,7 @@
 use super::ImageCache;
 use crate::error::{Error, Result};
 use image_cache_model::{ImageId, LeftoverState};
-use image_cache_store::{FileIdentity, SmallFiles};
+use image_cache_store::{Directory, FileIdentity, SmallFiles, names};
 use std::io;
 
 impl ImageCache {
@@ -17,14 +17,12 @@ impl ImageCache {
 
     /// Which file the cached image is; nothing if there is none, or if the file system does not keep when files were made.
     pub fn cached_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        let id = self.inner.image_id(id)?;
-        self.inner.directory.cached_identity(&id).map_err(Error::image("look at", &id))
+        self.inner.of_image("look at", id, Directory::cached_identity)
     }
 
     /// The same of the file of the fetch that runs, or has broken off.
     pub fn incomplete_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        let id = self.inner.image_id(id)?;
-        self.inner.directory.incomplete_identity(&id).map_err(Error::image("look at", &id))
+        self.inner.of_image("look at", id, Directory::incomplete_identity)
     }
 
     /// Whether a fetch of the image left a file of this kind, whether its writer lives or not.
@@ -39,6 +37,6 @@ impl ImageCache {
     /// [`Error::Directory`], if it is not, or that cannot be found out.
     pub fn check_in_place(&self) -> Result<()> {
         let directory = &self.inner.directory;
-        self.inner.in_directory("find", "incomplete", directory.check_in_place())
+        self.inner.in_directory("find", names::INCOMPLETE, directory.check_in_place())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::hits::HitLog;
-use crate::metadata::{DirectorySnapshot, MetadataStore};
+use crate::metadata::{Backoff, DirectorySnapshot, MetadataStore};
 use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
@@ -52,14 +52,14 @@ impl CacheInner {
 
     /// Repairs the records where something could not be written before. Not with the directory locked.
     pub fn reconcile(&self) {
-        if let Err(error) = self.metadata.reconcile_if_dirty(|| self.reconciler().run()) {
+        if let Err(error) = self.try_reconcile(Backoff::Respected) {
             tracing::warn!(%error, "records and directory differ; it is tried again");
         }
     }
 
-    /// The same, even if that just failed: for a caller that cannot go on without the records.
-    pub fn reconcile_now(&self) -> Result<()> {
-        self.metadata.reconcile_now(|| self.reconciler().run())
+    /// The same, for a caller that needs to know whether they were repaired.
+    pub fn try_reconcile(&self, backoff: Backoff) -> Result<()> {
+        self.metadata.reconcile_if_dirty(backoff, || self.reconciler().run())
     }
 
     fn reconciler(&self) -> Reconciler<'_> {
@@ -70,7 +70,9 @@ impl CacheInner {
     /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
     pub fn reconcile_if_changed(&self) {
         let changed = || self.in_directory("read", "", self.directory.modified());
-        if let Err(error) = self.metadata.reconcile_changes(changed, || self.reconciler().run()) {
+        if let Err(error) =
+            self.metadata.sync.reconcile_changes(changed, || self.reconciler().run())
+        {
             tracing::warn!(%error, "records and directory may differ; it is tried again");
         }
     }
@@ -79,7 +81,7 @@ impl CacheInner {
     pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
             let answer = read(&self.metadata);
-            if self.metadata.is_in_sync() {
+            if self.metadata.sync.is_in_sync() {
                 return answer;
             }
             self.reconcile();
@@ -91,7 +93,7 @@ impl CacheInner {
     pub fn flush(&self) {
         self.reconcile();
         let mut flushed = self.hits.flush();
-        if flushed.is_err() && !self.metadata.is_in_sync() {
+        if flushed.is_err() && !self.metadata.sync.is_in_sync() {
             // Records that turned out to be new have to know the images first.
             self.reconcile();
             flushed = self.hits.flush();
@@ -105,6 +107,13 @@ impl CacheInner {
     pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.modified())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
+    }
+
+    /// The ids of all cached images, in no order.
+    pub fn cached_ids(&self) -> Result<Vec<ImageId>> {
+        let files = self.directory.cached_files();
+        let ids = files.and_then(|files| files.map(|file| Ok(file?.0)).collect());
+        self.in_directory("read", "", ids)
     }
 
     pub fn cache_size(&self) -> Result<CacheSize> {
@@ -123,6 +132,17 @@ impl CacheInner {
         }))
     }
 
+    /// Asks the directory about one image.
+    pub fn of_image<T>(
+        &self,
+        operation: &'static str,
+        id: &str,
+        ask: impl FnOnce(&Directory, &ImageId) -> io::Result<T>,
+    ) -> Result<T> {
+        let id = self.image_id(id)?;
+        ask(&self.directory, &id).map_err(Error::image(operation, &id))
+    }
+
     /// Names the directory in which something failed.
     pub fn in_directory<T>(
         &self,
@@ -135,15 +155,14 @@ impl CacheInner {
 
     /// Counts a read through a source.
     pub fn note_miss(&self, is_bypassing: bool) {
-        self.metrics.misses.inc();
-        if is_bypassing {
-            self.metrics.passed.inc();
-        }
+        let mut counters = self.metrics.counters();
+        counters.misses += 1;
+        counters.passed += u64::from(is_bypassing);
     }
 
     /// Counts and logs that the cache could not keep an image.
     pub fn note_failure(&self, image: &ImageId, failure: CacheFailure) -> Outcome {
-        self.metrics.cache_failures.inc();
+        self.metrics.counters().cache_failures += 1;
         tracing::warn!(%image, kind = failure.name(), reason = %failure, "the image is not cached");
         Outcome::CacheFailed(failure)
     }

@@ -16,55 +16,43 @@ pub(super) fn list_images(
     metadata: &MetadataStore,
 ) -> Result<Vec<CachedImage>> {
     let budget = DriverBudget::of(0);
-    let list =
-        Lister { directory, budget: &budget, pages: Mutex::new((0, metadata.pages(&budget))) };
+    let list = Lister { directory, budget: &budget, pages: Mutex::new(metadata.pages(&budget)) };
     let first = list.next(0)?;
-    let is_long = first.as_ref().is_some_and(|page| page.images.len() >= PAGE as usize);
-    let mut found = if is_long {
-        let others = || list.next(0).and_then(|page| list.from(page));
-        let (mine, theirs) = both(|| list.from(first), others);
-        let mut found = mine?;
-        found.extend(theirs?);
-        found
-    } else {
-        list.from(first)?
-    };
-    found.sort_unstable_by_key(|page| page.number);
-    Ok(found.into_iter().flat_map(|page| page.images).collect())
-}
-
-struct ListPage {
-    number: usize,
-    images: Vec<CachedImage>,
+    if first.as_ref().is_none_or(|page| page.len() < PAGE as usize) {
+        return list.from(first);
+    }
+    let others = || list.next(0).and_then(|page| list.from(page));
+    let (mine, theirs) = both(|| list.from(first), others);
+    let mut images = mine?;
+    images.extend(theirs?);
+    // Those of each thread ascend, so that this merges the two.
+    images.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    Ok(images)
 }
 
 struct Lister<'a> {
     directory: &'a Directory,
     /// Grows with the files that are found.
     budget: &'a DriverBudget,
-    /// How many were read, and those to come.
-    pages: Mutex<(usize, Pages<'a>)>,
+    /// Those to come.
+    pages: Mutex<Pages<'a>>,
 }
 
 impl Lister<'_> {
     /// The next page as the driver has it; of the last one that this thread had, so many had no file.
-    fn next(&self, orphans: usize) -> Result<Option<ListPage>> {
-        let (read, pages) = &mut *lock(&self.pages);
-        let images = pages.next(orphans)?;
-        *read += 1;
-        Ok(images.map(|images| ListPage { number: *read, images }))
+    fn next(&self, orphans: usize) -> Result<Option<Vec<CachedImage>>> {
+        lock(&self.pages).next(orphans)
     }
 
-    /// This page, and those that this thread comes to read.
-    fn from(&self, mut page: Option<ListPage>) -> Result<Vec<ListPage>> {
+    /// The images of this page, and of those that this thread comes to read.
+    fn from(&self, mut page: Option<Vec<CachedImage>>) -> Result<Vec<CachedImage>> {
         let mut found = Vec::new();
-        while let Some(ListPage { number, images }) = page {
-            let listed = images.len();
-            let images: Vec<_> =
-                images.into_iter().filter_map(|image| self.with_file_size(image)).collect();
-            self.budget.allow(images.len() as u64);
-            page = self.next(listed - images.len())?;
-            found.push(ListPage { number, images });
+        while let Some(images) = page {
+            let (listed, before) = (images.len(), found.len());
+            found.extend(images.into_iter().filter_map(|image| self.with_file_size(image)));
+            let there = found.len() - before;
+            self.budget.allow(there as u64);
+            page = self.next(listed - there)?;
         }
         Ok(found)
     }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, DriverStatus};
 use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
+use image_cache_store::{Directory, names};
 use std::time::SystemTime;
 
 /// What `status` tells of a cache.
@@ -42,14 +43,12 @@ impl ImageCache {
 
     /// Whether the image waits in the queue.
     pub fn is_queued(&self, id: &str) -> Result<bool> {
-        let id = self.inner.image_id(id)?;
-        self.inner.directory.is_queued(&id).map_err(Error::image("look for", &id))
+        self.inner.of_image("look for", id, Directory::is_queued)
     }
 
     /// Whether a live writer, here or in another process, is caching the image.
     pub fn is_being_cached(&self, id: &str) -> Result<bool> {
-        let id = self.inner.image_id(id)?;
-        self.inner.directory.is_being_written(&id).map_err(Error::image("look for", &id))
+        self.inner.of_image("look for", id, Directory::is_being_written)
     }
 
     /// Whether the image may be cached now: it is neither cached nor being cached, and the driver takes it.
@@ -64,9 +63,8 @@ impl ImageCache {
 
     /// Bytes in the cached image, or nothing if it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
-        let id = self.inner.image_id(id)?;
-        let info = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
-        Ok(info.map(|info| info.size))
+        let file = self.inner.of_image("look for", id, Directory::cached_file)?;
+        Ok(file.map(|file| file.size))
     }
 
     /// How often the image was read to its end; 0 if it is not cached.
@@ -99,7 +97,7 @@ impl ImageCache {
     /// for them calls it every second or so. If nothing changed it costs a look at two files.
     pub fn reconcile_external_changes(&self) {
         self.inner.metadata.check_database();
-        if !self.inner.metadata.is_in_sync() {
+        if !self.inner.metadata.sync.is_in_sync() {
             self.inner.flush();
         }
         self.inner.reconcile_if_changed();
@@ -118,6 +116,7 @@ impl ImageCache {
     /// Driver, counts and warnings.
     pub fn status(&self) -> Result<Status> {
         let directory = &self.inner.directory;
+        let count = |state, name| self.inner.in_directory("read", name, directory.count(state));
         self.inner.reconcile();
         self.inner.reconcile_if_changed();
         Ok(Status {
@@ -127,19 +126,11 @@ impl ImageCache {
             max_images: self.config().max_images,
             free_inodes: self.inner.in_directory("look at", "", directory.free_inodes())?,
             min_free_inodes: self.config().min_free_inodes,
-            queued: self.inner.in_directory("read", "queue", directory.queued())?.len() as u64,
-            incomplete: self.inner.in_directory(
-                "read",
-                "incomplete",
-                directory.count(LeftoverState::Incomplete),
-            )?,
-            invalid: self.inner.in_directory(
-                "read",
-                "invalid",
-                directory.count(LeftoverState::Invalid),
-            )?,
+            queued: self.queued_images()?.len() as u64,
+            incomplete: count(LeftoverState::Incomplete, names::INCOMPLETE)?,
+            invalid: count(LeftoverState::Invalid, names::INVALID)?,
             warnings: self.inner.warnings.clone(),
-            cache_failures: self.inner.metrics.cache_failures.snapshot(),
+            cache_failures: self.inner.metrics.counters().cache_failures,
         })
     }
 

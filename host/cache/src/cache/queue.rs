@@ -1,36 +1,32 @@
 //! The queue of images that are to be fetched.
 
-use super::ImageCache;
-use crate::error::{Error, Result};
+use super::{CacheInner, ImageCache};
+use crate::error::Result;
 use image_cache_model::ImageId;
+use image_cache_store::{Directory, names};
+use std::io;
 use std::time::SystemTime;
 
 impl ImageCache {
     /// Puts an image at the end of the queue; false if it is cached, being cached or queued already.
     pub fn queue_image(&self, id: &str) -> Result<bool> {
-        let inner = self.inner();
-        let id = inner.image_id(id)?;
-        let enqueue = || {
-            let _lock = inner.directory.lock()?;
-            if inner.directory.cached_file(&id)?.is_some()
-                || inner.directory.is_being_written(&id)?
-            {
+        self.inner().of_image("queue", id, |directory, id| {
+            let _lock = directory.lock()?;
+            if directory.cached_file(id)?.is_some() || directory.is_being_written(id)? {
                 return Ok(false);
             }
-            inner.directory.enqueue(&id, SystemTime::now())
-        };
-        enqueue().map_err(Error::image("queue", &id))
+            directory.enqueue(id, SystemTime::now())
+        })
     }
 
     /// The queued images, in the order in which they were queued.
     pub fn queued_images(&self) -> Result<Vec<ImageId>> {
-        self.inner().in_directory("read", "queue", self.inner().directory.queued())
+        self.inner().in_directory("read", names::QUEUE, self.inner().directory.queued())
     }
 
     /// Takes an image out of the queue; whether it was there.
     pub fn delete_queued_image(&self, id: &str) -> Result<bool> {
-        let id = self.inner().image_id(id)?;
-        self.inner().directory.dequeue(&id).map_err(Error::image("remove from the queue", &id))
+        self.inner().of_image("remove from the queue", id, Directory::dequeue)
     }
 
     /// Empties the queue; how many images were in it.
@@ -40,5 +36,28 @@ impl ImageCache {
             removed += u64::from(self.delete_queued_image(id.as_str())?);
         }
         Ok(removed)
+    }
+}
+
+impl CacheInner {
+    /// Takes cached images out of the queue. A writer that died after it had published an image left it there.
+    pub fn dequeue_cached(&self) {
+        let directory = &self.directory;
+        let dequeue_all = || -> io::Result<()> {
+            for id in directory.queued()? {
+                if directory.cached_file(&id)?.is_none() {
+                    continue;
+                }
+                // It may be removed and wanted anew meanwhile.
+                let _lock = directory.lock()?;
+                if directory.cached_file(&id)?.is_some() && directory.dequeue(&id)? {
+                    tracing::info!(image = %id, "it is cached: it was taken out of the queue");
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = dequeue_all() {
+            tracing::warn!(%error, "images that are cached may stay in the queue");
+        }
     }
 }

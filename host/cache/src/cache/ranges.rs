@@ -2,7 +2,7 @@
 
 use super::ImageCache;
 use crate::error::Result;
-use crate::single_flight::{FetchProgress, FetchReader, Route};
+use crate::single_flight::{FetchProgress, FetchReader, Request, Route};
 use image_cache_model::Expected;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -32,18 +32,18 @@ impl ImageCache {
         F: FnOnce() -> io::Result<R> + Send + 'static,
         R: Read + Send + 'static,
     {
-        let request = self.request(id, expected.clone())?.of_part(range);
+        let request = self.request(id, expected.clone(), range)?;
         // Dropped when the part has joined its fetch.
         let whole = self.get_or_fetch(id, expected, fetch)?;
         match whole.route() {
             Route::Passing => Ok(None),
-            route => FetchReader::open_part(request, route),
+            route => FetchReader::open(Request { route: Some(route), ..request }, None),
         }
     }
 
     /// The same of an image that is cached or being fetched, without a source; nothing if it is neither.
     pub fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<FetchReader>> {
-        FetchReader::open(self.request(id, Expected::nothing())?.of_part(range), None)
+        FetchReader::open(self.request(id, Expected::nothing(), range)?, None)
     }
 
     /// How far the fetch of an image has come, if one fills the cache in this process.

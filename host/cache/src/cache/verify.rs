@@ -4,6 +4,7 @@ use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::reading::{Verifier, load_or_build_with_progress};
 use crate::reading::{open_locked, read_block};
+use image_cache_store::Directory;
 use image_cache_store::integrity::{DigestTable, Trust};
 use std::sync::Arc;
 
@@ -80,8 +81,7 @@ impl ImageCache {
 
     /// Why the image's file in `invalid/` was put there, where it was a cached image that was found damaged.
     pub fn invalid_reason(&self, id: &str) -> Result<Option<String>> {
-        let id = self.inner().image_id(id)?;
-        self.inner().directory.invalid_reason(&id).map_err(Error::image("look for", &id))
+        self.inner().of_image("look for", id, Directory::invalid_reason)
     }
 
     fn verify_blocks(

@@ -24,7 +24,7 @@ pub(super) fn publish(
         }
     };
     if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
-        inner.metrics.fills_cached.inc();
+        inner.metrics.counters().fills_cached += 1;
         finish_publish(inner, image_id);
     }
     outcome
@@ -55,7 +55,7 @@ fn record_and_move(
     match move_in(inner, image_id, file, digests) {
         Ok(PublishResult::Done) => Ok(Outcome::Cached(record)),
         Ok(PublishResult::AlreadyCached) => {
-            metadata.mark_dirty();
+            metadata.sync.mark_dirty();
             Ok(Outcome::AlreadyCached)
         }
         Err(error) => {

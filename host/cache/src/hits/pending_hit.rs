@@ -31,7 +31,7 @@ impl PendingHit {
         let PendingHit { inner, image_id, file } = self;
         // Records that were just replaced have to know the image first.
         inner.reconcile();
-        inner.metrics.hits.inc();
+        inner.metrics.counters().hits += 1;
         inner.hits.count(Hit { image_id, at: SystemTime::now() }, &file);
     }
 }

@@ -1,19 +1,18 @@
 //! One call of the driver: within its deadline and budget, made again after a failure that may pass, by another driver if
 //! this one failed too often.
 
-use super::DriverBudget;
 use super::classify::{Decision, Idempotency, RetryRule, classify};
-use super::failover::Failover;
 use super::in_use::InUse;
 use super::retry::Retry;
-use crate::error::{Error, Result};
+use super::{DriverBudget, MetadataStore};
+use crate::error::Result;
 use image_cache_engine::{CallError, Driver};
 use std::sync::Arc;
 use std::time::Instant;
 
-impl Failover {
+impl MetadataStore {
     /// A call whose failure leaves the records out of sync.
-    pub fn change<T>(
+    pub(super) fn change<T>(
         &self,
         operation: &'static str,
         idempotency: Idempotency,
@@ -24,7 +23,7 @@ impl Failover {
     }
 
     /// A call of the driver in use, or of the one that takes its place meanwhile.
-    pub fn call<T>(
+    pub(super) fn call<T>(
         &self,
         operation: &'static str,
         idempotency: Idempotency,
@@ -54,8 +53,7 @@ impl Failover {
                 if retry.was_slow() {
                     self.sync.back_off(&in_use);
                 }
-                let driver = in_use.driver.name().to_owned();
-                return Err(Error::Metadata { operation, driver, reason: error.to_string() });
+                return Err(in_use.error(operation, error.to_string()));
             }
             let next = self.in_use();
             if !Arc::ptr_eq(&next, &in_use) {
@@ -87,7 +85,7 @@ impl Failover {
                 match (rule, self.note_failure(in_use, operation, cost, error)) {
                     (RetryRule::IfReplaced | RetryRule::Once, true) => true,
                     (RetryRule::Once, false) => {
-                        retry.use_retry();
+                        retry.has_retried = true;
                         true
                     }
                     (RetryRule::Never, _) | (RetryRule::IfReplaced, false) => false,
@@ -95,11 +93,11 @@ impl Failover {
             }
             Decision::RenewDatabase { is_retried } => {
                 self.note_replaced(in_use);
-                retry.use_renewal();
+                retry.has_renewed = true;
                 is_retried
             }
             Decision::QuarantineDatabase { is_retried } => {
-                retry.use_retry();
+                retry.has_retried = true;
                 self.quarantine_database(in_use, error) && is_retried
             }
         }
@@ -113,11 +111,10 @@ impl Failover {
         budget: &DriverBudget,
     ) -> Result<()> {
         let Some(reason) = budget.overdrawn(&in_use.driver) else { return Ok(()) };
-        let driver = in_use.driver.name().to_owned();
-        tracing::warn!(driver, operation, reason, "the driver failed");
+        tracing::warn!(driver = in_use.driver.name(), operation, reason, "the driver failed");
         self.sync.mark_dirty();
         self.replace(in_use, format!("it failed to {operation}: {reason}"));
-        Err(Error::Metadata { operation, driver, reason })
+        Err(in_use.error(operation, reason))
     }
 
     fn measure<T, E>(

@@ -1,37 +1,26 @@
-//! The driver in use, with what replaces it when it fails too often.
+//! The driver in use, and what replaces it when it fails too often.
 
+use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::sync_state::SyncState;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::CacheMetrics;
 use image_cache_engine::{CallError, Driver, compile_fallback};
 use image_cache_model::Config;
 use image_cache_store::Directory;
-use image_cache_store::sync::{read, write};
+use image_cache_store::sync::lock;
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// The driver in use. A driver that keeps failing is replaced by the built-in sqlite driver for the life of this process.
-///
-/// [`MetadataStore`](super::MetadataStore) makes its calls through this. To drop it closes the driver's records.
-pub(super) struct Failover {
-    config: Arc<Config>,
-    directory: Arc<Directory>,
-    in_use: RwLock<Arc<InUse>>,
-    pub breaker: Breaker,
-    pub metrics: Arc<CacheMetrics>,
-    pub sync: SyncState,
-}
-
-impl Failover {
-    /// Loads the configured driver, or else sqlite; an error with both reasons where neither works.
+impl MetadataStore {
+    /// Loads the configured driver, or else sqlite; an error with both reasons if neither works.
     pub fn open(
         config: Arc<Config>,
         directory: Arc<Directory>,
         metrics: Arc<CacheMetrics>,
-    ) -> Result<Failover> {
+    ) -> Result<MetadataStore> {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
@@ -42,20 +31,21 @@ impl Failover {
             Err(error) => {
                 let reason = error.to_string();
                 let fallback = fall_back(&config, &directory, reason)?;
-                metrics.fallbacks.inc();
+                metrics.counters().fallbacks += 1;
                 fallback
             }
         };
-        Ok(Failover {
+        Ok(MetadataStore {
             config,
             directory,
-            in_use: RwLock::new(Arc::new(in_use)),
+            in_use: Mutex::new(Arc::new(in_use)),
             breaker: Breaker::default(),
             metrics,
             sync: SyncState::default(),
         })
     }
 
+    /// Which driver serves, and why if it is not the configured one.
     pub fn status(&self) -> DriverStatus {
         let in_use = self.in_use();
         DriverStatus {
@@ -65,36 +55,43 @@ impl Failover {
         }
     }
 
-    /// A driver that answers nonsense, though no single answer is against the contract. True where it was replaced for
-    /// that, so that it is worth asking again.
+    /// Counts an answer that is nonsense, though no single answer is against the contract. True if the driver was replaced
+    /// for that, so that it is worth asking again.
     pub fn distrust(&self, operation: &'static str, reason: &str) -> bool {
         self.sync.mark_dirty();
         self.note_failure(&self.in_use(), operation, FailureCost::Single, reason)
     }
 
-    /// Whether the driver came with the host, and is believed what nobody can check.
+    /// Whether the driver came with the host, and is believed what cannot be checked.
     pub fn is_built_in(&self) -> bool {
-        read(&self.in_use).driver.is_built_in()
+        lock(&self.in_use).driver.is_built_in()
     }
 
-    /// Why the driver is not called, in the words of an error.
-    pub fn not_called(&self, operation: &'static str, reason: &str) -> Error {
-        let driver = self.in_use().driver.name().to_owned();
-        Error::Metadata { operation, driver, reason: reason.to_owned() }
-    }
-
-    /// Whether this driver is in use still.
+    /// Whether this driver is still in use.
     pub fn is_served_by(&self, driver: &Arc<InUse>) -> bool {
-        Arc::ptr_eq(&read(&self.in_use), driver)
+        Arc::ptr_eq(&lock(&self.in_use), driver)
     }
 
-    /// The driver of the moment.
+    /// The driver in use at this moment.
     pub fn in_use(&self) -> Arc<InUse> {
-        Arc::clone(&read(&self.in_use))
+        Arc::clone(&lock(&self.in_use))
     }
 
-    /// Counts a failure; true where it was one too many, and another driver is in use now.
-    pub fn note_failure(
+    /// When a call that starts now must be over.
+    pub fn end_of_call(&self) -> Instant {
+        self.in_use().driver.end_of_call()
+    }
+
+    /// Looks whether the driver's database was removed or replaced, which its next call would find out.
+    pub fn check_database(&self) {
+        let in_use = self.in_use();
+        if in_use.driver.close_replaced_database() {
+            self.note_replaced(&in_use);
+        }
+    }
+
+    /// Counts a failure; true if it was one too many, and another driver is in use now.
+    pub(super) fn note_failure(
         &self,
         in_use: &Arc<InUse>,
         operation: &'static str,
@@ -118,15 +115,15 @@ impl Failover {
 
     /// Puts sqlite in the place of a driver that keeps failing; true if that, or another thread's
     /// attempt, succeeded.
-    pub fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
-        let mut in_use = write(&self.in_use);
+    pub(super) fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
+        let mut in_use = lock(&self.in_use);
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
         match fall_back(&self.config, &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
-                self.metrics.fallbacks.inc();
+                self.metrics.counters().fallbacks += 1;
                 *in_use = Arc::new(fallback);
                 self.sync.mark_dirty();
                 true
@@ -139,7 +136,7 @@ impl Failover {
     }
 
     /// The records' database is gone, or another one: the next call makes a new one, which is filled from the directory.
-    pub fn note_replaced(&self, in_use: &InUse) {
+    pub(super) fn note_replaced(&self, in_use: &InUse) {
         self.sync.mark_dirty();
         let driver = in_use.driver.name();
         tracing::warn!(
@@ -149,7 +146,7 @@ impl Failover {
     }
 
     /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
-    pub fn quarantine_database(&self, in_use: &InUse, error: &CallError) -> bool {
+    pub(super) fn quarantine_database(&self, in_use: &InUse, error: &CallError) -> bool {
         self.sync.mark_dirty();
         let reason = match error {
             CallError::Corrupt(reason) => reason.clone(),

@@ -35,6 +35,13 @@ pub(crate) struct InUse {
     pub fallback: Option<Fallback>,
 }
 
+impl InUse {
+    /// The error of an operation that this driver did not do.
+    pub fn error(&self, operation: &'static str, reason: impl Into<String>) -> Error {
+        Error::Metadata { operation, driver: self.driver.name().to_owned(), reason: reason.into() }
+    }
+}
+
 /// Whether this names the driver that takes the place of another one.
 pub(super) fn is_last_resort(driver: &str) -> bool {
     driver.eq_ignore_ascii_case(LAST_RESORT)

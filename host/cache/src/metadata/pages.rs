@@ -39,9 +39,9 @@ impl Pages<'_> {
     }
 
     fn endless(&self) -> Error {
-        let driver = self.metadata.status().name;
+        let (in_use, operation) = (self.metadata.in_use(), "end a list");
         let reason = format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
-        self.metadata.distrust("end a list", &reason);
-        Error::Metadata { operation: "end a list", driver, reason }
+        self.metadata.distrust(operation, &reason);
+        in_use.error(operation, reason)
     }
 }

@@ -15,9 +15,10 @@ const REDUCED_DEADLINE: u32 = 4;
 pub(super) struct Retry {
     /// Whether all attempts share one deadline: all but the first one of a driver that was not slow before.
     is_limited: bool,
-    has_retried: bool,
+    /// Whether there was a second attempt.
+    pub has_retried: bool,
     /// Whether a database that was replaced was the reason for an attempt already.
-    has_renewed: bool,
+    pub has_renewed: bool,
     started: Instant,
     /// When the first attempt must be over, and the second one, too.
     until: Instant,
@@ -70,16 +71,6 @@ impl Retry {
             // The new database may be corrupt, and then there is another attempt.
             has_renewal: !self.has_renewed && now < self.until,
         }
-    }
-
-    /// The second attempt follows.
-    pub fn use_retry(&mut self) {
-        self.has_retried = true;
-    }
-
-    /// The attempt with a new database follows.
-    pub fn use_renewal(&mut self) {
-        self.has_renewed = true;
     }
 
     /// Waits a little for storage that is busy.

@@ -41,7 +41,7 @@ pub(crate) enum Reconciled {
 
 /// Whether a failed attempt to reconcile puts off the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backoff {
+pub(crate) enum Backoff {
     Respected,
     /// The caller cannot go on without the records.
     Ignored,
@@ -52,7 +52,7 @@ pub(super) enum Backoff {
 /// Each call of [`MetadataStore`](super::MetadataStore) tells it what could not be written; opening, reading and pruning have
 /// it reconcile. The mutex is held only to look and to note, never during a reconciliation: one thread at a time passes a
 /// gate for that.
-pub(super) struct SyncState {
+pub(crate) struct SyncState {
     knowledge: Mutex<Knowledge>,
     /// Passed by a thread that reconciles because the records are dirty.
     dirty: TimedLock,

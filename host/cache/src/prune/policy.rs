@@ -92,10 +92,11 @@ impl Policy {
 
     /// Says what stayed, and which option would have let it go.
     fn log_kept(&self, run: &PruneRun<'_, '_>) {
-        let (driver, metrics) = (run.inner.metadata.status().name, &run.inner.metrics);
-        let too_young = self.too_young.len() as u64;
-        metrics.victims_too_young.add(too_young);
-        metrics.victims_beyond_half.add(self.beyond_half);
+        let (driver, too_young) = (run.inner.metadata.status().name, self.too_young.len() as u64);
+        let mut counters = run.inner.metrics.counters();
+        counters.victims_too_young += too_young;
+        counters.victims_beyond_half += self.beyond_half;
+        drop(counters);
         if too_young > 0 {
             let min_age = run.inner.config.policy_min_age;
             tracing::warn!(

@@ -1,13 +1,12 @@
 //! One run of evictions in the driver's order.
 
 use crate::cache::CacheInner;
-use crate::delete::{IMAGES_PER_LOCK, NotRemoved, RemoveResult, RemovedImage, remove_batch};
+use crate::delete::{IMAGES_PER_LOCK, NotRemoved, RemovedImage, remove_batch};
 use crate::error::{Error, Result};
-use crate::metadata::{DriverBudget, MetadataStore};
+use crate::metadata::{Backoff, DriverBudget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
-use image_cache_store::{DeferredClose, EvictResult};
+use image_cache_store::{DeferredClose, Directory};
 use std::collections::BTreeMap;
-use std::io;
 use std::time::SystemTime;
 
 /// Victims that a driver is asked for at once; one that came with the host names more in a call. A driver that must look at
@@ -33,6 +32,14 @@ pub struct Pruned {
     pub bytes: u64,
     /// Images that the driver named but that could not be evicted, being read for instance.
     pub kept: Vec<NotRemoved>,
+}
+
+/// How much has to go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Excess {
+    Bytes(u64),
+    /// So many images, whatever their size.
+    Images(u64),
 }
 
 /// One prune, or the making of room for one image: what has gone so far, and what stays. A run that is dropped has evicted
@@ -68,10 +75,10 @@ impl<'a, 's> PruneRun<'a, 's> {
         // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
         let snapshot = inner.snapshot_directory()?;
         let cached = snapshot.size;
-        if !inner.metadata.matches_last_reconcile(snapshot)
+        if !inner.metadata.sync.matches_last_reconcile(snapshot)
             && inner.read_metadata(MetadataStore::cache_size)? != cached
         {
-            inner.metadata.mark_dirty();
+            inner.metadata.sync.mark_dirty();
             inner.reconcile();
         }
         Ok(PruneRun {
@@ -107,28 +114,28 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(self.cached)
     }
 
-    /// Evicts until so many bytes have gone, or nothing can go; how many went.
-    pub fn free(&mut self, bytes: u64) -> Result<u64> {
-        while self.pruned.bytes < bytes {
-            let needed = bytes - self.pruned.bytes;
-            if !self.evict_until(needed, needed)? {
-                break;
+    /// Evicts until so much has gone, or nothing can go; how much went.
+    pub fn free(&mut self, excess: Excess) -> Result<u64> {
+        match excess {
+            Excess::Bytes(bytes) => {
+                let rest = |pruned: &Pruned| Excess::Bytes(bytes - pruned.bytes);
+                while self.pruned.bytes < bytes && self.evict_excess(rest(&self.pruned))? {}
+                Ok(self.pruned.bytes)
+            }
+            Excess::Images(images) => {
+                let rest = |pruned: &Pruned| Excess::Images(images - pruned.images);
+                while self.pruned.images < images && self.evict_excess(rest(&self.pruned))? {}
+                Ok(self.pruned.images)
             }
         }
-        Ok(self.pruned.bytes)
     }
 
-    /// Asks for victims and evicts them until `enough` bytes have gone; false if it is of no use to go on.
-    pub fn evict_until(&mut self, bytes_needed: u64, enough: u64) -> Result<bool> {
-        self.evict_victims(bytes_needed, enough, u32::MAX)
-    }
-
-    /// Asks for so many victims, whatever their size, and evicts them.
-    pub fn evict_some(&mut self, images: u64) -> Result<bool> {
-        self.evict_victims(u64::MAX, u64::MAX, u32::try_from(images).unwrap_or(u32::MAX))
-    }
-
-    fn evict_victims(&mut self, bytes_needed: u64, enough: u64, most: u32) -> Result<bool> {
+    /// Asks for victims and evicts them, until so much has gone; false if it is of no use to go on.
+    pub fn evict_excess(&mut self, excess: Excess) -> Result<bool> {
+        let (bytes_needed, most) = match excess {
+            Excess::Bytes(bytes) => (bytes, u32::MAX),
+            Excess::Images(images) => (u64::MAX, u32::try_from(images).unwrap_or(u32::MAX)),
+        };
         let exclude: Vec<ImageId> = self.excluded.keys().cloned().collect();
         let victims = self.select_victims(bytes_needed, &exclude, most)?;
         if victims.is_empty() {
@@ -136,7 +143,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         }
         self.note_surplus(&victims, bytes_needed);
         let ids: Vec<ImageId> = victims.into_iter().map(|victim| victim.image_id).collect();
-        self.evict(&ids, enough)
+        self.evict(&ids, bytes_needed)
     }
 
     /// Whom the driver names, the first to go first; so many at most.
@@ -159,7 +166,8 @@ impl<'a, 's> PruneRun<'a, 's> {
         while !rest.is_empty() && freed < enough {
             let batch = &rest[..rest.len().min(IMAGES_PER_LOCK)];
             let within = (&mut *self.space, &self.budget);
-            let images = remove_batch(self.inner, batch, enough - freed, within, evict)?;
+            let images =
+                remove_batch(self.inner, batch, enough - freed, within, &Directory::evict)?;
             rest = &rest[images.len()..];
             freed = freed.saturating_add(self.note_removed(images));
         }
@@ -182,7 +190,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         if surplus == 0 {
             return;
         }
-        self.inner.metrics.victims_not_needed.add(surplus as u64);
+        self.inner.metrics.counters().victims_not_needed += surplus as u64;
         if !std::mem::replace(&mut self.is_surplus_logged, true) {
             let (driver, named) = (self.inner.metadata.status().name, victims.len());
             tracing::warn!(
@@ -228,7 +236,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         if !metadata.is_built_in() {
             return Ok(());
         }
-        let Err(error) = self.inner.reconcile_now() else { return Ok(()) };
+        let Err(error) = self.inner.try_reconcile(Backoff::Ignored) else { return Ok(()) };
         tracing::warn!(%error, "records and directory differ; it is tried again");
         self.failed_repairs += 1;
         if self.failed_repairs < RECONCILE_ATTEMPTS { Ok(()) } else { Err(error) }
@@ -238,9 +246,8 @@ impl<'a, 's> PruneRun<'a, 's> {
     pub fn gave_up(&mut self) -> Result<Option<Error>> {
         let Some(reason) = self.gave_up else { return Ok(None) };
         let CacheSize { images, bytes } = self.cached()?;
-        let driver = self.inner.metadata.status().name;
         let reason = format!("{images} images of {bytes} bytes are still cached: {reason}");
-        Ok(Some(Error::Metadata { operation: "prune to the maximum", driver, reason }))
+        Ok(Some(self.inner.metadata.in_use().error("prune to the maximum", reason)))
     }
 
     /// Images that were named and are still there.
@@ -251,36 +258,26 @@ impl<'a, 's> PruneRun<'a, 's> {
     /// Takes down what became of some images; how many bytes went.
     fn note_removed(&mut self, images: Vec<RemovedImage>) -> u64 {
         let mut freed = 0;
-        for image in images {
-            match image.size {
-                Some(size) => {
+        for (image_id, removed) in images {
+            match removed {
+                Ok(Some(size)) => {
                     self.pruned.images += 1;
-                    self.inner.metrics.evictions.inc();
-                    self.inner.metrics.bytes_evicted.add(size);
+                    let mut counters = self.inner.metrics.counters();
+                    counters.evictions += 1;
+                    counters.bytes_evicted += size;
                     freed += size;
                     self.cached.images = self.cached.images.saturating_sub(1);
                 }
-                None => {
-                    self.orphans += usize::from(image.kept.is_none());
-                    self.is_stale |= image.kept.is_none();
-                    let reason = image.kept.map(|error| error.to_string());
-                    self.excluded.insert(image.image_id, reason);
+                kept => {
+                    let reason = kept.err().map(|error| error.to_string());
+                    self.orphans += usize::from(reason.is_none());
+                    self.is_stale |= reason.is_none();
+                    self.excluded.insert(image_id, reason);
                 }
             }
         }
         self.pruned.bytes += freed;
         self.cached.bytes = self.cached.bytes.saturating_sub(freed);
         freed
-    }
-}
-
-fn evict(inner: &CacheInner, id: &ImageId) -> RemoveResult {
-    match inner.directory.evict(id) {
-        Ok(EvictResult::Evicted(file)) => Ok(Some(file)),
-        Ok(EvictResult::Gone) => Ok(None),
-        Ok(EvictResult::BeingRead) => {
-            Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read"))
-        }
-        Err(error) => Err(error),
     }
 }

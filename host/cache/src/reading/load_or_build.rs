@@ -74,19 +74,14 @@ fn find_or_build(
     let loaded = store.load(id);
     // Digests that cannot be read just now may be better than those that could be made.
     let save_when_complete = loaded.is_ok();
+    let loaded = loaded.unwrap_or_else(|error| {
+        tracing::warn!(image = %id, %error, "its block digests cannot be read");
+        None
+    });
     let table = match loaded {
-        Ok(Some((of, table))) => {
-            let is_certain = of == key;
-            if !is_certain && !is_in_place(inner, id, file)? {
-                return Ok(Verifier::Gone);
-            }
-            Some(Arc::new(table))
-        }
-        Ok(None) => store.cached_table_of_inode(id, key.inode),
-        Err(error) => {
-            tracing::warn!(image = %id, %error, "its block digests cannot be read");
-            store.cached_table_of_inode(id, key.inode)
-        }
+        Some((of, _)) if of != key && !is_in_place(inner, id, file)? => return Ok(Verifier::Gone),
+        Some((_, table)) => Some(Arc::new(table)),
+        None => store.cached_table_of_inode(id, key.inode),
     };
     let table = match table {
         Some(table) if table.size() == key.size => table,

@@ -12,11 +12,12 @@ use std::io;
 /// image's name leads to another file by now, that one stays.
 pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
     match move_to_invalid(inner, id, file, &reason) {
-        Ok(QuarantineResult::Away) => {
-            inner.metrics.corrupt_images.inc();
+        Ok(()) => {
+            inner.metrics.counters().corrupt_images += 1;
             tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
         }
-        Ok(QuarantineResult::AlreadyGone) => {
+        // Another process had removed or replaced it.
+        Err(Error::Image { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             tracing::warn!(image = %id, reason, "an image that is cached no more is damaged");
         }
         Err(error) => {
@@ -26,29 +27,16 @@ pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: 
     Error::Corrupt { image_id: id.clone(), reason }
 }
 
-enum QuarantineResult {
-    Away,
-    /// Another process had removed or replaced it.
-    AlreadyGone,
-}
-
-fn move_to_invalid(
-    inner: &CacheInner,
-    id: &ImageId,
-    file: &File,
-    reason: &str,
-) -> Result<QuarantineResult> {
-    let images = remove_all(inner, std::slice::from_ref(id), |inner, id| {
-        if !inner.directory.is_in_place(id, file)? {
+/// An error of kind [`NotFound`](io::ErrorKind::NotFound) if the image's name leads to another file, or to none.
+fn move_to_invalid(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Result<()> {
+    let images = remove_all(inner, std::slice::from_ref(id), &|directory, id| {
+        if !directory.is_in_place(id, file)? {
             return Err(io::ErrorKind::NotFound.into());
         }
         let size = file.metadata()?.len();
-        inner.directory.quarantine(id, file, reason)?;
+        directory.quarantine(id, file, reason)?;
         Ok(Some(UnlinkedFile::new(size, None)))
     })?;
-    match images.into_iter().find_map(|image| image.kept) {
-        None => Ok(QuarantineResult::Away),
-        Some(kept) if kept.kind() == io::ErrorKind::NotFound => Ok(QuarantineResult::AlreadyGone),
-        Some(kept) => Err(Error::image("move away", id)(kept)),
-    }
+    let kept = images.into_iter().find_map(|(_, removed)| removed.err());
+    kept.map_or(Ok(()), |kept| Err(Error::image("move away", id)(kept)))
 }

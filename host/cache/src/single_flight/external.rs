@@ -4,10 +4,8 @@ use super::growing_file::{Completed, FetchEnd, GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::request::Request;
 use super::stuck::StuckWriters;
-use crate::metadata::DriverBudget;
 use crate::outcome::Outcome;
 use crate::withheld::readable;
-use image_cache_model::Checksum;
 use image_cache_store::WriterState;
 use std::fs::{File, Metadata};
 use std::io;
@@ -54,21 +52,12 @@ impl ExternalFile {
     }
 
     fn stuck_writers(&self) -> &StuckWriters {
-        self.request.inner.in_flight.stuck()
+        &self.request.inner.in_flight.stuck
     }
 
     fn snapshot_of(&self, size: u64, end: Option<FetchEnd>) -> Snapshot {
         let bytes = PartialBytes::of_file(Arc::clone(&self.file), size);
         Snapshot { bytes, end, is_verifying: false, is_stuck: false }
-    }
-
-    /// The MD5 in the record, if the reader was promised one: the writer may have been promised less.
-    fn recorded_digest(&self) -> Option<Checksum> {
-        let Request { inner, image_id, expected, .. } = &self.request;
-        expected.md5.as_ref()?;
-        let record =
-            inner.metadata.cached_image(image_id, &DriverBudget::one_call()).ok().flatten();
-        record.and_then(|record| record.checksum)
     }
 }
 
@@ -85,7 +74,7 @@ impl GrowingFile for ExternalFile {
         }
         match self.request.inner.directory.poll_writer(&self.request.image_id, &self.file)? {
             WriterState::Published => {
-                let (outcome, digest) = (Outcome::AlreadyCached, self.recorded_digest());
+                let (outcome, digest) = (Outcome::AlreadyCached, self.request.recorded_digest());
                 let completed = self.published.insert(Completed { outcome, digest }).clone();
                 // It may have grown between the two looks.
                 let size = self.file.metadata()?.len();

@@ -198,7 +198,6 @@ impl Follower {
     }
 }
 
-#[cfg(feature = "tokio")]
 impl Follower {
     /// Whether a task can wait for it; for a fetch of another process a thread does.
     pub fn is_local(&self) -> bool {

@@ -16,7 +16,6 @@ pub(super) struct LocalFile {
     /// The source, if it belongs to all readers.
     source: Option<Arc<dyn SharedSource>>,
     /// Whether a task reads the source, which needs its runtime: that may have stopped, or wait for this very thread.
-    #[cfg(feature = "tokio")]
     is_task: bool,
 }
 
@@ -25,26 +24,17 @@ impl LocalFile {
     pub fn join(progress: Arc<Progress>, producer: &Producer) -> Option<LocalFile> {
         let source = match producer {
             Producer::AnyReader(source) => Some(source.upgrade()?),
-            _ => None,
+            Producer::Reader | Producer::Task => None,
         };
-        #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "only tokio has tasks"))]
         let mut file = LocalFile::new(progress, source);
-        #[cfg(feature = "tokio")]
-        {
-            file.is_task = matches!(producer, Producer::Task);
-        }
+        file.is_task = matches!(producer, Producer::Task);
         Some(file)
     }
 
     /// The file of the reader's own fetch.
     pub fn new(progress: Arc<Progress>, source: Option<Arc<dyn SharedSource>>) -> LocalFile {
         progress.join();
-        LocalFile {
-            progress,
-            source,
-            #[cfg(feature = "tokio")]
-            is_task: false,
-        }
+        LocalFile { progress, source, is_task: false }
     }
 
     /// Whether its readers fetch the bytes.
@@ -68,10 +58,7 @@ impl GrowingFile for LocalFile {
 
     /// A task that is alive only waits for its source.
     fn ping_writer(&mut self) -> bool {
-        #[cfg(feature = "tokio")]
-        return self.is_task && self.progress.ping();
-        #[cfg(not(feature = "tokio"))]
-        return false;
+        self.is_task && self.progress.ping()
     }
 
     fn remember_stuck(&mut self) {
@@ -89,7 +76,6 @@ impl GrowingFile for LocalFile {
     }
 }
 
-#[cfg(feature = "tokio")]
 impl LocalFile {
     /// Ready when there may be something to do.
     pub fn poll_moved(

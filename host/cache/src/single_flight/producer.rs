@@ -1,29 +1,17 @@
 //! Who reads the source of a fetch.
 
+use std::io;
 use std::sync::{Arc, Weak};
-use std::{fmt, io};
 
 /// Who reads the next bytes from the source.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) enum Producer {
     /// The one reader that has the source, when it reads on.
     Reader,
     /// Each reader that needs them.
     AnyReader(Weak<dyn SharedSource>),
     /// A task, as long as a reader needs them.
-    #[cfg(feature = "tokio")]
     Task,
-}
-
-impl fmt::Debug for Producer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Producer::Reader => "Reader",
-            Producer::AnyReader(_) => "AnyReader",
-            #[cfg(feature = "tokio")]
-            Producer::Task => "Task",
-        })
-    }
 }
 
 /// A source that belongs to all readers of its fetch: a reader that needs bytes fetches them for all.
@@ -35,11 +23,9 @@ pub(crate) trait SharedSource: Send + Sync {
     fn fetch_next(&self, position: u64) -> io::Result<()>;
 
     /// The same without waiting; false if another reader is fetching.
-    #[cfg(feature = "tokio")]
     fn try_fetch_next(&self, position: u64) -> io::Result<bool>;
 
     /// Whether no reader is fetching.
-    #[cfg(feature = "tokio")]
     fn is_idle(&self) -> bool;
 
     /// The last reader has gone: the fetch goes on to its end in a thread, if that is configured.

@@ -1,6 +1,5 @@
 //! How far a fetch has come, told by its fill to all its followers.
 
-#[cfg(feature = "tokio")]
 mod polling;
 
 #[cfg(feature = "tokio")]
@@ -22,7 +21,7 @@ use std::time::Duration;
 /// What a fill and its followers share: how far the fetch has come, and how it ended.
 ///
 /// The fill alone writes, and tells the end exactly once; the first end counts. Followers read, wait, and are woken at each
-/// step. A fill that is dropped ends it as abandoned, so that nobody waits for ever.
+/// step. A fill that is dropped ends it as abandoned, so that no follower waits for ever.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<ProgressState>,
@@ -52,10 +51,8 @@ struct ProgressState {
     /// How many follow.
     readers: usize,
     /// Whether one of them has waited for bytes.
-    #[cfg(feature = "tokio")]
     has_demand: bool,
     /// Whether the task that reads the source was asked for a sign of life, and has given none yet.
-    #[cfg(feature = "tokio")]
     owes_pong: bool,
 }
 
@@ -88,9 +85,7 @@ impl Progress {
             wakers: Vec::new(),
             pump_waker: None,
             readers: 0,
-            #[cfg(feature = "tokio")]
             has_demand: false,
-            #[cfg(feature = "tokio")]
             owes_pong: false,
         };
         Arc::new(Progress {
@@ -236,7 +231,7 @@ impl Progress {
     fn sleep(&self, mut state: MutexGuard<'_, ProgressState>, at_most: Option<Duration>) {
         let asked_before = self.awaited.swap(true, Ordering::Relaxed);
         if !asked_before && let Some(pump_waker) = state.pump_waker.take() {
-            // Not with the lock held: nobody knows what a waker does. Who asked looks again.
+            // Not with the lock held: what a waker does is unknown. The reader that asked looks again.
             drop(state);
             return pump_waker.wake();
         }

@@ -36,20 +36,7 @@ enum ReaderEnd {
 impl FetchReader {
     pub(crate) fn open(request: Request, fetch: Option<OpenSource>) -> Result<Option<Self>> {
         let cannot = Error::image("read", &request.image_id);
-        FetchReader::begin(ReaderState::new(request, fetch.is_some()), fetch, cannot)
-    }
-
-    /// A part of an image whose whole a reader is about to read by this route.
-    pub(crate) fn open_part(request: Request, route: Route) -> Result<Option<Self>> {
-        let cannot = Error::image("read", &request.image_id);
-        FetchReader::begin(ReaderState::of_part(request, route), None, cannot)
-    }
-
-    fn begin(
-        state: ReaderState<CachingReader<LazySource>>,
-        fetch: Option<OpenSource>,
-        cannot: impl FnOnce(io::Error) -> Error,
-    ) -> Result<Option<Self>> {
+        let state = ReaderState::new(request, fetch.is_some());
         let mut reader =
             FetchReader { state, fetch, own_fetch: None, ended: ReaderEnd::No, image_size: None };
         let Some(action) = reader.state.begin() else { return Ok(None) };
@@ -114,14 +101,14 @@ impl FetchReader {
             SourceNeed::Resume(withheld) => {
                 let source = self.own_fetch.take().and_then(|fetch| fetch.take());
                 let (source, fill) = source.ok_or_else(gone)?;
-                let source = CachingReader::from_here(source, fill, withheld);
+                let source = CachingReader::new(source, fill, withheld);
                 token.attach(&mut self.state, source);
                 return Ok(());
             }
         };
         let fetch = self.fetch.take().ok_or_else(gone)?;
         if fill.bypass_reason().is_some() {
-            token.attach(&mut self.state, CachingReader::new(LazySource::new(fetch), fill));
+            token.attach(&mut self.state, CachingReader::new(LazySource::new(fetch), fill, None));
             return Ok(());
         }
         let request = self.state.request();

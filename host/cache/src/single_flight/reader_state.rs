@@ -17,6 +17,7 @@ use crate::reading::CachedReader;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What the owner does next.
 pub(crate) enum Action {
@@ -69,8 +70,6 @@ pub(crate) struct ReaderState<S> {
     replay_check: ReplayCheck,
     hit: Option<PendingHit>,
     has_source: bool,
-    /// Where it found the image at first.
-    route: Option<Route>,
     /// What became of the fetch that was followed, if its end is read from the cache.
     outcome: Option<Outcome>,
 }
@@ -87,18 +86,13 @@ impl<S> ReaderState<S> {
     /// With or without a source to fall back on.
     pub fn new(request: Request, has_source: bool) -> Self {
         let replay_check = ReplayCheck::nothing(request.image_id.clone(), request.range.start);
-        let (stage, hit, route, outcome) = (Stage::NoSource, None, None, None);
-        ReaderState { request, stage, replay_check, hit, has_source, route, outcome }
-    }
-
-    /// Of a part of an image for which a route was found already.
-    pub fn of_part(request: Request, route: Route) -> Self {
-        ReaderState { route: Some(route), ..ReaderState::new(request, false) }
+        let (stage, hit, outcome) = (Stage::NoSource, None, None);
+        ReaderState { request, stage, replay_check, hit, has_source, outcome }
     }
 
     /// Where it found the image at first.
     pub fn route(&self) -> Route {
-        self.route.unwrap_or(Route::Passing)
+        self.request.route.unwrap_or(Route::Passing)
     }
 
     /// Bytes in the whole image, if that is known.
@@ -136,13 +130,11 @@ impl<S> ReaderState<S> {
     }
 
     /// Whether it reads from the cache, where whole blocks are read most cheaply.
-    #[cfg(feature = "tokio")]
     pub fn is_cached(&self) -> bool {
         matches!(self.stage, Stage::Cached(_))
     }
 
     /// Whether what comes is compared with what was handed out.
-    #[cfg(feature = "tokio")]
     pub fn has_started_over(&self) -> bool {
         self.replay_check.is_compared()
     }
@@ -168,7 +160,8 @@ impl<S> ReaderState<S> {
             },
             Stage::Follower(follower) => match follower.read(buf)? {
                 FollowerPoll::Bytes(count) => {
-                    self.request.inner.metrics.bytes_from_fetches.add(count as u64);
+                    let metrics = &self.request.inner.metrics;
+                    metrics.bytes_from_fetches.fetch_add(count as u64, Ordering::Relaxed);
                     let hit = self.hit.take_if(|_| follower.is_hit());
                     self.deliver(&buf[..count], Outcome::AlreadyCached, hit)
                 }
@@ -201,12 +194,10 @@ impl<S> ReaderState<S> {
     }
 
     fn enter(&mut self, resolved: Resolved, loss: FetchLoss) -> io::Result<Action> {
-        let Request { inner, image_id, .. } = &self.request;
-        let route = *self.route.get_or_insert_with(|| {
+        let Request { inner, image_id, route, .. } = &mut self.request;
+        let route = *route.get_or_insert_with(|| {
             let route = resolved.route();
-            if route == Route::Shared {
-                inner.metrics.shared.inc();
-            }
+            inner.metrics.counters().shared += u64::from(route == Route::Shared);
             route
         });
         // To read along to the end is a hit, as to read a cached image.
@@ -254,7 +245,7 @@ impl<S> ReaderState<S> {
         if !inner.config.verify_reads {
             return Ok(Action::Again);
         }
-        match CachedReader::open(inner, image_id, Some(position..range.end)) {
+        match CachedReader::open(inner, image_id, position..range.end) {
             Ok(Some(reader)) if from.is_of(&reader.file()?)? => {
                 self.stage = Stage::Cached(reader.reading_along());
                 self.outcome = Some(outcome);

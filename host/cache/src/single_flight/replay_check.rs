@@ -8,26 +8,21 @@ use std::io;
 const PART: usize = 64 * 1024;
 
 /// How much of an image a reader has handed out.
+///
+/// If the reader starts over, all of it comes again, to be compared and not to be handed out.
 pub(crate) struct ReplayCheck {
     image_id: ImageId,
     /// Where in the image the first of them lies.
     start: u64,
     bytes: u64,
-    handed_out: Option<HandedOut>,
-}
-
-/// What was handed out before the reader started over: it comes again, to be compared and not to be handed out.
-struct HandedOut {
-    from: PartialBytes,
-    start: u64,
-    bytes: u64,
-    compared: u64,
+    /// While they come again: where they stand, and how many have come and were the same.
+    compared: Option<(PartialBytes, u64)>,
 }
 
 impl ReplayCheck {
     /// Nothing yet, of what begins at `start`.
     pub fn nothing(image_id: ImageId, start: u64) -> Self {
-        ReplayCheck { image_id, start, bytes: 0, handed_out: None }
+        ReplayCheck { image_id, start, bytes: 0, compared: None }
     }
 
     /// Takes what comes (nothing is the end), and answers how many of its first bytes were handed out
@@ -36,62 +31,51 @@ impl ReplayCheck {
     /// # Errors
     /// It differs from what was handed out, or ends before that.
     pub fn take(&mut self, received: &[u8]) -> io::Result<usize> {
-        let known = match &mut self.handed_out {
-            None => 0,
-            Some(handed_out) => {
-                handed_out.compare(received)?.ok_or_else(|| different(&self.image_id))?
-            }
+        let Some((from, compared)) = &mut self.compared else {
+            self.bytes += received.len() as u64;
+            return Ok(0);
         };
-        if self
-            .handed_out
-            .as_ref()
-            .is_some_and(|handed_out| handed_out.compared == handed_out.bytes)
-        {
-            self.handed_out = None;
+        let left = usize::try_from(self.bytes - *compared).unwrap_or(usize::MAX);
+        let again = &received[..left.min(received.len())];
+        if again.is_empty() || !is_same(from, again, self.start + *compared)? {
+            return Err(different(&self.image_id));
         }
-        self.bytes += (received.len() - known) as u64;
-        Ok(known)
+        *compared += again.len() as u64;
+        if *compared == self.bytes {
+            self.compared = None;
+        }
+        self.bytes += (received.len() - again.len()) as u64;
+        Ok(again.len())
     }
 
     /// Whether what comes is compared with what was handed out.
-    #[cfg(feature = "tokio")]
     pub fn is_compared(&self) -> bool {
-        self.handed_out.is_some()
+        self.compared.is_some()
     }
 
     /// The reader starts over. What it handed out stands in `from`.
     pub fn start_over(&mut self, from: PartialBytes) {
-        match &mut self.handed_out {
+        match &mut self.compared {
             // Not all of it had come again; what had was the same.
-            Some(handed_out) => handed_out.compared = 0,
+            Some((_, compared)) => *compared = 0,
             None if self.bytes == 0 => {}
-            None => {
-                let (start, bytes) = (self.start, self.bytes);
-                self.handed_out = Some(HandedOut { from, start, bytes, compared: 0 });
-            }
+            None => self.compared = Some((from, 0)),
         }
     }
 }
 
-impl HandedOut {
-    /// How many of these bytes were handed out before; nothing if they are not the same.
-    fn compare(&mut self, received: &[u8]) -> io::Result<Option<usize>> {
-        if received.is_empty() {
-            return Ok(None);
+/// Whether these bytes are those that stand in `from` at this position.
+fn is_same(from: &PartialBytes, bytes: &[u8], mut position: u64) -> io::Result<bool> {
+    let mut known = vec![0; bytes.len().min(PART)];
+    for part in bytes.chunks(PART) {
+        let known = &mut known[..part.len()];
+        read_exact_at(from, known, position)?;
+        if known != part {
+            return Ok(false);
         }
-        let left = usize::try_from(self.bytes - self.compared).unwrap_or(usize::MAX);
-        let again = &received[..left.min(received.len())];
-        let mut known = vec![0; again.len().min(PART)];
-        for part in again.chunks(PART) {
-            let known = &mut known[..part.len()];
-            read_exact_at(&self.from, known, self.start + self.compared)?;
-            if known != part {
-                return Ok(None);
-            }
-            self.compared += part.len() as u64;
-        }
-        Ok(Some(again.len()))
+        position += part.len() as u64;
     }
+    Ok(true)
 }
 
 fn different(id: &ImageId) -> io::Error {

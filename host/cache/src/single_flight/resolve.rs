@@ -8,11 +8,9 @@ use super::progress_info::Route;
 use super::request::Request;
 use crate::error::{Error, check_promises};
 use crate::fill::Fill;
-use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reading::CachedReader;
 use image_cache_model::OtherWriter;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,21 +40,14 @@ impl Resolved {
     }
 }
 
-enum CachedLookup {
-    No,
-    Yes(CachedReader),
-    /// It is not what is wanted, or cannot be read: what became of the image in the cache.
-    Unfit(Outcome),
-}
-
 impl Request {
-    /// Looks for the image, and takes its place in `incomplete/` if nobody has it.
+    /// Looks for the image, and takes its place in `incomplete/` if no writer has it.
     pub fn resolve(&self) -> Resolved {
         for _ in 0..RESOLVE_ATTEMPTS {
             match self.cached() {
-                CachedLookup::Yes(reader) => return Resolved::Cached(reader),
-                CachedLookup::Unfit(outcome) => return self.bypassing(outcome),
-                CachedLookup::No => {}
+                Ok(Some(reader)) => return Resolved::Cached(reader),
+                Ok(None) => {}
+                Err(outcome) => return self.bypassing(outcome),
             }
             if self.check_writer_stuck() {
                 return self.bypassing(Outcome::BeingCached);
@@ -77,10 +68,10 @@ impl Request {
         self.bypassing(Outcome::BeingCached)
     }
 
-    /// The same for a reader without a source: nothing if it is not cached and nobody fetches it.
+    /// The same for a reader without a source: nothing if it is neither cached nor being fetched.
     pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
-            if let CachedLookup::Yes(reader) = self.cached() {
+            if let Ok(Some(reader)) = self.cached() {
                 return Some(Resolved::Cached(reader));
             }
             // Between the two looks it may have been published.
@@ -110,36 +101,25 @@ impl Request {
         Resolved::Bypass(Fill::bypassing(inner, image_id, self.expected.clone(), outcome))
     }
 
-    fn cached(&self) -> CachedLookup {
-        match CachedReader::open(&self.inner, &self.image_id, Some(self.range.clone())) {
-            Ok(None) => CachedLookup::No,
-            Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => {
-                CachedLookup::Yes(reader)
-            }
-            Ok(Some(_)) => CachedLookup::Unfit(Outcome::AlreadyCached),
+    /// The cached image; an error if it is not what is wanted, or cannot be read: what became of the image in the cache.
+    fn cached(&self) -> Result<Option<CachedReader>, Outcome> {
+        match CachedReader::open(&self.inner, &self.image_id, self.range.clone()) {
+            Ok(None) => Ok(None),
+            Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => Ok(Some(reader)),
+            Ok(Some(_)) => Err(Outcome::AlreadyCached),
             // It has left the cache, and is cached anew.
-            Err(Error::Corrupt { .. }) => CachedLookup::No,
+            Err(Error::Corrupt { .. }) => Ok(None),
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                CachedLookup::Unfit(Outcome::CacheFailed(CacheFailure::CachedUnreadable(
-                    error.to_string(),
-                )))
+                let failure = CacheFailure::CachedUnreadable(error.to_string());
+                Err(Outcome::CacheFailed(failure))
             }
         }
     }
 
     /// Whether a cached image is the one that is wanted, as far as the records know.
     fn agrees(&self, reader: &CachedReader) -> bool {
-        let record = match &self.expected.md5 {
-            Some(_) => self
-                .inner
-                .metadata
-                .cached_image(&self.image_id, &DriverBudget::one_call())
-                .ok()
-                .flatten(),
-            None => None,
-        };
-        let digest = record.and_then(|record| record.checksum);
+        let digest = self.recorded_digest();
         let checked =
             check_promises(&self.expected, &self.image_id, reader.image_size(), digest.as_ref());
         if let Err(error) = &checked {
@@ -169,23 +149,17 @@ impl Request {
         if let Some((progress, producer)) = in_flight.running(&self.image_id) {
             return !matches!(producer, Producer::AnyReader(_)) && progress.is_stuck();
         }
-        if !in_flight.stuck().has(&self.image_id) || !self.follows_external_writers() {
+        if !in_flight.stuck.has(&self.image_id) || !self.follows_external_writers() {
             return false;
         }
         let external = ExternalFile::open(self).ok().flatten();
         if external.is_none() {
-            in_flight.stuck().forget(&self.image_id);
+            in_flight.stuck.forget(&self.image_id);
         }
         external.is_some_and(|external| external.check_known_stuck())
     }
 
     fn follows_external_writers(&self) -> bool {
         self.inner.config.other_writer == OtherWriter::Follow
-    }
-}
-
-impl fmt::Debug for Resolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.route().name())
     }
 }

@@ -6,10 +6,9 @@ use super::progress::Progress;
 use crate::fill::Fill;
 use image_cache_store::md5::WRITE_BLOCK;
 use image_cache_store::sync::lock;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{fmt, io};
 
 /// The bytes of an image, from its beginning.
 pub(crate) type BoxedSource = Box<dyn Read + Send>;
@@ -124,16 +123,14 @@ impl SharedSource for SharedFetch {
         }
     }
 
-    #[cfg(feature = "tokio")]
     fn try_fetch_next(&self, position: u64) -> io::Result<bool> {
-        match self.progress.look_unless_moved(position, || lock(&self.pump).take()) {
-            Ok(Some(pump)) => self.fetch_with(pump).map(|()| true),
-            Ok(None) => Ok(false),
-            Err(_has_moved) => Ok(true),
+        if self.progress.has_moved(position) {
+            return Ok(true);
         }
+        let pump = lock(&self.pump).take();
+        pump.map_or(Ok(false), |pump| self.fetch_with(pump).map(|()| true))
     }
 
-    #[cfg(feature = "tokio")]
     fn is_idle(&self) -> bool {
         lock(&self.pump).is_some()
     }
@@ -159,12 +156,6 @@ impl SharedSource for SharedFetch {
         if let Err(error) = thread {
             tracing::warn!(%error, "a fetch that nobody reads any more is broken off");
         }
-    }
-}
-
-impl fmt::Debug for SharedFetch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedFetch").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 

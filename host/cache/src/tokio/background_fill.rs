@@ -110,23 +110,17 @@ impl BackgroundFill {
         Ok(())
     }
 
-    /// The cache has failed: the fill, for the reader that goes on with the source; the bytes that came behind
-    /// what was written are told to all.
-    pub async fn take_pending(mut self) -> Result<BackgroundFill> {
+    /// The cache has failed: the fill, for the reader that goes on with the source, and the bytes that came behind what was
+    /// written, which are only in memory.
+    pub async fn take_pending(mut self) -> Result<(BackgroundFill, Vec<u8>)> {
         let mut fill = self.idle().await?;
-        let fill = blocking(move || {
+        let taken = blocking(move || {
             fill.push_pending()?;
-            Ok::<_, Error>(fill)
+            let pending = fill.take_pending();
+            Ok::<_, Error>((fill, pending))
         });
-        Ok(BackgroundFill::of(fill.await?, self.size))
-    }
-
-    /// The bytes that could not be written, and are only in memory.
-    pub fn pending(&mut self) -> Vec<u8> {
-        match &mut self.state {
-            FeedState::Idle(fill) => fill.take_pending(),
-            FeedState::Busy(_) | FeedState::Lost => Vec::new(),
-        }
+        let (fill, pending) = taken.await?;
+        Ok((BackgroundFill::of(fill, self.size), pending))
     }
 
     /// The source failed: the file goes to `invalid/`.

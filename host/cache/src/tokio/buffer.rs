@@ -1,7 +1,6 @@
 //! Memory for the bytes of images on their way: used again, and counted in a budget.
 
 use super::read_budget::ReadBudget;
-use super::spare::Spare;
 use bytes::Bytes;
 
 /// Bytes in memory that is used again.
@@ -11,15 +10,11 @@ pub(super) struct Buffer {
     /// What it counts for.
     held: usize,
     budget: ReadBudget,
-    spare: fn(&ReadBudget) -> &Spare,
 }
 
 impl Buffer {
-    /// With room for so many bytes, or for as many as each of these spare ones has.
-    fn new(budget: ReadBudget, spare: fn(&ReadBudget) -> &Spare, bytes: usize) -> Buffer {
-        let bytes = spare(&budget).buffer(bytes);
-        let held = bytes.len();
-        Buffer { bytes, filled: 0, held, budget, spare }
+    fn new(budget: &ReadBudget, bytes: Vec<u8>) -> Buffer {
+        Buffer { filled: 0, held: bytes.len(), bytes, budget: budget.clone() }
     }
 
     pub fn room(&mut self) -> &mut [u8] {
@@ -48,7 +43,7 @@ impl Buffer {
 impl ReadBudget {
     /// With room for so many bytes, or for a block.
     pub(super) fn block(&self, bytes: usize) -> Buffer {
-        self.buffer(bytes, |budget| budget.spare_blocks())
+        Buffer::new(self, self.take_block(bytes))
     }
 
     /// The same, unless the budget is exceeded.
@@ -60,13 +55,7 @@ impl ReadBudget {
 
     /// With room for so many bytes, or for a piece of a block.
     pub(super) fn piece(&self, bytes: usize) -> Buffer {
-        self.buffer(bytes, |budget| budget.spare_pieces())
-    }
-
-    fn buffer(&self, bytes: usize, spare: fn(&ReadBudget) -> &Spare) -> Buffer {
-        let buffer = Buffer::new(self.clone(), spare, bytes);
-        self.hold(buffer.held);
-        buffer
+        Buffer::new(self, self.take_piece(bytes))
     }
 }
 
@@ -78,8 +67,7 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.budget.release(self.held);
-        (self.spare)(&self.budget).take_back(&mut self.bytes);
+        self.budget.give_back(&mut self.bytes, self.held);
     }
 }
 

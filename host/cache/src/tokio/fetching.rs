@@ -11,11 +11,12 @@ use super::timer::Timer;
 use super::{pump, tee_stream};
 use crate::error::{Error, Result};
 use crate::single_flight::{
-    Action, Follower, Producer, ReaderState, Request, Route, SourceNeed, SourceToken,
+    Action, Follower, Producer, ReaderState, Request, SourceNeed, SourceToken,
 };
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use futures_util::stream::StreamExt;
+use image_cache_store::sync::lock;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -27,18 +28,6 @@ pub(super) async fn open(
     source: Option<ImageStream>,
 ) -> Result<Option<ImageReader>> {
     let state = ReaderState::new(request, source.is_some());
-    begin(state, source).await
-}
-
-/// Reads a part of an image whose whole a reader is about to read by this route.
-pub(super) async fn open_part(request: Request, route: Route) -> Result<Option<ImageReader>> {
-    begin(ReaderState::of_part(request, route), None).await
-}
-
-async fn begin(
-    state: ReaderState<ImageStream>,
-    source: Option<ImageStream>,
-) -> Result<Option<ImageReader>> {
     let mut blocking_part = BlockingPart { state, source, takeover: None };
     let begin = move || {
         let size = blocking_part.begin()?;
@@ -78,11 +67,16 @@ impl BlockingPart {
         let action = self.state.step(buffer.room()).and_then(|action| self.act(action));
         match action {
             Ok(action) => Ok((buffer.filled_up(), action)),
-            Err(error) => Err(match self.takeover.take().and_then(|takeover| takeover.take()) {
+            Err(error) => Err(match self.take_left() {
                 Some(Takeover::Error(original)) => original,
                 _ => error,
             }),
         }
+    }
+
+    /// What the task that it started has left.
+    fn take_left(&mut self) -> Option<Takeover> {
+        lock(&*self.takeover.take()?).take()
     }
 
     /// Attaches the source if it is needed; all else is left to the task.
@@ -97,7 +91,7 @@ impl BlockingPart {
         let mut fill = match need {
             SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
-                let left = self.takeover.take().and_then(|takeover| takeover.take());
+                let left = self.take_left();
                 let Some(Takeover::Source(source, filling)) = left else { return Err(gone()) };
                 let last = withheld.map(|byte| Bytes::copy_from_slice(&[byte]));
                 token.attach(&mut self.state, tee_stream::tee(source, filling, last));
@@ -153,8 +147,7 @@ impl Fetching {
                 }
                 (_, Action::End(_, hit)) => {
                     self.ended = true;
-                    if hit.is_some() {
-                        let hit = hit.map(OffRuntime::new);
+                    if let Some(hit) = hit.map(OffRuntime::new).map(Some) {
                         return Ok(Some((Chunk { bytes: Bytes::new(), hit }, self)));
                     }
                 }

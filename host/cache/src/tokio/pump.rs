@@ -20,18 +20,7 @@ pub(super) enum Takeover {
 }
 
 /// Where it leaves that.
-#[derive(Default)]
-pub(super) struct TakeoverSlot(Mutex<Option<Takeover>>);
-
-impl TakeoverSlot {
-    pub fn take(&self) -> Option<Takeover> {
-        lock(&self.0).take()
-    }
-
-    fn put(&self, left: Takeover) {
-        *lock(&self.0) = Some(left);
-    }
-}
+pub(super) type TakeoverSlot = Mutex<Option<Takeover>>;
 
 /// Why the pump stops.
 enum Halt {
@@ -61,15 +50,14 @@ pub(super) async fn run(
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
             let (copy, original) = (crate::error::clone_io_error(&error), error);
-            takeover.put(Takeover::Error(original));
+            *lock(&takeover) = Some(Takeover::Error(original));
             filling.reject(&copy).await;
         }
         Halt::Refused | Halt::Deserted => {}
         Halt::CacheFailed => {
-            if let Ok(mut filling) = filling.take_pending().await {
-                let pending = filling.pending();
-                let left = Takeover::Source(source, filling);
-                progress.end_with(pending, FetchEnd::CacheFailed, || takeover.put(left));
+            if let Ok((filling, pending)) = filling.take_pending().await {
+                let left = Some(Takeover::Source(source, filling));
+                progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&takeover) = left);
             }
         }
     }

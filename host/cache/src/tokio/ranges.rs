@@ -3,7 +3,7 @@
 use super::reader::ImageReader;
 use super::{AsyncImageCache, fetching};
 use crate::error::Result;
-use crate::single_flight::{FetchProgress, Route};
+use crate::single_flight::{FetchProgress, Request, Route};
 use bytes::Bytes;
 use futures_util::stream::Stream;
 use image_cache_model::Expected;
@@ -24,18 +24,18 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let request = self.cache.request(id, expected.clone())?.of_part(range);
+        let request = self.cache.request(id, expected.clone(), range)?;
         // Dropped when the part has joined its fetch.
         let whole = self.get_or_fetch_stream(id, expected, source).await?;
         match whole.route() {
             Route::Passing => Ok(None),
-            route => fetching::open_part(request, route).await,
+            route => fetching::open(Request { route: Some(route), ..request }, None).await,
         }
     }
 
     /// [`ImageCache::follow_range`](crate::ImageCache::follow_range).
     pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        fetching::open(self.cache.request(id, Expected::nothing())?.of_part(range), None).await
+        fetching::open(self.cache.request(id, Expected::nothing(), range)?, None).await
     }
 
     /// [`ImageCache::progress`](crate::ImageCache::progress); it does not block.

@@ -70,24 +70,27 @@ impl ReadBudget {
         self.held() <= self.0.bytes
     }
 
-    /// Memory of blocks that is used again.
-    pub(super) fn spare_blocks(&self) -> &Spare {
-        &self.0.blocks
+    /// Memory for so many bytes, or for a block. It counts until it is [given back](Self::give_back).
+    pub(super) fn take_block(&self, bytes: usize) -> Vec<u8> {
+        self.take(&self.0.blocks, bytes)
     }
 
-    /// Memory of pieces that is used again.
-    pub(super) fn spare_pieces(&self) -> &Spare {
-        &self.0.pieces
+    /// The same for a piece.
+    pub(super) fn take_piece(&self, bytes: usize) -> Vec<u8> {
+        self.take(&self.0.pieces, bytes)
     }
 
-    /// Counts bytes that a reader holds, until it [releases](Self::release) them.
-    pub(super) fn hold(&self, bytes: usize) {
-        self.0.held.fetch_add(bytes, Ordering::Relaxed);
+    fn take(&self, spare: &Spare, bytes: usize) -> Vec<u8> {
+        let buffer = spare.buffer(bytes);
+        self.0.held.fetch_add(buffer.len(), Ordering::Relaxed);
+        buffer
     }
 
-    /// So many bytes are released.
-    pub(super) fn release(&self, bytes: usize) {
-        self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    /// Takes back memory that counted for so many bytes, to be used again.
+    pub(super) fn give_back(&self, buffer: &mut Vec<u8>, held: usize) {
+        self.0.held.fetch_sub(held, Ordering::Relaxed);
+        self.0.blocks.take_back(buffer);
+        self.0.pieces.take_back(buffer);
     }
 
     /// A permit to read a block ahead, unless too many are given.

@@ -90,21 +90,18 @@ where
                 self.source = Some(Box::pin((self.start)(broken).await?));
                 continue;
             };
-            match source.next().await {
-                Some(Ok(chunk)) if chunk.is_empty() => {}
+            let error = match source.next().await {
+                Some(Ok(chunk)) if chunk.is_empty() => continue,
                 Some(Ok(chunk)) => {
                     self.progress.note_received(chunk.len());
                     return Ok(Some((chunk, self)));
                 }
                 None if self.progress.is_whole() => return Ok(None),
-                None => self.note_break(None),
-                Some(Err(error)) => self.note_break(Some(error)),
-            }
+                None => None,
+                Some(Err(error)) => Some(error),
+            };
+            self.source = None;
+            self.progress.note_break(error);
         }
-    }
-
-    fn note_break(&mut self, error: Option<io::Error>) {
-        self.source = None;
-        self.progress.note_break(error);
     }
 }

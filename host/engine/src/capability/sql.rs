@@ -21,7 +21,7 @@ use authorizer::DiskShare;
 use connection::OpenDatabase;
 use fault::{SqlFault, is_full};
 use image_cache_model::printable;
-use image_cache_store::Directory;
+use image_cache_store::{Directory, names};
 use location::{DatabaseIdentity, Location};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
@@ -78,7 +78,7 @@ impl Database {
         let (path, disk_share) = match path {
             DatabasePath::InBase(path) => (path.clone(), DiskShare::trusted(max_bytes)),
             DatabasePath::OfDriver(name) => {
-                (Path::new(".image-cache/drivers").join(name), DiskShare::of(max_bytes))
+                (Path::new(names::DRIVERS).join(name), DiskShare::of(max_bytes))
             }
         };
         Database {

@@ -5,7 +5,7 @@ use super::images::write_file;
 use super::timing::Recorder;
 use crate::driver::{Driver, LoadError};
 use image_cache_model::{CachedImage, Config};
-use image_cache_store::Directory;
+use image_cache_store::{Directory, names};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Fixture {
 
     /// Puts a file that matches the record beside its place, as a fetch that is about to be published.
     pub(super) fn unpublished(&self, image: &CachedImage) -> Verdict<Unpublished> {
-        let from = self.directory.path().join("incomplete").join(image.image_id.as_str());
+        let from = self.directory.path_of(names::INCOMPLETE).join(image.image_id.as_str());
         let to = self.directory.path().join(image.image_id.as_str());
         let file = write_file(&from, image).map_err(|e| cannot("write", &from, &e))?;
         Ok(Unpublished { file, from, to })

@@ -1,10 +1,10 @@
 //! What the live writers of all processes take of the cache, and what the file system has free.
 
 use super::reservation::{announced_bytes, has_announced_image};
-use super::{Directory, entry_info, open_regular};
+use super::{Directory, image_files};
 use image_cache_model::ImageId;
 use rustix::fs::fstat;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 
 /// The unit of `st_blocks`, whatever block size the file system has.
@@ -26,21 +26,12 @@ impl Directory {
     /// or publishes meanwhile.
     pub fn active_fills(&self, except: &ImageId) -> io::Result<ActiveFills> {
         let mut fills = ActiveFills::default();
-        for entry in self.incomplete.entries()? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(id) = name.to_str().and_then(|name| self.image_id(name).ok()) else {
-                continue;
-            };
-            if id == *except || entry_info(&entry)?.is_none() {
-                continue;
-            }
-            let Some(file) = open_regular(&self.incomplete, &id)? else { continue };
-            match file.try_lock_shared() {
-                // Its writer is dead: the file is replaced or cleaned, and never published.
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => fills.add(&file)?,
-                Err(TryLockError::Error(error)) => return Err(error),
+        for (id, _) in image_files(self, &self.incomplete)? {
+            // The file of a dead writer is replaced or cleaned, and never published.
+            if id != *except
+                && let Some(file) = self.open_growing(&id)?
+            {
+                fills.add(&file)?;
             }
         }
         Ok(fills)

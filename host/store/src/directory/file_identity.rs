@@ -1,6 +1,6 @@
 //! Which file is which, and whether the directory is still where it was opened.
 
-use super::Directory;
+use super::{Directory, names};
 use cap_std::fs::{Dir, MetadataExt};
 use image_cache_model::{ImageId, LeftoverState};
 use rustix::fs::{AtFlags, CWD};
@@ -42,7 +42,8 @@ impl Directory {
         let here = |dir: &Dir| rustix::fs::fstat(dir).map(|stat| (stat.st_dev, stat.st_ino));
         // The only use of an ambient path: nothing is opened.
         let base = rustix::fs::statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW)?;
-        let incomplete = rustix::fs::statat(&self.base, "incomplete", AtFlags::SYMLINK_NOFOLLOW)?;
+        let incomplete =
+            rustix::fs::statat(&self.base, names::INCOMPLETE, AtFlags::SYMLINK_NOFOLLOW)?;
         let is_same = (base.st_dev, base.st_ino) == here(&self.base)?
             && (incomplete.st_dev, incomplete.st_ino) == here(&self.incomplete)?;
         is_same.then_some(()).ok_or_else(|| io::Error::other("another directory has its place"))

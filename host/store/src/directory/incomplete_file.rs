@@ -2,7 +2,6 @@
 
 mod take;
 
-use super::reservation::Reservation;
 use super::{Directory, FileInfo, not_regular, remove_regular, same_inode};
 use cap_std::fs::Dir;
 use image_cache_model::{Durability, ImageId};
@@ -30,8 +29,14 @@ pub struct Incomplete {
     pending: bool,
     /// Whether its bytes are verified: then a file that cannot be published is removed, since it shows nothing.
     verified: bool,
-    /// What it has reserved of the cache and of the disk.
-    reservation: Reservation,
+    /// Bytes that may be written without asking.
+    pub(super) reserved: u64,
+    /// Bytes for which the file system has allocated blocks.
+    pub(super) allocated: u64,
+    /// Whether other processes can read the reserved bytes from the file.
+    pub(super) announced_bytes: bool,
+    /// Whether other processes can read from the file that its image is counted.
+    pub(super) announced_image: bool,
 }
 
 /// The result of publishing.
@@ -66,35 +71,10 @@ impl Incomplete {
         self.size
     }
 
-    /// Bytes that may be written without asking.
-    pub fn reserved(&self) -> u64 {
-        self.reservation.reserved
-    }
-
-    /// Bytes that the file system no longer counts as free because of this file.
-    pub fn allocated(&self) -> u64 {
-        self.reservation.allocated.max(self.size)
-    }
-
-    /// Reserves `total` bytes and announces them to other processes; false if the file system cannot store that.
-    pub fn announce_bytes(&mut self, total: u64) -> io::Result<bool> {
-        self.reservation.announce_bytes(&self.file, total)
-    }
-
-    /// Announces to other processes that the image is counted. If the file system cannot store that, its bytes tell them.
-    pub fn announce_image(&mut self) -> io::Result<()> {
-        self.reservation.announce_image(&self.file)
-    }
-
-    /// Has the file system allocate blocks for `total` bytes, without changing the file's length; false if it cannot do that.
-    pub fn allocate(&mut self, total: u64) -> io::Result<bool> {
-        self.reservation.allocate(&self.file, self.size, total)
-    }
-
     /// Says that the bytes are verified, flushes them to disk if `durability` asks for it, and returns what the inode says then.
     pub fn sync_to_disk(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
-        self.reservation.release_unwritten(&self.file, self.size)?;
+        self.release_unwritten()?;
         if durability == Durability::Full {
             self.file.sync_all()?;
         }
@@ -126,7 +106,7 @@ impl Incomplete {
             Err(e) => return Err(e.into()),
         }
         self.pending = false;
-        self.reservation.withdraw(&self.file, &self.image_id);
+        self.withdraw();
         // From now on it is a cached image, which only a reader's shared lock protects from eviction. This process does not wait
         // for it: between the two locks another process may have taken its own, and keep it.
         let _ = self.file.try_lock_shared();
@@ -162,8 +142,8 @@ impl Drop for Incomplete {
             return self.remove();
         }
         // If this fails, the space stays allocated until the file is cleaned.
-        let _ = self.reservation.release_unwritten(&self.file, self.size);
-        self.reservation.withdraw(&self.file, &self.image_id);
+        let _ = self.release_unwritten();
+        self.withdraw();
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.invalid, self.image_id.as_str());
         if same_inode(from, &self.image_id, &self.file).unwrap_or(false)

@@ -1,7 +1,7 @@
 //! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or were aborted.
 
 use super::writer_lock::lock_exclusive;
-use super::{Directory, entry_info, open_regular, remove_regular, same_inode};
+use super::{Directory, FileInfo, image_files, open_regular, remove_regular, same_inode};
 use cap_std::fs::Dir;
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::fs::TryLockError;
@@ -10,12 +10,7 @@ use std::io;
 impl Directory {
     /// Whether a live writer is fetching the image.
     pub fn is_being_written(&self, id: &ImageId) -> io::Result<bool> {
-        let Some(file) = open_regular(&self.incomplete, id)? else { return Ok(false) };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(e)) => Err(e),
-        }
+        Ok(self.open_growing(id)?.is_some())
     }
 
     /// How many files there are, with or without a live writer.
@@ -25,17 +20,15 @@ impl Directory {
 
     /// The files without a live writer, in no order.
     pub fn leftovers(&self, state: LeftoverState) -> io::Result<Vec<Leftover>> {
-        let mut files = self.files_in(state)?;
+        let mut dead = self.files_in(state)?;
         if state == LeftoverState::Incomplete {
-            let mut dead = Vec::with_capacity(files.len());
-            for file in files {
+            for file in std::mem::take(&mut dead) {
                 if !self.is_being_written(&file.image_id)? {
                     dead.push(file);
                 }
             }
-            files = dead;
         }
-        Ok(files)
+        Ok(dead)
     }
 
     /// Removes a leftover; false if it is gone, or a writer has replaced it.
@@ -51,19 +44,14 @@ impl Directory {
     }
 
     fn files_in(&self, state: LeftoverState) -> io::Result<Vec<Leftover>> {
-        let mut files = Vec::new();
-        for entry in self.leftover_dir(state).entries()? {
-            let entry = entry?;
-            let Some(image_id) =
-                entry.file_name().to_str().and_then(|name| self.image_id(name).ok())
-            else {
-                continue;
-            };
-            if let Some(info) = entry_info(&entry)? {
-                files.push(Leftover { image_id, state, size: info.size, modified: info.modified });
-            }
-        }
-        Ok(files)
+        let files = image_files(self, self.leftover_dir(state))?.into_iter();
+        let leftover = |(image_id, FileInfo { size, modified, .. })| Leftover {
+            image_id,
+            state,
+            size,
+            modified,
+        };
+        Ok(files.map(leftover).collect())
     }
 
     pub(super) fn leftover_dir(&self, state: LeftoverState) -> &Dir {

@@ -1,9 +1,9 @@
 //! Opening the base directory, and making what is missing in it.
 
-use super::Directory;
 use super::directory_lock::LOCK_TIMEOUT;
 use super::owner::Owner;
 use super::safe_open::RateLimit;
+use super::{Directory, names};
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -37,14 +37,13 @@ impl Directory {
         let stat = rustix::fs::fstat(&base).map_err(|e| fault(e.into()))?;
         let owner = Owner::of(&stat);
         let made = |name: &str| {
-            make(&base, name, owner)
-                .map_err(|source| DirectoryFault { path: path.join(name), source })
+            let made = folder(&base, Path::new(name), owner);
+            made.map_err(|source| DirectoryFault { path: path.join(name), source })
         };
-        let (incomplete, invalid) = (made("incomplete")?, made("invalid")?);
-        let (queue, own) = (made("queue")?, made(".image-cache")?);
-        let blocks = make(&own, "blocks", owner)
-            .map_err(|source| DirectoryFault { path: path.join(".image-cache/blocks"), source })?;
-        folder(&base, database, owner)
+        let (incomplete, invalid) = (made(names::INCOMPLETE)?, made(names::INVALID)?);
+        let (queue, own) = (made(names::QUEUE)?, made(names::OWN)?);
+        let blocks = made(names::BLOCKS)?;
+        folder_of(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
         let database = database.to_str().unwrap_or("cache.db").into();
         let directory = Directory {
@@ -72,9 +71,9 @@ impl Directory {
     fn check_writable(&self) -> Result<(), DirectoryFault> {
         for (dir, name) in [
             (&self.base, ""),
-            (&self.incomplete, "incomplete"),
-            (&self.invalid, "invalid"),
-            (&self.queue, "queue"),
+            (&self.incomplete, names::INCOMPLETE),
+            (&self.invalid, names::INVALID),
+            (&self.queue, names::QUEUE),
         ] {
             let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
             rustix::fs::accessat(dir, ".", access, rustix::fs::AtFlags::EACCESS)
@@ -85,7 +84,7 @@ impl Directory {
 
     /// The folder of what lies at this path below the base directory, no link followed; made if it is missing.
     pub fn folder_of(&self, below: &Path) -> io::Result<Dir> {
-        folder(&self.base, below, self.owner)
+        folder_of(&self.base, below, self.owner)
     }
 
     /// A warning if the file system is none of those that were tested.
@@ -122,9 +121,14 @@ fn make_base(path: &Path) -> io::Result<()> {
 }
 
 /// The folder of what lies at this path below the base directory, no link followed; folders that are missing are made.
-fn folder(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
+fn folder_of(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
+    folder(base, below.parent().unwrap_or(Path::new("")), owner)
+}
+
+/// The folder at this path below the base directory, likewise.
+fn folder(base: &Dir, path: &Path, owner: Owner) -> io::Result<Dir> {
     let mut dir = base.try_clone()?;
-    for folder in below.parent().into_iter().flatten() {
+    for folder in path {
         let name = folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         dir = make(&dir, name, owner)?;
     }

@@ -1,6 +1,6 @@
 //! Space for a file that is being written: announced to other processes, allocated before its bytes come, given back at its end.
 
-use image_cache_model::ImageId;
+use super::Incomplete;
 use rustix::fs::{FallocateFlags, XattrFlags, fallocate, fgetxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 use std::fs::File;
@@ -15,47 +15,42 @@ const RESERVED_IMAGE: &str = "user.image-cache.place";
 /// Decimal digits of the largest number of bytes.
 const DIGITS: usize = 20;
 
-/// What one incomplete file has reserved of the cache and of the disk.
-///
-/// Other processes read it from extended attributes of the file, so that it ends with the file. The writer calls
-/// [`release_unwritten`](Self::release_unwritten) and [`withdraw`](Self::withdraw) when the file is complete or given up. If the
-/// writer dies before that, the file's lock ends with the process, and nobody counts the file any more.
-#[derive(Debug, Default)]
-pub(super) struct Reservation {
+/// Other processes read what the file has reserved from its extended attributes, so that it ends with the file. The writer calls
+/// `release_unwritten` and `withdraw` when the file is complete or given up. If the
+/// writer dies before that, the file's lock ends with the process, and no process counts the file any more.
+impl Incomplete {
     /// Bytes that may be written without asking.
-    pub reserved: u64,
-    /// Bytes for which the file system has allocated blocks.
-    pub allocated: u64,
-    /// Whether other processes can read the reserved bytes from the file.
-    announced_bytes: bool,
-    /// Whether other processes can read from the file that its image is counted.
-    announced_image: bool,
-}
+    pub fn reserved(&self) -> u64 {
+        self.reserved
+    }
 
-impl Reservation {
+    /// Bytes that the file system no longer counts as free because of this file.
+    pub fn allocated(&self) -> u64 {
+        self.allocated.max(self.size())
+    }
+
     /// Reserves `total` bytes and announces them to other processes; false if the file system cannot store that.
-    pub fn announce_bytes(&mut self, file: &File, total: u64) -> io::Result<bool> {
+    pub fn announce_bytes(&mut self, total: u64) -> io::Result<bool> {
         self.reserved = total;
-        self.announced_bytes = set(file, RESERVED_BYTES, total.to_string().as_bytes())?;
+        self.announced_bytes = set(self.file(), RESERVED_BYTES, total.to_string().as_bytes())?;
         Ok(self.announced_bytes)
     }
 
     /// Announces to other processes that the image is counted. If the file system cannot store that, its bytes tell them.
-    pub fn announce_image(&mut self, file: &File) -> io::Result<()> {
-        self.announced_image |= set(file, RESERVED_IMAGE, b"1")?;
+    pub fn announce_image(&mut self) -> io::Result<()> {
+        self.announced_image |= set(self.file(), RESERVED_IMAGE, b"1")?;
         Ok(())
     }
 
-    /// Has the file system allocate blocks for `total` bytes of a file with `size` bytes, without changing the file's length;
-    /// false if it cannot do that.
-    pub fn allocate(&mut self, file: &File, size: u64, total: u64) -> io::Result<bool> {
+    /// Has the file system allocate blocks for `total` bytes, without changing the file's length; false if it cannot do that.
+    pub fn allocate(&mut self, total: u64) -> io::Result<bool> {
         self.reserved = total;
-        let from = self.allocated.max(size);
+        let from = self.allocated();
         if from >= total {
             return Ok(true);
         }
         loop {
-            match fallocate(file, FallocateFlags::KEEP_SIZE, from, total - from) {
+            match fallocate(self.file(), FallocateFlags::KEEP_SIZE, from, total - from) {
                 Ok(()) => {
                     self.allocated = total;
                     return Ok(true);
@@ -67,25 +62,25 @@ impl Reservation {
         }
     }
 
-    /// Gives back the blocks behind the `size` bytes that were written.
-    pub fn release_unwritten(&mut self, file: &File, size: u64) -> io::Result<()> {
-        if self.allocated > size {
-            file.set_len(size)?;
-            self.allocated = size;
+    /// Gives back the blocks behind the bytes that were written.
+    pub(super) fn release_unwritten(&mut self) -> io::Result<()> {
+        if self.allocated > self.size() {
+            self.file().set_len(self.size())?;
+            self.allocated = self.size();
         }
         Ok(())
     }
 
     /// Removes the announcements from the file, which is no longer being written.
-    pub fn withdraw(&mut self, file: &File, image: &ImageId) {
+    pub(super) fn withdraw(&mut self) {
         let announced = [
             (std::mem::take(&mut self.announced_bytes), RESERVED_BYTES),
             (std::mem::take(&mut self.announced_image), RESERVED_IMAGE),
         ];
         for (_, name) in announced.into_iter().filter(|(is_there, _)| *is_there) {
-            if let Err(error) = fremovexattr(file, name) {
+            if let Err(error) = fremovexattr(self.file(), name) {
                 // The attribute means nothing on a file that is not incomplete.
-                tracing::debug!(%image, %error, "an attribute remains on its file");
+                tracing::debug!(image = %self.image_id(), %error, "an attribute remains on its file");
             }
         }
     }

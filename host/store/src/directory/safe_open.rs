@@ -39,18 +39,13 @@ pub(super) fn open_to_write(dir: &Dir, name: &str) -> io::Result<Option<File>> {
 /// One system call: a single component that is no link cannot lead out of the directory.
 fn open(dir: &Dir, name: &str, flags: OFlags) -> io::Result<Option<File>> {
     match rustix::fs::openat(dir, name, flags | SAFE_FLAGS, Mode::empty()) {
-        Ok(file) => regular(file.into()),
-        Err(e) => not_opened(dir, name, e.into()),
+        Ok(file) => Ok(is_regular(&rustix::fs::fstat(&file)?).then(|| file.into())),
+        // There is no regular file: none at all, a symbolic link, a socket or a device without a driver.
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
+        // Another error may be due to a directory opened for writing, or to a device that must not be opened.
+        Err(_) if is_other(dir, name) => Ok(None),
+        Err(e) => Err(e.into()),
     }
-}
-
-fn regular(file: File) -> io::Result<Option<File>> {
-    Ok(is_regular(&rustix::fs::fstat(&file)?).then_some(file))
-}
-
-fn not_opened(dir: &Dir, name: &str, error: io::Error) -> io::Result<Option<File>> {
-    // Another error may be due to a directory opened for writing, or to a device that must not be opened.
-    if is_no_file(&error) || is_other(dir, name) { Ok(None) } else { Err(error) }
 }
 
 /// Makes a new file with this mode less the process's mask; an error if the name exists.
@@ -83,12 +78,6 @@ pub(super) fn is_regular(stat: &Stat) -> bool {
 /// A random part of the name of a file that is being written, which nobody can foresee and occupy.
 pub(super) fn random_suffix() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
-}
-
-/// Whether opening failed because there is no regular file: none at all, a symbolic link, a socket or a
-/// device without a driver.
-fn is_no_file(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::NXIO))
 }
 
 /// Limits one kind of log message to one a minute.

@@ -3,7 +3,7 @@
 use super::opening::make;
 use super::owner::Owner;
 use super::safe_open::{RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole};
-use super::{Directory, unlink};
+use super::{Directory, names, unlink};
 use cap_std::fs::Dir;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub struct SmallFiles {
 impl Directory {
     /// A folder of `.image-cache/`, made if it is missing.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
-        SmallFiles::open(&self.own, &self.path_of(".image-cache"), name, self.owner)
+        SmallFiles::open(&self.own, &self.path_of(names::OWN), name, self.owner)
     }
 }
 

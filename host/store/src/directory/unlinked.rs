@@ -15,17 +15,6 @@ pub struct UnlinkedFile {
     _open: Option<File>,
 }
 
-/// The result of an attempt to evict an image.
-#[derive(Debug)]
-pub enum EvictResult {
-    /// It was removed.
-    Evicted(UnlinkedFile),
-    /// A reader has it open: it stays.
-    BeingRead,
-    /// It was not there any more.
-    Gone,
-}
-
 impl UnlinkedFile {
     /// `open` is `None` if the file has another name by now, or could not be opened.
     pub fn new(size: u64, open: Option<File>) -> UnlinkedFile {
@@ -46,18 +35,19 @@ impl Directory {
         Ok(unlink(&self.base, id.as_str())?.then(|| UnlinkedFile::new(size, file)))
     }
 
-    /// Removes a cached image, unless a reader holds its lock.
-    pub fn evict(&self, id: &ImageId) -> io::Result<EvictResult> {
-        let Some(file) = self.open_cached(id)? else { return Ok(EvictResult::Gone) };
+    /// The same, unless a reader holds the image's lock: then it stays, and the error is of kind
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
+    pub fn evict(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
+        let Some(file) = self.open_cached(id)? else { return Ok(None) };
         let file = match lock_exclusive(&self.base, id, file) {
             Ok(locked) => locked,
-            Err(TryLockError::WouldBlock) => return Ok(EvictResult::BeingRead),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being read"));
+            }
             Err(TryLockError::Error(e)) => return Err(e),
         };
         let size = file.metadata()?.len();
-        if !same_inode(&self.base, id, &file)? || !unlink(&self.base, id.as_str())? {
-            return Ok(EvictResult::Gone);
-        }
-        Ok(EvictResult::Evicted(UnlinkedFile::new(size, Some(file))))
+        let is_removed = same_inode(&self.base, id, &file)? && unlink(&self.base, id.as_str())?;
+        Ok(is_removed.then(|| UnlinkedFile::new(size, Some(file))))
     }
 }

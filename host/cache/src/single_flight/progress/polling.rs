@@ -9,12 +9,9 @@ use std::task::{Context, Poll, Waker};
 pub(crate) enum PumpCall {
     /// A reader waits for bytes that have come and are not written.
     Write,
-    /// Nobody is left.
+    /// No reader is left.
     Deserted,
 }
-
-/// There is something to read.
-pub(crate) struct HasMoved;
 
 impl Progress {
     /// Whether there is something behind `position`, or the end, or `look` has found something; if not,
@@ -39,14 +36,9 @@ impl Progress {
         Poll::Pending
     }
 
-    /// What `look` finds, unless there is something behind `position`, or the end.
-    pub fn look_unless_moved<T>(
-        &self,
-        position: u64,
-        look: impl FnOnce() -> Option<T>,
-    ) -> Result<Option<T>, HasMoved> {
-        let state = self.state();
-        if state.has_moved(position) { Err(HasMoved) } else { Ok(look()) }
+    /// Whether there is something behind `position`, or the end.
+    pub fn has_moved(&self, position: u64) -> bool {
+        self.state().has_moved(position)
     }
 
     /// Asks the task that reads the source for a sign of life; false if it owes one since the last time.

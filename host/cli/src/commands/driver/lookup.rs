@@ -1,7 +1,7 @@
 //! Finding a driver by its name, and what is known of it.
 
 use anyhow::Context;
-use image_cache::{Config, Inspection, conformance, inspect};
+use image_cache::{Config, Inspection, conformance, inspect, names};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection
     if !inspection.faults.is_empty() {
         return Ok(inspection);
     }
-    let own = config.dir.join(".image-cache");
+    let own = config.dir.join(names::OWN);
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
     let scratch = scratch.context("cannot make a directory to try the driver in")?;
     let config = Config { driver: name.to_owned(), ..config.clone() };

@@ -4,6 +4,7 @@ use super::Database;
 use super::connection::connect;
 use super::database_lock::lock_database_files;
 use super::location::{Location, SIDE_FILES};
+use image_cache_store::names;
 use rusqlite::ErrorCode;
 use std::io;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ impl Database {
                 other => other?,
             }
         }
-        Ok(Some(self.directory.path().join(".image-cache").join(new_name)))
+        Ok(Some(self.directory.path_of(names::OWN).join(new_name)))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Becoming the one writer of an image: the incomplete file is made and locked, a dead writer's is replaced.
 
 use super::Incomplete;
-use crate::directory::reservation::Reservation;
 use crate::directory::safe_open::{create_new, is_regular};
 use crate::directory::writer_lock::lock_exclusive;
 use crate::directory::{
@@ -48,7 +47,10 @@ impl Incomplete {
                     size: 0,
                     pending: true,
                     verified: false,
-                    reservation: Reservation::default(),
+                    reserved: 0,
+                    allocated: 0,
+                    announced_bytes: false,
+                    announced_image: false,
                 };
                 // It may have been published before the lock was taken.
                 if directory.cached_file(image_id)?.is_some() {

@@ -1,0 +1,28 @@
+//! The names that the cache uses in its directory, and the paths of its own files: no other package spells them.
+
+/// Images that are being fetched.
+pub const INCOMPLETE: &str = "incomplete";
+
+/// What failed fetches left, and damaged images.
+pub const INVALID: &str = "invalid";
+
+/// Images that are to be fetched.
+pub const QUEUE: &str = "queue";
+
+/// What is kept beside Glance's layout.
+pub const OWN: &str = ".image-cache";
+
+/// Digests of the images' blocks.
+pub const BLOCKS: &str = ".image-cache/blocks";
+
+/// Databases of drivers that are not built in.
+pub const DRIVERS: &str = ".image-cache/drivers";
+
+/// The file of the locks of images.
+pub const IMAGE_LOCKS: &str = ".image-cache/images";
+
+/// The file of the directory's lock.
+pub const LOCK: &str = ".image-cache/lock";
+
+/// The file whose lock says that the cache is open.
+pub const USERS: &str = ".image-cache/users";
