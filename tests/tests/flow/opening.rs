@@ -9,6 +9,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
+use std::sync::Barrier;
+use std::thread;
+
+/// New directories, and the caches that are opened in each at once.
+const ROUNDS: usize = 5;
+const OPENERS: usize = 6;
 
 with_both_drivers![
     a_missing_directory_is_made_with_its_own,
@@ -21,6 +27,7 @@ with_both_drivers![
     a_full_file_system_is_an_error_or_works,
     a_cache_on_a_full_file_system_is_looked_at_and_emptied,
     several_caches_share_a_directory,
+    a_new_directory_can_be_opened_many_times_at_once,
     files_of_other_programs_in_the_directory_stay,
 ];
 
@@ -325,6 +332,28 @@ fn several_caches_share_a_directory(temp: &TempCache) -> Tested {
     assert_eq!(caches[3].hit_count("0")?, 4);
     drop(caches);
     assert_eq!(temp.records_in_sync()["0"].hits, 4);
+    Ok(())
+}
+
+fn a_new_directory_can_be_opened_many_times_at_once(temp: &TempCache) -> Tested {
+    for round in 0..ROUNDS {
+        let nested = TempCache::at(temp.driver(), temp.path(&format!("new-{round}")));
+        let (config, start) = (nested.config().build()?, Barrier::new(OPENERS));
+        let failed: Vec<String> = thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                let cache = ImageCache::open(config.clone()).map_err(|error| error.to_string())?;
+                match cache.driver().fallback {
+                    Some(fallback) => Err(format!("{fallback:?}")),
+                    None => cache.cached_images().map(drop).map_err(|error| error.to_string()),
+                }
+            };
+            let openers: Vec<_> = (0..OPENERS).map(|_| scope.spawn(open)).collect();
+            let results = openers.into_iter().map(|opener| opener.join().expect("no panic"));
+            results.filter_map(Result::err).collect()
+        });
+        assert!(failed.is_empty(), "round {round}: {failed:?}");
+    }
     Ok(())
 }
 

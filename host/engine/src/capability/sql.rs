@@ -190,7 +190,10 @@ impl Database {
     /// The interface's error for a fault; notes a corrupt or busy database.
     fn note_fault(&mut self, fault: SqlFault) -> CapabilityError {
         let error = match fault {
-            SqlFault::Answer(error) => return error,
+            SqlFault::Answer(error) => {
+                self.was_busy |= matches!(error, CapabilityError::Busy);
+                return error;
+            }
             SqlFault::Sqlite(error) => error,
         };
         // A guest learns no path, not even from an error's text.

@@ -92,12 +92,13 @@ fn images_that_are_being_fetched_count_against_a_hard_limit(temp: &TempCache) ->
 
 fn fills_at_once_never_exceed_a_hard_limit_on_images(temp: &TempCache) -> Tested {
     let most = 5;
-    let start = Barrier::new(4);
+    // Before the threads start: if one fails to open, the others wait for it at the barrier.
+    let caches = [(); 4].map(|()| temp.open_with(|it| it.max_images(most).hard_limit(true)));
+    let start = Barrier::new(caches.len());
     thread::scope(|scope| {
-        for n in 0..4 {
+        for (n, cache) in caches.iter().enumerate() {
             let start = &start;
             scope.spawn(move || {
-                let cache = temp.open_with(|config| config.max_images(most).hard_limit(true));
                 start.wait();
                 for image in 0..20 {
                     let id = format!("{n}-{image}");

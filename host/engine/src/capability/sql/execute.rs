@@ -19,6 +19,9 @@ pub const MAX_STATEMENTS: usize = 20_000;
 /// Most rows of a result.
 pub const MAX_ROWS: usize = 10_000;
 
+/// How often a statement is prepared while other processes change the schema.
+const PREPARE_ATTEMPTS: u32 = 100;
+
 /// Most bytes of a result.
 const MAX_RESULT: usize = 8 << 20;
 
@@ -100,18 +103,21 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Runs a statement. One that was prepared for an older schema is prepared again.
+    /// Runs a statement. One that was prepared for an older schema is prepared again: other processes can change the schema several
+    /// times in a row, for example if they all open a new database at once.
     fn run<T>(
         &mut self,
         statement: &wit::Statement,
         once: fn(&mut Self, &wit::Statement) -> Result<T, SqlFault>,
     ) -> Result<T, SqlFault> {
-        let answer = once(self, statement);
-        if answer.is_err() && self.interrupt.take_stale() {
+        for _ in 0..PREPARE_ATTEMPTS {
+            let answer = once(self, statement);
+            if answer.is_ok() || !self.interrupt.take_stale() {
+                return answer;
+            }
             self.prepared.forget_all(self.connection);
-            return once(self, statement);
         }
-        answer
+        Err(CapabilityError::Busy.into())
     }
 
     /// Rows changed.
