@@ -16,6 +16,7 @@ use image_cache_store::md5::WRITE_BLOCK;
 use sink::Sink;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tracing::Span;
 
@@ -122,7 +123,8 @@ impl Fill {
     /// Takes the next bytes; an error if they are more than the image may have.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
-        self.inner.metrics.counters().bytes_fetched += bytes.len() as u64;
+        let fetched = &self.inner.metrics.bytes_fetched;
+        fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if let Some(expected) = self.expected.size.filter(|size| self.received > *size) {
             return Err(self.refuse(self.size_mismatch(expected), bytes));
         }

@@ -85,9 +85,10 @@ pub struct DriverCalls {
 #[derive(Debug, Default)]
 pub(crate) struct CacheMetrics {
     counters: Mutex<Counters>,
-    /// These two without a lock: they are counted at each read of a reader.
+    /// Atomic, because they change at each read of a reader and at each chunk of a fetch.
     pub bytes_from_cache: AtomicU64,
     pub bytes_from_fetches: AtomicU64,
+    pub bytes_fetched: AtomicU64,
 }
 
 impl CacheMetrics {
@@ -113,6 +114,7 @@ impl CacheMetrics {
         Counters {
             bytes_from_cache: self.bytes_from_cache.load(Ordering::Relaxed),
             bytes_from_fetches: self.bytes_from_fetches.load(Ordering::Relaxed),
+            bytes_fetched: self.bytes_fetched.load(Ordering::Relaxed),
             ..self.counters().clone()
         }
     }

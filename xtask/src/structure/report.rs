@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_cycle_is_a_fault_and_is_shown_with_its_names() -> Result<()> {
         let report = report("pub struct A(crate::b::B);", "use crate::a; pub struct B(a::A);")?;
-        assert_eq!(report.faults(), ["1 circles of files, 0 are allowed"]);
+        assert_eq!(report.faults(), ["1 import cycles, 0 are allowed"]);
         let text = report.to_string();
         assert!(text.contains("      host/src/a.rs -> host/src/b.rs: B\n"), "{text}");
         assert!(text.contains("  all below host/: 3\n"), "{text}");
@@ -195,7 +195,10 @@ mod tests {
         let five = "pub struct A; pub struct B; pub struct C; pub struct D; pub struct E;";
         let six = format!("{five} pub struct F;");
         assert!(report(five, &six)?.faults().is_empty());
-        assert_eq!(report(&six, &six)?.faults(), ["6 type names more than once, 5 are allowed"]);
+        assert_eq!(
+            report(&six, &six)?.faults(),
+            ["6 type names are defined more than once, 5 are allowed"]
+        );
         Ok(())
     }
 }

@@ -190,10 +190,7 @@ impl Database {
     /// The interface's error for a fault; notes a corrupt or busy database.
     fn note_fault(&mut self, fault: SqlFault) -> CapabilityError {
         let error = match fault {
-            SqlFault::Answer(error) => {
-                self.was_busy |= matches!(error, CapabilityError::Busy);
-                return error;
-            }
+            SqlFault::Answer(error) => return error,
             SqlFault::Sqlite(error) => error,
         };
         // A guest learns no path, not even from an error's text.

@@ -19,8 +19,9 @@ pub const MAX_STATEMENTS: usize = 20_000;
 /// Most rows of a result.
 pub const MAX_ROWS: usize = 10_000;
 
-/// How often a statement is prepared while other processes change the schema.
-const PREPARE_ATTEMPTS: u32 = 100;
+/// How often a statement is prepared again if the schema has changed. It also ends a statement that SQLite can never run unprepared,
+/// such as `VACUUM`.
+const PREPARE_AGAIN: u32 = 20;
 
 /// Most bytes of a result.
 const MAX_RESULT: usize = 8 << 20;
@@ -110,14 +111,15 @@ impl<'a> Runner<'a> {
         statement: &wit::Statement,
         once: fn(&mut Self, &wit::Statement) -> Result<T, SqlFault>,
     ) -> Result<T, SqlFault> {
-        for _ in 0..PREPARE_ATTEMPTS {
-            let answer = once(self, statement);
+        let mut answer = once(self, statement);
+        for _ in 0..PREPARE_AGAIN {
             if answer.is_ok() || !self.interrupt.take_stale() {
-                return answer;
+                break;
             }
             self.prepared.forget_all(self.connection);
+            answer = once(self, statement);
         }
-        Err(CapabilityError::Busy.into())
+        answer
     }
 
     /// Rows changed.
