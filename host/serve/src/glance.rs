@@ -151,8 +151,7 @@ impl ProxyProfile for GlanceProfile {
         if control.forbids_sharing() || (control.no_cache && !authorises) {
             return Err(Reason::Forbidden);
         }
-        let is_encoded =
-            headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+        let is_encoded = stored_fields::are_encoded(headers);
         let is_framed = response.extensions().get() == Some(&IsFramed(true));
         if is_encoded || !(is_framed || promised.is_some()) {
             return Err(Reason::NotStorable);

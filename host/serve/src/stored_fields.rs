@@ -99,9 +99,23 @@ pub fn are_storable(headers: &HeaderMap) -> bool {
     headers.len() <= MOST_FIELDS && bytes <= MOST_BYTES
 }
 
+/// Whether the bytes of a response are encoded. Checksums and ranges refer to the plain file.
+pub fn are_encoded(headers: &HeaderMap) -> bool {
+    let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_encoding_is_found_in_any_line_and_in_any_case() {
+        let name = "content-encoding";
+        assert!(!are_encoded(&map(&[])));
+        assert!(!are_encoded(&map(&[(name, b"Identity"), (name, b"identity")])));
+        assert!(are_encoded(&map(&[(name, b"identity"), (name, b"gzip")])));
+    }
 
     fn map(fields: &[(&'static str, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -87,8 +87,7 @@ pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason
     if varied(headers).any(differs) {
         return Err(Reason::Vary);
     }
-    let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity) {
+    if stored_fields::are_encoded(headers) {
         return Err(Reason::NotStorable);
     }
     Ok(())
