@@ -5,13 +5,13 @@
 
 mod attribute;
 mod hits;
+mod listing;
 mod sorted_pages;
+mod victims;
 
 use attribute::{CHECKSUM, HITS};
-use image_cache_driver_sdk::{LruSelector, prelude::*};
-
-/// Files requested in one call during a pass over the directory.
-const FILES_AT_ONCE: u32 = 1000;
+use image_cache_driver_sdk::prelude::*;
+use listing::for_each_file;
 
 /// The state of an instance, which can be restored from the directory.
 #[derive(Default)]
@@ -101,14 +101,8 @@ impl Driver for Xattr {
         fault.map_or(Ok(size), Err)
     }
 
-    /// All files, because the host has adopted every file before this call.
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        if request.bytes_needed == 0 {
-            return Ok(Vec::new());
-        }
-        let mut oldest = LruSelector::new(request);
-        for_each_file(|file| oldest.offer(&file.image_id, file.size, file.accessed))?;
-        Ok(oldest.into_victims())
+        victims::select(request)
     }
 }
 
@@ -126,18 +120,6 @@ fn record(image_id: &str) -> Result<Option<CachedImage>, Error> {
         last_accessed: file.accessed,
         last_modified: file.modified,
     }))
-}
-
-/// One pass over the cached files, in no particular order.
-fn for_each_file(mut visit: impl FnMut(files::File)) -> Result<(), Error> {
-    let listing = files::list_cached()?;
-    loop {
-        let some = listing.next(FILES_AT_ONCE)?;
-        if some.is_empty() {
-            return Ok(());
-        }
-        some.into_iter().for_each(&mut visit);
-    }
 }
 
 export_driver!(Xattr);
