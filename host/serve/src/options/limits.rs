@@ -1,14 +1,14 @@
-//! Limits on what a client may use: connections, bytes of a head, time. Fixed times are in [`timeouts`](crate::timeouts).
+//! Limits for clients: connections, size of a request's header, time. Fixed times are in [`timeouts`](crate::timeouts).
 
 use super::values::time;
 use bytesize::ByteSize;
 use clap::Args;
 use std::time::Duration;
 
-/// hyper reads a head into no less.
+/// The smallest buffer that hyper has for a header.
 const LEAST_HEAD: u64 = 8 * 1024;
 
-/// Above this a head is an attack.
+/// A larger header is an attack.
 const MOST_HEAD: u64 = 16 << 20;
 
 /// What a client may take.
@@ -39,7 +39,7 @@ fn head(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "accepted: 8 KiB to 16 MiB, in bytes or with a unit".to_owned())
 }
 
-/// A time that is not 0: nobody could keep that.
+/// A time other than 0, which no client could meet.
 fn patience(text: &str) -> Result<Duration, String> {
     time(text).and_then(|time| match time {
         Duration::ZERO => Err("accepted: more than 0 seconds".to_owned()),

@@ -2,10 +2,10 @@ use super::*;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use image_cache::Config;
 
-/// What is known in an empty cache, which lives as long as its directory.
+/// The store of an empty cache, which lives as long as its directory.
 fn responses() -> (ResponseStore, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory can be made");
-    let config = Config::builder(dir.path()).build().expect("its other options have defaults");
+    let config = Config::builder(dir.path()).build().expect("the other options have defaults");
     let cache = ImageCache::open(config).expect("it can be opened");
     (ResponseStore::open(&cache).expect("its folder can be made"), dir)
 }

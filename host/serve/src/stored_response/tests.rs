@@ -3,7 +3,7 @@ use hyper::header::HeaderValue;
 
 fn stored(headers: &[(&'static str, &str)]) -> StoredResponse {
     let header = |(name, value): &(&'static str, &str)| {
-        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("it is a header"))
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a valid header"))
     };
     StoredResponse::new("http://origin", &headers.iter().map(header).collect(), Some(1), None)
 }
@@ -19,7 +19,7 @@ fn is_fresh(stored: &StoredResponse, in_seconds: SystemTime) -> bool {
 fn http_date(time: SystemTime) -> String {
     let mut headers = HeaderMap::new();
     headers.typed_insert(Date::from(time));
-    headers[header::DATE].to_str().expect("it is a date").to_owned()
+    headers[header::DATE].to_str().expect("valid date").to_owned()
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_if_range_must_name_a_strong_validator() {
     assert!(!strong.matches_if_range(b"\"b\"") && !strong.matches_if_range(b"a"));
     assert!(!stored(&[("etag", "W/\"a\"")]).matches_if_range(b"W/\"a\""));
     let weak = stored(&[("etag", "W/\"a\""), ("last-modified", date)]);
-    assert!(!weak.matches_if_range(date.as_bytes()), "its ETag says that its bytes may be others");
+    assert!(!weak.matches_if_range(date.as_bytes()), "a weak ETag: the bytes may differ");
     let now = http_date(SystemTime::now());
     assert!(!stored(&[("last-modified", &now), ("date", &now)]).matches_if_range(now.as_bytes()));
 }
@@ -112,18 +112,18 @@ fn only_a_strong_validator_says_that_bytes_are_the_same() {
 #[test]
 fn what_was_stored_by_older_rules_is_not_fresh() {
     let stored = stored(&[("cache-control", "max-age=600")]);
-    let mut stored = serde_json::to_value(&stored).expect("it is JSON");
+    let mut stored = serde_json::to_value(&stored).expect("valid JSON");
     stored.as_object_mut().expect("it has fields").remove("version");
-    let old: StoredResponse = serde_json::from_value(stored).expect("older ones can be read");
+    let old: StoredResponse = serde_json::from_value(stored).expect("an old version is readable");
     assert!(old.is_outdated() && !is_fresh(&old, in_seconds(0)));
 }
 
 #[test]
 fn an_etag_with_any_bytes_is_compared_and_repeated_as_it_came() {
-    let etag = HeaderValue::from_bytes(b"\"caf\xe9\"").expect("it is a header");
+    let etag = HeaderValue::from_bytes(b"\"caf\xe9\"").expect("a valid header");
     let headers = HeaderMap::from_iter([(header::ETAG, etag.clone())]);
     let stored = StoredResponse::new("http://origin", &headers, Some(1), None);
-    let stored = serde_json::to_string(&stored).expect("it is JSON");
+    let stored = serde_json::to_string(&stored).expect("valid JSON");
     let stored: StoredResponse = serde_json::from_str(&stored).expect("it can be read");
     assert_eq!(stored.header(&header::ETAG), Some(&etag));
     assert!(stored.matches(&headers) && stored.matches_if_range(etag.as_bytes()));
