@@ -53,7 +53,7 @@ pub async fn start(
     Ok(FetchStart::Reading(reader))
 }
 
-/// Reads an image that is cached or being fetched, of this size if it is known; resumes its fetch if that was interrupted.
+/// Reads an image that is cached or being fetched, of this size if it is known; fetches it again if its fetch was interrupted.
 pub async fn join(
     get: &ImageGet,
     stored: Arc<StoredResponse>,

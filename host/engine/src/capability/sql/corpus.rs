@@ -1,4 +1,4 @@
-//! The corpus of the fuzzer, call by call.
+//! Runs the corpus of the fuzzer, call by call.
 
 #[test]
 fn all_calls_that_the_corpus_keeps_end_as_they_should() -> std::io::Result<()> {
@@ -7,7 +7,7 @@ fn all_calls_that_the_corpus_keeps_end_as_they_should() -> std::io::Result<()> {
     let mut inputs = 0;
     for entry in std::fs::read_dir(corpus)? {
         let (path, place) = (entry?.path(), tempfile::tempdir()?);
-        // Which input it was, if the target panics.
+        // Shows the input if the target panics.
         println!("{}", path.display());
         super::sql_calls::check(place.path(), &std::fs::read(&path)?);
         inputs += 1;

@@ -1,4 +1,4 @@
-//! What a guest's SQL can do, and all that it cannot.
+//! What a guest's SQL can do, and what it cannot do.
 
 mod confining;
 mod files;
@@ -31,7 +31,7 @@ fn records() -> Records {
     Records { _place: place, base, database, deadline }
 }
 
-/// One of another driver's, which may have so many bytes.
+/// A database of another driver, with this maximum size.
 fn of_a_driver(records: &Records, bytes: u64) -> Database {
     let directory = Directory::open(&records.base, Path::new("cache.db")).expect("it opens");
     let place = DatabasePath::OfDriver("mine.db".into());
@@ -46,7 +46,7 @@ fn with(sql: &str, parameters: Vec<wit::Value>) -> wit::Statement {
     wit::Statement { sql: sql.into(), parameters }
 }
 
-/// An error's arm; its words do not matter.
+/// The variant of an error; its text does not matter.
 fn arm(error: &CapabilityError) -> &'static str {
     match error {
         CapabilityError::Busy => "busy",
@@ -93,7 +93,7 @@ fn a_guest_gets_no_path_in_words() {
     std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
     let place = DatabasePath::InBase("folder.db".into());
     let mut database = Database::new(directory, &place, 1 << 30, records.deadline.clone());
-    let error = database.query(&text("SELECT 1")).expect_err("it is a folder");
+    let error = database.query(&text("SELECT 1")).expect_err("a directory");
     let words = format!("{error:?}");
     assert!(words.contains("folder.db: it is no regular file"), "{words}");
     assert!(!words.contains(&*records.base.to_string_lossy()), "{words}");
@@ -133,7 +133,7 @@ fn what_was_undone_leaves_room_for_what_comes_next() {
         database.execute_all(&vec![rows(10, "zeroblob(50000)"); 1000]).expect_err("too much");
     assert_eq!(arm(&error), "too-large");
     let log = records.base.join(".image-cache/drivers/mine.db-wal");
-    assert!(std::fs::metadata(log).expect("a log").len() > 8 << 20, "it was not undone late");
+    assert!(std::fs::metadata(log).expect("a log").len() > 8 << 20, "it was rolled back early");
     database.execute(&rows(1000, "n")).expect("there is room");
 }
 
@@ -146,7 +146,7 @@ fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
     let error = records.database.query(&text(endless)).expect_err("it never ends");
     assert_eq!(arm(&error), "too-large");
     records.deadline.set(Instant::now() + Duration::from_secs(60));
-    records.database.query(&text("SELECT 1")).expect("the connection goes on");
+    records.database.query(&text("SELECT 1")).expect("the connection works");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
         (text("SELEKT"), "other"),
         (text("SELECT CAST(x'ff' AS TEXT)"), "other"),
     ] {
-        let error = records.database.query(&statement).expect_err("it makes no sense");
+        let error = records.database.query(&statement).expect_err("it is invalid");
         assert_eq!(arm(&error), expected, "{}", statement.sql);
     }
     assert_eq!(

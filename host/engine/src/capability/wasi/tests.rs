@@ -1,4 +1,4 @@
-//! A guest of WASI that waits, and what it finds in its context.
+//! A guest of WASI that waits, and the contents of its context.
 
 use super::*;
 use crate::driver::driver_spec::DriverSpec;
@@ -8,7 +8,7 @@ use image_cache_model::{DriverConfig, Limits};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
-/// Waits as long as its parameter says, in nanoseconds.
+/// Waits for its parameter's number of nanoseconds.
 const WAITING: &str = r#"(component
     (import "wasi:io/poll@0.2.6" (instance $poll
         (export "pollable" (type $pollable (sub resource)))

@@ -1,4 +1,4 @@
-//! Compiled code is found again, and never run when it is damaged or not ours.
+//! Compiled code is found again, and never run if it is damaged or not ours.
 
 use super::storage::{MAX_ENTRIES, evict_oldest};
 use super::*;
@@ -27,7 +27,7 @@ fn the_second_time_nothing_is_compiled() {
 /// The path of the only entry.
 fn only_entry(directory: &Path) -> PathBuf {
     let mut entries = std::fs::read_dir(directory).expect("a list").flatten();
-    entries.next().expect("it was kept").path()
+    entries.next().expect("it was stored").path()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn what_is_no_regular_file_or_another_components_is_compiled_anew() {
         },
     ];
     for plant in plants {
-        std::fs::remove_file(&path).expect("it goes");
+        std::fs::remove_file(&path).expect("it is removed");
         plant();
         assert!(!compiled(&cache).from_cache);
         assert!(compiled(&cache).from_cache);
@@ -102,7 +102,7 @@ fn the_newest_entries_are_kept() {
             .expect("it can be written");
     }
     let directory = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority());
-    evict_oldest(&directory.expect("it opens")).expect("old ones go");
+    evict_oldest(&directory.expect("it opens")).expect("old ones are removed");
     assert_eq!(std::fs::read_dir(place.path()).expect("a list").count(), MAX_ENTRIES);
 }
 

@@ -1,11 +1,11 @@
-//! Components that load, and every way in which one does not.
+//! Components that can be loaded, and each kind that cannot.
 
 use super::*;
 use crate::driver::compile_cache::digest;
 use crate::driver::testing::{Cache, component};
 use image_cache_model::{Grant, Limits};
 
-/// Why `bytes` under this configuration is no driver.
+/// Why `bytes` with this configuration is not a driver.
 fn refused(cache: &Cache, bytes: &[u8], grants: &[Grant]) -> String {
     let config = cache.config("mine", bytes, grants, Limits::default());
     let error =
@@ -129,7 +129,7 @@ fn a_name_that_leads_nowhere_says_which_names_do() {
     let config = cache.config("mine", b"", &[], Limits::default());
     let fault = |name: &str| {
         Driver::load(name, &config, Arc::clone(&cache.directory))
-            .expect_err("it leads nowhere")
+            .expect_err("it is dangling")
             .to_string()
     };
     let found = fault("sqlight");

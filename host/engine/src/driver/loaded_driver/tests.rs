@@ -1,4 +1,4 @@
-//! Drivers that behave, and drivers that do not.
+//! Drivers that meet the contract, and drivers that do not.
 
 use crate::capability::images::OpenImage;
 use crate::driver::testing::{Cache, component, short_limits};
@@ -22,7 +22,7 @@ fn hit(name: &str, seconds: u64) -> Hit {
     Hit { image_id: id(name), at: at(seconds) }
 }
 
-/// Puts a file into the cache and its record into the records.
+/// Creates a file in the cache, and its record.
 fn put(cache: &Cache, driver: &Driver, name: &str, size: u64, accessed: u64) -> CachedImage {
     let path = cache.directory.path().join(name);
     let file = std::fs::File::create(&path).expect("it can be made");
@@ -48,11 +48,11 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     }
 }
 
-/// A file outside the cache; none, aloud, if it can have no attributes.
+/// A file outside the cache; `None`, with a message, if it does not support attributes.
 fn file_with_attributes() -> Option<tempfile::NamedTempFile> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     if xattr::set(file.path(), "user.probe", b"1").is_err() {
-        eprintln!("SKIPPED: {} keeps no user attributes", file.path().display());
+        eprintln!("SKIPPED: {} does not support user attributes", file.path().display());
         return None;
     }
     Some(file)
@@ -118,7 +118,7 @@ fn an_unpublished_file_has_the_attributes_while_it_is_recorded() {
     assert_eq!(driver.cached_image(&id("coming")), Ok(None));
 }
 
-/// The hits that the attribute of a file says.
+/// The hits in the attribute of a file.
 fn hits_on(path: &std::path::Path) -> Option<Vec<u8>> {
     xattr::get(path, "user.hits").expect("attributes")
 }
@@ -140,9 +140,9 @@ fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
         [hits_on(&path("a")), hits_on(&path("b"))],
         [Some(b"4".to_vec()), Some(b"4".to_vec())]
     );
-    assert_eq!(Arc::strong_count(&lent.file), 1, "an evicted image gives its space back");
+    assert_eq!(Arc::strong_count(&lent.file), 1, "an evicted image frees its space");
 
-    // Set aside, it is no cached image's file any more; another one has its name.
+    // A quarantined file is no longer a cached image's file; another file has its name.
     std::fs::rename(path("a"), path("invalid").join("a")).expect("it is moved");
     driver.record_hits_with(&hits[..1], Some(&lent)).expect("nothing is counted");
     put(&cache, &driver, "a", 2, 1_700_000_000);
@@ -184,7 +184,7 @@ fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_
     });
     assert!(calls.iter().any(|(_, error)| *error == CallError::Crowded));
     let longest = calls.iter().map(|(took, _)| *took).max().expect("there are some");
-    // Its turn, and then its own call; one after the other they would take 6 s.
+    // One call waits for its turn and then runs; if they ran one after the other, they would take 6 s.
     assert!(longest < 5 * (2 * limits.call_time + Duration::from_millis(100)), "{longest:?}");
 }
 
@@ -203,7 +203,7 @@ fn a_guest_that_loops_is_cut_short_and_the_next_call_gets_a_new_instance() {
 #[test]
 fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
     let cache = Cache::new();
-    // Each call of the host is charged to the host, so that only the limit of the whole call is left.
+    // Each host call counts as the host's time, so only the limit of the whole call applies.
     let import =
         r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let body =
@@ -242,7 +242,7 @@ fn memory_and_stack_of_a_guest_are_bounded() {
     assert!(words.contains("stack"), "{words}");
 }
 
-/// Answers of one record each: a list at 64 of the one that is there, in an `ok` at 48.
+/// A function that returns one record each: a list at 64 with one element, in an `ok` at 48.
 fn answering(export: &str, element: &str) -> Vec<u8> {
     let data = format!(
         r#"(data (i32.const 48) "\00\00\00\00\40\00\00\00\01\00\00\00")
@@ -321,7 +321,7 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
     };
     assert_eq!(aside(), 1);
     put(&cache, &driver, "a", 1, 1);
-    // Another process did the same meanwhile: the driver goes on with the database that is there now.
+    // Another process did the same meanwhile: the driver continues with the current database.
     for ending in ["", "-wal", "-shm"] {
         let name = format!("cache.db{ending}");
         let from = cache.directory.path().join(&name);

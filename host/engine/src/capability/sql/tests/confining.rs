@@ -1,4 +1,4 @@
-//! What a guest's SQL may not do, and within what it may do the rest.
+//! What a guest's SQL may not do, and the limits of what it may do.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn sql_that_reaches_out_of_the_database_is_denied() {
     }
 }
 
-/// What SQLite has and no guest gets: by name, so that nothing new is overlooked.
+/// SQLite's functions that no guest gets; listed by name so that new ones are noticed.
 const NO_FUNCTIONS: &str = "current_date current_time current_timestamp date datetime julianday strftime time timediff unixepoch \
     random randomblob json_patch jsonb_patch json_pretty trim ltrim rtrim unhex load_extension sqlite_log \
     sqlite_compileoption_get sqlite_compileoption_used sqlite_source_id soundex subtype unistr unistr_quote \
@@ -72,7 +72,7 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
         let granted = functions::may_call(&name);
         assert!(granted != known.contains(&&*name), "{name} is new: grant it, or list it here");
     }
-    // A module that is a table by itself is one that can be read without being made.
+    // A module whose table has the same name can be read without creating a table.
     for name in
         names("SELECT name FROM pragma_module_list WHERE name NOT LIKE 'pragma~_%' ESCAPE '~'")
     {
@@ -89,18 +89,18 @@ fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_agai
     execute("INSERT INTO v0 VALUES (1)");
     execute("CREATE VIEW v22 AS SELECT x FROM v0");
     let last = "SELECT x FROM v22";
-    records.database.query(&text(last)).expect("it is a small view");
-    records.database.execute(&text("DROP VIEW v22")).expect("it goes");
+    records.database.query(&text(last)).expect("a small view");
+    records.database.execute(&text("DROP VIEW v22")).expect("dropped");
     for n in 0..22 {
         let twice = format!("CREATE VIEW v{} AS SELECT x + x AS x FROM v{n}", n + 1);
         records.database.execute(&text(&twice)).expect("each is small");
     }
     let before = memory::peak();
-    let error = records.database.query(&text(last)).expect_err("it stands for four million sums");
+    let error = records.database.query(&text(last)).expect_err("four million sums");
     assert_eq!(arm(&error), "too-large");
     let grown = memory::peak() - before;
     assert!(grown < 32 << 20, "SQLite grew by {grown} bytes");
-    // What is no bomb is prepared anew, and nobody notices.
+    // Statements that are not excessive are prepared again, without an error.
     let insert = text("INSERT INTO t(v) VALUES (1)");
     for n in 0..3 {
         records.database.execute(&insert).expect("it is inserted");
@@ -119,7 +119,7 @@ fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_agai
 fn no_function_takes_more_arguments_than_may_be_copied() {
     let mut records = records();
     let concat = |n| text(&format!("SELECT length(concat({}))", vec!["'x'"; n].join(",")));
-    records.database.query(&concat(32)).expect("32 are fine");
+    records.database.query(&concat(32)).expect("32 are allowed");
     records.database.query(&concat(33)).expect_err("33 are not");
 }
 
@@ -146,7 +146,7 @@ fn what_defines_the_schema_is_bounded_in_number_and_length_also_when_it_is_prepa
     let drop = |n: usize| text(&format!("DROP VIEW v{n}"));
     for n in 0..10 {
         records.database.execute(&view(n)).expect("there is room for one");
-        records.database.execute(&drop(n)).expect("it goes");
+        records.database.execute(&drop(n)).expect("dropped");
     }
     let made = (0..10).filter(|n| records.database.execute(&view(*n)).is_ok()).count();
     assert_eq!(made, 3);
@@ -159,5 +159,5 @@ fn what_defines_the_schema_is_bounded_in_number_and_length_also_when_it_is_prepa
     }
     let column = text(&format!("ALTER TABLE t ADD COLUMN c DEFAULT '{}'", "x".repeat(9_000)));
     assert_eq!(arm(&records.database.execute(&column).expect_err("it is full")), "too-large");
-    records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("all else goes on");
+    records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("other statements work");
 }

@@ -1,4 +1,4 @@
-//! The files of a database: which they are, and what becomes of one that is not what it should be.
+//! The files of a database, and what happens to invalid ones.
 
 use super::*;
 
@@ -100,16 +100,16 @@ fn no_room_for_the_index_of_the_log_is_a_full_storage() {
 fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
     let mut records = records();
     let condemn = |records: &mut Records| {
-        // SQLite's answer to a page that the disk did not hand out.
+        // SQLite's message for a page that the disk could not read.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         records
             .database
             .note_fault(SqlFault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
-        records.database.quarantine().expect("it can be looked at")
+        records.database.quarantine().expect("it is readable")
     };
     assert_eq!(condemn(&mut records), None);
     assert!(records.base.join("cache.db").exists());
     records.database.begin_call();
-    records.database.query(&text("SELECT * FROM t")).expect("the table is there still");
-    assert!(condemn(&mut records).is_some_and(|aside| aside.is_file()), "not for ever");
+    records.database.query(&text("SELECT * FROM t")).expect("the table still exists");
+    assert!(condemn(&mut records).is_some_and(|aside| aside.is_file()), "only once");
 }
