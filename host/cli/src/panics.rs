@@ -9,7 +9,7 @@ pub fn log_panics() {
 }
 
 fn log(panic: &PanicHookInfo<'_>) {
-    let words = panic.payload_as_str().unwrap_or("it says nothing");
+    let words = panic.payload_as_str().unwrap_or("without a message");
     let location = panic.location().map(ToString::to_string);
     tracing::error!(panic = words, location, "a part of the service panicked");
 }

@@ -1,4 +1,4 @@
-//! What each command prints, in both formats.
+//! The output of each command, in both formats.
 
 use super::{Answering, HELLO_MD5, Scratch, bare};
 use serde_json::{Value, json};
@@ -144,9 +144,9 @@ fn prune_names_what_it_could_not_evict_and_why() {
     for id in ["read", "idle"] {
         scratch.add_hello(id);
     }
-    // As a reader of any process holds it.
+    // Like a reader of any process.
     let file = std::fs::File::open(scratch.cache_dir().join("read")).expect("it is cached");
-    file.lock_shared().expect("nobody evicts it yet");
+    file.lock_shared().expect("no process evicts it yet");
     let answer = scratch.run(["prune", "--max-size", "0", "--format", "json"]);
     answer.failed(0, "note: image read is still there: it is being read");
     let kept = json!([{"image_id": "read", "reason": "it is being read"}]);
@@ -216,7 +216,7 @@ fn an_image_for_which_there_is_no_room_is_not_added_and_why_is_said() {
     answer.failed(1, "and image_cache_min_free keeps");
     assert_eq!(answer.json()["reason"], "cache-failed");
     assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1));
-    // What fits takes the place of what was there.
+    // A smaller image replaces the existing one.
     scratch.feed(hard.iter().chain(&["add", "other", "-"]), b"world").done();
     assert_eq!(scratch.json(["list"])[0]["image_id"], "other");
 }

@@ -1,4 +1,4 @@
-//! An author's way from nothing to a driver that serves: in an empty folder, with the binary and nothing else of this project.
+//! Creates a driver as an author does: in an empty directory, with only the binary of this project.
 
 use super::{Answer, Answering, bare};
 use image_cache::conformance::CASES;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const CHAPTER: &str = include_str!("../../../../docs/write-a-driver.md");
 const COMPLETE_DRIVER: &str = include_str!("../../../../drivers/sdk/examples/largest_first.rs");
 
-/// An author's shell in an empty folder.
+/// An author's shell in an empty directory.
 struct Author {
     folder: TempDir,
 }
@@ -29,10 +29,10 @@ impl Author {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::iter::once(binary.to_owned()).chain(std::env::split_paths(&path));
         let path: OsString = std::env::join_paths(path).expect("a folder without a colon");
-        // What was compiled for the built-in drivers serves here, too: Rust's library among it, which takes a minute.
+        // The artifacts of the built-in drivers are used here too, because compiling Rust's library takes a minute.
         let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests");
         command.current_dir(self.folder.path()).env("PATH", path).env("CARGO_TARGET_DIR", compiled);
-        // The suite makes many small files; in memory that is quick.
+        // The suite creates many small files, which is fast in memory.
         if Path::new("/dev/shm").is_dir() {
             command.env("TMPDIR", "/dev/shm");
         }
@@ -45,7 +45,7 @@ impl Author {
         self.prepared(command).answer()
     }
 
-    /// Runs a script that ends at the first command that fails.
+    /// Runs a script that ends at the first failed command.
     fn shell(&self, script: &str) -> Answer {
         let mut command = Command::new("sh");
         command.args(["-eu", "-c", script]);
@@ -59,7 +59,7 @@ impl Author {
     }
 }
 
-/// The commands of a text: all that stands between "```sh" and "```".
+/// The commands of a text: all lines between "```sh" and "```".
 fn commands(text: &str) -> String {
     let blocks = text.split("```sh\n").skip(1);
     let commands = blocks.map(|block| block.split("```").next().unwrap_or_default());
@@ -75,7 +75,7 @@ fn every_command_of_the_chapter_works_in_an_empty_folder() {
     }
     let answer = author.shell(&script);
     assert_eq!(answer.code, Some(0), "{}\n{}", answer.text(), answer.err);
-    // However wide the columns are.
+    // Independent of the width of the columns.
     let said = answer.text().split_whitespace().collect::<Vec<_>>().join(" ");
     let cases = CASES.len();
     assert!(said.contains(&format!("lfu 0.1.0: {cases} cases passed, 0 failed")), "{said}");
@@ -87,7 +87,7 @@ fn every_command_of_the_chapter_works_in_an_empty_folder() {
     let xml = std::fs::read_to_string(author.path("lfu/lfu.xml")).expect("it was written");
     assert!(xml.contains(&format!("tests=\"{cases}\" failures=\"0\"")), "{xml}");
     let json = std::fs::read(author.path("lfu/lfu.json")).expect("it was written");
-    let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("valid JSON");
     assert_eq!(json["failed"], 0);
 }
 

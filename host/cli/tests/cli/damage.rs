@@ -1,4 +1,4 @@
-//! Damaged images: the answers of `get`, `show` and `verify`.
+//! Damaged images: the output of `get`, `show` and `verify`.
 
 use super::{Answering, HELLO_MD5, Scratch};
 use serde_json::json;
@@ -100,6 +100,6 @@ fn verify_reads_no_faster_than_it_may() {
     scratch.command(["add", "a"]).arg(image).answer().done();
     let start = Instant::now();
     scratch.run(["verify", "a", "--rate", "4 MiB/s"]).done();
-    // At least: a slow machine takes longer.
+    // At least: a slow machine needs more time.
     assert!(start.elapsed().as_millis() >= 750, "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! `clean`: what failed and stalled fetches left behind.
+//! `clean`: removes the files of failed and stalled fetches.
 
 use super::Scratch;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `driver migrate`: its answer, and that it does not wait for other users of the cache.
+//! `driver migrate`: its output, and that it does not wait for other users of the cache.
 
 use super::{Answering, Scratch, bare};
 use serde_json::json;

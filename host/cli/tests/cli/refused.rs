@@ -1,10 +1,10 @@
-//! A driver that refuses images or does not do what it must: what the command line prints, and its exit code.
+//! A driver that refuses images or violates its contract: the command line's output and exit code.
 
 use super::{Answering, Scratch, bare};
 use image_cache_tests::components::FAULTY;
 use serde_json::{Value, json};
 
-/// Runs the conformance suite on the driver that misbehaves as these options say.
+/// Runs the conformance suite on the driver that violates its contract according to these options.
 fn check(format: &str, options: &[&str]) -> super::Answer {
     let mut command = bare();
     command.args(["driver", "check", FAULTY, "--format", format]);

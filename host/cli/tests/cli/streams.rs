@@ -1,4 +1,4 @@
-//! `add` and `get`: bytes in and out, and what breaks off.
+//! `add` and `get`: input, output and interruptions.
 
 use super::{Answer, HELLO_MD5, Scratch};
 use serde_json::json;
@@ -84,7 +84,7 @@ fn a_cache_that_fails_ends_with_1_and_says_so() {
     let scratch = Scratch::new();
     scratch.run(["status"]).done();
     let source = scratch.write("source", vec![7; 4 << 20]);
-    // A limit on the size of files stands in for a full disk.
+    // A limit on the size of files simulates a full disk.
     let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
     let command =
         scratch.command(["--format", "json", "add", "a", source.to_str().expect("a plain path")]);

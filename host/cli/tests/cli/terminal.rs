@@ -1,14 +1,14 @@
-//! With a terminal and without: progress, questions, and bytes that belong on none.
+//! With a terminal and without: progress, questions, and binary output.
 
 use super::{Answer, Scratch};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs the command on a pseudo-terminal, if the tool for that is installed; returns what it showed, and its code.
+/// Runs the command on a pseudo-terminal, if the tool for that is installed; returns its output and its code.
 fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
     if !Path::new("/usr/bin/script").exists() {
-        eprintln!("SKIPPED: no /usr/bin/script to make a terminal with");
+        eprintln!("SKIPPED: no /usr/bin/script to create a terminal");
         return None;
     }
     let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_str().expect("plain text"));
@@ -21,7 +21,7 @@ fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = script.spawn().expect("script starts");
     let mut stdin = child.stdin.take().expect("it was piped");
-    // The question has to stand before it is answered: typed too early, the answer is discarded.
+    // The question must be shown first: a reply that is typed too early is discarded.
     if !typed.is_empty() {
         std::thread::sleep(std::time::Duration::from_secs(2));
         stdin.write_all(typed.as_bytes()).expect("script reads");

@@ -1,4 +1,4 @@
-//! `driver build`: from a driver's crate to a component, with the toolchain that is found.
+//! `driver build`: compiles a driver's crate to a component, with an installed toolchain.
 
 use crate::exit::{Code, print_message};
 use crate::output::{Format, facts, size};
@@ -24,7 +24,7 @@ pub struct BuildArgs {
     install: bool,
 }
 
-/// The answer of `driver build`.
+/// The output of `driver build`.
 #[derive(Serialize)]
 struct BuildAnswer {
     component: PathBuf,
@@ -32,7 +32,7 @@ struct BuildAnswer {
     imports: Vec<String>,
 }
 
-/// The part of cargo's messages that tells what was built from a package.
+/// The part of cargo's messages that states what was built from a package.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: PathBuf,
@@ -51,7 +51,7 @@ pub fn build(format: Format, args: &BuildArgs) -> Result<Code> {
     let toolchain = if args.install {
         Toolchain::find_or_install(|words| print_message("note", words))?
     } else {
-        Toolchain::find().context("cannot build (--install would see to a toolchain)")?
+        Toolchain::find().context("cannot build (--install installs a toolchain)")?
     };
     let module = compile(&driver, &toolchain)?;
     let component = Component::of_module(&driver.name, &module)?;
@@ -117,17 +117,17 @@ fn compile(driver: &Crate, toolchain: &Toolchain) -> Result<PathBuf> {
         .output()
         .with_context(|| format!("{} does not run", command.get_program().display()))?;
     if !output.status.success() {
-        bail!("compiling {} with {toolchain} failed; its words are above", driver.name);
+        bail!("compiling {} with {toolchain} failed; see its messages above", driver.name);
     }
     module(&output.stdout, &driver.folder.join("Cargo.toml")).with_context(|| {
         format!(
-            "{} gave no WebAssembly module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`",
+            "{} produced no WebAssembly module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`",
             driver.name
         )
     })
 }
 
-/// The module of the package in cargo's messages, one JSON object a line.
+/// The module of the package in cargo's messages, one JSON object per line.
 fn module(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let artifacts = messages
         .split(|byte| *byte == b'\n')

@@ -1,4 +1,4 @@
-//! `driver new`: writes a crate for a driver, with all that it needs to be built without a checkout of this project.
+//! `driver new`: creates a crate for a driver, which builds without a checkout of this project.
 
 mod lock_file;
 
@@ -10,16 +10,16 @@ use include_dir::{Dir, DirEntry, include_dir};
 use std::path::Path;
 use std::{fs, io};
 
-/// The name that the template has.
+/// The name of the template.
 const PLACEHOLDER: &str = "my-driver";
 
 static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/template");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/sdk");
 
-/// Longest name, as for a driver in a configuration.
+/// Maximum length of a name, as for a driver in a configuration.
 const LONGEST: usize = 64;
 
-/// Names that cargo, the configuration or the crate's own dependencies need for something else.
+/// Names that cargo, the configuration or the crate's own dependencies use for something else.
 const TAKEN: [&str; 9] = [
     "sqlite",
     "xattr",
@@ -32,7 +32,7 @@ const TAKEN: [&str; 9] = [
     "wit-bindgen",
 ];
 
-/// Rust's keywords, which no crate may be named by.
+/// Rust's keywords, which cannot be the name of a crate.
 const KEYWORDS: [&str; 39] = [
     "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern",
     "false", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut",
@@ -53,7 +53,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
         Err(error) => return Err(error).with_context(|| format!("cannot make the folder {name}")),
     }
     if let Err(error) = write(folder, name) {
-        // It was created above, and holds only what was written here.
+        // It was created above, and contains only files that were written here.
         let _ = fs::remove_dir_all(folder);
         return Err(error.context(format!("cannot write the crate {name}")));
     }
@@ -83,9 +83,9 @@ fn fault(name: &str) -> Option<String> {
     }
     let same = |taken: &&str| taken.eq_ignore_ascii_case(name);
     if KEYWORDS.iter().any(same) {
-        return Some("it is a word of Rust's own".into());
+        return Some("it is a keyword of Rust".into());
     }
-    TAKEN.iter().any(same).then(|| "it is taken".into())
+    TAKEN.iter().any(same).then(|| "it is reserved".into())
 }
 
 fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
@@ -99,7 +99,7 @@ fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a file or a folder of the template under the crate's own name.
+/// Writes a file or a directory of the template under the crate's own name.
 fn write_entry(folder: &Path, entry: &DirEntry<'_>, name: &str) -> io::Result<()> {
     let path = folder.join(entry.path());
     match entry {
