@@ -18,7 +18,7 @@ mod tests {
         [("component_imports", component_imports::check), ("guest_returns", guest_returns::check)];
 
     #[test]
-    fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
+    fn all_inputs_of_the_corpora_pass() -> std::io::Result<()> {
         corpus::feed(&TARGETS)
     }
 }

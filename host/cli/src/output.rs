@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up_and_hold_one_row_a_line() {
+    fn columns_are_aligned_and_each_row_is_one_line() {
         let text =
             columns(["ID", "SIZE"], [["a".into(), "1".into()], ["long\nid".into(), "22".into()]]);
         assert_eq!(text, "ID       SIZE\na        1\nlong id  22");

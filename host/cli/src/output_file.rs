@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_there_only_after_commit_and_replaces_what_was_there() -> io::Result<()> {
+    fn a_file_exists_only_after_commit_and_replaces_the_old_one() -> io::Result<()> {
         let scratch = tempfile::tempdir()?;
         let (path, link) = (scratch.path().join("image"), scratch.path().join("link"));
         for content in ["one", "two"] {

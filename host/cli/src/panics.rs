@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_one_line_of_the_log_with_its_words_and_its_place() {
+    fn a_panic_is_one_line_of_the_log_with_its_message_and_location() {
         let lines = Lines::default();
         let written = lines.clone();
         let subscriber =

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_drivers_do_not_need_is_switched_off() {
+    fn features_that_drivers_do_not_need_are_disabled() {
         let engine = engine().expect("an engine");
         for text in [
             "(module (memory i64 1))",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn two_memories_are_refused_in_a_module_wherever_it_lies() {
+    fn two_memories_are_refused_in_any_module() {
         for text in [
             "(component (core module (memory 1) (memory 1)))",
             "(component (component (core module (memory 1) (memory 1))))",

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_s_id_is_taken_only_where_it_looks_like_one() {
+    fn a_client_s_id_is_used_only_if_it_has_the_form_of_one() {
         let id = |text: &'static str| {
             let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))]);
             callers_id(&headers).map(str::to_owned)

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_operator_whose_request_takes_too_long_is_told_that_it_goes_on() {
+    async fn a_slow_request_gets_a_response_that_the_operation_continues() {
         let told = in_time(std::future::pending(), Duration::from_millis(10)).await;
         assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
         let words = told.into_body().collect().await.expect("it has a text").to_bytes();

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_string_hides_what_is_in_it_unless_it_has_no_end() {
+    fn a_quoted_string_contains_no_directives_unless_it_has_no_end() {
         let hidden = control(&["MAX-AGE=60, unknown=\"a, private\""]);
         assert_eq!((hidden.private, hidden.max_age), (false, Some(Duration::from_secs(60))));
         let escaped = control(&["unknown=\"a\\\", private\", max-age=\"60\""]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_taken_as_the_strictest_that_it_may_mean() {
+    fn malformed_values_count_as_the_strictest_possible_ones() {
         let malformed = control(&["private, max-age=abc"]);
         assert_eq!((malformed.private, malformed.max_age), (true, Some(Duration::ZERO)));
         for line in
@@ -268,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn more_seconds_than_can_be_counted_are_the_most_that_can() {
+    fn too_large_numbers_of_seconds_count_as_the_maximum() {
         let most = Some(Duration::from_secs(MOST_SECONDS));
         assert_eq!(control(&["max-age=99999999999999999999999999"]).max_age, most);
         assert_eq!(control(&["min-fresh=18446744073709551615"]).min_fresh, most);
     }
 
     #[test]
-    fn pragma_counts_where_there_is_no_cache_control() {
+    fn pragma_counts_if_there_is_no_cache_control() {
         let said = |headers: &[(HeaderName, &'static str)]| {
             let value = |(name, value): &(HeaderName, &'static str)| {
                 (name.clone(), HeaderValue::from_static(value))

@@ -255,7 +255,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
-    async fn a_connection_whose_next_request_lies_unread_is_not_idle() -> io::Result<()> {
+    async fn a_connection_with_an_unread_request_is_not_idle() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
         let socket = ClientSocket::new(listener.accept().await?.0);

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_descriptors_carry_a_few_connections_and_many_carry_all_that_are_wanted() {
+    fn few_descriptors_allow_few_connections_and_many_allow_all_that_are_wanted() {
         let with = |limit| Descriptors { limit, reserve: 16, counted: Mutex::new(None) };
         let open = count().unwrap_or(0);
         let few = with(open + 41).shares(1024);

@@ -47,7 +47,7 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn a_path_becomes_an_id_that_can_be_read() {
+    fn a_path_becomes_a_readable_id() {
         let id = |target| of_target(target).expect("not the root");
         assert_eq!(id("/noble/current/noble.img"), "noble+current+noble.img");
         assert_eq!(id("/a b+c?x=1"), "a%20b%2Bc%3Fx%3D1");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_paths_have_one_id_and_every_id_is_accepted() {
+    fn no_two_paths_have_the_same_id_and_every_id_is_valid() {
         let pieces = [
             "a", "/", "+", "%", "%2F", "%2f", ".", "..", "@", "?", "queue", "invalid", "cache.db",
             "%71ueue", "%2E", "ä", "A", ":",

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_beyond_the_image_or_without_meaning_are_refused() {
+    fn ranges_beyond_the_image_or_malformed_ones_are_refused() {
         for range in
             ["bytes=10-", "bytes=-0", "bytes=3-2", "bytes=-", "bytes=", "bytes", "bytes=a-b"]
         {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn several_parts_and_other_units_ask_for_everything() {
+    fn several_parts_and_other_units_request_the_whole_image() {
         assert_eq!(part("bytes=0-0,5-6", 10), Part::All);
         assert_eq!(part("pages=1-2", 10), Part::All);
     }

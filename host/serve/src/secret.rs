@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_read_without_its_line_end_compared_whole_and_not_shown() {
+    fn a_secret_is_read_without_its_line_end_compared_completely_and_not_shown() {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
         std::fs::write(file.path(), "swordfish\n").expect("it can be written");
         let secret = Secret::of_file(file.path()).expect("it can be read");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_no_secret() {
+    fn an_empty_file_is_not_a_secret() {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
         let error = Secret::of_file(file.path()).expect_err("it is empty");
         assert!(error.to_string().contains("is empty"), "{error}");

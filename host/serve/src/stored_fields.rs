@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_repeated_byte_for_byte_and_as_often_as_it_came() {
+    fn every_field_is_sent_again_unchanged_and_as_often_as_it_was_received() {
         let said =
             map(&[("x-name", b"caf\xe9"), ("link", b"<a>"), ("link", b"<b>"), ("age", b"3")]);
         let stored = serde_json::to_string(&StoredFields::of(&said)).expect("valid JSON");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_on_disk_cannot_make_a_field_that_is_none() {
+    fn a_file_on_disk_cannot_produce_an_invalid_field() {
         let faulty = r#"[["x y", "a"], ["x-a", "b\r\nx: c"], ["x-b", "€"], ["x-c", "d"]]"#;
         let fields: StoredFields = serde_json::from_str(faulty).expect("valid JSON");
         assert_eq!(fields.map(), &map(&[("x-c", b"d")]));

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bounds_of_the_admin_listener_are_those_that_the_manual_shows() {
+    fn the_timeouts_of_the_admin_listener_are_those_in_the_manual() {
         let bound = |what| TIMEOUTS.iter().find(|wait| wait.0 == what).map(|wait| wait.1);
         assert_eq!(bound("a request to the admin listener"), Some("15 min, then 503"));
         assert_eq!(ADMIN_ANSWER, Duration::from_secs(15 * 60));

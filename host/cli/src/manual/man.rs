@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_cannot_become_a_request_of_roff() {
+    fn text_cannot_become_a_roff_request() {
         assert_eq!(escape(".so /etc/passwd\n'x\na-b\\c"), "\\&.so /etc/passwd\n\\&'x\na\\-b\\ec");
     }
 }

@@ -106,7 +106,7 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
 }
 
 #[test]
-fn a_folder_that_is_there_is_not_written_into() {
+fn an_existing_folder_is_not_changed() {
     let author = Author::new();
     std::fs::create_dir(author.path("mine")).expect("the folder is empty");
     std::fs::write(author.path("file"), "mine").expect("the folder is empty");
@@ -122,7 +122,7 @@ fn a_folder_that_is_there_is_not_written_into() {
 }
 
 #[test]
-fn what_is_no_crate_of_a_driver_is_not_built() {
+fn only_a_driver_s_crate_is_built() {
     let author = Author::new();
     author.run(&["driver", "build"]).failed(1, "image-cache driver new NAME");
     std::fs::write(author.path("Cargo.toml"), "[workspace]\n").expect("the folder is empty");

@@ -11,7 +11,7 @@ fn component(scratch: &Scratch) -> PathBuf {
 }
 
 #[test]
-fn a_file_is_checked_with_what_it_imports_and_that_is_said() {
+fn a_file_is_checked_with_its_imports_granted_which_is_reported() {
     let scratch = Scratch::new();
     let path = component(&scratch);
     let answer = bare().args(["driver", "check", "--lru", "--format", "json"]).arg(&path).answer();
@@ -45,7 +45,7 @@ fn a_file_is_checked_with_what_it_imports_and_that_is_said() {
 }
 
 #[test]
-fn what_was_not_granted_or_is_no_option_fails_the_check() {
+fn a_missing_grant_or_an_unknown_option_fails_the_check() {
     let scratch = Scratch::new();
     let path = component(&scratch);
     let check = |more: &[&str]| bare().args(["driver", "check"]).arg(&path).args(more).answer();
@@ -80,7 +80,7 @@ fn a_configured_driver_is_checked_as_it_is_configured() {
 }
 
 #[test]
-fn the_format_of_test_servers_is_for_tests() {
+fn the_junit_format_is_only_for_checks() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     let answer = scratch.run(["--format", "junit", "delete", "a"]);

@@ -132,7 +132,7 @@ fn a_configuration_that_cannot_be_read_ends_with_2() {
 }
 
 #[test]
-fn a_flag_beats_the_environment_which_beats_the_file() {
+fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let scratch = Scratch::new();
     let text = format!("image_cache_dir = {:?}\nimage_cache_max_size = 1\n", scratch.cache_dir());
     let file = scratch.write("cache.toml", text);
@@ -166,7 +166,7 @@ fn a_glance_configuration_opens_its_cache() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_ends_with_1_and_says_which() {
+fn an_unusable_directory_ends_with_1_and_is_named() {
     let scratch = Scratch::new();
     let file = scratch.write("file", "");
     for dir in [file.clone(), file.join("below")] {

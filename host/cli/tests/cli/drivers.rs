@@ -49,7 +49,7 @@ fn the_built_in_drivers_would_load() {
 }
 
 #[test]
-fn a_driver_that_would_not_load_is_said_why() {
+fn the_reason_why_a_driver_would_not_load_is_shown() {
     let scratch = Scratch::new();
     for (name, bytes) in [
         ("empty.wasm", &b""[..]),
@@ -102,7 +102,7 @@ fn configured_drivers_are_listed_with_the_selected_one() {
 }
 
 #[test]
-fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
+fn a_driver_that_rejects_its_options_is_listed_as_not_loading() {
     let scratch = Scratch::new();
     scratch.write("mine.wasm", sqlite());
     let text = "[drivers.mine]\ncomponent = \"mine.wasm\"\ngrants = [\"sql\"]\noptions = { colour = \"red\" }\n";
@@ -126,7 +126,7 @@ fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
 }
 
 #[test]
-fn a_bare_name_is_a_file_where_no_driver_has_it() {
+fn a_bare_name_is_a_file_if_no_driver_has_it() {
     let scratch = Scratch::new();
     scratch.write("lfu", sqlite());
     // The name selects the built-in driver, even if a file has this name.
@@ -147,7 +147,7 @@ fn a_bare_name_is_a_file_where_no_driver_has_it() {
 }
 
 #[test]
-fn a_fallback_is_in_plain_sight() {
+fn a_failover_is_shown() {
     let scratch = Scratch::new();
     let path = scratch.write("module.wasm", CORE_MODULE);
     let driver = path.to_str().expect("a plain path");

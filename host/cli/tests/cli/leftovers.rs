@@ -12,7 +12,7 @@ fn leave(scratch: &Scratch, place: &str, age: Duration) {
 }
 
 #[test]
-fn clean_goes_by_the_stall_time_that_it_is_given() {
+fn clean_uses_the_given_stall_time() {
     let scratch = Scratch::new();
     scratch.run(["status"]).done();
     leave(&scratch, "invalid/failed", Duration::ZERO);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 #[test]
-fn bytes_come_out_as_they_went_in() {
+fn bytes_are_returned_unchanged() {
     let scratch = Scratch::new();
     let bytes: Vec<u8> =
         (0..3_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -52,7 +52,7 @@ fn a_source_that_cannot_be_read_ends_with_1_and_leaves_no_cache() {
 }
 
 #[test]
-fn two_writers_of_one_image_never_meet_and_a_killed_one_blocks_nobody() {
+fn two_writers_of_one_image_exclude_each_other_and_a_killed_one_does_not_block() {
     let scratch = Scratch::new();
     let mut first = scratch
         .command(["add", "a", "-"])
@@ -80,7 +80,7 @@ fn two_writers_of_one_image_never_meet_and_a_killed_one_blocks_nobody() {
 }
 
 #[test]
-fn a_cache_that_fails_ends_with_1_and_says_so() {
+fn a_failing_cache_ends_with_1_and_an_error() {
     let scratch = Scratch::new();
     scratch.run(["status"]).done();
     let source = scratch.write("source", vec![7; 4 << 20]);
@@ -128,7 +128,7 @@ fn get_into_a_file_is_all_or_nothing() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_news() {
+fn a_reader_that_disconnects_is_not_an_error() {
     let scratch = Scratch::new();
     scratch.feed(["add", "a", "-"], &vec![7; 4 << 20]).done();
     let mut command = scratch.command(["get", "a"]);
@@ -143,7 +143,7 @@ fn a_reader_that_goes_away_is_no_news() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_ends_with_1() {
+fn output_that_cannot_be_written_ends_with_1() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     for arguments in [

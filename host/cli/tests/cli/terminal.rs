@@ -32,7 +32,7 @@ fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
 }
 
 #[test]
-fn all_asks_on_a_terminal_and_yes_answers() {
+fn all_asks_on_a_terminal_and_yes_confirms() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     let delete = scratch.command(["delete", "--all"]);
@@ -70,7 +70,7 @@ fn an_image_is_written_to_a_terminal_only_on_demand() {
 }
 
 #[test]
-fn progress_shows_on_a_terminal_alone() {
+fn progress_is_shown_only_on_a_terminal() {
     let scratch = Scratch::new();
     let source = scratch.write("source", vec![7; 64 << 20]);
     let source = source.to_str().expect("a plain path");
@@ -82,7 +82,7 @@ fn progress_shows_on_a_terminal_alone() {
 }
 
 #[test]
-fn a_check_shows_which_case_it_is_at_on_a_terminal_alone() {
+fn a_check_shows_the_current_case_only_on_a_terminal() {
     let scratch = Scratch::new();
     let mut check = Command::new("env");
     // In memory, if there is room, the suite takes a second.

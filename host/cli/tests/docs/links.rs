@@ -107,7 +107,7 @@ fn every_page_is_in_the_book() {
 }
 
 #[test]
-fn every_hostile_driver_has_its_row() {
+fn every_hostile_driver_is_documented() {
     let root = root();
     let page = read(&root.join("docs/what-a-driver-can-do.md"));
     for folder in ["examples", "text"] {

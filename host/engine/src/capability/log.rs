@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_messages_is_counted_not_passed_on() {
+    fn excessive_messages_are_counted_and_not_logged() {
         let mut log = Log::new("talkative");
         for _ in 0..MAX_PER_SECOND + 25 {
             log.log(wit::Level::Info, "again");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_becomes_when_it_is_made_harmless_is_bounded_too() {
+    fn an_escaped_message_is_also_limited() {
         assert_eq!(printable("a\u{202e}b\u{2028}c", 100), "a\\u{202e}b\\u{2028}c");
         let bells = printable(&"\u{7}".repeat(MAX_MESSAGE), MAX_MESSAGE);
         assert!(bells.len() <= MAX_MESSAGE + '…'.len_utf8(), "{} bytes", bells.len());

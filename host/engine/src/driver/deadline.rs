@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_the_host_is_not_the_guest_s_but_is_the_call_s() {
+    fn time_in_the_host_counts_for_the_call_but_not_for_the_guest() {
         let mut clock = clock(Duration::from_millis(20), Duration::from_millis(60));
         std::thread::sleep(Duration::from_millis(30));
         assert!(matches!(clock.check(), Err(DeadlineExceeded::Guest(_))));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_has_less_time_is_over_earlier() {
+    fn a_call_with_less_time_ends_earlier() {
         let mut clock = clock(Duration::from_secs(60), Duration::from_secs(60));
         clock.start(Some(Instant::now() + Duration::from_millis(10)));
         assert!(clock.check().is_ok());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_beyond_all_clocks_is_no_panic() {
+    fn a_limit_beyond_the_clock_s_range_does_not_panic() {
         let clock = clock(Duration::MAX, Duration::MAX);
         assert!(clock.check().is_ok());
         assert!(!clock.deadline.passed());

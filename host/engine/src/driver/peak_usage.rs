@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_most_is_kept_of_each_bound() {
+    fn only_the_maximum_use_of_each_limit_is_kept() {
         let mut usage = PeakUsage::default();
         for used in [3, 9, 4] {
             usage.note(Bound::LogMessages, used);

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_known_names_are_its_own_and_others_are_not() {
+    fn addresses_and_known_names_are_accepted_and_others_are_not() {
         let at = |address: &str| {
             let address = address.parse().expect("an address");
             Hosts::new(address, &["Cache.example".to_owned()])

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_cache_that_does_not_answer_in_time_is_told_to_be_failing() {
+    async fn a_cache_that_does_not_respond_in_time_is_reported_as_failing() {
         let (status, Json(told)) =
             health_of(std::future::pending(), Duration::from_millis(10)).await;
         assert_eq!((status, &told["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("failing")));

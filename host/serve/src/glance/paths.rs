@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_plain_path_of_an_images_data_is_one() {
+    fn only_the_unencoded_path_of_an_images_data_is_recognised() {
         let id = "5b1a6e0c-4f6e-4a44-9f0e-6d2f7c1f0b9a";
         assert_eq!(image(&format!("/v2/images/{id}/file")), Some(id));
         for path in [
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_take_an_image_away_are_known() {
+    fn requests_that_withdraw_an_image_are_recognised() {
         let a = Some("a".to_owned());
         for path in ["/v2/images/a", "/v2/images/%61", "/%762/images/a/"] {
             assert_eq!(withdrawn(&Method::DELETE, path), a, "{path}");

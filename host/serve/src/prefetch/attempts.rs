@@ -92,14 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_again_and_again_is_tried_less_and_less_often() {
+    fn repeated_failures_make_attempts_less_frequent() {
         let pauses: Vec<u64> = (0..12).map(|failures| backoff(failures).as_secs()).collect();
         assert_eq!(pauses[..4], [2, 4, 8, 16]);
         assert_eq!((pauses[11], backoff(u32::MAX)), (900, LONGEST_BACKOFF));
     }
 
     #[test]
-    fn what_failed_has_its_reason_until_it_succeeds_or_leaves_the_queue() {
+    fn a_failed_image_has_its_reason_until_it_succeeds_or_leaves_the_queue() {
         let image: ImageId = "a".parse().expect("a plain name is an id");
         let mut attempts = Attempts::default();
         attempts.begin(&image);

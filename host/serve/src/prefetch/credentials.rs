@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_alone_goes_as_x_auth_token_and_headers_go_as_they_are() {
+    fn a_token_is_sent_as_x_auth_token_and_headers_are_sent_unchanged() {
         let token = headers_of("gAAAAB-token_1\n").expect("a token");
         assert_eq!(token["x-auth-token"], "gAAAAB-token_1");
         let several = headers_of("# for the mirror\nAuthorization: Basic YTpi\nX-Roles: reader\n");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_credential_is_refused_without_being_shown() {
+    fn invalid_credentials_are_refused_without_being_shown() {
         for faulty in ["Host: swordfish", "swor dfish: x", "X-Auth-Token: sword\u{7}fish"] {
             let error = format!("{:#}", headers_of(faulty).expect_err(faulty));
             assert!(error.contains("line 1 of "), "{error}");

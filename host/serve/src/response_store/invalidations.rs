@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_known_to_who_asked_before_it_even_when_it_was_forgotten() {
+    fn a_request_before_a_change_sees_it_even_if_it_was_forgotten() {
         let changes = Invalidations::default();
         let before = changes.until_now();
         changes.add("a");

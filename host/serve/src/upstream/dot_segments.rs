@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_some_server_takes_for_one_outside_is_found() {
+    fn a_path_that_some_server_resolves_to_one_outside_is_detected() {
         for path in [
             "/../private",
             "/%2e%2e/private",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_stays_below_is_left_alone() {
+    fn a_path_that_stays_below_is_accepted() {
         for path in [
             "/",
             "/a",

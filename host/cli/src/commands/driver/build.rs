@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_module_is_found_among_all_that_cargo_says() {
+    fn the_module_is_found_in_cargo_s_messages() {
         let messages = br#"{"reason":"compiler-artifact","manifest_path":"/d/sdk/Cargo.toml","filenames":["/t/sdk.rlib"]}
 {"reason":"compiler-message","message":{}}
 no JSON

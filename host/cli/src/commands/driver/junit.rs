@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_driver_cannot_leave_their_place() {
+    fn a_driver_s_text_is_escaped() {
         let failure =
             ("a < b & \"c\"".to_owned(), "]]></failure>\u{1b}[2J\nnext\0\u{ffff}".to_owned());
         let case =

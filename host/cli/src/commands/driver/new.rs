@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sdk_comes_whole_with_the_interface_that_it_reads() {
+    fn the_sdk_is_complete_and_includes_the_interface() {
         let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drivers/sdk/src");
         for source in fs::read_dir(sources).expect("the sources are there").flatten() {
             let path = Path::new("src").join(source.file_name());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn drivers_of_others_are_compiled_as_the_built_in_ones_are() {
+    fn new_drivers_are_compiled_like_the_built_in_ones() {
         let profile = |manifest: &str| {
             let manifest: toml::Table = manifest.parse().expect("it is TOML");
             manifest["profile"]["guest"].clone()

@@ -25,7 +25,7 @@ fn attributes(names: NameSpace) -> Attributes {
 }
 
 #[test]
-fn only_a_file_system_that_says_so_keeps_no_attributes() {
+fn only_an_explicit_error_means_that_attributes_are_unsupported() {
     let probed = |errno: rustix::io::Errno| keeps_attributes(Err(errno.into()));
     assert!(keeps_attributes(Ok(())).expect("an answer"));
     assert!(!probed(rustix::io::Errno::NOTSUP).expect("an answer"));
@@ -55,7 +55,7 @@ fn counters_lose_nothing_between_handles_and_threads() {
 }
 
 #[test]
-fn what_is_no_number_counts_as_nothing_and_sums_do_not_wrap() {
+fn a_malformed_number_counts_as_0_and_sums_do_not_wrap() {
     let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Glance);
     for (value, delta, sum) in
@@ -74,7 +74,7 @@ fn what_is_no_number_counts_as_nothing_and_sums_do_not_wrap() {
 }
 
 #[test]
-fn each_driver_has_names_of_its_own() {
+fn each_driver_has_its_own_names() {
     let mine = NameSpace::Driver(safe_name("mine"));
     assert_eq!(mine.full("hits").expect("a name"), "user.image-cache.mine.hits");
     for name in ["", "a/b", "a b", "ü", &"x".repeat(65), "a\0"] {
@@ -91,7 +91,7 @@ fn each_driver_has_names_of_its_own() {
 }
 
 #[test]
-fn the_number_and_length_of_attributes_are_bounded() {
+fn the_number_and_length_of_attributes_are_limited() {
     let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Driver("mine".into()));
     let long = vec![b'x'; MAX_VALUE + 1];
@@ -109,7 +109,7 @@ fn the_number_and_length_of_attributes_are_bounded() {
 }
 
 #[test]
-fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument() {
+fn a_missing_image_is_not_found_and_an_invalid_id_is_an_invalid_argument() {
     let Some((_place, mut images)) = cache() else { return };
     let attributes = attributes(NameSpace::Glance);
     assert!(matches!(attributes.get(&mut images, "b", "hits"), Err(CapabilityError::NotFound)));
@@ -125,7 +125,7 @@ fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument()
 }
 
 #[test]
-fn what_is_read_is_the_file_that_is_in_its_place() {
+fn the_file_that_is_read_is_the_current_one() {
     let Some((place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Glance);
     attributes.set(&images, "a", "hits", b"1").expect("it is set");

@@ -1,7 +1,7 @@
 //! Runs the corpus of the fuzzer, call by call.
 
 #[test]
-fn all_calls_that_the_corpus_keeps_end_as_they_should() -> std::io::Result<()> {
+fn all_calls_in_the_corpus_pass() -> std::io::Result<()> {
     let corpus =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/sql_calls");
     let mut inputs = 0;

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_certain_of_a_file_that_was_moved_removed_or_replaced() {
+    fn a_moved_removed_or_replaced_file_is_not_certain() {
         let away = |path: &Path| fs::rename(path, path.with_extension("aside")).expect("a move");
         let gone = |path: &Path| fs::remove_file(path).expect("a removal");
         let replaced = |path: &Path| {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_certain_of_a_file_that_was_another_from_the_start() {
+    fn a_file_that_differs_from_the_start_is_not_certain() {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");

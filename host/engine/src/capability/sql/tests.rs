@@ -61,7 +61,7 @@ fn arm(error: &CapabilityError) -> &'static str {
 }
 
 #[test]
-fn values_come_back_as_they_went_in() {
+fn values_are_returned_unchanged() {
     let mut records = records();
     let values = vec![
         wit::Value::Null,
@@ -86,7 +86,7 @@ fn values_come_back_as_they_went_in() {
 }
 
 #[test]
-fn a_guest_gets_no_path_in_words() {
+fn no_error_shows_a_path_to_a_guest() {
     let records = records();
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
@@ -100,7 +100,7 @@ fn a_guest_gets_no_path_in_words() {
 }
 
 #[test]
-fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
+fn a_log_that_a_reader_blocks_is_full_and_no_longer_grows() {
     let mut records = records();
     let mut database = of_a_driver(&records, 8 << 20);
     database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
@@ -120,7 +120,7 @@ fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
 }
 
 #[test]
-fn what_was_undone_leaves_room_for_what_comes_next() {
+fn a_rolled_back_transaction_leaves_room_for_the_next_one() {
     let records = records();
     let mut database = of_a_driver(&records, 32 << 20);
     database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
@@ -150,7 +150,7 @@ fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
+fn too_large_statements_and_results_are_refused() {
     let mut records = records();
     let rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10001) SELECT n FROM r";
     let bytes = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 200) SELECT zeroblob(60000) FROM r";
@@ -171,7 +171,7 @@ fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
 }
 
 #[test]
-fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
+fn an_invalid_statement_is_an_invalid_argument_or_has_a_message() {
     let mut records = records();
     for (statement, expected) in [
         (text("SELECT 1; SELECT 2"), "invalid-argument"),
@@ -193,7 +193,7 @@ fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
 }
 
 #[test]
-fn all_statements_of_a_transaction_are_carried_out_or_none() {
+fn all_statements_of_a_transaction_are_executed_or_none() {
     let mut records = records();
     let one = || with("INSERT INTO t VALUES (?, 'x')", vec![wit::Value::Integer(1)]);
     let count = |records: &mut Records| {

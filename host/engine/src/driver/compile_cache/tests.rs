@@ -15,7 +15,7 @@ fn compiled(cache: &CompileCache) -> Compiled {
 }
 
 #[test]
-fn the_second_time_nothing_is_compiled() {
+fn nothing_is_compiled_the_second_time() {
     let place = tempfile::tempdir().expect("a directory");
     let cache = CompileCache::at(place.path().join("compiled"));
     let first = compiled(&cache);
@@ -31,7 +31,7 @@ fn only_entry(directory: &Path) -> PathBuf {
 }
 
 #[test]
-fn damaged_code_is_compiled_anew() {
+fn damaged_code_is_compiled_again() {
     let place = tempfile::tempdir().expect("a directory");
     let directory = place.path().join("compiled");
     let cache = CompileCache::at(directory.clone());
@@ -54,7 +54,7 @@ fn damaged_code_is_compiled_anew() {
 }
 
 #[test]
-fn what_is_no_regular_file_or_another_components_is_compiled_anew() {
+fn a_special_file_or_another_components_code_is_compiled_again() {
     let place = tempfile::tempdir().expect("a directory");
     let directory = place.path().join("compiled");
     let cache = CompileCache::at(directory.clone());
@@ -83,7 +83,7 @@ fn what_is_no_regular_file_or_another_components_is_compiled_anew() {
 }
 
 #[test]
-fn a_directory_that_is_open_to_others_is_not_trusted() {
+fn a_directory_that_other_users_can_use_is_not_trusted() {
     let place = tempfile::tempdir().expect("a directory");
     let cache = CompileCache::at(place.path().join("compiled"));
     compiled(&cache);
@@ -107,7 +107,7 @@ fn the_newest_entries_are_kept() {
 }
 
 #[test]
-fn the_directory_is_the_services_before_the_users() {
+fn the_directory_of_the_service_precedes_that_of_the_user() {
     let both = |name: &str| match name {
         "CACHE_DIRECTORY" => Some("/var/cache/images:/var/cache/more".into()),
         "HOME" => Some("/home/somebody".into()),

@@ -124,7 +124,7 @@ fn hits_on(path: &std::path::Path) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
+fn a_hit_is_counted_on_the_open_file_which_is_released_after_the_call() {
     let Some(_probe) = file_with_attributes() else { return };
     let cache = Cache::new();
     let driver = cache.built_in("xattr");
@@ -152,7 +152,7 @@ fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
 }
 
 #[test]
-fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
+fn an_interrupted_guest_does_not_keep_the_open_file() {
     let cache = Cache::new();
     let import =
         r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
@@ -167,7 +167,7 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
 }
 
 #[test]
-fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_take() {
+fn a_call_waits_for_slow_calls_no_longer_than_a_call_may_take() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
     let limits = Limits { guest_time: short_limits().call_time, ..short_limits() };
@@ -189,7 +189,7 @@ fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_
 }
 
 #[test]
-fn a_guest_that_loops_is_cut_short_and_the_next_call_gets_a_new_instance() {
+fn a_guest_that_loops_is_interrupted_and_the_next_call_gets_a_new_instance() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
     let driver = cache.driver(&looping);
@@ -201,7 +201,7 @@ fn a_guest_that_loops_is_cut_short_and_the_next_call_gets_a_new_instance() {
 }
 
 #[test]
-fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
+fn a_guest_that_waits_in_the_host_is_interrupted_at_the_limit_of_the_call() {
     let cache = Cache::new();
     // Each host call counts as the host's time, so only the limit of the whole call applies.
     let import =
@@ -218,7 +218,7 @@ fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
 }
 
 #[test]
-fn a_trap_is_a_failure_with_the_words_that_the_guest_said_last() {
+fn a_trap_is_a_failure_with_the_last_message_of_the_guest() {
     let cache = Cache::new();
     let import = r#"(import "image-cache:driver/log@1.0.0" "log" (func $log (param i32 i32 i32)))
         (data (i32.const 64) "out of luck")"#;
@@ -230,7 +230,7 @@ fn a_trap_is_a_failure_with_the_words_that_the_guest_said_last() {
 }
 
 #[test]
-fn memory_and_stack_of_a_guest_are_bounded() {
+fn memory_and_stack_of_a_guest_are_limited() {
     let cache = Cache::new();
     let greedy = "(drop (memory.grow (i32.const 100))) (i32.const 4096)";
     let words = failure(cache.driver(&component(&[("forget", greedy)], "")).forget(&[]));
@@ -252,7 +252,7 @@ fn answering(export: &str, element: &str) -> Vec<u8> {
 }
 
 #[test]
-fn answers_that_no_driver_may_give_are_failures() {
+fn invalid_results_of_a_driver_are_failures() {
     let cache = Cache::new();
     let request = Eviction { now: at(1), bytes_needed: 1, exclude: &[id("good")], limit: 1 };
     let victim = |name: &str, size: &str| {
@@ -279,7 +279,7 @@ fn answers_that_no_driver_may_give_are_failures() {
 }
 
 #[test]
-fn an_error_of_the_driver_leaves_its_instance_alone() {
+fn an_error_of_the_driver_does_not_replace_its_instance() {
     let cache = Cache::new();
     let busy = component(&[("forget", "(i32.const 48)")], r#"(data (i32.const 48) "\01")"#);
     let driver = cache.driver(&busy);
@@ -308,7 +308,7 @@ fn calls_from_several_threads_wait_for_each_other() {
 }
 
 #[test]
-fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
+fn a_corrupt_database_is_quarantined_at_loading_and_while_running() {
     let cache = Cache::new();
     let database = cache.directory.path().join("cache.db");
     std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");

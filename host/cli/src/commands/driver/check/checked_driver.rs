@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_driver_is_called_as_its_file_if_that_may_be_a_name() {
+    fn a_driver_has_the_name_of_its_file_if_that_is_valid() {
         assert_eq!(name_of("/some/where/gdsf-2.wasm"), "gdsf-2");
         assert_eq!(name_of("gdsf"), "gdsf");
         for file in ["sqlite.wasm", "XATTR.wasm", "a b.wasm", "..", "-x.wasm", "a.b.wasm"] {

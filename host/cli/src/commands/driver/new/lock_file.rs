@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_holds_what_the_sdk_needs_and_no_more() {
+    fn it_contains_only_the_dependencies_of_the_sdk() {
         let lock: Table =
             for_crate("mine").expect("there is one").parse().expect("it is a lock file");
         let packages = lock["package"].as_array().expect("packages");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn sql_that_reaches_out_of_the_database_is_denied() {
+fn sql_that_accesses_anything_outside_the_database_is_denied() {
     let mut records = records();
     for sql in [
         "ATTACH '/tmp/elsewhere.db' AS x",
@@ -59,7 +59,7 @@ const NO_FUNCTIONS: &str = "current_date current_time current_timestamp date dat
     optimize match regexp rtreecheck rtreedepth rtreenode";
 
 #[test]
-fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_denied() {
+fn every_function_and_table_of_sqlite_is_granted_or_listed_as_denied() {
     let mut records = records();
     let all = rusqlite::Connection::open_in_memory().expect("a connection");
     let names = |sql| -> Vec<String> {
@@ -82,7 +82,7 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
 }
 
 #[test]
-fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_again() {
+fn a_statement_is_prepared_within_limits_again_after_a_schema_change() {
     let mut records = records();
     let mut execute = |sql: &str| records.database.execute(&text(sql)).expect(sql);
     execute("CREATE TABLE v0(x)");
@@ -116,7 +116,7 @@ fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_agai
 }
 
 #[test]
-fn no_function_takes_more_arguments_than_may_be_copied() {
+fn no_function_accepts_more_arguments_than_may_be_copied() {
     let mut records = records();
     let concat = |n| text(&format!("SELECT length(concat({}))", vec!["'x'"; n].join(",")));
     records.database.query(&concat(32)).expect("32 are allowed");
@@ -140,7 +140,7 @@ fn a_query_writes_nothing() {
 }
 
 #[test]
-fn what_defines_the_schema_is_bounded_in_number_and_length_also_when_it_is_prepared_already() {
+fn the_schema_is_limited_in_number_and_length_even_for_prepared_statements() {
     let mut records = records();
     let view = |n: usize| text(&format!("CREATE VIEW v{n} AS SELECT '{}'", "x".repeat(9_000)));
     let drop = |n: usize| text(&format!("DROP VIEW v{n}"));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
+fn the_file_has_the_mode_of_other_files_and_no_link_is_followed() {
     let records = records();
     let mode = |name: &str| rustix::fs::stat(records.base.join(name)).expect("it is there").st_mode;
     assert_eq!(mode("cache.db") & 0o777, (mode("") & 0o666) | 0o600);
@@ -38,7 +38,7 @@ fn a_lock_file_that_another_process_linked_keeps_its_mode() {
 }
 
 #[test]
-fn records_of_other_drivers_lie_in_a_directory_of_their_own() {
+fn records_of_other_drivers_are_in_their_own_directory() {
     let records = records();
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
@@ -53,7 +53,7 @@ fn records_of_other_drivers_lie_in_a_directory_of_their_own() {
 }
 
 #[test]
-fn a_database_that_was_replaced_is_opened_anew_at_the_next_call() {
+fn a_replaced_database_is_opened_again_at_the_next_call() {
     let mut records = records();
     records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("it is inserted");
     for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
@@ -69,7 +69,7 @@ fn a_database_that_was_replaced_is_opened_anew_at_the_next_call() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
+fn a_file_that_is_not_a_database_is_reported_as_corrupt_and_quarantined() {
     let mut records = records();
     drop(records.database.open.take());
     std::fs::write(
@@ -90,16 +90,16 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
 }
 
 #[test]
-fn no_room_for_the_index_of_the_log_is_a_full_storage() {
+fn no_space_for_the_index_of_the_log_means_a_full_storage() {
     let no_room = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     let fault = SqlFault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
     assert_eq!(arm(&records().database.note_fault(fault)), "full");
 }
 
 #[test]
-fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
+fn an_intact_database_is_not_quarantined_at_the_first_read_failure() {
     let mut records = records();
-    let condemn = |records: &mut Records| {
+    let quarantine = |records: &mut Records| {
         // SQLite's message for a page that the disk could not read.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         records
@@ -107,9 +107,9 @@ fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
             .note_fault(SqlFault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
         records.database.quarantine().expect("it is readable")
     };
-    assert_eq!(condemn(&mut records), None);
+    assert_eq!(quarantine(&mut records), None);
     assert!(records.base.join("cache.db").exists());
     records.database.begin_call();
     records.database.query(&text("SELECT * FROM t")).expect("the table still exists");
-    assert!(condemn(&mut records).is_some_and(|aside| aside.is_file()), "only once");
+    assert!(quarantine(&mut records).is_some_and(|aside| aside.is_file()), "the second");
 }
