@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// The error for `--format junit` with a command that cannot print it.
-pub const NO_JUNIT: &str = "--format junit is for `driver check` alone: give table or json";
+pub const NO_JUNIT: &str = "--format junit is for `driver check` alone: use table or json";
 
 /// The format of the log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

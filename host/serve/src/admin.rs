@@ -37,7 +37,7 @@ pub fn check(address: SocketAddr, token: &AdminToken) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "--admin-listen {address} can be reached from elsewhere: give a token by --admin-token-file or $IMAGE_CACHE_ADMIN_TOKEN, or listen on a loopback address"
+        "--admin-listen {address} can be reached from other machines: set a token with --admin-token-file or $IMAGE_CACHE_ADMIN_TOKEN, or listen on a loopback address"
     )
 }
 

@@ -28,7 +28,7 @@ const BACKLOG: u32 = 4096;
 /// Listens on an address: the first of its host name's addresses that is free.
 pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     let cannot = || format!("cannot listen on {address}");
-    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no address"));
+    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "not an address"));
     for address in lookup_host(address).await.with_context(cannot)? {
         result = bind_to(address);
         if result.is_ok() {

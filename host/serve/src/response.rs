@@ -43,8 +43,8 @@ pub fn upstream_failed(error: &UpstreamError) -> Response<Body> {
             response
         }
         UpstreamError::TimedOut => {
-            tracing::warn!("the upstream does not answer in time");
-            refuse(StatusCode::GATEWAY_TIMEOUT, "the upstream does not answer in time\n")
+            tracing::warn!("the upstream does not respond in time");
+            refuse(StatusCode::GATEWAY_TIMEOUT, "the upstream does not respond in time\n")
         }
     }
 }

@@ -103,7 +103,7 @@ fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let certificates: Vec<_> =
         CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().with_context(cannot)?;
     if certificates.is_empty() {
-        bail!("{} contains no certificate in PEM", file.display());
+        bail!("{} holds no certificate in PEM", file.display());
     }
     Ok(certificates)
 }

@@ -55,7 +55,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
                 _ => format!("{most} bytes"),
             };
             format!(
-                "{path_shown} has more than {most}; if it is meant to, raise `limits.component`"
+                "{path_shown} has more than {most}; if this is intended, raise `limits.component`"
             )
         }
         _ => format!("{path_shown} cannot be read: {error}"),

@@ -86,10 +86,10 @@ pub(super) fn description(
 pub(super) fn configuration_error(error: wit::ConfigurationError) -> String {
     match error {
         wit::ConfigurationError::Unsupported(text) => {
-            format!("the place of the cache cannot serve it: {}", printable(&text, 1024))
+            format!("the cache's file system cannot serve it: {}", printable(&text, 1024))
         }
         wit::ConfigurationError::InvalidOption(text) => {
-            format!("one of its options is wrong: {}", printable(&text, 1024))
+            format!("one of its options is invalid: {}", printable(&text, 1024))
         }
         wit::ConfigurationError::Other(text) => printable(&text, 1024),
     }
@@ -174,7 +174,7 @@ pub(super) fn leftovers(
         let Some(known) = open.remove(&(leftover.image_id.as_str(), state)) else {
             let id = printable(&leftover.image_id, 255);
             return Err(format!(
-                "it wants the leftover {id:?} removed, which was not offered or was named before"
+                "it named the leftover {id:?} for removal, which was not offered or named before"
             ));
         };
         checked.push(known.clone());
@@ -217,5 +217,5 @@ fn at_most(limit: u32, length: usize, what: &str) -> Result<(), ContractViolatio
     if u32::try_from(length).is_ok_and(|length| length <= limit) {
         return Ok(());
     }
-    Err(format!("it answered {length} {what} where at most {limit} were asked for"))
+    Err(format!("it returned {length} {what} where at most {limit} were requested"))
 }

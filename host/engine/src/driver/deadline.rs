@@ -61,11 +61,9 @@ pub struct CallClock {
 /// Why a call was interrupted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadlineExceeded {
-    #[error("it computed for more than {0:?}, which is all that a call may take")]
+    #[error("it computed for more than {0:?}, the limit of a call")]
     Guest(Duration),
-    #[error(
-        "the call took more than {0:?} with its calls of the host, which is all that it may take"
-    )]
+    #[error("the call took more than {0:?} including its host calls, which is the limit of a call")]
     Call(Duration),
 }
 

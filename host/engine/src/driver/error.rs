@@ -53,7 +53,7 @@ pub enum CallError {
     Failed(String),
     /// Earlier calls used all the time that this call had: it was not made. The cause is the load, not
     /// the driver.
-    #[error("other calls of the driver took as long as a call may take; it was not called")]
+    #[error("earlier calls of the driver used all the time of this call; it was not made")]
     Crowded,
     /// SQLite found the driver's database corrupt, or not a database.
     #[error("its database is corrupt or no database: {0}")]

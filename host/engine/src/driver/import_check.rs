@@ -36,7 +36,7 @@ impl ComponentNames {
         let mut names = ComponentNames::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(bytes) {
-            let broken = |e| format!("it is a broken component: {e}; build it anew");
+            let broken = |e| format!("it is a broken component: {e}; build it again");
             match payload.map_err(broken)? {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
@@ -102,7 +102,7 @@ impl ComponentNames {
 fn add_name(names: &mut Vec<String>, name: &str) -> Result<(), String> {
     if names.len() == MAX_NAMES {
         return Err(format!(
-            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it anew"
+            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it again"
         ));
     }
     names.push(printable(name, MAX_NAME_BYTES));
@@ -118,7 +118,7 @@ fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     } else if Parser::is_core_wasm(bytes) {
         "it is a core WebAssembly module, not a component: turn it into one with `wasm-tools component new`"
     } else if bytes.starts_with(b"\0asm") {
-        "it is WebAssembly of another version, or cut off; build it anew"
+        "it is WebAssembly of another version, or truncated; build it again"
     } else if bytes.starts_with(b"\x7fELF") {
         "it is a native program or compiled code, not a WebAssembly component"
     } else if std::str::from_utf8(&bytes[..bytes.len().min(512)]).is_ok_and(|t| !t.contains('\0')) {

@@ -101,7 +101,7 @@ fn start(template: &InstanceTemplate) -> Result<Instance, CallError> {
             "the database is corrupt or no database ({words}): it was moved to {} and is rebuilt from the directory",
             aside.display()
         ),
-        None => tracing::warn!(driver = name, "the database could not be read at first: {words}"),
+        None => tracing::warn!(driver = name, "the database was temporarily unreadable: {words}"),
     }
     template.start(state, None).map_err(|failed| failed.error)
 }

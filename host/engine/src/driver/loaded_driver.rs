@@ -130,7 +130,7 @@ impl Driver {
         let corruption = instance.state().corruption().map(str::to_owned);
         let result = match answer {
             Ok(Ok(returned)) => check(returned)
-                .map_err(|lie| CallError::Failed(format!("{name} answered wrongly: {lie}"))),
+                .map_err(|lie| CallError::Failed(format!("{name} broke the contract: {lie}"))),
             Ok(Err(refusal)) => Err(CallError::Refused(refusal.into())),
             Err(failed) => Err(failed),
         };

@@ -37,7 +37,7 @@ async fn health_of(
 ) -> (StatusCode, Json<Value>) {
     let seen = match tokio::time::timeout(patience, look).await {
         Ok(seen) => seen.map_err(|error| error.to_string()),
-        Err(_) => Err("it does not answer in time".to_owned()),
+        Err(_) => Err("it does not respond in time".to_owned()),
     };
     match seen {
         Ok(status) => {

@@ -81,14 +81,14 @@ impl Crate {
         let shown = manifest.display();
         let text = fs::read_to_string(&manifest).with_context(|| {
             format!(
-                "cannot read {shown}: give the folder of a driver's crate, or make one with \
+                "cannot read {shown}: specify the directory of a driver's crate, or create one with \
                  `image-cache driver new NAME`"
             )
         })?;
         let table: toml::Table = text.parse().with_context(|| format!("{shown} is no manifest"))?;
         let name = table.get("package").and_then(|package| package.get("name"));
         let Some(name) = name.and_then(toml::Value::as_str) else {
-            bail!("{shown} describes no package: give the folder of a driver's crate");
+            bail!("{shown} describes no package: specify the directory of a driver's crate");
         };
         // The template's profile, if the crate still has it.
         let has_own = table.get("profile").is_some_and(|profiles| profiles.get("guest").is_some());

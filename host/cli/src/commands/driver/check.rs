@@ -66,7 +66,7 @@ impl CheckedDriver {
     fn run(self, lru: bool) -> anyhow::Result<CheckReport> {
         let started = Instant::now();
         let scratch =
-            tempfile::tempdir().context("cannot make a directory to check the driver in")?;
+            tempfile::tempdir().context("cannot create a directory to check the driver")?;
         let config = &self.config;
         let bar = progress::waiting("compiling and loading");
         let inspection = inspect(&config.driver, config);

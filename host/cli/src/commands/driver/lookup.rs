@@ -31,7 +31,7 @@ pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection
     }
     let own = config.dir.join(names::OWN);
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
-    let scratch = scratch.context("cannot make a directory to try the driver in")?;
+    let scratch = scratch.context("cannot create a directory to test the driver")?;
     let config = Config { driver: name.to_owned(), ..config.clone() };
     if let Err(error) = conformance::loads(&config, scratch.path()) {
         inspection.faults = error.faults().to_vec();

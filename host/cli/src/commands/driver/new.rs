@@ -50,7 +50,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
             "{name} is there already, and nothing was written: choose another name, or move it away"
         ),
-        Err(error) => return Err(error).with_context(|| format!("cannot make the folder {name}")),
+        Err(error) => return Err(error).with_context(|| format!("cannot create directory {name}")),
     }
     if let Err(error) = write(folder, name) {
         // It was created above, and contains only files that were written here.
@@ -63,7 +63,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
 
 fn words(name: &str) -> String {
     format!(
-        "wrote {name}/: the driver is src/lib.rs, what it is written with is in sdk/\n\
+        "wrote {name}/: the driver is src/lib.rs, the SDK is in sdk/\n\
          next:  cd {name}\n\
          \x20      image-cache driver build\n\
          \x20      image-cache driver check {name}.wasm\n"
