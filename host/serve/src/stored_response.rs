@@ -202,7 +202,7 @@ impl StoredResponse {
         Duration::from_secs(self.age.saturating_add(since).min(MOST_SECONDS))
     }
 
-    /// Whether the image may be served without asking the upstream, and for this much longer.
+    /// Whether the image may be served without a request to the upstream, now and for `longer`.
     pub fn is_fresh(&self, now: SystemTime, longer: Duration) -> bool {
         let is_ahead = self.confirmed > Timestamp::from(now).0.saturating_add(MOST_AHEAD.as_secs());
         let control = self.cache_control();

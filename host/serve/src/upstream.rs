@@ -35,7 +35,7 @@ const MOST_IDLE: usize = 32;
 /// The maximum number of header lines in a response.
 const MOST_HEADERS: usize = 512;
 
-/// The upstream.
+/// The HTTP client for the upstream.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,
     /// The same, with a new connection for each request.

@@ -63,7 +63,7 @@ impl ResponseStore {
                 lock.outcome.send_replace(Some(FetchOutcome::Unknown));
             }
         }
-        // The lock may already have an outcome, and then locks the table.
+        // If the lock has no outcome yet, dropping it locks the table.
         drop(table);
     }
 

@@ -63,7 +63,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
 
 fn words(name: &str) -> String {
     format!(
-        "wrote {name}/: the driver is src/lib.rs, the SDK is in sdk/\n\
+        "wrote {name}/: the driver is src/lib.rs, what it is written with is in sdk/\n\
          next:  cd {name}\n\
          \x20      image-cache driver build\n\
          \x20      image-cache driver check {name}.wasm\n"
