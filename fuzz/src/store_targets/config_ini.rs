@@ -10,7 +10,7 @@ const MAX_VALUE: usize = (16 << 10) + (64 << 10);
 pub fn check(data: &[u8]) {
     let data = &data[..data.len().min(64 << 10)];
     let file = tempfile::Builder::new().suffix(".conf").tempfile().expect("a file");
-    std::fs::write(file.path(), data).expect("it can be written");
+    std::fs::write(file.path(), data).expect("it is writable");
     match ConfigLayers::new().file(file.path()).build() {
         Ok(config) => {
             assert!(

@@ -8,7 +8,7 @@ const SECRET: usize = 12;
 /// The input is the file's bytes.
 pub fn check(data: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), data).expect("it can be written");
+    std::fs::write(file.path(), data).expect("it is writable");
     let text = String::from_utf8_lossy(data);
     let lines = text.trim().lines().map(str::trim);
     let lines: Vec<&str> =

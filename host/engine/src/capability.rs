@@ -1,9 +1,9 @@
 //! What a driver may do outside its own memory: a file for each interface that it may import, and the state of all interfaces.
 //!
 //! A new host interface needs an entry in six places, and the compiler or a test names each missing one:
-//! `wit/NAME.wit`, `wit/world.wit`, `capability/NAME.rs`, its state in [`CacheAccess`] or in the host's state, its `impl Host` and its arm in
-//! [`link`](crate::driver::host_state::imports::link), and its variant of [`Grant`](image_cache_model::Grant), whose name is that
-//! of the interface.
+//! `wit/NAME.wit`, `wit/world.wit`, `capability/NAME.rs`, its state in [`CacheAccess`] or in the host's state, its `impl Host`
+//! and its arm in [`link`](crate::driver::host_state::imports::link), and its variant of [`Grant`](image_cache_model::Grant),
+//! whose name is that of the interface.
 
 pub mod attributes;
 pub mod error;

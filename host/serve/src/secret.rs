@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn a_secret_is_read_without_its_line_end_compared_completely_and_not_shown() {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
-        std::fs::write(file.path(), "swordfish\n").expect("it can be written");
-        let secret = Secret::of_file(file.path()).expect("it can be read");
+        std::fs::write(file.path(), "swordfish\n").expect("it is writable");
+        let secret = Secret::of_file(file.path()).expect("it is readable");
         assert!(secret.is(b"swordfish"));
         assert!(!secret.is(b"swordfis") && !secret.is(b"swordfish2") && !secret.is(b""));
         assert_eq!(format!("{secret:?}"), "Secret(…)");

@@ -117,7 +117,7 @@ mod tests {
         let said =
             map(&[("x-name", b"caf\xe9"), ("link", b"<a>"), ("link", b"<b>"), ("age", b"3")]);
         let stored = serde_json::to_string(&StoredFields::of(&said)).expect("valid JSON");
-        let stored: StoredFields = serde_json::from_str(&stored).expect("it can be read");
+        let stored: StoredFields = serde_json::from_str(&stored).expect("it is readable");
         let mut expected = said;
         expected.remove("age");
         assert_eq!(stored.map(), &expected);

@@ -97,7 +97,7 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
     let author = Author::new();
     let new = author.run(&["driver", "new", "largest-first"]);
     assert_eq!(new.code, Some(0), "{}", new.err);
-    std::fs::write(author.path("largest-first/src/lib.rs"), COMPLETE_DRIVER).expect("it is there");
+    std::fs::write(author.path("largest-first/src/lib.rs"), COMPLETE_DRIVER).expect("it exists");
     let build = author.run(&["driver", "build", "largest-first", "--output", "made.wasm"]);
     assert_eq!(build.code, Some(0), "{}", build.err);
     let check = author.run(&["driver", "check", "made.wasm", "--format", "json"]);
@@ -113,12 +113,12 @@ fn an_existing_folder_is_not_changed() {
     for name in ["mine", "file"] {
         author.run(&["driver", "new", name]).failed(1, "is there already, and nothing was written");
     }
-    assert_eq!(std::fs::read_dir(author.path("mine")).expect("it is there").count(), 0);
+    assert_eq!(std::fs::read_dir(author.path("mine")).expect("it exists").count(), 0);
     for name in ["../mine", "a b", "fn", "sqlite", "1st", "-x"] {
         let answer = author.run(&["driver", "new", "--", name]);
         answer.failed(2, "cannot be a driver's name");
     }
-    assert_eq!(std::fs::read_dir(author.folder.path()).expect("it is there").count(), 2);
+    assert_eq!(std::fs::read_dir(author.folder.path()).expect("it exists").count(), 2);
 }
 
 #[test]
@@ -127,6 +127,6 @@ fn only_a_driver_s_crate_is_built() {
     author.run(&["driver", "build"]).failed(1, "image-cache driver new NAME");
     std::fs::write(author.path("Cargo.toml"), "[workspace]\n").expect("the folder is empty");
     author.run(&["driver", "build"]).failed(1, "describes no package");
-    std::fs::write(author.path("Cargo.toml"), "[package\n").expect("it is there");
+    std::fs::write(author.path("Cargo.toml"), "[package\n").expect("it exists");
     author.run(&["driver", "build"]).failed(1, "is no manifest");
 }

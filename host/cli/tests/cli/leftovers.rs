@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 fn leave(scratch: &Scratch, place: &str, age: Duration) {
     let path = scratch.cache_dir().join(place);
     let file = std::fs::File::create(&path).expect("the directory is there");
-    std::io::Write::write_all(&mut &file, b"left").expect("it can be written");
+    std::io::Write::write_all(&mut &file, b"left").expect("it is writable");
     file.set_modified(SystemTime::now() - age).expect("its time can be set");
 }
 

@@ -109,12 +109,12 @@ fn get_into_a_file_is_all_or_nothing() {
     let output = scratch.write("output", "what was there before");
     let path = output.to_str().expect("a plain path");
     scratch.run(["get", "nowhere", "--output", path]).failed(3, "it is not cached");
-    assert_eq!(std::fs::read_to_string(&output).expect("it is there"), "what was there before");
+    assert_eq!(std::fs::read_to_string(&output).expect("it exists"), "what was there before");
     assert_eq!(scratch.run(["get", "a", "--output", path]).done(), "");
-    assert_eq!(std::fs::read_to_string(&output).expect("it is there"), "hello");
+    assert_eq!(std::fs::read_to_string(&output).expect("it exists"), "hello");
     let fresh = scratch.path("fresh");
     scratch.run(["get", "a", "-o", fresh.to_str().expect("a plain path")]).done();
-    let mode = std::fs::metadata(&fresh).expect("it is there").permissions().mode();
+    let mode = std::fs::metadata(&fresh).expect("it exists").permissions().mode();
     assert_eq!(mode & 0o600, 0o600, "{mode:o}");
     scratch
         .run(["get", "a", "-o", "/nowhere/output"])
@@ -123,7 +123,7 @@ fn get_into_a_file_is_all_or_nothing() {
     assert_eq!(scratch.run(["get", "a", "-o", "-"]).done(), "hello");
     assert_eq!(scratch.run(["get", "a", "-o", "/dev/null"]).done(), "");
     scratch.run(["get", "a", "-o", "/dev/full"]).failed(1, "cannot write /dev/full: No space left");
-    let names = std::fs::read_dir(scratch.path("")).expect("it is there").count();
+    let names = std::fs::read_dir(scratch.path("")).expect("it exists").count();
     assert_eq!(names, 3, "the cache and the two files, nothing else");
 }
 

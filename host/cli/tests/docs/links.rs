@@ -113,7 +113,7 @@ fn every_hostile_driver_is_documented() {
     for folder in ["examples", "text"] {
         let folder = root.join("tests/guests/hostile").join(folder);
         for entry in fs::read_dir(folder).expect("it exists") {
-            let path = entry.expect("it can be read").path();
+            let path = entry.expect("it is readable").path();
             let name = path.file_stem().and_then(|name| name.to_str()).expect("it has a name");
             assert!(page.contains(&format!("`{name}`")), "no row has {name}");
         }

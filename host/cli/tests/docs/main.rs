@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 /// All Markdown files in a directory.
 fn markdown_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    let paths = entries.map(|entry| entry.expect("it is readable").path());
     paths.filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
 }
 
@@ -24,7 +24,7 @@ fn markdown_in(folder: &Path) -> Vec<PathBuf> {
 fn pages() -> Vec<PathBuf> {
     let root = root();
     let examples = fs::read_dir(root.join("drivers/examples")).expect("it exists");
-    let examples = examples.map(|entry| entry.expect("it can be read").path());
+    let examples = examples.map(|entry| entry.expect("it is readable").path());
     let examples = examples.flat_map(|it| markdown_in(&it)).collect();
     [markdown_in(&root), markdown_in(&root.join("docs")), examples].concat()
 }

@@ -107,7 +107,7 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
 }
 
 /// Loads the driver of `config` on its cache directory, which is created if it is missing. Each call of it is one call of the
-/// component, with the caller's time; no cache is opened, and nothing is reconciled.
+/// component, at a time that the caller sets; no cache is opened, and nothing is reconciled.
 ///
 /// ```
 /// use image_cache_engine::conformance;

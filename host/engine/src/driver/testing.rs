@@ -84,7 +84,7 @@ impl Cache {
     /// A configuration in which `name` is this component.
     pub fn config(&self, name: &str, bytes: &[u8], grants: &[Grant], limits: Limits) -> Config {
         let path = self.place.path().join("driver.wasm");
-        std::fs::write(&path, bytes).expect("it can be written");
+        std::fs::write(&path, bytes).expect("it is writable");
         let driver = DriverConfig {
             component: path,
             sha256: None,

@@ -124,7 +124,7 @@ fn an_etag_with_any_bytes_is_compared_and_sent_again_unchanged() {
     let headers = HeaderMap::from_iter([(header::ETAG, etag.clone())]);
     let stored = StoredResponse::new("http://origin", &headers, Some(1), None);
     let stored = serde_json::to_string(&stored).expect("valid JSON");
-    let stored: StoredResponse = serde_json::from_str(&stored).expect("it can be read");
+    let stored: StoredResponse = serde_json::from_str(&stored).expect("it is readable");
     assert_eq!(stored.header(&header::ETAG), Some(&etag));
     assert!(stored.matches(&headers) && stored.matches_if_range(etag.as_bytes()));
 }

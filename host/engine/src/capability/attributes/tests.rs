@@ -10,7 +10,7 @@ fn cache() -> Option<(tempfile::TempDir, Images)> {
     let place = tempfile::tempdir().expect("a directory");
     let directory =
         Arc::new(Directory::open(place.path(), Path::new("cache.db")).expect("it opens"));
-    std::fs::write(place.path().join("a"), "image").expect("it can be written");
+    std::fs::write(place.path().join("a"), "image").expect("it is writable");
     if probe(&directory).is_err() {
         eprintln!("SKIPPED: {} does not support user attributes", place.path().display());
         return None;
@@ -133,6 +133,6 @@ fn the_file_that_is_read_is_the_current_one() {
     assert!(matches!(read(&mut images), Ok(Some(hits)) if hits == b"1"));
     std::fs::remove_file(place.path().join("a")).expect("it is removed");
     assert!(matches!(read(&mut images), Err(CapabilityError::NotFound)));
-    std::fs::write(place.path().join("a"), "another").expect("it can be written");
+    std::fs::write(place.path().join("a"), "another").expect("it is writable");
     assert!(matches!(read(&mut images), Ok(None)));
 }

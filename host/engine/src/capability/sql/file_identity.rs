@@ -79,13 +79,13 @@ mod tests {
         let path = scratch.path().join("cache.db");
         fs::write(&path, "a database").expect("a file");
         let found =
-            Location::at(&path).identity().expect("the file is readable").expect("it is there");
+            Location::at(&path).identity().expect("the file is readable").expect("it exists");
         let mut in_place = watched(&path, found);
         assert!(in_place.check());
         fs::write(&path, "more of it").expect("a write is not a move");
         assert!(in_place.check());
         // SQLite's connection also keeps the file open: the inode of an open file remains.
-        let _open = fs::File::open(&path).expect("it is there");
+        let _open = fs::File::open(&path).expect("it exists");
         change(&path);
         in_place
     }

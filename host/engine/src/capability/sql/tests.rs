@@ -27,7 +27,7 @@ fn records() -> Records {
         1 << 30,
         deadline.clone(),
     );
-    database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is created");
     Records { _place: place, base, database, deadline }
 }
 
@@ -78,7 +78,7 @@ fn values_are_returned_unchanged() {
     assert_eq!(format!("{:?}", result.rows), format!("{:?}", vec![values]));
     let insert = with("INSERT INTO t(v) VALUES (?)", vec![wit::Value::Integer(1)]);
     assert_eq!(records.database.execute(&insert).expect("it is inserted"), 1);
-    assert_eq!(records.database.execute(&text("CREATE TABLE u(x)")).expect("it is made"), 0);
+    assert_eq!(records.database.execute(&text("CREATE TABLE u(x)")).expect("it is created"), 0);
     assert_eq!(
         records.database.execute(&text("UPDATE t SET v = 2 WHERE id = 99")).expect("no row"),
         0
@@ -90,7 +90,7 @@ fn no_error_shows_a_path_to_a_guest() {
     let records = records();
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
-    std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
+    std::fs::create_dir(records.base.join("folder.db")).expect("it is created");
     let place = DatabasePath::InBase("folder.db".into());
     let mut database = Database::new(directory, &place, 1 << 30, records.deadline.clone());
     let error = database.query(&text("SELECT 1")).expect_err("a directory");
@@ -103,7 +103,7 @@ fn no_error_shows_a_path_to_a_guest() {
 fn a_log_that_a_reader_blocks_is_full_and_no_longer_grows() {
     let mut records = records();
     let mut database = of_a_driver(&records, 8 << 20);
-    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is created");
     let path = records.base.join(".image-cache/drivers/mine.db");
     let reader = rusqlite::Connection::open(&path).expect("it opens");
     reader.execute_batch("BEGIN; SELECT * FROM t").expect("it reads");
@@ -123,7 +123,7 @@ fn a_log_that_a_reader_blocks_is_full_and_no_longer_grows() {
 fn a_rolled_back_transaction_leaves_room_for_the_next_one() {
     let records = records();
     let mut database = of_a_driver(&records, 32 << 20);
-    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is created");
     let rows = |count, value| {
         let rows =
             format!("SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT {count}) SELECT {value} FROM r");

@@ -1,6 +1,6 @@
 //! How SQLite opens a database's files: by the handle of their directory, without following links, only regular files.
 //!
-//! A database may be in a directory of another user, who replaces its files and directories with links while root opens them.
+//! A database may be in a directory of another user, who can replace its files and directories with links while root opens it.
 //! SQLite opens files by path, and opens the files beside a database (`-wal`, `-shm`, `-journal`) itself and later. So its paths
 //! begin with a handle of the directory ([`PREFIX`]). The host first checks the file through a descriptor that only refers to it,
 //! and then opens that file, so that it cannot be replaced in between. Other databases of the process are opened as usual.

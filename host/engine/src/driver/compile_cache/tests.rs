@@ -37,7 +37,7 @@ fn damaged_code_is_compiled_again() {
     let cache = CompileCache::at(directory.clone());
     compiled(&cache);
     let path = only_entry(&directory);
-    let whole = std::fs::read(&path).expect("it can be read");
+    let whole = std::fs::read(&path).expect("it is readable");
     let flipped = |at: usize| {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
@@ -47,7 +47,7 @@ fn damaged_code_is_compiled_again() {
     let flips = (0..whole.len()).step_by(whole.len() / 16).map(flipped);
     let cut = [0, 1, whole.len() / 2, whole.len() - 1].map(|len| whole[..len].to_vec());
     for damaged in flips.chain(cut).chain([longer, b"damaged".to_vec()]) {
-        std::fs::write(&path, damaged).expect("it can be written");
+        std::fs::write(&path, damaged).expect("it is writable");
         assert!(!compiled(&cache).from_cache);
         assert!(compiled(&cache).from_cache);
     }
@@ -60,11 +60,11 @@ fn a_special_file_or_another_components_code_is_compiled_again() {
     let cache = CompileCache::at(directory.clone());
     compiled(&cache);
     let path = only_entry(&directory);
-    let code = std::fs::read(&path).expect("it can be read");
+    let code = std::fs::read(&path).expect("it is readable");
     let other = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
     assert!(entry::content(&code, &other).is_some() && entry::content(&code, "b").is_none());
     let outside = place.path().join("outside");
-    std::fs::write(&outside, &code).expect("it can be written");
+    std::fs::write(&outside, &code).expect("it is writable");
     let plants: [&dyn Fn(); 3] = [
         &|| std::os::unix::fs::symlink(&outside, &path).expect("a link"),
         &|| rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).expect("a pipe"),
@@ -79,7 +79,7 @@ fn a_special_file_or_another_components_code_is_compiled_again() {
         assert!(!compiled(&cache).from_cache);
         assert!(compiled(&cache).from_cache);
     }
-    assert_eq!(std::fs::read(&outside).expect("it is there"), code);
+    assert_eq!(std::fs::read(&outside).expect("it exists"), code);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn the_newest_entries_are_kept() {
     let place = tempfile::tempdir().expect("a directory");
     for n in 0..MAX_ENTRIES + 5 {
         std::fs::write(place.path().join(format!("{n}{ENTRY_SUFFIX}")), b"")
-            .expect("it can be written");
+            .expect("it is writable");
     }
     let directory = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority());
     evict_oldest(&directory.expect("it opens")).expect("old ones are removed");

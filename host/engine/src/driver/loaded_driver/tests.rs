@@ -25,7 +25,7 @@ fn hit(name: &str, seconds: u64) -> Hit {
 /// Creates a file in the cache, and its record.
 fn put(cache: &Cache, driver: &Driver, name: &str, size: u64, accessed: u64) -> CachedImage {
     let path = cache.directory.path().join(name);
-    let file = std::fs::File::create(&path).expect("it can be made");
+    let file = std::fs::File::create(&path).expect("it can be created");
     file.set_len(size).expect("it can be filled");
     file.set_modified(at(1_600_000_000)).expect("its time can be set");
     let md5 = "d41d8cd98f00b204e9800998ecf8427e";
@@ -159,7 +159,7 @@ fn an_interrupted_guest_does_not_keep_the_open_file() {
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], import);
     let config = cache.config("text", &looping, &[Grant::Files], short_limits());
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
-    std::fs::write(cache.directory.path().join("a"), b"image").expect("it can be written");
+    std::fs::write(cache.directory.path().join("a"), b"image").expect("it is writable");
     let file = std::fs::File::open(cache.directory.path().join("a")).expect("it opens");
     let lent = OpenImage { image_id: id("a"), file: Arc::new(file) };
     failure(driver.record_hits_with(&[hit("a", 1)], Some(&lent)));
@@ -311,7 +311,7 @@ fn calls_from_several_threads_wait_for_each_other() {
 fn a_corrupt_database_is_quarantined_at_loading_and_while_running() {
     let cache = Cache::new();
     let database = cache.directory.path().join("cache.db");
-    std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
+    std::fs::write(&database, vec![b'x'; 8192]).expect("it is writable");
     let driver = cache.built_in("sqlite");
     let aside = || {
         let own = std::fs::read_dir(cache.directory.path().join(".image-cache")).expect("a list");
@@ -327,7 +327,7 @@ fn a_corrupt_database_is_quarantined_at_loading_and_while_running() {
         let from = cache.directory.path().join(&name);
         std::fs::rename(from, cache.place.path().join(name)).expect("it moves");
     }
-    std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
+    std::fs::write(&database, vec![b'x'; 8192]).expect("it is writable");
     assert_eq!(driver.cache_size(), Err(CallError::Replaced));
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
     driver.quarantine_database().expect("it moves");

@@ -104,7 +104,7 @@ fn a_statement_is_prepared_within_limits_again_after_a_schema_change() {
     let insert = text("INSERT INTO t(v) VALUES (1)");
     for n in 0..3 {
         records.database.execute(&insert).expect("it is inserted");
-        records.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is made");
+        records.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is created");
         records.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
     }
     records

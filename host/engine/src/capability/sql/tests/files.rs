@@ -5,13 +5,13 @@ use super::*;
 #[test]
 fn the_file_has_the_mode_of_other_files_and_no_link_is_followed() {
     let records = records();
-    let mode = |name: &str| rustix::fs::stat(records.base.join(name)).expect("it is there").st_mode;
+    let mode = |name: &str| rustix::fs::stat(records.base.join(name)).expect("it exists").st_mode;
     assert_eq!(mode("cache.db") & 0o777, (mode("") & 0o666) | 0o600);
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
     let target = tempfile::NamedTempFile::new().expect("a file");
     std::os::unix::fs::symlink(target.path(), records.base.join("link.db")).expect("it links");
-    std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
+    std::fs::create_dir(records.base.join("folder.db")).expect("it is created");
     for name in ["link.db", "folder.db"] {
         let mut database = Database::new(
             Arc::clone(&directory),
@@ -33,8 +33,8 @@ fn a_lock_file_that_another_process_linked_keeps_its_mode() {
     rustix::fs::chmod(&elsewhere, 0o640.into()).expect("its mode changes");
     std::fs::remove_file(&lock).expect("it was made with the first database");
     std::fs::hard_link(&elsewhere, &lock).expect("it links");
-    of_a_driver(&records, 1 << 30).execute(&text("CREATE TABLE t(x)")).expect("it is made");
-    assert_eq!(rustix::fs::stat(&elsewhere).expect("it is there").st_mode & 0o777, 0o640);
+    of_a_driver(&records, 1 << 30).execute(&text("CREATE TABLE t(x)")).expect("it is created");
+    assert_eq!(rustix::fs::stat(&elsewhere).expect("it exists").st_mode & 0o777, 0o640);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn records_of_other_drivers_are_in_their_own_directory() {
         1 << 30,
         records.deadline.clone(),
     );
-    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is created");
     assert!(records.base.join(".image-cache/drivers/mine.db").is_file());
 }
 
