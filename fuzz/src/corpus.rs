@@ -1,11 +1,11 @@
-//! The corpora as ordinary tests. Each package whose code is fuzzed includes this module in its tests.
+//! Runs the corpora as ordinary tests. Each package whose code is fuzzed includes this module in its tests.
 
 use std::path::Path;
 
-/// The name of a corpus, and what is fed with it.
+/// The name of a corpus, and the function that gets its inputs.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Feeds each target with everything that its corpus has.
+/// Passes each input of its corpus to each target.
 pub fn feed(targets: &[Target]) -> std::io::Result<()> {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for (name, target) in targets {
@@ -13,7 +13,7 @@ pub fn feed(targets: &[Target]) -> std::io::Result<()> {
         for entry in std::fs::read_dir(corpora.join(name))? {
             let path = entry?.path();
             let data = std::fs::read(&path)?;
-            // Shows which input it was, if the target panics.
+            // Shows the input if the target panics.
             println!("{}", path.display());
             target(&data);
             inputs += 1;

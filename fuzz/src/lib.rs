@@ -1,15 +1,15 @@
-//! The targets of the fuzzer, and what they try.
+//! The targets of the fuzzer, and the code under test.
 //!
-//! What is tried is included as it is, by its path: modules that need neither wasmtime nor the library. What needs only the small
+//! Modules that need neither wasmtime nor the library are included by their paths. Code that needs only the small
 //! packages `image-cache-model` and `image-cache-store` is linked.
 
-// The model under the name of the library, which shows it to the service, and under its own.
+// The model under the library's name, which the service uses, and under its own.
 extern crate image_cache as image_cache_model;
 
 use image_cache_driver_sdk::bindings;
 use serve::{plain_id, secret};
 
-/// The modules of the service that read what others send.
+/// The modules of the service that parse untrusted input.
 #[path = "../../host/serve/src"]
 #[allow(dead_code, reason = "the service uses more of them")]
 pub mod serve {
@@ -37,7 +37,7 @@ pub mod serve {
     pub use targets::stored_response::check as stored_response;
 }
 
-/// The modules of the engine that read what a component says. The types of the interface are those that a guest has, which have
+/// The modules of the engine that parse data of a component. The types of the interface are the guest's, which have
 /// the same names and fields as the host's.
 #[path = "../../host/engine/src/driver"]
 #[allow(dead_code, reason = "the engine uses more of them")]

@@ -1,7 +1,7 @@
-//! Calls of the capability `sql`, one after another: whatever a guest says, nothing panics, nothing lies outside its database,
-//! a transaction that fails leaves nothing behind, and whoever comes next finds a sound database that nobody holds.
+//! Calls of the capability `sql`, one after another. Whatever a guest sends: nothing panics, only its database changes,
+//! a failed transaction leaves no changes, and the next connection finds an intact, unlocked database.
 //!
-//! This module lies beside what it tries, in the library.
+//! This module is included in the library's own tests.
 
 use super::{Database, DatabasePath, MAX_STATEMENTS, wit};
 use crate::driver::deadline::Deadline;
@@ -10,19 +10,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes that the guest's database may have.
+/// Maximum size of the guest's database, in bytes.
 const MAX_BYTES: u64 = 2 << 20;
 
-/// What SQLite may write beyond that before it is seen.
+/// How much SQLite may write beyond this before the host notices, in bytes.
 const MAX_OVERRUN: u64 = 256 << 10;
 
-/// What one call may take.
+/// Maximum time of one call.
 const CALL_TIME: Duration = Duration::from_millis(50);
 
 const MAX_CALLS: usize = 24;
 
-/// Each line is a call: `x` executes, `q` queries, `a` executes all of several statements, and any other ends this call of the
-/// driver and begins the next one. Statements are divided by U+001E, and a statement's text and parameters by tabulators.
+/// Each line is a call: `x` executes, `q` queries, `a` executes several statements as one, and any other letter ends this call of
+/// the driver and begins the next one. U+001E separates statements, and tabs separate a statement's text and parameters.
 /// `place` is an empty directory.
 pub fn check(place: &Path, data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -73,7 +73,7 @@ impl Guest {
         }
     }
 
-    /// A mark goes first, which is there afterwards only if all was carried out.
+    /// The first statement sets a mark, which exists afterwards only if all statements were executed.
     fn all_or_none(&mut self, line: &str) {
         self.transactions += 1;
         let nth = self.transactions;
@@ -90,7 +90,7 @@ impl Guest {
         self.deadline.set(Instant::now() + CALL_TIME);
         let found = self.database.query(&mark("SELECT count(*) FROM marks WHERE n IS ?"));
         if let (Err(error), Ok(found)) = (result, found) {
-            // A guest may have put a view or a mark of its own in the place of ours.
+            // A guest may have replaced ours with a view or a mark of its own.
             let is_ours = !line.to_ascii_lowercase().contains("marks");
             let count = format!("{:?}", found.rows);
             assert!(!is_ours || count.contains("Integer(0)"), "{error:?}, but {count} marks");
@@ -104,7 +104,7 @@ fn statement(text: &str) -> wit::Statement {
     wit::Statement { sql, parameters: parts.map(value).collect() }
 }
 
-/// A letter for the kind, and the rest.
+/// A letter for the type, and the rest.
 fn value(text: &str) -> wit::Value {
     let (kind, rest) = text.split_at_checked(1).unwrap_or_default();
     match kind {
@@ -116,7 +116,7 @@ fn value(text: &str) -> wit::Value {
     }
 }
 
-/// Nothing lies where a guest has nothing to say.
+/// No file exists where a guest may not create one.
 fn look_outside(place: &Path, base: &Path) {
     assert_eq!(names(place), ["cache"], "beside the cache");
     let made = [".image-cache", "incomplete", "invalid", "queue"];
@@ -138,12 +138,12 @@ fn names(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Another connection may write at once, and finds no page damaged.
+/// Another connection may write at once, and finds no damaged page.
 fn look_at_the_next(path: &Path) {
     let next = rusqlite::Connection::open(path).expect("it opens");
-    next.busy_timeout(Duration::ZERO).expect("it waits for nobody");
-    next.execute_batch("BEGIN IMMEDIATE; ROLLBACK").expect("nobody holds the database");
+    next.busy_timeout(Duration::ZERO).expect("it does not wait");
+    next.execute_batch("BEGIN IMMEDIATE; ROLLBACK").expect("the database is not locked");
     let sound: String =
-        next.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0)).expect("it is looked at");
+        next.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0)).expect("it is checked");
     assert_eq!(sound, "ok");
 }

@@ -1,4 +1,4 @@
-//! Rebuilds where what `driver new` carries has changed.
+//! Rebuilds the package if the contents of `driver new` change.
 
 fn main() {
     println!("cargo::rerun-if-changed=../../drivers/template");

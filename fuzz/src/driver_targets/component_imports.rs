@@ -1,17 +1,17 @@
-//! What a component imports: a second reading counts as many names, no name can disturb a log, and a grant only takes faults away.
+//! A component's imports: a second parser counts the same names, no name corrupts a log, and a grant only removes faults.
 
 use super::super::import_check::ComponentNames;
 use image_cache_model::{Grant, hides};
 use std::collections::BTreeSet;
 
-/// Longest name that is shown, with the sign that it was cut.
+/// Maximum length of a name that is shown, including the mark that it was cut.
 const MAX_SHOWN: usize = 203;
 
 /// Sections of a component.
 const IMPORTS: u8 = 10;
 const EXPORTS: u8 = 11;
 
-/// The bytes are the component's.
+/// The input is a component's bytes.
 pub fn check(data: &[u8]) {
     let names = match ComponentNames::read(data) {
         Ok(names) => names,
@@ -29,16 +29,16 @@ pub fn check(data: &[u8]) {
     let all = names.faults("mine", &BTreeSet::from(Grant::ALL));
     let needed = names.needed_grants();
     let granted = names.faults("mine", &needed);
-    assert_eq!(granted, all, "more than what is needed makes no difference");
+    assert_eq!(granted, all, "further grants make no difference");
     assert!(all.len() + usize::from(!needed.is_empty()) == none.len(), "{none:?}, then {all:?}");
     for grant in &needed {
         let fewer = needed.iter().filter(|other| *other != grant).copied().collect();
         assert!(names.faults("mine", &fewer).len() > all.len(), "{grant} is not needed");
     }
-    assert!(all.len() < 1002, "a fault a name, and one for what is not exported");
+    assert!(all.len() < 1002, "a fault per name, and one for the missing export");
 }
 
-/// How many items the sections of a kind say that they have, in the outermost component alone.
+/// The number of items in the sections of a kind, according to their headers, in the outermost component only.
 fn count(data: &[u8], kind: u8) -> u64 {
     let (mut sum, mut rest) = (0, data.get(8..).unwrap_or_default());
     while let Some((id, after)) = rest.split_first() {

@@ -1,5 +1,5 @@
-//! What a guest returns: what is accepted keeps every rule of the interface, by a second reading, and what keeps every rule is
-//! accepted; what goes to a guest comes back as it was.
+//! A guest's return values: a second check of the interface's rules accepts exactly the same values,
+//! and a value that is passed to a guest and returned is unchanged.
 
 use super::super::convert;
 use crate::bindings::exports::image_cache::driver::driver as wit;
@@ -7,7 +7,7 @@ use crate::bindings::image_cache::driver::types;
 use image_cache_model::{Eviction, ImageId, Leftover, LeftoverState, system_time};
 use std::collections::BTreeSet;
 
-/// The first byte says of which call it is the answer, the others are taken as they are needed.
+/// The first byte selects the call, the others are the return value.
 pub fn check(data: &[u8]) {
     let mut input = Input(data);
     match input.byte() % 5 {
@@ -40,7 +40,7 @@ fn record(input: &mut Input<'_>) {
     assert_eq!(checked.is_ok(), should, "{given:?}");
     let Ok(Some(image)) = checked else { return };
     let again = convert::record_of(&asked, Some(convert::image_to_guest(&image)));
-    assert_eq!(again, Ok(Some(image)), "it comes back as another one");
+    assert_eq!(again, Ok(Some(image)), "it returns changed");
 }
 
 fn page(input: &mut Input<'_>) {
@@ -89,7 +89,7 @@ fn leftovers(input: &mut Input<'_>) {
         })
         .collect();
     let mut given = convert::leftovers_to_guest(&offered);
-    // Some are left out, some are named twice, some are changed.
+    // Some are omitted, some are named twice, some are changed.
     let order: Vec<u8> = (0..input.count()).map(|_| input.byte()).collect();
     given = order.iter().filter_map(|at| given.get(usize::from(*at)).cloned()).collect();
     if input.byte() == 1 {
@@ -98,7 +98,7 @@ fn leftovers(input: &mut Input<'_>) {
         );
     }
     let Ok(chosen) = convert::leftovers(&offered, &given) else { return };
-    assert_eq!(chosen.len(), given.len(), "one is lost");
+    assert_eq!(chosen.len(), given.len(), "one is missing");
     for (at, leftover) in chosen.iter().enumerate() {
         assert!(offered.contains(leftover), "{leftover:?} was not offered");
         let is_same = |other: &Leftover| {
@@ -131,7 +131,7 @@ fn is_number(number: u64) -> bool {
     number >> 63 == 0
 }
 
-/// Values out of an input; zeros and empty texts when it has ended.
+/// Values from an input; zeros and empty texts after its end.
 struct Input<'a>(&'a [u8]);
 
 impl Input<'_> {
@@ -141,7 +141,7 @@ impl Input<'_> {
         *first
     }
 
-    /// Of the items of a list.
+    /// The number of items of a list.
     fn count(&mut self) -> u8 {
         self.byte() % 8
     }

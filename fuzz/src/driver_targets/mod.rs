@@ -1,7 +1,7 @@
-//! What each target does with its bytes that are a component's. It panics if the code under it breaks its promise.
+//! The targets whose input is about a component. A target panics if the code under test violates its contract.
 //!
-//! This module lies beside those that it tries: in the fuzz crate, and in the engine's own tests, which feed it all that the corpora
-//! keep.
+//! This module is included in the fuzz crate and in the engine's own tests, which run all inputs of the
+//! corpora.
 
 pub mod component_imports;
 pub mod guest_returns;
@@ -18,7 +18,7 @@ mod tests {
         [("component_imports", component_imports::check), ("guest_returns", guest_returns::check)];
 
     #[test]
-    fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
+    fn all_inputs_of_the_corpora_pass() -> std::io::Result<()> {
         corpus::feed(&TARGETS)
     }
 }

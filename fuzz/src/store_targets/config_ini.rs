@@ -1,16 +1,16 @@
-//! A configuration of oslo.config: references in values end and stay bounded, and a file without any is read as a plain reading
-//! understands it.
+//! A configuration of oslo.config: references in values terminate and are limited, and a file without references is read as a
+//! simple parser reads it.
 
 use image_cache_model::ConfigLayers;
 
-/// What a value may grow to by what it refers to, and what stands behind the last reference.
+/// Maximum size of a value after references are resolved, plus the text after the last reference.
 const MAX_VALUE: usize = (16 << 10) + (64 << 10);
 
-/// The bytes are the file's.
+/// The input is the file's bytes.
 pub fn check(data: &[u8]) {
     let data = &data[..data.len().min(64 << 10)];
     let file = tempfile::Builder::new().suffix(".conf").tempfile().expect("a file");
-    std::fs::write(file.path(), data).expect("it can be written");
+    std::fs::write(file.path(), data).expect("it is writable");
     match ConfigLayers::new().file(file.path()).build() {
         Ok(config) => {
             assert!(
@@ -28,7 +28,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The directory, if every line is empty, `[DEFAULT]` or `key = value` of plain signs; the last one counts.
+/// The directory, if every line is empty, `[DEFAULT]` or `key = value` in plain characters; the last one counts.
 fn dir_of_plain_text(text: &str) -> Option<&str> {
     let is_plain = |text: &str| {
         !text.is_empty()

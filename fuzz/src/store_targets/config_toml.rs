@@ -1,10 +1,10 @@
-//! A configuration in TOML: what is accepted has no key that is not known, and says what a second reading finds there; what is
-//! refused says why.
+//! A configuration in TOML: an accepted one has only known keys and the values that a second parser finds; a
+//! refused one has a reason.
 
 use image_cache_model::{Config, ConfigOption};
 use std::path::Path;
 
-/// The text is the file's.
+/// The input is the file's text.
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let config = match Config::from_toml(text, Path::new("/etc/image-cache.toml")) {
@@ -14,7 +14,7 @@ pub fn check(data: &[u8]) {
     let table: toml::Table = text.parse().expect("it is TOML");
     for key in table.keys() {
         let is_known = ConfigOption::ALL.iter().any(|option| option.name() == key);
-        assert!(is_known || key == "drivers", "{key} is accepted, and means nothing");
+        assert!(is_known || key == "drivers", "{key} is accepted but unknown");
     }
     let dir = table["image_cache_dir"].as_str().expect("it is text");
     assert!(config.dir.ends_with(dir.trim_start_matches('/')), "{dir} is {:?}", config.dir);
@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
         assert_eq!(
             given.get("sha256").is_some(),
             driver.sha256.is_some(),
-            "{name} has lost its pin"
+            "the pin of {name} is missing"
         );
     }
 }

@@ -1,16 +1,16 @@
-//! Files of block digests: one is accepted exactly if a second reading, by fixed places, finds all of it in order; what is
-//! accepted is written again as it was, and takes no more memory than the file has bytes.
+//! Files of block digests: a file is accepted exactly if a second parser, with fixed offsets, finds it valid. An accepted
+//! file is unchanged when it is written again, and needs no more memory than its size.
 
 use image_cache_model::ImageId;
 use image_cache_store::integrity::DigestTable;
 use twox_hash::XxHash3_64;
 
-/// Where the parts of a file lie.
+/// The offsets of a file's parts.
 const SIZE: usize = 16;
 const UNUSED: std::ops::Range<usize> = 44..48;
 const HEAD: usize = 48;
 
-/// The bytes are a file's without the digest at its end, since no mutation would hit on that.
+/// The input is a file without the digest at its end, because no mutation would find that.
 pub fn check(data: &[u8]) {
     let id = DigestTable::id_in(data).unwrap_or_else(|| "a".parse().expect("an id"));
     for file in [data.to_vec(), whole(data)] {
@@ -21,7 +21,7 @@ pub fn check(data: &[u8]) {
             table.blocks() * 8 <= file.len() && table.is_complete() && key.size == table.size()
         );
         let mut written = table.to_bytes(&id, &key);
-        // The writer leaves these 0, and the reader ignores them; with them the digest at the end differs.
+        // The writer sets these to 0, and the reader ignores them; with them the digest at the end differs.
         written[UNUSED].copy_from_slice(&file[UNUSED]);
         let content = file.len() - 8;
         assert_eq!(
@@ -31,7 +31,7 @@ pub fn check(data: &[u8]) {
         );
         let other = if id.as_str() == "a" { "b" } else { "a" }.parse().expect("an id");
         assert!(DigestTable::from_bytes(&file, &other).is_none(), "they are another image's");
-        assert!(DigestTable::from_bytes(&file[..file.len() - 1], &id).is_none(), "they are torn");
+        assert!(DigestTable::from_bytes(&file[..file.len() - 1], &id).is_none(), "truncated");
     }
 }
 

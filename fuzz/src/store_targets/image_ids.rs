@@ -1,10 +1,10 @@
-//! Image ids: one is accepted exactly if a second reading, by the rules of paths, finds one safe file name.
+//! Image ids: an id is accepted exactly if a second check, by the rules of paths, finds one safe file name.
 
 use image_cache_model::{ImageId, MAX_IMAGE_ID_BYTES};
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
-/// What belongs to the cache or to Glance.
+/// Names that the cache or Glance uses.
 const RESERVED: [&str; 9] = [
     "incomplete",
     "invalid",
@@ -17,7 +17,7 @@ const RESERVED: [&str; 9] = [
     "checkme",
 ];
 
-/// The text is an id.
+/// The input is an id.
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match text.parse::<ImageId>() {
@@ -38,7 +38,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// Whether a file of this name lies in the directory itself, is visible, and is nobody else's.
+/// Whether a file with this name is in the directory itself, is visible, and has no reserved name.
 fn is_safe(text: &str) -> bool {
     let mut components = Path::new(text).components();
     let is_one = components.next() == Some(Component::Normal(OsStr::new(text)))

@@ -1,7 +1,7 @@
-//! Cache-Control: our reading is never more permissive than a second one, and the same if all is well-formed.
+//! Cache-Control: our parser is never more permissive than a second one, and equal if everything is well-formed.
 //!
-//! The second reading is written another way on purpose: it knows nothing of the first, joins the lines as RFC 9110, 5.3
-//! allows, and marks what quoted strings hide before it looks at anything else.
+//! The second parser is deliberately different: it is independent of the first, joins the lines as RFC 9110, 5.3
+//! allows, and marks the contents of quoted strings first.
 
 use super::super::cache_control::CacheControl;
 use hyper::header::{self, HeaderMap};
@@ -9,11 +9,11 @@ use hyper::header::{self, HeaderMap};
 /// RFC 9111, 1.2.2.
 const MOST: u128 = 1 << 31;
 
-/// What a cache may do with an answer.
+/// What a cache may do with a response.
 #[derive(Debug, PartialEq, Eq)]
 struct Permission {
     share: bool,
-    /// Seconds for which it may be used without asking; none if nothing is said of it.
+    /// Seconds for which it may be used without a revalidation; `None` if the response does not state it.
     fresh: Option<u128>,
     stale: bool,
 }
@@ -28,25 +28,25 @@ pub fn check(data: &[u8]) {
         stale: !control.forbids_stale(),
     };
     let (theirs, is_well_formed) = second_reading(&headers);
-    assert!(theirs.share || !ours.share, "it is shared: {ours:?} {theirs:?}");
+    assert!(theirs.share || !ours.share, "ours shares it: {ours:?} {theirs:?}");
     let is_no_longer = match (ours.fresh, theirs.fresh) {
         (Some(ours), Some(theirs)) => ours <= theirs,
         (Some(ours), None) => ours == 0,
-        // If nothing is said, a heuristic might find a lifetime.
+        // Without a stated lifetime, a heuristic might find one.
         (None, Some(theirs)) => theirs > 0,
         (None, None) => true,
     };
-    assert!(is_no_longer, "it is fresh for too long: {ours:?} {theirs:?}");
-    assert!(theirs.stale || !ours.stale, "it is served stale: {ours:?} {theirs:?}");
+    assert!(is_no_longer, "ours is fresh for too long: {ours:?} {theirs:?}");
+    assert!(theirs.stale || !ours.stale, "ours serves it stale: {ours:?} {theirs:?}");
     if is_well_formed {
-        assert_eq!(ours, theirs, "it is well-formed, and asked for needlessly");
+        assert_eq!(ours, theirs, "it is well-formed, and needlessly revalidated");
     }
     if let Some(asked) = control.min_fresh {
         assert!(u128::from(asked.as_secs()) <= MOST, "no sum with it overflows");
     }
 }
 
-/// And whether all was well-formed.
+/// Also returns whether everything was well-formed.
 fn second_reading(headers: &HeaderMap) -> (Permission, bool) {
     let lines: Vec<&[u8]> =
         headers.get_all(header::CACHE_CONTROL).iter().map(|line| line.as_bytes()).collect();
@@ -104,7 +104,7 @@ fn are_quotes_closed(line: &[u8]) -> bool {
     !is_open
 }
 
-/// The elements between commas that no quoted string hides; a quote that is never closed hides nothing.
+/// The elements between commas outside of quoted strings; a quote without an end quotes nothing.
 fn split(text: &[u8]) -> Vec<Vec<u8>> {
     let mut is_hidden = vec![false; text.len()];
     let (mut opened, mut is_escaped) = (None, false);
@@ -132,9 +132,9 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
     trimmed.filter(|element| !element.is_empty()).collect()
 }
 
-/// A directive's name and value, and whether it is `token [ "=" ( token / quoted-string ) ]`; nothing if it makes no sense.
+/// A directive's name and value, and whether it is `token [ "=" ( token / quoted-string ) ]`; `None` if it is malformed.
 ///
-/// White space around the equals sign takes nothing away from what is meant, and a value of odd signs none from the name.
+/// White space around the equals sign does not change the meaning, and a value with unusual characters does not change the name.
 fn parsed(text: &str) -> Option<(&str, Option<String>, bool)> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name.trim_ascii_end(), Some(value.trim_ascii_start())),
@@ -165,7 +165,7 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_sign)
 }
 
-/// What is no number is none at all.
+/// A malformed number counts as 0.
 fn seconds(text: &str) -> u128 {
     if !text.chars().all(|digit| digit.is_ascii_digit()) {
         return 0;

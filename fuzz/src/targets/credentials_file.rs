@@ -1,25 +1,25 @@
-//! The prefetcher's file of credentials: no line is lost or shown, and nothing of the request itself is overwritten.
+//! The prefetcher's file of credentials: no line is lost or shown, and no field of the request itself is overwritten.
 
 use super::super::prefetch::credentials;
 
-/// Shorter texts may be part of an error's own words.
+/// Shorter texts may occur in an error's own text.
 const SECRET: usize = 12;
 
-/// The bytes are the file's.
+/// The input is the file's bytes.
 pub fn check(data: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), data).expect("it can be written");
+    std::fs::write(file.path(), data).expect("it is writable");
     let text = String::from_utf8_lossy(data);
     let lines = text.trim().lines().map(str::trim);
     let lines: Vec<&str> =
         lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     match credentials::headers(Some(file.path())) {
         Ok(headers) => {
-            assert_eq!(headers.len(), lines.len(), "a line is lost, or one is two");
+            assert_eq!(headers.len(), lines.len(), "a line is lost or doubled");
             for name in ["host", "connection", "content-length", "range", "transfer-encoding"] {
                 assert!(!headers.contains_key(name), "{name} is the request's own");
             }
-            // The type of the values then keeps them out of every log.
+            // With this type, no log shows the values.
             assert!(headers.values().all(|value| value.is_sensitive()), "a log shows it");
         }
         Err(error) => {

@@ -1,7 +1,7 @@
-//! What each target does with its bytes. It panics if the code under it does not keep its word.
+//! The targets for code of the service. A target panics if the code under test violates its contract.
 //!
-//! This module lies beside those that it tries: in the fuzz crate, and in the service's own tests, which feed it all
-//! that the corpora keep.
+//! This module is included in the fuzz crate and in the service's own tests, which run all
+//! inputs of the corpora.
 
 pub mod cache_control;
 pub mod credentials_file;
@@ -10,7 +10,7 @@ pub mod plain_ids;
 pub mod ranges;
 pub mod stored_response;
 
-/// The header lines of an input, as far as they are some.
+/// The valid header lines of an input.
 fn headers(data: &[u8]) -> hyper::HeaderMap {
     use hyper::header::{HeaderName, HeaderValue};
     let line = |line: &[u8]| {
@@ -19,7 +19,7 @@ fn headers(data: &[u8]) -> hyper::HeaderMap {
         Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
     };
     let mut headers = hyper::HeaderMap::new();
-    // As many as a request's or an answer's head has at most, about.
+    // About the maximum number in the header of a request or a response.
     for (name, value) in data.split(|byte| *byte == b'\n').take(100).filter_map(line) {
         headers.append(name, value);
     }
@@ -44,7 +44,7 @@ mod tests {
     ];
 
     #[test]
-    fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
+    fn all_inputs_of_the_corpora_pass() -> std::io::Result<()> {
         corpus::feed(&TARGETS)
     }
 }

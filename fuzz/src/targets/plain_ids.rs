@@ -1,11 +1,11 @@
-//! Ids made from a request's path: each is an image's id, leads back to its path, and to no other.
+//! Ids derived from a request's path: each is a valid image id, and identifies its path and no other.
 
 use crate::plain_id::{of_target, target_of};
 
-/// Bytes of an id that is a digest: `@` and a SHA-256 in hexadecimal.
+/// Length of an id that is a digest: `@` and a SHA-256 in hexadecimal.
 const DIGEST_ID: usize = 65;
 
-/// The text is a path, and it is an id.
+/// The input is used as a path and as an id.
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(id) = of_target(text) {
@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// Every byte of an id is a letter, a digit or one of few signs, so that it is safe in a file name, a URL and a log.
+/// Every byte of an id is a letter, a digit or one of a few characters, so that it is safe in a file name, a URL and a log.
 fn is_written_plainly(id: &str) -> bool {
     id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._+%@".contains(&byte))
 }

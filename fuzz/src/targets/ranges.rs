@@ -1,9 +1,9 @@
-//! Ranges: a part lies in the image and is never empty, and a range that a plain reading understands is that one.
+//! Ranges: a part is within the image and never empty, and equals the result of a simple parser for simple ranges.
 
 use super::super::range::{Asked, Part};
 use hyper::header;
 
-/// Eight bytes of the image's size, then header lines.
+/// Eight bytes for the image's size, then header lines.
 pub fn check(data: &[u8]) {
     let Some((size, lines)) = data.split_first_chunk::<8>() else { return };
     let (size, headers) = (u64::from_le_bytes(*size), super::headers(lines));
@@ -18,13 +18,13 @@ pub fn check(data: &[u8]) {
                 assert_eq!(part, plain, "{range:?} of {size}");
             }
         }
-        // A condition on an image that is not known, and several fields, ask for all.
+        // A condition on an unknown image, or several fields, request the whole image.
         _ => assert_eq!(part, Part::All),
     }
 }
 
-/// RFC 9110, 14.1.1: one range of bytes without any white space, in numbers that can be added; nothing if it is
-/// something else.
+/// RFC 9110, 14.1.1: one byte range without white space, with numbers whose sum does not overflow; `None` for
+/// anything else.
 fn plain(range: &str, size: u64) -> Option<Part> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let number = |digits: &str| {

@@ -1,11 +1,11 @@
-//! The options of the cache as flags, made from their table.
+//! The options of the cache as flags, generated from their table.
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use image_cache::{ConfigOption, OptionDefinition};
 use std::ffi::OsString;
 
-/// The options of the cache that were given as flags, each with its value.
+/// The options of the cache that were set by flags, with their values.
 #[derive(Debug, Clone, Default)]
 pub struct CacheFlags(pub Vec<(ConfigOption, OsString)>);
 

@@ -1,4 +1,4 @@
-//! What a command works with: the configuration, and the format of its answer.
+//! The context of a command: the configuration, and the output format.
 
 use crate::global_options::GlobalOptions;
 use crate::output::Format;

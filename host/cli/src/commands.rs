@@ -1,4 +1,4 @@
-//! The commands: one file each, with its arguments and what it does.
+//! The commands: one file each, with its arguments and its implementation.
 
 mod add;
 mod driver;
@@ -61,12 +61,12 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command's answer can be a JUnit document.
+    /// Whether the command's output can be a JUnit document.
     pub fn prints_junit(&self) -> bool {
         matches!(self, Command::Driver(driver::DriverCommand::Check(_)))
     }
 
-    /// Runs the command; `command_line` is the whole program's, for which completions are printed.
+    /// Runs the command; `command_line` is the whole program's, for printing completions.
     pub fn run(
         &self,
         global: &GlobalOptions,

@@ -1,4 +1,4 @@
-//! Asking before everything is removed.
+//! Asks for confirmation before everything is removed.
 
 use crate::error::CliError;
 use dialoguer::Confirm;
@@ -13,7 +13,7 @@ pub fn confirmed(question: &str, yes: bool) -> anyhow::Result<bool> {
         return Ok(true);
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let text = format!("{question} There is no terminal to ask on: give --yes to mean it");
+        let text = format!("{question} There is no terminal to ask on: give --yes to confirm");
         return Err(CliError::Usage(text).into());
     }
     Ok(Confirm::new().with_prompt(question).default(false).interact()?)

@@ -1,4 +1,4 @@
-//! Exit codes, and errors in words on standard error.
+//! Exit codes, and error messages on standard error.
 
 use crate::error::CliError;
 use crate::log_queue;
@@ -7,18 +7,18 @@ use image_cache::Error;
 use std::io;
 use std::process::ExitCode;
 
-/// How the program ends.
+/// The program's exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// Done.
     Done = 0,
     /// Failed.
     Failed = 1,
-    /// Wrong usage, or a faulty configuration.
+    /// Wrong usage, or an invalid configuration.
     Usage = 2,
-    /// An image is not there.
+    /// An image does not exist.
     NoSuchImage = 3,
-    /// The bytes do not have the expected checksum or size.
+    /// The bytes do not match the expected checksum or size.
     Mismatch = 4,
 }
 
@@ -66,7 +66,7 @@ fn code(error: &anyhow::Error) -> Code {
     }
 }
 
-/// The error with its causes. One that an error's own text contains is left out.
+/// The error with its causes. A cause that the error's own text contains is omitted.
 fn in_full(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(in_full(&error).matches("gone").count(), 1);
         let error = Err::<(), _>(io::Error::other("disk"))
             .context("cannot read x")
-            .expect_err("it is an error");
+            .expect_err("an expected error");
         assert_eq!(in_full(&error), "cannot read x: disk");
     }
 }

@@ -1,4 +1,4 @@
-//! The options that every command takes.
+//! The options of every command.
 
 use crate::cache_flags::CacheFlags;
 use crate::output::{Format, LogFormat};

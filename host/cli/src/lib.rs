@@ -1,6 +1,6 @@
-//! The command line of image-cache: from arguments to library calls to an exit code, and its manuals.
+//! The command line of image-cache: parses arguments, calls the library and returns an exit code; also generates the manuals.
 //!
-//! A new command is a file in `commands/`, with its arguments and what it does, and a variant in `commands.rs`. The options of
+//! A new command is a file in `commands/`, with its arguments and implementation, and a variant in `commands.rs`. The options of
 //! the cache come from the table in `image_cache_model`, those of the service from `image_cache_serve::Options`.
 
 mod cache_flags;

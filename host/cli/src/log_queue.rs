@@ -1,4 +1,4 @@
-//! Standard error, written by a thread of its own: a thread that logs never waits for the reader of standard error.
+//! Standard error, written by its own thread: a thread that logs never waits for the reader of standard error.
 //!
 //! A line that does not fit into the queue is dropped and counted. The count is logged when there is room again.
 
@@ -7,16 +7,16 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Bytes that wait to be written.
+/// Maximum number of bytes that wait to be written.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// Bytes that are written at once: a pipe takes as many in one piece.
+/// How many bytes are written at once: a pipe writes this many atomically.
 const WRITE_BYTES: usize = 4096;
 
-/// At the end, the longest wait for a reader that takes nothing.
+/// At the end, the longest wait for a reader that reads nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(2);
 
-/// At the end, the longest wait in all.
+/// At the end, the longest total wait.
 const MAX_FLUSH: Duration = Duration::from_secs(10);
 
 /// How long a write waits after a non-blocking descriptor refused one.
@@ -39,16 +39,16 @@ struct QueueState {
     dropped: u64,
     has_writer: bool,
     is_writing: bool,
-    /// Bytes that were written so far.
+    /// How many bytes were written so far.
     taken: u64,
 }
 
-/// The queue of the process; the first call decides its format.
+/// The queue of the process; the first call sets its format.
 pub fn queue(format: LogFormat) -> &'static LogQueue {
     QUEUE.get_or_init(|| LogQueue { state: Mutex::default(), changed: Condvar::new(), format })
 }
 
-/// When it is dropped, also by a panic, it waits until everything is written or the reader takes nothing more.
+/// When this is dropped, also by a panic, it waits until everything is written or the reader stops reading.
 pub struct FlushAtEnd;
 
 impl Drop for FlushAtEnd {
@@ -60,7 +60,7 @@ impl Drop for FlushAtEnd {
 }
 
 impl LogQueue {
-    /// Adds a line, with its end; the line is dropped if too many wait.
+    /// Adds a line with its line end; drops the line if too many bytes wait.
     pub fn push(&'static self, line: &[u8]) {
         let mut state = self.lock();
         if state.waiting.len() + line.len() > MAX_WAITING_BYTES {
@@ -136,7 +136,7 @@ impl LogFormat {
     }
 }
 
-/// Writes without std's handle: other users of that would wait for its lock.
+/// Writes without std's handle, because other users of that handle would wait for its lock.
 fn write(mut bytes: &[u8]) {
     let stderr = io::stderr();
     while !bytes.is_empty() {
@@ -144,13 +144,13 @@ fn write(mut bytes: &[u8]) {
             Ok(count) => bytes = &bytes[count..],
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => std::thread::sleep(RETRY_AFTER),
-            // The reader has gone.
+            // The reader has closed it.
             Err(_) => return,
         }
     }
 }
 
-/// The log writes each line at once.
+/// The log writes each line with one call.
 impl io::Write for &'static LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);

@@ -1,4 +1,4 @@
-//! Answers on standard output, as tables or JSON, and text that is safe to show on a terminal.
+//! Output on standard output, as tables or JSON, and text that is safe to show on a terminal.
 
 use crate::error::CliError;
 use bytesize::ByteSize;
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// The error for `--format junit` with a command that cannot print it.
-pub const NO_JUNIT: &str = "--format junit is for `driver check` alone: give table or json";
+pub const NO_JUNIT: &str = "--format junit is for `driver check` alone: use table or json";
 
 /// The format of the log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -36,7 +36,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Prints the answer: as JSON, or as the text that `table` makes of it.
+    /// Prints the output: as JSON, or as the text that `table` returns.
     pub fn print<T: Serialize>(
         self,
         answer: &T,
@@ -45,7 +45,7 @@ impl Format {
         let mut text = match self {
             Format::Json => serde_json::to_string_pretty(answer)?,
             Format::Table => table(answer),
-            // Refused before the command began.
+            // Refused before the command started.
             Format::Junit => return Err(CliError::Usage(NO_JUNIT.to_owned()).into()),
         };
         if !text.is_empty() && !text.ends_with('\n') {
@@ -60,12 +60,12 @@ pub fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// Writes it all to standard output.
+/// Writes all bytes to standard output.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     stdout().and_then(|mut stdout| stdout.write_all(bytes)).map_err(write_error)
 }
 
-/// The error for a failed write to standard output. That the reader closed it is no fault, and is not shown.
+/// The error for a failed write to standard output. If the reader has closed it, the error is not shown.
 pub fn write_error(error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CliError::OutputClosed.into(),
@@ -73,7 +73,7 @@ pub fn write_error(error: io::Error) -> anyhow::Error {
     }
 }
 
-/// Columns under a header; every cell is made safe to show.
+/// Columns with a header; every cell is escaped.
 pub fn columns<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -84,13 +84,13 @@ pub fn columns<const N: usize>(
     aligned(table.add_rows(rows))
 }
 
-/// Names with their values, one a line; a value of many lines stays in its column.
+/// Names with their values, one per line; a value of several lines stays in its column.
 pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let facts = facts.into_iter().map(|(name, value)| [name.to_owned(), printable(&value)]);
     aligned(Table::new().add_rows(facts))
 }
 
-/// A table without lines.
+/// A table without borders.
 fn aligned(table: &mut Table) -> String {
     table.load_style(presets::NOTHING);
     table.column_iter_mut().for_each(|column| {
@@ -115,27 +115,27 @@ pub fn printable(text: &str) -> String {
     })
 }
 
-/// A time to the microsecond, in UTC, as RFC 3339 has it.
+/// A time in microseconds, in UTC, in the format of RFC 3339.
 pub fn exact_time(time: SystemTime) -> String {
     humantime::format_rfc3339_micros(in_range(time)).to_string()
 }
 
-/// A time to the second, in UTC.
+/// A time in seconds, in UTC.
 pub fn short_time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(in_range(time)).to_string()
 }
 
-/// Bytes in the unit that suits them.
+/// Bytes in a suitable unit.
 pub fn short_size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
-/// Bytes in the unit that suits them, and exactly.
+/// Bytes in a suitable unit, and exactly.
 pub fn size(bytes: u64) -> String {
     format!("{} ({bytes} bytes)", short_size(bytes))
 }
 
-/// So many of something: `1 image`, `2 images`.
+/// A number with its noun: `1 image`, `2 images`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up_and_hold_one_row_a_line() {
+    fn columns_are_aligned_and_each_row_is_one_line() {
         let text =
             columns(["ID", "SIZE"], [["a".into(), "1".into()], ["long\nid".into(), "22".into()]]);
         assert_eq!(text, "ID       SIZE\na        1\nlong id  22");

@@ -1,4 +1,4 @@
-//! A file that exists whole or not at all: it is written without a name, and named at the end.
+//! A file that exists completely or not at all: it is written without a name, and named at the end.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::fs::{File, OpenOptions, Permissions};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 use tempfile::{Builder, TempPath};
 
-/// A file that is being written; dropped before [`commit`](Self::commit) it leaves nothing.
+/// A file that is being written; if it is dropped before [`commit`](Self::commit), it leaves nothing.
 pub struct OutputFile {
     file: File,
     target: PathBuf,
@@ -17,16 +17,16 @@ pub struct OutputFile {
 }
 
 enum WriteMode {
-    /// It has no name yet, so that not even a killed process leaves one.
+    /// It has no name yet, so that even a killed process leaves nothing.
     Unnamed,
-    /// The file system has only named files; this one is removed when it is dropped.
+    /// The file system supports only named files; this one is removed when it is dropped.
     Named(TempPath),
-    /// The target is no regular file (`/dev/null`, a pipe): the bytes go straight there.
+    /// The target is not a regular file (`/dev/null`, a pipe): the bytes are written directly to it.
     Direct,
 }
 
 impl OutputFile {
-    /// Prepares a file that will take the place of `path`; behind a symbolic link, of the file there.
+    /// Prepares a file that will replace `path`; if that is a symbolic link, its target.
     pub fn create(path: &Path) -> io::Result<OutputFile> {
         let target = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
@@ -48,13 +48,13 @@ impl OutputFile {
         }
     }
 
-    /// Puts the file in its place.
+    /// Moves the file to its path.
     pub fn commit(self) -> io::Result<()> {
         match self.mode {
             WriteMode::Direct => Ok(()),
             WriteMode::Named(path) => path.persist(&self.target).map_err(|error| error.error),
             WriteMode::Unnamed => {
-                // A link cannot replace a file, a rename can; the name between the two is short-lived.
+                // A link cannot replace a file, but a rename can; the temporary name is short-lived.
                 let name = Builder::new()
                     .prefix(".image-cache-")
                     .make_in(directory(&self.target), |name| link(&self.file, name))?
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_there_only_after_commit_and_replaces_what_was_there() -> io::Result<()> {
+    fn a_file_exists_only_after_commit_and_replaces_the_old_one() -> io::Result<()> {
         let scratch = tempfile::tempdir()?;
         let (path, link) = (scratch.path().join("image"), scratch.path().join("link"));
         for content in ["one", "two"] {

@@ -9,7 +9,7 @@ pub fn log_panics() {
 }
 
 fn log(panic: &PanicHookInfo<'_>) {
-    let words = panic.payload_as_str().unwrap_or("it says nothing");
+    let words = panic.payload_as_str().unwrap_or("without a message");
     let location = panic.location().map(ToString::to_string);
     tracing::error!(panic = words, location, "a part of the service panicked");
 }
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_one_line_of_the_log_with_its_words_and_its_place() {
+    fn a_panic_is_one_line_of_the_log_with_its_message_and_location() {
         let lines = Lines::default();
         let written = lines.clone();
         let subscriber =

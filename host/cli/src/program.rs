@@ -35,7 +35,7 @@ pub struct Arguments {
     command: Command,
 }
 
-/// Runs the program. Nothing in it ends the process before everything is dropped.
+/// Runs the program. No code ends the process before everything is dropped.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -53,10 +53,10 @@ fn run(Arguments { global, command }: &Arguments) -> anyhow::Result<Code> {
     command.run(global, Arguments::command)
 }
 
-/// Prints help, the version, or what is wrong with the arguments.
+/// Prints help, the version, or the fault in the arguments.
 fn show_parse_error(error: &clap::Error) -> Code {
     if error.use_stderr() {
-        // It quotes the arguments, which could contain escape sequences for the terminal.
+        // The message quotes the arguments, which could contain escape sequences for the terminal.
         let text = output::printable(&error.render().to_string());
         let _ = std::io::stderr().write_all(text.as_bytes());
         return Code::Usage;
@@ -64,14 +64,14 @@ fn show_parse_error(error: &clap::Error) -> Code {
     if error.print().is_ok() { Code::Done } else { Code::Failed }
 }
 
-/// Warnings always; `-v` adds what the cache does, `-vv` why.
+/// Always logs warnings; `-v` adds what the cache does, `-vv` why.
 fn log_to_stderr(verbose: u8, format: LogFormat) {
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    // Targets are compared by their beginnings, so this one stands for all packages of the project.
+    // Targets are compared by prefix, so this one includes all packages of the project.
     let filter = Targets::new().with_default(LevelFilter::WARN).with_target("image_cache", level);
     let queue = log_queue::queue(format);
     let subscriber = tracing_subscriber::fmt()
@@ -79,7 +79,7 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
         .with_writer(move || queue)
         .with_target(false)
         .log_internal_errors(false);
-    // It fails only if a subscriber is set already, and nothing else sets one.
+    // It fails only if a subscriber is already set, and no other code sets one.
     let _ = match format {
         LogFormat::Text => {
             let is_terminal = std::io::stderr().is_terminal();

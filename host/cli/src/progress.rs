@@ -1,4 +1,4 @@
-//! Progress of long work, on standard error if it is a terminal.
+//! Shows the progress of long operations, on standard error if it is a terminal.
 
 use crate::output::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,7 +20,7 @@ pub fn steps(total: u64) -> ProgressBar {
     start("", Some(total), STEPS)
 }
 
-/// Work of unknown length.
+/// An operation of unknown length.
 pub fn waiting(what: &str) -> ProgressBar {
     start(what, None, WAITING)
 }

@@ -1,13 +1,13 @@
-//! The manuals in `docs/` are those that are generated from the table of options and from the commands.
+//! The manuals in `docs/` are equal to those generated from the table of options and from the commands.
 //!
-//! `cargo xtask docs` writes them: it runs this test with a variable set.
+//! `cargo xtask docs` writes them: it runs this test with an environment variable.
 
 #![cfg(feature = "serve")]
 
 use image_cache_cli::manual::{configuration_page, man_page};
 use std::path::Path;
 
-/// With this variable the pages are written.
+/// If this variable is set, the pages are written.
 const WRITE: &str = "IMAGE_CACHE_WRITE_DOCS";
 
 #[track_caller]

@@ -1,9 +1,9 @@
-//! The interface of `wit/`, as the host sees it.
+//! The interface of `wit/`, from the host's side.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "image-cache-driver",
-    // These can find the guest or the host itself at fault, and end the call then. The others answer every error.
+    // If the guest or the host is at fault, these end the call. The others return every error to the guest.
     imports: {
         "image-cache:driver/attributes.is-supported": trappable,
         "image-cache:driver/files.[method]listing.next": trappable,

@@ -1,9 +1,9 @@
-//! What a driver may do outside its own memory: a file for each interface that it may import, and the state of all of them.
+//! What a driver may do outside its own memory: a file for each interface that it may import, and the state of all interfaces.
 //!
-//! A new host interface needs an entry in six files, and the compiler or a test names each that is missing:
-//! `wit/NAME.wit`, `wit/world.wit`, `capability/NAME.rs`, its state in [`CacheAccess`] or in the host's state, its `impl Host` and its arm in
-//! [`link`](crate::driver::host_state::imports::link), and its variant of [`Grant`](image_cache_model::Grant), whose name is the
-//! interface's.
+//! A new host interface needs an entry in six places, and the compiler or a test names each missing one:
+//! `wit/NAME.wit`, `wit/world.wit`, `capability/NAME.rs`, its state in [`CacheAccess`] or in the host's state, its `impl Host`
+//! and its arm in [`link`](crate::driver::host_state::imports::link), and its variant of [`Grant`](image_cache_model::Grant),
+//! whose name is that of the interface.
 
 pub mod attributes;
 pub mod error;
@@ -22,10 +22,10 @@ use images::Images;
 use sql::{Database, DatabasePath};
 use std::sync::Arc;
 
-/// The state of the host interfaces that work on a cache, whether or not they were granted: an interface that was not granted is
-/// not linked, and its state is never asked.
+/// The state of all host interfaces that work on a cache, granted or not. An interface that was not granted is
+/// not linked, so its state is not used.
 ///
-/// It outlives an instance, so that the next one finds the database open.
+/// It outlives an instance, so that the database is already open for the next one.
 pub struct CacheAccess {
     pub images: Images,
     pub database: Database,

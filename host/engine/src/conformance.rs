@@ -1,13 +1,13 @@
 //! The conformance suite: what every driver must do, as named cases that run against any component.
 //!
-//! It is part of the host and not of a test package, because the command line is to check an author's
-//! driver with the very cases that the built-in drivers pass, and cargo forbids packages that depend on
-//! each other in a circle. No case knows a policy: [`CASES`] hold for every driver, [`LRU_CASES`] for those
+//! It is part of the host and not of a test package, because the command line checks an author's
+//! driver with the same cases as the built-in drivers, and cargo forbids cyclic dependencies between
+//! packages. No case knows a policy: [`CASES`] apply to every driver, [`LRU_CASES`] to those
 //! that, like the built-in ones, evict the least recently accessed image first.
 //!
-//! A case is a function whose name is a sentence. Each gets a [`Fixture`]: a cache directory of its own with
-//! the driver loaded on it. The tables come from lists that others can walk, too
-//! ([`for_each_conformance_case!`](crate::for_each_conformance_case)), so that no case is left out by oversight.
+//! A case is a function whose name is a sentence. Each gets a [`Fixture`]: its own cache directory with
+//! the driver loaded on it. The tables come from lists that other code can also iterate
+//! ([`for_each_conformance_case!`](crate::for_each_conformance_case)), so that no case is forgotten.
 
 mod admission;
 mod calls;
@@ -40,21 +40,21 @@ use timing::Recorder;
 /// One thing that a driver must do.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
-    /// What it is: a sentence, its words joined by `_`.
+    /// The requirement as a sentence, its words joined by `_`.
     pub name: &'static str,
     check: fn(Fixture) -> Verdict,
 }
 
-/// What one case found out about a driver.
+/// The result of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseResult {
     /// The case's name.
     pub name: &'static str,
-    /// Whether the driver does what it must; an error as well if the case could not be set up.
+    /// Whether the driver meets the requirement; an error also if the case could not be set up.
     pub outcome: Verdict,
-    /// How long it took, loading the driver included.
+    /// How long it took, including loading the driver.
     pub time: Duration,
-    /// The driver's calls, and how near it came to its bounds.
+    /// The driver's calls, and how close it came to its limits.
     pub measured: Measured,
 }
 
@@ -70,7 +70,7 @@ impl Case {
     }
 
     /// Runs the case against the driver of `config`, in a new directory under `scratch` that is removed
-    /// afterwards. `config.dir` and the database's name are not used, and nothing else is touched.
+    /// afterwards. `config.dir` and the database's name are not used, and nothing else is changed.
     pub fn run(&self, config: &Config, scratch: &Path) -> CaseResult {
         let start = Instant::now();
         let recorder = Recorder::default();
@@ -82,8 +82,8 @@ impl Case {
     }
 }
 
-/// Runs every case of [`CASES`] against the driver of `config`, each in a directory of its own under
-/// `scratch`, which must be there. Never panics, whatever the driver does.
+/// Runs every case of [`CASES`] against the driver of `config`, each in its own directory under
+/// `scratch`, which must exist. Never panics, whatever the driver does.
 ///
 /// ```
 /// use image_cache_engine::conformance;
@@ -100,7 +100,7 @@ pub fn run(config: &Config, scratch: &Path) -> Vec<CaseResult> {
     CASES.iter().map(|case| case.run(config, scratch)).collect()
 }
 
-/// Hands the names of all cases in [`CASES`](crate::conformance::CASES) to a macro, in groups:
+/// Passes the names of all cases in [`CASES`](crate::conformance::CASES) to a macro, in groups:
 /// `callback! { arguments… group: case case …; … }`.
 ///
 /// ```
@@ -252,6 +252,6 @@ macro_rules! table {
 /// What every driver must do.
 pub const CASES: &[Case] = for_each_conformance_case!(table);
 
-/// What a driver does that evicts the least recently accessed image first and admits every image, as the
-/// built-in ones do.
+/// What a driver must do that evicts the least recently accessed image first and admits every image, like the
+/// built-in ones.
 pub const LRU_CASES: &[Case] = for_each_lru_case!(table);

@@ -1,4 +1,4 @@
-//! Drivers: the component that answers, its limits, and what its calls return.
+//! Drivers: the component, its limits, and the results of its calls.
 
 pub mod built_in;
 pub mod compile_cache;

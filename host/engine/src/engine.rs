@@ -1,4 +1,4 @@
-//! The one wasmtime engine of the process: what guests may use of WebAssembly, and the ticks that interrupt them.
+//! The one wasmtime engine of the process: which WebAssembly features guests may use, and the ticks that interrupt them.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,16 +7,16 @@ use std::time::Duration;
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{Config, Engine, Strategy};
 
-/// How often a running guest's clock is looked at: a deadline is kept to this much.
+/// How often a running guest's clock is checked: the precision of a deadline.
 pub const TICK: Duration = Duration::from_millis(5);
 
-/// After so many ticks without a call the ticker sleeps until the next one.
+/// After this many ticks without a call the ticker sleeps until the next one.
 const IDLE_TICKS: u32 = 100;
 
-/// Bytes of native stack that a guest may use.
+/// Maximum native stack of a guest, in bytes.
 const MAX_STACK: usize = 512 << 10;
 
-/// WebAssembly that no driver needs, and where most of the advisories of a runtime lie.
+/// WebAssembly features that no driver needs, and that most advisories of runtimes are about.
 const SWITCHED_OFF: WasmFeatures = WasmFeatures::THREADS
     .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
     .union(WasmFeatures::EXCEPTIONS)
@@ -29,30 +29,31 @@ const SWITCHED_OFF: WasmFeatures = WasmFeatures::THREADS
     .union(WasmFeatures::STACK_SWITCHING)
     .union(WasmFeatures::CM_ASYNC);
 
-/// What guests may not use, but wasmtime's own adapters between the parts of a composed component do: each copies from one part's memory
-/// to another's. Without it wasmtime panics on such a component, so [`validate`] refuses it to guests, and not the engine.
+/// Guests may not use this feature, but wasmtime's own adapters between the parts of a composed component do: each copies
+/// from one part's memory to another's. Without it wasmtime panics on such a component, so not the engine but [`validate`]
+/// refuses it.
 const FOR_ADAPTERS: WasmFeatures = WasmFeatures::MULTI_MEMORY;
 
-/// Calls that are running now.
+/// The number of running calls.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// Whether the ticker sleeps, or is about to.
 static PARKED: AtomicBool = AtomicBool::new(false);
 static TICKER: OnceLock<Thread> = OnceLock::new();
 
-/// The engine, made at first use; why there is none, if that failed.
+/// The engine, created at first use; the reason why there is none, if that failed.
 pub fn engine() -> Result<&'static Engine, String> {
     static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
     ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)
 }
 
-/// Refuses what no guest may use although the engine can. What the engine cannot, it refuses itself.
+/// Refuses features that the engine supports but guests may not use. The engine itself refuses those that it does not support.
 pub fn validate(component: &[u8]) -> Result<(), String> {
     let features = WasmFeatures::all().difference(FOR_ADAPTERS);
     let validated = Validator::new_with_features(features).validate_all(component);
     validated.map(drop).map_err(|e| e.to_string())
 }
 
-/// Keeps the ticks coming while a guest runs. It costs two atomic operations, and a system call after
+/// Keeps the ticks running while a guest runs. It costs two atomic operations, and a system call after
 /// half a second without any call.
 pub struct RunningCall(());
 
@@ -99,8 +100,8 @@ fn engine_config() -> Config {
     config
 }
 
-/// Counts the epoch up while calls run. The order of the two flags lets no call slip through: the ticker
-/// says that it sleeps, then looks for calls; a call says that it runs, then looks for a sleeper.
+/// Increments the epoch while calls run. The order of the two flags ensures that no call is missed: the ticker
+/// first sets that it sleeps and then checks for calls; a call first sets that it runs and then checks for a sleeping ticker.
 fn tick(engine: &Engine) {
     let mut idle = 0;
     loop {
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_drivers_do_not_need_is_switched_off() {
+    fn features_that_drivers_do_not_need_are_disabled() {
         let engine = engine().expect("an engine");
         for text in [
             "(module (memory i64 1))",
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn two_memories_are_refused_in_a_module_wherever_it_lies() {
+    fn two_memories_are_refused_in_any_module() {
         for text in [
             "(component (core module (memory 1) (memory 1)))",
             "(component (component (core module (memory 1) (memory 1))))",
@@ -166,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Two components in one, each with a memory; the second hands the first a string.
+    /// Two components in one, each with a memory; the second passes a string to the first.
     const COMPOSED: &str = r#"(component
         (component $a
             (core module $m

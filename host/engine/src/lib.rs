@@ -1,4 +1,4 @@
-//! Drivers as WebAssembly components: they are loaded, bounded, and given what they were granted.
+//! Drivers as WebAssembly components: loading, limits and granted interfaces.
 
 #![deny(missing_docs)]
 
@@ -17,7 +17,7 @@ pub use driver::{
     time_to_compile,
 };
 
-/// What the fuzz target calls.
+/// The entry points of the fuzz target.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {

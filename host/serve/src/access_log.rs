@@ -1,4 +1,4 @@
-//! The access log: each request has an id, and a line when its response has ended. The metrics count it, too.
+//! The access log: each request gets an id, and one line when its response has ended. The line also updates the metrics.
 
 use super::body::{self, Body, PolledFrame};
 use super::cache_status::{self, CacheStatus};
@@ -15,11 +15,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tracing::{Instrument, Span};
 
-/// The header with the id of a request, in OpenStack's services and their callers.
+/// The header field with the id of a request, as OpenStack's services and their clients use it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// The next request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping. They say which process it was, and which
-/// of its requests.
+/// The next request's id: `req-` and 32 hexadecimal digits in OpenStack's grouping. They identify the process and its
+/// request.
 fn next_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
     static LAST: AtomicU64 = AtomicU64::new(0);
@@ -33,9 +33,9 @@ fn next_id() -> String {
     )
 }
 
-/// Serves a request under an id of its own, which is in each line that is logged meanwhile.
+/// Serves a request under its own id, which is in each line that is logged during the request.
 ///
-/// The client is told this id if the upstream has not given the response another one.
+/// The response has this id unless the upstream has set another one.
 pub async fn log_access<R, F>(
     metrics: &Arc<ServeMetrics>,
     listener: &'static str,
@@ -74,14 +74,14 @@ where
     response.map(|body| body::polled_by(body, move |body, cx| entry.poll(body, cx)))
 }
 
-/// The id that a caller gave its request, if it looks like one.
+/// The id that the client gave its request, if its form is that of an id.
 fn callers_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     (id.len() <= 64 && id.chars().all(plain)).then_some(id)
 }
 
-/// A request and its response; the log has them once the response has ended.
+/// A request and its response; it is logged when the response has ended.
 struct AccessLogEntry {
     method: Method,
     path: String,
@@ -90,7 +90,7 @@ struct AccessLogEntry {
     upstream: Option<String>,
     length: Option<u64>,
     begun: Instant,
-    /// Bytes of the body that were sent.
+    /// Bytes of the body that the service has sent.
     bytes: u64,
     /// Whether the body has no further frame.
     has_ended: bool,
@@ -100,7 +100,7 @@ struct AccessLogEntry {
 }
 
 impl AccessLogEntry {
-    /// Reads the next frame of the body, and counts its bytes.
+    /// Reads the next frame of the body and counts its bytes.
     fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PolledFrame {
         let _entered = self.span.enter();
         let frame = Pin::new(&mut *body).poll_frame(cx);
@@ -109,7 +109,7 @@ impl AccessLogEntry {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
             Poll::Ready(Some(Err(error))) => self.failed = Some(error.to_string()),
-            // An end without a length: it is whole.
+            // The body ended and has no declared length: it is complete.
             Poll::Ready(None) => self.length = Some(self.bytes),
             Poll::Pending => {}
         }
@@ -117,7 +117,7 @@ impl AccessLogEntry {
         frame
     }
 
-    /// Whether all of it was sent.
+    /// Whether the whole body was sent.
     fn is_whole(&self) -> bool {
         let is_complete = self.has_ended || self.length == Some(self.bytes);
         self.method == Method::HEAD || (self.failed.is_none() && is_complete)
@@ -135,7 +135,7 @@ impl Drop for AccessLogEntry {
         let (upstream, ms) = (self.upstream.as_deref(), self.begun.elapsed().as_millis() as u64);
         match &self.failed {
             Some(error) => {
-                tracing::warn!(%method, path, status, cache, reason, bytes, ms, upstream, error, "broke off")
+                tracing::warn!(%method, path, status, cache, reason, bytes, ms, upstream, error, "response interrupted")
             }
             None if is_whole => {
                 tracing::info!(%method, path, status, cache, reason, bytes, ms, upstream, "answered")
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_s_id_is_taken_only_where_it_looks_like_one() {
+    fn a_client_s_id_is_used_only_if_it_has_the_form_of_one() {
         let id = |text: &'static str| {
             let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))]);
             callers_id(&headers).map(str::to_owned)

@@ -1,4 +1,4 @@
-//! A request that is being served; while it is, its connection is not idle, and its client may leave.
+//! A request in progress. Meanwhile its connection is not idle, and the service checks whether the client is still connected.
 
 use super::body::{self, Body, PolledFrame};
 use super::client_socket::{ClientSocket, PeerState};
@@ -12,11 +12,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A request that is being served, until it is dropped.
+/// A request in progress; it ends when this is dropped.
 pub struct ActiveRequest {
     slot: Arc<ConnectionSlot>,
     client: ClientSocket,
-    /// Since when there is nothing to send, and when the client is checked next.
+    /// Since when there is nothing to send, and when the service next checks the client.
     check: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
@@ -25,14 +25,14 @@ impl ActiveRequest {
         ActiveRequest { slot: Arc::clone(slot), client: client.clone(), check: None }
     }
 
-    /// Begins to serve the request; returns its body, with a timeout.
+    /// Starts to serve the request; returns its body, with a timeout.
     pub fn begin(&self, body: Incoming, timeout: Duration) -> Body {
         let connection = &self.slot.connection;
         connection.begin_request(!body.is_end_stream());
         with_timeout(body, timeout, Some(Arc::clone(connection)))
     }
 
-    /// The body of the response on its way to the client. When hyper drops it, the request has been served.
+    /// The body of the response on its way to the client. hyper drops it when the request has been served.
     pub fn respond(mut self, body: Body) -> Body {
         body::polled_by(body, move |body, cx| self.poll_response(body, cx))
     }
@@ -52,7 +52,7 @@ impl ActiveRequest {
                 PeerState::Closed => true,
             };
             if has_left {
-                return Poll::Ready(Some(Err("the client has left".into())));
+                return Poll::Ready(Some(Err("the client has disconnected".into())));
             }
             check.as_mut().reset(Instant::now() + timeouts::CLIENT_CHECK_INTERVAL);
         }

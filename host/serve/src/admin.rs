@@ -1,4 +1,4 @@
-//! The second listener: the cache managed as Glance's clients know it, and what the service tells of itself.
+//! The admin listener: Glance's API for cache management, and the service's own metrics and state.
 
 mod answers;
 mod cache;
@@ -31,17 +31,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Refuses an address that others reach, where nothing keeps them away.
+/// Refuses an address that other machines can reach, unless a token is required.
 pub fn check(address: SocketAddr, token: &AdminToken) -> anyhow::Result<()> {
     if address.ip().is_loopback() || token.is_required() {
         return Ok(());
     }
     bail!(
-        "--admin-listen {address} can be reached from elsewhere: give a token by --admin-token-file or $IMAGE_CACHE_ADMIN_TOKEN, or listen on a loopback address"
+        "--admin-listen {address} can be reached from other machines: set a token with --admin-token-file or $IMAGE_CACHE_ADMIN_TOKEN, or listen on a loopback address"
     )
 }
 
-/// Serves operators until the stop.
+/// Serves the admin listener until the stop.
 pub async fn serve(listener: Listener, stop: Stop) {
     let service = Arc::clone(&listener.service);
     let address = listener.socket.local_addr().unwrap_or(([127, 0, 0, 1], 0).into());
@@ -54,7 +54,7 @@ pub async fn serve(listener: Listener, stop: Stop) {
     listener.serve(Arc::new(answer), stop).await;
 }
 
-/// The response to an operator; after the timeout it says that the operation goes on.
+/// The response to a request to the admin listener; after the timeout it states that the operation continues.
 async fn in_time(
     answer: impl Future<Output = Result<axum::response::Response, Infallible>>,
     patience: Duration,
@@ -63,7 +63,7 @@ async fn in_time(
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => {
-            let words = "It takes too long, and goes on; ask again later.";
+            let words = "The operation continues; ask again later.";
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words).into_response()
         }
     };
@@ -100,10 +100,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_operator_whose_request_takes_too_long_is_told_that_it_goes_on() {
+    async fn a_slow_request_gets_a_response_that_the_operation_continues() {
         let told = in_time(std::future::pending(), Duration::from_millis(10)).await;
         assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let words = told.into_body().collect().await.expect("it has words").to_bytes();
-        assert!(String::from_utf8_lossy(&words).contains("It takes too long, and goes on"));
+        let words = told.into_body().collect().await.expect("it has a text").to_bytes();
+        assert!(String::from_utf8_lossy(&words).contains("The operation continues"));
     }
 }

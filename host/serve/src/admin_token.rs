@@ -1,14 +1,14 @@
-//! The token that operators must show.
+//! The token for requests to the admin listener.
 
 use super::secret::Secret;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-/// The variable with the token, if it is in no file.
+/// The environment variable with the token, if there is no file.
 const VARIABLE: &str = "IMAGE_CACHE_ADMIN_TOKEN";
 
-/// The token that operators must show, if there is one.
+/// The token that requests must have, if one is configured.
 #[derive(Debug)]
 pub struct AdminToken {
     file: Option<PathBuf>,
@@ -22,19 +22,19 @@ impl AdminToken {
         Ok(AdminToken { file: file.map(Path::to_owned), token })
     }
 
-    /// Reads the file again; if it is faulty, the token stays as it was.
+    /// Reads the file again; if that fails, the token does not change.
     pub fn reload(&self) -> anyhow::Result<()> {
         let fresh = Secret::of_file_or_variable(self.file.as_deref(), VARIABLE)?;
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
-    /// Whether operators must show a token.
+    /// Whether requests must have a token.
     pub fn is_required(&self) -> bool {
         self.token.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Whether a request with these headers shows the token, if one is required.
+    /// Whether these headers have the right token, if one is required.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
         let Some(token) = &*token else { return true };
@@ -42,7 +42,7 @@ impl AdminToken {
     }
 }
 
-/// The token that a request shows: as Glance's clients do, or else as Prometheus does.
+/// The token of a request: in the field of Glance's clients, or else in that of Prometheus.
 fn shown(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(token) = headers.get("x-auth-token") {
         return Some(token.as_bytes());

@@ -1,4 +1,4 @@
-//! The authorisation cache: what the upstream has allowed whom, for a few seconds if the operator allows that.
+//! The authorisation cache: it remembers for a few seconds, if the operator allows it, what the upstream has authorised.
 
 use super::glance::Record;
 use super::upstream_request::UpstreamRequest;
@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many are remembered.
+/// The maximum number of entries.
 const MOST: usize = 10_000;
 
-/// Headers that say nothing about the user.
+/// Header fields that contain no credentials.
 const NO_CREDENTIALS: [HeaderName; 5] = [
     header::ACCEPT,
     header::CONNECTION,
@@ -20,23 +20,23 @@ const NO_CREDENTIALS: [HeaderName; 5] = [
     HeaderName::from_static("x-openstack-request-id"),
 ];
 
-/// What the upstream has allowed whom, and until when that holds.
+/// What the upstream has authorised, and until when each entry is valid.
 #[derive(Debug)]
 pub struct AuthCache {
     ttl: Duration,
     allowed: Mutex<HashMap<AuthKey, (Instant, Arc<Record>)>>,
 }
 
-/// A digest of an image's id and of all headers that may be credentials: none of them is kept.
+/// A digest of an image's id and of all header fields that may be credentials; the cache keeps no credential itself.
 type AuthKey = [u8; 32];
 
 impl AuthCache {
-    /// Entries hold for so long; a zero time disables the cache.
+    /// Entries are valid for `ttl`; a zero time disables the cache.
     pub fn new(ttl: Duration) -> AuthCache {
         AuthCache { ttl, allowed: Mutex::default() }
     }
 
-    /// The record of the image, if the upstream has just allowed it for the same credentials.
+    /// The record of the image, if the upstream has recently authorised the same credentials.
     pub fn get(&self, request: &UpstreamRequest) -> Option<Arc<Record>> {
         if self.ttl.is_zero() {
             return None;
@@ -46,7 +46,7 @@ impl AuthCache {
         (Instant::now() < *until).then(|| Arc::clone(record))
     }
 
-    /// The upstream has allowed the image of this record.
+    /// Remembers that the upstream has authorised this request for the image of this record.
     pub fn insert(&self, request: &UpstreamRequest, record: &Arc<Record>) {
         if self.ttl.is_zero() {
             return;
@@ -62,7 +62,7 @@ impl AuthCache {
         }
     }
 
-    /// Forgets everything: an image was withdrawn.
+    /// Forgets all entries, because an image was withdrawn.
     pub fn clear(&self) {
         self.allowed.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -75,7 +75,7 @@ fn key(request: &UpstreamRequest) -> AuthKey {
         .filter(|(name, _)| !NO_CREDENTIALS.contains(name))
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
-    // The order of several values of one header is kept.
+    // The order of several values of one field matters.
     parts.sort_by_key(|(name, _)| *name);
     parts.push(("", request.target.as_bytes()));
     let mut digest = Sha256::new();

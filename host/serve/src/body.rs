@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Why a body ended before its end.
+/// Why a body ended early.
 pub type BodyError = Box<dyn Error + Send + Sync>;
 
 /// Any body.
@@ -26,12 +26,12 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// These chunks; an error breaks the connection off.
+/// These chunks; an error closes the connection early.
 pub fn streaming(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
     StreamBody::new(chunks.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()
 }
 
-/// Reads a body to its end; none of it is kept.
+/// Reads a body to its end and discards it.
 pub async fn drain(mut body: Body) -> Result<(), BodyError> {
     while let Some(frame) = body.frame().await {
         frame?;
@@ -42,7 +42,7 @@ pub async fn drain(mut body: Body) -> Result<(), BodyError> {
 /// What a poll of a body returns.
 pub type PolledFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
-/// A body that `poll` reads: it sees each frame, and may end the body with an error. It is dropped after the body.
+/// A body whose frames `poll` reads: it sees each frame, and can end the body with an error. It is dropped after the body.
 pub fn polled_by<B>(
     body: B,
     poll: impl FnMut(&mut B, &mut Context<'_>) -> PolledFrame + Send + Unpin + 'static,

@@ -1,30 +1,30 @@
-//! Cache-Control: the one reading of it that the whole service uses (RFC 9111, 5.2, and 4.2.1 for what is malformed).
+//! The parser for Cache-Control that the whole service uses (RFC 9111, 5.2, and 4.2.1 for malformed fields).
 //!
-//! What cannot be read makes a response less shareable, never more: a malformed number is the strictest number, a
-//! malformed directive forbids sharing without revalidation, and of two values the stricter holds. The parser is our own
-//! because the known ones drop the whole field when one directive is malformed, or compare names by case.
+//! Malformed input makes a response less shareable, never more: a malformed number counts as the strictest number, a
+//! malformed directive forbids sharing without revalidation, and of two values the stricter one counts. We do not use a crate
+//! because the known ones drop the whole field if one directive is malformed, or compare names by case.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// RFC 9111, 1.2.2: what is larger counts as this many seconds, so that sums with it never overflow.
+/// RFC 9111, 1.2.2: larger values count as this many seconds, so that sums never overflow.
 pub const MOST_SECONDS: u64 = 1 << 31;
 
-/// What the lines of Cache-Control say together.
+/// The directives of all lines of Cache-Control.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheControl {
     /// Nothing may be stored.
     pub no_store: bool,
-    /// For one user alone; also where only some fields are (`private="Set-Cookie"`).
+    /// For one user only; also if only some fields are private (`private="Set-Cookie"`).
     pub private: bool,
-    /// Not to be used without revalidation; also where only some fields are not.
+    /// Must not be used without revalidation; also if this applies only to some fields.
     pub no_cache: bool,
-    /// Never to be served stale.
+    /// Must not be served stale.
     pub must_revalidate: bool,
     /// The same, for shared caches.
     pub proxy_revalidate: bool,
-    /// A client wants nothing that has to be asked for.
+    /// The client wants only a response that needs no request to the upstream.
     pub only_if_cached: bool,
     pub max_age: Option<Duration>,
     pub s_maxage: Option<Duration>,
@@ -35,7 +35,7 @@ pub struct CacheControl {
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
 impl CacheControl {
-    /// What a response or a request says; `Pragma: no-cache` counts if there is no Cache-Control (RFC 9111, 5.4).
+    /// The directives of a response or a request; `Pragma: no-cache` counts if there is no Cache-Control (RFC 9111, 5.4).
     pub fn of(headers: &HeaderMap) -> CacheControl {
         let mut control = CacheControl::default();
         if headers.contains_key(header::CACHE_CONTROL) {
@@ -48,17 +48,17 @@ impl CacheControl {
         control
     }
 
-    /// Whether a response may be given to others than the one who asked for it, fresh or not.
+    /// Whether a response must not be served to other clients than the one that requested it, even if it is fresh.
     pub fn forbids_sharing(&self) -> bool {
         self.no_store || self.private
     }
 
-    /// Whether a response must not be used once it is stale, whatever an operator allows.
+    /// Whether a response must not be used when it is stale, even if an operator allows that.
     pub fn forbids_stale(&self) -> bool {
         self.no_cache || self.must_revalidate || self.proxy_revalidate || self.s_maxage.is_some()
     }
 
-    /// How long a response says that it is fresh in a shared cache.
+    /// How long a response is fresh in a shared cache, according to its directives.
     pub fn lifetime(&self) -> Option<Duration> {
         self.s_maxage.or(self.max_age)
     }
@@ -78,12 +78,12 @@ impl CacheControl {
                 let asked = seconds(&value).unwrap_or(Duration::from_secs(MOST_SECONDS));
                 self.min_fresh = Some(self.min_fresh.map_or(asked, |other| other.max(asked)));
             }
-            // Unknown ones are ignored (RFC 9111, 5.2.3).
+            // Unknown directives are ignored (RFC 9111, 5.2.3).
             _ => {}
         }
     }
 
-    /// A directive that cannot be read may have been meant as any that its text names.
+    /// A malformed directive counts as each directive whose name its text contains.
     fn add_malformed(&mut self, element: &[u8]) {
         let text = element.to_ascii_lowercase();
         let names = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
@@ -95,8 +95,8 @@ impl CacheControl {
 
 /// Every element of all lines of a field.
 ///
-/// Lines may be joined on their way (RFC 9110, 5.3). A quoted string that one opens and another one closes then hides other
-/// things than it does in each line alone: both readings hold.
+/// A proxy may join lines (RFC 9110, 5.3). If a quoted string then begins in one line and ends in another, the joined line has
+/// other elements than the separate lines: both interpretations count.
 fn each_element(headers: &HeaderMap, name: &HeaderName, mut take: impl FnMut(&[u8])) {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     for line in &lines {
@@ -107,18 +107,18 @@ fn each_element(headers: &HeaderMap, name: &HeaderName, mut take: impl FnMut(&[u
     }
 }
 
-/// Of two values the shorter holds, and one that cannot be read is the shortest.
+/// The shorter of two values counts; a malformed one counts as the shortest.
 fn shortest(known: &mut Option<Duration>, value: &Value<'_>) {
     let said = seconds(value).unwrap_or(Duration::ZERO);
     *known = Some(known.map_or(said, |known| known.min(said)));
 }
 
-/// Whole seconds, in digits alone; more than can be counted are as good as the most that can.
+/// Whole seconds in digits only; a number that is too large counts as the maximum.
 fn seconds(value: &Value<'_>) -> Option<Duration> {
     delta_seconds(value.as_deref()?).map(Duration::from_secs)
 }
 
-/// The number of seconds that a text of digits is (RFC 9111, 1.2.2); nothing if it is none.
+/// The number of seconds in a text of digits (RFC 9111, 1.2.2); `None` if the text is not a number.
 pub fn delta_seconds(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -129,8 +129,8 @@ pub fn delta_seconds(text: &[u8]) -> Option<u64> {
     Some(number.min(MOST_SECONDS))
 }
 
-/// The elements of a list, less empty ones (RFC 9110, 5.6.1). A comma in a quoted string separates nothing, unless the
-/// string has no end: then it cannot be told what was quoted.
+/// The elements of a list without empty ones (RFC 9110, 5.6.1). A comma in a quoted string separates no elements, unless the
+/// string has no end: then it is unknown what was quoted.
 pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     let mut has_open_end = false;
@@ -147,8 +147,8 @@ pub fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Where the first element of a list ends. Behind a quoted string without an end there is none that has one: so that is
-/// looked for once, not at each quote.
+/// Where the first element of a list ends. After a quoted string without an end, no quoted string has an end, so the function
+/// checks this once and not at each quote.
 fn end_of_element(list: &[u8], has_open_end: &mut bool) -> usize {
     let mut at = 0;
     while let Some(&byte) = list.get(at) {
@@ -165,7 +165,7 @@ fn end_of_element(list: &[u8], has_open_end: &mut bool) -> usize {
     list.len()
 }
 
-/// How long the quoted string at the beginning of a text is, with its quotes; nothing if it has no end.
+/// The length of the quoted string at the start of a text, with its quotes; `None` if it has no end.
 fn quoted_length(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -177,7 +177,7 @@ fn quoted_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// A directive's name and value; nothing if it is none. White space around the equals sign is forgiven.
+/// A directive's name and value; `None` if it is malformed. White space around the equals sign is accepted.
 fn directive(element: &[u8]) -> Option<(&[u8], Value<'_>)> {
     let length = element.iter().take_while(|byte| is_token(**byte)).count();
     let (name, rest) = element.split_at(length);
@@ -190,11 +190,11 @@ fn directive(element: &[u8]) -> Option<(&[u8], Value<'_>)> {
     }
     let value = rest.strip_prefix(b"=")?.trim_ascii_start();
     if value.first() == Some(&b'"') {
-        // Behind the quoted string nothing may come.
+        // Nothing may follow the quoted string.
         let is_whole = quoted_length(value) == Some(value.len());
         return is_whole.then(|| (name, Some(unquoted(&value[1..value.len() - 1]).into())));
     }
-    // An empty value, or one with odd signs, is for those who need one to refuse.
+    // An empty value, or one with unusual characters, is checked by the code that needs the value.
     let is_plain = value.iter().all(|byte| !byte.is_ascii_whitespace() && *byte != b'"');
     is_plain.then_some((name, Some(value.into())))
 }
@@ -219,7 +219,7 @@ mod tests {
     fn control(lines: &[&str]) -> CacheControl {
         let mut headers = HeaderMap::new();
         for line in lines {
-            let value = HeaderValue::from_str(line).expect("it is a value");
+            let value = HeaderValue::from_str(line).expect("a valid value");
             headers.append(header::CACHE_CONTROL, value);
         }
         CacheControl::of(&headers)
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_string_hides_what_is_in_it_unless_it_has_no_end() {
+    fn a_quoted_string_contains_no_directives_unless_it_has_no_end() {
         let hidden = control(&["MAX-AGE=60, unknown=\"a, private\""]);
         assert_eq!((hidden.private, hidden.max_age), (false, Some(Duration::from_secs(60))));
         let escaped = control(&["unknown=\"a\\\", private\", max-age=\"60\""]);
@@ -247,11 +247,11 @@ mod tests {
         assert!(control(&["private=\"Set-Cookie, X-A\", max-age=60"]).private);
         assert!(control(&["no-cache=\"Set-Cookie\""]).no_cache);
         let joined = ["x=\"", "min-fresh=\", private, y\"", "max-age=60"];
-        assert!(control(&joined).private, "the lines may be joined");
+        assert!(control(&joined).private, "a proxy may join lines");
     }
 
     #[test]
-    fn what_cannot_be_read_is_taken_as_the_strictest_that_it_may_mean() {
+    fn malformed_values_count_as_the_strictest_possible_ones() {
         let malformed = control(&["private, max-age=abc"]);
         assert_eq!((malformed.private, malformed.max_age), (true, Some(Duration::ZERO)));
         for line in
@@ -268,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn more_seconds_than_can_be_counted_are_the_most_that_can() {
+    fn too_large_numbers_of_seconds_count_as_the_maximum() {
         let most = Some(Duration::from_secs(MOST_SECONDS));
         assert_eq!(control(&["max-age=99999999999999999999999999"]).max_age, most);
         assert_eq!(control(&["min-fresh=18446744073709551615"]).min_fresh, most);
     }
 
     #[test]
-    fn pragma_counts_where_there_is_no_cache_control() {
+    fn pragma_counts_if_there_is_no_cache_control() {
         let said = |headers: &[(HeaderName, &'static str)]| {
             let value = |(name, value): &(HeaderName, &'static str)| {
                 (name.clone(), HeaderValue::from_static(value))

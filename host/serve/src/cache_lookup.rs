@@ -1,4 +1,4 @@
-//! Looking up an image in the cache, with the stored response that describes it.
+//! Looks up an image in the cache, with its stored response.
 
 use super::options::Profile;
 use super::proxy::ImageGet;
@@ -13,20 +13,20 @@ use image_cache::{CachedReader, Error, ImageCache};
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Images and parts up to so many bytes are read when they are opened.
+/// Images and parts of at most this size are read when they are opened.
 const SMALL: usize = 1 << 20;
 
 /// The result of a lookup.
 pub enum LookupResult {
-    /// There is nothing that can be served.
+    /// The cache has nothing that can be served.
     NotFound,
-    /// There is an image that must not be served as it is.
+    /// The cache has an image that must not be served without revalidation.
     Unusable(Arc<StoredResponse>),
-    /// There is the image that was asked for.
+    /// The cache has the requested image.
     Hit(CacheHit),
 }
 
-/// A cached image, or the part of it that was asked for.
+/// A cached image, or the requested part of it.
 pub struct CacheHit {
     pub stored: Arc<StoredResponse>,
     /// Bytes in the whole image.
@@ -52,12 +52,12 @@ pub struct CacheLookup {
 }
 
 impl CacheLookup {
-    /// `is_head`: without the image's bytes.
+    /// With `is_head`, the lookup does not read the image's bytes.
     pub fn new(get: &ImageGet, is_head: bool) -> CacheLookup {
         let ImageGet { service, head, request } = get;
         let mut headers = head.headers.clone();
         if is_head {
-            // Only a GET has parts.
+            // Only a GET can request a part.
             headers.remove(RANGE);
         }
         CacheLookup {
@@ -69,7 +69,7 @@ impl CacheLookup {
         }
     }
 
-    /// Opens the image, and reads it if it is small. It blocks.
+    /// Opens the image, and reads it if it is small. Blocks.
     pub fn run(
         &self,
         cache: &ImageCache,
@@ -95,14 +95,14 @@ impl CacheLookup {
             Part::All => Some(reader),
             Part::Some(range) => match cache.open_range(&self.id, range.clone())? {
                 Some(part) if part.image_size() == size => Some(part),
-                // Another image has replaced it since.
+                // Another image has replaced it in the meantime.
                 _ => return Ok(LookupResult::NotFound),
             },
         };
         match reader.map_or(Ok(HitContent::Small(Bytes::new())), read_small) {
             Ok(content) => Ok(LookupResult::Hit(CacheHit { stored, size, part, content })),
             Err(error) => {
-                tracing::warn!(image = %self.id, %error, "it cannot be served from the cache");
+                tracing::warn!(image = %self.id, %error, "the cache cannot serve the image");
                 Ok(LookupResult::NotFound)
             }
         }
@@ -110,7 +110,7 @@ impl CacheLookup {
 
     fn response(&self, reader: &CachedReader, size: u64) -> Option<Arc<StoredResponse>> {
         let modified = reader.modified().ok()?.into();
-        // A stored response that cannot be read now must not be replaced by the little that the record knows.
+        // If the stored response is temporarily unreadable, the record must not replace it, because it has less information.
         let known = self.responses.lookup(&self.id, size, modified).ok()?;
         known.or_else(|| {
             let md5 = self.trusts_records.then(|| self.responses.recorded_checksum(&self.id))?;
@@ -122,7 +122,7 @@ impl CacheLookup {
     }
 }
 
-/// Looks the image of a request up. An image that cannot be read is logged, and not found.
+/// Looks up the image of a request. An image that cannot be read is logged, and counts as not found.
 pub async fn look_up(
     get: &ImageGet,
     is_usable: impl FnOnce(&StoredResponse) -> bool + Send + 'static,
@@ -135,7 +135,7 @@ pub async fn look_up(
     })
 }
 
-/// Reads a small image or part; a larger one is read when it is sent.
+/// Reads a small image or part; a larger one is read while it is sent.
 fn read_small(mut reader: CachedReader) -> io::Result<HitContent> {
     match usize::try_from(reader.size()) {
         Ok(size) if size <= SMALL => {

@@ -8,66 +8,66 @@ use hyper::{Response, Version};
 /// Where the bytes of a response came from.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-/// The same, with its reason, as RFC 9211 has it.
+/// The same with the reason, in the syntax of RFC 9211.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// What the cache did with a request, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CacheStatus {
-    /// Served from disk: fresh, or allowed by the operator's options.
+    /// Served from disk: the response is fresh, or the operator's options allow it.
     Hit,
-    /// Served from disk, once the upstream has confirmed it.
+    /// Served from disk after the upstream confirmed it.
     Revalidated,
-    /// Fetched, and stored.
+    /// Fetched and stored.
     Miss,
-    /// Fetched, and stored in place of another image.
+    /// Fetched and stored in place of another image.
     Changed,
-    /// From a fetch that another request began.
+    /// From a fetch that another request started.
     Shared,
-    /// From the upstream, and not stored, for this reason.
+    /// From the upstream, not stored, for this reason.
     Bypass(Reason),
 }
 
-/// Why a response came past the cache.
+/// Why a response bypassed the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The method is none that is cached, or the request has a body.
+    /// The cache does not store responses to this method, or the request has a body.
     Method,
-    /// The request is for one user alone.
+    /// The request is for one user only.
     Personal,
-    /// Its query holds a credential.
+    /// Its query contains a credential.
     CredentialInQuery,
-    /// The request wants nothing stored, or has a condition that only the upstream can judge.
+    /// The request forbids storing, or has a condition that only the upstream can evaluate.
     Request,
-    /// The path is none that is cached.
+    /// The cache does not store this path.
     Path,
-    /// A part, a head or a condition, of what is not cached.
+    /// A part, a HEAD or a conditional request for an image that is not cached.
     Partial,
-    /// The response depends on a field of this request.
+    /// The response varies on a field of this request.
     Vary,
     /// The response cannot be stored: its status is not 200.
     Status,
-    /// The response forbids it: `private`, `no-store`, `Set-Cookie`.
+    /// The response forbids storing: `private`, `no-store`, `Set-Cookie`.
     Forbidden,
-    /// The response is encoded, has no recognisable end, or nothing by which it can be validated.
+    /// The response is encoded, has no detectable end, or has no validator.
     NotStorable,
-    /// Each use must be authorised, and the response has no strong ETag by which that can be done.
+    /// Each use must be authorised, and the response has no strong ETag for this.
     NoStrongValidator,
-    /// The response has more header fields than are stored.
+    /// The response has more header fields than the cache stores.
     TooManyFields,
-    /// The upstream does not let this caller have it, or did not allow it.
+    /// The upstream does not allow this client to have the image.
     NotAuthorised,
-    /// The cache could not serve or store it; the log says why.
+    /// The cache could not serve or store the image; the log states why.
     CacheFailed,
 }
 
 impl Reason {
-    /// The word for it, in headers, metrics and the log.
+    /// The word for it in header fields, metrics and the log.
     pub fn word(self) -> &'static str {
         self.words().0
     }
 
-    /// Our word for it, and the word that RFC 9211, 2.2, has for it.
+    /// Our word for it, and the word in RFC 9211, 2.2.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Reason::Method => ("method", "method"),
@@ -89,7 +89,7 @@ impl Reason {
 }
 
 impl CacheStatus {
-    /// Where the bytes came from, as in X-Cache; nothing if the request was not about an image.
+    /// Where the bytes came from, as in X-Cache; `None` if the request was not about an image.
     pub fn x_cache(self) -> Option<&'static str> {
         match self {
             CacheStatus::Hit | CacheStatus::Revalidated => Some("hit"),
@@ -100,7 +100,7 @@ impl CacheStatus {
         }
     }
 
-    /// The word for it, in metrics and the log.
+    /// The word for it in metrics and the log.
     pub fn reason(self) -> &'static str {
         match self {
             CacheStatus::Hit => "hit",
@@ -112,7 +112,7 @@ impl CacheStatus {
         }
     }
 
-    /// As in Cache-Status.
+    /// The value for Cache-Status.
     fn described(self) -> String {
         match self {
             CacheStatus::Hit => "image-cache; hit".to_owned(),
@@ -127,19 +127,19 @@ impl CacheStatus {
         }
     }
 
-    /// The status of a response; nothing if the cache had no part in it.
+    /// The status of a response; `None` if the cache was not involved.
     pub fn of<B>(response: &Response<B>) -> Option<CacheStatus> {
         response.extensions().get().copied()
     }
 
-    /// Gives a response this status. Header fields in which the upstream speaks of its own cache do not count.
+    /// Gives a response this status. Header fields about the upstream's own cache do not count.
     pub fn mark<B>(self, mut response: Response<B>) -> Response<B> {
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Writes the status of a response into its header, once, when it leaves the service.
+/// Writes the status of a response into its header when the response leaves the service.
 pub fn write<B>(response: &mut Response<B>) {
     let Some(status) = CacheStatus::of(response) else { return };
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! A client's socket with several holders: one reads and writes, the others look at its state.
+//! A client's socket with several users: one reads and writes, the others check its state.
 
 use futures_util::FutureExt;
 use socket2::SockRef;
@@ -10,17 +10,17 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A socket; clones are the same one.
+/// A socket; clones are the same socket.
 #[derive(Debug, Clone)]
 pub struct ClientSocket(Arc<TcpStream>);
 
-/// What is known of the client at the other end.
+/// What is known about the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
     Open,
-    /// It sends nothing any more. It may still read, or have left: that is seen when something is written.
+    /// The client has closed its sending half. If it has also closed the other half, this shows at the next write.
     HalfClosed,
-    /// It takes nothing any more.
+    /// The client reads no more.
     Closed,
 }
 
@@ -29,7 +29,7 @@ impl ClientSocket {
         ClientSocket(Arc::new(stream))
     }
 
-    /// What is known of the client now.
+    /// What is known about the client now.
     pub fn state(&self) -> PeerState {
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
         match self.0.ready(interest).now_or_never() {
@@ -51,7 +51,7 @@ impl ClientSocket {
         }
     }
 
-    /// Writes by `write` once the socket takes bytes.
+    /// Calls `write` when the socket accepts bytes.
     pub fn poll_write(
         &self,
         cx: &mut Context<'_>,
@@ -66,7 +66,7 @@ impl ClientSocket {
         }
     }
 
-    /// Tells the client that nothing more will be written.
+    /// Tells the client that no more bytes follow.
     pub fn shut_down(&self) -> io::Result<()> {
         match SockRef::from(&*self.0).shutdown(Shutdown::Write) {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
@@ -74,13 +74,13 @@ impl ClientSocket {
         }
     }
 
-    /// Looks at the socket without keeping it open.
+    /// A handle that can check the socket but does not keep it open.
     pub fn probe(&self) -> SocketProbe {
         SocketProbe(Arc::downgrade(&self.0))
     }
 }
 
-/// Looks at a socket without keeping it open.
+/// Checks a socket without keeping it open.
 #[derive(Debug)]
 pub struct SocketProbe(Weak<TcpStream>);
 

@@ -1,4 +1,4 @@
-//! The connections of one listener: how many there may be, which of them are idle, and which one makes room for the next.
+//! The connections of one listener: their maximum number, which of them are idle, and which one is closed for a new one.
 
 use super::client_socket::{ClientSocket, SocketProbe};
 use super::timeouts;
@@ -15,21 +15,21 @@ pub struct Connections {
     limit: usize,
     open: Mutex<BTreeMap<u64, Arc<Connection>>>,
     last: AtomicU64,
-    /// Accepted, but not served yet: there is no room.
+    /// Accepted, but not served yet because there is no room.
     waiting: AtomicUsize,
     closed_idle: AtomicU64,
     changed: Notify,
 }
 
-/// What a connection does.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its first request has not come yet.
+    /// Its first request has not arrived yet.
     New(Instant),
     Busy,
     /// It waits for a further request.
     Idle(Instant),
-    /// It was told to make room.
+    /// It was told to close, to make room.
     Closing,
 }
 
@@ -38,15 +38,15 @@ enum Phase {
 pub struct Connection {
     phase: Mutex<Phase>,
     socket: SocketProbe,
-    /// Whether the client may be in the middle of a request.
+    /// Whether the client may still be sending a request.
     is_sending: AtomicBool,
-    /// Whether the body of the request that is answered has not come to its end.
+    /// Whether the body of the current request has not ended yet.
     has_more_body: AtomicBool,
     has_had_request: AtomicBool,
     close: Notify,
 }
 
-/// The slot of a connection; when it is dropped, there is room for another one.
+/// The slot of a connection; when it is dropped, there is room for another connection.
 #[derive(Debug)]
 pub struct ConnectionSlot {
     connections: Arc<Connections>,
@@ -54,7 +54,7 @@ pub struct ConnectionSlot {
     pub connection: Arc<Connection>,
 }
 
-/// How many connections there are, for the metrics.
+/// The numbers of connections, for the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionCounts {
     pub limit: u64,
@@ -69,7 +69,7 @@ impl Connections {
         Arc::new(Connections { limit, ..Connections::default() })
     }
 
-    /// Waits for a slot for one more connection. If there is none, the connection that is idle for longest makes room.
+    /// Waits for a slot for one more connection. If there is none, the connection that has been idle longest is closed.
     pub async fn acquire(
         self: &Arc<Self>,
         socket: &ClientSocket,
@@ -81,7 +81,7 @@ impl Connections {
         let _waiting = WaitingCount::begin(&self.waiting);
         loop {
             self.close_one();
-            // Other holders of descriptors do not say when they close them.
+            // Other users of descriptors do not notify us when they close them.
             let _ = timeout(timeouts::ROOM_CHECK_INTERVAL, self.changed.notified()).await;
             if let Some(slot) = self.try_acquire(socket, &has_room) {
                 return slot;
@@ -95,7 +95,7 @@ impl Connections {
         has_room: &impl Fn() -> bool,
     ) -> Option<ConnectionSlot> {
         let mut open = lock(&self.open);
-        // One connection is served in any case.
+        // At least one connection is served.
         if open.len() >= self.limit || !open.is_empty() && !has_room() {
             return None;
         }
@@ -112,7 +112,7 @@ impl Connections {
         Some(ConnectionSlot { connections: Arc::clone(self), number, connection })
     }
 
-    /// Closes the connection that is idle for longest; else one whose first request does not come. A connection is not
+    /// Closes the connection that has been idle longest, or else one without a first request. A connection is not
     /// idle if bytes have arrived that the service has not read yet.
     pub fn close_one(&self) {
         let open = lock(&self.open);
@@ -131,14 +131,14 @@ impl Connections {
         }
     }
 
-    /// Wakes a connection that waits: another one has become idle, or has ended.
+    /// Wakes a waiting connection: another one has become idle or has ended.
     fn notify_waiting(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.changed.notify_one();
         }
     }
 
-    /// How many there are.
+    /// The numbers of connections.
     pub fn counts(&self) -> ConnectionCounts {
         let open = lock(&self.open);
         let busy = open.values().filter(|it| *lock(&it.phase) == Phase::Busy).count() as u64;
@@ -158,24 +158,24 @@ impl Connection {
         self.is_sending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client may still be sending what the service will not read.
+    /// Whether the client may still be sending bytes that the service will not read.
     pub fn is_sending(&self) -> bool {
         self.is_sending.load(Ordering::Relaxed)
     }
 
-    /// The head of a request has come.
+    /// The header of a request has arrived.
     pub fn begin_request(&self, has_body: bool) {
         self.has_more_body.store(has_body, Ordering::Relaxed);
         self.has_had_request.store(true, Ordering::Relaxed);
         *lock(&self.phase) = Phase::Busy;
     }
 
-    /// The body of the request has come to its end.
+    /// The body of the request has ended.
     pub fn end_body(&self) {
         self.has_more_body.store(false, Ordering::Relaxed);
     }
 
-    /// The request was answered.
+    /// The response has ended.
     fn end_request(&self) {
         if !self.has_more_body.load(Ordering::Relaxed) {
             self.is_sending.store(false, Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl Connection {
         *lock(&self.phase) = Phase::Idle(Instant::now());
     }
 
-    /// Tells the connection to make room; false if it is in use.
+    /// Tells the connection to close; returns false if it is in use.
     fn try_close(&self) -> bool {
         let mut phase = lock(&self.phase);
         let is_in_use = matches!(*phase, Phase::Busy | Phase::Closing);
@@ -200,19 +200,19 @@ impl Connection {
         self.socket.has_unread_bytes()
     }
 
-    /// Returns when it is to make room.
+    /// Returns when the connection must close to make room.
     pub async fn closing(&self) {
         self.close.notified().await;
     }
 
-    /// Whether the head of a request has arrived.
+    /// Whether the header of a request has arrived.
     pub fn has_had_request(&self) -> bool {
         self.has_had_request.load(Ordering::Relaxed)
     }
 }
 
 impl ConnectionSlot {
-    /// The request was answered: it waits for the next one.
+    /// The response has ended: the connection waits for the next request.
     pub fn end_request(&self) {
         self.connection.end_request();
         self.connections.notify_waiting();
@@ -226,7 +226,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Counts a connection as long as it waits.
+/// Counts a connection while it waits.
 struct WaitingCount<'a>(&'a AtomicUsize);
 
 impl<'a> WaitingCount<'a> {
@@ -255,7 +255,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
-    async fn a_connection_whose_next_request_lies_unread_is_not_idle() -> io::Result<()> {
+    async fn a_connection_with_an_unread_request_is_not_idle() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
         let socket = ClientSocket::new(listener.accept().await?.0);

@@ -2,13 +2,13 @@
 
 use hyper::header::HeaderValue;
 
-/// An MD5 in hexadecimal, of a header that has it so or in base64.
+/// An MD5 in hexadecimal, from a header field that has it in hexadecimal or base64.
 pub fn md5_of(value: &HeaderValue) -> Option<String> {
     let text = value.to_str().ok()?.trim();
     if text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Some(text.to_ascii_lowercase());
     }
-    // 16 bytes are 22 digits and two signs of padding.
+    // 16 bytes are 22 base64 digits and two padding characters.
     let digits = text.strip_suffix("==").filter(|digits| digits.len() == 22)?;
     let value = |digit: u8| match digit {
         b'A'..=b'Z' => Some(digit - b'A'),

@@ -1,27 +1,27 @@
-//! File descriptors: how many there may be, what a connection needs of them, and how many connections that carries.
+//! File descriptors: the limit, how many a connection needs, and how many connections the limit allows.
 
 use super::timeouts;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What one connection may need at the same time: its socket, the cached image's file, and, if the image is
+/// The most that one connection needs at the same time: its socket, the cached image's file, and, if the image is
 /// fetched, the upstream's socket and the incomplete file.
 pub const OF_A_CONNECTION: u64 = 4;
 
 /// What one fetch without a client needs: the upstream's socket, the incomplete file, and the reader that drains it.
 const OF_A_FETCH: u64 = 3;
 
-/// What operations need that open and close files at once: digests, stored responses, a prune, a look at /proc.
+/// What operations need that open and close files at once: digests, stored responses, a prune, reading /proc.
 const OF_OPERATIONS: u64 = 10;
 
-/// What a connection of an operator needs: its socket, and what a request of it opens.
+/// What a connection to the admin listener needs: its socket, and the files that its request opens.
 const OF_AN_OPERATOR: u64 = 2;
 
-/// The least number of connections, however few descriptors there are.
+/// The minimum number of connections, even if there are fewer descriptors.
 const LEAST_CONNECTIONS: u64 = 2;
 
-/// More are never asked for: no service needs them, and some systems have no end.
+/// The service requests at most this limit: it needs no more, and some systems have no limit.
 const MOST: u64 = 1 << 20;
 
 /// The descriptors of this process.
@@ -32,7 +32,7 @@ pub struct Descriptors {
     counted: Mutex<Option<(Instant, u64)>>,
 }
 
-/// How many connections each listener may have.
+/// The maximum number of connections of each listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
     pub clients: usize,
@@ -58,12 +58,12 @@ impl Descriptors {
         Descriptors { limit, reserve, counted: Mutex::new(None) }
     }
 
-    /// How many there may be.
+    /// The limit.
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// How many connections the descriptors carry beside what is open now. It logs a warning if that is fewer than wanted.
+    /// How many connections the limit allows besides the descriptors open now. Logs a warning if that is fewer than `wanted`.
     pub fn shares(&self, wanted: u32) -> Shares {
         let open_now = count().unwrap_or(0);
         let carried = |admin: u64| {
@@ -80,21 +80,21 @@ impl Descriptors {
                 open_now,
                 needed,
                 connections = clients,
-                "the limit of open files carries fewer connections than --max-connections: raise it (ulimit -Hn, LimitNOFILE=)"
+                "the limit of open files allows fewer connections than --max-connections: raise it (ulimit -Hn, LimitNOFILE=)"
             );
         }
         let share = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         Shares { clients: share(clients), admin: share(admin) }
     }
 
-    /// Whether one more connection can have what it needs. Fetches that their clients have left hold descriptors,
-    /// too, so that the number of connections alone does not tell.
+    /// Whether there are descriptors for one more connection. Fetches whose clients have disconnected also use descriptors,
+    /// so the number of connections alone does not show this.
     pub fn has_room(&self) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = counted.filter(|(at, _)| at.elapsed() < timeouts::DESCRIPTOR_COUNT_TTL);
         let in_use = match fresh {
             Some((_, in_use)) => in_use,
-            // It fails for want of one.
+            // It fails if no descriptor is free.
             None => count().unwrap_or(self.limit),
         };
         if fresh.is_none() {
@@ -104,7 +104,7 @@ impl Descriptors {
     }
 }
 
-/// How many descriptors are open, that of this look excluded; nothing if that is unknown.
+/// The number of open descriptors, without the one that this function opens; `None` if it is unknown.
 pub fn count() -> Option<u64> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?;
     Some((open.count() as u64).saturating_sub(1))
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_descriptors_carry_a_few_connections_and_many_carry_all_that_are_wanted() {
+    fn few_descriptors_allow_few_connections_and_many_allow_all_that_are_wanted() {
         let with = |limit| Descriptors { limit, reserve: 16, counted: Mutex::new(None) };
         let open = count().unwrap_or(0);
         let few = with(open + 41).shares(1024);

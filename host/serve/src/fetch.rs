@@ -1,4 +1,4 @@
-//! Fetches of images: opened, registered in the response store, and resumed when they break off.
+//! Fetches of images: started, registered in the response store, and resumed if they are interrupted.
 
 mod resume;
 
@@ -20,20 +20,20 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// A source that brings nothing is opened so many times in a row.
+/// A source that returns no bytes is opened at most this many times in a row.
 const MOST_VAIN_ATTEMPTS: u32 = 4;
 
-/// The wait before the second vain attempt; it doubles before each further one.
+/// The wait before the second attempt without progress; it doubles before each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
-/// How a fetch has begun.
+/// How a fetch has started.
 pub enum FetchStart {
     Reading(ImageReader),
-    /// Another process fetches the image, and it is unknown whether that image is the one of this response.
+    /// Another process fetches the image, and it is unknown whether it fetches the image of this response.
     AnotherProcess(Incoming),
 }
 
-/// Begins to fetch an image whose response head has arrived, or reads from another process's fetch that began earlier.
+/// Starts to fetch an image whose response header has arrived, or follows another process's fetch that started earlier.
 pub async fn start(
     get: &ImageGet,
     body: Incoming,
@@ -41,7 +41,7 @@ pub async fn start(
 ) -> image_cache::Result<FetchStart> {
     let (id, size, expected) = (&get.request.id, stored.size, stored.expected());
     let source = UpstreamSource::new(get, stored, Some(body));
-    // Before the first read, so that requests that arrive from now on find the fetch.
+    // This precedes the first read, so that requests that arrive from now on find the fetch.
     source.register();
     let stream = Arc::clone(&source).stream(size);
     let reader = get.service.cache.get_or_fetch_stream(id, expected, stream).await?;
@@ -53,7 +53,7 @@ pub async fn start(
     Ok(FetchStart::Reading(reader))
 }
 
-/// Reads an image of this size, if it is known, that is cached or being fetched; or fetches it if its fetch has broken off.
+/// Reads an image that is cached or being fetched, of this size if it is known; fetches it again if its fetch was interrupted.
 pub async fn join(
     get: &ImageGet,
     stored: Arc<StoredResponse>,
@@ -69,7 +69,7 @@ struct UpstreamSource {
     service: Arc<Service>,
     request: UpstreamRequest,
     stored: Arc<StoredResponse>,
-    /// The body of the response whose head has arrived.
+    /// The body of the response whose header has arrived.
     body: Mutex<Option<Incoming>>,
     /// The generation of the fetch, once it is registered.
     generation: OnceLock<u64>,
@@ -92,7 +92,7 @@ impl UpstreamSource {
         *self.generation.get_or_init(begin)
     }
 
-    /// Persists the response if this fetch fills the cache: then the response describes the file that is being filled.
+    /// Persists the response if this fetch fills the cache: then the response describes the incomplete file.
     async fn persist(&self) {
         let generation = self.register();
         if self.service.is_being_fetched(&self.request.id) {
@@ -106,10 +106,10 @@ impl UpstreamSource {
         }
     }
 
-    /// The body of the response, if another process may have a different image: neither a checksum would show that, nor
-    /// do the validators that the other process was told.
+    /// The body of the response, if another process may fetch a different image: neither a checksum would show that, nor the
+    /// validators that the other process received.
     async fn take_body_unless_same(&self) -> Option<Incoming> {
-        // An id of Glance has one checksum for all callers; the image of a plain upstream may depend on the caller.
+        // An id of Glance has one checksum for all clients; the image of a plain upstream may depend on the client.
         let is_same_for_all = self.service.options.origin.profile == Profile::Glance;
         if is_same_for_all && self.stored.md5.is_some() {
             return None;
@@ -129,7 +129,7 @@ impl UpstreamSource {
         self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The bytes; the upstream is asked when they are first read.
+    /// The bytes; the request to the upstream is sent at the first read.
     fn stream(
         self: Arc<Self>,
         size: Option<u64>,
@@ -158,22 +158,22 @@ impl UpstreamSource {
             if vain >= MOST_VAIN_ATTEMPTS {
                 return Err(broken.into_error());
             }
-            tracing::info!(image = %self.request.id, %error, offset, "its fetch broke off, and is resumed");
+            tracing::info!(image = %self.request.id, %error, offset, "the fetch was interrupted; it is resumed");
             tokio::time::sleep(FIRST_BACKOFF * (1 << vain) * u32::from(vain > 0)).await;
         }
-        // A fetch from the beginning mixes no bytes, but the image must be the one that its readers were told of.
+        // A fetch from the start does not mix images, but it must be the image whose header the readers already have.
         let is_same = match offset {
             0 => StoredResponse::is_compatible_with,
             _ => StoredResponse::matches,
         };
         match self.service.resume(&self.request, &self.stored, offset, is_same).await {
             Ok(chunks) => Ok(chunks),
-            // The upstream may be back in a moment.
+            // The upstream may soon be reachable again.
             Err(ResumeError::Unreachable(error)) => {
                 Ok(Box::pin(stream::once(async { Err(error) })))
             }
             Err(ResumeError::Refused(reason)) => {
-                tracing::warn!(image = %self.request.id, offset, reason, "its fetch cannot be resumed");
+                tracing::warn!(image = %self.request.id, offset, reason, "the fetch cannot be resumed");
                 Err(broken.into_error())
             }
         }
@@ -181,7 +181,7 @@ impl UpstreamSource {
 }
 
 impl Drop for UpstreamSource {
-    /// The fetch has ended, and the library is done with it.
+    /// The fetch has ended, and the library does not need it any more.
     fn drop(&mut self) {
         let Some(generation) = self.generation.get().copied() else { return };
         let (service, id) = (Arc::clone(&self.service), self.request.id.clone());

@@ -1,4 +1,4 @@
-//! The profile `glance`: the data of images is served from the cache, everything else by the Glance API.
+//! The profile `glance`: the cache serves the data of images, the Glance API everything else.
 
 mod authorize;
 mod decision;
@@ -46,7 +46,7 @@ pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response
     }
 }
 
-/// Passes a request to Glance, and evicts the image that it took away.
+/// Forwards a request to Glance, and evicts the image that the request has withdrawn.
 async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     let withdrawn = withdrawn(request.method(), request.uri().path());
     let response = service.pass(request).await;
@@ -61,11 +61,11 @@ async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
 /// A request for an image's data.
 struct GlanceProfile {
     get: ImageGet,
-    /// What Glance says of the image, if it was asked.
+    /// Glance's record of the image, if the service has requested it.
     record: Option<Arc<Record>>,
-    /// Whether Glance has allowed this very download.
+    /// Whether Glance has authorised this download.
     is_authorized: bool,
-    /// Whether Glance could not be asked, so that a cached image is served stale.
+    /// Whether Glance is unreachable, so that a cached image is served stale.
     is_unreachable: bool,
 }
 
@@ -118,7 +118,7 @@ impl ProxyProfile for GlanceProfile {
         self.get.is_whole() || self.get.service.options.fetch_on_range
     }
 
-    /// Whether the image that Glance speaks of is cached or being fetched. Evicts another one.
+    /// Whether the image of Glance's record is cached or being fetched. Evicts another one.
     async fn recheck(&mut self, _seen: Option<&StoredResponse>) -> bool {
         let ImageGet { service, request, .. } = &self.get;
         if service.is_being_fetched(&request.id) {
@@ -134,13 +134,13 @@ impl ProxyProfile for GlanceProfile {
         !is_other
     }
 
-    /// Glance does not say whether its responses may be shared, but a proxy in front of it may.
+    /// Glance does not state whether its responses may be shared, but a proxy in front of it may.
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason> {
         let length = response.body().size_hint().exact();
         let promised = self.record.as_ref().and_then(|record| record.size);
         let lies = matches!((length, promised), (Some(sent), Some(promised)) if sent != promised);
         if lies {
-            tracing::warn!(image = %self.get.request.id, ?length, ?promised, "the upstream sends another length than its record says; the image is not cached");
+            tracing::warn!(image = %self.get.request.id, ?length, ?promised, "the length of the upstream's response differs from its record; the image is not cached");
         }
         let headers = response.headers();
         let control = CacheControl::of(headers);
@@ -219,7 +219,7 @@ impl GlanceProfile {
         }
     }
 
-    /// Compares an image that was stored by older rules with Glance's record of it, once.
+    /// Compares an image that an earlier version stored with Glance's record of it, once.
     async fn confirm_outdated(&self, stored: &Arc<StoredResponse>) -> Option<Response<Body>> {
         let record = match self.fetch_record().await {
             AuthDecision::Denied(response) | AuthDecision::Unreachable(response) => {
@@ -240,7 +240,7 @@ impl GlanceProfile {
         self.hit(Some(&record)).await
     }
 
-    /// Responds from a running fetch, if it is of the image that Glance speaks of.
+    /// Responds from a running fetch, if that fetches the image of Glance's record.
     async fn serve_running(&self) -> Option<Response<Body>> {
         let record = self.record.as_deref();
         let running = self.get.service.responses.shareable_fetch(&self.get.request.id);

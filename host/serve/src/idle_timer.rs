@@ -17,7 +17,7 @@ impl IdleTimer {
         IdleTimer { timeout, running: None }
     }
 
-    /// The result of the operation; ready with nothing if it has been pending for too long.
+    /// The result of the operation; `None` if it has been pending for too long.
     pub fn poll_limited<T>(&mut self, cx: &mut Context<'_>, result: Poll<T>) -> Poll<Option<T>> {
         if let Poll::Ready(result) = result {
             self.running = None;

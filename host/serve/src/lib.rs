@@ -1,6 +1,6 @@
 //! `image-cache serve`: the cache as an HTTP service in front of a server of images.
 //!
-//! A module of the binary that uses nothing but the library's public API: how a service sits on it.
+//! This package uses only the library's public API.
 
 mod access_log;
 mod active_request;
@@ -74,16 +74,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Serves until a signal ends it.
+/// Serves until a signal stops the service.
 pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(config, options));
-    // A disk that hangs does not keep the process.
+    // A disk that does not respond must not keep the process alive.
     runtime.shutdown_timeout(timeouts::SHUTDOWN_STEP);
     served
 }
 
-/// Fetches what is queued, once; returns the result of each image.
+/// Fetches the queued images once; returns the result of each image.
 pub fn prefetch(config: Config, options: PrefetchOptions) -> anyhow::Result<Vec<PrefetchedImage>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -133,7 +133,7 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     finished
 }
 
-/// The connections that the descriptors carry, beside what is open now for good.
+/// The maximum numbers of connections, besides the descriptors that stay open.
 fn listeners(service: &Service, descriptors: Arc<Descriptors>) -> &Listeners {
     let shares = descriptors.shares(service.options.limits.max_connections);
     service.metrics.listeners.get_or_init(|| Listeners {
@@ -143,7 +143,7 @@ fn listeners(service: &Service, descriptors: Arc<Descriptors>) -> &Listeners {
     })
 }
 
-/// Listens for clients, and for operators if there is an admin listener.
+/// Binds the listener for clients, and the admin listener if there is one.
 async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
     let clients = listen::bind(&service.options.listen).await?;
     let admin = match service.options.admin.address() {
@@ -160,7 +160,7 @@ async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListe
     Ok((clients, admin))
 }
 
-/// Finishes what is under way once the listeners have stopped, and writes hits.
+/// Finishes the operations in progress after the listeners have stopped, and writes hits.
 async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
     for mut task in tasks {
         match timeout(timeouts::SHUTDOWN_STEP, &mut task).await {
@@ -174,12 +174,12 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
         }
     };
     if timeout(timeouts::SHUTDOWN_STEP, settled).await.is_err() {
-        tracing::warn!("a fetch that nobody waits for is broken off");
+        tracing::warn!("a fetch without readers is cancelled");
     }
     match timeout(timeouts::SHUTDOWN_STEP, service.cache.run(|cache| cache.flush())).await {
         Ok(flushed) => Ok(flushed?),
         Err(_) => {
-            tracing::warn!("hits that were gathered cannot be written in time, and are lost");
+            tracing::warn!("recorded hits could not be written in time and are lost");
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! A lingering close: the service has shut down its half of a connection, and reads until the client is done.
+//! A lingering close: the service has shut down its half of a connection, and reads until the client has finished.
 
 use super::client_socket::ClientSocket;
 use super::timeouts;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Reads and discards what a client is still sending, within bounds.
+/// Reads and discards what a client is still sending, within limits.
 #[derive(Debug)]
 pub struct LingeringClose {
     left: u64,
@@ -22,10 +22,10 @@ impl LingeringClose {
         LingeringClose { left: timeouts::LINGER_BYTES, until, sleep }
     }
 
-    /// Returns when the client has sent all, stays silent, or has used up its bounds.
+    /// Returns when the client has finished, sends nothing for too long, or has reached a limit.
     pub fn poll_end(&mut self, cx: &mut Context<'_>, socket: &ClientSocket) -> Poll<()> {
         let mut bytes = [0; 16 * 1024];
-        // Yields to other tasks now and then.
+        // Yields to other tasks from time to time.
         for _ in 0..64 {
             let mut buf = ReadBuf::new(&mut bytes);
             match socket.poll_read(cx, &mut buf) {

@@ -20,15 +20,15 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// So many connections wait in the kernel until the service accepts them, or fewer if the system allows fewer
+/// The maximum number of connections that wait in the kernel until the service accepts them; the system may allow fewer
 /// (`net.core.somaxconn`). When the queue is full, the kernel drops the last packet of a client's handshake; after a
 /// minute it resets that connection, although the client has sent its request.
 const BACKLOG: u32 = 4096;
 
-/// Listens on an address: the first that its host name has and that is free.
+/// Listens on an address: the first of its host name's addresses that is free.
 pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     let cannot = || format!("cannot listen on {address}");
-    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no address"));
+    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "not an address"));
     for address in lookup_host(address).await.with_context(cannot)? {
         result = bind_to(address);
         if result.is_ok() {
@@ -48,21 +48,21 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Prints the address of a listener: port 0 took any. A reader that does not read it delays nothing.
+/// Prints the address of a listener, which shows the port that port 0 selected. A slow reader does not delay the service.
 pub fn print_address(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
     let line = format!("{what} {}\n", listener.local_addr()?);
     let (tell, told) = channel();
     let write = move || {
         let mut output = io::stdout().lock();
         let written = output.write_all(line.as_bytes()).and_then(|()| output.flush());
-        // The service may not wait for it any more.
+        // The service must not wait for the reader any longer.
         let _ = tell.send(written);
     };
     std::thread::Builder::new().name("image-cache-stdout".into()).spawn(write)?;
     match told.recv_timeout(timeouts::LISTENING_LINE) {
         Ok(written) => written.context("cannot write to standard output"),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            tracing::warn!("nobody reads standard output: where the service listens is not said");
+            tracing::warn!("standard output has no reader; the listening address is not printed");
             Ok(())
         }
     }
@@ -81,7 +81,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Serves connections until the stop, and then finishes the responses that have begun, within `--stop-within`.
+    /// Serves connections until the stop, and then finishes the responses in progress within `--stop-within`.
     pub async fn serve(self, respond: Respond, mut stop: Stop) {
         let limits = self.service.options.limits.clone();
         let respond = self.checked(respond);
@@ -108,7 +108,7 @@ impl Listener {
         tokio::select! {
             () = async { while running.join_next().await.is_some() {} } => {}
             () = tokio::time::sleep(limits.stop_within) => {
-                tracing::warn!("answers that did not end in time are broken off");
+                tracing::warn!("responses that did not end in time are interrupted");
             }
             () = stop.wait_for_now() => {}
         }
@@ -131,7 +131,7 @@ impl Listener {
         })
     }
 
-    /// The next connection, once there is a slot for it.
+    /// The next connection, when there is a slot for it.
     async fn accept(&self) -> Option<(ClientSocket, ConnectionSlot)> {
         match self.socket.accept().await {
             Ok((stream, _)) => {
@@ -143,9 +143,9 @@ impl Listener {
             }
             Err(error) => {
                 if self.log.allow("accept") {
-                    tracing::warn!(%error, "cannot accept a connection; it is tried again");
+                    tracing::warn!(%error, "cannot accept a connection; retrying");
                 }
-                // Too many open files, mostly: an idle connection makes room.
+                // The usual cause is too many open files: an idle connection is closed.
                 self.connections.close_one();
                 tokio::time::sleep(timeouts::ACCEPT_PAUSE).await;
                 None

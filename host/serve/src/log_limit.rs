@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// When a fault of each kind was logged last.
+/// When a fault of each kind was last logged.
 #[derive(Debug, Default)]
 pub struct LogLimit(Mutex<HashMap<&'static str, Instant>>);
 

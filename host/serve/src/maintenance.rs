@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep_until};
 /// How often the service checks whether an image was cached.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// After so many checks, the service looks for changes that others made to the directory.
+/// After this many checks, the service checks whether other processes changed the directory.
 const LOOKS_BETWEEN: u32 = 4;
 
-/// How soon the service prunes again after an image was in use.
+/// The wait before the service prunes again if an image was in use.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Keeps the cache within its limits until the stop.
@@ -59,7 +59,7 @@ async fn prune_until_next(service: &Service) -> Option<Instant> {
     later(again)
 }
 
-/// The moment after this time; nothing for a zero time.
+/// The moment after this time; `None` for a zero time.
 fn later(time: Duration) -> Option<Instant> {
     Some(time).filter(|time| !time.is_zero()).and_then(|time| Instant::now().checked_add(time))
 }
@@ -98,7 +98,7 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
 /// Cleans, and logs the result.
 pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
     let responses = Arc::clone(&service.responses);
-    // An earlier version may have cached images under names that show a credential.
+    // An earlier version may have cached images under names that contain a credential.
     let is_plain = service.options.origin.profile == Profile::Plain;
     let credentials = service.credentials.clone();
     let shows_credential = move |id: &str| {
@@ -107,7 +107,7 @@ pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
     };
     let cleaned = service.cache.run(move |cache| {
         if let Err(error) = responses.sweep(shows_credential) {
-            tracing::warn!(%error, "what was said of images that are cached no more cannot be removed");
+            tracing::warn!(%error, "cannot remove the stored responses of images that are no longer cached");
         }
         cache.clean(None)
     });

@@ -1,4 +1,4 @@
-//! What the service has done, in numbers, as Prometheus reads them.
+//! The service's metrics, in the format of Prometheus.
 
 mod labelled;
 mod scrape;
@@ -13,32 +13,32 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use std::sync::{Arc, OnceLock};
 
-/// Counters that differ by the value of one label.
+/// Counters that differ in the value of one label.
 type CountersByLabel = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// The values of X-Cache; the last: a response without it.
+/// The values of X-Cache; the last one is for responses without it.
 const ORIGINS: [&str; 5] = ["hit", "miss", "shared", "bypass", "none"];
 
 /// The classes of statuses.
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Counts what the service has done; the cache counts its own operations.
+/// Counts the service's operations; the cache counts its own.
 #[derive(Debug, Default)]
 pub struct ServeMetrics {
-    /// Answers by what they said of the cache.
+    /// Responses by their X-Cache.
     answers: CountersByLabel,
     /// The bytes of their bodies.
     bytes: CountersByLabel,
-    /// Answers by the first digit of their status.
+    /// Responses by the first digit of their status.
     statuses: CountersByLabel,
-    /// Answers by what the cache did, and why.
+    /// Responses by what the cache did, and why.
     reasons: CountersByLabel,
     broken_off: Counter,
-    /// Queued images that were fetched.
+    /// Queued images that the service has fetched.
     pub prefetched: Counter,
-    /// Attempts to fetch a queued image that failed.
+    /// Failed attempts to fetch a queued image.
     pub prefetch_failures: Counter,
-    /// The connections and descriptors, once the service listens.
+    /// The connections and descriptors, when the service listens.
     pub listeners: OnceLock<Listeners>,
 }
 
@@ -51,7 +51,7 @@ pub struct Listeners {
 }
 
 impl ServeMetrics {
-    /// Makes the counters that are shown before they have counted anything.
+    /// Creates the counters that are shown before they have counted anything.
     fn make_zeros(&self) {
         for origin in ORIGINS {
             drop(self.answers.get_or_create(&[("cache", origin)]));
@@ -62,7 +62,7 @@ impl ServeMetrics {
         }
     }
 
-    /// Counts a response that has ended: its status, the bytes of its body that were sent, and whether these are all.
+    /// Counts a response that has ended: its status, the bytes of its body that were sent, and whether the body is complete.
     pub fn count_response(
         &self,
         status: StatusCode,

@@ -1,4 +1,4 @@
-//! What `image-cache serve` and `image-cache prefetch` can be told, by flags or the environment.
+//! The options of `image-cache serve` and `image-cache prefetch`: flags or environment variables.
 
 mod admin;
 mod limits;
@@ -48,7 +48,7 @@ pub struct Options {
     /// Fetch a whole image, to its end, when a part of it is requested that is not cached
     #[arg(long, env = "IMAGE_CACHE_FETCH_ON_RANGE")]
     pub fetch_on_range: bool,
-    /// The most fetches by --fetch-on-range at once; while as many run, further parts are passed on uncached
+    /// The maximum number of fetches by --fetch-on-range at once; while that many run, further parts are served uncached
     #[arg(long, value_name = "N", env = "IMAGE_CACHE_FETCH_ON_RANGE_AT_ONCE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub fetch_on_range_at_once: u32,
     /// Which requests are for one user alone.
@@ -82,14 +82,14 @@ pub struct PrefetchOptions {
     pub prefetch: PrefetchSettings,
 }
 
-/// Everything at its default but what must be given.
+/// All options at their defaults except the required ones.
 #[derive(Parser)]
 struct Defaults {
     #[command(flatten)]
     options: Options,
 }
 
-/// Whether hits are authorised by the upstream.
+/// Whether the upstream authorises hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Authorise {
     Always,
@@ -97,7 +97,7 @@ pub enum Authorise {
 }
 
 impl Options {
-    /// For who serves nobody.
+    /// For `image-cache prefetch`, which serves no clients.
     pub fn for_prefetch(given: PrefetchOptions) -> Result<Options, clap::Error> {
         let upstream = given.origin.upstream.to_string();
         let Defaults { options } =
@@ -105,7 +105,7 @@ impl Options {
         Ok(Options { origin: given.origin, prefetch: given.prefetch, ..options })
     }
 
-    /// Whether hits are authorised by the upstream.
+    /// Whether the upstream authorises hits.
     pub fn authorises(&self) -> bool {
         match (self.authorise, self.origin.profile) {
             (Some(authorise), _) => authorise == Authorise::Always,

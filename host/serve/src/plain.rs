@@ -1,4 +1,4 @@
-//! The profile `plain`: a GET below the upstream's URL is served from the cache, as far as HTTP's rules for shared caches
+//! The profile `plain`: the cache serves any GET below the upstream's URL if HTTP's rules for shared caches
 //! allow that (RFC 9111).
 
 pub(crate) mod credentials_in_query;
@@ -52,9 +52,9 @@ pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response
 /// A request for an image of a plain upstream.
 struct PlainProfile {
     get: ImageGet,
-    /// What the caller's Cache-Control says.
+    /// The directives in the client's Cache-Control.
     directives: CacheControl,
-    /// Whether each use needs the upstream's permission.
+    /// Whether the upstream must authorise each use.
     authorises: bool,
     /// The response that another request shared while this one waited: it is fresh.
     shared: Option<Arc<StoredResponse>>,
@@ -72,7 +72,7 @@ impl ProxyProfile for PlainProfile {
         &mut self.get
     }
 
-    /// The upstream is asked about the image itself, once it is known what is cached.
+    /// The service asks the upstream about the image itself, after the lookup.
     async fn authorize(&mut self) -> Option<Response<Body>> {
         None
     }
@@ -97,7 +97,7 @@ impl ProxyProfile for PlainProfile {
             return CacheAnswer::Respond(response);
         }
         if self.directives.only_if_cached {
-            let words = "it is not cached, or has to be asked for\n";
+            let words = "it is not cached, or must be revalidated\n";
             return CacheAnswer::Respond(refuse(StatusCode::GATEWAY_TIMEOUT, words));
         }
         let variance = responses.variance(&self.get.request.id);
@@ -121,7 +121,7 @@ impl ProxyProfile for PlainProfile {
         let lookup = CacheLookup::new(&self.get, true);
         let looked_up = service.run(&request.id, move |responses, cache, id| {
             let found = lookup.run(cache, |_| true)?;
-            // An image without a stored response cannot be validated.
+            // An image without a stored response cannot be revalidated.
             if matches!(found, LookupResult::NotFound) && responses.is_absent(id) {
                 cache.delete_cached_image(id)?;
             }
@@ -143,7 +143,7 @@ impl ProxyProfile for PlainProfile {
         self.validate(stored, lock).await
     }
 
-    /// Whether the operator allows that, and neither the image nor the caller forbids it.
+    /// Whether the operator allows it, and neither the stored response nor the client forbids it.
     fn may_serve_stale(&self, stored: &StoredResponse) -> bool {
         let is_known = !stored.is_invalid && !stored.is_outdated();
         let is_allowed = self.get.service.options.serve_stale_if_unreachable;
@@ -167,7 +167,7 @@ impl ProxyProfile for PlainProfile {
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason> {
         let storable = rules::storable(response, &self.get.service.fields);
         if let Err(reason @ (Reason::NoStrongValidator | Reason::TooManyFields)) = storable {
-            tracing::warn!(image = %self.get.request.id, reason = reason.word(), "it is not cached");
+            tracing::warn!(image = %self.get.request.id, reason = reason.word(), "the image is not cached");
         }
         storable
     }
@@ -209,8 +209,8 @@ impl PlainProfile {
         .await
     }
 
-    /// Responds from a running fetch. A request that waited for the head of that fetch may share it; a later one needs that
-    /// it is fresh, or that the upstream confirms it, for this caller.
+    /// Responds from a running fetch. A request that waited for the header of that response may share the fetch; a later one
+    /// may share it if the response is fresh, or if the upstream confirms it for this client.
     async fn serve_running(&self, running: Option<Arc<StoredResponse>>) -> Option<Response<Body>> {
         let stored = running.filter(|_| self.get.head.method == Method::GET)?;
         let is_shared = self.shared.as_ref().is_some_and(|shared| shared.begun == stored.begun);
@@ -222,7 +222,7 @@ impl PlainProfile {
             }
             match self.ask_if(conditions).await {
                 Ok(response) if response.status() == StatusCode::NOT_MODIFIED => {}
-                // It ignores conditions, and says by itself that these are the bytes.
+                // The upstream ignores conditions, and this response proves by itself that it has these bytes.
                 Ok(response)
                     if response.status() == StatusCode::OK
                         && stored.matches(response.headers()) => {}
@@ -231,7 +231,7 @@ impl PlainProfile {
             }
         }
         let response = serve_in_flight(&self.get, Arc::clone(&stored)).await;
-        // Another image may have replaced it while the upstream was asked about this one.
+        // Another image may have replaced it during the request to the upstream.
         response.filter(|_| self.get.service.responses.is_current(&self.get.request.id, &stored))
     }
 }

@@ -1,4 +1,4 @@
-//! The ids of the profile `plain`: made from a request's path, so that no two paths have one id.
+//! The ids of the profile `plain`: derived from a request's path, so that no two paths have the same id.
 
 use image_cache::{ImageId, MAX_IMAGE_ID_BYTES};
 use percent_encoding::{
@@ -6,14 +6,14 @@ use percent_encoding::{
 };
 use sha2::{Digest, Sha256};
 
-/// What stands in an id as `%` and two hexadecimal digits.
+/// The bytes that an id contains as `%` and two hexadecimal digits.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/');
 
-/// The id of what lies under a path, with its query, below the upstream's URL; nothing for its root.
+/// The id of a path with its query, below the upstream's URL; `None` for the root.
 ///
-/// The path is taken as it was sent, less its first slash. Letters, digits and `-._` stay, a slash
-/// becomes `+`, any other byte `%` and two hexadecimal digits. Where that is no id (it begins with a dot, or is a
-/// name that the cache keeps for itself), its first byte is written so, too. What is longer than an id may be
+/// The path is used as the client sent it, without its first slash. Letters, digits and `-._` stay, a slash
+/// becomes `+`, any other byte `%` and two hexadecimal digits. If the result is not a valid id (it begins with a dot, or is a
+/// name that the cache reserves), its first byte is also escaped. A result that is too long for an id
 /// becomes `@` and the SHA-256 of the path.
 pub fn of_target(target: &str) -> Option<String> {
     let path = target.strip_prefix('/').filter(|path| !path.is_empty())?;
@@ -28,16 +28,16 @@ pub fn of_target(target: &str) -> Option<String> {
     Some(hashed(target))
 }
 
-/// The id that tells nothing of a path: `@` and the SHA-256 of it, less its first slash.
+/// An id that does not reveal the path: `@` and the SHA-256 of the path without its first slash.
 pub fn hashed(target: &str) -> String {
     format!("@{}", hex::encode(Sha256::digest(target.strip_prefix('/').unwrap_or(target))))
 }
 
-/// The path that has this id; nothing if there is none, or if it is too long to be derived from the id.
+/// The path that has this id; `None` if there is none, or if it cannot be derived because the id is a digest.
 pub fn target_of(id: &str) -> Option<String> {
     let path = id.replace('+', "/");
     let path = format!("/{}", percent_decode_str(&path).decode_utf8().ok()?);
-    // An id with other escapes than an id has is none.
+    // An id with other escapes than these is invalid.
     (of_target(&path).as_deref() == Some(id)).then_some(path)
 }
 
@@ -47,8 +47,8 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn a_path_becomes_an_id_that_can_be_read() {
-        let id = |target| of_target(target).expect("it is no root");
+    fn a_path_becomes_a_readable_id() {
+        let id = |target| of_target(target).expect("not the root");
         assert_eq!(id("/noble/current/noble.img"), "noble+current+noble.img");
         assert_eq!(id("/a b+c?x=1"), "a%20b%2Bc%3Fx%3D1");
         assert_eq!(id("/%61"), "%2561");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_paths_have_one_id_and_every_id_is_accepted() {
+    fn no_two_paths_have_the_same_id_and_every_id_is_valid() {
         let pieces = [
             "a", "/", "+", "%", "%2F", "%2f", ".", "..", "@", "?", "queue", "invalid", "cache.db",
             "%71ueue", "%2E", "ä", "A", ":",
@@ -85,7 +85,7 @@ mod tests {
         paths.dedup();
         let mut ids = HashMap::new();
         for path in paths.iter().filter(|path| !path.is_empty()) {
-            let id = of_target(&format!("/{path}")).expect("it is no root");
+            let id = of_target(&format!("/{path}")).expect("not the root");
             assert!(id.parse::<ImageId>().is_ok(), "{path} became {id}");
             let back = target_of(&id).map_or(String::new(), |target| target[1..].to_owned());
             assert!(back == *path || id.starts_with('@'), "{path} became {id}, then {back}");

@@ -1,4 +1,4 @@
-//! Fetches queued images in order, some at a time, and retries those that failed.
+//! Fetches queued images in order, several at a time, and retries those that failed.
 
 mod attempts;
 pub(crate) mod credentials;
@@ -40,7 +40,7 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
     running.tasks.shutdown().await;
 }
 
-/// The fetches that run.
+/// The running fetches.
 #[derive(Default)]
 struct RunningFetches {
     tasks: JoinSet<Result<(), String>>,
@@ -56,7 +56,7 @@ impl RunningFetches {
         };
         for (image, task) in self.images.values().filter(|(image, _)| !queued.contains(image)) {
             if !task.is_finished() {
-                tracing::info!(%image, "it is not queued any more");
+                tracing::info!(%image, "the image is not queued any more");
                 task.abort();
             }
         }
@@ -92,7 +92,7 @@ impl RunningFetches {
         }
     }
 
-    /// Records what came of a fetch.
+    /// Records the result of a fetch.
     fn finish(&mut self, service: &Service, (task, result): (Id, Option<Result<(), String>>)) {
         let Some((image, _)) = self.images.remove(&task) else { return };
         let mut attempts = service.prefetch.attempts();
@@ -106,7 +106,7 @@ impl RunningFetches {
             Some(Err(reason)) => {
                 service.metrics.prefetch_failures.inc();
                 let again_in = attempts.record_failure(&image, reason.clone());
-                tracing::warn!(%image, reason, again_in_s = again_in.as_secs(), "not fetched");
+                tracing::warn!(%image, reason, again_in_s = again_in.as_secs(), "the image was not fetched");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The way of a request for an image, which is the same for both profiles: authorise, look into the cache and at running
-//! fetches, and else ask the upstream, one request for all that wait.
+//! How the service handles a request for an image, in both profiles: it authorises the client, checks the cache and running
+//! fetches, and otherwise asks the upstream, with one request for all waiting ones.
 
 mod image_get;
 mod miss;
@@ -19,10 +19,10 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-/// An image is looked up and asked for so many times before it comes past the cache.
+/// The maximum number of lookups and upstream requests for an image before the request bypasses the cache.
 const ATTEMPTS: u32 = 3;
 
-/// What follows from one attempt.
+/// The result of one attempt.
 enum Step {
     Respond(Response<Body>),
     Retry,
@@ -50,7 +50,7 @@ pub async fn serve<P: ProxyProfile>(mut profile: P) -> Response<Body> {
     profile.get().bypass(reason).await
 }
 
-/// Asks the upstream: for this request only, if it is for a part or needs permission of its own, or else for all that wait.
+/// Asks the upstream: for this request only, if it is for a part or must be authorised itself, or else for all that wait.
 async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredResponse>>) -> Step {
     match stale {
         Some(stored) if !profile.shares_revalidation() => {
@@ -77,7 +77,7 @@ async fn attempt<P: ProxyProfile>(profile: &mut P, stale: Option<Arc<StoredRespo
     }
 }
 
-/// Validates a stale image, or fetches one that is not cached.
+/// Revalidates a stale image, or fetches one that is not cached.
 async fn ask_upstream<P: ProxyProfile>(
     profile: &mut P,
     stale: Option<Arc<StoredResponse>>,
@@ -104,7 +104,7 @@ async fn ask_upstream<P: ProxyProfile>(
     }
 }
 
-/// Goes on with the response for a whole image, of which the request wants a part: the image is fetched in the background,
+/// Continues with the response for a whole image, of which the request wants a part: the image is fetched in the background,
 /// and the part is read from that fetch.
 fn part_of<P: ProxyProfile>(
     profile: &mut P,
@@ -117,7 +117,7 @@ fn part_of<P: ProxyProfile>(
             profile.note_authorized();
             Step::Retry
         }
-        // The image cannot be fetched for others, but the response is one that the request allows.
+        // The image cannot be fetched for other clients, but the response may be sent to this one.
         (Some(CacheStatus::Hit | CacheStatus::Revalidated) | None, _) if P::RESPONDS_WITH_WHOLE => {
             Step::Respond(response)
         }
@@ -125,13 +125,13 @@ fn part_of<P: ProxyProfile>(
     }
 }
 
-/// Reads a response to its end and discards it, so that its image is cached. It has the timeouts of any fetch, and gives
-/// the permit back when it has ended.
+/// Reads a response to its end and discards it, so that its image is cached. The timeouts of every fetch apply. The permit
+/// is released at the end.
 fn fetch_in_background(permit: OwnedSemaphorePermit, answer: Response<Body>) {
     let drained = async move {
         let _running = permit;
         if let Err(error) = body::drain(answer.into_body()).await {
-            tracing::warn!(error, "an image of which a part was wanted was not fetched");
+            tracing::warn!(error, "an image was not fetched after a request for a part of it");
         }
     };
     tokio::spawn(drained.in_current_span());

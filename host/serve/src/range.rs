@@ -1,19 +1,19 @@
-//! Which part of an image a request asks for (RFC 9110, 14.1 and 13.1.5).
+//! Which part of an image a request wants (RFC 9110, 14.1 and 13.1.5).
 
 use super::stored_response::StoredResponse;
 use hyper::{HeaderMap, header};
 use std::ops::Range;
 
-/// The part that a request asks for, whatever the image's size.
+/// The part that a request wants, independent of the image's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// Everything: there is no Range, or one that a server may ignore (other units, several parts).
+    /// The whole image: there is no Range, or one that a server may ignore (other units, several parts).
     All,
     /// From the first byte to the second, both included; to the end if there is no second.
     From(u64, Option<u64>),
-    /// The last bytes, this many.
+    /// The last bytes; how many.
     Last(u64),
-    /// Bytes in a form that means nothing.
+    /// A byte range with an invalid syntax.
     Malformed,
 }
 
@@ -22,13 +22,13 @@ pub enum Asked {
 pub enum Part {
     All,
     Some(Range<u64>),
-    /// No byte of the image was asked for: 416.
+    /// The request wants no byte that the image has: 416.
     Unsatisfiable,
 }
 
 impl Asked {
-    /// What these headers ask for, of an image with this stored response. An If-Range that does not match it asks for
-    /// everything.
+    /// The part that these headers request, of an image with this stored response. An If-Range that does not match it requests
+    /// the whole image.
     pub fn of(headers: &HeaderMap, stored: Option<&StoredResponse>) -> Asked {
         let mut ranges = headers.get_all(header::RANGE).iter();
         let (Some(range), None) = (ranges.next(), ranges.next()) else { return Asked::All };
@@ -76,7 +76,7 @@ fn parse(text: &str) -> Asked {
     }
 }
 
-/// Digits; more than fit are as good as the most that does.
+/// A number in digits; one that is too large counts as the maximum.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
@@ -89,7 +89,7 @@ mod tests {
 
     fn part(range: &str, size: u64) -> Part {
         let mut headers = HeaderMap::new();
-        headers.insert(header::RANGE, HeaderValue::from_str(range).expect("it is a header"));
+        headers.insert(header::RANGE, HeaderValue::from_str(range).expect("a valid header"));
         Asked::of(&headers, None).part(size)
     }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_beyond_the_image_or_without_meaning_are_refused() {
+    fn ranges_beyond_the_image_or_malformed_ones_are_refused() {
         for range in
             ["bytes=10-", "bytes=-0", "bytes=3-2", "bytes=-", "bytes=", "bytes", "bytes=a-b"]
         {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn several_parts_and_other_units_ask_for_everything() {
+    fn several_parts_and_other_units_request_the_whole_image() {
         assert_eq!(part("bytes=0-0,5-6", 10), Part::All);
         assert_eq!(part("pages=1-2", 10), Part::All);
     }

@@ -1,4 +1,4 @@
-//! Refuses malformed requests, whose meaning no server should guess.
+//! Refuses malformed requests, whose meaning a server should not guess.
 
 use super::body::Body;
 use super::log_limit::LogLimit;
@@ -6,11 +6,11 @@ use super::response::refuse;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version, header};
 
-/// The refusal of a request that is not well formed.
+/// The refusal of a malformed request.
 pub fn refusal<B>(request: &Request<B>, log: &LogLimit) -> Option<Response<Body>> {
     let (status, words) = fault(request)?;
     if log.allow(words) {
-        tracing::warn!(status = status.as_u16(), "a request is refused: {}", words.trim_end());
+        tracing::warn!(status = status.as_u16(), "a request was refused: {}", words.trim_end());
     }
     Some(refuse(status, words))
 }
@@ -18,7 +18,7 @@ pub fn refusal<B>(request: &Request<B>, log: &LogLimit) -> Option<Response<Body>
 /// What is wrong with a request.
 fn fault<B>(request: &Request<B>) -> Option<(StatusCode, &'static str)> {
     if request.method() == Method::CONNECT {
-        return Some((StatusCode::METHOD_NOT_ALLOWED, "this is no proxy for connections\n"));
+        return Some((StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not supported\n"));
     }
     let bad = |words| Some((StatusCode::BAD_REQUEST, words));
     if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
@@ -28,15 +28,15 @@ fn fault<B>(request: &Request<B>) -> Option<(StatusCode, &'static str)> {
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => bad("more than one Host\n"),
         (Some(host), None) if !is_host(host.as_bytes()) => bad("the Host is malformed\n"),
-        // Health checks speak HTTP/1.0, which knows no Host.
+        // Health checks use HTTP/1.0, which has no Host.
         (None, None) if request.version() > Version::HTTP_10 => {
-            bad("HTTP/1.1 requires a Host, and there is none\n")
+            bad("HTTP/1.1 requires a Host field\n")
         }
         _ => None,
     }
 }
 
-/// A name or an address, and perhaps a port.
+/// A name or an address, with an optional port.
 fn is_host(value: &[u8]) -> bool {
     let authority = Authority::try_from(value).ok();
     authority.is_some_and(|it| {

@@ -1,9 +1,9 @@
-//! Which of a client's header fields a shared fetch carries, and which make a request one for its user alone.
+//! Which of a client's header fields a shared fetch forwards, and which make a request personal.
 
 use super::options::{Options, Profile};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// Fields by which a server tells users apart.
+/// Fields that identify a user to a server.
 const PERSONAL: [HeaderName; 6] = [
     header::AUTHORIZATION,
     header::COOKIE,
@@ -13,8 +13,8 @@ const PERSONAL: [HeaderName; 6] = [
     HeaderName::from_static("x-auth-token"),
 ];
 
-/// What a fetch carries of its client's fields although others share the fetch: the client's software and addresses, and its
-/// trace. The host is there for an upstream whose responses name it.
+/// The client's fields that a fetch forwards although other clients share it: the client's software, addresses and trace.
+/// Host is included because an upstream may use it in its responses.
 const SHARED: [HeaderName; 7] = [
     header::HOST,
     header::USER_AGENT,
@@ -25,21 +25,21 @@ const SHARED: [HeaderName; 7] = [
     HeaderName::from_static("x-openstack-request-id"),
 ];
 
-/// How services of OpenStack name a user to each other: fields that begin so.
+/// Prefixes of the fields that identify a user between OpenStack's services.
 const OF_OPENSTACK: [&str; 2] = ["x-", "openstack-"];
 
-/// The rules for a service's requests.
+/// The rules of a service for requests.
 #[derive(Debug, Clone)]
 pub struct RequestFields {
     personal: Vec<HeaderName>,
     shared: Vec<HeaderName>,
     profile: Profile,
-    /// Whether each use of an image needs the upstream's permission.
+    /// Whether the upstream must authorise each use of an image.
     pub authorises: bool,
 }
 
 impl RequestFields {
-    /// With the operator's further names.
+    /// Adds the operator's further names.
     pub fn new(options: &Options) -> RequestFields {
         let further = &options.sharing;
         let with = |known: &[HeaderName], further: &[HeaderName]| {
@@ -54,12 +54,12 @@ impl RequestFields {
         }
     }
 
-    /// Whether a request is for its user alone.
+    /// Whether a request is for its user only.
     pub fn is_personal(&self, headers: &HeaderMap) -> bool {
         self.personal.iter().any(|name| headers.contains_key(name))
     }
 
-    /// What a shared fetch carries of a client's fields.
+    /// The client's fields that a shared fetch forwards.
     pub fn for_shared_fetch(&self, headers: &HeaderMap) -> HeaderMap {
         let mut carried = HeaderMap::new();
         for (name, value) in headers {
@@ -71,7 +71,7 @@ impl RequestFields {
         carried
     }
 
-    /// Whether a shared fetch carries a field, and not the same for all.
+    /// Whether a shared fetch forwards a field whose value may differ between clients.
     fn is_carried(&self, name: &HeaderName) -> bool {
         let is_glance = self.profile == Profile::Glance;
         let is_of_user = self.personal.contains(name)
@@ -79,9 +79,9 @@ impl RequestFields {
         self.shared.contains(name) || (is_of_user && (is_glance || self.authorises))
     }
 
-    /// Whether responses that vary by this field differ between the fetches of two clients.
+    /// Whether responses that vary on this field differ between the fetches of two clients.
     pub fn makes_fetches_differ(&self, name: &HeaderName) -> bool {
-        // Without the client's host, all fetches name the upstream's.
+        // Without the client's Host, all fetches have the upstream's host.
         let is_same_for_all = self.profile == Profile::Plain && name == header::HOST;
         self.is_carried(name) && !is_same_for_all
     }

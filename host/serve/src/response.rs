@@ -1,4 +1,4 @@
-//! Heads of responses: of the service itself, and with images from the cache.
+//! Response headers: for the service's own responses, and for images from the cache.
 
 use super::body;
 use super::body::Body;
@@ -10,12 +10,12 @@ use headers::{ContentRange, HeaderMapExt};
 use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode, header};
 
-/// Says that a response came past the cache, and why.
+/// Marks a response as bypassing the cache, with the reason.
 pub fn bypassed<B>(reason: Reason, response: Response<B>) -> Response<B> {
     CacheStatus::Bypass(reason).mark(response)
 }
 
-/// A response of our own.
+/// A response of the service itself.
 pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
     let mut response = Response::new(body::full(words));
     *response.status_mut() = status;
@@ -24,7 +24,7 @@ pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
     response
 }
 
-/// What a client is told if the upstream does not respond.
+/// The response to a client if the upstream does not respond.
 pub fn upstream_failed(error: &UpstreamError) -> Response<Body> {
     match error {
         UpstreamError::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
@@ -35,21 +35,21 @@ pub fn upstream_failed(error: &UpstreamError) -> Response<Body> {
             refuse(StatusCode::BAD_GATEWAY, "the upstream cannot be reached\n")
         }
         UpstreamError::ClientStalled => {
-            tracing::debug!("a client does not send the rest of its request in time");
-            let words = "the rest of the request did not come in time\n";
+            tracing::debug!("a client did not send the rest of its request in time");
+            let words = "the rest of the request did not arrive in time\n";
             let mut response = refuse(StatusCode::REQUEST_TIMEOUT, words);
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
             response
         }
         UpstreamError::TimedOut => {
-            tracing::warn!("the upstream does not answer in time");
-            refuse(StatusCode::GATEWAY_TIMEOUT, "the upstream does not answer in time\n")
+            tracing::warn!("the upstream does not respond in time");
+            refuse(StatusCode::GATEWAY_TIMEOUT, "the upstream does not respond in time\n")
         }
     }
 }
 
-/// The head of the response with an image or a part of it; `unsatisfiable` parts have no body.
+/// The header of the response with an image or a part of it; `Unsatisfiable` parts have no body.
 pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
@@ -58,14 +58,14 @@ pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
     let (status, length) = match part {
         Part::All => (StatusCode::OK, size),
         Part::Some(range) => {
-            // It fails for no range that has an end.
+            // It never fails for a range that has an end.
             if let Ok(part) = ContentRange::bytes(range.clone(), size) {
                 headers.typed_insert(part);
             }
             (StatusCode::PARTIAL_CONTENT, range.end - range.start)
         }
         Part::Unsatisfiable => {
-            // What describes the image does not describe this response.
+            // Fields that describe the image do not describe this response.
             headers.clear();
             headers.typed_insert(ContentRange::unsatisfied_bytes(size));
             (StatusCode::RANGE_NOT_SATISFIABLE, 0)
@@ -76,7 +76,7 @@ pub fn head(stored: &StoredResponse, size: u64, part: &Part) -> Response<()> {
     response
 }
 
-/// The head of the response to a client that has this very image (304).
+/// The header of the response to a client that already has this image (304).
 pub fn not_modified(stored: &StoredResponse) -> Response<()> {
     let mut response = head(stored, 0, &Part::All);
     *response.status_mut() = StatusCode::NOT_MODIFIED;

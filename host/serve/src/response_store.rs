@@ -47,7 +47,7 @@ impl ResponseStore {
         })
     }
 
-    /// The invalidations until now, for a request that is about to ask the upstream.
+    /// The invalidations until now, for a request to the upstream that is about to be sent.
     pub fn epoch(&self) -> InvalidationEpoch {
         self.invalidations.until_now()
     }
@@ -81,7 +81,7 @@ impl ResponseStore {
         Some(Arc::clone(&fetch.stored))
     }
 
-    /// The response of the cached image whose file has this size and time. An error says that there may be one, but that it
+    /// The response of the cached image whose file has this size and time. An error means that there may be one, but that it
     /// cannot be read now.
     pub fn lookup(
         &self,
@@ -126,7 +126,7 @@ impl ResponseStore {
         Ok(in_flight.map(|stored| self.commit(id, &stored, size, modified)))
     }
 
-    /// The fetch has published its image: stores the response as the one of the cached file.
+    /// Stores the response of the cached file, after the fetch has published its image.
     fn commit(
         &self,
         id: &str,
@@ -157,7 +157,7 @@ impl ResponseStore {
 
     fn save(&self, id: &str, stored: &StoredResponse) {
         if let Err(error) = self.files.save(id, &stored) {
-            tracing::warn!(image = %id, %error, "what the upstream said of it cannot be kept: it will be fetched again after a restart");
+            tracing::warn!(image = %id, %error, "the response cannot be stored; the image will be fetched again after a restart");
         }
     }
 
@@ -184,7 +184,7 @@ impl ResponseStore {
         Some(stored)
     }
 
-    /// The time of the cached file that the known response belongs to.
+    /// The modification time of the cached file that the known response describes.
     fn known_modified(&self, id: &str) -> Option<Option<Timestamp>> {
         let in_memory = {
             let table = self.table();
@@ -195,12 +195,12 @@ impl ResponseStore {
         in_memory.or_else(|| Some(self.files.load::<StoredResponse>(id).ok()??.modified))
     }
 
-    /// Whether there is certainly no response of an image.
+    /// Whether an image certainly has no response.
     pub fn is_absent(&self, id: &str) -> bool {
         self.in_flight(id).is_none() && self.files.is_absent(id)
     }
 
-    /// Keeps a response in memory; as invalid if its fetch became invalid since the response was taken from it.
+    /// Keeps a response in memory; marks it as invalid if its fetch became invalid since the response was taken from it.
     fn remember(&self, id: &str, mut stored: Arc<StoredResponse>) -> Arc<StoredResponse> {
         let mut table = self.table();
         let fetched = table.fetches.get(id).map(|fetch| &fetch.stored);

@@ -7,7 +7,7 @@ use super::{glance, plain};
 use hyper::{Request, Response};
 use std::sync::Arc;
 
-/// Responds to a request that is well formed.
+/// Responds to a well-formed request.
 pub async fn respond(service: Arc<Service>, request: Request<Body>) -> Response<Body> {
     match service.options.origin.profile {
         Profile::Glance => glance::respond(&service, request).await,

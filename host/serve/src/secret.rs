@@ -7,7 +7,7 @@ use std::path::Path;
 use std::{fmt, io};
 use subtle::ConstantTimeEq;
 
-/// No secret is longer than this.
+/// The maximum size of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// A text that no log and no error shows.
@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text of a file, or else of a variable, without white space around it; nothing if neither is given.
+    /// The text of a file, or else of an environment variable, without surrounding white space; `None` if neither is set.
     pub fn of_file_or_variable(
         file: Option<&Path>,
         variable: &str,
@@ -23,7 +23,7 @@ impl Secret {
         match (file, std::env::var(variable)) {
             (Some(file), _) => Secret::of_file(file).map(Some),
             (None, Ok(text)) if !text.trim().is_empty() => Ok(Some(Secret::of(&text))),
-            (None, Err(std::env::VarError::NotUnicode(_))) => bail!("${variable} is no UTF-8"),
+            (None, Err(std::env::VarError::NotUnicode(_))) => bail!("${variable} is not UTF-8"),
             (None, _) => Ok(None),
         }
     }
@@ -36,12 +36,12 @@ impl Secret {
             }
             other => other.with_context(cannot)?,
         };
-        // The error of a wrong byte would show what comes before it.
+        // The error of a wrong byte would show the text before it.
         let text = String::from_utf8(bytes)
             .ok()
-            .with_context(|| format!("{} is no UTF-8", file.display()))?;
+            .with_context(|| format!("{} is not UTF-8", file.display()))?;
         if text.trim().is_empty() {
-            bail!("{} is empty: a secret was to be in it", file.display());
+            bail!("{} is empty: it must contain a secret", file.display());
         }
         Ok(Secret::of(&text))
     }
@@ -50,12 +50,12 @@ impl Secret {
         Secret(text.trim().to_owned())
     }
 
-    /// The text, to be sent.
+    /// The text, for a request.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Compares in constant time: it reveals neither where the bytes differ nor their number.
+    /// Compares in constant time: the time reveals neither where the bytes differ nor their number.
     pub fn is(&self, given: &[u8]) -> bool {
         Sha256::digest(&self.0).ct_eq(&Sha256::digest(given)).into()
     }
@@ -72,17 +72,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_read_without_its_line_end_compared_whole_and_not_shown() {
+    fn a_secret_is_read_without_its_line_end_compared_completely_and_not_shown() {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
-        std::fs::write(file.path(), "swordfish\n").expect("it can be written");
-        let secret = Secret::of_file(file.path()).expect("it can be read");
+        std::fs::write(file.path(), "swordfish\n").expect("it is writable");
+        let secret = Secret::of_file(file.path()).expect("it is readable");
         assert!(secret.is(b"swordfish"));
         assert!(!secret.is(b"swordfis") && !secret.is(b"swordfish2") && !secret.is(b""));
         assert_eq!(format!("{secret:?}"), "Secret(…)");
     }
 
     #[test]
-    fn an_empty_file_is_no_secret() {
+    fn an_empty_file_is_not_a_secret() {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
         let error = Secret::of_file(file.path()).expect_err("it is empty");
         assert!(error.to_string().contains("is empty"), "{error}");

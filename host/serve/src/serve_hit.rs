@@ -1,4 +1,4 @@
-//! Responses with cached images: a damaged block is replaced by the upstream's bytes.
+//! Responses with cached images; bytes from the upstream replace a damaged block.
 
 use super::body::Body;
 use super::cache_lookup::{CacheHit, HitContent};
@@ -17,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The response with a cached image, or the information that the client has the image already (304).
+/// The response with a cached image, or a 304 if the client already has the image.
 pub fn serve_hit(get: &ImageGet, hit: CacheHit, status: CacheStatus) -> Response<Body> {
     let CacheHit { stored, size, part, content } = hit;
     if stored.is_not_modified_for(&get.head.headers) {
@@ -39,8 +39,8 @@ pub fn serve_hit(get: &ImageGet, hit: CacheHit, status: CacheStatus) -> Response
     status.mark(head.map(|()| body))
 }
 
-/// The bytes of a large image, which end at `end`: from the cache, and once from the upstream after a damaged block, of
-/// which no byte was sent.
+/// The bytes of a large image up to `end`: from the cache, and, after a damaged block, from the upstream. No byte of the
+/// damaged block was sent.
 fn repaired(
     reader: CachedReader,
     end: u64,

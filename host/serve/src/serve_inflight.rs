@@ -13,10 +13,10 @@ use image_cache::Route;
 use image_cache::tokio::ImageReader;
 use std::sync::Arc;
 
-/// A part that starts farther ahead of the fetch comes from the upstream.
+/// A part that starts further ahead of the fetch comes from the upstream.
 const FAR_AHEAD: u64 = 64 << 20;
 
-/// Responds from a running fetch to a request with these headers; nothing if there is no such fetch, or it is too far behind.
+/// Responds from a running fetch to a request with these headers; `None` if there is no such fetch, or it is too far behind.
 pub async fn serve_in_flight(
     get: &ImageGet,
     stored: Arc<StoredResponse>,
@@ -60,7 +60,7 @@ async fn join(
     Some(stream_response(CacheStatus::Miss, head, reader, size).await)
 }
 
-/// Streams a reader's bytes, with their cache status: `fetched` if this request fetches them.
+/// Streams a reader's bytes with their cache status: `fetched` if this request fetches them.
 pub async fn stream_response(
     fetched: CacheStatus,
     head: Response<()>,

@@ -1,4 +1,4 @@
-//! The state that all parts of the service share, and the pass to the upstream past the cache.
+//! The state that all parts of the service share, and forwarding to the upstream.
 
 use super::admin_token::AdminToken;
 use super::auth_cache::AuthCache;
@@ -36,14 +36,14 @@ pub struct Service {
     pub certificate: Option<Arc<ServerCertificate>>,
     pub prefetch: PrefetchState,
     pub responses: Arc<ResponseStore>,
-    /// Which fields a shared fetch carries, and which make a request personal.
+    /// Which fields a shared fetch forwards, and which make a request personal.
     pub fields: RequestFields,
     /// Which parameters of a query make a request personal.
     pub credentials: KnownCredentials,
     pub auth_cache: AuthCache,
-    /// The permits for fetches of whole images that range requests begin.
+    /// The permits for fetches of whole images that range requests start.
     background_fetches: Arc<Semaphore>,
-    /// Limits the log lines about requests that are refused, on both listeners.
+    /// Limits the log lines about refused requests, on both listeners.
     pub refusals: LogLimit,
 }
 
@@ -53,7 +53,7 @@ impl Service {
         let place = format!("{}/http", image_cache::names::OWN);
         let responses =
             responses.with_context(|| format!("cannot use {place} in the cache directory"))?;
-        // Faulty credentials are an error at once.
+        // Invalid credentials are an error at the start.
         credentials::headers(options.prefetch.prefetch_credentials_file.as_deref())?;
         Ok(Service {
             upstream: Upstream::new(&options.origin)?,
@@ -72,20 +72,20 @@ impl Service {
         })
     }
 
-    /// Reads secrets and certificates again; a faulty one stays as it was.
+    /// Reads secrets and certificates again; an invalid one does not change the old one.
     pub fn reload(&self) -> anyhow::Result<()> {
         let token = self.admin_token.reload();
         let certificate = self.certificate.as_ref().map_or(Ok(()), |it| it.reload());
         token.and(certificate)
     }
 
-    /// The permit to fetch a whole image for a range request, if the options allow that and few enough such fetches run.
+    /// The permit to fetch a whole image for a range request, if the options allow it and the limit is not reached.
     pub fn try_fetch_on_range(&self) -> Option<OwnedSemaphorePermit> {
         let permits = self.options.fetch_on_range.then(|| Arc::clone(&self.background_fetches));
         permits?.try_acquire_owned().ok()
     }
 
-    /// Passes a request to the upstream, and returns its response.
+    /// Forwards a request to the upstream, and returns its response.
     pub async fn pass(&self, request: Request<Body>) -> Response<Body> {
         let target = target(&request).to_owned();
         match self.upstream.send(&target, request).await {
@@ -100,12 +100,12 @@ impl Service {
         response.map(|body| with_timeout(body, timeout, None))
     }
 
-    /// Passes a request for an image to the upstream, past the cache.
+    /// Forwards a request for an image to the upstream and bypasses the cache.
     pub async fn bypass(&self, reason: Reason, head: Parts) -> Response<Body> {
         bypassed(reason, self.pass(Request::from_parts(head, body::empty())).await)
     }
 
-    /// Runs what may block, with the stored responses, the cache and the id of an image.
+    /// Runs a function that may block, with the stored responses, the cache and the id of an image.
     pub async fn run<T: Send + 'static>(
         &self,
         id: &str,
@@ -128,5 +128,5 @@ pub fn target<B>(request: &Request<B>) -> &str {
 
 /// Logs why the cache does not serve an image.
 pub fn log_bypass(id: &str, error: &image_cache::Error) {
-    tracing::warn!(image = %id, %error, "the cache cannot serve it; it comes from the upstream");
+    tracing::warn!(image = %id, %error, "the cache cannot serve the image; the upstream does");
 }

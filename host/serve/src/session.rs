@@ -1,4 +1,4 @@
-//! A connection that is served: the TLS handshake, requests and responses, and the end.
+//! A client's connection: the TLS handshake, requests and responses, and the close.
 
 use super::active_request::ActiveRequest;
 use super::body::Body;
@@ -22,13 +22,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-/// hyper's buffers are no smaller; a head may fill one and must leave room to see what follows.
+/// hyper's buffers are no smaller. A header may fill one, and hyper must have room to read the bytes after it.
 const BEYOND_HEAD: usize = 8 * 1024;
 
-/// Responds to a request. The future has memory of its own, which an idle connection does not have.
+/// Responds to a request. The future has its own memory, which an idle connection does not need.
 pub type Respond = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
-/// A connection that is served.
+/// A client's connection.
 pub struct ClientSession {
     pub acceptor: Option<TlsAcceptor>,
     pub limits: ClientLimits,
@@ -56,10 +56,10 @@ impl ClientSession {
         match stream {
             Ok(Ok(stream)) => self.serve_http(socket, stream).await,
             Ok(Err(error)) if self.log.allow("TLS") => {
-                tracing::warn!(%error, "no TLS with a client");
+                tracing::warn!(%error, "the TLS handshake with a client failed");
             }
-            Ok(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
-            Err(_) => tracing::debug!("a client did not finish its greeting"),
+            Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake with a client failed"),
+            Err(_) => tracing::debug!("a client did not finish its TLS handshake"),
         }
     }
 
@@ -101,7 +101,7 @@ impl ClientSession {
     }
 }
 
-/// Responds to the requests of a connection, which is busy meanwhile.
+/// Responds to the requests of a connection and marks it as busy meanwhile.
 fn http_service(
     slot: ConnectionSlot,
     client: ClientSocket,
@@ -117,8 +117,8 @@ fn http_service(
     })
 }
 
-/// Closes a connection whose first request did not arrive in time. The client may send it just now: it is read and
-/// discarded, so that the client sees the end of the connection, and no reset.
+/// Closes a connection whose first request did not arrive in time. If the client sends it now, the service reads and
+/// discards it, so that the client sees the end of the connection and not a reset.
 async fn close(socket: ClientSocket) {
     if socket.shut_down().is_ok() {
         let mut lingering = LingeringClose::new();
@@ -126,20 +126,20 @@ async fn close(socket: ClientSocket) {
     }
 }
 
-/// Logs why a connection ended early: at most now and then if its client made a mistake.
+/// Logs why a connection ended early; for a client's mistake at a limited rate.
 fn log_end(log: &LogLimit, error: &hyper::Error, max_head: usize) {
     match error {
         error if error.is_parse_too_large() => {
             if log.allow("too large") {
                 tracing::warn!(
                     max_head,
-                    "a request's head is too large: it was answered with 431 or 414"
+                    "a request's head is too large; the response was 431 or 414"
                 );
             }
         }
         error if error.is_parse() => {
             if log.allow("malformed") {
-                tracing::warn!(%error, "a request was malformed: it was answered with 400");
+                tracing::warn!(%error, "a request was malformed; the response was 400");
             }
         }
         error => tracing::debug!(%error, "a connection broke off"),

@@ -1,12 +1,12 @@
-//! SIGTERM and SIGINT stop the service in order, a second one at once; SIGHUP has it read its secrets and
-//! certificates again. systemd is told of each.
+//! SIGTERM and SIGINT stop the service gracefully, a second one stops it at once; SIGHUP makes it read its secrets and
+//! certificates again. systemd is notified of each.
 
 use sd_notify::NotifyState;
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// How far a stop has come.
+/// The state of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
@@ -19,7 +19,7 @@ enum Phase {
 pub struct Stop(watch::Receiver<Phase>);
 
 impl Stop {
-    /// Stops on SIGTERM and SIGINT; on SIGHUP it calls `reload`, which keeps what is faulty as it was.
+    /// Stops on SIGTERM and SIGINT; on SIGHUP it calls `reload`, which keeps the old value if a new one is invalid.
     pub fn on_signals(
         reload: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Stop> {
@@ -48,28 +48,28 @@ impl Stop {
         Ok(Stop(stop))
     }
 
-    /// Returns once the service is to stop.
+    /// Returns when the service must stop.
     pub async fn wait(&mut self) {
         self.reach(Phase::Stopping).await;
     }
 
-    /// Returns once it is to stop whatever is under way.
+    /// Returns when the service must stop at once.
     pub async fn wait_for_now(&mut self) {
         self.reach(Phase::Now).await;
     }
 
-    /// Whether the service is to stop.
+    /// Whether the service must stop.
     pub fn has_come(&self) -> bool {
         *self.0.borrow() >= Phase::Stopping
     }
 
     async fn reach(&mut self, phase: Phase) {
-        // If the sender is gone, that is a stop, too.
+        // If the sender no longer exists, that is also a stop.
         let _ = self.0.wait_for(|reached| *reached >= phase).await;
     }
 }
 
-/// Tells systemd that the service is ready, and, if systemd has a watchdog, again and again that it is alive.
+/// Notifies systemd that the service is ready, and regularly that it is alive if systemd has a watchdog.
 pub async fn notify_ready(mut stop: Stop) {
     notify(&[NotifyState::Ready]);
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
@@ -87,15 +87,15 @@ fn run_reload(reload: &impl Fn() -> anyhow::Result<()>) {
     match reload() {
         Ok(()) => tracing::warn!("read secrets and certificates again"),
         Err(error) => {
-            tracing::error!("what was to be read again is faulty, and stays as it was: {error:#}")
+            tracing::error!("a secret or certificate is invalid and stays as it was: {error:#}")
         }
     }
     notify(&[NotifyState::Ready]);
 }
 
-/// Tells systemd, if it listens.
+/// Notifies systemd, if the service runs under it.
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "systemd does not hear us");
+        tracing::debug!(%error, "cannot notify systemd");
     }
 }

@@ -1,15 +1,15 @@
-//! The header fields of a stored response: which of them are kept, which a 304 updates, and how many there may be.
+//! The header fields of a stored response: which ones the cache keeps, which a 304 updates, and how many there may be.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-/// More fields than this are no image's.
+/// The maximum number of fields.
 const MOST_FIELDS: usize = 100;
 
-/// More bytes of names and values than this are no image's.
+/// The maximum size of names and values together.
 const MOST_BYTES: usize = 32 << 10;
 
-/// Fields of one response only, or written anew for each. Fields of a connection are gone before a response is stored.
+/// Fields of one response only, or written anew for each. Connection-specific fields are removed before a response is stored.
 const NOT_STORED: [HeaderName; 11] = [
     header::ACCEPT_RANGES,
     header::AGE,
@@ -24,14 +24,14 @@ const NOT_STORED: [HeaderName; 11] = [
     HeaderName::from_static("x-openstack-request-id"),
 ];
 
-/// What describes the stored bytes: a 304, which brings none, cannot change it (RFC 9111, 3.2).
+/// Fields that describe the stored bytes: a 304, which has no body, cannot change them (RFC 9111, 3.2).
 const OF_THE_BYTES: [HeaderName; 3] =
     [header::CONTENT_ENCODING, header::ETAG, HeaderName::from_static("content-md5")];
 
-/// The fields of a stored response; a name may stand several times.
+/// The fields of a stored response; a name may occur several times.
 ///
 /// On disk they are pairs of name and value. A value is text in which each character is one byte of the field (ISO 8859-1),
-/// so that any field can be repeated as it came.
+/// so that any field can be sent again unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(String, String)>", into = "Vec<(String, String)>")]
 pub struct StoredFields(HeaderMap);
@@ -39,7 +39,7 @@ pub struct StoredFields(HeaderMap);
 impl From<Vec<(String, String)>> for StoredFields {
     fn from(fields: Vec<(String, String)>) -> StoredFields {
         let mut headers = HeaderMap::new();
-        // What lies on disk may have any number.
+        // A file on disk may have any number of fields.
         for (name, value) in fields.iter().take(2 * MOST_FIELDS) {
             if let (Ok(name), Some(value)) = (name.parse::<HeaderName>(), value_of(value)) {
                 headers.append(name, value);
@@ -63,7 +63,7 @@ impl StoredFields {
         StoredFields(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
-    /// Takes over what a 304 says.
+    /// Applies the fields of a 304.
     pub fn update(&mut self, headers: &HeaderMap) {
         for name in headers.keys() {
             if !OF_THE_BYTES.contains(name) && !NOT_STORED.contains(name) {
@@ -74,14 +74,14 @@ impl StoredFields {
         }
     }
 
-    /// Adds a field if there is none of this name.
+    /// Adds a field if there is none with this name.
     pub fn add_missing(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = value.parse() {
             self.0.entry(name).or_insert(value);
         }
     }
 
-    /// As they are sent.
+    /// The fields as they are sent.
     pub fn map(&self) -> &HeaderMap {
         &self.0
     }
@@ -120,18 +120,18 @@ mod tests {
     fn map(fields: &[(&'static str, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            let value = HeaderValue::from_bytes(value).expect("it is a value");
+            let value = HeaderValue::from_bytes(value).expect("a valid value");
             headers.append(HeaderName::from_static(name), value);
         }
         headers
     }
 
     #[test]
-    fn every_field_is_repeated_byte_for_byte_and_as_often_as_it_came() {
+    fn every_field_is_sent_again_unchanged_and_as_often_as_it_was_received() {
         let said =
             map(&[("x-name", b"caf\xe9"), ("link", b"<a>"), ("link", b"<b>"), ("age", b"3")]);
-        let stored = serde_json::to_string(&StoredFields::of(&said)).expect("it is JSON");
-        let stored: StoredFields = serde_json::from_str(&stored).expect("it can be read");
+        let stored = serde_json::to_string(&StoredFields::of(&said)).expect("valid JSON");
+        let stored: StoredFields = serde_json::from_str(&stored).expect("it is readable");
         let mut expected = said;
         expected.remove("age");
         assert_eq!(stored.map(), &expected);
@@ -150,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_on_disk_cannot_make_a_field_that_is_none() {
+    fn a_file_on_disk_cannot_produce_an_invalid_field() {
         let faulty = r#"[["x y", "a"], ["x-a", "b\r\nx: c"], ["x-b", "€"], ["x-c", "d"]]"#;
-        let fields: StoredFields = serde_json::from_str(faulty).expect("it is JSON");
+        let fields: StoredFields = serde_json::from_str(faulty).expect("valid JSON");
         assert_eq!(fields.map(), &map(&[("x-c", b"d")]));
     }
 }

@@ -11,37 +11,37 @@ use image_cache::Expected;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The MD5 of a body: in base64 (RFC 1864), or in hexadecimal, as Glance has it.
+/// The MD5 of a body: in base64 (RFC 1864), or in hexadecimal, as Glance sends it.
 pub const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// The version of the format, and of the rules for storing. Earlier rules stored some responses that must not be shared: a
-/// response with another version is validated before its next use.
+/// response with another version is revalidated before its next use.
 const VERSION: u32 = 2;
 
-/// The clock of file times lags behind by this time at most.
+/// File times may lag behind the clock by this much.
 const COARSE: Duration = Duration::from_millis(100);
 
-/// A response from farther in the future was stored by a clock that was wrong.
+/// If a response is further in the future, the clock was wrong when it was stored.
 const MOST_AHEAD: Duration = Duration::from_secs(60);
 
 /// The stored response of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// The rules by which it was stored.
+    /// The version of the rules by which it was stored.
     #[serde(default)]
     version: u32,
     /// Whether it must be revalidated before its next use, fresh or not: an unsafe method has changed the image.
     #[serde(default)]
     pub is_invalid: bool,
-    /// The server that it came from.
+    /// The upstream from which it came.
     pub upstream: String,
     /// Bytes in the image, if known.
     pub size: Option<u64>,
     /// The MD5 of its bytes, in hexadecimal, if known.
     pub md5: Option<String>,
-    /// When its fetch began.
+    /// When its fetch started.
     pub begun: Timestamp,
-    /// The modification time of the cached file that it describes, once there is one.
+    /// The modification time of the cached file that it describes, if there is one.
     pub modified: Option<Timestamp>,
     /// When the upstream sent or last confirmed it, in seconds since the epoch.
     pub confirmed: u64,
@@ -63,7 +63,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl StoredResponse {
-    /// The stored response of a response that has just arrived.
+    /// The stored response for a response that has just arrived.
     pub fn new(
         upstream: &str,
         headers: &HeaderMap,
@@ -105,12 +105,12 @@ impl StoredResponse {
         self.version != VERSION
     }
 
-    /// What its Cache-Control says.
+    /// Its Cache-Control.
     pub fn cache_control(&self) -> CacheControl {
         CacheControl::of(self.headers())
     }
 
-    /// Adds what Glance says of an image whose MD5 is known, and an ETag, which it does not give.
+    /// Adds Glance's fields of an image whose MD5 is known, and an ETag, which Glance does not send.
     pub fn add_glance_fields(&mut self) {
         self.headers.add_missing(header::CONTENT_TYPE, "application/octet-stream");
         if let Some(md5) = &self.md5 {
@@ -119,13 +119,13 @@ impl StoredResponse {
         }
     }
 
-    /// The ETag, if it is a strong one.
+    /// The ETag, if it is strong.
     pub fn strong_etag(&self) -> Option<&HeaderValue> {
         self.header(&header::ETAG).filter(|etag| is_strong(etag))
     }
 
-    /// The Last-Modified, if it tells one version from another: it lies before the response, and there is no weak ETag,
-    /// which would say otherwise (RFC 9110, 8.8.2.2).
+    /// The Last-Modified, if it is a strong validator: it is earlier than the response, and there is no weak ETag, which
+    /// would contradict it (RFC 9110, 8.8.2.2).
     fn strong_date(&self) -> Option<&HeaderValue> {
         let modified: SystemTime = self.headers().typed_get::<LastModified>()?.into();
         let is_before = modified + Duration::from_secs(1) <= self.date();
@@ -133,7 +133,7 @@ impl StoredResponse {
         self.header(&header::LAST_MODIFIED).filter(|_| is_before && !is_weak)
     }
 
-    /// Whether a response is of the very same bytes: a strong validator or a checksum says so, and nothing contradicts it.
+    /// Whether a response has the same bytes: a strong validator or a checksum proves it, and nothing contradicts it.
     pub fn matches(&self, headers: &HeaderMap) -> bool {
         let is_same = |name: &HeaderName, known: Option<&HeaderValue>| {
             known.is_some() && known == headers.get(name)
@@ -146,7 +146,7 @@ impl StoredResponse {
                     && !headers.contains_key(header::ETAG)))
     }
 
-    /// Whether a response does not contradict that it is of the same image. If both have an ETag, it counts more than a date,
+    /// Whether a response may be for the same image. If both have an ETag, it takes precedence over a date,
     /// which may differ between the nodes of a server.
     pub fn is_compatible_with(&self, headers: &HeaderMap) -> bool {
         let is_denied = |name: &HeaderName, value: fn(&[u8]) -> &[u8]| {
@@ -160,7 +160,7 @@ impl StoredResponse {
         by_md5 != Some(true) && by_etag.or_else(by_date) != Some(true)
     }
 
-    /// A stored field; its first line.
+    /// The first line of a stored field.
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.headers().get(name)
     }
@@ -170,13 +170,13 @@ impl StoredResponse {
         self.headers.map()
     }
 
-    /// Whether an If-Range names this very image: by a strong validator (RFC 9110, 13.1.5).
+    /// Whether an If-Range matches this image, by a strong validator (RFC 9110, 13.1.5).
     pub fn matches_if_range(&self, validator: &[u8]) -> bool {
         let known = [self.strong_etag(), self.strong_date()];
         known.into_iter().flatten().any(|known| known.as_bytes() == validator)
     }
 
-    /// Whether a caller with these headers has the image already.
+    /// Whether a client with these headers already has the image.
     pub fn is_not_modified_for(&self, headers: &HeaderMap) -> bool {
         let ours = self.headers();
         if let Some(known) = headers.typed_get::<IfNoneMatch>() {
@@ -202,7 +202,7 @@ impl StoredResponse {
         Duration::from_secs(self.age.saturating_add(since).min(MOST_SECONDS))
     }
 
-    /// Whether the image may be served without asking the origin: for this much longer, too.
+    /// Whether the image may be served without a request to the upstream, now and for `longer`.
     pub fn is_fresh(&self, now: SystemTime, longer: Duration) -> bool {
         let is_ahead = self.confirmed > Timestamp::from(now).0.saturating_add(MOST_AHEAD.as_secs());
         let control = self.cache_control();
@@ -216,7 +216,7 @@ impl StoredResponse {
         lifetime.is_some_and(|lifetime| lifetime > self.age(now).saturating_add(longer))
     }
 
-    /// Of a response that says when it expires; one that is malformed, or says it twice, has expired.
+    /// The freshness of a response with Expires; if that is malformed or occurs twice, the response has expired.
     fn until_expiry(&self) -> Option<Duration> {
         let headers = self.headers();
         if headers.get_all(header::EXPIRES).iter().count() > 1 {
@@ -226,29 +226,29 @@ impl StoredResponse {
         expires.duration_since(self.date()).ok()
     }
 
-    /// When the upstream sent it; when it arrived, if the upstream does not say.
+    /// When the upstream sent it, or else when it arrived.
     fn date(&self) -> SystemTime {
         let confirmed = UNIX_EPOCH + Duration::from_secs(self.confirmed.min(MOST_MOMENT));
         self.headers().typed_get::<Date>().map_or(confirmed, SystemTime::from)
     }
 
-    /// What the bytes of the image must match; a checksum that is no MD5 is ignored.
+    /// What the bytes of the image must match; an invalid MD5 is ignored.
     pub fn expected(&self) -> Expected {
         let md5 = self.md5.as_deref().and_then(|md5| Expected::nothing().with_md5(md5).ok()?.md5);
         Expected { size: self.size, md5 }
     }
 }
 
-/// A moment that every clock can hold, some centuries from now: what lies on disk may say any number.
+/// A time that every clock can represent, some centuries from now: a file on disk may contain any number.
 const MOST_MOMENT: u64 = 1 << 34;
 
-/// Whether an ETag promises the same bytes.
+/// Whether an ETag is strong.
 pub fn is_strong(etag: &HeaderValue) -> bool {
     let etag = etag.as_bytes();
     etag.len() >= 2 && etag.starts_with(b"\"") && etag.ends_with(b"\"")
 }
 
-/// The age that a response says; one that is malformed, or said twice, is the greatest.
+/// The age in a response; if it is malformed or occurs twice, the maximum.
 fn said_age(headers: &HeaderMap) -> u64 {
     let mut lines = headers.get_all(header::AGE).iter();
     match (lines.next(), lines.next()) {

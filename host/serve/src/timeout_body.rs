@@ -1,4 +1,4 @@
-//! A body with a timeout: it fails when its sender sends nothing for too long.
+//! A body with a timeout: it fails if its sender sends nothing for too long.
 
 use super::body::{self, Body, BodyError};
 use super::connections::Connection;
@@ -15,17 +15,17 @@ use std::time::Duration;
 
 /// The sender of a body has sent nothing for too long.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing came for too long")]
+#[error("no bytes arrived within the timeout")]
 pub struct SenderTimeout;
 
-/// A body as it arrives; it fails after so long without a byte. If it is a client's, its connection learns when the body
+/// A body that fails after this time without a byte. If it is a client's, its connection learns when the body
 /// has ended.
 pub fn with_timeout(
     body: Incoming,
     timeout: Duration,
     connection: Option<Arc<Connection>>,
 ) -> Body {
-    // An empty body needs no timeout, and must be seen to be empty.
+    // An empty body needs no timeout, and hyper must see that it is empty.
     if body.is_end_stream() {
         return body::empty();
     }
@@ -53,9 +53,9 @@ pub fn chunks(
 
 fn broken(error: BodyError) -> io::Error {
     if error.is::<SenderTimeout>() {
-        return io::Error::new(io::ErrorKind::TimedOut, "the upstream sends no more");
+        return io::Error::new(io::ErrorKind::TimedOut, "the upstream sends no more data");
     }
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    let words = format!("the upstream's answer broke off: {error}{cause}");
+    let words = format!("the upstream's response was interrupted: {error}{cause}");
     io::Error::new(io::ErrorKind::ConnectionAborted, words)
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream whose peer must keep reading what is written. On shutdown it reads what the peer is still sending.
+/// A stream whose peer must keep reading. On shutdown it reads what the peer is still sending.
 #[derive(Debug)]
 pub struct TimeoutStream {
     socket: ClientSocket,
@@ -34,7 +34,7 @@ impl TimeoutStream {
         cx: &mut Context<'_>,
         done: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let late = || io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing any more");
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "the client has stopped reading");
         self.timer.poll_limited(cx, done).map(|done| done.unwrap_or_else(|| Err(late())))
     }
 }
@@ -81,8 +81,8 @@ impl AsyncWrite for TimeoutStream {
         self.limited(cx, Poll::Ready(Ok(())))
     }
 
-    /// Closing a socket that holds unread bytes resets the connection, and the client loses a response that it has not
-    /// read yet. So this reads what the client is still sending first.
+    /// Closing a socket with unread bytes resets the connection, and the client loses a response that it has not
+    /// read yet. So this first reads what the client is still sending.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.closing.is_none() {

@@ -1,18 +1,18 @@
 //! Every wait of the service and its timeout, in one place.
 //!
-//! A bound that an operator sets is an option, the others are the constants below. `docs/serve.md` shows the table
-//! [`TIMEOUTS`]; a test holds the two together.
+//! A bound that an operator sets is an option; the others are the constants below. `docs/serve.md` contains the table
+//! [`TIMEOUTS`]; a test compares the two.
 
 use std::time::Duration;
 
-/// The time for a client to see the response before the connection is closed. The service reads and discards what the
+/// The time for a client to read the response before the connection is closed. The service reads and discards what the
 /// client still sends.
 pub const LINGER: Duration = Duration::from_secs(10);
 
-/// The same, while the client sends nothing.
+/// The same, if the client sends nothing.
 pub const LINGER_SILENT: Duration = Duration::from_secs(2);
 
-/// The time after which a client that has closed its half of the connection is given up while there is nothing to write.
+/// A client that has closed its half of the connection is disconnected if there is nothing to write for this time.
 pub const HALF_CLOSED: Duration = Duration::from_secs(10);
 
 /// How often the service checks whether a client that waits for bytes is still connected.
@@ -24,7 +24,7 @@ pub const LINGER_BYTES: u64 = 256 << 20;
 /// If there is no room for another connection, a connection without a first request is closed after this time.
 pub const FIRST_REQUEST_AT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often the service looks for room while a connection waits for it.
+/// How often the service checks for room while a connection waits for it.
 pub const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a count of descriptors is used.
@@ -36,13 +36,13 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The time for each step of a stop: the parts of the service, fetches without a reader, and the records.
 pub const SHUTDOWN_STEP: Duration = Duration::from_secs(10);
 
-/// The time after which an operator's request gets a response, even if its operation goes on.
+/// The time after which a request to the admin listener gets a response, even if its operation continues.
 pub const ADMIN_ANSWER: Duration = Duration::from_secs(15 * 60);
 
 /// The time for the cache to show that it is healthy.
 pub const HEALTH: Duration = Duration::from_secs(10);
 
-/// The time for a reader of standard output to take the line with the address.
+/// The time for a reader of standard output to read the line with the address.
 pub const LISTENING_LINE: Duration = Duration::from_secs(1);
 
 /// A fault of one kind is logged once in this time.
@@ -52,27 +52,27 @@ pub const REPEATED_LOG_LINE: Duration = Duration::from_secs(60);
 #[cfg_attr(not(test), allow(dead_code))]
 pub const TIMEOUTS: [(&str, &str); 16] = [
     ("a TLS handshake", "`--idle-timeout`"),
-    ("the head of a request, also of the next one", "`--idle-timeout`"),
+    ("the header of a request, and of each later one on the connection", "`--idle-timeout`"),
     ("the next bytes of a request's body", "`--body-timeout`, then 408"),
-    ("a client that takes no byte of an answer", "`--body-timeout`"),
-    ("a client that sends on although it was answered", "10 s, 2 s of silence, 256 MiB"),
+    ("a client that stops reading a response", "`--body-timeout`"),
+    ("a client that keeps sending after it got its response", "10 s, 2 s of silence, 256 MiB"),
     ("bytes for a client that has closed its half of the connection", "10 s without a byte"),
     ("room for another connection", "closes idle ones; new ones without a request after 5 s"),
     ("a connection to the upstream, with its TLS handshake", "`--upstream-timeout`"),
+    ("the upstream's response, including to an authorisation request", "`--upstream-timeout`"),
+    ("the next bytes of an upstream's body, fetched or forwarded", "`--upstream-timeout`"),
     (
-        "the upstream's answer, also to the question whether a caller may have an image",
-        "`--upstream-timeout`",
+        "another process's fetch that makes no progress",
+        "`image_cache_other_writer_patience`, once for all waiting requests",
     ),
-    ("the next bytes of an upstream's body, fetched or passed through", "`--upstream-timeout`"),
-    (
-        "another process's fetch that brings nothing",
-        "`image_cache_other_writer_patience`, once for all who wait",
-    ),
-    ("answers under way at a stop", "`--stop-within`; a second signal"),
+    ("responses in progress when the service stops", "`--stop-within`; a second signal"),
     ("fetches, records and open files at a stop", "10 s each"),
-    ("an operator's request", "15 min, then 503"),
+    ("a request to the admin listener", "15 min, then 503"),
     ("`/healthz`", "10 s, then 503"),
-    ("whoever reads the log", "none: lines are dropped and counted; 2 s of silence at the end"),
+    (
+        "the reader of standard error",
+        "none: lines are dropped and counted; 2 s of silence at the end",
+    ),
 ];
 
 #[cfg(test)]
@@ -80,9 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bounds_of_the_admin_listener_are_those_that_the_manual_shows() {
+    fn the_timeouts_of_the_admin_listener_are_those_in_the_manual() {
         let bound = |what| TIMEOUTS.iter().find(|wait| wait.0 == what).map(|wait| wait.1);
-        assert_eq!(bound("an operator's request"), Some("15 min, then 503"));
+        assert_eq!(bound("a request to the admin listener"), Some("15 min, then 503"));
         assert_eq!(ADMIN_ANSWER, Duration::from_secs(15 * 60));
         assert_eq!(bound("`/healthz`"), Some("10 s, then 503"));
         assert_eq!(HEALTH, Duration::from_secs(10));

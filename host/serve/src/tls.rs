@@ -1,4 +1,4 @@
-//! TLS towards clients and towards the upstream.
+//! TLS with clients and with the upstream.
 
 use super::options::{ListenerTls, Origin};
 use anyhow::{Context, bail};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 
-/// No file of certificates has more bytes: those of all authorities that systems trust have a quarter of a MiB.
+/// The maximum size of a file of certificates; those of all authorities that systems trust have a quarter of a MiB.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The certificate of the listeners; it can be replaced while the service runs.
@@ -26,7 +26,7 @@ pub struct ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// Loads the certificate; nothing if the listeners do not use TLS.
+    /// Loads the certificate; `None` if the listeners do not use TLS.
     pub fn load(options: &ListenerTls) -> anyhow::Result<Option<Arc<ServerCertificate>>> {
         let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) else {
             return Ok(None);
@@ -35,7 +35,7 @@ impl ServerCertificate {
         Ok(Some(Arc::new(ServerCertificate { cert: cert.clone(), key: key.clone(), shown })))
     }
 
-    /// Reads the files again; if they are faulty, the certificate stays as it was.
+    /// Reads the files again; if they are invalid, the certificate does not change.
     pub fn reload(&self) -> anyhow::Result<()> {
         let fresh = Arc::new(certified_key(&self.cert, &self.key)?);
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
@@ -66,12 +66,12 @@ pub fn client_config(origin: &Origin) -> anyhow::Result<ClientConfig> {
         .with_safe_default_protocol_versions()?;
     let builder = match &origin.tls.upstream_ca {
         Some(file) => builder.with_root_certificates(authorities(file)?),
-        // No certificate is checked, so a machine without certificate authorities will do.
+        // No certificate is checked, so the machine needs no certificate authorities.
         None if origin.upstream.scheme_str() == Some("http") => {
             builder.with_root_certificates(RootCertStore::empty())
         }
         None => builder.with_native_roots().context(
-            "the system trusts no certificate authority: install ca-certificates, or give --upstream-ca",
+            "the system trusts no certificate authority: install ca-certificates, or set --upstream-ca",
         )?,
     };
     Ok(builder.with_no_client_auth())
@@ -81,7 +81,7 @@ fn authorities(file: &Path) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
         roots.add(certificate).with_context(|| {
-            format!("{} holds a certificate that is none of an authority", file.display())
+            format!("{} contains a certificate that is not of an authority", file.display())
         })?;
     }
     Ok(roots)

@@ -1,4 +1,4 @@
-//! The server of images: one pool of connections, never following a redirect.
+//! The upstream: one pool of connections, which never follows a redirect.
 
 mod base_url;
 mod dot_segments;
@@ -29,22 +29,22 @@ use message::{strip, well_formed};
 use send_timeout::SendProgress;
 use std::time::Duration;
 
-/// So many connections are kept open for later requests; each holds a descriptor.
+/// The maximum number of connections that stay open for later requests; each uses a descriptor.
 const MOST_IDLE: usize = 32;
 
-/// So many header lines a response may have.
+/// The maximum number of header lines in a response.
 const MOST_HEADERS: usize = 512;
 
-/// The server of images.
+/// The HTTP client for the upstream.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,
-    /// The same, with a fresh connection for each request.
+    /// The same, with a new connection for each request.
     unpooled: Client<HttpsConnector<HttpConnector>, Body>,
-    /// The same, which leaves out header lines that it cannot read: as browsers do, but what they would have said of
-    /// sharing is lost with them, so that its responses are not kept.
+    /// The same, but it ignores malformed header lines, as browsers do. Ignored lines may have been about sharing, so the
+    /// cache does not store its responses.
     lenient: Client<HttpsConnector<HttpConnector>, Body>,
     pub base: BaseUrl,
-    /// Whether it is told the host that the client asked for, or its own name.
+    /// Whether the upstream gets the Host that the client sent, or its own name.
     passes_host: bool,
     timeout: Duration,
 }
@@ -65,7 +65,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_max_idle_per_host(MOST_IDLE)
-            // What browsers take from a server is no reason to refuse its response (RFC 9112, 5.1 and 5.2).
+            // A response that browsers accept is not refused (RFC 9112, 5.1 and 5.2).
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_max_headers(MOST_HEADERS);
@@ -79,7 +79,7 @@ impl Upstream {
         Ok(Upstream { client, unpooled, lenient, base, passes_host, timeout })
     }
 
-    /// A GET with these headers.
+    /// Sends a GET with these headers.
     pub async fn get(
         &self,
         target: &str,
@@ -90,10 +90,10 @@ impl Upstream {
         self.send(target, request).await
     }
 
-    /// Sends a request as it is, less what belongs to the connection it came by.
+    /// Sends a request unchanged, except for connection-specific fields.
     ///
-    /// A connection that was kept open may be closed just when it is used again. An idempotent request without a body
-    /// then goes out once more, on a connection of its own: another one of the pool may be dead, too.
+    /// The upstream may close an idle connection just when the service uses it again. An idempotent request without a body
+    /// is then sent again on a new connection, because others of the pool may also be closed.
     pub async fn send(
         &self,
         target: &str,
@@ -113,13 +113,13 @@ impl Upstream {
         let again = copy(&request);
         match self.answer(&self.client, request).await {
             Err(UpstreamError::BrokeOff(reason)) => {
-                tracing::debug!(reason, "the request goes out again, on a fresh connection");
+                tracing::debug!(reason, "the request is sent again on a new connection");
                 self.answer(&self.unpooled, again).await.and_then(well_formed)
             }
             Err(UpstreamError::Unreadable(reason)) => {
                 tracing::debug!(
                     reason,
-                    "the request goes out again; what cannot be read is left out"
+                    "the request is sent again; malformed header lines are ignored"
                 );
                 let mut answer = self.answer(&self.lenient, again).await.and_then(well_formed)?;
                 answer.extensions_mut().insert(IsFramed(false));
@@ -142,13 +142,13 @@ impl Upstream {
         answer.map_err(UpstreamError::from)
     }
 
-    /// A short body, to its end: no more than so many bytes, within the time that the upstream has.
+    /// Reads a short body to its end: at most `most` bytes, within the upstream's timeout.
     pub async fn collect(&self, body: Incoming, most: usize) -> Result<Bytes, String> {
         let collected = tokio::time::timeout(self.timeout, Limited::new(body, most).collect());
         match collected.await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the upstream sends no more".to_owned()),
+            Err(_) => Err("the upstream sends no more data".to_owned()),
         }
     }
 }
@@ -160,7 +160,7 @@ fn is_idempotent(method: &Method) -> bool {
     known.contains(method)
 }
 
-/// A request without a body, once more.
+/// A copy of a request without a body.
 fn copy(request: &Request<Body>) -> Request<Body> {
     let mut again = Request::new(body::empty());
     *again.method_mut() = request.method().clone();

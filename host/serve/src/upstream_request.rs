@@ -1,4 +1,4 @@
-//! What the service asks the upstream for on behalf of its clients.
+//! A request that the service sends to the upstream for its clients.
 
 use super::response_store::InvalidationEpoch;
 use hyper::header::HeaderMap;
@@ -6,11 +6,11 @@ use hyper::header::HeaderMap;
 /// A request for an image; several requests to the upstream can be made from it.
 #[derive(Debug, Clone)]
 pub struct UpstreamRequest {
-    /// The image in the cache.
+    /// The image's id in the cache.
     pub id: String,
-    /// The image at the upstream: path and query.
+    /// The image's path and query at the upstream.
     pub target: String,
-    /// What it carries of the caller's header fields.
+    /// The client's header fields that it forwards.
     pub headers: HeaderMap,
     /// The invalidations that were known before it was sent.
     pub epoch: InvalidationEpoch,

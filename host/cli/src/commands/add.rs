@@ -1,4 +1,4 @@
-//! `add`: an image from a file or standard input into the cache.
+//! `add`: adds an image from a file or standard input to the cache.
 
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
@@ -27,7 +27,7 @@ pub struct AddArgs {
     size: Option<u64>,
 }
 
-/// The answer of `add`.
+/// The output of `add`.
 #[derive(Serialize)]
 struct AddAnswer<'a> {
     image_id: &'a str,
@@ -58,7 +58,7 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
     Ok(if answer.cached { Code::Done } else { Code::Failed })
 }
 
-/// The answer, and its text.
+/// The output as a value and as text.
 fn answer<'a>(
     cache: &ImageCache,
     add: &'a AddArgs,
@@ -75,7 +75,7 @@ fn answer<'a>(
             return Ok((answer, text));
         }
     };
-    // The image may have been removed since, or its record may be missing: the file's size is still right.
+    // The image may have been removed since, or its record may be missing: the file's size is still correct.
     let size = match &record {
         Some(record) => Some(record.size),
         None => cache.image_size(image_id)?,
@@ -85,7 +85,7 @@ fn answer<'a>(
     Ok((AddAnswer { image_id, cached: true, size, checksum, reason }, text.to_owned()))
 }
 
-/// The reason in the answer, and in the error.
+/// The reason in the output, and in the error.
 fn why_not_cached(cache: &ImageCache, outcome: Outcome) -> (&'static str, String) {
     match outcome {
         Outcome::BeingCached => {
@@ -96,12 +96,12 @@ fn why_not_cached(cache: &ImageCache, outcome: Outcome) -> (&'static str, String
             let text = format!("driver {driver} does not want it; see the driver's options");
             ("refused-by-driver", text)
         }
-        Outcome::CacheFailed(why) => ("cache-failed", format!("{why}; mend that and add it again")),
+        Outcome::CacheFailed(why) => ("cache-failed", format!("{why}; fix this and add it again")),
         other => ("unknown", format!("{other:?}")),
     }
 }
 
-/// The source, and the number of its bytes if that is known.
+/// The source, and its size if that is known.
 fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
     let is_stdin = path.as_os_str() == "-";
     let shown = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
@@ -115,7 +115,7 @@ fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(cannot);
     }
-    // Standard input may be a file whose beginning was read already.
+    // Standard input may be a file that is already partly read.
     let position =
         if metadata.is_file() { file.stream_position().with_context(cannot)? } else { 0 };
     Ok((file, metadata.is_file().then(|| metadata.len().saturating_sub(position))))

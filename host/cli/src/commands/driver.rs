@@ -1,4 +1,4 @@
-//! `driver`: what an operator and an author do with drivers, one file for each command.
+//! `driver`: commands for drivers, for operators and authors; one file for each command.
 
 mod build;
 mod check;
@@ -59,7 +59,7 @@ pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result
     }
 }
 
-/// A context for commands that open no cache: they need no directory.
+/// A context for commands that open no cache and need no directory.
 fn without_cache(global: &GlobalOptions) -> Result<CommandContext, ConfigError> {
     let layers = ConfigLayers::new().flag("the default", ConfigOption::Dir, OsStr::new("."));
     CommandContext::new(global, layers)

@@ -1,4 +1,4 @@
-//! `get`: a cached image to standard output or into a file.
+//! `get`: writes a cached image to standard output or into a file.
 
 use super::images::not_cached;
 use crate::command_context::CommandContext;
@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
-/// As many bytes as are verified at once: reads of whole blocks need no copy.
+/// How many bytes are verified at once: reads of whole blocks need no copy.
 const READ_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct GetArgs {
 
 pub fn get(context: &CommandContext, get: &GetArgs) -> anyhow::Result<Code> {
     if get.output.is_none() && io::stdout().is_terminal() {
-        let text = "standard output is a terminal: give --output FILE, or --output - to have the bytes there";
+        let text = "standard output is a terminal: use --output FILE, or --output - to write the bytes there";
         return Err(CliError::Usage(text.to_owned()).into());
     }
     let cache = context.open()?;
@@ -54,11 +54,11 @@ pub fn get(context: &CommandContext, get: &GetArgs) -> anyhow::Result<Code> {
         }
     }
     bar.finish_and_clear();
-    // The hit is recorded when the cache is dropped at the latest. If that fails, the read has not failed.
+    // The hit is recorded at the latest when the cache is dropped. If that fails, the read has still succeeded.
     Ok(Code::Done)
 }
 
-/// Passes the image on block by block. Errors of the reader and of the writer differ.
+/// Copies the image block by block. Errors of the reader and of the writer are different.
 fn pass(
     reader: &mut CachedReader,
     bar: &ProgressBar,

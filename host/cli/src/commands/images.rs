@@ -1,4 +1,4 @@
-//! `list`, `show` and `delete`: the cached images.
+//! `list`, `show` and `delete` for cached images.
 
 use super::remove::{RemoveArgs, RemoveOperation};
 use super::verify;
@@ -9,7 +9,7 @@ use crate::output::{columns, exact_time, facts, short_size, short_time, size};
 use image_cache::{CachedImage, ImageCache, ImageId, LeftoverState, Trust};
 use serde::Serialize;
 
-/// The record of an image, an element of the answer of `list`.
+/// The record of an image, an element of the output of `list`.
 #[derive(Serialize)]
 struct ImageRecord<'a> {
     image_id: &'a str,
@@ -20,7 +20,7 @@ struct ImageRecord<'a> {
     checksum: Option<String>,
 }
 
-/// The answer of `show`: the record, and why the image's bytes are trusted.
+/// The output of `show`: the record, and why the image's bytes are trusted.
 #[derive(Serialize)]
 struct ShowAnswer<'a> {
     #[serde(flatten)]
@@ -71,10 +71,10 @@ pub fn delete(context: &CommandContext, args: &RemoveArgs) -> anyhow::Result<Cod
     removal.run(context, args)
 }
 
-/// The error for an image that is not cached, with what is known of it.
+/// The error for an image that is not cached, with the known details.
 pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
     let mut what = "it is not cached".to_owned();
-    // What cannot be found out is left out. That the image is not cached is certain.
+    // Unknown details are omitted. That the image is not cached is certain.
     if cache.is_queued(id.as_str()).unwrap_or(false) {
         what += "; it is queued";
     }

@@ -1,4 +1,4 @@
-//! `status`, `prune` and `clean`: what an operator runs, by hand or from timers.
+//! `status`, `prune` and `clean`: operators run them by hand or from timers.
 
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
@@ -26,7 +26,7 @@ struct StatusCached {
     bytes: u64,
 }
 
-/// The answer of `status`.
+/// The output of `status`.
 #[derive(Serialize)]
 struct StatusAnswer<'a> {
     driver: StatusDriver<'a>,
@@ -106,7 +106,7 @@ pub fn prune(context: &CommandContext) -> anyhow::Result<Code> {
 pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
     let cache = context.open()?;
     let bar = progress::waiting("cleaning");
-    // The flag --stall-time is in the configuration already.
+    // The flag --stall-time is already part of the configuration.
     let cleaned = cache.clean(None)?;
     bar.finish_and_clear();
     let (incomplete, invalid, bytes) = (cleaned.incomplete, cleaned.invalid, cleaned.bytes);
@@ -117,7 +117,7 @@ pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-/// The images that were kept; each is reported on standard error too.
+/// The images that were kept; each is also reported on standard error.
 fn report_kept(kept: &[NotRemoved]) -> Vec<KeptImage<'_>> {
     for NotRemoved { image_id, reason } in kept {
         print_message("note", &format!("image {image_id} is still there: {reason}"));
@@ -144,7 +144,7 @@ fn overview(status: &Status) -> StatusAnswer<'_> {
     }
 }
 
-/// How full the cache is.
+/// How full the cache is, as a share of its maximum size.
 fn share(cached: CacheSize, max_size: u64) -> String {
     match (u128::from(cached.bytes) * 100).checked_div(u128::from(max_size)) {
         Some(percent) => format!(", {percent} % used"),

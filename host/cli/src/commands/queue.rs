@@ -1,4 +1,4 @@
-//! `queue`: images that are to be fetched.
+//! `queue`: the images to fetch.
 
 use super::remove::{RemoveArgs, RemoveOperation};
 use crate::command_context::CommandContext;
@@ -22,7 +22,7 @@ pub enum QueueCommand {
     Remove(RemoveArgs),
 }
 
-/// An element of the answer of `queue add`.
+/// An element of the output of `queue add`.
 #[derive(Serialize)]
 struct QueueAddAnswer<'a> {
     image_id: &'a str,
@@ -30,7 +30,7 @@ struct QueueAddAnswer<'a> {
     reason: Option<&'static str>,
 }
 
-/// An element of the answer of `queue list`.
+/// An element of the output of `queue list`.
 #[derive(Serialize)]
 struct QueuedImage<'a> {
     image_id: &'a str,
@@ -60,7 +60,7 @@ fn add(context: &CommandContext, ids: &[ImageId]) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-/// An image that is cached, being cached or queued already is no failure; the answer tells it.
+/// Adding an image that is cached, being cached or already queued is not a failure; the output states it.
 fn add_one<'a>(cache: &ImageCache, image_id: &'a str) -> image_cache::Result<QueueAddAnswer<'a>> {
     let reason = if cache.queue_image(image_id)? {
         None

@@ -1,4 +1,4 @@
-//! Removing some or all images, from the cache or from the queue.
+//! Removes some or all images, from the cache or from the queue.
 
 use crate::command_context::CommandContext;
 use crate::confirm::confirmed;
@@ -23,12 +23,12 @@ pub struct RemoveArgs {
     yes: bool,
 }
 
-/// Images by their ids, or all of them: exactly one of both.
+/// Images by their ids, or all of them: exactly one of the two.
 pub fn ids_or_all() -> ArgGroup {
     ArgGroup::new("which").required(true).args(["ids", "all"])
 }
 
-/// The answer: how many were removed, and which were not there.
+/// The output: how many images were removed, and which were missing.
 #[derive(Serialize)]
 struct RemoveAnswer<'a> {
     images: u64,
@@ -37,18 +37,18 @@ struct RemoveAnswer<'a> {
 
 /// How images are removed, from the cache or from the queue.
 pub struct RemoveOperation {
-    /// Asked before all are removed.
+    /// The question before all are removed.
     pub question: &'static str,
-    /// The error for an image that is not there.
+    /// The error for an image that is missing.
     pub missing: &'static str,
-    /// Removes one image; returns whether it was there.
+    /// Removes one image; returns whether it existed.
     pub one: fn(&ImageCache, &str) -> image_cache::Result<bool>,
     /// Removes all images; returns their number.
     pub all: fn(&ImageCache) -> image_cache::Result<u64>,
 }
 
 impl RemoveOperation {
-    /// Removes what the arguments name, and prints the answer.
+    /// Removes the images that the arguments name, and prints the output.
     pub fn run(&self, context: &CommandContext, args: &RemoveArgs) -> anyhow::Result<Code> {
         if args.all && !confirmed(self.question, args.yes)? {
             print_message("note", "nothing was removed");
@@ -70,7 +70,7 @@ impl RemoveOperation {
         Ok(code)
     }
 
-    /// Removes the images that are named; an error of one does not stop the others.
+    /// Removes the named images; an error for one does not stop the others.
     fn some<'a>(&self, cache: &ImageCache, ids: &'a [ImageId]) -> (RemoveAnswer<'a>, Code) {
         let mut removed = RemoveAnswer { images: 0, missing: Vec::new() };
         let mut failed = false;

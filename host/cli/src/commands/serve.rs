@@ -13,7 +13,7 @@ pub fn defaults() -> ConfigLayers {
     ConfigLayers::new().flag("the default of serve", ConfigOption::HitDelay, "1s".as_ref())
 }
 
-/// An element of the answer of `prefetch`.
+/// An element of the output of `prefetch`.
 #[derive(Serialize)]
 struct PrefetchAnswer<'a> {
     image_id: &'a str,

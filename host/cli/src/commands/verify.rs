@@ -1,4 +1,4 @@
-//! `verify`: reads cached images from end to end, and compares them with their digests.
+//! `verify`: reads cached images from start to end, and compares them with their digests.
 
 use super::remove::ids_or_all;
 use crate::command_context::CommandContext;
@@ -37,7 +37,7 @@ pub struct VerifyArgs {
     rate: Option<u64>,
 }
 
-/// Bytes a second.
+/// Bytes per second.
 fn rate(text: &str) -> Result<u64, String> {
     let size = text.trim().strip_suffix("/s").unwrap_or(text).trim();
     let rate = size.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|rate| *rate > 0);
@@ -57,7 +57,7 @@ struct VerifiedImage {
     reason: Option<String>,
 }
 
-/// The answer of `verify`.
+/// The output of `verify`.
 #[derive(Serialize)]
 struct VerifyReport {
     verified: u64,
@@ -88,7 +88,7 @@ pub fn verify(context: &CommandContext, args: &VerifyArgs) -> anyhow::Result<Cod
     Ok(code(&report))
 }
 
-/// All that are cached. Opening the cache brought the records into sync with the directory.
+/// All cached images. Opening the cache has synchronised the records with the directory.
 fn all(cache: &ImageCache) -> image_cache::Result<Vec<ImageId>> {
     Ok(cache.cached_images()?.into_iter().map(|image| image.image_id).collect())
 }
@@ -136,7 +136,7 @@ fn report(images: Vec<VerifiedImage>) -> VerifyReport {
     }
 }
 
-/// A damaged image weighs most, then one that could not be read, then one that is missing.
+/// A damaged image takes precedence, then one that could not be read, then a missing one.
 fn code(report: &VerifyReport) -> Code {
     match report {
         VerifyReport { corrupt: 1.., .. } => Code::Mismatch,
@@ -161,7 +161,7 @@ fn table(report: &VerifyReport) -> String {
     format!("{rows}\n{words}")
 }
 
-/// The name of it in report.
+/// The name of a kind of trust in the report.
 pub fn trust_name(trust: Trust) -> &'static str {
     match trust {
         Trust::Fetched => "fetched",
@@ -194,7 +194,7 @@ impl RateLimit {
         RateLimit { bytes_per_second, start: Instant::now(), bytes: 0 }
     }
 
-    /// Waits until so many more bytes may have been read.
+    /// Waits until this many more bytes may have been read.
     fn wait_after(&mut self, bytes: u64) {
         self.bytes += bytes;
         let due = Duration::from_secs_f64(self.bytes as f64 / self.bytes_per_second as f64);

@@ -1,25 +1,25 @@
-//! What the manuals tell of an option of a command.
+//! The manuals' data about an option of a command.
 
 use clap::{Arg, Command};
 
 /// An option of a command, or a positional argument.
 pub struct Entry {
-    /// The heading in the help text below which it stands.
+    /// The heading under which the help text lists it.
     pub heading: Option<String>,
-    /// How it is given: `--listen ADDR`, `ID...`.
+    /// Its usage: `--listen ADDR`, `ID...`.
     pub usage: String,
     /// The environment variable.
     pub variable: Option<String>,
     /// The default, if there is one.
     pub default: Option<String>,
-    /// Whether the option must be given.
+    /// Whether the option is required.
     pub is_required: bool,
-    /// What it does.
+    /// Its description.
     pub help: String,
 }
 
 impl Entry {
-    /// The options and arguments that a command has for itself, without those that are in the table of the cache's options.
+    /// The options and arguments of a command itself, without those in the table of the cache's options.
     pub fn all(command: &Command) -> Vec<Entry> {
         let is_of_cache = |arg: &Arg| arg.get_id().as_str().starts_with("image_cache_");
         command.get_arguments().filter(|arg| !is_of_cache(arg)).map(Entry::new).collect()

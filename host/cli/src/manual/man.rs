@@ -40,7 +40,7 @@ fn cache_option(option: ConfigOption) -> String {
     )
 }
 
-/// Each command that has no commands of its own, with its path.
+/// Each command without subcommands, with its path.
 fn commands(command: &Command, path: &str) -> String {
     let all = command.get_subcommands().map(|command| {
         let path = format!("{path} {}", command.get_name());
@@ -87,7 +87,7 @@ fn item(term: &str, text: &str) -> String {
     format!(".TP\n.B {}\n{}\n", escape(term), escape(text.trim_end()))
 }
 
-/// Text that roff shows as it is.
+/// Escapes a text for roff.
 fn escape(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_cannot_become_a_request_of_roff() {
+    fn text_cannot_become_a_roff_request() {
         assert_eq!(escape(".so /etc/passwd\n'x\na-b\\c"), "\\&.so /etc/passwd\n\\&'x\na\\-b\\ec");
     }
 }

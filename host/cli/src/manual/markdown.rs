@@ -101,7 +101,7 @@ fn row(cells: [&str; 4]) -> String {
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|").replace('\n', " ")).join(" | "))
 }
 
-/// Text as code; nothing for an empty text.
+/// A text as code; an empty text stays empty.
 fn code(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }

@@ -1,4 +1,4 @@
-//! What each command prints, in both formats.
+//! The output of each command, in both formats.
 
 use super::{Answering, HELLO_MD5, Scratch, bare};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn add_answers_what_became_of_the_image() {
+fn add_prints_the_result() {
     let scratch = Scratch::new();
     let source = scratch.write("source", "hello");
     let source = source.to_str().expect("a plain path");
@@ -28,7 +28,7 @@ fn add_answers_what_became_of_the_image() {
 }
 
 #[test]
-fn list_and_show_answer_whole_records() {
+fn list_and_show_print_complete_records() {
     let scratch = Scratch::new();
     assert_eq!(scratch.json(["list"]), json!([]));
     for id in ["b", "a", "ünïcode id"] {
@@ -61,7 +61,7 @@ fn list_and_show_answer_whole_records() {
 }
 
 #[test]
-fn show_and_get_of_what_is_not_cached_end_with_3_and_say_what_is_known() {
+fn show_and_get_of_a_missing_image_end_with_3_and_print_the_known_details() {
     let scratch = Scratch::new();
     for command in ["show", "get"] {
         let answer = scratch.run([command, "a"]);
@@ -75,7 +75,7 @@ fn show_and_get_of_what_is_not_cached_end_with_3_and_say_what_is_known() {
 }
 
 #[test]
-fn queue_keeps_the_order_and_says_why_an_image_needs_no_place() {
+fn queue_keeps_the_order_and_states_why_an_image_is_not_queued() {
     let scratch = Scratch::new();
     scratch.add_hello("cached");
     let added = scratch.json(["queue", "add", "z", "a", "cached", "z"]);
@@ -139,14 +139,14 @@ fn prune_evicts_the_least_recently_used() {
 }
 
 #[test]
-fn prune_names_what_it_could_not_evict_and_why() {
+fn prune_reports_images_that_it_could_not_evict_and_why() {
     let scratch = Scratch::new();
     for id in ["read", "idle"] {
         scratch.add_hello(id);
     }
-    // As a reader of any process holds it.
+    // Like a reader of any process.
     let file = std::fs::File::open(scratch.cache_dir().join("read")).expect("it is cached");
-    file.lock_shared().expect("nobody evicts it yet");
+    file.lock_shared().expect("no process evicts it yet");
     let answer = scratch.run(["prune", "--max-size", "0", "--format", "json"]);
     answer.failed(0, "note: image read is still there: it is being read");
     let kept = json!([{"image_id": "read", "reason": "it is being read"}]);
@@ -159,7 +159,7 @@ fn prune_names_what_it_could_not_evict_and_why() {
 }
 
 #[test]
-fn who_names_no_image_hears_that_all_can_be_named() {
+fn a_command_without_an_image_mentions_the_flag_for_all() {
     let scratch = Scratch::new();
     for command in [&["verify"][..], &["delete"], &["queue", "remove"]] {
         scratch.run(command).failed(2, "<ID|--all>");
@@ -204,7 +204,7 @@ fn completions_version_and_help_need_no_configuration() {
 }
 
 #[test]
-fn an_image_for_which_there_is_no_room_is_not_added_and_why_is_said() {
+fn an_image_without_room_is_not_added_and_the_reason_is_shown() {
     let scratch = Scratch::new();
     scratch.add_hello("kept");
     let hard = ["--max-size", "9", "--hard-limit", "true"];
@@ -216,7 +216,7 @@ fn an_image_for_which_there_is_no_room_is_not_added_and_why_is_said() {
     answer.failed(1, "and image_cache_min_free keeps");
     assert_eq!(answer.json()["reason"], "cache-failed");
     assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1));
-    // What fits takes the place of what was there.
+    // A smaller image replaces the existing one.
     scratch.feed(hard.iter().chain(&["add", "other", "-"]), b"world").done();
     assert_eq!(scratch.json(["list"])[0]["image_id"], "other");
 }

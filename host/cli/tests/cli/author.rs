@@ -1,4 +1,4 @@
-//! An author's way from nothing to a driver that serves: in an empty folder, with the binary and nothing else of this project.
+//! Creates a driver as an author does: in an empty directory, with only the binary of this project.
 
 use super::{Answer, Answering, bare};
 use image_cache::conformance::CASES;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const CHAPTER: &str = include_str!("../../../../docs/write-a-driver.md");
 const COMPLETE_DRIVER: &str = include_str!("../../../../drivers/sdk/examples/largest_first.rs");
 
-/// An author's shell in an empty folder.
+/// An author's shell in an empty directory.
 struct Author {
     folder: TempDir,
 }
@@ -29,10 +29,10 @@ impl Author {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::iter::once(binary.to_owned()).chain(std::env::split_paths(&path));
         let path: OsString = std::env::join_paths(path).expect("a folder without a colon");
-        // What was compiled for the built-in drivers serves here, too: Rust's library among it, which takes a minute.
+        // The artifacts of the built-in drivers are used here too, because compiling Rust's library takes a minute.
         let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests");
         command.current_dir(self.folder.path()).env("PATH", path).env("CARGO_TARGET_DIR", compiled);
-        // The suite makes many small files; in memory that is quick.
+        // The suite creates many small files, which is fast in memory.
         if Path::new("/dev/shm").is_dir() {
             command.env("TMPDIR", "/dev/shm");
         }
@@ -45,7 +45,7 @@ impl Author {
         self.prepared(command).answer()
     }
 
-    /// Runs a script that ends at the first command that fails.
+    /// Runs a script that ends at the first failed command.
     fn shell(&self, script: &str) -> Answer {
         let mut command = Command::new("sh");
         command.args(["-eu", "-c", script]);
@@ -59,7 +59,7 @@ impl Author {
     }
 }
 
-/// The commands of a text: all that stands between "```sh" and "```".
+/// The commands of a text: all lines between "```sh" and "```".
 fn commands(text: &str) -> String {
     let blocks = text.split("```sh\n").skip(1);
     let commands = blocks.map(|block| block.split("```").next().unwrap_or_default());
@@ -75,7 +75,7 @@ fn every_command_of_the_chapter_works_in_an_empty_folder() {
     }
     let answer = author.shell(&script);
     assert_eq!(answer.code, Some(0), "{}\n{}", answer.text(), answer.err);
-    // However wide the columns are.
+    // Independent of the width of the columns.
     let said = answer.text().split_whitespace().collect::<Vec<_>>().join(" ");
     let cases = CASES.len();
     assert!(said.contains(&format!("lfu 0.1.0: {cases} cases passed, 0 failed")), "{said}");
@@ -87,7 +87,7 @@ fn every_command_of_the_chapter_works_in_an_empty_folder() {
     let xml = std::fs::read_to_string(author.path("lfu/lfu.xml")).expect("it was written");
     assert!(xml.contains(&format!("tests=\"{cases}\" failures=\"0\"")), "{xml}");
     let json = std::fs::read(author.path("lfu/lfu.json")).expect("it was written");
-    let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("valid JSON");
     assert_eq!(json["failed"], 0);
 }
 
@@ -97,7 +97,7 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
     let author = Author::new();
     let new = author.run(&["driver", "new", "largest-first"]);
     assert_eq!(new.code, Some(0), "{}", new.err);
-    std::fs::write(author.path("largest-first/src/lib.rs"), COMPLETE_DRIVER).expect("it is there");
+    std::fs::write(author.path("largest-first/src/lib.rs"), COMPLETE_DRIVER).expect("it exists");
     let build = author.run(&["driver", "build", "largest-first", "--output", "made.wasm"]);
     assert_eq!(build.code, Some(0), "{}", build.err);
     let check = author.run(&["driver", "check", "made.wasm", "--format", "json"]);
@@ -106,27 +106,27 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
 }
 
 #[test]
-fn a_folder_that_is_there_is_not_written_into() {
+fn an_existing_folder_is_not_changed() {
     let author = Author::new();
     std::fs::create_dir(author.path("mine")).expect("the folder is empty");
     std::fs::write(author.path("file"), "mine").expect("the folder is empty");
     for name in ["mine", "file"] {
         author.run(&["driver", "new", name]).failed(1, "is there already, and nothing was written");
     }
-    assert_eq!(std::fs::read_dir(author.path("mine")).expect("it is there").count(), 0);
+    assert_eq!(std::fs::read_dir(author.path("mine")).expect("it exists").count(), 0);
     for name in ["../mine", "a b", "fn", "sqlite", "1st", "-x"] {
         let answer = author.run(&["driver", "new", "--", name]);
         answer.failed(2, "cannot be a driver's name");
     }
-    assert_eq!(std::fs::read_dir(author.folder.path()).expect("it is there").count(), 2);
+    assert_eq!(std::fs::read_dir(author.folder.path()).expect("it exists").count(), 2);
 }
 
 #[test]
-fn what_is_no_crate_of_a_driver_is_not_built() {
+fn only_a_driver_s_crate_is_built() {
     let author = Author::new();
     author.run(&["driver", "build"]).failed(1, "image-cache driver new NAME");
     std::fs::write(author.path("Cargo.toml"), "[workspace]\n").expect("the folder is empty");
     author.run(&["driver", "build"]).failed(1, "describes no package");
-    std::fs::write(author.path("Cargo.toml"), "[package\n").expect("it is there");
+    std::fs::write(author.path("Cargo.toml"), "[package\n").expect("it exists");
     author.run(&["driver", "build"]).failed(1, "is no manifest");
 }

@@ -1,17 +1,17 @@
-//! `driver check`: the suite from the outside, its formats, its grants and its exit codes.
+//! `driver check` from the command line: its formats, its grants and its exit codes.
 
 use super::{Answering, Scratch, bare};
 use image_cache::conformance::{CASES, LRU_CASES};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// The built-in sqlite driver, as a file that nobody has configured.
+/// The built-in sqlite driver, as a file that is not configured.
 fn component(scratch: &Scratch) -> PathBuf {
     scratch.write("mine.wasm", image_cache_engine::BuiltIn::Sqlite.bytes())
 }
 
 #[test]
-fn a_file_is_checked_with_what_it_imports_and_that_is_said() {
+fn a_file_is_checked_with_its_imports_granted_which_is_reported() {
     let scratch = Scratch::new();
     let path = component(&scratch);
     let answer = bare().args(["driver", "check", "--lru", "--format", "json"]).arg(&path).answer();
@@ -38,14 +38,14 @@ fn a_file_is_checked_with_what_it_imports_and_that_is_said() {
     assert_eq!(memory["most"].as_f64(), Some(f64::from(64 << 20)));
     assert!(memory["used"].as_f64() >= Some(65536.0) && memory["share"].as_f64() < Some(0.5));
     let rows = limits.iter().find(|limit| limit["limit"] == "rows of a result").expect("rows");
-    assert_eq!(rows["used"].as_f64(), Some(1000.0), "pages of a thousand records are asked for");
+    assert_eq!(rows["used"].as_f64(), Some(1000.0), "pages of a thousand records are requested");
     let database = limits.iter().find(|limit| limit["limit"] == "database").expect("database");
     assert_eq!(database["most"].as_f64(), Some(f64::from(1 << 30)));
     assert!(database["used"].as_f64() > Some(100_000.0), "a thousand records are somewhere");
 }
 
 #[test]
-fn what_was_not_granted_or_is_no_option_fails_the_check() {
+fn a_missing_grant_or_an_unknown_option_fails_the_check() {
     let scratch = Scratch::new();
     let path = component(&scratch);
     let check = |more: &[&str]| bare().args(["driver", "check"]).arg(&path).args(more).answer();
@@ -80,7 +80,7 @@ fn a_configured_driver_is_checked_as_it_is_configured() {
 }
 
 #[test]
-fn the_format_of_test_servers_is_for_tests() {
+fn the_junit_format_is_only_for_checks() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     let answer = scratch.run(["--format", "junit", "delete", "a"]);

@@ -1,4 +1,4 @@
-//! Usage and configuration: what ends with exit code 2, and which layer beats which.
+//! Usage and configuration: which faults end with exit code 2, and which layer overrides which.
 
 use super::{Answering, Scratch, bare};
 use std::os::unix::ffi::OsStrExt;
@@ -42,7 +42,7 @@ fn bad_usage_ends_with_2() {
             answer.text()
         );
     }
-    assert!(!scratch.cache_dir().exists(), "nothing was touched");
+    assert!(!scratch.cache_dir().exists(), "nothing was changed");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn refused_ids_end_with_2_before_anything_is_touched() {
             );
         }
     }
-    assert!(!scratch.cache_dir().exists(), "nothing was touched");
+    assert!(!scratch.cache_dir().exists(), "nothing was changed");
     let answer = scratch.run(["--sqlite-db", "records.db", "show", "records.db"]);
     answer.failed(2, "configured database");
     let mut command = scratch.command(["show"]);
@@ -132,7 +132,7 @@ fn a_configuration_that_cannot_be_read_ends_with_2() {
 }
 
 #[test]
-fn a_flag_beats_the_environment_which_beats_the_file() {
+fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let scratch = Scratch::new();
     let text = format!("image_cache_dir = {:?}\nimage_cache_max_size = 1\n", scratch.cache_dir());
     let file = scratch.write("cache.toml", text);
@@ -161,12 +161,12 @@ fn a_glance_configuration_opens_its_cache() {
     let status = answer.json();
     assert_eq!(status["driver"]["name"], "sqlite");
     assert_eq!(status["driver"]["fallback"]["configured"], "centralized_db");
-    assert!(answer.err.contains("centralized_db"), "it is warned of: {}", answer.err);
+    assert!(answer.err.contains("centralized_db"), "there is a warning: {}", answer.err);
     assert!(scratch.cache_dir().is_dir());
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_ends_with_1_and_says_which() {
+fn an_unusable_directory_ends_with_1_and_is_named() {
     let scratch = Scratch::new();
     let file = scratch.write("file", "");
     for dir in [file.clone(), file.join("below")] {

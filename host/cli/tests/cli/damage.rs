@@ -1,4 +1,4 @@
-//! Damaged images: the answers of `get`, `show` and `verify`.
+//! Damaged images: the output of `get`, `show` and `verify`.
 
 use super::{Answering, HELLO_MD5, Scratch};
 use serde_json::json;
@@ -28,7 +28,7 @@ fn get_of_a_damaged_image_ends_with_4_and_writes_nothing() {
 }
 
 #[test]
-fn get_serves_a_damaged_image_only_where_nobody_is_to_look() {
+fn get_serves_a_damaged_image_only_if_verification_is_off() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     scratch.damage("a");
@@ -39,7 +39,7 @@ fn get_serves_a_damaged_image_only_where_nobody_is_to_look() {
 }
 
 #[test]
-fn verify_says_of_each_image_what_it_found_and_on_what_that_rests() {
+fn verify_reports_the_result_and_the_trust_of_each_image() {
     let scratch = Scratch::new();
     ["a", "b", "c"].iter().for_each(|id| scratch.add_hello(id));
     std::fs::write(scratch.cache_dir().join("d"), "theirs").expect("an image of Glance's");
@@ -76,7 +76,7 @@ fn verify_says_of_each_image_what_it_found_and_on_what_that_rests() {
 }
 
 #[test]
-fn show_says_on_what_an_image_s_bytes_rest() {
+fn show_states_why_an_image_s_bytes_are_trusted() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     let says = |trust: &str, words: &str| {
@@ -94,12 +94,12 @@ fn show_says_on_what_an_image_s_bytes_rest() {
 }
 
 #[test]
-fn verify_reads_no_faster_than_it_may() {
+fn verify_reads_no_faster_than_its_limit() {
     let scratch = Scratch::new();
     let image = scratch.write("image", vec![7; 3 << 20]);
     scratch.command(["add", "a"]).arg(image).answer().done();
     let start = Instant::now();
     scratch.run(["verify", "a", "--rate", "4 MiB/s"]).done();
-    // At least: a slow machine takes longer.
+    // At least: a slow machine needs more time.
     assert!(start.elapsed().as_millis() >= 750, "{:?}", start.elapsed());
 }

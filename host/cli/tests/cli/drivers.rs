@@ -1,15 +1,15 @@
-//! `driver list`, `driver inspect`, and how a fallback shows.
+//! `driver list`, `driver inspect`, and how a failover is shown.
 
 use super::{Answering, Scratch, bare};
 use image_cache_engine::BuiltIn;
 use serde_json::json;
 
-/// The smallest component there is: it exports nothing.
+/// The smallest component: it exports nothing.
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// The smallest core module.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// A driver that is one: the built-in sqlite driver.
+/// A valid driver: the built-in sqlite driver.
 fn sqlite() -> &'static [u8] {
     BuiltIn::Sqlite.bytes()
 }
@@ -34,7 +34,7 @@ fn the_built_in_drivers_would_load() {
         assert_eq!(inspected["sha256"].as_str().map(str::len), Some(64));
         assert!(
             inspected["compile_seconds"].as_f64() > Some(0.0),
-            "also where it was compiled before"
+            "also if it was compiled before"
         );
         let imports = inspected["imports"].as_array().expect("an array");
         assert!(imports.iter().all(|import| {
@@ -49,7 +49,7 @@ fn the_built_in_drivers_would_load() {
 }
 
 #[test]
-fn a_driver_that_would_not_load_is_said_why() {
+fn the_reason_why_a_driver_would_not_load_is_shown() {
     let scratch = Scratch::new();
     for (name, bytes) in [
         ("empty.wasm", &b""[..]),
@@ -102,7 +102,7 @@ fn configured_drivers_are_listed_with_the_selected_one() {
 }
 
 #[test]
-fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
+fn a_driver_that_rejects_its_options_is_listed_as_not_loading() {
     let scratch = Scratch::new();
     scratch.write("mine.wasm", sqlite());
     let text = "[drivers.mine]\ncomponent = \"mine.wasm\"\ngrants = [\"sql\"]\noptions = { colour = \"red\" }\n";
@@ -126,10 +126,10 @@ fn a_driver_that_does_not_take_its_options_is_not_listed_as_one_that_loads() {
 }
 
 #[test]
-fn a_bare_name_is_a_file_where_no_driver_has_it() {
+fn a_bare_name_is_a_file_if_no_driver_has_it() {
     let scratch = Scratch::new();
     scratch.write("lfu", sqlite());
-    // A built-in driver is meant, even if a file has its name.
+    // The name selects the built-in driver, even if a file has this name.
     scratch.write("xattr", CORE_MODULE);
     let driver = |more: &[&str]| {
         let mut command = bare();
@@ -147,7 +147,7 @@ fn a_bare_name_is_a_file_where_no_driver_has_it() {
 }
 
 #[test]
-fn a_fallback_is_in_plain_sight() {
+fn a_failover_is_shown() {
     let scratch = Scratch::new();
     let path = scratch.write("module.wasm", CORE_MODULE);
     let driver = path.to_str().expect("a plain path");
@@ -165,7 +165,7 @@ fn the_log_follows_verbosity() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     std::fs::remove_file(scratch.cache_dir().join("a")).expect("the image lies there");
-    // Opening repairs the records, which is logged at level info, and which image, at debug.
+    // Opening repairs the records. This is logged at level info, and the image at level debug.
     let quiet = scratch.run(["list"]);
     quiet.done();
     scratch.add_hello("b");

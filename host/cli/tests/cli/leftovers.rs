@@ -1,4 +1,4 @@
-//! `clean`: what failed and stalled fetches left behind.
+//! `clean`: removes the files of failed and stalled fetches.
 
 use super::Scratch;
 use serde_json::json;
@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 fn leave(scratch: &Scratch, place: &str, age: Duration) {
     let path = scratch.cache_dir().join(place);
     let file = std::fs::File::create(&path).expect("the directory is there");
-    std::io::Write::write_all(&mut &file, b"left").expect("it can be written");
+    std::io::Write::write_all(&mut &file, b"left").expect("it is writable");
     file.set_modified(SystemTime::now() - age).expect("its time can be set");
 }
 
 #[test]
-fn clean_goes_by_the_stall_time_that_it_is_given() {
+fn clean_uses_the_given_stall_time() {
     let scratch = Scratch::new();
     scratch.run(["status"]).done();
     leave(&scratch, "invalid/failed", Duration::ZERO);

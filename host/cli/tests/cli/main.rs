@@ -1,4 +1,4 @@
-//! The command line, as a shell sees it: the real binary, its exit codes, its two outputs.
+//! The command line as a shell uses it: the real binary, its exit codes, standard output and standard error.
 
 mod answers;
 mod author;
@@ -21,12 +21,12 @@ use tempfile::TempDir;
 /// MD5 of `hello`.
 const HELLO_MD5: &str = "5d41402abc4b2a76b9719d911017c592";
 
-/// A cache of its own for a test.
+/// A separate cache for a test.
 struct Scratch {
     directory: TempDir,
 }
 
-/// What a command answered.
+/// The result of a command.
 struct Answer {
     code: Option<i32>,
     out: Vec<u8>,
@@ -52,7 +52,7 @@ impl Scratch {
         path
     }
 
-    /// The binary on this cache, with no option from the surroundings.
+    /// The binary on this cache, with no option from the environment.
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = bare();
         command.arg("--cache-dir").arg(self.cache_dir()).args(arguments);
@@ -73,7 +73,7 @@ impl Scratch {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("it was piped");
-        // It may end without reading all of it.
+        // It may end without reading all bytes.
         let _ = stdin.write_all(bytes);
         drop(stdin);
         child.wait_with_output().expect("the binary ends").into()
@@ -90,7 +90,7 @@ impl Scratch {
     }
 }
 
-/// The binary without arguments. Compiled drivers are kept between tests, and beside no user's.
+/// The binary without arguments. Tests share compiled drivers, in a directory that is not the user's.
 fn bare() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_image-cache"));
     for (name, _) in std::env::vars_os() {
@@ -132,14 +132,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {:?}, {}", self.text(), self.err))
     }
 
-    /// It ended with this code and this text on standard error.
+    /// Checks that it ended with this code and this text on standard error.
     #[track_caller]
     fn failed(&self, code: i32, said: &str) {
         assert_eq!(self.code, Some(code), "{}", self.err);
         assert!(self.err.contains(said), "{said:?} is not in: {}", self.err);
     }
 
-    /// It succeeded, and printed nothing on standard error.
+    /// Checks that it succeeded, and printed nothing on standard error.
     #[track_caller]
     fn done(&self) -> &str {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""));

@@ -1,4 +1,4 @@
-//! `driver migrate`: its answer, and that it does not wait for other users of the cache.
+//! `driver migrate`: its output, and that it does not wait for other users of the cache.
 
 use super::{Answering, Scratch, bare};
 use serde_json::json;
@@ -35,7 +35,7 @@ fn records_are_not_moved_while_another_process_has_the_cache_open() {
 }
 
 #[test]
-fn records_are_moved_in_the_cache_that_is_configured_and_between_two_drivers() {
+fn records_are_moved_in_the_configured_cache_and_between_two_drivers() {
     let migrate = ["driver", "migrate", "--from", "sqlite", "--to", "xattr"];
     bare().args(migrate).answer().failed(2, "image_cache_dir");
     let scratch = Scratch::new();

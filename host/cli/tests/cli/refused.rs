@@ -1,10 +1,10 @@
-//! A driver that refuses images or does not do what it must: what the command line prints, and its exit code.
+//! A driver that refuses images or violates its contract: the command line's output and exit code.
 
 use super::{Answering, Scratch, bare};
 use image_cache_tests::components::FAULTY;
 use serde_json::{Value, json};
 
-/// Runs the conformance suite on the driver that misbehaves as these options say.
+/// Runs the conformance suite on the driver that violates its contract according to these options.
 fn check(format: &str, options: &[&str]) -> super::Answer {
     let mut command = bare();
     command.args(["driver", "check", FAULTY, "--format", format]);
@@ -31,7 +31,7 @@ fn an_image_that_the_driver_refuses_ends_with_1_and_its_reason() {
 }
 
 #[test]
-fn a_driver_at_fault_is_told_case_by_case() {
+fn the_faults_of_a_driver_are_reported_case_by_case() {
     let options = ["fault=unsorted"];
     let answer = check("json", &options);
     assert_eq!(answer.code, Some(1), "{}", answer.err);
@@ -53,7 +53,7 @@ fn a_driver_at_fault_is_told_case_by_case() {
 }
 
 #[test]
-fn a_bound_that_a_driver_came_near_is_pointed_out() {
+fn a_limit_that_a_driver_came_close_to_is_marked() {
     let report = check("json", &["fault=chatter", "in=is-cacheable"]).json();
     let limits = report["limits"].as_array().expect("limits");
     let near: Vec<&Value> = limits.iter().filter(|limit| limit["near"] == true).collect();

@@ -1,4 +1,4 @@
-//! `add` and `get`: bytes in and out, and what breaks off.
+//! `add` and `get`: input, output and interruptions.
 
 use super::{Answer, HELLO_MD5, Scratch};
 use serde_json::json;
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 #[test]
-fn bytes_come_out_as_they_went_in() {
+fn bytes_are_returned_unchanged() {
     let scratch = Scratch::new();
     let bytes: Vec<u8> =
         (0..3_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -52,7 +52,7 @@ fn a_source_that_cannot_be_read_ends_with_1_and_leaves_no_cache() {
 }
 
 #[test]
-fn two_writers_of_one_image_never_meet_and_a_killed_one_blocks_nobody() {
+fn two_writers_of_one_image_exclude_each_other_and_a_killed_one_does_not_block() {
     let scratch = Scratch::new();
     let mut first = scratch
         .command(["add", "a", "-"])
@@ -80,11 +80,11 @@ fn two_writers_of_one_image_never_meet_and_a_killed_one_blocks_nobody() {
 }
 
 #[test]
-fn a_cache_that_fails_ends_with_1_and_says_so() {
+fn a_failing_cache_ends_with_1_and_an_error() {
     let scratch = Scratch::new();
     scratch.run(["status"]).done();
     let source = scratch.write("source", vec![7; 4 << 20]);
-    // A limit on the size of files stands in for a full disk.
+    // A limit on the size of files simulates a full disk.
     let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
     let command =
         scratch.command(["--format", "json", "add", "a", source.to_str().expect("a plain path")]);
@@ -109,12 +109,12 @@ fn get_into_a_file_is_all_or_nothing() {
     let output = scratch.write("output", "what was there before");
     let path = output.to_str().expect("a plain path");
     scratch.run(["get", "nowhere", "--output", path]).failed(3, "it is not cached");
-    assert_eq!(std::fs::read_to_string(&output).expect("it is there"), "what was there before");
+    assert_eq!(std::fs::read_to_string(&output).expect("it exists"), "what was there before");
     assert_eq!(scratch.run(["get", "a", "--output", path]).done(), "");
-    assert_eq!(std::fs::read_to_string(&output).expect("it is there"), "hello");
+    assert_eq!(std::fs::read_to_string(&output).expect("it exists"), "hello");
     let fresh = scratch.path("fresh");
     scratch.run(["get", "a", "-o", fresh.to_str().expect("a plain path")]).done();
-    let mode = std::fs::metadata(&fresh).expect("it is there").permissions().mode();
+    let mode = std::fs::metadata(&fresh).expect("it exists").permissions().mode();
     assert_eq!(mode & 0o600, 0o600, "{mode:o}");
     scratch
         .run(["get", "a", "-o", "/nowhere/output"])
@@ -123,12 +123,12 @@ fn get_into_a_file_is_all_or_nothing() {
     assert_eq!(scratch.run(["get", "a", "-o", "-"]).done(), "hello");
     assert_eq!(scratch.run(["get", "a", "-o", "/dev/null"]).done(), "");
     scratch.run(["get", "a", "-o", "/dev/full"]).failed(1, "cannot write /dev/full: No space left");
-    let names = std::fs::read_dir(scratch.path("")).expect("it is there").count();
+    let names = std::fs::read_dir(scratch.path("")).expect("it exists").count();
     assert_eq!(names, 3, "the cache and the two files, nothing else");
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_news() {
+fn a_reader_that_disconnects_is_not_an_error() {
     let scratch = Scratch::new();
     scratch.feed(["add", "a", "-"], &vec![7; 4 << 20]).done();
     let mut command = scratch.command(["get", "a"]);
@@ -143,7 +143,7 @@ fn a_reader_that_goes_away_is_no_news() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_ends_with_1() {
+fn output_that_cannot_be_written_ends_with_1() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     for arguments in [

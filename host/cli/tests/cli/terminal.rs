@@ -1,14 +1,14 @@
-//! With a terminal and without: progress, questions, and bytes that belong on none.
+//! With a terminal and without: progress, questions, and binary output.
 
 use super::{Answer, Scratch};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs the command on a pseudo-terminal, if the tool for that is installed; returns what it showed, and its code.
+/// Runs the command on a pseudo-terminal, if the tool for that is installed; returns its output and its code.
 fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
     if !Path::new("/usr/bin/script").exists() {
-        eprintln!("SKIPPED: no /usr/bin/script to make a terminal with");
+        eprintln!("SKIPPED: no /usr/bin/script to create a terminal");
         return None;
     }
     let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_str().expect("plain text"));
@@ -21,7 +21,7 @@ fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = script.spawn().expect("script starts");
     let mut stdin = child.stdin.take().expect("it was piped");
-    // The question has to stand before it is answered: typed too early, the answer is discarded.
+    // The question must be shown first: a reply that is typed too early is discarded.
     if !typed.is_empty() {
         std::thread::sleep(std::time::Duration::from_secs(2));
         stdin.write_all(typed.as_bytes()).expect("script reads");
@@ -32,7 +32,7 @@ fn on_a_terminal(command: &Command, typed: &str) -> Option<Answer> {
 }
 
 #[test]
-fn all_asks_on_a_terminal_and_yes_answers() {
+fn all_asks_on_a_terminal_and_yes_confirms() {
     let scratch = Scratch::new();
     scratch.add_hello("a");
     let delete = scratch.command(["delete", "--all"]);
@@ -70,7 +70,7 @@ fn an_image_is_written_to_a_terminal_only_on_demand() {
 }
 
 #[test]
-fn progress_shows_on_a_terminal_alone() {
+fn progress_is_shown_only_on_a_terminal() {
     let scratch = Scratch::new();
     let source = scratch.write("source", vec![7; 64 << 20]);
     let source = source.to_str().expect("a plain path");
@@ -82,7 +82,7 @@ fn progress_shows_on_a_terminal_alone() {
 }
 
 #[test]
-fn a_check_shows_which_case_it_is_at_on_a_terminal_alone() {
+fn a_check_shows_the_current_case_only_on_a_terminal() {
     let scratch = Scratch::new();
     let mut check = Command::new("env");
     // In memory, if there is room, the suite takes a second.

@@ -1,11 +1,11 @@
-//! No link is dead, each path exists, each page is in the book.
+//! No link is broken, each path exists, and each page is in the book.
 
 use super::{markdown_in, pages, read, root};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Folders whose files the documentation names in code spans.
+/// Directories whose files the documentation names in code spans.
 const FOLDERS: [&str; 9] =
     ["host/", "tests/", "drivers/", "xtask/", "wit/", "fuzz/", "dist/", "docs/", ".ci/"];
 
@@ -27,7 +27,7 @@ fn links(prose: &str) -> Vec<String> {
     targets.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()).collect()
 }
 
-/// The anchors that a forge and mdBook make of a page's headings.
+/// The anchors that GitHub and mdBook create for a page's headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text);
     let headings = headings.lines().filter(|line| line.starts_with('#'));
@@ -39,7 +39,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     headings.map(anchor).collect()
 }
 
-/// What is wrong with a link of a page.
+/// The fault of a link of a page.
 fn fault(root: &Path, page: &Path, target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -76,11 +76,11 @@ fn no_link_is_dead() {
 fn every_path_in_the_documentation_exists() {
     let root = root();
     let mut faults = Vec::new();
-    // The changelog tells of files that are gone.
+    // The changelog names files that no longer exist.
     for page in pages().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
         let text = prose(&read(page));
         for span in text.split('`').skip(1).step_by(2) {
-            // In architecture.md some tables leave `host/` out.
+            // Some tables in architecture.md omit `host/`.
             let in_host = ["cache/src", "store/src", "engine/src", "serve/src", "cli/src"];
             let is_short = in_host.iter().any(|it| span.starts_with(it));
             let is_path = is_short || FOLDERS.iter().any(|it| span.starts_with(it));
@@ -107,13 +107,13 @@ fn every_page_is_in_the_book() {
 }
 
 #[test]
-fn every_hostile_driver_has_its_row() {
+fn every_hostile_driver_is_documented() {
     let root = root();
     let page = read(&root.join("docs/what-a-driver-can-do.md"));
     for folder in ["examples", "text"] {
         let folder = root.join("tests/guests/hostile").join(folder);
         for entry in fs::read_dir(folder).expect("it exists") {
-            let path = entry.expect("it can be read").path();
+            let path = entry.expect("it is readable").path();
             let name = path.file_stem().and_then(|name| name.to_str()).expect("it has a name");
             assert!(page.contains(&format!("`{name}`")), "no row has {name}");
         }

@@ -1,4 +1,4 @@
-//! The documentation: its links lead somewhere, and its commands work.
+//! The documentation: its links are valid, and its commands work.
 
 mod links;
 mod samples;
@@ -6,25 +6,25 @@ mod samples;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The repository.
+/// The repository's root.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let root = Path::new(&package).ancestors().nth(2).expect("the package is in host/cli");
     root.canonicalize().expect("it exists")
 }
 
-/// All Markdown files in a folder.
+/// All Markdown files in a directory.
 fn markdown_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    let paths = entries.map(|entry| entry.expect("it is readable").path());
     paths.filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
 }
 
-/// The documentation: the README and its neighbours, the book, and the manuals of the example drivers.
+/// The documentation: the README and the pages beside it, the book, and the manuals of the example drivers.
 fn pages() -> Vec<PathBuf> {
     let root = root();
     let examples = fs::read_dir(root.join("drivers/examples")).expect("it exists");
-    let examples = examples.map(|entry| entry.expect("it can be read").path());
+    let examples = examples.map(|entry| entry.expect("it is readable").path());
     let examples = examples.flat_map(|it| markdown_in(&it)).collect();
     [markdown_in(&root), markdown_in(&root.join("docs")), examples].concat()
 }

@@ -1,4 +1,4 @@
-//! The commands of the documentation exist, and the quick starts work in an empty folder.
+//! The commands in the documentation exist, and the quick starts work in an empty directory.
 
 use super::{pages, read, root};
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ fn shell_blocks(text: &str) -> Vec<&str> {
     blocks.filter_map(|block| block.split_once("```")).map(|(block, _)| block).collect()
 }
 
-/// The shell blocks below a heading of a page.
+/// The shell blocks under a heading of a page.
 fn blocks_of(page: &str, heading: &str) -> Vec<String> {
     let text = read(&root().join(page));
     let (_, text) = text
@@ -25,7 +25,7 @@ fn blocks_of(page: &str, heading: &str) -> Vec<String> {
     shell_blocks(section).into_iter().map(str::to_owned).collect()
 }
 
-/// A stranger's shell in an empty folder, with `image-cache` in the path.
+/// A new user's shell in an empty directory, with `image-cache` in the path.
 struct Stranger {
     folder: PathBuf,
 }
@@ -61,7 +61,7 @@ impl Stranger {
         out.into_owned()
     }
 
-    /// Starts what does not end by itself.
+    /// Starts a script that does not end by itself.
     fn start(&self, script: &str) -> Background {
         let child = self.shell(script).process_group(0).spawn().expect("there is a shell");
         Background { child }
@@ -137,7 +137,7 @@ fn the_quick_starts_of_the_service_work() {
     for (name, blocks) in [("readme", readme), ("getting-started", getting_started)] {
         let stranger = Stranger::new(&format!("service-{name}"));
         let [files, clients, admin] = [(); 3].map(|()| free_port());
-        // The ports of the page may be taken here.
+        // The ports of the page may be in use here.
         let with_ports = |block: &String| {
             let block = block.replace("8000", &files.to_string());
             let block = block.replace("9293", &clients.to_string());
@@ -157,14 +157,14 @@ fn the_quick_starts_of_the_service_work() {
     }
 }
 
-/// What the help of a command says.
+/// The help text of a command.
 fn help(words: &[&str]) -> Option<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_image-cache"));
     let output = command.args(words).arg("--help").output().expect("the binary runs");
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What is wrong with a command `image-cache …`.
+/// The fault of a command `image-cache …`.
 fn fault(line: &str) -> Option<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let at = words.iter().position(|word| *word == "image-cache")?;

@@ -14,19 +14,19 @@ use std::io;
 use std::sync::Arc;
 use xattr::FileExt;
 
-/// Longest value, in bytes.
+/// Maximum length of a value, in bytes.
 const MAX_VALUE: usize = 4096;
 
-/// Longest name inside the name space, in bytes.
+/// Maximum length of a name inside the name space, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Most attributes that a driver may give an image.
+/// Maximum number of attributes that a driver may give an image.
 const MAX_ATTRIBUTES: usize = 32;
 
 /// Which names a driver may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameSpace {
-    /// `user.hits` and `user.checksum`, as Glance has them.
+    /// `user.hits` and `user.checksum`, as in Glance.
     Glance,
     /// `user.image-cache.DRIVER.*`.
     Driver(String),
@@ -46,21 +46,21 @@ impl Attributes {
         Attributes { names, deadline, lock: AttributesLock::default(), supported: None }
     }
 
-    /// Whether the cache's file system keeps user attributes: tried on a file of our own, until there is an answer. An error
-    /// is what kept it from being found out.
+    /// Whether the cache's file system supports user attributes. This is tried on a file of the host until it succeeds or is
+    /// refused. An error states why the result is unknown.
     pub fn is_supported(&mut self, directory: &Directory) -> io::Result<bool> {
         if let Some(known) = self.supported {
             return Ok(known);
         }
         let found = keeps_attributes(probe(directory))?;
         if !found {
-            tracing::debug!("the cache's file system keeps no user attributes");
+            tracing::debug!("the cache's file system does not support user attributes");
         }
         self.supported = Some(found);
         Ok(found)
     }
 
-    /// Of several attributes that are read one after the other, the file is opened once.
+    /// If a driver reads several attributes in a row, the file is opened once.
     pub fn get(
         &self,
         images: &mut Images,
@@ -104,7 +104,7 @@ impl Attributes {
         }
     }
 
-    /// Reads, adds and writes under the lock. What is no number counts as 0, as if it were not there.
+    /// Reads, adds and writes under the lock. A value that is not a number counts as 0, like a missing one.
     pub fn add(
         &mut self,
         images: &mut Images,
@@ -148,9 +148,9 @@ impl NameSpace {
         }
     }
 
-    /// Whether `name` would be one attribute too many.
+    /// Whether `name` would exceed the maximum number of attributes.
     fn is_full(&self, file: &File, name: &str) -> io::Result<bool> {
-        // Glance's two are few enough.
+        // Glance has only two attributes.
         let NameSpace::Driver(driver) = self else { return Ok(false) };
         let prefix = format!("user.image-cache.{driver}.");
         let mut others = 0;
@@ -165,12 +165,12 @@ impl NameSpace {
     }
 }
 
-/// A counter's value; 0 for what is no decimal number.
+/// A counter's value; 0 if it is not a decimal number.
 fn decimal(value: &[u8]) -> i64 {
     std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// An attribute's value, no longer than is handed out.
+/// An attribute's value, up to the maximum length.
 fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, CapabilityError> {
     match file.get_xattr(name).map_err(|e| io_error(&e))? {
         Some(value) if value.len() > MAX_VALUE => Err(CapabilityError::TooLarge),
@@ -178,7 +178,7 @@ fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, CapabilityError> {
     }
 }
 
-/// The image's file: the one that is open, else the published one.
+/// The image's file: the open one, or else the published one.
 fn image_file(images: &Images, id: &ImageId) -> Result<Arc<File>, CapabilityError> {
     images.open_file(id).map_or_else(|| published(images, id), |file| Ok(Arc::clone(file)))
 }
@@ -188,7 +188,7 @@ fn published(images: &Images, id: &ImageId) -> Result<Arc<File>, CapabilityError
     file.map(Arc::new).ok_or(CapabilityError::NotFound)
 }
 
-/// Whether the file system keeps attributes, by the result of a probe. A full file system keeps them.
+/// Whether the file system supports attributes, by the result of a probe. A full file system supports them.
 fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
     match probed {
         Ok(()) => Ok(true),
@@ -200,18 +200,18 @@ fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Sets an attribute on a file of our own that stays: one that was made for this would stay, too, if we are killed.
+/// Sets an attribute on a permanent file of the host; a temporary file would remain if the process were killed.
 fn probe(directory: &Directory) -> io::Result<()> {
     const PROBE: &str = "user.image-cache.probe";
     let file = lock::open(directory)?;
     file.set_xattr(PROBE, b"1")?;
-    // Another process may have tried at the same time and removed it already; left behind it does no harm.
+    // Another process may have tried at the same time and removed it already; an attribute that remains is harmless.
     let _ = file.remove_xattr(PROBE);
     Ok(())
 }
 
-/// A driver's name as part of a file's or an attribute's name, different for each: what is not safe there becomes `_`, and
-/// a digest then tells such names apart.
+/// A driver's name as part of a file's or an attribute's name, different for each: each unsafe character becomes `_`, and
+/// a digest then distinguishes such names.
 pub fn safe_name(driver: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let stem = driver.rsplit('/').next().unwrap_or(driver);

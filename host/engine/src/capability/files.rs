@@ -1,4 +1,4 @@
-//! The capability `files`: what the directory says of the cached files, never their bytes.
+//! The capability `files`: the directory's information about the cached files, never their bytes.
 
 use super::error::{CapabilityError, io_error};
 use super::images::Images;
@@ -6,10 +6,10 @@ use crate::bindings::image_cache::driver::files as wit;
 use image_cache_model::{ImageId, system_time, timestamp};
 use image_cache_store::{FileInfo, Scan, set_file_accessed};
 
-/// Most entries that one page of a listing holds.
+/// Maximum number of entries of one page of a listing.
 const MAX_PAGE: u32 = 10_000;
 
-/// Most listings that a driver may hold open at once.
+/// Maximum number of open listings of a driver.
 pub const MAX_LISTINGS: usize = 16;
 
 fn entry(id: &str, info: &FileInfo) -> wit::File {
@@ -43,7 +43,7 @@ pub fn set_accessed(images: &Images, id: &str, at: u64) -> Result<(), Capability
     if found.map_err(|e| io_error(&e))? { Ok(()) } else { Err(CapabilityError::NotFound) }
 }
 
-/// Neither a directory nor a link has an image's time.
+/// A directory or a link is not a cached file.
 fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, CapabilityError> {
     if images.last_found.as_ref() == Some(id) {
         return Ok(true);
@@ -51,7 +51,7 @@ fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, CapabilityError
     Ok(images.directory.cached_file(id).map_err(|e| io_error(&e))?.is_some())
 }
 
-/// As many entries as asked for; fewer, but at least one, when the time of the call runs out.
+/// The requested number of entries; fewer, but at least one, if the call's time ends.
 pub fn page(
     listing: &mut Scan,
     limit: u32,

@@ -1,4 +1,4 @@
-//! The files of images, as a driver's call finds them.
+//! The files of images, as a driver's call accesses them.
 
 use super::error::CapabilityError;
 use image_cache_model::ImageId;
@@ -7,7 +7,7 @@ use rustix::fs::Stat;
 use std::fs::File;
 use std::sync::Arc;
 
-/// An image's file that is open.
+/// An image's open file.
 #[derive(Debug, Clone)]
 pub struct OpenImage {
     /// The image.
@@ -16,15 +16,15 @@ pub struct OpenImage {
     pub file: Arc<File>,
 }
 
-/// Where a driver finds the files of images: those of the cache, and during one call those that are open already.
+/// Where a driver finds the files of images: those of the cache, and during one call those that are already open.
 ///
-/// [`end_call`](Self::end_call) closes what a call left open, so that an image which is evicted gives its space back.
+/// [`end_call`](Self::end_call) closes the files that a call left open, so that an evicted image frees its space.
 #[derive(Debug)]
 pub struct Images {
     pub directory: Arc<Directory>,
-    /// The file that is being recorded and not published yet: calls about its image mean this file.
+    /// The file that is being recorded and not published yet: calls about its image use this file.
     pub unpublished: Option<OpenImage>,
-    /// The image whose file was found last in this call: it is not looked for again.
+    /// The image whose file was found last in this call: it is not looked up again.
     pub last_found: Option<ImageId>,
     /// The file that the host had open, or that was opened last in this call: it is not opened again.
     open_file: Option<OpenImage>,
@@ -35,20 +35,20 @@ impl Images {
         Images { directory, unpublished: None, last_found: None, open_file: None }
     }
 
-    /// Closes what the call left open: an image that is evicted must give its space back.
+    /// Closes the files that the call left open, so that an evicted image frees its space.
     pub fn end_call(&mut self) {
         self.last_found = None;
         self.open_file = None;
     }
 
-    /// Uses a file that the host has open, if the image's name still leads to it.
+    /// Uses a file that the host has open, if the image's name still refers to it.
     pub fn reuse_open_file(&mut self, opened: OpenImage) {
         if self.directory.is_in_place(&opened.image_id, &opened.file).unwrap_or(false) {
             self.open_file = Some(opened);
         }
     }
 
-    /// Keeps an image's file open until the call is over, or another one is kept.
+    /// Keeps an image's file open until the call ends, or another one is kept.
     pub fn keep_open(&mut self, opened: OpenImage) -> &File {
         &self.open_file.insert(opened).file
     }
@@ -58,8 +58,8 @@ impl Images {
         self.unpublished_file(id).or_else(|| file_of(self.open_file.as_ref(), id))
     }
 
-    /// The same with what `stat(2)` says of it, unless it was removed since it was opened: an answer must be about the file that is
-    /// there now.
+    /// The same with the result of `stat(2)`, unless the file was removed after it was opened: a result must be about the
+    /// file that exists now.
     pub fn open_file_with_stat(&self, id: &ImageId) -> Option<(&File, Stat)> {
         let file = self.open_file(id)?;
         let stat = rustix::fs::fstat(file).ok()?;
@@ -70,7 +70,7 @@ impl Images {
         file_of(self.unpublished.as_ref(), id)
     }
 
-    /// The image's id, checked.
+    /// The image's id, validated.
     pub fn id(&self, id: &str) -> Result<ImageId, CapabilityError> {
         self.directory.image_id(id).map_err(|_| CapabilityError::InvalidArgument)
     }

@@ -1,16 +1,16 @@
-//! The capability `log`: messages for the operator, of a bounded length and number.
+//! The capability `log`: messages for the operator, limited in length and number.
 
 use crate::bindings::image_cache::driver::log as wit;
 use image_cache_model::printable;
 use std::time::{Duration, Instant};
 
-/// Longest message that is passed on, in bytes.
+/// Maximum length of a message, in bytes; longer ones are cut.
 const MAX_MESSAGE: usize = 4096;
 
-/// So many messages are passed on in a second; the rest are counted.
+/// Maximum number of messages per second; further ones are only counted.
 pub const MAX_PER_SECOND: u64 = 100;
 
-/// The log of one driver. A drop logs how many messages were suppressed.
+/// The log of one driver. When it is dropped, it logs how many messages were suppressed.
 #[derive(Debug)]
 pub struct Log {
     driver: String,
@@ -31,7 +31,7 @@ impl Log {
         }
     }
 
-    /// A call begins: forgets the last error, and logs how many messages were suppressed.
+    /// Starts a call: forgets the last error, and logs how many messages were suppressed.
     pub fn begin_call(&mut self) {
         self.last_error = None;
         if self.suppressed > 0 {
@@ -39,12 +39,12 @@ impl Log {
         }
     }
 
-    /// How many messages came in the present second, those that were left out included.
+    /// How many messages arrived in the current second, including suppressed ones.
     pub fn in_second(&self) -> u64 {
         self.in_second
     }
 
-    /// What the guest said last at level error during this call: a panic's text, if it panicked.
+    /// The guest's last message at level error during this call: the text of the panic, if it panicked.
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
@@ -91,7 +91,7 @@ impl Drop for Log {
     }
 }
 
-/// The target of a driver's words in `tracing`.
+/// The target of a driver's messages in `tracing`.
 const TARGET: &str = "image_cache::driver";
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_messages_is_counted_not_passed_on() {
+    fn excessive_messages_are_counted_and_not_logged() {
         let mut log = Log::new("talkative");
         for _ in 0..MAX_PER_SECOND + 25 {
             log.log(wit::Level::Info, "again");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_becomes_when_it_is_made_harmless_is_bounded_too() {
+    fn an_escaped_message_is_also_limited() {
         assert_eq!(printable("a\u{202e}b\u{2028}c", 100), "a\\u{202e}b\\u{2028}c");
         let bells = printable(&"\u{7}".repeat(MAX_MESSAGE), MAX_MESSAGE);
         assert!(bells.len() <= MAX_MESSAGE + '…'.len_utf8(), "{} bytes", bells.len());

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use execute::{MAX_ROWS, MAX_STATEMENTS};
 
-/// Where a driver's database lies.
+/// Where a driver's database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabasePath {
     /// At this path below the base directory: the built-in sqlite driver's.
@@ -41,8 +41,8 @@ pub enum DatabasePath {
 /// A driver's database, opened at first use.
 ///
 /// [`begin_call`](Self::begin_call) and [`end_call`](Self::end_call) enclose each call of the driver. The connection stays open
-/// between calls and instances, and is closed by a drop, when its file was replaced, or after a call that had to open it
-/// exclusively. A statement that was interrupted is rolled back by SQLite.
+/// between calls and instances. It is closed when this is dropped, when its file was replaced, or after a call that had to open
+/// it exclusively. SQLite rolls an interrupted statement back.
 #[derive(Debug)]
 pub struct Database {
     directory: Arc<Directory>,
@@ -55,20 +55,20 @@ pub struct Database {
     configured_on: Option<DatabaseIdentity>,
     /// Whether this call has checked that the connection's file is still the one at its path.
     file_checked: bool,
-    /// Whether that was checked right before the call.
+    /// Whether this was checked right before the call.
     file_checked_before_call: bool,
-    /// What SQLite said in this call of a corrupt database.
+    /// SQLite's message in this call that the database is corrupt.
     corruption: Option<String>,
     /// Whether another process had the database locked in this call.
     was_busy: bool,
     /// The file that SQLite found corrupt, until it is quarantined.
     found_corrupt: Option<DatabaseIdentity>,
-    /// A file that was found corrupt, and sound at the second check; it is not checked again.
+    /// A file that SQLite found corrupt, but not at the second check; it is not checked again.
     found_sound: Option<DatabaseIdentity>,
 }
 
 impl Database {
-    /// The database at this path, which may have `max_bytes` on disk.
+    /// The database at this path, which may use `max_bytes` on disk.
     pub fn new(
         directory: Arc<Directory>,
         path: &DatabasePath,
@@ -97,15 +97,15 @@ impl Database {
         }
     }
 
-    /// A call begins: clears what is known of the last one.
+    /// Starts a call: clears the state of the last one.
     pub fn begin_call(&mut self) {
         self.file_checked = std::mem::take(&mut self.file_checked_before_call);
         self.corruption = None;
         self.was_busy = false;
     }
 
-    /// Closes the database if the file on which the instance was configured is no longer the one at its path; true if so. The next
-    /// instance is configured on another file.
+    /// Closes the database if the file on which the instance was configured is no longer the one at its path; returns whether it
+    /// did. The next instance is configured on another file.
     pub fn close_if_replaced(&mut self) -> bool {
         let Some(known) = self.configured_on else { return false };
         let (base, path) = (self.directory.base_dir(), &self.path);
@@ -120,7 +120,7 @@ impl Database {
         !is_in_place
     }
 
-    /// A call is over: closes a database that was opened exclusively, so that other processes can open it.
+    /// Ends a call: closes a database that was opened exclusively, so that other processes can open it.
     pub fn end_call(&mut self) {
         self.open.take_if(|open| open.is_exclusive);
     }
@@ -136,7 +136,7 @@ impl Database {
         self.was_busy
     }
 
-    /// What SQLite said during this call, if it found the database corrupt or no database.
+    /// SQLite's message during this call, if it found the database corrupt or not a database.
     pub fn corruption(&self) -> Option<&str> {
         self.corruption.as_deref()
     }
@@ -168,10 +168,10 @@ impl Database {
         result.map_err(|fault| self.note_fault(fault))
     }
 
-    /// The connection, on the file that is at its path now.
+    /// The connection to the file that is at its path now.
     fn open(&mut self) -> Result<&mut OpenDatabase, SqlFault> {
         if !self.file_checked {
-            // Another process may have quarantined the file: what is written to it would be lost.
+            // Another process may have quarantined the file: later writes to it would be lost.
             let (base, path) = (self.directory.base_dir(), &self.path);
             self.open.take_if(|open| !open.check_in_place(base, path));
             self.file_checked = true;
@@ -193,7 +193,7 @@ impl Database {
             SqlFault::Answer(error) => return error,
             SqlFault::Sqlite(error) => error,
         };
-        // A guest learns no path, not even from an error's text.
+        // A guest must not learn a path, not even from an error's text.
         let base = self.directory.path().to_string_lossy();
         let words = location::without_handles(&error.to_string());
         let words = printable(&words.replace(&*base, "…"), 500);

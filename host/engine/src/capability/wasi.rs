@@ -1,7 +1,7 @@
-//! The capability `wasi`: WASI 0.2 over an empty context, for toolchains that cannot do without it.
+//! The capability `wasi`: WASI 0.2 over an empty context, for toolchains that require it.
 //!
-//! No files, no environment, no arguments, no network; standard input is closed and output goes nowhere. Clocks and
-//! random numbers work. Waiting ends with the call's deadline.
+//! No files, no environment, no arguments, no network; standard input is closed and output is discarded. Clocks and
+//! random numbers work. Waiting ends at the call's deadline.
 
 use crate::driver::deadline::Deadline;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::sync::io::poll::HostPollable;
 
-/// How often a waiting guest's pollables are looked at.
+/// How often a waiting guest's pollables are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Most bytes of random numbers that one call answers.
+/// Maximum number of random bytes that one call returns.
 const MAX_RANDOM: u64 = 64 << 10;
 
-/// A context without anything in it.
+/// A context without any contents.
 pub fn empty_context() -> WasiCtx {
     WasiCtx::builder()
         .allow_tcp(false)
@@ -26,8 +26,8 @@ pub fn empty_context() -> WasiCtx {
         .build()
 }
 
-/// Runs work on a thread of its own. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that is itself one of a
-/// runtime's, as a caller's may be.
+/// Runs work on its own thread. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that belongs to a
+/// runtime, and the caller's thread may.
 pub fn on_own_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let joined = std::thread::scope(|scope| scope.spawn(work).join());
     joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

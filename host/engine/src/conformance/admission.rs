@@ -1,4 +1,4 @@
-//! Admission: whatever the policy, the question has an answer and no effect.
+//! Admission: whatever the policy, the call returns a result and has no effect.
 
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;

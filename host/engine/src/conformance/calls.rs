@@ -1,4 +1,4 @@
-//! The calls of a driver, in the words of the cases.
+//! The calls of a driver, as the cases use them.
 
 use super::failure::{Failure, Verdict, cannot, equal};
 use super::fixture::Fixture;
@@ -8,18 +8,18 @@ use image_cache_model::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim}
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-/// How often a call is repeated while the driver's storage is busy, and after which pause.
+/// How often a call is repeated while the driver's storage is busy, and the pause before each.
 const BUSY_ATTEMPTS: u32 = 500;
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// Records per page if a case does not care.
+/// Records per page if the case does not depend on it.
 const PAGE: u32 = 100;
 
-/// More pages than any case's records fill.
+/// More pages than any case's records need.
 const PAGES_AT_MOST: usize = 1000;
 
 impl Fixture {
-    /// Puts a file in the image's place that agrees with the record.
+    /// Puts a file that agrees with the record in the image's place.
     pub(super) fn place(&self, image: &CachedImage) -> Verdict {
         let path = self.directory.path().join(image.image_id.as_str());
         write_file(&path, image).map(drop).map_err(|e| cannot("write", &path, &e))
@@ -31,7 +31,7 @@ impl Fixture {
         self.record(image, None)
     }
 
-    /// Adds an image for each.
+    /// Adds all of these images.
     pub(super) fn add_all<'a>(&self, images: impl IntoIterator<Item = &'a CachedImage>) -> Verdict {
         images.into_iter().try_for_each(|image| self.add(image))
     }
@@ -40,7 +40,7 @@ impl Fixture {
         self.ask("record-cached", |driver| driver.record_cached(image, file))
     }
 
-    /// One hit in a call of its own.
+    /// One hit in its own call.
     pub(super) fn hit(&self, name: &str, at: SystemTime) -> Verdict {
         self.hits(&[(name, at)])
     }
@@ -71,7 +71,7 @@ impl Fixture {
         self.ask("get-cached-image", |driver| driver.cached_image(&id))
     }
 
-    /// The hits of an image in the records; a failure if it is not there.
+    /// The hits in the record of an image; a failure if there is no record.
     pub(super) fn hit_count(&self, name: &str) -> Verdict<u64> {
         self.known(name).map(|image| image.hits)
     }
@@ -81,13 +81,13 @@ impl Fixture {
         self.get(name)?.ok_or_else(|| Failure::new(format!("a record of {name}"), "none"))
     }
 
-    /// Holds the records' record against this one.
+    /// Compares the record of an image with this one.
     pub(super) fn has(&self, image: &CachedImage) -> Verdict {
         let name = image.image_id.as_str();
         equal(&format!("the record of {name}"), &self.get(name)?.as_ref(), &Some(image))
     }
 
-    /// Holds that the records know nothing of the image, whichever way they are asked.
+    /// Checks that the driver has no record of the image, in all calls.
     pub(super) fn lacks(&self, name: &str) -> Verdict {
         equal(&format!("the record of {name}"), &self.get(name)?, &None)?;
         let listed = self.list()?.into_iter().find(|image| image.image_id.as_str() == name);
@@ -165,7 +165,7 @@ impl Fixture {
         self.ask("is-cacheable", |driver| driver.is_cacheable(&id, size, now))
     }
 
-    /// Makes a call; one whose storage is busy may be made again.
+    /// Makes a call, and repeats it while the driver's storage is busy.
     fn ask<T>(
         &self,
         call: &'static str,

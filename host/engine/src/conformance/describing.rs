@@ -1,4 +1,4 @@
-//! Who a driver says it is, and what it makes of its options.
+//! A driver's name and version, and how it handles its options.
 
 use super::failure::{Failure, Verdict, holds};
 use super::fixture::Fixture;
@@ -10,7 +10,7 @@ pub(super) fn a_driver_has_a_name_and_a_version(fixture: Fixture) -> Verdict {
 }
 
 pub(super) fn an_unknown_option_is_refused(fixture: Fixture) -> Verdict {
-    // Without the option it did load: the option is all that it can refuse.
+    // Without the option it was loaded, so the option is the only thing that it can refuse.
     match fixture.load_with_option("no-driver-has-this-option", "1") {
         Err(_) => Ok(()),
         Ok(_) => Err(Failure::new(

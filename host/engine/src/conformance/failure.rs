@@ -1,22 +1,22 @@
-//! What a case says of a driver that does not do what it must.
+//! A case's report about a driver that does not meet a requirement.
 
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
-/// Characters of a value that are worth reading.
+/// How many characters of a value are shown.
 const SHOWN: usize = 600;
 
-/// The end of a case.
+/// The result of a case.
 pub type Verdict<T = ()> = Result<T, Failure>;
 
-/// What a driver was to do, and what it did.
+/// What a driver had to do, and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found}")]
 pub struct Failure {
-    /// What every driver must answer there.
+    /// The required result.
     pub expected: String,
-    /// What this one answered.
+    /// The driver's result.
     pub found: String,
 }
 
@@ -26,7 +26,7 @@ impl Failure {
     }
 }
 
-/// Holds an answer against the only right one.
+/// Compares a result with the only correct one.
 pub(super) fn equal<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -> Verdict {
     if found == expected {
         return Ok(());
@@ -34,12 +34,12 @@ pub(super) fn equal<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) -
     Err(Failure::new(format!("{what}: {expected:?}"), format!("{found:?}")))
 }
 
-/// Holds an answer against a rule that leaves a choice.
+/// Checks a condition that allows several results.
 pub(super) fn holds(condition: bool, expected: impl Into<String>, found: &impl Debug) -> Verdict {
     if condition { Ok(()) } else { Err(Failure::new(expected, format!("{found:?}"))) }
 }
 
-/// What the suite itself could not do with a file.
+/// Reports that the suite itself failed to use a file.
 pub(super) fn cannot(operation: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("to {operation} {}", path.display()), error.to_string())
 }

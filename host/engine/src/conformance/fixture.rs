@@ -1,4 +1,4 @@
-//! What a case works on: a cache directory of its own, with the driver loaded on it.
+//! The environment of a case: its own cache directory, with the driver loaded on it.
 
 use super::failure::{Failure, Verdict, cannot};
 use super::images::write_file;
@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An instance of the driver on a cache directory that was new and empty; there may be several on one.
+/// An instance of the driver on a cache directory that was new and empty; several can share one.
 pub struct Fixture {
     config: Config,
     pub(super) directory: Arc<Directory>,
@@ -38,7 +38,7 @@ impl Fixture {
         Ok(Fixture { config, directory, recorder, driver })
     }
 
-    /// Ends the driver and loads it again on what it left.
+    /// Stops the driver and loads it again on the same directory.
     pub(super) fn restart(self) -> Verdict<Fixture> {
         let config = self.config.clone();
         let (directory, recorder) = (Arc::clone(&self.directory), self.recorder.clone());
@@ -46,7 +46,7 @@ impl Fixture {
         Fixture::load(config, directory, recorder)
     }
 
-    /// Loads the driver a second time, as another process would, beside the first.
+    /// Loads the driver a second time beside the first, as another process would.
     pub(super) fn another_instance(&self) -> Verdict<Fixture> {
         Fixture::load(self.config.clone(), Arc::clone(&self.directory), self.recorder.clone())
     }
@@ -62,7 +62,7 @@ impl Fixture {
         )
     }
 
-    /// Puts a file that matches the record beside its place, as a fetch that is about to be published.
+    /// Creates a file that matches the record outside of its place, like a fetch that is about to be published.
     pub(super) fn unpublished(&self, image: &CachedImage) -> Verdict<Unpublished> {
         let from = self.directory.path_of(names::INCOMPLETE).join(image.image_id.as_str());
         let to = self.directory.path().join(image.image_id.as_str());
@@ -71,7 +71,7 @@ impl Fixture {
     }
 }
 
-/// A file that no one finds under its image's name yet.
+/// A file that is not yet visible under its image's name.
 pub(super) struct Unpublished {
     pub file: File,
     from: PathBuf,
@@ -88,14 +88,14 @@ impl Unpublished {
     }
 }
 
-/// Runs a case in a directory that was not there before and is not afterwards.
+/// Runs a case in a new directory, which is removed afterwards.
 pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdict) -> Verdict {
     for number in 0u32.. {
         let directory = scratch.join(format!("case-{number}"));
         match std::fs::create_dir(&directory) {
             Ok(()) => {
                 let verdict = case(&directory);
-                // What cannot be removed is no fault of the driver's.
+                // If it cannot be removed, that is not the driver's fault.
                 let _ = std::fs::remove_dir_all(&directory);
                 return verdict;
             }
@@ -106,8 +106,8 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
     Err(Failure::new("room for a directory", "none left"))
 }
 
-/// Loads the driver of `config` on its cache directory, which is made if it is missing. Each call of it is one call of the
-/// component, at whatever time the caller chooses; no cache is opened, and nothing is reconciled.
+/// Loads the driver of `config` on its cache directory, which is created if it is missing. Each call of it is one call of the
+/// component, at a time that the caller sets; no cache is opened, and nothing is reconciled.
 ///
 /// ```
 /// use image_cache_engine::conformance;
@@ -122,7 +122,7 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
 /// ```
 ///
 /// # Errors
-/// Every reason why the driver cannot be used, or that the directory cannot.
+/// Every reason why the driver or the directory cannot be used.
 pub fn load(config: &Config) -> Result<Driver, LoadError> {
     let directory = Directory::open(&config.dir, &config.sqlite_db).map_err(|fault| {
         let words = format!("{} cannot be used: {}", fault.path.display(), fault.source);
@@ -134,7 +134,7 @@ pub fn load(config: &Config) -> Result<Driver, LoadError> {
 /// Loads the driver of `config` on an empty cache directory under `scratch`, as every case does first.
 ///
 /// # Errors
-/// Every reason that keeps it from loading, or from being configured.
+/// Every reason why it cannot be loaded or configured.
 pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
     let mut outcome = Ok(());
     let verdict = in_new_directory(scratch, |directory| {
@@ -146,7 +146,7 @@ pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
     outcome
 }
 
-/// The cache directory of a case, and the configuration that names it.
+/// The cache directory of a case, and a configuration for it.
 fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)> {
     let config =
         Config { dir: directory.to_owned(), sqlite_db: "cache.db".into(), ..config.clone() };

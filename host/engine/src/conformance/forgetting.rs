@@ -1,4 +1,4 @@
-//! Forgetting: records go with their files, and no others.
+//! Forgetting: records are removed with their files, and no other records.
 
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;

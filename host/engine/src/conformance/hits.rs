@@ -1,4 +1,4 @@
-//! Hits: counted once each, and the last access with them.
+//! Hits: each is counted once, and updates the last access.
 
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
@@ -60,7 +60,7 @@ pub(super) fn a_hit_of_an_unknown_image_is_passed_over(fixture: Fixture) -> Verd
     fixture.hit("unknown", at(1))?;
     fixture.lacks("unknown")?;
     fixture.has(&known)?;
-    // A file that is not in the records: it was not adopted yet.
+    // A file without a record, because it was not adopted yet.
     fixture.place(&image("stray", 10))?;
     fixture.hit("stray", at(2))?;
     fixture.lacks("stray")

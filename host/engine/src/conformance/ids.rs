@@ -1,4 +1,4 @@
-//! Ids: any UTF-8 that makes a file name means one image, and no other.
+//! Ids: any UTF-8 string that is a valid file name identifies one image, and no other.
 
 use super::calls::names;
 use super::failure::{Verdict, equal};
@@ -6,7 +6,7 @@ use super::fixture::Fixture;
 use super::images::{at, image};
 use image_cache_model::CachedImage;
 
-/// Puts images of these ids through every call, and holds that each call means its image alone.
+/// Uses images with these ids in every call, and checks that each call affects only its image.
 fn kept_apart(fixture: &Fixture, ids: &[&str]) -> Verdict {
     let mut records: Vec<CachedImage> =
         ids.iter().zip(1..).map(|(id, size)| image(id, size)).collect();
@@ -44,7 +44,7 @@ fn kept_apart(fixture: &Fixture, ids: &[&str]) -> Verdict {
 }
 
 pub(super) fn ids_of_all_scripts_are_kept_apart(fixture: Fixture) -> Verdict {
-    // The two é are one character and two.
+    // One é is a single character, the other is two.
     kept_apart(
         &fixture,
         &["образ", "画像", "صورة", "🦀", "é", "e\u{301}", "ß", "ss", "\u{10ffff}", "ﬁ", "fi"],

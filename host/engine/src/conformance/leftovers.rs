@@ -1,4 +1,4 @@
-//! Leftovers: whatever the policy, only what was offered may be named for removal.
+//! Leftovers: whatever the policy, a driver may name only leftovers that were offered.
 
 use super::failure::{Verdict, equal, holds};
 use super::fixture::Fixture;
@@ -9,7 +9,7 @@ pub(super) fn leftover(name: &str, state: LeftoverState, seconds: i64) -> Leftov
     Leftover { image_id: id(name), state, size: 10, modified: at(seconds) }
 }
 
-/// Holds that each answer is one of those offered, as it was given and once.
+/// Checks that each named leftover is one of those offered, unchanged and named once.
 fn among(answer: &[Leftover], offered: &[Leftover]) -> Verdict {
     for (place, leftover) in answer.iter().enumerate() {
         holds(
@@ -38,7 +38,7 @@ pub(super) fn leftovers_to_remove_are_among_those_offered(fixture: Fixture) -> V
         leftover("of-the-future", Incomplete, 100_000),
     ];
     among(&fixture.leftovers(&offered, at(0), at(100))?, &offered)?;
-    // Each alone, and with a stall time of nothing.
+    // Each one alone, and with a stall time of zero.
     for one in &offered {
         let offered = std::slice::from_ref(one);
         among(&fixture.leftovers(offered, at(100), at(100))?, offered)?;

@@ -1,4 +1,4 @@
-//! What the built-in drivers promise on top: least recently accessed first, every image admitted, stalled
+//! Further requirements for the built-in drivers: least recently accessed first, every image admitted, stalled
 //! and invalid leftovers removed.
 
 use super::failure::{Verdict, equal};
@@ -8,10 +8,10 @@ use super::leftovers::leftover;
 use image_cache_model::{CachedImage, Leftover, LeftoverState};
 use std::time::Duration;
 
-/// More than any of these records hold.
+/// More than the number of these records.
 const MANY: u32 = 1000;
 
-/// Four images of 10 bytes; the order of their ids is not that of their accesses, which is `c a d b`.
+/// Four images of 10 bytes; the order of their ids differs from that of their accesses, which is `c a d b`.
 fn with_four(fixture: &Fixture) -> Verdict {
     let images =
         [("a", 20), ("b", 40), ("c", 10), ("d", 30)].map(|(name, at)| image_accessed(name, 10, at));
@@ -78,7 +78,7 @@ pub(super) fn images_accessed_at_the_same_time_go_by_their_ids(fixture: Fixture)
     for name in ["b", "ä", "B", "a", "aa"] {
         fixture.add(&image_accessed(name, 10, 5))?;
     }
-    // A microsecond is time enough.
+    // A difference of one microsecond is sufficient.
     let earlier = CachedImage {
         last_accessed: at(5) - Duration::from_micros(1),
         ..image_accessed("z", 10, 0)
@@ -104,7 +104,7 @@ pub(super) fn a_limit_keeps_the_oldest(fixture: Fixture) -> Verdict {
 
 pub(super) fn the_order_holds_over_many_images(fixture: Fixture) -> Verdict {
     const IMAGES: i64 = 1500;
-    // 677 and 1500 have no common divisor: each second is taken once, in no order.
+    // 677 and 1500 have no common divisor: each second occurs once, in no order.
     let images: Vec<CachedImage> =
         (0..IMAGES).map(|n| image_accessed(&format!("image-{n}"), 7, n * 677 % IMAGES)).collect();
     fixture.add_all(&images)?;
@@ -156,7 +156,7 @@ pub(super) fn an_incomplete_leftover_goes_when_it_has_stalled(fixture: Fixture) 
     equal("leftovers to remove", &removed(&fixture, &offered)?, &vec![old, stalled])
 }
 
-/// What goes, in the order offered, if all that was last written to before the suite's start has stalled.
+/// The leftovers to remove, in the order offered, if all those last written before the suite's start have stalled.
 fn removed(fixture: &Fixture, offered: &[Leftover]) -> Verdict<Vec<Leftover>> {
     let mut removed = fixture.leftovers(offered, at(0), at(100))?;
     removed.sort_by_key(|leftover| offered.iter().position(|other| other == leftover));

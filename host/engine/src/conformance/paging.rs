@@ -1,4 +1,4 @@
-//! Pages: ascending by the bytes of the ids, behind an id, at most so many, ended by an empty one.
+//! Pages: ascending by the bytes of the ids, after an id, at most the limit, ended by an empty one.
 
 use super::calls::names;
 use super::failure::{Verdict, equal, holds};
@@ -9,7 +9,7 @@ use super::images::image;
 const SEVEN: [&str; 7] = ["A", "Z", "a", "a b", "a-b", "ab", "ä"];
 
 fn with_seven(fixture: &Fixture) -> Verdict {
-    // Not in their order, so that an order of writing is found out.
+    // Not in their order, so that a driver that lists in the order of writing fails.
     for place in [3, 0, 6, 1, 5, 2, 4] {
         fixture.add(&image(SEVEN[place], 10))?;
     }
@@ -93,7 +93,7 @@ pub(super) fn two_lists_in_progress_do_not_disturb_each_other(fixture: Fixture) 
 pub(super) fn a_list_goes_on_where_its_last_image_was_forgotten(fixture: Fixture) -> Verdict {
     with_seven(&fixture)?;
     equal("page 1", &fixture.page_ids(None, 3)?, &owned(&SEVEN[..3]))?;
-    // The last one of the page that was read, and one that is still to come.
+    // The last one of the page that was read, and one that follows later.
     fixture.remove(&[SEVEN[2], SEVEN[4]])?;
     let rest = names(&fixture.list()?);
     equal("the list anew", &rest, &owned(&["A", "Z", "a b", "ab", "ä"]))?;

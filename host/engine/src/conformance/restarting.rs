@@ -1,4 +1,4 @@
-//! Restarting: instances are disposable, the records are not.
+//! Restarting: instances are disposable, the records persist.
 
 use super::calls::names;
 use super::failure::{Verdict, equal};

@@ -1,4 +1,4 @@
-//! Sharing: several instances, in one process or in many, keep the same records.
+//! Sharing: several instances, in one process or in several, keep the same records.
 
 use super::failure::{Failure, Verdict, equal};
 use super::fixture::Fixture;
@@ -70,7 +70,7 @@ pub(super) fn hits_of_two_instances_at_the_same_time_all_count(fixture: Fixture)
         (count(ours), other.join())
     });
     we?;
-    they.map_err(|_| Failure::new("hits from two threads", "a thread was lost"))??;
+    they.map_err(|_| Failure::new("hits from two threads", "a thread panicked"))??;
     equal("hits", &ours.hit_count("read")?, &(2 * HITS_EACH.unsigned_abs()))?;
     equal("the last access", &theirs.known("read")?.last_accessed, &at(HITS_EACH))
 }

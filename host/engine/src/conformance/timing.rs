@@ -1,4 +1,4 @@
-//! What the suite measures by the way: how long a driver's calls took, and how near it came to its bounds.
+//! What the suite measures: how long a driver's calls took, and how close it came to its limits.
 
 use crate::driver::Driver;
 use crate::driver::peak_usage::Peak;
@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// The calls of one export, or the loadings of the driver.
+/// The calls of one export, or the loads of the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallTimes {
     /// How many there were.
     pub count: u64,
-    /// How long they took together, with what the host did for them.
+    /// Their total time, including the host's work for them.
     pub total: Duration,
-    /// How long the longest took.
+    /// The time of the longest one.
     pub longest: Duration,
 }
 
 impl CallTimes {
-    /// How long one took on average; nothing if there was none.
+    /// The average time of one; zero if there was none.
     pub fn mean(&self) -> Duration {
         let count = u32::try_from(self.count).unwrap_or(u32::MAX);
         self.total.checked_div(count).unwrap_or_default()
@@ -32,7 +32,7 @@ impl CallTimes {
     }
 }
 
-/// What was measured while cases ran.
+/// The measurements of the cases.
 ///
 /// ```
 /// use image_cache_engine::conformance;
@@ -50,15 +50,15 @@ impl CallTimes {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measured {
-    /// Times by the name of the export as the interface has it; `load` is everything from the file to a driver that is
-    /// configured.
+    /// Times by the name of the export in the interface; `load` is everything from the file to a configured
+    /// driver.
     pub calls: BTreeMap<&'static str, CallTimes>,
-    /// The most that any instance used of each of its bounds.
+    /// The maximum use of each limit by any instance.
     pub peaks: Vec<Peak>,
 }
 
 impl Measured {
-    /// Adds what was measured elsewhere.
+    /// Adds other measurements.
     pub fn add(&mut self, other: &Measured) {
         for (call, times) in &other.calls {
             self.calls.entry(call).or_default().add(*times);
@@ -72,12 +72,12 @@ impl Measured {
     }
 }
 
-/// Where everything that works for one case writes down what it measured.
+/// Collects the measurements of everything that works for one case.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recorder(Arc<Mutex<Measured>>);
 
 impl Recorder {
-    /// Makes a call, and takes its time.
+    /// Makes a call, and measures its time.
     pub fn timed<T>(&self, call: &'static str, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = work();
@@ -87,13 +87,13 @@ impl Recorder {
         result
     }
 
-    /// Takes over the peaks of a driver that is done.
+    /// Adds the peaks of a driver that is no longer used.
     pub fn take_peaks(&self, driver: &Driver) {
         let peaks = Measured { peaks: driver.peaks(), ..Measured::default() };
         lock(&self.0).add(&peaks);
     }
 
-    /// All that was measured.
+    /// All measurements.
     pub fn into_measured(self) -> Measured {
         lock(&self.0).clone()
     }

@@ -1,11 +1,11 @@
-//! Images and bytes: what the records sum up, and how large a number may be.
+//! Images and bytes: the sums of the records, and how large a number may be.
 
 use super::failure::{Failure, Verdict, equal, holds};
 use super::fixture::Fixture;
 use super::images::image;
 use image_cache_model::{CacheSize, CachedImage};
 
-/// The largest size that a double holds exactly beside all smaller ones.
+/// The largest size that a double represents exactly together with all smaller ones.
 const TWO_TO_THE_53: u64 = 1 << 53;
 
 pub(super) fn images_and_bytes_are_summed(fixture: Fixture) -> Verdict {
@@ -45,9 +45,9 @@ pub(super) fn an_image_of_no_bytes_is_an_image(fixture: Fixture) -> Verdict {
     equal("images and bytes", &fixture.size()?, &CacheSize { images: 1, bytes: 0 })
 }
 
-/// One image at a time, since not every guest language has larger numbers for a sum. A driver may take the
-/// size from the file, and not every file system has files as large as the records' numbers: then the file's
-/// size is right, too.
+/// One image at a time, because not every guest language has larger numbers for a sum. A driver may use the
+/// size of the file, and not every file system supports files as large as the records' numbers: then the file's
+/// size is also correct.
 pub(super) fn sizes_up_to_2_to_the_53_are_exact(fixture: Fixture) -> Verdict {
     let sizes = [
         i32::MAX as u64,
@@ -73,7 +73,7 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(fixture: Fixture) -> Verdict {
     Ok(())
 }
 
-/// Places a file of the record's size, or half of it as often as the file system wants.
+/// Places a file of the record's size; halves the size until the file system accepts it.
 fn place_largest(fixture: &Fixture, record: &CachedImage) -> Verdict<u64> {
     let mut size = record.size;
     while size > 0 {
@@ -82,5 +82,5 @@ fn place_largest(fixture: &Fixture, record: &CachedImage) -> Verdict<u64> {
         }
         size /= 2;
     }
-    Err(Failure::new(format!("a file for {}", record.image_id), "the file system takes none"))
+    Err(Failure::new(format!("a file for {}", record.image_id), "the file system accepts none"))
 }

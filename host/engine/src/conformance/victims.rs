@@ -1,4 +1,4 @@
-//! Victims: whatever the policy, cached images that may go, and enough of them.
+//! Victims: whatever the policy, they are cached images that may be evicted, and they are sufficient.
 
 use super::failure::{Verdict, equal, holds};
 use super::fixture::Fixture;
@@ -6,10 +6,10 @@ use super::images::{at, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Victim};
 use std::collections::BTreeSet;
 
-/// More than any of these records hold.
+/// More than the number of these records.
 const MANY: u32 = 1000;
 
-/// Ten images of 10, 20, … 100 bytes: 550 in all.
+/// Ten images of 10, 20, … 100 bytes: 550 in total.
 fn with_ten(fixture: &Fixture) -> Verdict<Vec<CachedImage>> {
     let images: Vec<CachedImage> = (1..=10)
         .map(|n: u32| {
@@ -20,7 +20,7 @@ fn with_ten(fixture: &Fixture) -> Verdict<Vec<CachedImage>> {
     Ok(images)
 }
 
-/// Holds that each victim is one of these images, named once.
+/// Checks that each victim is one of these images, named once.
 fn distinct_among(victims: &[Victim], images: &[CachedImage]) -> Verdict {
     let mut seen = BTreeSet::new();
     for Victim { image_id, .. } in victims {
@@ -66,7 +66,7 @@ pub(super) fn no_more_victims_are_named_than_are_needed(fixture: Fixture) -> Ver
     Ok(())
 }
 
-/// No policy has a reason for it: if all images are named, the cache is emptied although no room is needed.
+/// No policy has a reason for this: if all images were named, the cache would be emptied although no room is needed.
 pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(fixture: Fixture) -> Verdict {
     let just_now = |n: u32| CachedImage {
         last_modified: at(999),
@@ -148,7 +148,7 @@ pub(super) fn victims_cover_the_bytes_needed(fixture: Fixture) -> Verdict {
 
 pub(super) fn a_need_beyond_all_bytes_names_every_image(fixture: Fixture) -> Verdict {
     with_ten(&fixture)?;
-    // Images without bytes go, too, when the cache is to be emptied.
+    // Images of 0 bytes must also be named if the cache must be emptied.
     fixture.add(&image("empty", 0))?;
     for bytes_needed in [551, 1 << 63, u64::MAX] {
         let victims = fixture.victims(bytes_needed, &[], MANY)?;

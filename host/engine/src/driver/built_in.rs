@@ -1,14 +1,14 @@
-//! The drivers that come with the host.
+//! The drivers that are part of the host.
 
 use image_cache_model::Grant;
 use std::collections::BTreeSet;
 
-/// The drivers that come with the host.
+/// The drivers that are part of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltIn {
     /// Records in an SQLite database.
     Sqlite,
-    /// Records in extended attributes, as Glance keeps them.
+    /// Records in extended attributes, in Glance's format.
     Xattr,
 }
 
@@ -32,7 +32,7 @@ impl BuiltIn {
         }
     }
 
-    /// What it is granted.
+    /// The capabilities that it is granted.
     pub fn grants(self) -> BTreeSet<Grant> {
         match self {
             BuiltIn::Sqlite => BTreeSet::from([Grant::Sql]),

@@ -1,7 +1,7 @@
-//! A cache of compiled components on disk, so that a short command need not compile. It is an optimisation: without it everything works.
+//! A cache of compiled components on disk, so that a short command need not compile. It is only an optimisation.
 //!
-//! Loading compiled code is trusting it, so the directory is used only if no other user can have written into it; and a
-//! digest over each entry keeps what the disk damaged from being run.
+//! The host trusts compiled code that it loads, so the directory is used only if no other user can write to it; and a
+//! digest of each entry keeps the host from running code that the disk has damaged.
 
 mod entry;
 mod storage;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The ending of an entry's name.
+/// The suffix of an entry's name.
 const ENTRY_SUFFIX: &str = ".cwasm";
 
 /// The cache of compiled components, or why there is none.
@@ -32,7 +32,7 @@ pub(super) struct CompileCache {
 /// A component ready to be instantiated.
 pub(super) struct Compiled {
     pub component: Component,
-    /// Whether it came out of the cache.
+    /// Whether it was loaded from the cache.
     pub from_cache: bool,
     /// Why the cache could not be used, if it could not.
     pub cache_fault: Option<String>,
@@ -41,20 +41,20 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// Tells the log how long the driver's component took.
+    /// Logs how long the driver's component took.
     pub fn log(&self, driver: &str) {
         let took = self.took;
         if self.from_cache {
-            tracing::debug!(driver, ?took, "its compiled code was found on disk");
+            tracing::debug!(driver, ?took, "the compiled code was found on disk");
         } else {
-            tracing::info!(driver, ?took, "it was compiled");
+            tracing::info!(driver, ?took, "the driver was compiled");
         }
     }
 }
 
 impl CompileCache {
-    /// The user's: `$CACHE_DIRECTORY` (systemd's), `$XDG_CACHE_HOME/image-cache` or `~/.cache/image-cache`, and there
-    /// `compiled/`.
+    /// The user's: the directory `compiled/` in `$CACHE_DIRECTORY` (systemd's), `$XDG_CACHE_HOME/image-cache` or
+    /// `~/.cache/image-cache`.
     pub fn of_user() -> Self {
         let directory =
             of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
@@ -62,13 +62,13 @@ impl CompileCache {
         CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
     }
 
-    /// One in `directory`, which is made if it is missing.
+    /// A cache in `directory`, which is created if it is missing.
     #[cfg(test)]
     pub fn at(directory: PathBuf) -> Self {
         CompileCache { directory: Ok(directory) }
     }
 
-    /// Takes the component of these bytes from the cache, or compiles it and puts it there. The error is the compiler's.
+    /// Loads the component with these bytes from the cache, or compiles it and stores it there. The error is the compiler's.
     pub fn compile(
         &self,
         engine: &Engine,
@@ -95,29 +95,29 @@ impl CompileCache {
             written.map_err(|e| format!("{}: {e}", path.display()))
         });
         if let Err(fault) = &stored {
-            tracing::debug!(%fault, "compiled code is not kept for the next start");
+            tracing::debug!(%fault, "cannot store compiled code for the next start");
         }
         Ok(Compiled { component, from_cache: false, cache_fault: stored.err(), took })
     }
 }
 
-/// Compiles a component of another author: if the compiler panics over it, the process must go on.
+/// Compiles a component of another author: if the compiler panics, the process must continue.
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
     engine::validate(bytes).map_err(|e| does_not_compile(&e))?;
-    // What is half compiled is dropped; the engine takes notice of a component only once it is whole.
+    // A partial result is dropped; the engine registers a component only when it is complete.
     match catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes))) {
         Ok(compiled) => compiled.map_err(|e| does_not_compile(&causes(&e))),
-        Err(_) => Err(does_not_compile("the compiler panicked; what it said is on standard error")),
+        Err(_) => Err(does_not_compile("the compiler panicked; its message is on standard error")),
     }
 }
 
-/// The digest that names a component here, and that a pin is compared with.
+/// The digest that identifies a component here, and with which a pin is compared.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
 fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // systemd may name several, separated by colons.
+    // systemd may name several directories, separated by colons.
     let systemd = variable("CACHE_DIRECTORY")
         .map(|value| PathBuf::from(value.to_string_lossy().split(':').next().unwrap_or_default()));
     let home = |name: &str, below: &str| variable(name).map(|value| Path::new(&value).join(below));
@@ -128,7 +128,7 @@ fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf
         .map(|directory| directory.join("compiled"))
 }
 
-/// A component and everything of the engine that its code depends on.
+/// The name for a component and everything in the engine on which its code depends.
 fn entry_name(engine: &Engine, digest: &[u8; 32]) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -136,10 +136,10 @@ fn entry_name(engine: &Engine, digest: &[u8; 32]) -> String {
     format!("{}-{:016x}{ENTRY_SUFFIX}", hex::encode(digest), hasher.finish())
 }
 
-/// The entry of this name, if it is there, ours, whole, and of this engine.
+/// The entry with this name, if it exists, is ours, intact, and from this engine.
 fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
     let unusable = |why: &dyn Display| {
-        tracing::warn!(name, "compiled code on disk is damaged ({why}); it is compiled anew");
+        tracing::warn!(name, "compiled code on disk is damaged ({why}); compiling it again");
     };
     let entry = match storage::read(directory, name) {
         Ok(entry) => entry?,
@@ -149,17 +149,17 @@ fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
         }
     };
     let Some(code) = entry::content(&entry, name) else {
-        unusable(&"its digest is another one");
+        unusable(&"its digest differs");
         return None;
     };
-    // SAFETY: the bytes must be what `Component::serialize` answered. They are in memory, where nothing changes them, and have
-    // the digest that `storage::write` wrote with them, so they were not damaged since. No other user can have written them: they come
-    // out of a file of ours, in a directory that is ours alone (checked by `storage::open_private` just before). wasmtime itself refuses
+    // SAFETY: the bytes must be a result of `Component::serialize`. They are in memory, where nothing changes them, and have
+    // the digest that `storage::write` wrote with them, so they were not damaged since. No other user can have written them: they
+    // come from our file in our private directory (checked by `storage::open_private` just before). wasmtime itself refuses
     // code of another version or configuration.
     match unsafe { Component::deserialize(engine, code) } {
         Ok(component) => Some(component),
         Err(error) => {
-            tracing::debug!(%error, name, "compiled code cannot be used; it is made anew");
+            tracing::debug!(%error, name, "cannot use compiled code; compiling it again");
             None
         }
     }

@@ -8,16 +8,16 @@ use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
-/// A component's bytes, and what was found in them.
+/// A component's bytes, and the results of the checks.
 pub(super) struct ExaminedComponent {
     pub bytes: Cow<'static, [u8]>,
     pub digest: [u8; 32],
     pub names: ComponentNames,
-    /// What keeps it from being this driver; empty: it may be compiled.
+    /// Why it cannot be this driver; if empty, it may be compiled.
     pub faults: Vec<String>,
 }
 
-/// Reads a component and looks at its pin and its rim; nothing is compiled. The error is that of reading, or says what
+/// Reads a component and checks its pin, imports and exports; nothing is compiled. The error is a read error, or states what
 /// the bytes are instead of a component.
 pub(super) fn examine(spec: &DriverSpec) -> Result<ExaminedComponent, String> {
     let DriverConfig { component: path, sha256, grants, limits, .. } = &spec.config;
@@ -28,7 +28,7 @@ pub(super) fn examine(spec: &DriverSpec) -> Result<ExaminedComponent, String> {
     let digest = digest(&bytes);
     let pin = sha256.filter(|pin| *pin != digest).map(|pin| {
         format!(
-            "its SHA-256 is {}, not {} as pinned; if the change is meant, correct `sha256` in [drivers.{}]",
+            "its SHA-256 is {}, not {} as pinned; if the change is intended, correct `sha256` in [drivers.{}]",
             hex::encode(digest),
             hex::encode(pin),
             spec.name
@@ -42,12 +42,12 @@ pub(super) fn examine(spec: &DriverSpec) -> Result<ExaminedComponent, String> {
     Ok(ExaminedComponent { bytes, digest, names, faults })
 }
 
-/// The bytes of a component's file, which may be `most`.
+/// The bytes of a component's file, at most `most`.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let path_shown = path.display();
     read_file(path, most).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => {
-            format!("{path_shown} is no file; give the path of a component")
+            format!("{path_shown} is no file; specify the path of a component")
         }
         io::ErrorKind::FileTooLarge => {
             let most = match most % (1 << 20) {
@@ -55,7 +55,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
                 _ => format!("{most} bytes"),
             };
             format!(
-                "{path_shown} has more than {most}; if it is meant to, raise `limits.component`"
+                "{path_shown} has more than {most}; if this is intended, raise `limits.component`"
             )
         }
         _ => format!("{path_shown} cannot be read: {error}"),

@@ -1,4 +1,4 @@
-//! Values on their way into a guest, and out of it again, where each is checked: what a guest returns is hostile input.
+//! Converts values for a guest, and checks each value that it returns: a guest's results are untrusted input.
 
 use crate::bindings::exports::image_cache::driver::driver as wit;
 use crate::bindings::image_cache::driver::types;
@@ -8,13 +8,13 @@ use image_cache_model::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// Longest name or version of a driver, in bytes.
+/// Maximum length of a driver's name or version, in bytes.
 const MAX_DESCRIPTION: usize = 64;
 
-/// Largest size or count that is believed: what SQLite and a file's length can hold.
+/// Maximum size or count that is accepted: the limit of SQLite and of a file's length.
 const MAX_NUMBER: u64 = i64::MAX as u64;
 
-/// What a guest returned and should not have, in words.
+/// How a guest's result violates the contract, as a text.
 pub type ContractViolation = String;
 
 pub(super) fn image_to_guest(image: &CachedImage) -> types::CachedImage {
@@ -82,14 +82,14 @@ pub(super) fn description(
     Ok((description.name, description.version))
 }
 
-/// Why a driver does not take its configuration.
+/// Why a driver rejects its configuration.
 pub(super) fn configuration_error(error: wit::ConfigurationError) -> String {
     match error {
         wit::ConfigurationError::Unsupported(text) => {
-            format!("the place of the cache cannot serve it: {}", printable(&text, 1024))
+            format!("the cache's file system cannot serve it: {}", printable(&text, 1024))
         }
         wit::ConfigurationError::InvalidOption(text) => {
-            format!("one of its options is wrong: {}", printable(&text, 1024))
+            format!("one of its options is invalid: {}", printable(&text, 1024))
         }
         wit::ConfigurationError::Other(text) => printable(&text, 1024),
     }
@@ -110,7 +110,7 @@ pub(super) fn record_of(
     Ok(Some(image))
 }
 
-/// A page of records: strictly ascending, all behind `after`, no more than `limit`.
+/// A page of records: strictly ascending, all after `after`, at most `limit`.
 pub(super) fn page(
     after: Option<&ImageId>,
     limit: u32,
@@ -136,7 +136,7 @@ pub(super) fn cache_size(size: wit::CacheSize) -> Result<CacheSize, ContractViol
     Ok(CacheSize { images: number("images", size.images)?, bytes: number("bytes", size.bytes)? })
 }
 
-/// Victims: no more than asked for, none twice, none that was excluded.
+/// Victims: at most the requested number, none twice, none that was excluded.
 pub(super) fn victims(
     eviction: &Eviction<'_>,
     victims: Vec<wit::Victim>,
@@ -158,7 +158,7 @@ pub(super) fn victims(
     Ok(checked)
 }
 
-/// Leftovers to remove: only such as were offered, none twice. What is answered is what was offered.
+/// Leftovers to remove: only those that were offered, none twice. The function returns the host's own values.
 pub(super) fn leftovers(
     offered: &[Leftover],
     chosen: &[wit::Leftover],
@@ -174,7 +174,7 @@ pub(super) fn leftovers(
         let Some(known) = open.remove(&(leftover.image_id.as_str(), state)) else {
             let id = printable(&leftover.image_id, 255);
             return Err(format!(
-                "it wants the leftover {id:?} removed, which was not offered or was named before"
+                "it named the leftover {id:?} for removal, which was not offered or named before"
             ));
         };
         checked.push(known.clone());
@@ -217,5 +217,5 @@ fn at_most(limit: u32, length: usize, what: &str) -> Result<(), ContractViolatio
     if u32::try_from(length).is_ok_and(|length| length <= limit) {
         return Ok(());
     }
-    Err(format!("it answered {length} {what} where at most {limit} were asked for"))
+    Err(format!("it returned {length} {what} where at most {limit} were requested"))
 }

@@ -1,15 +1,15 @@
-//! How long one call into a driver has run, in the guest and in the host on its behalf.
+//! How long one call of a driver has run, in the guest and in the host for it.
 
 use image_cache_model::Limits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// When the call that is running must be over; shared with whatever works for it in the host. SQLite asks every few steps
+/// The deadline of the running call, shared with everything in the host that works for the call. SQLite checks every few steps
 /// whether it has passed.
 #[derive(Debug, Clone)]
 pub struct Deadline {
-    /// What the microseconds are counted from.
+    /// The origin of the microseconds.
     base: Instant,
     micros: Arc<AtomicU64>,
 }
@@ -17,13 +17,13 @@ pub struct Deadline {
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Deadline {
-    /// Sets it, for everybody who shares it.
+    /// Sets the deadline, for all clones.
     pub fn set(&self, at: Instant) {
         let micros = at.saturating_duration_since(self.base).as_micros();
         self.micros.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// How much time is left; nothing once it has passed.
+    /// How much time is left; zero if the deadline has passed.
     pub fn remaining(&self) -> Duration {
         self.at().saturating_sub(self.base.elapsed())
     }
@@ -39,7 +39,7 @@ impl Deadline {
 }
 
 impl Default for Deadline {
-    /// One that has passed.
+    /// A deadline that has passed.
     fn default() -> Self {
         Deadline { base: Instant::now(), micros: Arc::default() }
     }
@@ -48,24 +48,22 @@ impl Default for Deadline {
 /// The two clocks of a call: the guest's own time, and the time of the whole call.
 #[derive(Debug)]
 pub struct CallClock {
-    /// What a call may take.
+    /// How long a call may take.
     pub limits: Limits,
-    /// The deadline that host calls keep.
+    /// The deadline for the host's work.
     pub deadline: Deadline,
     started: Instant,
-    /// If the call has less time than a call may take.
+    /// An earlier deadline for this call, if any.
     until: Option<Instant>,
     in_host: Duration,
 }
 
-/// Why a call was cut short.
+/// Why a call was interrupted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadlineExceeded {
-    #[error("it computed for more than {0:?}, which is all that a call may take")]
+    #[error("it computed for more than {0:?}, the limit of a call")]
     Guest(Duration),
-    #[error(
-        "the call took more than {0:?} with its calls of the host, which is all that it may take"
-    )]
+    #[error("the call took more than {0:?} including its host calls, which is the limit of a call")]
     Call(Duration),
 }
 
@@ -75,7 +73,7 @@ impl CallClock {
         CallClock { limits, deadline, started, until: None, in_host }
     }
 
-    /// Starts both clocks anew, for a call that must be over at `until` if that is given.
+    /// Restarts both clocks, for a call that must end at `until` if that is given.
     pub fn start(&mut self, until: Option<Instant>) {
         self.started = Instant::now();
         self.until = until;
@@ -84,12 +82,12 @@ impl CallClock {
         self.deadline.set(until.map_or(own, |until| until.min(own)));
     }
 
-    /// What the host did for the guest is not the guest's time.
+    /// Excludes the host's work for the guest from the guest's time.
     pub fn spent_in_host(&mut self, time: Duration) {
         self.in_host += time;
     }
 
-    /// Whether the call may go on.
+    /// Whether the call may continue.
     pub fn check(&self) -> Result<(), DeadlineExceeded> {
         let now = Instant::now();
         let total = now - self.started;
@@ -109,7 +107,7 @@ impl CallClock {
     }
 }
 
-/// When a call that starts now must be over. A limit beyond the clock's range is none: a year will do.
+/// The deadline of a call that starts now. If the limit exceeds the clock's range, a year is used.
 pub fn end_of(started: Instant, call_time: Duration) -> Instant {
     started.checked_add(call_time).unwrap_or(started + YEAR)
 }
@@ -126,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_the_host_is_not_the_guest_s_but_is_the_call_s() {
+    fn time_in_the_host_counts_for_the_call_but_not_for_the_guest() {
         let mut clock = clock(Duration::from_millis(20), Duration::from_millis(60));
         std::thread::sleep(Duration::from_millis(30));
         assert!(matches!(clock.check(), Err(DeadlineExceeded::Guest(_))));
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_has_less_time_is_over_earlier() {
+    fn a_call_with_less_time_ends_earlier() {
         let mut clock = clock(Duration::from_secs(60), Duration::from_secs(60));
         clock.start(Some(Instant::now() + Duration::from_millis(10)));
         assert!(clock.check().is_ok());
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_beyond_all_clocks_is_no_panic() {
+    fn a_limit_beyond_the_clock_s_range_does_not_panic() {
         let clock = clock(Duration::MAX, Duration::MAX);
         assert!(clock.check().is_ok());
         assert!(!clock.deadline.passed());

@@ -1,4 +1,4 @@
-//! Which driver is meant: a configured name with its component, grants, options and limits, and the cache on which it works.
+//! Specifies a driver: its configured name, component, grants, options and limits, and the cache on which it works.
 
 use super::built_in::BuiltIn;
 use image_cache_model::{Config, DriverConfig, Limits};
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A driver that was found, what the configuration says of it, and its cache.
+/// A driver that was found, its configuration, and its cache.
 #[derive(Debug, Clone)]
 pub struct DriverSpec {
-    /// The driver as configured.
+    /// The driver's name in the configuration.
     pub name: String,
     pub built_in: Option<BuiltIn>,
     /// What it may import and use. The component is empty if the driver is built in.
@@ -21,8 +21,8 @@ pub struct DriverSpec {
     pub sqlite_db: PathBuf,
 }
 
-/// The built-in drivers are trusted to come to an end: what takes long is a slow disk or a busy machine, on which giving
-/// up would cost the records.
+/// The built-in drivers are trusted to terminate: if a call takes long, the disk is slow or the machine busy, and
+/// giving up would lose the records.
 const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl DriverSpec {
@@ -49,7 +49,7 @@ pub fn find(
         return Ok(DriverSpec::built_in(built_in, config, cache));
     }
     let is_path = name.contains('/') || name.ends_with(".wasm");
-    // A file that is named as a driver gets nothing: grants are given in `[drivers.NAME]`.
+    // A file that is named as a driver gets no grants: they are set in `[drivers.NAME]`.
     let file = || is_path.then(|| DriverConfig::new(name));
     if let Some(driver) = config.drivers.get(name).cloned().or_else(file) {
         let sqlite_db = config.sqlite_db.clone();

@@ -3,10 +3,10 @@
 use crate::bindings::image_cache::driver::types;
 use image_cache_model::printable;
 
-/// Longest text of a guest that is repeated in an error, in bytes.
+/// Maximum length of a guest's text in an error, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// An error that the driver itself answered, or that a capability answered the driver.
+/// An error that the driver itself returned, or that a capability returned to the driver.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
     /// The storage is busy; the same call may succeed later.
@@ -15,22 +15,22 @@ pub enum DriverError {
     /// The storage, or the driver's share of it, is full.
     #[error("its storage is full")]
     Full,
-    /// What the call was about is not there.
+    /// The object of the call does not exist.
     #[error("not found")]
     NotFound,
-    /// The place where the cache lies cannot do this.
+    /// The cache's file system does not support this.
     #[error("the file system of the cache cannot do this")]
     Unsupported,
-    /// The driver asked for what it was not granted.
+    /// The driver used a capability that it was not granted.
     #[error("denied: outside of what the driver was granted")]
     Denied,
     /// More rows, bytes or time than a call may take.
     #[error("too large: more rows, bytes or time than a call may take")]
     TooLarge,
-    /// An argument that the driver or a capability does not take.
+    /// An invalid argument for the driver or a capability.
     #[error("an invalid argument")]
     InvalidArgument,
-    /// Anything else, in words.
+    /// Any other error, as a text.
     #[error("{0}")]
     Other(String),
 }
@@ -44,26 +44,26 @@ pub enum DriverError {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The driver answered with an error. Its instance goes on.
+    /// The driver returned an error. Its instance remains usable.
     #[error("{0}")]
     Refused(DriverError),
-    /// The driver trapped, took too long, hit a limit, or answered what no driver may answer. Its instance is gone; the
-    /// next call makes a new one.
+    /// The driver trapped, took too long, reached a limit, or returned an invalid result. Its instance is dropped; the
+    /// next call creates a new one.
     #[error("{0}")]
     Failed(String),
-    /// Calls before this one took all the time that a call may take: it was not made. That speaks of the load, not of
+    /// Earlier calls used all the time that this call had: it was not made. The cause is the load, not
     /// the driver.
-    #[error("other calls of the driver took as long as a call may take; it was not called")]
+    #[error("earlier calls of the driver used all the time of this call; it was not made")]
     Crowded,
-    /// SQLite found the driver's database corrupt, or no database.
+    /// SQLite found the driver's database corrupt, or not a database.
     #[error("its database is corrupt or no database: {0}")]
     Corrupt(String),
-    /// The driver's database was removed or replaced since it was opened. The next call makes a new instance, and with it a new database.
+    /// The driver's database was removed or replaced since it was opened. The next call creates a new instance and database.
     #[error("its database was removed or replaced while it was open")]
     Replaced,
 }
 
-/// Why a driver cannot be used: every reason that was found, with what to do about it.
+/// Why a driver cannot be used: every reason that was found, with advice.
 ///
 /// ```
 /// # fn show(error: image_cache_engine::LoadError) {
@@ -81,7 +81,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    /// Of the driver that was asked for, with everything that is wrong.
+    /// An error for the requested driver, with all its faults.
     pub fn new(driver: &str, faults: Vec<String>) -> Self {
         LoadError { driver: printable(driver, MAX_TEXT), faults }
     }

@@ -1,4 +1,4 @@
-//! What the host keeps for one driver's instance: its clocks, its limits, and the state of its capabilities.
+//! The host's state for one driver's instance: its clocks, its limits, and the state of its capabilities.
 
 pub mod imports;
 
@@ -18,25 +18,25 @@ use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
-/// Resources of the host that a guest may hold at once.
+/// Maximum number of the host's resources that a guest may have.
 const MAX_RESOURCES: usize = 1000;
 
-/// A store's data: what wasmtime hands to each host function that a guest calls.
+/// A store's data, which wasmtime passes to each host function that a guest calls.
 ///
-/// It outlives its instance: [`for_new_instance`](Self::for_new_instance) takes the open database and the peaks over to the next
+/// It outlives its instance: [`for_new_instance`](Self::for_new_instance) passes the open database and the peaks to the next
 /// one. Dropping it closes the driver's database.
 pub struct HostState {
     pub clock: CallClock,
     pub table: ResourceTable,
     pub memory: MemoryLimiter,
-    /// The most that was used of each bound, by this instance and those before it.
+    /// The maximum use of each limit, by this instance and earlier ones.
     pub usage: PeakUsage,
     pub log: Log,
-    /// None if a component is only inspected.
+    /// `None` if a component is only inspected.
     pub cache: Option<CacheAccess>,
-    /// Listings of files that the guest holds open.
+    /// The number of the guest's open listings of files.
     pub listings: usize,
-    /// Made at first use.
+    /// Created at first use.
     pub wasi: Option<WasiCtx>,
 }
 
@@ -56,7 +56,7 @@ impl HostState {
         }
     }
 
-    /// The state for a new instance: what the last one held is dropped.
+    /// The state for a new instance, without the resources of the last one.
     pub fn for_new_instance(mut self) -> Self {
         self.table = resources();
         self.memory = MemoryLimiter::new(&self.clock.limits);
@@ -66,7 +66,7 @@ impl HostState {
         self
     }
 
-    /// A call begins, which must be over at `until` if that is given.
+    /// Starts a call, which must end at `until` if that is given.
     pub fn begin_call(&mut self, until: Option<Instant>) {
         self.clock.start(until);
         self.log.begin_call();
@@ -75,7 +75,7 @@ impl HostState {
         }
     }
 
-    /// A call is over; what it used is noted.
+    /// Ends a call, and notes its usage.
     pub fn end_call(&mut self) {
         if let Some(cache) = &mut self.cache {
             cache.database.end_call();
@@ -90,19 +90,19 @@ impl HostState {
         self.usage.note(Bound::LogMessages, self.log.in_second());
     }
 
-    /// Says which unpublished file is recorded: calls about its image mean this file.
+    /// Sets the unpublished file that is being recorded: calls about its image use this file.
     pub fn set_unpublished(&mut self, file: Option<OpenImage>) {
         if let Some(cache) = &mut self.cache {
             cache.images.unpublished = file;
         }
     }
 
-    /// What works on the cache, for a call of the guest.
+    /// The state of the interfaces to the cache, for a call of the guest.
     pub fn cache(&mut self) -> Result<&mut CacheAccess, CapabilityError> {
         self.cache.as_mut().ok_or(CapabilityError::Denied)
     }
 
-    /// The most that was used of each bound.
+    /// The maximum use of each limit.
     pub fn peaks(&self) -> Vec<Peak> {
         let limits = self.clock.limits;
         let mut usage = self.usage;
@@ -120,7 +120,7 @@ impl HostState {
         })
     }
 
-    /// Does work of the host for the guest, whose time is not the guest's.
+    /// Runs the host's work for the guest; its time does not count as the guest's.
     pub fn in_host<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let started = Instant::now();
         let result = work(self);
@@ -128,7 +128,7 @@ impl HostState {
         result
     }
 
-    /// What SQLite said during this call of a corrupt database.
+    /// SQLite's message during this call that the database is corrupt.
     pub fn corruption(&self) -> Option<&str> {
         self.database()?.corruption()
     }
@@ -138,13 +138,13 @@ impl HostState {
         self.database().is_some_and(Database::was_busy)
     }
 
-    /// Moves a database that was found corrupt into `.image-cache/`, and says where it is now, if it was moved.
+    /// Moves a corrupt database into `.image-cache/`; returns its new path if it was moved.
     pub fn quarantine_database(&mut self) -> io::Result<Option<PathBuf>> {
         let cache = self.cache.as_mut().ok_or(io::ErrorKind::Unsupported)?;
         cache.database.quarantine()
     }
 
-    /// The database; none if there is no cache.
+    /// The database; `None` if there is no cache.
     fn database(&self) -> Option<&Database> {
         self.cache.as_ref().map(|cache| &cache.database)
     }

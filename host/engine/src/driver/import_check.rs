@@ -1,26 +1,26 @@
-//! What a component imports and exports, read from its bytes and held against its grants before anything is compiled.
+//! A component's imports and exports, read from its bytes and compared with its grants before anything is compiled.
 
 use image_cache_model::Grant;
 use image_cache_model::printable;
 use std::collections::BTreeSet;
 use wasmparser::{Parser, Payload};
 
-/// The package of the interface, and the one major version of it that the host speaks.
+/// The package of the interface, and the one major version of it that the host supports.
 const PACKAGE: &str = "image-cache:driver";
 const MAJOR: &str = "1";
 
-/// What a driver may import without a grant: types, and words for the operator.
+/// The interfaces that a driver may import without a grant: types, and the log.
 const WITHOUT_GRANT: [&str; 2] = ["types", "log"];
 
 /// The packages of WASI 0.2 that a grant of `wasi` links, all of them over an empty context.
 const WASI_PACKAGES: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
-/// Most names at a component's rim, and the longest that is shown whole: an honest driver has a tenth of it.
+/// Maximum number of imported and exported names, and maximum length that is shown in full: typical drivers need a tenth.
 const MAX_NAMES: usize = 1000;
 const MAX_NAME_BYTES: usize = 200;
 
-/// The names at a component's rim, printable and cut: nothing has checked them yet.
+/// The imported and exported names of a component, printable and shortened: nothing has checked them yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ComponentNames {
     pub imports: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct ComponentNames {
 }
 
 impl ComponentNames {
-    /// Reads the rim; what is nested inside does not count. The error says what the bytes are instead.
+    /// Reads the names; nested components do not count. The error states what the bytes are instead.
     pub fn read(bytes: &[u8]) -> Result<ComponentNames, String> {
         if let Some(fault) = not_a_component(bytes) {
             return Err(fault.into());
@@ -36,7 +36,7 @@ impl ComponentNames {
         let mut names = ComponentNames::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(bytes) {
-            let broken = |e| format!("it is a broken component: {e}; build it anew");
+            let broken = |e| format!("it is a broken component: {e}; build it again");
             match payload.map_err(broken)? {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
@@ -61,7 +61,7 @@ impl ComponentNames {
         self.imports.iter().filter_map(|import| needed_grant(import).ok().flatten()).collect()
     }
 
-    /// Everything that keeps a component with these names from being the driver `driver` under `grants`.
+    /// Every reason why a component with these names cannot be the driver `driver` under `grants`.
     pub fn faults(&self, driver: &str, grants: &BTreeSet<Grant>) -> Vec<String> {
         let (mut faults, mut wanted, mut refused) = (Vec::new(), BTreeSet::new(), Vec::new());
         for import in &self.imports {
@@ -102,14 +102,14 @@ impl ComponentNames {
 fn add_name(names: &mut Vec<String>, name: &str) -> Result<(), String> {
     if names.len() == MAX_NAMES {
         return Err(format!(
-            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it anew"
+            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it again"
         ));
     }
     names.push(printable(name, MAX_NAME_BYTES));
     Ok(())
 }
 
-/// What the bytes are, if they are no component.
+/// What the bytes are, if they are not a component.
 fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     let fault = if bytes.is_empty() {
         "the file is empty"
@@ -118,7 +118,7 @@ fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     } else if Parser::is_core_wasm(bytes) {
         "it is a core WebAssembly module, not a component: turn it into one with `wasm-tools component new`"
     } else if bytes.starts_with(b"\0asm") {
-        "it is WebAssembly of another version, or cut off; build it anew"
+        "it is WebAssembly of another version, or truncated; build it again"
     } else if bytes.starts_with(b"\x7fELF") {
         "it is a native program or compiled code, not a WebAssembly component"
     } else if std::str::from_utf8(&bytes[..bytes.len().min(512)]).is_ok_and(|t| !t.contains('\0')) {
@@ -129,7 +129,7 @@ fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     Some(fault)
 }
 
-/// The grants of one interface of our package each, which has the grant's name.
+/// The grants that each stand for one interface of our package, which has the grant's name.
 fn own_grants() -> impl Iterator<Item = Grant> {
     Grant::ALL.into_iter().filter(|grant| *grant != Grant::Wasi)
 }
@@ -142,7 +142,7 @@ fn own_interfaces() -> String {
     format!("{} and {last}", names.join(", "))
 }
 
-/// Which grant an import needs; an error if no grant would help.
+/// Which grant an import needs; an error if no grant covers it.
 fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
         let grant = own_grants().find(|grant| grant.name() == name);
@@ -196,7 +196,7 @@ fn split_version(name: &str) -> (&str, &str) {
     name.split_once('@').unwrap_or((name, ""))
 }
 
-/// Whether a version is one of those the host speaks: semantic versions of one major number, no pre-releases.
+/// Whether the host supports a version: semantic versions with this major number, no pre-releases.
 fn is_supported_version(version: &str) -> bool {
     let mut parts = version.split('.');
     let number = |part: Option<&str>| {

@@ -1,4 +1,4 @@
-//! Looking at a driver without a cache: what it is, what it wants, and whether it would load.
+//! Inspects a driver without a cache: what it is, what it needs, and whether it can be loaded.
 
 use super::compile_cache::{CompileCache, compile};
 use super::component::{ExaminedComponent, examine};
@@ -10,17 +10,17 @@ use image_cache_model::{Config, Grant};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// What there is to know about a driver before it is used.
+/// What is known about a driver before it is used.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// The name or path that was asked for; a built-in driver's own spelling.
+    /// The requested name or path; a built-in driver's own spelling.
     pub name: String,
     /// `built in`, or the component's path.
     pub source: String,
     /// Bytes of the component.
     pub size_bytes: u64,
-    /// SHA-256 of the component in lower-case hexadecimal, as a pin has it; empty if it could not be read.
+    /// SHA-256 of the component in lower-case hexadecimal, as in a pin; empty if it could not be read.
     pub sha256: String,
     /// What the component imports.
     pub imports: Vec<String>,
@@ -28,20 +28,20 @@ pub struct Inspection {
     pub grants: BTreeSet<Grant>,
     /// What the component exports.
     pub exports: Vec<String>,
-    /// The driver's own name and version, if it could be asked.
+    /// The driver's own name and version, if it could be called.
     pub description: Option<(String, String)>,
-    /// How long it took to compile, or to load what was compiled.
+    /// How long it took to compile the component, or to load compiled code.
     pub compile_time: Duration,
     /// Whether compiled code was found on disk.
     pub from_compile_cache: bool,
-    /// Why compiled code is not kept on disk, if it is not.
+    /// Why compiled code is not stored on disk, if it is not.
     pub compile_cache_fault: Option<String>,
-    /// Everything that keeps it from loading, with what to do; empty: it would load. That its configuration is taken is
-    /// seen only in a cache.
+    /// Every reason why it cannot be loaded, with advice; if empty, it can. Whether it accepts its configuration
+    /// shows only in a cache.
     pub faults: Vec<String>,
 }
 
-/// Looks at the driver `name_or_file` as `config` has it. No cache is opened, and the driver is not configured.
+/// Inspects the driver `name_or_file` with the configuration `config`. No cache is opened, and the driver is not configured.
 ///
 /// ```no_run
 /// let config = image_cache_model::Config::builder("/var/lib/image-cache").build()?;
@@ -57,8 +57,8 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
     inspection
 }
 
-/// How long compiling the driver takes, whether or not compiled code is kept; nothing if it is not to be compiled or does not
-/// compile, which [`inspect`] gives the reasons for.
+/// How long compiling the driver takes, without the compile cache; `None` if it must not be compiled or does not
+/// compile, for the reasons that [`inspect`] returns.
 ///
 /// ```
 /// let config = image_cache_model::Config::builder("/var/lib/image-cache").build()?;

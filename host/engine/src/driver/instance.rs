@@ -16,13 +16,13 @@ use std::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
-/// Bytes that the host takes for what one call passes out of a guest, strings, lists and all.
+/// Maximum memory of the host for the strings and lists that a guest passes in one call, in bytes.
 const MAX_PASSED: usize = 16 << 20;
 
-/// Component-model handles that a guest may hold.
+/// Maximum number of a guest's component-model handles.
 const MAX_HANDLES: usize = 1000;
 
-/// A driver's linked component, of which instances are made.
+/// A driver's linked component, from which instances are created.
 pub(super) struct InstanceTemplate {
     pre: ImageCacheDriverPre<HostState>,
     pub spec: DriverSpec,
@@ -30,8 +30,8 @@ pub(super) struct InstanceTemplate {
 
 /// An instance of a driver, in a wasmtime store of its own.
 ///
-/// [`InstanceTemplate`] makes it. After a call that returned [`CallError::Failed`] it must not be called again: turn it into its
-/// [state](Self::into_state), of which the next instance is made. A drop closes the driver's database, too.
+/// [`InstanceTemplate`] creates it. After a call that returned [`CallError::Failed`] it must not be called again: convert it
+/// into its [state](Self::into_state), from which the next instance is created. Dropping it also closes the driver's database.
 pub(super) struct Instance {
     store: Store<HostState>,
     bindings: ImageCacheDriver,
@@ -45,7 +45,7 @@ pub(super) struct FailedStart {
 }
 
 impl InstanceTemplate {
-    /// Links a component with what it was granted, and nothing else.
+    /// Links a component with its granted interfaces, and nothing else.
     pub fn new(component: &Component, spec: DriverSpec) -> Result<Self, String> {
         let unlinkable =
             |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
@@ -58,7 +58,7 @@ impl InstanceTemplate {
         Ok(InstanceTemplate { pre, spec })
     }
 
-    /// Whether its driver has a way to the images' files.
+    /// Whether its driver can access the images' files.
     pub fn sees_files(&self) -> bool {
         let grants = &self.spec.config.grants;
         grants.contains(&Grant::Attributes) || grants.contains(&Grant::Files)
@@ -104,7 +104,7 @@ impl InstanceTemplate {
 }
 
 impl Instance {
-    /// One call, within its limits, over by `until` if that is given. After a trap or a deadline the instance is unusable.
+    /// One call, within its limits, ended by `until` if that is given. After a trap or a deadline the instance is unusable.
     pub fn call<R: Send>(
         &mut self,
         call: &str,
@@ -146,7 +146,7 @@ impl Instance {
         self.store.data()
     }
 
-    /// Closes its database if that was removed or replaced since it was configured, and says so: it would not find its tables.
+    /// Closes its database if that was removed or replaced since the start, because tables are missing; returns whether it did.
     pub fn close_replaced_database(&mut self) -> bool {
         let cache = self.store.data_mut().cache.as_mut();
         cache.is_some_and(|cache| cache.database.close_if_replaced())
@@ -172,7 +172,7 @@ fn timed<R: Send>(
     result
 }
 
-/// Why a call ended, and what the guest said last: the text of its panic, if it has a panic hook.
+/// Why a call ended, and the guest's last message: the text of its panic, if it has a panic hook.
 fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
     let reason = match error.downcast_ref::<DeadlineExceeded>() {
         Some(exceeded) => format!("{call} was cut short: {exceeded}"),
@@ -184,7 +184,7 @@ fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String 
     }
 }
 
-/// The cause, and the limit to raise if it is the number of a component's parts, for which wasmtime has its own words.
+/// The cause; if it is the number of a component's parts, also the limit to raise, because wasmtime's message does not name it.
 fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     let words = printable(&error.root_cause().to_string(), 1024);
     if !words.starts_with("resource limit exceeded") {

@@ -1,4 +1,4 @@
-//! From a configured name to a driver: found, read, checked against its pin and grants, compiled, linked, configured.
+//! Loads a driver by its configured name: finds, reads, checks against pin and grants, compiles, links and configures it.
 
 use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled, digest};
@@ -15,11 +15,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 impl Driver {
-    /// Takes every step from the configured name to a driver that can be called. A database that SQLite finds corrupt on
-    /// the way is set aside, with a warning.
+    /// Performs every step from the configured name to a driver that can be called. If SQLite finds a database corrupt,
+    /// it is quarantined, with a warning.
     ///
     /// # Errors
-    /// Every reason that the step which failed has, with what to do about it.
+    /// Every reason for which a step failed, with advice.
     pub fn load(
         name: &str,
         config: &Config,
@@ -28,7 +28,7 @@ impl Driver {
         Driver::load_with(name, config, directory, Vec::new())
     }
 
-    /// The same with more options than are configured, as the conformance suite gives them.
+    /// The same with additional options, which the conformance suite uses.
     pub fn load_with(
         name: &str,
         config: &Config,
@@ -48,7 +48,7 @@ impl Driver {
         Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
 
-    /// The built-in sqlite driver in the place of one that keeps failing. It is compiled already where
+    /// The built-in sqlite driver in place of one that keeps failing. It is already compiled if
     /// [`compile_fallback`] has been called.
     pub fn load_fallback(config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
         let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Some(directory));
@@ -58,7 +58,7 @@ impl Driver {
         Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
 
-    /// Configures the first instance, and asks it for its name.
+    /// Configures the first instance, and calls it for its name.
     fn begin(template: InstanceTemplate) -> Result<Driver, CallError> {
         let mut instance = start(&template)?;
         let description = instance.describe()?;
@@ -66,11 +66,11 @@ impl Driver {
     }
 }
 
-/// Compiles the sqlite driver in the background, so that no request waits for that when another driver fails.
+/// Compiles the sqlite driver in the background, so that no request waits for this when another driver fails.
 pub fn compile_fallback() {
     let thread = std::thread::Builder::new().name("image-cache-spare".into());
     if let Err(error) = thread.spawn(|| compiled_fallback().is_ok()) {
-        tracing::debug!(%error, "the spare driver is compiled when it is needed");
+        tracing::debug!(%error, "the failover driver will be compiled when it is needed");
     }
 }
 
@@ -82,7 +82,7 @@ fn compiled_fallback() -> &'static Result<Compiled, String> {
     })
 }
 
-/// A configured instance; after a corrupt database was set aside, if it comes to that.
+/// A configured instance; quarantines a corrupt database first if necessary.
 fn start(template: &InstanceTemplate) -> Result<Instance, CallError> {
     let (state, name) = (HostState::new(&template.spec), &template.spec.name);
     let FailedStart { mut state, error } = match start_when_not_busy(template, state) {
@@ -92,21 +92,21 @@ fn start(template: &InstanceTemplate) -> Result<Instance, CallError> {
     let CallError::Corrupt(words) = &error else { return Err(error) };
     let aside = state.quarantine_database().map_err(|e| {
         CallError::Corrupt(format!(
-            "{words}; it could not be set aside either: {e}; move it away yourself"
+            "{words}; it could not be quarantined either: {e}; move it away yourself"
         ))
     })?;
     match aside {
         Some(aside) => tracing::warn!(
             driver = name,
-            "the database is corrupt or no database ({words}): it was set aside at {} and is rebuilt from the directory",
+            "the database is corrupt or no database ({words}): it was moved to {} and is rebuilt from the directory",
             aside.display()
         ),
-        None => tracing::warn!(driver = name, "the database could not be read at first: {words}"),
+        None => tracing::warn!(driver = name, "the database was temporarily unreadable: {words}"),
     }
     template.start(state, None).map_err(|failed| failed.error)
 }
 
-/// How long another process's transaction may keep a driver from being configured.
+/// How long another process's transaction may delay configuring a driver.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A configured instance; waits while another process has its database locked.
@@ -128,7 +128,7 @@ fn start_when_not_busy(
     }
 }
 
-/// Compiles, or finds it compiled, and links.
+/// Compiles a component or loads compiled code, and links it.
 pub(super) fn prepare(
     spec: DriverSpec,
     examined: &ExaminedComponent,

@@ -21,25 +21,25 @@ use wasmtime::Store;
 
 /// A driver that was loaded and configured. `Send + Sync`; calls wait for each other.
 ///
-/// After a trap, a deadline or an answer that violates the contract, its instance is dropped, and the next call is made on a new one.
-/// Clones made by [`until`](Self::until) share the instance; the last drop ends it.
+/// After a trap, a deadline or an invalid result, its instance is dropped, and the next call uses a new one.
+/// Clones made by [`until`](Self::until) share the instance; dropping the last one ends it.
 pub struct Driver {
     loaded: Arc<Loaded>,
-    /// When a call must be over, if it has less time than a call may take.
+    /// The deadline of a call, if it is earlier than the limit of a call.
     until: Option<Instant>,
 }
 
-/// What all handles of a driver share.
+/// The state that all handles of a driver share.
 struct Loaded {
     name: String,
     version: String,
     template: InstanceTemplate,
-    /// Held by the one call that runs.
+    /// Held during a call.
     calling: TimedLock,
     slot: Mutex<InstanceSlot>,
 }
 
-/// The result of a call of the guest: a trap, an error of the driver, or its answer.
+/// The result of a call of the guest: a trap, an error of the driver, or its return value.
 type CallResult<R> = wasmtime::Result<Result<R, types::Error>>;
 
 impl Driver {
@@ -54,27 +54,27 @@ impl Driver {
         Driver { loaded: Arc::new(loaded), until: None }
     }
 
-    /// The same driver, whose calls must be over at `until`.
+    /// The same driver, whose calls must end at `until`.
     pub fn until(&self, until: Instant) -> Driver {
         Driver { loaded: Arc::clone(&self.loaded), until: Some(until) }
     }
 
-    /// When a call that starts now must be over.
+    /// The deadline of a call that starts now.
     pub fn end_of_call(&self) -> Instant {
         end_of(Instant::now(), self.loaded.template.spec.config.limits.call_time)
     }
 
-    /// Whether it came with the host.
+    /// Whether the driver is built in.
     pub fn is_built_in(&self) -> bool {
         self.loaded.template.spec.built_in.is_some()
     }
 
-    /// The driver as it was configured: a built-in name, a name of `[drivers.NAME]`, or a path.
+    /// The driver's configured name: a built-in name, a name of `[drivers.NAME]`, or a path.
     pub fn name(&self) -> &str {
         &self.loaded.template.spec.name
     }
 
-    /// What the driver calls itself.
+    /// The driver's name for itself.
     pub fn own_name(&self) -> &str {
         &self.loaded.name
     }
@@ -84,16 +84,16 @@ impl Driver {
         &self.loaded.version
     }
 
-    /// The most that this driver used of each of its bounds since it was loaded.
+    /// This driver's maximum use of each limit since it was loaded.
     pub fn peaks(&self) -> Vec<Peak> {
         let slot = self.slot();
         let state = slot.instance.as_ref().map(Instance::state).or(slot.idle.as_ref());
         state.map(HostState::peaks).unwrap_or_default()
     }
 
-    /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, says where it is now, and
-    /// drops the instance; the next call starts on an empty database. If another thread or process moved it first, or it is sound
-    /// after all, nothing is moved.
+    /// After [`CallError::Corrupt`]: moves the database and its side files into `.image-cache/`, returns its new path, and
+    /// drops the instance; the next call starts on an empty database. If another thread or process moved it first, or a second
+    /// check finds no fault, nothing is moved.
     pub fn quarantine_database(&self) -> io::Result<Option<PathBuf>> {
         let mut slot = self.slot();
         slot.retire();
@@ -102,19 +102,19 @@ impl Driver {
             .quarantine_database()
     }
 
-    /// Whether the driver's database was removed or replaced since it was opened; told once. The next call makes another.
+    /// Whether the driver's database was removed or replaced since it was opened; reported once. The next call creates another.
     pub fn close_replaced_database(&self) -> bool {
         self.slot().drop_replaced()
     }
 
-    /// One call on the instance, made anew if there is none; `check` holds what came back against what was asked.
+    /// One call on the instance, which is created if there is none; `check` compares the result with the arguments.
     fn call<R: Send, T>(
         &self,
         name: &str,
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> CallResult<R> + Send,
         check: impl FnOnce(R) -> Result<T, ContractViolation>,
     ) -> Result<T, CallError> {
-        // A call waits for other calls no longer than a call may take itself.
+        // A call waits for other calls at most as long as a call may take.
         let wait_until = || self.until.unwrap_or_else(|| self.end_of_call());
         let Some(_calling) = self.loaded.calling.lock_until(wait_until) else {
             return Err(CallError::Crowded);
@@ -123,14 +123,14 @@ impl Driver {
         if slot.drop_replaced() {
             return Err(CallError::Replaced);
         }
-        // One deadline for all of it, a new instance included; one that is there sets its own.
+        // One deadline for everything, including a new instance; an existing instance sets its own.
         let until = self.until.or_else(|| slot.instance.is_none().then(|| self.end_of_call()));
         let instance = slot.instance(&self.loaded.template, until)?;
         let answer = instance.call(name, until, work);
         let corruption = instance.state().corruption().map(str::to_owned);
         let result = match answer {
             Ok(Ok(returned)) => check(returned)
-                .map_err(|lie| CallError::Failed(format!("{name} answered wrongly: {lie}"))),
+                .map_err(|lie| CallError::Failed(format!("{name} broke the contract: {lie}"))),
             Ok(Err(refusal)) => Err(CallError::Refused(refusal.into())),
             Err(failed) => Err(failed),
         };
@@ -143,7 +143,7 @@ impl Driver {
         }
     }
 
-    /// The slot. If a thread panicked over it, what it held is not trusted any more.
+    /// The slot. If a thread panicked while it held the slot, its contents are not trusted.
     fn slot(&self) -> MutexGuard<'_, InstanceSlot> {
         self.loaded.slot.lock().unwrap_or_else(|poisoned| {
             self.loaded.slot.clear_poison();

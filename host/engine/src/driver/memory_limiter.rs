@@ -3,29 +3,29 @@
 use image_cache_model::Limits;
 use wasmtime::{ResourceLimiter, Result, bail};
 
-/// Elements of all tables of a guest.
+/// Maximum number of elements of all tables of a guest.
 pub const MAX_ELEMENTS: usize = 100_000;
 
-/// The limits of one store, which wasmtime asks before it grows anything. Exceeding one is a trap with a message: a guest that is only
-/// told that there is no more memory aborts with a trap that says nothing.
+/// The limits of one store, which wasmtime checks before it grows anything. Exceeding one is a trap with a message: if a guest
+/// only learned that there is no more memory, it would abort with a trap without a message.
 #[derive(Debug)]
 pub struct MemoryLimiter {
     max_memory: usize,
-    /// Core instances, memories and tables, so many of each, adapters included.
+    /// Maximum number of core instances, of memories and of tables, including adapters.
     pub max_parts: usize,
     memory: usize,
     elements: usize,
 }
 
 impl MemoryLimiter {
-    /// At most what these limits allow.
+    /// A limiter for these limits.
     pub fn new(limits: &Limits) -> Self {
         let most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let (max_memory, max_parts) = (most(limits.memory), most(limits.instances));
         MemoryLimiter { max_memory, max_parts, memory: 0, elements: 0 }
     }
 
-    /// Bytes of memory and elements of tables in use. Neither ever shrinks, so this is also the most that was.
+    /// Bytes of memory and elements of tables in use. Neither ever shrinks, so this is also the maximum.
     pub fn in_use(&self) -> (u64, u64) {
         (self.memory as u64, self.elements as u64)
     }

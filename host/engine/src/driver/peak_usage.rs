@@ -1,6 +1,6 @@
-//! How near a driver came to its limits: the most that it used of each.
+//! How close a driver came to its limits: the maximum use of each.
 
-/// A bound on what a driver may use, and how its numbers are meant.
+/// A limit on a driver's use, and the unit of its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Bound {
@@ -10,7 +10,7 @@ pub enum Bound {
     TableElements,
     /// The guest's own time in one call, in microseconds.
     GuestTime,
-    /// The time of one call with what the host did for it, in microseconds.
+    /// The time of one call including the host's work for it, in microseconds.
     CallTime,
     /// Rows in the result of one query.
     Rows,
@@ -25,7 +25,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// All of them, in the order of their places in [`PeakUsage`].
+    /// All of them, in the order of their indices in [`PeakUsage`].
     const ALL: [Bound; 9] = [
         Bound::Memory,
         Bound::TableElements,
@@ -38,7 +38,7 @@ impl Bound {
         Bound::Database,
     ];
 
-    /// What it bounds, in words.
+    /// The name of the limited value.
     pub fn name(self) -> &'static str {
         match self {
             Bound::Memory => "memory",
@@ -54,14 +54,14 @@ impl Bound {
     }
 }
 
-/// The most that was used of one bound.
+/// The maximum use of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peak {
-    /// Which bound.
+    /// Which limit.
     pub bound: Bound,
-    /// The most that was used of it.
+    /// The maximum use.
     pub used: u64,
-    /// The most that may be used.
+    /// The limit.
     pub limit: u64,
 }
 
@@ -80,18 +80,18 @@ impl Peak {
     }
 }
 
-/// The most that was used of each bound so far; it costs a comparison each.
+/// The maximum use of each limit so far; each note costs one comparison.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PeakUsage([u64; Bound::ALL.len()]);
 
 impl PeakUsage {
-    /// Takes note of a use.
+    /// Records a use.
     pub fn note(&mut self, bound: Bound, used: u64) {
         let most = &mut self.0[bound as usize];
         *most = (*most).max(used);
     }
 
-    /// Each bound's peak beside its limit.
+    /// Each peak with its limit.
     pub fn peaks(&self, limit: impl Fn(Bound) -> u64) -> Vec<Peak> {
         let peak = |bound| Peak { bound, used: self.0[bound as usize], limit: limit(bound) };
         Bound::ALL.into_iter().map(peak).collect()
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_most_is_kept_of_each_bound() {
+    fn only_the_maximum_use_of_each_limit_is_kept() {
         let mut usage = PeakUsage::default();
         for used in [3, 9, 4] {
             usage.note(Bound::LogMessages, used);

@@ -1,4 +1,4 @@
-//! Drivers for tests, written as text: every export answers "ok, nothing" unless the test gives it a body.
+//! Drivers for tests, written as text: every export returns "ok" with an empty value unless the test sets its body.
 
 use super::Driver;
 use image_cache_model::{Config, DriverConfig, Grant, Limits};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// The exports, their core signatures, and what they answer: the address of zeros, which is an empty success.
+/// The exports, their core signatures, and their results: the address of zeros, which is an empty success.
 const EXPORTS: [(&str, &str, &str); 11] = [
     ("describe", "(result i32)", "(i32.const 16)"),
     ("configure", "(param i32 i32) (result i32)", OK),
@@ -27,7 +27,7 @@ const EXPORTS: [(&str, &str, &str); 11] = [
 
 const OK: &str = "(i32.const 4096)";
 
-/// A name and a version at 32, and at 16 where they are; zeros from 4096 on; what is passed in lands from 8192 on.
+/// A name and a version at 32, and their addresses at 16; zeros from 4096 on; arguments are stored from 8192 on.
 const GROUND: &str = r#"
     (memory (export "memory") 2)
     (data (i32.const 16) "\20\00\00\00\04\00\00\00\24\00\00\00\03\00\00\00")
@@ -47,7 +47,7 @@ pub(super) fn component(bodies: &[(&str, &str)], more: &str) -> Vec<u8> {
     component_of("image-cache:driver/driver@1.0.0", bodies, more)
 }
 
-/// The same under another name of its interface.
+/// The same with another interface name.
 fn component_of(interface: &str, bodies: &[(&str, &str)], more: &str) -> Vec<u8> {
     let mut text = format!("(module {more} {GROUND}");
     for (name, signature, body) in EXPORTS {
@@ -59,15 +59,15 @@ fn component_of(interface: &str, bodies: &[(&str, &str)], more: &str) -> Vec<u8>
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let (package, _) = resolve.push_dir(wit).expect("the interface parses");
     let world =
-        resolve.select_world(&[package], Some("image-cache-driver")).expect("the world is there");
+        resolve.select_world(&[package], Some("image-cache-driver")).expect("the world exists");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("it takes the metadata");
     let encoder = ComponentEncoder::default().module(&module);
-    let mut encoder = encoder.expect("the module fits the world");
+    let mut encoder = encoder.expect("the module matches");
     encoder.encode().expect("it becomes a component")
 }
 
-/// A cache directory of its own, gone when it is dropped.
+/// A temporary cache directory, removed when this is dropped.
 pub(super) struct Cache {
     pub place: tempfile::TempDir,
     pub directory: Arc<Directory>,
@@ -84,7 +84,7 @@ impl Cache {
     /// A configuration in which `name` is this component.
     pub fn config(&self, name: &str, bytes: &[u8], grants: &[Grant], limits: Limits) -> Config {
         let path = self.place.path().join("driver.wasm");
-        std::fs::write(&path, bytes).expect("it can be written");
+        std::fs::write(&path, bytes).expect("it is writable");
         let driver = DriverConfig {
             component: path,
             sha256: None,
@@ -96,7 +96,7 @@ impl Cache {
         builder.build().expect("a valid configuration")
     }
 
-    /// A driver of this component, without grants, with little time.
+    /// A driver of this component, without grants, with short limits.
     pub fn driver(&self, bytes: &[u8]) -> Driver {
         let config = self.config("text", bytes, &[], short_limits());
         Driver::load("text", &config, Arc::clone(&self.directory)).expect("it loads")
@@ -109,7 +109,7 @@ impl Cache {
     }
 }
 
-/// Limits that a test need not wait for.
+/// Limits for which a test need not wait.
 pub(super) fn short_limits() -> Limits {
     Limits {
         memory: 1 << 20,

@@ -1,4 +1,4 @@
-//! Answers that refuse, in the form that the client takes.
+//! Refusals, in the form that the client accepts.
 
 use axum::Json;
 use axum::extract::Request;
@@ -8,7 +8,7 @@ use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-/// Why a request is not obeyed.
+/// Why a request is refused.
 #[derive(Debug)]
 pub struct Refusal {
     status: StatusCode,
@@ -20,17 +20,17 @@ impl Refusal {
         Refusal { status, words: words.into() }
     }
 
-    /// The image is not known, here or to the upstream.
+    /// The image is unknown to the cache and to the upstream.
     pub fn no_image(id: &str) -> Refusal {
         Refusal::new(StatusCode::NOT_FOUND, format!("Image {id} not found."))
     }
 }
 
-/// Why a request is not obeyed, for who puts it into another form.
+/// The reason for a refusal, for code that converts it into another form.
 #[derive(Debug, Clone)]
 struct Words(String);
 
-/// In the form of Glance's, which its clients take apart by lines.
+/// In Glance's form, which its clients parse line by line.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or_default();
@@ -45,12 +45,12 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Text that is nothing but text in a page.
+/// Escapes a text for HTML.
 fn escaped(words: &str) -> String {
     words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Turns refusals into JSON if the client asks for that.
+/// Converts refusals into JSON if the client asks for JSON.
 pub async fn negotiate(request: Request, next: Next) -> Response {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let as_json = accept.is_some_and(|accept| accept.contains("application/json"));
@@ -70,7 +70,7 @@ pub async fn negotiate(request: Request, next: Next) -> Response {
     response
 }
 
-/// The cache cannot do it: that is told, and logged.
+/// The cache fails: the client is told, and the error is logged.
 impl From<image_cache::Error> for Refusal {
     fn from(error: image_cache::Error) -> Refusal {
         match &error {
@@ -78,7 +78,7 @@ impl From<image_cache::Error> for Refusal {
                 Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
             }
             _ => {
-                tracing::warn!(%error, "an operator's request failed");
+                tracing::warn!(%error, "a request to the admin listener failed");
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
             }
         }

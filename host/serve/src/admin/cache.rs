@@ -1,4 +1,4 @@
-//! Cache and queue, as Glance's clients manage them.
+//! Manages cache and queue in the API that Glance's clients use.
 
 use super::answers::Refusal;
 use crate::maintenance;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Which of both is to be cleared; neither: both.
+/// Whether to clear the cache or the queue; if it is missing, both.
 const CLEAR_TARGET: &str = "x-image-cache-clear-target";
 
 type Answer<T> = Result<T, Refusal>;
@@ -60,7 +60,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
     };
-    // The queue first: what is fetched from it now would be cached after all.
+    // The queue first: otherwise the prefetcher could still cache queued images.
     if queue {
         service.cache.run(ImageCache::delete_all_queued_images).await?;
         service.prefetch.queue_changed.notify_one();
@@ -71,7 +71,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /v2/cache/{id}`: of an image that the upstream has, if it can be asked.
+/// `PUT /v2/cache/{id}`: queues an image if the upstream has it or cannot be asked.
 pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
     let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;
@@ -82,13 +82,13 @@ pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<Sta
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
         UpstreamStatus::Active => {}
-        UpstreamStatus::Unknown(reason) => tracing::info!(image = id, reason, "queued unasked"),
+        UpstreamStatus::Unknown(reason) => tracing::info!(image = id, reason, "queued unchecked"),
     }
     put_into_queue(&service, id).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// `DELETE /v2/cache/{id}`: from cache and queue.
+/// `DELETE /v2/cache/{id}`: removes the image from cache and queue.
 pub async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
     let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;
@@ -103,7 +103,7 @@ pub async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<St
     }
 }
 
-/// `GET /v2/cache/nodes/{id}`: of a driver that Glance alone has.
+/// `GET /v2/cache/nodes/{id}`: for a driver that only Glance has.
 pub async fn nodes(Path(_): Path<String>) -> Refusal {
     Refusal::new(StatusCode::CONFLICT, "Centralized caching is not enabled")
 }
@@ -144,7 +144,7 @@ pub async fn queued(State(service): Shared) -> Answer<Json<Value>> {
     Ok(Json(json!({"queued_images": queue_listing(&queued)})))
 }
 
-/// `PUT /v2/queued_images/{id}`: whether there is such an image shows when it is fetched.
+/// `PUT /v2/queued_images/{id}`: the service finds out whether the image exists when it fetches it.
 pub async fn queue_unasked(State(service): Shared, Path(id): Path<String>) -> Answer<Json<Value>> {
     put_into_queue(&service, id).await?;
     Ok(Json(Value::Null))

@@ -1,5 +1,5 @@
-//! Requests that a web page somewhere else made a browser send are refused: by a name that leads here since
-//! yesterday (DNS rebinding), or across sites. A browser cannot lie about `Host`, `Origin` and `Sec-Fetch-Site`.
+//! Refuses requests that a browser sends for a web page of another site: through DNS rebinding, or across sites.
+//! A web page cannot forge `Host`, `Origin` and `Sec-Fetch-Site`.
 
 use super::answers::Refusal;
 use crate::log_limit::LogLimit;
@@ -12,13 +12,13 @@ use hyper::{Method, StatusCode, Uri};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// The hosts under which the admin listener is known.
+/// The host names of the admin listener.
 #[derive(Debug)]
 pub struct Hosts {
     listens_on: IpAddr,
-    /// By option, in lower case.
+    /// Set by the option, in lower case.
     known: Vec<String>,
-    /// The machine's own name.
+    /// The machine's host name.
     machine: Option<String>,
     log: LogLimit,
 }
@@ -42,7 +42,7 @@ impl Hosts {
             return true;
         }
         match host.parse::<IpAddr>().map(|it| it.to_canonical()) {
-            // An address cannot be made to lead elsewhere.
+            // DNS rebinding cannot affect an IP address.
             Ok(address) => {
                 let listens_on = self.listens_on;
                 address.is_loopback() || address == listens_on || listens_on.is_unspecified()
@@ -60,26 +60,26 @@ impl Hosts {
         {
             let name = host.as_ref().map_or("?", Authority::host);
             return Some(format!(
-                "The Host {name} is not one of this listener's. Ask by its address, or name that host by --admin-host."
+                "The Host {name} is not one of this listener's. Use its address, or add the host with --admin-host."
             ));
         }
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
             if !self.is_own(origin, host.flatten().as_ref()) {
                 return Some(format!(
-                    "The Origin {origin} is foreign: a web page from elsewhere may not manage the cache. Name its host by --admin-host if it may."
+                    "The Origin {origin} is another site's, whose web pages may not manage the cache. To allow it, add its host with --admin-host."
                 ));
             }
         }
         let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
         let is_foreign = site.is_some_and(|site| site != b"same-origin" && site != b"none");
         if is_foreign && !method.is_safe() {
-            return Some("A web page from elsewhere may not manage the cache: Sec-Fetch-Site tells that one sent this.".to_owned());
+            return Some("A web page of another site may not manage the cache; Sec-Fetch-Site shows that one sent this request.".to_owned());
         }
         None
     }
 
-    /// Whether a page of this origin is the listener's own, or one that may.
+    /// Whether this origin is the listener's own, or is allowed by an option.
     fn is_own(&self, origin: &str, host: Option<&Authority>) -> bool {
         let Ok(origin) = origin.parse::<Uri>() else { return false };
         let Some(from) = origin.authority() else { return false };
@@ -92,9 +92,9 @@ impl Hosts {
     }
 }
 
-/// Lets through what no foreign page can have sent.
+/// Forwards requests that no web page of another site can have sent.
 pub async fn refuse(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    // Its response is no secret, and load balancers ask for it by any name.
+    // The response of `/healthz` is public, and load balancers use any host name.
     if request.uri().path() == "/healthz" {
         return next.run(request).await;
     }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_known_names_are_its_own_and_others_are_not() {
+    fn addresses_and_known_names_are_accepted_and_others_are_not() {
         let at = |address: &str| {
             let address = address.parse().expect("an address");
             Hosts::new(address, &["Cache.example".to_owned()])

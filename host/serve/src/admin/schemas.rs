@@ -1,7 +1,7 @@
-//! The schemas that Glance's command line wants to see before it works: the upstream's.
+//! The upstream's schemas, which Glance's command line requests before it works.
 //!
-//! It keeps them for other work, so that none is made up here but the one whose commands need no more than what is
-//! said below; with one of three it goes on.
+//! The service invents no schema except `metadefs/resource_type`, whose commands need no more than the properties
+//! below. If the command line gets one of its three schemas, it continues.
 
 use super::answers::Refusal;
 use crate::prefetch::document;
@@ -23,7 +23,7 @@ pub async fn schema(
         false => None,
     };
     let known = known.or_else(|| (name == "metadefs/resource_type").then(resource_type));
-    let words = "The upstream does not tell this schema.";
+    let words = "The upstream does not provide this schema.";
     known.map(Json).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, words))
 }
 

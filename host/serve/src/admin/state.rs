@@ -1,4 +1,4 @@
-//! What the service tells of itself: numbers, health, and how the queue fares.
+//! The state of the service: metrics, health, and the state of the prefetcher.
 
 use super::answers::Refusal;
 use crate::service::Service;
@@ -21,7 +21,7 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Re
     Ok(([(CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], page).into_response())
 }
 
-/// `GET /healthz`: 200 while images can be served from the cache.
+/// `GET /healthz`: 200 if the service can serve images from the cache.
 pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
     let look = |cache: &ImageCache| {
         let status = cache.status()?;
@@ -30,14 +30,14 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
     health_of(service.cache.run(look), timeouts::HEALTH).await
 }
 
-/// The health of a cache, which has so much time to show it.
+/// The health of a cache; a cache that does not respond within the timeout is unhealthy.
 async fn health_of(
     look: impl Future<Output = image_cache::Result<Status>>,
     patience: Duration,
 ) -> (StatusCode, Json<Value>) {
     let seen = match tokio::time::timeout(patience, look).await {
         Ok(seen) => seen.map_err(|error| error.to_string()),
-        Err(_) => Err("it does not answer in time".to_owned()),
+        Err(_) => Err("it does not respond in time".to_owned()),
     };
     match seen {
         Ok(status) => {
@@ -54,7 +54,7 @@ async fn health_of(
     }
 }
 
-/// `GET /prefetch`: what is fetched, and what failed and why.
+/// `GET /prefetch`: which images are being fetched, and which failed and why.
 pub async fn prefetch(State(service): State<Arc<Service>>) -> Json<Value> {
     let progress = |id: &str| service.cache.progress(id).ok().flatten();
     Json(service.prefetch.attempts().as_json(progress))
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_cache_that_does_not_answer_in_time_is_told_to_be_failing() {
+    async fn a_cache_that_does_not_respond_in_time_is_reported_as_failing() {
         let (status, Json(told)) =
             health_of(std::future::pending(), Duration::from_millis(10)).await;
         assert_eq!((status, &told["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("failing")));

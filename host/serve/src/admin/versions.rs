@@ -1,4 +1,4 @@
-//! The versions of Glance's API whose cache management is spoken here: clients ask before they speak it.
+//! The versions of Glance's API for cache management that the service implements. Clients request them first.
 
 use crate::service::Service;
 use axum::Json;
@@ -9,7 +9,7 @@ use hyper::header::{HOST, HeaderMap};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// From 2.14, which brought `/v2/cache`, to 2.18, which brought `clean` and `prune`.
+/// From 2.14, which introduced `/v2/cache`, to 2.18, which introduced `clean` and `prune`.
 const MINORS: [u32; 5] = [18, 17, 16, 15, 14];
 
 pub async fn versions(State(service): State<Arc<Service>>, headers: HeaderMap) -> Json<Value> {

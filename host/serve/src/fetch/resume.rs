@@ -36,20 +36,20 @@ impl Service {
         let mut response = self.open_at(request, (offset > 0).then_some(offset)).await?;
         let is_part = offset > 0 && response.status() == StatusCode::PARTIAL_CONTENT;
         if is_part && !starts_at(&response, offset, stored.size) {
-            return refused("the upstream answered with another part");
+            return refused("the upstream sent another part");
         }
         if offset > 0 && cannot_do_ranges(response.status()) {
             response = self.open_at(request, None).await?;
         }
         let status = response.status();
         if !is_part && status != StatusCode::OK {
-            return refused(&format!("the upstream answered {status}"));
+            return refused(&format!("the upstream responded with {status}"));
         }
         let skip = if is_part { 0 } else { offset };
         let length = response.body().size_hint().exact().map(|length| length + offset - skip);
         let has_changed = matches!((length, stored.size), (Some(now), Some(then)) if now != then);
         if has_changed || !is_same(stored, response.headers()) {
-            return refused("the upstream has another image now, or does not say");
+            return refused("the upstream has another image now, or sends no validator");
         }
         let chunks = chunks(response.into_body(), self.options.origin.upstream_timeout);
         Ok(Box::pin(skipping(chunks, skip)))
@@ -80,7 +80,7 @@ fn starts_at(response: &Response<Incoming>, offset: u64, size: Option<u64>) -> b
     !is_other && range.bytes_range().is_some_and(is_rest)
 }
 
-/// All but the first bytes.
+/// Skips the first bytes.
 fn skipping(
     chunks: impl Stream<Item = io::Result<Bytes>> + Send,
     mut skip: u64,
@@ -125,7 +125,7 @@ impl Repair {
             .try_flatten()
             .try_filter(|chunk| ready(!chunk.is_empty()))
             .map_ok(truncated)
-            // Reads no more bytes than are needed.
+            // Reads no more bytes than necessary.
             .try_take_while(|chunk| ready(Ok(!chunk.is_empty())))
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the caller may have an image: Glance decides, asked with the caller's credentials.
+//! Authorises a client: Glance decides, and gets the client's credentials.
 
 use super::decision::AuthDecision;
 use super::{GlanceProfile, Record};
@@ -12,10 +12,10 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::sync::Arc;
 
-/// No record of an image is longer.
+/// The maximum size of an image's record.
 const MAX_RECORD: usize = 4 << 20;
 
-/// No response to a request for one byte is longer, if it is to be read to its end.
+/// The maximum size of a response to a request for one byte, if the service reads it to its end.
 const MAX_BYTE: usize = 64 << 10;
 
 impl GlanceProfile {
@@ -32,7 +32,7 @@ impl GlanceProfile {
         self.fetch_record().await
     }
 
-    /// Asks Glance for the image's record, with the caller's credentials.
+    /// Requests the image's record from Glance, with the client's credentials.
     pub(super) async fn fetch_record(&self) -> AuthDecision {
         let ImageGet { service, request, .. } = &self.get;
         let target = request.target.strip_suffix("/file").unwrap_or(&request.target);
@@ -53,25 +53,25 @@ impl GlanceProfile {
             Ok(Ok(record)) if record.status == "active" => {
                 return AuthDecision::Allowed(Some(Arc::new(record)));
             }
-            // Glance itself tells the caller that it has no data, or none for this caller.
+            // Glance itself tells the client that the image has no data, or that the client may not have it.
             Ok(Ok(record)) => {
-                tracing::debug!(image = %request.id, status = record.status, "it is not active");
+                tracing::debug!(image = %request.id, status = record.status, "the image is not active");
                 service.evict(&request.id).await;
                 return AuthDecision::Denied(self.get.bypass(Reason::NotAuthorised).await);
             }
             Ok(Err(error)) => {
-                tracing::warn!(image = %request.id, %error, "the upstream's record of it is none");
+                tracing::warn!(image = %request.id, %error, "the upstream's record of the image is malformed");
                 "the upstream's record of the image is malformed\n"
             }
             Err(error) => {
-                tracing::warn!(image = %request.id, error, "the upstream's record of it broke off");
-                "the upstream's record of the image broke off\n"
+                tracing::warn!(image = %request.id, error, "the upstream's record of the image was interrupted");
+                "the upstream's record of the image was interrupted\n"
             }
         };
         AuthDecision::Denied(refuse(StatusCode::BAD_GATEWAY, words))
     }
 
-    /// Asks Glance for one byte of the image, with the caller's credentials; its response, if Glance denies the download.
+    /// Requests one byte of the image from Glance, with the client's credentials; returns its response if Glance refuses.
     pub(super) async fn denied_download(&mut self) -> Option<Response<Body>> {
         let record = self.record.clone().filter(|_| !self.is_authorized)?;
         let is_empty = record.size == Some(0);
@@ -82,15 +82,15 @@ impl GlanceProfile {
         let service = &self.get.service;
         match response {
             Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => {
-                // Once the body was read, the connection can be used again.
+                // When the body has been read, the connection can be used again.
                 let _ = service.upstream.collect(response.into_body(), MAX_BYTE).await;
             }
-            // The whole image: the connection is closed after the head.
+            // The response is the whole image: the service closes the connection after the header.
             Ok(response) if response.status() == StatusCode::OK => {}
             Ok(response) => {
                 return Some(bypassed(Reason::NotAuthorised, service.passing(response)));
             }
-            // A cached image may be served then.
+            // A cached image may be served in this case.
             Err(_) if service.options.serve_stale_if_unreachable => return None,
             Err(error) => return Some(upstream_failed(&error)),
         }

@@ -3,7 +3,7 @@
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 
-/// Writes a Content-Range as a Range, if the request has no Range.
+/// Converts a Content-Range into a Range, if the request has no Range.
 pub fn as_range(mut head: Parts) -> Parts {
     let said = head.headers.get(header::CONTENT_RANGE).and_then(|said| said.to_str().ok());
     let range = said.and_then(|said| {

@@ -4,19 +4,19 @@ use hyper::Method;
 use image_cache::ImageId;
 use percent_encoding::percent_decode_str;
 
-/// The image whose data lies under a path: only if the path says so in its plainest form.
+/// The image whose data has this path; only if the path is not encoded.
 pub fn image(path: &str) -> Option<&str> {
     let id = path.strip_prefix("/v2/images/")?.strip_suffix("/file")?;
     plain_id(id)
 }
 
-/// An id in which nothing is encoded or has a meaning for paths.
+/// An id in which no character is encoded or has a meaning in paths.
 fn plain_id(id: &str) -> Option<&str> {
     let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     (is_plain && id.parse::<ImageId>().is_ok()).then_some(id)
 }
 
-/// The image that is another one, or none, once this request has succeeded: however its path is written.
+/// The image that this request changes or removes if it succeeds, in any encoding of its path.
 pub fn withdrawn(method: &Method, path: &str) -> Option<String> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let rest = path.trim_end_matches('/').strip_prefix("/v2/images/")?;
@@ -26,7 +26,7 @@ pub fn withdrawn(method: &Method, path: &str) -> Option<String> {
         Method::POST if rest.ends_with("/actions/deactivate") => {
             rest.strip_suffix("/actions/deactivate")?
         }
-        // Any other method may have changed what it was sent to: the data.
+        // Any other method may have changed its target: the data.
         _ => rest.strip_suffix("/file")?,
     });
     id.map(str::to_owned)
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_plain_path_of_an_images_data_is_one() {
+    fn only_the_unencoded_path_of_an_images_data_is_recognised() {
         let id = "5b1a6e0c-4f6e-4a44-9f0e-6d2f7c1f0b9a";
         assert_eq!(image(&format!("/v2/images/{id}/file")), Some(id));
         for path in [
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_take_an_image_away_are_known() {
+    fn requests_that_withdraw_an_image_are_recognised() {
         let a = Some("a".to_owned());
         for path in ["/v2/images/a", "/v2/images/%61", "/%762/images/a/"] {
             assert_eq!(withdrawn(&Method::DELETE, path), a, "{path}");

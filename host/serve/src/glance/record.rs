@@ -1,9 +1,9 @@
-//! What Glance says of an image.
+//! Glance's record of an image.
 
 use crate::stored_response::StoredResponse;
 use serde::Deserialize;
 
-/// What Glance says of an image.
+/// Glance's record of an image.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Record {
     pub status: String,
@@ -14,7 +14,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether what is cached is what Glance has.
+    /// Whether the cached image is the one of this record.
     pub fn matches(&self, stored: &StoredResponse) -> bool {
         let size = self.size.is_none() || stored.size.is_none() || self.size == stored.size;
         let checksum = self.checksum().is_none_or(|checksum| {

@@ -1,18 +1,18 @@
-//! Metrics of one name that their labels tell apart.
+//! Metrics that share a name and differ in their labels.
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use std::fmt;
 
-/// Names and values that tell one metric from the others of its name.
+/// Label names and values that identify one metric among those with the same name.
 type MetricLabels = Vec<(&'static str, String)>;
 
-/// The metrics of one name.
+/// The metrics with one name.
 #[derive(Debug)]
 pub struct LabelledMetrics<M>(pub Vec<(MetricLabels, M)>);
 
 impl<M> LabelledMetrics<M> {
-    /// Metrics that differ by the value of one label.
+    /// Metrics that differ in the value of one label.
     pub fn by<'a>(
         label: &'static str,
         metrics: impl IntoIterator<Item = (&'a str, M)>,

@@ -1,4 +1,4 @@
-//! All metrics of one moment, as text.
+//! All metrics at one time, as text.
 
 use super::labelled::LabelledMetrics;
 use super::{Listeners, ServeMetrics};
@@ -13,46 +13,46 @@ use std::time::SystemTime;
 /// A metric: its name, its help text, and its value.
 type Row<T, V> = (&'static str, &'static str, fn(&T) -> V);
 
-/// What the cache counts.
+/// The cache's counters.
 const COUNTS: [Row<Counters, u64>; 15] = [
-    ("hits", "Reads of cached images that came to their end", |it| it.hits),
+    ("hits", "Reads of cached images that reached the end", |it| it.hits),
     ("misses", "Reads through the upstream", |it| it.misses),
     ("shared", "Reads that joined a running fetch", |it| it.shared),
-    ("bypasses", "Misses that went past the cache", |it| it.passed),
+    ("bypasses", "Misses that bypassed the cache", |it| it.passed),
     ("fills_cached", "Fetches that ended with the image in the cache", |it| it.fills_cached),
-    ("fills_abandoned", "Fetches that nobody read any more", |it| it.fills_abandoned),
-    ("upstream_failures", "Fetches that the upstream broke off", |it| it.source_failures),
-    ("checksum_failures", "Fetches of other bytes than were promised", |it| it.checksum_failures),
-    ("size_failures", "Fetches of more or fewer bytes than were promised", |it| it.size_failures),
-    ("cache_failures", "Fills that the cache, not the upstream, broke off", |it| it.cache_failures),
-    ("corrupt_blocks", "Blocks of cached images that were found damaged", |it| it.corrupt_blocks),
-    ("corrupt_images", "Images that left the cache because they were damaged", |it| {
+    ("fills_abandoned", "Fetches that no client read any more", |it| it.fills_abandoned),
+    ("upstream_failures", "Fetches that the upstream interrupted", |it| it.source_failures),
+    ("checksum_failures", "Fetches that did not match the checksum", |it| it.checksum_failures),
+    ("size_failures", "Fetches whose size was not the expected one", |it| it.size_failures),
+    ("cache_failures", "Fills that failed because of the cache", |it| it.cache_failures),
+    ("corrupt_blocks", "Damaged blocks found in cached images", |it| it.corrupt_blocks),
+    ("corrupt_images", "Images that were removed from the cache because they were damaged", |it| {
         it.corrupt_images
     }),
-    ("evictions", "Images that were evicted", |it| it.evictions),
-    ("evicted_bytes", "Bytes that they had", |it| it.bytes_evicted),
-    ("driver_fallbacks", "Times that sqlite took the place of the driver", |it| it.fallbacks),
+    ("evictions", "Evicted images", |it| it.evictions),
+    ("evicted_bytes", "Bytes of evicted images", |it| it.bytes_evicted),
+    ("driver_fallbacks", "Failovers from the configured driver to sqlite", |it| it.fallbacks),
 ];
 
-/// What is true of the cache now; a metric without a value is left out.
+/// The cache's state now; a metric without a value is omitted.
 const GAUGES: [Row<Status, Option<u64>>; 10] = [
     ("cached_images", "Images in the cache", |it| Some(it.cached.images)),
     ("cached_bytes", "Bytes in the cache", |it| Some(it.cached.bytes)),
     ("limit_bytes", "image_cache_max_size", |it| Some(it.max_size)),
     ("limit_images", "image_cache_max_images", |it| it.max_images),
-    ("incomplete_images", "Files of fetches that run or broke off", |it| Some(it.incomplete)),
-    ("invalid_images", "Files of fetches that failed", |it| Some(it.invalid)),
-    ("free_inodes", "Inodes of the file system that are free", |it| it.free_inodes),
+    ("incomplete_images", "Files of running or interrupted fetches", |it| Some(it.incomplete)),
+    ("invalid_images", "Files of failed fetches", |it| Some(it.invalid)),
+    ("free_inodes", "Free inodes of the file system", |it| it.free_inodes),
     ("min_free_inodes", "image_cache_min_free_inodes", |it| {
         Some(it.min_free_inodes).filter(|kept| *kept > 0)
     }),
-    ("driver_fallback", "1 where sqlite serves in place of the configured driver", |it| {
+    ("driver_fallback", "1 if sqlite replaces the configured driver", |it| {
         Some(it.driver.fallback.is_some().into())
     }),
     ("queued_images", "Images in the queue", |it| Some(it.queued)),
 ];
 
-/// The metrics of the service and of the cache. It reads the record of every image, and may block.
+/// The metrics of the service and of the cache. Reads the record of every image, and may block.
 pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result<String> {
     let (counters, status) = (cache.counters(), cache.status()?);
     let images = cache.cached_images()?;
@@ -73,7 +73,7 @@ pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result
     }
     add_oldest(&mut page, &images);
     let mut text = String::new();
-    // It fails only if the writer does, and a string never does.
+    // It fails only if the writer fails, and a string never does.
     let _ = encode(&mut text, &page);
     Ok(text)
 }
@@ -82,30 +82,30 @@ fn add_responses(page: &mut Registry, metrics: &ServeMetrics) {
     metrics.make_zeros();
     page.register(
         "answers",
-        "Answers to clients and operators by their X-Cache: hit, miss, shared, bypass; none: not about an image",
+        "Responses of both listeners by their X-Cache: hit, miss, shared, bypass; none: not about an image",
         metrics.answers.clone(),
     );
     page.register(
         "answered_bytes",
-        "Bytes of their bodies by where they came from: hit from the cache, shared from a running fetch, miss and bypass from the upstream",
+        "Bytes of response bodies by where they came from: hit from the cache, shared from a running fetch, miss and bypass from the upstream",
         metrics.bytes.clone(),
     );
     page.register(
         "answers_by_reason",
-        "Answers about images by what the cache did, and why it was passed by",
+        "Responses about images by what the cache did, and why it was bypassed",
         metrics.reasons.clone(),
     );
     page.register(
         "answers_by_status",
-        "Answers by the class of their status",
+        "Responses by the class of their status",
         metrics.statuses.clone(),
     );
     for (name, help, counter) in [
-        ("answers_broken_off", "Answers that ended before their end", &metrics.broken_off),
-        ("prefetched", "Queued images that were fetched", &metrics.prefetched),
+        ("answers_broken_off", "Responses that were interrupted", &metrics.broken_off),
+        ("prefetched", "Queued images that the service fetched", &metrics.prefetched),
         (
             "prefetch_failures",
-            "Attempts to fetch a queued image that failed",
+            "Failed attempts to fetch a queued image",
             &metrics.prefetch_failures,
         ),
     ] {
@@ -125,33 +125,33 @@ fn add_listeners(page: &mut Registry, listeners: &Listeners) {
     });
     page.register(
         "connections",
-        "Connections by what they do: busy, idle (between two requests, or before the first), waiting (accepted, without room yet)",
+        "Connections by state: busy, idle (between two requests, or before the first), waiting (accepted, without room yet)",
         LabelledMetrics(states.collect()),
     );
     let limits = counts.map(|(listener, counts)| (listener, ConstGauge::new(counts.limit as f64)));
     page.register(
         "connections_limit",
-        "Connections that there may be: --max-connections, or fewer where the descriptors carry fewer",
+        "The limit of connections: --max-connections, or fewer if the limit of descriptors is too low",
         LabelledMetrics::by("listener", limits),
     );
     let closed = counts.map(|(listener, counts)| (listener, ConstCounter::new(counts.closed_idle)));
     page.register(
         "idle_connections_closed",
-        "Idle connections that were closed to make room for others",
+        "Idle connections closed to make room for others",
         LabelledMetrics::by("listener", closed),
     );
     let limit = ConstGauge::new(listeners.descriptors.limit() as f64);
-    page.register("descriptors_limit", "File descriptors that there may be", limit);
+    page.register("descriptors_limit", "The limit of file descriptors", limit);
     if let Some(in_use) = descriptors::count() {
         let in_use = ConstGauge::new(in_use as f64);
-        page.register("descriptors_in_use", "File descriptors that are open", in_use);
+        page.register("descriptors_in_use", "Open file descriptors", in_use);
     }
 }
 
-/// What the cache counts by source or by reason, and the fetches that run.
+/// The cache's counters by source or by reason, and the running fetches.
 fn add_sources(page: &mut Registry, counters: &Counters) {
     let running = ConstGauge::new(counters.fills_running as f64);
-    page.register("fills_in_flight", "Fetches that fill the cache now", running);
+    page.register("fills_in_flight", "Fetches that are filling the cache", running);
     let bytes = [
         ("cache", counters.bytes_from_cache),
         ("fetch", counters.bytes_from_fetches),
@@ -159,7 +159,7 @@ fn add_sources(page: &mut Registry, counters: &Counters) {
     ];
     page.register(
         "bytes",
-        "Bytes by source: out of cached images, out of running fetches, out of the upstream into the cache",
+        "Bytes by source: from cached images, from running fetches, from the upstream into the cache",
         LabelledMetrics::by("source", bytes.map(|(name, count)| (name, ConstCounter::new(count)))),
     );
     let spared = [
@@ -169,7 +169,7 @@ fn add_sources(page: &mut Registry, counters: &Counters) {
     ];
     page.register(
         "victims_spared",
-        "Images that the driver named for eviction and that stayed: not_needed, too_young, beyond_half of the cache",
+        "Images that the driver named for eviction but that were not evicted: not_needed, too_young, beyond_half of the cache",
         LabelledMetrics::by("reason", spared.map(|(name, count)| (name, ConstCounter::new(count)))),
     );
 }
@@ -181,22 +181,22 @@ fn add_driver(page: &mut Registry, counters: &Counters, status: &Status) {
     }
     page.register(
         "driver_calls",
-        "Calls of the driver",
+        "Calls to the driver",
         of_calls(counters, |calls| ConstCounter::new(calls.calls)),
     );
     page.register(
         "driver_call_failures",
-        "Calls of the driver that failed",
+        "Failed calls to the driver",
         of_calls(counters, |calls| ConstCounter::new(calls.failures)),
     );
     page.register(
         "driver_call_seconds",
-        "Time that calls of the driver took",
+        "Total time of calls to the driver",
         of_calls(counters, |calls| ConstCounter::new(calls.time.as_secs_f64())),
     );
     page.register(
         "driver_call_longest_seconds",
-        "The longest call of the driver so far",
+        "The longest call to the driver so far",
         of_calls(counters, |calls| ConstGauge::new(calls.longest.as_secs_f64())),
     );
     let driver = &status.driver;
@@ -210,7 +210,7 @@ fn add_oldest(page: &mut Registry, images: &[CachedImage]) {
         let age = SystemTime::now().duration_since(oldest).unwrap_or_default();
         page.register(
             "least_recently_used_age_seconds",
-            "How long ago the least recently used image was used",
+            "Time since the least recently used image was used",
             ConstGauge::new(age.as_secs_f64()),
         );
     }

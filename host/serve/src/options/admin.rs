@@ -34,7 +34,7 @@ fn host_name(text: &str) -> Result<String, String> {
 }
 
 impl AdminOptions {
-    /// The address; nothing where there is to be no such listener.
+    /// The address; `None` if there is no admin listener.
     pub fn address(&self) -> Option<&str> {
         Some(self.admin_listen.as_str()).filter(|address| *address != "none")
     }

@@ -1,14 +1,14 @@
-//! Limits on what a client may use: connections, bytes of a head, time. Fixed times are in [`timeouts`](crate::timeouts).
+//! Limits for clients: connections, size of a request's header, time. Fixed times are in [`timeouts`](crate::timeouts).
 
 use super::values::time;
 use bytesize::ByteSize;
 use clap::Args;
 use std::time::Duration;
 
-/// hyper reads a head into no less.
+/// The smallest buffer that hyper has for a header.
 const LEAST_HEAD: u64 = 8 * 1024;
 
-/// Above this a head is an attack.
+/// A larger header is an attack.
 const MOST_HEAD: u64 = 16 << 20;
 
 /// What a client may take.
@@ -21,10 +21,10 @@ pub struct ClientLimits {
     /// The largest head of a request; a larger one is answered with 431
     #[arg(long, value_name = "SIZE", env = "IMAGE_CACHE_MAX_HEAD", default_value = "64 KiB", value_parser = head)]
     pub max_head: usize,
-    /// How long a client may take to send the head of a request, also of the next one on its connection
+    /// How long a client may take to send the header of a request, and of each later one on its connection
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_IDLE_TIMEOUT", default_value = "60s", value_parser = patience)]
     pub idle_timeout: Duration,
-    /// How long a client may take or send no byte of a body before its connection is closed
+    /// How long a client may neither send nor read a byte of a body before its connection is closed
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_BODY_TIMEOUT", default_value = "60s", value_parser = patience)]
     pub body_timeout: Duration,
     /// How long answers may take to finish when the service is stopped
@@ -39,7 +39,7 @@ fn head(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "accepted: 8 KiB to 16 MiB, in bytes or with a unit".to_owned())
 }
 
-/// A time that is not 0: nobody could keep that.
+/// A time other than 0, which no client could meet.
 fn patience(text: &str) -> Result<Duration, String> {
     time(text).and_then(|time| match time {
         Duration::ZERO => Err("accepted: more than 0 seconds".to_owned()),

@@ -1,9 +1,9 @@
-//! Requests whose query holds a credential, as signed URLs have it: they are for their user alone.
+//! Requests whose query contains a credential, as in signed URLs: they are for their user only.
 
 use crate::plain_id;
 use percent_encoding::percent_decode_str;
 
-/// Names of parameters that hold a credential, without case.
+/// Names of parameters that contain a credential; case does not matter.
 const KNOWN: [&str; 20] = [
     "access_token",
     "api_key",
@@ -27,19 +27,19 @@ const KNOWN: [&str; 20] = [
     "x-goog-signature",
 ];
 
-/// The parameters that hold a credential.
+/// The names of the parameters that contain a credential.
 #[derive(Debug, Clone)]
 pub struct KnownCredentials(Vec<String>);
 
 impl KnownCredentials {
-    /// With further names.
+    /// Adds further names.
     pub fn with(further: &[String]) -> KnownCredentials {
         let known = KNOWN.iter().map(|name| (*name).to_owned());
         KnownCredentials(known.chain(further.iter().map(|name| name.to_lowercase())).collect())
     }
 
-    /// The id of what lies under a target whose query holds a credential: a digest, so that no list or log shows it.
-    /// Nothing if the query holds none.
+    /// The id of a target whose query contains a credential: a digest, so that no list or log shows the credential.
+    /// `None` if the query contains none.
     pub fn id(&self, target: &str) -> Option<String> {
         let (_, query) = target.split_once('?')?;
         let mut names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or(pair));

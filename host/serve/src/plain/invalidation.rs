@@ -9,7 +9,7 @@ use hyper::{Method, Request, Response, header};
 /// Methods that change nothing (RFC 9110, 9.2.1). An unknown method may change something.
 const SAFE: [Method; 4] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
 
-/// Passes a request to the upstream, and invalidates what it has changed.
+/// Forwards a request to the upstream, and invalidates the responses that it has changed.
 pub(super) async fn pass(service: &Service, request: Request<Body>) -> Response<Body> {
     let is_safe = SAFE.contains(request.method());
     let target = service::target(&request).to_owned();

@@ -1,4 +1,4 @@
-//! Validation: whether a stored image is still the upstream's (RFC 9111, 4.3).
+//! Revalidation: whether a stored image is still the upstream's (RFC 9111, 4.3).
 
 use super::{PlainProfile, rules};
 use crate::body::Body;
@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use std::sync::Arc;
 
 impl PlainProfile {
-    /// Asks the upstream about a stored image, and releases the lock; nothing if the image is to be looked up again.
+    /// Asks the upstream about a stored image, and releases the lock; `None` if the image must be looked up again.
     pub(super) async fn validate(
         &self,
         stored: &Arc<StoredResponse>,
@@ -55,7 +55,7 @@ impl PlainProfile {
         }
     }
 
-    /// The upstream has confirmed it (304).
+    /// The upstream has confirmed the image (304).
     async fn on_confirmed(
         &self,
         stored: &Arc<StoredResponse>,
@@ -63,11 +63,11 @@ impl PlainProfile {
         lock: Option<FetchLock>,
     ) -> Option<Response<Body>> {
         if !stored.is_compatible_with(headers) {
-            tracing::warn!(image = %self.get.request.id, "the upstream confirms another image than it was asked about; it is fetched anew");
+            tracing::warn!(image = %self.get.request.id, "the upstream confirms another image than the stored one; it is fetched again");
             self.get.service.evict_response(&self.get.request.id, stored).await;
             return None;
         }
-        // An earlier version may not have stored what the upstream had said of sharing.
+        // An earlier version may not have stored the upstream's directives about sharing.
         let is_silent = stored.is_outdated()
             && stored.header(&header::CACHE_CONTROL).is_some()
             && !headers.contains_key(header::CACHE_CONTROL);
@@ -85,7 +85,7 @@ impl PlainProfile {
         self.serve_if_current(&stored, CacheStatus::Revalidated).await
     }
 
-    /// Whether a 304 has said what forbids to keep the image at all. `no-store` in it is about itself: each use is asked for.
+    /// Whether a 304 forbids keeping the image. `no-store` in a 304 is only about the 304: each use is revalidated.
     fn must_not_be_stored(&self, stored: &StoredResponse) -> bool {
         let headers = stored.headers();
         let varies = rules::sharing(headers, &self.get.service.fields)
@@ -107,7 +107,7 @@ impl PlainProfile {
             }
             Err(reason) => {
                 release(lock, FetchOutcome::NotShared);
-                // What one user gets says nothing of what another may have.
+                // The response for one user shows nothing about other users.
                 if !self.authorises {
                     self.get.service.evict_response(&self.get.request.id, stored).await;
                 }
@@ -116,7 +116,7 @@ impl PlainProfile {
         }
     }
 
-    /// What the upstream says of the image in a response to HEAD (RFC 9111, 4.3.5).
+    /// The upstream describes the image in a response to HEAD (RFC 9111, 4.3.5).
     async fn on_described(
         &self,
         stored: &Arc<StoredResponse>,
@@ -134,7 +134,7 @@ impl PlainProfile {
         Some(self.pass(Reason::Partial, response))
     }
 
-    /// The upstream does not have it any more, or not for this caller, or sends a part of another one.
+    /// The upstream has removed the image, refuses it to this client, or sends a part of another one.
     async fn on_withdrawn(
         &self,
         stored: &Arc<StoredResponse>,
@@ -143,11 +143,11 @@ impl PlainProfile {
         let status = response.status();
         let is_gone = [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&status);
         let is_changed = [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&status);
-        // Servers hide behind 404 what one user may not see.
+        // A server may send 404 to a user who may not see the image.
         let is_for_all = !self.authorises
             && rules::sharing(response.headers(), &self.get.service.fields).is_ok();
         if is_changed && stored.matches(response.headers()) {
-            // It ignores conditions: it is still the same image.
+            // The upstream ignores conditions: it is still the same image.
             let stored = self.confirm(stored, response.headers()).await;
             return self.serve_if_current(&stored, CacheStatus::Revalidated).await;
         }
@@ -155,7 +155,7 @@ impl PlainProfile {
             self.get.service.evict_response(&self.get.request.id, stored).await;
         }
         if status == StatusCode::OK && self.is_conditional() {
-            // The caller's own condition has not been asked.
+            // The request to the upstream did not contain the client's own condition.
             return None;
         }
         let reason = match (is_changed, self.authorises) {
@@ -166,7 +166,7 @@ impl PlainProfile {
         Some(self.pass(reason, response))
     }
 
-    /// Sends a conditional request: for the whole image, or for no more of it than the caller wants.
+    /// Sends a conditional request: for the whole image, or for the part that the client wants.
     pub(super) async fn ask_if(
         &self,
         conditions: HeaderMap,
@@ -188,7 +188,7 @@ impl PlainProfile {
         self.get.service.upstream.send(&self.get.request.target, request).await
     }
 
-    /// Stores what the upstream has said of the image.
+    /// Updates the stored response from the upstream's header fields.
     async fn confirm(&self, stored: &StoredResponse, headers: &HeaderMap) -> Arc<StoredResponse> {
         let mut stored = stored.clone();
         stored.confirm(headers);
@@ -197,11 +197,11 @@ impl PlainProfile {
         let put = service.run(&request.id, move |responses, _, id| {
             Ok(responses.store_if_unchanged(id, stored, epoch))
         });
-        // It is not stored if the runtime stops, or if the image was replaced or invalidated meanwhile.
+        // It is not stored if the runtime stops, or if the image was replaced or invalidated in the meantime.
         put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
     }
 
-    /// The upstream's response to a GET, for a client that may have asked for its head only.
+    /// The upstream's response to a GET, for a client that may have sent a HEAD.
     pub(super) fn pass(&self, reason: Reason, response: Response<Incoming>) -> Response<Body> {
         bypassed(
             reason,

@@ -1,4 +1,4 @@
-//! HTTP's rules for shared caches, as far as they are about header fields (RFC 9110 and 9111): they decide, and do nothing.
+//! HTTP's rules for shared caches that concern header fields (RFC 9110 and 9111), as functions without side effects.
 
 use crate::cache_control::{CacheControl, elements};
 use crate::cache_status::Reason;
@@ -10,13 +10,13 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, header};
 use std::time::{Duration, SystemTime};
 
-/// Conditions that only the upstream can judge.
+/// Conditions that only the upstream can evaluate.
 const CONDITIONS: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
 
-/// What a response sets for one client alone.
+/// Fields that a response sets for one client only.
 const COOKIES: [HeaderName; 2] = [header::SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
-/// Whether a caller with these directives takes a stored response without asking: it may want one that is younger, or stays
+/// Whether a client with these directives accepts a stored response without revalidation: it may want one that is younger, or
 /// fresh longer.
 pub fn accepts(directives: &CacheControl, stored: &StoredResponse) -> bool {
     let now = SystemTime::now();
@@ -26,12 +26,12 @@ pub fn accepts(directives: &CacheControl, stored: &StoredResponse) -> bool {
         && stored.is_fresh(now, directives.min_fresh.unwrap_or_default())
 }
 
-/// Whether a caller with these directives does not take what was not checked just now.
+/// Whether a client with these directives requires revalidation.
 pub fn requires_validation(directives: &CacheControl) -> bool {
     directives.no_cache || directives.max_age == Some(Duration::ZERO)
 }
 
-/// Why a request must not get a shared response; nothing if it may.
+/// Why a request must not get a shared response; `None` if it may.
 pub fn bypass(headers: &HeaderMap, fields: &RequestFields) -> Option<Reason> {
     if fields.is_personal(headers) && !fields.authorises {
         return Some(Reason::Personal);
@@ -41,8 +41,8 @@ pub fn bypass(headers: &HeaderMap, fields: &RequestFields) -> Option<Reason> {
     (is_conditional || is_secret).then_some(Reason::Request)
 }
 
-/// What asks the upstream for an image only if it is another one. Where that decides whether a caller may have it, only a
-/// strong ETag will do: what another user has may have the same date.
+/// The conditions with which the upstream sends an image only if it has changed. If the result authorises the client, only a
+/// strong ETag is usable: another user's image may have the same date.
 pub fn conditions(stored: &StoredResponse, authorises: bool) -> HeaderMap {
     let etag = stored.header(&header::ETAG).filter(|etag| !authorises || is_strong(etag));
     let date = stored.header(&header::LAST_MODIFIED).filter(|_| !authorises);
@@ -51,7 +51,7 @@ pub fn conditions(stored: &StoredResponse, authorises: bool) -> HeaderMap {
     all.into_iter().flatten().collect()
 }
 
-/// Whether a response may be stored for others; the reason if not.
+/// Whether a response may be stored for other clients; the reason if not.
 pub fn storable<B>(response: &Response<B>, fields: &RequestFields) -> Result<(), Reason> {
     let headers = response.headers();
     if response.status() != StatusCode::OK {
@@ -76,7 +76,7 @@ pub fn storable<B>(response: &Response<B>, fields: &RequestFields) -> Result<(),
     Ok(())
 }
 
-/// Whether the fields of a response allow to share it; the reason if not.
+/// Whether the fields of a response allow sharing it; the reason if not.
 pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason> {
     let sets_cookies = COOKIES.iter().any(|name| headers.contains_key(name));
     if CacheControl::of(headers).forbids_sharing() || sets_cookies {
@@ -93,15 +93,15 @@ pub fn sharing(headers: &HeaderMap, fields: &RequestFields) -> Result<(), Reason
     Ok(())
 }
 
-/// Whether a stored response is one for this request: shared fetches do not carry all of its fields. Their encoding is
-/// always the same, and anybody can read it.
+/// Whether a stored response fits this request: shared fetches do not forward all of its fields. Their encoding is always
+/// `identity`, which all clients can read.
 pub fn is_variant_for(stored: &HeaderMap, request: &HeaderMap) -> bool {
     varied(stored).flatten().all(|name| {
         name == header::ACCEPT_ENCODING || name == header::HOST || !request.contains_key(name)
     })
 }
 
-/// The fields that a response depends on; nothing for what is no name, as `*`.
+/// The fields on which a response varies; `None` for an invalid name such as `*`.
 fn varied(headers: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
     let lines = headers.get_all(header::VARY).iter();
     let names = lines.flat_map(|line| elements(line.as_bytes()));

@@ -24,18 +24,18 @@ struct Attempt {
 }
 
 impl Attempts {
-    /// Whether it is to be fetched now.
+    /// Whether the image is due for a fetch.
     pub fn is_due(&self, image: &ImageId) -> bool {
         let again = self.0.get(image).and_then(|attempt| attempt.again);
         again.is_none_or(|again| again <= Instant::now())
     }
 
-    /// It is being fetched.
+    /// The fetch of the image has started.
     pub fn begin(&mut self, image: &ImageId) {
         self.0.entry(image.clone()).or_default().running = true;
     }
 
-    /// It is in the cache, or not wanted any more.
+    /// The image is in the cache, or is not queued any more.
     pub fn remove(&mut self, image: &ImageId) {
         self.0.remove(image);
     }
@@ -53,12 +53,12 @@ impl Attempts {
         wait
     }
 
-    /// Forgets what is not queued any more: queued again, it is tried at once.
+    /// Forgets images that are not queued any more: if such an image is queued again, it is fetched at once.
     pub fn retain(&mut self, queued: &[ImageId]) {
         self.0.retain(|image, attempt| attempt.running || queued.contains(image));
     }
 
-    /// What runs and what failed.
+    /// The running fetches, and the failed ones.
     pub fn as_json(&self, progress: impl Fn(&str) -> Option<FetchProgress>) -> Value {
         let running = self.0.iter().filter(|(_, attempt)| attempt.running).map(|(image, _)| {
             let progress = progress(image.as_str());
@@ -82,7 +82,7 @@ impl Attempts {
     }
 }
 
-/// How long to wait after a failure that follows so many others.
+/// How long to wait after a failure that follows this many others.
 pub fn backoff(failures: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(1 << failures.min(16)).min(LONGEST_BACKOFF)
 }
@@ -92,14 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_again_and_again_is_tried_less_and_less_often() {
+    fn repeated_failures_make_attempts_less_frequent() {
         let pauses: Vec<u64> = (0..12).map(|failures| backoff(failures).as_secs()).collect();
         assert_eq!(pauses[..4], [2, 4, 8, 16]);
         assert_eq!((pauses[11], backoff(u32::MAX)), (900, LONGEST_BACKOFF));
     }
 
     #[test]
-    fn what_failed_has_its_reason_until_it_succeeds_or_leaves_the_queue() {
+    fn a_failed_image_has_its_reason_until_it_succeeds_or_leaves_the_queue() {
         let image: ImageId = "a".parse().expect("a plain name is an id");
         let mut attempts = Attempts::default();
         attempts.begin(&image);

@@ -1,4 +1,4 @@
-//! The prefetcher's credentials: headers for the upstream, out of a file or the environment, never logged.
+//! The prefetcher's credentials: header fields for the upstream, from a file or the environment, never logged.
 
 use crate::secret::Secret;
 use anyhow::{Context, bail};
@@ -7,15 +7,15 @@ use hyper::header::{
 };
 use std::path::Path;
 
-/// The variable with the credentials, if they are in no file.
+/// The environment variable with the credentials, if there is no file.
 const VARIABLE: &str = "IMAGE_CACHE_PREFETCH_CREDENTIALS";
 
-/// Fields of the request itself, not of its user.
+/// Fields that describe the request itself, not its user.
 const NO_CREDENTIALS: [HeaderName; 5] =
     [CONNECTION, CONTENT_LENGTH, HOST, RANGE, TRANSFER_ENCODING];
 
-/// The headers that the upstream is shown; none if there are no credentials. They are read for each request: tokens expire,
-/// and others renew them.
+/// The header fields for the upstream; none if there are no credentials. They are read for each request, because tokens expire
+/// and are renewed by other programs.
 pub fn headers(file: Option<&Path>) -> anyhow::Result<HeaderMap> {
     let secret = Secret::of_file_or_variable(file, VARIABLE)?;
     let origin = match file {
@@ -25,7 +25,7 @@ pub fn headers(file: Option<&Path>) -> anyhow::Result<HeaderMap> {
     secret.map_or(Ok(HeaderMap::new()), |secret| parse(&secret, &origin))
 }
 
-/// A token, or headers, one a line. No error shows what is in it.
+/// Parses a token, or header fields, one per line. No error shows their content.
 fn parse(secret: &Secret, origin: &str) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (n, line) in secret.text().lines().enumerate() {
@@ -36,13 +36,13 @@ fn parse(secret: &Secret, origin: &str) -> anyhow::Result<HeaderMap> {
         let at = || format!("line {} of {origin}", n + 1);
         let (name, value) = line.split_once(':').unwrap_or(("X-Auth-Token", line));
         let name: HeaderName =
-            name.trim().parse().with_context(|| format!("{} is no header (Name: value)", at()))?;
+            name.trim().parse().with_context(|| format!("{} is not Name: value", at()))?;
         if NO_CREDENTIALS.contains(&name) {
             bail!("{}: {name} is no credential", at());
         }
         let mut value = HeaderValue::from_str(value.trim())
             .ok()
-            .with_context(|| format!("{} has a value that no header can have", at()))?;
+            .with_context(|| format!("{} has a value that is not allowed", at()))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_alone_goes_as_x_auth_token_and_headers_go_as_they_are() {
+    fn a_token_is_sent_as_x_auth_token_and_headers_are_sent_unchanged() {
         let token = headers_of("gAAAAB-token_1\n").expect("a token");
         assert_eq!(token["x-auth-token"], "gAAAAB-token_1");
         let several = headers_of("# for the mirror\nAuthorization: Basic YTpi\nX-Roles: reader\n");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_credential_is_refused_without_being_shown() {
+    fn invalid_credentials_are_refused_without_being_shown() {
         for faulty in ["Host: swordfish", "swor dfish: x", "X-Auth-Token: sword\u{7}fish"] {
             let error = format!("{:#}", headers_of(faulty).expect_err(faulty));
             assert!(error.contains("line 1 of "), "{error}");

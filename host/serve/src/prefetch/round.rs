@@ -1,4 +1,4 @@
-//! One round over the queue, for `image-cache prefetch`.
+//! One pass over the queue, for `image-cache prefetch`.
 
 use super::attempts::backoff;
 use super::upstream;
@@ -7,10 +7,10 @@ use futures_util::stream::{self, StreamExt};
 use image_cache::ImageId;
 use std::sync::Arc;
 
-/// How often an image is tried before the round goes on without it.
+/// The maximum number of attempts for each image.
 const ATTEMPTS: u32 = 3;
 
-/// What became of one queued image.
+/// The result for one queued image.
 #[derive(Debug, Clone)]
 pub struct PrefetchedImage {
     /// The image.
@@ -19,7 +19,7 @@ pub struct PrefetchedImage {
     pub failed: Option<String>,
 }
 
-/// Fetches what is queued now, in order; returns the result of each.
+/// Fetches all images that are queued now, in order; returns the result of each.
 pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<PrefetchedImage>> {
     let queued = service.cache.run(|cache| cache.queued_images()).await?;
     let at_once = service.options.prefetch.prefetch_at_once.max(1) as usize;
@@ -34,7 +34,7 @@ async fn fetch_with_retries(service: &Arc<Service>, image: &ImageId) -> Result<(
         let id = image.as_str();
         let fetched = upstream::fetch(service, id).await;
         let Err(reason) = fetched else { break };
-        tracing::warn!(%image, reason, "not fetched");
+        tracing::warn!(%image, reason, "the image was not fetched");
         if failures + 1 == ATTEMPTS {
             return Err(reason);
         }

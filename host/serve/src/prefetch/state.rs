@@ -1,4 +1,4 @@
-//! The state of the prefetcher: its attempts, and the signal that the queue has changed.
+//! The state of the prefetcher: its attempts, and the notification that the queue has changed.
 
 use super::attempts::Attempts;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ pub struct PrefetchState {
 }
 
 impl PrefetchState {
-    /// The fetches that run, and those that failed with their reasons.
+    /// The running fetches, and the failed ones with their reasons.
     pub fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }

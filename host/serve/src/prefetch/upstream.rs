@@ -1,4 +1,4 @@
-//! Queued images at the upstream: their status, and their fetch, which is that of a client's request.
+//! Queued images at the upstream: their status, and their fetch, which uses the code for a client's request.
 
 use super::credentials;
 use crate::cache_status::CacheStatus;
@@ -13,33 +13,33 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// No record of an image, and no schema, is larger.
+/// The maximum size of an image's record or of a schema.
 const MAX_DOCUMENT: usize = 4 << 20;
 
-/// What the upstream says of an image.
+/// The status of an image at the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamStatus {
-    /// It has it, and hands it out.
+    /// The upstream has the image and serves it.
     Active,
-    /// It has it, but does not hand it out in this status.
+    /// The upstream has the image, but does not serve it in this status.
     Inactive(String),
-    /// It does not have it.
+    /// The upstream does not have the image.
     Missing,
-    /// It cannot be asked, or does not tell us, for this reason.
+    /// The status is unknown, for this reason.
     Unknown(String),
 }
 
-/// What Glance says of an image.
+/// Glance's record of an image.
 #[derive(Debug, Deserialize)]
 struct ImageStatus {
     status: String,
 }
 
-/// What the upstream says of an image, asked with the prefetcher's credentials.
+/// The status of an image at the upstream, requested with the prefetcher's credentials.
 pub async fn upstream_status(service: &Service, id: &str) -> UpstreamStatus {
     let Ok(path) = target(service, id) else { return UpstreamStatus::Missing };
     if service.options.origin.profile == Profile::Plain {
-        return UpstreamStatus::Unknown("it is asked when the image is fetched".to_owned());
+        return UpstreamStatus::Unknown("the fetch will ask the upstream".to_owned());
     }
     let path = path.strip_suffix("/file").unwrap_or(&path);
     match document::<ImageStatus>(service, path).await {
@@ -50,7 +50,7 @@ pub async fn upstream_status(service: &Service, id: &str) -> UpstreamStatus {
     }
 }
 
-/// Fetches an image into the cache; an error is the reason why it is not there.
+/// Fetches an image into the cache; an error is the reason why it is not cached.
 pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     let mut request = Request::new(body::empty());
     *request.uri_mut() = target(service, id)?.parse().map_err(|_| "its path is malformed")?;
@@ -68,7 +68,7 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     }
     let is_cached = service.run(id, |_, cache, image| {
         let is_cached = cache.is_cached(image)?;
-        // A fetch takes its image from the queue; if the image was cached already, there was no fetch.
+        // A fetch removes its image from the queue; if the image was cached already, there was no fetch.
         if is_cached {
             cache.delete_queued_image(image)?;
         }
@@ -76,39 +76,38 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     });
     match is_cached.await {
         Ok(true) => Ok(()),
-        Ok(false) => Err("the cache could not keep it; the log says why".to_owned()),
+        Ok(false) => Err("the cache could not store it; the log states why".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Where the upstream has the data of an image.
+/// The upstream's path for the data of an image.
 fn target(service: &Service, id: &str) -> Result<String, String> {
     match service.options.origin.profile {
         Profile::Glance => {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
             let is_plain = id.bytes().all(plain);
-            let no_id = || "it is no id of Glance's: those have letters, digits, -, _ and .";
+            let no_id = || "it is not an id of Glance: those have only letters, digits, -, _ and .";
             is_plain.then(|| format!("/v2/images/{id}/file")).ok_or_else(|| no_id().to_owned())
         }
         Profile::Plain => plain_id::target_of(id).ok_or_else(|| {
-            "no path below the upstream has this id, or one that is too long to be told from it"
-                .to_owned()
+            "no path has this id, or the path is too long to be derived from it".to_owned()
         }),
     }
 }
 
-/// Why an image would not come through the cache.
+/// Why an image would bypass the cache.
 async fn bypass_reason(service: &Service, id: &str) -> String {
     match upstream_status(service, id).await {
         UpstreamStatus::Inactive(status) => format!("its status is {status}, not active"),
-        _ => "the cache does not take it: the upstream forbids it, the driver refuses it, or there is no room; the log says more".to_owned(),
+        _ => "the cache does not store it: the upstream forbids it, the driver refuses it, or there is no room; the log states more".to_owned(),
     }
 }
 
-/// Why the upstream did not tell what it was asked.
+/// Why the upstream did not provide a document.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    #[error("the upstream answered {0}")]
+    #[error("the upstream responded with {0}")]
     Answered(StatusCode),
     #[error(transparent)]
     Failed(#[from] UpstreamError),
@@ -116,13 +115,13 @@ pub enum DocumentError {
     Otherwise(String),
 }
 
-/// The headers that show who the prefetcher is.
+/// The header fields with the prefetcher's credentials.
 fn credential_headers(service: &Service) -> Result<HeaderMap, String> {
     let file = service.options.prefetch.prefetch_credentials_file.as_deref();
     credentials::headers(file).map_err(|error| format!("{error:#}"))
 }
 
-/// A JSON document of the upstream, asked for with the prefetcher's credentials.
+/// A JSON document of the upstream, requested with the prefetcher's credentials.
 pub async fn document<T: DeserializeOwned>(
     service: &Service,
     path: &str,
@@ -134,8 +133,7 @@ pub async fn document<T: DeserializeOwned>(
     }
     let text = service.upstream.collect(answer.into_body(), MAX_DOCUMENT).await;
     let text =
-        text.map_err(|error| DocumentError::Otherwise(format!("{path} broke off: {error}")))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        DocumentError::Otherwise(format!("{path} is not what it should be: {error}"))
-    })
+        text.map_err(|error| DocumentError::Otherwise(format!("{path} was interrupted: {error}")))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| DocumentError::Otherwise(format!("{path} is malformed: {error}")))
 }

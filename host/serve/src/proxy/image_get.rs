@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct ImageGet {
     pub service: Arc<Service>,
     pub head: Parts,
-    /// What the upstream is asked on its behalf.
+    /// The request to the upstream for this client.
     pub request: UpstreamRequest,
 }
 
@@ -38,7 +38,7 @@ impl ImageGet {
         self.request.epoch = self.service.responses.epoch();
     }
 
-    /// Passes the request to the upstream, past the cache.
+    /// Forwards the request to the upstream and bypasses the cache.
     pub async fn bypass(&self, reason: Reason) -> Response<Body> {
         self.service.bypass(reason, self.head.clone()).await
     }

@@ -1,4 +1,4 @@
-//! An image that is not cached: opened at the upstream, and fetched for all if it may be stored.
+//! An image that is not cached: opened at the upstream, and fetched for all clients if it may be stored.
 
 use super::profile::ProxyProfile;
 use crate::body::Body;
@@ -35,7 +35,7 @@ pub async fn fetch<P: ProxyProfile>(profile: &P, lock: Option<FetchLock>) -> Res
     }
 }
 
-/// Fetches the image whose response head has arrived, for all; or shares the fetch of it that runs already.
+/// Fetches the image whose response header has arrived, for all clients; or shares a fetch of it that is already running.
 pub async fn store_and_serve<P: ProxyProfile>(
     profile: &P,
     response: Response<Incoming>,
@@ -45,14 +45,14 @@ pub async fn store_and_serve<P: ProxyProfile>(
     let get = profile.get();
     let (service, id) = (&get.service, &get.request.id);
     if !profile.is_variant(response.headers()) {
-        // The response is for requests without the caller's fields: the bypass asks again with all of them.
+        // The response is for requests without the client's fields: the bypass sends the request again with all of them.
         service.responses.remember_variance(id, response.headers(), lock);
         drop(response);
         return get.bypass(Reason::Vary).await;
     }
     let running = service.responses.shareable_fetch(id);
     if let Some(stored) = running.filter(|stored| stored.matches(response.headers()))
-        // The caller's own response is of the very same bytes.
+        // The client's own response has the same bytes.
         && let Some(response) = serve_in_flight(get, stored).await
     {
         return response;
@@ -96,9 +96,9 @@ async fn start_fetch<P: ProxyProfile>(
     stream_response(status, head, reader, size).await
 }
 
-/// What the requests that wait may do with a response that is being stored.
+/// How waiting requests may use a response that is being stored.
 fn shared_outcome(stored: Arc<StoredResponse>) -> FetchOutcome {
-    // Each caller asks for itself about an image that must be validated before each use.
+    // If the image must be revalidated before each use, each client sends its own request.
     match stored.cache_control().no_cache {
         true => FetchOutcome::Unknown,
         false => FetchOutcome::Shared(stored),

@@ -1,4 +1,4 @@
-//! What differs between the profiles.
+//! The differences between the profiles.
 
 use super::image_get::ImageGet;
 use crate::body::Body;
@@ -13,42 +13,42 @@ use std::sync::Arc;
 /// What the cache and running fetches have for a request.
 pub enum CacheAnswer {
     Respond(Response<Body>),
-    /// The upstream is to be asked: to validate this image, or for one that is not cached.
+    /// The service must ask the upstream: to revalidate this image, or for one that is not cached.
     Ask(Option<Arc<StoredResponse>>),
 }
 
 /// The rules of a profile, for one request.
 pub trait ProxyProfile {
-    /// Why a part comes past the cache if its image is not fetched for it.
+    /// Why a request for a part bypasses the cache if the whole image is not fetched.
     const PART_NOT_FETCHED: Reason;
 
-    /// Whether a request for a part is answered with a response for the whole image that is not a fetch.
+    /// Whether a request for a part may be answered from a response for the whole image that is not a fetch.
     const RESPONDS_WITH_WHOLE: bool;
 
     fn get(&self) -> &ImageGet;
 
     fn get_mut(&mut self) -> &mut ImageGet;
 
-    /// Asks whether the caller may have the image, if that is asked before the lookup; a response ends the request.
+    /// Authorises the client, if the profile does this before the lookup; a response ends the request.
     async fn authorize(&mut self) -> Option<Response<Body>>;
 
-    /// Responds from the cache or from a running fetch, if the caller may have that. A profile that never asks
-    /// to validate an image needs no rule for stale images.
+    /// Responds from the cache or from a running fetch, if the client may have it. A profile that never asks
+    /// for a revalidation needs no rule for stale images.
     async fn accept_hit(&mut self) -> CacheAnswer;
 
-    /// Whether the request may have the whole image fetched, so that other requests can share it.
+    /// Whether the service may fetch the whole image for this request, so that other requests can share it.
     fn may_fetch(&self) -> bool;
 
-    /// Looks again, and removes an image that can never be used. Returns whether there is something for `accept_hit`: a
+    /// Looks up again, and removes an image that can never be used. Returns whether there is something for `accept_hit`: a
     /// running fetch, or a later image or confirmation than `seen`.
     async fn recheck(&mut self, seen: Option<&StoredResponse>) -> bool;
 
-    /// Whether the upstream's confirmation of a stale image counts for all requests that wait.
+    /// Whether the upstream's confirmation of a stale image counts for all waiting requests.
     fn shares_revalidation(&self) -> bool {
         true
     }
 
-    /// Asks the upstream about a stale image, and releases the lock; nothing if the image is to be looked up again.
+    /// Asks the upstream about a stale image, and releases the lock; `None` if the image must be looked up again.
     async fn revalidate(
         &mut self,
         _stored: &Arc<StoredResponse>,
@@ -57,12 +57,12 @@ pub trait ProxyProfile {
         None
     }
 
-    /// Whether this image may be served while the upstream cannot be reached.
+    /// Whether this image may be served while the upstream is unreachable.
     fn may_serve_stale(&self, _stored: &StoredResponse) -> bool {
         false
     }
 
-    /// Responds with the cached image if it is still the one of this stored response.
+    /// Responds with the cached image if this is still its stored response.
     async fn serve_if_current(
         &self,
         _stored: &Arc<StoredResponse>,
@@ -71,10 +71,10 @@ pub trait ProxyProfile {
         None
     }
 
-    /// Whether a response may be stored for others; the reason if not.
+    /// Whether a response may be stored for other clients; the reason if not.
     fn check_storable(&self, response: &Response<Incoming>) -> Result<(), Reason>;
 
-    /// Whether a response with these fields is one for this request.
+    /// Whether a response with these fields fits this request.
     fn is_variant(&self, _headers: &HeaderMap) -> bool {
         true
     }
@@ -82,12 +82,12 @@ pub trait ProxyProfile {
     /// Describes the image of a response that may be stored.
     fn describe_miss(&self, response: &Response<Incoming>) -> StoredResponse;
 
-    /// Adds what the profile promises to the head of a response that is stored.
+    /// Adds the profile's header fields to a response that is stored.
     fn complete_head(&self, _head: &mut Response<()>, _stored: &StoredResponse) {}
 
-    /// Another request has shared this response, which is fresh.
+    /// Notes that another request has shared this response, which is fresh.
     fn note_shared(&mut self, _stored: Arc<StoredResponse>) {}
 
-    /// The upstream has just let the caller have the image.
+    /// Notes that the upstream has just authorised the client.
     fn note_authorized(&mut self) {}
 }

@@ -1,9 +1,9 @@
-//! Collapsed forwarding: of several requests for an image that is not cached, one asks the upstream, and the others wait
+//! Collapsed forwarding: if several requests want an image that is not cached, one asks the upstream, and the others wait
 //! to share its response.
 //!
-//! No request waits for a response that cannot be shared: the first such response releases all that wait, and for some
-//! seconds further requests do not wait at all. If responses vary by a field of the request, the store remembers these
-//! fields for as long.
+//! No request waits for a response that cannot be shared: the first such response releases all waiting requests, and for some
+//! seconds further requests do not wait. If responses vary on a field of the request, the store remembers these
+//! fields for the same time.
 
 use super::ResponseStore;
 use super::table::{FetchOutcome, LockState, Table};
@@ -24,8 +24,8 @@ pub struct FetchLock {
 }
 
 impl ResponseStore {
-    /// Acquires the lock on an image's fetch: the request is to ask the upstream, and to tell the others. Or waits until
-    /// another request has released the lock, and returns what came of that request.
+    /// Acquires the lock on an image's fetch: the request must ask the upstream and tell the others the outcome. Or waits until
+    /// another request has released the lock, and returns that request's outcome.
     pub async fn acquire(&self, id: &str) -> Result<FetchLock, FetchOutcome> {
         let mut outcome = {
             let mut table = self.table();
@@ -49,7 +49,7 @@ impl ResponseStore {
         Err(outcome.unwrap_or(FetchOutcome::Unknown))
     }
 
-    /// Remembers that responses vary by fields that shared fetches do not carry, and releases the lock.
+    /// Remembers that responses vary on fields that shared fetches do not forward, and releases the lock.
     pub fn remember_variance(&self, id: &str, headers: &HeaderMap, lock: Option<FetchLock>) {
         let vary = headers.get_all(header::VARY).iter();
         let vary = vary.map(|line| (header::VARY, line.clone())).collect();
@@ -63,11 +63,11 @@ impl ResponseStore {
                 lock.outcome.send_replace(Some(FetchOutcome::Unknown));
             }
         }
-        // The lock may have an outcome of its own, and then locks the table.
+        // If the lock has no outcome yet, dropping it locks the table.
         drop(table);
     }
 
-    /// The fields by which responses varied some seconds ago.
+    /// The fields on which responses varied in the last seconds.
     pub fn variance(&self, id: &str) -> Option<Arc<HeaderMap>> {
         match self.table().locks.get(id)? {
             LockState::Varies(until, vary) if Instant::now() < *until => Some(Arc::clone(vary)),
@@ -97,7 +97,7 @@ impl FetchLock {
     }
 }
 
-/// Releases a lock, if there is one, and tells the outcome to those that wait.
+/// Releases a lock, if there is one, and tells the outcome to the waiting requests.
 pub fn release(lock: Option<FetchLock>, outcome: FetchOutcome) {
     if let Some(lock) = lock {
         lock.release(outcome);

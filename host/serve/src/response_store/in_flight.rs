@@ -1,4 +1,4 @@
-//! The life of a fetch in the store: it begins, persists its response, and ends.
+//! The life cycle of a fetch in the store: it starts, persists its response, and ends.
 
 use super::table::InFlightFetch;
 use super::{InvalidationEpoch, ResponseStore};
@@ -6,7 +6,7 @@ use crate::stored_response::StoredResponse;
 use std::sync::Arc;
 
 impl ResponseStore {
-    /// Registers a fetch that is about to begin; returns its generation. While another fetch fills the cache, the store
+    /// Registers a fetch that is about to start; returns its generation. While another fetch fills the cache, the store
     /// keeps the response of that one.
     pub fn begin(&self, id: &str, stored: Arc<StoredResponse>, epoch: InvalidationEpoch) -> u64 {
         let mut table = self.table();
@@ -20,8 +20,8 @@ impl ResponseStore {
         generation
     }
 
-    /// Marks a response as invalid if its image was invalidated since that epoch. The caller holds the table: an
-    /// invalidation that comes later finds the fetch there.
+    /// Marks a response as invalid if its image was invalidated since that epoch. The caller has locked the table: a later
+    /// invalidation finds the fetch there.
     fn with_invalidation(
         &self,
         id: &str,
@@ -34,7 +34,7 @@ impl ResponseStore {
         stored
     }
 
-    /// The fetch fills the cache: persists its response, which describes the file that is being filled.
+    /// Persists the response of a fetch that fills the cache; the response describes the incomplete file.
     pub fn persist(
         &self,
         id: &str,
@@ -60,7 +60,7 @@ impl ResponseStore {
         self.save_in_flight(id, &stored);
     }
 
-    /// Removes a fetch whose response does not describe what is cached or fills the cache; returns whether it was there.
+    /// Removes a fetch whose response does not describe the cached image or the incomplete file; returns whether it was there.
     pub fn abandon(&self, id: &str, generation: u64) -> bool {
         let mut table = self.table();
         let was_there = table.generation_mut(id, generation).is_some();
@@ -70,7 +70,7 @@ impl ResponseStore {
         was_there
     }
 
-    /// Ends a fetch: its response goes with the cached image, or is removed.
+    /// Ends a fetch: its response is stored with the cached image, or removed.
     pub fn finish(&self, id: &str, generation: u64) {
         let ended = self
             .table()
@@ -80,14 +80,14 @@ impl ResponseStore {
         if is_discarded {
             self.remove(id);
             if let Err(error) = self.cache.delete_cached_image(id) {
-                tracing::warn!(image = %id, %error, "it was withdrawn while it was fetched, and cannot be evicted");
+                tracing::warn!(image = %id, %error, "the image was withdrawn during its fetch, and cannot be evicted");
             }
             return;
         }
         if let Ok(Some(reader)) = self.cache.open_for_read(id)
             && let Ok(modified) = reader.modified()
         {
-            // If it cannot be read now, it is read at the next lookup.
+            // If it cannot be read now, the next lookup reads it.
             let _ = self.lookup(id, reader.image_size(), modified.into());
         }
         if self.abandon(id, generation) && fills_cache {

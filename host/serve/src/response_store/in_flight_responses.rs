@@ -1,7 +1,7 @@
 //! The responses of images in flight, on disk: each belongs to the file that its fetch fills, and to no other file.
 //!
-//! So another service on the same directory knows whose bytes it shares, and a service that is killed when an image has
-//! just been published loses nothing.
+//! With them, another service on the same directory knows the response of the image that it shares, and a service that is
+//! killed just after it published an image loses nothing.
 
 use super::ResponseStore;
 use crate::stored_response::{StoredResponse, Timestamp};
@@ -9,7 +9,7 @@ use image_cache::{FileIdentity, ImageCache};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// Tells a file from all others, also from a later one in its place. A rename does not change it.
+/// Identifies a file, and distinguishes it from a later one in its place. A rename does not change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredIdentity {
     device: u64,
@@ -26,12 +26,12 @@ struct InFlightResponse {
 }
 
 impl ResponseStore {
-    /// Saves the response of the file that is being filled. Nothing is saved if the file system keeps no birth time.
+    /// Saves the response of the file that is being filled. Saves nothing if the file system has no birth times.
     pub(super) fn save_in_flight(&self, id: &str, stored: &StoredResponse) {
         let Ok(Some(file)) = self.cache.incomplete_identity(id) else { return };
         let response = InFlightResponse { file: file.into(), stored: stored.clone() };
         if let Err(error) = self.in_flight_files.save(id, &response) {
-            tracing::debug!(image = %id, %error, "what the upstream said of it is not kept yet");
+            tracing::debug!(image = %id, %error, "the response is not stored yet");
         }
     }
 
@@ -57,10 +57,10 @@ impl ResponseStore {
         Ok((file == Some(found.file)).then_some(found.stored))
     }
 
-    /// Removes the responses of files that are gone.
+    /// Removes the responses of files that no longer exist.
     pub(super) fn sweep_in_flight(&self) -> io::Result<()> {
         for id in self.in_flight_files.ids()? {
-            // A response that cannot be read now may be needed.
+            // A response that cannot be read now may still be needed.
             if let (Ok(None), Ok(None)) = (self.of_incomplete_file(&id), self.of_cached_file(&id)) {
                 self.in_flight_files.remove(&id);
             }

@@ -1,12 +1,12 @@
-//! Which images were invalidated, and when: a response proves nothing about a change that came after its request.
+//! Which images were invalidated, and when: a response proves nothing about a change after its request was sent.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many images are remembered.
+/// The maximum number of images.
 const MOST: usize = 10_000;
 
-/// How many invalidations were known at some time.
+/// The number of invalidations at some time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InvalidationEpoch(u64);
 
@@ -17,7 +17,7 @@ pub struct Invalidations(Mutex<LastChanges>);
 #[derive(Debug, Default)]
 struct LastChanges {
     last: u64,
-    /// Up to this one it is not remembered which image was changed.
+    /// Up to this one, it is unknown which image was changed.
     forgotten: u64,
     of: HashMap<String, u64>,
 }
@@ -28,7 +28,7 @@ impl Invalidations {
         InvalidationEpoch(self.lock().last)
     }
 
-    /// An image has been changed.
+    /// Records that an image has been changed.
     pub fn add(&self, id: &str) {
         let mut known = self.lock();
         if known.of.len() >= MOST {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_known_to_who_asked_before_it_even_when_it_was_forgotten() {
+    fn a_request_before_a_change_sees_it_even_if_it_was_forgotten() {
         let changes = Invalidations::default();
         let before = changes.until_now();
         changes.add("a");

@@ -5,34 +5,34 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::io;
 
-/// A folder of such files, in the cache's own directory.
+/// A directory of such files, in the cache's own directory.
 #[derive(Debug)]
 pub struct JsonFiles(SmallFiles);
 
 impl JsonFiles {
-    /// Opens a folder of `.image-cache/`, and makes it if it is missing.
+    /// Opens a directory of `.image-cache/`, and creates it if it is missing.
     pub fn open(cache: &ImageCache, name: &str) -> io::Result<JsonFiles> {
         Ok(JsonFiles(cache.small_files(name)?))
     }
 
-    /// Opens a folder below this one.
+    /// Opens a directory below this one.
     pub fn below(&self, name: &str) -> io::Result<JsonFiles> {
         Ok(JsonFiles(self.0.below(name)?))
     }
 
-    /// Loads the file of an image; nothing if it is malformed. An error says that there is a file that cannot be read now,
-    /// for want of a file descriptor for instance.
+    /// Loads the file of an image; `None` if it is malformed. An error means that there is a file that cannot be read now,
+    /// for example because no file descriptor is free.
     pub fn load<T: DeserializeOwned>(&self, id: &str) -> io::Result<Option<T>> {
         match self.0.load(id) {
             Ok(bytes) => Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
             Err(error) => {
-                tracing::warn!(image = id, %error, "what is kept of it cannot be read");
+                tracing::warn!(image = id, %error, "the stored response cannot be read");
                 Err(error)
             }
         }
     }
 
-    /// Whether there is certainly no file of an image. A file that cannot be read now is there.
+    /// Whether an image certainly has no file. A file that cannot be read now exists.
     pub fn is_absent(&self, id: &str) -> bool {
         matches!(self.load::<IgnoredAny>(id), Ok(None))
     }
@@ -43,7 +43,7 @@ impl JsonFiles {
 
     pub fn remove(&self, id: &str) {
         if let Err(error) = self.0.remove(id) {
-            tracing::debug!(image = id, %error, "what is kept of it cannot be removed");
+            tracing::debug!(image = id, %error, "the stored response cannot be removed");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Responses that must not be used any more, or not before they are validated.
+//! Responses that must not be used any more, or not before they are revalidated.
 
 use super::ResponseStore;
 use crate::stored_response::StoredResponse;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 impl ResponseStore {
     /// Removes the response of an image that must not be served any more. If a fetch of the image runs, its image is
-    /// deleted when it has ended.
+    /// deleted when the fetch has ended.
     pub fn discard(&self, id: &str) {
         if let Some(fetch) = self.table().fetches.get_mut(id) {
             fetch.is_discarded = true;
@@ -21,9 +21,9 @@ impl ResponseStore {
         self.table().fetches.get(id).is_some_and(|fetch| fetch.is_discarded)
     }
 
-    /// Requires that an image, cached or in flight, is validated before its next use.
+    /// Requires that an image, cached or in flight, is revalidated before its next use.
     pub fn invalidate(&self, id: &str) {
-        // First: a request that does not see the mark yet sees this.
+        // This is first, because a request that does not see the mark yet sees this.
         self.invalidations.add(id);
         self.mark_invalid(id);
     }
@@ -57,7 +57,7 @@ impl ResponseStore {
         self.files.remove(id);
     }
 
-    /// Deletes the images that `must_go`, and removes the responses of images that are not cached any more.
+    /// Deletes the images for which `must_go` is true, and removes the responses of images that are not cached any more.
     pub fn sweep(&self, must_go: impl Fn(&str) -> bool) -> io::Result<()> {
         for id in self.files.ids()? {
             if must_go(&id) {

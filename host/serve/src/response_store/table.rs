@@ -8,39 +8,39 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
-/// So many responses of cached images are kept in memory.
+/// The maximum number of responses of cached images in memory.
 const MOST_CACHED: usize = 10_000;
 
-/// From so many locks on, those that say nothing any more are removed.
+/// When there are this many locks, the expired ones are removed.
 const SWEEP_AT: usize = 1000;
 
-/// No more images are remembered whose responses cannot be shared.
+/// The maximum number of images whose responses cannot be shared.
 const MOST_LOCKS: usize = 100_000;
 
-/// What is known of images. An image has a cached response, or a fetch, or neither.
+/// What is known about images. An image has a cached response, or a fetch, or neither.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// The responses of cached images; [`set_cached`](Table::set_cached) adds one.
     pub cached: HashMap<String, Arc<StoredResponse>>,
-    /// The fetches that run; [`set_fetch`](Table::set_fetch) adds one.
+    /// The running fetches; [`set_fetch`](Table::set_fetch) adds one.
     pub fetches: HashMap<String, InFlightFetch>,
     /// Which requests wait for another one; [`set_lock`](Table::set_lock) adds one.
     pub locks: HashMap<String, LockState>,
-    /// So many fetches have begun.
+    /// How many fetches have started.
     pub generations: u64,
 }
 
-/// A fetch that runs.
+/// A running fetch.
 #[derive(Debug, Default)]
 pub(super) struct InFlightFetch {
-    /// Tells this fetch from other fetches of the image.
+    /// Distinguishes this fetch from other fetches of the image.
     pub generation: u64,
     pub stored: Arc<StoredResponse>,
     /// Whether this fetch fills the cache, and not another one.
     pub fills_cache: bool,
-    /// Whether another fetch has begun since. It is unknown which of both fills the cache.
+    /// Whether another fetch has started since. It is unknown which of the two fills the cache.
     pub has_rival: bool,
-    /// Whether the image is to be deleted when the fetch has ended.
+    /// Whether the image must be deleted when the fetch has ended.
     pub is_discarded: bool,
 }
 
@@ -49,9 +49,9 @@ pub(super) struct InFlightFetch {
 pub(super) enum LockState {
     /// A request holds the lock, and asks the upstream.
     Held(watch::Receiver<Option<FetchOutcome>>),
-    /// Responses cannot be shared, until then.
+    /// Responses cannot be shared, until this time.
     NotShared(Instant),
-    /// Responses vary by these fields, until then.
+    /// Responses vary on these fields, until this time.
     Varies(Instant, Arc<HeaderMap>),
 }
 
@@ -64,32 +64,32 @@ impl LockState {
     }
 }
 
-/// What came of the request that held the lock.
+/// The outcome of the request that held the lock.
 #[derive(Debug, Clone)]
 pub enum FetchOutcome {
-    /// A response that those who waited may share; its image is cached, or being fetched.
+    /// A response that the waiting requests may share; its image is cached, or being fetched.
     Shared(Arc<StoredResponse>),
-    /// A response for the one request only.
+    /// A response for this one request only.
     NotShared,
     /// There was no response.
     Failed(UpstreamError),
-    /// The request ended without saying.
+    /// The request ended without an outcome.
     Unknown,
 }
 
 impl Table {
-    /// The fetch of this generation, if it is the one that is known.
+    /// The fetch of this generation, if it is the registered one.
     pub fn generation_mut(&mut self, id: &str, generation: u64) -> Option<&mut InFlightFetch> {
         self.fetches.get_mut(id).filter(|fetch| fetch.generation == generation)
     }
 
-    /// Registers a fetch in place of whatever was known.
+    /// Registers a fetch in place of any earlier entry.
     pub fn set_fetch(&mut self, id: &str, fetch: InFlightFetch) {
         self.cached.remove(id);
         self.fetches.insert(id.to_owned(), fetch);
     }
 
-    /// Registers the response of a cached image in place of whatever was known.
+    /// Registers the response of a cached image in place of any earlier entry.
     pub fn set_cached(&mut self, id: &str, stored: Arc<StoredResponse>) {
         self.fetches.remove(id);
         if self.cached.len() >= MOST_CACHED {
@@ -98,7 +98,7 @@ impl Table {
         self.cached.insert(id.to_owned(), stored);
     }
 
-    /// Removes what is known of an image; a lock stays.
+    /// Removes the entries of an image; a lock stays.
     pub fn remove(&mut self, id: &str) {
         self.cached.remove(id);
         self.fetches.remove(id);

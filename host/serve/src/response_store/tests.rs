@@ -2,10 +2,10 @@ use super::*;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use image_cache::Config;
 
-/// What is known in an empty cache, which lives as long as its directory.
+/// The store of an empty cache, which lives as long as its directory.
 fn responses() -> (ResponseStore, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory can be made");
-    let config = Config::builder(dir.path()).build().expect("its other options have defaults");
+    let config = Config::builder(dir.path()).build().expect("the other options have defaults");
     let cache = ImageCache::open(config).expect("it can be opened");
     (ResponseStore::open(&cache).expect("its folder can be made"), dir)
 }
@@ -17,7 +17,7 @@ fn stored(etag: &'static str) -> Arc<StoredResponse> {
 }
 
 #[test]
-fn a_consent_to_a_version_does_not_hold_once_a_fetch_of_another_one_may_fill_the_cache() {
+fn an_authorisation_ends_when_a_fetch_of_another_version_may_fill_the_cache() {
     let (responses, _dir) = responses();
     let (old, new) = (stored("\"old\""), stored("\"new\""));
     let first = responses.begin("a", Arc::clone(&old), responses.epoch());
@@ -30,7 +30,7 @@ fn a_consent_to_a_version_does_not_hold_once_a_fetch_of_another_one_may_fill_the
 }
 
 #[test]
-fn a_file_that_was_asked_for_before_a_change_is_invalid_from_its_first_byte_on() {
+fn a_file_requested_before_a_change_is_invalid_from_its_first_byte_on() {
     let (responses, _dir) = responses();
     let epoch = responses.epoch();
     responses.invalidate("a");

@@ -3,7 +3,7 @@ use hyper::header::HeaderValue;
 
 fn stored(headers: &[(&'static str, &str)]) -> StoredResponse {
     let header = |(name, value): &(&'static str, &str)| {
-        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("it is a header"))
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a valid header"))
     };
     StoredResponse::new("http://origin", &headers.iter().map(header).collect(), Some(1), None)
 }
@@ -19,11 +19,11 @@ fn is_fresh(stored: &StoredResponse, in_seconds: SystemTime) -> bool {
 fn http_date(time: SystemTime) -> String {
     let mut headers = HeaderMap::new();
     headers.typed_insert(Date::from(time));
-    headers[header::DATE].to_str().expect("it is a date").to_owned()
+    headers[header::DATE].to_str().expect("valid date").to_owned()
 }
 
 #[test]
-fn an_answer_is_fresh_as_long_as_it_says() {
+fn a_response_is_fresh_for_its_stated_lifetime() {
     let hour = stored(&[("cache-control", "public, max-age=3600")]);
     assert!(is_fresh(&hour, in_seconds(3500)) && !is_fresh(&hour, in_seconds(3601)));
     let shared = stored(&[("cache-control", "max-age=0, s-maxage=60")]);
@@ -43,14 +43,14 @@ fn an_answer_is_fresh_as_long_as_it_says() {
 }
 
 #[test]
-fn an_answer_that_was_old_when_it_came_is_no_fresher_than_its_date() {
+fn a_response_that_was_old_on_arrival_is_no_fresher_than_its_date() {
     let date = http_date(SystemTime::now() - Duration::from_secs(100));
     let old = stored(&[("cache-control", "max-age=60"), ("date", &date)]);
     assert!(!is_fresh(&old, in_seconds(0)));
 }
 
 #[test]
-fn an_age_that_cannot_be_read_makes_an_answer_stale() {
+fn a_malformed_age_makes_a_response_stale() {
     for age in ["abc", "-7200", "7200.0", "0, 0", "7200,0", "7200;foo=bar"] {
         let old = stored(&[("cache-control", "max-age=3600"), ("age", age)]);
         assert!(!is_fresh(&old, in_seconds(0)), "{age}");
@@ -58,7 +58,7 @@ fn an_age_that_cannot_be_read_makes_an_answer_stale() {
 }
 
 #[test]
-fn an_answer_from_a_clock_that_was_ahead_is_stale() {
+fn a_response_stored_by_a_clock_that_was_ahead_is_stale() {
     let now = SystemTime::now();
     let mut ahead = stored(&[("cache-control", "max-age=600")]);
     assert!(is_fresh(&ahead, now));
@@ -71,7 +71,7 @@ fn an_answer_from_a_clock_that_was_ahead_is_stale() {
 }
 
 #[test]
-fn any_number_of_seconds_can_be_asked_for_and_stored() {
+fn any_number_of_seconds_can_be_requested_and_stored() {
     let mut stored = stored(&[("cache-control", "max-age=18446744073709551615")]);
     assert!(stored.is_fresh(SystemTime::now(), Duration::ZERO));
     assert!(!stored.is_fresh(SystemTime::now(), Duration::from_secs(u64::MAX)));
@@ -90,13 +90,13 @@ fn an_if_range_must_name_a_strong_validator() {
     assert!(!strong.matches_if_range(b"\"b\"") && !strong.matches_if_range(b"a"));
     assert!(!stored(&[("etag", "W/\"a\"")]).matches_if_range(b"W/\"a\""));
     let weak = stored(&[("etag", "W/\"a\""), ("last-modified", date)]);
-    assert!(!weak.matches_if_range(date.as_bytes()), "its ETag says that its bytes may be others");
+    assert!(!weak.matches_if_range(date.as_bytes()), "a weak ETag: the bytes may differ");
     let now = http_date(SystemTime::now());
     assert!(!stored(&[("last-modified", &now), ("date", &now)]).matches_if_range(now.as_bytes()));
 }
 
 #[test]
-fn only_a_strong_validator_says_that_bytes_are_the_same() {
+fn only_a_strong_validator_proves_that_bytes_are_the_same() {
     let date = "Sun, 06 Nov 1994 08:49:37 GMT";
     let same =
         |headers: &[(&'static str, &str)]| stored(headers).matches(stored(headers).headers());
@@ -110,21 +110,21 @@ fn only_a_strong_validator_says_that_bytes_are_the_same() {
 }
 
 #[test]
-fn what_was_stored_by_older_rules_is_not_fresh() {
+fn a_response_stored_by_older_rules_is_not_fresh() {
     let stored = stored(&[("cache-control", "max-age=600")]);
-    let mut stored = serde_json::to_value(&stored).expect("it is JSON");
+    let mut stored = serde_json::to_value(&stored).expect("valid JSON");
     stored.as_object_mut().expect("it has fields").remove("version");
-    let old: StoredResponse = serde_json::from_value(stored).expect("older ones can be read");
+    let old: StoredResponse = serde_json::from_value(stored).expect("an old version is readable");
     assert!(old.is_outdated() && !is_fresh(&old, in_seconds(0)));
 }
 
 #[test]
-fn an_etag_with_any_bytes_is_compared_and_repeated_as_it_came() {
-    let etag = HeaderValue::from_bytes(b"\"caf\xe9\"").expect("it is a header");
+fn an_etag_with_any_bytes_is_compared_and_sent_again_unchanged() {
+    let etag = HeaderValue::from_bytes(b"\"caf\xe9\"").expect("a valid header");
     let headers = HeaderMap::from_iter([(header::ETAG, etag.clone())]);
     let stored = StoredResponse::new("http://origin", &headers, Some(1), None);
-    let stored = serde_json::to_string(&stored).expect("it is JSON");
-    let stored: StoredResponse = serde_json::from_str(&stored).expect("it can be read");
+    let stored = serde_json::to_string(&stored).expect("valid JSON");
+    let stored: StoredResponse = serde_json::from_str(&stored).expect("it is readable");
     assert_eq!(stored.header(&header::ETAG), Some(&etag));
     assert!(stored.matches(&headers) && stored.matches_if_range(etag.as_bytes()));
 }

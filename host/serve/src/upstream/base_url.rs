@@ -6,7 +6,7 @@ use super::uri_reference;
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 
-/// The URL below which everything lies.
+/// The base URL of all images.
 pub struct BaseUrl {
     url: Uri,
     /// A text that is equal for equal URLs.
@@ -19,7 +19,7 @@ impl BaseUrl {
         BaseUrl { url, canonical }
     }
 
-    /// The URL, in the one form that all equal URLs have.
+    /// The URL in its canonical form.
     pub fn as_str(&self) -> &str {
         &self.canonical
     }
@@ -29,7 +29,7 @@ impl BaseUrl {
         url == self.canonical || url.parse().is_ok_and(|url| canonical(&url) == self.canonical)
     }
 
-    /// The target of a request to this service for what a Location names; nothing if that is another server.
+    /// The target of a request to this service for the URL in a Location; `None` if that is another server's.
     pub fn target_of(&self, location: &str, target: &str) -> Option<String> {
         let base = self.url.path().trim_end_matches('/');
         let url = uri_reference::resolve(&self.url, &format!("{base}{target}"), location)?;
@@ -63,7 +63,7 @@ fn canonical_server(url: &Uri) -> String {
     }
 }
 
-/// A URL as a text that is equal for equal URLs: a default port and a slash at the end say nothing.
+/// A URL as a text that is equal for equal URLs, without a default port and without a slash at the end.
 fn canonical(url: &Uri) -> String {
     format!("{}{}", canonical_server(url), url.path().trim_end_matches('/'))
 }

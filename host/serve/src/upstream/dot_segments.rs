@@ -1,15 +1,15 @@
-//! Whether a request's path stays below the upstream's base path, whatever a server makes of it.
+//! Whether a request's path stays below the upstream's base path, however a server interprets it.
 
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
-/// So often an encoding of an encoding is undone.
+/// The maximum number of nested encodings that are decoded.
 const MOST_DECODINGS: usize = 4;
 
-/// Whether some server could take this path for one outside of the directory that it is appended to.
+/// Whether some server could resolve this path to a place outside of the base directory.
 ///
-/// Servers differ: some decode `%2e`, some `%2f` too, some twice, some take `\` for a slash, some drop what follows a `;`.
-/// So a segment counts as one step down only if it can be nothing else, and each `..` that can be read in it as one
+/// Servers differ: some decode `%2e`, some also `%2f`, some twice, some treat `\` as a slash, some drop the text after a `;`.
+/// So a segment counts as one step down only if all interpretations agree, and each `..` in any interpretation counts as one
 /// step up.
 pub fn may_leave_base(path: &str) -> bool {
     let mut depth = 0_i64;
@@ -24,13 +24,13 @@ pub fn may_leave_base(path: &str) -> bool {
     false
 }
 
-/// How many segments `..` there are in one, once it is decoded.
+/// How many `..` a decoded segment contains.
 fn steps_up(decoded: &[u8]) -> i64 {
     let ups = parts(decoded).filter(|part| *part == b"..").count();
     i64::try_from(ups).unwrap_or(i64::MAX)
 }
 
-/// Whether every server takes a segment for one step down at least: something is left of it, whatever is dropped.
+/// Whether every server treats a segment as at least one step down: something remains of it in each interpretation.
 fn is_step_down(decoded: &[u8]) -> bool {
     parts(decoded).any(|part| !part.is_empty() && part != b".")
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_some_server_takes_for_one_outside_is_found() {
+    fn a_path_that_some_server_resolves_to_one_outside_is_detected() {
         for path in [
             "/../private",
             "/%2e%2e/private",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_stays_below_is_left_alone() {
+    fn a_path_that_stays_below_is_accepted() {
         for path in [
             "/",
             "/a",

@@ -5,26 +5,26 @@ use anyhow::Chain;
 use hyper_util::client::legacy;
 use std::io;
 
-/// Why there is no response of the upstream.
+/// Why the upstream gave no response.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
-    /// The request's path is none that the upstream can be asked for.
+    /// The request's path is invalid for the upstream.
     #[error("the path is malformed")]
     Malformed,
-    /// There is no connection to it.
+    /// The service cannot connect to the upstream.
     #[error("the upstream cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection broke off before there was a response, or what came was none.
-    #[error("the upstream gave no answer: {0}")]
+    /// The connection was interrupted before a response arrived, or the bytes were not a response.
+    #[error("the upstream gave no response: {0}")]
     BrokeOff(String),
-    /// Its response is none that can be read.
-    #[error("the upstream's answer cannot be read: {0}")]
+    /// Its response is malformed.
+    #[error("the upstream's response cannot be read: {0}")]
     Unreadable(String),
     /// The client does not send the rest of its request.
-    #[error("the client sends no more")]
+    #[error("the client sends no more data")]
     ClientStalled,
     /// It did not respond in time.
-    #[error("the upstream does not answer")]
+    #[error("the upstream does not respond")]
     TimedOut,
 }
 
@@ -32,7 +32,7 @@ impl From<legacy::Error> for UpstreamError {
     fn from(error: legacy::Error) -> UpstreamError {
         let words: Vec<String> = Chain::new(&error).map(ToString::to_string).collect();
         let words = words.join(": ");
-        // Its body did not come from the client in time.
+        // The client did not send the body in time.
         let is_of_client = Chain::new(&error).any(|cause| cause.is::<SenderTimeout>());
         let is_time_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
         if is_of_client {

@@ -1,11 +1,11 @@
-//! What a message loses and must have when it goes from one connection to the next (RFC 9110, 7.6; RFC 9112, 6).
+//! Which fields a message loses or needs when it is forwarded to another connection (RFC 9110, 7.6; RFC 9112, 6).
 
 use super::failure::UpstreamError;
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Response, Version, header};
 
-/// What belongs to one connection, not to the message (RFC 9110, 7.6.1).
+/// Connection-specific fields (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -19,8 +19,8 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
-/// What says to whom a response may go, and how its bytes are to be read: no connection can take it along, whatever
-/// Connection names (RFC 9110, 7.6.1).
+/// Fields that state who may get a response, and how its bytes are read: they are always forwarded, even if
+/// Connection names them (RFC 9110, 7.6.1).
 const NEVER_HOP_BY_HOP: [HeaderName; 10] = [
     header::AGE,
     header::CACHE_CONTROL,
@@ -34,19 +34,19 @@ const NEVER_HOP_BY_HOP: [HeaderName; 10] = [
     header::VARY,
 ];
 
-/// Says whether a response is whole in its head, and its end can be told from a broken connection.
+/// Whether the end of a response can be distinguished from a broken connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsFramed(pub bool);
 
-/// A response whose length is said once, or not at all, and without what belongs to its connection.
+/// A response with at most one length and without connection-specific fields.
 pub fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {
     let headers = response.headers();
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let codings = headers.get_all(header::TRANSFER_ENCODING);
-    // The service cannot undo another coding, and cannot tell its end.
+    // The service cannot decode another coding, and cannot detect its end.
     if !codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(UpstreamError::Unreadable(
-            "its Transfer-Encoding is not chunked alone".to_owned(),
+            "its Transfer-Encoding is not just chunked".to_owned(),
         ));
     }
     let is_framed = is_chunked || headers.contains_key(header::CONTENT_LENGTH);
@@ -62,7 +62,7 @@ pub fn well_formed(mut response: Response<Incoming>) -> Result<Response<Incoming
     Ok(response)
 }
 
-/// The length that all lines of Content-Length say; an error if they do not agree.
+/// The length in all lines of Content-Length; an error if they differ.
 fn said_length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamError> {
     let malformed = || UpstreamError::Unreadable("its Content-Length is malformed".to_owned());
     let mut said = None;
@@ -79,7 +79,7 @@ fn said_length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamError> {
     Ok(said)
 }
 
-/// Removes what belongs to one connection.
+/// Removes connection-specific fields.
 pub fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

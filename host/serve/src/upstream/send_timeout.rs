@@ -1,4 +1,4 @@
-//! Whether the upstream takes a request that is being sent.
+//! Whether the upstream reads a request that is being sent.
 
 use crate::body::{self, Body};
 use hyper::Request;
@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The progress of a request that is being sent: since when the service waits for the upstream; nothing while it waits for
+/// The progress of a request that is being sent: since when the service waits for the upstream; `None` while it waits for
 /// the client, which has a timeout of its own.
 pub struct SendProgress(Arc<Mutex<Option<Instant>>>);
 
 impl SendProgress {
-    /// Watches how the upstream takes a request's body.
+    /// Watches how the upstream reads a request's body.
     pub fn watch(request: Request<Body>) -> (SendProgress, Request<Body>) {
         let since = Arc::new(Mutex::new(Some(Instant::now())));
         let progress = SendProgress(Arc::clone(&since));
@@ -28,7 +28,7 @@ impl SendProgress {
         (progress, watched)
     }
 
-    /// Returns when the upstream has neither taken a byte nor answered for so long.
+    /// Returns when the upstream has neither read a byte nor responded for this long.
     pub async fn stalled_for(&self, timeout: Duration) {
         loop {
             let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);

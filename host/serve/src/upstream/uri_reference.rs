@@ -1,8 +1,8 @@
-//! What a Location names: a reference, resolved against the URL that it came from (RFC 3986, 5).
+//! The URL in a Location: a reference, resolved against the URL of the request (RFC 3986, 5).
 
 use hyper::Uri;
 
-/// The URL of a reference in the response for `path_and_query` of this server; nothing if it is not an HTTP URL.
+/// The URL of a reference in the response for `path_and_query` of this server; `None` if it is not an HTTP URL.
 pub fn resolve(server: &Uri, path_and_query: &str, reference: &str) -> Option<Uri> {
     let reference = reference.trim().split('#').next().unwrap_or_default();
     if let Some(rest) = reference.strip_prefix("//") {
@@ -27,7 +27,7 @@ pub fn resolve(server: &Uri, path_and_query: &str, reference: &str) -> Option<Ur
     Uri::from_parts(parts).ok()
 }
 
-/// A path less its segments `.` and `..` (RFC 3986, 5.2.4).
+/// A path without its segments `.` and `..` (RFC 3986, 5.2.4).
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn references_are_resolved_as_browsers_do() {
-        let server: Uri = "http://origin:8080/pub".parse().expect("it is a URL");
+        let server: Uri = "http://origin:8080/pub".parse().expect("a valid URL");
         let resolved = |reference| {
             resolve(&server, "/pub/a/b?x=1", reference)
                 .map(|url| url.to_string())

@@ -1,4 +1,4 @@
-//! `driver build`: from a driver's crate to a component, with the toolchain that is found.
+//! `driver build`: compiles a driver's crate to a component, with an installed toolchain.
 
 use crate::exit::{Code, print_message};
 use crate::output::{Format, facts, size};
@@ -24,7 +24,7 @@ pub struct BuildArgs {
     install: bool,
 }
 
-/// The answer of `driver build`.
+/// The output of `driver build`.
 #[derive(Serialize)]
 struct BuildAnswer {
     component: PathBuf,
@@ -32,7 +32,7 @@ struct BuildAnswer {
     imports: Vec<String>,
 }
 
-/// The part of cargo's messages that tells what was built from a package.
+/// The part of cargo's messages that states what was built from a package.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: PathBuf,
@@ -51,7 +51,7 @@ pub fn build(format: Format, args: &BuildArgs) -> Result<Code> {
     let toolchain = if args.install {
         Toolchain::find_or_install(|words| print_message("note", words))?
     } else {
-        Toolchain::find().context("cannot build (--install would see to a toolchain)")?
+        Toolchain::find().context("cannot build (--install installs a toolchain)")?
     };
     let module = compile(&driver, &toolchain)?;
     let component = Component::of_module(&driver.name, &module)?;
@@ -81,14 +81,14 @@ impl Crate {
         let shown = manifest.display();
         let text = fs::read_to_string(&manifest).with_context(|| {
             format!(
-                "cannot read {shown}: give the folder of a driver's crate, or make one with \
+                "cannot read {shown}: specify the directory of a driver's crate, or create one with \
                  `image-cache driver new NAME`"
             )
         })?;
         let table: toml::Table = text.parse().with_context(|| format!("{shown} is no manifest"))?;
         let name = table.get("package").and_then(|package| package.get("name"));
         let Some(name) = name.and_then(toml::Value::as_str) else {
-            bail!("{shown} describes no package: give the folder of a driver's crate");
+            bail!("{shown} describes no package: specify the directory of a driver's crate");
         };
         // The template's profile, if the crate still has it.
         let has_own = table.get("profile").is_some_and(|profiles| profiles.get("guest").is_some());
@@ -117,17 +117,17 @@ fn compile(driver: &Crate, toolchain: &Toolchain) -> Result<PathBuf> {
         .output()
         .with_context(|| format!("{} does not run", command.get_program().display()))?;
     if !output.status.success() {
-        bail!("compiling {} with {toolchain} failed; its words are above", driver.name);
+        bail!("compiling {} with {toolchain} failed; see its messages above", driver.name);
     }
     module(&output.stdout, &driver.folder.join("Cargo.toml")).with_context(|| {
         format!(
-            "{} gave no WebAssembly module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`",
+            "{} produced no WebAssembly module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`",
             driver.name
         )
     })
 }
 
-/// The module of the package in cargo's messages, one JSON object a line.
+/// The module of the package in cargo's messages, one JSON object per line.
 fn module(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let artifacts = messages
         .split(|byte| *byte == b'\n')
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_module_is_found_among_all_that_cargo_says() {
+    fn the_module_is_found_in_cargo_s_messages() {
         let messages = br#"{"reason":"compiler-artifact","manifest_path":"/d/sdk/Cargo.toml","filenames":["/t/sdk.rlib"]}
 {"reason":"compiler-message","message":{}}
 no JSON

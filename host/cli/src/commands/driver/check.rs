@@ -1,4 +1,4 @@
-//! `driver check`: runs the conformance suite against one driver, in a scratch directory.
+//! `driver check`: runs the conformance suite against one driver, in a temporary directory.
 
 mod checked_driver;
 mod report;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 struct CheckReport {
     driver: CheckedDriver,
     inspection: Inspection,
-    /// Why the driver does not load; no case was run then.
+    /// Why the driver cannot be loaded; then no case was run.
     faults: Vec<String>,
     results: Vec<CaseResult>,
     measured: Measured,
@@ -62,11 +62,11 @@ pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code>
 }
 
 impl CheckedDriver {
-    /// Runs all cases, if it loads.
+    /// Runs all cases, if the driver can be loaded.
     fn run(self, lru: bool) -> anyhow::Result<CheckReport> {
         let started = Instant::now();
         let scratch =
-            tempfile::tempdir().context("cannot make a directory to check the driver in")?;
+            tempfile::tempdir().context("cannot create a directory to check the driver")?;
         let config = &self.config;
         let bar = progress::waiting("compiling and loading");
         let inspection = inspect(&config.driver, config);

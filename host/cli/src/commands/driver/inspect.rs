@@ -1,4 +1,4 @@
-//! `driver inspect`: a driver's imports, exports and size, and whether it would load as it is configured.
+//! `driver inspect`: a driver's imports, exports and size, and whether it can be loaded as it is configured.
 
 use super::lookup::{as_file, inspect_and_try, yes_or};
 use crate::command_context::CommandContext;
@@ -8,14 +8,14 @@ use image_cache::{Grant, Inspection, time_to_compile};
 use serde::Serialize;
 use std::time::Duration;
 
-/// What the driver reports of itself.
+/// The driver's own name and version.
 #[derive(Serialize)]
 struct DescriptionAnswer<'a> {
     name: &'a str,
     version: &'a str,
 }
 
-/// The answer of `driver inspect`.
+/// The output of `driver inspect`.
 #[derive(Serialize)]
 struct InspectAnswer<'a> {
     name: &'a str,
@@ -26,9 +26,9 @@ struct InspectAnswer<'a> {
     imports: &'a [String],
     grants: Vec<&'static str>,
     exports: &'a [String],
-    /// From the component's bytes; none if it was not compiled.
+    /// From the component's bytes; `None` if it was not compiled.
     compile_seconds: Option<f64>,
-    /// From the compile cache if it is there; else the same.
+    /// From the compile cache if the driver is there; otherwise the same.
     load_seconds: f64,
     from_compile_cache: bool,
     compile_cache_fault: Option<&'a str>,
@@ -39,7 +39,7 @@ struct InspectAnswer<'a> {
 pub fn inspect_one(context: &CommandContext, name: &str) -> anyhow::Result<Code> {
     let name = &*as_file(name, &context.config);
     let inspection = inspect_and_try(name, &context.config)?;
-    // A driver from the compile cache still has to be compiled on every other machine.
+    // A driver in the compile cache must still be compiled on every other machine.
     let compiling = match inspection.from_compile_cache {
         true => time_to_compile(name, &context.config),
         false => inspection.description.as_ref().map(|_| inspection.compile_time),

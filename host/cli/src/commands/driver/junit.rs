@@ -1,4 +1,4 @@
-//! A test suite in JUnit's XML, as the servers that run tests read it.
+//! A test suite in JUnit's XML, for CI servers.
 
 use crate::output::printable;
 use std::fmt::Write;
@@ -11,14 +11,14 @@ pub struct Suite<'a> {
     pub cases: Vec<TestCase<'a>>,
 }
 
-/// One test, and if it failed, why: in a line, and in full.
+/// One test; if it failed, the reason in one line and in full.
 pub struct TestCase<'a> {
     pub name: &'a str,
     pub time: Duration,
     pub failure: Option<(String, String)>,
 }
 
-/// The suite as a document of its own.
+/// The suite as a separate document.
 pub fn document(suite: &Suite<'_>) -> String {
     let failed = suite.cases.iter().filter(|case| case.failure.is_some()).count();
     let name = escaped(suite.name);
@@ -48,7 +48,7 @@ pub fn document(suite: &Suite<'_>) -> String {
     text + "</testsuite>\n</testsuites>\n"
 }
 
-/// Text that is only text to a reader of XML; what XML has no place for is escaped as Rust does it.
+/// Escapes a text for XML; characters that XML does not allow are escaped as in Rust.
 fn escaped(text: &str) -> String {
     let mut xml = String::with_capacity(text.len());
     for c in printable(text).chars() {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_driver_cannot_leave_their_place() {
+    fn a_driver_s_text_is_escaped() {
         let failure =
             ("a < b & \"c\"".to_owned(), "]]></failure>\u{1b}[2J\nnext\0\u{ffff}".to_owned());
         let case =

@@ -1,4 +1,4 @@
-//! `driver list`: the drivers that can be used, and whether each would load.
+//! `driver list`: the available drivers, and whether each can be loaded.
 
 use super::lookup::{BUILT_IN, inspect_and_try, yes_or};
 use crate::command_context::CommandContext;
@@ -7,7 +7,7 @@ use crate::output::{columns, short_size};
 use image_cache::Inspection;
 use serde::Serialize;
 
-/// An element of the answer of `driver list`.
+/// An element of the output of `driver list`.
 #[derive(Serialize)]
 struct ListedDriver<'a> {
     name: &'a str,
@@ -23,7 +23,7 @@ pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
     let config = &context.config;
     let mut names: Vec<&str> = BUILT_IN.to_vec();
     names.extend(config.drivers.keys().map(String::as_str));
-    // A path or an unknown name is shown as well, since it is selected.
+    // A path or an unknown name is also shown if it is the configured driver.
     if !names.contains(&config.driver.as_str()) {
         names.push(&config.driver);
     }

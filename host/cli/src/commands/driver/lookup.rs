@@ -1,11 +1,11 @@
-//! Finding a driver by its name, and what is known of it.
+//! Finds and inspects a driver by its name.
 
 use anyhow::Context;
 use image_cache::{Config, Inspection, conformance, inspect, names};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The drivers that come with the program.
+/// The built-in drivers.
 pub const BUILT_IN: [&str; 2] = ["sqlite", "xattr"];
 
 /// The path of a file with this name, unless a driver has the name: an author need not write `./lfu`.
@@ -22,7 +22,7 @@ pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|built_in| built_in.eq_ignore_ascii_case(name))
 }
 
-/// Inspects a driver, and tries whether it accepts its configuration: on an empty cache that is removed afterwards, on the file
+/// Inspects a driver, and checks whether it accepts its configuration: on an empty cache that is removed afterwards, on the file
 /// system of the configured cache if that exists and is writable.
 pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection> {
     let mut inspection = inspect(name, config);
@@ -31,7 +31,7 @@ pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection
     }
     let own = config.dir.join(names::OWN);
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
-    let scratch = scratch.context("cannot make a directory to try the driver in")?;
+    let scratch = scratch.context("cannot create a directory to test the driver")?;
     let config = Config { driver: name.to_owned(), ..config.clone() };
     if let Err(error) = conformance::loads(&config, scratch.path()) {
         inspection.faults = error.faults().to_vec();

@@ -7,7 +7,7 @@ use crate::progress;
 use image_cache::Migrated;
 use serde::Serialize;
 
-/// The answer of `driver migrate`.
+/// The output of `driver migrate`.
 #[derive(Serialize)]
 struct MigrateAnswer<'a> {
     from: &'a str,

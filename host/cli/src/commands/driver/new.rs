@@ -1,4 +1,4 @@
-//! `driver new`: writes a crate for a driver, with all that it needs to be built without a checkout of this project.
+//! `driver new`: creates a crate for a driver, which builds without a checkout of this project.
 
 mod lock_file;
 
@@ -10,16 +10,16 @@ use include_dir::{Dir, DirEntry, include_dir};
 use std::path::Path;
 use std::{fs, io};
 
-/// The name that the template has.
+/// The name of the template.
 const PLACEHOLDER: &str = "my-driver";
 
 static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/template");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/sdk");
 
-/// Longest name, as for a driver in a configuration.
+/// Maximum length of a name, as for a driver in a configuration.
 const LONGEST: usize = 64;
 
-/// Names that cargo, the configuration or the crate's own dependencies need for something else.
+/// Names that cargo, the configuration or the crate's own dependencies use for something else.
 const TAKEN: [&str; 9] = [
     "sqlite",
     "xattr",
@@ -32,7 +32,7 @@ const TAKEN: [&str; 9] = [
     "wit-bindgen",
 ];
 
-/// Rust's keywords, which no crate may be named by.
+/// Rust's keywords, which cannot be the name of a crate.
 const KEYWORDS: [&str; 39] = [
     "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern",
     "false", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut",
@@ -50,10 +50,10 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
             "{name} is there already, and nothing was written: choose another name, or move it away"
         ),
-        Err(error) => return Err(error).with_context(|| format!("cannot make the folder {name}")),
+        Err(error) => return Err(error).with_context(|| format!("cannot create directory {name}")),
     }
     if let Err(error) = write(folder, name) {
-        // It was created above, and holds only what was written here.
+        // It was created above, and contains only files that were written here.
         let _ = fs::remove_dir_all(folder);
         return Err(error.context(format!("cannot write the crate {name}")));
     }
@@ -63,7 +63,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
 
 fn words(name: &str) -> String {
     format!(
-        "wrote {name}/: the driver is src/lib.rs, what it is written with is in sdk/\n\
+        "wrote {name}/: the driver is src/lib.rs, and its SDK is in sdk/\n\
          next:  cd {name}\n\
          \x20      image-cache driver build\n\
          \x20      image-cache driver check {name}.wasm\n"
@@ -83,9 +83,9 @@ fn fault(name: &str) -> Option<String> {
     }
     let same = |taken: &&str| taken.eq_ignore_ascii_case(name);
     if KEYWORDS.iter().any(same) {
-        return Some("it is a word of Rust's own".into());
+        return Some("it is a keyword of Rust".into());
     }
-    TAKEN.iter().any(same).then(|| "it is taken".into())
+    TAKEN.iter().any(same).then(|| "it is reserved".into())
 }
 
 fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
@@ -99,7 +99,7 @@ fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a file or a folder of the template under the crate's own name.
+/// Writes a file or a directory of the template under the crate's own name.
 fn write_entry(folder: &Path, entry: &DirEntry<'_>, name: &str) -> io::Result<()> {
     let path = folder.join(entry.path());
     match entry {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sdk_comes_whole_with_the_interface_that_it_reads() {
+    fn the_sdk_is_complete_and_includes_the_interface() {
         let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drivers/sdk/src");
         for source in fs::read_dir(sources).expect("the sources are there").flatten() {
             let path = Path::new("src").join(source.file_name());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn drivers_of_others_are_compiled_as_the_built_in_ones_are() {
+    fn new_drivers_are_compiled_like_the_built_in_ones() {
         let profile = |manifest: &str| {
             let manifest: toml::Table = manifest.parse().expect("it is TOML");
             let mut guest = manifest["profile"]["guest"].as_table().expect("a table").clone();

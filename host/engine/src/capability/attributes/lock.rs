@@ -1,4 +1,4 @@
-//! The lock under which attributes are changed, in one process and in many.
+//! The lock under which attributes are changed, within a process and between processes.
 
 use crate::capability::error::{CapabilityError, io_error};
 use crate::driver::deadline::Deadline;
@@ -8,21 +8,21 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Taken before the file's lock, so that threads of this process wait for each other without sleeping.
+/// Acquired before the file's lock, so that threads of this process wait for each other without polling.
 static IN_PROCESS: TimedLock = TimedLock::new();
 
 /// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
 #[derive(Debug, Default)]
 pub(super) struct AttributesLock(Option<File>);
 
-/// Both locks, until it is dropped.
+/// Both locks, until this is dropped.
 pub(super) struct AttributesLockGuard<'a> {
     file: &'a File,
     _thread: TimedLockGuard<'static>,
 }
 
 impl AttributesLock {
-    /// Waits for the lock, no longer than the call may take.
+    /// Waits for the lock, at most as long as the call may take.
     pub fn hold(
         &mut self,
         directory: &Directory,
@@ -51,12 +51,12 @@ impl AttributesLock {
 
 impl Drop for AttributesLockGuard<'_> {
     fn drop(&mut self) {
-        // Unlocking an open file of our own does not fail; were it to, the next holder of this handle has the lock anyway.
+        // Unlocking an open file of the host does not fail; if it does, the next user of this handle has the lock anyway.
         let _ = self.file.unlock();
     }
 }
 
-/// Opens the file; makes it if it is missing.
+/// Opens the file; creates it if it is missing.
 pub(super) fn open(directory: &Directory) -> io::Result<File> {
     directory.open_own("attributes.lock")
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A cache with the image `a`; nothing, aloud, if its file system keeps no attributes.
+/// A cache with the image `a`; `None`, with a message, if its file system does not support attributes.
 fn cache() -> Option<(tempfile::TempDir, Images)> {
     let place = tempfile::tempdir().expect("a directory");
     let directory =
         Arc::new(Directory::open(place.path(), Path::new("cache.db")).expect("it opens"));
-    std::fs::write(place.path().join("a"), "image").expect("it can be written");
+    std::fs::write(place.path().join("a"), "image").expect("it is writable");
     if probe(&directory).is_err() {
-        eprintln!("SKIPPED: {} keeps no user attributes", place.path().display());
+        eprintln!("SKIPPED: {} does not support user attributes", place.path().display());
         return None;
     }
     Some((place, Images::new(directory)))
@@ -25,11 +25,11 @@ fn attributes(names: NameSpace) -> Attributes {
 }
 
 #[test]
-fn only_a_file_system_that_says_so_keeps_no_attributes() {
+fn only_an_explicit_error_means_that_attributes_are_unsupported() {
     let probed = |errno: rustix::io::Errno| keeps_attributes(Err(errno.into()));
     assert!(keeps_attributes(Ok(())).expect("an answer"));
     assert!(!probed(rustix::io::Errno::NOTSUP).expect("an answer"));
-    assert!(probed(rustix::io::Errno::NOSPC).expect("an answer"), "a full disk keeps them");
+    assert!(probed(rustix::io::Errno::NOSPC).expect("an answer"), "a full disk supports them");
     for errno in [rustix::io::Errno::IO, rustix::io::Errno::ACCESS, rustix::io::Errno::MFILE] {
         let error = probed(errno).expect_err("no answer");
         assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
@@ -55,7 +55,7 @@ fn counters_lose_nothing_between_handles_and_threads() {
 }
 
 #[test]
-fn what_is_no_number_counts_as_nothing_and_sums_do_not_wrap() {
+fn a_malformed_number_counts_as_0_and_sums_do_not_wrap() {
     let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Glance);
     for (value, delta, sum) in
@@ -68,13 +68,13 @@ fn what_is_no_number_counts_as_nothing_and_sums_do_not_wrap() {
             "{value}"
         );
     }
-    attributes.remove(&images, "a", "hits").expect("it goes");
-    attributes.remove(&images, "a", "hits").expect("it is gone already");
+    attributes.remove(&images, "a", "hits").expect("it is removed");
+    attributes.remove(&images, "a", "hits").expect("it is missing");
     assert_eq!(attributes.add(&mut images, "a", "hits", 5).expect("it counts"), 5);
 }
 
 #[test]
-fn each_driver_has_names_of_its_own() {
+fn each_driver_has_its_own_names() {
     let mine = NameSpace::Driver(safe_name("mine"));
     assert_eq!(mine.full("hits").expect("a name"), "user.image-cache.mine.hits");
     for name in ["", "a/b", "a b", "ü", &"x".repeat(65), "a\0"] {
@@ -91,25 +91,25 @@ fn each_driver_has_names_of_its_own() {
 }
 
 #[test]
-fn the_number_and_length_of_attributes_are_bounded() {
+fn the_number_and_length_of_attributes_are_limited() {
     let Some((_place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Driver("mine".into()));
     let long = vec![b'x'; MAX_VALUE + 1];
     assert!(matches!(attributes.set(&images, "a", "long", &long), Err(CapabilityError::TooLarge)));
     for n in 0..MAX_ATTRIBUTES {
         match attributes.set(&images, "a", &format!("n{n}"), b"1") {
-            // Some file systems have room for fewer.
+            // Some file systems allow fewer.
             Err(CapabilityError::Full) => return,
             other => other.expect("there is room"),
         }
     }
     assert!(matches!(attributes.set(&images, "a", "more", b"1"), Err(CapabilityError::TooLarge)));
     assert!(matches!(attributes.add(&mut images, "a", "more", 1), Err(CapabilityError::TooLarge)));
-    attributes.set(&images, "a", "n1", b"2").expect("one that is there may change");
+    attributes.set(&images, "a", "n1", b"2").expect("an existing one may change");
 }
 
 #[test]
-fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument() {
+fn a_missing_image_is_not_found_and_an_invalid_id_is_an_invalid_argument() {
     let Some((_place, mut images)) = cache() else { return };
     let attributes = attributes(NameSpace::Glance);
     assert!(matches!(attributes.get(&mut images, "b", "hits"), Err(CapabilityError::NotFound)));
@@ -125,14 +125,14 @@ fn an_image_that_is_not_there_is_not_found_and_no_image_is_an_invalid_argument()
 }
 
 #[test]
-fn what_is_read_is_the_file_that_is_in_its_place() {
+fn the_file_that_is_read_is_the_current_one() {
     let Some((place, mut images)) = cache() else { return };
     let mut attributes = attributes(NameSpace::Glance);
     attributes.set(&images, "a", "hits", b"1").expect("it is set");
     let read = |images: &mut Images| attributes.get(images, "a", "hits");
     assert!(matches!(read(&mut images), Ok(Some(hits)) if hits == b"1"));
-    std::fs::remove_file(place.path().join("a")).expect("it goes");
+    std::fs::remove_file(place.path().join("a")).expect("it is removed");
     assert!(matches!(read(&mut images), Err(CapabilityError::NotFound)));
-    std::fs::write(place.path().join("a"), "another").expect("it can be written");
+    std::fs::write(place.path().join("a"), "another").expect("it is writable");
     assert!(matches!(read(&mut images), Ok(None)));
 }

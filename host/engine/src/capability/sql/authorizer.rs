@@ -1,4 +1,4 @@
-//! What a guest's SQL may do: its own tables in its own file, within bounds.
+//! What a guest's SQL may do: use its own tables in its own file, within limits.
 
 use super::functions;
 use super::interrupt::Interrupt;
@@ -9,36 +9,36 @@ use rusqlite::{Connection, Result};
 use std::ffi::c_int;
 use std::sync::Arc;
 
-/// Longest value and longest row, in bytes. It also bounds the time of a single SQL function, which no deadline
-/// interrupts: `instr` over two values of this length takes some 20 ms.
+/// Maximum length of a value and of a row, in bytes. It also limits the time of a single SQL function, which no deadline
+/// interrupts: `instr` on two values of this length takes about 20 ms.
 pub(super) const MAX_VALUE: i32 = 64 << 10;
 
-/// Longest text of a statement, in bytes.
+/// Maximum length of a statement's text, in bytes.
 pub(super) const MAX_SQL: usize = 64 << 10;
 
-/// Most parameters of a statement.
+/// Maximum number of parameters of a statement.
 pub(super) const MAX_PARAMETERS: usize = 1000;
 
-/// Most tables, indexes, views and triggers of a database, and most bytes of the texts that define them: SQLite keeps them
-/// all in memory, a hundred bytes and more for each byte of text.
+/// Maximum number of tables, indexes, views and triggers of a database, and maximum size of their definitions: SQLite keeps
+/// all of them in memory and needs at least a hundred bytes for each byte of text.
 pub(super) const MAX_SCHEMA: i64 = 200;
 pub(super) const MAX_SCHEMA_TEXT: i64 = 32 << 10;
 
-/// Most arguments of a function, each of which may be a longest value, and be copied.
+/// Maximum number of arguments of a function, each of which may have the maximum length and be copied.
 const MAX_ARGUMENTS: i32 = 32;
 
-/// So many steps of SQLite's machine run between two looks at the clock: some 1 µs, unless they are calls of slow functions. Between
-/// two looks at memory and log it is ten times as much, and at most 3 MiB.
+/// How many steps of SQLite's virtual machine run between two checks of the clock: about 1 µs, unless they call slow functions.
+/// Memory and log are checked at a tenth of this rate; they grow by at most 3 MiB between two checks.
 const STEPS: i32 = 20;
 
-/// Functions whose time grows with the product of their arguments' lengths: some 20 ms for the longest values.
+/// Functions whose time grows with the product of their arguments' lengths: about 20 ms for the longest values.
 const SLOW: [&str; 4] = ["instr", "replace", "like", "glob"];
 
-/// Most calls of those in a statement's text. SQLite looks at the clock where its machine jumps, and so at least once for
-/// each row: what lies between cannot be interrupted.
+/// Maximum number of such calls in a statement's text. SQLite checks the clock where its virtual machine jumps, at least once
+/// for each row; between two checks nothing can be interrupted.
 const MAX_SLOW: u32 = 4;
 
-/// The same for all other functions, of which the slowest takes some 0.2 ms.
+/// The same for all other functions, the slowest of which takes about 0.2 ms.
 const MAX_FUNCTIONS: u32 = 500;
 
 const LIMITS: [(Limit, i32); 12] = [
@@ -62,7 +62,7 @@ const SWITCHES: [(DbConfig, bool); 6] = [
     (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
     (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
-    // Otherwise a statement may be prepared anew each time that another parameter is bound.
+    // Otherwise SQLite may prepare a statement again whenever another parameter is bound.
     (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
 ];
 
@@ -70,12 +70,12 @@ const SWITCHES: [(DbConfig, bool); 6] = [
 const PRAGMAS: [&str; 6] =
     ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"];
 
-/// Tables that SQLite has without anybody having made them, and that a guest may not read: they walk through the whole
-/// database, or reach what is not SQL's.
+/// SQLite's built-in tables that a guest may not read: they scan the whole
+/// database, or access data outside of SQL.
 const TABLES: [&str; 6] =
     ["dbstat", "fts3tokenize", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"];
 
-/// Puts the bounds on a new connection. The host's own statements pass.
+/// Limits a new connection. The host's own statements are not limited.
 pub(super) fn confine(connection: &mut Connection, interrupt: &Arc<Interrupt>) -> Result<()> {
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
@@ -88,8 +88,8 @@ pub(super) fn confine(connection: &mut Connection, interrupt: &Arc<Interrupt>) -
         if asked.is_host_statement() {
             return Authorization::Allow;
         }
-        // SQLite prepares a statement anew, as it runs, if the schema has changed: nothing bounds that, and what was a
-        // small table may be a bomb of views by now. What runs may prepare pragmas alone: `pragma_table_info` does.
+        // If the schema has changed, SQLite prepares a running statement again, without limits, and a small table may have been
+        // replaced by an exponential view. A running statement may prepare only pragmas: `pragma_table_info` does.
         if !asked.is_preparing() && !matches!(context.action, AuthAction::Pragma { .. }) {
             asked.set_stale();
             return Authorization::Deny;
@@ -105,18 +105,18 @@ pub(super) fn confine(connection: &mut Connection, interrupt: &Arc<Interrupt>) -
     connection.progress_handler(STEPS, Some(move || interrupt.check_limits()))
 }
 
-/// Whether a statement that is prepared now calls more functions than can be gone through without a look at the clock.
+/// Whether a statement that is being prepared calls more functions than may run without a check of the clock.
 fn calls_too_much(interrupt: &Interrupt, function: &str) -> bool {
     let weight = if is_among(&SLOW, function) { MAX_FUNCTIONS / MAX_SLOW } else { 1 };
     interrupt.add_function_weight(weight) > MAX_FUNCTIONS
 }
 
-/// Whether that is why the statement that was prepared last was refused.
+/// Whether this is why the last prepared statement was refused.
 pub(super) fn called_too_much(interrupt: &Interrupt) -> bool {
     interrupt.function_weight() > MAX_FUNCTIONS
 }
 
-/// Keeps the database from filling the disk: SQLite answers that it is full instead. The log is written into the database
+/// Keeps the database from filling the disk: SQLite reports that it is full instead. The log is written into the database
 /// often enough to stay well below its own share.
 pub(super) fn cap_pages(
     connection: &mut Connection,
@@ -131,26 +131,26 @@ pub(super) fn cap_pages(
     let limit = format!("PRAGMA journal_size_limit = {}", share.log / 4);
     connection.query_row(&limit, [], |_| Ok(()))?;
     let interrupt = Arc::clone(interrupt);
-    // In place of `wal_autocheckpoint`, which would be such a hook itself.
+    // Replaces `wal_autocheckpoint`, which would itself be such a hook.
     connection.wal_hook(Some(move |log: &mut Wal, pages: c_int| {
         let pages = i64::from(pages);
         interrupt.set_log_bytes(u64::try_from(pages.saturating_mul(page + FRAME)).unwrap_or(0));
         if pages >= often
             && let Err(error) = log.checkpoint()
         {
-            tracing::debug!(%error, "the log is not written into the database for now");
+            tracing::debug!(%error, "cannot write the log into the database now");
         }
         Ok(())
     }))
 }
 
-/// Bytes of the log beside each page: <https://www.sqlite.org/fileformat.html#wal_file_format>.
+/// Bytes of the log in addition to each page: <https://www.sqlite.org/fileformat.html#wal_file_format>.
 const FRAME: i64 = 24;
 
-/// After so many pages of its log SQLite writes it into the database by default.
+/// By default, SQLite writes the log into the database after this many pages.
 const CHECKPOINT: i64 = 1000;
 
-/// The bytes of disk that a database and its log may have.
+/// The disk space that a database and its log may use, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DiskShare {
     pub database: u64,
@@ -158,26 +158,26 @@ pub(super) struct DiskShare {
 }
 
 impl DiskShare {
-    /// Of so many bytes in all. What one call may write into the log bounds how long it takes to write that into the
-    /// database, which nothing interrupts. As much again is for what SQLite writes between two looks at the log.
+    /// Divides a total size. The amount that one call may write into the log limits the time to write it into the
+    /// database, which nothing interrupts. The same amount is reserved for SQLite's writes between two checks of the log.
     pub fn of(bytes: u64) -> Self {
         let log = (bytes / 4).min(MAX_LOG);
         DiskShare { database: bytes - 2 * log, log }
     }
 
-    /// The built-in driver is trusted not to flood its log, which grows while somebody else reads.
+    /// The built-in driver is trusted not to flood its log, which grows while another connection reads.
     pub fn trusted(bytes: u64) -> Self {
         DiskShare { database: bytes, log: bytes }
     }
 }
 
-/// Most bytes of a log.
+/// Maximum size of a log, in bytes.
 const MAX_LOG: u64 = 16 << 20;
 
 /// Whether a guest's statement may do this.
 fn authorize(context: &AuthContext<'_>) -> Authorization {
     use AuthAction::*;
-    // What is temporary lies outside of the database, and outside of its cap.
+    // Temporary tables are outside of the database and of its size limit.
     let temporary = context.database_name == Some("temp");
     let allowed = match context.action {
         Select | Recursive => true,
@@ -190,7 +190,8 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
         AlterTable { .. } | Reindex { .. } => !temporary,
         Function { function_name } => functions::may_call(function_name),
         Pragma { pragma_name, pragma_value } => may_read(pragma_name, pragma_value),
-        // ATTACH (and so VACUUM), DETACH, ANALYZE (which prepares as it runs), transactions of its own, virtual and temporary tables, and what is new.
+        // ATTACH (and so VACUUM), DETACH, ANALYZE (which prepares while it runs), transactions, virtual and temporary tables,
+        // and new actions.
         _ => false,
     };
     if allowed { Authorization::Allow } else { Authorization::Deny }
@@ -205,7 +206,7 @@ fn is_among(names: &[&str], name: &str) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether a statement may add to the schema: it begins with CREATE or ALTER, or with what is no word (a comment).
+/// Whether a statement may add to the schema: it begins with CREATE or ALTER, or not with a word (a comment).
 pub(super) fn may_define(sql: &str) -> bool {
     let sql = sql.trim_ascii_start();
     let word = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The connection to a driver's database: opened without following links, confined from the start.
+//! The connection to a driver's database: opened without following links, limited from the start.
 
 use super::authorizer::DiskShare;
 use super::database_lock::lock_database_files;
@@ -24,32 +24,32 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Longest wait for another process's transaction.
+/// Maximum wait for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Making a database file closes a descriptor of it, which drops the POSIX locks of all other connections of this process on
-/// the same file: so files are made and opened one at a time.
+/// Creating a database file closes a descriptor of it, which drops the POSIX locks of all other connections of this process on
+/// the same file: so files are created and opened one at a time.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// An open, confined connection. A drop closes it and releases its locks.
+/// An open, limited connection. When it is dropped, it is closed and its locks are released.
 #[derive(Debug)]
 pub(super) struct OpenDatabase {
     pub connection: Connection,
     pub identity: DatabaseIdentity,
-    /// Dropped after the connection, which opens files by its location's handle until it is closed.
+    /// Dropped after the connection, which opens files through its location's handle until it is closed.
     identity_check: FileIdentityCheck,
     pub interrupt: Arc<Interrupt>,
     pub prepared: Prepared,
     busy_timeout: Duration,
-    /// Whether no other connection can open the database meanwhile: it must be closed after the call.
+    /// Whether no other connection can open the database: then it must be closed after the call.
     pub is_exclusive: bool,
 }
 
-/// Whether others may have the database open at the same time.
+/// Whether other connections may have the database open at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Locking {
     Shared,
-    /// SQLite's index of its log is then in memory, not in a file, for which a full disk has no space.
+    /// SQLite keeps the index of its log in memory, not in a file, because a full disk has no space for it.
     Exclusive,
 }
 
@@ -67,7 +67,7 @@ impl OpenDatabase {
             find_or_make(directory, below).map_err(|error| opening_fault(below, &error))?;
         match OpenDatabase::on(&location, identity, share, deadline, Locking::Shared) {
             Err(SqlFault::Sqlite(error)) if is_full(&error) => {
-                tracing::debug!(%error, "no space beside the database: it is opened for this process alone");
+                tracing::debug!(%error, "no space for SQLite's side files; opening the database for this process only");
                 OpenDatabase::on(&location, identity, share, deadline, Locking::Exclusive)
             }
             other => other,
@@ -108,7 +108,7 @@ impl OpenDatabase {
             || identity_below(dir, below).ok().flatten() == Some(self.identity)
     }
 
-    /// Sets how long to wait for other processes: no longer than the call may take.
+    /// Sets how long to wait for other processes: at most as long as the call may take.
     pub fn set_busy_timeout(&mut self, remaining: Duration) {
         let busy_timeout = BUSY_TIMEOUT.min(remaining);
         if busy_timeout != self.busy_timeout && self.connection.busy_timeout(busy_timeout).is_ok() {
@@ -117,7 +117,7 @@ impl OpenDatabase {
     }
 }
 
-/// A connection to the file that is there, and to what SQLite keeps beside it.
+/// A connection to the existing file, and to SQLite's side files.
 pub(super) fn connect(location: &Location) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -129,7 +129,7 @@ pub(super) fn connect(location: &Location) -> rusqlite::Result<Connection> {
     Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
 }
 
-/// Makes the file if it is missing. An existing one is not opened here: closing it would drop SQLite's locks on it.
+/// Creates the file if it is missing. An existing one is not opened here: closing it would drop SQLite's locks on it.
 fn find_or_make(
     directory: &Directory,
     below: &Path,
@@ -143,8 +143,8 @@ fn find_or_make(
     Ok((location, identity))
 }
 
-/// Makes an empty file, unless another process does. Side files of a database that was removed are removed first: SQLite would take
-/// them for those of the new one, and a process that has the old one open still writes to them.
+/// Creates an empty file, unless another process does. Side files of a removed database are removed first: SQLite would use
+/// them for the new one, and a process that has the old one open still writes to them.
 fn make(directory: &Directory, location: &Location) -> io::Result<()> {
     let _one_at_a_time = lock_database_files(directory)?;
     if location.identity()?.is_some() {
@@ -160,8 +160,8 @@ fn make(directory: &Directory, location: &Location) -> io::Result<()> {
     }
 }
 
-/// WAL lets several processes read while one writes, and a hit does not wait for the disk: hits must survive a crash of the process,
-/// not of the machine. Temporary tables stay in memory, where they are counted; a temporary file would not be.
+/// With WAL several processes can read while one writes, and a hit does not wait for the disk: hits must survive a crash of the
+/// process, not of the machine. Temporary tables stay in memory, where they are counted; temporary files would not be.
 fn set_up(
     connection: &mut Connection,
     interrupt: &Arc<Interrupt>,
@@ -179,7 +179,7 @@ fn set_up(
     Ok(())
 }
 
-/// If another process or a full disk prevents the change, the database keeps the mode that it has.
+/// If another process or a full disk prevents the change, the database keeps its mode.
 fn set_journal_mode(connection: &Connection, locking: Locking) -> rusqlite::Result<()> {
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
     match mode {

@@ -1,4 +1,4 @@
-//! Executing a guest's statements, with a limit on what comes in and what goes out.
+//! Executes a guest's statements, with limits on input and output.
 
 use super::authorizer::{
     MAX_PARAMETERS, MAX_SCHEMA, MAX_SCHEMA_TEXT, MAX_SQL, MAX_VALUE, called_too_much, may_define,
@@ -13,20 +13,20 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Most statements of one transaction.
+/// Maximum number of statements of one transaction.
 pub const MAX_STATEMENTS: usize = 20_000;
 
-/// Most rows of a result.
+/// Maximum number of rows of a result.
 pub const MAX_ROWS: usize = 10_000;
 
-/// How often a statement is prepared again if the schema has changed. It also ends a statement that SQLite can never run unprepared,
-/// such as `VACUUM`.
+/// How often a statement is prepared again if the schema has changed. It also ends a statement that SQLite prepares again each time, such
+/// as `VACUUM`.
 const PREPARE_AGAIN: u32 = 20;
 
-/// Most bytes of a result.
+/// Maximum size of a result, in bytes.
 const MAX_RESULT: usize = 8 << 20;
 
-/// Refuses a statement that is too large, before SQLite sees it.
+/// Refuses a statement that is too large before SQLite parses it.
 pub(super) fn check(statement: &wit::Statement) -> Result<(), CapabilityError> {
     let longest = statement.parameters.iter().map(|value| match value {
         wit::Value::Text(text) => text.len(),
@@ -44,7 +44,7 @@ pub(super) fn check(statement: &wit::Statement) -> Result<(), CapabilityError> {
 }
 
 impl OpenDatabase {
-    /// Rows changed.
+    /// Executes a statement; returns the number of changed rows.
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
         self.checkpoint_full_log()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
@@ -57,8 +57,8 @@ impl OpenDatabase {
         Runner { connection, interrupt, prepared }.run(statement, Runner::query)
     }
 
-    /// All or none. The transaction takes the writer's lock at its start, so that it cannot fail in its middle for want
-    /// of it.
+    /// Executes all statements or none. The transaction takes the write lock at its start, so that it cannot fail later
+    /// because the lock is busy.
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, SqlFault> {
         self.checkpoint_full_log()?;
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
@@ -75,7 +75,7 @@ impl OpenDatabase {
         ended.inspect_err(|_| interrupt.forget_log_bytes())
     }
 
-    /// Writes a full log into the database. If a reader of another process prevents that, the database is full.
+    /// Writes a full log into the database. If a reader of another process prevents this, the database is full.
     fn checkpoint_full_log(&mut self) -> Result<(), SqlFault> {
         if !self.interrupt.log_may_be_full() {
             return Ok(());
@@ -96,7 +96,7 @@ impl OpenDatabase {
     }
 }
 
-/// What runs a guest's statements.
+/// Runs a guest's statements.
 struct Runner<'a> {
     connection: &'a Connection,
     interrupt: &'a Interrupt,
@@ -122,12 +122,12 @@ impl<'a> Runner<'a> {
         answer
     }
 
-    /// Rows changed.
+    /// Executes a statement; returns the number of changed rows.
     fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
         let mut prepared = self.prepare(statement)?;
         let before = self.connection.total_changes();
         let changed = prepared.raw_execute()?;
-        // SQLite goes on answering the last number for a statement that changes no row.
+        // For a statement that changes no row, SQLite still reports the last number.
         if self.connection.total_changes() == before {
             return Ok(0);
         }
@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
 
     fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, SqlFault> {
         let mut prepared = self.prepare(statement)?;
-        // If its result is too large, what it wrote would stay nevertheless.
+        // If its result were too large, its changes would remain nevertheless.
         if !prepared.readonly() {
             return Err(CapabilityError::InvalidArgument.into());
         }
@@ -154,10 +154,10 @@ impl<'a> Runner<'a> {
         Ok(result)
     }
 
-    /// The statement, prepared and bound, about to run.
+    /// The statement, prepared and bound, ready to run.
     fn prepare(&mut self, statement: &wit::Statement) -> Result<CachedStatement<'a>, SqlFault> {
         let Runner { connection, interrupt, prepared } = self;
-        // Many short statements are one long call, and none of them is ever interrupted.
+        // Many short statements form one long call, and none of them is ever interrupted.
         if interrupt.deadline.passed() {
             return Err(CapabilityError::TooLarge.into());
         }
@@ -173,7 +173,7 @@ impl<'a> Runner<'a> {
         Ok(prepared)
     }
 
-    /// Whether the schema would be too large with what `sql` may add to it.
+    /// Whether the schema would be too large after `sql`.
     fn schema_is_full(&self, sql: &str) -> Result<bool, SqlFault> {
         let (count, text) = self.interrupt.as_host(|| {
             let sum = "SELECT count(*), coalesce(sum(octet_length(sql)), 0) FROM sqlite_schema";
@@ -201,7 +201,7 @@ fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), 
     Ok(())
 }
 
-/// The names of the result's columns. rusqlite panics over a name that is not UTF-8, which a damaged schema may hold.
+/// The names of the result's columns. rusqlite panics if a name is not UTF-8, which a damaged schema may contain.
 fn columns(statement: &Statement<'_>) -> Result<Vec<String>, SqlFault> {
     let names = || statement.column_names().map(str::to_owned).collect();
     catch_unwind(AssertUnwindSafe(names)).map_err(|_| not_text("a column's name"))

@@ -1,10 +1,10 @@
-//! Why a statement was not carried out, and which of SQLite's errors say what.
+//! Why a statement was not executed, and the meaning of SQLite's errors.
 
 use crate::capability::error::CapabilityError;
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 
-/// Why a statement was not carried out.
+/// Why a statement was not executed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) enum SqlFault {
@@ -12,7 +12,7 @@ pub(super) enum SqlFault {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Whether there is no room for the database or for what SQLite keeps beside it: the log, and the log's index.
+/// Whether there is no space for the database or for SQLite's side files: the log, and the log's index.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| {
         error.code == ErrorCode::DiskFull
@@ -20,7 +20,7 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     })
 }
 
-/// Whether another connection holds a lock that is wanted.
+/// Whether another connection holds a required lock.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))

@@ -1,9 +1,9 @@
-//! The functions of SQL that a guest may call.
+//! The SQL functions that a guest may call.
 
-/// By name, so that what a later SQLite brings is denied until somebody has looked at it. With values of the longest kind each
-/// is done within some 20 ms and takes a few MiB, which nothing interrupts and nothing counts. Not among them: clocks and
-/// randomness, which nobody granted; what reaches outside of the database, SQLite's own log for one; what takes a second for
-/// two long values (`json_patch`, `trim`, `unhex`) or makes a gigabyte of one (`json_pretty`).
+/// Listed by name, so that new functions of a later SQLite are denied until they are reviewed. With the longest values each
+/// takes at most about 20 ms and a few MiB, which nothing interrupts and nothing counts. The list excludes clocks and
+/// random numbers, which were not granted; access to data outside of the database, for example SQLite's own log; functions that
+/// take a second for two long values (`json_patch`, `trim`, `unhex`) or produce a gigabyte from one (`json_pretty`).
 const GRANTED: &str = "-> ->> abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling changes char coalesce concat concat_ws cos \
     cosh count cume_dist degrees dense_rank exp first_value floor format glob group_concat hex if ifnull iif instr \
     json json_array json_array_insert json_array_length json_error_position json_extract json_group_array \
@@ -14,7 +14,7 @@ const GRANTED: &str = "-> ->> abs acos acosh asin asinh atan atan2 atanh avg cei
     quote radians rank replace round row_number sign sin sinh sqlite_version sqrt string_agg substr substring sum \
     tan tanh total total_changes trunc typeof unicode unlikely upper zeroblob";
 
-/// Whether a guest may call this one; SQLite ignores the case of ASCII letters.
+/// Whether a guest may call this function; SQLite ignores the case of ASCII letters.
 pub(super) fn may_call(function: &str) -> bool {
     GRANTED.split_ascii_whitespace().any(|name| function.eq_ignore_ascii_case(name))
 }

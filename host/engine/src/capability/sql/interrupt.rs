@@ -1,4 +1,4 @@
-//! What interrupts a running statement: the time of the call, its memory, and the growth of the database's log.
+//! Interrupts a running statement: because of the call's time, its memory, or the growth of the database's log.
 
 use super::location::Location;
 use super::memory;
@@ -6,27 +6,27 @@ use crate::driver::deadline::Deadline;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-/// Every so many checks of the clock, memory and log are checked, too.
+/// Memory and log are checked at every tenth check of the clock.
 const FULL_CHECK_EVERY: u32 = 10;
 
-/// The limits of the statements of one connection, shared with the handlers that SQLite calls while a statement is prepared and
-/// runs.
+/// The limits of the statements of one connection, shared with the handlers that SQLite calls while it prepares and runs a
+/// statement.
 #[derive(Debug)]
 pub(super) struct Interrupt {
-    /// The call's. When it has passed no further statement is begun: a short statement is never interrupted.
+    /// The call's deadline. After it, no further statement is started, because short statements are never interrupted.
     pub deadline: Deadline,
-    /// SQLite's memory when the running statement began.
+    /// SQLite's memory when the running statement started.
     memory_at_start: AtomicI64,
     /// How often SQLite has called the progress handler since then.
     checks: AtomicU32,
-    /// The database beside which the write-ahead log lies, and the bytes that the log may have.
+    /// The database whose write-ahead log is limited, and the maximum size of the log.
     database: Arc<Location>,
     max_log: u64,
-    /// The log's bytes after the last commit, as SQLite reports them: a `stat` of the file costs a hit a microsecond.
+    /// The log's size after the last commit, as SQLite reports it: a `stat` of the file would cost a hit a microsecond.
     committed: AtomicU64,
     /// Whether a statement of the host is running, which needs no authorisation.
     host_statement: AtomicBool,
-    /// Whether a guest's statement is prepared now, within bounds.
+    /// Whether a guest's statement is being prepared within limits.
     preparing: AtomicBool,
     /// The weight of the functions that the statement calls.
     function_weight: AtomicU32,
@@ -42,7 +42,7 @@ impl Interrupt {
             checks: AtomicU32::new(0),
             database: Arc::clone(database),
             max_log,
-            // Not known yet.
+            // Unknown at the start.
             committed: AtomicU64::new(u64::MAX),
             host_statement: AtomicBool::new(false),
             preparing: AtomicBool::new(false),
@@ -51,14 +51,14 @@ impl Interrupt {
         }
     }
 
-    /// A guest's statement is about to run.
+    /// Starts a guest's statement.
     pub fn begin_statement(&self) {
         self.memory_at_start.store(memory::used(), Ordering::Relaxed);
         self.checks.store(0, Ordering::Relaxed);
     }
 
-    /// Counts a check; true if the running statement must be interrupted. The clock is checked each time, since a few steps may be
-    /// slow; memory and the log seldom: most statements end before that.
+    /// Counts a check; returns true if the running statement must be interrupted. The clock is checked each time, because a few
+    /// steps may be slow; memory and the log are checked rarely, because most statements end before that.
     pub fn check_limits(&self) -> bool {
         let check = self.checks.fetch_add(1, Ordering::Relaxed);
         if self.deadline.passed() {
@@ -70,22 +70,22 @@ impl Interrupt {
         memory::is_exceeded(self.memory_at_start.load(Ordering::Relaxed)) || self.log_is_full()
     }
 
-    /// Notes the log's bytes after a commit.
+    /// Stores the log's size after a commit.
     pub fn set_log_bytes(&self, bytes: u64) {
         self.committed.store(bytes, Ordering::Relaxed);
     }
 
-    /// Forgets the log's bytes: a rollback may have left the log larger than any commit reported.
+    /// Forgets the log's size: a rollback may have left the log larger than any commit reported.
     pub fn forget_log_bytes(&self) {
         self.set_log_bytes(u64::MAX);
     }
 
-    /// Whether the log may be full, as far as is known without a `stat`.
+    /// Whether the log may be full, according to the information available without a `stat`.
     pub fn log_may_be_full(&self) -> bool {
         self.committed.load(Ordering::Relaxed) > self.max_log
     }
 
-    /// Whether the log has more bytes than it may have.
+    /// Whether the log exceeds its maximum size.
     pub fn log_is_full(&self) -> bool {
         self.database.log_bytes() > self.max_log
     }
@@ -94,7 +94,7 @@ impl Interrupt {
         self.host_statement.load(Ordering::Relaxed)
     }
 
-    /// Does work with statements of the host.
+    /// Runs statements of the host.
     pub fn as_host<T>(&self, work: impl FnOnce() -> T) -> T {
         self.host_statement.store(true, Ordering::Relaxed);
         let result = work();
@@ -102,7 +102,7 @@ impl Interrupt {
         result
     }
 
-    /// Says whether a guest's statement is prepared within bounds from now on.
+    /// Sets whether a guest's statement is being prepared within limits.
     pub fn set_preparing(&self, preparing: bool) {
         self.preparing.store(preparing, Ordering::Relaxed);
         if preparing {
@@ -110,12 +110,12 @@ impl Interrupt {
         }
     }
 
-    /// The weight of the functions in the statement that was prepared last.
+    /// The weight of the functions in the last prepared statement.
     pub fn function_weight(&self) -> u32 {
         self.function_weight.load(Ordering::Relaxed)
     }
 
-    /// Adds a function of this weight in the statement that is prepared; returns the weight of all of them.
+    /// Adds the weight of a function in the statement that is being prepared; returns the total weight.
     pub fn add_function_weight(&self, weight: u32) -> u32 {
         self.function_weight.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
     }
@@ -124,12 +124,12 @@ impl Interrupt {
         self.preparing.load(Ordering::Relaxed)
     }
 
-    /// Notes that a running statement was prepared for a schema that has changed since.
+    /// Notes that a running statement was prepared for an older schema.
     pub fn set_stale(&self) {
         self.stale.store(true, Ordering::Relaxed);
     }
 
-    /// Takes that note: true if it was set since the last call.
+    /// Clears this note; returns true if it was set since the last call.
     pub fn take_stale(&self) -> bool {
         self.stale.swap(false, Ordering::Relaxed)
     }

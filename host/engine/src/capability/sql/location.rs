@@ -1,4 +1,4 @@
-//! Where a database lies: a handle of its directory, and its name in it.
+//! Where a database is: a handle of its directory, and its name in it.
 
 use super::vfs;
 use image_cache_store::Directory;
@@ -8,13 +8,13 @@ use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What SQLite keeps beside a database.
+/// SQLite's side files of a database.
 pub(super) const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Device and inode: which file a connection has open.
+/// Device and inode of the file that a connection has open.
 pub(super) type DatabaseIdentity = (u64, u64);
 
-/// The place of a database, which stays the same whatever becomes of the path that led to it.
+/// The location of a database, which stays the same even if its path changes.
 #[derive(Debug)]
 pub(super) struct Location {
     pub directory: OwnedFd,
@@ -25,7 +25,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// The place of what lies at this path below the base directory. Folders that are missing on the way are made.
+    /// The location of a path below the base directory. Creates missing directories on the way.
     pub fn find(directory: &Directory, below: &Path) -> io::Result<Location> {
         let name = below.file_name().and_then(|name| name.to_str());
         let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
@@ -36,13 +36,13 @@ impl Location {
         Location { directory, name: name.into(), log: format!("{name}-wal") }
     }
 
-    /// A path for SQLite, good while this is there.
+    /// A path for SQLite, valid while this location exists.
     pub fn path(&self) -> PathBuf {
         let directory = self.directory.as_raw_fd();
         format!("{}{directory}/{}", vfs::PREFIX, self.name).into()
     }
 
-    /// Which regular file is there; nothing if none is.
+    /// The identity of the regular file at this location; `None` if there is none.
     pub fn identity(&self) -> io::Result<Option<DatabaseIdentity>> {
         identity_below(&self.directory, Path::new(&self.name))
     }
@@ -52,12 +52,12 @@ impl Location {
         self.bytes(&self.log)
     }
 
-    /// What the database takes of the disk, with the log beside it.
+    /// The disk space of the database and its log, in bytes.
     pub fn bytes_on_disk(&self) -> u64 {
         self.bytes(&self.name) + self.log_bytes()
     }
 
-    /// Says in words which of the database's files SQLite could not open: its own words name none.
+    /// Reports which of the database's files SQLite could not open: SQLite's own messages name none.
     pub fn check(&self) -> io::Result<()> {
         for ending in [""].into_iter().chain(SIDE_FILES) {
             let name = format!("{}{ending}", self.name);
@@ -70,7 +70,7 @@ impl Location {
         Ok(())
     }
 
-    /// Removes what lies at the names of the side files, but for folders.
+    /// Removes everything that has the names of the side files, except directories.
     pub fn remove_side_files(&self) -> io::Result<()> {
         for ending in SIDE_FILES {
             let name = format!("{}{ending}", self.name);
@@ -88,7 +88,7 @@ impl Location {
     }
 }
 
-/// Which regular file is at a path below a directory: the shorter the path, the sooner it is found.
+/// The identity of the regular file at a path below a directory; a shorter path is faster.
 pub(super) fn identity_below(
     directory: impl AsFd,
     path: &Path,
@@ -109,7 +109,7 @@ fn stat(directory: impl AsFd, path: &Path) -> io::Result<Option<Stat>> {
     }
 }
 
-/// A message of SQLite's without the handles that its paths begin with.
+/// A message of SQLite without the handles with which its paths begin.
 pub(super) fn without_handles(message: &str) -> String {
     let mut parts = message.split(vfs::PREFIX);
     let first = parts.next().unwrap_or_default().to_owned();
@@ -120,7 +120,7 @@ pub(super) fn without_handles(message: &str) -> String {
 
 #[cfg(test)]
 impl Location {
-    /// Of a file in a directory of the test's.
+    /// The location of a file in a test's directory.
     pub fn at(path: &Path) -> Location {
         let directory = std::fs::File::open(path.parent().expect("a directory")).expect("it opens");
         Location::of(directory.into(), &path.file_name().expect("a name").to_string_lossy())

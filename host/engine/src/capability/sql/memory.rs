@@ -1,32 +1,32 @@
-//! How much memory SQLite may take for a guest's statement. SQLite counts for the whole process, so what others take
-//! meanwhile is counted along: an honest statement may be refused beside one that is not, and may be tried again.
+//! Limits SQLite's memory for a guest's statement. SQLite counts memory per process, so the count includes what other
+//! statements allocate meanwhile: a small statement may be refused because of a large one, and can be retried.
 
 use rusqlite::ffi;
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes that preparing a statement may take. Nothing interrupts it, and a short text can stand for a large tree: common
-/// tables and views are copied wherever they are named.
+/// Maximum memory for preparing a statement, in bytes. Nothing interrupts preparing, and a short text can produce a large tree:
+/// common tables and views are copied wherever they are named.
 const PREPARING: i64 = 4 << 20;
 
-/// Bytes that running it may take: what is sorted, grouped or kept aside never goes to a file.
+/// Maximum memory for running a statement, in bytes: sorted, grouped or temporary data is never written to a file.
 const RUNNING: i64 = 16 << 20;
 
-/// The limit is the process's: one statement at a time is prepared under it.
+/// The limit is per process: one statement at a time is prepared under it.
 static PREPARE: Mutex<()> = Mutex::new(());
 
-/// Whether more was taken than a statement may take since SQLite had taken `before`.
+/// Whether the memory allocated since `before` exceeds the limit of a statement.
 pub(super) fn is_exceeded(before: i64) -> bool {
     used().saturating_sub(before) > RUNNING
 }
 
-/// Prepares a statement: SQLite answers that it is out of memory if that takes too much.
+/// Prepares a statement: SQLite reports that it is out of memory if that needs too much.
 pub(super) fn preparing<T>(prepare: impl FnOnce() -> T) -> T {
     let _one_at_a_time = PREPARE.lock().unwrap_or_else(PoisonError::into_inner);
     let _limit = HeapLimit::set(used().saturating_add(PREPARING));
     prepare()
 }
 
-/// SQLite's hard limit on its memory, until it is dropped; then the limits are again what they were.
+/// SQLite's hard limit on its memory. When this is dropped, the previous limits apply again.
 struct HeapLimit {
     hard: i64,
     soft: i64,
@@ -34,7 +34,7 @@ struct HeapLimit {
 
 impl HeapLimit {
     fn set(bytes: i64) -> Self {
-        // SAFETY: these take and answer numbers only, under a lock of SQLite's own; a negative one only asks.
+        // SAFETY: these take and return only numbers, under SQLite's own lock; a negative number only queries.
         unsafe {
             let (hard, soft) =
                 (ffi::sqlite3_hard_heap_limit64(-1), ffi::sqlite3_soft_heap_limit64(-1));
@@ -56,15 +56,15 @@ impl Drop for HeapLimit {
     }
 }
 
-/// Bytes that SQLite has taken in this process.
+/// The memory that SQLite has allocated in this process, in bytes.
 pub(super) fn used() -> i64 {
-    // SAFETY: it answers a number, under a lock of SQLite's own.
+    // SAFETY: it returns a number, under SQLite's own lock.
     unsafe { ffi::sqlite3_memory_used() }
 }
 
-/// The most that SQLite ever had taken in this process.
+/// The most memory that SQLite ever allocated in this process, in bytes.
 #[cfg(test)]
 pub(super) fn peak() -> i64 {
-    // SAFETY: it answers a number, under a lock of SQLite's own; 0 leaves the mark where it is.
+    // SAFETY: it returns a number, under SQLite's own lock; 0 does not reset the maximum.
     unsafe { ffi::sqlite3_memory_highwater(0) }
 }

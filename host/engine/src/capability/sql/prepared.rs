@@ -1,18 +1,18 @@
-//! Which of a guest's statements are in the connection's cache: those need no limit on the memory that preparing takes.
+//! Which of a guest's statements are in the connection's cache: those need no memory limit for preparing.
 
 use super::interrupt::Interrupt;
 use super::memory;
 use rusqlite::{CachedStatement, Connection, Result};
 
-/// Prepared statements of the guest that are kept; the host has one of its own beside them.
+/// Maximum number of the guest's prepared statements in the cache; the host has one more of its own.
 pub(super) const MAX_PREPARED: usize = 64;
 
-/// The texts of the statements in a connection's cache, which holds no fewer: it is emptied together with them.
+/// The texts of the statements in a connection's cache, which has at least the same capacity: both are emptied together.
 #[derive(Debug, Default)]
 pub(super) struct Prepared(Vec<Box<str>>);
 
 impl Prepared {
-    /// The statement, from the connection's cache or made within bounds.
+    /// The statement, from the connection's cache or prepared within limits.
     pub fn statement<'a>(
         &mut self,
         connection: &'a Connection,
@@ -20,7 +20,7 @@ impl Prepared {
         sql: &str,
     ) -> Result<CachedStatement<'a>> {
         if let Some(at) = self.0.iter().position(|known| **known == *sql) {
-            // A statement that is used often is found first.
+            // A statement that is often used is found first.
             self.0.swap(0, at);
             return connection.prepare_cached(sql);
         }
@@ -36,7 +36,7 @@ impl Prepared {
         Ok(statement)
     }
 
-    /// Empties the cache: every statement is prepared again from now on.
+    /// Empties the cache: from now on, every statement is prepared again.
     pub fn forget_all(&mut self, connection: &Connection) {
         connection.flush_prepared_statement_cache();
         self.0.clear();
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_texts_are_taken_for_prepared_than_the_connection_keeps() {
+    fn no_more_texts_count_as_prepared_than_the_connection_caches() {
         let connection = Connection::open_in_memory().expect("a database");
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
         let (mut prepared, interrupt) = (Prepared::default(), interrupt());

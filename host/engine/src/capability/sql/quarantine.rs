@@ -1,4 +1,4 @@
-//! Quarantine of a corrupt database: it is moved away as a whole, and kept for an administrator.
+//! Quarantine of a corrupt database: its files are moved away together, and kept for an administrator.
 
 use super::Database;
 use super::connection::connect;
@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Database {
-    /// Moves the database that was found corrupt and its side files into `.image-cache/`, and returns its new path. If another
-    /// thread or process did so first, or it is sound at the second check, nothing is moved.
+    /// Moves the corrupt database and its side files into `.image-cache/`, and returns its new path. If another
+    /// thread or process did so first, or the second check finds no fault, nothing is moved.
     pub fn quarantine(&mut self) -> io::Result<Option<PathBuf>> {
         let found_corrupt = self.found_corrupt.take();
         self.open = None;
@@ -31,7 +31,7 @@ impl Database {
         }
         let now = image_cache_model::timestamp(SystemTime::now());
         let new_name = format!("{}.corrupt-{now}", location.name);
-        // The database first: a process that makes a new one meanwhile removes side files without a database.
+        // The database is first: a process that creates a new one meanwhile removes side files without a database.
         for ending in [""].into_iter().chain(SIDE_FILES) {
             let (from, to) = (format!("{}{ending}", location.name), format!("{new_name}{ending}"));
             let own = self.directory.own_dir();
@@ -44,8 +44,8 @@ impl Database {
     }
 }
 
-/// Whether SQLite finds no fault in it now. It says "malformed" also if the disk failed to read a page once, and the records are
-/// not dropped for that.
+/// Whether SQLite now finds no fault in it. SQLite also reports "malformed" if the disk failed to read a page once, and this
+/// is no reason to drop the records.
 fn is_sound(location: &Location) -> bool {
     let check = || {
         let connection = connect(location)?;

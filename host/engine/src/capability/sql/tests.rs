@@ -1,4 +1,4 @@
-//! What a guest's SQL can do, and all that it cannot.
+//! What a guest's SQL can do, and what it cannot do.
 
 mod confining;
 mod files;
@@ -27,11 +27,11 @@ fn records() -> Records {
         1 << 30,
         deadline.clone(),
     );
-    database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")).expect("it is created");
     Records { _place: place, base, database, deadline }
 }
 
-/// One of another driver's, which may have so many bytes.
+/// A database of another driver, with this maximum size.
 fn of_a_driver(records: &Records, bytes: u64) -> Database {
     let directory = Directory::open(&records.base, Path::new("cache.db")).expect("it opens");
     let place = DatabasePath::OfDriver("mine.db".into());
@@ -46,7 +46,7 @@ fn with(sql: &str, parameters: Vec<wit::Value>) -> wit::Statement {
     wit::Statement { sql: sql.into(), parameters }
 }
 
-/// An error's arm; its words do not matter.
+/// The variant of an error; its text does not matter.
 fn arm(error: &CapabilityError) -> &'static str {
     match error {
         CapabilityError::Busy => "busy",
@@ -61,7 +61,7 @@ fn arm(error: &CapabilityError) -> &'static str {
 }
 
 #[test]
-fn values_come_back_as_they_went_in() {
+fn values_are_returned_unchanged() {
     let mut records = records();
     let values = vec![
         wit::Value::Null,
@@ -78,7 +78,7 @@ fn values_come_back_as_they_went_in() {
     assert_eq!(format!("{:?}", result.rows), format!("{:?}", vec![values]));
     let insert = with("INSERT INTO t(v) VALUES (?)", vec![wit::Value::Integer(1)]);
     assert_eq!(records.database.execute(&insert).expect("it is inserted"), 1);
-    assert_eq!(records.database.execute(&text("CREATE TABLE u(x)")).expect("it is made"), 0);
+    assert_eq!(records.database.execute(&text("CREATE TABLE u(x)")).expect("it is created"), 0);
     assert_eq!(
         records.database.execute(&text("UPDATE t SET v = 2 WHERE id = 99")).expect("no row"),
         0
@@ -86,24 +86,24 @@ fn values_come_back_as_they_went_in() {
 }
 
 #[test]
-fn a_guest_gets_no_path_in_words() {
+fn no_error_shows_a_path_to_a_guest() {
     let records = records();
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
-    std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
+    std::fs::create_dir(records.base.join("folder.db")).expect("it is created");
     let place = DatabasePath::InBase("folder.db".into());
     let mut database = Database::new(directory, &place, 1 << 30, records.deadline.clone());
-    let error = database.query(&text("SELECT 1")).expect_err("it is a folder");
+    let error = database.query(&text("SELECT 1")).expect_err("a directory");
     let words = format!("{error:?}");
     assert!(words.contains("folder.db: it is no regular file"), "{words}");
     assert!(!words.contains(&*records.base.to_string_lossy()), "{words}");
 }
 
 #[test]
-fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
+fn a_log_that_a_reader_blocks_is_full_and_no_longer_grows() {
     let mut records = records();
     let mut database = of_a_driver(&records, 8 << 20);
-    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is created");
     let path = records.base.join(".image-cache/drivers/mine.db");
     let reader = rusqlite::Connection::open(&path).expect("it opens");
     reader.execute_batch("BEGIN; SELECT * FROM t").expect("it reads");
@@ -120,10 +120,10 @@ fn a_log_that_a_reader_keeps_from_shrinking_is_full_and_no_longer_grows() {
 }
 
 #[test]
-fn what_was_undone_leaves_room_for_what_comes_next() {
+fn a_rolled_back_transaction_leaves_room_for_the_next_one() {
     let records = records();
     let mut database = of_a_driver(&records, 32 << 20);
-    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is created");
     let rows = |count, value| {
         let rows =
             format!("SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT {count}) SELECT {value} FROM r");
@@ -133,7 +133,7 @@ fn what_was_undone_leaves_room_for_what_comes_next() {
         database.execute_all(&vec![rows(10, "zeroblob(50000)"); 1000]).expect_err("too much");
     assert_eq!(arm(&error), "too-large");
     let log = records.base.join(".image-cache/drivers/mine.db-wal");
-    assert!(std::fs::metadata(log).expect("a log").len() > 8 << 20, "it was not undone late");
+    assert!(std::fs::metadata(log).expect("a log").len() > 8 << 20, "it was rolled back early");
     database.execute(&rows(1000, "n")).expect("there is room");
 }
 
@@ -146,11 +146,11 @@ fn a_statement_that_never_ends_is_interrupted_at_the_deadline() {
     let error = records.database.query(&text(endless)).expect_err("it never ends");
     assert_eq!(arm(&error), "too-large");
     records.deadline.set(Instant::now() + Duration::from_secs(60));
-    records.database.query(&text("SELECT 1")).expect("the connection goes on");
+    records.database.query(&text("SELECT 1")).expect("the connection works");
 }
 
 #[test]
-fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
+fn too_large_statements_and_results_are_refused() {
     let mut records = records();
     let rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10001) SELECT n FROM r";
     let bytes = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 200) SELECT zeroblob(60000) FROM r";
@@ -171,7 +171,7 @@ fn what_is_too_large_is_refused_on_the_way_in_and_on_the_way_out() {
 }
 
 #[test]
-fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
+fn an_invalid_statement_is_an_invalid_argument_or_has_a_message() {
     let mut records = records();
     for (statement, expected) in [
         (text("SELECT 1; SELECT 2"), "invalid-argument"),
@@ -183,7 +183,7 @@ fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
         (text("SELEKT"), "other"),
         (text("SELECT CAST(x'ff' AS TEXT)"), "other"),
     ] {
-        let error = records.database.query(&statement).expect_err("it makes no sense");
+        let error = records.database.query(&statement).expect_err("it is invalid");
         assert_eq!(arm(&error), expected, "{}", statement.sql);
     }
     assert_eq!(
@@ -193,7 +193,7 @@ fn a_statement_that_makes_no_sense_is_an_invalid_argument_or_has_words() {
 }
 
 #[test]
-fn all_statements_of_a_transaction_are_carried_out_or_none() {
+fn all_statements_of_a_transaction_are_executed_or_none() {
     let mut records = records();
     let one = || with("INSERT INTO t VALUES (?, 'x')", vec![wit::Value::Integer(1)]);
     let count = |records: &mut Records| {

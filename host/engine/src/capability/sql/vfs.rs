@@ -1,9 +1,9 @@
 //! How SQLite opens a database's files: by the handle of their directory, without following links, only regular files.
 //!
-//! A database may lie in a directory of another user, who replaces its files and folders with links while root opens them. SQLite
-//! opens by path, and the files beside a database (`-wal`, `-shm`, `-journal`) by itself and later. So its paths begin with a
-//! handle of the directory ([`PREFIX`]), and what it opens by such a path is looked at first, by a descriptor that only names the
-//! file: that very file is opened then, so that nothing can be swapped in between. Other databases of the process are opened as usual.
+//! A database may be in a directory of another user, who can replace its files and directories with links while root opens it.
+//! SQLite opens files by path, and opens the files beside a database (`-wal`, `-shm`, `-journal`) itself and later. So its paths
+//! begin with a handle of the directory ([`PREFIX`]). The host first checks the file through a descriptor that only refers to it,
+//! and then opens that file, so that it cannot be replaced in between. Other databases of the process are opened as usual.
 
 use rusqlite::ffi;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -13,20 +13,20 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
 
-/// The beginning of our paths, before a directory's descriptor. No other path is written like that.
+/// The prefix of our paths, before a directory's descriptor. No other path has this form.
 pub(super) const PREFIX: &str = "/proc/self/./fd/";
 
-/// The name of SQLite's VFS for such paths: the one for Unix, which leaves them as they are.
+/// The name of SQLite's VFS for such paths: a copy of the Unix one, which does not change the paths.
 const NAME: &CStr = c"image-cache-beneath";
 
-/// How often opening is tried while another process makes and removes the file.
+/// How often opening is tried while another process creates and removes the file.
 const OPEN_ATTEMPTS: u32 = 16;
 
 type SystemCall = unsafe extern "C" fn();
 type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
 type StatCall = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
 
-/// The system calls that SQLite made before us.
+/// The system calls that SQLite used before.
 struct SystemCalls {
     open: OpenCall,
     stat: StatCall,
@@ -36,16 +36,16 @@ struct SystemCalls {
 /// Set before SQLite makes calls through this VFS.
 static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 
-/// The VFS, made at first use; none if SQLite has no Unix to build it on.
+/// The VFS, created at first use; `None` if SQLite has no Unix VFS to copy.
 pub(super) fn registered() -> Option<&'static CStr> {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
     IS_REGISTERED.get_or_init(|| register().is_some()).then_some(NAME)
 }
 
 fn register() -> Option<()> {
-    // SAFETY: `sqlite3_vfs_find` answers a VFS that lives as long as the process, or null. os_unix.c calls what has these names with
-    // these very signatures. A copy of a VFS's fields, which point to functions and constants only, is a VFS too: SQLite's own variants
-    // of "unix" are made like that. It is never freed.
+    // SAFETY: `sqlite3_vfs_find` returns a VFS that lives as long as the process, or null. os_unix.c calls the functions with
+    // these names with exactly these signatures. A copy of a VFS's fields, which point only to functions and constants, is a VFS:
+    // SQLite's own variants of "unix" are made like this. It is never freed.
     unsafe {
         let unix = ffi::sqlite3_vfs_find(c"unix".as_ptr());
         let (get, set) = (unix.as_ref()?.xGetSystemCall?, unix.as_ref()?.xSetSystemCall?);
@@ -74,14 +74,14 @@ fn register() -> Option<()> {
 /// Copies the path: SQLite's own function would resolve the handle to a path again.
 ///
 /// # Safety
-/// `path` is a text, and `full` has `room` bytes.
+/// `path` is a C string, and `full` has `room` bytes.
 unsafe extern "C" fn full_pathname(
     _vfs: *mut ffi::sqlite3_vfs,
     path: *const c_char,
     room: c_int,
     full: *mut c_char,
 ) -> c_int {
-    // SAFETY: as said above; the lengths are compared first.
+    // SAFETY: as stated above; the lengths are compared first.
     unsafe {
         let path = CStr::from_ptr(path).to_bytes_with_nul();
         if !usize::try_from(room).is_ok_and(|room| path.len() <= room) {
@@ -95,10 +95,10 @@ unsafe extern "C" fn full_pathname(
 /// `open` for SQLite.
 ///
 /// # Safety
-/// `path` is a text.
+/// `path` is a C string.
 unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     let Some(calls) = SYSTEM_CALLS.get() else { return -1 };
-    // SAFETY: as said above; each text that is passed on lives as long as the call.
+    // SAFETY: as stated above; each string argument lives as long as the call.
     unsafe {
         let plain = |path: &CStr, flags: c_int| (calls.open)(path.as_ptr(), flags, mode);
         let path = CStr::from_ptr(path);
@@ -109,13 +109,13 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_i
     }
 }
 
-/// `stat` for SQLite, of what has the name itself.
+/// `stat` for SQLite, of the file itself and not of a link's target.
 ///
 /// # Safety
-/// `path` is a text, `answer` has room for the answer.
+/// `path` is a C string, `answer` has room for the result.
 unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
     let Some(calls) = SYSTEM_CALLS.get() else { return -1 };
-    // SAFETY: as said above.
+    // SAFETY: as stated above.
     unsafe {
         let is_host_statement = parse(CStr::from_ptr(path)).is_some();
         let call = if is_host_statement { calls.lstat } else { calls.stat };
@@ -123,15 +123,15 @@ unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
     }
 }
 
-/// The directory's descriptor and the name in it, if the path is one of ours.
+/// The directory's descriptor and the name in it, if the path has our prefix.
 fn parse(path: &CStr) -> Option<(BorrowedFd<'_>, &str)> {
     let (directory, name) = path.to_str().ok()?.strip_prefix(PREFIX)?.split_once('/')?;
     let directory = directory.parse::<u32>().ok().and_then(|number| i32::try_from(number).ok())?;
-    // SAFETY: who made the path keeps its handle open as long as the connection to which SQLite opens files.
+    // SAFETY: the creator of the path keeps its handle open as long as the connection for which SQLite opens files.
     Some((unsafe { BorrowedFd::borrow_raw(directory) }, name))
 }
 
-/// Opens a regular file of this directory, or makes it if that is asked for; -1 and `errno` if there is no such file.
+/// Opens a regular file of this directory, or creates it if requested; -1 and `errno` if there is no such file.
 fn open_beneath(
     directory: BorrowedFd<'_>,
     name: &str,
@@ -142,10 +142,10 @@ fn open_beneath(
     let asked = OFlags::from_bits_retain(flags.cast_unsigned());
     let making = OFlags::CREATE | OFlags::EXCL;
     let bits = |flags: OFlags| flags.bits().cast_signed();
-    // Nothing has an empty name: that sets `errno`, by which SQLite goes.
+    // No file has an empty name: this sets `errno`, which SQLite reads.
     let refuse = || plain(c"", 0);
     for _ in 0..OPEN_ATTEMPTS {
-        // Such a descriptor opens nothing: it has no effect on a device, and no lock ends with it.
+        // Such a descriptor does not open the file: it has no effect on a device, and closing it releases no lock.
         let found = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(directory, name, found, Mode::empty()) {
             Ok(found) if asked.contains(making) || !may_be_opened(directory, &found) => {
@@ -160,7 +160,7 @@ fn open_beneath(
                 let made = plain(path, bits(asked | making | OFlags::NOFOLLOW));
                 let is_there =
                     || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-                // Another process may have made it between the two calls.
+                // Another process may have created it between the two calls.
                 if made >= 0 || !is_there() {
                     return made;
                 }
@@ -171,13 +171,13 @@ fn open_beneath(
     refuse()
 }
 
-/// Whether this is a file of this directory's to open.
+/// Whether this file of the directory may be opened.
 fn may_be_opened(directory: BorrowedFd<'_>, found: &OwnedFd) -> bool {
     rustix::fs::fstat(found).is_ok_and(|found| fault(directory, &found).is_none())
 }
 
-/// Why a file of this directory is not to be opened. Root does not touch one that has a second name, elsewhere perhaps, and an owner of its
-/// own: a process that may write to the directory could have made the name here.
+/// Why a file of this directory must not be opened. Root does not use a file that has a second name, which may be elsewhere, and
+/// another owner: a process that may write to the directory could have created the name here.
 pub(super) fn fault(directory: BorrowedFd<'_>, file: &Stat) -> Option<&'static str> {
     if FileType::from_raw_mode(file.st_mode) != FileType::RegularFile {
         return Some("it is no regular file; move it away");
@@ -186,5 +186,5 @@ pub(super) fn fault(directory: BorrowedFd<'_>, file: &Stat) -> Option<&'static s
         || rustix::fs::fstat(directory).is_ok_and(|directory| directory.st_uid == file.st_uid);
     let is_strange =
         file.st_nlink > 1 && rustix::process::geteuid().is_root() && !is_of_its_owner();
-    is_strange.then_some("it has a second name, and another owner than its directory; move it away")
+    is_strange.then_some("it has a second name, and its owner is not its directory's; move it away")
 }

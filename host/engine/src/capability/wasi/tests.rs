@@ -1,4 +1,4 @@
-//! A guest of WASI that waits, and what it finds in its context.
+//! A guest of WASI that waits, and the contents of its context.
 
 use super::*;
 use crate::driver::driver_spec::DriverSpec;
@@ -8,7 +8,7 @@ use image_cache_model::{DriverConfig, Limits};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
-/// Waits as long as its parameter says, in nanoseconds.
+/// Waits for its parameter's number of nanoseconds.
 const WAITING: &str = r#"(component
     (import "wasi:io/poll@0.2.6" (instance $poll
         (export "pollable" (type $pollable (sub resource)))
@@ -50,7 +50,7 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
 }
 
 #[test]
-fn a_wait_ends_when_it_is_over() {
+fn a_wait_ends_after_its_time() {
     wait(1_000_000).expect("a millisecond passes");
 }
 
@@ -61,7 +61,7 @@ fn a_wait_of_an_hour_ends_with_the_call() {
 }
 
 #[test]
-fn a_wait_inside_an_asynchronous_runtime_is_no_panic() {
+fn a_wait_inside_an_asynchronous_runtime_does_not_panic() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { on_own_thread(|| wait(1_000_000)) }).expect("a millisecond passes");

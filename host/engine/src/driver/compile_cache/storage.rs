@@ -11,13 +11,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// So many compiled components are kept; what was compiled first goes first.
+/// Maximum number of compiled components; the oldest are removed first.
 pub(super) const MAX_ENTRIES: usize = 64;
 
-/// No entry has more bytes: compiled, the largest component that may be configured by default has less than a tenth.
+/// Maximum size of an entry: the largest component that is allowed by default needs less than a tenth when compiled.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Opens the directory, makes it if it is missing, and makes sure that it is ours alone.
+/// Opens the directory, creates it if it is missing, and checks that only this user can use it.
 pub fn open_private(directory: &Path) -> io::Result<Dir> {
     if !directory.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -34,7 +34,7 @@ pub fn open_private(directory: &Path) -> io::Result<Dir> {
     Ok(Dir::from_std_file(opened.into()))
 }
 
-/// The bytes of an entry; nothing if there is none, or it is not ours.
+/// The bytes of an entry; `None` if there is none, or it is not ours.
 pub fn read(directory: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
@@ -58,7 +58,7 @@ pub fn read(directory: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Writes an entry under a name of its own, flushes it, and only then gives it its name.
+/// Writes an entry under a temporary name, flushes it, and only then renames it.
 pub fn write(directory: &Dir, name: &str, code: &[u8]) -> io::Result<()> {
     let temporary = format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id());
     let written = write_new(directory, &temporary, code, name)
@@ -71,18 +71,18 @@ pub fn write(directory: &Dir, name: &str, code: &[u8]) -> io::Result<()> {
 }
 
 fn write_new(directory: &Dir, temporary: &str, code: &[u8], name: &str) -> io::Result<()> {
-    // What a killed process of our number left.
+    // A killed process with our id may have left this file.
     let _ = rustix::fs::unlinkat(directory, temporary, AtFlags::empty());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     let mut file = File::from(rustix::fs::openat(directory, temporary, flags, mode)?);
     file.write_all(&entry::head(code, name))?;
     file.write_all(code)?;
-    // A file that a power failure left half written must never have an entry's name.
+    // After a power failure, an incomplete file must not have an entry's name.
     file.sync_data()
 }
 
-/// Removes what was compiled first, and what a killed process left half written.
+/// Removes the oldest entries, and incomplete files of killed processes.
 pub fn evict_oldest(directory: &Dir) -> io::Result<()> {
     let mut entries: Vec<(SystemTime, OsString)> = Vec::new();
     for entry in directory.entries()?.flatten() {

@@ -1,4 +1,4 @@
-//! Compiled code is found again, and never run when it is damaged or not ours.
+//! Compiled code is found again, and never run if it is damaged or not ours.
 
 use super::storage::{MAX_ENTRIES, evict_oldest};
 use super::*;
@@ -15,7 +15,7 @@ fn compiled(cache: &CompileCache) -> Compiled {
 }
 
 #[test]
-fn the_second_time_nothing_is_compiled() {
+fn nothing_is_compiled_the_second_time() {
     let place = tempfile::tempdir().expect("a directory");
     let cache = CompileCache::at(place.path().join("compiled"));
     let first = compiled(&cache);
@@ -27,17 +27,17 @@ fn the_second_time_nothing_is_compiled() {
 /// The path of the only entry.
 fn only_entry(directory: &Path) -> PathBuf {
     let mut entries = std::fs::read_dir(directory).expect("a list").flatten();
-    entries.next().expect("it was kept").path()
+    entries.next().expect("it was stored").path()
 }
 
 #[test]
-fn damaged_code_is_compiled_anew() {
+fn damaged_code_is_compiled_again() {
     let place = tempfile::tempdir().expect("a directory");
     let directory = place.path().join("compiled");
     let cache = CompileCache::at(directory.clone());
     compiled(&cache);
     let path = only_entry(&directory);
-    let whole = std::fs::read(&path).expect("it can be read");
+    let whole = std::fs::read(&path).expect("it is readable");
     let flipped = |at: usize| {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
@@ -47,24 +47,24 @@ fn damaged_code_is_compiled_anew() {
     let flips = (0..whole.len()).step_by(whole.len() / 16).map(flipped);
     let cut = [0, 1, whole.len() / 2, whole.len() - 1].map(|len| whole[..len].to_vec());
     for damaged in flips.chain(cut).chain([longer, b"damaged".to_vec()]) {
-        std::fs::write(&path, damaged).expect("it can be written");
+        std::fs::write(&path, damaged).expect("it is writable");
         assert!(!compiled(&cache).from_cache);
         assert!(compiled(&cache).from_cache);
     }
 }
 
 #[test]
-fn what_is_no_regular_file_or_another_components_is_compiled_anew() {
+fn a_special_file_or_another_components_code_is_compiled_again() {
     let place = tempfile::tempdir().expect("a directory");
     let directory = place.path().join("compiled");
     let cache = CompileCache::at(directory.clone());
     compiled(&cache);
     let path = only_entry(&directory);
-    let code = std::fs::read(&path).expect("it can be read");
+    let code = std::fs::read(&path).expect("it is readable");
     let other = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
     assert!(entry::content(&code, &other).is_some() && entry::content(&code, "b").is_none());
     let outside = place.path().join("outside");
-    std::fs::write(&outside, &code).expect("it can be written");
+    std::fs::write(&outside, &code).expect("it is writable");
     let plants: [&dyn Fn(); 3] = [
         &|| std::os::unix::fs::symlink(&outside, &path).expect("a link"),
         &|| rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).expect("a pipe"),
@@ -74,16 +74,16 @@ fn what_is_no_regular_file_or_another_components_is_compiled_anew() {
         },
     ];
     for plant in plants {
-        std::fs::remove_file(&path).expect("it goes");
+        std::fs::remove_file(&path).expect("it is removed");
         plant();
         assert!(!compiled(&cache).from_cache);
         assert!(compiled(&cache).from_cache);
     }
-    assert_eq!(std::fs::read(&outside).expect("it is there"), code);
+    assert_eq!(std::fs::read(&outside).expect("it exists"), code);
 }
 
 #[test]
-fn a_directory_that_is_open_to_others_is_not_trusted() {
+fn a_directory_that_other_users_can_use_is_not_trusted() {
     let place = tempfile::tempdir().expect("a directory");
     let cache = CompileCache::at(place.path().join("compiled"));
     compiled(&cache);
@@ -99,15 +99,15 @@ fn the_newest_entries_are_kept() {
     let place = tempfile::tempdir().expect("a directory");
     for n in 0..MAX_ENTRIES + 5 {
         std::fs::write(place.path().join(format!("{n}{ENTRY_SUFFIX}")), b"")
-            .expect("it can be written");
+            .expect("it is writable");
     }
     let directory = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority());
-    evict_oldest(&directory.expect("it opens")).expect("old ones go");
+    evict_oldest(&directory.expect("it opens")).expect("old ones are removed");
     assert_eq!(std::fs::read_dir(place.path()).expect("a list").count(), MAX_ENTRIES);
 }
 
 #[test]
-fn the_directory_is_the_services_before_the_users() {
+fn the_directory_of_the_service_precedes_that_of_the_user() {
     let both = |name: &str| match name {
         "CACHE_DIRECTORY" => Some("/var/cache/images:/var/cache/more".into()),
         "HOME" => Some("/home/somebody".into()),

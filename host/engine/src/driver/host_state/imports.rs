@@ -1,4 +1,4 @@
-//! What guests import, each on a driver's state: the WIT interfaces of `wit/`, and WASI.
+//! The imports of guests, implemented on a driver's state: the WIT interfaces of `wit/`, and WASI.
 
 use super::HostState;
 use crate::bindings::image_cache::driver::{attributes, files, log, sql};
@@ -15,7 +15,7 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-/// Links what a driver was granted, and what every driver has: the log.
+/// Links the interfaces that a driver was granted, and the log, which every driver has.
 pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtime::Result<()> {
     log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     for grant in grants {
@@ -57,10 +57,10 @@ impl attributes::Host for HostState {
     fn is_supported(&mut self) -> wasmtime::Result<bool> {
         self.in_host(|state| {
             let Some(cache) = &mut state.cache else { return Ok(false) };
-            // The interface has no word for this: a driver that went on without an answer would be wrong either way.
+            // The interface has no value for this, and a driver that continued without an answer would be wrong in any case.
             cache.attributes.is_supported(&cache.images.directory).map_err(|error| {
                 let words =
-                    "it cannot be found out whether the cache's file system keeps user attributes";
+                    "cannot determine whether the cache's file system supports user attributes";
                 wasmtime::Error::msg(format!("{words}: {error}"))
             })
         })
@@ -145,7 +145,7 @@ impl log::Host for HostState {
     }
 }
 
-/// Links all of WASI 0.2, with waits of our own: wasmtime-wasi's block for as long as the guest likes.
+/// Links all of WASI 0.2, with our own waiting: wasmtime-wasi's blocks without a limit.
 pub fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
@@ -167,7 +167,7 @@ pub fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// The indices of the pollables that are ready, as soon as one is.
+/// Returns the indices of the ready pollables when at least one is ready.
 fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
     wasmtime::ensure!(!pollables.is_empty(), "it waits for nothing, which would never end");
     state.in_host(|state| {

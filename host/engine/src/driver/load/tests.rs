@@ -1,11 +1,11 @@
-//! Components that load, and every way in which one does not.
+//! Components that can be loaded, and each kind that cannot.
 
 use super::*;
 use crate::driver::compile_cache::digest;
 use crate::driver::testing::{Cache, component};
 use image_cache_model::{Grant, Limits};
 
-/// Why `bytes` under this configuration is no driver.
+/// Why `bytes` with this configuration is not a driver.
 fn refused(cache: &Cache, bytes: &[u8], grants: &[Grant]) -> String {
     let config = cache.config("mine", bytes, grants, Limits::default());
     let error =
@@ -15,7 +15,7 @@ fn refused(cache: &Cache, bytes: &[u8], grants: &[Grant]) -> String {
 }
 
 #[test]
-fn what_is_no_component_is_named_for_what_it_is() {
+fn a_file_that_is_not_a_component_is_identified() {
     let cache = Cache::new();
     let module = wat::parse_str("(module)").expect("valid text");
     let mut cut = component(&[], "");
@@ -35,7 +35,7 @@ fn what_is_no_component_is_named_for_what_it_is() {
 }
 
 #[test]
-fn another_world_and_another_major_version_are_refused_with_what_the_host_speaks() {
+fn another_world_or_major_version_is_refused_with_the_supported_version() {
     let cache = Cache::new();
     let exporting = |name: &str| {
         let text = format!("(component (instance $i) (export \"{name}\" (instance $i)))");
@@ -50,7 +50,7 @@ fn another_world_and_another_major_version_are_refused_with_what_the_host_speaks
 }
 
 #[test]
-fn everything_that_was_not_granted_is_in_one_error_with_the_line_that_would_grant_it() {
+fn one_error_lists_all_missing_grants_with_the_line_that_sets_them() {
     let cache = Cache::new();
     let imports = [
         "image-cache:driver/sql@1.0.0",
@@ -81,7 +81,7 @@ fn everything_that_was_not_granted_is_in_one_error_with_the_line_that_would_gran
 }
 
 #[test]
-fn names_at_the_rim_are_few_and_disturb_no_terminal() {
+fn imported_names_are_limited_and_escaped() {
     let cache = Cache::new();
     let importing = |names: &[String]| {
         let import = |name: &String| format!("(import \"{name}\" (instance))");
@@ -99,7 +99,7 @@ fn names_at_the_rim_are_few_and_disturb_no_terminal() {
 }
 
 #[test]
-fn what_is_granted_is_linked() {
+fn granted_interfaces_are_linked() {
     let cache = Cache::new();
     let import =
         r#"(import "image-cache:driver/sql@1.0.0" "execute" (func (param i32 i32 i32 i32 i32)))"#;
@@ -124,12 +124,12 @@ fn a_component_that_is_not_the_pinned_one_is_refused() {
 }
 
 #[test]
-fn a_name_that_leads_nowhere_says_which_names_do() {
+fn an_unknown_name_is_refused_with_the_known_names() {
     let cache = Cache::new();
     let config = cache.config("mine", b"", &[], Limits::default());
     let fault = |name: &str| {
         Driver::load(name, &config, Arc::clone(&cache.directory))
-            .expect_err("it leads nowhere")
+            .expect_err("it is dangling")
             .to_string()
     };
     let found = fault("sqlight");
@@ -141,7 +141,7 @@ fn a_name_that_leads_nowhere_says_which_names_do() {
 }
 
 #[test]
-fn a_trap_on_the_way_keeps_a_driver_from_loading() {
+fn a_trap_during_loading_is_an_error() {
     let cache = Cache::new();
     for export in ["describe", "configure"] {
         let bytes = component(&[(export, "unreachable")], "");

@@ -1,4 +1,4 @@
-//! The calls of a driver: each converts its arguments for the guest, and checks the guest's answer.
+//! The calls of a driver: each converts its arguments for the guest, and checks the guest's result.
 
 use super::Driver;
 use crate::bindings::exports::image_cache::driver::driver::Guest;
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use wasmtime::Store;
 
 impl Driver {
-    /// Whether the policy lets an image in; `size` in bytes, if it is known.
+    /// Whether the policy admits an image; `size` in bytes, if it is known.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -31,8 +31,8 @@ impl Driver {
         self.call("is-cacheable", work, Ok)
     }
 
-    /// Writes a record, in place of any that is there. `file` is the file that the image's attributes are meant to be
-    /// on, if it is not published yet.
+    /// Writes a record, and replaces an existing one. `file` is the file to which the image's attributes belong,
+    /// if it is not published yet.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -52,7 +52,7 @@ impl Driver {
         self.call("record-cached", work, Ok)
     }
 
-    /// Counts hits, oldest first; one of an image without a record is passed over.
+    /// Counts hits, oldest first; hits of images without a record are ignored.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -60,7 +60,7 @@ impl Driver {
         self.record_hits_with(hits, None)
     }
 
-    /// The same, of an image whose file is open: a driver that keeps its records on the files need not open it.
+    /// The same, for an image whose file is open: a driver that keeps its records in the files need not open it.
     pub fn record_hits_with(
         &self,
         hits: &[Hit],
@@ -77,7 +77,7 @@ impl Driver {
         self.call("record-hits", work, Ok)
     }
 
-    /// Removes records; an image without one is passed over.
+    /// Removes records; images without a record are ignored.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -96,7 +96,7 @@ impl Driver {
         self.call("get-cached-image", work, |image| convert::record_of(id, image))
     }
 
-    /// A page of records in the order of their ids, behind `after`; an empty one ends the list.
+    /// A page of records in the order of their ids, after `after`; an empty page ends the list.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -112,7 +112,7 @@ impl Driver {
         self.call("get-cached-images", work, |images| convert::page(after, limit, images))
     }
 
-    /// Images and bytes in the records.
+    /// The number of images and bytes in the records.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -124,7 +124,7 @@ impl Driver {
         )
     }
 
-    /// What to evict, first to go first.
+    /// Which images to evict, in this order.
     ///
     /// # Errors
     /// As every call: see [`CallError`].
@@ -134,7 +134,7 @@ impl Driver {
         self.call("select-victims", work, |victims| convert::victims(eviction, victims))
     }
 
-    /// Which of a page of leftovers are to be removed now.
+    /// Which leftovers of a page to remove now.
     ///
     /// # Errors
     /// As every call: see [`CallError`].

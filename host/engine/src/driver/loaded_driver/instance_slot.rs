@@ -1,11 +1,11 @@
-//! The place of a driver's instance.
+//! The slot for a driver's instance.
 
 use crate::driver::error::CallError;
 use crate::driver::host_state::HostState;
 use crate::driver::instance::{Instance, InstanceTemplate};
 use std::time::Instant;
 
-/// The instance, or what is kept for the next one.
+/// The instance, or the state for the next one.
 #[derive(Default)]
 pub(super) struct InstanceSlot {
     pub instance: Option<Instance>,
@@ -13,7 +13,7 @@ pub(super) struct InstanceSlot {
 }
 
 impl InstanceSlot {
-    /// The instance, made anew if there is none.
+    /// The instance, which is created if there is none.
     pub fn instance(
         &mut self,
         template: &InstanceTemplate,
@@ -31,7 +31,7 @@ impl InstanceSlot {
         Ok(empty.insert(instance))
     }
 
-    /// Drops an instance whose database was removed or replaced, and says so.
+    /// Drops an instance whose database was removed or replaced; returns whether it did.
     pub fn drop_replaced(&mut self) -> bool {
         let is_replaced = self.instance.as_mut().is_some_and(Instance::close_replaced_database);
         if is_replaced {
@@ -40,7 +40,7 @@ impl InstanceSlot {
         is_replaced
     }
 
-    /// Drops the instance, and keeps what the next one can use.
+    /// Drops the instance, and keeps the state that the next one can use.
     pub fn retire(&mut self) {
         if let Some(instance) = self.instance.take() {
             self.idle = Some(instance.into_state());

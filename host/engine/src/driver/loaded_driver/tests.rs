@@ -1,4 +1,4 @@
-//! Drivers that behave, and drivers that do not.
+//! Drivers that meet the contract, and drivers that do not.
 
 use crate::capability::images::OpenImage;
 use crate::driver::testing::{Cache, component, short_limits};
@@ -22,10 +22,10 @@ fn hit(name: &str, seconds: u64) -> Hit {
     Hit { image_id: id(name), at: at(seconds) }
 }
 
-/// Puts a file into the cache and its record into the records.
+/// Creates a file in the cache, and its record.
 fn put(cache: &Cache, driver: &Driver, name: &str, size: u64, accessed: u64) -> CachedImage {
     let path = cache.directory.path().join(name);
-    let file = std::fs::File::create(&path).expect("it can be made");
+    let file = std::fs::File::create(&path).expect("it can be created");
     file.set_len(size).expect("it can be filled");
     file.set_modified(at(1_600_000_000)).expect("its time can be set");
     let md5 = "d41d8cd98f00b204e9800998ecf8427e";
@@ -48,11 +48,11 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     }
 }
 
-/// A file outside the cache; none, aloud, if it can have no attributes.
+/// A file outside the cache; `None`, with a message, if it does not support attributes.
 fn file_with_attributes() -> Option<tempfile::NamedTempFile> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     if xattr::set(file.path(), "user.probe", b"1").is_err() {
-        eprintln!("SKIPPED: {} keeps no user attributes", file.path().display());
+        eprintln!("SKIPPED: {} does not support user attributes", file.path().display());
         return None;
     }
     Some(file)
@@ -118,13 +118,13 @@ fn an_unpublished_file_has_the_attributes_while_it_is_recorded() {
     assert_eq!(driver.cached_image(&id("coming")), Ok(None));
 }
 
-/// The hits that the attribute of a file says.
+/// The hits in the attribute of a file.
 fn hits_on(path: &std::path::Path) -> Option<Vec<u8>> {
     xattr::get(path, "user.hits").expect("attributes")
 }
 
 #[test]
-fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
+fn a_hit_is_counted_on_the_open_file_which_is_released_after_the_call() {
     let Some(_probe) = file_with_attributes() else { return };
     let cache = Cache::new();
     let driver = cache.built_in("xattr");
@@ -140,9 +140,9 @@ fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
         [hits_on(&path("a")), hits_on(&path("b"))],
         [Some(b"4".to_vec()), Some(b"4".to_vec())]
     );
-    assert_eq!(Arc::strong_count(&lent.file), 1, "an evicted image gives its space back");
+    assert_eq!(Arc::strong_count(&lent.file), 1, "an evicted image frees its space");
 
-    // Set aside, it is no cached image's file any more; another one has its name.
+    // A quarantined file is no longer a cached image's file; another file has its name.
     std::fs::rename(path("a"), path("invalid").join("a")).expect("it is moved");
     driver.record_hits_with(&hits[..1], Some(&lent)).expect("nothing is counted");
     put(&cache, &driver, "a", 2, 1_700_000_000);
@@ -152,14 +152,14 @@ fn a_hit_is_counted_on_the_file_that_was_lent_which_is_let_go_after_the_call() {
 }
 
 #[test]
-fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
+fn an_interrupted_guest_does_not_keep_the_open_file() {
     let cache = Cache::new();
     let import =
         r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], import);
     let config = cache.config("text", &looping, &[Grant::Files], short_limits());
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
-    std::fs::write(cache.directory.path().join("a"), b"image").expect("it can be written");
+    std::fs::write(cache.directory.path().join("a"), b"image").expect("it is writable");
     let file = std::fs::File::open(cache.directory.path().join("a")).expect("it opens");
     let lent = OpenImage { image_id: id("a"), file: Arc::new(file) };
     failure(driver.record_hits_with(&[hit("a", 1)], Some(&lent)));
@@ -167,7 +167,7 @@ fn a_guest_that_is_cut_short_does_not_keep_the_file_that_was_lent() {
 }
 
 #[test]
-fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_take() {
+fn a_call_waits_for_slow_calls_no_longer_than_a_call_may_take() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
     let limits = Limits { guest_time: short_limits().call_time, ..short_limits() };
@@ -184,12 +184,12 @@ fn who_waits_for_calls_that_take_all_their_time_waits_no_longer_than_a_call_may_
     });
     assert!(calls.iter().any(|(_, error)| *error == CallError::Crowded));
     let longest = calls.iter().map(|(took, _)| *took).max().expect("there are some");
-    // Its turn, and then its own call; one after the other they would take 6 s.
+    // One call waits for its turn and then runs; if they ran one after the other, they would take 6 s.
     assert!(longest < 5 * (2 * limits.call_time + Duration::from_millis(100)), "{longest:?}");
 }
 
 #[test]
-fn a_guest_that_loops_is_cut_short_and_the_next_call_gets_a_new_instance() {
+fn a_guest_that_loops_is_interrupted_and_the_next_call_gets_a_new_instance() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
     let driver = cache.driver(&looping);
@@ -201,9 +201,9 @@ fn a_guest_that_loops_is_cut_short_and_the_next_call_gets_a_new_instance() {
 }
 
 #[test]
-fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
+fn a_guest_that_waits_in_the_host_is_interrupted_at_the_limit_of_the_call() {
     let cache = Cache::new();
-    // Each call of the host is charged to the host, so that only the limit of the whole call is left.
+    // Each host call counts as the host's time, so only the limit of the whole call applies.
     let import =
         r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let body =
@@ -218,7 +218,7 @@ fn a_guest_that_waits_in_the_host_is_cut_short_by_the_limit_of_the_call() {
 }
 
 #[test]
-fn a_trap_is_a_failure_with_the_words_that_the_guest_said_last() {
+fn a_trap_is_a_failure_with_the_last_message_of_the_guest() {
     let cache = Cache::new();
     let import = r#"(import "image-cache:driver/log@1.0.0" "log" (func $log (param i32 i32 i32)))
         (data (i32.const 64) "out of luck")"#;
@@ -230,7 +230,7 @@ fn a_trap_is_a_failure_with_the_words_that_the_guest_said_last() {
 }
 
 #[test]
-fn memory_and_stack_of_a_guest_are_bounded() {
+fn memory_and_stack_of_a_guest_are_limited() {
     let cache = Cache::new();
     let greedy = "(drop (memory.grow (i32.const 100))) (i32.const 4096)";
     let words = failure(cache.driver(&component(&[("forget", greedy)], "")).forget(&[]));
@@ -242,7 +242,7 @@ fn memory_and_stack_of_a_guest_are_bounded() {
     assert!(words.contains("stack"), "{words}");
 }
 
-/// Answers of one record each: a list at 64 of the one that is there, in an `ok` at 48.
+/// A function that returns one record each: a list at 64 with one element, in an `ok` at 48.
 fn answering(export: &str, element: &str) -> Vec<u8> {
     let data = format!(
         r#"(data (i32.const 48) "\00\00\00\00\40\00\00\00\01\00\00\00")
@@ -252,7 +252,7 @@ fn answering(export: &str, element: &str) -> Vec<u8> {
 }
 
 #[test]
-fn answers_that_no_driver_may_give_are_failures() {
+fn invalid_results_of_a_driver_are_failures() {
     let cache = Cache::new();
     let request = Eviction { now: at(1), bytes_needed: 1, exclude: &[id("good")], limit: 1 };
     let victim = |name: &str, size: &str| {
@@ -279,7 +279,7 @@ fn answers_that_no_driver_may_give_are_failures() {
 }
 
 #[test]
-fn an_error_of_the_driver_leaves_its_instance_alone() {
+fn an_error_of_the_driver_does_not_replace_its_instance() {
     let cache = Cache::new();
     let busy = component(&[("forget", "(i32.const 48)")], r#"(data (i32.const 48) "\01")"#);
     let driver = cache.driver(&busy);
@@ -308,10 +308,10 @@ fn calls_from_several_threads_wait_for_each_other() {
 }
 
 #[test]
-fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
+fn a_corrupt_database_is_quarantined_at_loading_and_while_running() {
     let cache = Cache::new();
     let database = cache.directory.path().join("cache.db");
-    std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
+    std::fs::write(&database, vec![b'x'; 8192]).expect("it is writable");
     let driver = cache.built_in("sqlite");
     let aside = || {
         let own = std::fs::read_dir(cache.directory.path().join(".image-cache")).expect("a list");
@@ -321,13 +321,13 @@ fn a_corrupt_database_is_set_aside_at_loading_and_while_running() {
     };
     assert_eq!(aside(), 1);
     put(&cache, &driver, "a", 1, 1);
-    // Another process did the same meanwhile: the driver goes on with the database that is there now.
+    // Another process did the same meanwhile: the driver continues with the current database.
     for ending in ["", "-wal", "-shm"] {
         let name = format!("cache.db{ending}");
         let from = cache.directory.path().join(&name);
         std::fs::rename(from, cache.place.path().join(name)).expect("it moves");
     }
-    std::fs::write(&database, vec![b'x'; 8192]).expect("it can be written");
+    std::fs::write(&database, vec![b'x'; 8192]).expect("it is writable");
     assert_eq!(driver.cache_size(), Err(CallError::Replaced));
     assert!(matches!(driver.cache_size(), Err(CallError::Corrupt(_))));
     driver.quarantine_database().expect("it moves");

@@ -1,4 +1,4 @@
-//! The driver that is checked, and its grants.
+//! The driver to check, and its grants.
 
 use crate::commands::driver::lookup::{as_file, is_built_in};
 use crate::error::CliError;
@@ -31,10 +31,10 @@ fn option(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The origin of a file's grants if nothing else granted them.
+/// The source of a file's grants if the configuration sets none.
 const THIS_CHECK: &str = "this check";
 
-/// The driver to be checked, with a configuration that has nothing to do with any cache.
+/// The driver to check, with a configuration that is independent of any cache.
 pub struct CheckedDriver {
     pub config: Config,
     pub granted: Vec<Grant>,
@@ -72,7 +72,7 @@ impl CheckedDriver {
         Ok(CheckedDriver { config, granted, granted_by })
     }
 
-    /// Reports the grants that this check itself gives.
+    /// Reports the grants that only this check gives.
     pub fn report_grants(&self) {
         if self.granted_by != THIS_CHECK || self.granted.is_empty() {
             return;
@@ -80,14 +80,14 @@ impl CheckedDriver {
         let names: Vec<String> = self.granted.iter().map(|grant| format!("\"{grant}\"")).collect();
         let names = names.join(", ");
         let words = format!(
-            "granted what it imports, for this check alone and in a directory of its own: {names}; \
+            "granted what it imports, for this check alone and in a temporary directory: {names}; \
              to be used it needs `grants = [{names}]` in its [drivers.NAME]"
         );
         print_message("note", &words);
     }
 }
 
-/// A built-in driver has its grants from the host, and takes no options.
+/// The host sets the grants of a built-in driver, which has no options.
 fn built_in(config: &Config, args: &CheckArgs, found: Inspection) -> anyhow::Result<CheckedDriver> {
     if !args.grants.is_empty() || !args.options.is_empty() {
         let words = format!("{} is built in: it takes no --grant and no --option", found.name);
@@ -98,7 +98,7 @@ fn built_in(config: &Config, args: &CheckArgs, found: Inspection) -> anyhow::Res
     Ok(CheckedDriver { config, granted, granted_by: "the host" })
 }
 
-/// A name for the driver in a file: the file's own name if a driver may have it.
+/// A name for the driver in a file: the file's own name if it is a valid driver name.
 fn name_of(file: &str) -> String {
     let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_driver_is_called_as_its_file_if_that_may_be_a_name() {
+    fn a_driver_has_the_name_of_its_file_if_that_is_valid() {
         assert_eq!(name_of("/some/where/gdsf-2.wasm"), "gdsf-2");
         assert_eq!(name_of("gdsf"), "gdsf");
         for file in ["sqlite.wasm", "XATTR.wasm", "a b.wasm", "..", "-x.wasm", "a.b.wasm"] {

@@ -8,7 +8,7 @@ use image_cache::{Bound, Grant, Peak};
 use serde::Serialize;
 use std::time::Duration;
 
-/// From this share of a bound on, the report points it out.
+/// The report marks a limit from this share on.
 const NEAR: f64 = 0.5;
 
 /// A case.
@@ -30,7 +30,7 @@ struct CallAnswer<'a> {
     longest_seconds: f64,
 }
 
-/// The most that was used of a bound: bytes, seconds, or a number of things.
+/// The maximum use of a limit: bytes, seconds, or a number.
 #[derive(Serialize)]
 struct LimitAnswer {
     limit: &'static str,
@@ -40,7 +40,7 @@ struct LimitAnswer {
     near: bool,
 }
 
-/// The answer of `driver check`.
+/// The output of `driver check`.
 #[derive(Serialize)]
 pub struct CheckAnswer<'a> {
     driver: &'a str,
@@ -103,7 +103,7 @@ impl CheckReport {
         parts.join("\n\n")
     }
 
-    /// A driver that does not load counts as a failed test: an empty suite would pass.
+    /// A driver that cannot be loaded counts as a failed test: an empty suite would pass.
     pub fn suite(&self) -> Suite<'_> {
         let mut cases: Vec<TestCase<'_>> = self
             .results
@@ -189,7 +189,7 @@ fn is_time(bound: Bound) -> bool {
     matches!(bound, Bound::GuestTime | Bound::CallTime)
 }
 
-/// A duration in the unit that suits it.
+/// A duration in a suitable unit.
 fn short_time(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {

@@ -1,9 +1,9 @@
-//! What a guest's SQL may not do, and within what it may do the rest.
+//! What a guest's SQL may not do, and the limits of what it may do.
 
 use super::*;
 
 #[test]
-fn sql_that_reaches_out_of_the_database_is_denied() {
+fn sql_that_accesses_anything_outside_the_database_is_denied() {
     let mut records = records();
     for sql in [
         "ATTACH '/tmp/elsewhere.db' AS x",
@@ -51,7 +51,7 @@ fn sql_that_reaches_out_of_the_database_is_denied() {
     }
 }
 
-/// What SQLite has and no guest gets: by name, so that nothing new is overlooked.
+/// SQLite's functions that no guest gets; listed by name so that new ones are noticed.
 const NO_FUNCTIONS: &str = "current_date current_time current_timestamp date datetime julianday strftime time timediff unixepoch \
     random randomblob json_patch jsonb_patch json_pretty trim ltrim rtrim unhex load_extension sqlite_log \
     sqlite_compileoption_get sqlite_compileoption_used sqlite_source_id soundex subtype unistr unistr_quote \
@@ -59,7 +59,7 @@ const NO_FUNCTIONS: &str = "current_date current_time current_timestamp date dat
     optimize match regexp rtreecheck rtreedepth rtreenode";
 
 #[test]
-fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_denied() {
+fn every_function_and_table_of_sqlite_is_granted_or_listed_as_denied() {
     let mut records = records();
     let all = rusqlite::Connection::open_in_memory().expect("a connection");
     let names = |sql| -> Vec<String> {
@@ -72,7 +72,7 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
         let granted = functions::may_call(&name);
         assert!(granted != known.contains(&&*name), "{name} is new: grant it, or list it here");
     }
-    // A module that is a table by itself is one that can be read without being made.
+    // A module whose table has the same name can be read without creating a table.
     for name in
         names("SELECT name FROM pragma_module_list WHERE name NOT LIKE 'pragma~_%' ESCAPE '~'")
     {
@@ -82,29 +82,29 @@ fn every_function_and_every_table_of_sqlite_s_own_is_granted_or_known_to_be_deni
 }
 
 #[test]
-fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_again() {
+fn a_statement_is_prepared_within_limits_again_after_a_schema_change() {
     let mut records = records();
     let mut execute = |sql: &str| records.database.execute(&text(sql)).expect(sql);
     execute("CREATE TABLE v0(x)");
     execute("INSERT INTO v0 VALUES (1)");
     execute("CREATE VIEW v22 AS SELECT x FROM v0");
     let last = "SELECT x FROM v22";
-    records.database.query(&text(last)).expect("it is a small view");
-    records.database.execute(&text("DROP VIEW v22")).expect("it goes");
+    records.database.query(&text(last)).expect("a small view");
+    records.database.execute(&text("DROP VIEW v22")).expect("dropped");
     for n in 0..22 {
         let twice = format!("CREATE VIEW v{} AS SELECT x + x AS x FROM v{n}", n + 1);
         records.database.execute(&text(&twice)).expect("each is small");
     }
     let before = memory::peak();
-    let error = records.database.query(&text(last)).expect_err("it stands for four million sums");
+    let error = records.database.query(&text(last)).expect_err("four million sums");
     assert_eq!(arm(&error), "too-large");
     let grown = memory::peak() - before;
     assert!(grown < 32 << 20, "SQLite grew by {grown} bytes");
-    // What is no bomb is prepared anew, and nobody notices.
+    // Statements that are not excessive are prepared again, without an error.
     let insert = text("INSERT INTO t(v) VALUES (1)");
     for n in 0..3 {
         records.database.execute(&insert).expect("it is inserted");
-        records.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is made");
+        records.database.execute(&text(&format!("CREATE TABLE u{n}(x)"))).expect("it is created");
         records.database.query(&text("SELECT count(*) FROM t")).expect("it is counted");
     }
     records
@@ -116,10 +116,10 @@ fn a_statement_whose_tables_became_another_schema_is_prepared_within_bounds_agai
 }
 
 #[test]
-fn no_function_takes_more_arguments_than_may_be_copied() {
+fn no_function_accepts_more_arguments_than_may_be_copied() {
     let mut records = records();
     let concat = |n| text(&format!("SELECT length(concat({}))", vec!["'x'"; n].join(",")));
-    records.database.query(&concat(32)).expect("32 are fine");
+    records.database.query(&concat(32)).expect("32 are allowed");
     records.database.query(&concat(33)).expect_err("33 are not");
 }
 
@@ -140,13 +140,13 @@ fn a_query_writes_nothing() {
 }
 
 #[test]
-fn what_defines_the_schema_is_bounded_in_number_and_length_also_when_it_is_prepared_already() {
+fn the_schema_is_limited_in_number_and_length_even_for_prepared_statements() {
     let mut records = records();
     let view = |n: usize| text(&format!("CREATE VIEW v{n} AS SELECT '{}'", "x".repeat(9_000)));
     let drop = |n: usize| text(&format!("DROP VIEW v{n}"));
     for n in 0..10 {
         records.database.execute(&view(n)).expect("there is room for one");
-        records.database.execute(&drop(n)).expect("it goes");
+        records.database.execute(&drop(n)).expect("dropped");
     }
     let made = (0..10).filter(|n| records.database.execute(&view(*n)).is_ok()).count();
     assert_eq!(made, 3);
@@ -159,5 +159,5 @@ fn what_defines_the_schema_is_bounded_in_number_and_length_also_when_it_is_prepa
     }
     let column = text(&format!("ALTER TABLE t ADD COLUMN c DEFAULT '{}'", "x".repeat(9_000)));
     assert_eq!(arm(&records.database.execute(&column).expect_err("it is full")), "too-large");
-    records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("all else goes on");
+    records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("other statements work");
 }

@@ -1,17 +1,17 @@
-//! The files of a database: which they are, and what becomes of one that is not what it should be.
+//! The files of a database, and what happens to invalid ones.
 
 use super::*;
 
 #[test]
-fn the_file_is_like_the_cache_s_other_files_and_no_link_is_followed() {
+fn the_file_has_the_mode_of_other_files_and_no_link_is_followed() {
     let records = records();
-    let mode = |name: &str| rustix::fs::stat(records.base.join(name)).expect("it is there").st_mode;
+    let mode = |name: &str| rustix::fs::stat(records.base.join(name)).expect("it exists").st_mode;
     assert_eq!(mode("cache.db") & 0o777, (mode("") & 0o666) | 0o600);
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
     let target = tempfile::NamedTempFile::new().expect("a file");
     std::os::unix::fs::symlink(target.path(), records.base.join("link.db")).expect("it links");
-    std::fs::create_dir(records.base.join("folder.db")).expect("it is made");
+    std::fs::create_dir(records.base.join("folder.db")).expect("it is created");
     for name in ["link.db", "folder.db"] {
         let mut database = Database::new(
             Arc::clone(&directory),
@@ -33,12 +33,12 @@ fn a_lock_file_that_another_process_linked_keeps_its_mode() {
     rustix::fs::chmod(&elsewhere, 0o640.into()).expect("its mode changes");
     std::fs::remove_file(&lock).expect("it was made with the first database");
     std::fs::hard_link(&elsewhere, &lock).expect("it links");
-    of_a_driver(&records, 1 << 30).execute(&text("CREATE TABLE t(x)")).expect("it is made");
-    assert_eq!(rustix::fs::stat(&elsewhere).expect("it is there").st_mode & 0o777, 0o640);
+    of_a_driver(&records, 1 << 30).execute(&text("CREATE TABLE t(x)")).expect("it is created");
+    assert_eq!(rustix::fs::stat(&elsewhere).expect("it exists").st_mode & 0o777, 0o640);
 }
 
 #[test]
-fn records_of_other_drivers_lie_in_a_directory_of_their_own() {
+fn records_of_other_drivers_are_in_their_own_directory() {
     let records = records();
     let directory =
         Arc::new(Directory::open(&records.base, Path::new("cache.db")).expect("it opens"));
@@ -48,12 +48,12 @@ fn records_of_other_drivers_lie_in_a_directory_of_their_own() {
         1 << 30,
         records.deadline.clone(),
     );
-    database.execute(&text("CREATE TABLE t(x)")).expect("it is made");
+    database.execute(&text("CREATE TABLE t(x)")).expect("it is created");
     assert!(records.base.join(".image-cache/drivers/mine.db").is_file());
 }
 
 #[test]
-fn a_database_that_was_replaced_is_opened_anew_at_the_next_call() {
+fn a_replaced_database_is_opened_again_at_the_next_call() {
     let mut records = records();
     records.database.execute(&text("INSERT INTO t(v) VALUES (1)")).expect("it is inserted");
     for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
@@ -69,7 +69,7 @@ fn a_database_that_was_replaced_is_opened_anew_at_the_next_call() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
+fn a_file_that_is_not_a_database_is_reported_as_corrupt_and_quarantined() {
     let mut records = records();
     drop(records.database.open.take());
     std::fs::write(
@@ -90,26 +90,26 @@ fn a_file_that_is_no_database_is_remembered_as_corrupt_and_set_aside_whole() {
 }
 
 #[test]
-fn no_room_for_the_index_of_the_log_is_a_full_storage() {
+fn no_space_for_the_index_of_the_log_means_a_full_storage() {
     let no_room = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     let fault = SqlFault::Sqlite(rusqlite::Error::SqliteFailure(no_room, None));
     assert_eq!(arm(&records().database.note_fault(fault)), "full");
 }
 
 #[test]
-fn a_sound_database_that_could_not_be_read_once_is_spared_once() {
+fn an_intact_database_is_not_quarantined_at_the_first_read_failure() {
     let mut records = records();
-    let condemn = |records: &mut Records| {
-        // SQLite's answer to a page that the disk did not hand out.
+    let quarantine = |records: &mut Records| {
+        // SQLite's message for a page that the disk could not read.
         let malformed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         records
             .database
             .note_fault(SqlFault::Sqlite(rusqlite::Error::SqliteFailure(malformed, None)));
-        records.database.quarantine().expect("it can be looked at")
+        records.database.quarantine().expect("it is readable")
     };
-    assert_eq!(condemn(&mut records), None);
+    assert_eq!(quarantine(&mut records), None);
     assert!(records.base.join("cache.db").exists());
     records.database.begin_call();
-    records.database.query(&text("SELECT * FROM t")).expect("the table is there still");
-    assert!(condemn(&mut records).is_some_and(|aside| aside.is_file()), "not for ever");
+    records.database.query(&text("SELECT * FROM t")).expect("the table still exists");
+    assert!(quarantine(&mut records).is_some_and(|aside| aside.is_file()), "the second");
 }
