@@ -18,7 +18,7 @@ pub struct ClientLimits {
     /// The most connections of clients at once, or fewer if the limit of open files allows only fewer; further ones wait until one ends, and idle ones are closed for them
     #[arg(long, value_name = "N", env = "IMAGE_CACHE_MAX_CONNECTIONS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
-    /// The largest head of a request; a larger one is answered with 431
+    /// The maximum size of the header of a request; the response to a larger one is 431
     #[arg(long, value_name = "SIZE", env = "IMAGE_CACHE_MAX_HEAD", default_value = "64 KiB", value_parser = head)]
     pub max_head: usize,
     /// How long a client may take to send the header of a request, and of each later one on its connection
@@ -27,7 +27,7 @@ pub struct ClientLimits {
     /// How long a client may neither send nor read a byte of a body before its connection is closed
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_BODY_TIMEOUT", default_value = "60s", value_parser = patience)]
     pub body_timeout: Duration,
-    /// How long answers may take to finish when the service is stopped
+    /// How long responses may take to finish when the service is stopped
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_STOP_WITHIN", default_value = "5m", value_parser = time)]
     pub stop_within: Duration,
 }

@@ -12,7 +12,7 @@ pub struct Origin {
     /// The server of images: http:// or https://, a host, and the path below which the images are
     #[arg(long, value_name = "URL", env = "IMAGE_CACHE_UPSTREAM", value_parser = upstream)]
     pub upstream: Uri,
-    /// The longest wait for the upstream: for a connection, an answer, or the next bytes of one; seconds, or with a unit
+    /// The longest wait for the upstream: for a connection, a response, or the next bytes of one; seconds, or with a unit
     #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = time, hide_default_value = true)]
     pub upstream_timeout: Duration,
     #[command(flatten)]
