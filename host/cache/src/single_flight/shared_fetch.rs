@@ -124,10 +124,9 @@ impl SharedSource for SharedFetch {
     }
 
     fn try_fetch_next(&self, position: u64) -> io::Result<bool> {
-        if self.progress.has_moved(position) {
-            return Ok(true);
-        }
-        let pump = lock(&self.pump).take();
+        // In one step: if the cache fails, the pump belongs to the reader that opened the source alone, from that end on.
+        let look = || lock(&self.pump).take();
+        let Some(pump) = self.progress.look_unless_moved(position, look) else { return Ok(true) };
         pump.map_or(Ok(false), |pump| self.fetch_with(pump).map(|()| true))
     }
 

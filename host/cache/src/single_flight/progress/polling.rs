@@ -36,9 +36,11 @@ impl Progress {
         Poll::Pending
     }
 
-    /// Whether there is something behind `position`, or the end.
-    pub fn has_moved(&self, position: u64) -> bool {
-        self.state().has_moved(position)
+    /// What `look` finds; `None` if there is something behind `position`, or the end. The state stays locked while `look` runs, so that
+    /// the fetch does not end in between.
+    pub fn look_unless_moved<T>(&self, position: u64, look: impl FnOnce() -> T) -> Option<T> {
+        let state = self.state();
+        (!state.has_moved(position)).then(look)
     }
 
     /// Asks the task that reads the source for a sign of life; false if it owes one since the last time.
@@ -80,5 +82,32 @@ impl Progress {
             return Poll::Ready(PumpCall::Write);
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::single_flight::FetchEnd;
+    use crate::single_flight::progress::FetchPhase;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn a_fetch_does_not_end_while_a_reader_looks() {
+        let (progress, ended) = (Progress::new(FetchPhase::Starting, None), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let seen = progress.look_unless_moved(0, || {
+                scope.spawn(|| {
+                    progress.end(FetchEnd::CacheFailed);
+                    ended.store(true, Ordering::Release);
+                });
+                thread::sleep(Duration::from_millis(50));
+                ended.load(Ordering::Acquire)
+            });
+            assert_eq!(seen, Some(false));
+        });
+        assert_eq!(progress.look_unless_moved(0, || true), None);
     }
 }
