@@ -96,7 +96,7 @@ impl Reconciler<'_> {
 
     /// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
     fn repair(&self, id: &ImageId, budget: &DriverBudget) -> Result<bool> {
-        let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
+        let in_file = |source| Error::Image { operation: "examine", image_id: id.clone(), source };
         let _image = self.directory.lock_image(id).map_err(in_file)?;
         let file = self.directory.cached_file(id).map_err(in_file)?;
         let record = self.metadata.cached_image(id, budget)?;

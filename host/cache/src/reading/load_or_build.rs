@@ -60,7 +60,7 @@ pub(crate) fn load_or_build_with_progress(
 }
 
 fn key_of(id: &ImageId, file: &File) -> Result<FileKey> {
-    FileKey::of(file).map_err(Error::image("look at", id))
+    FileKey::of(file).map_err(Error::image("examine", id))
 }
 
 fn find_or_build(
@@ -123,7 +123,7 @@ fn build(
 }
 
 fn is_in_place(inner: &CacheInner, id: &ImageId, file: &File) -> Result<bool> {
-    inner.directory.is_in_place(id, file).map_err(Error::image("look at", id))
+    inner.directory.is_in_place(id, file).map_err(Error::image("examine", id))
 }
 
 /// Compares the whole file with the checksum in its record, and makes its digests from the same read.
