@@ -26,21 +26,21 @@ pub enum Error {
     /// The cache directory, or a file or folder in it, cannot be used.
     #[error("cannot {operation} {}: {source}; {}", path.display(), directory_remedy(source))]
     Directory {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
         /// The directory or file.
         path: PathBuf,
-        /// What the system answered.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file of one image cannot be used.
     #[error("cannot {operation} image {image_id}: {source}")]
     Image {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
         /// The image.
         image_id: ImageId,
-        /// What the system answered.
+        /// The error of the system.
         source: io::Error,
     },
     /// The MD5 is not the expected one; the file was moved to `invalid/`, and nothing was cached.
@@ -91,7 +91,7 @@ pub enum Error {
         "cannot {operation}: driver {driver} failed: {reason}; images are still served; see the log and `status`"
     )]
     Metadata {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
         /// The driver in use.
         driver: String,
@@ -112,7 +112,7 @@ pub enum Error {
         "cannot move the records from {from} to {to}: {reason}; the records of {from} are unchanged"
     )]
     Migration {
-        /// The driver whose records were to be moved.
+        /// The old driver.
         from: String,
         /// The new driver.
         to: String,

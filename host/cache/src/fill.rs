@@ -35,7 +35,7 @@ pub(crate) struct Fill {
     /// Bytes that arrived and are neither written nor hashed yet.
     block: Vec<u8>,
     sink: Sink,
-    /// Entered while the fill works.
+    /// The tracing span, entered while the fill works.
     span: Span,
     progress: Arc<Progress>,
     written_at: Instant,

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_prune_reaches_the_maximum_although_the_records_could_not_be_reconciled_just_now() {
         let place = tempfile::tempdir().expect("a directory");
-        let config = Config::builder(place.path()).max_size(5).build().expect("it is right");
+        let config = Config::builder(place.path()).max_size(5).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
         for n in 0..30 {
             let path = place.path().join(format!("image-{n}"));

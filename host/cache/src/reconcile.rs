@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_held_lock_causes_one_wait_and_not_one_for_each_image() {
         let place = tempfile::tempdir().expect("a directory");
-        let config = Config::builder(place.path()).build().expect("it is right");
+        let config = Config::builder(place.path()).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
         let ids: Vec<ImageId> =
             (0..30).map(|n| format!("image-{n}").parse().expect("an id")).collect();

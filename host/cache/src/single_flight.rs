@@ -23,7 +23,7 @@
 //! [compares](replay_check::ReplayCheck) the bytes that it has already returned. So a reader always gets the whole, verified
 //! image of one source, and no file contains bytes of two sources.
 
-#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "some of it is for tasks alone"))]
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "only tasks use some of it"))]
 
 mod external;
 mod follower;

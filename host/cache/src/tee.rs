@@ -88,7 +88,7 @@ impl<R: Read> Read for CachingReader<R> {
                 TeeState::Running(fill) => fill,
                 TeeState::Ended(_) => return Ok(self.release_last(buf)),
                 TeeState::Failed(kind) => {
-                    return Err(io::Error::new(*kind, "the stream failed before"));
+                    return Err(io::Error::new(*kind, "the stream has already failed"));
                 }
             };
             // The withheld byte comes first, if the buffer has room for more.

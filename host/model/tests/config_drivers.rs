@@ -1,6 +1,6 @@
 //! `[drivers.NAME]` and paths of components in TOML configurations.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Files, environment and flags in layers, oslo.config files, and the builder.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError, ConfigLayers, ConfigOption, DriverConfig};
 use std::ffi::{OsStr, OsString};

@@ -1,6 +1,6 @@
 //! TOML configurations: accepted values, and all faults at once with their lines.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError, Durability, Grant, OtherWriter};
 use std::path::Path;

@@ -3,7 +3,7 @@
 //! This page documents what the packages above can rely on. The store manages files. It uses neither records, which a driver
 //! keeps, nor the sources of images.
 //!
-//! # The life of an image
+//! # The states of an image
 //!
 //! ```text
 //!   Incomplete::take                Incomplete::publish              Directory::evict, remove_cached
@@ -40,7 +40,7 @@
 //! `directory/image_lock.rs` documents what each protects and why the order cannot deadlock. Methods that need the directory's
 //! lock are marked "call with the directory locked".
 //!
-//! # What a crash leaves
+//! # The state after a crash
 //!
 //! | a crash | leaves | later |
 //! |---|---|---|

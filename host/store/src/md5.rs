@@ -33,7 +33,7 @@ impl Default for Md5Digest {
 }
 
 impl Md5Digest {
-    /// The digest of no bytes.
+    /// Starts without bytes.
     pub fn new() -> Self {
         Md5Digest { hasher: Hasher::Inline(Md5::new()), bytes: 0 }
     }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_gives_up_waiting_takes_no_other_thread_s_turn() {
+    fn a_thread_that_stops_waiting_does_not_affect_the_other_waiters() {
         let (timed, passed) = (TimedLock::new(), AtomicU32::new(0));
         thread::scope(|scope| {
             for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! The queue of images that are to be fetched.
+//! The queue of images to fetch.
 
 use super::{CacheInner, ImageCache};
 use crate::error::Result;

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_call_that_fails_slowly_during_a_reconciliation_delays_the_next_attempt() {
         let place = tempfile::tempdir().expect("a directory");
-        let config = Config::builder(place.path()).build().expect("it is right");
+        let config = Config::builder(place.path()).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
         let (in_use, sync) = (cache.inner().metadata.in_use(), SyncState::default());
         let changed = SystemTime::UNIX_EPOCH;

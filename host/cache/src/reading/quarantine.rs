@@ -38,5 +38,5 @@ fn move_to_invalid(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) 
         Ok(Some(UnlinkedFile::new(size, None)))
     })?;
     let kept = images.into_iter().find_map(|(_, removed)| removed.err());
-    kept.map_or(Ok(()), |kept| Err(Error::image("move away", id)(kept)))
+    kept.map_or(Ok(()), |kept| Err(Error::image("quarantine", id)(kept)))
 }

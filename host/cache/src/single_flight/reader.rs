@@ -95,7 +95,7 @@ impl FetchReader {
     }
 
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
-        let gone = || io::Error::other("its source is gone");
+        let gone = || io::Error::other("its source is not available");
         let fill = match need {
             SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
@@ -139,7 +139,7 @@ impl Read for FetchReader {
             ReaderEnd::No => {}
             ReaderEnd::With(_) => return Ok(0),
             ReaderEnd::Failed(kind) => {
-                return Err(io::Error::new(*kind, "the stream failed before"));
+                return Err(io::Error::new(*kind, "the stream has already failed"));
             }
         }
         loop {

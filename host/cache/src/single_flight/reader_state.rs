@@ -148,7 +148,7 @@ impl<S> ReaderState<S> {
     /// Reads the available bytes.
     pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Action> {
         match &mut self.stage {
-            Stage::NoSource => Err(io::Error::other("its source is gone")),
+            Stage::NoSource => Err(io::Error::other("its source is not available")),
             Stage::Source(_) => Ok(Action::ReadSource),
             Stage::Cached(reader) => match reader.read(buf) {
                 Ok(count) => {

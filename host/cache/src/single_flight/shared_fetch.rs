@@ -35,7 +35,7 @@ impl Read for LazySource {
                 LazySource::Open(source) => return source.read(buf),
                 LazySource::Closed(fetch) => match fetch.take() {
                     Some(fetch) => *self = LazySource::Open(fetch()?),
-                    None => return Err(io::Error::other("the source could not be opened before")),
+                    None => return Err(io::Error::other("the source could not be opened earlier")),
                 },
             }
         }

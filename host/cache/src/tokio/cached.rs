@@ -20,7 +20,7 @@ enum CachedChunks {
     At(OffRuntimeReader),
     Ahead(
         JoinHandle<ReadAhead>,
-        #[expect(dead_code, reason = "it is given back by its drop")] Ahead,
+        #[expect(dead_code, reason = "its drop returns the permit")] Ahead,
     ),
     Ended,
 }

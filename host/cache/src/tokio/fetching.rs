@@ -87,7 +87,7 @@ impl BlockingPart {
     }
 
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
-        let gone = || io::Error::other("its source is gone");
+        let gone = || io::Error::other("its source is not available");
         let mut fill = match need {
             SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {

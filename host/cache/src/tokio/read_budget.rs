@@ -166,7 +166,7 @@ mod tests {
         let budget = ReadBudget::default();
         let mut permits: Vec<_> = (0..AHEAD).map_while(|_| budget.ahead()).collect();
         assert!(permits.len() == AHEAD && budget.ahead().is_none());
-        assert!(budget.ahead().is_none(), "a refusal gives none back");
+        assert!(budget.ahead().is_none(), "a refusal returns no permit");
         permits.pop();
         assert!(budget.ahead().is_some() && budget.ahead().is_some());
     }

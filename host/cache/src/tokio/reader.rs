@@ -85,7 +85,7 @@ impl ImageReader {
     /// The next bytes, at most `at_most`; none at the end.
     fn poll_take(&mut self, context: &mut Context<'_>, at_most: usize) -> Poll<io::Result<Bytes>> {
         if let Some(kind) = self.failed {
-            return Poll::Ready(Err(io::Error::new(kind, "the stream failed before")));
+            return Poll::Ready(Err(io::Error::new(kind, "the stream has already failed")));
         }
         while self.chunk.is_empty() {
             match ready!(self.stream.as_mut().poll_next(context)) {

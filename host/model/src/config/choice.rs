@@ -26,7 +26,7 @@ pub enum OtherWriter {
 }
 
 impl Durability {
-    /// Every choice there is.
+    /// All choices.
     pub const ALL: [Durability; 2] = [Durability::Full, Durability::RenameOnly];
 
     /// The name in a configuration.
@@ -39,7 +39,7 @@ impl Durability {
 }
 
 impl OtherWriter {
-    /// Every choice there is.
+    /// All choices.
     pub const ALL: [OtherWriter; 2] = [OtherWriter::Follow, OtherWriter::PassThrough];
 
     /// The name in a configuration.

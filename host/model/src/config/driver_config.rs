@@ -52,7 +52,7 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// Every grant there is.
+    /// All grants.
     pub const ALL: [Grant; 4] = [Grant::Sql, Grant::Attributes, Grant::Files, Grant::Wasi];
 
     /// The name in a configuration.

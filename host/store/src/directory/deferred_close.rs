@@ -59,7 +59,7 @@ fn close(files: &Mutex<Receiver<Vec<UnlinkedFile>>>) {
         let next = lock(files).recv();
         match next {
             Ok(files) => drop(files),
-            // The work is over.
+            // There is no more work.
             Err(_) => return,
         }
     }

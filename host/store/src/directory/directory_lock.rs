@@ -140,7 +140,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let _user = directory.open_lock_shared().expect("it is released in time");
-                assert!(released.load(Ordering::SeqCst), "it was not alone");
+                assert!(released.load(Ordering::SeqCst), "the lock was held");
             });
             std::thread::sleep(Duration::from_millis(30));
             released.store(true, Ordering::SeqCst);

@@ -148,7 +148,7 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..50 {
                         let _held = directory.lock_images(&ids(&names)).expect("they are freed");
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have b");
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold b");
                         inside.fetch_sub(1, Ordering::SeqCst);
                     }
                 });

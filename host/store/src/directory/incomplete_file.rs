@@ -172,7 +172,7 @@ fn rename_no_replace(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, id, to, id, AtFlags::empty())?;
             if let Err(error) = rustix::fs::unlinkat(from, id, AtFlags::empty()) {
-                // The image is published nevertheless.
+                // The image is published anyway.
                 tracing::warn!(image = id, %error, "its name in incomplete/ remains until the cache is cleaned");
             }
             Ok(())

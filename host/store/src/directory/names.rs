@@ -6,7 +6,7 @@ pub const INCOMPLETE: &str = "incomplete";
 /// Leftovers of failed fetches, and damaged images.
 pub const INVALID: &str = "invalid";
 
-/// Images that are to be fetched.
+/// Images to fetch.
 pub const QUEUE: &str = "queue";
 
 /// The files that Glance's layout does not have.

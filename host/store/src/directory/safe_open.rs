@@ -123,7 +123,7 @@ mod tests {
         let file = open_to_read(&dir, "file").expect("it opens").expect("it is there");
         assert_eq!(read_whole(file, 7).expect("it can be read"), Some(b"content".to_vec()));
         let file = open_to_write(&dir, "file").expect("it opens").expect("it is there");
-        assert_eq!(read_whole(file, 6).expect("it can be read"), None, "more than asked for");
+        assert_eq!(read_whole(file, 6).expect("it can be read"), None, "above the limit");
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn remove_dead_writers_file(directory: &Directory, image_id: &ImageId) -> io::Re
     let Some(file) = open_regular(&directory.incomplete, image_id)? else {
         return match directory.incomplete.symlink_metadata(image_id.as_str()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            // Another writer made the file between the two system calls.
+            // Another writer created the file between the two system calls.
             Ok(found) if found.is_file() => Ok(false),
             Ok(_) => Err(io::Error::other(format!(
                 "incomplete/{image_id} is not a regular file; remove it"
