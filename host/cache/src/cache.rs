@@ -189,8 +189,8 @@ impl ImageCache {
         crate::tee::drain(source, self.fill(id, expected)?)
     }
 
-    /// Like [`cache_image`](Self::cache_image), from the current position of a file. If no size is expected, the rest of the file
-    /// is.
+    /// Like [`cache_image`](Self::cache_image), from the current position of a file. If `expected` has no size, the rest of the
+    /// file is expected.
     pub fn cache_image_file(
         &self,
         id: &str,

@@ -88,7 +88,7 @@ pub enum Error {
     },
     /// A call of the driver failed; the images are not affected.
     #[error(
-        "cannot {operation}: driver {driver} failed: {reason}; images are still served; see the log and `status`"
+        "cannot {operation} with driver {driver}: {reason}; images are still served; see the log and `status`"
     )]
     Metadata {
         /// The operation.

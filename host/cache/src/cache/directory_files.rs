@@ -20,7 +20,7 @@ impl ImageCache {
         self.inner.of_image("examine", id, Directory::cached_identity)
     }
 
-    /// The identity of the file of a running or interrupted fetch; `None` as above.
+    /// The identity of the file of a running or interrupted fetch; `None` in the same cases.
     pub fn incomplete_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
         self.inner.of_image("examine", id, Directory::incomplete_identity)
     }
